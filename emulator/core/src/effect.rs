@@ -1,0 +1,140 @@
+//! What to do about it. The driver and the simulation carry these out and decide nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
+use crate::time::Duration;
+
+/// One thing to do, asked for by [`crate::Node::handle`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Create and boot an instance of a package. Answer: booted or start failed.
+    Start {
+        /// Its name from here on.
+        instance: InstanceId,
+        /// Whose image.
+        package: PackageId,
+        /// Memory it may use, in MiB.
+        memory_mib: u32,
+    },
+    /// Import all of a package's code and describe it. Answer: primed or died.
+    Prime {
+        /// Which instance.
+        instance: InstanceId,
+        /// What code.
+        code: CodeHash,
+    },
+    /// Bind an instance to a function. Answer: assigned, assign failed or died.
+    Assign {
+        /// Which instance.
+        instance: InstanceId,
+        /// To which function.
+        function: FunctionId,
+        /// In which code.
+        code: CodeHash,
+    },
+    /// Send a request to an instance that is ready for it.
+    Dispatch {
+        /// Which request.
+        request: RequestId,
+        /// To which instance.
+        instance: InstanceId,
+        /// What the request waited for.
+        start: StartKind,
+    },
+    /// Take the processor away from an idle instance. Answer: paused or died.
+    Pause {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// Give the processor back. Answer: resumed or died.
+    Resume {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// End an instance and remove it. Answer: stopped.
+    Stop {
+        /// Which.
+        instance: InstanceId,
+        /// Why.
+        reason: StopReason,
+        /// How long it may take to end by itself; zero kills it.
+        grace: Duration,
+    },
+    /// Answer a request that no instance will.
+    Refuse {
+        /// Which request.
+        request: RequestId,
+        /// Why.
+        reason: RefuseReason,
+        /// When trying again makes sense.
+        retry_after: Option<Duration>,
+    },
+    /// The package's functions are now served from this code.
+    Switched {
+        /// Which function.
+        function: FunctionId,
+        /// Its code now.
+        code: CodeHash,
+    },
+    /// Draining is over: no request and no instance is left.
+    Drained,
+}
+
+/// What a request waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartKind {
+    /// Nothing: an instance was idle.
+    Warm,
+    /// A spare to import the function's code.
+    Spare,
+    /// An instance to be created.
+    Cold,
+    /// A busy instance.
+    Queued,
+}
+
+/// Why an instance is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Unused for long.
+    Idle,
+    /// Its code is not the current code.
+    OldCode,
+    /// Its function or package was removed.
+    Removed,
+    /// Its memory is needed elsewhere.
+    Memory,
+    /// A request ran over its timeout.
+    Timeout,
+    /// Its code could not be imported, or the exchange with it broke.
+    Broken,
+    /// The node is shutting down.
+    Drain,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefuseReason {
+    /// No such function (any more).
+    UnknownFunction,
+    /// The function's code cannot be imported.
+    BrokenCode,
+    /// More requests a second than allowed.
+    RateLimited,
+    /// The queue is full.
+    QueueFull,
+    /// It waited longer than the queue's deadline.
+    QueueTimeout,
+    /// The function did not answer in its timeout.
+    Timeout,
+    /// The instance ended before it answered.
+    InstanceDied,
+    /// No instance could be started.
+    StartFailed,
+    /// The node is shutting down.
+    Draining,
+}

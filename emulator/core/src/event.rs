@@ -1,0 +1,131 @@
+//! What happened. Failures are events like any other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
+use crate::limits::{FunctionLimits, NodeLimits};
+
+/// One thing that happened, told to [`crate::Node::handle`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// New code of a package lies ready to be imported. The core primes an instance with it.
+    CodeChanged {
+        /// Whose code.
+        package: PackageId,
+        /// What code.
+        code: CodeHash,
+    },
+    /// A package is gone: its functions are too.
+    PackageRemoved {
+        /// Which.
+        package: PackageId,
+    },
+    /// An instance has imported all of a package's code and described it. `functions` is the
+    /// whole list: one not named here has been removed.
+    Primed {
+        /// Which instance did.
+        instance: InstanceId,
+        /// What it imported.
+        code: CodeHash,
+        /// All functions of the package.
+        functions: Vec<FunctionSpec>,
+    },
+    /// A request entered.
+    RequestArrived {
+        /// Its name from here on.
+        request: RequestId,
+        /// The function it is for.
+        function: FunctionId,
+    },
+    /// A started instance answers on its control channel.
+    InstanceBooted {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// An instance could not be created or never answered. Nothing of it remains.
+    StartFailed {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// An instance has its function imported and can take requests.
+    Assigned {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// The function's code could not be imported by this instance, which is of no further use.
+    AssignFailed {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// A pause has been carried out.
+    Paused {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// A resume has been carried out.
+    Resumed {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// An instance ended by itself or was killed. Nothing of it remains.
+    InstanceDied {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// A stop has been carried out. Nothing of the instance remains.
+    InstanceStopped {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// The head of the response was received, so the function's timeout no longer applies.
+    ResponseStarted {
+        /// Which.
+        request: RequestId,
+    },
+    /// The response ended and the instance can take another request.
+    ResponseFinished {
+        /// Which.
+        request: RequestId,
+    },
+    /// The exchange with the instance broke before the response ended. The instance is not to be
+    /// trusted with another request.
+    RequestFailed {
+        /// Which.
+        request: RequestId,
+        /// Nothing was answered or consumed, so another instance may be tried.
+        retryable: bool,
+    },
+    /// The client left. If its request was running, the instance stays busy until
+    /// [`Event::Released`].
+    ClientGone {
+        /// Which.
+        request: RequestId,
+    },
+    /// The instance no longer works for a request whose client left.
+    Released {
+        /// Which.
+        request: RequestId,
+    },
+    /// Bounds of the node changed.
+    LimitsChanged {
+        /// The new ones.
+        limits: NodeLimits,
+    },
+    /// The machine is short of memory: give up what nobody is using.
+    MemoryPressure,
+    /// A deadline told by [`crate::Node::next_deadline`] has passed.
+    DeadlinePassed,
+    /// Take no more requests, finish those under way, stop every instance.
+    Drain,
+}
+
+/// A function as described by its code and configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FunctionSpec {
+    /// Which function.
+    pub function: FunctionId,
+    /// Its bounds.
+    pub limits: FunctionLimits,
+    /// Its code could not be imported: requests are refused until the code changes.
+    pub broken: bool,
+}

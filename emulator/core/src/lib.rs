@@ -1,0 +1,17 @@
+//! The decisions of fnlocal: which instance serves a request, when one is started, paused or
+//! stopped, what waits and what is refused.
+//!
+//! Pure: [`Node::handle`] takes the time and an event and gives effects. There is no clock, no
+//! randomness, no file and no socket in here, so the same code runs live, in the simulation, and
+//! in a replay of recorded events. Bodies and headers of requests never enter.
+
+pub mod effect;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod time;
+
+pub use effect::{Effect, RefuseReason, StartKind, StopReason};
+pub use event::{Event, FunctionSpec};
+pub use ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
+pub use limits::{FunctionLimits, LimitError, NodeLimits};

@@ -1,0 +1,1 @@
+//! Images: base, wrapper and dependencies.

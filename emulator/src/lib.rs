@@ -1,0 +1,8 @@
+//! Runs functions on this machine.
+//!
+//! Knows Docker, files, sockets and the clock; decides nothing about instances: that is
+//! `fnlocal-core`, whose effects [`driver`] performs. See ARCHITECTURE.md for the three flows.
+
+pub mod image;
+pub mod project;
+pub mod runtime;

@@ -1,0 +1,1 @@
+//! A folder of functions: its configuration, packages and code.

@@ -1,0 +1,141 @@
+//! What runs instances: containers of a Docker engine, or plain processes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fnlocal_core::InstanceId;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+/// Runs instances. One per node, shared by all its tasks.
+///
+/// Every call may be made from several tasks at once. An instance is known from [`Runtime::start`]
+/// until [`Runtime::stop`] returned or its [`Exit`] was sent; calls about an unknown one do nothing.
+pub trait Runtime: Send + Sync + 'static {
+    /// `docker` or `process`, for people.
+    fn name(&self) -> &'static str;
+
+    /// Makes ready whatever can be made before an instance of the package is asked for: a network
+    /// sandbox, a container created ahead. Called again whenever stock may have been used up.
+    fn stock(&self, package: Arc<PackageRun>, memory_mib: u32) -> BoxFuture<'_, ()>;
+
+    /// Creates and boots one instance and returns when its wrapper answers.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]; nothing of the instance remains then.
+    fn start(&self, spec: StartSpec) -> BoxFuture<'_, Result<Started, RuntimeError>>;
+
+    /// Takes the processor away.
+    fn pause(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>>;
+
+    /// Gives the processor back.
+    fn resume(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>>;
+
+    /// Asks the instance to end, kills it after `grace` (at once when zero, also when paused), and
+    /// returns when nothing of it remains. No [`Exit`] is sent for an instance being stopped.
+    fn stop(&self, instance: InstanceId, grace: Duration) -> BoxFuture<'_, ()>;
+
+    /// Ends and removes everything this runtime started.
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A package as a runtime needs it. Made anew when dependencies change.
+#[derive(Debug)]
+pub struct PackageRun {
+    /// The package's name, for labels.
+    pub name: String,
+    /// Image with base, wrapper and dependencies; empty for the process runtime.
+    pub image: String,
+    /// Folder whose sub-folders are the package's code, one per hash; `/app` inside an instance.
+    pub code_root: PathBuf,
+    /// Environment all functions of the package share.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct StartSpec {
+    /// Its name.
+    pub instance: InstanceId,
+    /// Of what package.
+    pub package: Arc<PackageRun>,
+    /// Memory limit, in MiB.
+    pub memory_mib: u32,
+}
+
+/// A booted instance.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Where its wrapper listens.
+    pub address: Address,
+    /// Proof, for the wrapper's control calls, that the platform is calling (`x-fnlocal-token`).
+    pub token: String,
+    /// Folder of the package's code as the instance sees it (`/app` in a container).
+    pub code_root: String,
+    /// Time spent on creating and starting it.
+    pub create: Duration,
+    /// Time from then until its wrapper answered.
+    pub boot: Duration,
+}
+
+/// Where a wrapper listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A unix socket in a folder of this instance alone.
+    Unix(PathBuf),
+    /// A port published on 127.0.0.1, where sockets cannot cross into the engine's machine.
+    Tcp(std::net::SocketAddr),
+}
+
+/// What a runtime tells unasked.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// An instance ended by itself; nothing of it remains.
+    Exit {
+        /// Which.
+        instance: InstanceId,
+        /// Why, for people: `exit code 1`, `memory limit exceeded`, `killed by signal 9`.
+        reason: String,
+    },
+    /// A line an instance wrote to its real stdout or stderr, not through the wrapper.
+    Line {
+        /// Which.
+        instance: InstanceId,
+        /// On stderr.
+        stderr: bool,
+        /// Without its line feed.
+        line: String,
+    },
+    /// The engine stopped answering, or answers again.
+    Engine {
+        /// It answers.
+        up: bool,
+        /// What to tell the person.
+        message: String,
+    },
+}
+
+/// Sender half of a runtime's notices. Bounded: a flood of lines waits in the engine's pipe.
+pub type Notices = mpsc::Sender<Notice>;
+
+/// Why an instance could not be started, paused or resumed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The engine does not answer.
+    #[error("the Docker engine does not answer: {0}")]
+    Unreachable(String),
+    /// The engine refused.
+    #[error("{what}: {why}")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// What the engine said.
+        why: String,
+    },
+    /// The instance ended or stayed silent while booting.
+    #[error("the instance did not come up: {0}")]
+    NotUp(String),
+}
