@@ -163,7 +163,7 @@ async fn serve(
     }
     let environment = project.environment()?;
     let listener = listen(&options, &project).await?;
-    let state = StateDir::lock(&project.root)?;
+    let state = Rc::new(StateDir::lock(&project.root)?);
     let (notices, noticed) = mpsc::channel(1024);
     let progress = logs.clone();
     let selected = select::select(
@@ -187,7 +187,7 @@ async fn serve(
         spawn_local(Rc::clone(&driver).follow_notices(noticed)),
     ];
     let served = session
-        .serve(driver, describer, listener, &state, on_ready, stop, began)
+        .serve(driver, describer, listener, state, on_ready, stop, began)
         .await;
     session.runtime.shutdown().await;
     for task in tasks {
@@ -224,7 +224,7 @@ impl Session {
         driver: Rc<Driver>,
         describer: Rc<Describer>,
         listener: TcpListener,
-        state: &StateDir,
+        state: Rc<StateDir>,
         on_ready: impl FnOnce(&Ready),
         stop: Stop,
         began: std::time::Instant,

@@ -63,6 +63,8 @@ pub struct Package {
     pub entries: Vec<String>,
     /// The package's folder as messages show it, with a slash at its end.
     pub shown_root: String,
+    /// Where each code is, below the runtime's code folder.
+    pub folders: BTreeMap<CodeHash, String>,
 }
 
 /// Turns a wrapper's description of a package into functions with bounds.
@@ -171,9 +173,40 @@ impl Driver {
         }
     }
 
-    /// Adds a package, or gives a known one a new image or environment.
-    pub fn set_package(&self, package: PackageId, value: Package) {
-        self.packages.borrow_mut().insert(package, value);
+    /// Adds a package, or gives a known one another image or other variables.
+    pub fn set_package(
+        &self,
+        package: PackageId,
+        run: Arc<PackageRun>,
+        entries: Vec<String>,
+        shown_root: String,
+    ) {
+        let mut packages = self.packages.borrow_mut();
+        let folders = packages.remove(&package).map(|old| old.folders);
+        packages.insert(
+            package,
+            Package {
+                run,
+                entries,
+                shown_root,
+                folders: folders.unwrap_or_default(),
+            },
+        );
+    }
+
+    /// Says where code lies that the core will hear of.
+    pub fn add_code(&self, package: PackageId, code: CodeHash, folder: String) {
+        if let Some(package) = self.packages.borrow_mut().get_mut(&package) {
+            package.folders.insert(code, folder);
+        }
+    }
+
+    /// What code instances run.
+    #[must_use]
+    pub fn codes_in_use(&self) -> std::collections::BTreeSet<CodeHash> {
+        let instances = self.instances.borrow();
+        let bound = instances.values().filter_map(|instance| instance.bound());
+        bound.map(|bound| bound.code).collect()
     }
 
     /// Functions by name.

@@ -56,9 +56,17 @@ impl Describer {
         self.environment.borrow().shared().clone()
     }
 
+    /// The configuration as text that differs when anything in it does.
+    pub fn config_text(&self) -> String {
+        format!("{:?}", self.project.borrow().config())
+    }
+
     /// Notes when a save was seen, to tell later how long its reload took.
     pub fn saw(&self, code: CodeHash, at: Clock) {
-        self.seen.borrow_mut().insert(code, at);
+        let mut seen = self.seen.borrow_mut();
+        // Older saves have been told about, or were overtaken.
+        seen.clear();
+        seen.insert(code, at);
     }
 
     /// How many descriptions came in, good or bad.
@@ -222,7 +230,7 @@ impl Describe for Rc<Describer> {
     fn describe(
         &self,
         package: PackageId,
-        code: CodeHash,
+        _code: CodeHash,
         described: Result<Vec<DescribedModule>, Failure>,
         functions: &mut Functions,
     ) -> Vec<FunctionSpec> {
@@ -250,7 +258,6 @@ impl Describe for Rc<Describer> {
                 found
             }
         };
-        self.seen.borrow_mut().retain(|known, _| *known >= code || *known == code);
         let specs = found
             .iter()
             .map(|function| FunctionSpec {

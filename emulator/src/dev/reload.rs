@@ -1,17 +1,17 @@
 //! A save's way: from a hint that files changed to new code in the core.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, Event, PackageId};
+use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use super::describe::Describer;
 use super::with_hint;
-use crate::driver::{Driver, Package as Served};
+use crate::driver::Driver;
 use crate::logs::Logs;
 use crate::project::{CodeStore, DepsHash, Package, Snapshot, StateDir};
 use crate::runtime::PackageRun;
@@ -28,7 +28,7 @@ pub struct Reloader {
     driver: Rc<Driver>,
     describer: Rc<Describer>,
     preparer: Preparer,
-    state: PathBuf,
+    state: Rc<StateDir>,
     packages: BTreeMap<PackageId, Tracked>,
     logs: Logs,
 }
@@ -39,7 +39,8 @@ struct Tracked {
     store: Option<CodeStore>,
     code: Option<CodeHash>,
     deps: Option<DepsHash>,
-    history: Vec<CodeHash>,
+    /// What ran, with the copy it ran from.
+    history: Vec<(CodeHash, CodeHash)>,
     run: Option<Arc<PackageRun>>,
 }
 
@@ -48,14 +49,14 @@ impl Reloader {
         driver: Rc<Driver>,
         describer: Rc<Describer>,
         preparer: Preparer,
-        state: &StateDir,
+        state: Rc<StateDir>,
         logs: Logs,
     ) -> Self {
         Self {
             driver,
             describer,
             preparer,
-            state: state.path().to_owned(),
+            state,
             packages: BTreeMap::new(),
             logs,
         }
@@ -66,9 +67,8 @@ impl Reloader {
         let project = self.describer.project();
         let mut served = 0;
         for package in &project.packages {
-            let store = CodeStore::new(&self.state, package);
-            self.packages.insert(package.id, Tracked::new(package.clone(), store));
-            served += usize::from(self.refresh(package.id, Clock::now(), true).await);
+            self.track(package);
+            served += usize::from(self.refresh(package.id, Clock::now()).await);
         }
         let deadline = tokio::time::Instant::now() + FIRST_LOAD;
         while self.describer.loaded() < served && tokio::time::Instant::now() < deadline {
@@ -89,9 +89,8 @@ impl Reloader {
         } else {
             change.packages.iter().copied().collect()
         };
-        let again = change.config || change.env;
         for package in touched {
-            self.refresh(package, at, again).await;
+            self.refresh(package, at).await;
         }
         structure
     }
@@ -131,15 +130,14 @@ impl Reloader {
             match self.packages.get_mut(&package.id) {
                 Some(tracked) if tracked.package == package => {}
                 Some(tracked) => {
-                    tracked.store = Some(CodeStore::new(&self.state, &package));
+                    if let Some(store) = &mut tracked.store {
+                        store.set_package(&package);
+                    }
                     tracked.package = package;
-                    tracked.code = None;
                 }
                 None => {
-                    let store = CodeStore::new(&self.state, &package);
-                    let id = package.id;
-                    self.packages.insert(id, Tracked::new(package, store));
-                    self.refresh(id, Clock::now(), true).await;
+                    self.track(&package);
+                    self.refresh(package.id, Clock::now()).await;
                     changed = true;
                 }
             }
@@ -147,29 +145,52 @@ impl Reloader {
         changed
     }
 
-    /// Copies a package's code as it is now and tells the core if it differs, or in any case when
-    /// `again` (its configuration changed). False when it cannot be served.
-    async fn refresh(&mut self, id: PackageId, at: Clock, again: bool) -> bool {
+    fn track(&mut self, package: &Package) {
+        match CodeStore::new(&self.state, package) {
+            Ok(store) => {
+                let tracked = Tracked::new(package.clone(), store);
+                self.packages.insert(package.id, tracked);
+            }
+            Err(error) => self.logs.warn(with_hint(
+                &format!("package {}: {error}", package.name),
+                error.hint().as_deref(),
+            )),
+        }
+    }
+
+    /// Copies a package's code as it is now and tells the core if what would run differs from
+    /// what runs: by its files, its dependencies, its variables or its configuration. False when
+    /// it cannot be served.
+    async fn refresh(&mut self, id: PackageId, at: Clock) -> bool {
         let Some(snapshot) = self.snapshot(id).await else {
             return self.packages.get(&id).is_some_and(|tracked| tracked.run.is_some());
         };
-        if !self.prepare(id, &snapshot, again).await {
+        let Some(rebuilt) = self.prepare(id, &snapshot).await else {
             return false;
-        }
+        };
+        let config = self.describer.config_text();
         let Some(tracked) = self.packages.get_mut(&id) else {
             return false;
         };
-        let code = snapshot.hash;
-        if tracked.code == Some(code) && !again {
+        let Some(run) = &tracked.run else {
+            return false;
+        };
+        let code = version(&snapshot, run, &config);
+        if tracked.code == Some(code) {
             return true;
         }
         let first = tracked.code.replace(code).is_none();
-        tracked.history.retain(|old| *old != code);
-        tracked.history.push(code);
+        tracked.history.retain(|(old, _)| *old != code);
+        tracked.history.push((code, snapshot.hash));
         if !first {
             self.describer.saw(code, at);
         }
-        self.driver.handle(Event::CodeChanged { package: id, code });
+        self.driver.add_code(id, code, snapshot.hash.to_string());
+        self.driver.handle(Event::CodeChanged {
+            package: id,
+            code,
+            rebuilt: rebuilt && !first,
+        });
         self.prune(id);
         true
     }
@@ -206,21 +227,24 @@ impl Reloader {
     }
 
     /// Makes the image, or what else the runtime needs, when dependencies or variables changed.
-    async fn prepare(&mut self, id: PackageId, snapshot: &Snapshot, again: bool) -> bool {
-        let Some(tracked) = self.packages.get(&id) else {
-            return false;
-        };
-        if tracked.deps == Some(snapshot.deps) && !again {
-            return tracked.run.is_some();
+    /// True when it did, `None` when there is nothing to run.
+    async fn prepare(&mut self, id: PackageId, snapshot: &Snapshot) -> Option<bool> {
+        let tracked = self.packages.get(&id)?;
+        let env = self.describer.shared_env();
+        if let Some(run) = &tracked.run
+            && tracked.deps == snapshot.deps
+            && run.env == env
+        {
+            return Some(false);
         }
         let package = tracked.package.clone();
-        let code_root = self.state.join("code").join(&package.name);
+        let code_root = self.state.code_root(&package);
         let logs = self.logs.clone();
-        let env = self.describer.shared_env();
         let prepared = self
             .preparer
             .prepare(&package, code_root, env, &move |text: String| logs.note(text))
             .await;
+        let tracked = self.packages.get_mut(&id)?;
         let run = match prepared {
             Ok(run) => Arc::new(run),
             Err(error) => {
@@ -228,25 +252,15 @@ impl Reloader {
                     &format!("package {}: {error}", package.name),
                     error.hint().as_deref(),
                 ));
-                return tracked.run.is_some();
+                return tracked.run.is_some().then_some(false);
             }
         };
-        let Some(tracked) = self.packages.get_mut(&id) else {
-            return false;
-        };
-        tracked.deps = Some(snapshot.deps);
+        tracked.deps = snapshot.deps;
         tracked.run = Some(Arc::clone(&run));
         let mut shown_root = shown(&package.root);
         shown_root.push('/');
-        self.driver.set_package(
-            id,
-            Served {
-                run,
-                entries: package.entries.clone(),
-                shown_root,
-            },
-        );
-        true
+        self.driver.set_package(id, run, package.entries.clone(), shown_root);
+        Some(true)
     }
 
     fn prune(&mut self, id: PackageId) {
@@ -259,12 +273,13 @@ impl Reloader {
         let in_use = self.driver.codes_in_use();
         let from = tracked.history.len() - KEPT;
         let mut at = 0;
-        tracked.history.retain(|code| {
+        tracked.history.retain(|(code, _)| {
             at += 1;
             at > from || in_use.contains(code)
         });
+        let keep: Vec<CodeHash> = tracked.history.iter().map(|(_, folder)| *folder).collect();
         if let Some(store) = &mut tracked.store
-            && let Err(error) = store.prune(&tracked.history)
+            && let Err(error) = store.prune(&keep)
         {
             self.logs.warn(error.to_string());
         }
@@ -282,6 +297,25 @@ impl Tracked {
             run: None,
         }
     }
+}
+
+/// What would run: the same number means the same behaviour. The files' own hash is not enough,
+/// since an instance keeps the variables and settings it was given.
+fn version(snapshot: &Snapshot, run: &PackageRun, config: &str) -> CodeHash {
+    let mut hasher = Sha256::new();
+    hasher.update(snapshot.hash.0.to_be_bytes());
+    hasher.update(run.image.as_bytes());
+    for (name, value) in &run.env {
+        hasher.update(name.as_bytes());
+        hasher.update([0]);
+        hasher.update(value.as_bytes());
+        hasher.update([0]);
+    }
+    hasher.update(config.as_bytes());
+    let digest = hasher.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    CodeHash(u64::from_be_bytes(first))
 }
 
 /// A path relative to where the person stands, if it is below.

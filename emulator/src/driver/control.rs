@@ -129,8 +129,10 @@ impl Driver {
     fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
         let packages = self.packages.borrow();
         if let (Some(package), Some(started)) = (packages.get(&instance.package), instance.started()) {
-            let seen = format!("{}/{code}/", started.code_root);
-            failure.rebase(&seen, &package.shown_root);
+            if let Some(folder) = package.folders.get(&code) {
+                let seen = format!("{}/{folder}/", started.code_root);
+                failure.rebase(&seen, &package.shown_root);
+            }
         }
     }
 
@@ -141,15 +143,14 @@ impl Driver {
         function: Option<&Function>,
     ) -> serde_json::Value {
         let packages = self.packages.borrow();
-        let entries = packages
-            .get(&instance.package)
-            .map(|package| package.entries.clone())
-            .unwrap_or_default();
+        let package = packages.get(&instance.package);
+        let entries = package.map(|package| package.entries.clone());
+        let folder = package.and_then(|package| package.folders.get(&code).cloned());
         let code_root = instance.started().map(|started| started.code_root.clone());
         let settings = function.map(|function| &function.settings);
         serde_json::json!({
-            "code": format!("{}/{code}", code_root.unwrap_or_default()),
-            "entries": entries,
+            "code": format!("{}/{}", code_root.unwrap_or_default(), folder.unwrap_or_default()),
+            "entries": entries.unwrap_or_default(),
             "function": function.map(|function| &*function.name),
             "env": function.map(|function| function.env.clone()).unwrap_or_default(),
             "timeout_ms": settings.map(|settings| settings.limits.timeout.as_millis()),
