@@ -6,3 +6,4 @@
 pub mod image;
 pub mod project;
 pub mod runtime;
+pub mod watch;
