@@ -40,7 +40,8 @@ pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, S
 pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
-pub(crate) use files::{Found, Rules, Tree};
+pub(crate) use discover::is_code;
+pub(crate) use files::{Found, IGNORE_FILES, Rules, Tree, is_excluded};
 pub(crate) use manifest::LOCKFILES;
 
 /// A folder of functions.

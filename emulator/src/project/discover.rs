@@ -22,6 +22,7 @@ const USUAL: [&str; 3] = ["functions", "packages", "services"];
 const GLOB_DEPTH: usize = 8;
 
 /// What was found.
+#[derive(Debug)]
 pub(super) struct Found {
     pub packages: Vec<Package>,
     pub warnings: Vec<Warning>,
@@ -188,7 +189,7 @@ fn in_functions(root: &Path) -> Vec<String> {
 }
 
 /// Whether a file's name says that it may hold functions.
-fn is_code(name: &str) -> bool {
+pub(crate) fn is_code(name: &str) -> bool {
     let Some((stem, ending)) = name.rsplit_once('.') else {
         return false;
     };
@@ -252,6 +253,14 @@ fn by_globs(
         }
         let glob = GlobBuilder::new(pattern).literal_separator(true).build();
         let glob = glob.map_err(|error| wrong(format!("is not a glob: {}", error.kind())))?;
+        let literal = pattern
+            .split('/')
+            .take_while(|part| !part.contains(['*', '?', '[', '{']));
+        let mut parent = root.to_owned();
+        for part in literal {
+            parent.push(part);
+            found.parents.insert(parent.clone());
+        }
         matchers.push((text, glob.compile_matcher(), false));
     }
     descend(root, Path::new(""), &mut matchers, found)?;
@@ -299,6 +308,14 @@ fn descend(
 
 /// Adds a folder if it has an entry, once; says whether it has.
 fn add(root: &Path, folder: &Path, found: &mut Found) -> Result<bool, ProjectError> {
+    // A link may lead to a package that is found by another way too, or out of the project.
+    let Ok(folder) = fs::canonicalize(folder) else {
+        return Ok(false);
+    };
+    if !folder.starts_with(root) {
+        return Ok(false);
+    }
+    let folder = folder.as_path();
     found.parents.insert(folder.join("functions"));
     if found.packages.iter().any(|package| package.root == folder) {
         return Ok(true);

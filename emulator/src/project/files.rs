@@ -31,7 +31,12 @@ pub(crate) struct Tree {
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
     /// A folder, before it is read; with the rules for what is in it, except its own files'.
-    Folder { path: &'a Path, rules: &'a Rules },
+    /// `real` is where it is without links.
+    Folder {
+        path: &'a Path,
+        real: &'a Path,
+        rules: &'a Rules,
+    },
     /// A file, through links; `target` is where a link leads.
     File {
         relative: &'a str,
@@ -99,6 +104,19 @@ impl Tree {
         walk.folder(&self.root, "", &rules)
     }
 
+    /// Whether something belongs to the package, given that the folder it is in does.
+    pub fn takes(&self, path: &Path, is_folder: bool, rules: &Rules) -> bool {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return false;
+        };
+        let relative = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
+        let entry = relative.is_some_and(|relative| self.leads_to_entry(relative));
+        let nested = is_folder && self.nested.iter().any(|nested| nested == path);
+        !nested
+            && !is_excluded(name)
+            && (entry || (self.scope == Scope::Folder && !rules.ignores(path, is_folder)))
+    }
+
     /// Whether an entry is at or below a path.
     fn leads_to_entry(&self, relative: &str) -> bool {
         self.entries.iter().any(|entry| {
@@ -118,7 +136,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&mut self, path: &Path, relative: &str, rules: &Rules) -> Result<(), WalkError> {
-        self.tell(Found::Folder { path, rules })?;
+        let real = self.inside.last().unwrap_or(&self.tree.root).clone();
+        self.tell(Found::Folder {
+            path,
+            real: &real,
+            rules,
+        })?;
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(source) if relative.is_empty() => {

@@ -95,7 +95,6 @@ impl Scanned {
         let mut sizes = Sizes::default();
         let mut unread: Vec<(Arc<str>, PathBuf)> = Vec::new();
         let mut next = Self::default();
-        let mut old = self.files.iter().peekable();
         let walked = tree.walk(&mut |found| match found {
             Found::Folder { .. } => true,
             Found::LeftOut { path, why } => {
@@ -109,7 +108,6 @@ impl Scanned {
                 metadata,
                 ..
             } => {
-                let _ = &mut old;
                 let stamp = Stamp::of(metadata);
                 match self.files.get_key_value(relative) {
                     Some((name, known)) if known.settled && known.stamp == stamp => {
@@ -129,9 +127,9 @@ impl Scanned {
             Err(WalkError::Stopped) => return Err(sizes.too_big(&tree.root)),
         }
         for (relative, path) in unread {
-            match read(&path, blobs)? {
-                Some(known) => drop(next.files.insert(relative, known)),
-                None => {} // Gone since it was listed.
+            // None when it is gone since it was listed.
+            if let Some(known) = read(&path, blobs)? {
+                next.files.insert(relative, known);
             }
         }
         warnings.extend(sizes.warning(&tree.root));
