@@ -124,7 +124,7 @@ function tooLarge(limit) {
  * @returns {Promise<Buffer>}
  */
 async function decompress(raw, encoding, limit) {
-  const zlib = await import("node:zlib");
+  const zlib = process.getBuiltinModule("node:zlib");
   /** @type {Record<string, any>} */
   const known = { gzip: zlib.gunzip, deflate: zlib.inflate, br: zlib.brotliDecompress };
   const unzip = known[encoding.toLowerCase()];

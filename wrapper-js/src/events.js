@@ -1,5 +1,4 @@
 import { writeSync } from "node:fs";
-import { getHeapStatistics } from "node:v8";
 
 const BOUND = 1000;
 const DROP = 100;
@@ -123,7 +122,7 @@ export function writeNow(descriptor, line) {
 
 /** @param {Event[]} batch */
 function encode(batch) {
-  const heap = Math.round(getHeapStatistics().used_heap_size / 1e4) / 100;
+  const heap = Math.round(process.memoryUsage().heapUsed / 1e4) / 100;
   let text = "";
   for (const event of batch) {
     if (event.t === "done") event.heap_mb = heap;

@@ -30,9 +30,7 @@ export function loadExpress() {
 }
 
 async function load() {
-  const { default: application } = await import("express/lib/application.js");
-  const { default: request } = await import("express/lib/request.js");
-  const { default: response } = await import("express/lib/response.js");
+  const { application, request, response } = await import("./express-core.js");
   const app = createApplication(application, request, response);
   Object.setPrototypeOf(FunctionRequest.prototype, app.request);
   Object.setPrototypeOf(FunctionResponse.prototype, app.response);
@@ -58,6 +56,9 @@ function createApplication(application, request, response) {
   app.response = Object.create(response, { app: { configurable: true, enumerable: true, writable: true, value: app } });
   app.init();
   app.disable("x-powered-by");
+  // Hashing every response costs its first one 5 ms and each one some of its speed, to save bytes
+  // only for clients that ask again. req.app.set("etag", "weak") brings it back.
+  app.disable("etag");
   // As functions-framework: whoever can reach an instance is the gateway before it.
   app.enable("trust proxy");
   return app;

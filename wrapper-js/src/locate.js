@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -92,6 +91,8 @@ function fromImporter({ message, requireStack }) {
  * @returns {Place | undefined}
  */
 function fromChecker(entry) {
+  // Loaded only now: every start would pay for it.
+  const { execFileSync } = process.getBuiltinModule("node:child_process");
   const files = [entry];
   for (let index = 0; index < files.length && index < MOST_CHECKED; index += 1) {
     const file = files[index];
