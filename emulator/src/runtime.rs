@@ -1,5 +1,7 @@
 //! What runs instances: containers of a Docker engine, or plain processes.
 
+pub mod select;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -138,4 +140,8 @@ pub enum RuntimeError {
     /// The instance ended or stayed silent while booting.
     #[error("the instance did not come up: {0}")]
     NotUp(String),
+}
+impl RuntimeError {
+    /// x
+    pub fn hint(&self) -> Option<String> { None }
 }
