@@ -118,6 +118,11 @@ impl Pool {
         self.live() < self.limits.max_instances as usize
     }
 
+    /// Whether there are more instances than allowed: new code came with an instance of its own.
+    pub(crate) fn over_max(&self) -> bool {
+        self.live() > self.limits.max_instances as usize
+    }
+
     /// Members that are running code: not importing, not paused, not being resumed.
     pub(crate) fn serving(&self) -> usize {
         self.members.len() - self.assigning - self.waking - self.paused.len()

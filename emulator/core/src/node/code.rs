@@ -296,6 +296,11 @@ impl Node {
             instance.role = Role::Starting(Intent::Demand(function));
             pool.starting += 1;
         }
+        while self.pools.get(&function).is_some_and(Pool::over_max) {
+            if !self.start_becomes_spare(function) {
+                break;
+            }
+        }
     }
 
     /// Retires all members, which run code that is not served any more.

@@ -146,7 +146,7 @@ impl Node {
     }
 
     /// Turns the youngest start for a function into one for the package.
-    fn start_becomes_spare(&mut self, function: FunctionId) {
+    pub(super) fn start_becomes_spare(&mut self, function: FunctionId) -> bool {
         let intended = Role::Starting(Intent::Demand(function));
         let kept = Role::Starting(Intent::Keep(function));
         let found = self
@@ -155,15 +155,17 @@ impl Node {
             .rev()
             .find(|(_, other)| other.role == intended || other.role == kept)
             .map(|(&id, other)| (id, other.package));
-        if let Some((id, package)) = found {
-            self.leave_intent(id);
-            if let Some(instance) = self.instances.get_mut(&id) {
-                instance.role = Role::Starting(Intent::Spare);
-            }
-            if let Some(package) = self.packages.get_mut(&package) {
-                package.spare_starts += 1;
-            }
+        let Some((id, package)) = found else {
+            return false;
+        };
+        self.leave_intent(id);
+        if let Some(instance) = self.instances.get_mut(&id) {
+            instance.role = Role::Starting(Intent::Spare);
         }
+        if let Some(package) = self.packages.get_mut(&package) {
+            package.spare_starts += 1;
+        }
+        true
     }
 
     /// The best spare for some code: one that has imported it, one that is not paused, the most
