@@ -144,7 +144,16 @@ impl Node {
             Event::Resumed { instance } => self.resumed(instance),
             Event::InstanceDied { instance } => self.died(instance),
             Event::InstanceStopped { instance } => self.stopped(instance),
-            Event::CodeChanged { package, code } => self.code_changed(package, code),
+            Event::CodeChanged {
+                package,
+                code,
+                rebuilt,
+            } => {
+                if rebuilt {
+                    self.stop_unbound(package);
+                }
+                self.code_changed(package, code);
+            }
             Event::PackageRemoved { package } => self.package_removed(package),
             Event::Primed {
                 instance,

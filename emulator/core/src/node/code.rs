@@ -42,6 +42,23 @@ impl Node {
         }
     }
 
+    /// Stops what was booted from an image, or with variables, that no longer count. Instances
+    /// that serve go on until the new code takes over.
+    pub(super) fn stop_unbound(&mut self, package: PackageId) {
+        let unbound: Vec<InstanceId> = self
+            .instances
+            .iter()
+            .filter(|(_, instance)| instance.package == package && instance.bound.is_none())
+            .map(|(&id, _)| id)
+            .collect();
+        for instance in unbound {
+            self.stop(instance, StopReason::OldCode);
+        }
+        if let Some(package) = self.packages.get_mut(&package) {
+            package.prime = Some(Prime::Wanted);
+        }
+    }
+
     pub(super) fn primed(&mut self, id: InstanceId, code: CodeHash, specs: Vec<FunctionSpec>) {
         let Some(instance) = self.instances.get_mut(&id) else {
             return;

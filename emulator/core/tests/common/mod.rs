@@ -275,6 +275,7 @@ impl World {
     pub fn with(limits: NodeLimits, functions: &[FunctionSpec]) -> Self {
         let mut world = Self::new(limits);
         let effects = world.tell(Event::CodeChanged {
+            rebuilt: false,
             package: P,
             code: X,
         });

@@ -144,7 +144,11 @@ impl Random {
 
     fn code_changed(&mut self, package: PackageId) {
         let code = CodeHash(self.rng.below(4));
-        self.tell(Event::CodeChanged { package, code });
+        self.tell(Event::CodeChanged {
+            package,
+            code,
+            rebuilt: self.rng.chance(10),
+        });
     }
 
     fn answer(&mut self) {
