@@ -144,10 +144,11 @@ impl Random {
 
     fn code_changed(&mut self, package: PackageId) {
         let code = CodeHash(self.rng.below(4));
+        let rebuilt = self.rng.chance(10);
         self.tell(Event::CodeChanged {
             package,
             code,
-            rebuilt: self.rng.chance(10),
+            rebuilt,
         });
     }
 
