@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fnlocal_core::PackageId;
 
 use crate::project::{
-    CONFIG_FILE, Found, IGNORE_FILES, LOCKFILES, Project, Rules, Tree, env_files, is_code,
+    CONFIG_FILE, Found, IGNORE_FILES, LOCKFILES, Memo, Project, Rules, Tree, env_files, is_code,
     is_excluded,
 };
 
@@ -112,7 +112,7 @@ impl Plan {
     ) -> bool {
         let mut more = true;
         // What ends a walk is for the snapshot to report.
-        let _ = tree.walk(&mut |found| {
+        let _ = tree.walk(&mut Memo::default(), &mut |found| {
             match found {
                 Found::Folder { path, real, rules } => {
                     more = folder(real);
