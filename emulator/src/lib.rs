@@ -3,6 +3,11 @@
 //! Knows Docker, files, sockets and the clock; decides nothing about instances: that is
 //! `fnlocal-core`, whose effects [`driver`] performs. See ARCHITECTURE.md for the three flows.
 
+pub mod dev;
+pub mod driver;
+pub mod gateway;
 pub mod image;
+pub mod logs;
 pub mod project;
 pub mod runtime;
+pub mod watch;

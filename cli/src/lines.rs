@@ -1,0 +1,215 @@
+//! Records as lines for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anstyle::{AnsiColor, Style};
+use fnlocal_core::StartKind;
+use fnlocal_emulator::logs::{Record, RequestRecord};
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const RED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+const YELLOW: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+const GREEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+const COLOURS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::Green,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightMagenta,
+];
+
+/// Writes records the way a person reads them.
+#[derive(Default)]
+pub struct Lines {
+    colours: BTreeMap<Arc<str>, AnsiColor>,
+    width: usize,
+}
+
+impl Lines {
+    /// One record as text with its line feed; empty for what is not shown.
+    pub fn write(&mut self, record: &Record) -> String {
+        match record {
+            Record::Request(request) => self.request(request),
+            Record::Line {
+                function,
+                line,
+                stderr,
+                ..
+            } => self.output(function.as_ref(), line, *stderr),
+            Record::Error {
+                function,
+                failure,
+                fatal,
+                ..
+            } => {
+                let end = if *fatal { ", and the instance ended" } else { "" };
+                let title = format!("{}{end}", failure.summary());
+                self.failure(function.as_ref(), &title, failure.frame.as_deref(), None)
+            }
+            Record::ImportFailed { function, failure } => {
+                let title = format!("cannot be imported: {}", failure.summary());
+                let hint = failure.hint.as_deref();
+                self.failure(Some(function), &title, failure.frame.as_deref(), hint)
+            }
+            Record::Died {
+                function, reason, ..
+            } => {
+                let title = format!("its instance ended: {reason}");
+                self.failure(function.as_ref(), &title, None, None)
+            }
+            Record::StartFailed {
+                package,
+                error,
+                hint,
+            } => {
+                let title = format!("an instance of {package} could not be started: {error}");
+                self.failure(None, &title, None, hint.as_deref())
+            }
+            Record::Engine { up, message } => mark(*up, message),
+            Record::Switched {
+                function,
+                code,
+                after,
+            } => {
+                let code = code.to_string();
+                let name = self.name(Some(function));
+                let after = after.map(|after| format!(" in {}", millis(after)));
+                format!(
+                    "{}  {name}  {GREEN}reloaded{GREEN:#}{} {DIM}{}{DIM:#}\n",
+                    clock(SystemTime::now()),
+                    after.unwrap_or_default(),
+                    &code[..8]
+                )
+            }
+            Record::Note { warning, text } => mark(!warning, text),
+            Record::Dropped { count } => {
+                mark(false, &format!("{count} records were dropped: too many at once"))
+            }
+        }
+    }
+
+    /// How many requests were not shown.
+    pub fn skipped(&self, count: u64, failed: u64) -> String {
+        let failed = match failed {
+            0 => String::new(),
+            count => format!(", {RED}{count} of them 5xx{RED:#}"),
+        };
+        format!("{DIM}… and {count} more requests{DIM:#}{failed}\n")
+    }
+
+    fn request(&mut self, request: &RequestRecord) -> String {
+        let name = self.name(request.function.as_ref());
+        let status = match request.status {
+            0 => format!("{YELLOW}---{YELLOW:#}"),
+            status @ 500.. => format!("{RED}{status}{RED:#}"),
+            status @ 400.. => format!("{YELLOW}{status}{YELLOW:#}"),
+            status => format!("{GREEN}{status}{GREEN:#}"),
+        };
+        let start = match request.start {
+            Some(StartKind::Warm) => "warm",
+            Some(StartKind::Spare) => "spare",
+            Some(StartKind::Cold) => "cold",
+            Some(StartKind::Queued) => "queued",
+            None => "-",
+        };
+        let mut line = format!(
+            "{}  {name}  {status}  {:>9}  {DIM}{start:<6}{DIM:#}  {} {}",
+            clock(request.at),
+            millis(request.total),
+            request.method,
+            request.path
+        );
+        if let Some(problem) = request.problem {
+            let _infallible = write!(line, "  {YELLOW}{problem}{YELLOW:#}");
+        }
+        line.push('\n');
+        line
+    }
+
+    fn output(&mut self, function: Option<&Arc<str>>, line: &str, stderr: bool) -> String {
+        let style = function.map_or(DIM, |function| self.style(function));
+        let bar = if stderr { "┃" } else { "│" };
+        format!("              {style}{bar}{style:#} {}\n", printable(line))
+    }
+
+    fn failure(
+        &mut self,
+        function: Option<&Arc<str>>,
+        title: &str,
+        frame: Option<&str>,
+        hint: Option<&str>,
+    ) -> String {
+        let name = self.name(function);
+        let mut text = format!(
+            "{}  {name}  {RED}{}{RED:#}\n",
+            clock(SystemTime::now()),
+            printable(title)
+        );
+        for line in frame.unwrap_or_default().lines() {
+            let _infallible = writeln!(text, "              {RED}┃{RED:#} {}", printable(line));
+        }
+        if let Some(hint) = hint {
+            let _infallible = writeln!(text, "              {BOLD}hint:{BOLD:#} {hint}");
+        }
+        text
+    }
+
+    fn name(&mut self, function: Option<&Arc<str>>) -> String {
+        let Some(function) = function else {
+            return format!("{:width$}", "-", width = self.width.max(1));
+        };
+        self.width = self.width.max(function.chars().count());
+        let style = self.style(function);
+        format!("{style}{function:width$}{style:#}", width = self.width)
+    }
+
+    fn style(&mut self, function: &Arc<str>) -> Style {
+        let next = COLOURS[self.colours.len() % COLOURS.len()];
+        let colour = *self.colours.entry(Arc::clone(function)).or_insert(next);
+        Style::new().fg_color(Some(anstyle::Color::Ansi(colour)))
+    }
+}
+
+fn mark(fine: bool, text: &str) -> String {
+    if fine {
+        format!("{DIM}·{DIM:#} {text}\n")
+    } else {
+        format!("{YELLOW}!{YELLOW:#} {text}\n")
+    }
+}
+
+/// A function's output without what could move the cursor or repaint the screen.
+fn printable(line: &str) -> String {
+    line.chars()
+        .map(|c| if c.is_control() && c != '\t' { '·' } else { c })
+        .collect()
+}
+
+/// A duration as people write it.
+pub fn millis(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1000.0;
+    if ms < 10.0 {
+        format!("{ms:.1} ms")
+    } else if ms < 10_000.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1000.0)
+    }
+}
+
+fn clock(at: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(at).map_or_else(
+        |_| "--:--:--.---".to_owned(),
+        |at| {
+            at.to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%H:%M:%S%.3f")
+                .to_string()
+        },
+    );
+    format!("{DIM}{time}{DIM:#}")
+}

@@ -1,0 +1,121 @@
+//! A thread that prints, so that a slow terminal holds nothing else up.
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use fnlocal_emulator::logs::Record;
+
+use crate::json;
+use crate::lines::Lines;
+
+/// Lists that may wait; each is what the gateway gathered in some milliseconds.
+const LISTS: usize = 64;
+/// Request lines a second on a terminal. More cannot be read, so they are counted instead.
+const LINES_A_SECOND: u64 = 200;
+
+/// How records are printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// As JSON on stdout, all of them.
+    pub json: bool,
+    /// Without the lines of requests that went well.
+    pub quiet: bool,
+}
+
+/// Starts the printer. It ends when every sender is gone.
+pub fn start(style: Style) -> std::io::Result<(SyncSender<Vec<Record>>, JoinHandle<()>)> {
+    let (sender, lists) = sync_channel(LISTS);
+    let printer = Printer {
+        style,
+        lines: Lines::default(),
+        window: Instant::now(),
+        shown: 0,
+        skipped: 0,
+        failed: 0,
+    };
+    let thread = std::thread::Builder::new()
+        .name("printer".into())
+        .spawn(move || printer.run(&lists))?;
+    Ok((sender, thread))
+}
+
+struct Printer {
+    style: Style,
+    lines: Lines,
+    window: Instant,
+    shown: u64,
+    skipped: u64,
+    failed: u64,
+}
+
+impl Printer {
+    fn run(mut self, lists: &Receiver<Vec<Record>>) {
+        loop {
+            let text = match lists.recv_timeout(Duration::from_secs(1)) {
+                Ok(records) => self.text(&records),
+                Err(RecvTimeoutError::Timeout) => self.turn_window(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            self.put(&text);
+        }
+        let rest = self.turn_window();
+        self.put(&rest);
+    }
+
+    fn text(&mut self, records: &[Record]) -> String {
+        let mut text = String::new();
+        for record in records {
+            if self.style.json {
+                text.push_str(&json::value(record).to_string());
+                text.push('\n');
+            } else if self.wanted(record) {
+                text.push_str(&self.lines.write(record));
+            }
+        }
+        if self.window.elapsed() >= Duration::from_secs(1) {
+            text.push_str(&self.turn_window());
+        }
+        text
+    }
+
+    fn wanted(&mut self, record: &Record) -> bool {
+        let Record::Request(request) = record else {
+            return true;
+        };
+        if self.style.quiet && request.status < 500 {
+            return false;
+        }
+        self.shown += 1;
+        if self.shown <= LINES_A_SECOND {
+            return true;
+        }
+        self.skipped += 1;
+        self.failed += u64::from(request.status >= 500);
+        false
+    }
+
+    fn turn_window(&mut self) -> String {
+        self.window = Instant::now();
+        self.shown = 0;
+        let skipped = std::mem::take(&mut self.skipped);
+        let failed = std::mem::take(&mut self.failed);
+        if skipped == 0 {
+            return String::new();
+        }
+        self.lines.skipped(skipped, failed)
+    }
+
+    /// A closed pipe ends the printing, not the platform.
+    fn put(&self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let _closed = if self.style.json {
+            std::io::stdout().lock().write_all(text.as_bytes())
+        } else {
+            anstream::stderr().lock().write_all(text.as_bytes())
+        };
+    }
+}

@@ -1,0 +1,60 @@
+//! From arguments to an exit code.
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::args::{Args, Command};
+use crate::dev;
+use crate::exit::Exit;
+
+/// Parses the arguments, runs the command, prints its error if it has one.
+pub fn run() -> Exit {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // A closed terminal is nothing to tell anybody about.
+            let _closed = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,
+                _ => Exit::Usage,
+            };
+        }
+    };
+    match args.command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Schema => schema(),
+    }
+}
+
+fn schema() -> Exit {
+    match serde_json::to_string_pretty(&fnlocal_emulator::project::schema()) {
+        Ok(text) => {
+            anstream::println!("{text}");
+            Exit::Ok
+        }
+        Err(error) => fail(Exit::Bug, &error, None),
+    }
+}
+
+/// Prints an error with its causes and what to do about it.
+pub fn fail(exit: Exit, error: &dyn std::error::Error, hint: Option<&str>) -> Exit {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let bold = anstyle::Style::new().bold();
+    let mut text = format!("{red}error:{red:#} {error}\n");
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        // Transparent wrappers repeat what they wrap.
+        let next = source.to_string();
+        if !said.contains(&next) {
+            text.push_str(&format!("  {next}\n"));
+        }
+        said = next;
+        cause = source.source();
+    }
+    if let Some(hint) = hint {
+        text.push_str(&format!("{bold}hint:{bold:#} {hint}\n"));
+    }
+    anstream::eprint!("{text}");
+    exit
+}

@@ -1,0 +1,145 @@
+//! Save, and the next answer is the new code's, on real Docker.
+
+mod support;
+
+use support::{Dev, Folder, header};
+
+async fn text(dev: &Dev, path: &str) -> (u16, String) {
+    let answer = reqwest::get(dev.at(path)).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+fn says(name: &str, word: &str) -> String {
+    format!("exports.{name} = (req, res) => res.send('{word}');\n")
+}
+
+#[tokio::test]
+async fn a_save_is_served_by_the_next_request() {
+    let folder = Folder::new(&[("index.js", &says("hi", "one"))]);
+    let mut dev = Dev::start(&folder);
+    assert_eq!(text(&dev, "/hi").await, (200, "one".into()));
+    let old = reqwest::get(dev.at("/hi")).await.unwrap();
+    folder.write("index.js", &says("hi", "two"));
+    dev.wait_reloaded("hi");
+    let new = reqwest::get(dev.at("/hi")).await.unwrap();
+    assert_ne!(header(&old, "x-fnlocal-code"), header(&new, "x-fnlocal-code"));
+    assert_eq!(new.text().await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn a_syntax_error_answers_500_with_its_place_until_the_next_save() {
+    let folder = Folder::new(&[
+        ("functions/good.js", &says("good", "fine")),
+        ("functions/bad.js", &says("bad", "fine too")),
+    ]);
+    let mut dev = Dev::start(&folder);
+    assert_eq!(text(&dev, "/bad").await.1, "fine too");
+    folder.write("functions/bad.js", "exports.bad = (req, res) => {\n  const a = ;\n};\n");
+    let told = dev.wait_for("the error", |record| record["event"] == "import_failed");
+    assert_eq!(told["line"], 2, "{told}");
+    assert!(told["frame"].as_str().unwrap().contains("const a = ;"), "{told}");
+    assert!(told["file"].as_str().unwrap().ends_with("functions/bad.js"), "{told}");
+    let answer = reqwest::get(dev.at("/bad")).await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let problem: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(problem["reason"], "import_failed");
+    assert!(problem["detail"].as_str().unwrap().contains("SyntaxError"), "{problem}");
+    assert_eq!(text(&dev, "/good").await, (200, "fine".into()));
+    folder.write("functions/bad.js", &says("bad", "mended"));
+    support::eventually("the mended code is served", async || {
+        text(&dev, "/bad").await == (200, "mended".into())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn functions_come_and_go_with_a_save() {
+    let folder = Folder::new(&[("index.js", &says("first", "1"))]);
+    let mut dev = Dev::start(&folder);
+    assert_eq!(text(&dev, "/second").await.0, 404);
+    folder.write("index.js", &(says("first", "1") + &says("second", "2")));
+    dev.wait_for("the new function", |record| {
+        record["text"].as_str().is_some_and(|text| text.contains("/second"))
+    });
+    assert_eq!(text(&dev, "/second").await, (200, "2".into()));
+    folder.write("index.js", &says("second", "2"));
+    dev.wait_for("its end", |record| {
+        record["text"].as_str().is_some_and(|text| text.contains("/first is gone"))
+    });
+    assert_eq!(text(&dev, "/first").await.0, 404);
+}
+
+#[tokio::test]
+async fn changed_variables_and_limits_reach_running_functions() {
+    let code = "exports.env = (req, res) => res.send(process.env.WORD);";
+    let folder = Folder::new(&[("index.js", code), (".env", "WORD=before\n")]);
+    let mut dev = Dev::start(&folder);
+    assert_eq!(text(&dev, "/env").await.1, "before");
+    folder.write(".env", "WORD=after\n");
+    dev.wait_reloaded("env");
+    assert_eq!(text(&dev, "/env").await.1, "after");
+    folder.write("fnlocal.toml", "[functions.env]\nrps = 1\n");
+    dev.wait_reloaded("env");
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(text(&dev, "/env").await.0);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_missing_variable_is_named_and_others_go_on() {
+    let code = "exports.needs = (req, res) => res.send('x');\nexports.fine = (req, res) => res.send('y');";
+    let config = "[functions.needs]\nenv = [\"NO_SUCH_VARIABLE_HERE\"]\n";
+    let folder = Folder::new(&[("index.js", code), ("fnlocal.toml", config)]);
+    let dev = Dev::start(&folder);
+    let (status, body) = text(&dev, "/needs").await;
+    assert_eq!(status, 500);
+    assert!(body.contains("NO_SUCH_VARIABLE_HERE"), "{body}");
+    assert_eq!(text(&dev, "/fine").await, (200, "y".into()));
+}
+
+#[tokio::test]
+async fn an_import_of_a_missing_package_names_it_and_its_file() {
+    let folder = Folder::new(&[("index.js", &says("hi", "one"))]);
+    let mut dev = Dev::start(&folder);
+    folder.write("index.js", &(says("hi", "two") + "require('no-such-package-here');\n"));
+    let told = dev.wait_for("the error", |record| record["event"] == "import_failed");
+    assert!(told["error"].as_str().unwrap().contains("no-such-package-here"), "{told}");
+    assert!(told["hint"].as_str().unwrap().contains("npm install"), "{told}");
+}
+
+#[tokio::test]
+async fn no_request_fails_while_code_is_saved_under_load() {
+    let folder = Folder::new(&[("index.js", &says("hi", "0"))]);
+    let mut dev = Dev::start(&folder);
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (url, stop) = (dev.at("/hi"), stop.clone());
+            tokio::spawn(async move {
+                let client = reqwest::Client::new();
+                let mut answered = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let answer = client.get(&url).send().await.unwrap();
+                    assert_eq!(answer.status(), 200);
+                    answer.text().await.unwrap();
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    for save in 1..=200 {
+        folder.write("index.js", &says("hi", &save.to_string()));
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    support::eventually("the last save is served", async || text(&dev, "/hi").await.1 == "200").await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for client in clients {
+        assert!(client.await.unwrap() > 0);
+    }
+    let failed = |record: &&serde_json::Value| record["event"] == "died";
+    dev.wait_for("a request", |record| record["event"] == "request");
+    assert_eq!(dev.seen.iter().find(failed), None);
+}

@@ -1,0 +1,361 @@
+//! `fnlocal dev`: a folder of functions, served and reloaded.
+//!
+//! Puts the parts together on one thread and runs them until told to stop. What each part does
+//! stands in its own module; only their order is here.
+
+mod describe;
+mod reload;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use fnlocal_core::NodeLimits;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::{Driver, Function};
+use crate::gateway::platform::{self, Ask, Picture};
+use crate::gateway::{Gateway, GatewayOptions};
+use crate::logs::{Logs, Record};
+use crate::project::{
+    EnvError, Project, ProjectError, RuntimeKind, StateDir, StateError,
+};
+use crate::runtime::select::{Choice, SelectError, Selected};
+use crate::runtime::{Runtime, select};
+use crate::watch::{Change, WatchError, Watcher};
+
+use describe::Describer;
+use reload::Reloader;
+
+/// Port when none is asked for.
+pub const PORT: u16 = 9000;
+/// Time for instances to end after the last request was answered.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What `fnlocal dev` was asked for.
+#[derive(Clone, Debug)]
+pub struct DevOptions {
+    /// A folder of functions, or one file.
+    pub path: PathBuf,
+    /// Where to listen.
+    pub host: IpAddr,
+    /// On which port; that of fnlocal.toml, or [`PORT`], when none.
+    pub port: Option<u16>,
+    /// What runs instances; that of fnlocal.toml, or whichever is there, when none.
+    pub runtime: Option<Choice>,
+    /// Which `.env.NAME` is read.
+    pub env_name: Option<String>,
+}
+
+/// What is served, once it is.
+pub struct Ready {
+    /// Where.
+    pub address: SocketAddr,
+    /// What runs instances, with the reason.
+    pub runtime: String,
+    /// All functions, by name.
+    pub functions: Vec<Rc<Function>>,
+    /// From the start to here.
+    pub took: Duration,
+}
+
+/// How to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Finish what is under way, then end.
+    pub gently: CancellationToken,
+    /// End at once.
+    pub now: CancellationToken,
+}
+
+/// Why `fnlocal dev` could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DevError {
+    /// The folder is no project.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// Its state folder cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its variables cannot be read.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// Nothing runs instances.
+    #[error(transparent)]
+    Runtime(#[from] SelectError),
+    /// Its files cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// The port is taken, or not allowed.
+    #[error("could not listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not one package can be served.
+    #[error("no package can be served")]
+    NothingToServe,
+}
+
+impl DevError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Env(error) => error.hint(),
+            Self::Runtime(error) => error.hint(),
+            Self::Watch(error) => error.hint(),
+            Self::Listen { source, .. } => Some(match source.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "another program listens there; take another port with --port, or 0 for a free one"
+                        .to_owned()
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need special rights; take another with --port".to_owned()
+                }
+                _ => "see --host and --port".to_owned(),
+            }),
+            Self::NothingToServe => Some("the reasons stand above".to_owned()),
+        }
+    }
+}
+
+/// Serves a folder of functions until told to stop. Must run inside a `LocalSet`.
+///
+/// # Errors
+/// [`DevError`] when it cannot begin. What goes wrong later is told in `sink` and served around.
+pub async fn run(
+    options: DevOptions,
+    sink: SyncSender<Vec<Record>>,
+    on_ready: impl FnOnce(&Ready),
+    stop: Stop,
+) -> Result<(), DevError> {
+    let began = std::time::Instant::now();
+    let logs = Logs::new(sink);
+    let printing = spawn_local(logs.clone().run());
+    let outcome = serve(options, &logs, on_ready, stop, began).await;
+    printing.abort();
+    logs.flush();
+    outcome
+}
+
+async fn serve(
+    options: DevOptions,
+    logs: &Logs,
+    on_ready: impl FnOnce(&Ready),
+    stop: Stop,
+    began: std::time::Instant,
+) -> Result<(), DevError> {
+    let project = Project::open(&options.path, options.env_name.as_deref())?;
+    for warning in &project.warnings {
+        logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
+    }
+    let environment = project.environment()?;
+    let listener = listen(&options, &project).await?;
+    let state = Rc::new(StateDir::lock(&project.root)?);
+    let (notices, noticed) = mpsc::channel(1024);
+    let progress = logs.clone();
+    let selected = select::select(
+        choice(&options, &project),
+        &project,
+        state.path(),
+        notices,
+        &move |text: String| progress.note(text),
+    )
+    .await?;
+    let session = Session::new(&project, selected, logs.clone());
+    let describer = Describer::new(project.clone(), environment, logs.clone());
+    let driver = Driver::new(
+        node_limits(&project, session.cores),
+        Arc::clone(&session.runtime),
+        Box::new(Rc::clone(&describer)),
+        logs.clone(),
+    );
+    let tasks = [
+        spawn_local(Rc::clone(&driver).keep_deadlines()),
+        spawn_local(Rc::clone(&driver).follow_notices(noticed)),
+    ];
+    let served = session
+        .serve(driver, describer, listener, state, on_ready, stop, began)
+        .await;
+    session.runtime.shutdown().await;
+    for task in tasks {
+        task.abort();
+    }
+    served
+}
+
+/// What stays the same for as long as `dev` runs.
+struct Session {
+    runtime: Arc<dyn Runtime>,
+    selected: Selected,
+    idle_timeout: Option<Duration>,
+    cores: u32,
+    logs: Logs,
+}
+
+impl Session {
+    fn new(project: &Project, selected: Selected, logs: Logs) -> Self {
+        let idle_timeout = project.config().limits.idle_timeout.map(|span| span.0);
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            runtime: Arc::clone(&selected.runtime),
+            selected,
+            idle_timeout,
+            cores: u32::try_from(cores).unwrap_or(2),
+            logs,
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "each is a part that is put together here")]
+    async fn serve(
+        &self,
+        driver: Rc<Driver>,
+        describer: Rc<Describer>,
+        listener: TcpListener,
+        state: Rc<StateDir>,
+        on_ready: impl FnOnce(&Ready),
+        stop: Stop,
+        began: std::time::Instant,
+    ) -> Result<(), DevError> {
+        let (mut watcher, mut changes) = Watcher::start(&describer.project())?;
+        let mut reloader = Reloader::new(
+            Rc::clone(&driver),
+            Rc::clone(&describer),
+            self.selected.preparer.clone(),
+            state,
+            self.logs.clone(),
+        );
+        tokio::select! {
+            loaded = reloader.load_all() => if !loaded {
+                return Err(DevError::NothingToServe);
+            },
+            () = stop.gently.cancelled() => return Ok(()),
+        }
+        let address = listener.local_addr().map_err(|source| DevError::Listen {
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            source,
+        })?;
+        on_ready(&Ready {
+            address,
+            runtime: self.selected.why.clone(),
+            functions: driver.with_functions(|functions| functions.all()),
+            took: began.elapsed(),
+        });
+        self.logs.flush();
+        let (router, mut asks) = platform::router();
+        let options = GatewayOptions {
+            idle_timeout: self.idle_timeout.unwrap_or(GatewayOptions::default().idle_timeout),
+            ..GatewayOptions::default()
+        };
+        let gateway = Gateway::new(Rc::clone(&driver), options, router);
+        let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
+        loop {
+            tokio::select! {
+                Some(change) = changes.recv() => {
+                    let restructured = self.change(&mut reloader, &change).await;
+                    if restructured && let Err(error) = watcher.replan(&describer.project()) {
+                        self.logs.warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                    }
+                }
+                Some(ask) = asks.recv() => answer(&driver, ask),
+                _ = &mut accepting => break,
+                () = stop.now.cancelled() => return Ok(()),
+            }
+        }
+        self.finish(&driver, &stop).await;
+        Ok(())
+    }
+
+    /// Reloads what a change touched. True when the set of packages may have changed.
+    async fn change(&self, reloader: &mut Reloader, change: &Change) -> bool {
+        reloader.reload(change).await
+    }
+
+    async fn finish(&self, driver: &Rc<Driver>, stop: &Stop) {
+        tokio::select! {
+            () = driver.drain() => {}
+            () = stop.now.cancelled() => {}
+            () = tokio::time::sleep(STOP_TIMEOUT) => {
+                self.logs.warn("some instances did not end in time and are killed");
+            }
+        }
+    }
+}
+
+async fn listen(options: &DevOptions, project: &Project) -> Result<TcpListener, DevError> {
+    let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
+    let address = SocketAddr::new(options.host, port);
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| DevError::Listen { address, source })
+}
+
+fn choice(options: &DevOptions, project: &Project) -> Choice {
+    options.runtime.unwrap_or(match project.config().dev.runtime {
+        None => Choice::Auto,
+        Some(RuntimeKind::Docker) => Choice::Docker,
+        Some(RuntimeKind::Process) => Choice::Process,
+    })
+}
+
+fn answer(driver: &Rc<Driver>, ask: Ask) {
+    match ask {
+        Ask::View(answer) => {
+            let functions = driver.with_functions(|functions| {
+                let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
+                functions.all().iter().map(named).collect()
+            });
+            // Whoever asked may have gone away.
+            let _gone = answer.send(Picture {
+                functions,
+                node: driver.view(),
+            });
+        }
+    }
+}
+
+/// Bounds of this machine. Instances are started about one a core at a time: more in parallel
+/// only lengthens everyone's wait.
+fn node_limits(project: &Project, cores: u32) -> NodeLimits {
+    let limits = &project.config().limits;
+    let memory_mib = limits.memory.map_or_else(free_memory_mib, |memory| memory.0);
+    NodeLimits {
+        memory_mib,
+        max_instances: limits.max_instances.unwrap_or(1000),
+        rps: limits.rps.and_then(|rate| rate.0),
+        parallel_starts: cores.clamp(2, 8),
+        parallel_refills: 2,
+        spares: project.config().dev.spares.unwrap_or(1),
+        spare_memory_mib: 512,
+    }
+}
+
+/// Half of what is free, in MiB: a limit is rarely used up, and the laptop has other work. 4 GiB
+/// where the system does not tell.
+fn free_memory_mib() -> u32 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free_kib = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    free_kib.map_or(4096, |kib| u32::try_from(kib / 1024).unwrap_or(u32::MAX))
+}
+
+pub(crate) fn with_hint(text: &str, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{text}\n  hint: {hint}"),
+        None => text.to_owned(),
+    }
+}

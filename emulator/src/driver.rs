@@ -1,0 +1,317 @@
+//! Performs what the core decides.
+//!
+//! One thread owns the core, the instances' connections and every request: events are handled
+//! where they happen, in a plain function call, with no lock and no message between a request and
+//! its instance. The driver decides nothing; it turns effects into calls on the runtime and the
+//! wrapper, and their outcomes into events.
+
+mod control;
+mod exchange;
+mod functions;
+mod instance;
+mod perform;
+mod ticket;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant as Clock;
+
+use fnlocal_core::{
+    CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeView, PackageId, RequestId,
+};
+use tokio::sync::Notify;
+
+pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody};
+pub use functions::{Failure, Function, Functions};
+pub use instance::Instance;
+pub use ticket::{Dispatched, Outcome, Refused, Ticket};
+
+use crate::logs::{Logs, Record};
+use crate::project::DescribedModule;
+use crate::runtime::{Notice, PackageRun, Runtime};
+
+/// The live node: the core, what it speaks about, and the means to carry out its effects.
+pub struct Driver {
+    core: RefCell<Node>,
+    effects: RefCell<Vec<Effect>>,
+    began: Clock,
+    requests: RefCell<ticket::Waiting>,
+    next_request: Cell<u64>,
+    next_name: Cell<u32>,
+    instances: RefCell<BTreeMap<InstanceId, Rc<Instance>>>,
+    functions: RefCell<Functions>,
+    packages: RefCell<BTreeMap<PackageId, Package>>,
+    runtime: Arc<dyn Runtime>,
+    describe: Box<dyn Describe>,
+    logs: Logs,
+    /// Rung when an earlier deadline than the armed one is wanted.
+    rearm: Notify,
+    armed: Cell<Option<fnlocal_core::Instant>>,
+    drained: Notify,
+    is_drained: Cell<bool>,
+    /// Why the last start came to nothing, for the answers to requests that waited for it.
+    start_failure: RefCell<Option<String>>,
+}
+
+/// A package as the driver needs it.
+pub struct Package {
+    /// What the runtime starts.
+    pub run: Arc<PackageRun>,
+    /// Files the wrapper imports, relative to the code folder.
+    pub entries: Vec<String>,
+    /// The package's folder as messages show it, with a slash at its end.
+    pub shown_root: String,
+    /// Where each code is, below the runtime's code folder.
+    pub folders: BTreeMap<CodeHash, String>,
+}
+
+/// Turns a wrapper's description of a package into functions with bounds.
+pub trait Describe {
+    /// Called with the wrapper's `modules`, or with the reason why there is no description.
+    /// Registers what it finds in `functions` and returns the whole list for the core.
+    fn describe(
+        &self,
+        package: PackageId,
+        code: CodeHash,
+        described: Result<Vec<DescribedModule>, Failure>,
+        functions: &mut Functions,
+    ) -> Vec<fnlocal_core::FunctionSpec>;
+
+    /// Called when a function's requests go to new code.
+    fn switched(&self, function: &Function, code: CodeHash);
+}
+
+impl Driver {
+    /// A driver with nothing to serve yet.
+    #[must_use]
+    pub fn new(
+        limits: NodeLimits,
+        runtime: Arc<dyn Runtime>,
+        describe: Box<dyn Describe>,
+        logs: Logs,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            core: RefCell::new(Node::new(limits)),
+            effects: RefCell::default(),
+            began: Clock::now(),
+            requests: RefCell::default(),
+            next_request: Cell::new(1),
+            next_name: Cell::new(1),
+            instances: RefCell::default(),
+            functions: RefCell::default(),
+            packages: RefCell::default(),
+            runtime,
+            describe,
+            logs,
+            rearm: Notify::new(),
+            armed: Cell::new(None),
+            drained: Notify::new(),
+            is_drained: Cell::new(false),
+            start_failure: RefCell::default(),
+        })
+    }
+
+    /// Tells the core what happened and performs what it answers.
+    pub fn handle(self: &Rc<Self>, event: Event) {
+        let mut effects = self.effects.take();
+        {
+            let mut core = self.core.borrow_mut();
+            core.handle(self.now(), event, &mut effects);
+            let next = core.next_deadline();
+            if next.is_some() && (self.armed.get().is_none() || next < self.armed.get()) {
+                self.rearm.notify_one();
+            }
+        }
+        for effect in effects.drain(..) {
+            self.perform(effect);
+        }
+        // Performing never re-enters `handle`, so nobody else has put a buffer there.
+        self.effects.replace(effects);
+    }
+
+    /// Fires the core's deadlines. Runs until dropped.
+    pub async fn keep_deadlines(self: Rc<Self>) {
+        loop {
+            let next = self.core.borrow().next_deadline();
+            self.armed.set(next);
+            let Some(next) = next else {
+                self.rearm.notified().await;
+                continue;
+            };
+            let at = self.began + std::time::Duration::from_micros(next.as_micros());
+            tokio::select! {
+                () = tokio::time::sleep_until(at.into()) => self.handle(Event::DeadlinePassed),
+                () = self.rearm.notified() => {}
+            }
+        }
+    }
+
+    /// Turns what the runtime tells unasked into events and log lines. Ends with the runtime.
+    pub async fn follow_notices(
+        self: Rc<Self>,
+        mut notices: tokio::sync::mpsc::Receiver<Notice>,
+    ) {
+        while let Some(notice) = notices.recv().await {
+            match notice {
+                Notice::Exit { instance, reason } => self.exited(instance, reason),
+                Notice::Line { instance, stderr, line } => {
+                    let known = self.instance(instance);
+                    if let Some(known) = &known {
+                        known.remember_line(&line);
+                    }
+                    self.logs.send(Record::line(
+                        known.as_deref().and_then(Instance::function_name),
+                        None,
+                        stderr,
+                        line,
+                    ));
+                }
+                Notice::Engine { up, message } => self.logs.send(Record::Engine { up, message }),
+            }
+        }
+    }
+
+    /// Adds a package, or gives a known one another image or other variables.
+    pub fn set_package(
+        &self,
+        package: PackageId,
+        run: Arc<PackageRun>,
+        entries: Vec<String>,
+        shown_root: String,
+    ) {
+        let mut packages = self.packages.borrow_mut();
+        let folders = packages.remove(&package).map(|old| old.folders);
+        packages.insert(
+            package,
+            Package {
+                run,
+                entries,
+                shown_root,
+                folders: folders.unwrap_or_default(),
+            },
+        );
+    }
+
+    /// Says where code lies that the core will hear of.
+    pub fn add_code(&self, package: PackageId, code: CodeHash, folder: String) {
+        if let Some(package) = self.packages.borrow_mut().get_mut(&package) {
+            package.folders.insert(code, folder);
+        }
+    }
+
+    /// What code instances run.
+    #[must_use]
+    pub fn codes_in_use(&self) -> std::collections::BTreeSet<CodeHash> {
+        let instances = self.instances.borrow();
+        let bound = instances.values().filter_map(|instance| instance.bound());
+        bound.map(|bound| bound.code).collect()
+    }
+
+    /// Functions by name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Rc<Function>> {
+        self.functions.borrow().find(name)
+    }
+
+    /// The function that answers `/` and whatever no function's name matches.
+    #[must_use]
+    pub fn default_function(&self) -> Option<Rc<Function>> {
+        self.functions.borrow().default_function()
+    }
+
+    /// The function's name and bounds, by number.
+    #[must_use]
+    pub fn function(&self, id: FunctionId) -> Option<Rc<Function>> {
+        self.functions.borrow().get(id)
+    }
+
+    /// Reads or changes the table of functions.
+    pub fn with_functions<T>(&self, change: impl FnOnce(&mut Functions) -> T) -> T {
+        change(&mut self.functions.borrow_mut())
+    }
+
+    /// Why a function's code cannot be imported, if it cannot.
+    #[must_use]
+    pub fn failure_of(&self, function: &Function) -> Option<Rc<Failure>> {
+        let current = self.function(function.id)?;
+        current.failure.borrow().clone()
+    }
+
+    /// Why the last start came to nothing.
+    #[must_use]
+    pub fn last_start_failure(&self) -> Option<String> {
+        self.start_failure.borrow().clone()
+    }
+
+    /// A function's requests go to new code now.
+    fn switched(&self, function: FunctionId, code: CodeHash) {
+        if let Some(function) = self.function(function) {
+            self.describe.switched(&function, code);
+        }
+    }
+
+    /// A name for the next request: the run's number and the request's, 16 hexadecimal digits.
+    #[must_use]
+    pub fn request_name(&self, run: u32) -> String {
+        format!("{run:08x}{:08x}", self.next_name.replace(self.next_name.get().wrapping_add(1)))
+    }
+
+    /// A picture of the node, for people and machines.
+    #[must_use]
+    pub fn view(&self) -> NodeView {
+        self.core.borrow().view(self.now())
+    }
+
+    /// Where log records go.
+    #[must_use]
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// Takes no more requests and returns when the last one was answered and the last instance
+    /// has stopped.
+    pub async fn drain(self: &Rc<Self>) {
+        self.handle(Event::Drain);
+        while !self.is_drained.get() {
+            self.drained.notified().await;
+        }
+    }
+
+    fn now(&self) -> fnlocal_core::Instant {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        fnlocal_core::Instant::from_micros(micros)
+    }
+
+    fn instance(&self, id: InstanceId) -> Option<Rc<Instance>> {
+        self.instances.borrow().get(&id).cloned()
+    }
+
+    fn forget_instance(&self, id: InstanceId) -> Option<Rc<Instance>> {
+        let instance = self.instances.borrow_mut().remove(&id);
+        if let Some(instance) = &instance {
+            instance.close();
+        }
+        instance
+    }
+
+    fn exited(self: &Rc<Self>, id: InstanceId, reason: String) {
+        let Some(instance) = self.forget_instance(id) else {
+            return;
+        };
+        self.logs.send(Record::Died {
+            function: instance.function_name(),
+            instance: id,
+            reason: reason.clone(),
+        });
+        instance.set_end(reason);
+        self.handle(Event::InstanceDied { instance: id });
+    }
+
+    fn new_request(&self) -> RequestId {
+        let id = self.next_request.get();
+        self.next_request.set(id + 1);
+        RequestId(id)
+    }
+}

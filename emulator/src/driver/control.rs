@@ -1,0 +1,274 @@
+//! Calls to a wrapper outside the user's requests: prime, assign, idle, events.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use super::exchange::{Connection, RequestBody};
+use super::{Driver, Failure, Function, Instance};
+use crate::logs::{Record, Report};
+use crate::project::{BodyMode, DescribedModule};
+
+/// How long an import may take: longer than any function's own timeout is no use.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long after a connection broke the runtime may take to say why.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[derive(Deserialize)]
+struct Reply {
+    #[serde(default)]
+    import_ms: f64,
+    #[serde(default)]
+    modules: Vec<DescribedModule>,
+    #[serde(default)]
+    error: Option<Failure>,
+}
+
+impl Driver {
+    /// Has an instance import all code of its package and describe it.
+    pub(super) async fn prime(self: Rc<Self>, id: InstanceId, code: CodeHash) {
+        let Some(instance) = self.instance(id) else {
+            return;
+        };
+        let body = self.assignment(&instance, code, None);
+        let (described, alive) = match self.call_assign(&instance, body).await {
+            Ok(reply) => {
+                instance.add_import(Duration::from_secs_f64(reply.import_ms / 1000.0));
+                (Ok(reply.modules), true)
+            }
+            Err(failure) => (Err(failure), false),
+        };
+        let described = self.localised(&instance, code, described);
+        let functions = self.describe.describe(
+            instance.package,
+            code,
+            described,
+            &mut self.functions.borrow_mut(),
+        );
+        self.handle(Event::Primed {
+            instance: id,
+            code,
+            functions,
+        });
+        if !alive {
+            self.give_up(id).await;
+        }
+    }
+
+    /// Binds an instance to a function.
+    pub(super) async fn assign(self: Rc<Self>, id: InstanceId, to: FunctionId, code: CodeHash) {
+        let Some(instance) = self.instance(id) else {
+            return;
+        };
+        let Some(function) = self.function(to) else {
+            // Removed meanwhile; the core stops the instance when it hears of it.
+            self.handle(Event::AssignFailed { instance: id });
+            return;
+        };
+        let body = self.assignment(&instance, code, Some(&function));
+        match self.call_assign(&instance, body).await {
+            Ok(reply) => {
+                let import = Duration::from_secs_f64(reply.import_ms / 1000.0);
+                instance.bind(function, code, import);
+                self.handle(Event::Assigned { instance: id });
+            }
+            Err(mut failure) => {
+                self.localise(&instance, code, &mut failure);
+                self.logs.send(Record::ImportFailed {
+                    function: function.name.clone(),
+                    failure: failure.clone(),
+                });
+                function.fail(failure);
+                self.handle(Event::AssignFailed { instance: id });
+            }
+        }
+    }
+
+    /// Waits until an instance whose client left has nothing to do, then gives it back.
+    pub(super) fn release_when_idle(self: &Rc<Self>, request: RequestId, instance: Rc<Instance>) {
+        let driver = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let request_idle = control(&instance, Method::GET, "/_fnlocal/idle", None);
+            let event = match request_idle.await {
+                Ok(response) if response.status().is_success() => Event::Released { request },
+                _ => Event::RequestFailed {
+                    request,
+                    retryable: false,
+                },
+            };
+            driver.handle(event);
+        });
+    }
+
+    /// Errors with paths as the person knows them.
+    fn localised(
+        &self,
+        instance: &Instance,
+        code: CodeHash,
+        described: Result<Vec<DescribedModule>, Failure>,
+    ) -> Result<Vec<DescribedModule>, Failure> {
+        described.map_err(|mut failure| {
+            self.localise(instance, code, &mut failure);
+            failure
+        }).map(|mut modules| {
+            for error in modules.iter_mut().filter_map(|module| module.error.as_mut()) {
+                if let Ok(mut failure) = Failure::deserialize(&*error) {
+                    self.localise(instance, code, &mut failure);
+                    *error = serde_json::json!(failure);
+                }
+            }
+            modules
+        })
+    }
+
+    fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
+        let packages = self.packages.borrow();
+        if let (Some(package), Some(started)) = (packages.get(&instance.package), instance.started()) {
+            if let Some(folder) = package.folders.get(&code) {
+                let seen = format!("{}/{folder}/", started.code_root);
+                failure.rebase(&seen, &package.shown_root);
+            }
+        }
+    }
+
+    fn assignment(
+        &self,
+        instance: &Instance,
+        code: CodeHash,
+        function: Option<&Function>,
+    ) -> serde_json::Value {
+        let packages = self.packages.borrow();
+        let package = packages.get(&instance.package);
+        let entries = package.map(|package| package.entries.clone());
+        let folder = package.and_then(|package| package.folders.get(&code).cloned());
+        let code_root = instance.started().map(|started| started.code_root.clone());
+        let settings = function.map(|function| &function.settings);
+        serde_json::json!({
+            "code": format!("{}/{}", code_root.unwrap_or_default(), folder.unwrap_or_default()),
+            "entries": entries.unwrap_or_default(),
+            "function": function.map(|function| &*function.name),
+            "env": function.map(|function| function.env.clone()).unwrap_or_default(),
+            "timeout_ms": settings.map(|settings| settings.limits.timeout.as_millis()),
+            "concurrency": settings.map(|settings| settings.limits.concurrency),
+            "body_limit": settings.map(|settings| settings.body_limit),
+            "body": match settings.map(|settings| settings.body) {
+                Some(BodyMode::Stream) => "stream",
+                _ => "parsed",
+            },
+        })
+    }
+
+    async fn call_assign(
+        &self,
+        instance: &Rc<Instance>,
+        body: serde_json::Value,
+    ) -> Result<Reply, Failure> {
+        let call = async {
+            let response = control(instance, Method::POST, "/_fnlocal/assign", Some(&body)).await?;
+            let bytes = response
+                .into_body()
+                .collect()
+                .await
+                .map_err(|error| error.to_string())?
+                .to_bytes();
+            serde_json::from_slice::<Reply>(&bytes).map_err(|error| error.to_string())
+        };
+        let reply = match tokio::time::timeout(IMPORT_TIMEOUT, call).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(cause)) => return Err(self.died_importing(instance, cause).await),
+            Err(_) => {
+                return Err(Failure::plain(
+                    format!("the import did not end within {} s", IMPORT_TIMEOUT.as_secs()),
+                    Some("move slow work out of the top level of the module"),
+                ));
+            }
+        };
+        match reply.error {
+            Some(failure) => Err(failure),
+            None => Ok(reply),
+        }
+    }
+
+    async fn died_importing(&self, instance: &Rc<Instance>, cause: String) -> Failure {
+        let why = instance.end(PATIENCE).await.unwrap_or(cause);
+        let mut failure = Failure::plain(
+            format!("the process ended while it imported the code: {why}"),
+            Some("is there a process.exit() or an endless loop at the top level?"),
+        );
+        let lines = instance.last_lines();
+        if !lines.is_empty() {
+            failure.frame = Some(lines.join("\n"));
+        }
+        failure
+    }
+
+    async fn give_up(self: &Rc<Self>, id: InstanceId) {
+        if self.forget_instance(id).is_some() {
+            self.runtime.stop(id, Duration::ZERO).await;
+            self.handle(Event::InstanceDied { instance: id });
+        }
+    }
+
+    /// Follows what a wrapper reports: log lines, ends of invocations, errors.
+    pub(super) async fn follow_reports(self: Rc<Self>, instance: Rc<Instance>) {
+        let Ok(response) = control(&instance, Method::GET, "/_fnlocal/events", None).await else {
+            return;
+        };
+        let mut body = response.into_body();
+        let mut rest = Vec::new();
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
+            rest.extend_from_slice(data);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                self.report(&instance, &line);
+            }
+        }
+    }
+}
+
+impl Driver {
+    fn report(&self, instance: &Instance, line: &[u8]) {
+        let Ok(mut report) = serde_json::from_slice::<Report>(line) else {
+            return;
+        };
+        if let (Report::Error { error, .. }, Some(bound)) = (&mut report, instance.bound()) {
+            self.localise(instance, bound.code, error);
+        }
+        if let Some(record) = Record::from_report(report, instance.function_name()) {
+            self.logs.send(record);
+        }
+    }
+}
+
+/// One control call, on a connection of its own kept for later use when it answered whole.
+async fn control(
+    instance: &Rc<Instance>,
+    method: Method,
+    path: &'static str,
+    body: Option<&serde_json::Value>,
+) -> Result<Response<Incoming>, String> {
+    let started = instance.started().ok_or("it was never started")?;
+    let mut connection = Connection::open(&started.address)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut request = Request::new(body.map_or(RequestBody::Empty, RequestBody::json));
+    *request.method_mut() = method;
+    *request.uri_mut() = http::Uri::from_static(path);
+    let headers = request.headers_mut();
+    headers.insert(http::header::HOST, http::HeaderValue::from_static("instance"));
+    let token = http::HeaderValue::from_str(&started.token).map_err(|error| error.to_string())?;
+    headers.insert("x-fnlocal-token", token);
+    if body.is_some() {
+        let json = http::HeaderValue::from_static("application/json");
+        headers.insert(http::header::CONTENT_TYPE, json);
+    }
+    connection.send(request).await.map_err(|error| error.cause)
+}

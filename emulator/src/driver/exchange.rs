@@ -1,0 +1,217 @@
+//! One request on one of an instance's kept connections.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::Instance;
+use crate::runtime::Address;
+
+/// A connection to a wrapper, kept for one request after another.
+pub struct Connection {
+    sender: http1::SendRequest<RequestBody>,
+}
+
+impl Connection {
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Connects to a wrapper.
+    ///
+    /// # Errors
+    /// When nothing listens there (any more).
+    pub async fn open(address: &Address) -> std::io::Result<Self> {
+        match address {
+            Address::Unix(path) => Self::shake(UnixStream::connect(path).await?).await,
+            Address::Tcp(at) => {
+                let stream = TcpStream::connect(at).await?;
+                stream.set_nodelay(true)?;
+                Self::shake(stream).await
+            }
+        }
+    }
+
+    async fn shake<S>(stream: S) -> std::io::Result<Self>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(std::io::Error::other)?;
+        // Ends by itself when the wrapper closes or this sender is dropped; its error reaches
+        // whoever waits for the response.
+        tokio::task::spawn_local(async move {
+            let _told_elsewhere = connection.with_upgrades().await;
+        });
+        Ok(Self { sender })
+    }
+}
+
+/// Sends requests to one instance.
+pub struct Exchange<'a> {
+    /// To which.
+    pub instance: &'a Rc<Instance>,
+}
+
+/// Why an exchange came to nothing.
+#[derive(Debug)]
+pub struct ExchangeError {
+    /// The request never left, so any other instance may take it.
+    pub unsent: Option<Request<RequestBody>>,
+    /// What went wrong, for the log.
+    pub cause: String,
+}
+
+impl Exchange<'_> {
+    /// Sends a request and returns the head of the response, with the connection to give back
+    /// when the body has ended.
+    ///
+    /// # Errors
+    /// [`ExchangeError`], with the request if it was not sent.
+    pub async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Connection), ExchangeError> {
+        if let Some(mut connection) = self.instance.take_connection() {
+            match connection.send(request).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(ExchangeError {
+                    unsent: Some(back), ..
+                }) => request = back,
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(started) = self.instance.started() else {
+            return Err(ExchangeError {
+                unsent: Some(request),
+                cause: "the instance has no address yet".into(),
+            });
+        };
+        match Connection::open(&started.address).await {
+            Ok(mut connection) => {
+                let response = connection.send(request).await?;
+                Ok((response, connection))
+            }
+            Err(error) => Err(ExchangeError {
+                unsent: Some(request),
+                cause: format!("cannot connect: {error}"),
+            }),
+        }
+    }
+}
+
+impl Connection {
+    /// Sends a request and returns the head of the response.
+    ///
+    /// # Errors
+    /// [`ExchangeError`], with the request if it was not sent.
+    pub async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, ExchangeError> {
+        if let Err(error) = self.sender.ready().await {
+            return Err(ExchangeError {
+                unsent: Some(request),
+                cause: error.to_string(),
+            });
+        }
+        self.sender
+            .try_send_request(request)
+            .await
+            .map_err(|mut failed| ExchangeError {
+                unsent: failed.take_message(),
+                cause: failed.into_error().to_string(),
+            })
+    }
+}
+
+/// What is sent to a wrapper.
+pub enum RequestBody {
+    /// Nothing.
+    Empty,
+    /// A control call's JSON.
+    Full(Option<Bytes>),
+    /// A client's body, streamed as it comes.
+    Client(Incoming, Rc<Consumed>),
+}
+
+/// Whether anything of a body was taken, so that it cannot be sent again.
+#[derive(Default)]
+pub struct Consumed {
+    started: Cell<bool>,
+    failed: Cell<bool>,
+}
+
+impl Consumed {
+    /// Something was taken.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.started.get()
+    }
+
+    /// The client broke off or stalled while sending.
+    #[must_use]
+    pub fn broke(&self) -> bool {
+        self.failed.get()
+    }
+}
+
+impl RequestBody {
+    /// JSON for a control call.
+    #[must_use]
+    pub fn json(value: &serde_json::Value) -> Self {
+        Self::Full(Some(Bytes::from(value.to_string())))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Client(body, consumed) => {
+                let polled = Pin::new(body).poll_frame(cx);
+                match &polled {
+                    Poll::Ready(Some(Ok(_))) => consumed.started.set(true),
+                    Poll::Ready(Some(Err(_))) => consumed.failed.set(true),
+                    _ => {}
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Client(body, _) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Client(body, _) => body.size_hint(),
+        }
+    }
+}

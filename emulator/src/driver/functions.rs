@@ -1,0 +1,204 @@
+//! The table of functions: numbers for the core, names for people.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fnlocal_core::{FunctionId, PackageId};
+use serde::{Deserialize, Serialize};
+
+use crate::project::FunctionSettings;
+
+/// A function as the driver and the gateway know it.
+pub struct Function {
+    /// Its number in the core.
+    pub id: FunctionId,
+    /// Its name, as in its path.
+    pub name: Arc<str>,
+    /// Its package.
+    pub package: PackageId,
+    /// The file that exports it, relative to its package.
+    pub entry: String,
+    /// Its bounds and what else its configuration says.
+    pub settings: FunctionSettings,
+    /// Variables its configuration asks for beyond the package's.
+    pub env: BTreeMap<String, String>,
+    /// Why its code cannot be imported, if it cannot.
+    pub failure: RefCell<Option<Rc<Failure>>>,
+}
+
+/// Why code could not be imported, as the wrapper tells it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Failure {
+    /// The error's class, such as `SyntaxError`.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// The file it is in, as the instance sees it.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
+    /// The lines around, with a caret.
+    pub frame: Option<String>,
+    /// Where it was thrown.
+    pub stack: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Function {
+    /// Notes why its code could not be imported, for the answers to its requests.
+    pub fn fail(&self, failure: Failure) {
+        self.failure.replace(Some(Rc::new(failure)));
+    }
+}
+
+impl Failure {
+    /// A failure that is not an error of the code itself.
+    #[must_use]
+    pub fn plain(message: impl Into<String>, hint: Option<&str>) -> Self {
+        Self {
+            message: message.into(),
+            hint: hint.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// The failure with paths as the person knows them: `from` is where an instance saw the code,
+    /// `to` where it lies.
+    pub fn rebase(&mut self, from: &str, to: &str) {
+        self.message = self.message.replace(from, to);
+        for text in [&mut self.file, &mut self.stack, &mut self.frame] {
+            if let Some(text) = text {
+                *text = text.replace(from, to);
+            }
+        }
+    }
+
+    /// The failure in a line: class, message and place.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = if self.name.is_empty() {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.name, self.message)
+        };
+        if let (Some(file), Some(line)) = (&self.file, self.line) {
+            text.push_str(&format!(" ({file}:{line}"));
+            if let Some(column) = self.column {
+                text.push_str(&format!(":{column}"));
+            }
+            text.push(')');
+        }
+        text
+    }
+}
+
+/// All functions of the node.
+#[derive(Default)]
+pub struct Functions {
+    by_id: BTreeMap<FunctionId, Rc<Function>>,
+    #[allow(clippy::disallowed_types, reason = "looked up once a request, never iterated")]
+    by_name: std::collections::HashMap<Arc<str>, Rc<Function>>,
+    ids: BTreeMap<Arc<str>, FunctionId>,
+    default: Option<Arc<str>>,
+    /// Why a package has no functions we know the names of.
+    nameless: BTreeMap<PackageId, Rc<Failure>>,
+}
+
+impl Functions {
+    /// The number of a name, the same for as long as the node runs.
+    pub fn id(&mut self, name: &str) -> FunctionId {
+        let next = FunctionId(u32::try_from(self.ids.len()).unwrap_or(u32::MAX));
+        *self.ids.entry(Arc::from(name)).or_insert(next)
+    }
+
+    /// Puts a package's functions in place of those it had.
+    pub fn replace(&mut self, package: PackageId, functions: Vec<Function>) {
+        let gone: Vec<_> = self
+            .by_id
+            .values()
+            .filter(|known| known.package == package)
+            .map(|known| (known.id, Arc::clone(&known.name)))
+            .collect();
+        for (id, name) in gone {
+            self.by_id.remove(&id);
+            self.by_name.remove(&name);
+        }
+        for function in functions {
+            let function = Rc::new(function);
+            self.by_id.insert(function.id, Rc::clone(&function));
+            self.by_name.insert(Arc::clone(&function.name), function);
+        }
+    }
+
+    /// Names the function that answers `/` and unmatched paths.
+    pub fn set_default(&mut self, name: Option<&str>) {
+        self.default = name.map(Arc::from);
+    }
+
+    /// The functions a package has now.
+    #[must_use]
+    pub fn of(&self, package: PackageId) -> Vec<Rc<Function>> {
+        self.by_id
+            .values()
+            .filter(|known| known.package == package)
+            .cloned()
+            .collect()
+    }
+
+    /// Notes, or forgets, that a package's code failed before it could say its functions' names.
+    pub fn set_nameless(&mut self, package: PackageId, failure: Option<Failure>) {
+        match failure {
+            Some(failure) => self.nameless.insert(package, Rc::new(failure)),
+            None => self.nameless.remove(&package),
+        };
+    }
+
+    /// A failure that may be why a name is not known.
+    #[must_use]
+    pub fn nameless_failure(&self) -> Option<Rc<Failure>> {
+        self.nameless.values().next().cloned()
+    }
+
+    /// By name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Rc<Function>> {
+        self.by_name.get(name).cloned()
+    }
+
+    /// By number.
+    #[must_use]
+    pub fn get(&self, id: FunctionId) -> Option<Rc<Function>> {
+        self.by_id.get(&id).cloned()
+    }
+
+    /// The one that answers `/`.
+    #[must_use]
+    pub fn default_function(&self) -> Option<Rc<Function>> {
+        self.find(self.default.as_deref()?)
+    }
+
+    /// All, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Rc<Function>> {
+        let mut all: Vec<_> = self.by_id.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// The name nearest to one that is not there, for a hint.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<Arc<str>> {
+        self.by_id
+            .values()
+            .map(|known| (strsim::damerau_levenshtein(name, &known.name), &known.name))
+            .filter(|(distance, _)| *distance <= 2)
+            .min()
+            .map(|(_, name)| Arc::clone(name))
+    }
+}

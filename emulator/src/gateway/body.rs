@@ -1,0 +1,190 @@
+//! The body of an answer, and what must happen when it ends.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use crate::driver::{Connection, Instance, Ticket};
+
+use super::answer::Entry;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is sent to a client.
+pub enum ResponseBody {
+    /// A text of ours.
+    Full(Option<Bytes>),
+    /// The platform's router's.
+    Platform(axum::body::Body),
+    /// A function's, as it comes.
+    Leased(Box<Leased>),
+}
+
+impl ResponseBody {
+    /// A text of ours.
+    #[must_use]
+    pub fn full(text: impl Into<Bytes>) -> Self {
+        Self::Full(Some(text.into()))
+    }
+
+    /// Nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::Full(None)
+    }
+}
+
+/// A function's body. Holds the instance until its last byte was taken over, or gives it up when
+/// the client leaves.
+pub struct Leased {
+    body: Incoming,
+    lease: Option<Lease>,
+    idle_timeout: Duration,
+    idle: Option<Pin<Box<Sleep>>>,
+}
+
+/// What is given back when a response ends.
+pub struct Lease {
+    /// The request's place in the core.
+    pub ticket: Ticket,
+    /// Who served it.
+    pub instance: Rc<Instance>,
+    /// The connection it was served on.
+    pub connection: Connection,
+    /// Its line in the log.
+    pub entry: Entry,
+}
+
+impl Lease {
+    fn finish(self) {
+        self.instance.put_connection(self.connection);
+        self.ticket.finished();
+        self.entry.write(None);
+    }
+}
+
+impl Leased {
+    /// A body that ends its lease with its last byte. `None` when it is empty already.
+    #[must_use]
+    pub fn new(body: Incoming, lease: Lease, idle_timeout: Duration) -> Option<Self> {
+        if body.is_end_stream() {
+            lease.finish();
+            return None;
+        }
+        Some(Self {
+            body,
+            lease: Some(lease),
+            idle_timeout,
+            idle: None,
+        })
+    }
+
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.finish();
+        }
+    }
+
+    fn fail(&mut self, problem: &'static str) {
+        if let Some(lease) = self.lease.take() {
+            lease.ticket.failed(false);
+            lease.entry.write(Some(problem));
+        }
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.finish();
+        } else if let Some(lease) = self.lease.take() {
+            // Dropping the ticket tells the core; dropping the connection tells the handler.
+            lease.entry.write(Some("client_gone"));
+        }
+    }
+}
+
+impl Body for Leased {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.idle = None;
+                if self.body.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.fail("instance_died");
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Pending => {
+                let timeout = self.idle_timeout;
+                let idle = self
+                    .idle
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+                ready!(idle.as_mut().poll(cx));
+                self.fail("idle_timeout");
+                Poll::Ready(Some(Err("no byte came within the idle timeout".into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Platform(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Leased(body) => Pin::new(&mut **body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Platform(body) => body.is_end_stream(),
+            Self::Leased(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Platform(body) => body.size_hint(),
+            Self::Leased(body) => body.size_hint(),
+        }
+    }
+}

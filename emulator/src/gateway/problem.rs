@@ -1,0 +1,158 @@
+//! The platform's own error answers: `application/problem+json` (RFC 9457).
+
+use std::time::Duration;
+
+use fnlocal_core::RefuseReason;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::body::ResponseBody;
+
+/// An answer the platform gives in a function's stead.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Its status.
+    pub status: StatusCode,
+    /// A word for machines.
+    pub reason: &'static str,
+    /// What happened, for people.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Which function.
+    pub function: Option<String>,
+    /// When trying again makes sense.
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem without function or hint.
+    #[must_use]
+    pub fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason,
+            detail: detail.into(),
+            hint: None,
+            function: None,
+            retry_after: None,
+        }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the function it is about.
+    #[must_use]
+    pub fn function(mut self, name: &str) -> Self {
+        self.function = Some(name.to_owned());
+        self
+    }
+
+    /// The problem for a request the core refused.
+    #[must_use]
+    pub fn refused(reason: RefuseReason, retry_after: Option<Duration>) -> Self {
+        let (status, word, detail) = describe(reason);
+        let mut problem = Self::new(status, word, detail);
+        problem.retry_after = retry_after;
+        problem.hint = hint(reason).map(str::to_owned);
+        problem
+    }
+
+    /// The answer, named by the request's id.
+    #[must_use]
+    pub fn response(&self, request_id: &str) -> Response<ResponseBody> {
+        let body = serde_json::json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "reason": self.reason,
+            "detail": self.detail,
+            "function": self.function,
+            "request_id": request_id,
+            "hint": self.hint,
+        });
+        let mut text = body.to_string();
+        text.push('\n');
+        let mut response = Response::new(ResponseBody::full(text));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
+        if let Some(after) = self.retry_after {
+            // Whole seconds, rounded up: RFC 9110, 10.2.3.
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(after.as_secs_f64().ceil() as u64),
+            );
+        }
+        response
+    }
+}
+
+fn describe(reason: RefuseReason) -> (StatusCode, &'static str, &'static str) {
+    match reason {
+        RefuseReason::UnknownFunction => (
+            StatusCode::NOT_FOUND,
+            "unknown_function",
+            "there is no function of this name",
+        ),
+        RefuseReason::BrokenCode => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "import_failed",
+            "the function's code cannot be imported",
+        ),
+        RefuseReason::RateLimited => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "more requests a second than the limit allows",
+        ),
+        RefuseReason::QueueFull => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "queue_full",
+            "as many requests are waiting as may wait",
+        ),
+        RefuseReason::QueueTimeout => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "queue_timeout",
+            "no instance became free in the time a request may wait",
+        ),
+        RefuseReason::Timeout => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout",
+            "the function did not answer within its timeout",
+        ),
+        RefuseReason::InstanceDied => (
+            StatusCode::BAD_GATEWAY,
+            "instance_died",
+            "the instance ended before it answered",
+        ),
+        RefuseReason::StartFailed => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "start_failed",
+            "no instance of the function could be started",
+        ),
+        RefuseReason::Draining => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "the platform is shutting down",
+        ),
+    }
+}
+
+fn hint(reason: RefuseReason) -> Option<&'static str> {
+    Some(match reason {
+        RefuseReason::RateLimited => "raise `rps` in fnlocal.toml, or send less",
+        RefuseReason::QueueFull => "raise `max_instances` or `queue` in fnlocal.toml",
+        RefuseReason::QueueTimeout => "raise `max_instances` or `queue_timeout` in fnlocal.toml",
+        RefuseReason::Timeout => {
+            "answer sooner, or raise the function's `timeout`; the instance was ended"
+        }
+        RefuseReason::InstanceDied => "see the function's log for why it ended",
+        RefuseReason::StartFailed => "see fnlocal's own output for what the engine said",
+        _ => return None,
+    })
+}

@@ -1,0 +1,325 @@
+//! What a package's files are now, reading only those that may have changed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fnlocal_core::CodeHash;
+use sha2::{Digest, Sha256};
+
+use super::{CodeError, MAX_BYTES, MAX_FILES, WARN_BYTES};
+use crate::project::Warning;
+use crate::project::files::{Found, Tree, WalkError};
+
+/// How often a file that changes while it is read is read again.
+const TRIES: usize = 5;
+
+/// What tells, without reading, that a file is as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    modified: (i64, i64),
+    changed: (i64, i64),
+    size: u64,
+    inode: (u64, u64),
+    executable: bool,
+}
+
+impl Stamp {
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            size: metadata.size(),
+            inode: (metadata.dev(), metadata.ino()),
+            executable: metadata.mode() & 0o100 != 0,
+        }
+    }
+
+    /// Whether a change after `now` would show: the change before is long enough ago for the file
+    /// system's clock to have moved on.
+    pub fn would_show(&self, now: SystemTime) -> bool {
+        let (seconds, nanos) = self.changed;
+        let whole = nanos == 0 && self.modified.1 == 0;
+        let tick = if whole { 2_000_000_000 } else { 50_000_000 };
+        let now = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos() as i128);
+        now - (i128::from(seconds) * 1_000_000_000 + i128::from(nanos)) > tick
+    }
+}
+
+/// What a file holds: the hash of its bytes, and whether it can be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Content {
+    digest: [u8; 32],
+    executable: bool,
+}
+
+impl Content {
+    /// The name of the blob that holds it. Links share their mode, so it is part of the name.
+    pub fn blob(&self) -> String {
+        let mut name = String::with_capacity(66);
+        for byte in self.digest {
+            name.push(char::from(HEX[usize::from(byte >> 4)]));
+            name.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        name.push_str(if self.executable { "-x" } else { "" });
+        name
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+#[derive(Clone, Debug)]
+struct Known {
+    stamp: Stamp,
+    content: Content,
+    /// A later change would show in the stamp.
+    settled: bool,
+}
+
+/// A package's files as of a scan, by relative path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scanned {
+    files: BTreeMap<Arc<str>, Known>,
+}
+
+impl Scanned {
+    /// Looks again; contents that are new are put into `blobs`.
+    pub fn rescan(&self, tree: &Tree, blobs: &Path) -> Result<(Self, Vec<Warning>), CodeError> {
+        let mut warnings = Vec::new();
+        let mut sizes = Sizes::default();
+        let mut unread: Vec<(Arc<str>, PathBuf)> = Vec::new();
+        let mut next = Self::default();
+        let walked = tree.walk(&mut |found| match found {
+            Found::Folder { .. } => true,
+            Found::LeftOut { path, why } => {
+                let text = format!("{} is left out: {why}", path.display());
+                warnings.push(Warning { text, hint: None });
+                true
+            }
+            Found::File {
+                relative,
+                path,
+                metadata,
+                ..
+            } => {
+                let stamp = Stamp::of(metadata);
+                match self.files.get_key_value(relative) {
+                    Some((name, known)) if known.settled && known.stamp == stamp => {
+                        next.files.insert(Arc::clone(name), known.clone());
+                    }
+                    _ => unread.push((relative.into(), path.to_owned())),
+                }
+                sizes.add(relative, metadata.size())
+            }
+        });
+        match walked {
+            Ok(()) => {}
+            Err(WalkError::Escape { link, target }) => {
+                return Err(CodeError::Escape { link, target });
+            }
+            Err(WalkError::Io { path, source }) => return Err(CodeError::Read { path, source }),
+            Err(WalkError::Stopped) => return Err(sizes.too_big(&tree.root)),
+        }
+        for (relative, path) in unread {
+            // None when it is gone since it was listed.
+            if let Some(known) = read(&path, blobs)? {
+                next.files.insert(relative, known);
+            }
+        }
+        warnings.extend(sizes.warning(&tree.root));
+        Ok((next, warnings))
+    }
+
+    /// The hash of all paths, modes and contents.
+    pub fn hash(&self) -> CodeHash {
+        let mut hasher = Sha256::new();
+        for (path, known) in &self.files {
+            hasher.update((path.len() as u64).to_le_bytes());
+            hasher.update(path.as_bytes());
+            hasher.update([u8::from(known.content.executable)]);
+            hasher.update(known.content.digest);
+        }
+        first_eight(&hasher.finalize()).into()
+    }
+
+    /// Paths with their contents.
+    pub fn contents(&self) -> impl Iterator<Item = (&Arc<str>, Content)> {
+        self.files.iter().map(|(path, known)| (path, known.content))
+    }
+
+    /// Paths whose contents differ, sorted.
+    pub fn differences(&self, old: &Self) -> Vec<String> {
+        let content = |known: &Known| known.content;
+        let changed = self
+            .files
+            .iter()
+            .filter(|(path, known)| old.files.get(*path).map(content) != Some(known.content));
+        let gone = old
+            .files
+            .iter()
+            .filter(|(path, _)| !self.files.contains_key(*path));
+        let mut paths: Vec<String> = changed
+            .chain(gone)
+            .map(|(path, _)| path.to_string())
+            .collect();
+        paths.sort();
+        paths
+    }
+
+    /// How many files, and their bytes.
+    pub fn size(&self) -> (usize, u64) {
+        (
+            self.files.len(),
+            self.files.values().map(|known| known.stamp.size).sum(),
+        )
+    }
+
+    /// Removes blobs that no version links to and that are not needed for the next.
+    pub fn prune(&self, blobs: &Path) -> io::Result<()> {
+        let needed: std::collections::BTreeSet<String> =
+            self.contents().map(|(_, content)| content.blob()).collect();
+        for entry in fs::read_dir(blobs)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let needed = name.to_str().is_some_and(|name| needed.contains(name));
+            if !needed && entry.metadata().is_ok_and(|metadata| metadata.nlink() == 1) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn first_eight(digest: &[u8]) -> EightBytes {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest[..8]);
+    EightBytes(u64::from_be_bytes(bytes))
+}
+
+/// The first eight bytes of a hash.
+pub(super) struct EightBytes(pub u64);
+
+impl From<EightBytes> for CodeHash {
+    fn from(bytes: EightBytes) -> Self {
+        Self(bytes.0)
+    }
+}
+
+/// Reads a file into the blobs, so that what is kept is what was hashed; none when it is gone.
+fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
+    let unreadable = |source| CodeError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let now = SystemTime::now();
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let before = Stamp::of(&file.metadata().map_err(unreadable)?);
+        let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0) + 1);
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let after = Stamp::of(&file.metadata().map_err(unreadable)?);
+        let still = before == after && after.size == bytes.len() as u64;
+        // What never stands still is taken as it was read, and read again the next time.
+        if !still && tries < TRIES {
+            continue;
+        }
+        let content = Content {
+            digest: Sha256::digest(&bytes).into(),
+            executable: after.executable,
+        };
+        keep(&bytes, content, blobs).map_err(|source| CodeError::Store {
+            path: blobs.to_owned(),
+            source,
+        })?;
+        let stamp = Stamp {
+            size: bytes.len() as u64,
+            ..after
+        };
+        return Ok(Some(Known {
+            stamp,
+            content,
+            settled: still && after.would_show(now),
+        }));
+    }
+}
+
+fn keep(bytes: &[u8], content: Content, blobs: &Path) -> io::Result<()> {
+    let path = blobs.join(content.blob());
+    if path.exists() {
+        return Ok(());
+    }
+    let beside = blobs.join(".new");
+    let _ = fs::remove_file(&beside);
+    let mode = if content.executable { 0o555 } else { 0o444 };
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&beside)?;
+    file.write_all(bytes)?;
+    // The mode given at creation is cut by the umask; a container's user must read it all the same.
+    fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    fs::rename(&beside, &path)
+}
+
+/// Adds up sizes while walking.
+#[derive(Default)]
+struct Sizes {
+    files: usize,
+    bytes: u64,
+    largest: Option<(u64, String)>,
+}
+
+impl Sizes {
+    /// Adds a file; false when it is too much.
+    fn add(&mut self, relative: &str, size: u64) -> bool {
+        self.files += 1;
+        self.bytes += size;
+        if self.largest.as_ref().is_none_or(|(most, _)| size > *most) {
+            self.largest = Some((size, relative.to_owned()));
+        }
+        self.files <= MAX_FILES && self.bytes <= MAX_BYTES
+    }
+
+    fn largest(&self) -> String {
+        let (size, path) = self.largest.clone().unwrap_or_default();
+        format!("{path} with {} MB", size >> 20)
+    }
+
+    fn too_big(&self, root: &Path) -> CodeError {
+        let what = if self.files > MAX_FILES {
+            "50,000 files"
+        } else {
+            "512 MB"
+        };
+        CodeError::TooBig {
+            root: root.to_owned(),
+            what,
+            largest: self.largest(),
+        }
+    }
+
+    fn warning(&self, root: &Path) -> Option<Warning> {
+        (self.bytes > WARN_BYTES).then(|| Warning {
+            text: format!(
+                "{} holds {} MB; the largest is {}",
+                root.display(),
+                self.bytes >> 20,
+                self.largest()
+            ),
+            hint: Some("list what is no code in .fnlocalignore".to_owned()),
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! `fnlocal.toml`, parsed once into types.
+//!
+//! Deliberately absent: what the settings of one function are after code and file are merged, which
+//! is [`super::settings`].
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
+
+/// The file's name.
+pub const CONFIG_FILE: &str = "fnlocal.toml";
+
+/// All of `fnlocal.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "fnlocal.toml")]
+pub struct Config {
+    /// The project's name; else that of package.json or the folder.
+    pub name: Option<String>,
+    /// Folders that are packages, as globs relative to this file: `["services/*"]`.
+    pub packages: Option<Vec<String>>,
+    /// Function that answers `/` and paths no function is named by.
+    pub default: Option<String>,
+    /// Settings of every function, unless it says otherwise.
+    pub defaults: FunctionConfig,
+    /// Settings of single functions, by name.
+    pub functions: BTreeMap<String, FunctionConfig>,
+    /// What the project as a whole may use; `dev`, `simulate` and `promote` share it.
+    pub limits: ProjectLimits,
+    /// How images are built.
+    pub build: BuildConfig,
+    /// `fnlocal dev`.
+    pub dev: DevConfig,
+    /// Environments to promote to, by name.
+    pub env: BTreeMap<String, EnvConfig>,
+}
+
+/// Settings of a function: a `[functions.NAME]` table, `[defaults]`, or `config` in code.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FunctionConfig {
+    /// Time to the head of a response (15s).
+    pub timeout: Option<TimeSpan>,
+    /// Memory of an instance (512MB).
+    pub memory: Option<MemorySize>,
+    /// Requests an instance may serve at once (1).
+    pub concurrency: Option<u32>,
+    /// Instances kept ready even when nothing arrives (0).
+    pub min_instances: Option<u32>,
+    /// Instances at the most (100).
+    pub max_instances: Option<u32>,
+    /// Requests a second (3000).
+    pub rps: Option<Rate>,
+    /// Requests that may wait (1000).
+    pub queue: Option<u32>,
+    /// How long a request may wait (30s).
+    pub queue_timeout: Option<TimeSpan>,
+    /// Idle time after which an instance is paused (10s).
+    pub pause_after: Option<TimeSpan>,
+    /// Idle time after which an instance is stopped (10m).
+    pub stop_after: Option<TimeSpan>,
+    /// Size of a request's body at the most (6MB).
+    pub body_limit: Option<ByteSize>,
+    /// Whether the handler sees a parsed body or the raw stream (parsed).
+    pub body: Option<BodyMode>,
+    /// Variables the function needs, from `.env`, `.env.<name>` or the shell.
+    pub env: Option<Vec<String>>,
+    /// When to call the function by itself, as a cron expression.
+    pub schedule: Option<String>,
+}
+
+/// What a handler sees of a request's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyMode {
+    /// JSON, forms and text, parsed by the wrapper.
+    #[default]
+    Parsed,
+    /// Nothing is read before the handler reads it.
+    Stream,
+}
+
+/// Bounds of the project as a whole, and of its queues.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProjectLimits {
+    /// Requests of one function that may wait, unless `[defaults]` or the function says otherwise.
+    pub queue: Option<u32>,
+    /// How long a request may wait, unless `[defaults]` or the function says otherwise.
+    pub queue_timeout: Option<TimeSpan>,
+    /// Instances of all functions together, on one node.
+    pub max_instances: Option<u32>,
+    /// Requests a second of all functions together, on one node.
+    pub rps: Option<Rate>,
+    /// Memory of a node that may be promised to instances.
+    pub memory: Option<MemorySize>,
+    /// How long a stream or an upgraded connection may stay silent (60s).
+    pub idle_timeout: Option<TimeSpan>,
+}
+
+/// How images are built.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BuildConfig {
+    /// Image to build on.
+    pub base_image: Option<String>,
+}
+
+/// `fnlocal dev`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DevConfig {
+    /// Port to listen on.
+    pub port: Option<u16>,
+    /// What runs instances.
+    pub runtime: Option<RuntimeKind>,
+}
+
+/// What runs instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuntimeKind {
+    /// Containers of a Docker engine.
+    Docker,
+    /// Plain processes, less isolated.
+    Process,
+}
+
+/// An environment to promote to: `[env.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnvConfig {
+    /// AWS region.
+    pub region: Option<String>,
+    /// EC2 instance type of a node.
+    pub instance_type: Option<String>,
+    /// How many nodes.
+    pub nodes: Option<NodeRange>,
+    /// What makes the fleet grow.
+    pub scale_on: Option<ScaleOn>,
+    /// Nodes added before load that is known in advance.
+    pub prescale: Vec<Prescale>,
+}
+
+/// How many nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeRange {
+    /// At the least.
+    pub min: u32,
+    /// At the most.
+    pub max: u32,
+}
+
+/// What makes the fleet grow: one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleOn {
+    /// Requests a minute that one node should get.
+    RequestsPerNode(u32),
+    /// Memory committed on a node, in percent.
+    MemoryPercent(u32),
+}
+
+/// Nodes added before load that is known in advance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prescale {
+    /// A name for it.
+    pub name: String,
+    /// When, as a cron expression.
+    pub cron: String,
+    /// The cron expression's time zone (UTC).
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Nodes at the least from then on.
+    pub min: u32,
+}
+
+/// The JSON schema of `fnlocal.toml`, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}

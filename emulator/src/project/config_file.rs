@@ -1,0 +1,219 @@
+//! Reading `fnlocal.toml`: spans, pictures, and the checks serde cannot make.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use fnlocal_core::limits::LimitError;
+use toml::de::{DeTable, DeValue};
+
+use super::config::{Config, FunctionConfig};
+use super::names;
+use super::picture::{FileError, suggest};
+use super::settings;
+
+/// `fnlocal.toml` as read; also stands for its absence.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigFile {
+    /// Where it is; none when there is none.
+    pub path: Option<PathBuf>,
+    /// What it says.
+    pub config: Config,
+    text: String,
+}
+
+impl ConfigFile {
+    /// Parses and checks.
+    ///
+    /// # Errors
+    /// The first thing wrong, with a picture.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
+        let config = parse(path, text)?;
+        let file = Self {
+            path: Some(path.to_owned()),
+            config,
+            text: text.to_owned(),
+        };
+        file.check()?;
+        Ok(file)
+    }
+
+    /// An error at a key of the file, by the names that lead to it; where the key is absent, at the
+    /// innermost table that exists.
+    #[must_use]
+    pub fn error_at(&self, keys: &[&str], message: impl Into<String>) -> FileError {
+        let path = self.path.clone().unwrap_or_default();
+        let span = locate(&self.text, keys).unwrap_or(0..0);
+        FileError::new(&path, &self.text, span, message)
+    }
+
+    fn check(&self) -> Result<(), FileError> {
+        let config = &self.config;
+        if let Some(name) = config
+            .name
+            .as_deref()
+            .filter(|name| !names::is_project(name))
+        {
+            let message = format!("`{name}` cannot be a project's name");
+            return Err(self
+                .error_at(&["name"], message)
+                .with_hint(Some(names::PROJECT_RULE.into())));
+        }
+        if let Some(name) = config
+            .default
+            .as_deref()
+            .filter(|name| !names::is_function(name))
+        {
+            let message = format!("`{name}` cannot be a function's name");
+            return Err(self
+                .error_at(&["default"], message)
+                .with_hint(Some(names::RULE.into())));
+        }
+        self.check_limits()?;
+        self.check_function(&["defaults"], &config.defaults)?;
+        for (name, function) in &config.functions {
+            if !names::is_function(name) {
+                let message = format!("`{name}` cannot be a function's name");
+                let error = self.error_at(&["functions", name], message);
+                return Err(error.with_hint(Some(names::RULE.into())));
+            }
+            self.check_function(&["functions", name], function)?;
+        }
+        self.check_envs()
+    }
+
+    fn check_function(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
+        if let Err(LimitError { key, what }) = settings::check_alone(config) {
+            let keys: Vec<&str> = table.iter().copied().chain([key]).collect();
+            return Err(self.error_at(&keys, format!("`{key}` {what}")));
+        }
+        let bad = config
+            .env
+            .iter()
+            .flatten()
+            .find(|name| !names::is_variable(name));
+        if let Some(name) = bad {
+            let keys: Vec<&str> = table.iter().copied().chain(["env"]).collect();
+            return Err(self.error_at(&keys, format!("`{name}` cannot be a variable's name")));
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), FileError> {
+        let limits = &self.config.limits;
+        let wrong =
+            |key: &str, what: &str| Err(self.error_at(&["limits", key], format!("`{key}` {what}")));
+        if limits.memory.is_some_and(|memory| memory.0 < 64) {
+            return wrong("memory", "must be at least 64MB");
+        }
+        if limits.max_instances == Some(0) {
+            return wrong("max_instances", "must be at least 1");
+        }
+        if limits.rps.is_some_and(|rate| rate.0 == Some(0)) {
+            return wrong("rps", "must be at least 1");
+        }
+        if limits.idle_timeout.is_some_and(|span| span.0.is_zero()) {
+            return wrong("idle_timeout", "must be longer than nothing");
+        }
+        self.check_function(&["limits"], &settings::of_project(limits))
+    }
+
+    fn check_envs(&self) -> Result<(), FileError> {
+        use super::config::ScaleOn;
+        for (name, env) in &self.config.env {
+            let wrong = |key: &str, what: &str| {
+                Err(self.error_at(&["env", name, key], format!("`{key}` {what}")))
+            };
+            if env
+                .nodes
+                .is_some_and(|nodes| nodes.max == 0 || nodes.min > nodes.max)
+            {
+                return wrong(
+                    "nodes",
+                    "must have a min that is not more than max, and a max above 0",
+                );
+            }
+            match env.scale_on {
+                Some(ScaleOn::MemoryPercent(percent)) if !(1..=100).contains(&percent) => {
+                    return wrong("scale_on", "must have a memory_percent between 1 and 100");
+                }
+                Some(ScaleOn::RequestsPerNode(0)) => {
+                    return wrong("scale_on", "must have a requests_per_node above 0");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, FileError> {
+    let fail = |error: &toml::de::Error, keys: &str| {
+        let (message, hint) = explain(error.message(), keys);
+        let span = error.span().unwrap_or(0..0);
+        FileError::new(path, text, span, message).with_hint(hint)
+    };
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| fail(&error, ""))?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let keys = error.path().to_string();
+        fail(error.inner(), if keys == "." { "" } else { &keys })
+    })
+}
+
+/// Turns serde's wording into ours, with a hint where a word is unknown.
+///
+/// serde gives no structure for these two kinds; its wording is part of its tests.
+pub(super) fn explain(message: &str, keys: &str) -> (String, Option<String>) {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown = |words: &mut dyn Iterator<Item = &str>| {
+        let word = words.next().unwrap_or_default().to_owned();
+        let known: Vec<String> = words.map(str::to_owned).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let hint = suggest(&word, &known);
+        (word, hint)
+    };
+    if message.starts_with("unknown field") {
+        let (word, hint) = unknown(&mut words);
+        return (format!("unknown key `{word}`"), Some(hint));
+    }
+    let place = if keys.is_empty() {
+        String::new()
+    } else {
+        format!("`{keys}`: ")
+    };
+    if message.starts_with("unknown variant") {
+        let (word, hint) = unknown(&mut words);
+        return (
+            format!("{place}`{word}` is not one of the choices"),
+            Some(hint),
+        );
+    }
+    let number = ["u16", "u32", "u64"]
+        .iter()
+        .fold(message.to_owned(), |text, kind| {
+            text.replace(
+                &format!("expected {kind}"),
+                "expected a whole number in range",
+            )
+        });
+    (format!("{place}{number}"), None)
+}
+
+/// The bytes of a key's value, or of the innermost table on the way to it.
+fn locate(text: &str, keys: &[&str]) -> Option<Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let mut table = root.get_ref();
+    let mut span = None;
+    for key in keys {
+        let Some((name, value)) = table.get_key_value(*key) else {
+            break;
+        };
+        match value.get_ref() {
+            DeValue::Table(inner) => {
+                span = Some(name.span());
+                table = inner;
+            }
+            _ => return Some(value.span()),
+        }
+    }
+    span
+}

@@ -1,0 +1,211 @@
+//! The settings of one function, after file and code are merged.
+//!
+//! What is said nearer to the function wins, and the file wins over code, so that an operator can
+//! change a deployment without touching code:
+//!
+//! 1. `[functions.NAME]`
+//! 2. the function's own `config` in code
+//! 3. `[defaults]`
+//! 4. `[limits]`, for `queue` and `queue_timeout`
+//! 5. [`FunctionLimits::default`]
+//!
+//! Only `env` adds up: a variable named at any of these places is needed.
+
+use std::time::Duration;
+
+use fnlocal_core::limits::{FunctionLimits, LimitError};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::config::{BodyMode, FunctionConfig, ProjectLimits};
+use super::config_file::explain;
+use super::names;
+use super::picture::nearest;
+
+/// Size of a request's body at the most, unless a function says otherwise.
+pub const DEFAULT_BODY_LIMIT: u64 = 6 << 20;
+
+/// What a function runs with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FunctionSettings {
+    /// Bounds, checked.
+    pub limits: FunctionLimits,
+    /// Size of a request's body at the most, in bytes.
+    pub body_limit: u64,
+    /// What the handler sees of a body.
+    pub body: BodyMode,
+    /// Variables it needs, sorted.
+    pub env: Vec<String>,
+    /// When to call it by itself.
+    pub schedule: Option<String>,
+}
+
+impl Default for FunctionSettings {
+    fn default() -> Self {
+        Self {
+            limits: FunctionLimits::default(),
+            body_limit: DEFAULT_BODY_LIMIT,
+            body: BodyMode::default(),
+            env: Vec::new(),
+            schedule: None,
+        }
+    }
+}
+
+impl FunctionSettings {
+    /// Lays `config` over what is there, without checking.
+    pub(super) fn lay(&mut self, config: &FunctionConfig) {
+        lay_limits(&mut self.limits, config);
+        set(&mut self.body_limit, config.body_limit.map(|size| size.0));
+        set(&mut self.body, config.body);
+        if let Some(schedule) = &config.schedule {
+            self.schedule = Some(schedule.clone());
+        }
+        self.env.extend(config.env.iter().flatten().cloned());
+        self.env.sort();
+        self.env.dedup();
+    }
+}
+
+fn lay_limits(limits: &mut FunctionLimits, config: &FunctionConfig) {
+    set(&mut limits.timeout, config.timeout.map(|span| span.0));
+    set(&mut limits.memory_mib, config.memory.map(|memory| memory.0));
+    set(&mut limits.concurrency, config.concurrency);
+    set(&mut limits.min_instances, config.min_instances);
+    set(&mut limits.max_instances, config.max_instances);
+    set(&mut limits.rps, config.rps.map(|rate| rate.0));
+    set(&mut limits.queue, config.queue);
+    set(
+        &mut limits.queue_timeout,
+        config.queue_timeout.map(|span| span.0),
+    );
+    set(
+        &mut limits.pause_after,
+        config.pause_after.map(|span| span.0),
+    );
+    set(&mut limits.stop_after, config.stop_after.map(|span| span.0));
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// Checks what one table says, leaving out what it leaves to others.
+pub(super) fn check_alone(config: &FunctionConfig) -> Result<(), LimitError> {
+    let mut limits = FunctionLimits {
+        max_instances: 1000,
+        min_instances: 0,
+        pause_after: Duration::ZERO,
+        stop_after: Duration::MAX,
+        ..FunctionLimits::default()
+    };
+    lay_limits(&mut limits, config);
+    limits.validate().map(|_| ())
+}
+
+/// What `[limits]` says about every function.
+pub(super) fn of_project(limits: &ProjectLimits) -> FunctionConfig {
+    FunctionConfig {
+        queue: limits.queue,
+        queue_timeout: limits.queue_timeout,
+        ..FunctionConfig::default()
+    }
+}
+
+/// Keys of a function's settings, as `fnlocal.toml` spells them.
+pub(super) const KEYS: [&str; 14] = [
+    "timeout",
+    "memory",
+    "concurrency",
+    "min_instances",
+    "max_instances",
+    "rps",
+    "queue",
+    "queue_timeout",
+    "pause_after",
+    "stop_after",
+    "body_limit",
+    "body",
+    "env",
+    "schedule",
+];
+
+/// A function's `config` in code, as read.
+#[derive(Debug, Default)]
+pub(super) struct CodeConfig {
+    pub config: FunctionConfig,
+    /// Keys nobody knows, with the nearest known one.
+    pub unknown: Vec<(String, Option<String>)>,
+    /// Keys with bad values, and why.
+    pub bad: Vec<(String, String)>,
+}
+
+/// Reads a function's `config` from the wrapper's description. A key may be in camel case.
+pub(super) fn from_code(value: &Value) -> CodeConfig {
+    let mut read = CodeConfig::default();
+    let map = match value {
+        Value::Null => return read,
+        Value::Object(map) => map,
+        other => {
+            read.bad
+                .push((String::new(), format!("must be an object, not {other}")));
+            return read;
+        }
+    };
+    let mut good = serde_json::Map::new();
+    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+        let name = snake(key);
+        if !KEYS.contains(&name.as_str()) {
+            read.unknown
+                .push((key.clone(), nearest(&name, KEYS).map(camel)));
+            continue;
+        }
+        let one = serde_json::Map::from_iter([(name.clone(), value.clone())]);
+        match check_one(Value::Object(one)) {
+            Ok(()) => drop(good.insert(name, value.clone())),
+            Err(why) => read.bad.push((key.clone(), why)),
+        }
+    }
+    // Each key was read alone above, and they do not depend on each other.
+    read.config = serde_json::from_value(Value::Object(good)).unwrap_or_default();
+    read
+}
+
+fn check_one(value: Value) -> Result<(), String> {
+    let config: FunctionConfig =
+        serde_json::from_value(value).map_err(|error| explain(&error.to_string(), "").0)?;
+    check_alone(&config).map_err(|error| error.what.to_owned())?;
+    match config
+        .env
+        .iter()
+        .flatten()
+        .find(|name| !names::is_variable(name))
+    {
+        Some(name) => Err(format!("names `{name}`, which cannot be a variable")),
+        None => Ok(()),
+    }
+}
+
+fn snake(key: &str) -> String {
+    let mut out = String::new();
+    for c in key.chars() {
+        if c.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+fn camel(key: &str) -> String {
+    let mut words = key.split('_');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at(1);
+        out.push_str(&first.to_ascii_uppercase());
+        out.push_str(rest);
+    }
+    out
+}

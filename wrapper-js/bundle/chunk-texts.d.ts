@@ -1,0 +1,4 @@
+declare module "chunk-texts" {
+  const texts: Record<string, string>;
+  export = texts;
+}

@@ -1,0 +1,110 @@
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { shortcut } from "./common-types.js";
+
+const CORE = "src/express-core.js";
+
+/** What Express loads at start but a first answer seldom needs. */
+const LATE = new Set(
+  ["accepts", "content-disposition", "content-type", "cookie", "cookie-signature", "etag", "finalhandler", "fresh"].concat(
+    ["http-errors", "mime-types", "on-finished", "proxy-addr", "qs", "range-parser", "router", "send", "type-is", "vary"],
+  ),
+);
+
+/** Their real ones look at the environment and the stack when they are made. @type {Record<string, string>} */
+const QUIET = {
+  debug: `module.exports = (name) => process.env.DEBUG ? chunk("debug")(name) : Object.assign(() => {}, { enabled: false });`,
+  depd: `module.exports = (name) => { let real; return (message) => (real ??= chunk("depd")(name))(message) };`,
+};
+
+/** @type {import("esbuild").BuildOptions} */
+export const OPTIONS = {
+  absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
+  bundle: true,
+  platform: "node",
+  format: "cjs",
+  target: "node20",
+  minify: true,
+  legalComments: "none",
+  logOverride: { "empty-import-meta": "silent" },
+};
+
+const require = createRequire(import.meta.url);
+const chunkHelper = JSON.stringify(require.resolve("./chunk.cjs"));
+
+/**
+ * Keeps Express, and within it each seldom used part, as text that is compiled when first used.
+ *
+ * @returns {Promise<import("esbuild").Plugin>}
+ */
+export async function lateExpress() {
+  /** @type {Record<string, string>} */
+  const texts = {};
+  for (const name of [CORE, ...LATE, ...Object.keys(QUIET)]) texts[name] = await chunkText(name);
+  return {
+    name: "late-express",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /express-core\.js$/ }, () => ({ path: CORE, namespace: "core" }));
+      onResolve({ filter: /^chunk-texts$/ }, ({ path }) => ({ path, namespace: "texts" }));
+      onResolve({ filter: /^qs$/ }, ({ path }) => ({ path, namespace: "core" }));
+      onLoad({ filter: /.*/, namespace: "core" }, ({ path }) => ({
+        contents: `module.exports = require(${chunkHelper})(${JSON.stringify(path)});`,
+        resolveDir: OPTIONS.absWorkingDir,
+      }));
+      onLoad({ filter: /.*/, namespace: "texts" }, () => ({ contents: `module.exports = ${JSON.stringify(texts)};` }));
+    },
+  };
+}
+
+/** Puts stand-ins where one part of Express asks for another. @type {import("esbuild").Plugin} */
+const standIns = {
+  name: "stand-ins",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[a-z-]+$/ }, ({ path, importer, kind }) => {
+      if (kind === "entry-point") return undefined;
+      if (path === "debug" || (path === "depd" && importer.includes("/express/lib/"))) return { path, namespace: "quiet" };
+      return LATE.has(path) ? { path, namespace: "late" } : undefined;
+    });
+    onLoad({ filter: /.*/, namespace: "quiet" }, ({ path }) => ({ contents: QUIET[path] }));
+    onLoad({ filter: /.*/, namespace: "late" }, ({ path }) => ({ contents: standIn(path) }));
+    // As text the table is only parsed when somebody asks for a rare media type.
+    onLoad({ filter: /mime-db[/\\]db\.json$/ }, ({ path }) => ({ contents: `module.exports = JSON.parse(${jsonText(path)})` }));
+  },
+};
+
+/**
+ * A module of the same shape that loads the real one when it is used.
+ *
+ * @param {string} name
+ */
+function standIn(name) {
+  const real = require(name);
+  const members = Object.keys(real).filter((key) => key !== "prototype").map((key) => {
+    const at = `[${JSON.stringify(key)}]`;
+    return typeof real[key] === "function" && !/^[A-Z]/.test(key)
+      ? `module.exports${at} = function (...args) { return real()${at}.apply(this, args) };`
+      : `Object.defineProperty(module.exports, ${JSON.stringify(key)}, { enumerable: true, get: () => real()${at} });`;
+  });
+  return [
+    `let loaded; const real = () => loaded ??= chunk(${JSON.stringify(name)});`,
+    typeof real === "function"
+      ? "module.exports = function (...args) { return new.target ? new (real())(...args) : real().apply(this, args) };"
+      : "module.exports = {};",
+    ...members,
+    name === "mime-types" ? shortcut() : "",
+  ].join("\n");
+}
+
+/** @param {string} name */
+async function chunkText(name) {
+  const entryPoint = name === CORE ? CORE : require.resolve(name);
+  const { outputFiles } = await build({ ...OPTIONS, entryPoints: [entryPoint], write: false, plugins: [standIns] });
+  return outputFiles?.[0].text ?? "";
+}
+
+/** @param {string} path */
+function jsonText(path) {
+  return JSON.stringify(JSON.stringify(JSON.parse(readFileSync(path, "utf8"))));
+}

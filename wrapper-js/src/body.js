@@ -1,0 +1,182 @@
+
+const EMPTY = Buffer.alloc(0);
+const DRAIN_MS = 5_000;
+
+/** A request body that cannot be taken; `reason` and `status` go into the problem. */
+export class BodyError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} reason
+   * @param {string} message
+   */
+  constructor(status, reason, message) {
+    super(message);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+/**
+ * @param {import("node:http").IncomingMessage} req
+ * @returns {boolean}
+ */
+export function hasBody(req) {
+  const length = req.headers["content-length"];
+  return length === undefined ? req.headers["transfer-encoding"] !== undefined : length !== "0";
+}
+
+/**
+ * Sets what functions-framework gives a request without a body.
+ *
+ * @param {any} req
+ */
+export function setEmptyBody(req) {
+  req.body = {};
+  req.rawBody = EMPTY;
+}
+
+/**
+ * Reads and parses the body into `req.body` and `req.rawBody`.
+ *
+ * @param {any} req
+ * @param {{ limit: number, slowMs: number }} bounds
+ * @returns {Promise<void>} fails with a BodyError, or with the stream's error when the client left
+ */
+export async function parseBody(req, { limit, slowMs }) {
+  const received = await readRaw(req, limit, slowMs);
+  const encoding = req.headers["content-encoding"] ?? "identity";
+  const raw = encoding === "identity" ? received : await decompress(received, encoding, limit);
+  req.rawBody = raw;
+  const header = req.headers["content-type"] ?? "";
+  const semicolon = header.indexOf(";");
+  const type = (semicolon < 0 ? header : header.slice(0, semicolon)).trim().toLowerCase();
+  if (type === "application/json" || type === "application/cloudevents+json") {
+    req.body = parseJson(decode(raw, header));
+  } else if (type === "application/x-www-form-urlencoded") {
+    req.body = await parseForm(decode(raw, header));
+  } else if (type === "text/plain") {
+    req.body = decode(raw, header);
+  } else {
+    req.body = raw;
+  }
+}
+
+/**
+ * @param {import("node:http").IncomingMessage} req
+ * @param {number} limit
+ * @param {number} slowMs
+ * @returns {Promise<Buffer>}
+ */
+function readRaw(req, limit, slowMs) {
+  return new Promise((resolve, reject) => {
+    /** @type {Buffer[]} */
+    const chunks = [];
+    let size = 0;
+    /** @type {NodeJS.Timeout | undefined} */
+    let slow;
+    /** @param {Error | undefined} error */
+    const finish = (error) => {
+      clearTimeout(slow);
+      req.off("data", onData).off("end", onEnd).off("error", finish).off("close", onClose);
+      if (error === undefined) return resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size));
+      if (error instanceof BodyError) drain(req);
+      reject(error);
+    };
+    /** @param {Buffer} chunk */
+    const onData = (chunk) => {
+      size += chunk.length;
+      if (size > limit) return finish(tooLarge(limit));
+      chunks.push(chunk);
+    };
+    const onEnd = () => finish(undefined);
+    const onClose = () => finish(new Error("the client left before its body was complete"));
+    if (Number(req.headers["content-length"]) > limit) return finish(tooLarge(limit));
+    req.on("data", onData).on("end", onEnd).on("error", finish).on("close", onClose);
+    if (slowMs > 0) {
+      slow = setTimeout(() => finish(new BodyError(408, "slow_request", `the body took longer than ${slowMs} ms`)), slowMs);
+      slow.unref();
+    }
+  });
+}
+
+/**
+ * Lets the client finish sending, for a while: closing at once would reset the connection, and the
+ * client would never read why.
+ *
+ * @param {import("node:http").IncomingMessage} req
+ */
+function drain(req) {
+  req.on("error", () => {});
+  req.resume();
+  const timer = setTimeout(() => req.destroy(), DRAIN_MS).unref();
+  req.on("end", () => clearTimeout(timer));
+}
+
+/** @param {number} limit */
+function tooLarge(limit) {
+  return new BodyError(413, "body_too_large", `the body is larger than ${limit} bytes`);
+}
+
+/**
+ * @param {Buffer} raw
+ * @param {string} encoding
+ * @param {number} limit
+ * @returns {Promise<Buffer>}
+ */
+async function decompress(raw, encoding, limit) {
+  const zlib = process.getBuiltinModule("node:zlib");
+  /** @type {Record<string, any>} */
+  const known = { gzip: zlib.gunzip, deflate: zlib.inflate, br: zlib.brotliDecompress };
+  const unzip = known[encoding.toLowerCase()];
+  if (unzip === undefined) throw new BodyError(415, "bad_body", `content-encoding ${encoding} is not supported`);
+  return new Promise((resolve, reject) => {
+    unzip(raw, { maxOutputLength: limit }, (/** @type {Error | null} */ error, /** @type {Buffer} */ result) => {
+      if (error === null) resolve(result);
+      else if (/** @type {NodeJS.ErrnoException} */ (error).code === "ERR_BUFFER_TOO_LARGE") reject(tooLarge(limit));
+      else reject(new BodyError(400, "bad_body", `the body is no valid ${encoding}: ${error.message}`));
+    });
+  });
+}
+
+/**
+ * @param {Buffer} raw
+ * @param {string} header
+ * @returns {string}
+ */
+function decode(raw, header) {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(header)?.[1] ?? "utf-8";
+  if (/^utf-?8$/i.test(charset)) return raw.toString("utf8");
+  try {
+    return new TextDecoder(charset).decode(raw);
+  } catch {
+    throw new BodyError(415, "bad_body", `charset ${charset} is not supported`);
+  }
+}
+
+/**
+ * Like Express: an empty body is an empty object, and only objects and arrays are taken.
+ *
+ * @param {string} text
+ */
+function parseJson(text) {
+  if (text.length === 0) return {};
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new BodyError(400, "bad_body", `the body is no valid JSON: ${/** @type {Error} */ (error).message}`);
+  }
+  if (typeof value === "object" && value !== null) return value;
+  throw new BodyError(400, "bad_body", "the JSON body must be an object or an array");
+}
+
+/** @param {string} text */
+async function parseForm(text) {
+  if (text.length === 0) return {};
+  const { default: qs } = await import("qs");
+  try {
+    return qs.parse(text, { allowPrototypes: true, arrayLimit: 100, depth: 32, strictDepth: true, parameterLimit: 1000 });
+  } catch (error) {
+    throw new BodyError(400, "bad_body", `the form is not valid: ${/** @type {Error} */ (error).message}`);
+  }
+}

@@ -1,0 +1,96 @@
+import { currentInvocation, storage } from "./context.js";
+import { writeNow } from "./events.js";
+
+/** @typedef {import("./instance.js").Instance} Instance */
+
+const ANSWER_MS = 500;
+const UNAWAITED = "the handler had returned before this answer, so the request got an empty 200: await the work";
+
+/**
+ * Ends the process when user code broke it: says which request did, answers it, leaves nothing half.
+ *
+ * @param {Instance} instance
+ * @param {(code: number) => void} exit
+ */
+export function watchCrashes(instance, exit) {
+  let crashed = false;
+  process.on("uncaughtException", (error) => {
+    if (isLateAnswer(error)) return reportLateAnswer(instance, error);
+    if (crashed) return;
+    crashed = true;
+    crash(instance, error, exit);
+  });
+  process.on("unhandledRejection", (reason) => {
+    if (isLateAnswer(reason)) return reportLateAnswer(instance, reason);
+    if (crashed) return;
+    // An author who listens for rejections has decided to live with them.
+    if (process.listenerCount("unhandledRejection") > 1) {
+      return instance.report(reason, { request: currentInvocation()?.id ?? null });
+    }
+    crashed = true;
+    crash(instance, reason, exit);
+  });
+}
+
+/**
+ * Says who ended the process; without this an instance would just be gone.
+ *
+ * @param {Instance} instance
+ * @returns {(code?: number) => never} the real exit, for the wrapper's own use
+ */
+export function watchExits(instance) {
+  const exit = process.exit.bind(process);
+  process.exit = (code) => {
+    const invocation = currentInvocation();
+    const whom = invocation === undefined ? "user code" : `function ${invocation.func.name} (request ${invocation.id})`;
+    instance.events?.spill();
+    writeNow(2, `fnlocal: ${whom} called process.exit(${code ?? ""})${callerOf(new Error().stack ?? "")}`);
+    return exit(code);
+  };
+  return /** @type {any} */ (exit);
+}
+
+/**
+ * @param {Instance} instance
+ * @param {unknown} error
+ * @param {(code: number) => void} exit
+ */
+function crash(instance, error, exit) {
+  const invocation = currentInvocation();
+  instance.report(error, { request: invocation?.id ?? null, fatal: true });
+  const leave = () => exit(1);
+  const { res } = /** @type {any} */ (invocation ?? {});
+  if (res === undefined || res.headersSent || res.destroyed) {
+    // Cut, so that nobody takes a broken answer for a whole one.
+    if (res !== undefined && !res.writableEnded) res.destroy();
+    return leave();
+  }
+  const timer = setTimeout(leave, ANSWER_MS);
+  res.on("close", () => {
+    clearTimeout(timer);
+    leave();
+  });
+  invocation?.answerCrash(error);
+}
+
+/** @param {any} error */
+function isLateAnswer(error) {
+  const invocation = storage.getStore();
+  return error?.code === "ERR_HTTP_HEADERS_SENT" && (invocation?.answeredForHandler || invocation?.expired);
+}
+
+/**
+ * @param {Instance} instance
+ * @param {unknown} error
+ */
+function reportLateAnswer(instance, error) {
+  const invocation = storage.getStore();
+  if (invocation?.answeredForHandler) instance.report(error, { request: invocation.id, hint: UNAWAITED });
+}
+
+/** @param {string} stack */
+function callerOf(stack) {
+  const line = stack.split("\n")[2] ?? "";
+  const place = /\(?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(line)?.[1];
+  return place === undefined ? "" : ` at ${place.replace(/^file:\/\//, "")}`;
+}

@@ -1,0 +1,28 @@
+import { discoverEntries } from "./discover.js";
+import { UsageError } from "./config.js";
+import { describeModules, loadModule } from "./load.js";
+import { markDuplicates } from "./modules.js";
+
+/**
+ * Prints every function and its config as JSON, and ends the process whatever user code left running.
+ *
+ * @param {import("./config.js").Config} config
+ */
+export async function describe(config) {
+  const print = process.stdout.write.bind(process.stdout);
+  // What user code prints while it is imported must not end up in the JSON.
+  process.stdout.write = process.stderr.write.bind(process.stderr);
+  try {
+    const entries = discoverEntries(config.code, config.entries);
+    process.chdir(config.code);
+    const loaded = [];
+    for (const entry of entries) loaded.push(await loadModule(config.code, entry, config.packageName));
+    const modules = describeModules(markDuplicates(loaded));
+    const failed = modules.some(({ error }) => error !== null);
+    print(`${JSON.stringify({ modules }, null, 2)}\n`, () => process.exit(failed ? 1 : 0));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`fnlocal-runner: ${error.message}`);
+    process.exit(2);
+  }
+}

@@ -1,0 +1,196 @@
+import { BodyError, hasBody, parseBody, setEmptyBody } from "./body.js";
+import { running } from "./context.js";
+import { expressLoaded, loadExpress } from "./express.js";
+import { describeFailure, printFailure } from "./failure.js";
+import { Invocation } from "./invocation.js";
+import { sendProblem } from "./problem.js";
+import { splitPath } from "./path.js";
+
+/**
+ * @typedef {import("./invocation.js").BoundFunction} BoundFunction
+ * @typedef {import("./express.js").FunctionRequest} FunctionRequest
+ * @typedef {import("./express.js").FunctionResponse} FunctionResponse
+ */
+
+/** The functions this process serves, and the way of a request to one of them. */
+export class Instance {
+  /**
+   * @param {import("./config.js").Config} config
+   * @param {import("./events.js").Events | undefined} events none when no platform listens
+   */
+  constructor(config, events) {
+    this.config = config;
+    this.events = events;
+    this.dev = config.dev;
+    this.code = config.code;
+    /** @type {Map<string, BoundFunction>} */
+    this.functions = new Map();
+    /** @type {BoundFunction | undefined} the only function, when there is but one */
+    this.bound = undefined;
+    /** Requests wait for it: user code still being imported at start. @type {Promise<void> | undefined} */
+    this.starting = undefined;
+    /** @type {(() => void)[]} */
+    this.idleWaiters = [];
+    /** @type {(exitCode: number) => void} */
+    this.drain = () => {};
+    this.made = 0;
+  }
+
+  /** @param {BoundFunction} func */
+  bind(func) {
+    this.bound = func;
+    this.functions.set(func.name, func);
+  }
+
+  /**
+   * @param {FunctionRequest} req
+   * @param {FunctionResponse} res
+   */
+  handle(req, res) {
+    if (this.starting === undefined && expressLoaded()) return this.#route(req, res);
+    Promise.all([this.starting, loadExpress()]).then(() => this.#route(req, res));
+  }
+
+  /**
+   * @param {string} url
+   * @returns {{ func: BoundFunction | undefined, name: string, base: string, rest: string }}
+   */
+  find(url) {
+    const { name, base, rest } = splitPath(url);
+    const func = this.functions.get(name);
+    if (func !== undefined) return { func, name, base, rest };
+    return { func: this.bound, name: this.bound?.name ?? name, base: "", rest: url };
+  }
+
+  /** @param {import("node:http").IncomingMessage} req */
+  requestId(req) {
+    const given = req.headers["x-fnlocal-request-id"];
+    if (given !== undefined) return String(given);
+    this.made += 1;
+    return `local-${process.pid}-${this.made}`;
+  }
+
+  /** @param {() => void} done called when nothing runs */
+  whenIdle(done) {
+    if (running.size === 0) done();
+    else this.idleWaiters.push(done);
+  }
+
+  /**
+   * @param {FunctionRequest} req
+   * @param {FunctionResponse} res
+   */
+  #route(req, res) {
+    const { func, name, base, rest } = this.find(/** @type {string} */ (req.url));
+    const id = this.requestId(req);
+    if (func === undefined) return this.#notFound(res, name, id);
+    if (func.handler === undefined) {
+      const hint = `${name} has only an upgrade handler: connect with a WebSocket`;
+      return sendProblem(res, { status: 426, reason: "not_found", function: name, request_id: id, hint });
+    }
+    const invocation = new Invocation(func, req, res, id, this);
+    prepare(req, res, base, rest, invocation);
+    if (func.streamBody) this.#begin(invocation);
+    else if (hasBody(req)) this.#readBody(invocation);
+    else {
+      setEmptyBody(req);
+      this.#begin(invocation);
+    }
+  }
+
+  /** @param {Invocation} invocation */
+  #readBody(invocation) {
+    const { func, req, res, id } = invocation;
+    parseBody(req, { limit: func.bodyLimit, slowMs: this.config.slowRequestMs }).then(
+      () => this.#begin(invocation),
+      (error) => {
+        if (!(error instanceof BodyError)) return;
+        const { status, reason, message } = error;
+        sendProblem(res, { status, reason, function: func.name, request_id: id, detail: message });
+      },
+    );
+  }
+
+  /** @param {Invocation} invocation */
+  #begin(invocation) {
+    const { func, res } = invocation;
+    func.turns.take({ start: () => invocation.start(), abandoned: () => res.destroyed || res.closed });
+  }
+
+  /**
+   * @param {FunctionResponse} res
+   * @param {string} name
+   * @param {string} id
+   */
+  #notFound(res, name, id) {
+    const names = [...this.functions.keys()];
+    const hint = names.length === 0 ? "no function is loaded" : `functions here: ${names.join(", ")}`;
+    sendProblem(res, { status: 404, reason: "not_found", function: name, request_id: id, hint });
+  }
+
+  /**
+   * @param {{ id: string }} invocation
+   * @param {unknown} error
+   * @param {{ fatal?: boolean, hint?: string }} [options]
+   */
+  failed(invocation, error, options) {
+    this.report(error, { request: invocation.id, ...options });
+  }
+
+  /**
+   * @param {unknown} error
+   * @param {{ request: string | null, fatal?: boolean, hint?: string }} options
+   */
+  report(error, { request, fatal = false, hint }) {
+    const failure = describeFailure(error, { code: this.code, hint });
+    if (this.events !== undefined) this.events.push({ t: "error", request, fatal, error: failure });
+    else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
+  }
+
+  /** @param {{ id: string, func: BoundFunction, res?: import("node:http").ServerResponse }} invocation */
+  timedOut(invocation) {
+    const { name, timeoutMs } = invocation.func;
+    const error = new Error(`${name} did not answer within ${timeoutMs} ms`);
+    error.name = "TimeoutError";
+    error.stack = "";
+    const last = this.bound !== undefined;
+    this.failed(invocation, error, { fatal: last });
+    // A stuck handler may hold anything; only a fresh process is clean again.
+    if (last) this.drain(1);
+  }
+
+  /** @param {{ id: string, startedAt: number, cpu: NodeJS.CpuUsage | undefined, status: number }} invocation */
+  ended({ id, startedAt, cpu, status }) {
+    if (this.events !== undefined) {
+      const used = process.cpuUsage(cpu);
+      this.events.push({
+        t: "done",
+        request: id,
+        ms: Math.round((performance.now() - startedAt) * 100) / 100,
+        cpu_ms: Math.round((used.user + used.system) / 10) / 100,
+        status,
+      });
+    }
+    if (running.size > 0 || this.idleWaiters.length === 0) return;
+    for (const done of this.idleWaiters.splice(0)) done();
+  }
+}
+
+/**
+ * Makes a request look as Express' router would hand it to a handler mounted at /NAME.
+ *
+ * @param {any} req
+ * @param {any} res
+ * @param {string} base
+ * @param {string} rest
+ * @param {Invocation} invocation
+ */
+function prepare(req, res, base, rest, invocation) {
+  req.originalUrl = req.url;
+  req.baseUrl = base;
+  req.url = rest;
+  req.params = {};
+  req.res = res;
+  req.next = (/** @type {unknown} */ error) => invocation.next(error);
+  res.locals = Object.create(null);
+}

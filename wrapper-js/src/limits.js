@@ -1,0 +1,62 @@
+import { Turns } from "./turns.js";
+
+/** @typedef {import("./invocation.js").BoundFunction} BoundFunction */
+
+/**
+ * What the platform says about a function; whatever it leaves out comes from the function's config.
+ *
+ * @typedef {object} Given
+ * @property {number} [timeout_ms]
+ * @property {number} [concurrency]
+ * @property {number} [body_limit]
+ * @property {"parsed" | "stream"} [body]
+ */
+
+const TIMEOUT_MS = 15_000;
+const BODY_LIMIT = 6 * 1024 * 1024;
+
+/**
+ * @param {import("./functions.js").FunctionSpec} spec
+ * @param {Given} given
+ * @param {number} concurrency when neither the platform nor the config says
+ * @returns {BoundFunction}
+ */
+export function bindFunction({ name, config, handler, upgrade }, given, concurrency) {
+  return {
+    name,
+    handler,
+    upgrade,
+    timeoutMs: given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS,
+    bodyLimit: given.body_limit ?? toBytes(config.bodyLimit) ?? BODY_LIMIT,
+    streamBody: (given.body ?? config.body) === "stream",
+    turns: new Turns(given.concurrency ?? config.concurrency ?? concurrency),
+  };
+}
+
+/**
+ * @param {unknown} value milliseconds, or a text such as "15s"
+ * @returns {number | undefined}
+ */
+export function toMs(value) {
+  return measure(value, { "": 1, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 });
+}
+
+/**
+ * @param {unknown} value bytes, or a text such as "6MB"
+ * @returns {number | undefined}
+ */
+export function toBytes(value) {
+  return measure(value, { "": 1, b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 });
+}
+
+/**
+ * @param {unknown} value
+ * @param {Record<string, number>} units
+ */
+function measure(value, units) {
+  if (typeof value === "number") return value > 0 ? value : undefined;
+  if (typeof value !== "string") return undefined;
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(value.trim());
+  const unit = match === null ? undefined : units[match[2].toLowerCase()];
+  return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
+}

@@ -1,0 +1,49 @@
+/**
+ * @typedef {import("./load.js").LoadedModule} LoadedModule
+ * @typedef {import("./failure.js").Failure} Failure
+ */
+
+/**
+ * A name belongs to the first module that exports it; a later one is told.
+ *
+ * @param {LoadedModule[]} modules
+ * @returns {LoadedModule[]}
+ */
+export function markDuplicates(modules) {
+  /** @type {Map<string, string>} */
+  const owners = new Map();
+  return modules.map((module) => {
+    const taken = module.functions.find(({ name }) => owners.has(name));
+    const functions = module.functions.filter(({ name }) => !owners.has(name));
+    for (const { name } of functions) owners.set(name, module.entry);
+    if (taken === undefined) return module;
+    const message = `the function ${taken.name} of ${module.entry} is already exported by ${owners.get(taken.name)}`;
+    return { ...module, functions, error: failure("DuplicateFunction", message, module.entry, "rename one of them") };
+  });
+}
+
+/**
+ * Why a function is missing: its module failed, or nobody exports it.
+ *
+ * @param {LoadedModule[]} modules
+ * @param {string} wanted
+ * @returns {Failure}
+ */
+export function findFailure(modules, wanted) {
+  const failed = modules.find(({ error }) => error !== null && error.name !== "DuplicateFunction")?.error;
+  if (failed) return failed;
+  const names = modules.flatMap(({ functions }) => functions.map(({ name }) => name));
+  const hint = names.length === 0 ? `export it: exports.${wanted} = (req, res) => …` : `functions here: ${names.join(", ")}`;
+  return failure("FunctionNotFound", `no module exports a function ${wanted}`, null, hint);
+}
+
+/**
+ * @param {string} name
+ * @param {string} message
+ * @param {string | null} file
+ * @param {string} hint
+ * @returns {Failure}
+ */
+function failure(name, message, file, hint) {
+  return { name, message, stack: "", file, line: null, column: null, frame: null, hint };
+}

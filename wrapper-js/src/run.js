@@ -1,0 +1,116 @@
+import { unlinkSync } from "node:fs";
+import { createServer } from "node:http";
+import { Assignment } from "./assignment.js";
+import { UsageError, hideInternals } from "./config.js";
+import { countConnections } from "./connections.js";
+import { handleControl, isControl } from "./control.js";
+import { watchCrashes, watchExits } from "./crash.js";
+import { describe } from "./describe.js";
+import { makeDrain } from "./drain.js";
+import { Events } from "./events.js";
+import { FunctionRequest, FunctionResponse, loadExpress } from "./express.js";
+import { Instance } from "./instance.js";
+import { captureOutput } from "./output.js";
+import { printServing, serveAll, serveOne } from "./serve.js";
+import { acceptUpgrades } from "./upgrade.js";
+
+/** @typedef {import("./config.js").Config} Config */
+
+/**
+ * Listens at once, since that is what a cold start waits for; Express and user code are loaded
+ * after, and a request that comes too early waits for them.
+ *
+ * @param {Config} config
+ */
+export function run(config) {
+  hideInternals(process.env);
+  if (config.mode === "describe") return void describe(config);
+  const platform = config.token !== undefined;
+  const events = platform ? new Events() : undefined;
+  const instance = new Instance(config, events);
+  const server = createServer(serverOptions(platform));
+  const assignment = new Assignment(instance, () => acceptUpgrades(server, instance));
+  const exit = watchExits(instance);
+  const leave = (/** @type {number} */ code) => (events === undefined ? exit(code) : events.finish(() => exit(code)));
+  watchCrashes(instance, leave);
+  instance.drain = makeDrain(server, instance, leave);
+  process.on("SIGTERM", () => instance.drain(0));
+
+  const control = { token: config.token ?? "", bootMs: 0, assignment, events: events ?? new Events(), instance };
+  server.on("request", (req, res) => {
+    if (platform && isControl(/** @type {string} */ (req.url))) handleControl(control, req, res);
+    else instance.handle(/** @type {FunctionRequest} */ (req), res);
+  });
+  server.on("error", (error) => leaveWith(error, exit));
+  countConnections(server, "path" in config.listen);
+  listen(server, config.listen, () => {
+    control.bootMs = Math.round(performance.now() * 10) / 10;
+    if (!platform) printServing(server, config, instance);
+  });
+  instance.starting = start(config, instance, assignment, server)?.then(
+    () => void (instance.starting = undefined),
+    (error) => leaveWith(error, leave),
+  );
+  setImmediate(() => prepareSpare(config, events, exit));
+}
+
+/** @param {boolean} platform */
+function serverOptions(platform) {
+  const classes = { IncomingMessage: FunctionRequest, ServerResponse: FunctionResponse };
+  // The gateway keeps one connection to each instance and watches the time itself.
+  const patient = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 };
+  return platform ? { ...classes, ...patient } : { ...classes, requestTimeout: 0, headersTimeout: 30_000 };
+}
+
+/**
+ * @param {import("node:http").Server} server
+ * @param {Config["listen"]} where
+ * @param {() => void} listening
+ */
+function listen(server, where, listening) {
+  if ("port" in where) return void server.listen(where, listening);
+  try {
+    unlinkSync(where.path);
+  } catch {
+    // There was no stale socket.
+  }
+  server.listen(where, listening);
+}
+
+/**
+ * @param {Config} config
+ * @param {Instance} instance
+ * @param {Assignment} assignment
+ * @param {import("node:http").Server} server
+ * @returns {Promise<void> | undefined}
+ */
+function start(config, instance, assignment, server) {
+  if (config.function !== undefined) return serveOne(config, config.function, assignment);
+  if (config.mode === "all") return serveAll(config, instance, () => acceptUpgrades(server, instance));
+  return undefined;
+}
+
+/**
+ * What is not needed to listen but will be soon.
+ *
+ * @param {Config} config
+ * @param {Events | undefined} events
+ * @param {(code: number) => void} exit
+ */
+function prepareSpare(config, events, exit) {
+  loadExpress();
+  if (events !== undefined) captureOutput(events);
+  if (!config.endWithParent) return;
+  process.stdin.on("end", () => exit(0)).on("error", () => exit(0)).resume();
+}
+
+/**
+ * @param {any} error
+ * @param {(code: number) => void} exit
+ */
+function leaveWith(error, exit) {
+  const known = error instanceof UsageError || error.syscall === "listen";
+  process.exitCode = 1;
+  console.error(known ? `fnlocal-runner: ${error.message}` : error);
+  exit(error instanceof UsageError ? 2 : 1);
+}

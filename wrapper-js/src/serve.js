@@ -1,0 +1,76 @@
+import { discoverEntries } from "./discover.js";
+import { UsageError } from "./config.js";
+import { loadExpress } from "./express.js";
+import { printFailure } from "./failure.js";
+import { bindFunction } from "./limits.js";
+import { loadModule } from "./load.js";
+import { markDuplicates } from "./modules.js";
+
+/**
+ * @typedef {import("./config.js").Config} Config
+ * @typedef {import("./instance.js").Instance} Instance
+ */
+
+/**
+ * Loads the one function named at start, as an assign without a platform would.
+ *
+ * @param {Config} config
+ * @param {string} name
+ * @param {import("./assignment.js").Assignment} assignment
+ */
+export async function serveOne(config, name, assignment) {
+  const entries = discoverEntries(config.code, config.entries);
+  const { status, body } = await assignment.assign({ code: config.code, entries, function: name });
+  if (status === 200) return;
+  throw new UsageError(printFailure(/** @type {any} */ (body).error));
+}
+
+/**
+ * Loads every function of every entry. Calls of one function run side by side unless its config
+ * limits them: there is no pool here to give them instances of their own.
+ *
+ * @param {Config} config
+ * @param {Instance} instance
+ * @param {() => void} onUpgrades
+ */
+export async function serveAll(config, instance, onUpgrades) {
+  const entries = discoverEntries(config.code, config.entries);
+  await loadExpress();
+  const modules = [];
+  for (const entry of entries) modules.push(await loadModule(config.code, entry, config.packageName));
+  for (const { entry, functions, error } of markDuplicates(modules)) {
+    if (error !== null) console.error(`fnlocal-runner: ${entry} failed: ${printFailure(error)}`);
+    for (const spec of functions) {
+      instance.functions.set(spec.name, bindFunction(spec, {}, Infinity));
+      if (spec.upgrade !== undefined) onUpgrades();
+    }
+  }
+  if (instance.functions.size === 0) throw new UsageError("no functions found");
+}
+
+/**
+ * Once listening and loaded, says where the functions are.
+ *
+ * @param {import("node:http").Server} server
+ * @param {Config} config
+ * @param {Instance} instance
+ */
+export async function printServing(server, config, instance) {
+  await instance.starting;
+  const where = baseUrl(server, config);
+  const functions = [...instance.functions.values()];
+  const width = Math.max(...functions.map(({ name }) => name.length));
+  for (const { name, handler } of functions) {
+    console.log(`${name.padEnd(width)}  ${where}/${name}${handler === undefined ? "  (WebSocket)" : ""}`);
+  }
+}
+
+/**
+ * @param {import("node:http").Server} server
+ * @param {Config} config
+ */
+function baseUrl(server, { listen }) {
+  if ("path" in listen) return `unix:${listen.path}:`;
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return `http://${listen.host ?? "localhost"}:${port}`;
+}

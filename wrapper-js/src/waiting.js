@@ -1,0 +1,57 @@
+import { ownConnections } from "./connections.js";
+
+/** Long enough for work Node does not list among its resources, such as hashing and compressing. */
+const GRACE_MS = 50;
+
+/**
+ * Tells whether something could still answer after a handler has returned without answering.
+ * An async handler says so by its promise; a callback-style one leaves only traces: a stream piped
+ * into the response, a listener on it, a timer or a socket that was not there before.
+ */
+export class Waiting {
+  /** @param {import("node:http").ServerResponse} res */
+  constructor(res) {
+    this.res = res;
+    this.listeners = countListeners(res);
+    this.resources = tally();
+  }
+
+  /** @returns {boolean} */
+  forListeners() {
+    return !this.res.writableEnded && countListeners(this.res) > this.listeners;
+  }
+
+  /** @param {(canAnswer: boolean) => void} done */
+  decide(done) {
+    if (this.forListeners()) return done(true);
+    // Promises nobody returned run first: they may answer, or begin what will.
+    setImmediate(() => {
+      if (this.res.writableEnded || this.forListeners() || this.#moreResources()) return done(true);
+      setTimeout(() => done(this.res.writableEnded || this.forListeners() || this.#moreResources()), GRACE_MS).unref();
+    });
+  }
+
+  #moreResources() {
+    return [...tally()].some(([kind, count]) => !OWN.has(kind) && count > (this.resources.get(kind) ?? 0));
+  }
+}
+
+/** Writes of this server's own, which come and go. */
+const OWN = new Set(["WriteWrap", "ShutdownWrap"]);
+
+/** @param {import("node:events").EventEmitter} emitter */
+function countListeners(emitter) {
+  return EVENTS.reduce((sum, event) => sum + emitter.listenerCount(event), 0);
+}
+
+const EVENTS = ["unpipe", "drain", "finish", "close", "error", "prefinish"];
+
+/** What keeps the process busy, by kind, without this server's own connections. */
+function tally() {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const { kind, open } = ownConnections;
+  counts.set(kind, (counts.get(kind) ?? 0) - open);
+  return counts;
+}
