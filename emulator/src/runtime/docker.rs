@@ -25,14 +25,15 @@ use fnlocal_core::InstanceId;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
+pub(crate) use self::container::heap_limit;
+
 use self::connect::Engine;
 use self::error::{already, refused};
 use self::labels::Owner;
 use self::reaper::Reaped;
-use self::state::State;
+use self::state::{State, Tasks};
 use super::place::{Place, default_base};
 use super::{Notice, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started};
-use crate::runtime::docker::state::Tasks;
 
 /// How instances are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
