@@ -206,7 +206,7 @@ fn clock(at: SystemTime) -> String {
     let time = jiff::Timestamp::try_from(at).map_or_else(
         |_| "--:--:--.---".to_owned(),
         |at| {
-            at.to_zoned(jiff::tz::TimeZone::system())
+            at.to_zoned_datetime(jiff::tz::TimeZone::system())
                 .strftime("%H:%M:%S%.3f")
                 .to_string()
         },

@@ -28,7 +28,7 @@ use crate::project::{
 };
 use crate::runtime::select::{Choice, SelectError, Selected};
 use crate::runtime::{Runtime, select};
-use crate::watch::{Change, WatchError, Watcher};
+use crate::watch::{WatchError, Watcher};
 
 use describe::Describer;
 use reload::Reloader;
@@ -264,9 +264,8 @@ impl Session {
         loop {
             tokio::select! {
                 Some(change) = changes.recv() => {
-                    let restructured = self.change(&mut reloader, &change).await;
-                    if restructured && let Err(error) = watcher.replan(&describer.project()) {
-                        self.logs.warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                    if reloader.reload(&change).await {
+                        watcher.replan(&describer.project());
                     }
                 }
                 Some(ask) = asks.recv() => answer(&driver, ask),
@@ -276,11 +275,6 @@ impl Session {
         }
         self.finish(&driver, &stop).await;
         Ok(())
-    }
-
-    /// Reloads what a change touched. True when the set of packages may have changed.
-    async fn change(&self, reloader: &mut Reloader, change: &Change) -> bool {
-        reloader.reload(change).await
     }
 
     async fn finish(&self, driver: &Rc<Driver>, stop: &Stop) {

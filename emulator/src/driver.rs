@@ -48,7 +48,7 @@ pub struct Driver {
     logs: Logs,
     /// Rung when an earlier deadline than the armed one is wanted.
     rearm: Notify,
-    armed: Cell<Option<fnlocal_core::Instant>>,
+    armed: Cell<Option<fnlocal_core::time::Instant>>,
     drained: Notify,
     is_drained: Cell<bool>,
     /// Why the last start came to nothing, for the answers to requests that waited for it.
@@ -279,9 +279,9 @@ impl Driver {
         }
     }
 
-    fn now(&self) -> fnlocal_core::Instant {
+    fn now(&self) -> fnlocal_core::time::Instant {
         let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        fnlocal_core::Instant::from_micros(micros)
+        fnlocal_core::time::Instant::from_micros(micros)
     }
 
     fn instance(&self, id: InstanceId) -> Option<Rc<Instance>> {

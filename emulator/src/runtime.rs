@@ -150,12 +150,13 @@ pub enum RuntimeError {
 impl RuntimeError {
     /// What the person can do about it.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Unreachable(_) => "start Docker, or run without it: --runtime process",
             Self::Refused { .. } => "the engine's own log tells more; `fnlocal doctor` checks it",
             Self::NotUp(_) => "code outside the handlers must not block or end the process",
-        }
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -8,7 +8,7 @@ export const COMMON_TYPES = {
   "application/json": "application/json; charset=utf-8",
   "application/octet-stream": "application/octet-stream",
   "application/problem+json": "application/problem+json",
-  "text/event-stream": "text/event-stream",
+  "text/event-stream": "text/event-stream; charset=utf-8",
   "text/html": "text/html; charset=utf-8",
   "text/plain": "text/plain; charset=utf-8",
   bin: "application/octet-stream",

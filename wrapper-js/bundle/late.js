@@ -34,29 +34,18 @@ export const OPTIONS = {
 const require = createRequire(import.meta.url);
 const chunkHelper = JSON.stringify(require.resolve("./chunk.cjs"));
 
-/**
- * Keeps Express, and within it each seldom used part, as text that is compiled when first used.
- *
- * @returns {Promise<import("esbuild").Plugin>}
- */
-export async function lateExpress() {
-  /** @type {Record<string, string>} */
-  const texts = {};
-  for (const name of [CORE, ...LATE, ...Object.keys(QUIET)]) texts[name] = await chunkText(name);
-  return {
-    name: "late-express",
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter: /express-core\.js$/ }, () => ({ path: CORE, namespace: "core" }));
-      onResolve({ filter: /^chunk-texts$/ }, ({ path }) => ({ path, namespace: "texts" }));
-      onResolve({ filter: /^qs$/ }, ({ path }) => ({ path, namespace: "core" }));
-      onLoad({ filter: /.*/, namespace: "core" }, ({ path }) => ({
-        contents: `module.exports = require(${chunkHelper})(${JSON.stringify(path)});`,
-        resolveDir: OPTIONS.absWorkingDir,
-      }));
-      onLoad({ filter: /.*/, namespace: "texts" }, () => ({ contents: `module.exports = ${JSON.stringify(texts)};` }));
-    },
-  };
-}
+/** Leaves Express out of the code; its parts follow in comments. @type {import("esbuild").Plugin} */
+export const lateExpress = {
+  name: "late-express",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /express-core\.js$/ }, () => ({ path: CORE, namespace: "core" }));
+    onResolve({ filter: /^qs$/ }, ({ path }) => ({ path, namespace: "core" }));
+    onLoad({ filter: /.*/, namespace: "core" }, ({ path }) => ({
+      contents: `module.exports = require(${chunkHelper})(${JSON.stringify(path)});`,
+      resolveDir: OPTIONS.absWorkingDir,
+    }));
+  },
+};
 
 /** Puts stand-ins where one part of Express asks for another. @type {import("esbuild").Plugin} */
 const standIns = {
@@ -95,6 +84,13 @@ function standIn(name) {
     ...members,
     name === "mime-types" ? shortcut() : "",
   ].join("\n");
+}
+
+/** @returns {Promise<string>} every part as a comment, for the end of the bundle */
+export async function chunkComments() {
+  const lines = [];
+  for (const name of [CORE, ...LATE, ...Object.keys(QUIET)]) lines.push(`//# ${name} ${JSON.stringify(await chunkText(name))}`);
+  return `${lines.join("\n")}\n`;
 }
 
 /** @param {string} name */

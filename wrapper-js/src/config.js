@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 /**
@@ -38,7 +39,7 @@ export function readConfig(env, argv) {
     mode: args.describe ? "describe" : platform ? "platform" : env.FNLOCAL_FUNCTION ? "single" : "all",
     listen: readListen(env, args, named),
     token: env.FNLOCAL_TOKEN,
-    code: named ? process.cwd() : env.FNLOCAL_CODE ?? (platform || env.FNLOCAL_FUNCTION ? "/app" : process.cwd()),
+    code: resolve(named ? "." : env.FNLOCAL_CODE ?? (platform || env.FNLOCAL_FUNCTION ? "/app" : ".")),
     entries: named ? args.files : list(env.FNLOCAL_ENTRIES),
     function: env.FNLOCAL_FUNCTION || undefined,
     packageName: env.FNLOCAL_PACKAGE || undefined,

@@ -11,3 +11,4 @@ declare module "express/lib/response.js" {
   export default response;
 }
 declare module "qs";
+declare module "mime-types";

@@ -77,6 +77,8 @@ class Upgrade {
     this.cpu = process.cpuUsage();
     this.timer = setTimeout(() => this.#expire(), func.timeoutMs).unref();
     socket.on("close", () => this.#end());
+    // Else a client that hangs up leaves a handler that does not listen for it holding its turn.
+    /** @type {import("node:net").Socket} */ (socket).allowHalfOpen = false;
     this.#followSocket();
     const handler = /** @type {import("./functions.js").UpgradeHandler} */ (func.upgrade);
     storage.run(/** @type {any} */ (this), async () => {

@@ -14,6 +14,8 @@ pub enum Event {
         package: PackageId,
         /// What code.
         code: CodeHash,
+        /// Its image or variables changed too: what was booted before is of no use for it.
+        rebuilt: bool,
     },
     /// A package is gone: its functions are too.
     PackageRemoved {

@@ -5,13 +5,24 @@
 //! randomness, no file and no socket in here, so the same code runs live, in the simulation, and
 //! in a replay of recorded events. Bodies and headers of requests never enter.
 
+mod average;
 pub mod effect;
 pub mod event;
 pub mod ids;
+pub mod invariants;
 pub mod limits;
+mod node;
+mod package;
+mod pool;
+mod rate;
 pub mod time;
+mod timers;
+pub mod view;
 
 pub use effect::{Effect, RefuseReason, StartKind, StopReason};
 pub use event::{Event, FunctionSpec};
 pub use ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
+pub use invariants::Violation;
 pub use limits::{FunctionLimits, LimitError, NodeLimits};
+pub use node::Node;
+pub use view::NodeView;

@@ -85,12 +85,12 @@ impl Describer {
             self.warn_once(&warning.text, warning.hint.as_deref());
         }
         let before = functions.of(package.id);
-        let mut found: Vec<Function> = settled
-            .functions
-            .into_iter()
-            .filter(|function| !taken(functions, package.id, &function.name))
-            .map(|function| self.function(package.id, function, functions))
-            .collect();
+        let mut found = Vec::new();
+        for function in settled.functions {
+            if !taken(functions, package.id, &function.name) {
+                found.push(self.function(package.id, function, functions));
+            }
+        }
         let mut nameless = None;
         for problem in settled.problems {
             let failure = failure_of(&problem);

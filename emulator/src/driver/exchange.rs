@@ -64,7 +64,6 @@ pub struct Exchange<'a> {
 }
 
 /// Why an exchange came to nothing.
-#[derive(Debug)]
 pub struct ExchangeError {
     /// The request never left, so any other instance may take it.
     pub unsent: Option<Request<RequestBody>>,

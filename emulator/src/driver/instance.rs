@@ -152,7 +152,8 @@ impl Instance {
         None
     }
 
-    pub(super) fn put_connection(&self, connection: Connection) {
+    /// Takes back a connection whose response has ended.
+    pub fn put_connection(&self, connection: Connection) {
         if !self.closed.get() && !connection.is_closed() {
             self.idle.borrow_mut().push(connection);
         }

@@ -117,6 +117,8 @@ pub struct DevConfig {
     pub port: Option<u16>,
     /// What runs instances.
     pub runtime: Option<RuntimeKind>,
+    /// Booted instances kept per package for whichever function needs one next (1).
+    pub spares: Option<u32>,
 }
 
 /// What runs instances.

@@ -63,7 +63,7 @@ impl SelectError {
         match self {
             Self::Connect(error) => Some(error.hint().to_owned()),
             Self::Image(error) => error.hint().map(str::to_owned),
-            Self::Runtime(error) => Some(error.hint().to_owned()),
+            Self::Runtime(error) => error.hint(),
             Self::Process(error) => Some(error.hint().to_owned()),
         }
     }

@@ -1,0 +1,137 @@
+//! What the benches share: a running `fnlocal dev`, wrk, and a place for results.
+#![allow(dead_code, reason = "each bench uses what it needs of this")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// A running `fnlocal dev`, ended when dropped.
+pub struct Dev {
+    child: Child,
+    pub port: u16,
+    pub records: std::sync::mpsc::Receiver<Value>,
+}
+
+impl Dev {
+    pub fn start(folder: &Path, args: &[&str], env: &[(&str, &Path)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fnlocal"));
+        command.arg("dev").arg(folder).args(["--port", "0", "--json"]).args(args);
+        command.envs(env.iter().copied());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("fnlocal starts");
+        let (sender, records) = std::sync::mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut lines = stdout.lines().map_while(Result::ok);
+        let ready = lines
+            .by_ref()
+            .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
+            .find(|record| record["event"] == "ready")
+            .expect("fnlocal became ready");
+        std::thread::spawn(move || {
+            for record in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
+                if sender.send(record).is_err() {
+                    // Nobody reads any more, but the pipe must not fill up.
+                    continue;
+                }
+            }
+        });
+        let url = ready["url"].as_str().expect("it says where");
+        let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
+        Self {
+            child,
+            port: port.expect("the URL ends in a port"),
+            records,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _gone = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
+        let _status = self.child.wait();
+    }
+}
+
+/// What wrk measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub failed: u64,
+}
+
+/// Sends load to this machine's own port for some seconds.
+pub fn wrk(url: &str, connections: u32, seconds: u32) -> Load {
+    assert!(url.starts_with("http://127.0.0.1:"), "load stays on this machine");
+    let output = Command::new("wrk")
+        .args(["--latency", "-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), url])
+        .output()
+        .expect("wrk is installed: .ci/tools bench");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name));
+        line.and_then(|line| line.split_whitespace().last().map(str::to_owned))
+    };
+    let failed = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Non-2xx or 3xx responses: "))
+        .and_then(|count| count.trim().parse().ok());
+    Load {
+        per_second: field("Requests/sec:").and_then(|n| n.parse().ok()).expect("wrk says so"),
+        p50_us: micros(&field("50%").expect("wrk says so")),
+        p99_us: micros(&field("99%").expect("wrk says so")),
+        failed: failed.unwrap_or(0),
+    }
+}
+
+fn micros(text: &str) -> f64 {
+    let end = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
+    let number: f64 = text[..end].parse().unwrap_or(f64::NAN);
+    match &text[end..] {
+        "us" => number,
+        "ms" => number * 1e3,
+        "s" => number * 1e6,
+        _ => f64::NAN,
+    }
+}
+
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+pub fn percentile(mut numbers: Vec<f64>, of_a_hundred: usize) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[(numbers.len() * of_a_hundred / 100).min(numbers.len() - 1)]
+}
+
+/// Writes a bench's figures to `bench-results/NAME.json` and prints where.
+pub fn write(name: &str, figures: &Value) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../bench-results");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    let path = folder.join(format!("{name}.json"));
+    std::fs::write(&path, format!("{figures:#}\n")).expect("the file can be written");
+    println!("written to bench-results/{name}.json");
+}
+
+/// Prints a ratio beside what was hoped for.
+pub fn ratio(what: &str, value: f64, wanted: &str) {
+    println!("  {what:<52} {value:>7.3}   wanted {wanted}");
+}

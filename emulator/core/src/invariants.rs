@@ -1,0 +1,417 @@
+//! What must hold after every event, by name. Checked in tests; too slow for the hot path.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::ids::{FunctionId, InstanceId, RequestId};
+use crate::node::Node;
+use crate::package::Prime;
+use crate::pool::Pool;
+use crate::pool::slot::{Instance, Intent, Power, Role, Stage};
+use crate::timers::Timer;
+
+/// An invariant that does not hold: a mistake in this crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant, as a sentence.
+    pub invariant: &'static str,
+    /// Where it does not hold.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.detail)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+type Check = Result<(), Violation>;
+
+/// Fails with the invariant's name unless the condition holds.
+macro_rules! holds {
+    ($invariant:literal, $condition:expr, $($detail:tt)+) => {
+        if !$condition {
+            return Err(Violation { invariant: $invariant, detail: format!($($detail)+) });
+        }
+    };
+}
+
+impl Node {
+    /// Checks every invariant.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn check(&self) -> Result<(), Violation> {
+        self.check_node_bounds()?;
+        for (&id, instance) in &self.instances {
+            self.check_instance(id, instance)?;
+        }
+        for (&id, pool) in &self.pools {
+            self.check_lists(id, pool)?;
+            self.check_pool_bounds(id, pool)?;
+            self.check_waiting(id, pool)?;
+        }
+        for &id in self.requests.keys() {
+            self.check_request(id)?;
+        }
+        self.check_packages()?;
+        self.check_deadlines()
+    }
+
+    fn check_node_bounds(&self) -> Check {
+        let memory = |stopping: bool| -> u64 {
+            let counted = self.instances.values();
+            let counted = counted.filter(|one| !stopping || one.role == Role::Stopping);
+            counted.map(|one| u64::from(one.memory_mib)).sum()
+        };
+        holds!(
+            "the memory promised is the sum of the instances'",
+            self.promised_mib == memory(false) && self.stopping_mib == memory(true),
+            "{} of {} MiB, stopping {} of {}",
+            self.promised_mib,
+            memory(false),
+            self.stopping_mib,
+            memory(true)
+        );
+        holds!(
+            "memory promised is within the node's",
+            self.over || self.promised_mib <= u64::from(self.limits.memory_mib),
+            "{} of {} MiB",
+            self.promised_mib,
+            self.limits.memory_mib
+        );
+        holds!(
+            "instances are within the node's",
+            self.over || self.instances.len() <= self.limits.max_instances as usize,
+            "{} of {}",
+            self.instances.len(),
+            self.limits.max_instances
+        );
+        let starts = |refill: bool| {
+            let starting = |one: &&Instance| matches!(one.role, Role::Starting(_));
+            self.instances
+                .values()
+                .filter(starting)
+                .filter(|one| one.refill == refill)
+                .count()
+        };
+        holds!(
+            "starts under way are counted",
+            self.demand_starts == starts(false) && self.refill_starts == starts(true),
+            "{} and {}, really {} and {}",
+            self.demand_starts,
+            self.refill_starts,
+            starts(false),
+            starts(true)
+        );
+        Ok(())
+    }
+
+    fn check_instance(&self, id: InstanceId, instance: &Instance) -> Check {
+        holds!(
+            "busy is within concurrency",
+            instance.running.len() <= instance.slots,
+            "{id} runs {} of {}",
+            instance.running.len(),
+            instance.slots
+        );
+        for request in &instance.running {
+            let stage = self.requests.get(request).map(|entry| entry.stage);
+            holds!(
+                "no slot is leaked",
+                matches!(stage, Some(Stage::Running { instance, .. }) if instance == id),
+                "{id} holds {request}, which is {stage:?}"
+            );
+        }
+        holds!(
+            "an instance serves one function in one code",
+            instance.loaded.is_none()
+                || instance
+                    .bound
+                    .is_none_or(|(_, code)| instance.loaded == Some(code)),
+            "{id} has imported {:?} and is bound to {:?}",
+            instance.loaded,
+            instance.bound
+        );
+        if !matches!(instance.role, Role::Serving | Role::Assigning) {
+            return Ok(());
+        }
+        let pool = instance
+            .bound
+            .and_then(|(function, _)| self.pools.get(&function));
+        let known = pool.is_some_and(|pool| {
+            pool.members.contains(&id) || pool.next.is_some_and(|next| next.instance == Some(id))
+        });
+        holds!(
+            "an instance belongs to a pool or is retired",
+            known != instance.retired.is_some(),
+            "{id}: {:?}, {:?}",
+            instance.bound,
+            instance.retired
+        );
+        holds!(
+            "a retired instance has a request to finish",
+            instance.retired.is_none() || !instance.running.is_empty(),
+            "{id}"
+        );
+        Ok(())
+    }
+
+    /// The lists and counts of a pool say what its instances say.
+    fn check_lists(&self, id: FunctionId, pool: &Pool) -> Check {
+        let mut free = BTreeSet::new();
+        let mut paused = BTreeSet::new();
+        let (mut waking, mut assigning) = (0, 0);
+        for &member in &pool.members {
+            let Some(instance) = self.instances.get(&member) else {
+                holds!("members live", false, "{member} of {id}");
+                continue;
+            };
+            holds!(
+                "members run the pool's code",
+                instance.bound == Some((id, pool.code)),
+                "{member} of {id} in {} is bound to {:?}",
+                pool.code,
+                instance.bound
+            );
+            match (instance.role, instance.power) {
+                (Role::Assigning, _) => assigning += 1,
+                (Role::Serving, Power::Running) if instance.running.len() < instance.slots => {
+                    free.insert(member);
+                }
+                (Role::Serving, Power::Running) => {}
+                (Role::Serving, Power::Paused | Power::Pausing { wake: false }) => {
+                    paused.insert(member);
+                }
+                (Role::Serving, _) => waking += 1,
+                (role, _) => holds!("members serve", false, "{member} of {id} is {role:?}"),
+            }
+        }
+        let starting = self.instances.values().filter(|one| {
+            let of = [Intent::Demand(id), Intent::Keep(id)];
+            of.iter().any(|&intent| one.role == Role::Starting(intent))
+        });
+        let starting = starting.count();
+        let listed = |list: &[InstanceId]| list.iter().copied().collect::<BTreeSet<_>>();
+        holds!(
+            "a pool's lists and counts are right",
+            listed(&pool.free) == free
+                && pool.free.len() == free.len()
+                && listed(&pool.paused) == paused
+                && pool.paused.len() == paused.len()
+                && (pool.waking, pool.assigning, pool.starting) == (waking, assigning, starting),
+            "{id}: free {:?} {free:?}, paused {:?} {paused:?}, waking {} {waking}, assigning {} \
+             {assigning}, starting {} {starting}",
+            pool.free,
+            pool.paused,
+            pool.waking,
+            pool.assigning,
+            pool.starting
+        );
+        holds!(
+            "functions in preparation are listed",
+            pool.next.is_some() == self.preparing.contains(&id)
+                && pool.next.is_some() == pool.switch_timer.is_some(),
+            "{id}"
+        );
+        Ok(())
+    }
+
+    fn check_pool_bounds(&self, id: FunctionId, pool: &Pool) -> Check {
+        holds!(
+            "instances are within the function's",
+            pool.live() <= pool.limits.max_instances as usize,
+            "{id} has {} of {}",
+            pool.live(),
+            pool.limits.max_instances
+        );
+        // Waiters an instance was under way for were admitted beyond the bound, and one that was
+        // put back is there in spite of it.
+        let admitted = pool.queue.iter().filter_map(|id| self.requests.get(&id));
+        let admitted = admitted.filter(|entry| !entry.retried).count();
+        let bound = pool.limits.queue as usize + pool.limits.max_instances as usize * pool.slots();
+        holds!(
+            "the queue is within its bound",
+            admitted <= bound,
+            "{id}: {admitted} of {bound}"
+        );
+        for request in pool.queue.iter() {
+            let entry = self.requests.get(&request);
+            holds!(
+                "what is queued waits",
+                entry.is_some_and(|one| one.stage == Stage::Waiting && one.function == id),
+                "{request} of {id}: {entry:?}"
+            );
+        }
+        holds!(
+            "functions with waiters are listed",
+            pool.queue.is_empty() != self.hungry.contains(&id),
+            "{id}"
+        );
+        Ok(())
+    }
+
+    fn check_waiting(&self, id: FunctionId, pool: &Pool) -> Check {
+        if pool.queue.is_empty() {
+            return Ok(());
+        }
+        holds!("a broken function has no waiters", !pool.broken, "{id}");
+        holds!(
+            "nothing waits while an instance has room",
+            pool.free.is_empty(),
+            "{id}"
+        );
+        let may_start = pool.below_max() && pool.held_until <= self.now;
+        let spare = self.find_spare(pool.package, pool.limits.memory_mib, pool.code);
+        holds!(
+            "nothing waits while a spare fits",
+            spare.is_none() || pool.unserved() == 0 || !may_start,
+            "{id} could use {spare:?}"
+        );
+        holds!(
+            "nothing waits while an instance is paused",
+            pool.paused.is_empty() || pool.unserved() == 0,
+            "{id} could use {:?}",
+            pool.paused
+        );
+        let held = self
+            .packages
+            .get(&pool.package)
+            .is_none_or(|package| package.held(self.now));
+        let room = self.demand_starts < self.limits.parallel_starts.max(1) as usize
+            && self.fits(pool.limits.memory_mib);
+        holds!(
+            "nothing waits with room and nothing under way",
+            pool.live() > 0 || !may_start || held || !room,
+            "{id} has {} waiters",
+            pool.queue.len()
+        );
+        Ok(())
+    }
+
+    fn check_request(&self, id: RequestId) -> Check {
+        let Some(entry) = self.requests.get(&id) else {
+            return Ok(());
+        };
+        match entry.stage {
+            Stage::Waiting => {
+                let pool = self.pools.get(&entry.function);
+                let places = pool.map_or(0, |pool| pool.queue.iter().filter(|&r| r == id).count());
+                holds!(
+                    "a waiting request is queued once",
+                    places == 1,
+                    "{id}: {places}"
+                );
+                holds!(
+                    "a waiting request has a deadline",
+                    entry.timer.is_some(),
+                    "{id}"
+                );
+            }
+            Stage::Running {
+                instance,
+                answered,
+                gone,
+                ..
+            } => {
+                let instance = self.instances.get(&instance);
+                holds!(
+                    "a running request occupies a slot",
+                    instance.is_none_or(|one| one.running.contains(&id)),
+                    "{id}"
+                );
+                let ending = instance.is_none_or(|one| one.role == Role::Stopping);
+                holds!(
+                    "an unanswered request has a deadline",
+                    entry.timer.is_some() || (answered && !gone) || (gone && ending),
+                    "{id}: {entry:?}"
+                );
+                holds!(
+                    "a request whose client left ends with its instance",
+                    !gone || instance.is_some(),
+                    "{id}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn check_packages(&self) -> Check {
+        for (&id, package) in &self.packages {
+            let spares = self.instances.iter().filter(|(_, one)| one.package == id);
+            let spares = spares.filter(|(_, one)| one.role == Role::Spare).count();
+            let alike = package.spares.iter().all(|spare| {
+                self.instances
+                    .get(spare)
+                    .is_some_and(|one| one.role == Role::Spare)
+            });
+            holds!(
+                "spares are listed with their package",
+                alike && spares == package.spares.len(),
+                "{id}: {spares}, listed {:?}",
+                package.spares
+            );
+            let priming = match package.prime {
+                None | Some(Prime::Wanted) => true,
+                Some(Prime::Starting(one)) => self.instances.get(&one).is_some_and(|one| {
+                    one.role == Role::Starting(Intent::Prime) && one.package == id
+                }),
+                Some(Prime::Running(one)) => {
+                    self.instances.get(&one).map(|one| one.role)
+                        == Some(Role::Priming(package.wanted))
+                }
+            };
+            holds!(
+                "who imports new code is alive",
+                priming,
+                "{id}: {:?}",
+                package.prime
+            );
+        }
+        Ok(())
+    }
+
+    fn check_deadlines(&self) -> Check {
+        let mut count = 0;
+        let mut check = |slot: Option<crate::time::Instant>, timer: Timer| {
+            let Some(at) = slot else { return Ok(()) };
+            count += 1;
+            holds!(
+                "deadlines are set",
+                self.timers.holds(at, timer),
+                "{timer:?} at {at:?}"
+            );
+            Ok(())
+        };
+        for (&id, request) in &self.requests {
+            check(request.timer, Timer::Request(id))?;
+        }
+        for (&id, instance) in &self.instances {
+            check(instance.timer, Timer::Idle(id))?;
+        }
+        for (&id, pool) in &self.pools {
+            check(pool.demand_timer, Timer::Demand(id))?;
+            check(pool.switch_timer, Timer::Switch(id))?;
+        }
+        for (&id, package) in &self.packages {
+            check(package.retry_at, Timer::Backoff(id))?;
+        }
+        check(self.refill_timer, Timer::Refill)?;
+        holds!(
+            "no deadline outlives what it is for",
+            count == self.timers.len(),
+            "{count} of {}",
+            self.timers.len()
+        );
+        holds!(
+            "no deadline that has passed is left",
+            self.next_deadline().is_none_or(|at| at > self.now),
+            "{:?} at {:?}",
+            self.next_deadline(),
+            self.now
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,375 @@
+//! Requests: admitted, refused, dispatched, ended.
+
+use super::Node;
+use crate::effect::{Effect, RefuseReason, StartKind, StopReason};
+use crate::ids::{FunctionId, InstanceId, RequestId};
+use crate::limits::FunctionLimits;
+use crate::pool::slot::{Request, Role, Stage};
+use crate::time::Duration;
+use crate::timers::Timer;
+
+/// Told to clients of a full queue when nothing better is known, and the longest told.
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Node {
+    pub(super) fn arrived(&mut self, request: RequestId, function: FunctionId) {
+        if self.requests.contains_key(&request) {
+            return;
+        }
+        if let Err((reason, retry_after)) = self.admit(function) {
+            self.out.push(Effect::Refuse {
+                request,
+                reason,
+                retry_after,
+            });
+            return;
+        }
+        let Some(pool) = self.pools.get_mut(&function) else {
+            return;
+        };
+        pool.last_used = Some(self.now);
+        let (since, stage) = (self.now, Stage::Waiting);
+        let free = pool.free.last().copied();
+        let mut entry = Request {
+            function,
+            since,
+            stage,
+            retried: false,
+            timer: None,
+        };
+        if free.is_none() {
+            let at = self.now + pool.limits.queue_timeout;
+            self.timers
+                .set(&mut entry.timer, Timer::Request(request), at);
+        }
+        self.requests.insert(request, entry);
+        match free {
+            Some(instance) => self.dispatch(request, instance, StartKind::Warm),
+            None => self.enqueue(request, function),
+        }
+    }
+
+    /// The policy's first steps: everything that refuses a request before an instance is looked
+    /// for.
+    fn admit(&mut self, function: FunctionId) -> Result<(), (RefuseReason, Option<Duration>)> {
+        let now = self.now;
+        let Some(pool) = self.pools.get_mut(&function) else {
+            return Err((RefuseReason::UnknownFunction, None));
+        };
+        if self.draining {
+            return Err((RefuseReason::Draining, None));
+        }
+        if pool.broken {
+            return Err((RefuseReason::BrokenCode, None));
+        }
+        for bucket in self.bucket.iter_mut().chain(pool.bucket.iter_mut()) {
+            let wait = bucket.wait(now);
+            if !wait.is_zero() {
+                return Err((RefuseReason::RateLimited, Some(wait)));
+            }
+        }
+        for bucket in self.bucket.iter_mut().chain(pool.bucket.iter_mut()) {
+            bucket.take();
+        }
+        if pool.import_hold(now) {
+            return Err((RefuseReason::BrokenCode, Some(pool.held_until.since(now))));
+        }
+        if pool.members.is_empty() {
+            let too_big = pool.limits.memory_mib > self.limits.memory_mib;
+            let package = self.packages.get(&pool.package);
+            let hopeless = package.is_some_and(|package| package.hopeless(now));
+            if too_big || hopeless || pool.hopeless(now) {
+                let until = package
+                    .and_then(|package| package.retry_at)
+                    .max(Some(pool.held_until));
+                let wait = until.map(|at| at.since(now)).filter(|wait| !wait.is_zero());
+                return Err((RefuseReason::StartFailed, wait));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a request wait, unless nothing under way will serve it and the queue is full.
+    fn enqueue(&mut self, request: RequestId, function: FunctionId) {
+        let Some(pool) = self.pools.get_mut(&function) else {
+            return;
+        };
+        pool.queue.push_back(request);
+        self.hungry.insert(function);
+        self.serve(function);
+        let Some(pool) = self.pools.get_mut(&function) else {
+            return;
+        };
+        if pool.uncovered() <= pool.limits.queue as usize {
+            return;
+        }
+        self.shed_newest(function);
+    }
+
+    /// Refuses the newest waiter of a full queue.
+    pub(super) fn shed_newest(&mut self, function: FunctionId) {
+        let Some(pool) = self.pools.get_mut(&function) else {
+            return;
+        };
+        let wait = pool
+            .expected_wait(pool.queue.len())
+            .map(Duration::from_micros);
+        let wait = wait.map_or(RETRY_AFTER.0, |wait| {
+            wait.clamp(RETRY_AFTER.0, RETRY_AFTER.1)
+        });
+        let Some(request) = pool.queue.pop_back() else {
+            return;
+        };
+        if pool.queue.is_empty() {
+            self.hungry.remove(&function);
+        }
+        self.refuse(request, RefuseReason::QueueFull, Some(wait));
+    }
+
+    /// Gives a request to an instance that has room.
+    pub(super) fn dispatch(&mut self, request: RequestId, id: InstanceId, start: StartKind) {
+        let (Some(entry), Some(instance)) =
+            (self.requests.get_mut(&request), self.instances.get_mut(&id))
+        else {
+            return;
+        };
+        let Some(pool) = self.pools.get_mut(&entry.function) else {
+            return;
+        };
+        debug_assert!(
+            instance.running.len() < instance.slots,
+            "{id} has no room for {request}"
+        );
+        instance.running.push(request);
+        self.timers.clear(&mut instance.timer, Timer::Idle(id));
+        if instance.running.len() >= instance.slots {
+            pool.remove_free(id);
+        }
+        let since = self.now;
+        entry.stage = Stage::Running {
+            instance: id,
+            since,
+            answered: false,
+            gone: false,
+        };
+        let deadline = since + pool.limits.timeout;
+        self.timers
+            .set(&mut entry.timer, Timer::Request(request), deadline);
+        self.out.push(Effect::Dispatch {
+            request,
+            instance: id,
+            start,
+        });
+    }
+
+    /// Ends a request that is in no queue (any more) with a refusal.
+    pub(super) fn refuse(
+        &mut self,
+        request: RequestId,
+        reason: RefuseReason,
+        retry_after: Option<Duration>,
+    ) {
+        if self.forget(request).is_some() {
+            self.out.push(Effect::Refuse {
+                request,
+                reason,
+                retry_after,
+            });
+        }
+    }
+
+    /// Ends every waiting request of a function with a refusal.
+    pub(super) fn refuse_waiting(
+        &mut self,
+        function: FunctionId,
+        reason: RefuseReason,
+        retry_after: Option<Duration>,
+    ) {
+        while let Some(request) = self
+            .pools
+            .get_mut(&function)
+            .and_then(|pool| pool.queue.pop_front())
+        {
+            self.refuse(request, reason, retry_after);
+        }
+        self.hungry.remove(&function);
+    }
+
+    /// Takes a request that waits out of its queue.
+    pub(super) fn unqueue(&mut self, request: RequestId, function: FunctionId) {
+        if let Some(pool) = self.pools.get_mut(&function) {
+            pool.queue.remove(request);
+            if pool.queue.is_empty() {
+                self.hungry.remove(&function);
+            }
+        }
+    }
+
+    fn forget(&mut self, request: RequestId) -> Option<Request> {
+        let mut entry = self.requests.remove(&request)?;
+        self.timers.clear(&mut entry.timer, Timer::Request(request));
+        if self.draining {
+            self.unsettled = true;
+        }
+        Some(entry)
+    }
+
+    pub(super) fn response_started(&mut self, request: RequestId) {
+        let Some(entry) = self.requests.get_mut(&request) else {
+            return;
+        };
+        if let Stage::Running {
+            answered,
+            gone: false,
+            ..
+        } = &mut entry.stage
+        {
+            *answered = true;
+            self.timers.clear(&mut entry.timer, Timer::Request(request));
+        }
+    }
+
+    pub(super) fn response_finished(&mut self, request: RequestId) {
+        let Some(entry) = self.requests.get(&request) else {
+            return;
+        };
+        let Stage::Running {
+            instance, since, ..
+        } = entry.stage
+        else {
+            return;
+        };
+        let function = entry.function;
+        self.forget(request);
+        if let Some(pool) = self.pools.get_mut(&function) {
+            pool.service.add(self.now.since(since));
+            pool.last_used = Some(self.now);
+        }
+        self.release(request, instance);
+    }
+
+    pub(super) fn released(&mut self, request: RequestId) {
+        let Some(entry) = self.requests.get(&request) else {
+            return;
+        };
+        if let Stage::Running {
+            instance,
+            gone: true,
+            ..
+        } = entry.stage
+        {
+            self.forget(request);
+            self.release(request, instance);
+        }
+    }
+
+    /// Gives back a slot: to the oldest waiter if there is one.
+    fn release(&mut self, request: RequestId, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(&id) else {
+            return;
+        };
+        instance.free_slot(request);
+        instance.last_used = self.now;
+        instance.served = true;
+        if instance.role != Role::Serving {
+            return;
+        }
+        if let Some(reason) = instance.retired {
+            if instance.running.is_empty() {
+                self.stop(id, reason);
+            }
+            return;
+        }
+        let Some((function, _)) = instance.bound else {
+            return;
+        };
+        if let Some(pool) = self.pools.get_mut(&function) {
+            pool.deaths = 0;
+        }
+        self.fill(id, function, None);
+        // Somebody else may want the room of an instance that has just become idle.
+        if self.starved || self.draining || self.over {
+            self.unsettled = true;
+        }
+    }
+
+    pub(super) fn request_failed(&mut self, request: RequestId, retryable: bool) {
+        let Some(entry) = self.requests.get_mut(&request) else {
+            return;
+        };
+        let Stage::Running {
+            instance,
+            answered,
+            gone,
+            ..
+        } = entry.stage
+        else {
+            return;
+        };
+        if let Some(broken) = self.instances.get_mut(&instance) {
+            broken.free_slot(request);
+            self.stop(instance, StopReason::Broken);
+        }
+        self.unsettled = true;
+        let Some(entry) = self.requests.get_mut(&request) else {
+            return;
+        };
+        let function = entry.function;
+        if gone {
+            self.forget(request);
+        } else if answered || entry.retried || !retryable {
+            self.refuse(request, RefuseReason::InstanceDied, None);
+        } else {
+            self.retry(request, function);
+        }
+    }
+
+    /// Puts a request in front of the queue, once.
+    fn retry(&mut self, request: RequestId, function: FunctionId) {
+        let Some(pool) = self.pools.get_mut(&function) else {
+            return self.refuse(request, RefuseReason::UnknownFunction, None);
+        };
+        if pool.broken {
+            return self.refuse(request, RefuseReason::BrokenCode, None);
+        }
+        let Some(entry) = self.requests.get_mut(&request) else {
+            return;
+        };
+        entry.retried = true;
+        entry.since = self.now;
+        entry.stage = Stage::Waiting;
+        let deadline = self.now + pool.limits.queue_timeout;
+        self.timers
+            .set(&mut entry.timer, Timer::Request(request), deadline);
+        pool.queue.push_front(request);
+        self.hungry.insert(function);
+        self.serve(function);
+    }
+
+    pub(super) fn client_gone(&mut self, request: RequestId) {
+        let Some(entry) = self.requests.get_mut(&request) else {
+            return;
+        };
+        let function = entry.function;
+        match &mut entry.stage {
+            Stage::Waiting => {
+                self.unqueue(request, function);
+                self.forget(request);
+            }
+            Stage::Running { gone: true, .. } => {}
+            Stage::Running { instance, gone, .. } => {
+                let instance = *instance;
+                *gone = true;
+                let timeout = self.pools.get(&function).map(|pool| pool.limits.timeout);
+                // A removed function's own is not known any more.
+                let timeout = timeout.unwrap_or_else(|| FunctionLimits::default().timeout);
+                let deadline = self.now + timeout;
+                self.timers
+                    .set(&mut entry.timer, Timer::Request(request), deadline);
+                if !self.instances.contains_key(&instance) {
+                    self.forget(request);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! An instance as the core knows it, and a request.
+
+use crate::effect::StopReason;
+use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
+use crate::time::Instant;
+
+/// Why an instance is being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// A request waits.
+    Demand(FunctionId),
+    /// `min_instances`.
+    Keep(FunctionId),
+    /// New code is to be prepared for a function in use.
+    Next(FunctionId),
+    /// New code is to be imported and described.
+    Prime,
+    /// To be ready for whatever comes.
+    Spare,
+    /// Its package is gone: it is stopped once booted.
+    Orphan,
+}
+
+/// What an instance is for at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Starting(Intent),
+    Spare,
+    Priming(CodeHash),
+    Assigning,
+    Serving,
+    Stopping,
+}
+
+/// Whether an instance has the processor. Only ever other than `Running` once booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Power {
+    Running,
+    /// Asked to pause; `wake`: it is wanted again, and resumed as soon as it has paused.
+    Pausing {
+        wake: bool,
+    },
+    Paused,
+    Resuming,
+}
+
+/// One instance, from the start being asked for until nothing of it remains.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) package: PackageId,
+    pub(crate) memory_mib: u32,
+    pub(crate) role: Role,
+    pub(crate) power: Power,
+    /// Its start counts as a refill, not as demand.
+    pub(crate) refill: bool,
+    /// Code it has imported without a function.
+    pub(crate) loaded: Option<CodeHash>,
+    /// Its function and code. Set once.
+    pub(crate) bound: Option<(FunctionId, CodeHash)>,
+    /// Requests it takes at once. Set with `bound`.
+    pub(crate) slots: usize,
+    /// Requests that occupy a slot, those of clients who left included.
+    pub(crate) running: Vec<RequestId>,
+    /// To be stopped, for this reason, as soon as its last request ends.
+    pub(crate) retired: Option<StopReason>,
+    /// It has finished a request.
+    pub(crate) served: bool,
+    /// When the step under way (start, assign) was asked for.
+    pub(crate) asked_at: Instant,
+    pub(crate) booted_at: Instant,
+    /// Last finish, or when it became ready.
+    pub(crate) last_used: Instant,
+    /// When it was last resumed.
+    pub(crate) awake_since: Instant,
+    pub(crate) timer: Option<Instant>,
+}
+
+impl Instance {
+    /// One just asked for.
+    pub(crate) fn new(package: PackageId, memory_mib: u32, intent: Intent, now: Instant) -> Self {
+        Self {
+            package,
+            memory_mib,
+            role: Role::Starting(intent),
+            power: Power::Running,
+            refill: matches!(intent, Intent::Keep(_) | Intent::Spare),
+            loaded: None,
+            bound: None,
+            slots: 0,
+            running: Vec::new(),
+            retired: None,
+            served: false,
+            asked_at: now,
+            booted_at: now,
+            last_used: now,
+            awake_since: now,
+            timer: None,
+        }
+    }
+
+    /// Serving, and nothing runs in it.
+    pub(crate) fn idle(&self) -> bool {
+        self.role == Role::Serving && self.running.is_empty()
+    }
+
+    /// Takes a request out of its slots.
+    pub(crate) fn free_slot(&mut self, request: RequestId) {
+        if let Some(at) = self.running.iter().position(|&other| other == request) {
+            self.running.swap_remove(at);
+        }
+    }
+}
+
+/// What a request is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Waiting,
+    Running {
+        instance: InstanceId,
+        /// When it was dispatched.
+        since: Instant,
+        /// The head of its response was seen.
+        answered: bool,
+        /// Its client left: it ended, but still occupies a slot.
+        gone: bool,
+    },
+}
+
+/// One request, until it ends and leaves its slot.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) function: FunctionId,
+    /// When it arrived, or was put back after its instance failed.
+    pub(crate) since: Instant,
+    pub(crate) stage: Stage,
+    /// It has been tried on an instance that failed.
+    pub(crate) retried: bool,
+    pub(crate) timer: Option<Instant>,
+}

@@ -1,4 +1,0 @@
-declare module "chunk-texts" {
-  const texts: Record<string, string>;
-  export = texts;
-}

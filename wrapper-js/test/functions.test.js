@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HAS_TYPESCRIPT, describe, folder } from "./runner.js";
+
+/**
+ * @param {Record<string, string>} files
+ * @param {string[]} args
+ */
+async function names(files, ...args) {
+  const { modules, err } = await describe(folder(files), ...args);
+  assert.ok(modules, err);
+  for (const { error } of modules) assert.equal(error, null);
+  return modules.flatMap((/** @type {any} */ m) => m.functions.map((/** @type {any} */ f) => f.name));
+}
+
+test("func, definition and bare functions are functions; all else is not", async () => {
+  const index = `
+    exports.a = { func: () => {}, config: { timeout: 10_000, memory: "1GB" } };
+    exports.b = { definition: async () => {} };
+    exports.c = () => {};
+    exports.d = { upgrade() {} };
+    exports.K = 1; exports.Class = class {}; exports.helpers = { x() {} }; exports.none = null; exports.list = [1];`;
+  const { modules } = await describe(folder({ "index.js": index }));
+  assert.deepEqual(modules[0].functions, [
+    { name: "a", config: { timeout: 10_000, memory: "1GB" }, kind: ["http"] },
+    { name: "b", config: {}, kind: ["http"] },
+    { name: "c", config: {}, kind: ["http"] },
+    { name: "d", config: {}, kind: ["upgrade"] },
+  ]);
+});
+
+test("ES modules are found by extension, by type and by their syntax", async () => {
+  const source = "import 'node:fs'; await null; export const a = () => {}; export async function b() {}; export class C {}";
+  assert.deepEqual(await names({ "index.mjs": source }), ["a", "b"]);
+  assert.deepEqual(await names({ "index.js": source, "package.json": '{"type":"module"}' }), ["a", "b"]);
+  assert.deepEqual(await names({ "index.js": source.replace("'node:fs'; ", "'node:fs';\n") }), ["a", "b"]);
+});
+
+test("CommonJS that merely looks like an ES module still is CommonJS", async () => {
+  assert.deepEqual(await names({ "index.js": "const text = `\nimport x from 'x'\n`;\nexports.a = () => text" }), ["a"]);
+});
+
+test("a lone export is called like its file, its package or its folder", async () => {
+  assert.deepEqual(await names({ "greet.js": "module.exports = () => {}" }, "greet.js"), ["greet"]);
+  assert.deepEqual(await names({ "greet.mjs": "export default { func() {} }" }, "greet.mjs"), ["greet"]);
+  assert.deepEqual(await names({ "index.js": "module.exports = () => {}", "package.json": '{"name":"@me/shop"}' }), ["shop"]);
+  assert.deepEqual(await names({ "cart/index.mjs": "export default async () => {}" }, "cart"), ["cart"]);
+  assert.deepEqual(await names({ "index.js": "module.exports = { func() {}, config: {} }", "package.json": '{"name":"x"}' }), ["x"]);
+});
+
+test("code compiled from ES modules keeps its default export", async () => {
+  const compiled = `Object.defineProperty(exports, "__esModule", { value: true }); exports.default = () => {}; exports.b = () => {}`;
+  assert.deepEqual((await names({ "a.js": compiled }, "a.js")).sort(), ["a", "b"]);
+});
+
+test("a folder is read by zero config: main, index or functions/*", async () => {
+  const one = "exports.a = () => {}";
+  assert.deepEqual(await names({ "src/app.js": one, "package.json": '{"main":"src/app.js"}' }, "."), ["a"]);
+  const many = { "functions/x.js": "module.exports = () => {}", "functions/y.mjs": "export default () => {}", "functions/x.test.js": "throw 1" };
+  assert.deepEqual(await names(many), ["x", "y"]);
+  const { exitCode, err } = await describe(folder({ "readme.md": "" }));
+  assert.equal(exitCode, 2);
+  assert.match(err, /no functions in .*\nhint: /);
+});
+
+test("what user code prints while it is described stays out of the JSON", async () => {
+  const { modules, err } = await describe(folder({ "index.js": `console.log("noise"); exports.a = () => {}; setInterval(() => {}, 1000)` }));
+  assert.equal(modules.length, 1);
+  assert.match(err, /noise/);
+});
+
+test("TypeScript runs by Node's own type stripping", { skip: !HAS_TYPESCRIPT }, async () => {
+  assert.deepEqual(await names({ "index.ts": "type A = string;\nexport const a = (req: A): void => {};" }), ["a"]);
+  assert.deepEqual(await names({ "a.cts": "exports.a = (x: number) => {}" }, "a.cts"), ["a"]);
+  const { modules, exitCode } = await describe(folder({ "index.ts": "export const a = () => {};\nenum X { A }" }));
+  const { name, file, line } = modules[0].error;
+  assert.deepEqual([exitCode, name, file, line], [1, "SyntaxError", "index.ts", 2]);
+});
+
+test("a Node that cannot run TypeScript says which one can", { skip: HAS_TYPESCRIPT }, async () => {
+  const { modules } = await describe(folder({ "index.ts": "export const a = (x: number) => {}" }));
+  assert.match(modules[0].error.message, /cannot run TypeScript/);
+  assert.match(modules[0].error.hint, /22\.18/);
+});

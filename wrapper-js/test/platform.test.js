@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TOKEN, folder, start, startBound, startSpare } from "./runner.js";
+
+const two = { "index.js": `exports.f = { func: (q, s) => s.json({ at: process.cwd(), env: process.env.K, load: loads }), config: { timeout: 5 , any: [1] } }; let loads = 0; loads++; globalThis.n = (globalThis.n ?? 0) + 1; exports.g = (q, s) => s.json(globalThis.n)` };
+
+test("health tells the state as it goes from spare to primed to bound", async (t) => {
+  const runner = await startSpare(t, two);
+  const health = async () => (await runner.control("health")).json;
+  const { state, node, boot_ms } = await health();
+  assert.deepEqual([state, node, typeof boot_ms], ["spare", process.version, "number"]);
+  const primed = await runner.assign({});
+  assert.deepEqual(primed.json.modules, [
+    {
+      entry: "index.js",
+      functions: [
+        { name: "f", config: { timeout: 5, any: [1] }, kind: ["http"] },
+        { name: "g", config: {}, kind: ["http"] },
+      ],
+      error: null,
+    },
+  ]);
+  assert.equal((await health()).state, "primed");
+  assert.equal((await runner.assign({ function: "g" })).status, 200);
+  assert.equal((await health()).state, "bound");
+  assert.equal((await runner.call("/g")).json, 1);
+});
+
+test("an assign sets the environment and the folder", async (t) => {
+  const runner = await startSpare(t, two);
+  const { status, json } = await runner.assign({ function: "f", env: { K: "v" }, timeout_ms: 1000 });
+  assert.deepEqual([status, typeof json.import_ms], [200, "number"]);
+  const { at, env } = (await runner.call("/f")).json;
+  assert.deepEqual([at, env], [runner.code, "v"]);
+});
+
+test("a bound instance, or one primed with other code, refuses with 409", async (t) => {
+  const runner = await startSpare(t, two);
+  await runner.assign({});
+  assert.equal((await runner.assign({ function: "f", code: "/elsewhere" })).status, 409);
+  assert.equal((await runner.assign({ function: "f" })).status, 200);
+  assert.equal((await runner.assign({ function: "f" })).status, 409);
+});
+
+test("control calls without the token are 404, and user code never sees it", async (t) => {
+  const runner = await startBound(t, `exports.f = (q, s) => s.json(Object.keys(process.env).filter((k) => k.startsWith("FNLOCAL")))`);
+  for (const token of ["", "x", `${TOKEN}x`]) {
+    assert.equal((await runner.call("/_fnlocal/health", { headers: { "x-fnlocal-token": token } })).status, 404);
+  }
+  assert.deepEqual((await runner.call("/f")).json, []);
+});
+
+test("a missing function is 422 and says which there are", async (t) => {
+  const runner = await startSpare(t, two);
+  const { status, json } = await runner.assign({ function: "h" });
+  assert.deepEqual([status, json.error.name, json.error.hint], [422, "FunctionNotFound", "functions here: f, g"]);
+});
+
+test("priming reports every module's failure with its place, and loads the others", async (t) => {
+  const runner = await startSpare(t, {
+    "good.js": "exports.good = (q, s) => s.send('good')",
+    "cjs.js": "const a = 1;\n\nconst b = ;\n",
+    "esm.mjs": "export const a = 1;\nexport const b = ;\n",
+    "deep.mjs": "import './lib/bad.mjs';\n",
+    "lib/bad.mjs": "let x = ;\n",
+    "throws.js": "function g() {\n  throw new Error('at import')\n}\ng()\n",
+    "missing.js": "const fs = require('fs')\nconst x = require('@scope/pkg/sub')\n",
+    "missing.mjs": "import fs from 'fs'\nimport ws from 'no-such-ws'\n",
+    "twice.js": "exports.good = () => {}; exports.other = () => {}",
+  });
+  const entries = ["good.js", "cjs.js", "esm.mjs", "deep.mjs", "throws.js", "missing.js", "missing.mjs", "twice.js"];
+  const { json, status } = await runner.assign({ entries });
+  assert.equal(status, 200);
+  const at = Object.fromEntries(
+    json.modules.map((/** @type {any} */ m) => [m.entry, m.error && [m.error.name, m.error.file, m.error.line, m.error.column, m.error.hint]]),
+  );
+  assert.deepEqual(at, {
+    "good.js": null,
+    "cjs.js": ["SyntaxError", "cjs.js", 3, 11, undefined],
+    "esm.mjs": ["SyntaxError", "esm.mjs", 2, 18, undefined],
+    "deep.mjs": ["SyntaxError", "lib/bad.mjs", 1, 9, undefined],
+    "throws.js": ["Error", "throws.js", 2, 9, undefined],
+    "missing.js": ["Error", "missing.js", 2, 20, "npm install @scope/pkg"],
+    "missing.mjs": ["Error", "missing.mjs", 2, 17, "npm install no-such-ws"],
+    "twice.js": ["DuplicateFunction", "twice.js", null, null, "rename one of them"],
+  });
+  assert.equal(json.modules[1].error.frame, "  1 | const a = 1;\n  2 |\n> 3 | const b = ;\n    |           ^\n  4 |");
+  assert.deepEqual(json.modules[7].functions.map((/** @type {any} */ f) => f.name), ["other"]);
+  assert.equal((await runner.assign({ entries, function: "good" })).status, 200);
+  assert.equal((await runner.call("/good")).text, "good");
+});
+
+test("a function whose module failed is 422 with that failure", async (t) => {
+  const runner = await startSpare(t, { "index.js": "exports.f = () => {};\nnope();" });
+  const { status, json } = await runner.assign({ function: "f" });
+  assert.deepEqual([status, json.error.name, json.error.line], [422, "ReferenceError", 2]);
+});
+
+test("printed lines, done and errors arrive as events tied to their request", async (t) => {
+  const runner = await startBound(
+    t,
+    `exports.f = async (q, s) => { console.log("one\\ntwo"); console.error("bad"); process.stdout.write("half"); await null; if (q.query.fail) throw new Error("told"); s.status(201).send() }`,
+  );
+  await runner.call("/f", { headers: { "x-fnlocal-request-id": "r1" } });
+  const events = await runner.events();
+  const done = await events.find(({ t, request }) => t === "done" && request === "r1");
+  assert.equal(done.status, 201);
+  for (const key of ["ms", "cpu_ms", "heap_mb"]) assert.equal(typeof done[key], "number", key);
+  await events.find(({ line }) => line === "half");
+  const lines = events.all.filter(({ t }) => t === "log").map(({ request, stream, line }) => [request, stream, line]);
+  assert.deepEqual(lines, [["r1", "stdout", "one"], ["r1", "stdout", "two"], ["r1", "stderr", "bad"], ["r1", "stdout", "half"]]);
+  await runner.call("/f?fail=1", { headers: { "x-fnlocal-request-id": "r2" } });
+  const { request, fatal, error } = await events.find(({ t }) => t === "error");
+  assert.deepEqual([request, fatal, error.message, error.file, error.line], ["r2", false, "told", "index.js", 1]);
+  assert.equal(runner.out + runner.err, "");
+});
+
+test("events are kept within bounds while nobody takes them, and taken up again later", async (t) => {
+  const runner = await startBound(t, `exports.f = (q, s) => { for (let i = 0; i < 1500; i++) console.log(i); s.end() }`);
+  const first = await runner.events();
+  first.close();
+  await runner.call("/f");
+  const events = await runner.events();
+  await events.find(({ line }) => line === "1499");
+  assert.ok(events.all.length <= 1001);
+  await events.find(({ line }) => /events were dropped/.test(line ?? ""));
+});
+
+test("requests run one at a time, in order, unless the platform says more", async (t) => {
+  const source = `let now = 0, most = 0; exports.f = async (q, s) => { most = Math.max(most, ++now); await new Promise((r) => setTimeout(r, 20)); now--; s.json(most) }`;
+  const one = await startBound(t, source);
+  const serial = await Promise.all([1, 2, 3].map(() => one.call("/f")));
+  assert.deepEqual(serial.map(({ json }) => json), [1, 1, 1]);
+  const many = await startBound(t, source, { concurrency: 3 });
+  await Promise.all([1, 2, 3].map(() => many.call("/f")));
+  assert.equal((await many.call("/f")).json, 3);
+});
+
+test("idle answers once a handler whose client left has settled", async (t) => {
+  const runner = await startBound(t, `exports.f = async (q, s) => { s.write("x"); await new Promise((r) => s.on("close", r)); await new Promise((r) => setTimeout(r, 50)); console.log("settled") }`);
+  const events = await runner.events();
+  /** @type {any} */
+  const res = await new Promise((resolve) => runner.open("/f", {}, resolve).end());
+  await new Promise((resolve) => res.once("data", resolve));
+  res.on("error", () => {});
+  res.destroy();
+  assert.equal((await runner.control("idle")).status, 200);
+  await events.find(({ line }) => line === "settled");
+  const { status } = await events.find(({ t }) => t === "done");
+  assert.equal(status, 200);
+});
+
+test("a timeout is answered 504 and ends the process", async (t) => {
+  const runner = await startBound(t, `exports.f = () => new Promise(() => {})`, { timeout_ms: 50 });
+  const events = await runner.events();
+  const { status, json } = await runner.call("/f");
+  assert.deepEqual([status, json.reason], [504, "timeout"]);
+  assert.equal(await runner.exited, 1);
+  assert.equal(events.all.find(({ t }) => t === "error")?.error.name, "TimeoutError");
+});
+
+for (const [what, code] of [
+  ["an exception in a timer", `setTimeout(() => { throw new Error("lost") }, 5)`],
+  ["a rejection nobody handles", `Promise.reject(new Error("lost"))`],
+]) {
+  test(`${what} is answered 500, reported with its request, and ends the process`, async (t) => {
+    const runner = await startBound(t, `exports.f = () => new Promise(() => { ${code} })`);
+    const events = await runner.events();
+    const { status, json } = await runner.call("/f", { headers: { "x-fnlocal-request-id": "r9" } });
+    assert.deepEqual([status, json.reason], [500, "crashed"]);
+    assert.equal(await runner.exited, 1);
+    const { request, fatal, error } = events.all.find(({ t }) => t === "error");
+    assert.deepEqual([request, fatal, error.message, error.file], ["r9", true, "lost", "index.js"]);
+  });
+}
+
+test("process.exit says who called it, and lets no printed line be lost", async (t) => {
+  const runner = await startBound(t, `exports.f = () => {\n console.log("last words");\n process.exit(3);\n}`);
+  await runner.call("/f", { headers: { "x-fnlocal-request-id": "r1" } }).catch(() => {});
+  assert.equal(await runner.exited, 3);
+  assert.match(runner.err, /fnlocal: function f \(request r1\) called process\.exit\(3\) at .*index\.js:3:10/);
+  assert.match(runner.out, /last words/);
+});
+
+test("SIGTERM lets the running invocation finish, then ends with 0", async (t) => {
+  const runner = await startBound(t, `exports.f = async (q, s) => { console.log("begun"); await new Promise((r) => setTimeout(r, 100)); s.send("done") }`);
+  const events = await runner.events();
+  const answer = runner.call("/f");
+  await events.find(({ line }) => line === "begun");
+  runner.child.kill("SIGTERM");
+  assert.equal((await answer).text, "done");
+  assert.equal(await runner.exited, 0);
+});
+
+test("the end of stdin ends a process that was told to watch its parent", async (t) => {
+  const runner = await startSpare(t, {}, { FNLOCAL_PARENT: "1" });
+  runner.child.stdin.end();
+  assert.equal(await runner.exited, 0);
+});
+
+test("a function named at start is bound without an assign, and a broken one ends the process", async (t) => {
+  const env = { FNLOCAL_FUNCTION: "g", FNLOCAL_CODE: ".", FNLOCAL_ENTRIES: "index.js" };
+  const runner = await startSpare(t, two, env);
+  assert.equal((await runner.call("/g")).json, 1);
+  assert.equal((await runner.control("health")).json.state, "bound");
+  await assert.rejects(start(t, folder({ "index.js": "exports.g = ;" }), { env }), /SyntaxError[^]*index\.js:1:13/);
+});
