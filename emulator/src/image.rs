@@ -1,1 +1,166 @@
 //! Images: base, wrapper and dependencies.
+//!
+//! Code is in none of them while developing: it is mounted. An image's tag is a hash of what it is
+//! made of, so one that exists is right. [`Images::ensure`] makes what is missing.
+
+pub mod base;
+mod build;
+pub mod deps;
+mod error;
+mod host;
+mod npm;
+mod root;
+pub mod wrapper;
+
+use std::time::Duration;
+
+use bollard::Docker;
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+pub use error::ImageError;
+
+use crate::project::Package;
+use crate::runtime::docker::connect::Engine;
+use crate::runtime::docker::labels::Owner;
+use base::Base;
+use deps::Dependencies;
+
+/// For a pull, an import or an install.
+const LONG: Duration = Duration::from_mins(10);
+/// What is put on top of a base; a change here makes every image anew.
+const RECIPE: &str = "1";
+
+/// Where images tell what they are doing, for people.
+pub type Progress<'a> = &'a dyn Fn(String);
+
+/// How images are made.
+#[derive(Clone, Debug)]
+pub struct ImageOptions {
+    /// The base the person asked for; [`base::DEFAULT`] when none.
+    pub base_image: Option<String>,
+    /// The project's name, in the images' names.
+    pub project: String,
+    /// Whose the containers are that images are made in.
+    pub owner: Owner,
+    /// The host's node, for a base made from it; looked up in `PATH` when none.
+    pub node: Option<std::path::PathBuf>,
+}
+
+/// Makes images, each at most once at a time.
+pub struct Images {
+    docker: Docker,
+    options: ImageOptions,
+    base: Mutex<Option<Base>>,
+}
+
+impl Images {
+    /// Makes nothing yet.
+    #[must_use]
+    pub fn new(engine: &Engine, options: ImageOptions) -> Self {
+        let docker = engine.docker.clone().with_timeout(LONG);
+        Self { docker, options, base: Mutex::new(None) }
+    }
+
+    /// The base: local, pulled, or made from this host's node. Decided once.
+    ///
+    /// # Errors
+    /// [`ImageError`] when there is none and none can be made.
+    pub async fn base(&self, progress: Progress<'_>) -> Result<Base, ImageError> {
+        let mut known = self.base.lock().await;
+        if let Some(base) = &*known {
+            return Ok(base.clone());
+        }
+        let found = base::find(&self.docker, &self.options, progress).await?;
+        Ok(known.insert(found).clone())
+    }
+
+    /// The image a package's instances run: made if it is missing. Packages without dependencies
+    /// share one.
+    ///
+    /// # Errors
+    /// [`ImageError`]; npm's own words when an install fails.
+    pub async fn ensure(
+        &self,
+        package: &Package,
+        progress: Progress<'_>,
+    ) -> Result<String, ImageError> {
+        let base = self.base(progress).await?;
+        let dependencies = Dependencies::read(package)?;
+        let reference = self.reference(&base, package, dependencies.as_ref());
+        if base::inspect(&self.docker, &reference).await?.is_some() {
+            return Ok(reference);
+        }
+        if let Some(dependencies) = &dependencies {
+            if let Some(warning) = dependencies.warning() {
+                progress(format!("package {}: {warning}", package.name));
+            }
+            progress(format!("package {}: installing dependencies", package.name));
+        }
+        let build = build::Build {
+            docker: &self.docker,
+            owner: &self.options.owner,
+            base: &base.id,
+            package: &package.name,
+            reference: &reference,
+        };
+        build.run(dependencies.as_ref(), progress).await?;
+        Ok(reference)
+    }
+
+    fn reference(
+        &self,
+        base: &Base,
+        package: &Package,
+        dependencies: Option<&Dependencies>,
+    ) -> String {
+        let mut parts = vec![RECIPE.as_bytes(), base.id.as_bytes(), wrapper::RUNNER];
+        let Some(dependencies) = dependencies else {
+            return format!("fnlocal/runner:{}", short_hash(&parts));
+        };
+        parts.extend(dependencies.parts());
+        let name = fit(&format!("{}-{}", self.options.project, package.name));
+        format!("fnlocal/{name}:{}", short_hash(&parts))
+    }
+}
+
+/// Twelve hexadecimal digits of the hash of `parts`, which cannot run into each other.
+pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `name` with what a repository's name cannot hold replaced.
+fn fit(name: &str) -> String {
+    let mut fit = String::new();
+    for c in name.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            fit.push(c);
+        } else if !fit.is_empty() && !fit.ends_with('-') {
+            fit.push('-');
+        }
+    }
+    let fit: String = fit.trim_end_matches('-').chars().take(100).collect();
+    if fit.is_empty() { "package".to_owned() } else { fit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repository_names_hold_only_what_is_allowed() {
+        assert_eq!(fit("My App-@scope/π_x"), "my-app-scope-x");
+        assert_eq!(fit("π"), "package");
+    }
+
+    #[test]
+    fn parts_of_a_hash_do_not_run_into_each_other() {
+        assert_ne!(short_hash(&[b"ab", b"c"]), short_hash(&[b"a", b"bc"]));
+        assert_eq!(short_hash(&[b"x"]).len(), 12);
+    }
+}

@@ -1,5 +1,10 @@
 //! What runs instances: containers of a Docker engine, or plain processes.
 
+pub mod docker;
+pub(crate) mod lines;
+pub(crate) mod place;
+pub mod process;
+pub(crate) mod ready;
 pub mod select;
 
 use std::collections::BTreeMap;
@@ -141,7 +146,24 @@ pub enum RuntimeError {
     #[error("the instance did not come up: {0}")]
     NotUp(String),
 }
+
 impl RuntimeError {
-    /// x
-    pub fn hint(&self) -> Option<String> { None }
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable(_) => "start Docker, or run without it: --runtime process",
+            Self::Refused { .. } => "the engine's own log tells more; `fnlocal doctor` checks it",
+            Self::NotUp(_) => "code outside the handlers must not block or end the process",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// What an exit code says, for people. Shells and inits report a signal as 128 and its number.
+pub(crate) fn exit_text(code: i64) -> String {
+    match code {
+        129..=192 => format!("killed by signal {}", code - 128),
+        _ => format!("exit code {code}"),
+    }
 }

@@ -1,0 +1,60 @@
+//! Bundles the wrapper, so that the binary carries it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+use std::{env, fs};
+
+fn main() {
+    let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wrapper-js");
+    for input in ["src", "bundle", "package.json", "package-lock.json"] {
+        let path = wrapper.join(input);
+        if path.exists() {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
+    }
+    println!("cargo::rerun-if-env-changed=FNLOCAL_RUNNER");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("runner.cjs");
+    if let Err(why) = runner(&wrapper).and_then(|made| {
+        fs::copy(&made, &out).map(drop).map_err(|error| format!("{}: {error}", made.display()))
+    }) {
+        println!("cargo::error=the wrapper could not be bundled: {why}");
+    }
+}
+
+/// The bundle: one made beforehand where npm is missing, else from the sources.
+fn runner(wrapper: &Path) -> Result<PathBuf, String> {
+    if let Some(made) = env::var_os("FNLOCAL_RUNNER") {
+        return Ok(made.into());
+    }
+    if stale(wrapper) {
+        npm(wrapper, &["ci", "--no-audit", "--no-fund"])?;
+    }
+    npm(wrapper, &["run", "--silent", "bundle"])?;
+    Ok(wrapper.join("dist/runner.cjs"))
+}
+
+/// Whether node_modules is missing or older than the lock file it was made from.
+fn stale(wrapper: &Path) -> bool {
+    let changed = |path: &str| -> Option<SystemTime> {
+        fs::metadata(wrapper.join(path)).ok()?.modified().ok()
+    };
+    match (changed("node_modules/.package-lock.json"), changed("package-lock.json")) {
+        (Some(installed), Some(locked)) => installed < locked,
+        (installed, _) => installed.is_none(),
+    }
+}
+
+fn npm(wrapper: &Path, args: &[&str]) -> Result<(), String> {
+    let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let output = Command::new(program).args(args).current_dir(wrapper).output().map_err(|error| {
+        format!(
+            "npm: {error}; install Node.js with npm, or set FNLOCAL_RUNNER to a bundled runner.cjs"
+        )
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let told = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
+    Err(format!("npm {} failed: {told}", args.join(" ")))
+}

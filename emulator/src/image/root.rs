@@ -1,0 +1,144 @@
+//! A file system as a tar: sorted, with fixed times and owners, so that the same files give the
+//! same bytes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tar::{Builder, EntryType, Header};
+
+/// What will be in a tar.
+#[derive(Debug, Default)]
+pub(super) struct Root {
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Folder(u32),
+    File(PathBuf, u32),
+    Text(Vec<u8>, u32),
+    Link(String),
+}
+
+impl Root {
+    pub fn folder(&mut self, at: &str, mode: u32) {
+        self.put(at, Entry::Folder(mode));
+    }
+
+    /// A copy of what `from` is or leads to.
+    pub fn file(&mut self, at: &str, from: &Path, mode: u32) {
+        self.put(at, Entry::File(from.to_owned(), mode));
+    }
+
+    pub fn text(&mut self, at: &str, text: impl Into<Vec<u8>>, mode: u32) {
+        self.put(at, Entry::Text(text.into(), mode));
+    }
+
+    pub fn link(&mut self, at: &str, to: &str) {
+        self.put(at, Entry::Link(to.to_owned()));
+    }
+
+    /// A folder's files, except for the sub-folders named in `without` at its top.
+    pub fn tree(&mut self, at: &str, from: &Path, without: &[&str]) -> io::Result<()> {
+        for entry in std::fs::read_dir(from)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| !without.contains(name)) else {
+                continue;
+            };
+            let at = format!("{at}/{name}");
+            let kind = entry.file_type()?;
+            if kind.is_symlink() {
+                let to = std::fs::read_link(entry.path())?;
+                self.link(&at, &to.to_string_lossy());
+            } else if kind.is_dir() {
+                self.tree(&at, &entry.path(), &[])?;
+            } else if kind.is_file() {
+                let mode = if executable(&entry.path())? { 0o755 } else { 0o644 };
+                self.file(&at, &entry.path(), mode);
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, at: &str, entry: Entry) {
+        let path = PathBuf::from(at.trim_start_matches('/'));
+        for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+            self.entries.entry(parent.to_owned()).or_insert(Entry::Folder(0o755));
+        }
+        self.entries.insert(path, entry);
+    }
+
+    pub fn write(&self, out: impl Write) -> io::Result<()> {
+        let mut tar = Builder::new(out);
+        for (path, entry) in &self.entries {
+            match entry {
+                Entry::Folder(mode) => {
+                    let mut header = header(EntryType::Directory, *mode, 0);
+                    tar.append_data(&mut header, format!("{}/", path.display()), io::empty())?;
+                }
+                Entry::File(from, mode) => {
+                    let file = File::open(from)?;
+                    let size = file.metadata()?.len();
+                    let mut header = header(EntryType::Regular, *mode, size);
+                    tar.append_data(&mut header, path, io::Read::take(file, size))?;
+                }
+                Entry::Text(text, mode) => {
+                    let mut header = header(EntryType::Regular, *mode, text.len() as u64);
+                    tar.append_data(&mut header, path, text.as_slice())?;
+                }
+                Entry::Link(to) => {
+                    let mut header = header(EntryType::Symlink, 0o777, 0);
+                    tar.append_link(&mut header, path, to)?;
+                }
+            }
+        }
+        tar.into_inner()?.flush()
+    }
+
+    /// The tar in memory, for small ones.
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(path.metadata()?.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn executable(_path: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_files_give_the_same_bytes_in_any_order() {
+        let (mut one, mut two) = (Root::default(), Root::default());
+        one.text("/b/x", "1", 0o644);
+        one.link("/a", "b/x");
+        two.link("/a", "b/x");
+        two.text("/b/x", "1", 0o644);
+        assert_eq!(one.bytes().unwrap(), two.bytes().unwrap());
+    }
+}

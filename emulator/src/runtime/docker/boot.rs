@@ -1,0 +1,156 @@
+//! Starting one instance.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bollard::container::{AttachContainerResults, LogOutput};
+use fnlocal_core::InstanceId;
+use futures_util::StreamExt;
+use tokio::sync::watch;
+
+use super::error::refused;
+use super::state::{Ahead, Live, Phase};
+use super::{Inner, container, finish, stock};
+use crate::runtime::lines::{Output, Tail};
+use crate::runtime::{Address, RuntimeError, StartSpec, Started, ready};
+
+/// Starts an instance, from stock where there is some.
+pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
+    let begun = Instant::now();
+    let _under_way = UnderWay::new(&inner.starting);
+    if let Some(ahead) = inner.state.take_ahead(&spec.package, spec.memory_mib) {
+        match boot(&inner, &spec, ahead, begun).await {
+            // What was made ahead may have died since, with its sandbox: once more from nothing.
+            Err(RuntimeError::Refused { .. }) => {}
+            other => return other,
+        }
+    }
+    let fresh = stock::create(&inner, &spec.package, spec.memory_mib).await?;
+    match boot(&inner, &spec, fresh, begun).await {
+        Err(RuntimeError::Refused { why, .. }) if why.contains("docker-init") => {
+            inner.init.store(false, Ordering::Relaxed);
+            let fresh = stock::create(&inner, &spec.package, spec.memory_mib).await?;
+            boot(&inner, &spec, fresh, begun).await
+        }
+        other => other,
+    }
+}
+
+async fn boot(
+    inner: &Arc<Inner>,
+    spec: &StartSpec,
+    ahead: Ahead,
+    begun: Instant,
+) -> Result<Started, RuntimeError> {
+    let tail = Tail::default();
+    let (ended, end) = watch::channel(None);
+    let (container, address, token) = (ahead.container, ahead.address, ahead.token);
+    let output = Output::new(spec.instance, inner.notices.clone(), tail.clone());
+    let live = Live {
+        container: container.clone(),
+        sandbox: ahead.sandbox.id,
+        folder: ahead.folder,
+        memory_mib: spec.memory_mib,
+        phase: Phase::Booting,
+        oom: false,
+        tail: tail.clone(),
+        pump: Some(tokio::spawn(pump(ahead.output, output))),
+        ended,
+    };
+    inner.state.insert(spec.instance, live);
+    let result = answer(inner, spec.instance, &container, &address, &token, end, begun).await;
+    match result {
+        Ok(started) => Ok(started),
+        Err(error) => {
+            finish::discard(inner, spec.instance).await;
+            Err(with_tail(error, &tail))
+        }
+    }
+}
+
+/// Starts the container and waits for its wrapper.
+async fn answer(
+    inner: &Inner,
+    instance: InstanceId,
+    container: &str,
+    address: &Address,
+    token: &str,
+    mut end: watch::Receiver<Option<String>>,
+    begun: Instant,
+) -> Result<Started, RuntimeError> {
+    inner
+        .engine
+        .docker
+        .start_container(container, None)
+        .await
+        .map_err(refused("starting a container"))?;
+    let create = begun.elapsed();
+    tokio::select! {
+        () = ready::answers(address, token) => {}
+        reason = ended(&mut end) => return Err(RuntimeError::NotUp(reason)),
+        () = tokio::time::sleep(ready::BOOT) => {
+            return Err(RuntimeError::NotUp(format!("no answer within {:?}", ready::BOOT)));
+        }
+    }
+    // It may have died right after answering, or been stopped meanwhile.
+    let running = inner.state.with(instance, |live| {
+        let ended = live.ended.borrow().clone();
+        if ended.is_none() && live.phase == Phase::Booting {
+            live.phase = Phase::Running;
+        }
+        (live.phase == Phase::Running).then_some(()).ok_or(ended)
+    });
+    match running {
+        Some(Ok(())) => Ok(Started {
+            address: address.clone(),
+            token: token.to_owned(),
+            code_root: container::CODE.to_owned(),
+            create,
+            boot: begun.elapsed().saturating_sub(create),
+        }),
+        Some(Err(Some(reason))) => Err(RuntimeError::NotUp(reason)),
+        Some(Err(None)) | None => Err(RuntimeError::NotUp("it was stopped".to_owned())),
+    }
+}
+
+/// Returns why the instance ended, when it has.
+pub(crate) async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
+    match end.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        Err(_) => "it was stopped".to_owned(),
+    }
+}
+
+async fn pump(attached: AttachContainerResults, mut output: Output) {
+    let mut stream = attached.output;
+    while let Some(Ok(piece)) = stream.next().await {
+        let stderr = matches!(piece, LogOutput::StdErr { .. });
+        output.push(stderr, piece.as_ref()).await;
+    }
+    output.finish().await;
+}
+
+fn with_tail(error: RuntimeError, tail: &Tail) -> RuntimeError {
+    match (error, tail.text()) {
+        (RuntimeError::NotUp(why), text) if !text.is_empty() => {
+            RuntimeError::NotUp(format!("{why}; it wrote:\n{text}"))
+        }
+        (error, _) => error,
+    }
+}
+
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,321 @@
+//! Finding an engine and learning what it can do.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error as EngineError;
+use bollard::models::SystemInfo;
+use sha2::{Digest, Sha256};
+
+/// Oldest API we speak: engine 20.10.
+const OLDEST_API: (usize, usize) = (1, 41);
+/// For an engine to say who it is.
+const HELLO: Duration = Duration::from_secs(5);
+/// For any call while instances run. Pulls and builds have their own.
+const CALL: Duration = Duration::from_secs(60);
+
+/// What the environment says about engines; read once, at the edge.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// `DOCKER_HOST`.
+    pub docker_host: Option<String>,
+    /// `DOCKER_CONTEXT`.
+    pub docker_context: Option<String>,
+    /// `DOCKER_CONFIG`, or `~/.docker`.
+    pub docker_config: Option<PathBuf>,
+    /// The home folder.
+    pub home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_dir: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Reads the environment of this process.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let home = std::env::home_dir();
+        Self {
+            docker_host: text("DOCKER_HOST"),
+            docker_context: text("DOCKER_CONTEXT"),
+            docker_config: text("DOCKER_CONFIG")
+                .map(PathBuf::from)
+                .or_else(|| home.as_ref().map(|home| home.join(".docker"))),
+            home,
+            runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+        }
+    }
+}
+
+/// A container engine that answered.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// The client.
+    pub docker: Docker,
+    /// Where it answers, for people.
+    pub address: String,
+    /// Its version, for people.
+    pub version: String,
+    /// Unix sockets made in its containers can be used here: it runs on this very system.
+    pub shares_sockets: bool,
+    /// It runs without root: user 0 in a container is the person outside.
+    pub rootless: bool,
+    /// It labels processes for SELinux, which would bar the host from the instances' sockets.
+    pub selinux: bool,
+}
+
+/// Why no engine can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nothing answers anywhere.
+    #[error("no Docker engine answers (tried {})", tried.join(", "))]
+    NotRunning {
+        /// Addresses tried.
+        tried: Vec<String>,
+    },
+    /// The socket is there but closed to this user.
+    #[error("no permission to use the Docker engine at {address}")]
+    NoPermission {
+        /// The socket.
+        address: String,
+    },
+    /// It speaks too old an API.
+    #[error("the Docker engine at {address} is too old: API {found}, needed 1.41 (engine 20.10)")]
+    TooOld {
+        /// Where it answers.
+        address: String,
+        /// Its newest API.
+        found: String,
+    },
+    /// An address of a kind we cannot use.
+    #[error("cannot use the Docker engine at {address}: {why}")]
+    Unusable {
+        /// The address.
+        address: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl ConnectError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotRunning { .. } => {
+                "start Docker (Linux: sudo systemctl start docker; macOS: open Docker Desktop, \
+                 OrbStack or Colima), or run without it: --runtime process"
+            }
+            Self::NoPermission { .. } => {
+                "sudo usermod -aG docker $USER, then log in again; or run without Docker: \
+                 --runtime process"
+            }
+            Self::TooOld { .. } => "install Docker 20.10 or later",
+            Self::Unusable { .. } => {
+                "use a local engine: unset DOCKER_HOST, or `docker context use default`"
+            }
+        }
+    }
+}
+
+/// Finds an engine: what the environment or Docker's own context names, else the usual sockets.
+///
+/// # Errors
+/// [`ConnectError`]. A named engine that does not answer is an error; no other one is tried then.
+pub async fn connect(around: &Surroundings) -> Result<Engine, ConnectError> {
+    if let Some(host) = &around.docker_host {
+        return hello(host).await;
+    }
+    if let Some(host) = context_host(around)? {
+        return hello(&host).await;
+    }
+    let mut tried = Vec::new();
+    let mut barred = None;
+    for socket in usual_sockets(around) {
+        if socket.exists() {
+            match hello(&format!("unix://{}", socket.display())).await {
+                Ok(engine) => return Ok(engine),
+                Err(ConnectError::NotRunning { .. }) => {}
+                Err(other) => barred = barred.or(Some(other)),
+            }
+        }
+        tried.push(socket.display().to_string());
+    }
+    Err(barred.unwrap_or(ConnectError::NotRunning { tried }))
+}
+
+/// Sockets of the engines people run, most usual first.
+fn usual_sockets(around: &Surroundings) -> Vec<PathBuf> {
+    let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
+    if let Some(dir) = &around.runtime_dir {
+        sockets.push(dir.join("docker.sock"));
+    }
+    if let Some(home) = &around.home {
+        for below in [
+            ".docker/run/docker.sock",
+            ".docker/desktop/docker.sock",
+            ".orbstack/run/docker.sock",
+            ".colima/default/docker.sock",
+            ".config/colima/default/docker.sock",
+            ".rd/docker.sock",
+            ".local/share/containers/podman/machine/podman.sock",
+        ] {
+            sockets.push(home.join(below));
+        }
+    }
+    if let Some(dir) = &around.runtime_dir {
+        sockets.push(dir.join("podman/podman.sock"));
+    }
+    sockets.push(PathBuf::from("/run/podman/podman.sock"));
+    sockets
+}
+
+/// The address of Docker's active context; `None` for its default one.
+fn context_host(around: &Surroundings) -> Result<Option<String>, ConnectError> {
+    let Some(config) = &around.docker_config else { return Ok(None) };
+    let name = around.docker_context.clone().or_else(|| {
+        let text = std::fs::read_to_string(config.join("config.json")).ok()?;
+        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+        json.get("currentContext")?.as_str().map(str::to_owned)
+    });
+    let Some(name) = name.filter(|name| !name.is_empty() && name != "default") else {
+        return Ok(None);
+    };
+    match context_address(config, &name) {
+        Some(host) => Ok(Some(host)),
+        None => Err(ConnectError::Unusable {
+            address: format!("context {name}"),
+            why: "docker knows no such context".to_owned(),
+        }),
+    }
+}
+
+fn context_address(config: &Path, name: &str) -> Option<String> {
+    let folder: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+    let meta = config.join("contexts/meta").join(folder).join("meta.json");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(meta).ok()?).ok()?;
+    json.pointer("/Endpoints/docker/Host")?.as_str().map(str::to_owned)
+}
+
+async fn hello(address: &str) -> Result<Engine, ConnectError> {
+    let unusable =
+        |why: String| ConnectError::Unusable { address: address.to_owned(), why };
+    if address.starts_with("ssh://") {
+        return Err(unusable("instances on another machine cannot be reached from here".into()));
+    }
+    let client = Docker::connect_with_host(address).map_err(|error| refusal(address, &error))?;
+    let asked = tokio::time::timeout(HELLO, async {
+        let client = client.negotiate_version().await?;
+        let version = client.version().await?;
+        let info = client.info().await?;
+        Ok::<_, EngineError>((client, version, info))
+    });
+    let silent = || ConnectError::NotRunning { tried: vec![address.to_owned()] };
+    let (client, version, info) =
+        asked.await.map_err(|_| silent())?.map_err(|error| refusal(address, &error))?;
+    let api = version.api_version.unwrap_or_default();
+    if parse_api(&api).is_none_or(|found| found < OLDEST_API) {
+        return Err(ConnectError::TooOld { address: address.to_owned(), found: api });
+    }
+    let security = info.security_options.clone().unwrap_or_default();
+    Ok(Engine {
+        docker: client.with_timeout(CALL),
+        address: address.to_owned(),
+        version: version.version.unwrap_or(api),
+        shares_sockets: shares_sockets(address, &info),
+        rootless: security.iter().any(|option| option.contains("name=rootless")),
+        selinux: security.iter().any(|option| option.contains("name=selinux")),
+    })
+}
+
+/// On Linux, except for Docker Desktop and the like, whose engine lives in a machine of its own.
+fn shares_sockets(address: &str, info: &SystemInfo) -> bool {
+    let system = info.operating_system.as_deref().unwrap_or_default();
+    cfg!(target_os = "linux")
+        && address.starts_with("unix://")
+        && !system.contains("Docker Desktop")
+        && !system.contains("Rancher Desktop")
+        && !address.contains(".colima")
+        && !address.contains(".rd/")
+}
+
+fn parse_api(text: &str) -> Option<(usize, usize)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn refusal(address: &str, error: &EngineError) -> ConnectError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(layer) = cause {
+        if let Some(io) = layer.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            return ConnectError::NoPermission { address: address.to_owned() };
+        }
+        cause = layer.source();
+    }
+    match error {
+        EngineError::DockerResponseServerError { message, .. } => {
+            ConnectError::Unusable { address: address.to_owned(), why: message.clone() }
+        }
+        EngineError::UnsupportedURISchemeError { .. } => ConnectError::Unusable {
+            address: address.to_owned(),
+            why: "only unix:// and plain tcp:// addresses are understood".to_owned(),
+        },
+        _ => ConnectError::NotRunning { tried: vec![address.to_owned()] },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(config: &Path) -> Surroundings {
+        Surroundings { docker_config: Some(config.to_owned()), ..Surroundings::default() }
+    }
+
+    #[test]
+    fn the_active_context_names_the_engine() {
+        let config = tempfile::tempdir().unwrap();
+        std::fs::write(config.path().join("config.json"), r#"{"currentContext":"colima"}"#)
+            .unwrap();
+        let id = "f24fd3749c1368328e2b149bec149cb6795619f244c5b584e844961215dadd16";
+        let meta = config.path().join("contexts/meta").join(id);
+        std::fs::create_dir_all(&meta).unwrap();
+        let text = r#"{"Name":"colima","Endpoints":{"docker":{"Host":"unix:///c.sock"}}}"#;
+        std::fs::write(meta.join("meta.json"), text).unwrap();
+        let host = context_host(&around(config.path())).unwrap();
+        assert_eq!(host.as_deref(), Some("unix:///c.sock"));
+    }
+
+    #[test]
+    fn an_unknown_context_is_named() {
+        let config = tempfile::tempdir().unwrap();
+        let around =
+            Surroundings { docker_context: Some("gone".into()), ..around(config.path()) };
+        assert!(context_host(&around).unwrap_err().to_string().contains("context gone"));
+    }
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(parse_api("1.9") < parse_api("1.41"));
+        assert_eq!(parse_api("x"), None);
+    }
+
+    #[tokio::test]
+    async fn nothing_listening_is_told_from_no_permission() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("d.sock");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        let error = hello(&format!("unix://{}", socket.display())).await.unwrap_err();
+        assert!(matches!(error, ConnectError::NotRunning { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_over_ssh_is_refused_with_the_reason() {
+        let error = hello("ssh://somewhere").await.unwrap_err();
+        assert!(error.to_string().contains("another machine"));
+    }
+}

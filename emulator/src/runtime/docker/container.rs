@@ -1,0 +1,145 @@
+//! What an instance's container looks like: everything off that a function does not need.
+
+use std::path::Path;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+
+use super::connect::Engine;
+use super::labels::Owner;
+use crate::runtime::place::{SOCKET, own_group, own_id};
+use crate::runtime::{Address, PackageRun};
+
+/// The code's folder inside.
+pub(crate) const CODE: &str = "/app";
+/// The socket's folder inside.
+const SOCKETS: &str = "/run/fnlocal";
+/// The wrapper's port inside, where sockets cannot be used.
+pub(crate) const PORT: u16 = 8080;
+/// Processes and threads. Node needs about 12; a function may start helpers.
+const PIDS: i64 = 256;
+/// Part of the memory that V8's heap may take; the rest is for buffers, code and the wrapper.
+const HEAP_PERCENT: u32 = 85;
+
+/// What differs between two instances' containers.
+pub(crate) struct Shape<'a> {
+    pub package: &'a PackageRun,
+    pub memory_mib: u32,
+    pub sandbox: &'a str,
+    pub folder: &'a Path,
+    pub address: &'a Address,
+    pub token: &'a str,
+    pub init: bool,
+}
+
+/// The container of one instance.
+pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(shape.package.image.clone()),
+        user: Some(user(engine)),
+        env: Some(environment(shape)),
+        entrypoint: Some(vec![
+            "node".to_owned(),
+            heap_limit(shape.memory_mib),
+            "/fnlocal/runner.cjs".to_owned(),
+        ]),
+        cmd: Some(Vec::new()),
+        working_dir: Some(CODE.to_owned()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        labels: Some(owner.labels("instance", Some(&shape.package.name))),
+        host_config: Some(HostConfig {
+            network_mode: Some(format!("container:{}", shape.sandbox)),
+            mounts: Some(mounts(shape)),
+            tmpfs: Some(tmpfs(shape.memory_mib)),
+            init: Some(shape.init),
+            // A small instance yields to a larger one only when the processor is short: nothing
+            // is throttled while there is idle time, unlike with a quota.
+            cpu_shares: Some(i64::from(shape.memory_mib).max(128)),
+            ..hardened(engine, shape.memory_mib, PIDS)
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// What every container of ours has in common.
+pub(crate) fn hardened(engine: &Engine, memory_mib: u32, pids: i64) -> HostConfig {
+    let memory = i64::from(memory_mib) * 1024 * 1024;
+    let mut security = vec!["no-new-privileges".to_owned()];
+    if engine.selinux {
+        security.push("label=disable".to_owned());
+    }
+    HostConfig {
+        memory: Some(memory),
+        memory_swap: Some(memory),
+        pids_limit: Some(pids),
+        readonly_rootfs: Some(true),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(security),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            ..RestartPolicy::default()
+        }),
+        // Lines are read from the attached stream; kept nowhere else, they cannot fill the disk.
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("none".to_owned()),
+            ..HostConfigLogConfig::default()
+        }),
+        ..HostConfig::default()
+    }
+}
+
+/// The person's own ids, so that sockets belong to them; never root.
+pub(crate) fn user(engine: &Engine) -> String {
+    match own_id() {
+        // There, 0 inside is the person outside, and any other id is a stranger to both.
+        _ if engine.rootless => "0:0".to_owned(),
+        0 => "1000:1000".to_owned(),
+        id => format!("{id}:{}", own_group()),
+    }
+}
+
+/// V8's heap limit for a memory limit.
+pub(crate) fn heap_limit(memory_mib: u32) -> String {
+    format!("--max-old-space-size={}", (memory_mib * HEAP_PERCENT / 100).max(16))
+}
+
+fn environment(shape: &Shape<'_>) -> Vec<String> {
+    let listen = match shape.address {
+        Address::Unix(_) => format!("FNLOCAL_SOCKET={SOCKETS}/{SOCKET}"),
+        Address::Tcp(_) => format!("PORT={PORT}"),
+    };
+    let mut env: Vec<String> =
+        shape.package.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    // Ours come last, so that a package cannot replace them.
+    env.extend([
+        listen,
+        format!("FNLOCAL_TOKEN={}", shape.token),
+        "FNLOCAL_DEV=1".to_owned(),
+        "HOME=/tmp".to_owned(),
+    ]);
+    env
+}
+
+fn mounts(shape: &Shape<'_>) -> Vec<Mount> {
+    let bind = |source: &Path, target: &str, read_only| Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.display().to_string()),
+        target: Some(target.to_owned()),
+        read_only: Some(read_only),
+        ..Mount::default()
+    };
+    let mut mounts = vec![bind(&shape.package.code_root, CODE, true)];
+    if matches!(shape.address, Address::Unix(_)) {
+        mounts.push(bind(shape.folder, SOCKETS, false));
+    }
+    mounts
+}
+
+/// Native addons may be unpacked and loaded there, hence `exec`. It counts as memory.
+fn tmpfs<T: FromIterator<(String, String)>>(memory_mib: u32) -> T {
+    let options = format!("rw,exec,nosuid,nodev,mode=1777,size={memory_mib}m");
+    [("/tmp".to_owned(), options)].into_iter().collect()
+}

@@ -1,0 +1,53 @@
+//! The labels by which our containers and networks are known, to us and to nobody else.
+
+use std::collections::BTreeMap;
+
+pub(crate) const PROJECT: &str = "fnlocal.project";
+pub(crate) const RUN: &str = "fnlocal.run";
+pub(crate) const NODE: &str = "fnlocal.node";
+pub(crate) const KIND: &str = "fnlocal.kind";
+pub(crate) const PACKAGE: &str = "fnlocal.package";
+
+/// Whose a container is.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The project: the reaper looks no further.
+    pub project: String,
+    /// This run of it, random.
+    pub run: String,
+    /// The node within the run.
+    pub node: String,
+}
+
+impl Owner {
+    /// The labels of something of ours.
+    pub(crate) fn labels<T>(&self, kind: &str, package: Option<&str>) -> T
+    where
+        T: FromIterator<(String, String)>,
+    {
+        let mut labels = BTreeMap::from([
+            (PROJECT, self.project.as_str()),
+            (RUN, &self.run),
+            (NODE, &self.node),
+            (KIND, kind),
+        ]);
+        if let Some(package) = package {
+            labels.insert(PACKAGE, package);
+        }
+        labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    /// A filter for everything of this node in this run.
+    pub(crate) fn filter<T>(&self) -> T
+    where
+        T: FromIterator<(String, Vec<String>)>,
+    {
+        [("label".to_owned(), vec![pair(RUN, &self.run), pair(NODE, &self.node)])]
+            .into_iter()
+            .collect()
+    }
+}
+
+pub(crate) fn pair(key: &str, value: &str) -> String {
+    format!("{key}={value}")
+}

@@ -1,0 +1,152 @@
+//! What is made ahead: sandboxes for any instance, containers for packages in stock.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bollard::query_parameters::AttachContainerOptions;
+use tokio::time::{Instant, sleep};
+
+use super::Inner;
+use super::container::{self, Shape};
+use super::error::refused;
+use super::sandbox::{self, Sandbox};
+use super::state::Ahead;
+use super::reaper;
+use crate::runtime::place::{SOCKET, random_hex};
+use crate::runtime::{Address, PackageRun, RuntimeError};
+
+/// How long refilling gives way to starts, which need the same processors.
+const GIVE_WAY: Duration = Duration::from_millis(500);
+/// After the engine refused to make one.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Keeps the wished number of sandboxes ready, one at a time.
+pub(crate) async fn keep_sandboxes(inner: Arc<Inner>) {
+    loop {
+        while inner.state.ready_sandboxes() < inner.options.sandboxes {
+            give_way(&inner).await;
+            match make_sandbox(&inner).await {
+                Ok(sandbox) => inner.state.put_sandbox(sandbox),
+                Err(_) => sleep(RETRY).await,
+            }
+        }
+        inner.refill.notified().await;
+    }
+}
+
+async fn give_way(inner: &Inner) {
+    let end = Instant::now() + GIVE_WAY;
+    while inner.starting.load(Ordering::Relaxed) > 0 && Instant::now() < end {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn make_sandbox(inner: &Inner) -> Result<Sandbox, RuntimeError> {
+    sandbox::make(
+        &inner.engine,
+        &inner.options.owner,
+        &inner.options.base_image,
+        &inner.network,
+        inner.publishes(),
+    )
+    .await
+}
+
+/// Creates containers of a package ahead, and removes those of its former shape.
+pub(crate) async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib: u32) {
+    for stale in inner.state.take_stale(&package) {
+        discard(&inner, stale).await;
+    }
+    while !inner.closing()
+        && inner.state.claim_ahead(&package, memory_mib, inner.options.ahead)
+    {
+        let made = create(&inner, &package, memory_mib).await;
+        let failed = made.is_err();
+        // Why a creation failed is told by the start that needs it and fails likewise.
+        inner.state.put_ahead(&package, memory_mib, made.ok());
+        if failed {
+            return;
+        }
+    }
+}
+
+/// Creates a container for one instance: everything short of starting it.
+pub(crate) async fn create(
+    inner: &Inner,
+    package: &Arc<PackageRun>,
+    memory_mib: u32,
+) -> Result<Ahead, RuntimeError> {
+    let sandbox = match inner.state.take_sandbox() {
+        Some(sandbox) => sandbox,
+        None => make_sandbox(inner).await?,
+    };
+    inner.refill.notify_one();
+    let folder = match inner.place.instance(&random_hex(4)) {
+        Ok(folder) => folder,
+        Err(error) => {
+            reaper::remove(&inner.engine.docker, &sandbox.id).await;
+            let what = "making a folder for a socket";
+            return Err(RuntimeError::Refused { what, why: error.to_string() });
+        }
+    };
+    let address = match sandbox.published {
+        Some(at) => Address::Tcp(at),
+        None => Address::Unix(folder.join(SOCKET)),
+    };
+    let token = random_hex(16);
+    let shape = Shape {
+        package,
+        memory_mib,
+        sandbox: &sandbox.id,
+        folder: &folder,
+        address: &address,
+        token: &token,
+        init: inner.init.load(Ordering::Relaxed),
+    };
+    match create_attached(inner, &shape).await {
+        Ok((container, output)) => {
+            let package = Arc::clone(package);
+            Ok(Ahead { container, sandbox, folder, address, token, output, package, memory_mib })
+        }
+        Err(error) => {
+            reaper::remove(&inner.engine.docker, &sandbox.id).await;
+            let _ = std::fs::remove_dir_all(&folder);
+            Err(error)
+        }
+    }
+}
+
+/// The output is attached to before the start, so that no line is lost.
+async fn create_attached(
+    inner: &Inner,
+    shape: &Shape<'_>,
+) -> Result<(String, bollard::container::AttachContainerResults), RuntimeError> {
+    let docker = &inner.engine.docker;
+    let body = container::instance(&inner.engine, &inner.options.owner, shape);
+    let container =
+        docker.create_container(None, body).await.map_err(refused("creating a container"))?.id;
+    let options = AttachContainerOptions {
+        stream: true,
+        stdout: true,
+        stderr: true,
+        ..AttachContainerOptions::default()
+    };
+    match docker.attach_container(&container, Some(options)).await {
+        Ok(output) => Ok((container, output)),
+        Err(error) => {
+            reaper::remove(docker, &container).await;
+            Err(refused("attaching to a container")(error))
+        }
+    }
+}
+
+/// Removes a container that was never started, its sandbox and its folder.
+pub(crate) async fn discard(inner: &Inner, ahead: Ahead) {
+    let docker = &inner.engine.docker;
+    tokio::join!(
+        reaper::remove(docker, &ahead.container),
+        reaper::remove(docker, &ahead.sandbox.id),
+    );
+    let _ = std::fs::remove_dir_all(&ahead.folder);
+}

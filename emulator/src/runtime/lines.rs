@@ -1,0 +1,145 @@
+//! Bytes an instance wrote, as lines of bounded length.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fnlocal_core::InstanceId;
+
+use super::{Notice, Notices};
+
+/// Longer lines are cut: one line must not hold the memory of a whole log.
+const LONGEST: usize = 16 * 1024;
+/// Lines of stderr kept for telling why an instance did not come up.
+const KEPT: usize = 20;
+
+/// Cuts a stream of bytes into lines.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes more bytes and gives the lines they completed.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for part in bytes.split_inclusive(|&b| b == b'\n') {
+            self.rest.extend_from_slice(part);
+            if self.rest.ends_with(b"\n") {
+                self.rest.pop();
+                self.rest.pop_if(|last| *last == b'\r');
+                lines.extend(self.cut());
+            }
+            while self.rest.len() > LONGEST {
+                let longer = self.rest.split_off(LONGEST);
+                lines.extend(self.finish());
+                self.rest = longer;
+            }
+        }
+        lines
+    }
+
+    /// Gives what came after the last line feed.
+    pub(crate) fn finish(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.rest);
+        (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())
+    }
+
+    fn cut(&mut self) -> Vec<String> {
+        let rest = std::mem::take(&mut self.rest);
+        if rest.is_empty() {
+            return vec![String::new()];
+        }
+        rest.chunks(LONGEST).map(|piece| String::from_utf8_lossy(piece).into_owned()).collect()
+    }
+}
+
+/// The last lines an instance wrote to stderr.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
+
+impl Tail {
+    fn keep(&self, line: &str) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(line.to_owned());
+    }
+
+    /// The kept lines, oldest first.
+    pub(crate) fn text(&self) -> String {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Node's own heap limit is a memory limit as well.
+    pub(crate) fn tells_heap_exhausted(&self) -> bool {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().any(|line| line.contains("JavaScript heap out of memory"))
+    }
+}
+
+/// One instance's output on its way to the notices.
+pub(crate) struct Output {
+    instance: InstanceId,
+    notices: Notices,
+    tail: Tail,
+    out: Lines,
+    err: Lines,
+}
+
+impl Output {
+    pub(crate) fn new(instance: InstanceId, notices: Notices, tail: Tail) -> Self {
+        Self { instance, notices, tail, out: Lines::default(), err: Lines::default() }
+    }
+
+    /// Takes bytes of one stream; waits while the notices are full.
+    pub(crate) async fn push(&mut self, stderr: bool, bytes: &[u8]) {
+        let lines = if stderr { self.err.push(bytes) } else { self.out.push(bytes) };
+        for line in lines {
+            self.send(stderr, line).await;
+        }
+    }
+
+    /// Sends what was left without a line feed.
+    pub(crate) async fn finish(&mut self) {
+        if let Some(line) = self.out.finish() {
+            self.send(false, line).await;
+        }
+        if let Some(line) = self.err.finish() {
+            self.send(true, line).await;
+        }
+    }
+
+    async fn send(&self, stderr: bool, line: String) {
+        if stderr {
+            self.tail.keep(&line);
+        }
+        // A closed receiver means that nobody wants lines any more.
+        let _ = self.notices.send(Notice::Line { instance: self.instance, stderr, line }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_at_line_feeds_across_pushes() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.push(b"a\r\nb"), ["a"]);
+        assert_eq!(lines.push(b"c\n\n"), ["bc", ""]);
+        assert_eq!(lines.push(b"d"), Vec::<String>::new());
+        assert_eq!(lines.finish().as_deref(), Some("d"));
+        assert_eq!(lines.finish(), None);
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_bound() {
+        let mut lines = Lines::default();
+        let mut got = lines.push(&[b'x'; 40_000]);
+        got.extend(lines.push(b"\n"));
+        assert!(got.iter().all(|line| line.len() <= LONGEST));
+        assert_eq!(got.iter().map(String::len).sum::<usize>(), 40_000);
+    }
+}

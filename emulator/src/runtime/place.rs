@@ -1,0 +1,159 @@
+//! Folders for sockets: one per run, in it one per instance.
+//!
+//! The run's folder is closed to other users of the machine; an instance's folder inside it is
+//! open to any user id, because an instance in a container has another one.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A unix socket's path must fit into `sockaddr_un`: 104 bytes on macOS, 108 on Linux.
+const LONGEST_SOCKET: usize = 100;
+/// Longest `/<run>/<instance>/s` we make, for choosing a base.
+const LONGEST_TAIL: usize = 40;
+/// The socket's name in its folder.
+pub(crate) const SOCKET: &str = "s";
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    run: PathBuf,
+}
+
+impl Place {
+    /// Makes the folder of `run` under `base`.
+    pub(crate) fn new(base: &Path, run: &str) -> io::Result<Self> {
+        private_folder(base)?;
+        let run = base.join(run);
+        private_folder(&run)?;
+        Ok(Self { run })
+    }
+
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.run
+    }
+
+    /// Makes a folder for one instance.
+    pub(crate) fn instance(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.run.join(name);
+        if folder.as_os_str().len() + 1 + SOCKET.len() > LONGEST_SOCKET {
+            let why = format!("{} is too long for a socket", folder.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        fs::create_dir(&folder)?;
+        open_to_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Removes the run's folder and everything in it.
+    pub(crate) fn remove(&self) {
+        let _ = fs::remove_dir_all(&self.run);
+    }
+}
+
+/// Where runs keep their folders: `$XDG_RUNTIME_DIR/fnlocal` where that is short enough, else
+/// `/tmp/fnlocal-<uid>`.
+pub(crate) fn default_base() -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match runtime {
+        Some(dir) if dir.is_dir() && dir.as_os_str().len() + LONGEST_TAIL < LONGEST_SOCKET => {
+            dir.join("fnlocal")
+        }
+        _ => PathBuf::from(format!("/tmp/fnlocal-{}", own_id())),
+    }
+}
+
+/// Whether `name` can be a run's name, so that a folder may be removed by it.
+pub(crate) fn is_run_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 32
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// A random name or secret of `bytes` bytes, in hexadecimal.
+pub(crate) fn random_hex(bytes: usize) -> String {
+    (0..bytes).map(|_| format!("{:02x}", rand::random::<u8>())).collect()
+}
+
+#[cfg(unix)]
+fn private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    // Somebody else may have made it first, in a folder open to all such as /tmp.
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_dir() || found.uid() != own_id() {
+        let why = format!("{} belongs to somebody else", path.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    if found.mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn private_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+#[cfg(unix)]
+fn open_to_all(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777))
+}
+
+#[cfg(not(unix))]
+fn open_to_all(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The caller's user id; 0 where there is none.
+pub(crate) fn own_id() -> u32 {
+    #[cfg(unix)]
+    return rustix::process::getuid().as_raw();
+    #[cfg(not(unix))]
+    return 0;
+}
+
+/// The caller's group id; 0 where there is none.
+pub(crate) fn own_group() -> u32 {
+    #[cfg(unix)]
+    return rustix::process::getgid().as_raw();
+    #[cfg(not(unix))]
+    return 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_folder_is_private_and_an_instance_folder_is_not() {
+        use std::os::unix::fs::MetadataExt;
+        let base = tempfile::tempdir().unwrap();
+        let place = Place::new(&base.path().join("b"), "r1").unwrap();
+        let folder = place.instance("i1").unwrap();
+        assert_eq!(fs::metadata(place.path()).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o777);
+        place.remove();
+        assert!(!place.path().exists());
+    }
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let place = Place::new(&base.path().join("b"), "r1").unwrap();
+        assert!(place.instance(&"x".repeat(100)).is_err());
+    }
+
+    #[test]
+    fn a_run_name_cannot_leave_its_folder() {
+        assert!(is_run_name("0a1b2c"));
+        assert!(!is_run_name("../x"));
+        assert!(!is_run_name(""));
+    }
+}

@@ -1,0 +1,321 @@
+//! Instances as plain Node processes: for machines without Docker.
+//!
+//! Less isolated, and announced so: an instance sees the person's files and network, and only V8's
+//! heap is limited. What it keeps from the Docker runtime: an environment of its own, a process
+//! group of its own, sockets only its owner can reach, and an end together with fnlocal.
+
+mod child;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fnlocal_core::InstanceId;
+use futures_util::future::BoxFuture;
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use self::child::{Signal, signal};
+use super::lines::Tail;
+use super::place::{Place, SOCKET, default_base, random_hex};
+use super::{
+    Address, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started, ready,
+};
+use crate::image::wrapper::RUNNER;
+
+/// For a killed process to be gone.
+const KILLED: Duration = Duration::from_secs(5);
+
+/// How a [`ProcessRuntime`] works.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// The project's `.fnlocal`.
+    pub state: PathBuf,
+    /// The node to run; `node` in `PATH` when none.
+    pub node: Option<PathBuf>,
+    /// Where socket folders go; `None` for the usual place.
+    pub sockets: Option<PathBuf>,
+}
+
+/// Why processes cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// No node.
+    #[error("node cannot be run ({}): {why}", program.display())]
+    NoNode {
+        /// What was tried.
+        program: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// Files cannot be written.
+    #[error("could not write {}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl ProcessError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoNode { .. } => "install Node.js 20 or later, or start Docker",
+            Self::Io { .. } => "make the folder writable, or set XDG_RUNTIME_DIR to one that is",
+        }
+    }
+}
+
+/// Runs instances as processes.
+pub struct ProcessRuntime {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    node: PathBuf,
+    version: String,
+    runner: PathBuf,
+    place: Place,
+    notices: Notices,
+    live: Mutex<BTreeMap<InstanceId, Live>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    pid: u32,
+    folder: PathBuf,
+    memory_mib: u32,
+    /// It answers, and nobody is stopping it: its end is news.
+    running: bool,
+    tail: Tail,
+    ended: watch::Sender<Option<String>>,
+}
+
+impl ProcessRuntime {
+    /// Finds node and writes the wrapper.
+    ///
+    /// # Errors
+    /// [`ProcessError`].
+    pub async fn open(options: ProcessOptions, notices: Notices) -> Result<Self, ProcessError> {
+        let (node, version) = find_node(options.node.as_deref()).await?;
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ProcessError::Io { path, source }
+        };
+        let runner = options.state.join("runner.cjs");
+        std::fs::create_dir_all(&options.state).map_err(fail(&options.state))?;
+        if std::fs::read(&runner).ok().as_deref() != Some(RUNNER) {
+            std::fs::write(&runner, RUNNER).map_err(fail(&runner))?;
+        }
+        let base = options.sockets.unwrap_or_else(default_base);
+        let place = Place::new(&base, &random_hex(4)).map_err(fail(&base))?;
+        let live = Mutex::default();
+        let inner = Inner { node, version, runner, place, notices, live };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The version of the node that runs instances: what installed dependencies depend on.
+    #[must_use]
+    pub fn node_version(&self) -> &str {
+        &self.inner.version
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(self: &Arc<Self>, spec: StartSpec) -> Result<Started, RuntimeError> {
+        let begun = Instant::now();
+        let refused = |what| move |error: std::io::Error| RuntimeError::Refused {
+            what,
+            why: error.to_string(),
+        };
+        let name = spec.instance.0.to_string();
+        let folder =
+            self.place.instance(&name).map_err(refused("making a folder for a socket"))?;
+        let token = random_hex(16);
+        let address = address(&folder).map_err(refused("finding a port"))?;
+        let spawned = self.command(&spec, &address, &token).spawn();
+        let child = spawned.map_err(refused("starting node"))?;
+        let create = begun.elapsed();
+        let tail = Tail::default();
+        let (ended, mut end) = watch::channel(None);
+        let live = Live {
+            pid: child.id().unwrap_or_default(),
+            folder,
+            memory_mib: spec.memory_mib,
+            running: false,
+            tail: tail.clone(),
+            ended,
+        };
+        self.lock().insert(spec.instance, live);
+        tokio::spawn(child::follow(Arc::clone(self), spec.instance, child, tail.clone()));
+        let why = tokio::select! {
+            () = ready::answers(&address, &token) => None,
+            reason = child::ended(&mut end) => Some(reason),
+            () = tokio::time::sleep(ready::BOOT) => {
+                Some(format!("no answer within {:?}", ready::BOOT))
+            }
+        };
+        let up = why.is_none() && self.up(spec.instance);
+        if up {
+            let code_root = spec.package.code_root.display().to_string();
+            let boot = begun.elapsed().saturating_sub(create);
+            return Ok(Started { address, token, code_root, create, boot });
+        }
+        self.end(spec.instance, Duration::ZERO).await;
+        let why = why.unwrap_or_else(|| "it was stopped".to_owned());
+        Err(RuntimeError::NotUp(match tail.text() {
+            text if text.is_empty() => why,
+            text => format!("{why}; it wrote:\n{text}"),
+        }))
+    }
+
+    /// Marks an instance as running; false when it ended meanwhile.
+    fn up(&self, instance: InstanceId) -> bool {
+        self.lock().get_mut(&instance).is_some_and(|live| {
+            live.running = live.ended.borrow().is_none();
+            live.running
+        })
+    }
+
+    fn command(&self, spec: &StartSpec, address: &Address, token: &str) -> Command {
+        let mut command = Command::new(&self.node);
+        command
+            .arg(super::docker::heap_limit(spec.memory_mib))
+            .arg(&self.runner)
+            .current_dir(&spec.package.code_root)
+            .env_clear()
+            .envs(inherited())
+            .envs(&spec.package.env)
+            .env("FNLOCAL_TOKEN", token)
+            .env("FNLOCAL_DEV", "1")
+            .env("FNLOCAL_PARENT", "1")
+            .env("FNLOCAL_CODE", &spec.package.code_root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        match address {
+            Address::Unix(path) => command.env("FNLOCAL_SOCKET", path),
+            Address::Tcp(at) => command.env("PORT", at.port().to_string()),
+        };
+        command
+    }
+
+    /// Ends an instance and returns when nothing of it remains.
+    async fn end(&self, instance: InstanceId, grace: Duration) {
+        let begun = self.lock().get_mut(&instance).map(|live| {
+            live.running = false;
+            (live.pid, live.ended.subscribe())
+        });
+        let Some((pid, mut end)) = begun else { return };
+        let alive = |end: &watch::Receiver<Option<String>>| end.borrow().is_none();
+        if !grace.is_zero() && alive(&end) {
+            signal(pid, Signal::Terminate);
+            // A paused one acts on it only when it goes on.
+            signal(pid, Signal::Continue);
+            let _ = timeout(grace, child::ended(&mut end)).await;
+        }
+        if alive(&end) {
+            signal(pid, Signal::Kill);
+            let _ = timeout(KILLED, child::ended(&mut end)).await;
+        }
+        if let Some(live) = self.lock().remove(&instance) {
+            let _ = std::fs::remove_dir_all(&live.folder);
+        }
+    }
+
+    fn tell(&self, instance: InstanceId, kind: Signal) {
+        let live = self.lock();
+        let alive = live.get(&instance).filter(|live| live.ended.borrow().is_none());
+        if let Some(live) = alive {
+            signal(live.pid, kind);
+        }
+    }
+}
+
+impl Runtime for ProcessRuntime {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn stock(&self, _package: Arc<PackageRun>, _memory_mib: u32) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn start(&self, spec: StartSpec) -> BoxFuture<'_, Result<Started, RuntimeError>> {
+        Box::pin(async move { self.inner.start(spec).await })
+    }
+
+    fn pause(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        self.inner.tell(instance, Signal::Stop);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn resume(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        self.inner.tell(instance, Signal::Continue);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn stop(&self, instance: InstanceId, grace: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.inner.end(instance, grace).await })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let all: Vec<InstanceId> = self.inner.lock().keys().copied().collect();
+            let ends = all.into_iter().map(|instance| self.inner.end(instance, Duration::ZERO));
+            futures_util::future::join_all(ends).await;
+            self.inner.place.remove();
+        })
+    }
+}
+
+/// The little of the person's environment that a program needs to work at all.
+fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    let needed = ["PATH", "HOME", "TMPDIR", "LANG", "SystemRoot", "TEMP"];
+    needed.into_iter().filter_map(|key| Some((key, std::env::var_os(key)?)))
+}
+
+async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessError> {
+    let program = given.unwrap_or(Path::new("node"));
+    let fail = |why: String| ProcessError::NoNode { program: program.to_owned(), why };
+    // Version managers put a shim in the path; started once, it tells what it starts.
+    let asked = Command::new(program)
+        .args(["-p", "process.execPath + '\\n' + process.version"])
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(|error| fail(error.to_string()))?;
+    let text = String::from_utf8_lossy(&asked.stdout);
+    let mut lines = text.lines();
+    match (lines.next(), lines.next()) {
+        (Some(path), Some(version)) => Ok((path.into(), version.to_owned())),
+        _ => Err(fail(String::from_utf8_lossy(&asked.stderr).trim().to_owned())),
+    }
+}
+
+#[cfg(unix)]
+fn address(folder: &Path) -> std::io::Result<Address> {
+    Ok(Address::Unix(folder.join(SOCKET)))
+}
+
+#[cfg(not(unix))]
+fn address(_folder: &Path) -> std::io::Result<Address> {
+    let _ = SOCKET;
+    // Free now; taken by somebody else until node listens, the start fails and is tried again.
+    let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+    Ok(Address::Tcp(free.local_addr()?))
+}

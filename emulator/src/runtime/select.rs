@@ -1,0 +1,223 @@
+//! Which runtime, and why.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::docker::connect::{ConnectError, Surroundings, connect};
+use super::docker::labels::Owner;
+use super::docker::{DockerOptions, DockerRuntime};
+use super::place::random_hex;
+use super::process::{ProcessError, ProcessOptions, ProcessRuntime};
+use super::{Notices, PackageRun, Runtime, RuntimeError};
+use crate::image::deps;
+use crate::image::{ImageError, ImageOptions, Images, Progress};
+use crate::project::{Package, Project};
+
+/// What the person asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Docker where it answers, else processes.
+    #[default]
+    Auto,
+    /// Docker or nothing.
+    Docker,
+    /// Processes.
+    Process,
+}
+
+/// A runtime, ready.
+pub struct Selected {
+    /// It.
+    pub runtime: Arc<dyn Runtime>,
+    /// Makes packages ready to run in it.
+    pub preparer: Preparer,
+    /// Which and why, for people.
+    pub why: String,
+}
+
+/// Why there is no runtime.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// Docker was asked for and does not answer.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The base image is missing.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The engine answers, but not as needed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// Node is missing.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl SelectError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Connect(error) => Some(error.hint().to_owned()),
+            Self::Image(error) => error.hint().map(str::to_owned),
+            Self::Runtime(error) => error.hint(),
+            Self::Process(error) => Some(error.hint().to_owned()),
+        }
+    }
+}
+
+/// Makes packages ready to run: images for Docker, installed dependencies for processes.
+#[derive(Clone)]
+pub struct Preparer(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Docker(Arc<Images>),
+    Process { deps: PathBuf, node_version: String },
+}
+
+impl Preparer {
+    /// Makes `package` ready to run. `code_root` is its code's folder, made if missing.
+    ///
+    /// # Errors
+    /// [`ImageError`] when an image cannot be made or dependencies cannot be installed.
+    pub async fn prepare(
+        &self,
+        package: &Package,
+        code_root: PathBuf,
+        env: BTreeMap<String, String>,
+        progress: Progress<'_>,
+    ) -> Result<PackageRun, PrepareError> {
+        std::fs::create_dir_all(&code_root)
+            .map_err(|source| ImageError::Io { path: code_root.clone(), source })?;
+        let image = match &self.0 {
+            Kind::Docker(images) => {
+                // Left by a run without Docker, it would lead nowhere inside.
+                link(&code_root, None)?;
+                images.ensure(package, progress).await?
+            }
+            Kind::Process { deps, node_version } => {
+                let made = deps::on_host(package, deps, node_version, progress).await?;
+                link(&code_root, made.as_deref())?;
+                String::new()
+            }
+        };
+        Ok(PackageRun { name: package.name.clone(), image, code_root, env })
+    }
+}
+
+/// Why a package cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct PrepareError(#[from] ImageError);
+
+impl PrepareError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        self.0.hint().map(str::to_owned)
+    }
+}
+
+/// Opens the runtime that was asked for. `state` is the project's `.fnlocal`, which the caller
+/// holds locked: what other runs of the project left in the engine is removed.
+///
+/// # Errors
+/// [`SelectError`]; with [`Choice::Auto`] only when neither can be used.
+pub async fn select(
+    choice: Choice,
+    project: &Project,
+    state: &Path,
+    notices: Notices,
+    progress: Progress<'_>,
+) -> Result<Selected, SelectError> {
+    if choice == Choice::Process {
+        return process(project, state, notices, "processes, as asked for: less isolated").await;
+    }
+    let failed = match docker(project, notices.clone(), progress).await {
+        Ok(selected) => return Ok(selected),
+        Err(error) => error,
+    };
+    // An engine that is there but cannot be used is told in full; its absence is no mistake.
+    if choice == Choice::Docker {
+        return Err(failed);
+    }
+    let why = format!("processes, less isolated than Docker: {failed}");
+    process(project, state, notices, &why).await.map_err(|_| failed)
+}
+
+async fn docker(
+    project: &Project,
+    notices: Notices,
+    progress: Progress<'_>,
+) -> Result<Selected, SelectError> {
+    let engine = connect(&Surroundings::from_env()).await?;
+    let owner = Owner {
+        project: project_label(project),
+        run: random_hex(4),
+        node: "n0".to_owned(),
+    };
+    let images = Images::new(
+        &engine,
+        ImageOptions {
+            base_image: project.config().build.base_image.clone(),
+            project: project.name.clone(),
+            owner: owner.clone(),
+            node: None,
+        },
+    );
+    let base = images.base(progress).await?;
+    let why = format!("Docker {} with {}", engine.version, base.origin);
+    let options = DockerOptions::new(owner, base.reference);
+    let (runtime, reaped) = DockerRuntime::open(engine, options, notices).await?;
+    if reaped.containers > 0 {
+        progress(format!("removed {} containers a former run left behind", reaped.containers));
+    }
+    let preparer = Preparer(Kind::Docker(Arc::new(images)));
+    Ok(Selected { runtime: Arc::new(runtime), preparer, why })
+}
+
+async fn process(
+    project: &Project,
+    state: &Path,
+    notices: Notices,
+    why: &str,
+) -> Result<Selected, SelectError> {
+    let _ = project;
+    let options = ProcessOptions { state: state.to_owned(), node: None, sockets: None };
+    let runtime = ProcessRuntime::open(options, notices).await?;
+    let node_version = runtime.node_version().to_owned();
+    let kind = Kind::Process { deps: state.join("deps"), node_version };
+    Ok(Selected { runtime: Arc::new(runtime), preparer: Preparer(kind), why: why.to_owned() })
+}
+
+/// The same for the same folder, and different for every other.
+fn project_label(project: &Project) -> String {
+    let hash = Sha256::digest(project.root.as_os_str().as_encoded_bytes());
+    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", project.name)
+}
+
+/// Makes `code_root/node_modules` lead to the installed ones, or removes such a link.
+fn link(code_root: &Path, deps: Option<&Path>) -> Result<(), ImageError> {
+    let at = code_root.join("node_modules");
+    let fail = |source| ImageError::Io { path: at.clone(), source };
+    let wanted = deps.map(|deps| deps.join("node_modules"));
+    if std::fs::read_link(&at).ok() == wanted {
+        return Ok(());
+    }
+    match std::fs::remove_file(&at) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    match wanted {
+        #[cfg(unix)]
+        Some(wanted) => std::os::unix::fs::symlink(wanted, &at).map_err(fail),
+        #[cfg(windows)]
+        Some(wanted) => std::os::windows::fs::symlink_dir(wanted, &at).map_err(fail),
+        None => Ok(()),
+    }
+}
