@@ -150,6 +150,7 @@ impl Driver {
         let settings = function.map(|function| &function.settings);
         serde_json::json!({
             "code": format!("{}/{}", code_root.unwrap_or_default(), folder.unwrap_or_default()),
+            "package_name": package.map(|package| &package.run.name),
             "entries": entries.unwrap_or_default(),
             "function": function.map(|function| &*function.name),
             "env": function.map(|function| function.env.clone()).unwrap_or_default(),
