@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use fnlocal_core::PackageId;
@@ -9,6 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 use super::debounce::Debounce;
+use super::hub::Message;
 use super::{Change, Watcher};
 use crate::project::{CodeStore, Project, StateDir};
 
@@ -30,10 +34,15 @@ fn write(root: &Path, name: &str, text: &str) {
 }
 
 fn watched(files: &[(&str, &str)]) -> Watched {
-    watched_by(files, true)
+    watched_by(files, |messages, overflow| {
+        Some(super::listen(messages, overflow))
+    })
 }
 
-fn watched_by(files: &[(&str, &str)], native: bool) -> Watched {
+fn watched_by(
+    files: &[(&str, &str)],
+    source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> super::Source,
+) -> Watched {
     let temp = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(temp.path()).unwrap();
     for name in ["a", "b"] {
@@ -44,7 +53,7 @@ fn watched_by(files: &[(&str, &str)], native: bool) -> Watched {
         write(&root, name, text);
     }
     let project = Project::open(&root, None).unwrap();
-    let (watcher, changes) = Watcher::start_with(&project, native).unwrap();
+    let (watcher, changes) = Watcher::start_with(&project, source).unwrap();
     Watched {
         _temp: temp,
         root,
@@ -342,12 +351,40 @@ async fn the_projects_lock_file_concerns_every_package() {
 
 #[tokio::test]
 async fn polling_notices_the_same() {
-    let mut watched = watched_by(&[], false);
+    let mut watched = watched_by(&[], |_, _| None);
     watched.write("services/a/lib/x.js", "1");
     watched.write(".env", "A=1");
     let change = watched.next().await;
     assert!(change.env && !change.structure, "{change:?}");
     assert_eq!(change.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn where_no_more_folders_can_be_watched_it_polls_and_says_so() {
+    let full = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
+    let mut watched = watched_by(&[], |_, _| Some(Err(full)));
+    let notice = watched.next().await.notice.expect("a notice");
+    assert!(notice.contains("max_user_watches"), "{notice}");
+    watched.write("services/a/index.js", "1");
+    assert_eq!(watched.next().await.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn an_overflow_of_events_is_a_change_of_everything() {
+    let mut lost = None;
+    let mut watched = watched_by(&[], |messages, overflow| {
+        lost = Some((messages.clone(), Arc::clone(&overflow)));
+        Some(super::listen(messages, overflow))
+    });
+    let (messages, overflow) = lost.expect("the source was asked for");
+    overflow.store(true, std::sync::atomic::Ordering::Release);
+    messages.send(Message::Wake).unwrap();
+    let change = watched.next().await;
+    assert_eq!(change.packages.len(), 2);
+    assert!(change.config && change.env && !change.structure);
+    watched.settled().await;
+    watched.write("services/a/index.js", "1");
+    assert_eq!(watched.next().await.packages, watched.only("a"));
 }
 
 #[tokio::test]

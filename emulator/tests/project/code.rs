@@ -494,3 +494,21 @@ fn a_folder_that_cannot_be_code_is_refused_before_it_is_read() {
         "{error}"
     );
 }
+
+#[test]
+fn an_edited_ignore_file_counts_at_once_and_later() {
+    let folder = Folder::with(&[("index.js", ""), ("lib/deep/a.log", ""), (".gitignore", "")]);
+    let mut store = store(&folder);
+    let mut count = || store.store.snapshot().unwrap().files;
+    assert_eq!(count(), 3);
+    for _ in 0..20 {
+        folder.write(".gitignore", "*.log\n");
+        assert_eq!(count(), 2);
+        folder.write(".gitignore", "*.lag\n");
+        assert_eq!(count(), 3);
+    }
+    folder.write("lib/.gitignore", "*.log\n");
+    assert_eq!(count(), 3);
+    folder.remove("lib/.gitignore");
+    assert_eq!(count(), 3);
+}

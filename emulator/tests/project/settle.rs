@@ -140,9 +140,34 @@ fn a_contradiction_between_file_and_code_is_shown_in_the_file() {
 fn a_contradiction_in_code_names_the_file_of_code() {
     let settled = settle(
         "",
-        json!([{ "name": "a", "config": { "minInstances": 500 } }]),
+        json!([{ "name": "a", "config": { "minInstances": 5, "maxInstances": 2 } }]),
     );
     assert!(problem(&settled).starts_with("function `a` in index.js: `min_instances`"));
+}
+
+#[test]
+fn a_contradiction_is_shown_at_whichever_key_the_file_has() {
+    let settled = settle(
+        "[defaults]\npause_after = \"20s\"\n",
+        json!([{ "name": "a", "config": { "stopAfter": "10s" } }]),
+    );
+    assert!(
+        problem(&settled).contains("fnlocal.toml:2:15"),
+        "{settled:?}"
+    );
+}
+
+#[test]
+fn built_in_values_give_way_to_what_was_said() {
+    let settled = settle(
+        "[functions.a]\nstop_after = \"5s\"\n[functions.b]\npause_after = \"20m\"\nmin_instances = 200\n",
+        json!([{ "name": "a" }, { "name": "b" }]),
+    );
+    assert!(settled.problems.is_empty(), "{settled:?}");
+    let [a, b] = [0, 1].map(|at: usize| settled.functions[at].settings.limits.clone());
+    assert_eq!(a.pause_after, Duration::from_secs(5));
+    assert_eq!(b.stop_after, Duration::from_secs(1200));
+    assert_eq!(b.max_instances, 200);
 }
 
 #[test]
