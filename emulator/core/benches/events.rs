@@ -9,8 +9,6 @@ use fnlocal_core::{
     NodeLimits, PackageId, RequestId,
 };
 
-const FUNCTIONS: u32 = 20;
-
 /// Answers every effect at once, but for responses.
 struct Bench {
     node: Node,
@@ -19,12 +17,13 @@ struct Bench {
     running: Vec<RequestId>,
     events: u64,
     spec: FunctionLimits,
+    functions: u32,
 }
 
 impl Bench {
-    fn new(max_instances: u32) -> Self {
+    fn new(functions: u32, max_instances: u32, memory_mib: u32) -> Self {
         let limits = NodeLimits {
-            memory_mib: 1_000_000,
+            memory_mib,
             max_instances: 10_000,
             rps: None,
             parallel_starts: 4,
@@ -46,6 +45,7 @@ impl Bench {
             running,
             events: 0,
             spec,
+            functions,
         };
         bench.tell(Event::CodeChanged {
             package: PackageId(0),
@@ -92,14 +92,14 @@ impl Bench {
         Event::Primed {
             instance,
             code,
-            functions: (0..FUNCTIONS).map(spec).collect(),
+            functions: (0..self.functions).map(spec).collect(),
         }
     }
 }
 
 /// Events a second when every request finds an idle instance; 32 run at once.
 fn warm(rounds: u64) -> f64 {
-    let mut bench = Bench::new(1000);
+    let mut bench = Bench::new(20, 1000, 1_000_000);
     let mut next = 0;
     while bench.running.len() < 32 {
         bench.tell(Event::RequestArrived {
@@ -130,7 +130,7 @@ fn warm(rounds: u64) -> f64 {
 /// Events a second when 20 functions are asked for unevenly, by more than their few instances can
 /// serve at times, with pauses, queues, clients leaving, and new code now and then.
 fn mixed(rounds: u64) -> f64 {
-    let mut bench = Bench::new(8);
+    let mut bench = Bench::new(20, 8, 1_000_000);
     let clock = Clock::now();
     let before = bench.events;
     let mut dice: u64 = 1;
@@ -167,6 +167,29 @@ fn mixed(rounds: u64) -> f64 {
     per_second(bench.events - before, clock)
 }
 
+/// Events a second when 200 functions are asked for evenly on a node with room for 20 instances:
+/// nearly every request evicts somebody or waits until it may.
+fn starved(rounds: u64) -> f64 {
+    let mut bench = Bench::new(200, 100, 20 * 512);
+    let clock = Clock::now();
+    let before = bench.events;
+    for next in 0..rounds {
+        bench.now = bench.now + Duration::from_micros(500);
+        let function = FunctionId(u32::try_from(next * 7919 % 200).unwrap_or(0));
+        let request = RequestId(next);
+        bench.tell(Event::RequestArrived { request, function });
+        if bench.running.len() > 18 {
+            let request = bench.running.remove(0);
+            bench.tell(Event::ResponseStarted { request });
+            bench.tell(Event::ResponseFinished { request });
+        }
+        if bench.node.next_deadline().is_some_and(|at| at <= bench.now) {
+            bench.tell(Event::DeadlinePassed);
+        }
+    }
+    per_second(bench.events - before, clock)
+}
+
 fn per_second(events: u64, clock: Clock) -> f64 {
     events as f64 / clock.elapsed().as_secs_f64()
 }
@@ -178,6 +201,9 @@ fn main() {
     } else {
         1_000
     };
-    let (warm, mixed) = (warm(rounds), mixed(rounds));
-    println!("{{\"warm_events_per_second\":{warm:.0},\"mixed_events_per_second\":{mixed:.0}}}");
+    let (warm, mixed, starved) = (warm(rounds), mixed(rounds), starved(rounds / 10));
+    println!(
+        "{{\"warm_events_per_second\":{warm:.0},\"mixed_events_per_second\":{mixed:.0},\
+         \"starved_events_per_second\":{starved:.0}}}"
+    );
 }

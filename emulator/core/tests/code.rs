@@ -177,8 +177,8 @@ fn newer_code_overtakes_an_import_under_way() {
     let newest = fnlocal_core::CodeHash(0xc);
     let effects = changed(&mut world, newest);
     assert_eq!(stops(&effects), [(spare, StopReason::OldCode)]);
-    let next = started(&effects)[0];
     assert_eq!(world.primed(spare, Y, &[]), [], "nobody asks any more");
+    let next = *world.machines.keys().next_back().expect("the refill");
     let effects = world.boot(next);
     assert_eq!(
         effects[0],
@@ -302,28 +302,46 @@ fn when_the_prepared_instance_cannot_import_the_new_code_its_error_is_served() {
 }
 
 #[test]
-fn code_that_cannot_be_prepared_in_time_takes_over_all_the_same() {
+fn an_import_that_hangs_does_not_hold_up_the_switch_for_ever() {
+    let (mut world, old, spare) = in_use();
+    changed(&mut world, Y);
+    world.primed(spare, Y, &[spec(F, &limits())]);
+    assert_eq!(stops(&world.ms(4_999)), []);
+    let effects = world.ms(1);
+    assert_eq!(
+        effects[0],
+        Effect::Switched {
+            function: F,
+            code: Y
+        }
+    );
+    assert_eq!(stops(&effects), [(old, StopReason::OldCode)]);
+    assert_eq!(world.ask(2, F), [], "it waits for the import");
+    assert_eq!(dispatched(&world.assigned(spare)).len(), 1);
+}
+
+#[test]
+fn a_spare_under_way_does_an_import_rather_than_another_start() {
     let node = NodeLimits {
-        memory_mib: 1024,
+        spares: 1,
         ..node_limits()
     };
-    let mut world = World::bare(node, &[spec(F, &limits()), spec(G, &limits())]);
-    for (request, function) in [(1, F), (2, G)] {
-        let instance = started(&world.ask(request, function))[0];
-        world.ready(instance);
-    }
-    world.finish(2);
-    let effects = changed(&mut world, Y);
-    let (evicted, _) = stops(&effects)[0];
-    let next = started(&world.stopped(evicted))[0];
-    world.boot(next);
-    world.primed(next, Y, &[spec(F, &limits()), spec(G, &limits())]);
-    world.assigned(next);
-    let busy_function_switches = world.ms(5_000).contains(&Effect::Switched {
-        function: F,
-        code: Y,
+    let mut world = World::new(NodeLimits {
+        spares: 0,
+        ..node.clone()
     });
-    assert!(busy_function_switches || world.node.view(world.now).functions[0].code == Y);
+    let primer = started(&changed(&mut world, X))[0];
+    world.boot(primer);
+    world.primed(primer, X, &[spec(F, &limits())]);
+    let refill = started(&world.tell(Event::LimitsChanged { limits: node }))[0];
+    assert_eq!(changed(&mut world, Y), []);
+    assert_eq!(
+        world.boot(refill)[0],
+        Effect::Prime {
+            instance: refill,
+            code: Y
+        }
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use common::*;
 use fnlocal_core::time::Duration;
 use fnlocal_core::{
     CodeHash, Effect, Event, FunctionId, FunctionLimits, NodeLimits, PackageId, RefuseReason,
-    StartKind, StopReason,
+    RequestId, StartKind, StopReason,
 };
 
 fn limits() -> FunctionLimits {
@@ -166,6 +166,38 @@ fn a_failed_start_is_tried_again_later_and_later_and_then_waiting_is_given_up() 
     let instance = started(&world.ask(3, F))[0];
     world.boot(instance);
     assert_eq!(dispatched(&world.assigned(instance)).len(), 1);
+}
+
+#[test]
+fn starts_that_fail_together_count_as_one_failure() {
+    let node = NodeLimits {
+        parallel_starts: 4,
+        ..node_limits()
+    };
+    let mut world = World::bare(node, &[spec(F, &limits())]);
+    let starts: Vec<_> = (0..4)
+        .flat_map(|request| started(&world.ask(request, F)))
+        .collect();
+    for instance in starts {
+        assert_eq!(world.tell(Event::StartFailed { instance }), []);
+    }
+    assert_eq!(started(&world.ms(100)).len(), 4);
+}
+
+#[test]
+fn an_instance_killed_by_its_first_request_is_replaced_at_once() {
+    let mut world = World::bare(node_limits(), &[spec(F, &limits())]);
+    for request in 0..10 {
+        let instance = started(&world.ask(request, F))[0];
+        world.ready(instance);
+        world.tell(Event::InstanceDied { instance });
+        let request = RequestId(request);
+        let effects = world.tell(Event::RequestFailed {
+            request,
+            retryable: false,
+        });
+        assert_eq!(refused(&effects), [(request.0, RefuseReason::InstanceDied)]);
+    }
 }
 
 #[test]

@@ -339,7 +339,7 @@ impl Random {
         self.failing = 0;
         self.tell(Event::Drain);
         let mut rounds = 0;
-        while self.world.counts.get("Drained").is_none() {
+        while !self.world.counts.contains_key("Drained") {
             rounds += 1;
             assert!(
                 rounds < 100_000,
