@@ -14,7 +14,7 @@ const CODE: &str = "exports.work = async (req, res) => {
   res.json({ ok: true });
 };";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupt_finishes_requests_and_leaves_no_container() {
     let code = "exports.slow = async (req, res) => {
       await new Promise((done) => setTimeout(done, 1000));
@@ -34,7 +34,7 @@ async fn an_interrupt_finishes_requests_and_leaves_no_container() {
     assert_eq!(containers_of(&folder), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_run_left_is_removed_by_the_next() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = Dev::start(&folder);
@@ -63,7 +63,7 @@ async fn what_a_killed_run_left_is_removed_by_the_next() {
     assert_eq!(containers_of(&folder), Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_fnlocal_on_one_project_is_told_who_has_it() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
@@ -73,7 +73,7 @@ async fn a_second_fnlocal_on_one_project_is_told_who_has_it() {
     assert!(stderr.contains(&dev.pid().to_string()), "{stderr}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_killed_at_random_cost_no_get_request() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::{Dev, Folder, header};
 use tokio_tungstenite::tungstenite::Message;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hello_greets() {
     let folder = Folder::example("hello");
     let dev = Dev::start(&folder);
@@ -18,7 +18,7 @@ async fn hello_greets() {
     assert_eq!(reqwest::get(dev.at("/time")).await.unwrap().status(), 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_auction_remembers_bids_between_warm_calls() {
     let folder = Folder::example("auction");
     let dev = Dev::start(&folder);
@@ -35,7 +35,7 @@ async fn the_auction_remembers_bids_between_warm_calls() {
     assert_eq!(lot["bids"], 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_sent_events_come_one_by_one_and_end_with_the_client() {
     let folder = Folder::example("streaming");
     let mut dev = Dev::start(&folder);
@@ -61,7 +61,7 @@ async fn server_sent_events_come_one_by_one_and_end_with_the_client() {
     assert_eq!(reqwest::get(dev.at("/clock?n=1")).await.unwrap().status(), 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_streams_through_while_it_comes() {
     let folder = Folder::example("streaming");
     let dev = Dev::start(&folder);
@@ -83,7 +83,7 @@ async fn a_body_streams_through_while_it_comes() {
     assert!(back.next().await.is_none());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn typescript_runs_as_it_is() {
     let folder = Folder::example("typescript");
     let dev = Dev::start(&folder);
@@ -96,7 +96,7 @@ async fn typescript_runs_as_it_is() {
     assert_eq!(answer.json::<Value>().await.unwrap(), json!({"kind": "square", "area": 9}));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn websocket_clients_hear_each_other() {
     let folder = Folder::example("websocket");
     let dev = Dev::start(&folder);
@@ -121,7 +121,7 @@ async fn problem(dev: &Dev, path: &str) -> (u16, Value) {
     (status, answer.json().await.unwrap())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_handler_does_wrong_is_answered_with_its_reason() {
     let folder = Folder::example("faulty");
     let mut dev = Dev::start(&folder);
@@ -145,7 +145,7 @@ async fn whatever_a_handler_does_wrong_is_answered_with_its_reason() {
     });
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_that_outgrows_its_memory_says_so() {
     let folder = Folder::example("faulty");
     let dev = Dev::start(&folder);

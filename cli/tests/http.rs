@@ -55,7 +55,7 @@ fn raw(dev: &Dev, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_handler_sees_the_request_as_it_was_sent() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
@@ -80,7 +80,7 @@ async fn the_handler_sees_the_request_as_it_was_sent() {
     assert_eq!(headers["x-fnlocal-request-id"].as_str().unwrap().len(), 16);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn head_trailers_continue_and_pipelining_pass() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
@@ -104,7 +104,7 @@ async fn head_trailers_continue_and_pipelining_pass() {
     assert!(one.is_some() && one < other, "{two}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_without_tls_is_spoken() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
@@ -116,7 +116,7 @@ async fn http2_without_tls_is_spoken() {
     assert_eq!(seen["headers"]["host"], dev.url.trim_start_matches("http://"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
@@ -151,7 +151,7 @@ async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
     assert!(line("/echo").starts_with("HTTP/1.1 200"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_sites_name_for_this_machine_is_not_served_the_platform() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
@@ -161,7 +161,7 @@ async fn another_sites_name_for_this_machine_is_not_served_the_platform() {
     assert!(raw(&dev, request).starts_with("HTTP/1.1 200"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gigabyte_streams_through_in_bounded_memory() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
@@ -190,7 +190,7 @@ async fn a_gigabyte_streams_through_in_bounded_memory() {
     assert_eq!(too_big.status(), 413);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_is_free_again_after_its_client_left() {
     let limits = "[functions.slow]\nmax_instances = 1\n";
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", limits)]);

@@ -15,7 +15,11 @@ fn limits() -> FunctionLimits {
 }
 
 fn changed(world: &mut World, code: fnlocal_core::CodeHash) -> Vec<Effect> {
-    world.tell(Event::CodeChanged { package: P, code })
+    world.tell(Event::CodeChanged {
+        rebuilt: false,
+        package: P,
+        code,
+    })
 }
 
 /// One idle instance in code X, and a spare that has imported nothing.

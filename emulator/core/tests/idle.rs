@@ -220,6 +220,7 @@ fn an_empty_node_drains_at_once() {
 fn a_start_under_way_is_stopped_once_booted() {
     let mut world = World::new(node_limits());
     let instance = started(&world.tell(Event::CodeChanged {
+        rebuilt: false,
         package: P,
         code: X,
     }))[0];

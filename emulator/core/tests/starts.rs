@@ -93,6 +93,7 @@ fn spares_of_other_packages_make_room_after_idle_instances() {
     let other = PackageId(2);
     let mut world = World::with(room_for(2), &[spec(F, &limits())]);
     let effects = world.tell(Event::CodeChanged {
+        rebuilt: false,
         package: other,
         code: Y,
     });
@@ -253,6 +254,7 @@ fn spares_are_kept_booted_one_refill_at_a_time() {
     };
     let mut world = World::new(node);
     let effects = world.tell(Event::CodeChanged {
+        rebuilt: false,
         package: P,
         code: X,
     });

@@ -17,7 +17,7 @@ use crate::project::{BodyMode, DescribedModule};
 /// How long an import may take: longer than any function's own timeout is no use.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long after a connection broke the runtime may take to say why.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
 #[derive(Deserialize)]
 struct Reply {
