@@ -141,12 +141,15 @@ async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
         b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcde",
     );
     assert!(two_lengths.starts_with("HTTP/1.1 400"), "{two_lengths}");
-    let mut many = String::from("GET /echo HTTP/1.1\r\nhost: localhost\r\n");
-    for n in 0..10_000 {
-        many.push_str(&format!("x-{n}: 1\r\n"));
-    }
-    many.push_str("\r\n");
-    assert!(raw(&dev, many.as_bytes()).starts_with("HTTP/1.1 431"));
+    let with_headers = |count: usize| {
+        let lines: String = (0..count).map(|n| format!("x-{n}: 1\r\n")).collect();
+        let request = format!("GET /echo HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n");
+        raw(&dev, request.as_bytes())
+    };
+    assert!(with_headers(200).starts_with("HTTP/1.1 431"));
+    // So many are still being sent when the connection is closed, which may drown the answer.
+    let drowned = with_headers(10_000);
+    assert!(drowned.is_empty() || drowned.starts_with("HTTP/1.1 431"), "{drowned}");
     // And it goes on serving.
     assert!(line("/echo").starts_with("HTTP/1.1 200"));
 }
