@@ -242,10 +242,24 @@ async fn calls_about_an_unknown_instance_do_nothing() {
     bench.close().await;
 }
 
+/// A run whose process was killed: its tasks stop where they are.
+fn dead_run() -> Bench {
+    let run = || {
+        let life = tokio::runtime::Runtime::new().unwrap();
+        let bench = life.block_on(async {
+            let bench = Bench::new(&[]).await;
+            bench.start(1, &[], MIB).await;
+            bench
+        });
+        life.shutdown_background();
+        bench
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
 #[tokio::test]
 async fn the_next_run_removes_what_a_dead_one_left_and_nothing_else() {
-    let dead = Bench::new(&[]).await;
-    dead.start(1, &[], MIB).await;
+    let dead = dead_run();
     let docker = dead.engine.docker.clone();
     let stranger = ContainerCreateBody {
         image: Some(dead.image.clone()),
@@ -260,14 +274,13 @@ async fn the_next_run_removes_what_a_dead_one_left_and_nothing_else() {
     let mut options = DockerOptions::new(owner, dead.image.clone());
     options.sockets = Some(dead.sockets.path().join("s"));
     options.sandboxes = 0;
-    // The dead run's tasks must not put anything right meanwhile.
     let left = labelled(&dead.engine, &dead.owner, None).await.len();
-    std::mem::forget(dead.runtime);
+    assert!(left >= 2);
     let (sender, _notices) = mpsc::channel(16);
     let (next, reaped) =
         DockerRuntime::open(dead.engine.clone(), options, sender).await.unwrap();
 
-    assert!(reaped.containers >= left.min(2), "{reaped:?}");
+    assert_eq!(reaped.containers, left);
     assert_eq!(reaped.networks, 1);
     assert!(docker.inspect_container(&stranger, None).await.is_ok());
     assert_eq!(other.containers("instance").await.len(), 1);
