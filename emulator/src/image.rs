@@ -59,7 +59,11 @@ impl Images {
     #[must_use]
     pub fn new(engine: &Engine, options: ImageOptions) -> Self {
         let docker = engine.docker.clone().with_timeout(LONG);
-        Self { docker, options, base: Mutex::new(None) }
+        Self {
+            docker,
+            options,
+            base: Mutex::new(None),
+        }
     }
 
     /// The base: local, pulled, or made from this host's node. Decided once.
@@ -131,7 +135,12 @@ pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// `name` with what a repository's name cannot hold replaced.
@@ -145,7 +154,11 @@ fn fit(name: &str) -> String {
         }
     }
     let fit: String = fit.trim_end_matches('-').chars().take(100).collect();
-    if fit.is_empty() { "package".to_owned() } else { fit }
+    if fit.is_empty() {
+        "package".to_owned()
+    } else {
+        fit
+    }
 }
 
 #[cfg(test)]
