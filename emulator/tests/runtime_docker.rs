@@ -8,6 +8,7 @@ use bollard::models::ContainerCreateBody;
 use fnlocal_emulator::runtime::docker::reaper::reap;
 use fnlocal_emulator::runtime::docker::{DockerOptions, DockerRuntime, Transport};
 use fnlocal_emulator::runtime::{Address, Notice, Runtime, RuntimeError};
+use futures_util::StreamExt;
 use runtime_support::{Bench, health, labelled, owner, spec};
 use tokio::sync::mpsc;
 
@@ -288,6 +289,37 @@ async fn the_next_run_removes_what_a_dead_one_left_and_nothing_else() {
     next.shutdown().await;
     docker.remove_container(&stranger, None).await.unwrap();
     other.close().await;
+}
+
+#[tokio::test]
+async fn instances_end_when_the_process_that_started_them_dies() {
+    let dead = dead_run();
+    let docker = &dead.engine.docker;
+    let id = dead.containers("instance").await[0].id.clone().unwrap();
+    // A wait that finds it ended already answers at once.
+    let mut ended = Box::pin(docker.wait_container(&id, None));
+    let code = tokio::time::timeout(Duration::from_secs(10), ended.next()).await.unwrap();
+    assert!(matches!(code, Some(Ok(_))), "{code:?}");
+    let mut owner = dead.owner.clone();
+    owner.run = "next".to_owned();
+    reap(docker, &owner, &dead.sockets.path().join("s")).await.unwrap();
+    assert_eq!(labelled(&dead.engine, &dead.owner, None).await, []);
+}
+
+#[tokio::test]
+async fn a_start_nobody_waits_for_leaves_nothing() {
+    let bench = Bench::new(&[]).await;
+    let package = bench.package(&[]);
+    let start = bench.runtime.start(spec(1, &package, MIB));
+    assert!(tokio::time::timeout(Duration::from_millis(20), start).await.is_err());
+    // It comes up, finds nobody, and goes.
+    let gone = async {
+        while !bench.containers("instance").await.is_empty() || bench.runtime.starting() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
+    bench.close().await;
 }
 
 #[tokio::test]

@@ -128,6 +128,7 @@ async fn create_attached(
         docker.create_container(None, body).await.map_err(refused("creating a container"))?.id;
     let options = AttachContainerOptions {
         stream: true,
+        stdin: true,
         stdout: true,
         stderr: true,
         ..AttachContainerOptions::default()
