@@ -33,7 +33,7 @@ async fn get(url: &str) -> (reqwest::StatusCode, String, String, serde_json::Val
     (status, instance, start, body)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_parallel_requests_are_all_answered_by_at_most_max_instances() {
     let folder = Folder::new(&[("index.js", SLEEPER)]);
     let dev = Dev::start(&folder);
@@ -64,7 +64,7 @@ async fn a_hundred_parallel_requests_are_all_answered_by_at_most_max_instances()
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_quick_calls_to_a_cold_function_all_end() {
     let code = "exports.quick = (req, res) => res.json({ ok: true });";
     let folder = Folder::new(&[("index.js", code)]);
@@ -82,7 +82,7 @@ async fn twenty_quick_calls_to_a_cold_function_all_end() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_says_where_it_came_from() {
     let code = "exports.quick = (req, res) => res.json({ ok: true });";
     let folder = Folder::new(&[("index.js", code)]);
@@ -102,7 +102,7 @@ async fn every_answer_says_where_it_came_from() {
     assert_eq!(header(&second, "x-fnlocal-instance"), instance);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_requests_than_may_wait_are_refused_with_a_reason() {
     let folder = Folder::new(&[
         ("index.js", SLEEPER),
@@ -136,7 +136,7 @@ async fn more_requests_than_may_wait_are_refused_with_a_reason() {
     assert!((3..=5).contains(&answered), "{answered} answered, {refused} refused");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_over_the_rate_get_429_and_a_time_to_come_back() {
     let code = "exports.quick = (req, res) => res.json({ ok: true });";
     let limits = "[functions.quick]\nrps = 5\n";
@@ -156,7 +156,7 @@ async fn requests_over_the_rate_get_429_and_a_time_to_come_back() {
     assert_eq!(body["reason"], "rate_limited");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_instance_is_paused_and_answers_again() {
     let code = "let n = 0; exports.count = (req, res) => res.json({ n: ++n });";
     let limits = "[functions.count]\npause_after = \"300ms\"\n";

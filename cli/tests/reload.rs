@@ -13,7 +13,7 @@ fn says(name: &str, word: &str) -> String {
     format!("exports.{name} = (req, res) => res.send('{word}');\n")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_is_served_by_the_next_request() {
     let folder = Folder::new(&[("index.js", &says("hi", "one"))]);
     let mut dev = Dev::start(&folder);
@@ -26,7 +26,7 @@ async fn a_save_is_served_by_the_next_request() {
     assert_eq!(new.text().await.unwrap(), "two");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_syntax_error_answers_500_with_its_place_until_the_next_save() {
     let folder = Folder::new(&[
         ("functions/good.js", &says("good", "fine")),
@@ -52,7 +52,7 @@ async fn a_syntax_error_answers_500_with_its_place_until_the_next_save() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_come_and_go_with_a_save() {
     let folder = Folder::new(&[("index.js", &says("first", "1"))]);
     let mut dev = Dev::start(&folder);
@@ -69,7 +69,7 @@ async fn functions_come_and_go_with_a_save() {
     assert_eq!(text(&dev, "/first").await.0, 404);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changed_variables_and_limits_reach_running_functions() {
     let code = "exports.env = (req, res) => res.send(process.env.WORD);";
     let folder = Folder::new(&[("index.js", code), (".env", "WORD=before\n")]);
@@ -87,7 +87,7 @@ async fn changed_variables_and_limits_reach_running_functions() {
     assert!(statuses.contains(&429), "{statuses:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_variable_is_named_and_others_go_on() {
     let code = "exports.needs = (req, res) => res.send('x');\nexports.fine = (req, res) => res.send('y');";
     let config = "[functions.needs]\nenv = [\"NO_SUCH_VARIABLE_HERE\"]\n";
@@ -99,7 +99,7 @@ async fn a_missing_variable_is_named_and_others_go_on() {
     assert_eq!(text(&dev, "/fine").await, (200, "y".into()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_of_a_missing_package_names_it_and_its_file() {
     let folder = Folder::new(&[("index.js", &says("hi", "one"))]);
     let mut dev = Dev::start(&folder);
@@ -109,7 +109,7 @@ async fn an_import_of_a_missing_package_names_it_and_its_file() {
     assert!(told["hint"].as_str().unwrap().contains("npm install"), "{told}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_fails_while_code_is_saved_under_load() {
     let folder = Folder::new(&[("index.js", &says("hi", "0"))]);
     let mut dev = Dev::start(&folder);

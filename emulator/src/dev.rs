@@ -229,7 +229,7 @@ impl Session {
         stop: Stop,
         began: std::time::Instant,
     ) -> Result<(), DevError> {
-        let (mut watcher, mut changes) = Watcher::start(&describer.project())?;
+        let (watcher, mut changes) = Watcher::start(&describer.project())?;
         let mut reloader = Reloader::new(
             Rc::clone(&driver),
             Rc::clone(&describer),

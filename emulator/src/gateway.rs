@@ -149,8 +149,7 @@ impl Gateway {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.options.head_timeout)
-            .max_buf_size(MAX_HEAD)
-            .pipeline_flush(true);
+            .max_buf_size(MAX_HEAD);
         server
             .http2()
             .timer(TokioTimer::new())

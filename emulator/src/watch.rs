@@ -70,6 +70,9 @@ impl Change {
     }
 }
 
+/// Where events come from, if they can be had.
+type Source = Option<notify::Result<RecommendedWatcher>>;
+
 /// Watches a project until dropped.
 #[derive(Debug)]
 pub struct Watcher {
@@ -79,12 +82,14 @@ pub struct Watcher {
 
 impl Watcher {
     /// Starts watching. What cannot be watched is looked at each second instead, and the first
-    /// change says so.
+    /// change says so. Blocks for the walk, some milliseconds per thousand files.
     ///
     /// # Errors
     /// [`WatchError`] when no thread can be started.
     pub fn start(project: &Project) -> Result<(Self, mpsc::Receiver<Change>), WatchError> {
-        Self::start_with(project, true)
+        Self::start_with(project, |messages, overflow| {
+            Some(listen(messages, overflow))
+        })
     }
 
     /// Takes over a reloaded project. Packages that are new are reported as changed.
@@ -95,14 +100,15 @@ impl Watcher {
             .send(Message::Replan(Box::new(project.clone())));
     }
 
+    /// Starts with another source of events; with none it polls.
     fn start_with(
         project: &Project,
-        native: bool,
+        source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> Source,
     ) -> Result<(Self, mpsc::Receiver<Change>), WatchError> {
         let (messages, inbox) = sync_channel(RAW);
         let (out, changes) = mpsc::channel(CHANGES);
         let overflow = Arc::new(AtomicBool::new(false));
-        let source = native.then(|| listen(messages.clone(), Arc::clone(&overflow)));
+        let source = source(messages.clone(), Arc::clone(&overflow));
         let mut hub = Hub::new(project.clone(), inbox, overflow, out);
         // Before the thread, so that a save right after this returns is noticed.
         hub.begin(source);

@@ -19,6 +19,12 @@ const QUIET = {
   depd: `module.exports = (name) => { let real; return (message) => (real ??= chunk("depd")(name))(message) };`,
 };
 
+/** What Express does with the real one at every start, done without it. @type {Record<string, string>} */
+const SHORTCUTS = {
+  "mime-types": shortcut(),
+  "proxy-addr": `module.exports.compile = (value) => value.length === 0 ? () => false : real().compile(value);`,
+};
+
 /** @type {import("esbuild").BuildOptions} */
 export const OPTIONS = {
   absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
@@ -82,7 +88,7 @@ function standIn(name) {
       ? "module.exports = function (...args) { return new.target ? new (real())(...args) : real().apply(this, args) };"
       : "module.exports = {};",
     ...members,
-    name === "mime-types" ? shortcut() : "",
+    SHORTCUTS[name] ?? "",
   ].join("\n");
 }
 

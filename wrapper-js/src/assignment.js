@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { captureOutput } from "./output.js";
 import { bindFunction } from "./limits.js";
 import { describeModules, loadModule } from "./load.js";
@@ -79,17 +80,17 @@ export class Assignment {
   /** @param {Request} request */
   #enter({ env = {}, code }) {
     for (const [key, value] of Object.entries(env)) process.env[key] = value;
-    this.instance.code = code;
+    this.instance.code = realpathSync(code);
     process.chdir(code);
     if (this.instance.events !== undefined) captureOutput(this.instance.events);
   }
 
   /** @param {Request} request */
-  async #import({ code, entries, function: wanted, package_name }) {
+  async #import({ entries, function: wanted, package_name }) {
     /** @type {import("./load.js").LoadedModule[]} */
     const modules = [];
     for (const entry of likelyFirst(entries, wanted)) {
-      const module = await loadModule(code, entry, package_name ?? this.instance.config.packageName);
+      const module = await loadModule(this.instance.code, entry, package_name ?? this.instance.config.packageName);
       modules.push(module);
       if (wanted !== null && module.functions.some(({ name }) => name === wanted)) break;
     }

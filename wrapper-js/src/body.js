@@ -1,20 +1,6 @@
+import { BodyError, receiveBody, tooLarge } from "./receive.js";
 
 const EMPTY = Buffer.alloc(0);
-const DRAIN_MS = 5_000;
-
-/** A request body that cannot be taken; `reason` and `status` go into the problem. */
-export class BodyError extends Error {
-  /**
-   * @param {number} status
-   * @param {string} reason
-   * @param {string} message
-   */
-  constructor(status, reason, message) {
-    super(message);
-    this.status = status;
-    this.reason = reason;
-  }
-}
 
 /**
  * @param {import("node:http").IncomingMessage} req
@@ -43,7 +29,7 @@ export function setEmptyBody(req) {
  * @returns {Promise<void>} fails with a BodyError, or with the stream's error when the client left
  */
 export async function parseBody(req, { limit, slowMs }) {
-  const received = await readRaw(req, limit, slowMs);
+  const received = await receiveBody(req, limit, slowMs);
   const encoding = req.headers["content-encoding"] ?? "identity";
   const raw = encoding === "identity" ? received : await decompress(received, encoding, limit);
   req.rawBody = raw;
@@ -59,62 +45,6 @@ export async function parseBody(req, { limit, slowMs }) {
   } else {
     req.body = raw;
   }
-}
-
-/**
- * @param {import("node:http").IncomingMessage} req
- * @param {number} limit
- * @param {number} slowMs
- * @returns {Promise<Buffer>}
- */
-function readRaw(req, limit, slowMs) {
-  return new Promise((resolve, reject) => {
-    /** @type {Buffer[]} */
-    const chunks = [];
-    let size = 0;
-    /** @type {NodeJS.Timeout | undefined} */
-    let slow;
-    /** @param {Error | undefined} error */
-    const finish = (error) => {
-      clearTimeout(slow);
-      req.off("data", onData).off("end", onEnd).off("error", finish).off("close", onClose);
-      if (error === undefined) return resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size));
-      if (error instanceof BodyError) drain(req);
-      reject(error);
-    };
-    /** @param {Buffer} chunk */
-    const onData = (chunk) => {
-      size += chunk.length;
-      if (size > limit) return finish(tooLarge(limit));
-      chunks.push(chunk);
-    };
-    const onEnd = () => finish(undefined);
-    const onClose = () => finish(new Error("the client left before its body was complete"));
-    if (Number(req.headers["content-length"]) > limit) return finish(tooLarge(limit));
-    req.on("data", onData).on("end", onEnd).on("error", finish).on("close", onClose);
-    if (slowMs > 0) {
-      slow = setTimeout(() => finish(new BodyError(408, "slow_request", `the body took longer than ${slowMs} ms`)), slowMs);
-      slow.unref();
-    }
-  });
-}
-
-/**
- * Lets the client finish sending, for a while: closing at once would reset the connection, and the
- * client would never read why.
- *
- * @param {import("node:http").IncomingMessage} req
- */
-function drain(req) {
-  req.on("error", () => {});
-  req.resume();
-  const timer = setTimeout(() => req.destroy(), DRAIN_MS).unref();
-  req.on("end", () => clearTimeout(timer));
-}
-
-/** @param {number} limit */
-function tooLarge(limit) {
-  return new BodyError(413, "body_too_large", `the body is larger than ${limit} bytes`);
 }
 
 /**

@@ -24,7 +24,16 @@ With no files: index.js, package.json's main or functions/* of this folder.
 `;
 
 /** A mistake in how the runner was started; its text is for the user. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} [exitCode]
+   */
+  constructor(message, exitCode = 2) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
 
 /**
  * @param {NodeJS.ProcessEnv} env

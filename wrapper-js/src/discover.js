@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { extname, join, relative } from "node:path";
+import { extname, join, relative, resolve } from "node:path";
 import { UsageError } from "./config.js";
 import { readPackage } from "./load.js";
 
@@ -15,7 +15,7 @@ const EXTENSIONS = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"];
 export function discoverEntries(code, named) {
   const wanted = named.length === 0 ? ["."] : named;
   return wanted.flatMap((name) => {
-    const path = join(code, relative(code, name) === name ? name : relative(code, join(code, name)));
+    const path = resolve(code, name);
     if (!existsSync(path)) throw new UsageError(`${name} does not exist`);
     return statSync(path).isDirectory() ? ofFolder(path).map((file) => relative(code, file)) : [relative(code, path)];
   });

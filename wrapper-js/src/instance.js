@@ -1,10 +1,11 @@
-import { BodyError, hasBody, parseBody, setEmptyBody } from "./body.js";
+import { hasBody, parseBody, setEmptyBody } from "./body.js";
 import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
 import { describeFailure, printFailure } from "./failure.js";
 import { Invocation } from "./invocation.js";
 import { sendProblem } from "./problem.js";
 import { splitPath } from "./path.js";
+import { BodyError } from "./receive.js";
 
 /**
  * @typedef {import("./invocation.js").BoundFunction} BoundFunction

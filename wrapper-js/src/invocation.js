@@ -98,7 +98,7 @@ export class Invocation {
   #call() {
     const { req, res, func } = this;
     const handler = /** @type {import("./functions.js").Handler} */ (func.handler);
-    const waiting = new Waiting(res);
+    const waiting = new Waiting(req, res);
     let result;
     try {
       result = handler(req, res);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -21,8 +21,10 @@ import { describeFunction, findFunctions } from "./functions.js";
  * @returns {Promise<LoadedModule>}
  */
 export async function loadModule(code, entry, packageName) {
-  const file = resolve(code, entry);
+  let file = resolve(code, entry);
   try {
+    // Node knows a module by its real path, and so do stacks.
+    file = realpathSync(file);
     const exported = await importFile(file);
     return { entry, functions: findFunctions(exported, defaultName(file, packageName)), error: null };
   } catch (error) {

@@ -35,6 +35,15 @@ export function run(config) {
   watchCrashes(instance, leave);
   instance.drain = makeDrain(server, instance, leave);
   process.on("SIGTERM", () => instance.drain(0));
+  // Ctrl-C reaches a whole process group; under a gateway it is the gateway's to act on. Alone,
+  // whoever presses it again will not wait.
+  let interrupts = 0;
+  process.on("SIGINT", () => {
+    if (platform) return;
+    interrupts += 1;
+    if (interrupts === 1) instance.drain(0);
+    else leave(130);
+  });
 
   const control = { token: config.token ?? "", bootMs: 0, assignment, events: events ?? new Events(), instance };
   server.on("request", (req, res) => {
@@ -110,7 +119,6 @@ function prepareSpare(config, events, exit) {
  */
 function leaveWith(error, exit) {
   const known = error instanceof UsageError || error.syscall === "listen";
-  process.exitCode = 1;
   console.error(known ? `fnlocal-runner: ${error.message}` : error);
-  exit(error instanceof UsageError ? 2 : 1);
+  exit(error instanceof UsageError ? error.exitCode : 1);
 }

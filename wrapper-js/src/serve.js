@@ -22,7 +22,7 @@ export async function serveOne(config, name, assignment) {
   const entries = discoverEntries(config.code, config.entries);
   const { status, body } = await assignment.assign({ code: config.code, entries, function: name });
   if (status === 200) return;
-  throw new UsageError(printFailure(/** @type {any} */ (body).error));
+  throw new UsageError(printFailure(/** @type {any} */ (body).error), 1);
 }
 
 /**
@@ -45,7 +45,7 @@ export async function serveAll(config, instance, onUpgrades) {
       if (spec.upgrade !== undefined) onUpgrades();
     }
   }
-  if (instance.functions.size === 0) throw new UsageError("no functions found");
+  if (instance.functions.size === 0) throw new UsageError("no functions found", 1);
 }
 
 /**

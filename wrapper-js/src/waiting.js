@@ -9,16 +9,23 @@ const GRACE_MS = 50;
  * into the response, a listener on it, a timer or a socket that was not there before.
  */
 export class Waiting {
-  /** @param {import("node:http").ServerResponse} res */
-  constructor(res) {
+  /**
+   * @param {import("node:http").IncomingMessage} req
+   * @param {import("node:http").ServerResponse} res
+   */
+  constructor(req, res) {
+    this.req = req;
     this.res = res;
-    this.listeners = countListeners(res);
+    this.listeners = countListeners(res, ANSWERING);
+    this.readers = countListeners(req, READING);
     this.resources = tally();
   }
 
   /** @returns {boolean} */
   forListeners() {
-    return !this.res.writableEnded && countListeners(this.res) > this.listeners;
+    if (this.res.writableEnded) return false;
+    if (countListeners(this.res, ANSWERING) > this.listeners) return true;
+    return !this.req.readableEnded && countListeners(this.req, READING) > this.readers;
   }
 
   /** @param {(canAnswer: boolean) => void} done */
@@ -39,12 +46,18 @@ export class Waiting {
 /** Writes of this server's own, which come and go. */
 const OWN = new Set(["WriteWrap", "ShutdownWrap"]);
 
-/** @param {import("node:events").EventEmitter} emitter */
-function countListeners(emitter) {
-  return EVENTS.reduce((sum, event) => sum + emitter.listenerCount(event), 0);
-}
+const ANSWERING = ["unpipe", "drain", "finish", "close", "error", "prefinish"];
+const READING = ["data", "end", "readable"];
 
-const EVENTS = ["unpipe", "drain", "finish", "close", "error", "prefinish"];
+/**
+ * @param {import("node:events").EventEmitter} emitter
+ * @param {string[]} events
+ */
+function countListeners(emitter, events) {
+  let count = 0;
+  for (const event of events) count += emitter.listenerCount(event);
+  return count;
+}
 
 /** What keeps the process busy, by kind, without this server's own connections. */
 function tally() {

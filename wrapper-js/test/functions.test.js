@@ -58,6 +58,8 @@ test("a folder is read by zero config: main, index or functions/*", async () => 
   assert.deepEqual(await names({ "src/app.js": one, "package.json": '{"main":"src/app.js"}' }, "."), ["a"]);
   const many = { "functions/x.js": "module.exports = () => {}", "functions/y.mjs": "export default () => {}", "functions/x.test.js": "throw 1" };
   assert.deepEqual(await names(many), ["x", "y"]);
+  const elsewhere = folder({ "index.js": one });
+  assert.deepEqual(await names({}, elsewhere), ["a"]);
   const { exitCode, err } = await describe(folder({ "readme.md": "" }));
   assert.equal(exitCode, 2);
   assert.match(err, /no functions in .*\nhint: /);

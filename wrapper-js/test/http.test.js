@@ -84,6 +84,17 @@ test("a stream function gets the body unread and unlimited", async (t) => {
   assert.deepEqual(json, { n: 1e6, body: "undefined" });
 });
 
+test("a stream function may read by listeners and answer at the end", async (t) => {
+  const source = `exports.f = { func: (q, s) => { let n = 0; q.on("data", (c) => n += c.length).on("end", () => s.json(n)) }, config: { body: "stream" } }`;
+  const runner = await start(t, { "index.js": source });
+  const answer = new Promise((resolve) => {
+    const req = runner.open("/f", { method: "POST" }, (res) => res.on("data", (/** @type {Buffer} */ data) => resolve(String(data))));
+    req.write("one");
+    setTimeout(() => req.end("two"), 150);
+  });
+  assert.equal(await answer, "6");
+});
+
 test("a handler that settles without answering gets an empty 200", async (t) => {
   const runner = await start(t, { "index.js": `exports.f = async () => {}; exports.g = () => {}; exports.h = async (q, s) => { s.status(204) }` });
   for (const path of ["/f", "/g"]) {

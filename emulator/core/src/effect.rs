@@ -52,7 +52,8 @@ pub enum Effect {
         /// Which.
         instance: InstanceId,
     },
-    /// End an instance and remove it. Answer: stopped.
+    /// End an instance and remove it, whatever it is doing: asked for at most once, and never
+    /// before it has booted. Answer: stopped.
     Stop {
         /// Which.
         instance: InstanceId,
@@ -70,7 +71,7 @@ pub enum Effect {
         /// When trying again makes sense.
         retry_after: Option<Duration>,
     },
-    /// The package's functions are now served from this code.
+    /// A function is now served from this code. Not told of code that cannot be imported.
     Switched {
         /// Which function.
         function: FunctionId,

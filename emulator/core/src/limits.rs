@@ -113,7 +113,8 @@ pub struct NodeLimits {
     pub parallel_starts: u32,
     /// Instances being started at once to refill spares or `min_instances`.
     pub parallel_refills: u32,
-    /// Booted wrappers kept per package for whichever function needs one.
+    /// Booted wrappers kept per package for whichever function needs one. Besides these, the one
+    /// that imported the current code last is kept while it is of use.
     pub spares: u32,
     /// Memory of a spare, in MiB, until a function of the package asks for other.
     pub spare_memory_mib: u32,

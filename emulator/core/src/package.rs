@@ -64,8 +64,10 @@ pub(crate) struct Package {
     pub(crate) boot: Average,
     /// Assign to assigned.
     pub(crate) assign: Average,
-    /// Failed starts in a row.
+    /// Failed starts in a row, those under way together counted as one.
     pub(crate) failures: u32,
+    /// When the last of them failed.
+    pub(crate) failed_at: Instant,
     /// No start before this; also its timer.
     pub(crate) retry_at: Option<Instant>,
     /// Spares being started.
@@ -89,6 +91,7 @@ impl Package {
             boot: Average::guess(BOOT_GUESS),
             assign: Average::guess(ASSIGN_GUESS),
             failures: 0,
+            failed_at: Instant::START,
             retry_at: None,
             spare_starts: 0,
             deaths: 0,
@@ -114,9 +117,13 @@ impl Package {
         self.failures >= HOPELESS && self.held(now)
     }
 
-    /// Notes a failed start and says when the next may be tried.
-    pub(crate) fn start_failed(&mut self, now: Instant) -> Instant {
-        self.failures = self.failures.saturating_add(1);
+    /// Notes a failed start and says when the next may be tried. Starts that were under way together
+    /// fail together, and count as one.
+    pub(crate) fn start_failed(&mut self, asked_at: Instant, now: Instant) -> Instant {
+        if self.failures == 0 || asked_at > self.failed_at {
+            self.failures = self.failures.saturating_add(1);
+            self.failed_at = now;
+        }
         now + start_backoff(self.failures)
     }
 

@@ -176,6 +176,12 @@ impl Pool {
         self.refill_at = now + refill_backoff(self.deaths);
     }
 
+    /// Notes that an idle instance died before it served anybody: `min_instances` wait.
+    pub(crate) fn kept_died(&mut self, now: Instant) {
+        self.deaths = self.deaths.saturating_add(1);
+        self.refill_at = now + refill_backoff(self.deaths);
+    }
+
     /// Whether instances die so often at import that waiting for one is of no use.
     pub(crate) fn hopeless(&self, now: Instant) -> bool {
         self.deaths >= HOPELESS && self.held_until > now

@@ -17,7 +17,7 @@ use crate::project::{BodyMode, DescribedModule};
 /// How long an import may take: longer than any function's own timeout is no use.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long after a connection broke the runtime may take to say why.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
 #[derive(Deserialize)]
 struct Reply {
@@ -150,6 +150,7 @@ impl Driver {
         let settings = function.map(|function| &function.settings);
         serde_json::json!({
             "code": format!("{}/{}", code_root.unwrap_or_default(), folder.unwrap_or_default()),
+            "package_name": package.map(|package| &package.run.name),
             "entries": entries.unwrap_or_default(),
             "function": function.map(|function| &*function.name),
             "env": function.map(|function| function.env.clone()).unwrap_or_default(),

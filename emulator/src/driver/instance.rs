@@ -98,8 +98,9 @@ impl Instance {
     /// Why it ended, waiting a moment for the runtime to say so: a broken connection is seen
     /// before the engine has told what broke it.
     pub async fn end(&self, patience: Duration) -> Option<String> {
+        let ended = self.ended.notified();
         if self.end.borrow().is_none() {
-            let _timed_out = tokio::time::timeout(patience, self.ended.notified()).await;
+            let _timed_out = tokio::time::timeout(patience, ended).await;
         }
         self.end.borrow().clone()
     }

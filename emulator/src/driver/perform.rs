@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fnlocal_core::{Effect, Event, InstanceId, PackageId};
+use fnlocal_core::{Effect, Event, InstanceId, PackageId, StopReason};
 
+use super::control::PATIENCE;
 use super::{Dispatched, Driver, Instance, Outcome, Refused};
 use crate::logs::Record;
 use crate::runtime::StartSpec;
@@ -57,8 +58,10 @@ impl Driver {
             Effect::Pause { instance } => self.spawn(Self::pause(Rc::clone(self), instance)),
             Effect::Resume { instance } => self.spawn(Self::resume(Rc::clone(self), instance)),
             Effect::Stop {
-                instance, grace, ..
-            } => self.spawn(Self::stop(Rc::clone(self), instance, grace)),
+                instance,
+                reason,
+                grace,
+            } => self.spawn(Self::stop(Rc::clone(self), instance, reason, grace)),
             Effect::Switched { function, code } => self.switched(function, code),
             Effect::Drained => {
                 self.is_drained.set(true);
@@ -149,7 +152,14 @@ impl Driver {
         self.exited(id, why);
     }
 
-    async fn stop(self: Rc<Self>, id: InstanceId, grace: Duration) {
+    async fn stop(self: Rc<Self>, id: InstanceId, reason: StopReason, grace: Duration) {
+        if reason == StopReason::Broken
+            && let Some(instance) = self.instance(id)
+        {
+            // Most likely it has just died, which its connection showed before the runtime did.
+            // Stopped by us, it would take the reason for its death with it.
+            instance.end(PATIENCE).await;
+        }
         let Some(instance) = self.forget_instance(id) else {
             // It ended by itself and the core hears, or has heard, of that.
             self.handle(Event::InstanceStopped { instance: id });

@@ -18,7 +18,7 @@ use crate::driver::{
 };
 
 /// How long after a connection broke the runtime may take to say why.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A request on its way, kept so that it can be sent a second time when that is safe.
 struct Outgoing {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_core::CodeHash;
 
-use super::files::Tree;
+use super::files::{Memo, Tree};
 use super::state::StateDir;
 use super::{Package, Warning};
 use deps::DepsCache;
@@ -43,6 +43,7 @@ pub struct CodeStore {
     /// Holds contents by hash.
     blobs: PathBuf,
     files: Scanned,
+    memo: Memo,
     deps: DepsCache,
     /// A copy of the last version, made ahead to be changed into the next.
     ahead: Option<version::Ahead>,
@@ -79,18 +80,22 @@ impl CodeStore {
             versions: state.code_root(package),
             blobs: state.path().join("blobs").join(&package.name),
             files: Scanned::default(),
+            memo: Memo::default(),
             deps: DepsCache::new(package),
             ahead: None,
             last: None,
         };
         store.make_folders()?;
-        version::remove_leftovers(&store.versions).map_err(|error| store.fail(error))?;
+        version::remove_leftovers(&store.versions)
+            .and_then(|()| scan::remove_unlinked(&store.blobs, |_| false))
+            .map_err(|error| store.fail(error))?;
         Ok(store)
     }
 
     /// Takes over what a reload of the project found out about the package.
     pub fn set_package(&mut self, package: &Package) {
         self.tree = Tree::of(package);
+        self.memo = Memo::default();
         self.deps = DepsCache::new(package);
     }
 
@@ -147,7 +152,7 @@ impl CodeStore {
     }
 
     fn try_snapshot(&mut self) -> Result<Snapshot, CodeError> {
-        let (files, warnings) = self.files.rescan(&self.tree, &self.blobs)?;
+        let (files, warnings) = self.files.rescan(&self.tree, &mut self.memo, &self.blobs)?;
         let hash = files.hash();
         let path = self.versions.join(hash.to_string());
         if !path.is_dir() {
@@ -159,7 +164,11 @@ impl CodeStore {
                 .and_then(|ahead| ahead.become_version(&path))
                 .map_err(|error| self.fail(error))?;
         }
-        let changed = files.differences(&self.files);
+        let changed = if self.last == Some(hash) {
+            Vec::new()
+        } else {
+            files.differences(&self.files)
+        };
         let deps = self
             .deps
             .hash(&self.tree.root)

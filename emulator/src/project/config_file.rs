@@ -173,7 +173,13 @@ pub(super) fn explain(message: &str, keys: &str) -> (String, Option<String>) {
     };
     if message.starts_with("unknown field") {
         let (word, hint) = unknown(&mut words);
-        return (format!("unknown key `{word}`"), Some(hint));
+        let table = keys.strip_suffix(word.as_str()).unwrap_or(keys);
+        let table = table.trim_end_matches(['.', '?']);
+        let place = match table {
+            "" => String::new(),
+            table => format!(" in `{table}`"),
+        };
+        return (format!("unknown key `{word}`{place}"), Some(hint));
     }
     let place = if keys.is_empty() {
         String::new()

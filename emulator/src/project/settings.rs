@@ -54,7 +54,7 @@ impl Default for FunctionSettings {
 
 impl FunctionSettings {
     /// Lays `config` over what is there, without checking.
-    pub(super) fn lay(&mut self, config: &FunctionConfig) {
+    fn lay(&mut self, config: &FunctionConfig) {
         lay_limits(&mut self.limits, config);
         set(&mut self.body_limit, config.body_limit.map(|size| size.0));
         set(&mut self.body, config.body);
@@ -64,6 +64,38 @@ impl FunctionSettings {
         self.env.extend(config.env.iter().flatten().cloned());
         self.env.sort();
         self.env.dedup();
+    }
+}
+
+/// Merges tables, the weakest first, over the built-in values.
+///
+/// Who says `stop_after = "5s"` has not asked for a pause after ten: a built-in value that
+/// contradicts a said one gives way.
+pub(super) fn merge(layers: &[&FunctionConfig]) -> Result<FunctionSettings, LimitError> {
+    let mut merged = FunctionSettings::default();
+    for layer in layers {
+        merged.lay(layer);
+    }
+    let limits = &mut merged.limits;
+    if layers.iter().all(|layer| layer.pause_after.is_none()) {
+        limits.pause_after = limits.pause_after.min(limits.stop_after);
+    }
+    if layers.iter().all(|layer| layer.stop_after.is_none()) {
+        limits.stop_after = limits.stop_after.max(limits.pause_after);
+    }
+    if layers.iter().all(|layer| layer.max_instances.is_none()) {
+        limits.max_instances = limits.max_instances.max(limits.min_instances);
+    }
+    merged.limits = merged.limits.validate()?;
+    Ok(merged)
+}
+
+/// The other key of a contradiction.
+pub(super) fn counterpart(key: &str) -> &'static str {
+    match key {
+        "min_instances" => "max_instances",
+        "stop_after" => "pause_after",
+        _ => "",
     }
 }
 

@@ -318,39 +318,35 @@ impl Project {
     /// Merges in the order [`super::settings`] documents.
     fn merge(&self, name: &str, code: &CodeConfig) -> Result<FunctionSettings, LimitError> {
         let config = self.config();
-        let mut merged = FunctionSettings::default();
-        merged.lay(&settings::of_project(&config.limits));
-        merged.lay(&config.defaults);
-        merged.lay(&code.config);
-        if let Some(own) = config.functions.get(name) {
-            merged.lay(own);
-        }
-        // Somebody who bounds instances below a default that only code asked for means the bound.
-        merged.limits = merged.limits.validate()?;
-        Ok(merged)
+        let project = settings::of_project(&config.limits);
+        let mut layers = vec![&project, &config.defaults, &code.config];
+        layers.extend(config.functions.get(name));
+        settings::merge(&layers)
     }
 
-    /// Says a contradiction where it was written: in the file if the key is there, else in code.
+    /// Says a contradiction where it was written: in the file if a key of it is there, else in code.
     fn contradiction(&self, function: String, entry: String, error: LimitError) -> Problem {
         let config = self.config();
-        let has = |table: &super::FunctionConfig| {
-            serde_json::to_value(table).is_ok_and(|json| !json[error.key].is_null())
+        let has = |table: &super::FunctionConfig, key: &str| {
+            serde_json::to_value(table).is_ok_and(|json| !json[key].is_null())
         };
-        let keys = if config.functions.get(&function).is_some_and(has) {
-            vec!["functions", &function, error.key]
-        } else if has(&config.defaults) {
-            vec!["defaults", error.key]
-        } else {
-            return Problem::Limits {
-                function,
-                entry,
-                error,
+        let own = config.functions.get(&function);
+        for key in [error.key, settings::counterpart(error.key)] {
+            let keys = if own.is_some_and(|own| has(own, key)) {
+                vec!["functions", &function, key]
+            } else if has(&config.defaults, key) {
+                vec!["defaults", key]
+            } else {
+                continue;
             };
-        };
-        let message = format!("function `{function}`: {error}");
-        let error = Box::new(self.file.error_at(&keys, message));
-        Problem::File {
-            function: Some(function),
+            let message = format!("function `{function}`: {error}");
+            let error = Box::new(self.file.error_at(&keys, message));
+            let function = Some(function);
+            return Problem::File { function, error };
+        }
+        Problem::Limits {
+            function,
+            entry,
             error,
         }
     }

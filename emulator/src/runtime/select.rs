@@ -157,6 +157,7 @@ async fn docker(
     let engine = connect(&Surroundings::from_env()).await?;
     let owner = Owner {
         project: project_label(project),
+        folder: project.root.display().to_string(),
         run: random_hex(4),
         node: "n0".to_owned(),
     };

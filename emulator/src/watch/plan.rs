@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fnlocal_core::PackageId;
 
 use crate::project::{
-    CONFIG_FILE, Found, IGNORE_FILES, LOCKFILES, Project, Rules, Tree, env_files, is_code,
+    CONFIG_FILE, Found, IGNORE_FILES, LOCKFILES, Memo, Project, Rules, Tree, env_files, is_code,
     is_excluded,
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Plan {
     targets: BTreeMap<PathBuf, BTreeSet<PackageId>>,
     /// Folders where packages and entries may come and go.
     parents: BTreeSet<PathBuf>,
+    /// Folders in these: packages, and what may become one.
+    candidates: BTreeSet<PathBuf>,
     /// Entries there are.
     entries: BTreeSet<PathBuf>,
     env_files: BTreeSet<PathBuf>,
@@ -84,10 +86,12 @@ impl Plan {
                 .collect(),
             ..Self::default()
         };
-        let mut more = plan
-            .parents
-            .iter()
-            .all(|parent| !parent.is_dir() || folder(parent));
+        let mut more = true;
+        for parent in &plan.parents {
+            more = more && (!parent.is_dir() || folder(parent));
+            plan.candidates.extend(folders_in(parent));
+        }
+        more = more && plan.candidates.iter().all(|candidate| folder(candidate));
         for package in &project.packages {
             plan.entries
                 .extend(package.entries.iter().map(|entry| package.root.join(entry)));
@@ -108,7 +112,7 @@ impl Plan {
     ) -> bool {
         let mut more = true;
         // What ends a walk is for the snapshot to report.
-        let _ = tree.walk(&mut |found| {
+        let _ = tree.walk(&mut Memo::default(), &mut |found| {
             match found {
                 Found::Folder { path, real, rules } => {
                     more = folder(real);
@@ -168,7 +172,7 @@ impl Plan {
         meaning.structure = meaning.config
             || name == "package.json"
             || (appears && self.is_structure(path, folder, name));
-        let ours = !meaning.packages.is_empty() || self.parents.contains(path);
+        let ours = !meaning.packages.is_empty() || meaning.structure;
         meaning.replan = IGNORE_FILES.contains(&name)
             || (appears && is_folder && ours)
             || (appears && path.is_symlink());
@@ -178,15 +182,16 @@ impl Plan {
     /// A folder that came or went, or a file that becomes or was an entry, where those are looked
     /// for. An editor that renames a file over an entry changes nothing of this.
     fn is_structure(&self, path: &Path, folder: &Path, name: &str) -> bool {
-        if !self.parents.contains(folder) {
-            return self.parents.contains(path);
+        if self.entries.contains(path) {
+            return !path.exists();
         }
-        let exists = path.exists();
-        match self.entries.contains(path) {
-            true => !exists,
-            false if path.is_file() => is_code(name),
-            false => exists || self.parents.contains(path) || self.folders.contains_key(path),
+        if path.is_file() {
+            let looked_at = self.parents.contains(folder) || self.candidates.contains(folder);
+            return looked_at && is_code(name);
         }
+        // A folder; or something gone, which was no entry.
+        let known = self.candidates.contains(path) || self.parents.contains(path);
+        known || (self.parents.contains(folder) && path.is_dir())
     }
 
     /// Packages one of whose files a path is, or whose folder it is in. Where a folder is so new
@@ -211,4 +216,19 @@ impl Plan {
             is_folder = true;
         }
     }
+}
+
+/// Folders directly in a folder that may be packages.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| !is_excluded(name))
+        })
+        .map(|entry| entry.path())
+        .collect()
 }

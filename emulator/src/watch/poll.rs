@@ -10,7 +10,7 @@ use std::time::Duration;
 use fnlocal_core::PackageId;
 
 use super::plan::Meaning;
-use crate::project::{CONFIG_FILE, Found, LOCKFILES, Project, Tree, env_files};
+use crate::project::{CONFIG_FILE, Found, LOCKFILES, Memo, Project, Tree, env_files};
 
 /// How often to look.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ impl Poll {
 
 fn signature(project: &Project, tree: &Tree) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let ended = tree.walk(&mut |found| {
+    let ended = tree.walk(&mut Memo::default(), &mut |found| {
         if let Found::File {
             relative, metadata, ..
         } = found

@@ -159,6 +159,8 @@ impl Node {
                 self.out.push(Effect::Switched { function, code });
             }
             self.end_preparation(function);
+        } else if pool.next.is_some_and(|next| next.code == code) && old == pool.limits {
+            // It is being prepared already.
         } else if pool.recently_used(now) && !pool.members.is_empty() {
             self.prepare(function, code);
         } else {
@@ -248,13 +250,7 @@ impl Node {
             .clear(&mut pool.switch_timer, Timer::Switch(function));
         let Some(next) = pool.next else { return };
         if let Some(id) = next.starting {
-            self.leave_intent(id);
-            if let Some(instance) = self.instances.get_mut(&id) {
-                instance.role = Role::Starting(Intent::Spare);
-                if let Some(package) = self.packages.get_mut(&instance.package) {
-                    package.spare_starts += 1;
-                }
-            }
+            self.change_intent(id, Intent::Spare);
         }
         if let Some(id) = next.instance {
             self.stop(id, StopReason::OldCode);

@@ -56,7 +56,7 @@ impl Node {
     /// An instance started for a function's waiters is given to it first, even if they have been
     /// served meanwhile and the package has spares enough.
     fn start_arrived(&mut self, function: FunctionId, id: InstanceId) {
-        self.serve(function);
+        self.use_present(function);
         let Some(pool) = self.pools.get(&function) else {
             return;
         };
@@ -82,13 +82,13 @@ impl Node {
         let Role::Starting(intent) = instance.role else {
             return;
         };
-        let (refill, owner) = (instance.refill, instance.package);
+        let (refill, owner, asked_at) = (instance.refill, instance.package, instance.asked_at);
         self.end_start(refill);
         self.leave_intent(id);
         self.gone(id);
         let now = self.now;
         if let Some(package) = self.packages.get_mut(&owner) {
-            let at = package.start_failed(now);
+            let at = package.start_failed(asked_at, now);
             self.timers
                 .set(&mut package.retry_at, Timer::Backoff(owner), at);
             if package.failures >= HOPELESS {
@@ -240,34 +240,39 @@ impl Node {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
-        let (role, owner, bound, served) = (
-            instance.role,
-            instance.package,
-            instance.bound,
-            instance.served,
-        );
-        match role {
-            Role::Starting(_) => return self.start_failed(id),
-            Role::Spare => {
+        let (role, owner, bound) = (instance.role, instance.package, instance.bound);
+        let unused = !instance.served && instance.running.is_empty();
+        if let Role::Starting(_) = role {
+            return self.start_failed(id);
+        }
+        if let (Role::Assigning, Some((function, _))) = (role, bound) {
+            self.lost_in_preparation(function, id);
+        }
+        self.gone(id);
+        let pool = bound.and_then(|(function, _)| self.pools.get_mut(&function));
+        match (role, pool) {
+            (Role::Spare, _) => {
                 if let Some(package) = self.packages.get_mut(&owner) {
                     package.spare_died(self.now);
                 }
             }
-            Role::Assigning => {
+            (Role::Assigning, Some(pool)) => {
+                pool.instance_failed(start_backoff(pool.deaths + 1), false, self.now);
                 if let Some((function, _)) = bound {
-                    self.lost_in_preparation(function, id);
+                    self.give_up_imports(function);
                 }
             }
-            Role::Priming(_) | Role::Serving | Role::Stopping => {}
+            // One that dies of its request is no reason not to start another for the next.
+            (Role::Serving, Some(pool)) if unused => pool.kept_died(self.now),
+            _ => {}
         }
-        self.gone(id);
-        let Some((function, _)) = bound.filter(|_| !served && role != Role::Stopping) else {
+    }
+
+    /// Refuses what waits for a function whose instances keep dying while they import it.
+    fn give_up_imports(&mut self, function: FunctionId) {
+        let Some(pool) = self.pools.get(&function) else {
             return;
         };
-        let Some(pool) = self.pools.get_mut(&function) else {
-            return;
-        };
-        pool.instance_failed(start_backoff(pool.deaths + 1), false, self.now);
         if pool.hopeless(self.now) && pool.members.is_empty() {
             let wait = pool.held_until.since(self.now);
             self.refuse_waiting(function, RefuseReason::StartFailed, Some(wait));

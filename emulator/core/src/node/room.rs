@@ -44,6 +44,16 @@ impl Node {
         }
         self.promised_mib += u64::from(memory_mib);
         self.instances.insert(id, instance);
+        self.enter_intent(id, package, intent);
+        self.out.push(Effect::Start {
+            instance: id,
+            package,
+            memory_mib,
+        });
+    }
+
+    /// A start under way is counted with what it is for.
+    fn enter_intent(&mut self, id: InstanceId, package: PackageId, intent: Intent) {
         let owner = self.packages.get_mut(&package);
         match intent {
             Intent::Demand(function) | Intent::Keep(function) | Intent::Next(function) => {
@@ -70,11 +80,6 @@ impl Node {
             }
             Intent::Orphan => {}
         }
-        self.out.push(Effect::Start {
-            instance: id,
-            package,
-            memory_mib,
-        });
     }
 
     /// Whether an instance fits without stopping anything.
@@ -175,10 +180,7 @@ impl Node {
         match instance.role {
             Role::Stopping => return,
             Role::Starting(_) => {
-                self.leave_intent(id);
-                if let Some(instance) = self.instances.get_mut(&id) {
-                    instance.role = Role::Starting(Intent::Orphan);
-                }
+                self.change_intent(id, Intent::Orphan);
                 return;
             }
             _ => self.detach(id),
@@ -289,6 +291,17 @@ impl Node {
         }
     }
 
+    /// Gives a start under way another purpose.
+    pub(super) fn change_intent(&mut self, id: InstanceId, intent: Intent) {
+        self.leave_intent(id);
+        let Some(instance) = self.instances.get_mut(&id) else {
+            return;
+        };
+        instance.role = Role::Starting(intent);
+        let package = instance.package;
+        self.enter_intent(id, package, intent);
+    }
+
     /// Every start for a function becomes one for its package.
     pub(super) fn unintend(&mut self, function: FunctionId) {
         let of = [
@@ -306,14 +319,7 @@ impl Node {
             .map(|(&id, _)| id)
             .collect();
         for id in starts {
-            self.leave_intent(id);
-            let Some(instance) = self.instances.get_mut(&id) else {
-                continue;
-            };
-            instance.role = Role::Starting(Intent::Spare);
-            if let Some(package) = self.packages.get_mut(&instance.package) {
-                package.spare_starts += 1;
-            }
+            self.change_intent(id, Intent::Spare);
         }
     }
 

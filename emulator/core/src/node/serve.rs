@@ -58,6 +58,20 @@ impl Node {
 
     /// Finds instances for what waits, or sees to it that there will be some.
     pub(super) fn serve(&mut self, function: FunctionId) {
+        self.use_present(function);
+        while self
+            .pools
+            .get(&function)
+            .is_some_and(|pool| pool.uncovered() > 0)
+        {
+            if !self.start_for(function) {
+                break;
+            }
+        }
+    }
+
+    /// Finds instances for what waits among those that are booted.
+    pub(super) fn use_present(&mut self, function: FunctionId) {
         self.use_free(function);
         while self
             .pools
@@ -65,15 +79,6 @@ impl Node {
             .is_some_and(|pool| pool.unserved() > 0)
         {
             if !self.wake(function) && !self.use_spare(function) {
-                break;
-            }
-        }
-        while self
-            .pools
-            .get(&function)
-            .is_some_and(|pool| pool.uncovered() > 0)
-        {
-            if !self.start_for(function) {
                 break;
             }
         }
@@ -154,22 +159,14 @@ impl Node {
             .iter()
             .rev()
             .find(|(_, other)| other.role == intended || other.role == kept)
-            .map(|(&id, other)| (id, other.package));
-        let Some((id, package)) = found else {
-            return false;
-        };
-        self.leave_intent(id);
-        if let Some(instance) = self.instances.get_mut(&id) {
-            instance.role = Role::Starting(Intent::Spare);
-        }
-        if let Some(package) = self.packages.get_mut(&package) {
-            package.spare_starts += 1;
-        }
+            .map(|(&id, _)| id);
+        let Some(id) = found else { return false };
+        self.change_intent(id, Intent::Spare);
         true
     }
 
-    /// The best spare for some code: one that has imported it, one that is not paused, the most
-    /// recently used.
+    /// The best spare for some code: one that is not paused (resuming through an engine costs more
+    /// than an import), one that has imported it, the most recently used.
     pub(crate) fn find_spare(
         &self,
         package: PackageId,
@@ -182,8 +179,8 @@ impl Node {
             let fits = spare.memory_mib == memory_mib
                 && (spare.loaded.is_none() || spare.loaded == Some(code));
             fits.then_some((
-                spare.loaded.is_some(),
                 spare.power == Power::Running,
+                spare.loaded.is_some(),
                 at,
                 id,
             ))

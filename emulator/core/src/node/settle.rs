@@ -76,12 +76,13 @@ impl Node {
         hungry.into_iter().map(|(_, function)| function).collect()
     }
 
-    /// Finds an instance for each import that has none.
+    /// Finds an instance for each import that has none: a spare, else a start that is under way for
+    /// one, else a new start. A spare that turns up while a start is under way is quicker.
     fn settle_primes(&mut self) {
         let wanted: Vec<PackageId> = self
             .packages
             .iter()
-            .filter(|(_, package)| package.prime == Some(Prime::Wanted))
+            .filter(|(_, one)| matches!(one.prime, Some(Prime::Wanted | Prime::Starting(_))))
             .map(|(&id, _)| id)
             .collect();
         for id in wanted {
@@ -100,14 +101,27 @@ impl Node {
                     spare,
                 ))
             });
-            let best = unloaded.max().map(|(.., spare)| spare);
-            match best {
-                Some(spare) => self.prime_with(id, spare),
-                None if package.held(self.now) => {}
-                None => {
-                    self.start_wanted(id, memory, Intent::Prime);
+            match (unloaded.max(), package.prime) {
+                (Some((.., spare)), Some(Prime::Starting(start))) => {
+                    self.change_intent(start, Intent::Spare);
+                    self.prime_with(id, spare);
                 }
+                (Some((.., spare)), _) => self.prime_with(id, spare),
+                (None, Some(Prime::Starting(_))) => {}
+                (None, _) if package.spare_starts > 0 => self.prime_with_start(id),
+                (None, _) if package.held(self.now) => {}
+                (None, _) => self.start_wanted(id, memory, Intent::Prime),
             }
+        }
+    }
+
+    /// Lets the oldest start of a spare import the package's code.
+    fn prime_with_start(&mut self, id: PackageId) {
+        let spare = Role::Starting(Intent::Spare);
+        let mut starts = self.instances.iter();
+        let start = starts.find(|(_, one)| one.package == id && one.role == spare);
+        if let Some((&start, _)) = start {
+            self.change_intent(start, Intent::Prime);
         }
     }
 

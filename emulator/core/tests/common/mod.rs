@@ -115,14 +115,13 @@ impl World {
             Event::StartFailed { instance } | Event::InstanceDied { instance } => {
                 self.machines.remove(instance);
             }
-            Event::InstanceStopped { instance } => {
+            Event::InstanceStopped { instance }
                 if self
                     .machines
                     .get(instance)
-                    .is_some_and(|machine| machine.stopping)
-                {
-                    self.machines.remove(instance);
-                }
+                    .is_some_and(|machine| machine.stopping) =>
+            {
+                self.machines.remove(instance);
             }
             Event::RequestArrived { request, .. } => {
                 self.requests.entry(*request).or_insert(Standing::Waiting);
@@ -151,10 +150,35 @@ impl World {
         machine
     }
 
-    fn note_effect(&mut self, effect: &Effect) {
+    fn count(&mut self, effect: &Effect) {
         let name = format!("{effect:?}");
         let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
-        *self.counts.entry(name).or_default() += 1;
+        let detail = match effect {
+            Effect::Dispatch { start, .. } => format!("{start:?}"),
+            Effect::Stop { reason, .. } => format!("Stop{reason:?}"),
+            Effect::Refuse { reason, .. } => format!("Refuse{reason:?}"),
+            _ => String::new(),
+        };
+        for name in [name, detail] {
+            if !name.is_empty() {
+                *self.counts.entry(name).or_default() += 1;
+            }
+        }
+    }
+
+    fn note_dispatch(&mut self, request: RequestId, instance: InstanceId, effect: &Effect) {
+        let machine = self.machine(instance, effect);
+        assert!(
+            machine.ready && !machine.paused,
+            "{effect:?} but {machine:?}"
+        );
+        let standing = self.requests.insert(request, Standing::Running(instance));
+        let standing = standing.unwrap_or_else(|| panic!("{effect:?} of nothing"));
+        assert_ne!(standing, Standing::Ended, "{effect:?} after its end");
+    }
+
+    fn note_effect(&mut self, effect: &Effect) {
+        self.count(effect);
         match *effect {
             Effect::Start {
                 instance, package, ..
@@ -186,19 +210,9 @@ impl World {
                 machine.bound = Some((function, code));
             }
             Effect::Dispatch {
-                request,
-                instance,
-                start,
+                request, instance, ..
             } => {
-                *self.counts.entry(format!("{start:?}")).or_default() += 1;
-                let machine = self.machine(instance, effect);
-                assert!(
-                    machine.ready && !machine.paused,
-                    "{effect:?} but {machine:?}"
-                );
-                let standing = self.requests.insert(request, Standing::Running(instance));
-                let standing = standing.unwrap_or_else(|| panic!("{effect:?} of nothing"));
-                assert_ne!(standing, Standing::Ended, "{effect:?} after its end");
+                self.note_dispatch(request, instance, effect);
             }
             Effect::Pause { instance } => {
                 let machine = self.machine(instance, effect);
@@ -210,16 +224,10 @@ impl World {
                 assert!(machine.paused, "{effect:?} without pause");
                 machine.paused = false;
             }
-            Effect::Stop {
-                instance, reason, ..
-            } => {
-                *self.counts.entry(format!("Stop{reason:?}")).or_default() += 1;
+            Effect::Stop { instance, .. } => {
                 self.machine(instance, effect).stopping = true;
             }
-            Effect::Refuse {
-                request, reason, ..
-            } => {
-                *self.counts.entry(format!("Refuse{reason:?}")).or_default() += 1;
+            Effect::Refuse { request, .. } => {
                 let standing = self.requests.insert(request, Standing::Ended);
                 assert!(
                     matches!(standing, Some(Standing::Waiting | Standing::Running(_))),

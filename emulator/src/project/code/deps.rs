@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::scan::{Stamp, first_eight};
+use super::scan::first_eight;
 use crate::project::Package;
+use crate::project::files::Stamp;
 use crate::project::manifest::{DEPENDENCY_FIELDS, LOCKFILES};
 
 /// Hash of what package.json asks for, of the lock file, and of `.npmrc`.

@@ -1,56 +1,22 @@
 //! What a package's files are now, reading only those that may have changed.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use fnlocal_core::CodeHash;
 use sha2::{Digest, Sha256};
 
 use super::{CodeError, MAX_BYTES, MAX_FILES, WARN_BYTES};
 use crate::project::Warning;
-use crate::project::files::{Found, Tree, WalkError};
+use crate::project::files::{Found, Memo, Stamp, Tree, WalkError};
 
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 5;
-
-/// What tells, without reading, that a file is as before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    modified: (i64, i64),
-    changed: (i64, i64),
-    size: u64,
-    inode: (u64, u64),
-    executable: bool,
-}
-
-impl Stamp {
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            size: metadata.size(),
-            inode: (metadata.dev(), metadata.ino()),
-            executable: metadata.mode() & 0o100 != 0,
-        }
-    }
-
-    /// Whether a change after `now` would show: the change before is long enough ago for the file
-    /// system's clock to have moved on.
-    pub fn would_show(&self, now: SystemTime) -> bool {
-        let (seconds, nanos) = self.changed;
-        let whole = nanos == 0 && self.modified.1 == 0;
-        let tick = if whole { 2_000_000_000 } else { 50_000_000 };
-        let now = now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos() as i128);
-        now - (i128::from(seconds) * 1_000_000_000 + i128::from(nanos)) > tick
-    }
-}
 
 /// What a file holds: the hash of its bytes, and whether it can be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,12 +56,17 @@ pub(super) struct Scanned {
 
 impl Scanned {
     /// Looks again; contents that are new are put into `blobs`.
-    pub fn rescan(&self, tree: &Tree, blobs: &Path) -> Result<(Self, Vec<Warning>), CodeError> {
+    pub fn rescan(
+        &self,
+        tree: &Tree,
+        memo: &mut Memo,
+        blobs: &Path,
+    ) -> Result<(Self, Vec<Warning>), CodeError> {
         let mut warnings = Vec::new();
         let mut sizes = Sizes::default();
         let mut unread: Vec<(Arc<str>, PathBuf)> = Vec::new();
         let mut next = Self::default();
-        let walked = tree.walk(&mut |found| match found {
+        let walked = tree.walk(memo, &mut |found| match found {
             Found::Folder { .. } => true,
             Found::LeftOut { path, why } => {
                 let text = format!("{} is left out: {why}", path.display());
@@ -109,11 +80,11 @@ impl Scanned {
                 ..
             } => {
                 let stamp = Stamp::of(metadata);
-                match self.files.get_key_value(relative) {
-                    Some((name, known)) if known.settled && known.stamp == stamp => {
-                        next.files.insert(Arc::clone(name), known.clone());
+                match self.files.get(relative) {
+                    Some(known) if known.settled && known.stamp == stamp => {
+                        next.files.insert(Arc::clone(relative), known.clone());
                     }
-                    _ => unread.push((relative.into(), path.to_owned())),
+                    _ => unread.push((Arc::clone(relative), path.to_owned())),
                 }
                 sizes.add(relative, metadata.size())
             }
@@ -182,17 +153,8 @@ impl Scanned {
 
     /// Removes blobs that no version links to and that are not needed for the next.
     pub fn prune(&self, blobs: &Path) -> io::Result<()> {
-        let needed: std::collections::BTreeSet<String> =
-            self.contents().map(|(_, content)| content.blob()).collect();
-        for entry in fs::read_dir(blobs)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let needed = name.to_str().is_some_and(|name| needed.contains(name));
-            if !needed && entry.metadata().is_ok_and(|metadata| metadata.nlink() == 1) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
+        let needed: BTreeSet<String> = self.contents().map(|(_, content)| content.blob()).collect();
+        remove_unlinked(blobs, |name| needed.contains(name))
     }
 }
 
@@ -243,10 +205,8 @@ fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
             path: blobs.to_owned(),
             source,
         })?;
-        let stamp = Stamp {
-            size: bytes.len() as u64,
-            ..after
-        };
+        let mut stamp = after;
+        stamp.size = bytes.len() as u64;
         return Ok(Some(Known {
             stamp,
             content,
@@ -255,23 +215,41 @@ fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
     }
 }
 
+/// Puts contents into the blobs. One that nothing links to may be half, after a crash, and is removed
+/// at the next start; see [`remove_unlinked`].
 fn keep(bytes: &[u8], content: Content, blobs: &Path) -> io::Result<()> {
     let path = blobs.join(content.blob());
-    if path.exists() {
-        return Ok(());
-    }
-    let beside = blobs.join(".new");
-    let _ = fs::remove_file(&beside);
     let mode = if content.executable { 0o555 } else { 0o444 };
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&beside)?;
-    file.write_all(bytes)?;
-    // The mode given at creation is cut by the umask; a container's user must read it all the same.
-    fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-    fs::rename(&beside, &path)
+    let mut options = File::options();
+    let mut file = match options.write(true).create_new(true).mode(mode).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        file => file?,
+    };
+    let mut write = || {
+        file.write_all(bytes)?;
+        // The umask may have cut the mode; a container's user must read it all the same.
+        if file.metadata()?.mode() & 0o777 != mode {
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    };
+    let written = write();
+    if written.is_err() {
+        let _ = fs::remove_file(&path);
+    }
+    written
+}
+
+/// Removes blobs no version links to, except some.
+pub(super) fn remove_unlinked(blobs: &Path, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(blobs)? {
+        let entry = entry?;
+        let kept = entry.file_name().to_str().is_some_and(&keep);
+        if !kept && entry.metadata().is_ok_and(|metadata| metadata.nlink() == 1) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds up sizes while walking.

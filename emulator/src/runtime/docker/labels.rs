@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 pub(crate) const PROJECT: &str = "fnlocal.project";
+pub(crate) const FOLDER: &str = "fnlocal.folder";
 pub(crate) const RUN: &str = "fnlocal.run";
 pub(crate) const NODE: &str = "fnlocal.node";
 pub(crate) const KIND: &str = "fnlocal.kind";
@@ -13,6 +14,8 @@ pub(crate) const PACKAGE: &str = "fnlocal.package";
 pub struct Owner {
     /// The project: the reaper looks no further.
     pub project: String,
+    /// The project's folder, for people who wonder where a container comes from.
+    pub folder: String,
     /// This run of it, random.
     pub run: String,
     /// The node within the run.
@@ -27,6 +30,7 @@ impl Owner {
     {
         let mut labels = BTreeMap::from([
             (PROJECT, self.project.as_str()),
+            (FOLDER, &self.folder),
             (RUN, &self.run),
             (NODE, &self.node),
             (KIND, kind),

@@ -1,0 +1,231 @@
+use std::path::Path;
+use std::time::Duration;
+
+use fnlocal_emulator::project::{BodyMode, Config, ConfigFile, FileError, Rate, ScaleOn, schema};
+
+fn parse(text: &str) -> Config {
+    ConfigFile::parse(Path::new("fnlocal.toml"), text)
+        .unwrap()
+        .config
+}
+
+fn error(text: &str) -> FileError {
+    ConfigFile::parse(Path::new("fnlocal.toml"), text).unwrap_err()
+}
+
+#[test]
+fn everything_in_the_design_is_understood() {
+    let config = parse(
+        r#"
+name = "auction"
+packages = ["services/*"]
+default = "home"
+[defaults]
+timeout = "15s"
+memory = "512MB"
+[functions.bid]
+timeout = 1500
+memory = 256
+concurrency = 4
+min_instances = 1
+max_instances = 100
+rps = 3000
+queue = 10
+queue_timeout = "1.5s"
+pause_after = "5s"
+stop_after = "5m"
+body_limit = "6MB"
+body = "stream"
+env = ["REDIS_URL"]
+schedule = "*/5 * * * *"
+[limits]
+queue = 1000
+queue_timeout = "30s"
+max_instances = 500
+rps = "unlimited"
+memory = "4GB"
+idle_timeout = "2m"
+[build]
+base_image = "node:24-slim"
+[dev]
+port = 4000
+runtime = "process"
+[env.prod]
+region = "eu-west-1"
+instance_type = "t3.large"
+nodes = { min = 2, max = 20 }
+scale_on = { requests_per_node = 800 }
+prescale = [{ name = "flash-sale", cron = "30 17 * * FRI", timezone = "Asia/Kolkata", min = 12 }]
+"#,
+    );
+    let bid = &config.functions["bid"];
+    assert_eq!(bid.timeout.unwrap().0, Duration::from_millis(1500));
+    assert_eq!(bid.queue_timeout.unwrap().0, Duration::from_millis(1500));
+    assert_eq!(bid.stop_after.unwrap().0, Duration::from_secs(300));
+    assert_eq!(bid.memory.unwrap().0, 256);
+    assert_eq!(bid.body_limit.unwrap().0, 6 << 20);
+    assert_eq!(bid.body, Some(BodyMode::Stream));
+    assert_eq!(config.defaults.memory.unwrap().0, 512);
+    assert_eq!(config.limits.rps, Some(Rate(None)));
+    assert_eq!(config.limits.memory.unwrap().0, 4096);
+    let prod = &config.env["prod"];
+    assert_eq!(prod.scale_on, Some(ScaleOn::RequestsPerNode(800)));
+    assert_eq!(prod.prescale[0].timezone.as_deref(), Some("Asia/Kolkata"));
+}
+
+#[test]
+fn an_empty_file_changes_nothing() {
+    assert_eq!(parse(""), Config::default());
+}
+
+#[test]
+fn an_unknown_key_is_pointed_at_and_the_nearest_is_named() {
+    let error = error("name = \"a\"\n\n[functions.bid]\n  timout = \"15s\"\n");
+    assert_eq!((error.line, error.column), (4, 3));
+    assert_eq!(error.message, "unknown key `timout` in `functions.bid`");
+    assert_eq!(error.hint().as_deref(), Some("did you mean `timeout`?"));
+    let text = error.to_string();
+    assert!(
+        text.starts_with("fnlocal.toml:4:3: unknown key `timout`"),
+        "{text}"
+    );
+    assert!(text.contains("4 |   timout = \"15s\"\n"), "{text}");
+    assert!(text.ends_with("  |   ^^^^^^"), "{text}");
+}
+
+#[test]
+fn an_unknown_table_names_the_nearest() {
+    let error = error("[function.bid]\ntimeout = 3\n");
+    assert_eq!(error.line, 1);
+    assert_eq!(error.hint().as_deref(), Some("did you mean `functions`?"));
+}
+
+#[test]
+fn a_key_far_from_all_lists_what_there_is() {
+    let hint = error("[dev]\nzebra = 1\n").hint().unwrap();
+    assert!(hint.contains("port") && hint.contains("runtime"), "{hint}");
+}
+
+#[test]
+fn camel_case_belongs_to_code_and_is_corrected() {
+    let error = error("[defaults]\nmaxInstances = 3\n");
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("did you mean `max_instances`?")
+    );
+}
+
+#[test]
+fn a_wrong_type_names_the_key_and_what_was_expected() {
+    let error = error("[defaults]\nconcurrency = \"four\"\n");
+    assert_eq!((error.line, error.column), (2, 15));
+    assert!(error.message.contains("`defaults.concurrency`"), "{error}");
+    assert!(error.message.contains("a whole number"), "{error}");
+}
+
+#[test]
+fn a_bad_span_of_time_says_how_to_write_one() {
+    for bad in [
+        "\"15 parsecs\"",
+        "\"15\"",
+        "-3",
+        "\"\"",
+        "\"1..5s\"",
+        "true",
+    ] {
+        let error = error(&format!("[functions.bid]\ntimeout = {bad}\n"));
+        assert_eq!(error.line, 2, "{bad}");
+        assert!(error.message.contains("`functions.bid.timeout`"), "{error}");
+        assert!(error.message.contains("\"15s\""), "{error}");
+    }
+}
+
+#[test]
+fn a_body_limit_needs_its_unit() {
+    let error = error("[defaults]\nbody_limit = 6000000\n");
+    assert!(error.message.contains("with its unit"), "{error}");
+}
+
+#[test]
+fn a_value_out_of_bounds_is_pointed_at() {
+    let error = error("[defaults]\nqueue = 5\nmemory = \"1MB\"\n");
+    assert_eq!((error.line, error.column), (3, 10));
+    assert_eq!(error.message, "`memory` must be between 64MB and 64GB");
+    assert!(error.picture.contains("^^^^^"), "{error}");
+}
+
+#[test]
+fn a_contradiction_within_one_table_is_found() {
+    let error = error("[functions.a]\nmin_instances = 5\nmax_instances = 2\n");
+    assert_eq!((error.line, error.column), (2, 17));
+}
+
+#[test]
+fn what_one_table_leaves_to_others_is_no_contradiction() {
+    parse("[functions.a]\nmin_instances = 500\n[functions.b]\nstop_after = \"5s\"\n");
+}
+
+#[test]
+fn a_choice_that_does_not_exist_names_the_nearest() {
+    let error = error("[dev]\nruntime = \"dokcer\"\n");
+    assert_eq!((error.line, error.column), (2, 11));
+    assert_eq!(error.hint().as_deref(), Some("did you mean `docker`?"));
+}
+
+#[test]
+fn a_syntax_error_is_pointed_at() {
+    let error = error("name = \"a\n[dev]\n");
+    assert_eq!(error.line, 1);
+    assert!(!error.picture.is_empty());
+}
+
+#[test]
+fn a_duplicate_key_is_pointed_at() {
+    assert_eq!(error("name = \"a\"\nname = \"b\"\n").line, 2);
+}
+
+#[test]
+fn names_that_cannot_be_are_refused() {
+    assert_eq!(error("name = \"a b\"\n").line, 1);
+    assert_eq!(error("default = \"/\"\n").line, 1);
+    assert_eq!(error("\n[functions._fnlocal_x]\nqueue = 1\n").line, 2);
+    assert_eq!(error("[defaults]\nenv = [\"A-B\"]\n").line, 2);
+}
+
+#[test]
+fn environments_are_checked() {
+    assert_eq!(error("[env.prod]\nnodes = { min = 3, max = 2 }\n").line, 2);
+    assert_eq!(
+        error("[env.prod]\nscale_on = { memory_percent = 101 }\n").line,
+        2
+    );
+    assert!(
+        error("[env.prod]\nnodes = { min = 3 }\n")
+            .message
+            .contains("`max`")
+    );
+    let hint = error("[env.prod]\nscale_on = { requests = 3 }\n")
+        .hint()
+        .unwrap();
+    assert!(hint.contains("requests_per_node"), "{hint}");
+}
+
+#[test]
+fn columns_count_characters() {
+    let error = error("# é\n\"é\" = 1\n");
+    assert_eq!((error.line, error.column), (2, 1));
+    let error = self::error("name = \"é\" # x\nqueue = 1");
+    assert_eq!(error.line, 2);
+}
+
+#[test]
+fn the_schema_knows_every_key_and_refuses_others() {
+    let schema = schema();
+    assert_eq!(schema["additionalProperties"], false);
+    let function = &schema["$defs"]["FunctionConfig"];
+    assert_eq!(function["additionalProperties"], false);
+    for key in ["timeout", "max_instances", "body_limit", "schedule"] {
+        assert!(function["properties"][key].is_object(), "{key}");
+    }
+    assert!(schema["properties"]["functions"].is_object());
+}

@@ -1,0 +1,268 @@
+use std::time::Duration;
+
+use fnlocal_emulator::project::{BodyMode, DescribedModule, Project, Settled};
+use serde_json::{Value, json};
+
+use super::Folder;
+
+fn module(entry: &str, functions: Value) -> DescribedModule {
+    serde_json::from_value(json!({ "entry": entry, "functions": functions })).unwrap()
+}
+
+fn settle(toml: &str, functions: Value) -> Settled {
+    let folder = Folder::with(&[("index.js", ""), ("fnlocal.toml", toml)]);
+    let project = folder.open();
+    project.settle(&project.packages[0], &[module("index.js", functions)])
+}
+
+fn problem(settled: &Settled) -> String {
+    assert_eq!(settled.problems.len(), 1, "{:?}", settled.problems);
+    settled.problems[0].to_string()
+}
+
+#[test]
+fn a_function_without_config_has_the_defaults() {
+    let settled = settle("", json!([{ "name": "a", "kind": ["http"] }]));
+    let function = &settled.functions[0];
+    assert_eq!(
+        (function.name.as_str(), function.entry.as_str()),
+        ("a", "index.js")
+    );
+    assert_eq!(function.kind, ["http"]);
+    assert_eq!(function.settings.limits.timeout, Duration::from_secs(15));
+    assert_eq!(function.settings.body_limit, 6 << 20);
+    assert_eq!(function.settings.body, BodyMode::Parsed);
+}
+
+#[test]
+fn the_nearer_table_wins() {
+    let settled = settle(
+        "[limits]\nqueue = 1\nqueue_timeout = \"1s\"\n[defaults]\nqueue = 2\nrps = 2\nmemory = 128\ntimeout = \"2s\"\n\
+         [functions.a]\ntimeout = \"4s\"\n",
+        json!([{ "name": "a", "config": { "timeout": 3000, "memory": 256, "maxInstances": 3 } }]),
+    );
+    let limits = &settled.functions[0].settings.limits;
+    assert_eq!(limits.timeout, Duration::from_secs(4));
+    assert_eq!(limits.memory_mib, 256);
+    assert_eq!(limits.max_instances, 3);
+    assert_eq!(limits.rps, Some(2));
+    assert_eq!(limits.queue, 2);
+    assert_eq!(limits.queue_timeout, Duration::from_secs(1));
+}
+
+#[test]
+fn declared_variables_add_up() {
+    let settled = settle(
+        "[defaults]\nenv = [\"B\", \"A\"]\n[functions.a]\nenv = [\"C\"]\n",
+        json!([{ "name": "a", "config": { "env": ["D", "A"] } }]),
+    );
+    assert_eq!(settled.functions[0].settings.env, ["A", "B", "C", "D"]);
+}
+
+#[test]
+fn code_may_say_everything_the_file_may() {
+    let settled = settle(
+        "",
+        json!([{ "name": "a", "config": {
+        "timeout": "5s", "memory": "1GB", "concurrency": 2, "minInstances": 1, "max_instances": 2,
+        "rps": "unlimited", "queue": 1, "queueTimeout": 100, "pauseAfter": "1s", "stopAfter": "2s",
+        "bodyLimit": "1MB", "body": "stream", "env": [], "schedule": "* * * * *"
+    } }]),
+    );
+    assert!(
+        settled.problems.is_empty() && settled.warnings.is_empty(),
+        "{settled:?}"
+    );
+    let settings = &settled.functions[0].settings;
+    assert_eq!(settings.limits.rps, None);
+    assert_eq!(settings.limits.memory_mib, 1024);
+    assert_eq!(settings.body, BodyMode::Stream);
+    assert_eq!(settings.schedule.as_deref(), Some("* * * * *"));
+}
+
+#[test]
+fn an_unknown_key_in_code_is_a_warning_with_the_nearest() {
+    let settled = settle(
+        "",
+        json!([{ "name": "a", "config": { "maxInstance": 3, "zebra": 1 } }]),
+    );
+    assert_eq!(settled.functions.len(), 1);
+    assert_eq!(settled.warnings.len(), 2);
+    assert!(settled.warnings[0].text.contains("`config.maxInstance`"));
+    assert_eq!(
+        settled.warnings[0].hint.as_deref(),
+        Some("did you mean `maxInstances`?")
+    );
+    assert_eq!(settled.warnings[1].hint, None);
+}
+
+#[test]
+fn a_bad_value_in_code_names_function_and_key_and_spares_the_others() {
+    let settled = settle(
+        "",
+        json!([{ "name": "a", "config": { "timeout": "soon" } }, { "name": "b", "config": { "memory": 3 } }, { "name": "c" }]),
+    );
+    let texts: Vec<String> = settled.problems.iter().map(ToString::to_string).collect();
+    assert!(
+        texts[0].starts_with("function `a` in index.js: `config.timeout`: invalid value"),
+        "{texts:?}"
+    );
+    assert_eq!(
+        texts[1],
+        "function `b` in index.js: `config.memory`: must be between 64MB and 64GB"
+    );
+    assert_eq!(settled.functions.len(), 1);
+}
+
+#[test]
+fn a_config_that_is_no_object_is_a_problem() {
+    let settled = settle("", json!([{ "name": "a", "config": 3 }]));
+    assert_eq!(
+        problem(&settled),
+        "function `a` in index.js: `config`: must be an object, not 3"
+    );
+}
+
+#[test]
+fn a_contradiction_between_file_and_code_is_shown_in_the_file() {
+    let settled = settle(
+        "[functions.a]\nmin_instances = 5\n",
+        json!([{ "name": "a", "config": { "maxInstances": 2 } }]),
+    );
+    let text = problem(&settled);
+    assert!(
+        text.contains("fnlocal.toml:2:17: function `a`: `min_instances` must not be more"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_contradiction_in_code_names_the_file_of_code() {
+    let settled = settle(
+        "",
+        json!([{ "name": "a", "config": { "minInstances": 5, "maxInstances": 2 } }]),
+    );
+    assert!(problem(&settled).starts_with("function `a` in index.js: `min_instances`"));
+}
+
+#[test]
+fn a_contradiction_is_shown_at_whichever_key_the_file_has() {
+    let settled = settle(
+        "[defaults]\npause_after = \"20s\"\n",
+        json!([{ "name": "a", "config": { "stopAfter": "10s" } }]),
+    );
+    assert!(
+        problem(&settled).contains("fnlocal.toml:2:15"),
+        "{settled:?}"
+    );
+}
+
+#[test]
+fn built_in_values_give_way_to_what_was_said() {
+    let settled = settle(
+        "[functions.a]\nstop_after = \"5s\"\n[functions.b]\npause_after = \"20m\"\nmin_instances = 200\n",
+        json!([{ "name": "a" }, { "name": "b" }]),
+    );
+    assert!(settled.problems.is_empty(), "{settled:?}");
+    let [a, b] = [0, 1].map(|at: usize| settled.functions[at].settings.limits.clone());
+    assert_eq!(a.pause_after, Duration::from_secs(5));
+    assert_eq!(b.stop_after, Duration::from_secs(1200));
+    assert_eq!(b.max_instances, 200);
+}
+
+#[test]
+fn names_that_cannot_be_paths_are_problems() {
+    let long = "a".repeat(65);
+    for name in ["", "1a", "a b", "_fnlocal_x", "ä", "a/b", long.as_str()] {
+        let settled = settle("", json!([{ "name": name }]));
+        assert!(
+            problem(&settled).contains("cannot be a function's name"),
+            "{name}"
+        );
+        assert!(settled.problems[0].hint().is_some());
+    }
+    for name in ["a", "_a", "a-b_c9", &"a".repeat(64)] {
+        assert!(
+            settle("", json!([{ "name": name }])).problems.is_empty(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_does_not_import_spares_the_others() {
+    let folder = Folder::with(&[("functions/a.js", ""), ("functions/b.js", "")]);
+    let project = folder.open();
+    let broken = json!({ "entry": "functions/a.js", "error": { "message": "no" } });
+    let modules = [
+        serde_json::from_value(broken).unwrap(),
+        module("functions/b.js", json!([{ "name": "b" }])),
+    ];
+    let settled = project.settle(&project.packages[0], &modules);
+    assert_eq!(problem(&settled), "functions/a.js could not be imported");
+    assert_eq!(settled.functions.len(), 1);
+}
+
+#[test]
+fn a_name_in_two_files_of_a_package_names_both() {
+    let folder = Folder::with(&[("functions/a.js", ""), ("functions/b.js", "")]);
+    let project = folder.open();
+    let modules =
+        ["functions/a.js", "functions/b.js"].map(|entry| module(entry, json!([{ "name": "x" }])));
+    let settled = project.settle(&project.packages[0], &modules);
+    assert_eq!(
+        problem(&settled),
+        "function `x` is defined twice: in functions/a.js and in functions/b.js"
+    );
+    assert_eq!(settled.functions[0].entry, "functions/a.js");
+}
+
+fn two_packages(toml: &str) -> (Folder, Project) {
+    let folder = Folder::with(&[
+        ("fnlocal.toml", toml),
+        ("services/a/package.json", "{}"),
+        ("services/a/index.js", ""),
+        ("services/b/package.json", "{}"),
+        ("services/b/index.js", ""),
+    ]);
+    let project = folder.open();
+    (folder, project)
+}
+
+#[test]
+fn a_name_in_two_packages_names_both_files() {
+    let (_folder, project) = two_packages("");
+    let modules = [module("index.js", json!([{ "name": "x" }]))];
+    let across = project.check_across(&[
+        (&project.packages[0], &modules),
+        (&project.packages[1], &modules),
+    ]);
+    let texts: Vec<String> = across.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        ["function `x` is defined twice: in services/a/index.js and in services/b/index.js"]
+    );
+}
+
+#[test]
+fn tables_and_a_default_of_functions_that_do_not_exist_are_told() {
+    let (_folder, project) = two_packages("default = \"homme\"\n[functions.bidd]\nqueue = 1\n");
+    let modules = [module(
+        "index.js",
+        json!([{ "name": "home" }, { "name": "bid" }]),
+    )];
+    let across = project.check_across(&[(&project.packages[0], &modules)]);
+    assert_eq!(
+        across.problems[0].hint().as_deref(),
+        Some("did you mean `home`?")
+    );
+    assert_eq!(
+        across.warnings[0].hint.as_deref(),
+        Some("did you mean `bid`?")
+    );
+    assert!(
+        across.warnings[0].text.contains("fnlocal.toml:2:"),
+        "{}",
+        across.warnings[0]
+    );
+}
