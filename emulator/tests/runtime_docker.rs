@@ -12,7 +12,8 @@ use futures_util::StreamExt;
 use runtime_support::{Bench, health, labelled, owner, spec};
 use tokio::sync::mpsc;
 
-const HOG: &str = "setTimeout(() => { const all = []; for (;;) all.push(Buffer.alloc(8e6, 1)) }, 200)";
+const HOG: &str =
+    "setTimeout(() => { const all = []; for (;;) all.push(Buffer.alloc(8e6, 1)) }, 200)";
 const MIB: u32 = 256;
 
 #[tokio::test]
@@ -22,9 +23,17 @@ async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
     assert!(matches!(started.address, Address::Unix(_)));
     assert_eq!(started.code_root, "/app");
     assert_eq!(health(&started, &started.token).await, "HTTP/1.1 200 OK");
-    bench.runtime.stop(spec(1, &bench.package(&[]), MIB).instance, Duration::from_secs(5)).await;
+    bench
+        .runtime
+        .stop(
+            spec(1, &bench.package(&[]), MIB).instance,
+            Duration::from_secs(5),
+        )
+        .await;
     assert_eq!(bench.containers("instance").await, []);
-    let Address::Unix(socket) = started.address else { unreachable!() };
+    let Address::Unix(socket) = started.address else {
+        unreachable!()
+    };
     assert!(!socket.parent().unwrap().exists());
     bench.close().await;
 }
@@ -33,7 +42,9 @@ async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
 async fn where_sockets_cannot_cross_a_port_is_published_on_loopback() {
     let bench = Bench::with(&[], |options| options.transport = Transport::Tcp).await;
     let started = bench.start(1, &[], MIB).await;
-    let Address::Tcp(at) = started.address else { panic!("not a port") };
+    let Address::Tcp(at) = started.address else {
+        panic!("not a port")
+    };
     assert!(at.ip().is_loopback());
     assert_eq!(health(&started, &started.token).await, "HTTP/1.1 200 OK");
     bench.close().await;
@@ -44,28 +55,42 @@ async fn an_instance_can_do_nothing_but_run_its_code() {
     let bench = Bench::new(&[("a.js", "1")]).await;
     bench.start(1, &[("COLOUR", "red")], MIB).await;
     let fails = async |script: &str| {
-        let script = format!("try {{ {script}; console.log('done') }} catch (e) {{ console.log(e.code) }}");
+        let script =
+            format!("try {{ {script}; console.log('done') }} catch (e) {{ console.log(e.code) }}");
         bench.inside(&script).await
     };
     assert_eq!(fails("fs.writeFileSync('/x', '')").await, "EROFS");
     assert_eq!(fails("fs.writeFileSync('/app/a.js', '')").await, "EROFS");
     assert_eq!(fails("fs.writeFileSync('/tmp/x', '')").await, "done");
     assert_ne!(bench.inside("console.log(process.getuid())").await, "0");
-    let status = bench.inside("console.log(fs.readFileSync('/proc/self/status', 'utf8'))").await;
+    let status = bench
+        .inside("console.log(fs.readFileSync('/proc/self/status', 'utf8'))")
+        .await;
     assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
     assert!(status.contains("CapBnd:\t0000000000000000"), "{status}");
     assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     let tmp = bench
         .inside("console.log(fs.readFileSync('/proc/mounts', 'utf8').split('\\n').find((l) => l.includes(' /tmp ')))")
         .await;
-    assert!(tmp.contains("nosuid") && tmp.contains("nodev") && !tmp.contains("noexec"), "{tmp}");
+    assert!(
+        tmp.contains("nosuid") && tmp.contains("nodev") && !tmp.contains("noexec"),
+        "{tmp}"
+    );
     assert!(tmp.contains("size=262144k"), "{tmp}");
     assert_eq!(bench.inside("console.log(process.env.COLOUR)").await, "red");
     let id = bench.containers("instance").await[0].id.clone().unwrap();
-    let found = bench.engine.docker.inspect_container(&id, None).await.unwrap();
+    let found = bench
+        .engine
+        .docker
+        .inspect_container(&id, None)
+        .await
+        .unwrap();
     let host = found.host_config.unwrap();
     assert_eq!(host.pids_limit, Some(256));
-    assert_eq!((host.memory, host.memory_swap), (Some(268_435_456), Some(268_435_456)));
+    assert_eq!(
+        (host.memory, host.memory_swap),
+        (Some(268_435_456), Some(268_435_456))
+    );
     assert_eq!(host.log_config.unwrap().typ.as_deref(), Some("none"));
     bench.close().await;
 }
@@ -98,7 +123,12 @@ async fn two_instances_never_share_a_sandbox_and_one_is_never_used_again() {
     for number in 1..=4 {
         bench.start(number, &[], MIB).await;
         let id = bench.containers("instance").await[0].id.clone().unwrap();
-        let found = bench.engine.docker.inspect_container(&id, None).await.unwrap();
+        let found = bench
+            .engine
+            .docker
+            .inspect_container(&id, None)
+            .await
+            .unwrap();
         assert!(used.insert(found.host_config.unwrap().network_mode.unwrap()));
         let instance = spec(number, &bench.package(&[]), MIB).instance;
         if number % 2 == 0 {
@@ -126,7 +156,10 @@ async fn stock_of_a_former_shape_is_replaced() {
     let bench = Bench::new(&[]).await;
     bench.runtime.stock(bench.package(&[]), MIB).await;
     let former = bench.containers("instance").await[0].id.clone();
-    bench.runtime.stock(bench.package(&[("COLOUR", "blue")]), MIB).await;
+    bench
+        .runtime
+        .stock(bench.package(&[("COLOUR", "blue")]), MIB)
+        .await;
     let now = bench.containers("instance").await;
     assert_eq!(now.len(), 1);
     assert_ne!(now[0].id, former);
@@ -138,7 +171,12 @@ async fn stock_that_died_does_not_fail_a_start() {
     let bench = Bench::new(&[]).await;
     bench.runtime.stock(bench.package(&[]), MIB).await;
     for sandbox in bench.containers("sandbox").await {
-        bench.engine.docker.kill_container(&sandbox.id.unwrap(), None).await.unwrap();
+        bench
+            .engine
+            .docker
+            .kill_container(&sandbox.id.unwrap(), None)
+            .await
+            .unwrap();
     }
     let started = bench.start(1, &[], MIB).await;
     assert_eq!(health(&started, &started.token).await, "HTTP/1.1 200 OK");
@@ -148,7 +186,9 @@ async fn stock_that_died_does_not_fail_a_start() {
 #[tokio::test]
 async fn memory_above_the_limit_is_named_as_the_reason() {
     let mut bench = Bench::new(&[("hog.cjs", HOG)]).await;
-    bench.start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 128).await;
+    bench
+        .start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 128)
+        .await;
     let (instance, reason) = bench.exit().await;
     assert_eq!(instance.0, 1);
     assert_eq!(reason, "memory limit exceeded (128 MB)");
@@ -160,7 +200,9 @@ async fn memory_above_the_limit_is_named_as_the_reason() {
 async fn a_heap_above_its_limit_is_a_memory_limit_as_well() {
     let hog = "setTimeout(() => { const all = []; for (;;) all.push({ a: [all.length] }) }, 200)";
     let mut bench = Bench::new(&[("hog.cjs", hog)]).await;
-    bench.start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 160).await;
+    bench
+        .start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 160)
+        .await;
     assert_eq!(bench.exit().await.1, "memory limit exceeded (160 MB)");
     bench.close().await;
 }
@@ -169,11 +211,15 @@ async fn a_heap_above_its_limit_is_a_memory_limit_as_well() {
 async fn an_exit_is_told_with_its_code_and_the_lines_before_it() {
     let code = "setTimeout(() => { console.error('so long'); process.exit(7) }, 300)";
     let mut bench = Bench::new(&[("exit.cjs", code)]).await;
-    bench.start(1, &[("NODE_OPTIONS", "--require /app/exit.cjs")], MIB).await;
+    bench
+        .start(1, &[("NODE_OPTIONS", "--require /app/exit.cjs")], MIB)
+        .await;
     let mut said = false;
     let reason = loop {
         match bench.notices.recv().await.unwrap() {
-            Notice::Line { stderr: true, line, .. } => said |= line.contains("so long"),
+            Notice::Line {
+                stderr: true, line, ..
+            } => said |= line.contains("so long"),
             Notice::Exit { reason, .. } => break reason,
             _ => {}
         }
@@ -198,7 +244,11 @@ async fn a_killed_container_is_reported() {
 async fn an_instance_that_ends_while_booting_says_why() {
     let bench = Bench::new(&[("bad.cjs", "throw new Error('broken at import')")]).await;
     let package = bench.package(&[("NODE_OPTIONS", "--require /app/bad.cjs")]);
-    let error = bench.runtime.start(spec(1, &package, MIB)).await.unwrap_err();
+    let error = bench
+        .runtime
+        .start(spec(1, &package, MIB))
+        .await
+        .unwrap_err();
     assert!(matches!(error, RuntimeError::NotUp(_)));
     assert!(error.to_string().contains("exit code 1"), "{error}");
     assert!(error.to_string().contains("broken at import"), "{error}");
@@ -210,7 +260,11 @@ async fn an_instance_that_ends_while_booting_says_why() {
 async fn a_missing_image_is_named() {
     let bench = Bench::new(&[]).await;
     let package = runtime_support::package("fnlocal/none:x", bench.code.path(), &[]);
-    let error = bench.runtime.start(spec(1, &package, MIB)).await.unwrap_err();
+    let error = bench
+        .runtime
+        .start(spec(1, &package, MIB))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("fnlocal/none:x"), "{error}");
     bench.close().await;
 }
@@ -228,7 +282,11 @@ async fn a_paused_instance_is_stopped_at_once() {
     bench.runtime.pause(instance).await.unwrap();
     let began = Instant::now();
     bench.runtime.stop(instance, Duration::from_secs(30)).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(bench.containers("instance").await, []);
     bench.close().await;
 }
@@ -278,14 +336,22 @@ async fn the_next_run_removes_what_a_dead_one_left_and_nothing_else() {
     let left = labelled(&dead.engine, &dead.owner, None).await.len();
     assert!(left >= 2);
     let (sender, _notices) = mpsc::channel(16);
-    let (next, reaped) =
-        DockerRuntime::open(dead.engine.clone(), options, sender).await.unwrap();
+    let (next, reaped) = DockerRuntime::open(dead.engine.clone(), options, sender)
+        .await
+        .unwrap();
 
     assert_eq!(reaped.containers, left);
     assert_eq!(reaped.networks, 1);
     assert!(docker.inspect_container(&stranger, None).await.is_ok());
     assert_eq!(other.containers("instance").await.len(), 1);
-    assert!(!dead.sockets.path().join("s").join(format!("{}-n0", dead.owner.run)).exists());
+    assert!(
+        !dead
+            .sockets
+            .path()
+            .join("s")
+            .join(format!("{}-n0", dead.owner.run))
+            .exists()
+    );
     next.shutdown().await;
     docker.remove_container(&stranger, None).await.unwrap();
     other.close().await;
@@ -298,11 +364,15 @@ async fn instances_end_when_the_process_that_started_them_dies() {
     let id = dead.containers("instance").await[0].id.clone().unwrap();
     // A wait that finds it ended already answers at once.
     let mut ended = Box::pin(docker.wait_container(&id, None));
-    let code = tokio::time::timeout(Duration::from_secs(10), ended.next()).await.unwrap();
+    let code = tokio::time::timeout(Duration::from_secs(10), ended.next())
+        .await
+        .unwrap();
     assert!(matches!(code, Some(Ok(_))), "{code:?}");
     let mut owner = dead.owner.clone();
     owner.run = "next".to_owned();
-    reap(docker, &owner, &dead.sockets.path().join("s")).await.unwrap();
+    reap(docker, &owner, &dead.sockets.path().join("s"))
+        .await
+        .unwrap();
     assert_eq!(labelled(&dead.engine, &dead.owner, None).await, []);
 }
 
@@ -311,14 +381,20 @@ async fn a_start_nobody_waits_for_leaves_nothing() {
     let bench = Bench::new(&[]).await;
     let package = bench.package(&[]);
     let start = bench.runtime.start(spec(1, &package, MIB));
-    assert!(tokio::time::timeout(Duration::from_millis(20), start).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(20), start)
+            .await
+            .is_err()
+    );
     // It comes up, finds nobody, and goes.
     let gone = async {
         while !bench.containers("instance").await.is_empty() || bench.runtime.starting() > 0 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), gone)
+        .await
+        .unwrap();
     bench.close().await;
 }
 
@@ -326,6 +402,8 @@ async fn a_start_nobody_waits_for_leaves_nothing() {
 async fn reaping_with_nothing_to_reap_removes_nothing() {
     let engine = runtime_support::engine().await;
     let sockets = tempfile::tempdir().unwrap();
-    let reaped = reap(&engine.docker, &owner(), sockets.path()).await.unwrap();
+    let reaped = reap(&engine.docker, &owner(), sockets.path())
+        .await
+        .unwrap();
     assert_eq!((reaped.containers, reaped.networks), (0, 0));
 }

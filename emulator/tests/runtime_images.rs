@@ -30,7 +30,11 @@ async fn run(image: &str, script: &str) -> String {
         stderr: true,
         ..AttachContainerOptions::default()
     };
-    let mut output = docker.attach_container(&id, Some(options)).await.unwrap().output;
+    let mut output = docker
+        .attach_container(&id, Some(options))
+        .await
+        .unwrap()
+        .output;
     docker.start_container(&id, None).await.unwrap();
     let mut text = String::new();
     while let Some(Ok(piece)) = output.next().await {
@@ -47,10 +51,18 @@ async fn a_base_is_had_and_told_where_from() {
     let (engine, owner) = (engine().await, owner());
     let told = RefCell::new(Vec::new());
     let images = images(&engine, &owner);
-    let base = images.base(&|text| told.borrow_mut().push(text)).await.unwrap();
+    let base = images
+        .base(&|text| told.borrow_mut().push(text))
+        .await
+        .unwrap();
     assert!(base.reference == "node:26-slim" || base.reference.starts_with("fnlocal/base:"));
     if base.reference.starts_with("fnlocal/") {
-        assert!(told.borrow().iter().any(|text| text.contains("this machine's node")), "{told:?}");
+        assert!(
+            told.borrow()
+                .iter()
+                .any(|text| text.contains("this machine's node")),
+            "{told:?}"
+        );
     }
     let script = "const run = (...a) => require('child_process').execFileSync(...a).toString().trim(); \
                   console.log(run('npm', ['--version'], {cwd: '/tmp', env: {...process.env, HOME: '/tmp'}})); \
@@ -62,7 +74,10 @@ async fn a_base_is_had_and_told_where_from() {
     assert_eq!(lines[1], "shell");
     assert!(lines[2].contains("1"), "{printed}");
     // Asked again, by another run, it is found and not made.
-    let again = runtime_support::images(&engine, &owner).base(&|_| {}).await.unwrap();
+    let again = runtime_support::images(&engine, &owner)
+        .base(&|_| {})
+        .await
+        .unwrap();
     assert_eq!(again.id, base.id);
 }
 
@@ -72,8 +87,14 @@ async fn packages_without_dependencies_share_an_image() {
     let images = images(&engine, &owner);
     let code = "module.exports.hi = (req, res) => res.send('hi')";
     let (one, two) = (folder(&[("index.js", code)]), folder(&[("index.js", code)]));
-    let first = images.ensure(&project(&one).packages[0], &|_| {}).await.unwrap();
-    let second = images.ensure(&project(&two).packages[0], &|_| {}).await.unwrap();
+    let first = images
+        .ensure(&project(&one).packages[0], &|_| {})
+        .await
+        .unwrap();
+    let second = images
+        .ensure(&project(&two).packages[0], &|_| {})
+        .await
+        .unwrap();
     assert_eq!(first, second);
     assert!(first.starts_with("fnlocal/runner:"));
     assert_eq!(labelled(&engine, &owner, None).await, []);
@@ -84,23 +105,47 @@ async fn dependencies_are_installed_and_found_from_any_folder() {
     let (engine, owner) = (engine().await, owner());
     let images = images(&engine, &owner);
     let source = folder(&[
-        ("index.js", "module.exports.hi = (req, res) => res.send('hi')"),
-        ("package.json", r#"{"name":"a","dependencies":{"ws":"8.18.0"},"scripts":{"prepare":"false"}}"#),
+        (
+            "index.js",
+            "module.exports.hi = (req, res) => res.send('hi')",
+        ),
+        (
+            "package.json",
+            r#"{"name":"a","dependencies":{"ws":"8.18.0"},"scripts":{"prepare":"false"}}"#,
+        ),
     ]);
     let told = RefCell::new(Vec::new());
     let progress = |text| told.borrow_mut().push(text);
-    let image = images.ensure(&project(&source).packages[0], &progress).await.unwrap();
-    assert!(told.borrow().iter().any(|text: &String| text.contains("no package-lock.json")) || told.borrow().is_empty());
+    let image = images
+        .ensure(&project(&source).packages[0], &progress)
+        .await
+        .unwrap();
+    assert!(
+        told.borrow()
+            .iter()
+            .any(|text: &String| text.contains("no package-lock.json"))
+            || told.borrow().is_empty()
+    );
     let script = "console.log(require(require.resolve('ws/package.json', {paths: ['/app/0123']})).version, \
                   fs.existsSync('/fnlocal-build'), process.getuid(), \
                   Object.keys(process.env).filter((k) => /npm|CERT|TOKEN/i.test(k)).length)";
     assert_eq!(run(&image, script).await, "8.18.0 false 1000 0");
     assert_eq!(labelled(&engine, &owner, None).await, []);
-    let again = images.ensure(&project(&source).packages[0], &|_| {}).await.unwrap();
+    let again = images
+        .ensure(&project(&source).packages[0], &|_| {})
+        .await
+        .unwrap();
     assert_eq!(again, image);
     let found = engine.docker.inspect_image(&image).await.unwrap();
     let labels = found.config.unwrap().labels.unwrap();
-    assert_eq!(labels["fnlocal.run"], "");
+    // Of the machine and the run that made it, an image tells nothing.
+    assert_eq!(
+        (
+            labels["fnlocal.run"].as_str(),
+            labels["fnlocal.folder"].as_str()
+        ),
+        ("", "")
+    );
 }
 
 #[tokio::test]
@@ -109,9 +154,15 @@ async fn a_failing_install_is_told_in_npms_own_words_and_leaves_nothing() {
     let images = images(&engine, &owner);
     let source = folder(&[
         ("index.js", "module.exports.hi = () => {}"),
-        ("package.json", r#"{"name":"a","dependencies":{"ws":"0.0.0-no-such-version"}}"#),
+        (
+            "package.json",
+            r#"{"name":"a","dependencies":{"ws":"0.0.0-no-such-version"}}"#,
+        ),
     ]);
-    let error = images.ensure(&project(&source).packages[0], &|_| {}).await.unwrap_err();
+    let error = images
+        .ensure(&project(&source).packages[0], &|_| {})
+        .await
+        .unwrap_err();
     assert!(matches!(error, ImageError::Install { .. }), "{error}");
     assert!(error.to_string().contains("ETARGET"), "{error}");
     assert_eq!(labelled(&engine, &owner, None).await, []);
@@ -129,5 +180,8 @@ async fn a_base_asked_for_by_name_is_never_replaced() {
     let images = fnlocal_emulator::image::Images::new(&engine, options);
     let error = images.base(&|_| {}).await.unwrap_err();
     assert!(matches!(error, ImageError::NoBase { .. }));
-    assert!(error.to_string().contains("127.0.0.1:1/no/such:base"), "{error}");
+    assert!(
+        error.to_string().contains("127.0.0.1:1/no/such:base"),
+        "{error}"
+    );
 }

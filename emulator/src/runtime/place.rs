@@ -68,7 +68,9 @@ pub(crate) fn is_run_name(name: &str) -> bool {
 
 /// A random name or secret of `bytes` bytes, in hexadecimal.
 pub(crate) fn random_hex(bytes: usize) -> String {
-    (0..bytes).map(|_| format!("{:02x}", rand::random::<u8>())).collect()
+    (0..bytes)
+        .map(|_| format!("{:02x}", rand::random::<u8>()))
+        .collect()
 }
 
 #[cfg(unix)]

@@ -1,5 +1,9 @@
 //! What the runtime tests share: an engine that must answer, a base, packages, questions.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests, in functions that are not"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,13 +26,20 @@ use tokio::sync::mpsc;
 
 /// The engine; a machine without one cannot run these tests.
 pub async fn engine() -> Engine {
-    connect(&Surroundings::from_env()).await.expect("these tests need a Docker engine")
+    connect(&Surroundings::from_env())
+        .await
+        .expect("these tests need a Docker engine")
 }
 
 /// A run of a project of its own.
 pub fn owner() -> Owner {
     let name = || format!("{:08x}", rand::random::<u32>());
-    Owner { project: format!("test-{}", name()), run: name(), node: "n0".to_owned() }
+    Owner {
+        project: format!("test-{}", name()),
+        folder: "/somewhere".to_owned(),
+        run: name(),
+        node: "n0".to_owned(),
+    }
 }
 
 pub fn images(engine: &Engine, owner: &Owner) -> Images {
@@ -80,18 +91,34 @@ impl Bench {
 
     pub async fn with(files: &[(&str, &str)], change: impl FnOnce(&mut DockerOptions)) -> Self {
         let (engine, owner) = (engine().await, owner());
-        let source = folder(&[("index.js", "module.exports.hi = (req, res) => res.send('hi')")]);
+        let source = folder(&[(
+            "index.js",
+            "module.exports.hi = (req, res) => res.send('hi')",
+        )]);
         let images = images(&engine, &owner);
         let base = images.base(&|_| {}).await.unwrap();
-        let image = images.ensure(&project(&source).packages[0], &|_| {}).await.unwrap();
+        let image = images
+            .ensure(&project(&source).packages[0], &|_| {})
+            .await
+            .unwrap();
         let sockets = tempfile::tempdir().unwrap();
         let mut options = DockerOptions::new(owner.clone(), base.reference);
         options.sockets = Some(sockets.path().join("s"));
         options.sandboxes = 1;
         change(&mut options);
         let (sender, notices) = mpsc::channel(256);
-        let (runtime, _) = DockerRuntime::open(engine.clone(), options, sender).await.unwrap();
-        Self { engine, owner, runtime, notices, image, code: folder(files), sockets }
+        let (runtime, _) = DockerRuntime::open(engine.clone(), options, sender)
+            .await
+            .unwrap();
+        Self {
+            engine,
+            owner,
+            runtime,
+            notices,
+            image,
+            code: folder(files),
+            sockets,
+        }
     }
 
     pub fn package(&self, env: &[(&str, &str)]) -> Arc<PackageRun> {
@@ -99,7 +126,10 @@ impl Bench {
     }
 
     pub async fn start(&self, number: u64, env: &[(&str, &str)], memory_mib: u32) -> Started {
-        self.runtime.start(spec(number, &self.package(env), memory_mib)).await.unwrap()
+        self.runtime
+            .start(spec(number, &self.package(env), memory_mib))
+            .await
+            .unwrap()
     }
 
     /// The containers of this run, of one kind.
@@ -139,19 +169,35 @@ impl Bench {
     pub async fn close(self) {
         self.runtime.shutdown().await;
         assert_eq!(labelled(&self.engine, &self.owner, None).await, []);
-        assert_eq!(std::fs::read_dir(self.sockets.path().join("s")).unwrap().count(), 0);
+        assert_eq!(
+            std::fs::read_dir(self.sockets.path().join("s"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 }
 
 pub fn package(image: &str, code: &Path, env: &[(&str, &str)]) -> Arc<PackageRun> {
-    let env: BTreeMap<_, _> =
-        env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let env: BTreeMap<_, _> = env
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     let (name, image) = ("shop".to_owned(), image.to_owned());
-    Arc::new(PackageRun { name, image, code_root: code.to_owned(), env })
+    Arc::new(PackageRun {
+        name,
+        image,
+        code_root: code.to_owned(),
+        env,
+    })
 }
 
 pub fn spec(number: u64, package: &Arc<PackageRun>, memory_mib: u32) -> StartSpec {
-    StartSpec { instance: InstanceId(number), package: Arc::clone(package), memory_mib }
+    StartSpec {
+        instance: InstanceId(number),
+        package: Arc::clone(package),
+        memory_mib,
+    }
 }
 
 pub async fn exit(notices: &mut mpsc::Receiver<Notice>) -> (InstanceId, String) {
@@ -163,7 +209,9 @@ pub async fn exit(notices: &mut mpsc::Receiver<Notice>) -> (InstanceId, String) 
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), wait).await.expect("no exit was told")
+    tokio::time::timeout(Duration::from_secs(30), wait)
+        .await
+        .expect("no exit was told")
 }
 
 pub async fn labelled(engine: &Engine, owner: &Owner, kind: Option<&str>) -> Vec<ContainerSummary> {

@@ -74,7 +74,16 @@ async fn boot(
         ended,
     };
     inner.state.insert(spec.instance, live);
-    let result = answer(inner, spec.instance, &container, &address, &token, end, begun).await;
+    let result = answer(
+        inner,
+        spec.instance,
+        &container,
+        &address,
+        &token,
+        end,
+        begun,
+    )
+    .await;
     match result {
         Ok(started) => Ok(started),
         Err(error) => {

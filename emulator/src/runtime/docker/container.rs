@@ -107,7 +107,10 @@ pub(crate) fn user(engine: &Engine) -> String {
 
 /// V8's heap limit for a memory limit.
 pub(crate) fn heap_limit(memory_mib: u32) -> String {
-    format!("--max-old-space-size={}", (memory_mib * HEAP_PERCENT / 100).max(16))
+    format!(
+        "--max-old-space-size={}",
+        (memory_mib * HEAP_PERCENT / 100).max(16)
+    )
 }
 
 fn environment(shape: &Shape<'_>) -> Vec<String> {
@@ -115,8 +118,12 @@ fn environment(shape: &Shape<'_>) -> Vec<String> {
         Address::Unix(_) => format!("FNLOCAL_SOCKET={SOCKETS}/{SOCKET}"),
         Address::Tcp(_) => format!("PORT={PORT}"),
     };
-    let mut env: Vec<String> =
-        shape.package.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut env: Vec<String> = shape
+        .package
+        .env
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     // Ours come last, so that a package cannot replace them.
     env.extend([
         listen,

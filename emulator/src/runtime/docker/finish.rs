@@ -24,11 +24,21 @@ pub(crate) async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duratio
         live.phase = Phase::Stopping;
         (live.container.clone(), live.ended.subscribe())
     });
-    let Some((container, mut end)) = begun else { return };
+    let Some((container, mut end)) = begun else {
+        return;
+    };
     if !grace.is_zero() {
-        let options = KillContainerOptions { signal: "SIGTERM".to_owned() };
+        let options = KillContainerOptions {
+            signal: "SIGTERM".to_owned(),
+        };
         // A paused container refuses, and goes the hard way.
-        if inner.engine.docker.kill_container(&container, Some(options)).await.is_ok() {
+        if inner
+            .engine
+            .docker
+            .kill_container(&container, Some(options))
+            .await
+            .is_ok()
+        {
             let _ = timeout(grace, boot::ended(&mut end)).await;
         }
     }
@@ -44,7 +54,10 @@ pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
 
 async fn clean(inner: &Inner, live: Live) {
     let docker = &inner.engine.docker;
-    tokio::join!(reaper::remove(docker, &live.container), reaper::remove(docker, &live.sandbox));
+    tokio::join!(
+        reaper::remove(docker, &live.container),
+        reaper::remove(docker, &live.sandbox)
+    );
     let _ = std::fs::remove_dir_all(&live.folder);
     if let Some(mut pump) = live.pump
         && timeout(LAST_LINES, &mut pump).await.is_err()
@@ -64,13 +77,17 @@ pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i
     if phase != Some(Phase::Running) {
         return;
     }
-    let Some(live) = inner.state.remove(instance) else { return };
+    let Some(live) = inner.state.remove(instance) else {
+        return;
+    };
     clean(&inner, live).await;
     let _ = inner.notices.send(Notice::Exit { instance, reason }).await;
 }
 
 async fn reason(inner: &Inner, instance: InstanceId, code: Option<i64>) -> String {
-    let Some(code) = code else { return "its container was removed by somebody else".to_owned() };
+    let Some(code) = code else {
+        return "its container was removed by somebody else".to_owned();
+    };
     if code == KILLED && !oom(inner, instance).await {
         sleep(OOM_NEWS).await;
     }
@@ -88,8 +105,9 @@ async fn reason(inner: &Inner, instance: InstanceId, code: Option<i64>) -> Strin
 }
 
 async fn oom(inner: &Inner, instance: InstanceId) -> bool {
-    let Some((container, told)) =
-        inner.state.with(instance, |live| (live.container.clone(), live.oom))
+    let Some((container, told)) = inner
+        .state
+        .with(instance, |live| (live.container.clone(), live.oom))
     else {
         return false;
     };

@@ -32,7 +32,9 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
     }
     let told = {
         let mut all = inner.lock();
-        let Some(live) = all.get(&instance) else { return };
+        let Some(live) = all.get(&instance) else {
+            return;
+        };
         let reason = match status {
             Ok(status) if !status.success() && live.tail.tells_heap_exhausted() => {
                 format!("memory limit exceeded ({} MB)", live.memory_mib)
@@ -66,7 +68,9 @@ async fn pump(
     err: Option<impl AsyncRead + Unpin>,
     mut output: Output,
 ) {
-    let (Some(mut out), Some(mut err)) = (out, err) else { return };
+    let (Some(mut out), Some(mut err)) = (out, err) else {
+        return;
+    };
     let (mut from_out, mut from_err) = (vec![0; PIECE], vec![0; PIECE]);
     let (mut out_open, mut err_open) = (true, true);
     while out_open || err_open {
@@ -103,7 +107,10 @@ pub(super) fn signal(pid: u32, kind: Signal) {
         Signal::Continue => Unix::CONT,
     };
     // An id of 0 would mean our own group.
-    let pid = i32::try_from(pid).ok().filter(|&pid| pid > 1).and_then(Pid::from_raw);
+    let pid = i32::try_from(pid)
+        .ok()
+        .filter(|&pid| pid > 1)
+        .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         let _ = kill_process_group(pid, kind);
     }
