@@ -1,5 +1,10 @@
 //! The Docker runtime against a real engine.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests, some in functions that are not"
+)]
+
 mod runtime_support;
 
 use std::time::{Duration, Instant};
@@ -9,11 +14,10 @@ use fnlocal_emulator::runtime::docker::reaper::reap;
 use fnlocal_emulator::runtime::docker::{DockerOptions, DockerRuntime, Transport};
 use fnlocal_emulator::runtime::{Address, Notice, Runtime, RuntimeError};
 use futures_util::StreamExt;
-use runtime_support::{Bench, health, labelled, owner, spec};
+use runtime_support::{Bench, health, labelled, owner, spec, when_told};
 use tokio::sync::mpsc;
 
-const HOG: &str =
-    "setTimeout(() => { const all = []; for (;;) all.push(Buffer.alloc(8e6, 1)) }, 200)";
+const HOG: &str = "const all = []; for (;;) all.push(Buffer.alloc(8e6, 1))";
 const MIB: u32 = 256;
 
 #[tokio::test]
@@ -185,10 +189,11 @@ async fn stock_that_died_does_not_fail_a_start() {
 
 #[tokio::test]
 async fn memory_above_the_limit_is_named_as_the_reason() {
-    let mut bench = Bench::new(&[("hog.cjs", HOG)]).await;
+    let mut bench = Bench::new(&[("hog.cjs", &when_told(HOG))]).await;
     bench
         .start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 128)
         .await;
+    bench.tell();
     let (instance, reason) = bench.exit().await;
     assert_eq!(instance.0, 1);
     assert_eq!(reason, "memory limit exceeded (128 MB)");
@@ -198,22 +203,24 @@ async fn memory_above_the_limit_is_named_as_the_reason() {
 
 #[tokio::test]
 async fn a_heap_above_its_limit_is_a_memory_limit_as_well() {
-    let hog = "setTimeout(() => { const all = []; for (;;) all.push({ a: [all.length] }) }, 200)";
-    let mut bench = Bench::new(&[("hog.cjs", hog)]).await;
+    let hog = "const all = []; for (;;) all.push({ a: [all.length] })";
+    let mut bench = Bench::new(&[("hog.cjs", &when_told(hog))]).await;
     bench
         .start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 160)
         .await;
+    bench.tell();
     assert_eq!(bench.exit().await.1, "memory limit exceeded (160 MB)");
     bench.close().await;
 }
 
 #[tokio::test]
 async fn an_exit_is_told_with_its_code_and_the_lines_before_it() {
-    let code = "setTimeout(() => { console.error('so long'); process.exit(7) }, 300)";
-    let mut bench = Bench::new(&[("exit.cjs", code)]).await;
+    let code = "console.error('so long'); process.exit(7)";
+    let mut bench = Bench::new(&[("exit.cjs", &when_told(code))]).await;
     bench
         .start(1, &[("NODE_OPTIONS", "--require /app/exit.cjs")], MIB)
         .await;
+    bench.tell();
     let mut said = false;
     let reason = loop {
         match bench.notices.recv().await.unwrap() {

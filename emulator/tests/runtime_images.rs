@@ -1,5 +1,10 @@
 //! Images against a real engine, with npm's registry.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests, some in functions that are not"
+)]
+
 mod runtime_support;
 
 use std::cell::RefCell;

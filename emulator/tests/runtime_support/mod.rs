@@ -69,6 +69,18 @@ fn readable(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// Code that does something once [`tell`] was called, and not by a clock: boots take their time.
+pub fn when_told(act: &str) -> String {
+    format!(
+        "setInterval(() => {{ if (require('fs').existsSync(__dirname + '/go')) {{ {act} }} }}, 10)"
+    )
+}
+
+/// Lets the code in a folder do what it was written for.
+pub fn tell(code: &tempfile::TempDir) {
+    std::fs::write(code.path().join("go"), "").unwrap();
+}
+
 pub fn project(folder: &tempfile::TempDir) -> Project {
     Project::open(folder.path(), None).unwrap()
 }
@@ -130,6 +142,10 @@ impl Bench {
             .start(spec(number, &self.package(env), memory_mib))
             .await
             .unwrap()
+    }
+
+    pub fn tell(&self) {
+        tell(&self.code);
     }
 
     /// The containers of this run, of one kind.
