@@ -52,6 +52,7 @@ pub struct Images {
     docker: Docker,
     options: ImageOptions,
     base: Mutex<Option<Base>>,
+    building: Mutex<()>,
 }
 
 impl Images {
@@ -63,6 +64,7 @@ impl Images {
             docker,
             options,
             base: Mutex::new(None),
+            building: Mutex::new(()),
         }
     }
 
@@ -92,6 +94,8 @@ impl Images {
         let base = self.base(progress).await?;
         let dependencies = Dependencies::read(package)?;
         let reference = self.reference(&base, package, dependencies.as_ref());
+        // Packages without dependencies share an image: the second finds what the first made.
+        let _one_at_a_time = self.building.lock().await;
         if base::inspect(&self.docker, &reference).await?.is_some() {
             return Ok(reference);
         }

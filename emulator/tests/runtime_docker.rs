@@ -1,5 +1,8 @@
 //! The Docker runtime against a real engine.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests, some in functions that are not"
+)]
 
 mod runtime_support;
 
@@ -9,11 +12,11 @@ use bollard::models::ContainerCreateBody;
 use fnlocal_emulator::runtime::docker::reaper::reap;
 use fnlocal_emulator::runtime::docker::{DockerOptions, DockerRuntime, Transport};
 use fnlocal_emulator::runtime::{Address, Notice, Runtime, RuntimeError};
-use runtime_support::{Bench, health, labelled, owner, spec};
+use futures_util::StreamExt;
+use runtime_support::{Bench, health, labelled, owner, spec, when_told};
 use tokio::sync::mpsc;
 
-const HOG: &str =
-    "setTimeout(() => { const all = []; for (;;) all.push(Buffer.alloc(8e6, 1)) }, 200)";
+const HOG: &str = "const all = []; for (;;) all.push(Buffer.alloc(8e6, 1))";
 const MIB: u32 = 256;
 
 #[tokio::test]
@@ -185,10 +188,11 @@ async fn stock_that_died_does_not_fail_a_start() {
 
 #[tokio::test]
 async fn memory_above_the_limit_is_named_as_the_reason() {
-    let mut bench = Bench::new(&[("hog.cjs", HOG)]).await;
+    let mut bench = Bench::new(&[("hog.cjs", &when_told(HOG))]).await;
     bench
         .start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 128)
         .await;
+    bench.tell();
     let (instance, reason) = bench.exit().await;
     assert_eq!(instance.0, 1);
     assert_eq!(reason, "memory limit exceeded (128 MB)");
@@ -198,22 +202,24 @@ async fn memory_above_the_limit_is_named_as_the_reason() {
 
 #[tokio::test]
 async fn a_heap_above_its_limit_is_a_memory_limit_as_well() {
-    let hog = "setTimeout(() => { const all = []; for (;;) all.push({ a: [all.length] }) }, 200)";
-    let mut bench = Bench::new(&[("hog.cjs", hog)]).await;
+    let hog = "const all = []; for (;;) all.push({ a: [all.length] })";
+    let mut bench = Bench::new(&[("hog.cjs", &when_told(hog))]).await;
     bench
         .start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 160)
         .await;
+    bench.tell();
     assert_eq!(bench.exit().await.1, "memory limit exceeded (160 MB)");
     bench.close().await;
 }
 
 #[tokio::test]
 async fn an_exit_is_told_with_its_code_and_the_lines_before_it() {
-    let code = "setTimeout(() => { console.error('so long'); process.exit(7) }, 300)";
-    let mut bench = Bench::new(&[("exit.cjs", code)]).await;
+    let code = "console.error('so long'); process.exit(7)";
+    let mut bench = Bench::new(&[("exit.cjs", &when_told(code))]).await;
     bench
         .start(1, &[("NODE_OPTIONS", "--require /app/exit.cjs")], MIB)
         .await;
+    bench.tell();
     let mut said = false;
     let reason = loop {
         match bench.notices.recv().await.unwrap() {
@@ -355,6 +361,47 @@ async fn the_next_run_removes_what_a_dead_one_left_and_nothing_else() {
     next.shutdown().await;
     docker.remove_container(&stranger, None).await.unwrap();
     other.close().await;
+}
+
+#[tokio::test]
+async fn instances_end_when_the_process_that_started_them_dies() {
+    let dead = dead_run();
+    let docker = &dead.engine.docker;
+    let id = dead.containers("instance").await[0].id.clone().unwrap();
+    // A wait that finds it ended already answers at once.
+    let mut ended = Box::pin(docker.wait_container(&id, None));
+    let code = tokio::time::timeout(Duration::from_secs(10), ended.next())
+        .await
+        .unwrap();
+    assert!(matches!(code, Some(Ok(_))), "{code:?}");
+    let mut owner = dead.owner.clone();
+    owner.run = "next".to_owned();
+    reap(docker, &owner, &dead.sockets.path().join("s"))
+        .await
+        .unwrap();
+    assert_eq!(labelled(&dead.engine, &dead.owner, None).await, []);
+}
+
+#[tokio::test]
+async fn a_start_nobody_waits_for_leaves_nothing() {
+    let bench = Bench::new(&[]).await;
+    let package = bench.package(&[]);
+    let start = bench.runtime.start(spec(1, &package, MIB));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(20), start)
+            .await
+            .is_err()
+    );
+    // It comes up, finds nobody, and goes.
+    let gone = async {
+        while !bench.containers("instance").await.is_empty() || bench.runtime.starting() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone)
+        .await
+        .unwrap();
+    bench.close().await;
 }
 
 #[tokio::test]

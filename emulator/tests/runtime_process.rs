@@ -1,5 +1,8 @@
 //! The process runtime.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests, some in functions that are not"
+)]
 
 mod runtime_support;
 
@@ -10,7 +13,7 @@ use fnlocal_core::InstanceId;
 use fnlocal_emulator::runtime::process::{ProcessOptions, ProcessRuntime};
 use fnlocal_emulator::runtime::select::{Choice, select};
 use fnlocal_emulator::runtime::{Address, Notice, PackageRun, Runtime, Started};
-use runtime_support::{exit, folder, health, package, project, spec};
+use runtime_support::{exit, folder, health, package, project, spec, when_told};
 use tokio::sync::mpsc;
 
 struct Bench {
@@ -48,6 +51,10 @@ impl Bench {
             .start(spec(1, &self.package(env), memory_mib))
             .await
             .unwrap()
+    }
+
+    fn tell(&self) {
+        runtime_support::tell(&self.code);
     }
 
     async fn close(self) {
@@ -130,9 +137,10 @@ async fn a_stop_ends_what_the_instance_started_as_well() {
 
 #[tokio::test]
 async fn an_exit_is_told_with_its_code() {
-    let mut bench = Bench::new(&[("exit.cjs", "setTimeout(() => process.exit(7), 300)")]).await;
+    let mut bench = Bench::new(&[("exit.cjs", &when_told("process.exit(7)"))]).await;
     let hook = format!("--require {}", bench.code.path().join("exit.cjs").display());
     bench.start(&[("NODE_OPTIONS", &hook)], 256).await;
+    bench.tell();
     assert_eq!(
         exit(&mut bench.notices).await,
         (ONE, "exit code 7".to_owned())
@@ -142,10 +150,11 @@ async fn an_exit_is_told_with_its_code() {
 
 #[tokio::test]
 async fn a_heap_above_its_limit_is_named_as_the_reason() {
-    let hog = "setTimeout(() => { const all = []; for (;;) all.push({ a: [all.length] }) }, 200)";
-    let mut bench = Bench::new(&[("hog.cjs", hog)]).await;
+    let hog = "const all = []; for (;;) all.push({ a: [all.length] })";
+    let mut bench = Bench::new(&[("hog.cjs", &when_told(hog))]).await;
     let hook = format!("--require {}", bench.code.path().join("hog.cjs").display());
     bench.start(&[("NODE_OPTIONS", &hook)], 96).await;
+    bench.tell();
     assert_eq!(
         exit(&mut bench.notices).await.1,
         "memory limit exceeded (96 MB)"

@@ -144,12 +144,14 @@ impl Reloader {
         for package in packages {
             match self.packages.get_mut(&package.id) {
                 Some(tracked) if tracked.package == package => {}
-                Some(tracked) => {
+                Some(tracked) if tracked.package.name == package.name => {
                     if let Some(store) = &mut tracked.store {
                         store.set_package(&package);
                     }
                     tracked.package = package;
                 }
+                // Its copies and its image are named after it: it begins anew.
+                Some(_) => self.track(&package),
                 None => {
                     self.track(&package);
                     self.refresh(package.id, Clock::now()).await;
@@ -208,7 +210,7 @@ impl Reloader {
         self.driver.handle(Event::CodeChanged {
             package: id,
             code,
-            rebuilt: rebuilt && !first,
+            rebuilt,
         });
         self.prune(id);
         true

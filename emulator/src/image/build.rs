@@ -15,7 +15,7 @@ use super::error::{ImageError, engine};
 use super::npm::{HostSettings, WORK, text};
 use super::root::Root;
 use super::{LONG, Progress, wrapper};
-use crate::runtime::docker::labels::{KIND, NODE, Owner, PACKAGE, PROJECT, RUN};
+use crate::runtime::docker::labels::Owner;
 use crate::runtime::docker::reaper;
 
 /// Bytes of npm's output kept for an error.
@@ -175,24 +175,14 @@ impl Build<'_> {
         };
         // The engine adds the container's labels; emptied, they name no run, and a container
         // somebody else makes of the image is not taken for one of ours.
-        let labels = [
-            (PROJECT, ""),
-            (RUN, ""),
-            (NODE, ""),
-            (KIND, ""),
-            (PACKAGE, self.package),
-        ];
+        let ours: Vec<(String, String)> = self.owner.labels("build", Some(self.package));
+        let emptied = ours.into_iter().map(|(key, _)| (key, String::new()));
         let config = ContainerConfig {
             entrypoint: Some(vec!["node".to_owned(), wrapper::PATH.to_owned()]),
             cmd: Some(Vec::new()),
             user: Some("1000:1000".to_owned()),
             working_dir: Some("/app".to_owned()),
-            labels: Some(
-                labels
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                    .collect(),
-            ),
+            labels: Some(emptied.collect()),
             ..ContainerConfig::default()
         };
         let made = self.docker.commit_container(options, config).await;

@@ -75,12 +75,10 @@ impl Dependencies {
 
     /// What the result depends on.
     pub fn parts(&self) -> Vec<&[u8]> {
-        let part = |bytes: &'_ Option<Vec<u8>>| bytes.is_some();
         let mut parts: Vec<&[u8]> = vec![&self.manifest];
         for (name, bytes) in [("lock", &self.lock), ("npmrc", &self.npmrc)] {
-            if part(bytes) {
-                parts.push(name.as_bytes());
-                parts.extend(bytes.as_deref());
+            if let Some(bytes) = bytes {
+                parts.extend([name.as_bytes(), bytes]);
             }
         }
         parts

@@ -153,6 +153,12 @@ impl DockerRuntime {
     pub fn ready_sandboxes(&self) -> usize {
         self.inner.state.ready_sandboxes()
     }
+
+    /// How many starts are under way.
+    #[must_use]
+    pub fn starting(&self) -> usize {
+        self.inner.starting.load(Ordering::Relaxed)
+    }
 }
 
 impl Inner {

@@ -142,13 +142,7 @@ pub async fn select(
     progress: Progress<'_>,
 ) -> Result<Selected, SelectError> {
     if choice == Choice::Process {
-        return process(
-            project,
-            state,
-            notices,
-            "processes, as asked for: less isolated",
-        )
-        .await;
+        return process(state, notices, "processes, as asked for: less isolated").await;
     }
     let failed = match docker(project, notices.clone(), progress).await {
         Ok(selected) => return Ok(selected),
@@ -159,9 +153,7 @@ pub async fn select(
         return Err(failed);
     }
     let why = format!("processes, less isolated than Docker: {failed}");
-    process(project, state, notices, &why)
-        .await
-        .map_err(|_| failed)
+    process(state, notices, &why).await.map_err(|_| failed)
 }
 
 async fn docker(
@@ -203,13 +195,7 @@ async fn docker(
     })
 }
 
-async fn process(
-    project: &Project,
-    state: &Path,
-    notices: Notices,
-    why: &str,
-) -> Result<Selected, SelectError> {
-    let _ = project;
+async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, SelectError> {
     let options = ProcessOptions {
         state: state.to_owned(),
         node: None,

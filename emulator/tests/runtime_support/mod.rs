@@ -1,6 +1,9 @@
 //! What the runtime tests share: an engine that must answer, a base, packages, questions.
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests, in functions that are not"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +36,7 @@ pub fn owner() -> Owner {
     let name = || format!("{:08x}", rand::random::<u32>());
     Owner {
         project: format!("test-{}", name()),
-        folder: "/test".to_owned(),
+        folder: "/somewhere".to_owned(),
         run: name(),
         node: "n0".to_owned(),
     }
@@ -64,6 +67,18 @@ pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn readable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Code that does something once [`tell`] was called, and not by a clock: boots take their time.
+pub fn when_told(act: &str) -> String {
+    format!(
+        "setInterval(() => {{ if (require('fs').existsSync(__dirname + '/go')) {{ {act} }} }}, 10)"
+    )
+}
+
+/// Lets the code in a folder do what it was written for.
+pub fn tell(code: &tempfile::TempDir) {
+    std::fs::write(code.path().join("go"), "").unwrap();
 }
 
 pub fn project(folder: &tempfile::TempDir) -> Project {
@@ -127,6 +142,10 @@ impl Bench {
             .start(spec(number, &self.package(env), memory_mib))
             .await
             .unwrap()
+    }
+
+    pub fn tell(&self) {
+        tell(&self.code);
     }
 
     /// The containers of this run, of one kind.

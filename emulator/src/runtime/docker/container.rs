@@ -47,6 +47,10 @@ pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Con
         ]),
         cmd: Some(Vec::new()),
         working_dir: Some(CODE.to_owned()),
+        // The wrapper ends when its input does: when this process dies, so do its instances.
+        open_stdin: Some(true),
+        stdin_once: Some(true),
+        attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         labels: Some(owner.labels("instance", Some(&shape.package.name))),
@@ -125,6 +129,7 @@ fn environment(shape: &Shape<'_>) -> Vec<String> {
         listen,
         format!("FNLOCAL_TOKEN={}", shape.token),
         "FNLOCAL_DEV=1".to_owned(),
+        "FNLOCAL_PARENT=1".to_owned(),
         "HOME=/tmp".to_owned(),
     ]);
     env

@@ -18,6 +18,8 @@ use crate::runtime::place::is_run_name;
 
 /// Removals at once. The engine works on them one by one in places anyway.
 const PARALLEL: usize = 8;
+/// Looks at what is left of a run that ends.
+const ROUNDS: usize = 3;
 /// For a removal that somebody else has begun.
 const GONE: Duration = Duration::from_secs(10);
 
@@ -78,8 +80,12 @@ pub async fn reap(docker: &Docker, owner: &Owner, sockets: &Path) -> Result<Reap
 
 /// Removes everything of this node in this run.
 pub(crate) async fn remove_own(docker: &Docker, owner: &Owner) {
-    if let Ok(list) = list(docker, owner.filter()).await {
-        remove_all(docker, &list).await;
+    // A creation that was under way when its task ended may show only after the first look.
+    for _ in 0..ROUNDS {
+        match list(docker, owner.filter()).await {
+            Ok(list) if !list.is_empty() => remove_all(docker, &list).await,
+            _ => break,
+        };
     }
     let options = ListNetworksOptions {
         filters: Some(owner.filter()),

@@ -145,6 +145,7 @@ async fn create_attached(
         .id;
     let options = AttachContainerOptions {
         stream: true,
+        stdin: true,
         stdout: true,
         stderr: true,
         ..AttachContainerOptions::default()
