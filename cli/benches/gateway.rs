@@ -2,8 +2,11 @@
 //!
 //! `fnlocal dev --runtime process` runs as it is; nginx is put in front of the very sockets its
 //! instances listen on, so both proxy to the same processes. First a trivial backend in Rust,
-//! which shows the proxies' own ceiling, then real Node functions. The trivial backend is this
-//! same program: fnlocal starts it in place of Node.js.
+//! which shows the proxies' own ceiling, then real Node functions.
+//!
+//! The trivial backend is one process behind all sockets, so that switching between dozens of
+//! processes does not drown what the proxies differ in. fnlocal starts this same program in place
+//! of Node.js; each start only asks the one backend to listen on its socket as well.
 
 mod support;
 
@@ -18,13 +21,19 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use support::{Dev, Load, median, ratio, wrk};
+use tokio::io::AsyncBufReadExt;
+use tokio::net::UnixListener;
 
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 3;
 
 fn main() {
     if let Ok(socket) = std::env::var("FNLOCAL_SOCKET") {
-        trivial_backend(&socket);
+        hand_over(&socket);
+        return;
+    }
+    if std::env::args().nth(1).as_deref() == Some("backend") {
+        trivial_backend();
         return;
     }
     let trivial = std::env::current_exe().expect("this program has a path");
@@ -88,13 +97,15 @@ fn compare(slots: u32, backend: Option<&Path>) -> (Vec<Load>, Vec<Load>) {
     std::fs::write(folder.path().join("fnlocal.toml"), config).expect("the file can be written");
     let bin = tempfile::tempdir().expect("a folder can be made");
     let path = backend.map(|backend| path_with_node(bin.path(), backend));
-    let env: Vec<(&str, &Path)> = path.iter().map(|path| ("PATH", path.as_path())).collect();
+    let _backend = backend.map(|program| Backend::start(program, bin.path()));
+    let mut env: Vec<(&str, &Path)> = path.iter().map(|path| ("PATH", path.as_path())).collect();
+    env.push(("TMPDIR", bin.path()));
     let dev = Dev::start(folder.path(), &["--runtime", "process", "--quiet"], &env);
     // Everybody busy once, so that every instance is there.
     wait_for_instances(&dev, slots);
     wrk(&dev.url("/hello"), slots, 2);
     let sockets = sockets_of(dev.pid(), slots);
-    let nginx = Nginx::start(folder.path(), &sockets);
+    let nginx = Nginx::start(bin.path(), &sockets);
     wrk(&nginx.url(), slots, 1);
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
@@ -208,32 +219,75 @@ impl Drop for Nginx {
     }
 }
 
-/// Speaks the wrapper's protocol and answers every request with five bytes.
-fn trivial_backend(socket: &str) {
+/// The one process behind all sockets.
+struct Backend(Child);
+
+impl Backend {
+    fn start(program: &Path, folder: &Path) -> Self {
+        let child = Command::new(program)
+            .arg("backend")
+            .env("TMPDIR", folder)
+            .spawn()
+            .expect("this program starts");
+        while !meeting_point(folder).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+fn meeting_point(folder: &Path) -> PathBuf {
+    folder.join("backend.sock")
+}
+
+/// Has the backend listen on a socket in this process's stead, and waits for fnlocal's end of it.
+fn hand_over(socket: &str) {
+    use std::io::{Read, Write};
+    let at = meeting_point(&std::env::temp_dir());
+    let mut backend = std::os::unix::net::UnixStream::connect(at).expect("the backend listens");
+    writeln!(backend, "{socket}").expect("the backend reads");
+    let mut rest = Vec::new();
+    let _ended = std::io::stdin().read_to_end(&mut rest);
+}
+
+fn trivial_backend() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime can be made");
     runtime.block_on(async {
-        let listener = tokio::net::UnixListener::bind(socket).expect("the socket is free");
-        tokio::spawn(end_with_parent());
+        let asks = UnixListener::bind(meeting_point(&std::env::temp_dir())).expect("it is free");
         loop {
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, _)) = asks.accept().await else {
                 continue;
             };
-            tokio::spawn(
-                hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service_fn(trivial_answer)),
-            );
+            let mut socket = String::new();
+            let mut stream = tokio::io::BufReader::new(stream);
+            if stream.read_line(&mut socket).await.is_ok() {
+                let listener = UnixListener::bind(socket.trim()).expect("the socket is free");
+                tokio::spawn(listen(listener));
+            }
         }
     });
 }
 
-async fn end_with_parent() {
-    use tokio::io::AsyncReadExt;
-    let mut rest = Vec::new();
-    let _ended = tokio::io::stdin().read_to_end(&mut rest).await;
-    std::process::exit(0);
+async fn listen(listener: UnixListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service_fn(trivial_answer)),
+        );
+    }
 }
 
 async fn trivial_answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
