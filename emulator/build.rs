@@ -16,7 +16,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed=FNLOCAL_RUNNER");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("runner.cjs");
     if let Err(why) = runner(&wrapper).and_then(|made| {
-        fs::copy(&made, &out).map(drop).map_err(|error| format!("{}: {error}", made.display()))
+        fs::copy(&made, &out)
+            .map(drop)
+            .map_err(|error| format!("{}: {error}", made.display()))
     }) {
         println!("cargo::error=the wrapper could not be bundled: {why}");
     }
@@ -39,7 +41,10 @@ fn stale(wrapper: &Path) -> bool {
     let changed = |path: &str| -> Option<SystemTime> {
         fs::metadata(wrapper.join(path)).ok()?.modified().ok()
     };
-    match (changed("node_modules/.package-lock.json"), changed("package-lock.json")) {
+    match (
+        changed("node_modules/.package-lock.json"),
+        changed("package-lock.json"),
+    ) {
         (Some(installed), Some(locked)) => installed < locked,
         (installed, _) => installed.is_none(),
     }

@@ -30,7 +30,11 @@ fn main() {
     let trivial = std::env::current_exe().expect("this program has a path");
     let mut figures = serde_json::Map::new();
     let cases = [
-        ("trivial backend, 32 slots, c=32", 32, Some(trivial.as_path())),
+        (
+            "trivial backend, 32 slots, c=32",
+            32,
+            Some(trivial.as_path()),
+        ),
         ("16 Node instances, c=16", 16, None),
     ];
     for (what, slots, backend) in cases {
@@ -38,7 +42,8 @@ fn main() {
         let (ours, nginx) = compare(slots, backend);
         let throughput = median(over(&ours, |load| load.per_second))
             / median(over(&nginx, |load| load.per_second));
-        let p50 = median(over(&ours, |load| load.p50_us)) / median(over(&nginx, |load| load.p50_us));
+        let p50 =
+            median(over(&ours, |load| load.p50_us)) / median(over(&nginx, |load| load.p50_us));
         ratio("throughput, ours / nginx", throughput, ">= 1.3");
         ratio("p50 latency, ours / nginx", p50, "<= 0.8");
         figures.insert(
@@ -76,7 +81,10 @@ fn compare(slots: u32, backend: Option<&Path>) -> (Vec<Load>, Vec<Load>) {
     );
     std::fs::write(folder.path().join("index.js"), code).expect("the file can be written");
     std::fs::write(folder.path().join("fnlocal.toml"), config).expect("the file can be written");
-    let env: Vec<(&str, &Path)> = backend.map(|path| ("FNLOCAL_NODE", path)).into_iter().collect();
+    let env: Vec<(&str, &Path)> = backend
+        .map(|path| ("FNLOCAL_NODE", path))
+        .into_iter()
+        .collect();
     let dev = Dev::start(folder.path(), &["--runtime", "process"], &env);
     // Everybody busy once, so that every instance is there.
     wait_for_instances(&dev, slots);
@@ -122,7 +130,9 @@ fn sockets_of(fnlocal: u32, wanted: u32) -> Vec<PathBuf> {
         .lines()
         .filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/environ")).ok())
         .filter_map(|environ| {
-            let found = environ.split('\0').find_map(|entry| entry.strip_prefix("FNLOCAL_SOCKET="))?;
+            let found = environ
+                .split('\0')
+                .find_map(|entry| entry.strip_prefix("FNLOCAL_SOCKET="))?;
             Some(PathBuf::from(found))
         })
         .collect();
@@ -180,7 +190,9 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        let _gone = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _gone = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         let _status = self.child.wait();
     }
 }
@@ -216,7 +228,11 @@ async fn end_with_parent() {
 async fn trivial_answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let body: Bytes = match request.uri().path() {
         "/_fnlocal/assign" => {
-            let sent = request.into_body().collect().await.map(|body| body.to_bytes());
+            let sent = request
+                .into_body()
+                .collect()
+                .await
+                .map(|body| body.to_bytes());
             drop(sent);
             r#"{"import_ms":0,"modules":[{"entry":"index.js","functions":[{"name":"hello","config":{},"kind":["http"]}]}]}"#.into()
         }

@@ -119,7 +119,12 @@ fn table(ready: &Ready) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let red = anstyle::AnsiColor::Red.on_default();
-    let width = ready.functions.iter().map(|f| f.name.len()).max().unwrap_or(0);
+    let width = ready
+        .functions
+        .iter()
+        .map(|f| f.name.len())
+        .max()
+        .unwrap_or(0);
     let mut text = format!(
         "\n{bold}fnlocal {}{bold:#} {dim}ready in {}, {}{dim:#}\n\n",
         env!("CARGO_PKG_VERSION"),
@@ -138,7 +143,11 @@ fn table(ready: &Ready) -> String {
             ),
         };
         let url = url(ready, &function.name);
-        let _infallible = writeln!(text, "  {bold}{:width$}{bold:#}  {url}  {state}", function.name);
+        let _infallible = writeln!(
+            text,
+            "  {bold}{:width$}{bold:#}  {url}  {state}",
+            function.name
+        );
     }
     if ready.functions.is_empty() {
         let _infallible = writeln!(text, "  {red}no function can be served yet{red:#}");

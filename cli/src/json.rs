@@ -2,25 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fnlocal_emulator::logs::Record;
+use fnlocal_emulator::logs::{Record, RequestRecord};
 use serde_json::{Value, json};
 
 /// One record. Times are milliseconds; `at` is since 1970.
 pub fn value(record: &Record) -> Value {
     match record {
-        Record::Request(request) => json!({
-            "event": "request",
-            "at": since_epoch(request.at),
-            "request": request.id,
-            "function": request.function,
-            "method": request.method.as_str(),
-            "path": request.path,
-            "status": request.status,
-            "start": request.start,
-            "first_byte_ms": request.first_byte.as_secs_f64() * 1000.0,
-            "total_ms": request.total.as_secs_f64() * 1000.0,
-            "problem": request.problem,
-        }),
+        Record::Request(request) => of_request(request),
         Record::Line {
             function,
             request,
@@ -87,6 +75,22 @@ pub fn value(record: &Record) -> Value {
         }
         Record::Dropped { count } => json!({"event": "dropped", "count": count}),
     }
+}
+
+fn of_request(request: &RequestRecord) -> Value {
+    json!({
+        "event": "request",
+        "at": since_epoch(request.at),
+        "request": request.id,
+        "function": request.function,
+        "method": request.method.as_str(),
+        "path": request.path,
+        "status": request.status,
+        "start": request.start,
+        "first_byte_ms": request.first_byte.as_secs_f64() * 1000.0,
+        "total_ms": request.total.as_secs_f64() * 1000.0,
+        "problem": request.problem,
+    })
 }
 
 fn since_epoch(at: SystemTime) -> u128 {

@@ -47,7 +47,11 @@ impl Lines {
                 fatal,
                 ..
             } => {
-                let end = if *fatal { ", and the instance ended" } else { "" };
+                let end = if *fatal {
+                    ", and the instance ended"
+                } else {
+                    ""
+                };
                 let title = format!("{}{end}", failure.summary());
                 self.failure(function.as_ref(), &title, failure.frame.as_deref(), None)
             }
@@ -87,9 +91,10 @@ impl Lines {
                 )
             }
             Record::Note { warning, text } => mark(!warning, text),
-            Record::Dropped { count } => {
-                mark(false, &format!("{count} records were dropped: too many at once"))
-            }
+            Record::Dropped { count } => mark(
+                false,
+                &format!("{count} records were dropped: too many at once"),
+            ),
         }
     }
 

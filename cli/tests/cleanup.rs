@@ -1,4 +1,5 @@
 //! Nothing is lost and nothing is left behind, whatever happens to fnlocal or its instances.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod support;
 
@@ -24,7 +25,8 @@ async fn an_interrupt_finishes_requests_and_leaves_no_container() {
     let mut dev = Dev::start(&folder);
     assert!(!containers_of(&folder).is_empty());
     let url = dev.at("/slow");
-    let under_way = tokio::spawn(async move { reqwest::get(url).await.unwrap().text().await.unwrap() });
+    let under_way =
+        tokio::spawn(async move { reqwest::get(url).await.unwrap().text().await.unwrap() });
     support::eventually("the request runs", async || {
         dev.view().await["node"]["functions"][0]["running"] == 1
     })
@@ -57,7 +59,10 @@ async fn what_a_killed_run_left_is_removed_by_the_next() {
     assert!(!left.is_empty());
     let next = Dev::start(&folder);
     let now = containers_of(&folder);
-    assert!(left.iter().all(|old| !now.contains(old)), "{left:?} {now:?}");
+    assert!(
+        left.iter().all(|old| !now.contains(old)),
+        "{left:?} {now:?}"
+    );
     assert_eq!(reqwest::get(next.at("/work")).await.unwrap().status(), 200);
     drop(next);
     assert_eq!(containers_of(&folder), Vec::<String>::new());
@@ -106,7 +111,10 @@ async fn instances_killed_at_random_cost_no_get_request() {
         }
         pick += 7;
         let victim = &running[pick % running.len()];
-        let done = Command::new("docker").args(["kill", victim]).output().unwrap();
+        let done = Command::new("docker")
+            .args(["kill", victim])
+            .output()
+            .unwrap();
         killed += u32::from(done.status.success());
     }
     stop.store(true, Ordering::Relaxed);
@@ -122,7 +130,13 @@ async fn instances_killed_at_random_cost_no_get_request() {
 fn instances_of(folder: &Folder) -> Vec<String> {
     let folder = folder.path().canonicalize().unwrap();
     let output = Command::new("docker")
-        .args(["ps", "--quiet", "--filter", "label=fnlocal.kind=instance", "--filter"])
+        .args([
+            "ps",
+            "--quiet",
+            "--filter",
+            "label=fnlocal.kind=instance",
+            "--filter",
+        ])
         .arg(format!("label=fnlocal.folder={}", folder.display()))
         .output()
         .unwrap();

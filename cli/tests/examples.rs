@@ -1,4 +1,5 @@
 //! Every example as a person would try it, on real Docker.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod support;
 
@@ -14,7 +15,10 @@ async fn hello_greets() {
     let folder = Folder::example("hello");
     let dev = Dev::start(&folder);
     let answer = reqwest::get(dev.at("/hello?name=Ada")).await.unwrap();
-    assert_eq!(answer.json::<Value>().await.unwrap(), json!({"hello": "Ada"}));
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        json!({"hello": "Ada"})
+    );
     assert_eq!(reqwest::get(dev.at("/time")).await.unwrap().status(), 200);
 }
 
@@ -30,7 +34,12 @@ async fn the_auction_remembers_bids_between_warm_calls() {
     assert_eq!(bid("Ada", 10).await.unwrap().status(), 201);
     assert_eq!(bid("Bob", 5).await.unwrap().status(), 409);
     assert_eq!(bid("Bob", 20).await.unwrap().status(), 201);
-    let lot: Value = reqwest::get(dev.at("/bid")).await.unwrap().json().await.unwrap();
+    let lot: Value = reqwest::get(dev.at("/bid"))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(lot["highest"], json!({"bidder": "Bob", "amount": 20}));
     assert_eq!(lot["bids"], 2);
 }
@@ -50,15 +59,23 @@ async fn server_sent_events_come_one_by_one_and_end_with_the_client() {
         }
     }
     assert_eq!(times.len(), 3);
-    assert!(times[2] - times[0] >= Duration::from_millis(500), "{times:?}");
+    assert!(
+        times[2] - times[0] >= Duration::from_millis(500),
+        "{times:?}"
+    );
 
     let answer = reqwest::get(dev.at("/clock?n=1000&ms=50")).await.unwrap();
     let mut stream = answer.bytes_stream();
     stream.next().await.unwrap().unwrap();
     drop(stream);
-    dev.wait_for("the handler to notice", |record| record["line"] == "the client left");
+    dev.wait_for("the handler to notice", |record| {
+        record["line"] == "the client left"
+    });
     // The instance is free again for the next one.
-    assert_eq!(reqwest::get(dev.at("/clock?n=1")).await.unwrap().status(), 200);
+    assert_eq!(
+        reqwest::get(dev.at("/clock?n=1")).await.unwrap().status(),
+        200
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,7 +110,10 @@ async fn typescript_runs_as_it_is() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.json::<Value>().await.unwrap(), json!({"kind": "square", "area": 9}));
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        json!({"kind": "square", "area": 9})
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,7 +131,12 @@ async fn websocket_clients_hear_each_other() {
     ada.close(None).await.unwrap();
     // A plain request shares the instance with open sockets.
     let clients = reqwest::get(dev.at("/chat")).await.unwrap();
-    assert!(clients.json::<Value>().await.unwrap()["clients"].as_u64().unwrap() >= 1);
+    assert!(
+        clients.json::<Value>().await.unwrap()["clients"]
+            .as_u64()
+            .unwrap()
+            >= 1
+    );
 }
 
 async fn problem(dev: &Dev, path: &str) -> (u16, Value) {
@@ -127,18 +152,37 @@ async fn whatever_a_handler_does_wrong_is_answered_with_its_reason() {
     let mut dev = Dev::start(&folder);
     for name in ["throws", "rejects"] {
         let (status, body) = problem(&dev, &format!("/{name}")).await;
-        assert_eq!((status, &body["reason"]), (500, &json!("handler_error")), "{body}");
+        assert_eq!(
+            (status, &body["reason"]),
+            (500, &json!("handler_error")),
+            "{body}"
+        );
         assert_eq!(body["function"], name);
     }
     let (status, body) = problem(&dev, "/uncaught").await;
-    assert_eq!((status, &body["reason"]), (500, &json!("crashed")), "{body}");
+    assert_eq!(
+        (status, &body["reason"]),
+        (500, &json!("crashed")),
+        "{body}"
+    );
     for name in ["never", "spins"] {
         let (status, body) = problem(&dev, &format!("/{name}")).await;
-        assert_eq!((status, &body["reason"]), (504, &json!("timeout")), "{body}");
+        assert_eq!(
+            (status, &body["reason"]),
+            (504, &json!("timeout")),
+            "{body}"
+        );
     }
     let (status, body) = problem(&dev, "/exits").await;
-    assert_eq!((status, &body["reason"]), (502, &json!("instance_died")), "{body}");
-    assert!(body["detail"].as_str().unwrap().contains("exit code 3"), "{body}");
+    assert_eq!(
+        (status, &body["reason"]),
+        (502, &json!("instance_died")),
+        "{body}"
+    );
+    assert!(
+        body["detail"].as_str().unwrap().contains("exit code 3"),
+        "{body}"
+    );
     assert_eq!(reqwest::get(dev.at("/silent")).await.unwrap().status(), 200);
     dev.wait_for("the end that was noticed", |record| {
         record["event"] == "died" && record["function"] == "exits"
@@ -150,8 +194,18 @@ async fn a_function_that_outgrows_its_memory_says_so() {
     let folder = Folder::example("faulty");
     let dev = Dev::start(&folder);
     let (status, body) = problem(&dev, "/leaks").await;
-    assert_eq!((status, &body["reason"]), (502, &json!("instance_died")), "{body}");
-    assert!(body["detail"].as_str().unwrap().contains("memory limit exceeded"), "{body}");
+    assert_eq!(
+        (status, &body["reason"]),
+        (502, &json!("instance_died")),
+        "{body}"
+    );
+    assert!(
+        body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("memory limit exceeded"),
+        "{body}"
+    );
     // The next request gets a fresh instance.
     assert_eq!(reqwest::get(dev.at("/silent")).await.unwrap().status(), 200);
 }

@@ -1,4 +1,5 @@
 //! One request at a time, as many instances as needed and allowed, on real Docker.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod support;
 
@@ -48,7 +49,10 @@ async fn a_hundred_parallel_requests_are_all_answered_by_at_most_max_instances()
     for request in requests {
         let (status, instance, _, body) = request.await.unwrap();
         assert_eq!(status, 200, "{body}");
-        assert_eq!(body["together"], 1, "two requests shared an instance at once");
+        assert_eq!(
+            body["together"], 1,
+            "two requests shared an instance at once"
+        );
         by_instance
             .entry(instance)
             .or_default()
@@ -90,7 +94,13 @@ async fn every_answer_says_where_it_came_from() {
     let first = reqwest::get(dev.at("/quick")).await.unwrap();
     assert_eq!(header(&first, "x-fnlocal-start"), "spare");
     let timing = header(&first, "server-timing").to_owned();
-    for phase in ["queue;dur=", "create;dur=", "boot;dur=", "import;dur=", "handler;dur="] {
+    for phase in [
+        "queue;dur=",
+        "create;dur=",
+        "boot;dur=",
+        "import;dur=",
+        "handler;dur=",
+    ] {
         assert!(timing.contains(phase), "{timing}");
     }
     assert_eq!(header(&first, "x-fnlocal-request-id").len(), 16);
@@ -133,7 +143,10 @@ async fn more_requests_than_may_wait_are_refused_with_a_reason() {
             }
         }
     }
-    assert!((3..=5).contains(&answered), "{answered} answered, {refused} refused");
+    assert!(
+        (3..=5).contains(&answered),
+        "{answered} answered, {refused} refused"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
 //! Save, and the next answer is the new code's, on real Docker.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod support;
 
@@ -22,7 +23,10 @@ async fn a_save_is_served_by_the_next_request() {
     folder.write("index.js", &says("hi", "two"));
     dev.wait_reloaded("hi");
     let new = reqwest::get(dev.at("/hi")).await.unwrap();
-    assert_ne!(header(&old, "x-fnlocal-code"), header(&new, "x-fnlocal-code"));
+    assert_ne!(
+        header(&old, "x-fnlocal-code"),
+        header(&new, "x-fnlocal-code")
+    );
     assert_eq!(new.text().await.unwrap(), "two");
 }
 
@@ -34,16 +38,28 @@ async fn a_syntax_error_answers_500_with_its_place_until_the_next_save() {
     ]);
     let mut dev = Dev::start(&folder);
     assert_eq!(text(&dev, "/bad").await.1, "fine too");
-    folder.write("functions/bad.js", "exports.bad = (req, res) => {\n  const a = ;\n};\n");
+    folder.write(
+        "functions/bad.js",
+        "exports.bad = (req, res) => {\n  const a = ;\n};\n",
+    );
     let told = dev.wait_for("the error", |record| record["event"] == "import_failed");
     assert_eq!(told["line"], 2, "{told}");
-    assert!(told["frame"].as_str().unwrap().contains("const a = ;"), "{told}");
-    assert!(told["file"].as_str().unwrap().ends_with("functions/bad.js"), "{told}");
+    assert!(
+        told["frame"].as_str().unwrap().contains("const a = ;"),
+        "{told}"
+    );
+    assert!(
+        told["file"].as_str().unwrap().ends_with("functions/bad.js"),
+        "{told}"
+    );
     let answer = reqwest::get(dev.at("/bad")).await.unwrap();
     assert_eq!(answer.status(), 500);
     let problem: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(problem["reason"], "import_failed");
-    assert!(problem["detail"].as_str().unwrap().contains("SyntaxError"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("SyntaxError"),
+        "{problem}"
+    );
     assert_eq!(text(&dev, "/good").await, (200, "fine".into()));
     folder.write("functions/bad.js", &says("bad", "mended"));
     support::eventually("the mended code is served", async || {
@@ -59,12 +75,16 @@ async fn functions_come_and_go_with_a_save() {
     assert_eq!(text(&dev, "/second").await.0, 404);
     folder.write("index.js", &(says("first", "1") + &says("second", "2")));
     dev.wait_for("the new function", |record| {
-        record["text"].as_str().is_some_and(|text| text.contains("/second"))
+        record["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("/second"))
     });
     assert_eq!(text(&dev, "/second").await, (200, "2".into()));
     folder.write("index.js", &says("second", "2"));
     dev.wait_for("its end", |record| {
-        record["text"].as_str().is_some_and(|text| text.contains("/first is gone"))
+        record["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("/first is gone"))
     });
     assert_eq!(text(&dev, "/first").await.0, 404);
 }
@@ -89,7 +109,8 @@ async fn changed_variables_and_limits_reach_running_functions() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_variable_is_named_and_others_go_on() {
-    let code = "exports.needs = (req, res) => res.send('x');\nexports.fine = (req, res) => res.send('y');";
+    let code =
+        "exports.needs = (req, res) => res.send('x');\nexports.fine = (req, res) => res.send('y');";
     let config = "[functions.needs]\nenv = [\"NO_SUCH_VARIABLE_HERE\"]\n";
     let folder = Folder::new(&[("index.js", code), ("fnlocal.toml", config)]);
     let dev = Dev::start(&folder);
@@ -103,10 +124,22 @@ async fn a_missing_variable_is_named_and_others_go_on() {
 async fn an_import_of_a_missing_package_names_it_and_its_file() {
     let folder = Folder::new(&[("index.js", &says("hi", "one"))]);
     let mut dev = Dev::start(&folder);
-    folder.write("index.js", &(says("hi", "two") + "require('no-such-package-here');\n"));
+    folder.write(
+        "index.js",
+        &(says("hi", "two") + "require('no-such-package-here');\n"),
+    );
     let told = dev.wait_for("the error", |record| record["event"] == "import_failed");
-    assert!(told["error"].as_str().unwrap().contains("no-such-package-here"), "{told}");
-    assert!(told["hint"].as_str().unwrap().contains("npm install"), "{told}");
+    assert!(
+        told["error"]
+            .as_str()
+            .unwrap()
+            .contains("no-such-package-here"),
+        "{told}"
+    );
+    assert!(
+        told["hint"].as_str().unwrap().contains("npm install"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,7 +167,10 @@ async fn no_request_fails_while_code_is_saved_under_load() {
         folder.write("index.js", &says("hi", &save.to_string()));
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    support::eventually("the last save is served", async || text(&dev, "/hi").await.1 == "200").await;
+    support::eventually("the last save is served", async || {
+        text(&dev, "/hi").await.1 == "200"
+    })
+    .await;
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     for client in clients {
         assert!(client.await.unwrap() > 0);
@@ -142,4 +178,28 @@ async fn no_request_fails_while_code_is_saved_under_load() {
     let failed = |record: &&serde_json::Value| record["event"] == "died";
     dev.wait_for("a request", |record| record["event"] == "request");
     assert_eq!(dev.seen.iter().find(failed), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_dependency_is_installed_while_the_old_code_serves() {
+    let uses = "const { WebSocketServer } = require('ws');\n\
+                exports.hi = (req, res) => res.send(typeof WebSocketServer);\n";
+    let folder = Folder::new(&[
+        ("index.js", &says("hi", "plain")),
+        ("package.json", r#"{"name": "grows", "version": "1.0.0"}"#),
+    ]);
+    let dev = Dev::start(&folder);
+    assert_eq!(text(&dev, "/hi").await, (200, "plain".into()));
+    // The example's lockfile, so that the very versions are known.
+    let example = Folder::example("websocket");
+    for file in ["package.json", "package-lock.json"] {
+        let contents = std::fs::read_to_string(example.path().join(file)).unwrap();
+        folder.write(file, &contents);
+    }
+    assert_eq!(text(&dev, "/hi").await, (200, "plain".into()));
+    folder.write("index.js", uses);
+    support::eventually("the new dependency is there", async || {
+        text(&dev, "/hi").await == (200, "function".into())
+    })
+    .await;
 }

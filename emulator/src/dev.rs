@@ -23,9 +23,7 @@ use crate::driver::{Driver, Function};
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::logs::{Logs, Record};
-use crate::project::{
-    EnvError, Project, ProjectError, RuntimeKind, StateDir, StateError,
-};
+use crate::project::{EnvError, Project, ProjectError, RuntimeKind, StateDir, StateError};
 use crate::runtime::select::{Choice, SelectError, Selected};
 use crate::runtime::{Runtime, select};
 use crate::watch::{WatchError, Watcher};
@@ -35,6 +33,8 @@ use reload::Reloader;
 
 /// Port when none is asked for.
 pub const PORT: u16 = 9000;
+/// Time without a save after which copies are made ahead for the next.
+const QUIET: Duration = Duration::from_millis(300);
 /// Time for instances to end after the last request was answered.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -218,7 +218,10 @@ impl Session {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "each is a part that is put together here")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a part that is put together here"
+    )]
     async fn serve(
         &self,
         driver: Rc<Driver>,
@@ -230,11 +233,13 @@ impl Session {
         began: std::time::Instant,
     ) -> Result<(), DevError> {
         let (watcher, mut changes) = Watcher::start(&describer.project())?;
+        let (made, mut ready_made) = mpsc::channel(16);
         let mut reloader = Reloader::new(
             Rc::clone(&driver),
             Rc::clone(&describer),
             self.selected.preparer.clone(),
             state,
+            made,
             self.logs.clone(),
         );
         tokio::select! {
@@ -256,22 +261,40 @@ impl Session {
         self.logs.flush();
         let (router, mut asks) = platform::router();
         let options = GatewayOptions {
-            idle_timeout: self.idle_timeout.unwrap_or(GatewayOptions::default().idle_timeout),
+            idle_timeout: self
+                .idle_timeout
+                .unwrap_or(GatewayOptions::default().idle_timeout),
             ..GatewayOptions::default()
         };
         let gateway = Gateway::new(Rc::clone(&driver), options, router);
         let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
-        loop {
-            tokio::select! {
-                Some(change) = changes.recv() => {
-                    if reloader.reload(&change).await {
-                        watcher.replan(&describer.project());
+        let reloading = spawn_local(async move {
+            loop {
+                tokio::select! {
+                    Some(change) = changes.recv() => {
+                        if reloader.reload(&change).await {
+                            watcher.replan(&describer.project());
+                        }
+                    }
+                    Some((package, made)) = ready_made.recv() => {
+                        reloader.made(package, made).await;
+                    }
+                    () = tokio::time::sleep(QUIET), if reloader.unprepared() => {
+                        reloader.prepare_copies().await;
                     }
                 }
-                Some(ask) = asks.recv() => answer(&driver, ask),
-                _ = &mut accepting => break,
-                () = stop.now.cancelled() => return Ok(()),
             }
+        });
+        let ended = loop {
+            tokio::select! {
+                Some(ask) = asks.recv() => answer(&driver, ask),
+                _ = &mut accepting => break true,
+                () = stop.now.cancelled() => break false,
+            }
+        };
+        reloading.abort();
+        if !ended {
+            return Ok(());
         }
         self.finish(&driver, &stop).await;
         Ok(())
@@ -297,11 +320,13 @@ async fn listen(options: &DevOptions, project: &Project) -> Result<TcpListener, 
 }
 
 fn choice(options: &DevOptions, project: &Project) -> Choice {
-    options.runtime.unwrap_or(match project.config().dev.runtime {
-        None => Choice::Auto,
-        Some(RuntimeKind::Docker) => Choice::Docker,
-        Some(RuntimeKind::Process) => Choice::Process,
-    })
+    options
+        .runtime
+        .unwrap_or(match project.config().dev.runtime {
+            None => Choice::Auto,
+            Some(RuntimeKind::Docker) => Choice::Docker,
+            Some(RuntimeKind::Process) => Choice::Process,
+        })
 }
 
 fn answer(driver: &Rc<Driver>, ask: Ask) {
@@ -324,7 +349,9 @@ fn answer(driver: &Rc<Driver>, ask: Ask) {
 /// only lengthens everyone's wait.
 fn node_limits(project: &Project, cores: u32) -> NodeLimits {
     let limits = &project.config().limits;
-    let memory_mib = limits.memory.map_or_else(free_memory_mib, |memory| memory.0);
+    let memory_mib = limits
+        .memory
+        .map_or_else(free_memory_mib, |memory| memory.0);
     NodeLimits {
         memory_mib,
         max_instances: limits.max_instances.unwrap_or(1000),
@@ -343,7 +370,13 @@ fn free_memory_mib() -> u32 {
     let free_kib = text
         .lines()
         .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
     free_kib.map_or(4096, |kib| u32::try_from(kib / 1024).unwrap_or(u32::MAX))
 }
 

@@ -19,18 +19,19 @@ use std::sync::Arc;
 use std::time::Instant as Clock;
 
 use fnlocal_core::{
-    CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeView, PackageId, RequestId,
+    CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeView, PackageId,
+    RequestId,
 };
 use tokio::sync::Notify;
 
-pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody};
+pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, RequestBody};
 pub use functions::{Failure, Function, Functions};
 pub use instance::Instance;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
 
 use crate::logs::{Logs, Record};
 use crate::project::DescribedModule;
-use crate::runtime::{Notice, PackageRun, Runtime};
+use crate::runtime::{End, Notice, PackageRun, Runtime};
 
 /// The live node: the core, what it speaks about, and the means to carry out its effects.
 pub struct Driver {
@@ -149,14 +150,15 @@ impl Driver {
     }
 
     /// Turns what the runtime tells unasked into events and log lines. Ends with the runtime.
-    pub async fn follow_notices(
-        self: Rc<Self>,
-        mut notices: tokio::sync::mpsc::Receiver<Notice>,
-    ) {
+    pub async fn follow_notices(self: Rc<Self>, mut notices: tokio::sync::mpsc::Receiver<Notice>) {
         while let Some(notice) = notices.recv().await {
             match notice {
-                Notice::Exit { instance, reason } => self.exited(instance, reason),
-                Notice::Line { instance, stderr, line } => {
+                Notice::Exit { instance, end } => self.exited(instance, end),
+                Notice::Line {
+                    instance,
+                    stderr,
+                    line,
+                } => {
                     let known = self.instance(instance);
                     if let Some(known) = &known {
                         known.remember_line(&line);
@@ -255,7 +257,10 @@ impl Driver {
     /// A name for the next request: the run's number and the request's, 16 hexadecimal digits.
     #[must_use]
     pub fn request_name(&self, run: u32) -> String {
-        format!("{run:08x}{:08x}", self.next_name.replace(self.next_name.get().wrapping_add(1)))
+        format!(
+            "{run:08x}{:08x}",
+            self.next_name.replace(self.next_name.get().wrapping_add(1))
+        )
     }
 
     /// A picture of the node, for people and machines.
@@ -296,16 +301,16 @@ impl Driver {
         instance
     }
 
-    fn exited(self: &Rc<Self>, id: InstanceId, reason: String) {
+    fn exited(self: &Rc<Self>, id: InstanceId, end: End) {
         let Some(instance) = self.forget_instance(id) else {
             return;
         };
         self.logs.send(Record::Died {
             function: instance.function_name(),
             instance: id,
-            reason: reason.clone(),
+            reason: end.reason.clone(),
         });
-        instance.set_end(reason);
+        instance.set_end(end);
         self.handle(Event::InstanceDied { instance: id });
     }
 

@@ -149,14 +149,15 @@ impl Gateway {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.options.head_timeout)
-            .max_buf_size(MAX_HEAD)
-            .pipeline_flush(true);
+            .max_buf_size(MAX_HEAD);
         server
             .http2()
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD as u32)
             .max_concurrent_streams(250);
-        let connection = server.serve_connection_with_upgrades(io, service).into_owned();
+        let connection = server
+            .serve_connection_with_upgrades(io, service)
+            .into_owned();
         let watched = graceful.watch(connection);
         tokio::task::spawn_local(async move {
             // A client's broken connection is its own affair.
@@ -177,4 +178,3 @@ where
         tokio::task::spawn_local(task);
     }
 }
-

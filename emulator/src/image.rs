@@ -52,6 +52,7 @@ pub struct Images {
     docker: Docker,
     options: ImageOptions,
     base: Mutex<Option<Base>>,
+    building: Mutex<()>,
 }
 
 impl Images {
@@ -59,7 +60,12 @@ impl Images {
     #[must_use]
     pub fn new(engine: &Engine, options: ImageOptions) -> Self {
         let docker = engine.docker.clone().with_timeout(LONG);
-        Self { docker, options, base: Mutex::new(None) }
+        Self {
+            docker,
+            options,
+            base: Mutex::new(None),
+            building: Mutex::new(()),
+        }
     }
 
     /// The base: local, pulled, or made from this host's node. Decided once.
@@ -88,6 +94,8 @@ impl Images {
         let base = self.base(progress).await?;
         let dependencies = Dependencies::read(package)?;
         let reference = self.reference(&base, package, dependencies.as_ref());
+        // Packages without dependencies share an image: the second finds what the first made.
+        let _one_at_a_time = self.building.lock().await;
         if base::inspect(&self.docker, &reference).await?.is_some() {
             return Ok(reference);
         }
@@ -131,7 +139,12 @@ pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// `name` with what a repository's name cannot hold replaced.
@@ -145,7 +158,11 @@ fn fit(name: &str) -> String {
         }
     }
     let fit: String = fit.trim_end_matches('-').chars().take(100).collect();
-    if fit.is_empty() { "package".to_owned() } else { fit }
+    if fit.is_empty() {
+        "package".to_owned()
+    } else {
+        fit
+    }
 }
 
 #[cfg(test)]

@@ -103,8 +103,8 @@ pub enum Notice {
     Exit {
         /// Which.
         instance: InstanceId,
-        /// Why, for people: `exit code 1`, `memory limit exceeded`, `killed by signal 9`.
-        reason: String,
+        /// Why.
+        end: End,
     },
     /// A line an instance wrote to its real stdout or stderr, not through the wrapper.
     Line {
@@ -122,6 +122,15 @@ pub enum Notice {
         /// What to tell the person.
         message: String,
     },
+}
+
+/// Why an instance ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// For people: `exit code 1`, `memory limit exceeded`, `killed by signal 9`.
+    pub reason: String,
+    /// Somebody else ended it; nothing it ran is to blame.
+    pub outside: bool,
 }
 
 /// Sender half of a runtime's notices. Bounded: a flood of lines waits in the engine's pipe.

@@ -24,7 +24,11 @@ pub struct Dev {
 impl Dev {
     pub fn start(folder: &Path, args: &[&str], env: &[(&str, &Path)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fnlocal"));
-        command.arg("dev").arg(folder).args(["--port", "0", "--json"]).args(args);
+        command
+            .arg("dev")
+            .arg(folder)
+            .args(["--port", "0", "--json"])
+            .args(args);
         command.envs(env.iter().copied());
         let mut child = command
             .stdout(Stdio::piped())
@@ -115,15 +119,26 @@ pub struct Load {
 
 /// Sends load to this machine's own port for some seconds.
 pub fn wrk(url: &str, connections: u32, seconds: u32) -> Load {
-    assert!(url.starts_with("http://127.0.0.1:"), "load stays on this machine");
+    assert!(
+        url.starts_with("http://127.0.0.1:"),
+        "load stays on this machine"
+    );
     let output = Command::new("wrk")
-        .args(["--latency", "-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), url])
+        .args([
+            "--latency",
+            "-t1",
+            &format!("-c{connections}"),
+            &format!("-d{seconds}s"),
+            url,
+        ])
         .output()
         .expect("wrk is installed: .ci/tools bench");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}");
     let field = |name: &str| {
-        let line = text.lines().find(|line| line.trim_start().starts_with(name));
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(name));
         line.and_then(|line| line.split_whitespace().last().map(str::to_owned))
     };
     let failed = text
@@ -131,7 +146,9 @@ pub fn wrk(url: &str, connections: u32, seconds: u32) -> Load {
         .find_map(|line| line.trim().strip_prefix("Non-2xx or 3xx responses: "))
         .and_then(|count| count.trim().parse().ok());
     Load {
-        per_second: field("Requests/sec:").and_then(|n| n.parse().ok()).expect("wrk says so"),
+        per_second: field("Requests/sec:")
+            .and_then(|n| n.parse().ok())
+            .expect("wrk says so"),
         p50_us: micros(&field("50%").expect("wrk says so")),
         p99_us: micros(&field("99%").expect("wrk says so")),
         failed: failed.unwrap_or(0),

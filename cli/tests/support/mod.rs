@@ -1,4 +1,5 @@
 //! Runs the real `fnlocal dev` on real folders.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 #![allow(dead_code, reason = "each test file uses what it needs of this")]
 
 use std::io::{BufRead, BufReader, Write};
@@ -154,7 +155,10 @@ impl Dev {
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     let status = self.child.wait();
-                    panic!("fnlocal ended ({status:?}) before {what}; there were {:#?}", self.seen)
+                    panic!(
+                        "fnlocal ended ({status:?}) before {what}; there were {:#?}",
+                        self.seen
+                    )
                 }
             }
         }

@@ -48,6 +48,7 @@ impl Bench {
             functions,
         };
         bench.tell(Event::CodeChanged {
+            rebuilt: false,
             package: PackageId(0),
             code: CodeHash(1),
         });
@@ -156,6 +157,7 @@ fn mixed(rounds: u64) -> f64 {
         if roll.is_multiple_of(20_000) {
             let code = CodeHash(roll);
             bench.tell(Event::CodeChanged {
+                rebuilt: false,
                 package: PackageId(0),
                 code,
             });

@@ -94,8 +94,8 @@ pub enum Event {
     RequestFailed {
         /// Which.
         request: RequestId,
-        /// Nothing was answered or consumed, so another instance may be tried.
-        retryable: bool,
+        /// Whether another instance may be tried.
+        retry: Retry,
     },
     /// The client left. If its request was running, the instance stays busy until
     /// [`Event::Released`].
@@ -119,6 +119,17 @@ pub enum Event {
     DeadlinePassed,
     /// Take no more requests, finish those under way, stop every instance.
     Drain,
+}
+
+/// Whether a request whose exchange broke may be tried on another instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retry {
+    /// Something was answered or consumed, or doing it twice could do harm.
+    No,
+    /// It may be tried again, but may also be what ended the instance: once.
+    Once,
+    /// It never reached the instance, or the instance was ended from outside.
+    Free,
 }
 
 /// A function as described by its code and configuration.

@@ -230,7 +230,7 @@ impl Node {
         // Waiters an instance was under way for were admitted beyond the bound, and one that was
         // put back is there in spite of it.
         let admitted = pool.queue.iter().filter_map(|id| self.requests.get(&id));
-        let admitted = admitted.filter(|entry| !entry.retried).count();
+        let admitted = admitted.filter(|entry| entry.retries == 0).count();
         let bound = pool.limits.queue as usize + pool.limits.max_instances as usize * pool.slots();
         holds!(
             "the queue is within its bound",

@@ -20,7 +20,7 @@ mod timers;
 pub mod view;
 
 pub use effect::{Effect, RefuseReason, StartKind, StopReason};
-pub use event::{Event, FunctionSpec};
+pub use event::{Event, FunctionSpec, Retry};
 pub use ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
 pub use invariants::Violation;
 pub use limits::{FunctionLimits, LimitError, NodeLimits};

@@ -133,7 +133,7 @@ impl Node {
             Event::RequestArrived { request, function } => self.arrived(request, function),
             Event::ResponseStarted { request } => self.response_started(request),
             Event::ResponseFinished { request } => self.response_finished(request),
-            Event::RequestFailed { request, retryable } => self.request_failed(request, retryable),
+            Event::RequestFailed { request, retry } => self.request_failed(request, retry),
             Event::ClientGone { request } => self.client_gone(request),
             Event::Released { request } => self.released(request),
             Event::InstanceBooted { instance } => self.booted(instance),

@@ -508,3 +508,25 @@ fn a_shortened_queue_refuses_the_newest() {
     let effects = world.primed(next, X, &[spec(F, &short)]);
     assert_eq!(refused(&effects), [(3, RefuseReason::QueueFull)]);
 }
+
+#[test]
+fn a_rebuilt_package_does_not_use_what_was_booted_before() {
+    let (mut world, old, spare) = in_use();
+    let effects = world.tell(Event::CodeChanged {
+        package: P,
+        code: Y,
+        rebuilt: true,
+    });
+    assert_eq!(stops(&effects), [(spare, StopReason::OldCode)]);
+    let fresh = started(&effects)[0];
+    assert_eq!(
+        dispatched(&world.ask(2, F)),
+        [(2, old, StartKind::Warm)],
+        "the old code serves until the new one is there"
+    );
+    let prime = Effect::Prime {
+        instance: fresh,
+        code: Y,
+    };
+    assert!(world.boot(fresh).contains(&prime));
+}

@@ -5,7 +5,8 @@ mod common;
 use common::*;
 use fnlocal_core::time::Duration;
 use fnlocal_core::{
-    Effect, Event, FunctionLimits, NodeLimits, RefuseReason, RequestId, StartKind, StopReason,
+    Effect, Event, FunctionLimits, NodeLimits, RefuseReason, RequestId, Retry, StartKind,
+    StopReason,
 };
 
 fn limits() -> FunctionLimits {
@@ -321,7 +322,7 @@ fn others_on_a_killed_instance_are_tried_again() {
     assert_eq!(refused(&world.ms(5000)), [(1, RefuseReason::Timeout)]);
     let effects = world.tell(Event::RequestFailed {
         request: RequestId(2),
-        retryable: true,
+        retry: Retry::Once,
     });
     let instance = started(&effects)[0];
     assert_eq!(
@@ -341,7 +342,7 @@ fn a_request_whose_instance_broke_is_tried_once_more_before_all_others() {
     world.ask(2, F);
     let effects = world.tell(Event::RequestFailed {
         request: RequestId(1),
-        retryable: true,
+        retry: Retry::Once,
     });
     assert_eq!(stops(&effects), [(broken, StopReason::Broken)]);
     let second = started(&effects)[0];
@@ -352,7 +353,7 @@ fn a_request_whose_instance_broke_is_tried_once_more_before_all_others() {
     );
     let effects = world.tell(Event::RequestFailed {
         request: RequestId(1),
-        retryable: true,
+        retry: Retry::Once,
     });
     assert_eq!(
         refused(&effects),
@@ -371,7 +372,7 @@ fn a_retry_takes_an_idle_instance_at_once() {
     world.finish(2);
     let effects = world.tell(Event::RequestFailed {
         request: RequestId(1),
-        retryable: true,
+        retry: Retry::Once,
     });
     assert_eq!(dispatched(&effects), [(1, second, StartKind::Warm)]);
 }
@@ -383,7 +384,7 @@ fn what_cannot_be_tried_again_is_refused() {
     world.tell(Event::InstanceDied { instance });
     let effects = world.tell(Event::RequestFailed {
         request: RequestId(1),
-        retryable: false,
+        retry: Retry::No,
     });
     assert_eq!(refused(&effects), [(1, RefuseReason::InstanceDied)]);
 }
@@ -447,7 +448,7 @@ fn the_same_request_twice_and_answers_to_nothing_change_nothing() {
             Event::ResponseFinished { request },
             Event::RequestFailed {
                 request,
-                retryable: true,
+                retry: Retry::Once,
             },
             Event::ClientGone { request },
             Event::Released { request },
@@ -456,4 +457,48 @@ fn the_same_request_twice_and_answers_to_nothing_change_nothing() {
         }
     }
     assert_eq!(world.node.view(world.now), view);
+}
+
+#[test]
+fn a_request_is_not_blamed_for_instances_that_were_ended_from_outside() {
+    let (mut world, _) = World::warm(node_limits(), &limits());
+    world.ask(1, F);
+    for _ in 0..3 {
+        let effects = world.tell(Event::RequestFailed {
+            request: RequestId(1),
+            retry: Retry::Free,
+        });
+        assert_eq!(refused(&effects), []);
+        let instance = started(&effects)[0];
+        assert_eq!(dispatched(&world.ready(instance)).len(), 1);
+    }
+    let once = world.tell(Event::RequestFailed {
+        request: RequestId(1),
+        retry: Retry::Once,
+    });
+    assert_eq!(dispatched(&world.ready(started(&once)[0])).len(), 1);
+    let again = world.tell(Event::RequestFailed {
+        request: RequestId(1),
+        retry: Retry::Once,
+    });
+    assert_eq!(refused(&again), [(1, RefuseReason::InstanceDied)]);
+}
+
+#[test]
+fn a_request_that_meets_only_ended_instances_is_given_up_in_the_end() {
+    let (mut world, _) = World::warm(node_limits(), &limits());
+    world.ask(1, F);
+    let mut tries = 0;
+    loop {
+        let effects = world.tell(Event::RequestFailed {
+            request: RequestId(1),
+            retry: Retry::Free,
+        });
+        if refused(&effects) == [(1, RefuseReason::InstanceDied)] {
+            break;
+        }
+        tries += 1;
+        world.ready(started(&effects)[0]);
+    }
+    assert_eq!(tries, 10);
 }

@@ -6,7 +6,7 @@ use common::*;
 use fnlocal_core::time::Duration;
 use fnlocal_core::{
     CodeHash, Effect, Event, FunctionId, FunctionLimits, NodeLimits, PackageId, RefuseReason,
-    RequestId, StartKind, StopReason,
+    RequestId, Retry, StartKind, StopReason,
 };
 
 fn limits() -> FunctionLimits {
@@ -195,7 +195,7 @@ fn an_instance_killed_by_its_first_request_is_replaced_at_once() {
         let request = RequestId(request);
         let effects = world.tell(Event::RequestFailed {
             request,
-            retryable: false,
+            retry: Retry::No,
         });
         assert_eq!(refused(&effects), [(request.0, RefuseReason::InstanceDied)]);
     }

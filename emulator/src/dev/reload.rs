@@ -7,7 +7,8 @@ use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, Event, PackageId};
 use sha2::{Digest, Sha256};
-use tokio::task::spawn_blocking;
+use tokio::sync::mpsc;
+use tokio::task::{spawn_blocking, spawn_local};
 
 use super::describe::Describer;
 use super::with_hint;
@@ -15,7 +16,7 @@ use crate::driver::Driver;
 use crate::logs::Logs;
 use crate::project::{CodeStore, DepsHash, Package, Snapshot, StateDir};
 use crate::runtime::PackageRun;
-use crate::runtime::select::Preparer;
+use crate::runtime::select::{PrepareError, Preparer};
 use crate::watch::Change;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.
@@ -30,6 +31,8 @@ pub struct Reloader {
     preparer: Preparer,
     state: Rc<StateDir>,
     packages: BTreeMap<PackageId, Tracked>,
+    made: mpsc::Sender<(PackageId, Made)>,
+    unprepared: bool,
     logs: Logs,
 }
 
@@ -38,7 +41,10 @@ struct Tracked {
     package: Package,
     store: Option<CodeStore>,
     code: Option<CodeHash>,
-    deps: Option<DepsHash>,
+    /// Dependencies and variables that were last asked to be made ready.
+    wanted: Option<(Option<DepsHash>, BTreeMap<String, String>)>,
+    /// What was made of them in the background.
+    made: Option<Made>,
     /// What ran, with the copy it ran from.
     history: Vec<(CodeHash, CodeHash)>,
     run: Option<Arc<PackageRun>>,
@@ -50,6 +56,7 @@ impl Reloader {
         describer: Rc<Describer>,
         preparer: Preparer,
         state: Rc<StateDir>,
+        made: mpsc::Sender<(PackageId, Made)>,
         logs: Logs,
     ) -> Self {
         Self {
@@ -58,6 +65,8 @@ impl Reloader {
             preparer,
             state,
             packages: BTreeMap::new(),
+            made,
+            unprepared: false,
             logs,
         }
     }
@@ -79,6 +88,9 @@ impl Reloader {
 
     /// Reloads what a change touched. True when the set of packages changed.
     pub async fn reload(&mut self, change: &Change) -> bool {
+        if let Some(notice) = &change.notice {
+            self.logs.warn(notice.clone());
+        }
         let at = Clock::now();
         let mut structure = false;
         if change.config || change.env || change.structure {
@@ -101,14 +113,16 @@ impl Reloader {
         let project = match self.describer.project().reload() {
             Ok(project) => project,
             Err(error) => {
-                self.logs.warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                self.logs
+                    .warn(with_hint(&error.to_string(), error.hint().as_deref()));
                 return false;
             }
         };
         let environment = match project.environment() {
             Ok(environment) => environment,
             Err(error) => {
-                self.logs.warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                self.logs
+                    .warn(with_hint(&error.to_string(), error.hint().as_deref()));
                 return false;
             }
         };
@@ -121,7 +135,8 @@ impl Reloader {
         let mut changed = !gone.is_empty();
         for package in gone {
             self.packages.remove(&package);
-            self.driver.with_functions(|functions| functions.replace(package, Vec::new()));
+            self.driver
+                .with_functions(|functions| functions.replace(package, Vec::new()));
             self.driver.handle(Event::PackageRemoved { package });
         }
         let packages = project.packages.clone();
@@ -129,12 +144,14 @@ impl Reloader {
         for package in packages {
             match self.packages.get_mut(&package.id) {
                 Some(tracked) if tracked.package == package => {}
-                Some(tracked) => {
+                Some(tracked) if tracked.package.name == package.name => {
                     if let Some(store) = &mut tracked.store {
                         store.set_package(&package);
                     }
                     tracked.package = package;
                 }
+                // Its copies and its image are named after it: it begins anew.
+                Some(_) => self.track(&package),
                 None => {
                     self.track(&package);
                     self.refresh(package.id, Clock::now()).await;
@@ -163,7 +180,10 @@ impl Reloader {
     /// it cannot be served.
     async fn refresh(&mut self, id: PackageId, at: Clock) -> bool {
         let Some(snapshot) = self.snapshot(id).await else {
-            return self.packages.get(&id).is_some_and(|tracked| tracked.run.is_some());
+            return self
+                .packages
+                .get(&id)
+                .is_some_and(|tracked| tracked.run.is_some());
         };
         let Some(rebuilt) = self.prepare(id, &snapshot).await else {
             return false;
@@ -179,6 +199,7 @@ impl Reloader {
         if tracked.code == Some(code) {
             return true;
         }
+        self.unprepared = true;
         let first = tracked.code.replace(code).is_none();
         tracked.history.retain(|(old, _)| *old != code);
         tracked.history.push((code, snapshot.hash));
@@ -189,7 +210,7 @@ impl Reloader {
         self.driver.handle(Event::CodeChanged {
             package: id,
             code,
-            rebuilt: rebuilt && !first,
+            rebuilt,
         });
         self.prune(id);
         true
@@ -206,7 +227,8 @@ impl Reloader {
         let (store, snapshot) = match taken {
             Ok(taken) => taken,
             Err(error) => {
-                self.logs.warn(format!("the package could not be read: {error}"));
+                self.logs
+                    .warn(format!("the package could not be read: {error}"));
                 return None;
             }
         };
@@ -220,47 +242,113 @@ impl Reloader {
                 Some(snapshot)
             }
             Err(error) => {
-                self.logs.warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                self.logs
+                    .warn(with_hint(&error.to_string(), error.hint().as_deref()));
                 None
             }
         }
     }
 
-    /// Makes the image, or what else the runtime needs, when dependencies or variables changed.
-    /// True when it did, `None` when there is nothing to run.
+    /// Has the image, or what else the runtime needs, made when dependencies or variables changed:
+    /// at once the first time, later in the background while what runs goes on. True when
+    /// something new is there to run, `None` when there is nothing to run at all.
     async fn prepare(&mut self, id: PackageId, snapshot: &Snapshot) -> Option<bool> {
-        let tracked = self.packages.get(&id)?;
         let env = self.describer.shared_env();
-        if let Some(run) = &tracked.run
-            && tracked.deps == snapshot.deps
-            && run.env == env
-        {
-            return Some(false);
+        let tracked = self.packages.get_mut(&id)?;
+        if let Some(made) = tracked.made.take_if(|made| made.fits(snapshot, &env)) {
+            return self.take_over(id, made);
         }
-        let package = tracked.package.clone();
+        if tracked.wanted == Some((snapshot.deps, env.clone())) {
+            // Made already, being made, or failed and told: nothing new until they change.
+            return tracked.run.is_some().then_some(false);
+        }
+        tracked.wanted = Some((snapshot.deps, env.clone()));
+        let making = self.make(id, snapshot.deps, env)?;
+        if self.packages.get(&id)?.run.is_none() {
+            let made = making.await;
+            return self.take_over(id, made);
+        }
+        let done = self.made.clone();
+        spawn_local(async move {
+            let made = making.await;
+            // Closed when `dev` ends, and then nobody wants it.
+            let _ended = done.send((id, made)).await;
+        });
+        Some(false)
+    }
+
+    fn make(
+        &self,
+        id: PackageId,
+        deps: Option<DepsHash>,
+        env: BTreeMap<String, String>,
+    ) -> Option<impl Future<Output = Made> + 'static> {
+        let package = self.packages.get(&id)?.package.clone();
         let code_root = self.state.code_root(&package);
         let logs = self.logs.clone();
-        let prepared = self
-            .preparer
-            .prepare(&package, code_root, env, &move |text: String| logs.note(text))
-            .await;
+        let preparer = self.preparer.clone();
+        Some(async move {
+            let run = preparer
+                .prepare(&package, code_root, env.clone(), &move |text: String| {
+                    logs.note(text);
+                })
+                .await;
+            Made { deps, env, run }
+        })
+    }
+
+    /// Puts what was made in place of what ran.
+    fn take_over(&mut self, id: PackageId, made: Made) -> Option<bool> {
         let tracked = self.packages.get_mut(&id)?;
-        let run = match prepared {
+        let run = match made.run {
             Ok(run) => Arc::new(run),
             Err(error) => {
                 self.logs.warn(with_hint(
-                    &format!("package {}: {error}", package.name),
+                    &format!("package {}: {error}", tracked.package.name),
                     error.hint().as_deref(),
                 ));
                 return tracked.run.is_some().then_some(false);
             }
         };
-        tracked.deps = snapshot.deps;
         tracked.run = Some(Arc::clone(&run));
-        let mut shown_root = shown(&package.root);
+        let mut shown_root = shown(&tracked.package.root);
         shown_root.push('/');
-        self.driver.set_package(id, run, package.entries.clone(), shown_root);
+        let entries = tracked.package.entries.clone();
+        self.driver.set_package(id, run, entries, shown_root);
         Some(true)
+    }
+
+    /// Takes note of what was made in the background, and goes over to it if it is still wanted.
+    pub async fn made(&mut self, id: PackageId, made: Made) {
+        if let Some(tracked) = self.packages.get_mut(&id) {
+            tracked.made = Some(made);
+        }
+        self.refresh(id, Clock::now()).await;
+    }
+
+    /// Whether a save came since [`Self::prepare_copies`].
+    pub fn unprepared(&self) -> bool {
+        self.unprepared
+    }
+
+    /// Makes ready, in quiet moments, what the next save will need.
+    pub async fn prepare_copies(&mut self) {
+        self.unprepared = false;
+        let ids: Vec<PackageId> = self.packages.keys().copied().collect();
+        for id in ids {
+            let Some(mut store) = self.packages.get_mut(&id).and_then(|t| t.store.take()) else {
+                continue;
+            };
+            let prepared = spawn_blocking(move || {
+                // Without it the next save takes a little longer; its own errors are told then.
+                let _slower = store.prepare();
+                store
+            })
+            .await;
+            if let (Ok(store), Some(tracked)) = (prepared, self.packages.get_mut(&id)) {
+                tracked.store = Some(store);
+            }
+        }
     }
 
     fn prune(&mut self, id: PackageId) {
@@ -286,13 +374,27 @@ impl Reloader {
     }
 }
 
+/// What a runtime needs for a package, or why it cannot be had.
+pub struct Made {
+    deps: Option<DepsHash>,
+    env: BTreeMap<String, String>,
+    run: Result<PackageRun, PrepareError>,
+}
+
+impl Made {
+    fn fits(&self, snapshot: &Snapshot, env: &BTreeMap<String, String>) -> bool {
+        self.deps == snapshot.deps && self.env == *env
+    }
+}
+
 impl Tracked {
     fn new(package: Package, store: CodeStore) -> Self {
         Self {
             package,
             store: Some(store),
             code: None,
-            deps: None,
+            wanted: None,
+            made: None,
             history: Vec::new(),
             run: None,
         }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId};
+use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId, Retry};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -98,7 +98,7 @@ impl Driver {
                 Ok(response) if response.status().is_success() => Event::Released { request },
                 _ => Event::RequestFailed {
                     request,
-                    retryable: false,
+                    retry: Retry::No,
                 },
             };
             driver.handle(event);
@@ -112,27 +112,33 @@ impl Driver {
         code: CodeHash,
         described: Result<Vec<DescribedModule>, Failure>,
     ) -> Result<Vec<DescribedModule>, Failure> {
-        described.map_err(|mut failure| {
-            self.localise(instance, code, &mut failure);
-            failure
-        }).map(|mut modules| {
-            for error in modules.iter_mut().filter_map(|module| module.error.as_mut()) {
-                if let Ok(mut failure) = Failure::deserialize(&*error) {
-                    self.localise(instance, code, &mut failure);
-                    *error = serde_json::json!(failure);
+        described
+            .map_err(|mut failure| {
+                self.localise(instance, code, &mut failure);
+                failure
+            })
+            .map(|mut modules| {
+                for error in modules
+                    .iter_mut()
+                    .filter_map(|module| module.error.as_mut())
+                {
+                    if let Ok(mut failure) = Failure::deserialize(&*error) {
+                        self.localise(instance, code, &mut failure);
+                        *error = serde_json::json!(failure);
+                    }
                 }
-            }
-            modules
-        })
+                modules
+            })
     }
 
     fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
         let packages = self.packages.borrow();
-        if let (Some(package), Some(started)) = (packages.get(&instance.package), instance.started()) {
-            if let Some(folder) = package.folders.get(&code) {
-                let seen = format!("{}/{folder}/", started.code_root);
-                failure.rebase(&seen, &package.shown_root);
-            }
+        if let (Some(package), Some(started)) =
+            (packages.get(&instance.package), instance.started())
+            && let Some(folder) = package.folders.get(&code)
+        {
+            let seen = format!("{}/{folder}/", started.code_root);
+            failure.rebase(&seen, &package.shown_root);
         }
     }
 
@@ -184,7 +190,10 @@ impl Driver {
             Ok(Err(cause)) => return Err(self.died_importing(instance, cause).await),
             Err(_) => {
                 return Err(Failure::plain(
-                    format!("the import did not end within {} s", IMPORT_TIMEOUT.as_secs()),
+                    format!(
+                        "the import did not end within {} s",
+                        IMPORT_TIMEOUT.as_secs()
+                    ),
                     Some("move slow work out of the top level of the module"),
                 ));
             }
@@ -196,7 +205,8 @@ impl Driver {
     }
 
     async fn died_importing(&self, instance: &Rc<Instance>, cause: String) -> Failure {
-        let why = instance.end(PATIENCE).await.unwrap_or(cause);
+        let end = instance.end(PATIENCE).await;
+        let why = end.map_or(cause, |end| end.reason);
         let mut failure = Failure::plain(
             format!("the process ended while it imported the code: {why}"),
             Some("is there a process.exit() or an endless loop at the top level?"),
@@ -264,7 +274,10 @@ async fn control(
     *request.method_mut() = method;
     *request.uri_mut() = http::Uri::from_static(path);
     let headers = request.headers_mut();
-    headers.insert(http::header::HOST, http::HeaderValue::from_static("instance"));
+    headers.insert(
+        http::header::HOST,
+        http::HeaderValue::from_static("instance"),
+    );
     let token = http::HeaderValue::from_str(&started.token).map_err(|error| error.to_string())?;
     headers.insert("x-fnlocal-token", token);
     if body.is_some() {

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,9 +13,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Sleep;
 
 use super::Instance;
 use crate::runtime::Address;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A connection to a wrapper, kept for one request after another.
 pub struct Connection {
@@ -141,7 +145,51 @@ pub enum RequestBody {
     /// A control call's JSON.
     Full(Option<Bytes>),
     /// A client's body, streamed as it comes.
-    Client(Incoming, Rc<Consumed>),
+    Client(Box<ClientBody>),
+}
+
+/// A client's body, which must keep coming.
+pub struct ClientBody {
+    body: Incoming,
+    consumed: Rc<Consumed>,
+    timeout: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl ClientBody {
+    /// A body that fails once nothing came for `timeout` while somebody waited for more.
+    #[must_use]
+    pub fn new(body: Incoming, consumed: Rc<Consumed>, timeout: Duration) -> Self {
+        Self {
+            body,
+            consumed,
+            timeout,
+            stalled: None,
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                self.stalled = None;
+                match &frame {
+                    Some(Ok(_)) => self.consumed.started.set(true),
+                    Some(Err(_)) => self.consumed.failed.set(true),
+                    None => {}
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Poll::Pending => {
+                let timeout = self.timeout;
+                let stalled = self
+                    .stalled
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+                ready!(stalled.as_mut().poll(cx));
+                self.consumed.failed.set(true);
+                Poll::Ready(Some(Err("the client stopped sending".into())))
+            }
+        }
+    }
 }
 
 /// Whether anything of a body was taken, so that it cannot be sent again.
@@ -175,24 +223,16 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Client(body, consumed) => {
-                let polled = Pin::new(body).poll_frame(cx);
-                match &polled {
-                    Poll::Ready(Some(Ok(_))) => consumed.started.set(true),
-                    Poll::Ready(Some(Err(_))) => consumed.failed.set(true),
-                    _ => {}
-                }
-                polled
-            }
+            Self::Client(body) => body.poll_next(cx),
         }
     }
 
@@ -200,7 +240,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
-            Self::Client(body, _) => body.is_end_stream(),
+            Self::Client(body) => body.body.is_end_stream(),
         }
     }
 
@@ -210,7 +250,7 @@ impl Body for RequestBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Client(body, _) => body.size_hint(),
+            Self::Client(body) => body.body.size_hint(),
         }
     }
 }

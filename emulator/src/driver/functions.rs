@@ -72,10 +72,9 @@ impl Failure {
     /// `to` where it lies.
     pub fn rebase(&mut self, from: &str, to: &str) {
         self.message = self.message.replace(from, to);
-        for text in [&mut self.file, &mut self.stack, &mut self.frame] {
-            if let Some(text) = text {
-                *text = text.replace(from, to);
-            }
+        let texts = [&mut self.file, &mut self.stack, &mut self.frame];
+        for text in texts.into_iter().flatten() {
+            *text = text.replace(from, to);
         }
     }
 
@@ -102,7 +101,10 @@ impl Failure {
 #[derive(Default)]
 pub struct Functions {
     by_id: BTreeMap<FunctionId, Rc<Function>>,
-    #[allow(clippy::disallowed_types, reason = "looked up once a request, never iterated")]
+    #[allow(
+        clippy::disallowed_types,
+        reason = "looked up once a request, never iterated"
+    )]
     by_name: std::collections::HashMap<Arc<str>, Rc<Function>>,
     ids: BTreeMap<Arc<str>, FunctionId>,
     default: Option<Arc<str>>,

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::Function;
 use super::exchange::Connection;
-use crate::runtime::Started;
+use crate::runtime::{End, Started};
 
 /// Lines kept to explain a death with.
 const LAST_LINES: usize = 20;
@@ -29,7 +29,7 @@ pub struct Instance {
     idle: RefCell<Vec<Connection>>,
     bound: RefCell<Option<Bound>>,
     import: Cell<Duration>,
-    end: RefCell<Option<String>>,
+    end: RefCell<Option<End>>,
     ended: Notify,
     last_lines: RefCell<VecDeque<String>>,
     closed: Cell<bool>,
@@ -97,7 +97,7 @@ impl Instance {
 
     /// Why it ended, waiting a moment for the runtime to say so: a broken connection is seen
     /// before the engine has told what broke it.
-    pub async fn end(&self, patience: Duration) -> Option<String> {
+    pub async fn end(&self, patience: Duration) -> Option<End> {
         let ended = self.ended.notified();
         if self.end.borrow().is_none() {
             let _timed_out = tokio::time::timeout(patience, ended).await;
@@ -130,8 +130,8 @@ impl Instance {
         self.import.set(self.import.get() + import);
     }
 
-    pub(super) fn set_end(&self, reason: String) {
-        self.end.replace(Some(reason));
+    pub(super) fn set_end(&self, end: End) {
+        self.end.replace(Some(end));
         self.ended.notify_waiters();
     }
 

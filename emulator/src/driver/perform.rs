@@ -3,12 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fnlocal_core::{Effect, Event, InstanceId, PackageId, StopReason};
+use fnlocal_core::{Effect, Event, InstanceId, PackageId, Retry, StopReason};
 
 use super::control::PATIENCE;
 use super::{Dispatched, Driver, Instance, Outcome, Refused};
 use crate::logs::Record;
-use crate::runtime::StartSpec;
+use crate::runtime::{End, RuntimeError, StartSpec};
 
 impl Driver {
     pub(super) fn perform(self: &Rc<Self>, effect: Effect) {
@@ -22,7 +22,7 @@ impl Driver {
                     // Forgotten between its end and the core's hearing of it.
                     self.later(Event::RequestFailed {
                         request,
-                        retryable: true,
+                        retry: Retry::Free,
                     });
                     return;
                 };
@@ -132,24 +132,28 @@ impl Driver {
     async fn pause(self: Rc<Self>, id: InstanceId) {
         match self.runtime.pause(id).await {
             Ok(()) => self.handle(Event::Paused { instance: id }),
-            Err(error) => self.lose(id, error.to_string()).await,
+            Err(error) => self.lose(id, &error).await,
         }
     }
 
     async fn resume(self: Rc<Self>, id: InstanceId) {
         match self.runtime.resume(id).await {
             Ok(()) => self.handle(Event::Resumed { instance: id }),
-            Err(error) => self.lose(id, error.to_string()).await,
+            Err(error) => self.lose(id, &error).await,
         }
     }
 
     /// An instance that cannot be paused or resumed is of no use: it is ended, and that is said.
-    async fn lose(self: &Rc<Self>, id: InstanceId, why: String) {
+    async fn lose(self: &Rc<Self>, id: InstanceId, error: &RuntimeError) {
         if self.instance(id).is_none() {
             return;
         }
         self.runtime.stop(id, Duration::ZERO).await;
-        self.exited(id, why);
+        let end = End {
+            reason: error.to_string(),
+            outside: true,
+        };
+        self.exited(id, end);
     }
 
     async fn stop(self: Rc<Self>, id: InstanceId, reason: StopReason, grace: Duration) {

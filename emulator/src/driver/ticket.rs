@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use fnlocal_core::{Event, RefuseReason, RequestId, StartKind};
+use fnlocal_core::{Event, RefuseReason, RequestId, Retry, StartKind};
 
 use super::{Driver, Function, Instance};
 
@@ -38,7 +38,10 @@ pub struct Refused {
 }
 
 /// Requests the core knows, by number. Looked up twice a request, never iterated.
-#[allow(clippy::disallowed_types, reason = "on the hot path, and never iterated")]
+#[allow(
+    clippy::disallowed_types,
+    reason = "on the hot path, and never iterated"
+)]
 pub type Waiting = std::collections::HashMap<RequestId, Rc<Place>, Hasher>;
 
 /// Request numbers count up, so they are their own hash.
@@ -117,7 +120,9 @@ impl Driver {
     pub fn arrive(self: &Rc<Self>, function: &Function) -> Ticket {
         let request = self.new_request();
         let place = Rc::new(Place::default());
-        self.requests.borrow_mut().insert(request, Rc::clone(&place));
+        self.requests
+            .borrow_mut()
+            .insert(request, Rc::clone(&place));
         self.handle(Event::RequestArrived {
             request,
             function: function.id,
@@ -188,11 +193,11 @@ impl Ticket {
     }
 
     /// The exchange broke. The core answers with another instance or a refusal.
-    pub fn failed(&self, retryable: bool) {
+    pub fn failed(&self, retry: Retry) {
         self.running_on.take();
         self.driver.handle(Event::RequestFailed {
             request: self.request,
-            retryable,
+            retry,
         });
     }
 

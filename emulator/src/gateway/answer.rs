@@ -196,17 +196,6 @@ fn names_this_machine(request: &Request<Incoming>) -> bool {
 
 /// Requests that no proxy should pass on.
 fn refuse_shape(request: &Request<Incoming>) -> Option<Problem> {
-    let headers = request.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        // Two lengths in one request is how requests are smuggled: RFC 9112, 6.1.
-        return Some(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "two_lengths",
-            "the request has both Content-Length and Transfer-Encoding",
-        ));
-    }
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Some(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fnlocal_core::Retry;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
@@ -93,7 +94,7 @@ impl Leased {
 
     fn fail(&mut self, problem: &'static str) {
         if let Some(lease) = self.lease.take() {
-            lease.ticket.failed(false);
+            lease.ticket.failed(Retry::No);
             lease.entry.write(Some(problem));
         }
     }

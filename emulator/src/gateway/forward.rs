@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock};
 
-use fnlocal_core::{RefuseReason, StartKind};
+use fnlocal_core::{RefuseReason, Retry, StartKind};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -13,9 +13,10 @@ use super::body::{Lease, Leased, ResponseBody};
 use super::headers::{self, Provenance, Timing};
 use super::{Gateway, Peer, Problem, tunnel};
 use crate::driver::{
-    Connection, Consumed, Dispatched, Exchange, ExchangeError, Function, Instance, Outcome,
-    Refused, RequestBody, Ticket,
+    ClientBody, Connection, Consumed, Dispatched, Exchange, ExchangeError, Function, Instance,
+    Outcome, Refused, RequestBody, Ticket,
 };
+use crate::runtime::End;
 
 /// How long after a connection broke the runtime may take to say why.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -29,6 +30,8 @@ struct Outgoing {
     consumed: Rc<Consumed>,
     /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
     repeatable: bool,
+    /// It was sent once and the exchange broke.
+    broke_before: bool,
     upgrade: Option<(HeaderValue, OnUpgrade)>,
 }
 
@@ -49,7 +52,7 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         entry.function(function.name.clone());
         let request_id = HeaderValue::from_str(entry.id()).expect("hexadecimal digits");
-        let mut outgoing = Outgoing::new(request, &request_id, peer);
+        let mut outgoing = Outgoing::new(request, &request_id, peer, self.options.idle_timeout);
         let ticket = self.driver.arrive(&function);
         loop {
             let to = match ticket.outcome().await {
@@ -80,7 +83,7 @@ impl Gateway {
                     if outgoing.consumed.broke() {
                         return self.client_broke(&function, ticket, entry);
                     }
-                    ticket.failed(outgoing.take_back(error));
+                    ticket.failed(outgoing.take_back(error, &to.instance).await);
                     if let Some(refused) = ticket.refused_now() {
                         let on = Some(to.instance);
                         return self.refused(&function, refused, on, entry).await;
@@ -107,7 +110,9 @@ impl Gateway {
         ticket.response_started();
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let (mut parts, body) = response.into_parts();
-        let upstream = switching.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
+        let upstream = switching
+            .then(|| parts.extensions.remove::<OnUpgrade>())
+            .flatten();
         parts.version = Version::HTTP_11;
         headers::strip_hop_by_hop(&mut parts.headers);
         let from = Provenance {
@@ -121,7 +126,9 @@ impl Gateway {
         headers::to_client(&mut parts.headers, from);
         entry.head(parts.status, Some(to.start));
         if let (Some(upstream), Some((protocol, client))) = (upstream, outgoing.upgrade) {
-            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            parts
+                .headers
+                .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             parts.headers.insert(header::UPGRADE, protocol);
             tunnel::start(client, upstream, ticket, entry, self.options.idle_timeout);
             return Response::from_parts(parts, ResponseBody::empty());
@@ -157,8 +164,9 @@ impl Gateway {
             }
             RefuseReason::InstanceDied => {
                 if let Some(instance) = on
-                    && let Some(reason) = instance.end(PATIENCE).await
+                    && let Some(end) = instance.end(PATIENCE).await
                 {
+                    let reason = end.reason;
                     problem.detail = format!("the instance ended before it answered: {reason}");
                 }
             }
@@ -241,7 +249,12 @@ fn timing(to: &Dispatched, arrived: Clock, dispatched: Clock) -> Timing {
 }
 
 impl Outgoing {
-    fn new(request: Request<Incoming>, request_id: &HeaderValue, peer: &Peer) -> Self {
+    fn new(
+        request: Request<Incoming>,
+        request_id: &HeaderValue,
+        peer: &Peer,
+        stall: Duration,
+    ) -> Self {
         let (mut parts, body) = request.into_parts();
         let upgrade = take_upgrade(&mut parts);
         let consumed = Rc::new(Consumed::default());
@@ -258,11 +271,13 @@ impl Outgoing {
             parts.headers.insert(header::CONNECTION, connection);
             parts.headers.insert(header::UPGRADE, protocol.clone());
         }
-        let uri = parts.uri.into_parts().path_and_query.map_or_else(
-            || Uri::from_static("/"),
-            Uri::from,
-        );
+        let uri = parts
+            .uri
+            .into_parts()
+            .path_and_query
+            .map_or_else(|| Uri::from_static("/"), Uri::from);
         Self {
+            broke_before: false,
             repeatable: empty && parts.method.is_idempotent() && upgrade.is_none(),
             method: parts.method,
             uri,
@@ -270,7 +285,8 @@ impl Outgoing {
             body: Some(if empty {
                 RequestBody::Empty
             } else {
-                RequestBody::Client(body, Rc::clone(&consumed))
+                let consumed = Rc::clone(&consumed);
+                RequestBody::Client(Box::new(ClientBody::new(body, consumed, stall)))
             }),
             consumed,
             upgrade,
@@ -290,15 +306,26 @@ impl Outgoing {
         request
     }
 
-    /// Takes back what was not sent. True when another attempt may be made.
-    fn take_back(&mut self, error: ExchangeError) -> bool {
+    /// Takes back what was not sent, and says whether another attempt may be made.
+    async fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
         if let Some(unsent) = error.unsent {
             let (parts, body) = unsent.into_parts();
             self.headers = parts.headers;
             self.body = Some(body);
-            return true;
+            return Retry::Free;
         }
-        self.repeatable
+        if !self.repeatable {
+            return Retry::No;
+        }
+        // The first time it is tried again at once. After that it matters who is to blame.
+        if !self.broke_before {
+            self.broke_before = true;
+            return Retry::Once;
+        }
+        match instance.end(PATIENCE).await {
+            Some(End { outside: true, .. }) => Retry::Free,
+            _ => Retry::No,
+        }
     }
 }
 

@@ -31,7 +31,6 @@ pub struct Picture {
 const ASKS: usize = 64;
 
 /// The router, and where its questions come out.
-#[must_use]
 pub fn router() -> (Router, mpsc::Receiver<Ask>) {
     let (asks, questions) = mpsc::channel(ASKS);
     let router = Router::new()

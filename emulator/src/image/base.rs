@@ -45,7 +45,10 @@ pub(super) async fn find(
     if let Ok(host) = &host
         && let Some(base) = made_before(docker, host).await?
     {
-        progress(format!("base image: {}, for {wanted} is not here", base.origin));
+        progress(format!(
+            "base image: {}, for {wanted} is not here",
+            base.origin
+        ));
         return Ok(base);
     }
     let pull = match pull(docker, wanted, progress).await {
@@ -61,7 +64,10 @@ pub(super) async fn find(
         host,
     };
     let host = host.map_err(failed)?;
-    progress(format!("{wanted} could not be pulled; making a base from {}", host.origin()));
+    progress(format!(
+        "{wanted} could not be pulled; making a base from {}",
+        host.origin()
+    ));
     let reference = host.import(docker).await.map_err(failed)?;
     let found = inspect(docker, &reference).await?;
     let found = found.ok_or_else(|| failed("the engine does not show it".to_owned()))?;
@@ -72,7 +78,11 @@ impl Base {
     fn new(reference: &str, found: &ImageInspect, origin: &str) -> Self {
         let reference = reference.to_owned();
         let id = found.id.clone().unwrap_or_else(|| reference.clone());
-        Self { reference, id, origin: origin.to_owned() }
+        Self {
+            reference,
+            id,
+            origin: origin.to_owned(),
+        }
     }
 }
 
@@ -83,7 +93,9 @@ pub(super) async fn inspect(
 ) -> Result<Option<ImageInspect>, ImageError> {
     match docker.inspect_image(reference).await {
         Ok(found) => Ok(Some(found)),
-        Err(EngineError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+        Err(EngineError::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(None),
         Err(error) => Err(engine("looking for an image")(error)),
     }
 }
@@ -94,17 +106,30 @@ async fn made_before(docker: &Docker, host: &HostNode) -> Result<Option<Base>, I
         filters: Some([("label".to_owned(), vec![label])].into_iter().collect()),
         ..ListImagesOptions::default()
     };
-    let list = docker.list_images(Some(options)).await.map_err(engine("listing images"))?;
+    let list = docker
+        .list_images(Some(options))
+        .await
+        .map_err(engine("listing images"))?;
     // Images made upon the base have its label too; its own name tells it from them.
     Ok(list.into_iter().find_map(|image| {
-        let reference = image.repo_tags.iter().find(|tag| tag.starts_with("fnlocal/base:"))?;
-        Some(Base { reference: reference.clone(), id: image.id, origin: host.origin() })
+        let reference = image
+            .repo_tags
+            .iter()
+            .find(|tag| tag.starts_with("fnlocal/base:"))?;
+        Some(Base {
+            reference: reference.clone(),
+            id: image.id,
+            origin: host.origin(),
+        })
     }))
 }
 
 async fn pull(docker: &Docker, image: &str, progress: Progress<'_>) -> Result<(), EngineError> {
     progress(format!("pulling {image}"));
-    let has_tag = image.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+    let has_tag = image
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains([':', '@']));
     let options = CreateImageOptions {
         from_image: Some(image.to_owned()),
         // Without a tag the engine would pull all of them.
@@ -120,7 +145,10 @@ async fn pull(docker: &Docker, image: &str, progress: Progress<'_>) -> Result<()
         if let (Some(status), Some(layer)) = (news.status, news.id)
             && status.ends_with("complete")
         {
-            progress(format!("pulling {image}: {layer} {}", status.to_lowercase()));
+            progress(format!(
+                "pulling {image}: {layer} {}",
+                status.to_lowercase()
+            ));
         }
     }
     Ok(())

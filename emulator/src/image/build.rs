@@ -15,7 +15,7 @@ use super::error::{ImageError, engine};
 use super::npm::{HostSettings, WORK, text};
 use super::root::Root;
 use super::{LONG, Progress, wrapper};
-use crate::runtime::docker::labels::{KIND, NODE, Owner, PACKAGE, PROJECT, RUN};
+use crate::runtime::docker::labels::Owner;
 use crate::runtime::docker::reaper;
 
 /// Bytes of npm's output kept for an error.
@@ -87,9 +87,13 @@ impl Build<'_> {
     }
 
     async fn upload(&self, id: &str, root: &Root) -> Result<(), ImageError> {
-        let bytes = root.bytes().map_err(super::error::io(std::path::Path::new(WORK)))?;
-        let options =
-            UploadToContainerOptions { path: "/".to_owned(), ..UploadToContainerOptions::default() };
+        let bytes = root
+            .bytes()
+            .map_err(super::error::io(std::path::Path::new(WORK)))?;
+        let options = UploadToContainerOptions {
+            path: "/".to_owned(),
+            ..UploadToContainerOptions::default()
+        };
         self.docker
             .upload_to_container(id, Some(options), bollard::body_full(bytes.into()))
             .await
@@ -114,26 +118,53 @@ impl Build<'_> {
             ..CreateExecOptions::default()
         };
         let what = "running npm in a container";
-        let exec = self.docker.create_exec(id, options).await.map_err(engine(what))?.id;
+        let exec = self
+            .docker
+            .create_exec(id, options)
+            .await
+            .map_err(engine(what))?
+            .id;
         let mut output = Vec::new();
         let package = || dependencies.package().to_owned();
-        let StartExecResults::Attached { output: stream, .. } =
-            self.docker.start_exec(&exec, None).await.map_err(engine(what))?
+        let StartExecResults::Attached { output: stream, .. } = self
+            .docker
+            .start_exec(&exec, None)
+            .await
+            .map_err(engine(what))?
         else {
-            return Err(ImageError::Install { package: package(), output: text(&output) });
+            return Err(ImageError::Install {
+                package: package(),
+                output: text(&output),
+            });
         };
-        if timeout(LONG, read(stream, &mut output, dependencies, progress)).await.is_err() {
-            return Err(ImageError::Slow { package: package(), output: text(&output) });
+        if timeout(LONG, read(stream, &mut output, dependencies, progress))
+            .await
+            .is_err()
+        {
+            return Err(ImageError::Slow {
+                package: package(),
+                output: text(&output),
+            });
         }
-        let ended = self.docker.inspect_exec(&exec).await.map_err(engine(what))?;
+        let ended = self
+            .docker
+            .inspect_exec(&exec)
+            .await
+            .map_err(engine(what))?;
         match ended.exit_code {
             Some(0) => Ok(()),
-            _ => Err(ImageError::Install { package: package(), output: text(&output) }),
+            _ => Err(ImageError::Install {
+                package: package(),
+                output: text(&output),
+            }),
         }
     }
 
     async fn commit(&self, id: &str) -> Result<(), ImageError> {
-        let (repo, tag) = self.reference.rsplit_once(':').unwrap_or((self.reference, "latest"));
+        let (repo, tag) = self
+            .reference
+            .rsplit_once(':')
+            .unwrap_or((self.reference, "latest"));
         let options = CommitContainerOptions {
             container: Some(id.to_owned()),
             repo: Some(repo.to_owned()),
@@ -144,26 +175,30 @@ impl Build<'_> {
         };
         // The engine adds the container's labels; emptied, they name no run, and a container
         // somebody else makes of the image is not taken for one of ours.
-        let labels = [(PROJECT, ""), (RUN, ""), (NODE, ""), (KIND, ""), (PACKAGE, self.package)];
+        let ours: Vec<(String, String)> = self.owner.labels("build", Some(self.package));
+        let emptied = ours.into_iter().map(|(key, _)| (key, String::new()));
         let config = ContainerConfig {
             entrypoint: Some(vec!["node".to_owned(), wrapper::PATH.to_owned()]),
             cmd: Some(Vec::new()),
             user: Some("1000:1000".to_owned()),
             working_dir: Some("/app".to_owned()),
-            labels: Some(
-                labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-            ),
+            labels: Some(emptied.collect()),
             ..ContainerConfig::default()
         };
         let made = self.docker.commit_container(options, config).await;
-        made.map(drop).map_err(engine("making an image of a container"))
+        made.map(drop)
+            .map_err(engine("making an image of a container"))
     }
 }
 
 /// What npm needs, in a folder the install removes.
 fn work(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
     root.folder(WORK, 0o700);
-    root.text(&format!("{WORK}/install.cjs"), include_bytes!("install.cjs"), 0o644);
+    root.text(
+        &format!("{WORK}/install.cjs"),
+        include_bytes!("install.cjs"),
+        0o644,
+    );
     for (name, bytes) in dependencies.files() {
         root.text(&format!("{WORK}/{name}"), bytes, 0o644);
     }

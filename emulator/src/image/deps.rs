@@ -43,7 +43,9 @@ impl Dependencies {
     /// Reads what `package` asks for as of now; nothing when it has no dependencies.
     pub fn read(package: &Package) -> Result<Option<Self>, ImageError> {
         let path = package.root.join("package.json");
-        let Some(text) = contents(&path)? else { return Ok(None) };
+        let Some(text) = contents(&path)? else {
+            return Ok(None);
+        };
         let all: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|source| ImageError::Manifest { path, source })?;
         let some =
@@ -62,17 +64,21 @@ impl Dependencies {
             npmrc = contents(&package.project_root.join(".npmrc"))?;
         }
         let package = package.name.clone();
-        Ok(Some(Self { package, manifest, lock, other_lock, npmrc }))
+        Ok(Some(Self {
+            package,
+            manifest,
+            lock,
+            other_lock,
+            npmrc,
+        }))
     }
 
     /// What the result depends on.
     pub fn parts(&self) -> Vec<&[u8]> {
-        let part = |bytes: &'_ Option<Vec<u8>>| bytes.is_some();
         let mut parts: Vec<&[u8]> = vec![&self.manifest];
         for (name, bytes) in [("lock", &self.lock), ("npmrc", &self.npmrc)] {
-            if part(bytes) {
-                parts.push(name.as_bytes());
-                parts.extend(bytes.as_deref());
+            if let Some(bytes) = bytes {
+                parts.extend([name.as_bytes(), bytes]);
             }
         }
         parts
@@ -104,7 +110,14 @@ impl Dependencies {
     /// npm's arguments.
     pub fn arguments(&self) -> Vec<&'static str> {
         let verb = if self.lock.is_some() { "ci" } else { "install" };
-        vec![verb, "--omit=dev", "--no-audit", "--no-fund", "--no-progress", "--loglevel=warn"]
+        vec![
+            verb,
+            "--omit=dev",
+            "--no-audit",
+            "--no-fund",
+            "--no-progress",
+            "--loglevel=warn",
+        ]
     }
 
     /// The project's npmrc, whose variables npm fills in from the environment.
@@ -128,7 +141,9 @@ pub async fn on_host(
     node_version: &str,
     progress: Progress<'_>,
 ) -> Result<Option<PathBuf>, ImageError> {
-    let Some(wanted) = Dependencies::read(package)? else { return Ok(None) };
+    let Some(wanted) = Dependencies::read(package)? else {
+        return Ok(None);
+    };
     let mut parts = wanted.parts();
     parts.push(node_version.as_bytes());
     let folder = cache.join(short_hash(&parts));
@@ -141,7 +156,10 @@ pub async fn on_host(
     progress(format!("package {}: installing dependencies", package.name));
     std::fs::create_dir_all(cache).map_err(io(cache))?;
     // Installed beside and moved when whole: an interrupted install leaves nothing that looks it.
-    let work = tempfile::Builder::new().prefix("new-").tempdir_in(cache).map_err(io(cache))?;
+    let work = tempfile::Builder::new()
+        .prefix("new-")
+        .tempdir_in(cache)
+        .map_err(io(cache))?;
     for (name, bytes) in wanted.files() {
         let path = work.path().join(name);
         std::fs::write(&path, bytes).map_err(io(&path))?;
@@ -163,7 +181,12 @@ async fn install(wanted: &Dependencies, work: &Path) -> Result<(), ImageError> {
         .kill_on_drop(true)
         .output();
     let done = match tokio::time::timeout(LONG, running).await {
-        Err(_) => return Err(ImageError::Slow { package, output: String::new() }),
+        Err(_) => {
+            return Err(ImageError::Slow {
+                package,
+                output: String::new(),
+            });
+        }
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(ImageError::NoNpm { package });
         }
@@ -173,7 +196,10 @@ async fn install(wanted: &Dependencies, work: &Path) -> Result<(), ImageError> {
         return Ok(());
     }
     let output = [done.stdout, done.stderr].concat();
-    Err(ImageError::Install { package, output: npm::text(&output) })
+    Err(ImageError::Install {
+        package,
+        output: npm::text(&output),
+    })
 }
 
 /// npm's own lock file of the package, or another kind it does not read. One in the project's

@@ -9,7 +9,9 @@ use bollard::errors::Error as EngineError;
 #[non_exhaustive]
 pub enum ImageError {
     /// The base can neither be pulled nor made.
-    #[error("the base image {image} could not be pulled ({pull}) nor made from this machine's node ({host})")]
+    #[error(
+        "the base image {image} could not be pulled ({pull}) nor made from this machine's node ({host})"
+    )]
     NoBase {
         /// What was to be pulled.
         image: String,
@@ -85,9 +87,15 @@ impl ImageError {
 }
 
 pub(crate) fn engine(what: &'static str) -> impl Fn(EngineError) -> ImageError {
-    move |source| ImageError::Engine { what, source: Box::new(source) }
+    move |source| ImageError::Engine {
+        what,
+        source: Box::new(source),
+    }
 }
 
 pub(crate) fn io(path: &std::path::Path) -> impl Fn(std::io::Error) -> ImageError + '_ {
-    move |source| ImageError::Io { path: path.to_owned(), source }
+    move |source| ImageError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }

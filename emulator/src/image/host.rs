@@ -64,7 +64,12 @@ impl HostNode {
         let binary = std::fs::canonicalize(binary).map_err(|error| format!("{binary}: {error}"))?;
         let npm = find_npm(&binary);
         let key = key(&binary, version, npm.as_deref()).map_err(|error| error.to_string())?;
-        Ok(Self { binary, version: version.to_owned(), npm, key })
+        Ok(Self {
+            binary,
+            version: version.to_owned(),
+            npm,
+            key,
+        })
     }
 
     /// The same for the same node and npm.
@@ -74,7 +79,11 @@ impl HostNode {
 
     /// For people.
     pub fn origin(&self) -> String {
-        let npm = if self.npm.is_some() { "" } else { ", without npm" };
+        let npm = if self.npm.is_some() {
+            ""
+        } else {
+            ", without npm"
+        };
         format!("this machine's node {}{npm}", self.version)
     }
 
@@ -119,7 +128,10 @@ impl HostNode {
         }
         for program in &linked {
             for library in libraries(program).await? {
-                let near = Path::new(&library).parent().map(Path::to_owned).unwrap_or_default();
+                let near = Path::new(&library)
+                    .parent()
+                    .map(Path::to_owned)
+                    .unwrap_or_default();
                 if library.contains("/libc.so") {
                     for name in LOOKUP.iter().filter(|name| near.join(name).exists()) {
                         let path = near.join(name);
@@ -131,9 +143,16 @@ impl HostNode {
         }
         if let Some(npm) = &self.npm {
             let at = "/usr/local/lib/node_modules/npm";
-            root.tree(at, npm, &["docs", "man"]).map_err(|error| error.to_string())?;
-            root.link("/usr/local/bin/npm", "../lib/node_modules/npm/bin/npm-cli.js");
-            root.link("/usr/local/bin/npx", "../lib/node_modules/npm/bin/npx-cli.js");
+            root.tree(at, npm, &["docs", "man"])
+                .map_err(|error| error.to_string())?;
+            root.link(
+                "/usr/local/bin/npm",
+                "../lib/node_modules/npm/bin/npm-cli.js",
+            );
+            root.link(
+                "/usr/local/bin/npx",
+                "../lib/node_modules/npm/bin/npx-cli.js",
+            );
         }
         settings(&mut root);
         Ok(root)
@@ -145,9 +164,21 @@ fn settings(root: &mut Root) {
     let passwd = "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n\
                   nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
     root.text("/etc/passwd", passwd, 0o644);
-    root.text("/etc/group", "root:x:0:\nnode:x:1000:\nnogroup:x:65534:\n", 0o644);
-    root.text("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n", 0o644);
-    if let Some(path) = CERTIFICATES.iter().map(Path::new).find(|path| path.exists()) {
+    root.text(
+        "/etc/group",
+        "root:x:0:\nnode:x:1000:\nnogroup:x:65534:\n",
+        0o644,
+    );
+    root.text(
+        "/etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files dns\n",
+        0o644,
+    );
+    if let Some(path) = CERTIFICATES
+        .iter()
+        .map(Path::new)
+        .find(|path| path.exists())
+    {
         root.file(CERTIFICATES[0], path, 0o644);
     }
     root.folder("/tmp", 0o1777);
@@ -162,20 +193,26 @@ fn find_npm(node: &Path) -> Option<PathBuf> {
     let beside = node.parent()?.parent()?.join("lib/node_modules/npm");
     let in_path = || {
         let path = std::env::var_os("PATH")?;
-        let npm = std::env::split_paths(&path).map(|dir| dir.join("npm")).find(|npm| npm.exists())?;
+        let npm = std::env::split_paths(&path)
+            .map(|dir| dir.join("npm"))
+            .find(|npm| npm.exists())?;
         let cli = std::fs::canonicalize(npm).ok()?;
         Some(cli.parent()?.parent()?.to_owned())
     };
-    let whole = |npm: &PathBuf| {
-        npm.join("bin/npm-cli.js").is_file() && npm.join("node_modules").is_dir()
-    };
-    Some(beside).filter(whole).or_else(|| in_path().filter(whole))
+    let whole =
+        |npm: &PathBuf| npm.join("bin/npm-cli.js").is_file() && npm.join("node_modules").is_dir();
+    Some(beside)
+        .filter(whole)
+        .or_else(|| in_path().filter(whole))
 }
 
 fn key(binary: &Path, version: &str, npm: Option<&Path>) -> io::Result<String> {
     let stamp = |path: &Path| -> io::Result<String> {
         let meta = path.metadata()?;
-        let changed = meta.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let changed = meta
+            .modified()?
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         Ok(format!("{} {}", meta.len(), changed.as_nanos()))
     };
     let node = stamp(binary)?;
@@ -184,7 +221,13 @@ fn key(binary: &Path, version: &str, npm: Option<&Path>) -> io::Result<String> {
         None => Vec::new(),
     };
     let path = binary.as_os_str().as_encoded_bytes();
-    Ok(short_hash(&[RECIPE.as_bytes(), path, version.as_bytes(), node.as_bytes(), &npm]))
+    Ok(short_hash(&[
+        RECIPE.as_bytes(),
+        path,
+        version.as_bytes(),
+        node.as_bytes(),
+        &npm,
+    ]))
 }
 
 async fn libraries(program: &Path) -> Result<Vec<String>, String> {
@@ -226,9 +269,17 @@ fn write(root: &Root) -> io::Result<(std::fs::File, String)> {
             self.0.flush()
         }
     }
-    let mut out = Hashing(io::BufWriter::with_capacity(PIECE, tempfile::tempfile()?), Sha256::new());
+    let mut out = Hashing(
+        io::BufWriter::with_capacity(PIECE, tempfile::tempfile()?),
+        Sha256::new(),
+    );
     root.write(&mut out)?;
-    let hash = out.1.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = out
+        .1
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let mut file = out.0.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.rewind()?;
     Ok((file, hash))
@@ -264,9 +315,14 @@ mod tests {
                     \t/lib64/ld-linux-x86-64.so.2 (0x00007f51)\n";
         let found = parse_ldd(text, Path::new("x")).unwrap();
         assert_eq!(found, ["/lib/x/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
-        assert!(parse_ldd("a program without libraries: statically linked", Path::new("x"))
+        assert!(
+            parse_ldd(
+                "a program without libraries: statically linked",
+                Path::new("x")
+            )
             .unwrap()
-            .is_empty());
+            .is_empty()
+        );
     }
 
     #[test]

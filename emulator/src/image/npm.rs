@@ -9,11 +9,24 @@ use std::path::PathBuf;
 /// Where the files are while npm runs.
 pub(super) const WORK: &str = "/fnlocal-build";
 /// Environment that names proxies.
-const PROXIES: [&str; 6] =
-    ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+const PROXIES: [&str; 6] = [
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+];
 /// npm settings from the environment that are about this machine's paths.
 const OWN_PATHS: [&str; 9] = [
-    "cache", "prefix", "userconfig", "globalconfig", "cafile", "nodedir", "tmp", "init_module",
+    "cache",
+    "prefix",
+    "userconfig",
+    "globalconfig",
+    "cafile",
+    "nodedir",
+    "tmp",
+    "init_module",
     "shell",
 ];
 
@@ -43,11 +56,7 @@ impl HostSettings {
         Self::from(env, npmrc, project)
     }
 
-    fn from(
-        env: BTreeMap<String, String>,
-        npmrc: Option<Vec<u8>>,
-        project: Option<&[u8]>,
-    ) -> Self {
+    fn from(env: BTreeMap<String, String>, npmrc: Option<Vec<u8>>, project: Option<&[u8]>) -> Self {
         let mut out: BTreeMap<String, String> = env
             .iter()
             .filter(|(key, _)| PROXIES.contains(&key.as_str()) || is_setting(key))
@@ -65,27 +74,45 @@ impl HostSettings {
             .or_else(|| env.get("NPM_CONFIG_CAFILE"))
             .cloned()
             .or_else(|| setting(npmrc.as_deref()?, "cafile"));
-        let extra = env.get("NODE_EXTRA_CA_CERTS").or_else(|| env.get("SSL_CERT_FILE"));
+        let extra = env
+            .get("NODE_EXTRA_CA_CERTS")
+            .or_else(|| env.get("SSL_CERT_FILE"));
         let path = cafile.as_ref().or(extra);
         let certificates = path.and_then(|path| std::fs::read(path).ok());
         if certificates.is_some() {
             let at = format!("{WORK}/ca.pem");
             // npm's own setting replaces the certificates Node brings; the variable adds to them.
-            let key = if cafile.is_some() { "npm_config_cafile" } else { "NODE_EXTRA_CA_CERTS" };
+            let key = if cafile.is_some() {
+                "npm_config_cafile"
+            } else {
+                "NODE_EXTRA_CA_CERTS"
+            };
             out.insert(key.to_owned(), at);
         }
         out.insert("HOME".to_owned(), WORK.to_owned());
-        out.insert("npm_config_userconfig".to_owned(), format!("{WORK}/user.npmrc"));
+        out.insert(
+            "npm_config_userconfig".to_owned(),
+            format!("{WORK}/user.npmrc"),
+        );
         out.insert("npm_config_cache".to_owned(), format!("{WORK}/cache"));
         out.insert("npm_config_update_notifier".to_owned(), "false".to_owned());
-        let env = out.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-        Self { npmrc, certificates, env }
+        let env = out
+            .into_iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        Self {
+            npmrc,
+            certificates,
+            env,
+        }
     }
 }
 
 fn is_setting(key: &str) -> bool {
     let lower = key.to_lowercase();
-    lower.strip_prefix("npm_config_").is_some_and(|name| !OWN_PATHS.contains(&name))
+    lower
+        .strip_prefix("npm_config_")
+        .is_some_and(|name| !OWN_PATHS.contains(&name))
 }
 
 /// The names in `${…}`.
@@ -115,7 +142,10 @@ mod tests {
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -131,7 +161,12 @@ mod tests {
         let settings = HostSettings::from(all, Some(npmrc), None);
         let has = |text: &str| settings.env.iter().any(|one| one == text);
         assert!(has("TOKEN=t") && has("https_proxy=p") && has("npm_config_registry=r"));
-        assert!(!settings.env.iter().any(|one| one.contains("SECRET") || one.contains("/home/x")));
+        assert!(
+            !settings
+                .env
+                .iter()
+                .any(|one| one.contains("SECRET") || one.contains("/home/x"))
+        );
     }
 
     #[test]
@@ -141,10 +176,17 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         let path = file.to_str().unwrap();
         let extra = HostSettings::from(env(&[("NODE_EXTRA_CA_CERTS", path)]), None, None);
-        assert!(extra.env.contains(&format!("NODE_EXTRA_CA_CERTS={WORK}/ca.pem")));
+        assert!(
+            extra
+                .env
+                .contains(&format!("NODE_EXTRA_CA_CERTS={WORK}/ca.pem"))
+        );
         let npmrc = format!("cafile = \"{path}\"\n").into_bytes();
         let own = HostSettings::from(env(&[]), Some(npmrc), None);
-        assert!(own.env.contains(&format!("npm_config_cafile={WORK}/ca.pem")));
+        assert!(
+            own.env
+                .contains(&format!("npm_config_cafile={WORK}/ca.pem"))
+        );
         assert_eq!(own.certificates.as_deref(), Some(b"x".as_slice()));
     }
 }

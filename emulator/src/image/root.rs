@@ -56,7 +56,11 @@ impl Root {
             } else if kind.is_dir() {
                 self.tree(&at, &entry.path(), &[])?;
             } else if kind.is_file() {
-                let mode = if executable(&entry.path())? { 0o755 } else { 0o644 };
+                let mode = if executable(&entry.path())? {
+                    0o755
+                } else {
+                    0o644
+                };
                 self.file(&at, &entry.path(), mode);
             }
         }
@@ -65,8 +69,14 @@ impl Root {
 
     fn put(&mut self, at: &str, entry: Entry) {
         let path = PathBuf::from(at.trim_start_matches('/'));
-        for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
-            self.entries.entry(parent.to_owned()).or_insert(Entry::Folder(0o755));
+        for parent in path
+            .ancestors()
+            .skip(1)
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            self.entries
+                .entry(parent.to_owned())
+                .or_insert(Entry::Folder(0o755));
         }
         self.entries.insert(path, entry);
     }

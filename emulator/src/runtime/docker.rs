@@ -112,11 +112,14 @@ impl DockerRuntime {
     ) -> Result<(Self, Reaped), RuntimeError> {
         let base = options.sockets.clone().unwrap_or_else(default_base);
         let reaped = reaper::reap(&engine.docker, &options.owner, &base).await?;
-        let place = Place::new(&base, &format!("{}-{}", options.owner.run, options.owner.node))
-            .map_err(|error| RuntimeError::Refused {
-                what: "making the folder for sockets",
-                why: error.to_string(),
-            })?;
+        let place = Place::new(
+            &base,
+            &format!("{}-{}", options.owner.run, options.owner.node),
+        )
+        .map_err(|error| RuntimeError::Refused {
+            what: "making the folder for sockets",
+            why: error.to_string(),
+        })?;
         let network = match sandbox::network(&engine.docker, &options.owner).await {
             Ok(network) => network,
             Err(error) => {
@@ -150,6 +153,12 @@ impl DockerRuntime {
     pub fn ready_sandboxes(&self) -> usize {
         self.inner.state.ready_sandboxes()
     }
+
+    /// How many starts are under way.
+    #[must_use]
+    pub fn starting(&self) -> usize {
+        self.inner.starting.load(Ordering::Relaxed)
+    }
 }
 
 impl Inner {
@@ -177,7 +186,9 @@ impl Runtime for DockerRuntime {
 
     fn pause(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
         Box::pin(async move {
-            let Some(id) = self.inner.state.container(instance) else { return Ok(()) };
+            let Some(id) = self.inner.state.container(instance) else {
+                return Ok(());
+            };
             match self.inner.engine.docker.pause_container(&id).await {
                 Err(error) if !already(&error) => Err(refused("pausing a container")(error)),
                 _ => Ok(()),
@@ -187,7 +198,9 @@ impl Runtime for DockerRuntime {
 
     fn resume(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
         Box::pin(async move {
-            let Some(id) = self.inner.state.container(instance) else { return Ok(()) };
+            let Some(id) = self.inner.state.container(instance) else {
+                return Ok(());
+            };
             match self.inner.engine.docker.unpause_container(&id).await {
                 Err(error) if !already(&error) && !not_paused(&error) => {
                     Err(refused("resuming a container")(error))

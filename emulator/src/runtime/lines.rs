@@ -49,7 +49,9 @@ impl Lines {
         if rest.is_empty() {
             return vec![String::new()];
         }
-        rest.chunks(LONGEST).map(|piece| String::from_utf8_lossy(piece).into_owned()).collect()
+        rest.chunks(LONGEST)
+            .map(|piece| String::from_utf8_lossy(piece).into_owned())
+            .collect()
     }
 }
 
@@ -69,13 +71,17 @@ impl Tail {
     /// The kept lines, oldest first.
     pub(crate) fn text(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+        kept.iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Node's own heap limit is a memory limit as well.
     pub(crate) fn tells_heap_exhausted(&self) -> bool {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().any(|line| line.contains("JavaScript heap out of memory"))
+        kept.iter()
+            .any(|line| line.contains("JavaScript heap out of memory"))
     }
 }
 
@@ -90,12 +96,22 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(instance: InstanceId, notices: Notices, tail: Tail) -> Self {
-        Self { instance, notices, tail, out: Lines::default(), err: Lines::default() }
+        Self {
+            instance,
+            notices,
+            tail,
+            out: Lines::default(),
+            err: Lines::default(),
+        }
     }
 
     /// Takes bytes of one stream; waits while the notices are full.
     pub(crate) async fn push(&mut self, stderr: bool, bytes: &[u8]) {
-        let lines = if stderr { self.err.push(bytes) } else { self.out.push(bytes) };
+        let lines = if stderr {
+            self.err.push(bytes)
+        } else {
+            self.out.push(bytes)
+        };
         for line in lines {
             self.send(stderr, line).await;
         }
@@ -116,7 +132,14 @@ impl Output {
             self.tail.keep(&line);
         }
         // A closed receiver means that nobody wants lines any more.
-        let _ = self.notices.send(Notice::Line { instance: self.instance, stderr, line }).await;
+        let _ = self
+            .notices
+            .send(Notice::Line {
+                instance: self.instance,
+                stderr,
+                line,
+            })
+            .await;
     }
 }
 

@@ -29,11 +29,6 @@ impl Place {
         Ok(Self { run })
     }
 
-    /// The folder itself.
-    pub(crate) fn path(&self) -> &Path {
-        &self.run
-    }
-
     /// Makes a folder for one instance.
     pub(crate) fn instance(&self, name: &str) -> io::Result<PathBuf> {
         let folder = self.run.join(name);
@@ -73,7 +68,9 @@ pub(crate) fn is_run_name(name: &str) -> bool {
 
 /// A random name or secret of `bytes` bytes, in hexadecimal.
 pub(crate) fn random_hex(bytes: usize) -> String {
-    (0..bytes).map(|_| format!("{:02x}", rand::random::<u8>())).collect()
+    (0..bytes)
+        .map(|_| format!("{:02x}", rand::random::<u8>()))
+        .collect()
 }
 
 #[cfg(unix)]
@@ -137,10 +134,10 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let place = Place::new(&base.path().join("b"), "r1").unwrap();
         let folder = place.instance("i1").unwrap();
-        assert_eq!(fs::metadata(place.path()).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(&place.run).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o777);
         place.remove();
-        assert!(!place.path().exists());
+        assert!(!place.run.exists());
     }
 
     #[test]

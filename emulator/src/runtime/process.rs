@@ -21,9 +21,7 @@ use tokio::time::timeout;
 use self::child::{Signal, signal};
 use super::lines::Tail;
 use super::place::{Place, SOCKET, default_base, random_hex};
-use super::{
-    Address, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started, ready,
-};
+use super::{Address, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started, ready};
 use crate::image::wrapper::RUNNER;
 
 /// For a killed process to be gone.
@@ -117,8 +115,17 @@ impl ProcessRuntime {
         let base = options.sockets.unwrap_or_else(default_base);
         let place = Place::new(&base, &random_hex(4)).map_err(fail(&base))?;
         let live = Mutex::default();
-        let inner = Inner { node, version, runner, place, notices, live };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner {
+            node,
+            version,
+            runner,
+            place,
+            notices,
+            live,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The version of the node that runs instances: what installed dependencies depend on.
@@ -135,13 +142,17 @@ impl Inner {
 
     async fn start(self: &Arc<Self>, spec: StartSpec) -> Result<Started, RuntimeError> {
         let begun = Instant::now();
-        let refused = |what| move |error: std::io::Error| RuntimeError::Refused {
-            what,
-            why: error.to_string(),
+        let refused = |what| {
+            move |error: std::io::Error| RuntimeError::Refused {
+                what,
+                why: error.to_string(),
+            }
         };
         let name = spec.instance.0.to_string();
-        let folder =
-            self.place.instance(&name).map_err(refused("making a folder for a socket"))?;
+        let folder = self
+            .place
+            .instance(&name)
+            .map_err(refused("making a folder for a socket"))?;
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("finding a port"))?;
         let spawned = self.command(&spec, &address, &token).spawn();
@@ -158,7 +169,12 @@ impl Inner {
             ended,
         };
         self.lock().insert(spec.instance, live);
-        tokio::spawn(child::follow(Arc::clone(self), spec.instance, child, tail.clone()));
+        tokio::spawn(child::follow(
+            Arc::clone(self),
+            spec.instance,
+            child,
+            tail.clone(),
+        ));
         let why = tokio::select! {
             () = ready::answers(&address, &token) => None,
             reason = child::ended(&mut end) => Some(reason),
@@ -170,7 +186,13 @@ impl Inner {
         if up {
             let code_root = spec.package.code_root.display().to_string();
             let boot = begun.elapsed().saturating_sub(create);
-            return Ok(Started { address, token, code_root, create, boot });
+            return Ok(Started {
+                address,
+                token,
+                code_root,
+                create,
+                boot,
+            });
         }
         self.end(spec.instance, Duration::ZERO).await;
         let why = why.unwrap_or_else(|| "it was stopped".to_owned());
@@ -239,7 +261,9 @@ impl Inner {
 
     fn tell(&self, instance: InstanceId, kind: Signal) {
         let live = self.lock();
-        let alive = live.get(&instance).filter(|live| live.ended.borrow().is_none());
+        let alive = live
+            .get(&instance)
+            .filter(|live| live.ended.borrow().is_none());
         if let Some(live) = alive {
             signal(live.pid, kind);
         }
@@ -276,7 +300,9 @@ impl Runtime for ProcessRuntime {
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let all: Vec<InstanceId> = self.inner.lock().keys().copied().collect();
-            let ends = all.into_iter().map(|instance| self.inner.end(instance, Duration::ZERO));
+            let ends = all
+                .into_iter()
+                .map(|instance| self.inner.end(instance, Duration::ZERO));
             futures_util::future::join_all(ends).await;
             self.inner.place.remove();
         })
@@ -286,12 +312,17 @@ impl Runtime for ProcessRuntime {
 /// The little of the person's environment that a program needs to work at all.
 fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     let needed = ["PATH", "HOME", "TMPDIR", "LANG", "SystemRoot", "TEMP"];
-    needed.into_iter().filter_map(|key| Some((key, std::env::var_os(key)?)))
+    needed
+        .into_iter()
+        .filter_map(|key| Some((key, std::env::var_os(key)?)))
 }
 
 async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessError> {
     let program = given.unwrap_or(Path::new("node"));
-    let fail = |why: String| ProcessError::NoNode { program: program.to_owned(), why };
+    let fail = |why: String| ProcessError::NoNode {
+        program: program.to_owned(),
+        why,
+    };
     // Version managers put a shim in the path; started once, it tells what it starts.
     let asked = Command::new(program)
         .args(["-p", "process.execPath + '\\n' + process.version"])
@@ -303,7 +334,9 @@ async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessErr
     let mut lines = text.lines();
     match (lines.next(), lines.next()) {
         (Some(path), Some(version)) => Ok((path.into(), version.to_owned())),
-        _ => Err(fail(String::from_utf8_lossy(&asked.stderr).trim().to_owned())),
+        _ => Err(fail(
+            String::from_utf8_lossy(&asked.stderr).trim().to_owned(),
+        )),
     }
 }
 

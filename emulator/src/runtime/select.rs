@@ -91,8 +91,10 @@ impl Preparer {
         env: BTreeMap<String, String>,
         progress: Progress<'_>,
     ) -> Result<PackageRun, PrepareError> {
-        std::fs::create_dir_all(&code_root)
-            .map_err(|source| ImageError::Io { path: code_root.clone(), source })?;
+        std::fs::create_dir_all(&code_root).map_err(|source| ImageError::Io {
+            path: code_root.clone(),
+            source,
+        })?;
         let image = match &self.0 {
             Kind::Docker(images) => {
                 // Left by a run without Docker, it would lead nowhere inside.
@@ -105,7 +107,12 @@ impl Preparer {
                 String::new()
             }
         };
-        Ok(PackageRun { name: package.name.clone(), image, code_root, env })
+        Ok(PackageRun {
+            name: package.name.clone(),
+            image,
+            code_root,
+            env,
+        })
     }
 }
 
@@ -135,7 +142,7 @@ pub async fn select(
     progress: Progress<'_>,
 ) -> Result<Selected, SelectError> {
     if choice == Choice::Process {
-        return process(project, state, notices, "processes, as asked for: less isolated").await;
+        return process(state, notices, "processes, as asked for: less isolated").await;
     }
     let failed = match docker(project, notices.clone(), progress).await {
         Ok(selected) => return Ok(selected),
@@ -146,7 +153,7 @@ pub async fn select(
         return Err(failed);
     }
     let why = format!("processes, less isolated than Docker: {failed}");
-    process(project, state, notices, &why).await.map_err(|_| failed)
+    process(state, notices, &why).await.map_err(|_| failed)
 }
 
 async fn docker(
@@ -175,37 +182,56 @@ async fn docker(
     let options = DockerOptions::new(owner, base.reference);
     let (runtime, reaped) = DockerRuntime::open(engine, options, notices).await?;
     if reaped.containers > 0 {
-        progress(format!("removed {} containers a former run left behind", reaped.containers));
+        progress(format!(
+            "removed {} containers a former run left behind",
+            reaped.containers
+        ));
     }
     let preparer = Preparer(Kind::Docker(Arc::new(images)));
-    Ok(Selected { runtime: Arc::new(runtime), preparer, why })
+    Ok(Selected {
+        runtime: Arc::new(runtime),
+        preparer,
+        why,
+    })
 }
 
-async fn process(
-    project: &Project,
-    state: &Path,
-    notices: Notices,
-    why: &str,
-) -> Result<Selected, SelectError> {
-    let _ = project;
-    let options = ProcessOptions { state: state.to_owned(), node: None, sockets: None };
+async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, SelectError> {
+    let options = ProcessOptions {
+        state: state.to_owned(),
+        node: None,
+        sockets: None,
+    };
     let runtime = ProcessRuntime::open(options, notices).await?;
     let node_version = runtime.node_version().to_owned();
-    let kind = Kind::Process { deps: state.join("deps"), node_version };
-    Ok(Selected { runtime: Arc::new(runtime), preparer: Preparer(kind), why: why.to_owned() })
+    let kind = Kind::Process {
+        deps: state.join("deps"),
+        node_version,
+    };
+    Ok(Selected {
+        runtime: Arc::new(runtime),
+        preparer: Preparer(kind),
+        why: why.to_owned(),
+    })
 }
 
 /// The same for the same folder, and different for every other.
 fn project_label(project: &Project) -> String {
     let hash = Sha256::digest(project.root.as_os_str().as_encoded_bytes());
-    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = hash
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{}-{hash}", project.name)
 }
 
 /// Makes `code_root/node_modules` lead to the installed ones, or removes such a link.
 fn link(code_root: &Path, deps: Option<&Path>) -> Result<(), ImageError> {
     let at = code_root.join("node_modules");
-    let fail = |source| ImageError::Io { path: at.clone(), source };
+    let fail = |source| ImageError::Io {
+        path: at.clone(),
+        source,
+    };
     let wanted = deps.map(|deps| deps.join("node_modules"));
     if std::fs::read_link(&at).ok() == wanted {
         return Ok(());

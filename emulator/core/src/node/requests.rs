@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::effect::{Effect, RefuseReason, StartKind, StopReason};
+use crate::event::Retry;
 use crate::ids::{FunctionId, InstanceId, RequestId};
 use crate::limits::FunctionLimits;
 use crate::pool::slot::{Request, Role, Stage};
@@ -35,6 +36,7 @@ impl Node {
             since,
             stage,
             retried: false,
+            retries: 0,
             timer: None,
         };
         if free.is_none() {
@@ -293,7 +295,7 @@ impl Node {
         }
     }
 
-    pub(super) fn request_failed(&mut self, request: RequestId, retryable: bool) {
+    pub(super) fn request_failed(&mut self, request: RequestId, retry: Retry) {
         let Some(entry) = self.requests.get_mut(&request) else {
             return;
         };
@@ -317,14 +319,15 @@ impl Node {
         let function = entry.function;
         if gone {
             self.forget(request);
-        } else if answered || entry.retried || !retryable {
+        } else if answered || !entry.may_retry(retry) {
             self.refuse(request, RefuseReason::InstanceDied, None);
         } else {
+            entry.count_retry(retry);
             self.retry(request, function);
         }
     }
 
-    /// Puts a request in front of the queue, once.
+    /// Puts a request in front of the queue.
     fn retry(&mut self, request: RequestId, function: FunctionId) {
         let Some(pool) = self.pools.get_mut(&function) else {
             return self.refuse(request, RefuseReason::UnknownFunction, None);
@@ -335,7 +338,6 @@ impl Node {
         let Some(entry) = self.requests.get_mut(&request) else {
             return;
         };
-        entry.retried = true;
         entry.since = self.now;
         entry.stage = Stage::Waiting;
         let deadline = self.now + pool.limits.queue_timeout;

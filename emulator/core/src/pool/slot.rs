@@ -1,6 +1,7 @@
 //! An instance as the core knows it, and a request.
 
 use crate::effect::StopReason;
+use crate::event::Retry;
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
 use crate::time::Instant;
 
@@ -135,5 +136,28 @@ pub(crate) struct Request {
     pub(crate) stage: Stage,
     /// It has been tried on an instance that failed.
     pub(crate) retried: bool,
+    /// How often it has been put back.
+    pub(crate) retries: u8,
     pub(crate) timer: Option<Instant>,
+}
+
+/// A request that meets so many instances being ended from outside is given up: somebody is
+/// ending them faster than they start.
+const RETRIES: u8 = 10;
+
+impl Request {
+    /// Whether it may be put back in the queue.
+    pub(crate) fn may_retry(&self, retry: Retry) -> bool {
+        match retry {
+            Retry::No => false,
+            Retry::Once => !self.retried,
+            Retry::Free => self.retries < RETRIES,
+        }
+    }
+
+    /// Notes that it is put back.
+    pub(crate) fn count_retry(&mut self, retry: Retry) {
+        self.retried |= retry == Retry::Once;
+        self.retries = self.retries.saturating_add(1);
+    }
 }

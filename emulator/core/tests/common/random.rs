@@ -3,7 +3,7 @@
 use fnlocal_core::time::Duration;
 use fnlocal_core::{
     CodeHash, Effect, Event, FunctionId, FunctionLimits, FunctionSpec, InstanceId, NodeLimits,
-    PackageId, RequestId,
+    PackageId, RequestId, Retry,
 };
 
 use super::{Standing, World};
@@ -200,7 +200,7 @@ impl Random {
                 if failed {
                     Event::RequestFailed {
                         request,
-                        retryable: true,
+                        retry: Retry::Once,
                     }
                 } else {
                     Event::Released { request }
@@ -209,9 +209,9 @@ impl Random {
             Owed::Respond(request, instance) => {
                 let alive = self.world.machines.contains_key(&instance);
                 if failed || !alive {
-                    let retryable = self.rng.chance(60);
+                    let retry = [Retry::No, Retry::Once, Retry::Free][self.rng.below(3) as usize];
                     if self.world.requests.get(&request) == Some(&Standing::Running(instance)) {
-                        self.tell(Event::RequestFailed { request, retryable });
+                        self.tell(Event::RequestFailed { request, retry });
                         // A request that was put back waits, or runs elsewhere already.
                         return self.after_failure(request, instance);
                     }
@@ -297,7 +297,7 @@ impl Random {
             0 if ended => Event::ResponseFinished { request },
             1 if ended => Event::RequestFailed {
                 request,
-                retryable: true,
+                retry: Retry::Once,
             },
             2 if ended => Event::Released { request },
             3 if ended => Event::ResponseStarted { request },

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bollard::container::{AttachContainerResults, LogOutput};
 use fnlocal_core::InstanceId;
 use futures_util::StreamExt;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::error::refused;
 use super::state::{Ahead, Live, Phase};
@@ -15,23 +15,38 @@ use super::{Inner, container, finish, stock};
 use crate::runtime::lines::{Output, Tail};
 use crate::runtime::{Address, RuntimeError, StartSpec, Started, ready};
 
-/// Starts an instance, from stock where there is some.
+/// Starts an instance in a task of its own: one whose caller goes away is not left behind.
 pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
+    let (sender, receiver) = oneshot::channel();
+    let starting = Arc::clone(&inner);
+    inner.tasks.spawn(async move {
+        let instance = spec.instance;
+        let result = start_here(&starting, spec).await;
+        if let Err(Ok(_)) = sender.send(result) {
+            finish::discard(&starting, instance).await;
+        }
+    });
+    let ending = |_| RuntimeError::NotUp("fnlocal is ending".to_owned());
+    receiver.await.map_err(ending)?
+}
+
+/// Starts an instance, from stock where there is some.
+async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
     let begun = Instant::now();
     let _under_way = UnderWay::new(&inner.starting);
     if let Some(ahead) = inner.state.take_ahead(&spec.package, spec.memory_mib) {
-        match boot(&inner, &spec, ahead, begun).await {
+        match boot(inner, &spec, ahead, begun).await {
             // What was made ahead may have died since, with its sandbox: once more from nothing.
             Err(RuntimeError::Refused { .. }) => {}
             other => return other,
         }
     }
-    let fresh = stock::create(&inner, &spec.package, spec.memory_mib).await?;
-    match boot(&inner, &spec, fresh, begun).await {
+    let fresh = stock::create(inner, &spec.package, spec.memory_mib).await?;
+    match boot(inner, &spec, fresh, begun).await {
         Err(RuntimeError::Refused { why, .. }) if why.contains("docker-init") => {
             inner.init.store(false, Ordering::Relaxed);
-            let fresh = stock::create(&inner, &spec.package, spec.memory_mib).await?;
-            boot(&inner, &spec, fresh, begun).await
+            let fresh = stock::create(inner, &spec.package, spec.memory_mib).await?;
+            boot(inner, &spec, fresh, begun).await
         }
         other => other,
     }
@@ -59,7 +74,16 @@ async fn boot(
         ended,
     };
     inner.state.insert(spec.instance, live);
-    let result = answer(inner, spec.instance, &container, &address, &token, end, begun).await;
+    let result = answer(
+        inner,
+        spec.instance,
+        &container,
+        &address,
+        &token,
+        end,
+        begun,
+    )
+    .await;
     match result {
         Ok(started) => Ok(started),
         Err(error) => {
@@ -123,6 +147,8 @@ pub(crate) async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
 }
 
 async fn pump(attached: AttachContainerResults, mut output: Output) {
+    // Held, not dropped: its end is the instance's.
+    let _input = attached.input;
     let mut stream = attached.output;
     while let Some(Ok(piece)) = stream.next().await {
         let stderr = matches!(piece, LogOutput::StdErr { .. });

@@ -174,7 +174,9 @@ fn usual_sockets(around: &Surroundings) -> Vec<PathBuf> {
 
 /// The address of Docker's active context; `None` for its default one.
 fn context_host(around: &Surroundings) -> Result<Option<String>, ConnectError> {
-    let Some(config) = &around.docker_config else { return Ok(None) };
+    let Some(config) = &around.docker_config else {
+        return Ok(None);
+    };
     let name = around.docker_context.clone().or_else(|| {
         let text = std::fs::read_to_string(config.join("config.json")).ok()?;
         let json: serde_json::Value = serde_json::from_str(&text).ok()?;
@@ -193,17 +195,26 @@ fn context_host(around: &Surroundings) -> Result<Option<String>, ConnectError> {
 }
 
 fn context_address(config: &Path, name: &str) -> Option<String> {
-    let folder: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+    let folder: String = Sha256::digest(name)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let meta = config.join("contexts/meta").join(folder).join("meta.json");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(meta).ok()?).ok()?;
-    json.pointer("/Endpoints/docker/Host")?.as_str().map(str::to_owned)
+    json.pointer("/Endpoints/docker/Host")?
+        .as_str()
+        .map(str::to_owned)
 }
 
 async fn hello(address: &str) -> Result<Engine, ConnectError> {
-    let unusable =
-        |why: String| ConnectError::Unusable { address: address.to_owned(), why };
+    let unusable = |why: String| ConnectError::Unusable {
+        address: address.to_owned(),
+        why,
+    };
     if address.starts_with("ssh://") {
-        return Err(unusable("instances on another machine cannot be reached from here".into()));
+        return Err(unusable(
+            "instances on another machine cannot be reached from here".into(),
+        ));
     }
     let client = Docker::connect_with_host(address).map_err(|error| refusal(address, &error))?;
     let asked = tokio::time::timeout(HELLO, async {
@@ -212,12 +223,19 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
         let info = client.info().await?;
         Ok::<_, EngineError>((client, version, info))
     });
-    let silent = || ConnectError::NotRunning { tried: vec![address.to_owned()] };
-    let (client, version, info) =
-        asked.await.map_err(|_| silent())?.map_err(|error| refusal(address, &error))?;
+    let silent = || ConnectError::NotRunning {
+        tried: vec![address.to_owned()],
+    };
+    let (client, version, info) = asked
+        .await
+        .map_err(|_| silent())?
+        .map_err(|error| refusal(address, &error))?;
     let api = version.api_version.unwrap_or_default();
     if parse_api(&api).is_none_or(|found| found < OLDEST_API) {
-        return Err(ConnectError::TooOld { address: address.to_owned(), found: api });
+        return Err(ConnectError::TooOld {
+            address: address.to_owned(),
+            found: api,
+        });
     }
     let security = info.security_options.clone().unwrap_or_default();
     Ok(Engine {
@@ -225,8 +243,12 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
         address: address.to_owned(),
         version: version.version.unwrap_or(api),
         shares_sockets: shares_sockets(address, &info),
-        rootless: security.iter().any(|option| option.contains("name=rootless")),
-        selinux: security.iter().any(|option| option.contains("name=selinux")),
+        rootless: security
+            .iter()
+            .any(|option| option.contains("name=rootless")),
+        selinux: security
+            .iter()
+            .any(|option| option.contains("name=selinux")),
     })
 }
 
@@ -252,19 +274,24 @@ fn refusal(address: &str, error: &EngineError) -> ConnectError {
         if let Some(io) = layer.downcast_ref::<std::io::Error>()
             && io.kind() == std::io::ErrorKind::PermissionDenied
         {
-            return ConnectError::NoPermission { address: address.to_owned() };
+            return ConnectError::NoPermission {
+                address: address.to_owned(),
+            };
         }
         cause = layer.source();
     }
     match error {
-        EngineError::DockerResponseServerError { message, .. } => {
-            ConnectError::Unusable { address: address.to_owned(), why: message.clone() }
-        }
+        EngineError::DockerResponseServerError { message, .. } => ConnectError::Unusable {
+            address: address.to_owned(),
+            why: message.clone(),
+        },
         EngineError::UnsupportedURISchemeError { .. } => ConnectError::Unusable {
             address: address.to_owned(),
             why: "only unix:// and plain tcp:// addresses are understood".to_owned(),
         },
-        _ => ConnectError::NotRunning { tried: vec![address.to_owned()] },
+        _ => ConnectError::NotRunning {
+            tried: vec![address.to_owned()],
+        },
     }
 }
 
@@ -273,14 +300,20 @@ mod tests {
     use super::*;
 
     fn around(config: &Path) -> Surroundings {
-        Surroundings { docker_config: Some(config.to_owned()), ..Surroundings::default() }
+        Surroundings {
+            docker_config: Some(config.to_owned()),
+            ..Surroundings::default()
+        }
     }
 
     #[test]
     fn the_active_context_names_the_engine() {
         let config = tempfile::tempdir().unwrap();
-        std::fs::write(config.path().join("config.json"), r#"{"currentContext":"colima"}"#)
-            .unwrap();
+        std::fs::write(
+            config.path().join("config.json"),
+            r#"{"currentContext":"colima"}"#,
+        )
+        .unwrap();
         let id = "f24fd3749c1368328e2b149bec149cb6795619f244c5b584e844961215dadd16";
         let meta = config.path().join("contexts/meta").join(id);
         std::fs::create_dir_all(&meta).unwrap();
@@ -293,9 +326,16 @@ mod tests {
     #[test]
     fn an_unknown_context_is_named() {
         let config = tempfile::tempdir().unwrap();
-        let around =
-            Surroundings { docker_context: Some("gone".into()), ..around(config.path()) };
-        assert!(context_host(&around).unwrap_err().to_string().contains("context gone"));
+        let around = Surroundings {
+            docker_context: Some("gone".into()),
+            ..around(config.path())
+        };
+        assert!(
+            context_host(&around)
+                .unwrap_err()
+                .to_string()
+                .contains("context gone")
+        );
     }
 
     #[test]
@@ -309,7 +349,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("d.sock");
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
-        let error = hello(&format!("unix://{}", socket.display())).await.unwrap_err();
+        let error = hello(&format!("unix://{}", socket.display()))
+            .await
+            .unwrap_err();
         assert!(matches!(error, ConnectError::NotRunning { .. }), "{error}");
     }
 

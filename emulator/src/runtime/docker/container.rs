@@ -47,6 +47,10 @@ pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Con
         ]),
         cmd: Some(Vec::new()),
         working_dir: Some(CODE.to_owned()),
+        // The wrapper ends when its input does: when this process dies, so do its instances.
+        open_stdin: Some(true),
+        stdin_once: Some(true),
+        attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         labels: Some(owner.labels("instance", Some(&shape.package.name))),
@@ -103,7 +107,10 @@ pub(crate) fn user(engine: &Engine) -> String {
 
 /// V8's heap limit for a memory limit.
 pub(crate) fn heap_limit(memory_mib: u32) -> String {
-    format!("--max-old-space-size={}", (memory_mib * HEAP_PERCENT / 100).max(16))
+    format!(
+        "--max-old-space-size={}",
+        (memory_mib * HEAP_PERCENT / 100).max(16)
+    )
 }
 
 fn environment(shape: &Shape<'_>) -> Vec<String> {
@@ -111,13 +118,18 @@ fn environment(shape: &Shape<'_>) -> Vec<String> {
         Address::Unix(_) => format!("FNLOCAL_SOCKET={SOCKETS}/{SOCKET}"),
         Address::Tcp(_) => format!("PORT={PORT}"),
     };
-    let mut env: Vec<String> =
-        shape.package.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut env: Vec<String> = shape
+        .package
+        .env
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     // Ours come last, so that a package cannot replace them.
     env.extend([
         listen,
         format!("FNLOCAL_TOKEN={}", shape.token),
         "FNLOCAL_DEV=1".to_owned(),
+        "FNLOCAL_PARENT=1".to_owned(),
         "HOME=/tmp".to_owned(),
     ]);
     env

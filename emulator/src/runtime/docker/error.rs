@@ -20,7 +20,13 @@ pub(crate) fn refused(what: &'static str) -> impl Fn(Error) -> RuntimeError {
 
 /// Whether the thing asked for is in the wished state already, or gone.
 pub(crate) fn already(error: &Error) -> bool {
-    matches!(error, Error::DockerResponseServerError { status_code: 304 | 404 | 409, .. })
+    matches!(
+        error,
+        Error::DockerResponseServerError {
+            status_code: 304 | 404 | 409,
+            ..
+        }
+    )
 }
 
 /// An error and its causes, on one line.

@@ -19,10 +19,19 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 pub(crate) async fn watch(inner: Arc<Inner>) {
     let mut since = None;
     loop {
-        let mut stream = Box::pin(inner.engine.docker.events(Some(options(&inner, since.as_ref()))));
+        let mut stream = Box::pin(
+            inner
+                .engine
+                .docker
+                .events(Some(options(&inner, since.as_ref()))),
+        );
         while let Some(Ok(event)) = stream.next().await {
             if let Some(nanos) = event.time_nano {
-                since = Some(format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000));
+                since = Some(format!(
+                    "{}.{:09}",
+                    nanos / 1_000_000_000,
+                    nanos % 1_000_000_000
+                ));
             }
             act(&inner, &event);
         }
@@ -39,25 +48,40 @@ fn options(inner: &Inner, since: Option<&String>) -> EventsOptions {
     let owner = &inner.options.owner;
     let filters = [
         ("type", vec!["container".to_owned()]),
-        ("event", vec!["die".to_owned(), "oom".to_owned(), "destroy".to_owned()]),
-        ("label", vec![pair(RUN, &owner.run), pair(NODE, &owner.node)]),
+        (
+            "event",
+            vec!["die".to_owned(), "oom".to_owned(), "destroy".to_owned()],
+        ),
+        (
+            "label",
+            vec![pair(RUN, &owner.run), pair(NODE, &owner.node)],
+        ),
     ];
     EventsOptions {
         since: since.cloned(),
         until: None,
-        filters: Some(filters.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        filters: Some(
+            filters
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+        ),
     }
 }
 
 fn act(inner: &Arc<Inner>, event: &EventMessage) {
     let Some(actor) = &event.actor else { return };
-    let Some(container) = actor.id.as_deref() else { return };
+    let Some(container) = actor.id.as_deref() else {
+        return;
+    };
     let Some(instance) = inner.state.instance_of(container) else {
         if event.action.as_deref() != Some("oom") && inner.state.drop_sandbox(container) {
             let (inner, id) = (Arc::clone(inner), container.to_owned());
             inner.refill.notify_one();
             let docker = inner.engine.docker.clone();
-            inner.tasks.spawn(async move { reaper::remove(&docker, &id).await });
+            inner
+                .tasks
+                .spawn(async move { reaper::remove(&docker, &id).await });
         }
         return;
     };
@@ -71,14 +95,22 @@ fn act(inner: &Arc<Inner>, event: &EventMessage) {
                 .as_ref()
                 .and_then(|all| all.get("exitCode"))
                 .and_then(|code| code.parse().ok());
-            inner.tasks.spawn(finish::died(Arc::clone(inner), instance, code.or(Some(-1))));
+            inner
+                .tasks
+                .spawn(finish::died(Arc::clone(inner), instance, code.or(Some(-1))));
         }
         _ => {}
     }
 }
 
 async fn told(inner: &Inner, up: bool, message: &str) {
-    let _ = inner.notices.send(Notice::Engine { up, message: message.to_owned() }).await;
+    let _ = inner
+        .notices
+        .send(Notice::Engine {
+            up,
+            message: message.to_owned(),
+        })
+        .await;
 }
 
 async fn until_up(inner: &Inner) {
@@ -103,12 +135,16 @@ async fn resync(inner: &Arc<Inner>) {
         })
     };
     for container in inner.state.containers() {
-        let Some(instance) = inner.state.instance_of(&container) else { continue };
+        let Some(instance) = inner.state.instance_of(&container) else {
+            continue;
+        };
         if !running(&container) {
             let docker = &inner.engine.docker;
             let found = docker.inspect_container(&container, None).await.ok();
             let code = found.and_then(|found| found.state?.exit_code);
-            inner.tasks.spawn(finish::died(Arc::clone(inner), instance, code));
+            inner
+                .tasks
+                .spawn(finish::died(Arc::clone(inner), instance, code));
         }
     }
     inner.state.drop_dead_sandboxes(&running);

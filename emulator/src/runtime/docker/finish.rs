@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::state::{Live, Phase};
 use super::{Inner, boot, reaper};
-use crate::runtime::Notice;
+use crate::runtime::{End, Notice};
 
 /// For the last lines of a dead instance to arrive before its exit is told.
 const LAST_LINES: Duration = Duration::from_millis(500);
@@ -17,6 +17,8 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 const OOM_NEWS: Duration = Duration::from_millis(100);
 /// A kill by the kernel looks like this from outside.
 const KILLED: i64 = 137;
+/// By SIGTERM.
+const ASKED: i64 = 143;
 
 /// Stops an instance: SIGTERM, grace, then SIGKILL; at once without grace or when paused.
 pub(crate) async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duration) {
@@ -24,11 +26,21 @@ pub(crate) async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duratio
         live.phase = Phase::Stopping;
         (live.container.clone(), live.ended.subscribe())
     });
-    let Some((container, mut end)) = begun else { return };
+    let Some((container, mut end)) = begun else {
+        return;
+    };
     if !grace.is_zero() {
-        let options = KillContainerOptions { signal: "SIGTERM".to_owned() };
+        let options = KillContainerOptions {
+            signal: "SIGTERM".to_owned(),
+        };
         // A paused container refuses, and goes the hard way.
-        if inner.engine.docker.kill_container(&container, Some(options)).await.is_ok() {
+        if inner
+            .engine
+            .docker
+            .kill_container(&container, Some(options))
+            .await
+            .is_ok()
+        {
             let _ = timeout(grace, boot::ended(&mut end)).await;
         }
     }
@@ -44,7 +56,10 @@ pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
 
 async fn clean(inner: &Inner, live: Live) {
     let docker = &inner.engine.docker;
-    tokio::join!(reaper::remove(docker, &live.container), reaper::remove(docker, &live.sandbox));
+    tokio::join!(
+        reaper::remove(docker, &live.container),
+        reaper::remove(docker, &live.sandbox)
+    );
     let _ = std::fs::remove_dir_all(&live.folder);
     if let Some(mut pump) = live.pump
         && timeout(LAST_LINES, &mut pump).await.is_err()
@@ -55,22 +70,30 @@ async fn clean(inner: &Inner, live: Live) {
 
 /// Acts on a container's end, told by the engine.
 pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i64>) {
-    let reason = reason(&inner, instance, code).await;
+    let end = end(&inner, instance, code).await;
     let phase = inner.state.with(instance, |live| {
-        live.ended.send_replace(Some(reason.clone()));
+        live.ended.send_replace(Some(end.reason.clone()));
         live.phase
     });
     // Otherwise whoever starts or stops it cleans up.
     if phase != Some(Phase::Running) {
         return;
     }
-    let Some(live) = inner.state.remove(instance) else { return };
+    let Some(live) = inner.state.remove(instance) else {
+        return;
+    };
     clean(&inner, live).await;
-    let _ = inner.notices.send(Notice::Exit { instance, reason }).await;
+    let _ = inner.notices.send(Notice::Exit { instance, end }).await;
 }
 
-async fn reason(inner: &Inner, instance: InstanceId, code: Option<i64>) -> String {
-    let Some(code) = code else { return "its container was removed by somebody else".to_owned() };
+async fn end(inner: &Inner, instance: InstanceId, code: Option<i64>) -> End {
+    let Some(code) = code else {
+        let reason = "its container was removed by somebody else".to_owned();
+        return End {
+            reason,
+            outside: true,
+        };
+    };
     if code == KILLED && !oom(inner, instance).await {
         sleep(OOM_NEWS).await;
     }
@@ -82,14 +105,21 @@ async fn reason(inner: &Inner, instance: InstanceId, code: Option<i64>) -> Strin
         })
         .flatten();
     match limit {
-        Some(mib) => format!("memory limit exceeded ({mib} MB)"),
-        None => crate::runtime::exit_text(code),
+        Some(mib) => End {
+            reason: format!("memory limit exceeded ({mib} MB)"),
+            outside: false,
+        },
+        None => End {
+            reason: crate::runtime::exit_text(code),
+            outside: [KILLED, ASKED].contains(&code),
+        },
     }
 }
 
 async fn oom(inner: &Inner, instance: InstanceId) -> bool {
-    let Some((container, told)) =
-        inner.state.with(instance, |live| (live.container.clone(), live.oom))
+    let Some((container, told)) = inner
+        .state
+        .with(instance, |live| (live.container.clone(), live.oom))
     else {
         return false;
     };

@@ -38,7 +38,10 @@ impl Owner {
         if let Some(package) = package {
             labels.insert(PACKAGE, package);
         }
-        labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        labels
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// A filter for everything of this node in this run.
@@ -46,9 +49,12 @@ impl Owner {
     where
         T: FromIterator<(String, Vec<String>)>,
     {
-        [("label".to_owned(), vec![pair(RUN, &self.run), pair(NODE, &self.node)])]
-            .into_iter()
-            .collect()
+        [(
+            "label".to_owned(),
+            vec![pair(RUN, &self.run), pair(NODE, &self.node)],
+        )]
+        .into_iter()
+        .collect()
     }
 }
 

@@ -18,6 +18,8 @@ use crate::runtime::place::is_run_name;
 
 /// Removals at once. The engine works on them one by one in places anyway.
 const PARALLEL: usize = 8;
+/// Looks at what is left of a run that ends.
+const ROUNDS: usize = 3;
 /// For a removal that somebody else has begun.
 const GONE: Duration = Duration::from_secs(10);
 
@@ -37,11 +39,7 @@ pub struct Reaped {
 ///
 /// # Errors
 /// When the engine does not list; single removals that fail are left for the next run.
-pub async fn reap(
-    docker: &Docker,
-    owner: &Owner,
-    sockets: &Path,
-) -> Result<Reaped, RuntimeError> {
+pub async fn reap(docker: &Docker, owner: &Owner, sockets: &Path) -> Result<Reaped, RuntimeError> {
     let label = || [("label".to_owned(), vec![pair(PROJECT, &owner.project)])].into_iter();
     let foreign = |run: Option<&String>| run.is_some_and(|run| *run != owner.run);
     let list = list(docker, label().collect()).await?;
@@ -50,10 +48,17 @@ pub async fn reap(
         .filter(|found| foreign(found.labels.as_ref().and_then(|labels| labels.get(RUN))))
         .collect();
     let containers = remove_all(docker, &left).await;
-    let options = ListNetworksOptions { filters: Some(label().collect()) };
-    let networks =
-        docker.list_networks(Some(options)).await.map_err(refused("listing networks"))?;
-    let mut reaped = Reaped { containers, networks: 0 };
+    let options = ListNetworksOptions {
+        filters: Some(label().collect()),
+    };
+    let networks = docker
+        .list_networks(Some(options))
+        .await
+        .map_err(refused("listing networks"))?;
+    let mut reaped = Reaped {
+        containers,
+        networks: 0,
+    };
     for network in networks {
         let run = network.labels.as_ref().and_then(|labels| labels.get(RUN));
         if let (true, Some(id)) = (foreign(run), &network.id)
@@ -75,11 +80,21 @@ pub async fn reap(
 
 /// Removes everything of this node in this run.
 pub(crate) async fn remove_own(docker: &Docker, owner: &Owner) {
-    if let Ok(list) = list(docker, owner.filter()).await {
-        remove_all(docker, &list).await;
+    // A creation that was under way when its task ended may show only after the first look.
+    for _ in 0..ROUNDS {
+        match list(docker, owner.filter()).await {
+            Ok(list) if !list.is_empty() => remove_all(docker, &list).await,
+            _ => break,
+        };
     }
-    let options = ListNetworksOptions { filters: Some(owner.filter()) };
-    for network in docker.list_networks(Some(options)).await.unwrap_or_default() {
+    let options = ListNetworksOptions {
+        filters: Some(owner.filter()),
+    };
+    for network in docker
+        .list_networks(Some(options))
+        .await
+        .unwrap_or_default()
+    {
         if let Some(id) = network.id {
             let _ = docker.remove_network(&id).await;
         }
@@ -88,7 +103,11 @@ pub(crate) async fn remove_own(docker: &Docker, owner: &Owner) {
 
 /// Kills and removes a container, and returns when it is gone.
 pub(crate) async fn remove(docker: &Docker, id: &str) {
-    let options = RemoveContainerOptions { force: true, v: true, link: false };
+    let options = RemoveContainerOptions {
+        force: true,
+        v: true,
+        link: false,
+    };
     match docker.remove_container(id, Some(options)).await {
         Err(error) if already(&error) => {
             // Another removal is under way, or it is gone.
@@ -108,7 +127,10 @@ pub(crate) async fn list(
         filters: Some(filters.into_iter().collect()),
         ..ListContainersOptions::default()
     };
-    docker.list_containers(Some(options)).await.map_err(refused("listing containers"))
+    docker
+        .list_containers(Some(options))
+        .await
+        .map_err(refused("listing containers"))
 }
 
 async fn remove_all(docker: &Docker, list: &[ContainerSummary]) -> usize {
@@ -122,7 +144,11 @@ async fn remove_all(docker: &Docker, list: &[ContainerSummary]) -> usize {
 }
 
 async fn gone(docker: &Docker, id: &str) {
-    while docker.inspect_container(id, None::<InspectContainerOptions>).await.is_ok() {
+    while docker
+        .inspect_container(id, None::<InspectContainerOptions>)
+        .await
+        .is_ok()
+    {
         sleep(Duration::from_millis(20)).await;
     }
 }

@@ -6,9 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bollard::Docker;
-use bollard::models::{
-    ContainerCreateBody, HostConfig, NetworkCreateRequest, PortBinding,
-};
+use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest, PortBinding};
 
 use super::connect::Engine;
 use super::container::{PORT, hardened};
@@ -37,13 +35,19 @@ pub(crate) async fn network(docker: &Docker, owner: &Owner) -> Result<String, Ru
         driver: Some("bridge".to_owned()),
         labels: Some(owner.labels("network", None)),
         options: Some(
-            [("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned())]
-                .into_iter()
-                .collect(),
+            [(
+                "com.docker.network.bridge.enable_icc".to_owned(),
+                "false".to_owned(),
+            )]
+            .into_iter()
+            .collect(),
         ),
         ..NetworkCreateRequest::default()
     };
-    let made = docker.create_network(request).await.map_err(refused("creating a network"))?;
+    let made = docker
+        .create_network(request)
+        .await
+        .map_err(refused("creating a network"))?;
     Ok(made.id)
 }
 
@@ -63,8 +67,15 @@ pub(crate) async fn make(
         .map_err(refused("creating a network sandbox"))?
         .id;
     let started = async {
-        docker.start_container(&id, None).await.map_err(refused("starting a network sandbox"))?;
-        if publish { published(docker, &id).await.map(Some) } else { Ok(None) }
+        docker
+            .start_container(&id, None)
+            .await
+            .map_err(refused("starting a network sandbox"))?;
+        if publish {
+            published(docker, &id).await.map(Some)
+        } else {
+            Ok(None)
+        }
     };
     match started.await {
         Ok(published) => Ok(Sandbox { id, published }),

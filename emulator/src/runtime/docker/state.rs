@@ -130,7 +130,11 @@ impl State {
     /// Claims the making of one container ahead, unless `wanted` exist or are being made.
     pub fn claim_ahead(&self, package: &Arc<PackageRun>, memory_mib: u32, wanted: usize) -> bool {
         let mut tables = self.lock();
-        let made = tables.ahead.iter().filter(|one| one.fits(package, memory_mib)).count();
+        let made = tables
+            .ahead
+            .iter()
+            .filter(|one| one.fits(package, memory_mib))
+            .count();
         let coming = tables
             .coming
             .iter()
@@ -158,16 +162,18 @@ impl State {
 
     pub fn take_ahead(&self, package: &PackageRun, memory_mib: u32) -> Option<Ahead> {
         let mut tables = self.lock();
-        let index = tables.ahead.iter().position(|one| one.fits(package, memory_mib))?;
+        let index = tables
+            .ahead
+            .iter()
+            .position(|one| one.fits(package, memory_mib))?;
         Some(tables.ahead.swap_remove(index))
     }
 
     /// Takes out the containers made ahead for another shape of the same package.
     pub fn take_stale(&self, package: &PackageRun) -> Vec<Ahead> {
         let mut tables = self.lock();
-        let stale = |one: &mut Ahead| {
-            one.package.name == package.name && !same(&one.package, package)
-        };
+        let stale =
+            |one: &mut Ahead| one.package.name == package.name && !same(&one.package, package);
         tables.ahead.extract_if(.., stale).collect()
     }
 
@@ -177,7 +183,8 @@ impl State {
             if let Some(pump) = live.pump {
                 pump.abort();
             }
-            live.ended.send_replace(Some("fnlocal is ending".to_owned()));
+            live.ended
+                .send_replace(Some("fnlocal is ending".to_owned()));
         }
     }
 }

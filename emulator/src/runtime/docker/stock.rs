@@ -10,9 +10,9 @@ use tokio::time::{Instant, sleep};
 use super::Inner;
 use super::container::{self, Shape};
 use super::error::refused;
+use super::reaper;
 use super::sandbox::{self, Sandbox};
 use super::state::Ahead;
-use super::reaper;
 use crate::runtime::place::{SOCKET, random_hex};
 use crate::runtime::{Address, PackageRun, RuntimeError};
 
@@ -59,7 +59,9 @@ pub(crate) async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib
         discard(&inner, stale).await;
     }
     while !inner.closing()
-        && inner.state.claim_ahead(&package, memory_mib, inner.options.ahead)
+        && inner
+            .state
+            .claim_ahead(&package, memory_mib, inner.options.ahead)
     {
         let made = create(&inner, &package, memory_mib).await;
         let failed = made.is_err();
@@ -87,7 +89,10 @@ pub(crate) async fn create(
         Err(error) => {
             reaper::remove(&inner.engine.docker, &sandbox.id).await;
             let what = "making a folder for a socket";
-            return Err(RuntimeError::Refused { what, why: error.to_string() });
+            return Err(RuntimeError::Refused {
+                what,
+                why: error.to_string(),
+            });
         }
     };
     let address = match sandbox.published {
@@ -107,7 +112,16 @@ pub(crate) async fn create(
     match create_attached(inner, &shape).await {
         Ok((container, output)) => {
             let package = Arc::clone(package);
-            Ok(Ahead { container, sandbox, folder, address, token, output, package, memory_mib })
+            Ok(Ahead {
+                container,
+                sandbox,
+                folder,
+                address,
+                token,
+                output,
+                package,
+                memory_mib,
+            })
         }
         Err(error) => {
             reaper::remove(&inner.engine.docker, &sandbox.id).await;
@@ -124,10 +138,14 @@ async fn create_attached(
 ) -> Result<(String, bollard::container::AttachContainerResults), RuntimeError> {
     let docker = &inner.engine.docker;
     let body = container::instance(&inner.engine, &inner.options.owner, shape);
-    let container =
-        docker.create_container(None, body).await.map_err(refused("creating a container"))?.id;
+    let container = docker
+        .create_container(None, body)
+        .await
+        .map_err(refused("creating a container"))?
+        .id;
     let options = AttachContainerOptions {
         stream: true,
+        stdin: true,
         stdout: true,
         stderr: true,
         ..AttachContainerOptions::default()

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Inner;
-use crate::runtime::Notice;
 use crate::runtime::lines::{Output, Tail};
+use crate::runtime::{End, Notice};
 
 /// For the last lines after the end; a grandchild may hold the pipe open for ever.
 const LAST_LINES: Duration = Duration::from_millis(500);
@@ -32,24 +32,36 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
     }
     let told = {
         let mut all = inner.lock();
-        let Some(live) = all.get(&instance) else { return };
-        let reason = match status {
-            Ok(status) if !status.success() && live.tail.tells_heap_exhausted() => {
-                format!("memory limit exceeded ({} MB)", live.memory_mib)
-            }
-            Ok(status) => text(status),
-            Err(error) => error.to_string(),
+        let Some(live) = all.get(&instance) else {
+            return;
         };
-        live.ended.send_replace(Some(reason.clone()));
+        let end = match status {
+            Ok(status) if !status.success() && live.tail.tells_heap_exhausted() => {
+                let reason = format!("memory limit exceeded ({} MB)", live.memory_mib);
+                End {
+                    reason,
+                    outside: false,
+                }
+            }
+            Ok(status) => End {
+                reason: text(status),
+                outside: killed(status),
+            },
+            Err(error) => End {
+                reason: error.to_string(),
+                outside: false,
+            },
+        };
+        live.ended.send_replace(Some(end.reason.clone()));
         // Otherwise whoever starts or stops it is waiting for this.
         if !live.running {
             return;
         }
-        all.remove(&instance).map(|live| (live.folder, reason))
+        all.remove(&instance).map(|live| (live.folder, end))
     };
-    if let Some((folder, reason)) = told {
+    if let Some((folder, end)) = told {
         let _ = std::fs::remove_dir_all(folder);
-        let _ = inner.notices.send(Notice::Exit { instance, reason }).await;
+        let _ = inner.notices.send(Notice::Exit { instance, end }).await;
     }
 }
 
@@ -66,7 +78,9 @@ async fn pump(
     err: Option<impl AsyncRead + Unpin>,
     mut output: Output,
 ) {
-    let (Some(mut out), Some(mut err)) = (out, err) else { return };
+    let (Some(mut out), Some(mut err)) = (out, err) else {
+        return;
+    };
     let (mut from_out, mut from_err) = (vec![0; PIECE], vec![0; PIECE]);
     let (mut out_open, mut err_open) = (true, true);
     while out_open || err_open {
@@ -103,7 +117,10 @@ pub(super) fn signal(pid: u32, kind: Signal) {
         Signal::Continue => Unix::CONT,
     };
     // An id of 0 would mean our own group.
-    let pid = i32::try_from(pid).ok().filter(|&pid| pid > 1).and_then(Pid::from_raw);
+    let pid = i32::try_from(pid)
+        .ok()
+        .filter(|&pid| pid > 1)
+        .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         let _ = kill_process_group(pid, kind);
     }
@@ -125,6 +142,18 @@ fn text(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "it ended".to_owned(),
     }
+}
+
+/// Ended by SIGKILL or SIGTERM, which no program sends itself by mistake.
+#[cfg(unix)]
+fn killed(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    matches!(status.signal(), Some(9 | 15))
+}
+
+#[cfg(not(unix))]
+fn killed(_status: ExitStatus) -> bool {
+    false
 }
 
 #[cfg(not(unix))]
