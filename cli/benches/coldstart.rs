@@ -90,8 +90,16 @@ impl Series {
     }
 
     fn phases(&self) -> BTreeMap<&'static str, f64> {
-        let of = |name| self.answers.iter().filter_map(|one| one.timing.get(name).copied()).collect();
-        PHASES.into_iter().map(|name| (name, median(of(name)))).collect()
+        let of = |name| {
+            self.answers
+                .iter()
+                .filter_map(|one| one.timing.get(name).copied())
+                .collect()
+        };
+        PHASES
+            .into_iter()
+            .map(|name| (name, median(of(name))))
+            .collect()
     }
 
     fn shown(&self) -> Value {
@@ -105,9 +113,16 @@ async fn one_by_one(engine: &Engine, root: &Path, figures: &mut Map<String, Valu
     let spare_at = project(root, "spare", ROUNDS + 1, &settings("1h", "2h", 1));
     let (cold, paused, spare) = (dev(&cold_at), dev(&paused_at), dev(&spare_at));
     let image = engine.image_of(&spare_at).await;
-    let plain = Plain { image: &image, code: &cold_at, command: None };
+    let plain = Plain {
+        image: &image,
+        code: &cold_at,
+        command: None,
+    };
     // What imported the code while starting would answer the first request, and quicker.
-    http::get(paused.port, "/hello").await.expect("it answers").ok();
+    http::get(paused.port, "/hello")
+        .await
+        .expect("it answers")
+        .ok();
     http::get(spare.port, "/f0").await.expect("it answers").ok();
     let mut bare: Vec<Phases> = Vec::new();
     let (mut colds, mut pauseds, mut spares) =
@@ -115,26 +130,47 @@ async fn one_by_one(engine: &Engine, root: &Path, figures: &mut Map<String, Valu
     for round in 1..=ROUNDS {
         engine.quiet(root).await;
         bare.push(engine.bare(&plain, free_ports(1)[0], "/hello").await);
-        cold.until("nothing is left", |node| node["instances"] == 0).await;
+        cold.until("nothing is left", |node| node["instances"] == 0)
+            .await;
         engine.quiet(root).await;
-        colds.add(http::get(cold.port, "/hello").await.expect("it answers"), "cold");
-        cold.until("nothing is left", |node| node["instances"] == 0).await;
-        paused.until("it is paused", |node| count(node, "paused") == 1).await;
+        colds.add(
+            http::get(cold.port, "/hello").await.expect("it answers"),
+            "cold",
+        );
+        cold.until("nothing is left", |node| node["instances"] == 0)
+            .await;
+        paused
+            .until("it is paused", |node| count(node, "paused") == 1)
+            .await;
         engine.quiet(root).await;
-        pauseds.add(http::get(paused.port, "/hello").await.expect("it answers"), "warm");
-        spare.until("a spare", |node| node["packages"][0]["spares"] == 1).await;
+        pauseds.add(
+            http::get(paused.port, "/hello").await.expect("it answers"),
+            "warm",
+        );
+        spare
+            .until("a spare", |node| node["packages"][0]["spares"] == 1)
+            .await;
         engine.quiet(root).await;
         let path = format!("/f{round}");
-        spares.add(http::get(spare.port, &path).await.expect("it answers"), "spare");
+        spares.add(
+            http::get(spare.port, &path).await.expect("it answers"),
+            "spare",
+        );
     }
     engine.quiet(root).await;
-    report(&bare, [("cold", &colds), ("spare", &spares), ("paused", &pauseds)], figures);
+    report(
+        &bare,
+        [("cold", &colds), ("spare", &spares), ("paused", &pauseds)],
+        figures,
+    );
     figures.insert("memory".to_owned(), memory(engine, &spare, &spare_at).await);
 }
 
 /// Instances of a project's only function that are in some state.
 fn count(node: &Value, state: &str) -> u64 {
-    node["functions"][0]["instances"][state].as_u64().unwrap_or_default()
+    node["functions"][0]["instances"][state]
+        .as_u64()
+        .unwrap_or_default()
 }
 
 fn report(bare: &[Phases], ours: [(&str, &Series); 3], figures: &mut Map<String, Value>) {
@@ -156,9 +192,17 @@ fn report(bare: &[Phases], ours: [(&str, &Series); 3], figures: &mut Map<String,
         "boot": median(over(|one| one.boot)),
     });
     figures.insert("bare".to_owned(), shown);
-    let wanted = [("cold", "<= 0.5"), ("spare", "<= 0.04"), ("paused", "<= 0.06")];
+    let wanted = [
+        ("cold", "<= 0.5"),
+        ("spare", "<= 0.04"),
+        ("paused", "<= 0.06"),
+    ];
     for (what, series) in ours {
-        assert!(series.answers.len() >= 20, "{what}: {} were another start", series.other);
+        assert!(
+            series.answers.len() >= 20,
+            "{what}: {} were another start",
+            series.other
+        );
         times(&format!("fnlocal, {what}"), &series.millis());
         println!("    of it {:.1?}", series.phases());
         figures.insert(what.to_owned(), series.shown());
@@ -173,14 +217,19 @@ fn report(bare: &[Phases], ours: [(&str, &Series); 3], figures: &mut Map<String,
 /// What idle instances cost: their own, their network sandbox's, the engine's beside them, ours.
 async fn memory(engine: &Engine, dev: &Dev, folder: &Path) -> Value {
     let running = engine.of(folder).await.into_iter().filter(|one| {
-        one.state.is_some_and(|state| state.to_string() == "running")
+        one.state
+            .is_some_and(|state| state.to_string() == "running")
     });
     let (mut instances, mut sandboxes, mut shims) = (Vec::new(), Vec::new(), Vec::new());
     for one in running {
         let kind = label(&one, "fnlocal.kind").unwrap_or_default().to_owned();
         let id = one.id.unwrap_or_default();
         let used = engine.memory(&id).await;
-        if kind == "instance" { instances.push(used) } else { sandboxes.push(used) }
+        if kind == "instance" {
+            instances.push(used)
+        } else {
+            sandboxes.push(used)
+        }
         shims.extend(shim(&id).map(resident));
     }
     let shown = json!({
@@ -190,7 +239,11 @@ async fn memory(engine: &Engine, dev: &Dev, folder: &Path) -> Value {
         "fnlocal_resident_mib": dev.memory(),
     });
     println!("memory while idle, MiB");
-    println!("  an instance {:.1}, its sandbox {:.1}", median(instances), median(sandboxes));
+    println!(
+        "  an instance {:.1}, its sandbox {:.1}",
+        median(instances),
+        median(sandboxes)
+    );
     println!("  fnlocal itself, resident {:.1}", dev.memory());
     shown
 }
@@ -198,24 +251,33 @@ async fn memory(engine: &Engine, dev: &Dev, folder: &Path) -> Value {
 /// The engine's process beside a container.
 fn shim(container: &str) -> Option<u32> {
     let processes = std::fs::read_dir("/proc").ok()?;
-    processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(|pid| {
-        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        command.contains("containerd-shim") && command.contains(container)
-    })
+    processes
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .find(|pid| {
+            let command =
+                std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            command.contains("containerd-shim") && command.contains(container)
+        })
 }
 
-/// Many functions of a package, called at once while none runs.
+/// Many functions of a package, called at once while none runs. Each round has a fnlocal of its
+/// own, so that nothing is paused or removed while others still start.
 async fn crowd(engine: &Engine, root: &Path, figures: &mut Map<String, Value>) {
-    let folder = project(root, "crowd", CROWD, &settings("5s", "5s", 0));
-    let dev = dev(&folder);
-    let image = engine.image_of(&folder).await;
-    let plain = Plain { image: &image, code: &folder, command: None };
+    let folder = project(root, "crowd", CROWD, &settings("1h", "2h", 0));
     let (mut bare, mut ours) = (Vec::new(), Series::default());
     for _ in 0..CROWD_ROUNDS {
-        dev.until("nothing is left", |node| node["instances"] == 0).await;
+        let dev = dev(&folder);
+        let image = engine.image_of(&folder).await;
+        let plain = Plain {
+            image: &image,
+            code: &folder,
+            command: None,
+        };
         engine.quiet(root).await;
-        let ports = free_ports(CROWD);
-        let plains = ports.into_iter().map(|port| engine.up(&plain, port, "/hello"));
+        let plains = free_ports(CROWD)
+            .into_iter()
+            .map(|port| engine.up(&plain, port, "/hello"));
         let (ids, phases): (Vec<_>, Vec<_>) = join_all(plains).await.into_iter().unzip();
         bare.extend(phases.iter().map(Phases::total));
         // Not sooner: removals would slow down those that still start.
@@ -223,17 +285,25 @@ async fn crowd(engine: &Engine, root: &Path, figures: &mut Map<String, Value>) {
         engine.quiet(root).await;
         let paths: Vec<String> = (0..CROWD).map(|number| format!("/f{number}")).collect();
         for answer in join_all(paths.iter().map(|path| http::get(dev.port, path))).await {
+            // One of them gets the instance that imported the code while fnlocal started.
             ours.add(answer.expect("it answers"), "cold");
         }
     }
     println!("{CROWD} functions called at once, none running");
     times("bare loop, unbounded", &bare);
     times("fnlocal", &ours.millis());
-    println!("    of it {:.1?}; {} had another start", ours.phases(), ours.other);
+    println!(
+        "    of it {:.1?}; {} had another start",
+        ours.phases(),
+        ours.other
+    );
     let of = |numbers: &[f64], hundredth| percentile(numbers.to_vec(), hundredth);
     for hundredth in [50, 95] {
         let value = of(&ours.millis(), hundredth) / of(&bare, hundredth);
-        println!("  {:<52} {value:>7.3}", format!("fnlocal / bare loop, p{hundredth}"));
+        println!(
+            "  {:<52} {value:>7.3}",
+            format!("fnlocal / bare loop, p{hundredth}")
+        );
         figures.insert(format!("crowd_p{hundredth}_ratio"), value.into());
     }
     figures.insert("crowd_bare".to_owned(), spread(&bare));

@@ -63,7 +63,11 @@ struct Saved {
 impl Saved {
     fn new(folder: &Path, atomic: bool) -> Self {
         let file = folder.join("index.js");
-        let saved = Self { file, atomic, number: Cell::new(0) };
+        let saved = Self {
+            file,
+            atomic,
+            number: Cell::new(0),
+        };
         saved.save();
         saved
     }
@@ -76,7 +80,9 @@ impl Saved {
         if self.atomic {
             let folder = self.file.parent().expect("it is in a folder");
             let mut beside = tempfile::NamedTempFile::new_in(folder).expect("a file can be made");
-            beside.write_all(code.as_bytes()).expect("it can be written");
+            beside
+                .write_all(code.as_bytes())
+                .expect("it can be written");
             beside.persist(&self.file).expect("it can be renamed");
         } else {
             std::fs::write(&self.file, code).expect("the file can be written");
@@ -95,7 +101,11 @@ struct Prober {
 
 impl Prober {
     fn new(port: u16) -> Self {
-        Self { port, connection: None, failed: 0 }
+        Self {
+            port,
+            connection: None,
+            failed: 0,
+        }
     }
 
     /// What the function answers; nothing when it does not.
@@ -146,14 +156,21 @@ async fn one_by_one(root: &Path, dev: &Dev, file: &Saved, figures: &mut Map<Stri
     std::fs::create_dir(&theirs).expect("the folder can be made");
     let their_file = Saved::new(&theirs, false);
     let image = engine.image_of(root).await;
-    let plain = Plain { image: &image, code: &theirs, command: Some(&WATCHING) };
+    let plain = Plain {
+        image: &image,
+        code: &theirs,
+        command: Some(&WATCHING),
+    };
     let port = free_ports(1)[0];
     let (id, _) = engine.up(&plain, port, "/hello").await;
     let (mut our_prober, mut their_prober) = (Prober::new(dev.port), Prober::new(port));
     our_prober.ask().await.expect("the function answers");
     let (mut ours, mut watch) = (Vec::new(), Vec::new());
     for _ in 0..SAVES {
-        dev.until("a spare", |node| node["packages"][0]["spares"].as_u64() >= Some(1)).await;
+        dev.until("a spare", |node| {
+            node["packages"][0]["spares"].as_u64() >= Some(1)
+        })
+        .await;
         engine.quiet(root).await;
         ours.push(our_prober.save(file).await);
         tokio::time::sleep(DIGEST).await;
@@ -208,7 +225,11 @@ async fn under_load(dev: &Dev, file: &Saved, figures: &mut Map<String, Value>) {
     let ms = seen.times.take();
     println!("{LOADED_SAVES} saves, one upon the other, while {CONNECTIONS} connections ask");
     times("fnlocal", &ms);
-    println!("  {} requests, {} of them stale", seen.requests.get(), seen.stale.get());
+    println!(
+        "  {} requests, {} of them stale",
+        seen.requests.get(),
+        seen.stale.get()
+    );
     #[allow(clippy::cast_precision_loss, reason = "a count of a few thousand")]
     ratio("requests failed", seen.failed.get() as f64, "= 0");
     figures.insert(

@@ -67,7 +67,10 @@ impl Engine {
         let began = Instant::now();
         let id = self.create(plain, port).await;
         let created = began.elapsed();
-        self.docker.start_container(&id, None).await.expect("the engine starts a container");
+        self.docker
+            .start_container(&id, None)
+            .await
+            .expect("the engine starts a container");
         let started = began.elapsed();
         answers(port, path).await;
         let phases = Phases {
@@ -79,8 +82,15 @@ impl Engine {
     }
 
     pub async fn remove(&self, id: &str) {
-        let options = RemoveContainerOptions { force: true, v: true, link: false };
-        self.docker.remove_container(id, Some(options)).await.expect("the engine removes it");
+        let options = RemoveContainerOptions {
+            force: true,
+            v: true,
+            link: false,
+        };
+        self.docker
+            .remove_container(id, Some(options))
+            .await
+            .expect("the engine removes it");
     }
 
     /// On the default bridge, unhardened and unlimited: what `docker run -p` makes.
@@ -95,7 +105,10 @@ impl Engine {
             entrypoint: plain
                 .command
                 .map(|words| words.iter().map(|word| (*word).to_owned()).collect()),
-            env: Some(vec!["FNLOCAL_FUNCTION=hello".to_owned(), "PORT=8080".to_owned()]),
+            env: Some(vec![
+                "FNLOCAL_FUNCTION=hello".to_owned(),
+                "PORT=8080".to_owned(),
+            ]),
             labels: Some([(MARK.to_owned(), std::process::id().to_string())].into()),
             exposed_ports: Some(vec![inside.clone()]),
             host_config: Some(HostConfig {
@@ -117,9 +130,14 @@ impl Engine {
             filters: Some(filters),
             ..ListContainersOptions::default()
         };
-        let mut list =
-            self.docker.list_containers(Some(options)).await.expect("the engine lists containers");
-        list.retain(|one| label(one, "fnlocal.folder").is_some_and(|of| Path::new(of).starts_with(folder)));
+        let mut list = self
+            .docker
+            .list_containers(Some(options))
+            .await
+            .expect("the engine lists containers");
+        list.retain(|one| {
+            label(one, "fnlocal.folder").is_some_and(|of| Path::new(of).starts_with(folder))
+        });
         list
     }
 
@@ -127,7 +145,9 @@ impl Engine {
     pub async fn image_of(&self, folder: &Path) -> String {
         let instance = |one: &ContainerSummary| label(one, "fnlocal.kind") == Some("instance");
         let found = self.of(folder).await.into_iter().find(instance);
-        found.and_then(|one| one.image).expect("fnlocal keeps a container of the project")
+        found
+            .and_then(|one| one.image)
+            .expect("fnlocal keeps a container of the project")
     }
 
     /// Waits until fnlocal has made ahead, paused and removed what it wanted to.
@@ -135,7 +155,10 @@ impl Engine {
         let deadline = Instant::now() + PATIENCE;
         let (mut before, mut since) = (Vec::new(), Instant::now());
         while since.elapsed() < QUIET {
-            assert!(Instant::now() < deadline, "the engine is never quiet: {before:?}");
+            assert!(
+                Instant::now() < deadline,
+                "the engine is never quiet: {before:?}"
+            );
             let mut now: Vec<_> = self
                 .of(folder)
                 .await
@@ -152,14 +175,25 @@ impl Engine {
 
     /// Memory of a container without the page cache, in MiB.
     pub async fn memory(&self, id: &str) -> f64 {
-        let options = StatsOptions { stream: false, one_shot: true };
+        let options = StatsOptions {
+            stream: false,
+            one_shot: true,
+        };
         let stats = Box::pin(self.docker.stats(id, Some(options))).next().await;
-        let memory = stats.and_then(Result::ok).and_then(|stats| stats.memory_stats);
+        let memory = stats
+            .and_then(Result::ok)
+            .and_then(|stats| stats.memory_stats);
         let memory = memory.expect("the engine tells a container's memory");
         let details = memory.stats.unwrap_or_default();
         // The first is cgroup v1's word for it, the second v2's.
-        let cache = details.get("cache").or_else(|| details.get("file")).copied();
-        let used = memory.usage.unwrap_or_default().saturating_sub(cache.unwrap_or_default());
+        let cache = details
+            .get("cache")
+            .or_else(|| details.get("file"))
+            .copied();
+        let used = memory
+            .usage
+            .unwrap_or_default()
+            .saturating_sub(cache.unwrap_or_default());
         #[allow(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
         let mib = used as f64 / 1024.0 / 1024.0;
         mib
@@ -170,11 +204,16 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Synchronous, for a bench that panics has no runtime left to ask with.
         let filter = format!("label={MARK}={}", std::process::id());
-        let listed = Command::new("docker").args(["ps", "-aq", "--filter", &filter]).output();
+        let listed = Command::new("docker")
+            .args(["ps", "-aq", "--filter", &filter])
+            .output();
         let ids = listed.map(|output| output.stdout).unwrap_or_default();
         let ids = String::from_utf8_lossy(&ids).into_owned();
         if !ids.trim().is_empty() {
-            let _gone = Command::new("docker").args(["rm", "-f"]).args(ids.split_whitespace()).output();
+            let _gone = Command::new("docker")
+                .args(["rm", "-f"])
+                .args(ids.split_whitespace())
+                .output();
         }
     }
 }
@@ -197,5 +236,7 @@ pub fn free_ports(count: usize) -> Vec<u16> {
     let bind = |_| std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     // Held together, so that they differ.
     let held: Vec<_> = (0..count).map(bind).collect();
-    held.iter().map(|free| free.local_addr().expect("it is bound").port()).collect()
+    held.iter()
+        .map(|free| free.local_addr().expect("it is bound").port())
+        .collect()
 }

@@ -47,7 +47,9 @@ pub struct Connection {
 impl Connection {
     /// Connects to this machine's own port, and to nothing else.
     pub async fn open(port: u16) -> Result<Self, String> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(text)?;
+        let stream = TcpStream::connect(("127.0.0.1", port))
+            .await
+            .map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(text)?;
         tokio::spawn(connection);
@@ -63,11 +65,25 @@ impl Connection {
             .map_err(text)?;
         let response = self.sender.send_request(request).await.map_err(text)?;
         let took = began.elapsed();
-        let (status, start) = (response.status().as_u16(), header(&response, "x-fnlocal-start"));
+        let (status, start) = (
+            response.status().as_u16(),
+            header(&response, "x-fnlocal-start"),
+        );
         let timing = phases(&header(&response, "server-timing"));
-        let body = response.into_body().collect().await.map_err(text)?.to_bytes();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(text)?
+            .to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Answer { took, status, start, timing, body })
+        Ok(Answer {
+            took,
+            status,
+            start,
+            timing,
+            body,
+        })
     }
 }
 
@@ -77,11 +93,17 @@ pub async fn get(port: u16, path: &str) -> Result<Answer, String> {
     let mut connection = Connection::open(port).await?;
     let connected = began.elapsed();
     let answer = connection.get(path).await?;
-    Ok(Answer { took: answer.took + connected, ..answer })
+    Ok(Answer {
+        took: answer.took + connected,
+        ..answer
+    })
 }
 
 fn header<T>(response: &Response<T>, name: &str) -> String {
-    let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+    let value = response
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }
 

@@ -72,7 +72,9 @@ impl Dev {
 impl Dev {
     /// The platform's picture of itself.
     pub async fn view(&self) -> Value {
-        let answer = http::get(self.port, "/_fnlocal/view").await.expect("the platform answers");
+        let answer = http::get(self.port, "/_fnlocal/view")
+            .await
+            .expect("the platform answers");
         serde_json::from_str(&answer.body).expect("the view is JSON")
     }
 
