@@ -285,7 +285,7 @@ async fn crowd(engine: &Engine, root: &Path, figures: &mut Map<String, Value>) {
         engine.quiet(root).await;
         let paths: Vec<String> = (0..CROWD).map(|number| format!("/f{number}")).collect();
         for answer in join_all(paths.iter().map(|path| http::get(dev.port, path))).await {
-            // One of them gets the instance that imported the code while fnlocal started.
+            // One may get the instance that imported the code while fnlocal started.
             ours.add(answer.expect("it answers"), "cold");
         }
     }
