@@ -28,6 +28,11 @@ fn main() {
         return;
     }
     let trivial = std::env::current_exe().expect("this program has a path");
+    if std::env::args().nth(1).as_deref() == Some("-p") {
+        // fnlocal asks a `node` it finds who it is.
+        println!("{}\nv26.0.0", trivial.display());
+        return;
+    }
     let mut figures = serde_json::Map::new();
     let cases = [
         (
@@ -81,11 +86,10 @@ fn compare(slots: u32, backend: Option<&Path>) -> (Vec<Load>, Vec<Load>) {
     );
     std::fs::write(folder.path().join("index.js"), code).expect("the file can be written");
     std::fs::write(folder.path().join("fnlocal.toml"), config).expect("the file can be written");
-    let env: Vec<(&str, &Path)> = backend
-        .map(|path| ("FNLOCAL_NODE", path))
-        .into_iter()
-        .collect();
-    let dev = Dev::start(folder.path(), &["--runtime", "process"], &env);
+    let bin = tempfile::tempdir().expect("a folder can be made");
+    let path = backend.map(|backend| path_with_node(bin.path(), backend));
+    let env: Vec<(&str, &Path)> = path.iter().map(|path| ("PATH", path.as_path())).collect();
+    let dev = Dev::start(folder.path(), &["--runtime", "process", "--quiet"], &env);
     // Everybody busy once, so that every instance is there.
     wait_for_instances(&dev, slots);
     wrk(&dev.url("/hello"), slots, 2);
@@ -102,6 +106,13 @@ fn compare(slots: u32, backend: Option<&Path>) -> (Vec<Load>, Vec<Load>) {
         assert_eq!(load.failed, 0, "every request is answered with 200");
     }
     (ours, theirs)
+}
+
+/// A `PATH` in which the trivial backend is `node`.
+fn path_with_node(bin: &Path, backend: &Path) -> PathBuf {
+    std::os::unix::fs::symlink(backend, bin.join("node")).expect("the link can be made");
+    let rest = std::env::var("PATH").unwrap_or_default();
+    PathBuf::from(format!("{}:{rest}", bin.display()))
 }
 
 fn wait_for_instances(dev: &Dev, slots: u32) {
@@ -155,7 +166,7 @@ impl Nginx {
             .map(|socket| format!("server unix:{};", socket.display()))
             .collect();
         let config = format!(
-            "daemon off; worker_processes auto; pid {0}/nginx.pid; error_log {0}/error.log;
+            "user root; daemon off; worker_processes auto; pid {0}/nginx.pid; error_log {0}/error.log;
              events {{ worker_connections 1024; }}
              http {{ access_log off; client_body_temp_path {0}/b; proxy_temp_path {0}/p;
                fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;

@@ -13,6 +13,7 @@ use crate::run::fail;
 
 /// Runs until Ctrl-C.
 pub fn run(args: &Dev) -> Exit {
+    raise_open_files();
     let style = Style {
         json: args.json,
         quiet: args.quiet,
@@ -47,6 +48,22 @@ pub fn run(args: &Dev) -> Exit {
         Err(error) => fail(exit_of(&error), &error, error.hint().as_deref()),
     }
 }
+
+/// Every connection is an open file, and many systems begin with 1,024. Fewer than there could be
+/// is no reason not to start: the gateway says so when it runs out.
+#[cfg(unix)]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let _refused = setrlimit(Resource::Nofile, raised);
+}
+
+#[cfg(not(unix))]
+fn raise_open_files() {}
 
 fn options(args: &Dev) -> DevOptions {
     DevOptions {

@@ -41,6 +41,10 @@ pub fn start(style: Style) -> std::io::Result<(SyncSender<Vec<Record>>, JoinHand
     Ok((sender, thread))
 }
 
+fn went_well(record: &Record) -> bool {
+    matches!(record, Record::Request(request) if request.status < 500)
+}
+
 struct Printer {
     style: Style,
     lines: Lines,
@@ -68,6 +72,9 @@ impl Printer {
         let mut text = String::new();
         for record in records {
             if self.style.json {
+                if self.style.quiet && went_well(record) {
+                    continue;
+                }
                 text.push_str(&json::value(record).to_string());
                 text.push('\n');
             } else if self.wanted(record) {
@@ -84,7 +91,7 @@ impl Printer {
         let Record::Request(request) = record else {
             return true;
         };
-        if self.style.quiet && request.status < 500 {
+        if self.style.quiet && went_well(record) {
             return false;
         }
         self.shown += 1;

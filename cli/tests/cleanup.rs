@@ -143,3 +143,34 @@ fn instances_of(folder: &Folder) -> Vec<String> {
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(str::to_owned).collect()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_interrupt_ends_at_once_and_still_leaves_nothing() {
+    let code = "exports.slow = async (req, res) => {
+      await new Promise((done) => setTimeout(done, 12000));
+      res.send('done');
+    };";
+    let folder = Folder::new(&[("index.js", code)]);
+    let mut dev = Dev::start(&folder);
+    let url = dev.at("/slow");
+    let under_way = tokio::spawn(async move { reqwest::get(url).await });
+    support::eventually("the request runs", async || {
+        dev.view().await["node"]["functions"][0]["running"] == 1
+    })
+    .await;
+    let began = Instant::now();
+    support::signal(dev.pid(), "INT");
+    // The first one must have been seen before the second means anything.
+    support::eventually("no new connection is taken", async || {
+        std::net::TcpStream::connect(("127.0.0.1", dev.port())).is_err()
+    })
+    .await;
+    dev.interrupt();
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(under_way.await.unwrap().is_err());
+    assert_eq!(containers_of(&folder), Vec::<String>::new());
+}
