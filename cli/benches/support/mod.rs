@@ -1,11 +1,18 @@
 //! What the benches share: a running `fnlocal dev`, wrk, and a place for results.
 #![allow(dead_code, reason = "each bench uses what it needs of this")]
 
+pub mod engine;
+pub mod http;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+/// How long anything may take before a bench gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `fnlocal dev`, ended when dropped.
 pub struct Dev {
@@ -60,6 +67,38 @@ impl Dev {
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
+}
+
+impl Dev {
+    /// The platform's picture of itself.
+    pub async fn view(&self) -> Value {
+        let answer = http::get(self.port, "/_fnlocal/view")
+            .await
+            .expect("the platform answers");
+        serde_json::from_str(&answer.body).expect("the view is JSON")
+    }
+
+    /// Waits until the picture shows something.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(&self.view().await["node"]) {
+            assert!(Instant::now() < deadline, "never happened: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Resident memory of fnlocal itself, in MiB.
+    pub fn memory(&self) -> f64 {
+        resident(self.pid())
+    }
+}
+
+/// Resident memory of a process, in MiB.
+pub fn resident(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }
 
 impl Drop for Dev {
@@ -137,6 +176,25 @@ pub fn median(mut numbers: Vec<f64>) -> f64 {
 pub fn percentile(mut numbers: Vec<f64>, of_a_hundred: usize) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[(numbers.len() * of_a_hundred / 100).min(numbers.len() - 1)]
+}
+
+/// A series of times as it is written down.
+pub fn spread(numbers: &[f64]) -> Value {
+    let at = |of_a_hundred| percentile(numbers.to_vec(), of_a_hundred);
+    serde_json::json!({
+        "p50": at(50), "p95": at(95), "min": at(0), "max": at(100), "count": numbers.len(),
+    })
+}
+
+/// Prints a series of milliseconds.
+pub fn times(what: &str, numbers: &[f64]) {
+    let at = |of_a_hundred| percentile(numbers.to_vec(), of_a_hundred);
+    println!(
+        "  {what:<34} p50 {:>8.1} ms   p95 {:>8.1} ms   of {}",
+        at(50),
+        at(95),
+        numbers.len()
+    );
 }
 
 /// Writes a bench's figures to `bench-results/NAME.json` and prints where.
