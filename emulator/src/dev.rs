@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use fnlocal_core::NodeLimits;
+use fnlocal_core::{FunctionLimits, NodeLimits};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
@@ -359,12 +359,16 @@ fn node_limits(project: &Project, cores: u32) -> NodeLimits {
         parallel_starts: cores.clamp(2, 8),
         parallel_refills: 2,
         spares: project.config().dev.spares.unwrap_or(1),
-        spare_memory_mib: 512,
+        spare_memory_mib: project
+            .config()
+            .defaults
+            .memory
+            .map_or(FunctionLimits::default().memory_mib, |memory| memory.0),
     }
 }
 
-/// Half of what is free, in MiB: a limit is rarely used up, and the laptop has other work. 4 GiB
-/// where the system does not tell.
+/// What is free, in MiB: a limit is rarely used up, so what is left over is enough for the
+/// laptop's other work. 4 GiB where the system does not tell.
 fn free_memory_mib() -> u32 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free_kib = text

@@ -141,7 +141,8 @@ impl Gateway {
         let service = service_fn(move |request| {
             let gateway = Rc::clone(&gateway);
             let peer = Rc::clone(&peer);
-            async move { Ok::<_, Infallible>(gateway.answer(request, &peer).await) }
+            // Boxed, since hyper moves the future it is given about with its connection.
+            Box::pin(async move { Ok::<_, Infallible>(gateway.answer(request, &peer).await) })
         });
         let io = TokioIo::new(stall::Stall::new(stream, self.options.idle_timeout));
         let mut server = auto::Builder::new(LocalExecutor);

@@ -96,6 +96,8 @@ pub(crate) struct Inner {
     starting: AtomicUsize,
     /// The engine has the small init process that reaps orphans.
     init: AtomicBool,
+    /// Images have the shell that parked containers wait in.
+    parks: AtomicBool,
     closing: AtomicBool,
 }
 
@@ -141,6 +143,7 @@ impl DockerRuntime {
             refill: Notify::new(),
             starting: AtomicUsize::new(0),
             init: AtomicBool::new(true),
+            parks: AtomicBool::new(true),
             closing: AtomicBool::new(false),
         });
         inner.tasks.spawn(events::watch(Arc::clone(&inner)));

@@ -1,12 +1,13 @@
 //! Starting one instance.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bollard::container::{AttachContainerResults, LogOutput};
 use fnlocal_core::InstanceId;
 use futures_util::StreamExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{oneshot, watch};
 
 use super::error::refused;
@@ -41,15 +42,23 @@ async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, Runt
             other => return other,
         }
     }
-    let fresh = stock::create(inner, &spec.package, spec.memory_mib).await?;
-    match boot(inner, &spec, fresh, begun).await {
-        Err(RuntimeError::Refused { why, .. }) if why.contains("docker-init") => {
-            inner.init.store(false, Ordering::Relaxed);
-            let fresh = stock::create(inner, &spec.package, spec.memory_mib).await?;
-            boot(inner, &spec, fresh, begun).await
+    loop {
+        let started = match stock::create(inner, &spec.package, spec.memory_mib).await {
+            Ok(fresh) => boot(inner, &spec, fresh, begun).await,
+            Err(error) => Err(error),
+        };
+        match started {
+            Err(RuntimeError::Refused { why, .. }) if does_without(inner, &why) => {}
+            other => return other,
         }
-        other => other,
     }
+}
+
+/// Whether the engine refused something we can do without, and from now on do.
+fn does_without(inner: &Inner, why: &str) -> bool {
+    let missing =
+        |what: &AtomicBool, word: &str| why.contains(word) && what.swap(false, Ordering::Relaxed);
+    missing(&inner.init, "docker-init") || missing(&inner.parks, "\"sh\"")
 }
 
 async fn boot(
@@ -61,6 +70,7 @@ async fn boot(
     let tail = Tail::default();
     let (ended, end) = watch::channel(None);
     let (container, address, token) = (ahead.container, ahead.address, ahead.token);
+    let (parked, mut attached) = (ahead.parked, ahead.output);
     let output = Output::new(spec.instance, inner.notices.clone(), tail.clone());
     let live = Live {
         container: container.clone(),
@@ -70,20 +80,19 @@ async fn boot(
         phase: Phase::Booting,
         oom: false,
         tail: tail.clone(),
-        pump: Some(tokio::spawn(pump(ahead.output, output))),
+        pump: None,
         ended,
     };
     inner.state.insert(spec.instance, live);
-    let result = answer(
-        inner,
-        spec.instance,
-        &container,
-        &address,
-        &token,
-        end,
-        begun,
-    )
-    .await;
+    let gone = go(inner, &container, parked, &mut attached.input).await;
+    let pumping = tokio::spawn(pump(attached, output));
+    inner
+        .state
+        .with(spec.instance, |live| live.pump = Some(pumping));
+    let result = match gone {
+        Ok(()) => answer(inner, spec.instance, &address, &token, end, begun).await,
+        Err(error) => Err(error),
+    };
     match result {
         Ok(started) => Ok(started),
         Err(error) => {
@@ -93,22 +102,37 @@ async fn boot(
     }
 }
 
-/// Starts the container and waits for its wrapper.
+/// Has node start in a container.
+async fn go(
+    inner: &Inner,
+    container: &str,
+    parked: bool,
+    input: &mut (impl AsyncWrite + Unpin),
+) -> Result<(), RuntimeError> {
+    if !parked {
+        let docker = &inner.engine.docker;
+        let started = docker.start_container(container, None).await;
+        return started.map_err(refused("starting a container"));
+    }
+    let told = async {
+        input.write_all(container::GO).await?;
+        input.flush().await
+    };
+    told.await.map_err(|error| RuntimeError::Refused {
+        what: "starting node in a container made ahead",
+        why: error.to_string(),
+    })
+}
+
+/// Waits for a started container's wrapper.
 async fn answer(
     inner: &Inner,
     instance: InstanceId,
-    container: &str,
     address: &Address,
     token: &str,
     mut end: watch::Receiver<Option<String>>,
     begun: Instant,
 ) -> Result<Started, RuntimeError> {
-    inner
-        .engine
-        .docker
-        .start_container(container, None)
-        .await
-        .map_err(refused("starting a container"))?;
     let create = begun.elapsed();
     tokio::select! {
         () = ready::answers(address, token) => {}

@@ -32,7 +32,11 @@ pub(crate) struct Shape<'a> {
     pub address: &'a Address,
     pub token: &'a str,
     pub init: bool,
+    pub parked: bool,
 }
+
+/// What a parked container waits for on its input before it starts node.
+pub(crate) const GO: &[u8] = b"\n";
 
 /// The container of one instance.
 pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> ContainerCreateBody {
@@ -40,11 +44,7 @@ pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Con
         image: Some(shape.package.image.clone()),
         user: Some(user(engine)),
         env: Some(environment(shape)),
-        entrypoint: Some(vec![
-            "node".to_owned(),
-            heap_limit(shape.memory_mib),
-            "/fnlocal/runner.cjs".to_owned(),
-        ]),
+        entrypoint: Some(entrypoint(shape)),
         cmd: Some(Vec::new()),
         working_dir: Some(CODE.to_owned()),
         // The wrapper ends when its input does: when this process dies, so do its instances.
@@ -66,6 +66,17 @@ pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Con
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// A parked container is started but waits for a word: the engine's start call is most of a cold
+/// start, and can thus be made ahead, without the memory of a booted node.
+fn entrypoint(shape: &Shape<'_>) -> Vec<String> {
+    let heap = heap_limit(shape.memory_mib);
+    let node = ["node", &heap, "/fnlocal/runner.cjs"];
+    let wait = ["sh", "-c", "read _ && exec \"$@\"", "sh"];
+    let words = if shape.parked { &wait[..] } else { &[] };
+    let all = words.iter().chain(&node);
+    all.map(|&word| word.to_owned()).collect()
 }
 
 /// What every container of ours has in common.

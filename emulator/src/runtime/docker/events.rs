@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use tokio::time::sleep;
 
 use super::labels::{NODE, RUN, pair};
-use super::{Inner, finish, reaper};
+use super::{Inner, finish, reaper, stock};
 use crate::runtime::Notice;
 
 /// First and longest wait before asking a silent engine again.
@@ -74,6 +74,16 @@ fn act(inner: &Arc<Inner>, event: &EventMessage) {
     let Some(container) = actor.id.as_deref() else {
         return;
     };
+    if event.action.as_deref() == Some("die")
+        && let Some(dead) = inner.state.take_dead(container)
+    {
+        let inner = Arc::clone(inner);
+        let tasks = Arc::clone(&inner);
+        tasks
+            .tasks
+            .spawn(async move { stock::discard(&inner, dead).await });
+        return;
+    }
     let Some(instance) = inner.state.instance_of(container) else {
         if event.action.as_deref() != Some("oom") && inner.state.drop_sandbox(container) {
             let (inner, id) = (Arc::clone(inner), container.to_owned());

@@ -24,6 +24,8 @@ pub(crate) struct Ahead {
     pub output: AttachContainerResults,
     pub package: Arc<PackageRun>,
     pub memory_mib: u32,
+    /// It runs and waits for a word to start node.
+    pub parked: bool,
 }
 
 /// How far an instance has come.
@@ -167,6 +169,16 @@ impl State {
             .iter()
             .position(|one| one.fits(package, memory_mib))?;
         Some(tables.ahead.swap_remove(index))
+    }
+
+    /// Takes out a container made ahead that has ended.
+    pub fn take_dead(&self, container: &str) -> Option<Ahead> {
+        let mut tables = self.lock();
+        let at = tables
+            .ahead
+            .iter()
+            .position(|one| one.container == container)?;
+        Some(tables.ahead.swap_remove(at))
     }
 
     /// Takes out the containers made ahead for another shape of the same package.

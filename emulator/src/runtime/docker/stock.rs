@@ -73,7 +73,7 @@ pub(crate) async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib
     }
 }
 
-/// Creates a container for one instance: everything short of starting it.
+/// Creates a container for one instance: everything short of starting node in it.
 pub(crate) async fn create(
     inner: &Inner,
     package: &Arc<PackageRun>,
@@ -100,6 +100,7 @@ pub(crate) async fn create(
         None => Address::Unix(folder.join(SOCKET)),
     };
     let token = random_hex(16);
+    let parked = inner.parks.load(Ordering::Relaxed);
     let shape = Shape {
         package,
         memory_mib,
@@ -108,6 +109,7 @@ pub(crate) async fn create(
         address: &address,
         token: &token,
         init: inner.init.load(Ordering::Relaxed),
+        parked,
     };
     match create_attached(inner, &shape).await {
         Ok((container, output)) => {
@@ -121,6 +123,7 @@ pub(crate) async fn create(
                 output,
                 package,
                 memory_mib,
+                parked,
             })
         }
         Err(error) => {
@@ -150,16 +153,28 @@ async fn create_attached(
         stderr: true,
         ..AttachContainerOptions::default()
     };
-    match docker.attach_container(&container, Some(options)).await {
+    let attached = docker
+        .attach_container(&container, Some(options))
+        .await
+        .map_err(refused("attaching to a container"));
+    let parked = match attached {
+        Ok(output) if shape.parked => docker
+            .start_container(&container, None)
+            .await
+            .map(|()| output)
+            .map_err(refused("starting a container")),
+        attached => attached,
+    };
+    match parked {
         Ok(output) => Ok((container, output)),
         Err(error) => {
             reaper::remove(docker, &container).await;
-            Err(refused("attaching to a container")(error))
+            Err(error)
         }
     }
 }
 
-/// Removes a container that was never started, its sandbox and its folder.
+/// Removes a container that was never used, its sandbox and its folder.
 pub(crate) async fn discard(inner: &Inner, ahead: Ahead) {
     let docker = &inner.engine.docker;
     tokio::join!(
