@@ -95,7 +95,7 @@ impl Driver {
         tokio::task::spawn_local(async move {
             let request_idle = control(&instance, Method::GET, "/_fnlocal/idle", None);
             let event = match request_idle.await {
-                Ok(response) if response.status().is_success() => Event::Released { request },
+                Ok((response, _)) if response.status().is_success() => Event::Released { request },
                 _ => Event::RequestFailed {
                     request,
                     retry: Retry::No,
@@ -176,13 +176,15 @@ impl Driver {
         body: serde_json::Value,
     ) -> Result<Reply, Failure> {
         let call = async {
-            let response = control(instance, Method::POST, "/_fnlocal/assign", Some(&body)).await?;
+            let (response, connection) =
+                control(instance, Method::POST, "/_fnlocal/assign", Some(&body)).await?;
             let bytes = response
                 .into_body()
                 .collect()
                 .await
                 .map_err(|error| error.to_string())?
                 .to_bytes();
+            instance.put_connection(connection);
             serde_json::from_slice::<Reply>(&bytes).map_err(|error| error.to_string())
         };
         let reply = match tokio::time::timeout(IMPORT_TIMEOUT, call).await {
@@ -227,7 +229,9 @@ impl Driver {
 
     /// Follows what a wrapper reports: log lines, ends of invocations, errors.
     pub(super) async fn follow_reports(self: Rc<Self>, instance: Rc<Instance>) {
-        let Ok(response) = control(&instance, Method::GET, "/_fnlocal/events", None).await else {
+        let Ok((response, _connection)) =
+            control(&instance, Method::GET, "/_fnlocal/events", None).await
+        else {
             return;
         };
         let mut body = response.into_body();
@@ -259,13 +263,14 @@ impl Driver {
     }
 }
 
-/// One control call, on a connection of its own kept for later use when it answered whole.
+/// One control call, on a connection of its own, which is the instance's first to serve on if
+/// the caller gives it back once the answer is read.
 async fn control(
     instance: &Rc<Instance>,
     method: Method,
     path: &'static str,
     body: Option<&serde_json::Value>,
-) -> Result<Response<Incoming>, String> {
+) -> Result<(Response<Incoming>, Connection), String> {
     let started = instance.started().ok_or("it was never started")?;
     let mut connection = Connection::open(&started.address)
         .await
@@ -284,5 +289,9 @@ async fn control(
         let json = http::HeaderValue::from_static("application/json");
         headers.insert(http::header::CONTENT_TYPE, json);
     }
-    connection.send(request).await.map_err(|error| error.cause)
+    let response = connection
+        .send(request)
+        .await
+        .map_err(|error| error.cause)?;
+    Ok((response, connection))
 }
