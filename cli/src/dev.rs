@@ -1,6 +1,7 @@
 //! `fnlocal dev`: composes the emulator with a printer and Ctrl-C.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use fnlocal_emulator::dev::{self, DevError, DevOptions, Ready, Stop};
 use fnlocal_emulator::runtime::select::Choice;
@@ -80,30 +81,64 @@ fn options(args: &Dev) -> DevOptions {
 }
 
 /// The first Ctrl-C, or a request to terminate, lets requests finish; the second ends at once.
+///
+/// The third does not wait for the engine either: what is left behind is removed by the next run.
 async fn interrupts(stop: Stop) {
-    if interrupt().await.is_err() {
+    let Ok(mut signals) = Signals::new() else {
         return;
-    }
+    };
+    signals.next().await;
     stop.gently.cancel();
-    anstream::eprintln!("stopping; Ctrl-C again ends at once");
-    if interrupt().await.is_ok() {
-        stop.now.cancel();
-    }
+    say("stopping; Ctrl-C again ends at once");
+    signals.next().await;
+    stop.now.cancel();
+    signals.next().await;
+    std::process::exit(Exit::Interrupted as i32);
 }
 
+/// A terminal that is gone is no reason to panic.
+fn say(text: &str) {
+    let _gone = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Ctrl-C, a request to terminate, a terminal that was closed. Listened to from the start, so that
+/// none is lost between two.
 #[cfg(unix)]
-async fn interrupt() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed,
-        _ = terminate.recv() => Ok(()),
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn interrupt() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _deaf = tokio::signal::ctrl_c().await;
+    }
 }
 
 fn announce(ready: &Ready, json: bool) {

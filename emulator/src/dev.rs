@@ -166,14 +166,17 @@ async fn serve(
     let state = Rc::new(StateDir::lock(&project.root)?);
     let (notices, noticed) = mpsc::channel(1024);
     let progress = logs.clone();
-    let selected = select::select(
-        choice(&options, &project),
-        &project,
-        state.path(),
-        notices,
-        &move |text: String| progress.note(text),
-    )
-    .await?;
+    let tell = move |text: String| progress.note(text);
+    let selected = tokio::select! {
+        selected = select::select(
+            choice(&options, &project),
+            &project,
+            state.path(),
+            notices,
+            &tell,
+        ) => selected?,
+        () = stop.gently.cancelled() => return Ok(()),
+    };
     let session = Session::new(&project, selected, logs.clone());
     let describer = Describer::new(project.clone(), environment, logs.clone());
     let driver = Driver::new(

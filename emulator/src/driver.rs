@@ -60,12 +60,19 @@ pub struct Driver {
 pub struct Package {
     /// What the runtime starts.
     pub run: Arc<PackageRun>,
-    /// Files the wrapper imports, relative to the code folder.
-    pub entries: Vec<String>,
     /// The package's folder as messages show it, with a slash at its end.
     pub shown_root: String,
-    /// Where each code is, below the runtime's code folder.
-    pub folders: BTreeMap<CodeHash, String>,
+    /// What each code consists of.
+    pub codes: BTreeMap<CodeHash, Code>,
+}
+
+/// One code of a package.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// Where it is, below the runtime's code folder.
+    pub folder: String,
+    /// Files the wrapper imports, relative to it.
+    pub entries: Vec<String>,
 }
 
 /// Turns a wrapper's description of a package into functions with bounds.
@@ -176,30 +183,23 @@ impl Driver {
     }
 
     /// Adds a package, or gives a known one another image or other variables.
-    pub fn set_package(
-        &self,
-        package: PackageId,
-        run: Arc<PackageRun>,
-        entries: Vec<String>,
-        shown_root: String,
-    ) {
+    pub fn set_package(&self, package: PackageId, run: Arc<PackageRun>, shown_root: String) {
         let mut packages = self.packages.borrow_mut();
-        let folders = packages.remove(&package).map(|old| old.folders);
+        let codes = packages.remove(&package).map(|old| old.codes);
         packages.insert(
             package,
             Package {
                 run,
-                entries,
                 shown_root,
-                folders: folders.unwrap_or_default(),
+                codes: codes.unwrap_or_default(),
             },
         );
     }
 
     /// Says where code lies that the core will hear of.
-    pub fn add_code(&self, package: PackageId, code: CodeHash, folder: String) {
+    pub fn add_code(&self, package: PackageId, code: CodeHash, what: Code) {
         if let Some(package) = self.packages.borrow_mut().get_mut(&package) {
-            package.folders.insert(code, folder);
+            package.codes.insert(code, what);
         }
     }
 

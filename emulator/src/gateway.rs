@@ -144,7 +144,11 @@ impl Gateway {
             // Boxed, since hyper moves the future it is given about with its connection.
             Box::pin(async move { Ok::<_, Infallible>(gateway.answer(request, &peer).await) })
         });
-        let io = TokioIo::new(stall::Stall::new(stream, self.options.idle_timeout));
+        let io = TokioIo::new(stall::Stall::new(
+            stream,
+            self.options.head_timeout,
+            self.options.idle_timeout,
+        ));
         let mut server = auto::Builder::new(LocalExecutor);
         server
             .http1()

@@ -25,13 +25,15 @@ export function handleControl(control, req, res) {
   const given = req.headers["x-fnlocal-token"];
   if (typeof given !== "string" || !sameText(given, control.token)) return void answer(res, 404, {});
   const { events, assignment, instance } = control;
-  const path = /** @type {string} */ (req.url).slice(PREFIX.length);
+  const [path, query] = /** @type {string} */ (req.url).slice(PREFIX.length).split("?", 2);
   if (req.method === "GET" && path === "health") {
     return void answer(res, 200, { state: assignment.state, node: process.version, boot_ms: control.bootMs });
   }
   if (req.method === "POST" && path === "assign") return void assign(assignment, req, res);
   if (req.method === "GET" && path === "events") return events.attach(res);
-  if (req.method === "GET" && path === "idle") return instance.whenIdle(() => answer(res, 200, {}));
+  if (req.method === "GET" && path === "idle") {
+    return instance.whenOver(new URLSearchParams(query).get("request"), () => answer(res, 200, {}));
+  }
   answer(res, 404, {});
 }
 

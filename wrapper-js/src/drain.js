@@ -19,7 +19,7 @@ export function makeDrain(server, instance, leave) {
     const longest = Math.max(ENDLESS_MS, ...[...instance.functions.values()].map(({ timeoutMs }) => timeoutMs));
     setTimeout(() => leave(exitCode), longest + GRACE_MS).unref();
     // Not at once: the response that led here is still being written.
-    setImmediate(() => instance.whenIdle(() => leave(exitCode)));
+    setImmediate(() => instance.whenOver(null, () => leave(exitCode)));
   };
 }
 

@@ -30,8 +30,8 @@ export class Instance {
     this.bound = undefined;
     /** Requests wait for it: user code still being imported at start. @type {Promise<void> | undefined} */
     this.starting = undefined;
-    /** @type {(() => void)[]} */
-    this.idleWaiters = [];
+    /** @type {{ request: string | null, done: () => void }[]} */
+    this.waiters = [];
     /** @type {(exitCode: number) => void} */
     this.drain = () => {};
     this.made = 0;
@@ -71,10 +71,13 @@ export class Instance {
     return `local-${process.pid}-${this.made}`;
   }
 
-  /** @param {() => void} done called when nothing runs */
-  whenIdle(done) {
-    if (running.size === 0) done();
-    else this.idleWaiters.push(done);
+  /**
+   * @param {string | null} request
+   * @param {() => void} done called when this request does not run (any more); for none, when none runs
+   */
+  whenOver(request, done) {
+    if (isOver(request)) done();
+    else this.waiters.push({ request, done });
   }
 
   /**
@@ -172,9 +175,17 @@ export class Instance {
         status,
       });
     }
-    if (running.size > 0 || this.idleWaiters.length === 0) return;
-    for (const done of this.idleWaiters.splice(0)) done();
+    if (this.waiters.length === 0) return;
+    const over = this.waiters.filter(({ request }) => isOver(request));
+    this.waiters = this.waiters.filter((waiter) => !over.includes(waiter));
+    for (const { done } of over) done();
   }
+}
+
+/** @param {string | null} request */
+function isOver(request) {
+  if (request === null) return running.size === 0;
+  return [...running].every(({ id }) => id !== request);
 }
 
 /**

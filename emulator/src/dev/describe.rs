@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 use serde::Deserialize;
@@ -15,6 +15,9 @@ use crate::logs::{Logs, Record};
 use crate::project::{
     DescribedModule, Environment, FunctionSettings, Package, Problem, Project, SettledFunction,
 };
+
+/// A save of which nothing was told for so long was overtaken by another.
+const OVERTAKEN: Duration = Duration::from_secs(60);
 
 /// Knows the project's configuration and turns descriptions into functions by it.
 pub struct Describer {
@@ -65,7 +68,7 @@ impl Describer {
     pub fn saw(&self, code: CodeHash, at: Clock) {
         let mut seen = self.seen.borrow_mut();
         // Older saves have been told about, or were overtaken.
-        seen.clear();
+        seen.retain(|_, before| at.duration_since(*before) < OVERTAKEN);
         seen.insert(code, at);
     }
 

@@ -12,7 +12,7 @@ use tokio::task::{spawn_blocking, spawn_local};
 
 use super::describe::Describer;
 use super::with_hint;
-use crate::driver::Driver;
+use crate::driver::{Code, Driver};
 use crate::logs::Logs;
 use crate::project::{CodeStore, DepsHash, Package, Snapshot, StateDir};
 use crate::runtime::PackageRun;
@@ -43,7 +43,9 @@ struct Tracked {
     code: Option<CodeHash>,
     /// Dependencies and variables that were last asked to be made ready.
     wanted: Option<(Option<DepsHash>, BTreeMap<String, String>)>,
-    /// What was made of them in the background.
+    /// They are being made ready in the background.
+    making: bool,
+    /// What was made of them there.
     made: Option<Made>,
     /// What ran, with the copy it ran from.
     history: Vec<(CodeHash, CodeHash)>,
@@ -86,7 +88,7 @@ impl Reloader {
         served > 0
     }
 
-    /// Reloads what a change touched. True when the set of packages changed.
+    /// Reloads what a change touched. True when packages or their entries changed.
     pub async fn reload(&mut self, change: &Change) -> bool {
         if let Some(notice) = &change.notice {
             self.logs.warn(notice.clone());
@@ -149,9 +151,13 @@ impl Reloader {
                         store.set_package(&package);
                     }
                     tracked.package = package;
+                    changed = true;
                 }
                 // Its copies and its image are named after it: it begins anew.
-                Some(_) => self.track(&package),
+                Some(_) => {
+                    self.track(&package);
+                    changed = true;
+                }
                 None => {
                     self.track(&package);
                     self.refresh(package.id, Clock::now()).await;
@@ -185,8 +191,11 @@ impl Reloader {
                 .get(&id)
                 .is_some_and(|tracked| tracked.run.is_some());
         };
-        let Some(rebuilt) = self.prepare(id, &snapshot).await else {
-            return false;
+        let rebuilt = match self.prepare(id, &snapshot).await {
+            Prepared::Ready { rebuilt } => rebuilt,
+            // The new code may need what is being made: the old goes on until it is there.
+            Prepared::Later => return true,
+            Prepared::Nothing => return false,
         };
         let config = self.describer.config_text();
         let Some(tracked) = self.packages.get_mut(&id) else {
@@ -195,7 +204,7 @@ impl Reloader {
         let Some(run) = &tracked.run else {
             return false;
         };
-        let code = version(&snapshot, run, &config);
+        let code = version(&snapshot, run, &tracked.package.entries, &config);
         if tracked.code == Some(code) {
             return true;
         }
@@ -206,7 +215,11 @@ impl Reloader {
         if !first {
             self.describer.saw(code, at);
         }
-        self.driver.add_code(id, code, snapshot.hash.to_string());
+        let what = Code {
+            folder: snapshot.hash.to_string(),
+            entries: tracked.package.entries.clone(),
+        };
+        self.driver.add_code(id, code, what);
         self.driver.handle(Event::CodeChanged {
             package: id,
             code,
@@ -250,21 +263,30 @@ impl Reloader {
     }
 
     /// Has the image, or what else the runtime needs, made when dependencies or variables changed:
-    /// at once the first time, later in the background while what runs goes on. True when
-    /// something new is there to run, `None` when there is nothing to run at all.
-    async fn prepare(&mut self, id: PackageId, snapshot: &Snapshot) -> Option<bool> {
+    /// at once the first time, later in the background while what runs goes on.
+    async fn prepare(&mut self, id: PackageId, snapshot: &Snapshot) -> Prepared {
         let env = self.describer.shared_env();
-        let tracked = self.packages.get_mut(&id)?;
+        let Some(tracked) = self.packages.get_mut(&id) else {
+            return Prepared::Nothing;
+        };
         if let Some(made) = tracked.made.take_if(|made| made.fits(snapshot, &env)) {
             return self.take_over(id, made);
         }
         if tracked.wanted == Some((snapshot.deps, env.clone())) {
-            // Made already, being made, or failed and told: nothing new until they change.
-            return tracked.run.is_some().then_some(false);
+            // Being made, or made already, or failed and told: nothing new until they change.
+            return match tracked.run {
+                _ if tracked.making => Prepared::Later,
+                Some(_) => Prepared::Ready { rebuilt: false },
+                None => Prepared::Nothing,
+            };
         }
         tracked.wanted = Some((snapshot.deps, env.clone()));
-        let making = self.make(id, snapshot.deps, env)?;
-        if self.packages.get(&id)?.run.is_none() {
+        let first = tracked.run.is_none();
+        tracked.making = !first;
+        let Some(making) = self.make(id, snapshot.deps, env) else {
+            return Prepared::Nothing;
+        };
+        if first {
             let made = making.await;
             return self.take_over(id, made);
         }
@@ -274,7 +296,7 @@ impl Reloader {
             // Closed when `dev` ends, and then nobody wants it.
             let _ended = done.send((id, made)).await;
         });
-        Some(false)
+        Prepared::Later
     }
 
     fn make(
@@ -298,8 +320,10 @@ impl Reloader {
     }
 
     /// Puts what was made in place of what ran.
-    fn take_over(&mut self, id: PackageId, made: Made) -> Option<bool> {
-        let tracked = self.packages.get_mut(&id)?;
+    fn take_over(&mut self, id: PackageId, made: Made) -> Prepared {
+        let Some(tracked) = self.packages.get_mut(&id) else {
+            return Prepared::Nothing;
+        };
         let run = match made.run {
             Ok(run) => Arc::new(run),
             Err(error) => {
@@ -307,20 +331,28 @@ impl Reloader {
                     &format!("package {}: {error}", tracked.package.name),
                     error.hint().as_deref(),
                 ));
-                return tracked.run.is_some().then_some(false);
+                if tracked.run.is_some() {
+                    return Prepared::Ready { rebuilt: false };
+                }
+                // There is nothing to go on with, so the next save tries again.
+                tracked.wanted = None;
+                return Prepared::Nothing;
             }
         };
         tracked.run = Some(Arc::clone(&run));
         let mut shown_root = shown(&tracked.package.root);
         shown_root.push('/');
-        let entries = tracked.package.entries.clone();
-        self.driver.set_package(id, run, entries, shown_root);
-        Some(true)
+        self.driver.set_package(id, run, shown_root);
+        Prepared::Ready { rebuilt: true }
     }
 
     /// Takes note of what was made in the background, and goes over to it if it is still wanted.
     pub async fn made(&mut self, id: PackageId, made: Made) {
         if let Some(tracked) = self.packages.get_mut(&id) {
+            let newest = tracked.wanted.as_ref();
+            if newest.is_some_and(|(deps, env)| made.deps == *deps && made.env == *env) {
+                tracked.making = false;
+            }
             tracked.made = Some(made);
         }
         self.refresh(id, Clock::now()).await;
@@ -374,6 +406,16 @@ impl Reloader {
     }
 }
 
+/// Whether a package can run as it is now.
+enum Prepared {
+    /// It can; `rebuilt` when by something newly made.
+    Ready { rebuilt: bool },
+    /// Not yet: what it needs is being made.
+    Later,
+    /// What it needs cannot be had.
+    Nothing,
+}
+
 /// What a runtime needs for a package, or why it cannot be had.
 pub struct Made {
     deps: Option<DepsHash>,
@@ -394,6 +436,7 @@ impl Tracked {
             store: Some(store),
             code: None,
             wanted: None,
+            making: false,
             made: None,
             history: Vec::new(),
             run: None,
@@ -403,7 +446,7 @@ impl Tracked {
 
 /// What would run: the same number means the same behaviour. The files' own hash is not enough,
 /// since an instance keeps the variables and settings it was given.
-fn version(snapshot: &Snapshot, run: &PackageRun, config: &str) -> CodeHash {
+fn version(snapshot: &Snapshot, run: &PackageRun, entries: &[String], config: &str) -> CodeHash {
     let mut hasher = Sha256::new();
     hasher.update(snapshot.hash.0.to_be_bytes());
     hasher.update(run.image.as_bytes());
@@ -411,6 +454,10 @@ fn version(snapshot: &Snapshot, run: &PackageRun, config: &str) -> CodeHash {
         hasher.update(name.as_bytes());
         hasher.update([0]);
         hasher.update(value.as_bytes());
+        hasher.update([0]);
+    }
+    for entry in entries {
+        hasher.update(entry.as_bytes());
         hasher.update([0]);
     }
     hasher.update(config.as_bytes());

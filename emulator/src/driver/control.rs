@@ -89,11 +89,19 @@ impl Driver {
         }
     }
 
-    /// Waits until an instance whose client left has nothing to do, then gives it back.
-    pub(super) fn release_when_idle(self: &Rc<Self>, request: RequestId, instance: Rc<Instance>) {
+    /// Waits until an instance no longer works for a request whose client left, then gives its
+    /// place back.
+    pub(super) fn release_when_over(
+        self: &Rc<Self>,
+        request: RequestId,
+        name: &str,
+        instance: Rc<Instance>,
+    ) {
+        // Other requests may keep the instance busy for as long as it lives.
+        let path = format!("/_fnlocal/idle?request={name}");
         let driver = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            let request_idle = control(&instance, Method::GET, "/_fnlocal/idle", None);
+            let request_idle = control(&instance, Method::GET, &path, None);
             let event = match request_idle.await {
                 Ok((response, _)) if response.status().is_success() => Event::Released { request },
                 _ => Event::RequestFailed {
@@ -135,9 +143,9 @@ impl Driver {
         let packages = self.packages.borrow();
         if let (Some(package), Some(started)) =
             (packages.get(&instance.package), instance.started())
-            && let Some(folder) = package.folders.get(&code)
+            && let Some(code) = package.codes.get(&code)
         {
-            let seen = format!("{}/{folder}/", started.code_root);
+            let seen = format!("{}/{}/", started.code_root, code.folder);
             failure.rebase(&seen, &package.shown_root);
         }
     }
@@ -150,14 +158,14 @@ impl Driver {
     ) -> serde_json::Value {
         let packages = self.packages.borrow();
         let package = packages.get(&instance.package);
-        let entries = package.map(|package| package.entries.clone());
-        let folder = package.and_then(|package| package.folders.get(&code).cloned());
+        let code = package.and_then(|package| package.codes.get(&code).cloned());
+        let code = code.unwrap_or_default();
         let code_root = instance.started().map(|started| started.code_root.clone());
         let settings = function.map(|function| &function.settings);
         serde_json::json!({
-            "code": format!("{}/{}", code_root.unwrap_or_default(), folder.unwrap_or_default()),
+            "code": format!("{}/{}", code_root.unwrap_or_default(), code.folder),
             "package_name": package.map(|package| &package.run.name),
-            "entries": entries.unwrap_or_default(),
+            "entries": code.entries,
             "function": function.map(|function| &*function.name),
             "env": function.map(|function| function.env.clone()).unwrap_or_default(),
             "timeout_ms": settings.map(|settings| settings.limits.timeout.as_millis()),
@@ -268,7 +276,7 @@ impl Driver {
 async fn control(
     instance: &Rc<Instance>,
     method: Method,
-    path: &'static str,
+    path: &str,
     body: Option<&serde_json::Value>,
 ) -> Result<(Response<Incoming>, Connection), String> {
     let started = instance.started().ok_or("it was never started")?;
@@ -277,7 +285,7 @@ async fn control(
         .map_err(|error| error.to_string())?;
     let mut request = Request::new(body.map_or(RequestBody::Empty, RequestBody::json));
     *request.method_mut() = method;
-    *request.uri_mut() = http::Uri::from_static(path);
+    *request.uri_mut() = path.parse().map_err(|_| "no path")?;
     let headers = request.headers_mut();
     headers.insert(
         http::header::HOST,

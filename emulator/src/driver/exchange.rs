@@ -177,6 +177,8 @@ impl ClientBody {
                     Some(Err(_)) => self.consumed.failed.set(true),
                     None => {}
                 }
+                let last = self.body.is_end_stream() || frame.is_none();
+                self.consumed.whole.set(last);
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
@@ -197,6 +199,7 @@ impl ClientBody {
 pub struct Consumed {
     started: Cell<bool>,
     failed: Cell<bool>,
+    whole: Cell<bool>,
 }
 
 impl Consumed {
@@ -204,6 +207,12 @@ impl Consumed {
     #[must_use]
     pub fn any(&self) -> bool {
         self.started.get()
+    }
+
+    /// The last of it was taken: the connection it goes over is free for the next request.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        self.whole.get()
     }
 
     /// The client broke off or stalled while sending.

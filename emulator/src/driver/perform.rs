@@ -173,7 +173,22 @@ impl Driver {
             // `start` finds it forgotten and ends it.
             return;
         }
+        instance.set_end(End {
+            reason: stopped(reason).to_owned(),
+            outside: true,
+        });
         self.runtime.stop(id, grace).await;
         self.handle(Event::InstanceStopped { instance: id });
+    }
+}
+
+/// Why an instance was stopped, for the requests that still ran in it.
+fn stopped(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Timeout => "it was stopped because another request ran over its timeout",
+        StopReason::Broken => "it was stopped because its connection broke",
+        StopReason::Memory => "it was stopped to make room",
+        StopReason::Drain => "fnlocal is shutting down",
+        StopReason::Idle | StopReason::OldCode | StopReason::Removed => "it was stopped",
     }
 }

@@ -110,6 +110,8 @@ pub struct Ticket {
     driver: Rc<Driver>,
     place: Rc<Place>,
     request: RequestId,
+    /// What the instance knows the request by.
+    name: String,
     running_on: RefCell<Option<Rc<Instance>>>,
     ended: Cell<bool>,
 }
@@ -117,7 +119,7 @@ pub struct Ticket {
 impl Driver {
     /// Enters a request. Its outcome may be there at once.
     #[must_use]
-    pub fn arrive(self: &Rc<Self>, function: &Function) -> Ticket {
+    pub fn arrive(self: &Rc<Self>, function: &Function, name: &str) -> Ticket {
         let request = self.new_request();
         let place = Rc::new(Place::default());
         self.requests
@@ -131,6 +133,7 @@ impl Driver {
             driver: Rc::clone(self),
             place,
             request,
+            name: name.to_owned(),
             running_on: RefCell::default(),
             ended: Cell::new(false),
         }
@@ -222,7 +225,7 @@ impl Drop for Ticket {
             _ => self.running_on.take(),
         };
         if let Some(instance) = instance {
-            self.driver.release_when_idle(request, instance);
+            self.driver.release_when_over(request, &self.name, instance);
         }
     }
 }

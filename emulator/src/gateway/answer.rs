@@ -21,7 +21,15 @@ use crate::logs::{Logs, Record, RequestRecord};
 pub struct Entry {
     logs: Logs,
     began: Clock,
-    record: RequestRecord,
+    /// None once written.
+    record: Option<RequestRecord>,
+}
+
+/// A request that ends without an answer is one whose client left before.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.end(Some("client_gone"));
+    }
 }
 
 impl Entry {
@@ -33,7 +41,7 @@ impl Entry {
         Self {
             logs: logs.clone(),
             began: Clock::now(),
-            record: RequestRecord {
+            record: Some(RequestRecord {
                 at: SystemTime::now(),
                 id: id.to_owned(),
                 function: None,
@@ -44,7 +52,7 @@ impl Entry {
                 first_byte: Duration::ZERO,
                 total: Duration::ZERO,
                 problem: None,
-            },
+            }),
         }
     }
 
@@ -53,24 +61,39 @@ impl Entry {
     }
 
     pub(super) fn id(&self) -> &str {
-        &self.record.id
+        self.record.as_ref().map_or("", |record| &record.id)
     }
 
     pub(super) fn function(&mut self, name: Arc<str>) {
-        self.record.function = Some(name);
+        if let Some(record) = &mut self.record {
+            record.function = Some(name);
+        }
     }
 
     pub(super) fn head(&mut self, status: StatusCode, start: Option<StartKind>) {
-        self.record.status = status.as_u16();
-        self.record.start = start;
-        self.record.first_byte = self.began.elapsed();
+        if let Some(record) = &mut self.record {
+            record.status = status.as_u16();
+            record.start = start;
+            record.first_byte = self.began.elapsed();
+        }
     }
 
     /// Ends the line, with why it was cut short if it was.
     pub fn write(mut self, problem: Option<&'static str>) {
-        self.record.total = self.began.elapsed();
-        self.record.problem = problem;
-        self.logs.send(Record::Request(self.record));
+        self.end(problem);
+    }
+
+    fn end(&mut self, problem: Option<&'static str>) {
+        if let Some(mut record) = self.record.take() {
+            record.total = self.began.elapsed();
+            record.problem = problem;
+            self.logs.send(Record::Request(record));
+        }
+    }
+
+    /// For what is no function's: nothing is written.
+    fn forget(mut self) {
+        self.record = None;
     }
 }
 
@@ -164,6 +187,7 @@ impl Gateway {
             );
             return self.refuse(entry, &problem);
         }
+        entry.forget();
         request.extensions_mut().insert(ConnectInfo(peer));
         match self.platform.clone().oneshot(request).await {
             Ok(response) => response.map(ResponseBody::Platform),

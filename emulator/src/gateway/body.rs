@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::driver::{Connection, Instance, Ticket};
+use crate::driver::{Connection, Consumed, Instance, Ticket};
 
 use super::answer::Entry;
 
@@ -58,13 +58,19 @@ pub struct Lease {
     pub instance: Rc<Instance>,
     /// The connection it was served on.
     pub connection: Connection,
+    /// How far the client's own body went; none when it sent none.
+    pub sent: Option<Rc<Consumed>>,
     /// Its line in the log.
     pub entry: Entry,
 }
 
 impl Lease {
     fn finish(self) {
-        self.instance.put_connection(self.connection);
+        // A handler may answer before it was sent everything. The next request would wait on this
+        // connection for as long as this client takes to send the rest.
+        if self.sent.is_none_or(|sent| sent.whole()) {
+            self.instance.put_connection(self.connection);
+        }
         self.ticket.finished();
         self.entry.write(None);
     }
@@ -93,7 +99,14 @@ impl Leased {
     }
 
     fn fail(&mut self, problem: &'static str) {
-        if let Some(lease) = self.lease.take() {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        if lease.sent.is_some_and(|sent| sent.broke()) {
+            // The client's own body broke the exchange. The instance is not to blame: dropping the
+            // ticket has it asked whether it is idle.
+            lease.entry.write(Some("request_body"));
+        } else {
             lease.ticket.failed(Retry::No);
             lease.entry.write(Some(problem));
         }

@@ -28,6 +28,8 @@ struct Outgoing {
     headers: HeaderMap,
     body: Option<RequestBody>,
     consumed: Rc<Consumed>,
+    /// It has a body.
+    sends: bool,
     /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
     repeatable: bool,
     /// It was sent once and the exchange broke.
@@ -53,7 +55,7 @@ impl Gateway {
         entry.function(function.name.clone());
         let request_id = HeaderValue::from_str(entry.id()).expect("hexadecimal digits");
         let mut outgoing = Outgoing::new(request, &request_id, peer, self.options.idle_timeout);
-        let ticket = self.driver.arrive(&function);
+        let ticket = self.driver.arrive(&function, entry.id());
         loop {
             let to = match ticket.outcome().await {
                 Outcome::Dispatched(to) => to,
@@ -137,6 +139,7 @@ impl Gateway {
             ticket,
             instance: to.instance,
             connection,
+            sent: outgoing.sends.then_some(outgoing.consumed),
             entry,
         };
         let body = Leased::new(body, lease, self.options.idle_timeout);
@@ -266,6 +269,11 @@ impl Outgoing {
             parts.headers.insert(header::HOST, host);
         }
         headers::to_instance(&mut parts.headers, request_id, peer);
+        if !empty && body.size_hint().exact().is_none() {
+            // Else hyper sends no body at all with GET and HEAD.
+            let chunked = HeaderValue::from_static("chunked");
+            parts.headers.insert(header::TRANSFER_ENCODING, chunked);
+        }
         if let Some((protocol, _)) = &upgrade {
             let connection = HeaderValue::from_static("upgrade");
             parts.headers.insert(header::CONNECTION, connection);
@@ -278,6 +286,7 @@ impl Outgoing {
             .map_or_else(|| Uri::from_static("/"), Uri::from);
         Self {
             broke_before: false,
+            sends: !empty,
             repeatable: empty && parts.method.is_idempotent() && upgrade.is_none(),
             method: parts.method,
             uri,

@@ -1,4 +1,4 @@
-//! Ends connections whose client does not take what it is sent.
+//! Ends connections whose client sends nothing at all, or does not take what it is sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,20 +7,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream whose writes fail once the other side has taken nothing for so long.
+/// A stream whose writes fail once the other side has taken nothing for so long, and whose first
+/// read fails when nothing comes: hyper's own timeouts begin with the first byte.
 pub struct Stall<S> {
     stream: S,
     timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Until the first byte.
+    first: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Stall<S> {
-    /// Watches a stream's writes.
-    pub fn new(stream: S, timeout: Duration) -> Self {
+    /// Watches a stream's first read and its writes.
+    pub fn new(stream: S, first: Duration, timeout: Duration) -> Self {
         Self {
             stream,
             timeout,
             stalled: None,
+            first: Some(Box::pin(tokio::time::sleep(first))),
         }
     }
 
@@ -48,7 +52,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.first = None;
+        } else if let Some(first) = &mut self.first {
+            ready!(first.as_mut().poll(cx));
+            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
+        polled
     }
 }
 

@@ -1,10 +1,12 @@
 //! Bytes both ways after a switch of protocols, such as WebSocket.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::answer::Entry;
 use crate::driver::Ticket;
@@ -39,42 +41,54 @@ where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut client_read, mut client_write) = tokio::io::split(client);
-    let (mut instance_read, mut instance_write) = tokio::io::split(instance);
-    let mut up = [0; PIECE];
-    let mut down = [0; PIECE];
-    let (mut up_open, mut down_open) = (true, true);
-    while up_open || down_open {
-        let carried = tokio::select! {
-            read = client_read.read(&mut up), if up_open => {
-                pass(read, &up, &mut instance_write, &mut up_open).await
-            }
-            read = instance_read.read(&mut down), if down_open => {
-                pass(read, &down, &mut client_write, &mut down_open).await
-            }
-            () = tokio::time::sleep(idle_timeout) => return Some("idle_timeout"),
-        };
-        if carried.is_err() {
-            return None;
-        }
+    let (client_read, client_write) = tokio::io::split(client);
+    let (instance_read, instance_write) = tokio::io::split(instance);
+    let moved = Cell::new(Instant::now());
+    let both = async {
+        let up = pass(client_read, instance_write, &moved);
+        let down = pass(instance_read, client_write, &moved);
+        // Whichever way breaks ends both.
+        tokio::try_join!(up, down)
+    };
+    tokio::select! {
+        _over = both => None,
+        () = silence(&moved, idle_timeout) => Some("idle_timeout"),
     }
-    None
 }
 
-async fn pass<W: AsyncWrite + Unpin>(
-    read: std::io::Result<usize>,
-    bytes: &[u8],
-    to: &mut W,
-    open: &mut bool,
-) -> std::io::Result<()> {
-    match read? {
-        0 => {
-            *open = false;
-            to.shutdown().await
+/// Returns once no byte was taken over either way for so long: a side that does not read counts as
+/// silent too.
+async fn silence(moved: &Cell<Instant>, limit: Duration) {
+    loop {
+        let due = moved.get() + limit;
+        if due <= Instant::now() {
+            return;
         }
-        count => {
-            to.write_all(&bytes[..count]).await?;
-            to.flush().await
+        tokio::time::sleep_until(due).await;
+    }
+}
+
+async fn pass<R, W>(mut from: R, mut to: W, moved: &Cell<Instant>) -> std::io::Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut piece = vec![0; PIECE];
+    loop {
+        let count = from.read(&mut piece).await?;
+        moved.set(Instant::now());
+        if count == 0 {
+            return to.shutdown().await;
         }
+        let mut rest = &piece[..count];
+        while !rest.is_empty() {
+            let taken = to.write(rest).await?;
+            if taken == 0 {
+                return Err(std::io::ErrorKind::WriteZero.into());
+            }
+            moved.set(Instant::now());
+            rest = &rest[taken..];
+        }
+        to.flush().await?;
     }
 }

@@ -18,6 +18,9 @@ use crate::runtime::{Address, RuntimeError, StartSpec, Started, ready};
 
 /// Starts an instance in a task of its own: one whose caller goes away is not left behind.
 pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
+    if inner.closing() {
+        return Err(RuntimeError::NotUp("fnlocal is ending".to_owned()));
+    }
     let (sender, receiver) = oneshot::channel();
     let starting = Arc::clone(&inner);
     inner.tasks.spawn(async move {
