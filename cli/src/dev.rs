@@ -221,6 +221,7 @@ fn exit_of(error: &DevError) -> Exit {
     match error {
         DevError::Project(_) | DevError::Env(_) => Exit::Config,
         DevError::State(_) => Exit::TryAgain,
+        DevError::Bug(_) => Exit::Bug,
         DevError::Runtime(_) => Exit::Unreachable,
         _ => Exit::Failed,
     }

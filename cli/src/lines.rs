@@ -127,7 +127,7 @@ impl Lines {
             clock(request.at),
             millis(request.total),
             request.method,
-            request.path
+            printable(&request.path)
         );
         if let Some(problem) = request.problem {
             let _infallible = write!(line, "  {YELLOW}{problem}{YELLOW:#}");

@@ -11,7 +11,7 @@ use crate::json;
 use crate::lines::Lines;
 
 /// Lists that may wait; each is what the gateway gathered in some milliseconds.
-const LISTS: usize = 64;
+const LISTS: usize = 2;
 /// Request lines a second on a terminal. More cannot be read, so they are counted instead.
 const LINES_A_SECOND: u64 = 200;
 

@@ -260,3 +260,23 @@ async fn a_client_that_stops_sending_or_reading_is_not_waited_for() {
     );
     assert!(whole.contains("{\"size\":2}"), "{whole}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_stream_does_not_hold_up_the_end_for_long() {
+    let code = "exports.ticks = (req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      const timer = setInterval(() => res.write('data: x\\n\\n'), 100);
+      res.on('close', () => clearInterval(timer));
+    };";
+    let folder = Folder::new(&[("index.js", code)]);
+    let mut dev = start(&folder);
+    let mut stream = reqwest::get(dev.at("/ticks")).await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some());
+    let began = std::time::Instant::now();
+    assert_eq!(dev.interrupt(), Some(0));
+    assert!(
+        began.elapsed() < Duration::from_secs(18),
+        "{:?}",
+        began.elapsed()
+    );
+}

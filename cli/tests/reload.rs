@@ -199,7 +199,28 @@ async fn a_new_dependency_is_installed_while_the_old_code_serves() {
     assert_eq!(text(&dev, "/hi").await, (200, "plain".into()));
     folder.write("index.js", uses);
     support::eventually("the new dependency is there", async || {
-        text(&dev, "/hi").await == (200, "function".into())
+        let (status, body) = text(&dev, "/hi").await;
+        // Code that needs it is held back until it is there.
+        assert_eq!(status, 200, "{body}");
+        body == "function"
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_functions_come_and_go() {
+    let folder = Folder::new(&[("functions/first.js", &says("first", "1"))]);
+    let dev = Dev::start(&folder);
+    assert_eq!(text(&dev, "/second").await.0, 404);
+    folder.write("functions/second.js", &says("second", "2"));
+    support::eventually("the new file is served", async || {
+        text(&dev, "/second").await == (200, "2".into())
+    })
+    .await;
+    folder.remove("functions/first.js");
+    support::eventually("the removed file is not", async || {
+        text(&dev, "/first").await.0 == 404
+    })
+    .await;
+    assert_eq!(text(&dev, "/second").await, (200, "2".into()));
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use fnlocal_core::{FunctionLimits, NodeLimits};
+use fnlocal_core::{FunctionLimits, NodeLimits, PackageId};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
@@ -26,10 +26,10 @@ use crate::logs::{Logs, Record};
 use crate::project::{EnvError, Project, ProjectError, RuntimeKind, StateDir, StateError};
 use crate::runtime::select::{Choice, SelectError, Selected};
 use crate::runtime::{Runtime, select};
-use crate::watch::{WatchError, Watcher};
+use crate::watch::{Change, WatchError, Watcher};
 
 use describe::Describer;
-use reload::Reloader;
+use reload::{Made, Reloader};
 
 /// Port when none is asked for.
 pub const PORT: u16 = 9000;
@@ -101,6 +101,9 @@ pub enum DevError {
         /// Why.
         source: std::io::Error,
     },
+    /// A part of fnlocal itself broke down.
+    #[error("a part of fnlocal broke down: {0}")]
+    Bug(String),
     /// Not one package can be served.
     #[error("no package can be served")]
     NothingToServe,
@@ -126,6 +129,9 @@ impl DevError {
                 }
                 _ => "see --host and --port".to_owned(),
             }),
+            Self::Bug(_) => Some(
+                "this is a fault of fnlocal; please report it with the lines above".to_owned(),
+            ),
             Self::NothingToServe => Some("the reasons stand above".to_owned()),
         }
     }
@@ -185,17 +191,17 @@ async fn serve(
         Box::new(Rc::clone(&describer)),
         logs.clone(),
     );
-    let tasks = [
-        spawn_local(Rc::clone(&driver).keep_deadlines()),
-        spawn_local(Rc::clone(&driver).follow_notices(noticed)),
-    ];
-    let served = session
-        .serve(driver, describer, listener, state, on_ready, stop, began)
-        .await;
+    let mut deadlines = spawn_local(Rc::clone(&driver).keep_deadlines());
+    let mut following = spawn_local(Rc::clone(&driver).follow_notices(noticed));
+    let served = tokio::select! {
+        served = session.serve(driver, describer, listener, state, on_ready, stop, began) => served,
+        // Neither ends by itself.
+        ended = &mut deadlines => Err(DevError::Bug(told(ended))),
+        ended = &mut following => Err(DevError::Bug(told(ended))),
+    };
     session.runtime.shutdown().await;
-    for task in tasks {
-        task.abort();
-    }
+    deadlines.abort();
+    following.abort();
     served
 }
 
@@ -235,8 +241,8 @@ impl Session {
         stop: Stop,
         began: std::time::Instant,
     ) -> Result<(), DevError> {
-        let (watcher, mut changes) = Watcher::start(&describer.project())?;
-        let (made, mut ready_made) = mpsc::channel(16);
+        let (watcher, changes) = Watcher::start(&describer.project())?;
+        let (made, ready_made) = mpsc::channel(16);
         let mut reloader = Reloader::new(
             Rc::clone(&driver),
             Rc::clone(&describer),
@@ -271,27 +277,19 @@ impl Session {
         };
         let gateway = Gateway::new(Rc::clone(&driver), options, router);
         let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
-        let reloading = spawn_local(async move {
-            loop {
-                tokio::select! {
-                    Some(change) = changes.recv() => {
-                        if reloader.reload(&change).await {
-                            watcher.replan(&describer.project());
-                        }
-                    }
-                    Some((package, made)) = ready_made.recv() => {
-                        reloader.made(package, made).await;
-                    }
-                    () = tokio::time::sleep(QUIET), if reloader.unprepared() => {
-                        reloader.prepare_copies().await;
-                    }
-                }
-            }
-        });
+        let mut reloading =
+            spawn_local(reloading(reloader, describer, watcher, changes, ready_made));
         let ended = loop {
             tokio::select! {
                 Some(ask) = asks.recv() => answer(&driver, ask),
-                _ = &mut accepting => break true,
+                accepted = &mut accepting => {
+                    accepted.map_err(|error| DevError::Bug(error.to_string()))?;
+                    break true;
+                }
+                reloaded = &mut reloading => {
+                    let error = reloaded.err().map(|error| error.to_string());
+                    return Err(DevError::Bug(error.unwrap_or_default()));
+                }
                 () = stop.now.cancelled() => break false,
             }
         };
@@ -312,6 +310,34 @@ impl Session {
             }
         }
     }
+}
+
+/// Reloads what changes until dropped.
+async fn reloading(
+    mut reloader: Reloader,
+    describer: Rc<Describer>,
+    watcher: Watcher,
+    mut changes: mpsc::Receiver<Change>,
+    mut ready_made: mpsc::Receiver<(PackageId, Made)>,
+) {
+    loop {
+        tokio::select! {
+            Some(change) = changes.recv() => {
+                if reloader.reload(&change).await {
+                    watcher.replan(&describer.project());
+                }
+            }
+            Some((package, made)) = ready_made.recv() => reloader.made(package, made).await,
+            () = tokio::time::sleep(QUIET), if reloader.unprepared() => reloader.tidy().await,
+        }
+    }
+}
+
+fn told(ended: Result<(), tokio::task::JoinError>) -> String {
+    ended.err().map_or_else(
+        || "a task that must not end did".to_owned(),
+        |error| error.to_string(),
+    )
 }
 
 async fn listen(options: &DevOptions, project: &Project) -> Result<TcpListener, DevError> {

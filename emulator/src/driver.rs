@@ -52,8 +52,9 @@ pub struct Driver {
     armed: Cell<Option<fnlocal_core::time::Instant>>,
     drained: Notify,
     is_drained: Cell<bool>,
-    /// Why the last start came to nothing, for the answers to requests that waited for it.
-    start_failure: RefCell<Option<String>>,
+    /// Why a package's last start came to nothing, for the answers to requests that waited for it.
+    start_failures: RefCell<BTreeMap<PackageId, String>>,
+    memory_mib: u32,
 }
 
 /// A package as the driver needs it.
@@ -100,6 +101,7 @@ impl Driver {
         describe: Box<dyn Describe>,
         logs: Logs,
     ) -> Rc<Self> {
+        let memory_mib = limits.memory_mib;
         Rc::new(Self {
             core: RefCell::new(Node::new(limits)),
             effects: RefCell::default(),
@@ -117,7 +119,8 @@ impl Driver {
             armed: Cell::new(None),
             drained: Notify::new(),
             is_drained: Cell::new(false),
-            start_failure: RefCell::default(),
+            start_failures: RefCell::default(),
+            memory_mib,
         })
     }
 
@@ -203,12 +206,24 @@ impl Driver {
         }
     }
 
-    /// What code instances run.
+    /// Code that an instance runs or may yet be given.
     #[must_use]
     pub fn codes_in_use(&self) -> std::collections::BTreeSet<CodeHash> {
+        let view = self.view();
+        let served = view.functions.iter().flat_map(|f| [Some(f.code), f.next]);
+        let known = view.packages.iter().flat_map(|p| [Some(p.wanted), p.code]);
         let instances = self.instances.borrow();
-        let bound = instances.values().filter_map(|instance| instance.bound());
-        bound.map(|bound| bound.code).collect()
+        let bound = instances
+            .values()
+            .filter_map(|instance| Some(instance.bound()?.code));
+        served.chain(known).flatten().chain(bound).collect()
+    }
+
+    /// Forgets where code lies that is not there any more.
+    pub fn keep_codes(&self, package: PackageId, kept: &[CodeHash]) {
+        if let Some(package) = self.packages.borrow_mut().get_mut(&package) {
+            package.codes.retain(|code, _| kept.contains(code));
+        }
     }
 
     /// Functions by name.
@@ -241,10 +256,20 @@ impl Driver {
         current.failure.borrow().clone()
     }
 
-    /// Why the last start came to nothing.
+    /// Why no instance of a function can be started, as far as that is known.
     #[must_use]
-    pub fn last_start_failure(&self) -> Option<String> {
-        self.start_failure.borrow().clone()
+    pub fn start_failure(&self, function: &Function) -> Option<String> {
+        let wanted = function.settings.limits.memory_mib;
+        if wanted > self.memory_mib {
+            let has = self.memory_mib;
+            return Some(format!(
+                "it asks for {wanted} MB, and this node may use {has} MB"
+            ));
+        }
+        if let Some(failure) = self.failure_of(function) {
+            return Some(failure.summary());
+        }
+        self.start_failures.borrow().get(&function.package).cloned()
     }
 
     /// A function's requests go to new code now.

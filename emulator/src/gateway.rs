@@ -66,6 +66,8 @@ pub struct Gateway {
     node: HeaderValue,
     platform: axum::Router,
     run: u32,
+    /// Cancelled when connections are cut off.
+    cut: CancellationToken,
 }
 
 /// The client's side of a connection.
@@ -89,6 +91,7 @@ impl Gateway {
             node,
             platform,
             run: rand::random(),
+            cut: CancellationToken::new(),
         })
     }
 
@@ -109,6 +112,7 @@ impl Gateway {
         drop(listener);
         let finished = tokio::time::timeout(self.options.drain_timeout, graceful.shutdown()).await;
         if finished.is_err() {
+            self.cut.cancel();
             self.driver.logs().warn(format!(
                 "some requests did not end within {} s and were cut off",
                 self.options.drain_timeout.as_secs()
@@ -159,14 +163,19 @@ impl Gateway {
             .http2()
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEAD as u32)
+            .keep_alive_interval(Some(self.options.head_timeout))
             .max_concurrent_streams(250);
         let connection = server
             .serve_connection_with_upgrades(io, service)
             .into_owned();
         let watched = graceful.watch(connection);
+        let cut = self.cut.clone();
         tokio::task::spawn_local(async move {
-            // A client's broken connection is its own affair.
-            let _broken = watched.await;
+            tokio::select! {
+                // A client's broken connection is its own affair.
+                _broken = watched => {}
+                () = cut.cancelled() => {}
+            }
         });
     }
 }

@@ -225,7 +225,6 @@ impl Reloader {
             code,
             rebuilt,
         });
-        self.prune(id);
         true
     }
 
@@ -363,46 +362,50 @@ impl Reloader {
         self.unprepared
     }
 
-    /// Makes ready, in quiet moments, what the next save will need.
-    pub async fn prepare_copies(&mut self) {
+    /// Makes ready, in quiet moments, what the next save will need, and removes copies nobody
+    /// needs any more.
+    pub async fn tidy(&mut self) {
         self.unprepared = false;
         let ids: Vec<PackageId> = self.packages.keys().copied().collect();
         for id in ids {
+            let keep = self.forget_old(id);
             let Some(mut store) = self.packages.get_mut(&id).and_then(|t| t.store.take()) else {
                 continue;
             };
-            let prepared = spawn_blocking(move || {
+            let tidied = spawn_blocking(move || {
                 // Without it the next save takes a little longer; its own errors are told then.
                 let _slower = store.prepare();
-                store
+                let pruned = store.prune(&keep);
+                (store, pruned)
             })
             .await;
-            if let (Ok(store), Some(tracked)) = (prepared, self.packages.get_mut(&id)) {
+            let Ok((store, pruned)) = tidied else {
+                continue;
+            };
+            if let Err(error) = pruned {
+                self.logs.warn(error.to_string());
+            }
+            if let Some(tracked) = self.packages.get_mut(&id) {
                 tracked.store = Some(store);
             }
         }
     }
 
-    fn prune(&mut self, id: PackageId) {
+    /// Forgets old code of a package. The copies that are still needed.
+    fn forget_old(&mut self, id: PackageId) -> Vec<CodeHash> {
         let Some(tracked) = self.packages.get_mut(&id) else {
-            return;
+            return Vec::new();
         };
-        if tracked.history.len() <= KEPT {
-            return;
-        }
         let in_use = self.driver.codes_in_use();
-        let from = tracked.history.len() - KEPT;
+        let from = tracked.history.len().saturating_sub(KEPT);
         let mut at = 0;
         tracked.history.retain(|(code, _)| {
             at += 1;
             at > from || in_use.contains(code)
         });
-        let keep: Vec<CodeHash> = tracked.history.iter().map(|(_, folder)| *folder).collect();
-        if let Some(store) = &mut tracked.store
-            && let Err(error) = store.prune(&keep)
-        {
-            self.logs.warn(error.to_string());
-        }
+        let codes: Vec<CodeHash> = tracked.history.iter().map(|(code, _)| *code).collect();
+        self.driver.keep_codes(id, &codes);
+        tracked.history.iter().map(|(_, copy)| *copy).collect()
     }
 }
 
@@ -449,6 +452,8 @@ impl Tracked {
 fn version(snapshot: &Snapshot, run: &PackageRun, entries: &[String], config: &str) -> CodeHash {
     let mut hasher = Sha256::new();
     hasher.update(snapshot.hash.0.to_be_bytes());
+    // Processes have no image whose name tells of their dependencies.
+    hasher.update(format!("{:?}", snapshot.deps));
     hasher.update(run.image.as_bytes());
     for (name, value) in &run.env {
         hasher.update(name.as_bytes());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId, Retry};
 use http::{Method, Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
 
@@ -16,6 +16,10 @@ use crate::project::{BodyMode, DescribedModule};
 
 /// How long an import may take: longer than any function's own timeout is no use.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest report line, in bytes: a stack with its frame has a few kilobytes.
+const REPORT: usize = 1 << 20;
+/// Largest description of a package, in bytes.
+const REPLY: usize = 8 << 20;
 /// How long after a connection broke the runtime may take to say why.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -186,8 +190,7 @@ impl Driver {
         let call = async {
             let (response, connection) =
                 control(instance, Method::POST, "/_fnlocal/assign", Some(&body)).await?;
-            let bytes = response
-                .into_body()
+            let bytes = Limited::new(response.into_body(), REPLY)
                 .collect()
                 .await
                 .map_err(|error| error.to_string())?
@@ -248,6 +251,10 @@ impl Driver {
             let Some(data) = frame.data_ref() else {
                 continue;
             };
+            if rest.len() > REPORT {
+                // No wrapper of ours sends such a line; whoever does gets no more attention.
+                return;
+            }
             rest.extend_from_slice(data);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();

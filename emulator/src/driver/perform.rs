@@ -109,6 +109,7 @@ impl Driver {
                     return;
                 }
                 self.spawn(Self::follow_reports(Rc::clone(&self), instance));
+                self.start_failures.borrow_mut().remove(&package);
                 self.handle(Event::InstanceBooted { instance: id });
                 self.runtime.stock(run, memory_mib).await;
             }
@@ -123,7 +124,9 @@ impl Driver {
                     error: error.to_string(),
                     hint: error.hint(),
                 });
-                self.start_failure.replace(Some(error.to_string()));
+                self.start_failures
+                    .borrow_mut()
+                    .insert(package, error.to_string());
                 self.handle(Event::StartFailed { instance: id });
             }
         }

@@ -154,7 +154,10 @@ impl Body for Leased {
                     .idle
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
                 ready!(idle.as_mut().poll(cx));
-                self.fail("idle_timeout");
+                // The instance is not to blame: dropping the ticket has it asked whether it is idle.
+                if let Some(lease) = self.lease.take() {
+                    lease.entry.write(Some("idle_timeout"));
+                }
                 Poll::Ready(Some(Err("no byte came within the idle timeout".into())))
             }
         }

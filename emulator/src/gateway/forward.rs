@@ -132,7 +132,14 @@ impl Gateway {
                 .headers
                 .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             parts.headers.insert(header::UPGRADE, protocol);
-            tunnel::start(client, upstream, ticket, entry, self.options.idle_timeout);
+            tunnel::start(
+                client,
+                upstream,
+                ticket,
+                entry,
+                self.options.idle_timeout,
+                self.cut.clone(),
+            );
             return Response::from_parts(parts, ResponseBody::empty());
         }
         let lease = Lease {
@@ -174,7 +181,7 @@ impl Gateway {
                 }
             }
             RefuseReason::StartFailed => {
-                if let Some(why) = self.driver.last_start_failure() {
+                if let Some(why) = self.driver.start_failure(function) {
                     problem.detail = format!("no instance could be started: {why}");
                 }
             }

@@ -28,8 +28,15 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Removes what stops at a hop, and what `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if let Some(named) = headers.remove(header::CONNECTION) {
-        strip_named(headers, &named);
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderValue> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .cloned()
+            .collect();
+        for named in &named {
+            strip_named(headers, named);
+        }
     }
     for name in &HOP_BY_HOP {
         if headers.contains_key(name) {

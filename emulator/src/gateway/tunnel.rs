@@ -7,6 +7,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::Entry;
 use crate::driver::Ticket;
@@ -22,11 +23,16 @@ pub fn start(
     ticket: Ticket,
     entry: Entry,
     idle_timeout: Duration,
+    cut: CancellationToken,
 ) {
     tokio::task::spawn_local(async move {
         let problem = match tokio::join!(client, instance) {
             (Ok(client), Ok(instance)) => {
-                carry(TokioIo::new(client), TokioIo::new(instance), idle_timeout).await
+                let carried = carry(TokioIo::new(client), TokioIo::new(instance), idle_timeout);
+                tokio::select! {
+                    problem = carried => problem,
+                    () = cut.cancelled() => Some("draining"),
+                }
             }
             _ => Some("client_gone"),
         };

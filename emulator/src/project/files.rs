@@ -80,7 +80,16 @@ pub(crate) fn is_excluded(name: &str) -> bool {
         ".DS_Store",
         "4913",
     ];
-    const ENDS: [&str; 6] = [".swp", ".swo", ".swx", "~", "___jb_tmp___", "___jb_old___"];
+    // A log may well be fnlocal's own output, and each reload would make it longer.
+    const ENDS: [&str; 7] = [
+        ".swp",
+        ".swo",
+        ".swx",
+        "~",
+        "___jb_tmp___",
+        "___jb_old___",
+        ".log",
+    ];
     NAMES.contains(&name)
         || name.starts_with(".env")
         || name.starts_with(".#")
