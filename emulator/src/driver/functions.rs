@@ -72,6 +72,12 @@ impl Failure {
     /// `to` where it lies.
     pub fn rebase(&mut self, from: &str, to: &str) {
         self.message = self.message.replace(from, to);
+        if let Some(file) = &mut self.file
+            && !file.starts_with('/')
+        {
+            // The wrapper names files of the package without their folder.
+            file.insert_str(0, from);
+        }
         let texts = [&mut self.file, &mut self.stack, &mut self.frame];
         for text in texts.into_iter().flatten() {
             *text = text.replace(from, to);
@@ -202,5 +208,23 @@ impl Functions {
             .filter(|(distance, _)| *distance <= 2)
             .min()
             .map(|(_, name)| Arc::clone(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+
+    #[test]
+    fn a_failures_file_is_shown_where_the_person_has_it() {
+        for file in ["index.js", "/app/0f/index.js"] {
+            let mut failure = Failure {
+                file: Some(file.to_owned()),
+                line: Some(3),
+                ..Failure::plain("no", None)
+            };
+            failure.rebase("/app/0f/", "shop/");
+            assert_eq!(failure.summary(), "no (shop/index.js:3)");
+        }
     }
 }
