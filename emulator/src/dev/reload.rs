@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, Event, PackageId};
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, spawn_local};
 
 use super::describe::Describer;
+use super::tracked::{Made, Tracked, version};
 use super::with_hint;
 use crate::driver::{Code, Driver};
 use crate::logs::Logs;
 use crate::project::{CodeStore, DepsHash, Package, Snapshot, StateDir};
-use crate::runtime::PackageRun;
-use crate::runtime::select::{PrepareError, Preparer};
+use crate::runtime::select::Preparer;
 use crate::watch::Change;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.
@@ -34,22 +33,6 @@ pub struct Reloader {
     made: mpsc::Sender<(PackageId, Made)>,
     unprepared: bool,
     logs: Logs,
-}
-
-/// A package's copies and what is known of them.
-struct Tracked {
-    package: Package,
-    store: Option<CodeStore>,
-    code: Option<CodeHash>,
-    /// Dependencies and variables that were last asked to be made ready.
-    wanted: Option<(Option<DepsHash>, BTreeMap<String, String>)>,
-    /// They are being made ready in the background.
-    making: bool,
-    /// What was made of them there.
-    made: Option<Made>,
-    /// What ran, with the copy it ran from.
-    history: Vec<(CodeHash, CodeHash)>,
-    run: Option<Arc<PackageRun>>,
 }
 
 impl Reloader {
@@ -417,59 +400,6 @@ enum Prepared {
     Later,
     /// What it needs cannot be had.
     Nothing,
-}
-
-/// What a runtime needs for a package, or why it cannot be had.
-pub struct Made {
-    deps: Option<DepsHash>,
-    env: BTreeMap<String, String>,
-    run: Result<PackageRun, PrepareError>,
-}
-
-impl Made {
-    fn fits(&self, snapshot: &Snapshot, env: &BTreeMap<String, String>) -> bool {
-        self.deps == snapshot.deps && self.env == *env
-    }
-}
-
-impl Tracked {
-    fn new(package: Package, store: CodeStore) -> Self {
-        Self {
-            package,
-            store: Some(store),
-            code: None,
-            wanted: None,
-            making: false,
-            made: None,
-            history: Vec::new(),
-            run: None,
-        }
-    }
-}
-
-/// What would run: the same number means the same behaviour. The files' own hash is not enough,
-/// since an instance keeps the variables and settings it was given.
-fn version(snapshot: &Snapshot, run: &PackageRun, entries: &[String], config: &str) -> CodeHash {
-    let mut hasher = Sha256::new();
-    hasher.update(snapshot.hash.0.to_be_bytes());
-    // Processes have no image whose name tells of their dependencies.
-    hasher.update(format!("{:?}", snapshot.deps));
-    hasher.update(run.image.as_bytes());
-    for (name, value) in &run.env {
-        hasher.update(name.as_bytes());
-        hasher.update([0]);
-        hasher.update(value.as_bytes());
-        hasher.update([0]);
-    }
-    for entry in entries {
-        hasher.update(entry.as_bytes());
-        hasher.update([0]);
-    }
-    hasher.update(config.as_bytes());
-    let digest = hasher.finalize();
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    CodeHash(u64::from_be_bytes(first))
 }
 
 /// A path relative to where the person stands, if it is below.

@@ -1,0 +1,85 @@
+//! A package as it is followed from save to save.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fnlocal_core::CodeHash;
+use sha2::{Digest, Sha256};
+
+use crate::project::{CodeStore, DepsHash, Package, Snapshot};
+use crate::runtime::PackageRun;
+use crate::runtime::select::PrepareError;
+
+/// A package's copies and what is known of them.
+pub(super) struct Tracked {
+    pub package: Package,
+    pub store: Option<CodeStore>,
+    pub code: Option<CodeHash>,
+    /// Dependencies and variables that were last asked to be made ready.
+    pub wanted: Option<(Option<DepsHash>, BTreeMap<String, String>)>,
+    /// They are being made ready in the background.
+    pub making: bool,
+    /// What was made of them there.
+    pub made: Option<Made>,
+    /// What ran, with the copy it ran from.
+    pub history: Vec<(CodeHash, CodeHash)>,
+    pub run: Option<Arc<PackageRun>>,
+}
+
+/// What a runtime needs for a package, or why it cannot be had.
+pub struct Made {
+    pub deps: Option<DepsHash>,
+    pub env: BTreeMap<String, String>,
+    pub run: Result<PackageRun, PrepareError>,
+}
+
+impl Made {
+    pub fn fits(&self, snapshot: &Snapshot, env: &BTreeMap<String, String>) -> bool {
+        self.deps == snapshot.deps && self.env == *env
+    }
+}
+
+impl Tracked {
+    pub fn new(package: Package, store: CodeStore) -> Self {
+        Self {
+            package,
+            store: Some(store),
+            code: None,
+            wanted: None,
+            making: false,
+            made: None,
+            history: Vec::new(),
+            run: None,
+        }
+    }
+}
+
+/// What would run: the same number means the same behaviour. The files' own hash is not enough,
+/// since an instance keeps the variables and settings it was given.
+pub(super) fn version(
+    snapshot: &Snapshot,
+    run: &PackageRun,
+    entries: &[String],
+    config: &str,
+) -> CodeHash {
+    let mut hasher = Sha256::new();
+    hasher.update(snapshot.hash.0.to_be_bytes());
+    // Processes have no image whose name tells of their dependencies.
+    hasher.update(format!("{:?}", snapshot.deps));
+    hasher.update(run.image.as_bytes());
+    for (name, value) in &run.env {
+        hasher.update(name.as_bytes());
+        hasher.update([0]);
+        hasher.update(value.as_bytes());
+        hasher.update([0]);
+    }
+    for entry in entries {
+        hasher.update(entry.as_bytes());
+        hasher.update([0]);
+    }
+    hasher.update(config.as_bytes());
+    let digest = hasher.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    CodeHash(u64::from_be_bytes(first))
+}
