@@ -24,7 +24,7 @@ test-wrapper:
 	cd wrapper-js && PATH="$(NODE_FOR_TESTS):$$PATH" npm test --silent
 
 test-rust:
-	ulimit -n "$$(ulimit -Hn)"; PATH="$(NODE_FOR_TESTS):$$PATH" $(CARGO) test --workspace
+	ulimit -n "$$(ulimit -Hn)"; PATH="$(NODE_FOR_TESTS):$$PATH" $(CARGO) test --workspace --no-fail-fast
 
 # Ratios from one run, also written to bench-results/. Needs wrk and nginx.
 bench: tools
