@@ -80,16 +80,7 @@ pub(crate) fn is_excluded(name: &str) -> bool {
         ".DS_Store",
         "4913",
     ];
-    // A log may well be fnlocal's own output, and each reload would make it longer.
-    const ENDS: [&str; 7] = [
-        ".swp",
-        ".swo",
-        ".swx",
-        "~",
-        "___jb_tmp___",
-        "___jb_old___",
-        ".log",
-    ];
+    const ENDS: [&str; 6] = [".swp", ".swo", ".swx", "~", "___jb_tmp___", "___jb_old___"];
     NAMES.contains(&name)
         || name.starts_with(".env")
         || name.starts_with(".#")
