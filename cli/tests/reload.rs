@@ -3,7 +3,8 @@
 
 mod support;
 
-use support::{Dev, Folder, header};
+use serde_json::Value;
+use support::{Dev, Folder, eventually, header};
 
 async fn text(dev: &Dev, path: &str) -> (u16, String) {
     let answer = reqwest::get(dev.at(path)).await.unwrap();
@@ -223,4 +224,47 @@ async fn files_of_functions_come_and_go() {
     })
     .await;
     assert_eq!(text(&dev, "/second").await, (200, "2".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_redirected_into_the_project_is_no_reason_to_reload() {
+    let folder = Folder::new(&[("index.js", "exports.hello = (req, res) => res.send('1');")]);
+    let path = folder.path().join("output.txt");
+    let output = std::fs::File::create(&path).unwrap();
+    let mut dev = support::command(folder.path(), &["--runtime", "process"])
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap();
+    let records = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| line.ends_with('}'));
+        lines
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    };
+    let named = |name: &str| -> Vec<Value> {
+        let all = records().into_iter();
+        all.filter(|record| record["event"] == name).collect()
+    };
+    eventually("it is ready", async || !named("ready").is_empty()).await;
+    let ready = named("ready").remove(0);
+    let url = format!("{}/hello", ready["url"].as_str().unwrap());
+    let first = reqwest::get(&url).await.unwrap();
+    let code = header(&first, "x-fnlocal-code").to_owned();
+    // A real save is seen, and what is written about it is not.
+    folder.write("index.js", "exports.hello = (req, res) => res.send('2');");
+    eventually("the save is seen", async || {
+        reqwest::get(&url).await.unwrap().text().await.unwrap() == "2"
+    })
+    .await;
+    for _ in 0..50 {
+        assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
+    }
+    let last = reqwest::get(&url).await.unwrap();
+    assert_ne!(header(&last, "x-fnlocal-code"), code);
+    let reloads = named("reloaded").len();
+    support::signal(dev.id(), "INT");
+    dev.wait().unwrap();
+    assert_eq!(reloads, 1, "{:#?}", records());
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod drain;
 mod forward;
 mod headers;
 mod path;
@@ -16,6 +17,7 @@ mod tunnel;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -24,6 +26,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub use body::ResponseBody;
@@ -44,6 +47,8 @@ pub struct GatewayOptions {
     pub node: String,
     /// `/_fnlocal/*` answers other machines too.
     pub open_platform: bool,
+    /// Connections at the most; more wait in the system's queue until one ends.
+    pub max_connections: usize,
 }
 
 impl Default for GatewayOptions {
@@ -55,8 +60,31 @@ impl Default for GatewayOptions {
             drain_timeout: Duration::from_secs(10),
             node: "local".into(),
             open_platform: false,
+            max_connections: connections_of(open_files()),
         }
     }
+}
+
+/// A quarter of the files this process may open, and not under 128 where there are as many, stays
+/// for instances: out of files, none could be started or connected to.
+fn connections_of(open_files: usize) -> usize {
+    let kept = (open_files / 4).max(128).min(open_files / 2);
+    (open_files - kept).max(1)
+}
+
+#[cfg(unix)]
+fn open_files() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Nofile).current;
+    // Bounded by what a semaphore can count, too.
+    limit.map_or(1 << 20, |limit| {
+        usize::try_from(limit).unwrap_or(1 << 20).min(1 << 20)
+    })
+}
+
+#[cfg(not(unix))]
+fn open_files() -> usize {
+    1 << 20
 }
 
 /// Serves requests until told to stop.
@@ -99,13 +127,18 @@ impl Gateway {
     /// timeout.
     pub async fn serve(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
         let graceful = GracefulShutdown::new();
+        let room = Arc::new(Semaphore::new(self.options.max_connections));
         loop {
+            let place = tokio::select! {
+                place = self.place(&room) => place,
+                () = stop.cancelled() => break,
+            };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok((stream, address)) => self.connection(stream, address, &graceful),
+                Ok((stream, address)) => self.connection(stream, address, &graceful, place),
                 Err(error) => self.accept_failed(&error).await,
             }
         }
@@ -118,6 +151,18 @@ impl Gateway {
                 self.options.drain_timeout.as_secs()
             ));
         }
+    }
+
+    /// Room for one more connection; said when it has to be waited for.
+    async fn place(&self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if room.available_permits() == 0 {
+            self.driver.logs().warn(format!(
+                "{} connections are open, as many as the limit of open files allows; more wait",
+                self.options.max_connections
+            ));
+        }
+        // Closed by nobody.
+        Arc::clone(room).acquire_owned().await.ok()
     }
 
     /// Out of file descriptors, most likely: waiting lets some connection end first.
@@ -133,6 +178,7 @@ impl Gateway {
         stream: TcpStream,
         address: SocketAddr,
         graceful: &GracefulShutdown,
+        place: Option<OwnedSemaphorePermit>,
     ) {
         // A socket that is already gone is found out by the first read.
         let _gone = stream.set_nodelay(true);
@@ -176,6 +222,7 @@ impl Gateway {
                 _broken = watched => {}
                 () = cut.cancelled() => {}
             }
+            drop(place);
         });
     }
 }

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use super::body::ResponseBody;
 use super::path::{Route, route};
-use super::{Gateway, Peer, Problem, headers};
+use super::{Gateway, Peer, Problem, drain, headers};
 use crate::driver::Function;
 use crate::logs::{Logs, Record, RequestRecord};
 
@@ -107,7 +107,7 @@ impl Gateway {
         let id = self.driver.request_name(self.run);
         let entry = Entry::begin(self.driver.logs(), &id, &request);
         if let Some(problem) = refuse_shape(&request) {
-            return self.refuse(entry, &problem);
+            return self.turn_away(request, entry, &problem);
         }
         let found = match route(request.uri().path()) {
             Route::Platform => return self.platform(request, peer.address, entry).await,
@@ -116,8 +116,21 @@ impl Gateway {
         };
         match found {
             Ok(function) => self.forward(request, peer, function, entry).await,
-            Err(problem) => self.refuse(entry, &problem),
+            Err(problem) => self.turn_away(request, entry, &problem),
         }
+    }
+
+    /// Refuses a request nobody has looked into yet.
+    fn turn_away(
+        &self,
+        request: Request<Incoming>,
+        entry: Entry,
+        problem: &Problem,
+    ) -> Response<ResponseBody> {
+        if !drain::holds_back(request.headers()) {
+            drain::drain(request.into_body());
+        }
+        self.refuse(entry, problem)
     }
 
     fn named(&self, name: &str) -> Result<Rc<Function>, Problem> {

@@ -1,7 +1,8 @@
 //! The body of an answer, and what must happen when it ends.
 
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use fnlocal_core::Retry;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::driver::{Connection, Consumed, Instance, Ticket};
 
@@ -45,9 +46,35 @@ impl ResponseBody {
 /// the client leaves.
 pub struct Leased {
     body: Incoming,
-    lease: Option<Lease>,
+    held: Rc<Held>,
     idle_timeout: Duration,
     idle: Option<Pin<Box<Sleep>>>,
+}
+
+/// A lease that is given back by whoever is first: the last byte, or a watch on the client.
+struct Held {
+    lease: RefCell<Option<Lease>>,
+    /// When the client last took something.
+    moved: Cell<Instant>,
+}
+
+impl Held {
+    /// Gives the lease up when the client takes nothing for `timeout`. hyper does not ask for more
+    /// of a body whose HTTP/2 stream has no window, so a timer inside the body would never be seen.
+    async fn watch(held: Weak<Self>, timeout: Duration) {
+        while let Some(strong) = held.upgrade() {
+            let end = strong.moved.get() + timeout;
+            if end <= Instant::now() {
+                // The instance is not to blame: dropping the ticket has it asked whether it is idle.
+                if let Some(lease) = strong.lease.take() {
+                    lease.entry.write(Some("idle_timeout"));
+                }
+                return;
+            }
+            drop(strong);
+            tokio::time::sleep_until(end).await;
+        }
+    }
 }
 
 /// What is given back when a response ends.
@@ -78,28 +105,42 @@ impl Lease {
 
 impl Leased {
     /// A body that ends its lease with its last byte. `None` when it is empty already.
+    ///
+    /// `multiplexed`: its client may hold up this stream alone, which takes a watch.
     #[must_use]
-    pub fn new(body: Incoming, lease: Lease, idle_timeout: Duration) -> Option<Self> {
+    pub fn new(
+        body: Incoming,
+        lease: Lease,
+        idle_timeout: Duration,
+        multiplexed: bool,
+    ) -> Option<Self> {
         if body.is_end_stream() {
             lease.finish();
             return None;
         }
+        let held = Rc::new(Held {
+            lease: RefCell::new(Some(lease)),
+            moved: Cell::new(Instant::now()),
+        });
+        if multiplexed {
+            tokio::task::spawn_local(Held::watch(Rc::downgrade(&held), idle_timeout));
+        }
         Some(Self {
             body,
-            lease: Some(lease),
+            held,
             idle_timeout,
             idle: None,
         })
     }
 
     fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        if let Some(lease) = self.held.lease.take() {
             lease.finish();
         }
     }
 
     fn fail(&mut self, problem: &'static str) {
-        let Some(lease) = self.lease.take() else {
+        let Some(lease) = self.held.lease.take() else {
             return;
         };
         if lease.sent.is_some_and(|sent| sent.broke()) {
@@ -117,7 +158,7 @@ impl Drop for Leased {
     fn drop(&mut self) {
         if self.body.is_end_stream() {
             self.finish();
-        } else if let Some(lease) = self.lease.take() {
+        } else if let Some(lease) = self.held.lease.take() {
             // Dropping the ticket tells the core; dropping the connection tells the handler.
             lease.entry.write(Some("client_gone"));
         }
@@ -135,6 +176,9 @@ impl Body for Leased {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle = None;
+                if Rc::weak_count(&self.held) > 0 {
+                    self.held.moved.set(Instant::now());
+                }
                 if self.body.is_end_stream() {
                     self.finish();
                 }
@@ -155,7 +199,7 @@ impl Body for Leased {
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
                 ready!(idle.as_mut().poll(cx));
                 // The instance is not to blame: dropping the ticket has it asked whether it is idle.
-                if let Some(lease) = self.lease.take() {
+                if let Some(lease) = self.held.lease.take() {
                     lease.entry.write(Some("idle_timeout"));
                 }
                 Poll::Ready(Some(Err("no byte came within the idle timeout".into())))

@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use super::answer::Entry;
 use super::body::{Lease, Leased, ResponseBody};
 use super::headers::{self, Provenance, Timing};
-use super::{Gateway, Peer, Problem, tunnel};
+use super::{Gateway, Peer, Problem, drain, tunnel};
 use crate::driver::{
     ClientBody, Connection, Consumed, Dispatched, Exchange, ExchangeError, Function, Instance,
     Outcome, Refused, RequestBody, Ticket,
@@ -32,6 +32,10 @@ struct Outgoing {
     sends: bool,
     /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
     repeatable: bool,
+    /// It shares its connection with others, each with a window of its own (HTTP/2).
+    multiplexed: bool,
+    /// Its body is not sent before somebody asks for it.
+    held_back: bool,
     /// It was sent once and the exchange broke.
     broke_before: bool,
     upgrade: Option<(HeaderValue, OnUpgrade)>,
@@ -60,6 +64,7 @@ impl Gateway {
             let to = match ticket.outcome().await {
                 Outcome::Dispatched(to) => to,
                 Outcome::Refused(refused) => {
+                    outgoing.turn_away();
                     return self.refused(&function, refused, None, entry).await;
                 }
             };
@@ -149,7 +154,7 @@ impl Gateway {
             sent: outgoing.sends.then_some(outgoing.consumed),
             entry,
         };
-        let body = Leased::new(body, lease, self.options.idle_timeout);
+        let body = Leased::new(body, lease, self.options.idle_timeout, outgoing.multiplexed);
         let body = body.map_or_else(ResponseBody::empty, |body| {
             ResponseBody::Leased(Box::new(body))
         });
@@ -275,6 +280,7 @@ impl Outgoing {
             // HTTP/2's :authority, or an absolute-form target, which outranks Host: RFC 9112, 3.2.2.
             parts.headers.insert(header::HOST, host);
         }
+        let held_back = drain::holds_back(&parts.headers);
         headers::to_instance(&mut parts.headers, request_id, peer);
         if !empty && body.size_hint().exact().is_none() {
             // Else hyper sends no body at all with GET and HEAD.
@@ -292,6 +298,8 @@ impl Outgoing {
             .path_and_query
             .map_or_else(|| Uri::from_static("/"), Uri::from);
         Self {
+            multiplexed: parts.version == Version::HTTP_2,
+            held_back,
             broke_before: false,
             sends: !empty,
             repeatable: empty && parts.method.is_idempotent() && upgrade.is_none(),
@@ -320,6 +328,13 @@ impl Outgoing {
             std::mem::take(&mut self.headers)
         };
         request
+    }
+
+    /// No instance will be sent it.
+    fn turn_away(self) {
+        if let Some(body) = self.body.filter(|_| !self.held_back) {
+            drain::drain(body);
+        }
     }
 
     /// Takes back what was not sent, and says whether another attempt may be made.

@@ -73,10 +73,7 @@ pub fn to_instance(headers: &mut HeaderMap, request_id: &HeaderValue, peer: &Pee
     if let Some(host) = headers.get(header::HOST).cloned() {
         headers.insert(FORWARDED_HOST, host);
     }
-    let forwarded_for = match headers.get(&FORWARDED_FOR) {
-        Some(before) => append(before, &peer.forwarded_for),
-        None => peer.forwarded_for.clone(),
-    };
+    let forwarded_for = forwarded_for(headers, peer);
     headers.insert(FORWARDED_FOR, forwarded_for);
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     headers.insert(REQUEST_ID, request_id.clone());
@@ -94,9 +91,17 @@ fn strip_platform(headers: &mut HeaderMap) {
     }
 }
 
-fn append(before: &HeaderValue, last: &HeaderValue) -> HeaderValue {
-    let joined = [before.as_bytes(), b", ", last.as_bytes()].concat();
-    HeaderValue::from_bytes(&joined).unwrap_or_else(|_| last.clone())
+/// All addresses the request came by, in one line; the last is the one we saw ourselves.
+fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
+    if !headers.contains_key(&FORWARDED_FOR) {
+        return peer.forwarded_for.clone();
+    }
+    let before = headers.get_all(&FORWARDED_FOR).iter();
+    let all: Vec<&[u8]> = before
+        .chain([&peer.forwarded_for])
+        .map(HeaderValue::as_bytes)
+        .collect();
+    HeaderValue::from_bytes(&all.join(&b", "[..])).unwrap_or_else(|_| peer.forwarded_for.clone())
 }
 
 /// What a response says about how it came to be.

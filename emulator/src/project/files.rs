@@ -5,6 +5,7 @@
 //! the same code on every machine.
 
 mod memo;
+mod output;
 mod rules;
 mod stamp;
 mod walk;

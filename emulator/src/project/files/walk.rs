@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::memo::{Child, Listing};
-use super::{Found, Memo, Rules, Tree, Visit, WalkError, is_excluded};
+use super::{Found, Memo, Rules, Tree, Visit, WalkError, is_excluded, output};
 
 pub(super) fn walk(tree: &Tree, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {
     let rules = memo.above(tree);
@@ -83,6 +83,11 @@ impl Walk<'_> {
     fn file(&mut self, child: &Child, target: Option<&Path>) -> Result<(), WalkError> {
         let Child { relative, path, .. } = child;
         match fs::metadata(path) {
+            // Every line about a reload would be a reason for the next.
+            Ok(metadata) if output::goes_to(&metadata) => self.tell(Found::LeftOut {
+                path,
+                why: "fnlocal's own output is written to it",
+            }),
             Ok(metadata) if metadata.is_file() => self.tell(Found::File {
                 relative,
                 path,
