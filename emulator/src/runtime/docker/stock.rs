@@ -146,6 +146,11 @@ async fn create_attached(
         .await
         .map_err(refused("creating a container"))?
         .id;
+    // Made while everything of ours is being removed, it may have been missed.
+    if inner.closing() {
+        reaper::remove(docker, &container).await;
+        return Err(RuntimeError::NotUp("fnlocal is ending".to_owned()));
+    }
     let options = AttachContainerOptions {
         stream: true,
         stdin: true,
