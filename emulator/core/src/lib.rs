@@ -15,6 +15,7 @@ mod node;
 mod package;
 mod pool;
 mod rate;
+pub mod release;
 pub mod time;
 mod timers;
 pub mod view;
