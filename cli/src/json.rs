@@ -62,12 +62,12 @@ pub fn value(record: &Record) -> Value {
         Record::Engine { up, message } => json!({"event": "engine", "up": up, "message": message}),
         Record::Switched {
             function,
-            code,
+            files,
             after,
         } => json!({
             "event": "reloaded",
             "function": function,
-            "code": code.to_string(),
+            "code": files,
             "after_ms": after.map(|after| after.as_secs_f64() * 1000.0),
         }),
         Record::Note { warning, text } => {

@@ -77,17 +77,16 @@ impl Lines {
             Record::Engine { up, message } => mark(*up, message),
             Record::Switched {
                 function,
-                code,
+                files,
                 after,
             } => {
-                let code = code.to_string();
                 let name = self.name(Some(function));
                 let after = after.map(|after| format!(" in {}", millis(after)));
                 format!(
                     "{}  {name}  {GREEN}reloaded{GREEN:#}{} {DIM}{}{DIM:#}\n",
                     clock(SystemTime::now()),
                     after.unwrap_or_default(),
-                    &code[..8]
+                    files.get(..8).unwrap_or(files)
                 )
             }
             Record::Note { warning, text } => mark(!warning, text),

@@ -70,10 +70,23 @@ pub struct Package {
 /// One code of a package.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
-    /// Where it is, below the runtime's code folder.
+    /// Hash of its files, for `x-fnlocal-code`: the same wherever it runs and with whatever
+    /// variables, unlike the core's.
+    pub files: String,
+    /// Where it is, below the runtime's code folder; empty for that folder itself.
     pub folder: String,
     /// Files the wrapper imports, relative to it.
     pub entries: Vec<String>,
+}
+
+impl Code {
+    /// Its folder as an instance sees it.
+    fn path(&self, code_root: &str) -> String {
+        match self.folder.as_str() {
+            "" => code_root.to_owned(),
+            folder => format!("{code_root}/{folder}"),
+        }
+    }
 }
 
 /// Turns a wrapper's description of a package into functions with bounds.
@@ -88,8 +101,8 @@ pub trait Describe {
         functions: &mut Functions,
     ) -> Vec<fnlocal_core::FunctionSpec>;
 
-    /// Called when a function's requests go to new code.
-    fn switched(&self, function: &Function, code: CodeHash);
+    /// Called when a function's requests go to new code, of these files.
+    fn switched(&self, function: &Function, code: CodeHash, files: &str);
 }
 
 impl Driver {
@@ -272,10 +285,20 @@ impl Driver {
         self.start_failures.borrow().get(&function.package).cloned()
     }
 
+    /// The hash of a code's files.
+    fn files_of(&self, package: PackageId, code: CodeHash) -> String {
+        let packages = self.packages.borrow();
+        let code = packages
+            .get(&package)
+            .and_then(|package| package.codes.get(&code));
+        code.map_or_else(String::new, |code| code.files.clone())
+    }
+
     /// A function's requests go to new code now.
     fn switched(&self, function: FunctionId, code: CodeHash) {
         if let Some(function) = self.function(function) {
-            self.describe.switched(&function, code);
+            let files = self.files_of(function.package, code);
+            self.describe.switched(&function, code, &files);
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, SystemTime};
 
-use fnlocal_core::{CodeHash, InstanceId, StartKind};
+use fnlocal_core::{InstanceId, StartKind};
 use serde::Deserialize;
 use tokio::sync::Notify;
 
@@ -84,8 +84,8 @@ pub enum Record {
     Switched {
         /// Which function.
         function: Arc<str>,
-        /// To what code.
-        code: CodeHash,
+        /// The hash of its files.
+        files: String,
         /// Time since the save was seen.
         after: Option<Duration>,
     },

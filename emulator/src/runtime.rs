@@ -56,7 +56,8 @@ pub struct PackageRun {
     /// Image with base, wrapper and dependencies; empty for the process runtime.
     pub image: String,
     /// Folder whose sub-folders are the package's code, one per hash; `/app` inside an instance.
-    pub code_root: PathBuf,
+    /// None when the code is in the image.
+    pub code_root: Option<PathBuf>,
     /// Environment all functions of the package share.
     pub env: BTreeMap<String, String>,
 }

@@ -224,7 +224,13 @@ async fn dependencies_are_installed_beside_the_code_and_never_in_the_persons_fol
             )
             .await
             .unwrap();
-        assert!(run.code_root.join("node_modules/ws/package.json").is_file());
+        assert!(
+            run.code_root
+                .as_ref()
+                .unwrap()
+                .join("node_modules/ws/package.json")
+                .is_file()
+        );
     }
     assert!(!source.path().join("node_modules").exists());
     selected.runtime.shutdown().await;

@@ -275,13 +275,13 @@ impl Describe for Rc<Describer> {
         specs
     }
 
-    fn switched(&self, function: &Function, code: CodeHash) {
+    fn switched(&self, function: &Function, code: CodeHash, files: &str) {
         let Some(seen) = self.seen.borrow().get(&code).copied() else {
             return;
         };
         self.logs.send(Record::Switched {
             function: Arc::clone(&function.name),
-            code,
+            files: files.to_owned(),
             after: Some(seen.elapsed()),
         });
     }

@@ -199,6 +199,7 @@ impl Reloader {
             self.describer.saw(code, at);
         }
         let what = Code {
+            files: snapshot.hash.to_string(),
             folder: snapshot.hash.to_string(),
             entries: tracked.package.entries.clone(),
         };

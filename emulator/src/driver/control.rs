@@ -78,7 +78,8 @@ impl Driver {
         match self.call_assign(&instance, body).await {
             Ok(reply) => {
                 let import = Duration::from_secs_f64(reply.import_ms / 1000.0);
-                instance.bind(function, code, import);
+                let files = self.files_of(instance.package, code);
+                instance.bind(function, code, &files, import);
                 self.handle(Event::Assigned { instance: id });
             }
             Err(mut failure) => {
@@ -149,7 +150,7 @@ impl Driver {
             (packages.get(&instance.package), instance.started())
             && let Some(code) = package.codes.get(&code)
         {
-            let seen = format!("{}/{}/", started.code_root, code.folder);
+            let seen = format!("{}/", code.path(&started.code_root));
             failure.rebase(&seen, &package.shown_root);
         }
     }
@@ -164,10 +165,11 @@ impl Driver {
         let package = packages.get(&instance.package);
         let code = package.and_then(|package| package.codes.get(&code).cloned());
         let code = code.unwrap_or_default();
-        let code_root = instance.started().map(|started| started.code_root.clone());
+        let started = instance.started();
+        let path = started.map(|started| code.path(&started.code_root));
         let settings = function.map(|function| &function.settings);
         serde_json::json!({
-            "code": format!("{}/{}", code_root.unwrap_or_default(), code.folder),
+            "code": path.unwrap_or_default(),
             "package_name": package.map(|package| &package.run.name),
             "entries": code.entries,
             "function": function.map(|function| &*function.name),

@@ -42,7 +42,7 @@ pub struct Bound {
     pub function: Rc<Function>,
     /// Its code.
     pub code: CodeHash,
-    /// Its code as a response header.
+    /// Its files' hash as a response header.
     pub code_header: HeaderValue,
 }
 
@@ -116,8 +116,14 @@ impl Instance {
         let _already = self.started.set(started);
     }
 
-    pub(super) fn bind(&self, function: Rc<Function>, code: CodeHash, import: Duration) {
-        let code_header = header(&code.to_string());
+    pub(super) fn bind(
+        &self,
+        function: Rc<Function>,
+        code: CodeHash,
+        files: &str,
+        import: Duration,
+    ) {
+        let code_header = header(files);
         self.import.set(self.import.get() + import);
         self.bound.replace(Some(Bound {
             function,

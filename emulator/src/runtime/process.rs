@@ -155,7 +155,8 @@ impl Inner {
             .map_err(refused("making a folder for a socket"))?;
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("finding a port"))?;
-        let spawned = self.command(&spec, &address, &token).spawn();
+        let code_root = code_root(&spec.package)?;
+        let spawned = self.command(&spec, code_root, &address, &token).spawn();
         let child = spawned.map_err(refused("starting node"))?;
         let create = begun.elapsed();
         let tail = Tail::default();
@@ -184,7 +185,7 @@ impl Inner {
         };
         let up = why.is_none() && self.up(spec.instance);
         if up {
-            let code_root = spec.package.code_root.display().to_string();
+            let code_root = code_root.display().to_string();
             let boot = begun.elapsed().saturating_sub(create);
             return Ok(Started {
                 address,
@@ -210,19 +211,25 @@ impl Inner {
         })
     }
 
-    fn command(&self, spec: &StartSpec, address: &Address, token: &str) -> Command {
+    fn command(
+        &self,
+        spec: &StartSpec,
+        code_root: &Path,
+        address: &Address,
+        token: &str,
+    ) -> Command {
         let mut command = Command::new(&self.node);
         command
             .arg(super::docker::heap_limit(spec.memory_mib))
             .arg(&self.runner)
-            .current_dir(&spec.package.code_root)
+            .current_dir(code_root)
             .env_clear()
             .envs(inherited())
             .envs(&spec.package.env)
             .env("FNLOCAL_TOKEN", token)
             .env("FNLOCAL_DEV", "1")
             .env("FNLOCAL_PARENT", "1")
-            .env("FNLOCAL_CODE", &spec.package.code_root)
+            .env("FNLOCAL_CODE", code_root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -351,4 +358,14 @@ fn address(_folder: &Path) -> std::io::Result<Address> {
     // Free now; taken by somebody else until node listens, the start fails and is tried again.
     let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
     Ok(Address::Tcp(free.local_addr()?))
+}
+
+fn code_root(package: &PackageRun) -> Result<&Path, RuntimeError> {
+    package
+        .code_root
+        .as_deref()
+        .ok_or_else(|| RuntimeError::Refused {
+            what: "finding the code",
+            why: "it is in an image, which only Docker can run".to_owned(),
+        })
 }

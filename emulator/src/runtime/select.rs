@@ -110,7 +110,7 @@ impl Preparer {
         Ok(PackageRun {
             name: package.name.clone(),
             image,
-            code_root,
+            code_root: Some(code_root),
             env,
         })
     }

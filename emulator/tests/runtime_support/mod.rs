@@ -203,7 +203,7 @@ pub fn package(image: &str, code: &Path, env: &[(&str, &str)]) -> Arc<PackageRun
     Arc::new(PackageRun {
         name,
         image,
-        code_root: code.to_owned(),
+        code_root: Some(code.to_owned()),
         env,
     })
 }

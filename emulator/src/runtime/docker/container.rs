@@ -139,10 +139,13 @@ fn environment(shape: &Shape<'_>) -> Vec<String> {
     env.extend([
         listen,
         format!("FNLOCAL_TOKEN={}", shape.token),
-        "FNLOCAL_DEV=1".to_owned(),
         "FNLOCAL_PARENT=1".to_owned(),
         "HOME=/tmp".to_owned(),
     ]);
+    // Code that is mounted is being worked on.
+    if shape.package.code_root.is_some() {
+        env.push("FNLOCAL_DEV=1".to_owned());
+    }
     env
 }
 
@@ -154,7 +157,8 @@ fn mounts(shape: &Shape<'_>) -> Vec<Mount> {
         read_only: Some(read_only),
         ..Mount::default()
     };
-    let mut mounts = vec![bind(&shape.package.code_root, CODE, true)];
+    let code = shape.package.code_root.iter();
+    let mut mounts: Vec<Mount> = code.map(|root| bind(root, CODE, true)).collect();
     if matches!(shape.address, Address::Unix(_)) {
         mounts.push(bind(shape.folder, SOCKETS, false));
     }
