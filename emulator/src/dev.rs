@@ -19,29 +19,25 @@ use fnlocal_core::{FunctionLimits, NodeLimits, PackageId};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use tokio_util::sync::CancellationToken;
 
-use crate::driver::{Driver, Function};
-use crate::gateway::platform::{self, Ask, Picture};
-use crate::gateway::{Gateway, GatewayOptions};
+use crate::driver::Driver;
+use crate::gateway::GatewayOptions;
 use crate::logs::{Logs, Record};
 use crate::project::{Project, RuntimeKind, StateDir};
+use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
-use crate::runtime::{Runtime, select};
+use crate::serve::{self, Session, with_hint};
 use crate::watch::{Change, Watcher};
 
 use describe::Describer;
 use reload::Reloader;
 use tracked::Made;
 
+pub use crate::serve::{PORT, Ready, Stop};
 pub use error::DevError;
 
-/// Port when none is asked for.
-pub const PORT: u16 = 9000;
 /// Time without a save after which copies are made ahead for the next.
 const QUIET: Duration = Duration::from_millis(300);
-/// Time for instances to end after the last request was answered.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What `fnlocal dev` was asked for.
 #[derive(Clone, Debug)]
@@ -56,27 +52,6 @@ pub struct DevOptions {
     pub runtime: Option<Choice>,
     /// Which `.env.NAME` is read.
     pub env_name: Option<String>,
-}
-
-/// What is served, once it is.
-pub struct Ready {
-    /// Where.
-    pub address: SocketAddr,
-    /// What runs instances, with the reason.
-    pub runtime: String,
-    /// All functions, by name.
-    pub functions: Vec<Rc<Function>>,
-    /// From the start to here.
-    pub took: Duration,
-}
-
-/// How to stop.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// Finish what is under way, then end.
-    pub gently: CancellationToken,
-    /// End at once.
-    pub now: CancellationToken,
 }
 
 /// Serves a folder of functions until told to stop. Must run inside a `LocalSet`.
@@ -125,71 +100,49 @@ async fn serve(
         ) => selected?,
         () = stop.gently.cancelled() => return Ok(()),
     };
-    let session = Session::new(&project, selected, logs.clone());
     let describer = Describer::new(project.clone(), environment, logs.clone());
-    let driver = Driver::new(
-        node_limits(&project, session.cores),
-        Arc::clone(&session.runtime),
+    let session = Session::start(
+        node_limits(&project),
+        Arc::clone(&selected.runtime),
         Box::new(Rc::clone(&describer)),
+        noticed,
         logs.clone(),
     );
-    let mut deadlines = spawn_local(Rc::clone(&driver).keep_deadlines());
-    let mut following = spawn_local(Rc::clone(&driver).follow_notices(noticed));
-    let served = tokio::select! {
-        served = session.serve(driver, describer, listener, state, on_ready, stop, began) => served,
-        // Neither ends by itself.
-        ended = &mut deadlines => Err(DevError::Bug(told(ended))),
-        ended = &mut following => Err(DevError::Bug(told(ended))),
+    let work = Work {
+        driver: Rc::clone(&session.driver),
+        describer,
+        selected,
+        state,
+        logs: logs.clone(),
+        began,
     };
-    session.runtime.shutdown().await;
-    deadlines.abort();
-    following.abort();
-    served
+    session.run(work.serve(listener, on_ready, stop)).await
 }
 
-/// What stays the same for as long as `dev` runs.
-struct Session {
-    runtime: Arc<dyn Runtime>,
+/// What serves while `dev` runs.
+struct Work {
+    driver: Rc<Driver>,
+    describer: Rc<Describer>,
     selected: Selected,
-    idle_timeout: Option<Duration>,
-    cores: u32,
+    state: Rc<StateDir>,
     logs: Logs,
+    began: std::time::Instant,
 }
 
-impl Session {
-    fn new(project: &Project, selected: Selected, logs: Logs) -> Self {
-        let idle_timeout = project.config().limits.idle_timeout.map(|span| span.0);
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self {
-            runtime: Arc::clone(&selected.runtime),
-            selected,
-            idle_timeout,
-            cores: u32::try_from(cores).unwrap_or(2),
-            logs,
-        }
-    }
-
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is a part that is put together here"
-    )]
+impl Work {
     async fn serve(
-        &self,
-        driver: Rc<Driver>,
-        describer: Rc<Describer>,
+        self,
         listener: TcpListener,
-        state: Rc<StateDir>,
         on_ready: impl FnOnce(&Ready),
         stop: Stop,
-        began: std::time::Instant,
     ) -> Result<(), DevError> {
-        let (watcher, changes) = Watcher::start(&describer.project())?;
+        let (watcher, changes) = Watcher::start(&self.describer.project())?;
         let (made, ready_made) = mpsc::channel(16);
         let mut reloader = Reloader::new(
-            Rc::clone(&driver),
-            Rc::clone(&describer),
+            Rc::clone(&self.driver),
+            Rc::clone(&self.describer),
             self.selected.preparer.clone(),
-            state,
+            self.state,
             made,
             self.logs.clone(),
         );
@@ -206,51 +159,25 @@ impl Session {
         on_ready(&Ready {
             address,
             runtime: self.selected.why.clone(),
-            functions: driver.with_functions(|functions| functions.all()),
-            took: began.elapsed(),
+            functions: self.driver.with_functions(|functions| functions.all()),
+            took: self.began.elapsed(),
         });
         self.logs.flush();
-        let (router, mut asks) = platform::router();
-        let options = GatewayOptions {
-            idle_timeout: self
-                .idle_timeout
-                .unwrap_or(GatewayOptions::default().idle_timeout),
-            ..GatewayOptions::default()
-        };
-        let gateway = Gateway::new(Rc::clone(&driver), options, router);
-        let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
-        let mut reloading =
-            spawn_local(reloading(reloader, describer, watcher, changes, ready_made));
-        let ended = loop {
-            tokio::select! {
-                Some(ask) = asks.recv() => answer(&driver, ask),
-                accepted = &mut accepting => {
-                    accepted.map_err(|error| DevError::Bug(error.to_string()))?;
-                    break true;
-                }
-                reloaded = &mut reloading => {
-                    let error = reloaded.err().map(|error| error.to_string());
-                    return Err(DevError::Bug(error.unwrap_or_default()));
-                }
-                () = stop.now.cancelled() => break false,
-            }
-        };
-        reloading.abort();
-        if !ended {
-            return Ok(());
-        }
-        self.finish(&driver, &stop).await;
+        let project = self.describer.project();
+        let options = gateway_options(&project);
+        let beside = reloading(reloader, self.describer, watcher, changes, ready_made);
+        serve::accept(&self.driver, &self.logs, listener, options, beside, &stop).await?;
         Ok(())
     }
+}
 
-    async fn finish(&self, driver: &Rc<Driver>, stop: &Stop) {
-        tokio::select! {
-            () = driver.drain() => {}
-            () = stop.now.cancelled() => {}
-            () = tokio::time::sleep(STOP_TIMEOUT) => {
-                self.logs.warn("some instances did not end in time and are killed");
-            }
-        }
+/// How the gateway is to behave by the project's configuration.
+pub(crate) fn gateway_options(project: &Project) -> GatewayOptions {
+    let usual = GatewayOptions::default();
+    let idle_timeout = project.config().limits.idle_timeout;
+    GatewayOptions {
+        idle_timeout: idle_timeout.map_or(usual.idle_timeout, |span| span.0),
+        ..usual
     }
 }
 
@@ -275,13 +202,6 @@ async fn reloading(
     }
 }
 
-fn told(ended: Result<(), tokio::task::JoinError>) -> String {
-    ended.err().map_or_else(
-        || "a task that must not end did".to_owned(),
-        |error| error.to_string(),
-    )
-}
-
 async fn listen(options: &DevOptions, project: &Project) -> Result<TcpListener, DevError> {
     let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
     let address = SocketAddr::new(options.host, port);
@@ -300,34 +220,18 @@ fn choice(options: &DevOptions, project: &Project) -> Choice {
         })
 }
 
-fn answer(driver: &Rc<Driver>, ask: Ask) {
-    match ask {
-        Ask::View(answer) => {
-            let functions = driver.with_functions(|functions| {
-                let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
-                functions.all().iter().map(named).collect()
-            });
-            // Whoever asked may have gone away.
-            let _gone = answer.send(Picture {
-                functions,
-                node: driver.view(),
-            });
-        }
-    }
-}
-
 /// Bounds of this machine. Instances are started about one a core at a time: more in parallel
 /// only lengthens everyone's wait.
-fn node_limits(project: &Project, cores: u32) -> NodeLimits {
+pub(crate) fn node_limits(project: &Project) -> NodeLimits {
     let limits = &project.config().limits;
     let memory_mib = limits
         .memory
-        .map_or_else(free_memory_mib, |memory| memory.0);
+        .map_or_else(serve::free_memory_mib, |memory| memory.0);
     NodeLimits {
         memory_mib,
         max_instances: limits.max_instances.unwrap_or(1000),
         rps: limits.rps.and_then(|rate| rate.0),
-        parallel_starts: cores.clamp(2, 8),
+        parallel_starts: serve::cores().clamp(2, 8),
         parallel_refills: 2,
         spares: project.config().dev.spares.unwrap_or(1),
         spare_memory_mib: project
@@ -335,29 +239,5 @@ fn node_limits(project: &Project, cores: u32) -> NodeLimits {
             .defaults
             .memory
             .map_or(FunctionLimits::default().memory_mib, |memory| memory.0),
-    }
-}
-
-/// What is free, in MiB: a limit is rarely used up, so what is left over is enough for the
-/// laptop's other work. 4 GiB where the system does not tell.
-fn free_memory_mib() -> u32 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let free_kib = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|rest| {
-            rest.trim()
-                .trim_end_matches("kB")
-                .trim()
-                .parse::<u64>()
-                .ok()
-        });
-    free_kib.map_or(4096, |kib| u32::try_from(kib / 1024).unwrap_or(u32::MAX))
-}
-
-pub(crate) fn with_hint(text: &str, hint: Option<&str>) -> String {
-    match hint {
-        Some(hint) => format!("{text}\n  hint: {hint}"),
-        None => text.to_owned(),
     }
 }

@@ -10,4 +10,5 @@ pub mod image;
 pub mod logs;
 pub mod project;
 pub mod runtime;
+pub mod serve;
 pub mod watch;

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant as Clock};
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 use serde::Deserialize;
 
-use super::with_hint;
 use crate::driver::{Describe, Failure, Function, Functions};
 use crate::logs::{Logs, Record};
 use crate::project::{
     DescribedModule, Environment, FunctionSettings, Package, Problem, Project, SettledFunction,
 };
+use crate::serve::with_hint;
 
 /// A save of which nothing was told for so long was overtaken by another.
 const OVERTAKEN: Duration = Duration::from_secs(60);

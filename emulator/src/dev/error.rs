@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::project::{EnvError, ProjectError, StateError};
 use crate::runtime::select::SelectError;
+use crate::serve::Broken;
 use crate::watch::WatchError;
 
 /// Why `fnlocal dev` could not begin or go on.
@@ -34,8 +35,8 @@ pub enum DevError {
         source: std::io::Error,
     },
     /// A part of fnlocal itself broke down.
-    #[error("a part of fnlocal broke down: {0}")]
-    Bug(String),
+    #[error(transparent)]
+    Bug(#[from] Broken),
     /// Not one package can be served.
     #[error("no package can be served")]
     NothingToServe,

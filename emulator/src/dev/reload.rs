@@ -11,11 +11,11 @@ use tokio::task::{spawn_blocking, spawn_local};
 
 use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
-use super::with_hint;
 use crate::driver::{Code, Driver};
 use crate::logs::Logs;
 use crate::project::{CodeStore, DepsHash, Package, Snapshot, StateDir};
 use crate::runtime::select::Preparer;
+use crate::serve::with_hint;
 use crate::watch::Change;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.

@@ -1,0 +1,200 @@
+//! What everything that serves has in common: a driver with its tasks, a gateway in front, and the
+//! order in which they end.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fnlocal_core::NodeLimits;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle, spawn_local};
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::{Describe, Driver, Function};
+use crate::gateway::platform::{self, Ask, Picture};
+use crate::gateway::{Gateway, GatewayOptions};
+use crate::logs::Logs;
+use crate::runtime::{Notice, Runtime};
+
+/// Port when none is asked for.
+pub const PORT: u16 = 9000;
+/// Time for instances to end after the last request was answered.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What is served, once it is.
+pub struct Ready {
+    /// Where.
+    pub address: SocketAddr,
+    /// What runs instances, with the reason.
+    pub runtime: String,
+    /// All functions, by name.
+    pub functions: Vec<Rc<Function>>,
+    /// From the start to here.
+    pub took: Duration,
+}
+
+/// How to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Finish what is under way, then end.
+    pub gently: CancellationToken,
+    /// End at once.
+    pub now: CancellationToken,
+}
+
+/// A part of fnlocal itself broke down.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of fnlocal broke down: {0}")]
+pub struct Broken(pub String);
+
+/// A driver on a runtime, and the tasks it needs.
+pub(crate) struct Session {
+    pub driver: Rc<Driver>,
+    runtime: Arc<dyn Runtime>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Session {
+    /// Starts the driver. Must run inside a `LocalSet`.
+    pub fn start(
+        limits: NodeLimits,
+        runtime: Arc<dyn Runtime>,
+        describe: Box<dyn Describe>,
+        notices: mpsc::Receiver<Notice>,
+        logs: Logs,
+    ) -> Self {
+        let driver = Driver::new(limits, Arc::clone(&runtime), describe, logs);
+        let tasks = [
+            spawn_local(Rc::clone(&driver).keep_deadlines()),
+            spawn_local(Rc::clone(&driver).follow_notices(notices)),
+        ];
+        Self {
+            driver,
+            runtime,
+            tasks,
+        }
+    }
+
+    /// Runs what serves to its end, and ends everything that was started.
+    ///
+    /// # Errors
+    /// Those of `serving`, and [`Broken`] when a task of the driver ends before it.
+    pub async fn run<E: From<Broken>>(
+        mut self,
+        serving: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let [deadlines, following] = &mut self.tasks;
+        let served = tokio::select! {
+            served = serving => served,
+            // Neither ends by itself.
+            ended = deadlines => Err(broken(ended).into()),
+            ended = following => Err(broken(ended).into()),
+        };
+        self.runtime.shutdown().await;
+        for task in self.tasks {
+            task.abort();
+        }
+        served
+    }
+}
+
+/// Accepts requests until told to stop, then lets those under way finish.
+///
+/// `beside` runs meanwhile and must not end by itself.
+///
+/// # Errors
+/// [`Broken`] when the gateway or `beside` ends unasked.
+pub(crate) async fn accept(
+    driver: &Rc<Driver>,
+    logs: &Logs,
+    listener: TcpListener,
+    options: GatewayOptions,
+    beside: impl Future<Output = ()> + 'static,
+    stop: &Stop,
+) -> Result<(), Broken> {
+    let (router, mut asks) = platform::router();
+    let gateway = Gateway::new(Rc::clone(driver), options, router);
+    let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
+    let mut beside = spawn_local(beside);
+    let ended = loop {
+        tokio::select! {
+            Some(ask) = asks.recv() => answer(driver, ask),
+            accepted = &mut accepting => {
+                accepted.map_err(|error| Broken(error.to_string()))?;
+                break true;
+            }
+            ended = &mut beside => return Err(broken(ended)),
+            () = stop.now.cancelled() => break false,
+        }
+    };
+    beside.abort();
+    if ended {
+        finish(driver, logs, stop).await;
+    }
+    Ok(())
+}
+
+async fn finish(driver: &Rc<Driver>, logs: &Logs, stop: &Stop) {
+    tokio::select! {
+        () = driver.drain() => {}
+        () = stop.now.cancelled() => {}
+        () = tokio::time::sleep(STOP_TIMEOUT) => {
+            logs.warn("some instances did not end in time and are killed");
+        }
+    }
+}
+
+fn answer(driver: &Rc<Driver>, ask: Ask) {
+    match ask {
+        Ask::View(answer) => {
+            let functions = driver.with_functions(|functions| {
+                let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
+                functions.all().iter().map(named).collect()
+            });
+            // Whoever asked may have gone away.
+            let _gone = answer.send(Picture {
+                functions,
+                node: driver.view(),
+            });
+        }
+    }
+}
+
+fn broken(ended: Result<(), JoinError>) -> Broken {
+    Broken(ended.err().map_or_else(
+        || "a task that must not end did".to_owned(),
+        |error| error.to_string(),
+    ))
+}
+
+/// Processors of this machine.
+pub(crate) fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    u32::try_from(cores).unwrap_or(2)
+}
+
+/// What is free, in MiB: a limit is rarely used up, so what is left over is enough for the
+/// laptop's other work. 4 GiB where the system does not tell.
+pub(crate) fn free_memory_mib() -> u32 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free_kib = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .and_then(|rest| {
+            rest.trim()
+                .trim_end_matches("kB")
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
+    free_kib.map_or(4096, |kib| u32::try_from(kib / 1024).unwrap_or(u32::MAX))
+}
+
+pub(crate) fn with_hint(text: &str, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{text}\n  hint: {hint}"),
+        None => text.to_owned(),
+    }
+}
