@@ -26,11 +26,13 @@
 
 mod digest;
 mod error;
+mod http;
 mod name;
 mod store;
 
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error::StoreError;
+pub use http::{HttpOptions, router, serve};
 pub use name::{NameError, Reference, RepositoryName, Tag};
 pub use store::{
     Blob, BlobWriter, Collected, Descriptor, MANIFEST_LIMIT, Manifest, Progress, Store, UploadId,

@@ -37,6 +37,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`] when a folder cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let root = std::path::absolute(root).map_err(io(root))?;
         let layout = Layout::new(root);
         for folder in [
             layout.contents(Algorithm::Sha256),

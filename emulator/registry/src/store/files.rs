@@ -152,12 +152,6 @@ pub fn sync_parent(path: &Path) -> Result<(), StoreError> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };
-    // A relative path of one part.
-    let parent = if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
-    };
     let synced = File::open(parent).and_then(|folder| folder.sync_all());
     synced.map_err(io(parent))
 }

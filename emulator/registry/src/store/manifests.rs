@@ -67,16 +67,38 @@ impl Store {
         media_type: &str,
         bytes: &[u8],
     ) -> Result<Digest, StoreError> {
+        let (expected, tags) = match reference {
+            Reference::Tag(tag) => (None, std::slice::from_ref(tag)),
+            Reference::Digest(digest) => (Some(digest), [].as_slice()),
+        };
+        let put = self.put_tagged(repository, expected, tags, media_type, bytes);
+        put.map(|(digest, _)| digest)
+    }
+
+    /// As [`Store::put_manifest`], under any number of tags. Returns the manifest's digest and its
+    /// subject's.
+    ///
+    /// # Errors
+    /// As [`Store::put_manifest`].
+    pub fn put_tagged(
+        &self,
+        repository: &RepositoryName,
+        expected: Option<&Digest>,
+        tags: &[Tag],
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<(Digest, Option<Digest>), StoreError> {
         if bytes.len() > MANIFEST_LIMIT {
             return Err(StoreError::TooLarge);
         }
         let named = Named::read(media_type, bytes)?;
-        let digest = digest_as(reference, bytes)?;
+        let digest = digest_as(expected, bytes)?;
         let _held = self.adding()?;
         self.require(repository, &named)?;
         let content = self.layout.content(&digest);
         files::write(self.temporary(), &content, bytes)?;
-        if let Some(subject) = named.subject() {
+        let subject = named.subject().cloned();
+        if let Some(subject) = &subject {
             files::make_folder(&self.layout.referrers(repository, subject))?;
             files::mark(&self.layout.referrer(repository, subject, &digest))?;
         }
@@ -87,12 +109,26 @@ impl Store {
         files::make_folder(&self.layout.manifests(repository))?;
         let path = self.layout.manifest(repository, &digest);
         files::write(self.temporary(), &path, &link)?;
-        if let Reference::Tag(tag) = reference {
+        for tag in tags {
             files::make_folder(&self.layout.tags(repository))?;
             let path = self.layout.tag(repository, tag);
             files::write(self.temporary(), &path, digest.to_string().as_bytes())?;
         }
-        Ok(digest)
+        Ok((digest, subject))
+    }
+
+    /// Makes a collection leave a manifest alone for another grace period. Returns whether the
+    /// repository has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn refresh_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
+        let _held = self.adding()?;
+        files::refresh(&self.layout.manifest(repository, digest))
     }
 
     /// A manifest, if the repository has it. One that has gone bad is not served: see
@@ -333,18 +369,16 @@ impl Store {
     }
 }
 
-fn digest_as(reference: &Reference, bytes: &[u8]) -> Result<Digest, StoreError> {
-    let Reference::Digest(expected) = reference else {
-        return Ok(Digest::by(Algorithm::Sha256, bytes));
-    };
-    let found = Digest::by(expected.algorithm(), bytes);
-    if found == *expected {
-        return Ok(found);
+fn digest_as(expected: Option<&Digest>, bytes: &[u8]) -> Result<Digest, StoreError> {
+    let algorithm = expected.map_or(Algorithm::Sha256, Digest::algorithm);
+    let found = Digest::by(algorithm, bytes);
+    match expected {
+        Some(expected) if *expected != found => Err(StoreError::DigestMismatch {
+            expected: expected.clone(),
+            found,
+        }),
+        _ => Ok(found),
     }
-    Err(StoreError::DigestMismatch {
-        expected: expected.clone(),
-        found,
-    })
 }
 
 fn is_repository(layout: &Layout, name: &RepositoryName) -> bool {
