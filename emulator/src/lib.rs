@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod image;
 pub mod logs;
 pub mod project;
+pub mod release;
 pub mod runtime;
 pub mod serve;
 pub mod watch;

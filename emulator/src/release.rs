@@ -1,0 +1,10 @@
+//! Releases of a project, kept as files named by the hash of what they say.
+//!
+//! A file is written once and never changed. What a release names stays in the registry for as long
+//! as the release is kept.
+
+mod assemble;
+mod kept;
+
+pub use assemble::{AssembleError, Image, assemble};
+pub use kept::{Kept, ReleaseStoreError, Releases};

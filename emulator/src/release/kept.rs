@@ -1,0 +1,270 @@
+//! The releases a project keeps.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fnlocal_core::release::{Release, ReleaseError};
+use fnlocal_registry::Digest;
+
+/// The folder's name in a project's `.fnlocal`.
+const FOLDER: &str = "releases";
+/// Digits of a digest that people are shown, and at least have to give.
+const SHORT: usize = 12;
+const FEWEST: usize = 4;
+
+/// A release with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The hash of its bytes.
+    pub digest: Digest,
+    /// What it says.
+    pub release: Release,
+}
+
+impl Kept {
+    /// Names a release by what it says.
+    ///
+    /// # Errors
+    /// [`ReleaseStoreError::Invalid`] when it makes no sense.
+    pub fn new(release: Release) -> Result<Self, ReleaseStoreError> {
+        let release = release
+            .validate()
+            .map_err(|source| ReleaseStoreError::Invalid {
+                what: "what was built".to_owned(),
+                source,
+            })?;
+        let digest = Digest::of(&bytes(&release));
+        Ok(Self { digest, release })
+    }
+
+    /// Enough of its name for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.digest.hex()[..SHORT]
+    }
+}
+
+/// The same release always gives the same bytes: fields stand in their order, and there are no maps.
+fn bytes(release: &Release) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(release).expect("plain data can be written as JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// A project's releases.
+#[derive(Clone, Debug)]
+pub struct Releases {
+    folder: PathBuf,
+}
+
+impl Releases {
+    /// Those in a project's `.fnlocal`. Makes nothing.
+    #[must_use]
+    pub fn of(state: &Path) -> Self {
+        Self {
+            folder: state.join(FOLDER),
+        }
+    }
+
+    /// Keeps a release; one that says the same is there already.
+    ///
+    /// # Errors
+    /// [`ReleaseStoreError::Io`] when it cannot be written.
+    pub fn put(&self, kept: &Kept) -> Result<PathBuf, ReleaseStoreError> {
+        let path = self.folder.join(format!("{}.json", kept.digest.hex()));
+        if path.is_file() {
+            return Ok(path);
+        }
+        self.write(&path, &bytes(&kept.release))
+            .map_err(|source| ReleaseStoreError::Io {
+                path: path.clone(),
+                source,
+            })?;
+        Ok(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    /// All that are kept, the newest first. Files that are no whole release are left out.
+    ///
+    /// # Errors
+    /// [`ReleaseStoreError::Io`] when the folder cannot be read.
+    pub fn list(&self) -> Result<Vec<Kept>, ReleaseStoreError> {
+        let fail = |source| ReleaseStoreError::Io {
+            path: self.folder.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(fail(error)),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(fail)?.path();
+            if path.extension().is_some_and(|end| end == "json") {
+                all.extend(read(&path).ok());
+            }
+        }
+        all.sort_by(|one, other| {
+            let newest = other.release.created.cmp(&one.release.created);
+            newest.then_with(|| one.digest.cmp(&other.digest))
+        });
+        Ok(all)
+    }
+
+    /// The release somebody means: a file, or the beginning of a kept one's digest.
+    ///
+    /// # Errors
+    /// [`ReleaseStoreError`] when there is none, or more than one.
+    pub fn find(&self, said: &str) -> Result<Kept, ReleaseStoreError> {
+        let path = Path::new(said);
+        if path.is_file() {
+            return read(path);
+        }
+        let digits = said.strip_prefix("sha256:").unwrap_or(said);
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if digits.len() < FEWEST || !is_hex {
+            return Err(ReleaseStoreError::Unknown(said.to_owned()));
+        }
+        let mut found = self
+            .list()?
+            .into_iter()
+            .filter(|kept| kept.digest.hex().starts_with(digits));
+        match (found.next(), found.next()) {
+            (Some(kept), None) => Ok(kept),
+            (None, _) => Err(ReleaseStoreError::Unknown(said.to_owned())),
+            (Some(_), Some(_)) => Err(ReleaseStoreError::Ambiguous(said.to_owned())),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Kept, ReleaseStoreError> {
+    let bytes = fs::read(path).map_err(|source| ReleaseStoreError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let release: Release =
+        serde_json::from_slice(&bytes).map_err(|source| ReleaseStoreError::Format {
+            path: path.to_owned(),
+            source,
+        })?;
+    Kept::new(release).map_err(|error| match error {
+        ReleaseStoreError::Invalid { source, .. } => ReleaseStoreError::Invalid {
+            what: path.display().to_string(),
+            source,
+        },
+        other => other,
+    })
+}
+
+/// Why a release cannot be had or kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseStoreError {
+    /// None is meant.
+    #[error("there is no release `{0}`")]
+    Unknown(String),
+    /// Several are.
+    #[error("more than one release begins with `{0}`")]
+    Ambiguous(String),
+    /// A file is no release.
+    #[error("{} is not a release", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// What it says makes no sense.
+    #[error("{what} cannot be a release")]
+    Invalid {
+        /// A file, or what was built.
+        what: String,
+        /// Why.
+        source: ReleaseError,
+    },
+    /// It cannot be read or written.
+    #[error("could not read or write {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ReleaseStoreError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown(_) => Some(
+                "`fnlocal release list` shows those that are kept; a file's path will do too"
+                    .to_owned(),
+            ),
+            Self::Ambiguous(_) => Some("give more of its digits".to_owned()),
+            Self::Format { .. } | Self::Invalid { .. } => {
+                Some("`fnlocal build` makes a new one".to_owned())
+            }
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fnlocal_core::release::ProjectLimits;
+
+    fn kept(created: &str) -> Kept {
+        Kept::new(Release {
+            schema: 1,
+            project: "auction".into(),
+            created: created.into(),
+            fnlocal: "0.1.0".into(),
+            commit: None,
+            default: None,
+            limits: ProjectLimits::default(),
+            packages: Vec::new(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_kept_is_found_by_a_few_digits_and_listed_newest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let releases = Releases::of(folder.path());
+        assert!(releases.list().unwrap().is_empty());
+        let (old, new) = (kept("2026-01-01T00:00:00Z"), kept("2026-02-01T00:00:00Z"));
+        releases.put(&new).unwrap();
+        let path = releases.put(&old).unwrap();
+        assert_eq!(releases.put(&old).unwrap(), path);
+        assert_eq!(releases.list().unwrap(), [new.clone(), old.clone()]);
+        assert_eq!(releases.find(new.short()).unwrap(), new);
+        assert_eq!(releases.find(&old.digest.to_string()).unwrap(), old);
+        assert_eq!(releases.find(path.to_str().unwrap()).unwrap(), old);
+        let unknown = releases.find("0000000000").unwrap_err();
+        assert!(unknown.to_string().contains("0000000000"));
+    }
+
+    #[test]
+    fn what_is_no_release_is_named_and_left_out_of_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let releases = Releases::of(folder.path());
+        let path = releases.put(&kept("2026-01-01T00:00:00Z")).unwrap();
+        fs::write(&path, "{\"schema\": 1").unwrap();
+        assert!(releases.list().unwrap().is_empty());
+        let error = releases.find(path.to_str().unwrap()).unwrap_err();
+        assert!(matches!(error, ReleaseStoreError::Format { .. }));
+        assert!(error.hint().is_some());
+    }
+}

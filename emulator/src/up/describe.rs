@@ -1,0 +1,161 @@
+//! A release's functions, as the driver asks for them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
+use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
+
+use crate::driver::{Describe, Failure, Function, Functions};
+use crate::logs::{Logs, Record};
+use crate::project::{BodyMode, DescribedModule, Environment, FunctionSettings};
+
+/// Knows a release. What instances say of themselves is only held against it: the release decides.
+pub struct Describer {
+    release: Release,
+    environment: Environment,
+    logs: Logs,
+    loaded: Cell<usize>,
+    broken: RefCell<Vec<String>>,
+}
+
+impl Describer {
+    pub fn new(release: Release, environment: Environment, logs: Logs) -> Rc<Self> {
+        Rc::new(Self {
+            release,
+            environment,
+            logs,
+            loaded: Cell::new(0),
+            broken: RefCell::default(),
+        })
+    }
+
+    /// The release's packages with their numbers.
+    pub fn packages(&self) -> impl Iterator<Item = (PackageId, &ReleasePackage)> {
+        (0..).map(PackageId).zip(&self.release.packages)
+    }
+
+    /// Packages whose code was imported, or failed to be.
+    pub fn loaded(&self) -> usize {
+        self.loaded.get()
+    }
+
+    /// Why packages cannot be served that cannot.
+    pub fn broken(&self) -> Vec<String> {
+        self.broken.borrow().clone()
+    }
+
+    fn function(
+        &self,
+        package: PackageId,
+        released: &ReleaseFunction,
+        failure: Option<Failure>,
+        functions: &mut Functions,
+    ) -> Function {
+        let shell = |name: &str| std::env::var(name).ok();
+        let env = self
+            .environment
+            .of_function(&released.name, &released.env, shell);
+        let (env, failure) = match env {
+            Ok(env) => (env, failure),
+            Err(error) => {
+                let failure = Failure::plain(error.to_string(), error.hint().as_deref());
+                (BTreeMap::new(), Some(failure))
+            }
+        };
+        if let Some(failure) = &failure {
+            let text = format!("/{}: {}", released.name, failure.summary());
+            self.broken.borrow_mut().push(text);
+            self.logs.send(Record::ImportFailed {
+                function: Arc::from(released.name.as_str()),
+                failure: failure.clone(),
+            });
+        }
+        Function {
+            id: functions.id(&released.name),
+            name: Arc::from(released.name.as_str()),
+            package,
+            entry: released.entry.clone(),
+            settings: settings(released),
+            env,
+            failure: RefCell::new(failure.map(Rc::new)),
+        }
+    }
+}
+
+fn settings(released: &ReleaseFunction) -> FunctionSettings {
+    FunctionSettings {
+        limits: released.limits.clone(),
+        body_limit: released.body_limit,
+        body: if released.streams {
+            BodyMode::Stream
+        } else {
+            BodyMode::default()
+        },
+        env: released.env.clone(),
+        schedule: released.schedule.clone(),
+    }
+}
+
+impl Describe for Rc<Describer> {
+    fn describe(
+        &self,
+        package: PackageId,
+        _code: CodeHash,
+        described: Result<Vec<DescribedModule>, Failure>,
+        functions: &mut Functions,
+    ) -> Vec<FunctionSpec> {
+        self.loaded.set(self.loaded.get() + 1);
+        let Some((_, released)) = self.packages().find(|(id, _)| *id == package) else {
+            return Vec::new();
+        };
+        let found: Vec<Function> = released
+            .functions
+            .iter()
+            .map(|function| {
+                let failure = missing(function, &described);
+                self.function(package, function, failure, functions)
+            })
+            .collect();
+        let specs = found
+            .iter()
+            .map(|function| FunctionSpec {
+                function: function.id,
+                limits: function.settings.limits.clone(),
+                broken: function.failure.borrow().is_some(),
+            })
+            .collect();
+        functions.replace(package, found);
+        functions.set_default(self.release.default.as_deref());
+        specs
+    }
+
+    fn switched(&self, _function: &Function, _code: CodeHash, _files: &str) {}
+}
+
+/// Why a released function is not in what its image says of itself.
+fn missing(
+    function: &ReleaseFunction,
+    described: &Result<Vec<DescribedModule>, Failure>,
+) -> Option<Failure> {
+    let modules = match described {
+        Ok(modules) => modules,
+        Err(failure) => return Some(failure.clone()),
+    };
+    let module = modules
+        .iter()
+        .find(|module| module.entry == function.entry)?;
+    if let Some(error) = &module.error {
+        return Some(
+            serde_json::from_value(error.clone())
+                .unwrap_or_else(|_| Failure::plain(error.to_string(), None)),
+        );
+    }
+    let there = module.functions.iter().any(|one| one.name == function.name);
+    (!there).then(|| {
+        let text = format!("the image's {} does not export it", function.entry);
+        Failure::plain(text, Some("build the release anew"))
+    })
+}
