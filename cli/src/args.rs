@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use fnlocal_emulator::image::oci::manifest::Platform;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -30,6 +31,14 @@ Examples:
   fnlocal dev --runtime process      without Docker, less isolated
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
+    /// Build an OCI image of every package, into the project's own registry.
+    #[command(after_help = "\
+Examples:
+  fnlocal build                      the packages of this folder
+  fnlocal build examples/auction     those of another
+  fnlocal build --platform linux/amd64,linux/arm64
+  fnlocal build --json | jq -r '.images[].digest'")]
+    Build(Build),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:
@@ -59,6 +68,23 @@ pub struct Dev {
     #[arg(short, long)]
     pub quiet: bool,
     /// Print records as JSON, one a line, on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fnlocal build`.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// A folder of functions, or one file.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].
+    #[arg(long, value_delimiter = ',', value_name = "PLATFORM")]
+    pub platform: Vec<Platform>,
+    /// Look for a newer base image.
+    #[arg(long)]
+    pub pull: bool,
+    /// Print what was built as JSON on stdout.
     #[arg(long)]
     pub json: bool,
 }

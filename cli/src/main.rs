@@ -1,6 +1,7 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
 
 mod args;
+mod build;
 mod dev;
 mod exit;
 mod json;

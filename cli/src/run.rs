@@ -4,6 +4,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::args::{Args, Command};
+use crate::build;
 use crate::dev;
 use crate::exit::Exit;
 
@@ -22,6 +23,7 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Dev(args) => dev::run(&args),
+        Command::Build(args) => build::run(&args),
         Command::Schema => schema(),
     }
 }

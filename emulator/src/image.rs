@@ -6,9 +6,12 @@
 pub mod base;
 mod build;
 pub mod deps;
-mod error;
+pub(crate) mod error;
 mod host;
+pub(crate) mod install;
+pub(crate) mod manager;
 mod npm;
+pub mod oci;
 mod root;
 pub mod wrapper;
 
@@ -19,6 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 pub use error::ImageError;
+pub(crate) use root::Root;
 
 use crate::project::Package;
 use crate::runtime::docker::connect::Engine;
@@ -27,9 +31,9 @@ use base::Base;
 use deps::Dependencies;
 
 /// For a pull, an import or an install.
-const LONG: Duration = Duration::from_mins(10);
+pub(crate) const LONG: Duration = Duration::from_mins(10);
 /// What is put on top of a base; a change here makes every image anew.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 
 /// Where images tell what they are doing, for people.
 pub type Progress<'a> = &'a dyn Fn(String);
@@ -148,7 +152,7 @@ pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
 }
 
 /// `name` with what a repository's name cannot hold replaced.
-fn fit(name: &str) -> String {
+pub(crate) fn fit(name: &str) -> String {
     let mut fit = String::new();
     for c in name.to_lowercase().chars() {
         if c.is_ascii_alphanumeric() {

@@ -3,6 +3,7 @@
 //! Knows Docker, files, sockets and the clock; decides nothing about instances: that is
 //! `fnlocal-core`, whose effects [`driver`] performs. See ARCHITECTURE.md for the three flows.
 
+pub mod build;
 pub mod dev;
 pub mod driver;
 pub mod gateway;

@@ -41,7 +41,7 @@ pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub(crate) use discover::is_code;
-pub(crate) use files::{Found, IGNORE_FILES, Memo, Rules, Tree, is_excluded};
+pub(crate) use files::{Found, IGNORE_FILES, Memo, Rules, Tree, WalkError, is_excluded};
 pub(crate) use manifest::LOCKFILES;
 
 /// A folder of functions.

@@ -87,7 +87,7 @@ impl Base {
 }
 
 /// An image, if it is here.
-pub(super) async fn inspect(
+pub(crate) async fn inspect(
     docker: &Docker,
     reference: &str,
 ) -> Result<Option<ImageInspect>, ImageError> {

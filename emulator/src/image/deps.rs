@@ -7,13 +7,15 @@ use serde_json::{Map, Value};
 use tokio::process::Command;
 
 use super::error::{ImageError, io};
+use super::manager::Manager;
 use super::npm::{self, HostSettings};
+use super::oci::manifest::Platform;
 use super::{LONG, Progress, short_hash};
 use crate::project::{LOCKFILES, LockfileKind, Package};
 
 /// Fields of package.json that decide what is installed. Scripts are left out: they would run
 /// without the code they belong to.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 16] = [
     "name",
     "version",
     "dependencies",
@@ -25,6 +27,16 @@ const FIELDS: [&str; 11] = [
     "overrides",
     "engines",
     "os",
+    "resolutions",
+    "packageManager",
+    "pnpm",
+    "dependenciesMeta",
+    "type",
+];
+/// Settings of package managers that are taken along if they are there.
+const SETTINGS: [(&str, LockfileKind); 2] = [
+    ("pnpm-workspace.yaml", LockfileKind::Pnpm),
+    (".yarnrc.yml", LockfileKind::Yarn),
 ];
 
 /// What a package asks to be installed.
@@ -32,11 +44,14 @@ const FIELDS: [&str; 11] = [
 pub(crate) struct Dependencies {
     package: String,
     manifest: Vec<u8>,
-    /// npm's lock file, when it is the package's own.
-    lock: Option<Vec<u8>>,
-    /// A lock file npm does not read.
+    manager: Manager,
+    /// The package's own lock file, by name.
+    lock: Option<(&'static str, Vec<u8>)>,
+    /// A lock file that cannot be used.
     other_lock: Option<PathBuf>,
     npmrc: Option<Vec<u8>>,
+    /// Settings of package managers besides, by name.
+    settings: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Dependencies {
@@ -57,29 +72,43 @@ impl Dependencies {
             .iter()
             .filter_map(|field| Some(((*field).to_owned(), all.get(*field)?.clone())))
             .collect();
-        let manifest = Value::Object(kept).to_string().into_bytes();
-        let (lock, other_lock) = find_lock(package)?;
+        let (found, other_lock) = find_lock(package, &all)?;
+        let mut settings = Vec::new();
+        for (name, kind) in SETTINGS {
+            if let Some((_, of, _)) = &found
+                && *of == kind
+                && let Some(bytes) = contents(&package.root.join(name))?
+            {
+                settings.push((name, bytes));
+            }
+        }
         let mut npmrc = contents(&package.root.join(".npmrc"))?;
         if npmrc.is_none() {
             npmrc = contents(&package.project_root.join(".npmrc"))?;
         }
-        let package = package.name.clone();
+        let (manager, lock) = match found {
+            Some((manager, kind, lock)) => (manager, Some((name_of(kind), lock))),
+            None => (Manager::Npm, None),
+        };
         Ok(Some(Self {
-            package,
-            manifest,
+            package: package.name.clone(),
+            manifest: Value::Object(kept).to_string().into_bytes(),
+            manager,
             lock,
             other_lock,
             npmrc,
+            settings,
         }))
     }
 
     /// What the result depends on.
     pub fn parts(&self) -> Vec<&[u8]> {
         let mut parts: Vec<&[u8]> = vec![&self.manifest];
-        for (name, bytes) in [("lock", &self.lock), ("npmrc", &self.npmrc)] {
-            if let Some(bytes) = bytes {
-                parts.extend([name.as_bytes(), bytes]);
-            }
+        let lock = self.lock.iter().map(|(name, bytes)| (*name, bytes));
+        let npmrc = self.npmrc.iter().map(|bytes| ("npmrc", bytes));
+        let settings = self.settings.iter().map(|(name, bytes)| (*name, bytes));
+        for (name, bytes) in lock.chain(npmrc).chain(settings) {
+            parts.extend([name.as_bytes(), bytes]);
         }
         parts
     }
@@ -89,35 +118,45 @@ impl Dependencies {
         match (&self.lock, &self.other_lock) {
             (Some(_), _) => None,
             (None, Some(other)) => Some(format!(
-                "{} is not supported yet; npm chooses the versions by package.json",
+                "{} is not used; npm chooses the versions by package.json, and they may differ \
+                 tomorrow",
                 other.display()
             )),
             (None, None) => Some(
-                "no package-lock.json: npm chooses the versions, which may differ from yours"
+                "no package-lock.json: npm chooses the versions, which may differ from yours and \
+                 tomorrow"
                     .to_owned(),
             ),
         }
     }
 
-    /// The files npm reads, by name.
+    /// The files package managers read, by name.
     pub fn files(&self) -> Vec<(&'static str, &[u8])> {
         let mut files = vec![("package.json", self.manifest.as_slice())];
-        files.extend(self.lock.as_deref().map(|lock| ("package-lock.json", lock)));
-        files.extend(self.npmrc.as_deref().map(|npmrc| (".npmrc", npmrc)));
+        files.extend(
+            self.lock
+                .iter()
+                .map(|(name, lock)| (*name, lock.as_slice())),
+        );
+        if let Some(npmrc) = self.npmrc.as_deref() {
+            files.push((".npmrc", npmrc));
+            if self.manager != Manager::Npm {
+                files.push(("manager/.npmrc", npmrc));
+            }
+        }
+        let settings = self.settings.iter();
+        files.extend(settings.map(|(name, bytes)| (*name, bytes.as_slice())));
         files
     }
 
-    /// npm's arguments.
-    pub fn arguments(&self) -> Vec<&'static str> {
-        let verb = if self.lock.is_some() { "ci" } else { "install" };
-        vec![
-            verb,
-            "--omit=dev",
-            "--no-audit",
-            "--no-fund",
-            "--no-progress",
-            "--loglevel=warn",
-        ]
+    /// Commands that install them into `work/node_modules`.
+    pub fn steps(&self, work: &str, target: Option<Platform>) -> Vec<Vec<String>> {
+        self.manager.steps(work, self.lock.is_some(), target)
+    }
+
+    /// What installs them.
+    pub fn manager(&self) -> &Manager {
+        &self.manager
     }
 
     /// The project's npmrc, whose variables npm fills in from the environment.
@@ -162,6 +201,9 @@ pub async fn on_host(
         .map_err(io(cache))?;
     for (name, bytes) in wanted.files() {
         let path = work.path().join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io(folder))?;
+        }
         std::fs::write(&path, bytes).map_err(io(&path))?;
     }
     let modules = work.path().join("node_modules");
@@ -173,9 +215,27 @@ pub async fn on_host(
 }
 
 async fn install(wanted: &Dependencies, work: &Path) -> Result<(), ImageError> {
+    let place = work.to_string_lossy();
+    let env = wanted.manager.env(&place, None);
+    for step in wanted.steps(&place, None) {
+        run(wanted, work, &step, &env).await?;
+    }
+    for trace in ["manager", "store", "cache"] {
+        let _smaller = std::fs::remove_dir_all(work.join(trace));
+    }
+    Ok(())
+}
+
+async fn run(
+    wanted: &Dependencies,
+    work: &Path,
+    step: &[String],
+    env: &[String],
+) -> Result<(), ImageError> {
     let package = wanted.package.clone();
-    let running = Command::new("npm")
-        .args(wanted.arguments())
+    let running = Command::new(&step[0])
+        .args(&step[1..])
+        .envs(env.iter().filter_map(|pair| pair.split_once('=')))
         .current_dir(work)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -202,9 +262,15 @@ async fn install(wanted: &Dependencies, work: &Path) -> Result<(), ImageError> {
     })
 }
 
-/// npm's own lock file of the package, or another kind it does not read. One in the project's
-/// folder belongs to a workspace and does not describe the package alone.
-fn find_lock(package: &Package) -> Result<(Option<Vec<u8>>, Option<PathBuf>), ImageError> {
+type Lock = (Manager, LockfileKind, Vec<u8>);
+
+/// The package's own lock file, or one that cannot be used: of a package manager we do not run, or
+/// in the project's folder, where it belongs to a workspace and does not describe the package
+/// alone.
+fn find_lock(
+    package: &Package,
+    manifest: &Map<String, Value>,
+) -> Result<(Option<Lock>, Option<PathBuf>), ImageError> {
     let mut other = None;
     for folder in [&package.root, &package.project_root] {
         for (name, kind) in LOCKFILES {
@@ -212,13 +278,26 @@ fn find_lock(package: &Package) -> Result<(Option<Vec<u8>>, Option<PathBuf>), Im
             if !path.is_file() {
                 continue;
             }
-            if kind == LockfileKind::Npm && *folder == package.root {
-                return Ok((contents(&path)?, None));
+            if *folder == package.root
+                && let Some(bytes) = contents(&path)?
+                && let Some(manager) = Manager::of(kind, &bytes, manifest)
+            {
+                return Ok((Some((manager, kind, bytes)), None));
             }
             other = other.or(Some(path));
         }
     }
     Ok((None, other))
+}
+
+/// What a lock file is called where it is used; npm's two are alike.
+fn name_of(kind: LockfileKind) -> &'static str {
+    match kind {
+        LockfileKind::Npm => "package-lock.json",
+        LockfileKind::Yarn => "yarn.lock",
+        LockfileKind::Pnpm => "pnpm-lock.yaml",
+        LockfileKind::Bun => "bun.lock",
+    }
 }
 
 fn contents(path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
@@ -231,5 +310,9 @@ fn contents(path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
 
 /// What of this machine's npm settings an install elsewhere needs.
 pub(crate) fn settings(wanted: &Dependencies) -> HostSettings {
-    HostSettings::read(wanted.npmrc())
+    let mut settings = HostSettings::read(wanted.npmrc());
+    let registry = settings.registry();
+    let more = wanted.manager.env(npm::WORK, registry.as_deref());
+    settings.env.extend(more);
+    settings
 }

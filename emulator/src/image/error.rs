@@ -60,6 +60,25 @@ pub enum ImageError {
         /// Why.
         source: std::io::Error,
     },
+    /// A dependency that is a link to somewhere else.
+    #[error("{link} of {package}'s dependencies links to {target}, which no image has")]
+    Outside {
+        /// Whose dependencies.
+        package: String,
+        /// The link.
+        link: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// The store of images fails.
+    #[error(transparent)]
+    Store(#[from] fnlocal_registry::StoreError),
+    /// A layer cannot be made, read or sent.
+    #[error("a layer could not be made")]
+    Layer {
+        /// Why.
+        source: std::io::Error,
+    },
     /// There is no npm on this machine.
     #[error("npm was not found, and {package} has dependencies")]
     NoNpm {
@@ -77,11 +96,21 @@ impl ImageError {
                 "pull the base once while online, name one you have (base_image in fnlocal.toml), \
                  or run without Docker: --runtime process"
             }
-            Self::Install { .. } => "npm's words above say why; `npm ci` there shows the same",
+            Self::Install { .. } => {
+                "the words above say why; the same command there shows them too"
+            }
             Self::Slow { .. } => "check the network and the registry's address in .npmrc",
             Self::NoNpm { .. } => "install npm, or use Docker with a base image that has it",
             Self::Engine { .. } => "`fnlocal doctor` checks the engine",
-            Self::Manifest { .. } | Self::Io { .. } => return None,
+            Self::Outside { .. } => {
+                "publish it, or put its files into the package: a `file:` dependency is not \
+                 packed into the image"
+            }
+            Self::Store(error) => return error.hint(),
+            Self::Layer { source } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "make room on the disk"
+            }
+            Self::Manifest { .. } | Self::Io { .. } | Self::Layer { .. } => return None,
         })
     }
 }

@@ -32,6 +32,8 @@ const CERTIFICATES: [&str; 3] = [
 /// Programs beside node: a shell for npm's scripts, `env` for their first line, `sleep` for
 /// sandboxes.
 const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/sleep", "/usr/bin/env"];
+/// Where its programs are found.
+pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PIECE: usize = 256 * 1024;
 
 /// This host's node.
@@ -77,6 +79,11 @@ impl HostNode {
         &self.key
     }
 
+    /// Its program.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// For people.
     pub fn origin(&self) -> String {
         let npm = if self.npm.is_some() {
@@ -101,7 +108,7 @@ impl HostNode {
             tag: Some(tag.clone()),
             message: Some(format!("made by fnlocal from {}", self.origin())),
             changes: vec![
-                "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+                format!("ENV {PATH}"),
                 format!("LABEL {KEY}={}", self.key),
                 "CMD [\"node\"]".to_owned(),
             ],
@@ -118,7 +125,8 @@ impl HostNode {
         Ok(format!("fnlocal/base:{tag}"))
     }
 
-    async fn root(&self) -> Result<Root, String> {
+    /// The base's files.
+    pub async fn root(&self) -> Result<Root, String> {
         let mut root = Root::default();
         root.file("/usr/local/bin/node", &self.binary, 0o755);
         let mut linked = vec![self.binary.clone()];

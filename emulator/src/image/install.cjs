@@ -1,15 +1,17 @@
 // Runs inside a build container: installs, puts the modules where Node finds them from any folder,
-// and removes its own traces.
+// and removes its own traces. Its argument is a list of commands, as JSON.
 const { cpSync, existsSync, mkdirSync, renameSync, rmSync } = require("node:fs");
 const { spawnSync } = require("node:child_process");
 
 const WORK = __dirname;
-const done = spawnSync("npm", process.argv.slice(2), { cwd: WORK, stdio: "inherit" });
-if (done.error) {
-  console.error(done.error.code === "ENOENT" ? "the base image has no npm" : done.error.message);
-  process.exit(1);
+for (const [program, ...words] of JSON.parse(process.argv[2])) {
+  const done = spawnSync(program, words, { cwd: WORK, stdio: "inherit" });
+  if (done.error) {
+    console.error(done.error.code === "ENOENT" ? `the base image has no ${program}` : done.error.message);
+    process.exit(1);
+  }
+  if (done.status !== 0) process.exit(done.status ?? 1);
 }
-if (done.status !== 0) process.exit(done.status ?? 1);
 rmSync("/node_modules", { recursive: true, force: true });
 if (!existsSync(`${WORK}/node_modules`)) mkdirSync(`${WORK}/node_modules`);
 try {

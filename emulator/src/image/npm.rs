@@ -56,6 +56,16 @@ impl HostSettings {
         Self::from(env, npmrc, project)
     }
 
+    /// The registry that is set in the environment or the person's `.npmrc`.
+    pub fn registry(&self) -> Option<String> {
+        let in_env = self.env.iter().find_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            key.eq_ignore_ascii_case("npm_config_registry")
+                .then(|| value.to_owned())
+        });
+        in_env.or_else(|| setting(self.npmrc.as_deref()?, "registry"))
+    }
+
     fn from(env: BTreeMap<String, String>, npmrc: Option<Vec<u8>>, project: Option<&[u8]>) -> Self {
         let mut out: BTreeMap<String, String> = env
             .iter()

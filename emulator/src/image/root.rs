@@ -6,12 +6,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tar::{Builder, EntryType, Header};
+use super::oci::tarball::{Tally, Tarball};
 
 /// What will be in a tar.
 #[derive(Debug, Default)]
-pub(super) struct Root {
-    entries: BTreeMap<PathBuf, Entry>,
+pub(crate) struct Root {
+    entries: BTreeMap<String, Entry>,
 }
 
 #[derive(Debug)]
@@ -68,44 +68,32 @@ impl Root {
     }
 
     fn put(&mut self, at: &str, entry: Entry) {
-        let path = PathBuf::from(at.trim_start_matches('/'));
-        for parent in path
-            .ancestors()
-            .skip(1)
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
+        let path = at.trim_start_matches('/');
+        for (end, _) in path.match_indices('/') {
             self.entries
-                .entry(parent.to_owned())
+                .entry(path[..end].to_owned())
                 .or_insert(Entry::Folder(0o755));
         }
-        self.entries.insert(path, entry);
+        self.entries.insert(path.to_owned(), entry);
     }
 
-    pub fn write(&self, out: impl Write) -> io::Result<()> {
-        let mut tar = Builder::new(out);
+    pub fn write(&self, out: impl Write) -> io::Result<Tally> {
+        let mut tar = Tarball::new(out);
         for (path, entry) in &self.entries {
             match entry {
-                Entry::Folder(mode) => {
-                    let mut header = header(EntryType::Directory, *mode, 0);
-                    tar.append_data(&mut header, format!("{}/", path.display()), io::empty())?;
-                }
+                Entry::Folder(mode) => tar.folder(path, *mode)?,
                 Entry::File(from, mode) => {
-                    let file = File::open(from)?;
+                    let file = File::open(from).map_err(|error| named(from, &error))?;
                     let size = file.metadata()?.len();
-                    let mut header = header(EntryType::Regular, *mode, size);
-                    tar.append_data(&mut header, path, io::Read::take(file, size))?;
+                    tar.file(path, *mode, size, file)?;
                 }
                 Entry::Text(text, mode) => {
-                    let mut header = header(EntryType::Regular, *mode, text.len() as u64);
-                    tar.append_data(&mut header, path, text.as_slice())?;
+                    tar.file(path, *mode, text.len() as u64, text.as_slice())?;
                 }
-                Entry::Link(to) => {
-                    let mut header = header(EntryType::Symlink, 0o777, 0);
-                    tar.append_link(&mut header, path, to)?;
-                }
+                Entry::Link(to) => tar.link(path, to)?,
             }
         }
-        tar.into_inner()?.flush()
+        tar.finish()
     }
 
     /// The tar in memory, for small ones.
@@ -116,15 +104,9 @@ impl Root {
     }
 }
 
-fn header(kind: EntryType, mode: u32, size: u64) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_size(size);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header
+/// An input's error, told from those of the output.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 #[cfg(unix)]

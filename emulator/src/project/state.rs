@@ -23,6 +23,18 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Taken`] when another process has it.
     pub fn lock(project: &Path) -> Result<Self, StateError> {
+        Self::take(project, "lock", "running on")
+    }
+
+    /// Takes it for a build only, which goes well with one who has taken all else.
+    ///
+    /// # Errors
+    /// [`StateError::Taken`] when another process builds.
+    pub fn lock_build(project: &Path) -> Result<Self, StateError> {
+        Self::take(project, "build.lock", "building")
+    }
+
+    fn take(project: &Path, name: &str, doing: &'static str) -> Result<Self, StateError> {
         let path = project.join(STATE_DIR);
         let fail = |source| StateError::Io {
             path: path.clone(),
@@ -35,7 +47,7 @@ impl StateDir {
         }
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(path.join("lock")).map_err(fail)?;
+        let mut lock = options.open(path.join(name)).map_err(fail)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -44,6 +56,7 @@ impl StateDir {
                 return Err(StateError::Taken {
                     project: project.to_owned(),
                     pid: pid.trim().parse().ok(),
+                    doing,
                 });
             }
             Err(TryLockError::Error(source)) => return Err(fail(source)),
@@ -71,12 +84,14 @@ impl StateDir {
 #[non_exhaustive]
 pub enum StateError {
     /// Another fnlocal runs on this project.
-    #[error("another fnlocal{} is running on {}", pid.map_or_else(String::new, |pid| format!(" (process {pid})")), project.display())]
+    #[error("another fnlocal{} is {doing} {}", pid.map_or_else(String::new, |pid| format!(" (process {pid})")), project.display())]
     Taken {
         /// The project.
         project: PathBuf,
         /// Its process.
         pid: Option<u32>,
+        /// What it does.
+        doing: &'static str,
     },
     /// It cannot be made or written.
     #[error("could not write {}", path.display())]

@@ -6,7 +6,7 @@
 
 mod boot;
 pub mod connect;
-mod container;
+pub(crate) mod container;
 pub(crate) mod error;
 mod events;
 mod finish;

@@ -215,7 +215,7 @@ async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, 
 }
 
 /// The same for the same folder, and different for every other.
-fn project_label(project: &Project) -> String {
+pub(crate) fn project_label(project: &Project) -> String {
     let hash = Sha256::digest(project.root.as_os_str().as_encoded_bytes());
     let hash: String = hash
         .iter()

@@ -1,0 +1,70 @@
+//! `fnlocal build`: composes the emulator's builder with a progress display and a table.
+
+mod progress;
+mod table;
+
+use fnlocal_emulator::build::{self, BuildError, BuildOptions};
+
+use crate::args::Build;
+use crate::exit::Exit;
+use crate::run::fail;
+use progress::Progress;
+
+/// Builds, then prints what was built.
+pub fn run(args: &Build) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &error, None),
+    };
+    let options = BuildOptions {
+        path: args.folder.clone(),
+        platforms: args.platform.clone(),
+        pull: args.pull,
+        large: build::LARGE,
+    };
+    let progress = Progress::new();
+    let tell = |news| progress.tell(&news);
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = build::run(&options, &tell) => Some(outcome),
+            // What is left in the engine is removed by the next build.
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    });
+    progress.clear();
+    // Threads may still be reading; nobody waits for that.
+    runtime.shutdown_background();
+    match outcome {
+        None => Exit::Interrupted,
+        Some(Ok(report)) if args.json => {
+            anstream::println!("{}", table::json(&report));
+            Exit::Ok
+        }
+        Some(Ok(report)) => {
+            anstream::print!("{}", table::text(&report));
+            Exit::Ok
+        }
+        Some(Err(error)) => {
+            if let Some(frame) = error.frame() {
+                anstream::eprintln!("{frame}");
+            }
+            fail(exit_of(&error), &error, error.hint().as_deref())
+        }
+    }
+}
+
+fn exit_of(error: &BuildError) -> Exit {
+    match error {
+        BuildError::Project(_)
+        | BuildError::Env(_)
+        | BuildError::Code(_)
+        | BuildError::Entrypoint { .. } => Exit::Config,
+        BuildError::State(_) => Exit::TryAgain,
+        BuildError::Engine { .. } => Exit::Unreachable,
+        BuildError::Bug(_) => Exit::Bug,
+        _ => Exit::Failed,
+    }
+}

@@ -1,0 +1,108 @@
+//! What was built, as a table for people and as JSON for machines.
+
+use std::fmt::Write as _;
+
+use fnlocal_emulator::build::{Built, BuiltPlatform, Report};
+use serde_json::{Value, json};
+
+use crate::lines::millis;
+
+/// Hexadecimal digits of a digest that people are shown.
+const SHOWN: usize = 12;
+
+/// The table.
+pub fn text(report: &Report) -> String {
+    let bold = anstyle::Style::new().bold();
+    let mut text = String::new();
+    for built in &report.images {
+        let name = format!("{}@{}", built.repository, built.digest);
+        let _infallible = writeln!(text, "{bold}{}{bold:#}  {name}", built.package);
+        for platform in &built.platforms {
+            layers(&mut text, built, platform);
+        }
+    }
+    let _infallible = writeln!(text, "built in {}", millis(report.took));
+    text
+}
+
+fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
+    let dim = anstyle::Style::new().dimmed();
+    if built.platforms.len() > 1 {
+        let digest = platform.manifest.to_string();
+        let _infallible = writeln!(text, "  {}  {dim}{digest}{dim:#}", platform.platform);
+    }
+    for layer in &platform.layers {
+        let digest: String = layer.layer.digest.hex().chars().take(SHOWN).collect();
+        let how = if layer.cached { "cached" } else { "built" };
+        let bytes = size(layer.layer.size);
+        let part = layer.part.to_string();
+        let _infallible = writeln!(text, "  {part:<8} {digest}  {bytes:>9}  {how}");
+    }
+    let total = platform.layers.iter().map(|layer| layer.layer.size).sum();
+    let (part, none) = ("total", "");
+    let _infallible = writeln!(
+        text,
+        "  {part:<8} {none:SHOWN$}  {:>9}  {dim}on {}{dim:#}",
+        size(total),
+        platform.base
+    );
+}
+
+/// The report. Sizes are bytes, times milliseconds.
+pub fn json(report: &Report) -> Value {
+    let images: Vec<Value> = report.images.iter().map(image).collect();
+    json!({
+        "project": report.project,
+        "images": images,
+        "took_ms": report.took.as_secs_f64() * 1000.0,
+    })
+}
+
+fn image(built: &Built) -> Value {
+    let commit = built.commit.as_ref();
+    let platforms: Vec<Value> = built.platforms.iter().map(platform).collect();
+    json!({
+        "package": built.package,
+        "repository": built.repository.as_str(),
+        "digest": built.digest.to_string(),
+        "tags": [built.tag.as_str(), "latest"],
+        "platforms": platforms,
+        "functions": built.functions,
+        "source": built.source.to_string(),
+        "commit": commit.map(|commit| json!({"hash": commit.hash, "dirty": commit.dirty})),
+    })
+}
+
+fn platform(platform: &BuiltPlatform) -> Value {
+    let layers: Vec<Value> = platform
+        .layers
+        .iter()
+        .map(|built| {
+            json!({
+                "part": built.part.to_string(),
+                "digest": built.layer.digest.to_string(),
+                "diff_id": built.layer.diff_id.to_string(),
+                "size": built.layer.size,
+                "cached": built.cached,
+            })
+        })
+        .collect();
+    json!({
+        "platform": platform.platform.to_string(),
+        "manifest": platform.manifest.to_string(),
+        "config": platform.config.to_string(),
+        "base": platform.base,
+        "layers": layers,
+    })
+}
+
+/// Bytes for people.
+#[allow(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

@@ -1,0 +1,214 @@
+//! `fnlocal build`: an OCI image per package, in the project's own registry.
+//!
+//! An image is the base, dependencies, the wrapper and code, each a layer made here so that the
+//! same input gives the same digests on every machine, in every folder, at any time. What has not
+//! changed is known by a record, so that a change of code talks to no engine and no network.
+//!
+//! Several builds beside each other are safe, and so is one beside `dev`: contents go by their
+//! digests. `fnlocal build` still takes a lock of its own, for two at once do the same work twice.
+
+mod code;
+mod container;
+mod deps;
+mod describe;
+mod dockerfile;
+mod error;
+mod git;
+mod image;
+mod records;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use fnlocal_registry::{RepositoryName, Store};
+use tokio::sync::OnceCell;
+
+pub use error::BuildError;
+pub use git::Commit;
+pub use report::{Built, BuiltLayer, BuiltPlatform, News, Part, Report};
+
+use crate::image::oci::base::{self, Base, Sources};
+use crate::image::oci::layer::Layer;
+use crate::image::oci::manifest::Platform;
+use crate::image::{LONG, fit, short_hash};
+use crate::project::{Project, StateDir};
+use crate::runtime::docker::connect::{Engine, Surroundings, connect};
+use crate::runtime::docker::labels::Owner;
+use crate::runtime::docker::reaper;
+use crate::runtime::place::random_hex;
+use crate::runtime::select::project_label;
+use records::Records;
+
+/// Bytes of code and dependencies from which somebody is told.
+pub const LARGE: u64 = 2 << 30;
+/// The registry's folder in a project's `.fnlocal`.
+pub const REGISTRY: &str = "registry";
+/// The records' folder there.
+const RECORDS: &str = "build";
+/// What a layer says of a project's build containers, so that `dev`, which removes what its
+/// former runs left, leaves them alone.
+const OWNER: &str = "build";
+
+/// What `fnlocal build` was asked for.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// A folder of functions, or one file.
+    pub path: PathBuf,
+    /// For which platforms; this machine's when none.
+    pub platforms: Vec<Platform>,
+    /// Look for the base anew, even if one is known.
+    pub pull: bool,
+    /// Bytes of code and dependencies from which somebody is told: [`LARGE`].
+    pub large: u64,
+}
+
+/// Where news of a build go.
+pub type Tell<'a> = &'a dyn Fn(News);
+
+/// Builds every package of a project.
+///
+/// # Errors
+/// [`BuildError`]; what was built before it is in the registry, whole.
+pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, BuildError> {
+    let began = Instant::now();
+    let project = Project::open(&options.path, None)?;
+    for warning in &project.warnings {
+        tell(News::Warning(warning.clone()));
+    }
+    let state = StateDir::lock_build(&project.root)?;
+    let owner = Owner {
+        project: format!("{}-{OWNER}", project_label(&project)),
+        folder: project.root.display().to_string(),
+        run: random_hex(4),
+        node: "n0".to_owned(),
+    };
+    let mut site = Site::new(&project, state.path(), owner, tell)?;
+    site.pull = options.pull;
+    site.large = options.large;
+    site.reap = true;
+    let here = [Platform::here()];
+    let platforms = match options.platforms.as_slice() {
+        [] => &here[..],
+        some => some,
+    };
+    let mut images = Vec::new();
+    for package in &project.packages {
+        images.push(image::build(&site, package, platforms).await?);
+    }
+    Ok(Report {
+        project: project.name.clone(),
+        images,
+        took: began.elapsed(),
+    })
+}
+
+/// What all packages of a project are built with.
+pub(crate) struct Site<'a> {
+    project: &'a Project,
+    store: Store,
+    records: Records,
+    owner: Owner,
+    engine: OnceCell<Engine>,
+    tell: Tell<'a>,
+    pull: bool,
+    large: u64,
+    /// Whether containers of former builds are ours to remove: nobody else builds now.
+    reap: bool,
+}
+
+impl<'a> Site<'a> {
+    pub(crate) fn new(
+        project: &'a Project,
+        state: &Path,
+        owner: Owner,
+        tell: Tell<'a>,
+    ) -> Result<Self, BuildError> {
+        let store = Store::open(&state.join(REGISTRY)).map_err(crate::image::ImageError::from)?;
+        Ok(Self {
+            project,
+            store,
+            records: Records::new(state.join(RECORDS)),
+            owner,
+            engine: OnceCell::new(),
+            tell,
+            pull: false,
+            large: LARGE,
+            reap: false,
+        })
+    }
+
+    fn tell(&self, news: News) {
+        (self.tell)(news);
+    }
+
+    /// The engine, asked for when something needs it.
+    async fn engine(&self, what: &str) -> Result<&Engine, BuildError> {
+        let connecting = async || {
+            let mut engine = connect(&Surroundings::from_env()).await?;
+            engine.docker = engine.docker.with_timeout(LONG);
+            if self.reap {
+                let sockets = self.records.folder().join("none");
+                let _next_time = reaper::reap(&engine.docker, &self.owner, &sockets).await;
+            }
+            Ok(engine)
+        };
+        self.engine
+            .get_or_try_init(connecting)
+            .await
+            .map_err(|source| BuildError::Engine {
+                what: what.to_owned(),
+                source,
+            })
+    }
+
+    /// The base for a platform, and whether it was known.
+    async fn base(&self, platform: Platform) -> Result<(Base, bool), BuildError> {
+        let wanted = self.project.config().build.base_image.as_deref();
+        let name = base::wanted(wanted);
+        let key = short_hash(&[name.as_bytes(), platform.to_string().as_bytes()]);
+        if !self.pull
+            && let Some(known) = self.records.get::<Base>("base", &key)
+            && known.holds(&self.store)
+        {
+            return Ok((known, true));
+        }
+        let engine = self.engine("taking the base from it").await;
+        let sources = Sources {
+            store: &self.store,
+            wanted,
+            platform,
+            engine: match &engine {
+                Ok(engine) => Ok(&engine.docker),
+                Err(BuildError::Engine { source, .. }) => Err(source.to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+            node: None,
+        };
+        let progress = |text| self.tell(News::Note(text));
+        let found = base::find(&sources, &progress).await?;
+        self.tell(News::Note(format!("base image: {}", found.origin)));
+        self.records.put("base", &key, &found);
+        Ok((found, false))
+    }
+
+    /// Whether a repository has a layer, or can be given it by another.
+    fn has(
+        &self,
+        layer: &Layer,
+        from: &RepositoryName,
+        to: &RepositoryName,
+    ) -> Result<bool, BuildError> {
+        if self.store.has_blob(to, &layer.digest) {
+            return Ok(true);
+        }
+        let mounted = self.store.mount(&layer.digest, from, to);
+        Ok(mounted.map_err(crate::image::ImageError::from)?)
+    }
+
+    /// Where a package's images are.
+    fn repository(&self, package: &str) -> RepositoryName {
+        let name = format!("{}/{}", fit(&self.project.name), fit(package));
+        name.parse().expect("parts are made fit to be names")
+    }
+}

@@ -1,0 +1,152 @@
+//! A package's code as a layer: the files `dev` runs, and nothing else.
+
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fnlocal_registry::{Digest, RepositoryName, Store};
+
+use super::error::BuildError;
+use super::records::Records;
+use crate::image::oci::layer::{self, Layer};
+use crate::image::{ImageError, Root};
+use crate::project::{CodeError, Found, Memo, Package, Tree, WalkError, Warning};
+
+/// The folder of the code in an image.
+pub(super) const FOLDER: &str = "/app";
+/// How often code that changes while it is packed is packed again.
+const TRIES: usize = 5;
+
+/// A package's files as of now.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    files: Arc<Vec<File>>,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug)]
+struct File {
+    relative: String,
+    path: PathBuf,
+    executable: bool,
+}
+
+impl Code {
+    pub fn read(package: &Package) -> Result<Self, CodeError> {
+        let mut files = Vec::new();
+        let mut warnings = Vec::new();
+        let walked = Tree::of(package).walk(&mut Memo::default(), &mut |found| {
+            match found {
+                Found::Folder { .. } => {}
+                Found::File {
+                    relative,
+                    path,
+                    metadata,
+                    ..
+                } => files.push(File {
+                    relative: relative.to_string(),
+                    path: path.to_owned(),
+                    executable: executable(metadata),
+                }),
+                Found::LeftOut { path, why } => warnings.push(Warning {
+                    text: format!("{} is left out: {why}", path.display()),
+                    hint: None,
+                }),
+            }
+            true
+        });
+        match walked {
+            Ok(()) | Err(WalkError::Stopped) => Ok(Self {
+                files: Arc::new(files),
+                warnings,
+            }),
+            Err(WalkError::Escape { link, target }) => Err(CodeError::Escape { link, target }),
+            Err(WalkError::Io { path, source }) => Err(CodeError::Read { path, source }),
+        }
+    }
+
+    /// The files, below a folder of an image.
+    pub fn root(&self, at: &str) -> Root {
+        let mut root = Root::default();
+        if !at.is_empty() {
+            root.folder(at, 0o755);
+        }
+        for file in self.files.iter() {
+            let mode = if file.executable { 0o755 } else { 0o644 };
+            root.file(&format!("{at}/{}", file.relative), &file.path, mode);
+        }
+        root
+    }
+
+    /// Copies the files into a folder of this machine.
+    pub fn copy(&self, to: &Path) -> std::io::Result<()> {
+        for file in self.files.iter() {
+            let to = to.join(&file.relative);
+            if let Some(folder) = to.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::copy(&file.path, to)?;
+        }
+        Ok(())
+    }
+}
+
+/// The layer of some code, and whether it was there already.
+pub(super) fn layer(
+    code: &Code,
+    store: &Store,
+    repository: &RepositoryName,
+    records: &Records,
+) -> Result<(Layer, bool), BuildError> {
+    let root = code.root(FOLDER);
+    for _ in 0..TRIES {
+        let (diff_id, _) = match layer::measure(|out| root.write(out)) {
+            Err(error) if changed(&error) => continue,
+            other => other?,
+        };
+        if let Some(layer) = known(&diff_id, store, repository, records) {
+            return Ok((layer, true));
+        }
+        let layer = match layer::pack(store, repository, |out| root.write(out)) {
+            Err(error) if changed(&error) => continue,
+            other => other?,
+        };
+        // Saved between the two readings, what is stored may be half of each.
+        if layer.diff_id == diff_id {
+            records.put("code", &short(&diff_id), &layer);
+            return Ok((layer, false));
+        }
+    }
+    Err(BuildError::Restless)
+}
+
+fn known(
+    diff_id: &Digest,
+    store: &Store,
+    repository: &RepositoryName,
+    records: &Records,
+) -> Option<Layer> {
+    let layer: Layer = records.get("code", &short(diff_id))?;
+    (layer.diff_id == *diff_id && store.has_blob(repository, &layer.digest)).then_some(layer)
+}
+
+/// Enough of a digest for a name.
+pub(super) fn short(digest: &Digest) -> String {
+    digest.hex().chars().take(16).collect()
+}
+
+/// Whether a file shrank while it was read.
+fn changed(error: &ImageError) -> bool {
+    matches!(error, ImageError::Layer { source }
+        if source.kind() == std::io::ErrorKind::UnexpectedEof)
+}
+
+#[cfg(unix)]
+fn executable(metadata: &Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn executable(_metadata: &Metadata) -> bool {
+    true
+}

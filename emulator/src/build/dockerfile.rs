@@ -1,0 +1,174 @@
+//! A package's own Dockerfile, built by the engine; fnlocal adds the wrapper.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bollard::models::{ImageConfig, ImageInspect};
+use bollard::query_parameters::BuildImageOptions;
+use fnlocal_registry::RepositoryName;
+use futures_util::StreamExt;
+use oci_client::config::Config;
+
+use super::Site;
+use super::code::Code;
+use super::container;
+use super::error::{BuildError, bug};
+use super::report::{BuiltLayer, News, Part};
+use crate::image::base::inspect;
+use crate::image::oci::layer::Layer;
+use crate::image::oci::manifest::Platform;
+use crate::image::oci::saved;
+use crate::image::wrapper;
+use crate::project::{DescribedModule, Package};
+
+/// The file's name.
+const FILE: &str = "Dockerfile";
+
+/// What a Dockerfile made.
+pub(super) struct Own {
+    pub layers: Vec<BuiltLayer>,
+    pub config: Config,
+    pub described: Vec<DescribedModule>,
+}
+
+/// The package's Dockerfile, if it has one.
+pub(super) fn of(package: &Package) -> Option<PathBuf> {
+    Some(package.root.join(FILE)).filter(|path| path.is_file())
+}
+
+/// Builds it, checks that it starts the wrapper, and takes its layers.
+pub(super) async fn build(
+    site: &Site<'_>,
+    package: &Package,
+    code: &Code,
+    platform: Platform,
+    repository: &RepositoryName,
+    env: &BTreeMap<String, String>,
+) -> Result<Own, BuildError> {
+    if platform != Platform::here() {
+        let what = format!("the Dockerfile of {}", package.name);
+        return Err(BuildError::Foreign { what, platform });
+    }
+    let what = format!("building the Dockerfile of {}", package.name);
+    let engine = site.engine(&what).await?;
+    site.tell(News::Began {
+        package: package.name.clone(),
+        part: Part::Base,
+    });
+    let name = format!("{repository}:dockerfile");
+    let context = code.root("");
+    let context = tokio::task::spawn_blocking(move || context.bytes());
+    let context = context.await.map_err(bug)?.map_err(bug)?;
+    run(site, package, &name, context).await?;
+    let found = inspect(&engine.docker, &name).await?;
+    let found = found.ok_or_else(|| bug("the engine does not show what it built"))?;
+    let config = config(package, &found)?;
+    let (layers, cached) = layers(site, &found, repository).await?;
+    let described = container::describe(site, engine, package, &name, env).await?;
+    let built = |layer| BuiltLayer {
+        part: Part::Base,
+        layer,
+        cached,
+    };
+    Ok(Own {
+        layers: layers.into_iter().map(built).collect(),
+        config,
+        described,
+    })
+}
+
+async fn run(
+    site: &Site<'_>,
+    package: &Package,
+    name: &str,
+    context: Vec<u8>,
+) -> Result<(), BuildError> {
+    let engine = site.engine("building a Dockerfile").await?;
+    let options = BuildImageOptions {
+        dockerfile: FILE.to_owned(),
+        t: Some(name.to_owned()),
+        rm: true,
+        forcerm: true,
+        ..BuildImageOptions::default()
+    };
+    let body = bollard::body_full(context.into());
+    let mut news = engine.docker.build_image(options, None, Some(body));
+    let mut output = String::new();
+    let failed = |output: &str| BuildError::Dockerfile {
+        package: package.name.clone(),
+        output: output.trim_end().to_owned(),
+    };
+    while let Some(one) = news.next().await {
+        match one {
+            Ok(one) => {
+                output.push_str(one.stream.as_deref().unwrap_or_default());
+                if let Some(error) = one.error_detail.and_then(|detail| detail.message) {
+                    output.push_str(&error);
+                    return Err(failed(&output));
+                }
+            }
+            Err(error) => {
+                output.push_str(&error.to_string());
+                return Err(failed(&output));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How the image runs, if that is by our wrapper.
+fn config(package: &Package, found: &ImageInspect) -> Result<Config, BuildError> {
+    let built = found.config.clone().unwrap_or_default();
+    let entrypoint = built.entrypoint.clone().unwrap_or_default();
+    if entrypoint.last().map(String::as_str) != Some(wrapper::PATH) {
+        return Err(BuildError::Entrypoint {
+            package: package.name.clone(),
+            found: started(&built),
+        });
+    }
+    Ok(Config {
+        user: built.user.filter(|user| !user.is_empty()),
+        env: built.env,
+        entrypoint: Some(entrypoint),
+        working_dir: built.working_dir.filter(|folder| !folder.is_empty()),
+        labels: built.labels.map(|labels| labels.into_iter().collect()),
+        ..Config::default()
+    })
+}
+
+fn started(built: &ImageConfig) -> String {
+    let words = [&built.entrypoint, &built.cmd];
+    let words: Vec<&str> = words
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    if words.is_empty() {
+        "nothing".to_owned()
+    } else {
+        format!("`{}`", words.join(" "))
+    }
+}
+
+async fn layers(
+    site: &Site<'_>,
+    found: &ImageInspect,
+    repository: &RepositoryName,
+) -> Result<(Vec<Layer>, bool), BuildError> {
+    let id = found.id.clone().unwrap_or_default();
+    let key: String = id.trim_start_matches("sha256:").chars().take(16).collect();
+    if let Some(known) = site.records.get::<Vec<Layer>>("dockerfile", &key)
+        && known
+            .iter()
+            .all(|layer| site.store.has_blob(repository, &layer.digest))
+    {
+        return Ok((known, true));
+    }
+    let engine = site
+        .engine("taking the layers of a Dockerfile's image")
+        .await?;
+    let layers = saved::layers(&engine.docker, found, &site.store, repository).await?;
+    site.records.put("dockerfile", &key, &layers);
+    Ok((layers, false))
+}

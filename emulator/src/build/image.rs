@@ -1,0 +1,402 @@
+//! One package's image: its layers, what they say of themselves, and its tags.
+
+use std::collections::BTreeMap;
+
+use fnlocal_registry::{Digest, Reference, RepositoryName, Tag};
+use oci_client::config::Config;
+
+use super::code::{self, Code, short};
+use super::describe::{self, Question};
+use super::error::{BuildError, bug};
+use super::git::{self, Commit};
+use super::report::{Built, BuiltLayer, BuiltPlatform, News, Part};
+use super::{Site, container, deps, dockerfile};
+use crate::image::oci::base::Base;
+use crate::image::oci::layer::{self, Layer};
+use crate::image::oci::load::{Loading, load};
+use crate::image::oci::manifest::{self, Image, Platform, Stored, entrypoint};
+use crate::image::{ImageError, Root, short_hash, wrapper};
+use crate::project::{DescribedModule, Package, Warning};
+
+/// Who the functions run as: the `node` of Node's own images, and never root.
+const USER: &str = "1000:1000";
+
+/// What of an image stands before it is known what it exports.
+struct Stack {
+    platform: Platform,
+    layers: Vec<BuiltLayer>,
+    config: Config,
+    base: String,
+}
+
+/// Builds a package's image for some platforms.
+pub(super) async fn build(
+    site: &Site<'_>,
+    package: &Package,
+    platforms: &[Platform],
+) -> Result<Built, BuildError> {
+    let repository = site.repository(&package.name);
+    let reading = package.clone();
+    let code = tokio::task::spawn_blocking(move || Code::read(&reading));
+    let code = code.await.map_err(bug)??;
+    for warning in &code.warnings {
+        site.tell(News::Warning(warning.clone()));
+    }
+    let (stacks, source, functions, commit) = if dockerfile::of(package).is_some() {
+        own(site, package, &code, platforms, &repository).await?
+    } else {
+        ours(site, package, &code, platforms, &repository).await?
+    };
+    warn_of_size(site, package, &stacks);
+    let labels = labels(&source, &functions, commit.as_ref());
+    let mut built = Vec::new();
+    for stack in stacks {
+        let stored = store(site, &repository, &stack, &labels)?;
+        built.push((stack, stored));
+    }
+    let (digest, tag) = name(site, &repository, &built)?;
+    let platform = |(stack, stored): (Stack, Stored)| BuiltPlatform {
+        platform: stack.platform,
+        manifest: stored.digest,
+        config: stored.config,
+        base: stack.base,
+        layers: stack.layers,
+    };
+    Ok(Built {
+        package: package.name.clone(),
+        repository,
+        digest,
+        tag,
+        platforms: built.into_iter().map(platform).collect(),
+        functions,
+        source,
+        commit,
+    })
+}
+
+type Layers = (Vec<Stack>, Digest, Vec<DescribedModule>, Option<Commit>);
+
+/// Base, dependencies, wrapper and code.
+async fn ours(
+    site: &Site<'_>,
+    package: &Package,
+    code: &Code,
+    platforms: &[Platform],
+    repository: &RepositoryName,
+) -> Result<Layers, BuildError> {
+    let mut stacks = Vec::new();
+    for &platform in platforms {
+        stacks.push(below(site, package, platform, repository).await?);
+    }
+    let wrapper = wrapper_layer(site, repository)?;
+    let deps = stacks[0].layers.iter().find(|one| one.part == Part::Deps);
+    let deps = deps.map(|one| one.layer.clone());
+    let environment = site.project.environment()?;
+    let question = Question {
+        package,
+        code,
+        deps: deps.as_ref(),
+        store: &site.store,
+        repository,
+        records: &site.records,
+        env: environment.shared(),
+        node: None,
+    };
+    let (packed, described, commit) = tokio::join!(
+        code_layer(site, package, code, repository),
+        describe::on_host(&question),
+        git::commit(&package.root),
+    );
+    let packed = packed?;
+    let source = packed.layer.diff_id.clone();
+    for stack in &mut stacks {
+        stack.layers.extend([wrapper.clone(), packed.clone()]);
+    }
+    let functions = match described {
+        Some(functions) => functions,
+        None => in_container(site, package, &stacks, repository, &question).await?,
+    };
+    Ok((stacks, source, functions, commit))
+}
+
+/// What a package's own Dockerfile makes, and the wrapper.
+async fn own(
+    site: &Site<'_>,
+    package: &Package,
+    code: &Code,
+    platforms: &[Platform],
+    repository: &RepositoryName,
+) -> Result<Layers, BuildError> {
+    let environment = site.project.environment()?;
+    let wrapper = wrapper_layer(site, repository)?;
+    let (mut stacks, mut functions) = (Vec::new(), Vec::new());
+    for &platform in platforms {
+        let env = environment.shared();
+        let made = dockerfile::build(site, package, code, platform, repository, env).await?;
+        tell_done(site, package, Part::Base, &made.layers);
+        let mut layers = made.layers;
+        layers.push(wrapper.clone());
+        functions = made.described;
+        stacks.push(Stack {
+            platform,
+            layers,
+            config: made.config,
+            base: "the package's own Dockerfile".to_owned(),
+        });
+    }
+    let root = code.root(code::FOLDER);
+    let measured = tokio::task::spawn_blocking(move || layer::measure(|out| root.write(out)));
+    let (source, _) = measured.await.map_err(bug)??;
+    let commit = git::commit(&package.root).await;
+    Ok((stacks, source, functions, commit))
+}
+
+/// Base and dependencies.
+async fn below(
+    site: &Site<'_>,
+    package: &Package,
+    platform: Platform,
+    repository: &RepositoryName,
+) -> Result<Stack, BuildError> {
+    site.tell(News::Began {
+        package: package.name.clone(),
+        part: Part::Base,
+    });
+    let (base, cached) = site.base(platform).await?;
+    let mut layers = Vec::new();
+    for layer in &base.layers {
+        if !site.has(layer, &Base::repository(), repository)? {
+            return Err(bug("a base's layer went away"));
+        }
+        layers.push(BuiltLayer {
+            part: Part::Base,
+            layer: layer.clone(),
+            cached,
+        });
+    }
+    tell_done(site, package, Part::Base, &layers);
+    if let Some((layer, cached)) = deps::layer(site, package, &base, platform, repository).await? {
+        let built = BuiltLayer {
+            part: Part::Deps,
+            layer,
+            cached,
+        };
+        tell_done(site, package, Part::Deps, std::slice::from_ref(&built));
+        layers.push(built);
+    }
+    Ok(Stack {
+        platform,
+        layers,
+        config: config(package, base.env),
+        base: base.origin,
+    })
+}
+
+/// How an image of ours runs: alone with `PORT`, or as an instance of the platform.
+fn config(package: &Package, mut env: Vec<String>) -> Config {
+    let settings = describe::settings(package, std::path::Path::new(code::FOLDER));
+    env.extend(settings.iter().map(|(key, value)| format!("{key}={value}")));
+    Config {
+        user: Some(USER.to_owned()),
+        env: Some(env),
+        entrypoint: Some(entrypoint()),
+        working_dir: Some(code::FOLDER.to_owned()),
+        ..Config::default()
+    }
+}
+
+fn wrapper_layer(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLayer, BuildError> {
+    let key = short_hash(&[wrapper::RUNNER]);
+    let known = site.records.get::<(RepositoryName, Layer)>("wrapper", &key);
+    if let Some((from, layer)) = known
+        && site.has(&layer, &from, repository)?
+    {
+        return Ok(BuiltLayer {
+            part: Part::Wrapper,
+            layer,
+            cached: true,
+        });
+    }
+    let mut root = Root::default();
+    root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
+    let layer = layer::pack(&site.store, repository, |out| root.write(out))?;
+    site.records.put("wrapper", &key, &(repository, &layer));
+    Ok(BuiltLayer {
+        part: Part::Wrapper,
+        layer,
+        cached: false,
+    })
+}
+
+async fn code_layer(
+    site: &Site<'_>,
+    package: &Package,
+    code: &Code,
+    repository: &RepositoryName,
+) -> Result<BuiltLayer, BuildError> {
+    site.tell(News::Began {
+        package: package.name.clone(),
+        part: Part::Code,
+    });
+    let (code, store) = (code.clone(), site.store.clone());
+    let (repository, records) = (repository.clone(), site.records.clone());
+    let packed =
+        tokio::task::spawn_blocking(move || code::layer(&code, &store, &repository, &records));
+    let (layer, cached) = packed.await.map_err(bug)??;
+    let built = BuiltLayer {
+        part: Part::Code,
+        layer,
+        cached,
+    };
+    tell_done(site, package, Part::Code, std::slice::from_ref(&built));
+    Ok(built)
+}
+
+/// What the image itself says of its functions, when node on this machine could not.
+async fn in_container(
+    site: &Site<'_>,
+    package: &Package,
+    stacks: &[Stack],
+    repository: &RepositoryName,
+    question: &Question<'_>,
+) -> Result<Vec<DescribedModule>, BuildError> {
+    let stack = stacks
+        .iter()
+        .find(|stack| stack.platform == Platform::here())
+        .unwrap_or(&stacks[0]);
+    let what = format!("asking {} for its functions", package.name);
+    let engine = site.engine(&what).await?;
+    let stored = store(site, repository, stack, &BTreeMap::new())?;
+    let loading = Loading {
+        repository: repository.clone(),
+        manifest: stored.digest,
+        name: format!("{repository}:describe"),
+    };
+    load(&engine.docker, &site.store, &loading).await?;
+    container::describe(site, engine, package, &loading.name, question.env).await
+}
+
+/// What can be read off an image. Nothing of the machine or the time, and a commit only if the
+/// files are the commit's: two clones of it then give one image.
+fn labels(
+    source: &Digest,
+    functions: &[DescribedModule],
+    commit: Option<&Commit>,
+) -> BTreeMap<String, String> {
+    let text = |value: &DescribedModule| serde_json::to_value(value).unwrap_or_default();
+    let described: Vec<_> = functions.iter().map(text).collect();
+    let mut labels = BTreeMap::from([
+        ("dev.fnlocal.source".to_owned(), source.to_string()),
+        (
+            "dev.fnlocal.functions".to_owned(),
+            serde_json::Value::from(described).to_string(),
+        ),
+        (
+            "dev.fnlocal.version".to_owned(),
+            env!("CARGO_PKG_VERSION").to_owned(),
+        ),
+    ]);
+    if let Some(commit) = commit.filter(|commit| !commit.dirty) {
+        let revision = "org.opencontainers.image.revision";
+        labels.insert(revision.to_owned(), commit.hash.clone());
+    }
+    labels
+}
+
+fn store(
+    site: &Site<'_>,
+    repository: &RepositoryName,
+    stack: &Stack,
+    labels: &BTreeMap<String, String>,
+) -> Result<Stored, BuildError> {
+    let layers: Vec<(String, Layer)> = stack
+        .layers
+        .iter()
+        .map(|built| (built.part.to_string(), built.layer.clone()))
+        .collect();
+    let mut config = stack.config.clone();
+    let own = config.labels.take().unwrap_or_default();
+    let all = own.into_iter().chain(labels.clone());
+    config.labels = Some(all.collect());
+    let image = Image {
+        platform: stack.platform,
+        layers: &layers,
+        config,
+    };
+    Ok(image.store(&site.store, repository)?)
+}
+
+/// Tags what was built, by its content and as the latest.
+fn name(
+    site: &Site<'_>,
+    repository: &RepositoryName,
+    built: &[(Stack, Stored)],
+) -> Result<(Digest, Tag), BuildError> {
+    let digest = match built {
+        [(_, only)] => only.digest.clone(),
+        several => {
+            let images: Vec<(Platform, Stored)> = several
+                .iter()
+                .map(|(stack, stored)| (stack.platform, stored.clone()))
+                .collect();
+            manifest::index(&site.store, repository, &images)?
+        }
+    };
+    let tag: Tag = short(&digest).parse().expect("digits are a tag");
+    let latest: Tag = "latest".parse().expect("it is a tag");
+    let stored = |error| BuildError::from(ImageError::from(error));
+    let reference = Reference::Digest(digest.clone());
+    for tag in [&tag, &latest] {
+        if site.store.tagged(repository, tag).map_err(stored)?.as_ref() == Some(&digest) {
+            continue;
+        }
+        let found = site
+            .store
+            .manifest(repository, &reference)
+            .map_err(stored)?;
+        let found = found.ok_or_else(|| bug("a manifest went away"))?;
+        let under = Reference::Tag(tag.clone());
+        site.store
+            .put_manifest(repository, &under, &found.media_type, &found.bytes)
+            .map_err(stored)?;
+    }
+    Ok((digest, tag))
+}
+
+fn warn_of_size(site: &Site<'_>, package: &Package, stacks: &[Stack]) {
+    let Some(stack) = stacks.first() else { return };
+    let tallies = stack.layers.iter().map(|built| &built.layer.tally);
+    let (mut bytes, mut largest) = (0, Vec::new());
+    for tally in tallies {
+        bytes += tally.bytes;
+        largest.extend(tally.largest.iter().cloned());
+    }
+    if bytes <= site.large {
+        return;
+    }
+    largest.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let files: Vec<String> = largest
+        .iter()
+        .take(5)
+        .map(|(path, size)| format!("{path} ({} MB)", size.div_ceil(1_000_000)))
+        .collect();
+    let megabytes = bytes.div_ceil(1_000_000);
+    site.tell(News::Warning(Warning {
+        text: format!(
+            "package {}: its image holds {megabytes} MB of code and dependencies, which every \
+             node has to pull; the largest files are {}",
+            package.name,
+            files.join(", ")
+        ),
+        hint: Some("list what functions do not need in .fnlocalignore".to_owned()),
+    }));
+}
+
+fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {
+    site.tell(News::Done {
+        package: package.name.clone(),
+        part,
+        size: layers.iter().map(|built| built.layer.size).sum(),
+        cached: layers.iter().all(|built| built.cached),
+    });
+}

@@ -1,0 +1,221 @@
+//! Installed dependencies as a layer: what an engine gives as a tar, in order and without what
+//! package managers note for themselves.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use fnlocal_registry::{RepositoryName, Store};
+use tar::{Archive, EntryType};
+
+use super::layer::{self, Layer};
+use super::tarball::{Tally, Tarball};
+use crate::image::ImageError;
+
+/// The folder, in the tar and in the image.
+pub(crate) const FOLDER: &str = "node_modules";
+/// Notes of package managers: times, paths and settings of the machine, of no use to Node.
+const NOTES: [&str; 6] = [
+    ".package-lock.json",
+    ".modules.yaml",
+    ".yarn-integrity",
+    ".yarn-state.yml",
+    ".cache",
+    ".vite",
+];
+const PNPM_STATE: &str = ".pnpm-workspace-state";
+
+#[derive(Debug)]
+enum Item {
+    Folder,
+    File { at: u64, size: u64, mode: u32 },
+    Link(String),
+}
+
+/// Stores a tar of `node_modules` as a layer.
+pub(crate) fn pack(
+    store: &Store,
+    repository: &RepositoryName,
+    package: &str,
+    mut tar: File,
+) -> Result<Layer, ImageError> {
+    let items = read(&tar).map_err(layer::full)?;
+    check_links(&items, package)?;
+    layer::pack(store, repository, |out| write(&items, &mut tar, out))
+}
+
+/// What is in the tar, sorted, and where.
+fn read(mut tar: &File) -> io::Result<BTreeMap<String, Item>> {
+    tar.seek(SeekFrom::Start(0))?;
+    let mut items = BTreeMap::from([(FOLDER.to_owned(), Item::Folder)]);
+    let mut again = Vec::new();
+    for entry in Archive::new(io::BufReader::new(tar)).entries()? {
+        let entry = entry?;
+        let path = text(&entry.path_bytes())?;
+        let path = path.trim_start_matches("./").trim_end_matches('/');
+        if is_note(path) {
+            continue;
+        }
+        let link = entry
+            .link_name_bytes()
+            .map(|name| text(&name))
+            .transpose()?;
+        let item = match (entry.header().entry_type(), link) {
+            (EntryType::Directory, _) => Item::Folder,
+            (EntryType::Symlink, Some(to)) => Item::Link(to),
+            (EntryType::Link, Some(to)) => {
+                again.push((path.to_owned(), to));
+                continue;
+            }
+            (EntryType::Regular | EntryType::Continuous, _) => {
+                let executable = entry.header().mode()? & 0o111 != 0;
+                Item::File {
+                    at: entry.raw_file_position(),
+                    size: entry.size(),
+                    mode: if executable { 0o755 } else { 0o644 },
+                }
+            }
+            _ => continue,
+        };
+        items.insert(path.to_owned(), item);
+    }
+    // Which of several hard links comes first is the engine's choice: each becomes a file.
+    for (path, to) in again {
+        if let Some(Item::File { at, size, mode }) = items.get(to.trim_start_matches("./")) {
+            let (at, size, mode) = (*at, *size, *mode);
+            items.insert(path, Item::File { at, size, mode });
+        }
+    }
+    Ok(items)
+}
+
+fn write(
+    items: &BTreeMap<String, Item>,
+    tar: &mut File,
+    out: &mut impl Write,
+) -> io::Result<Tally> {
+    let mut ball = Tarball::new(out);
+    for (path, item) in items {
+        match item {
+            Item::Folder => ball.folder(path, 0o755)?,
+            Item::Link(to) => ball.link(path, to)?,
+            Item::File { at, size, mode } => {
+                tar.seek(SeekFrom::Start(*at))?;
+                ball.file(path, *mode, *size, Read::by_ref(tar))?;
+            }
+        }
+    }
+    ball.finish()
+}
+
+fn is_note(path: &str) -> bool {
+    let Some(rest) = path
+        .strip_prefix(FOLDER)
+        .and_then(|rest| rest.strip_prefix('/'))
+    else {
+        return path != FOLDER;
+    };
+    let first = rest.split('/').next().unwrap_or(rest);
+    NOTES.contains(&first) || first.starts_with(PNPM_STATE)
+}
+
+/// A link out of `node_modules` would lead nowhere in the image.
+fn check_links(items: &BTreeMap<String, Item>, package: &str) -> Result<(), ImageError> {
+    for (path, item) in items {
+        if let Item::Link(to) = item
+            && !stays(path, to)
+        {
+            return Err(ImageError::Outside {
+                package: package.to_owned(),
+                link: path.clone(),
+                target: to.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn stays(path: &str, to: &str) -> bool {
+    if to.starts_with('/') {
+        return false;
+    }
+    // One part for `node_modules` itself, which may not be left, and none for the link's name.
+    let mut depth = path.split('/').count() - 1;
+    for part in to.split('/') {
+        match part {
+            ".." => match depth.checked_sub(1) {
+                Some(up) if up > 0 => depth = up,
+                _ => return false,
+            },
+            "." | "" => {}
+            _ => depth += 1,
+        }
+    }
+    true
+}
+
+fn text(bytes: &[u8]) -> io::Result<String> {
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a file's name is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(entries: &[(&str, &str, u64)]) -> File {
+        let mut tar = tar::Builder::new(tempfile::tempfile().unwrap());
+        for (path, data, time) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(data.len() as u64);
+            header.set_mode(0o664);
+            header.set_mtime(*time);
+            header.set_uid(*time);
+            tar.append_data(&mut header, path, data.as_bytes()).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn bytes(mut tar: File) -> Vec<u8> {
+        let mut out = Vec::new();
+        let items = read(&tar).unwrap();
+        write(&items, &mut tar, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn order_times_owners_and_notes_do_not_show() {
+        let one = made(&[
+            ("node_modules/b/x.js", "x", 5),
+            ("node_modules/a.js", "a", 6),
+            ("node_modules/.package-lock.json", "one", 7),
+        ]);
+        let two = made(&[
+            ("node_modules/.modules.yaml", "two", 9),
+            ("node_modules/.pnpm-workspace-state-v1.json", "two", 9),
+            ("node_modules/a.js", "a", 8),
+            ("node_modules/b/x.js", "x", 8),
+        ]);
+        let (one, two) = (bytes(one), bytes(two));
+        assert_eq!(one, two);
+        let mut archive = Archive::new(one.as_slice());
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| text(&entry.unwrap().path_bytes()).unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            ["node_modules/", "node_modules/a.js", "node_modules/b/x.js"]
+        );
+    }
+
+    #[test]
+    fn links_may_lead_about_but_not_out() {
+        assert!(stays("node_modules/.bin/a", "../a/cli.js"));
+        assert!(stays("node_modules/a", ".pnpm/a@1/node_modules/a"));
+        assert!(!stays("node_modules/a", "../lib"));
+        assert!(!stays("node_modules/a", "/etc"));
+        assert!(!stays("node_modules/a/b", "../../node_modules/c"));
+    }
+}
