@@ -85,7 +85,8 @@ async fn serve(
         logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
     }
     let environment = project.environment()?;
-    let listener = listen(&options, &project).await?;
+    let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
+    let listener = serve::listen(SocketAddr::new(options.host, port)).await?;
     let state = Rc::new(StateDir::lock(&project.root)?);
     let (notices, noticed) = mpsc::channel(1024);
     let progress = logs.clone();
@@ -152,10 +153,7 @@ impl Work {
             },
             () = stop.gently.cancelled() => return Ok(()),
         }
-        let address = listener.local_addr().map_err(|source| DevError::Listen {
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            source,
-        })?;
+        let address = serve::address_of(&listener)?;
         on_ready(&Ready {
             address,
             runtime: self.selected.why.clone(),
@@ -200,14 +198,6 @@ async fn reloading(
             () = tokio::time::sleep(QUIET), if reloader.unprepared() => reloader.tidy().await,
         }
     }
-}
-
-async fn listen(options: &DevOptions, project: &Project) -> Result<TcpListener, DevError> {
-    let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
-    let address = SocketAddr::new(options.host, port);
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| DevError::Listen { address, source })
 }
 
 fn choice(options: &DevOptions, project: &Project) -> Choice {

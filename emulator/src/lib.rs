@@ -13,4 +13,5 @@ pub mod project;
 pub mod release;
 pub mod runtime;
 pub mod serve;
+pub mod up;
 pub mod watch;

@@ -40,9 +40,11 @@ pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, S
 pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
+pub(crate) use code::hash as hash_of_files;
 pub(crate) use discover::is_code;
 pub(crate) use files::{Found, IGNORE_FILES, Memo, Rules, Tree, WalkError, is_excluded};
 pub(crate) use manifest::LOCKFILES;
+pub(crate) use state::STATE_DIR;
 
 /// A folder of functions.
 #[derive(Clone, Debug)]

@@ -5,6 +5,8 @@
 
 mod assemble;
 mod kept;
+mod make;
 
 pub use assemble::{AssembleError, Image, assemble};
 pub use kept::{Kept, ReleaseStoreError, Releases};
+pub use make::{Made, MakeError, build, make};

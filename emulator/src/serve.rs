@@ -49,6 +49,56 @@ pub struct Stop {
 #[error("a part of fnlocal broke down: {0}")]
 pub struct Broken(pub String);
 
+impl Broken {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        "this is a fault of fnlocal; please report it with the lines above".to_owned()
+    }
+}
+
+/// A port is taken, or not allowed.
+#[derive(Debug, thiserror::Error)]
+#[error("could not listen on {address}")]
+pub struct ListenError {
+    /// Where.
+    pub address: SocketAddr,
+    /// Why.
+    pub source: std::io::Error,
+}
+
+impl ListenError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self.source.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program listens there; take another port with --port, or 0 for a free one"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need special rights; take another with --port"
+            }
+            _ => "see --host and --port",
+        }
+        .to_owned()
+    }
+}
+
+/// Takes a port.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ListenError { address, source })
+}
+
+/// The port that was taken.
+pub(crate) fn address_of(listener: &TcpListener) -> Result<SocketAddr, ListenError> {
+    listener.local_addr().map_err(|source| ListenError {
+        address: SocketAddr::from(([0, 0, 0, 0], 0)),
+        source,
+    })
+}
+
 /// A driver on a runtime, and the tasks it needs.
 pub(crate) struct Session {
     pub driver: Rc<Driver>,

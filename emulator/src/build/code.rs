@@ -4,13 +4,16 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fnlocal_core::CodeHash;
 use fnlocal_registry::{Digest, RepositoryName, Store};
+
+use sha2::{Digest as _, Sha256};
 
 use super::error::BuildError;
 use super::records::Records;
 use crate::image::oci::layer::{self, Layer};
 use crate::image::{ImageError, Root};
-use crate::project::{CodeError, Found, Memo, Package, Tree, WalkError, Warning};
+use crate::project::{CodeError, Found, Memo, Package, Tree, WalkError, Warning, hash_of_files};
 
 /// The folder of the code in an image.
 pub(super) const FOLDER: &str = "/app";
@@ -76,6 +79,17 @@ impl Code {
             root.file(&format!("{at}/{}", file.relative), &file.path, mode);
         }
         root
+    }
+
+    /// The hash of the files, as `dev` has it.
+    pub fn hash(&self) -> std::io::Result<CodeHash> {
+        let mut files: Vec<(&str, bool, [u8; 32])> = Vec::with_capacity(self.files.len());
+        for file in self.files.iter() {
+            let digest = Sha256::digest(std::fs::read(&file.path)?).into();
+            files.push((&file.relative, file.executable, digest));
+        }
+        files.sort_unstable_by_key(|(path, ..)| *path);
+        Ok(hash_of_files(files.into_iter()))
     }
 
     /// Copies the files into a folder of this machine.

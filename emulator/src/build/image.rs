@@ -47,6 +47,9 @@ pub(super) async fn build(
     } else {
         ours(site, package, &code, platforms, &repository).await?
     };
+    let hashing = code.clone();
+    let hash = tokio::task::spawn_blocking(move || hashing.hash());
+    let hash = hash.await.map_err(bug)?.map_err(layer::full)?;
     warn_of_size(site, package, &stacks);
     let labels = labels(&source, &functions, commit.as_ref());
     let mut built = Vec::new();
@@ -70,6 +73,7 @@ pub(super) async fn build(
         platforms: built.into_iter().map(platform).collect(),
         functions,
         source,
+        code: hash.to_string(),
         commit,
     })
 }

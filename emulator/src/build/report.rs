@@ -87,8 +87,10 @@ pub struct Built {
     pub platforms: Vec<BuiltPlatform>,
     /// What its files export.
     pub functions: Vec<DescribedModule>,
-    /// The hash of its code.
+    /// The digest of its files as a layer.
     pub source: Digest,
+    /// The hash of its files, as `x-fnlocal-code` shows it.
+    pub code: String,
     /// The commit its files are of, where there is git.
     pub commit: Option<Commit>,
 }

@@ -1,10 +1,8 @@
 //! Why `fnlocal dev` could not begin or go on.
 
-use std::net::SocketAddr;
-
 use crate::project::{EnvError, ProjectError, StateError};
 use crate::runtime::select::SelectError;
-use crate::serve::Broken;
+use crate::serve::{Broken, ListenError};
 use crate::watch::WatchError;
 
 /// Why `fnlocal dev` could not begin or go on.
@@ -27,13 +25,8 @@ pub enum DevError {
     #[error(transparent)]
     Watch(#[from] WatchError),
     /// The port is taken, or not allowed.
-    #[error("could not listen on {address}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),
@@ -52,19 +45,8 @@ impl DevError {
             Self::Env(error) => error.hint(),
             Self::Runtime(error) => error.hint(),
             Self::Watch(error) => error.hint(),
-            Self::Listen { source, .. } => Some(match source.kind() {
-                std::io::ErrorKind::AddrInUse => {
-                    "another program listens there; take another port with --port, or 0 for a free one"
-                        .to_owned()
-                }
-                std::io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need special rights; take another with --port".to_owned()
-                }
-                _ => "see --host and --port".to_owned(),
-            }),
-            Self::Bug(_) => Some(
-                "this is a fault of fnlocal; please report it with the lines above".to_owned(),
-            ),
+            Self::Listen(error) => Some(error.hint()),
+            Self::Bug(error) => Some(error.hint()),
             Self::NothingToServe => Some("the reasons stand above".to_owned()),
         }
     }

@@ -24,6 +24,7 @@ use deps::DepsCache;
 use scan::Scanned;
 
 pub use deps::DepsHash;
+pub(crate) use scan::hash;
 
 /// Files a package may have.
 const MAX_FILES: usize = 50_000;

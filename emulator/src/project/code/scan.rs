@@ -109,14 +109,10 @@ impl Scanned {
 
     /// The hash of all paths, modes and contents.
     pub fn hash(&self) -> CodeHash {
-        let mut hasher = Sha256::new();
-        for (path, known) in &self.files {
-            hasher.update((path.len() as u64).to_le_bytes());
-            hasher.update(path.as_bytes());
-            hasher.update([u8::from(known.content.executable)]);
-            hasher.update(known.content.digest);
-        }
-        first_eight(&hasher.finalize()).into()
+        hash(self.files.iter().map(|(path, known)| {
+            let content = known.content;
+            (&**path, content.executable, content.digest)
+        }))
     }
 
     /// Paths with their contents.
@@ -156,6 +152,19 @@ impl Scanned {
         let needed: BTreeSet<String> = self.contents().map(|(_, content)| content.blob()).collect();
         remove_unlinked(blobs, |name| needed.contains(name))
     }
+}
+
+/// The hash of a package's files, sorted by path: path, whether it is executable, and the SHA-256 of
+/// what is in it.
+pub(crate) fn hash<'a>(files: impl Iterator<Item = (&'a str, bool, [u8; 32])>) -> CodeHash {
+    let mut hasher = Sha256::new();
+    for (path, executable, digest) in files {
+        hasher.update((path.len() as u64).to_le_bytes());
+        hasher.update(path.as_bytes());
+        hasher.update([u8::from(executable)]);
+        hasher.update(digest);
+    }
+    first_eight(&hasher.finalize()).into()
 }
 
 pub(super) fn first_eight(digest: &[u8]) -> EightBytes {

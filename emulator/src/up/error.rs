@@ -1,0 +1,106 @@
+//! Why `fnlocal up` could not begin or go on.
+
+use fnlocal_registry::StoreError;
+
+use crate::image::ImageError;
+use crate::project::{EnvError, ProjectError, StateError};
+use crate::release::{MakeError, ReleaseStoreError};
+use crate::runtime::RuntimeError;
+use crate::runtime::docker::connect::ConnectError;
+use crate::serve::{Broken, ListenError};
+
+/// Why `fnlocal up` could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpError {
+    /// The folder is no project.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// Its state folder cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its variables cannot be read.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// No release could be built.
+    #[error(transparent)]
+    Make(#[from] MakeError),
+    /// The release that was asked for cannot be had.
+    #[error(transparent)]
+    Release(#[from] ReleaseStoreError),
+    /// It is of another project.
+    #[error("the release is of project `{release}`, and this is `{project}`")]
+    Foreign {
+        /// The release's project.
+        release: String,
+        /// This one.
+        project: String,
+    },
+    /// The registry cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It does not hold an image of the release.
+    #[error("the registry does not hold {digest}, the image of {package}")]
+    Lost {
+        /// The package.
+        package: String,
+        /// Its image.
+        digest: String,
+    },
+    /// An image is not for this machine.
+    #[error("{image} is not for this kind of machine, or is damaged")]
+    Platform {
+        /// The image.
+        image: String,
+    },
+    /// An image cannot be given to the engine.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The engine does not answer.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It answers, but not as needed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A port is taken, or not allowed.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Functions of the release do not run here.
+    #[error("the release cannot be served:\n  {}", .0.join("\n  "))]
+    Unserved(Vec<String>),
+    /// A part of fnlocal itself broke down.
+    #[error(transparent)]
+    Bug(#[from] Broken),
+}
+
+impl UpError {
+    /// The engine lost an image right after it took it.
+    pub(super) fn gone(name: &str) -> Self {
+        Self::Platform {
+            image: name.to_owned(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Env(error) => error.hint(),
+            Self::Make(error) => error.hint(),
+            Self::Release(error) => error.hint(),
+            Self::Foreign { .. } => Some("run it from its own project's folder".to_owned()),
+            Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Lost { .. } | Self::Platform { .. } => {
+                Some("`fnlocal build` builds it anew".to_owned())
+            }
+            Self::Image(error) => error.hint().map(str::to_owned),
+            Self::Connect(error) => Some(error.hint().to_owned()),
+            Self::Runtime(error) => error.hint(),
+            Self::Listen(error) => Some(error.hint()),
+            Self::Unserved(_) => Some("the reasons stand above".to_owned()),
+            Self::Bug(error) => Some(error.hint()),
+        }
+    }
+}
