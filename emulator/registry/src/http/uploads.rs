@@ -34,9 +34,12 @@ impl Registry {
         }
         if let Some(digest) = call.query("mount") {
             let digest: Digest = digest.parse()?;
-            let from = call.query("from").and_then(|from| from.parse().ok());
-            if let Some(from) = from
-                && self.mount(&digest, from, &name).await?
+            let from = call.query("from").map(|from| from.parse());
+            // From a name that is none it cannot be mounted: the client uploads it instead.
+            if !matches!(from, Some(Err(_)))
+                && self
+                    .mount(&digest, from.and_then(Result::ok), &name)
+                    .await?
             {
                 return Ok(created(&name, &digest));
             }
@@ -99,12 +102,15 @@ impl Registry {
     async fn mount(
         &self,
         digest: &Digest,
-        from: RepositoryName,
+        from: Option<RepositoryName>,
         to: &RepositoryName,
     ) -> Result<bool, Refusal> {
         let (digest, to) = (digest.clone(), to.clone());
-        self.blocking(move |store| Ok(store.mount(&digest, &from, &to)?))
-            .await
+        self.blocking(move |store| match from {
+            Some(from) => Ok(store.mount(&digest, &from, &to)?),
+            None => Ok(store.mount_from_any(&digest, &to)?),
+        })
+        .await
     }
 
     async fn size(&self, name: &RepositoryName, id: &UploadId) -> Result<u64, Refusal> {

@@ -225,7 +225,7 @@ impl Store {
     /// [`StoreError::Io`].
     pub fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<bool, StoreError> {
         let _held = self.removing()?;
-        files::remove(&self.layout.tag(repository, tag))
+        files::delete(&self.layout.tag(repository, tag))
     }
 
     /// Removes a manifest and the tags that name it. Returns whether it was there. What it names
@@ -244,10 +244,11 @@ impl Store {
         }
         for tag in self.tags(repository)?.unwrap_or_default() {
             if self.tagged(repository, &tag)?.as_ref() == Some(digest) {
-                files::remove(&self.layout.tag(repository, &tag))?;
+                files::delete(&self.layout.tag(repository, &tag))?;
             }
         }
         self.unlink_manifest(repository, digest)?;
+        files::sync_parent(&self.layout.manifest(repository, digest))?;
         Ok(true)
     }
 

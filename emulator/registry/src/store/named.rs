@@ -22,12 +22,10 @@ pub struct Named {
     media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Part>,
-    #[serde(default)]
-    layers: Vec<Part>,
-    #[serde(default)]
-    blobs: Vec<Part>,
-    #[serde(default)]
-    manifests: Vec<Part>,
+    // Some clients write `null` for an empty list.
+    layers: Option<Vec<Part>>,
+    blobs: Option<Vec<Part>>,
+    manifests: Option<Vec<Part>>,
     subject: Option<Part>,
     annotations: Option<BTreeMap<String, String>>,
 }
@@ -62,7 +60,9 @@ impl Named {
 
     /// The blobs a repository must have for it.
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
-        let parts = self.config.iter().chain(&self.layers).chain(&self.blobs);
+        let parts = self.config.iter();
+        let parts = parts.chain(self.layers.iter().flatten());
+        let parts = parts.chain(self.blobs.iter().flatten());
         parts
             .filter(|part| !is_elsewhere(part))
             .map(|part| &part.digest)
@@ -70,7 +70,7 @@ impl Named {
 
     /// The manifests inside it.
     pub fn children(&self) -> impl Iterator<Item = &Digest> {
-        self.manifests.iter().map(|part| &part.digest)
+        self.manifests.iter().flatten().map(|part| &part.digest)
     }
 
     /// The manifest it is about, which need not be here.
