@@ -60,6 +60,9 @@ async fn a_blob_that_went_bad_is_never_pulled_whole() {
     assert_eq!(served.client.get(&path).await.status(), 404);
     assert_eq!(served.client.head(&path).await.status(), 404);
     served.client.blob("a", &bytes).await;
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(served.client.get(&path).await.status(), 404);
+    served.client.blob("a", &bytes).await;
     let again = served.client.get(&path).await.bytes().await.unwrap();
     assert!(again == bytes);
 }
