@@ -99,3 +99,44 @@ impl Named {
 fn is_elsewhere(part: &Part) -> bool {
     part.media_type.contains(".nondistributable.") || part.media_type.contains(".foreign.")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(manifest: &serde_json::Value) -> Named {
+        Named::read(KNOWN[0], manifest.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_empty_list_may_be_null_or_missing() {
+        let nulls = json!({"layers": null, "manifests": null, "config": null, "subject": null});
+        for manifest in [nulls, json!({})] {
+            let named = read(&manifest);
+            assert_eq!(named.blobs().count() + named.children().count(), 0);
+            assert_eq!(named.subject(), None);
+        }
+    }
+
+    #[test]
+    fn layers_that_must_not_be_pushed_are_not_asked_for() {
+        let digest = Digest::of(b"layer");
+        for kind in [
+            "application/vnd.oci.image.layer.nondistributable.v1.tar",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        ] {
+            let manifest = json!({"layers": [{"mediaType": kind, "digest": digest}]});
+            assert_eq!(read(&manifest).blobs().count(), 0, "{kind}");
+        }
+        let manifest = json!({"layers": [{"mediaType": "x", "digest": digest}]});
+        assert_eq!(read(&manifest).blobs().count(), 1);
+    }
+
+    #[test]
+    fn a_digest_that_is_none_makes_a_known_manifest_unreadable() {
+        let manifest = json!({"config": {"digest": "sha256:../../x"}}).to_string();
+        assert!(Named::read(KNOWN[0], manifest.as_bytes()).is_err());
+    }
+}
