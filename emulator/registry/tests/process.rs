@@ -141,7 +141,7 @@ async fn push(client: &Registry, name: &str, tag: &str) -> reqwest::Result<()> {
 fn complete(store: &Store, name: &RepositoryName, tag: &str) {
     let reference: Reference = tag.parse().unwrap();
     let manifest = store.manifest(name, &reference).unwrap();
-    let manifest = manifest.unwrap_or_else(|| panic!("{name}:{tag} was acknowledged"));
+    let manifest = manifest.unwrap_or_else(|| panic!("{name}:{tag} has no manifest"));
     let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).unwrap();
     let layers = manifest["layers"].as_array().unwrap();
     for part in layers.iter().chain([&manifest["config"]]) {
