@@ -23,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 pub use serve::serve;
 
@@ -90,8 +90,11 @@ async fn answer(State(registry): State<Arc<Registry>>, request: Request<Body>) -
     let mut response = match answer {
         Ok(response) => response,
         Err(refusal) => {
-            // A client that is still sending would see a broken connection instead of the answer.
-            receive::drain(&mut body).await;
+            // A client that is still sending would see a broken connection instead of the answer;
+            // one that waits to be asked for its body is not.
+            if !head.headers.contains_key(header::EXPECT) {
+                receive::drain(&mut body).await;
+            }
             refusal.into_response()
         }
     };

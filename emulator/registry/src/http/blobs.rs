@@ -49,7 +49,13 @@ impl Registry {
     async fn send_blob(&self, call: Call<'_>, name: RepositoryName, digest: Digest) -> Answer {
         let wanted = digest.clone();
         let found = self
-            .blocking(move |store| Ok(store.blob(&name, &wanted)?))
+            .blocking(move |store| {
+                let found = store.blob(&name, &wanted)?;
+                // A file that lost its bytes leaves nothing to check while it is sent.
+                let lost = found.as_ref().is_some_and(|(_, size)| *size == 0);
+                let gone = lost && !store.verify(&wanted)?;
+                Ok(found.filter(|_| !gone))
+            })
             .await?;
         let (file, size) = found.ok_or_else(Refusal::unknown_blob)?;
         // Somebody who has another content's part must not get a part of this one.

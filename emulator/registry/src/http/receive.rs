@@ -20,25 +20,38 @@ const DRAINED: usize = 16 << 20;
 /// Time for that.
 const DRAINING: Duration = Duration::from_secs(5);
 
+/// An upload while a request writes to it. What blocks on the file takes all of this along, so that
+/// the turn ends only after it, even when the request is gone by then.
+pub struct Incoming {
+    pub writer: BlobWriter,
+    pub turn: Turn,
+}
+
+impl Incoming {
+    /// Leaves the upload to the next request.
+    pub fn pause(mut self) {
+        self.turn.keep(self.writer.pause());
+    }
+}
+
 /// How receiving ended. What came before a failure is written.
 pub struct Received {
-    pub writer: BlobWriter,
+    pub incoming: Incoming,
     pub failed: Option<Refusal>,
 }
 
-/// Writes all of `body`. Fails without a writer when writing failed: the upload is given up then.
+/// Writes all of `body`. Fails when writing failed: the upload is given up then.
 pub async fn receive(
     body: &mut Body,
-    mut writer: BlobWriter,
+    mut incoming: Incoming,
     stall: Duration,
-    turn: &mut Turn,
 ) -> Result<Received, Refusal> {
     let mut piece = Vec::new();
     let mut failed = None;
     loop {
         let next = tokio::select! {
             next = timeout(stall, next(body)) => next,
-            () = turn.is_over() => {
+            () = incoming.turn.is_over() => {
                 failed = Some(interrupted("another request goes on with this upload"));
                 break;
             }
@@ -56,11 +69,11 @@ pub async fn receive(
             }
         }
         if piece.len() >= PIECE {
-            (writer, piece) = write(writer, piece).await?;
+            (incoming, piece) = write(incoming, piece).await?;
         }
     }
-    let (writer, _) = write(writer, piece).await?;
-    Ok(Received { writer, failed })
+    let (incoming, _) = write(incoming, piece).await?;
+    Ok(Received { incoming, failed })
 }
 
 /// All of a small body.
@@ -107,22 +120,19 @@ async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     }
 }
 
-async fn write(
-    mut writer: BlobWriter,
-    mut piece: Vec<u8>,
-) -> Result<(BlobWriter, Vec<u8>), Refusal> {
+async fn write(mut incoming: Incoming, mut piece: Vec<u8>) -> Result<(Incoming, Vec<u8>), Refusal> {
     if piece.is_empty() {
-        return Ok((writer, piece));
+        return Ok((incoming, piece));
     }
     let written = tokio::task::spawn_blocking(move || {
-        if let Err(error) = writer.write_all(&piece) {
-            let path = writer.path().to_owned();
+        if let Err(error) = incoming.writer.write_all(&piece) {
+            let path = incoming.writer.path().to_owned();
             // What cannot be finished must not keep the room it took.
-            writer.cancel();
+            incoming.writer.cancel();
             return Err(Refusal::from(io(&path)(error)));
         }
         piece.clear();
-        Ok((writer, piece))
+        Ok((incoming, piece))
     });
     written
         .await

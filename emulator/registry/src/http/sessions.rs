@@ -79,7 +79,7 @@ impl Turn {
     }
 
     /// Remembers it for the next.
-    pub fn keep(&mut self, progress: Progress) {
-        *self.progress = Some(progress);
+    pub fn keep(&mut self, progress: Option<Progress>) {
+        *self.progress = progress;
     }
 }

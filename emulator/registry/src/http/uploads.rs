@@ -3,14 +3,14 @@
 use axum::body::Body;
 use axum::http::{HeaderName, Method, Response, StatusCode, header};
 
-use super::receive::{Received, receive};
+use super::receive::{Incoming, Received, receive};
 use super::refusal::{Refusal, empty, plain};
 use super::route::Call;
 use super::sessions::Turn;
 use super::{Answer, Registry, range};
 use crate::digest::{Algorithm, Digest};
 use crate::name::RepositoryName;
-use crate::store::{Blob, BlobWriter, UploadId};
+use crate::store::{Blob, UploadId};
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -34,9 +34,12 @@ impl Registry {
         }
         if let Some(digest) = call.query("mount") {
             let digest: Digest = digest.parse()?;
-            let from = call.query("from").and_then(|from| from.parse().ok());
-            if let Some(from) = from
-                && self.mount(&digest, from, &name).await?
+            let from = call.query("from").map(|from| from.parse());
+            // From a name that is none it cannot be mounted: the client uploads it instead.
+            if !matches!(from, Some(Err(_)))
+                && self
+                    .mount(&digest, from.and_then(Result::ok), &name)
+                    .await?
             {
                 return Ok(created(&name, &digest));
             }
@@ -62,49 +65,47 @@ impl Registry {
                 Ok(under_way(StatusCode::NO_CONTENT, &name, &id, size))
             }
             Method::PATCH => {
-                let (writer, mut turn) = self.chunk(call, body, &name, &id).await?;
-                let size = writer.size();
-                turn.keep(writer.pause());
+                let incoming = self.chunk(call, body, &name, &id).await?;
+                let size = incoming.writer.size();
+                incoming.pause();
                 Ok(under_way(StatusCode::ACCEPTED, &name, &id, size))
             }
             Method::PUT => {
                 let digest = call.query("digest").unwrap_or_default().parse()?;
-                let (writer, _turn) = self.chunk(call, body, &name, &id).await?;
-                let blob = self.commit(writer, &name, digest).await;
+                let incoming = self.chunk(call, body, &name, &id).await?;
+                let blob = self.commit(incoming, &name, digest).await;
                 self.sessions.forget(&id);
                 Ok(created(&name, &blob?.digest))
             }
-            Method::DELETE => {
-                self.sessions.forget(&id);
-                self.blocking(move |store| Ok(store.cancel_upload(&name, &id)?))
-                    .await?;
-                Ok(empty(StatusCode::NO_CONTENT))
-            }
+            Method::DELETE => self.cancel(name, id).await,
             _ => Err(Refusal::method()),
         }
     }
 
     async fn monolithic(&self, body: &mut Body, name: RepositoryName, digest: Digest) -> Answer {
         let writer = self.blocking(|store| Ok(store.writer()?)).await?;
-        let mut turn = Turn::alone();
-        let stall = self.options.stall_timeout;
-        let received = receive(body, writer, stall, &mut turn).await?;
+        let turn = Turn::alone();
+        let incoming = Incoming { writer, turn };
+        let received = receive(body, incoming, self.options.stall_timeout).await?;
         if let Some(failed) = received.failed {
             return Err(failed);
         }
-        let blob = self.commit(received.writer, &name, digest).await?;
+        let blob = self.commit(received.incoming, &name, digest).await?;
         Ok(created(&name, &blob.digest))
     }
 
     async fn mount(
         &self,
         digest: &Digest,
-        from: RepositoryName,
+        from: Option<RepositoryName>,
         to: &RepositoryName,
     ) -> Result<bool, Refusal> {
         let (digest, to) = (digest.clone(), to.clone());
-        self.blocking(move |store| Ok(store.mount(&digest, &from, &to)?))
-            .await
+        self.blocking(move |store| match from {
+            Some(from) => Ok(store.mount(&digest, &from, &to)?),
+            None => Ok(store.mount_from_any(&digest, &to)?),
+        })
+        .await
     }
 
     async fn size(&self, name: &RepositoryName, id: &UploadId) -> Result<u64, Refusal> {
@@ -120,26 +121,28 @@ impl Registry {
         body: &mut Body,
         name: &RepositoryName,
         id: &UploadId,
-    ) -> Result<(BlobWriter, Turn), Refusal> {
+    ) -> Result<Incoming, Refusal> {
         // Before the turn, so that a name nobody was given is not remembered.
         self.size(name, id).await?;
         let mut turn = self.sessions.turn(id).await;
-        let known = turn.take();
         let (repository, upload) = (name.clone(), id.clone());
-        let writer = self
-            .blocking(move |store| Ok(store.resume_upload(&repository, &upload, known)?))
-            .await?;
-        let begin = writer.size();
+        let incoming = self.blocking(move |store| {
+            let known = turn.take();
+            let writer = store.resume_upload(&repository, &upload, known)?;
+            Ok(Incoming { writer, turn })
+        });
+        let incoming = incoming.await?;
+        let begin = incoming.writer.size();
         let expected = match expected(call, begin) {
             Ok(expected) => expected,
             Err(why) => {
-                turn.keep(writer.pause());
+                incoming.pause();
                 return Err(out_of_order(name, id, begin, why));
             }
         };
         let stall = self.options.stall_timeout;
-        let received = receive(body, writer, stall, &mut turn).await;
-        let Received { writer, failed } = match received {
+        let received = receive(body, incoming, stall).await;
+        let Received { incoming, failed } = match received {
             Ok(received) => received,
             Err(refusal) => {
                 self.sessions.forget(id);
@@ -147,26 +150,45 @@ impl Registry {
             }
         };
         if let Some(failed) = failed {
-            turn.keep(writer.pause());
+            incoming.pause();
             return Err(failed);
         }
-        if expected.is_some_and(|expected| writer.size() - begin != expected) {
-            self.blocking(move |_| Ok(writer.cut(begin)?)).await?;
+        if expected.is_some_and(|expected| incoming.writer.size() - begin != expected) {
+            let cut = self.blocking(move |_| Ok(incoming.writer.cut(begin)?));
+            cut.await?;
             let why = "the chunk is not as long as its Content-Range says";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", why));
         }
-        Ok((writer, turn))
+        Ok(incoming)
     }
 
     async fn commit(
         &self,
-        writer: BlobWriter,
+        incoming: Incoming,
         name: &RepositoryName,
         digest: Digest,
     ) -> Result<Blob, Refusal> {
         let name = name.clone();
-        self.blocking(move |_| Ok(writer.commit(&name, Some(&digest))?))
-            .await
+        let committed = self.blocking(move |_| {
+            let Incoming { writer, turn } = incoming;
+            let committed = writer.commit(&name, Some(&digest));
+            drop(turn);
+            Ok(committed?)
+        });
+        committed.await
+    }
+
+    async fn cancel(&self, name: RepositoryName, id: UploadId) -> Answer {
+        self.size(&name, &id).await?;
+        let turn = self.sessions.turn(&id).await;
+        self.sessions.forget(&id);
+        let cancelled = self.blocking(move |store| {
+            let cancelled = store.cancel_upload(&name, &id);
+            drop(turn);
+            Ok(cancelled?)
+        });
+        cancelled.await?;
+        Ok(empty(StatusCode::NO_CONTENT))
     }
 }
 

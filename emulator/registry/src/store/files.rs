@@ -112,6 +112,15 @@ pub fn remove(path: &Path) -> Result<bool, StoreError> {
     Ok(present(path, fs::remove_file(path))?.is_some())
 }
 
+/// Removes a file for good. Returns whether it was there.
+pub fn delete(path: &Path) -> Result<bool, StoreError> {
+    let there = remove(path)?;
+    if there {
+        sync_parent(path)?;
+    }
+    Ok(there)
+}
+
 /// The names in a folder, sorted; none when there is no such folder.
 pub fn names(folder: &Path) -> Result<Vec<OsString>, StoreError> {
     let Some(entries) = present(folder, fs::read_dir(folder))? else {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use super::Store;
 use super::files::{self, Temporary};
@@ -36,7 +37,9 @@ pub struct BlobWriter {
 #[derive(Clone, Debug)]
 pub struct Progress {
     hasher: Hasher,
+    /// The file as it was then; another process may have changed it since.
     size: u64,
+    changed: SystemTime,
 }
 
 /// Names an upload that goes on over several requests; nobody can guess it.
@@ -92,9 +95,11 @@ impl Store {
         lock(&temporary)?;
         drop(held);
         let failed = |error| io(&temporary.path)(error);
-        let size = temporary.file.metadata().map_err(failed)?.len();
+        let metadata = temporary.file.metadata().map_err(failed)?;
+        let size = metadata.len();
+        let changed = metadata.modified().map_err(failed)?;
         let hasher = match known {
-            Some(known) if known.size == size => known.hasher,
+            Some(known) if known.size == size && known.changed == changed => known.hasher,
             _ => {
                 let mut hasher = Hasher::new(Algorithm::Sha256);
                 hasher.read(&temporary.file).map_err(failed)?;
@@ -211,13 +216,16 @@ impl BlobWriter {
         Ok(hasher.finish())
     }
 
-    /// Leaves an upload to be gone on with.
+    /// Leaves an upload to be gone on with. Returns what need not be read again then, if that is
+    /// known.
     #[must_use]
-    pub fn pause(self) -> Progress {
-        Progress {
-            hasher: self.hasher.clone(),
+    pub fn pause(self) -> Option<Progress> {
+        let metadata = self.temporary.file.metadata().ok()?;
+        Some(Progress {
+            hasher: self.hasher,
             size: self.size,
-        }
+            changed: metadata.modified().ok()?,
+        })
     }
 
     /// Gives the upload up.
