@@ -39,6 +39,27 @@ Examples:
   fnlocal build --platform linux/amd64,linux/arm64
   fnlocal build --json | jq -r '.images[].digest'")]
     Build(Build),
+    /// Serve a release from the registry's images, exactly as a node in the cloud does.
+    #[command(after_help = "\
+Examples:
+  fnlocal up                         build this folder, then serve the release
+  fnlocal up --release 3f9a01bc      serve one that is kept, by the beginning of its digest
+  fnlocal up --release release.json  serve one from a file")]
+    Up(Up),
+    /// Show releases: immutable lists of functions, images and limits.
+    #[command(after_help = "\
+Examples:
+  fnlocal release list
+  fnlocal release show 3f9a01bc > release.json
+  fnlocal release diff 3f9a01bc 77b0c2d1")]
+    Release(Releases),
+    /// Serve the project's registry, for docker pull, docker push, skopeo and other OCI clients.
+    #[command(after_help = "\
+Examples:
+  fnlocal registry --port 5000
+  docker pull 127.0.0.1:5000/auction/auction:latest
+  docker run -e PORT=8080 -p 8080:8080 127.0.0.1:5000/auction/auction:latest")]
+    Registry(Registry),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:
@@ -85,6 +106,79 @@ pub struct Build {
     #[arg(long)]
     pub pull: bool,
     /// Print what was built as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fnlocal up`.
+#[derive(Debug, clap::Args)]
+pub struct Up {
+    /// A folder of functions, or one file.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// A release: a file, or the beginning of its digest [default: built anew].
+    #[arg(long)]
+    pub release: Option<String>,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(short, long, env = "FNLOCAL_PORT")]
+    pub port: Option<u16>,
+    /// The address to listen on. Others than this machine's own let others in.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: std::net::IpAddr,
+    /// Use `.env.NAME` besides `.env`.
+    #[arg(long = "env", value_name = "NAME")]
+    pub env_name: Option<String>,
+    /// Do not print a line for every request.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print records as JSON, one a line, on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fnlocal release`.
+#[derive(Debug, clap::Args)]
+pub struct Releases {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ReleaseCommand,
+    /// The project's folder.
+    #[arg(long, default_value = ".", global = true)]
+    pub folder: PathBuf,
+    /// Print JSON on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do with releases.
+#[derive(Debug, Subcommand)]
+pub enum ReleaseCommand {
+    /// The releases that are kept, the newest first.
+    List,
+    /// One release, whole.
+    Show {
+        /// A file, or the beginning of its digest.
+        release: String,
+    },
+    /// What differs for callers between two.
+    Diff {
+        /// The older one.
+        old: String,
+        /// The newer one.
+        new: String,
+    },
+}
+
+/// Arguments of `fnlocal registry`.
+#[derive(Debug, clap::Args)]
+pub struct Registry {
+    /// A folder of functions, or one file.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(short, long, default_value_t = 5000)]
+    pub port: u16,
+    /// Print records as JSON, one a line, on stdout.
     #[arg(long)]
     pub json: bool,
 }

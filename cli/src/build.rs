@@ -56,7 +56,8 @@ pub fn run(args: &Build) -> Exit {
     }
 }
 
-fn exit_of(error: &BuildError) -> Exit {
+/// How a command ends whose build failed.
+pub fn exit_of(error: &BuildError) -> Exit {
     match error {
         BuildError::Project(_)
         | BuildError::Env(_)

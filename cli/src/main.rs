@@ -7,7 +7,11 @@ mod exit;
 mod json;
 mod lines;
 mod printer;
+mod registry;
+mod release;
 mod run;
+mod serving;
+mod up;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.
 #[global_allocator]

@@ -7,6 +7,7 @@ use crate::args::{Args, Command};
 use crate::build;
 use crate::dev;
 use crate::exit::Exit;
+use crate::{registry, release, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
 pub fn run() -> Exit {
@@ -24,6 +25,9 @@ pub fn run() -> Exit {
     match args.command {
         Command::Dev(args) => dev::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Up(args) => up::run(&args),
+        Command::Release(args) => release::run(&args),
+        Command::Registry(args) => registry::run(&args),
         Command::Schema => schema(),
     }
 }
@@ -36,6 +40,12 @@ fn schema() -> Exit {
         }
         Err(error) => fail(Exit::Bug, &error, None),
     }
+}
+
+/// The time, RFC 3339 in UTC, to the second.
+pub fn now() -> String {
+    let now = jiff::Timestamp::now();
+    format!("{now:.0}")
 }
 
 /// Prints an error with its causes and what to do about it.

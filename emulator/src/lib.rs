@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod image;
 pub mod logs;
 pub mod project;
+pub mod registry;
 pub mod release;
 pub mod runtime;
 pub mod serve;

@@ -44,7 +44,7 @@ pub(crate) use code::hash as hash_of_files;
 pub(crate) use discover::is_code;
 pub(crate) use files::{Found, IGNORE_FILES, Memo, Rules, Tree, WalkError, is_excluded};
 pub(crate) use manifest::LOCKFILES;
-pub(crate) use state::STATE_DIR;
+use state::STATE_DIR;
 
 /// A folder of functions.
 #[derive(Clone, Debug)]
@@ -135,6 +135,12 @@ impl Project {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.file.config
+    }
+
+    /// Its `.fnlocal`, whether it is there or not.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(STATE_DIR)
     }
 
     /// A package by its number.

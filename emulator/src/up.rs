@@ -7,7 +7,7 @@ mod describe;
 mod error;
 mod images;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::release::{Release, ReleasePackage};
 use fnlocal_core::{CodeHash, Event, FunctionLimits, NodeLimits};
-use fnlocal_registry::{HttpOptions, Store};
+use fnlocal_registry::Store;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
@@ -25,6 +25,7 @@ use crate::driver::{Code, Driver};
 use crate::gateway::GatewayOptions;
 use crate::logs::{Logs, Record};
 use crate::project::{Project, StateDir};
+use crate::registry::Served;
 use crate::release::{self, Kept, Releases};
 use crate::runtime::docker::connect::{Engine, Surroundings, connect};
 use crate::runtime::docker::labels::Owner;
@@ -32,7 +33,7 @@ use crate::runtime::docker::{DockerOptions, DockerRuntime};
 use crate::runtime::place::random_hex;
 use crate::runtime::select::project_label;
 use crate::runtime::{Notice, PackageRun, Runtime};
-use crate::serve::{self, ListenError, PORT, Ready, Session, Stop, with_hint};
+use crate::serve::{self, PORT, Ready, Session, Stop, with_hint};
 use describe::Describer;
 use images::Images;
 
@@ -190,7 +191,7 @@ async fn images(
     logs: &Logs,
 ) -> Result<Vec<String>, UpError> {
     let registry = if engine.shares_sockets {
-        Some(Registry::start(store.clone()).await?)
+        Some(Served::start(store.clone()).await?)
     } else {
         None
     };
@@ -205,30 +206,6 @@ async fn images(
         ids.push(images.ensure(package, &progress).await?);
     }
     Ok(ids)
-}
-
-/// The registry's HTTP side, on a free port, until dropped.
-struct Registry {
-    address: SocketAddr,
-    _stop: tokio_util::sync::DropGuard,
-}
-
-impl Registry {
-    async fn start(store: Store) -> Result<Self, ListenError> {
-        let listener = serve::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let address = serve::address_of(&listener)?;
-        let stop = tokio_util::sync::CancellationToken::new();
-        tokio::spawn(fnlocal_registry::serve(
-            store,
-            listener,
-            HttpOptions::default(),
-            stop.clone(),
-        ));
-        Ok(Self {
-            address,
-            _stop: stop.drop_guard(),
-        })
-    }
 }
 
 async fn runtime(

@@ -6,7 +6,7 @@ use fnlocal_core::release::{Commit, Release};
 
 use super::{AssembleError, Image, Kept, ReleaseStoreError, Releases, assemble};
 use crate::build::{self, BuildError, BuildOptions, Built, Report, Tell};
-use crate::project::{Package, Project, ProjectError, STATE_DIR, Warning};
+use crate::project::{Package, Project, ProjectError, Warning};
 
 /// A release of what was built.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub async fn build(
 ) -> Result<(Report, Made), MakeError> {
     let report = build::run(options, tell).await?;
     let project = Project::open(&options.path, None)?;
-    let made = make(&project, &project.root.join(STATE_DIR), &report, now)?;
+    let made = make(&project, &project.state(), &report, now)?;
     Ok((report, made))
 }
 

@@ -1,0 +1,49 @@
+//! `fnlocal registry`: the project's registry on a port, until Ctrl-C.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use fnlocal_emulator::registry::{self, RegistryError};
+
+use crate::args::Registry;
+use crate::exit::Exit;
+use crate::run::fail;
+use crate::serving::interrupted;
+
+/// Runs until Ctrl-C.
+pub fn run(args: &Registry) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &error, None),
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let outcome = runtime.block_on(registry::run(
+        &args.folder,
+        address,
+        |address| announce(address, args.json),
+        interrupted(),
+    ));
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => Exit::Ok,
+        Err(error) => fail(exit_of(&error), &error, error.hint().as_deref()),
+    }
+}
+
+fn announce(address: SocketAddr, json: bool) {
+    if json {
+        let line = serde_json::json!({"event": "ready", "registry": address.to_string()});
+        anstream::println!("{line}");
+    } else {
+        anstream::eprintln!("registry at {address}, until Ctrl-C");
+    }
+}
+
+fn exit_of(error: &RegistryError) -> Exit {
+    match error {
+        RegistryError::Project(_) => Exit::Config,
+        _ => Exit::Failed,
+    }
+}

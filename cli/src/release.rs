@@ -1,0 +1,98 @@
+//! `fnlocal release`: lists, shows and compares releases.
+
+use fnlocal_emulator::project::Project;
+use fnlocal_emulator::release::{Kept, MakeError, ReleaseStoreError, Releases};
+
+use crate::args::{ReleaseCommand, Releases as Args};
+use crate::build;
+use crate::exit::Exit;
+use crate::run::fail;
+
+/// Prints what was asked for.
+pub fn run(args: &Args) -> Exit {
+    let project = match Project::open(&args.folder, None) {
+        Ok(project) => project,
+        Err(error) => return fail(Exit::Config, &error, error.hint().as_deref()),
+    };
+    let releases = Releases::of(&project.state());
+    match print(args, &releases) {
+        Ok(text) => {
+            anstream::print!("{text}");
+            Exit::Ok
+        }
+        Err(error) => fail(Exit::Failed, &error, error.hint().as_deref()),
+    }
+}
+
+fn print(args: &Args, releases: &Releases) -> Result<String, ReleaseStoreError> {
+    Ok(match &args.command {
+        ReleaseCommand::List => {
+            let all = releases.list()?;
+            if args.json {
+                line(&all.iter().map(named).collect::<Vec<_>>())
+            } else {
+                list(&all)
+            }
+        }
+        ReleaseCommand::Show { release } => {
+            let kept = releases.find(release)?;
+            if args.json {
+                line(&named(&kept))
+            } else {
+                let text = serde_json::to_string_pretty(&kept.release);
+                format!("{}\n", text.unwrap_or_default())
+            }
+        }
+        ReleaseCommand::Diff { old, new } => {
+            let (old, new) = (releases.find(old)?, releases.find(new)?);
+            let differences = old.release.diff(&new.release);
+            if args.json {
+                line(&differences)
+            } else if differences.is_empty() {
+                "nothing differs for callers\n".to_owned()
+            } else {
+                let lines = differences.iter();
+                lines
+                    .map(|one| format!("{}  {}\n", one.name, one.change))
+                    .collect()
+            }
+        }
+    })
+}
+
+fn line(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value);
+    format!("{}\n", text.unwrap_or_default())
+}
+
+fn named(kept: &Kept) -> serde_json::Value {
+    serde_json::json!({"digest": kept.digest.to_string(), "release": kept.release})
+}
+
+fn list(all: &[Kept]) -> String {
+    let mut text = String::new();
+    for kept in all {
+        let release = &kept.release;
+        let commit = release.commit.as_ref().map_or_else(String::new, |commit| {
+            let dirty = if commit.dirty { "+" } else { "" };
+            format!("{}{dirty}", commit.id.get(..8).unwrap_or(&commit.id))
+        });
+        let names: Vec<&str> = release.functions().into_keys().collect();
+        text.push_str(&format!(
+            "{}  {}  {commit:9}  {}\n",
+            kept.short(),
+            release.created,
+            names.join(", ")
+        ));
+    }
+    text
+}
+
+/// How a command ends whose release could not be made.
+pub fn exit_of(error: &MakeError) -> Exit {
+    match error {
+        MakeError::Build(error) => build::exit_of(error),
+        MakeError::Project(_) | MakeError::Assemble(_) => Exit::Config,
+        _ => Exit::Failed,
+    }
+}

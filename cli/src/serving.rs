@@ -1,0 +1,210 @@
+//! What `dev` and `up` have in common: a printer, Ctrl-C, and the table at the start.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::mpsc::SyncSender;
+
+use fnlocal_emulator::logs::Record;
+use fnlocal_emulator::serve::{Ready, Stop};
+
+use crate::exit::Exit;
+use crate::lines::millis;
+use crate::printer::{self, Style};
+use crate::run::fail;
+
+/// Serves until Ctrl-C. `told` turns an error into an exit code and prints it.
+pub fn serve<E>(
+    style: Style,
+    serving: impl AsyncFnOnce(SyncSender<Vec<Record>>, Stop) -> Result<(), E>,
+    told: impl FnOnce(&E) -> Exit,
+) -> Exit {
+    raise_open_files();
+    let (sink, printing) = match printer::start(style) {
+        Ok(printer) => printer,
+        Err(error) => return fail(Exit::Failed, &error, None),
+    };
+    // One thread owns the core, the instances' connections and the requests: see ARCHITECTURE.md.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &error, None),
+    };
+    let outcome = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let stop = Stop::default();
+        let interrupted = tokio::task::spawn_local(interrupts(stop.clone()));
+        let outcome = serving(sink, stop).await;
+        interrupted.abort();
+        outcome
+    });
+    // Files may still be being read in the background; nobody waits for that.
+    runtime.shutdown_background();
+    let printed = printing.join().is_ok();
+    match outcome {
+        Ok(()) if printed => Exit::Ok,
+        Ok(()) => Exit::Bug,
+        Err(error) => told(&error),
+    }
+}
+
+/// Every connection is an open file, and many systems begin with 1,024. Fewer than there could be
+/// is no reason not to start: the gateway says so when it runs out.
+#[cfg(unix)]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let _refused = setrlimit(Resource::Nofile, raised);
+}
+
+#[cfg(not(unix))]
+fn raise_open_files() {}
+
+/// The first Ctrl-C, or a request to terminate, lets requests finish; the second ends at once.
+///
+/// The third does not wait for the engine either: what is left behind is removed by the next run.
+async fn interrupts(stop: Stop) {
+    let Ok(mut signals) = Signals::new() else {
+        return;
+    };
+    signals.next().await;
+    stop.gently.cancel();
+    say("stopping; Ctrl-C again ends at once");
+    signals.next().await;
+    stop.now.cancel();
+    signals.next().await;
+    std::process::exit(Exit::Interrupted as i32);
+}
+
+/// Ready at the first Ctrl-C or request to terminate.
+pub async fn interrupted() {
+    if let Ok(mut signals) = Signals::new() {
+        signals.next().await;
+    }
+}
+
+/// A terminal that is gone is no reason to panic.
+fn say(text: &str) {
+    let _gone = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Ctrl-C, a request to terminate, a terminal that was closed. Listened to from the start, so that
+/// none is lost between two.
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _deaf = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Says what is served: a table for people, a record for machines.
+pub fn announce(ready: &Ready, json: bool) {
+    if json {
+        let functions: Vec<_> = ready
+            .functions
+            .iter()
+            .map(|function| {
+                serde_json::json!({
+                    "name": function.name,
+                    "url": url(ready, &function.name),
+                    "broken": function.failure.borrow().is_some(),
+                })
+            })
+            .collect();
+        let line = serde_json::json!({
+            "event": "ready",
+            "url": format!("http://{}", ready.address),
+            "runtime": ready.runtime,
+            "took_ms": ready.took.as_millis(),
+            "functions": functions,
+        });
+        anstream::println!("{line}");
+        return;
+    }
+    anstream::eprint!("{}", table(ready));
+}
+
+fn table(ready: &Ready) -> String {
+    let bold = anstyle::Style::new().bold();
+    let dim = anstyle::Style::new().dimmed();
+    let red = anstyle::AnsiColor::Red.on_default();
+    let width = ready
+        .functions
+        .iter()
+        .map(|f| f.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = format!(
+        "\n{bold}fnlocal {}{bold:#} {dim}ready in {}, {}{dim:#}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        millis(ready.took),
+        ready.runtime
+    );
+    for function in &ready.functions {
+        let limits = &function.settings.limits;
+        let state = match &*function.failure.borrow() {
+            Some(_) => format!("{red}broken{red:#}"),
+            None => format!(
+                "{dim}{} MB, {} timeout, up to {} instances{dim:#}",
+                limits.memory_mib,
+                millis(limits.timeout),
+                limits.max_instances
+            ),
+        };
+        let url = url(ready, &function.name);
+        let _infallible = writeln!(
+            text,
+            "  {bold}{:width$}{bold:#}  {url}  {state}",
+            function.name
+        );
+    }
+    if ready.functions.is_empty() {
+        let _infallible = writeln!(text, "  {red}no function can be served yet{red:#}");
+    }
+    text.push('\n');
+    text
+}
+
+fn url(ready: &Ready, name: &str) -> String {
+    let host = if ready.address.ip().is_loopback() {
+        "localhost".to_owned()
+    } else {
+        ready.address.ip().to_string()
+    };
+    format!("http://{host}:{}/{name}", ready.address.port())
+}

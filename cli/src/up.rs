@@ -1,0 +1,46 @@
+//! `fnlocal up`: composes the emulator with a printer and Ctrl-C.
+
+use fnlocal_emulator::up::{self, UpError, UpOptions};
+
+use crate::args::Up;
+use crate::exit::Exit;
+use crate::printer::Style;
+use crate::release;
+use crate::run::{fail, now};
+use crate::serving::{announce, serve};
+
+/// Runs until Ctrl-C.
+pub fn run(args: &Up) -> Exit {
+    let style = Style {
+        json: args.json,
+        quiet: args.quiet,
+    };
+    let on_ready = |ready: &_| announce(ready, args.json);
+    serve(
+        style,
+        async |sink, stop| up::run(options(args), sink, on_ready, stop).await,
+        |error| fail(exit_of(error), error, error.hint().as_deref()),
+    )
+}
+
+fn options(args: &Up) -> UpOptions {
+    UpOptions {
+        path: args.folder.clone(),
+        host: args.host,
+        port: args.port,
+        env_name: args.env_name.clone(),
+        release: args.release.clone(),
+        now: now(),
+    }
+}
+
+fn exit_of(error: &UpError) -> Exit {
+    match error {
+        UpError::Project(_) | UpError::Env(_) | UpError::Foreign { .. } => Exit::Config,
+        UpError::State(_) => Exit::TryAgain,
+        UpError::Make(error) => release::exit_of(error),
+        UpError::Connect(_) | UpError::Runtime(_) => Exit::Unreachable,
+        UpError::Bug(_) => Exit::Bug,
+        _ => Exit::Failed,
+    }
+}
