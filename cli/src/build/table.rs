@@ -40,11 +40,12 @@ fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
     }
     let total = platform.layers.iter().map(|layer| layer.layer.size).sum();
     let (part, none) = ("total", "");
+    let base = platform.base.split(", for ").next().unwrap_or_default();
     let _infallible = writeln!(
         text,
         "  {part:<8} {none:SHOWN$}  {:>9}  {dim}on {}{dim:#}",
         size(total),
-        platform.base
+        base
     );
 }
 
