@@ -21,16 +21,21 @@
 //! folder is synced after it. So whatever is served is whole, and killing the process at any moment
 //! leaves at most an upload nobody finishes, which [`Store::collect`] removes.
 //!
+//! Nothing is collected by itself: whoever owns the store calls [`Store::collect`] now and then,
+//! with the digests its releases name and a grace period longer than a push takes.
+//!
 //! Several processes may use one folder at once. What is added is in use from the moment it is
 //! linked; what is removed is removed while nobody adds.
 
 mod digest;
 mod error;
+mod http;
 mod name;
 mod store;
 
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error::StoreError;
+pub use http::{HttpOptions, router, serve};
 pub use name::{NameError, Reference, RepositoryName, Tag};
 pub use store::{
     Blob, BlobWriter, Collected, Descriptor, MANIFEST_LIMIT, Manifest, Progress, Store, UploadId,

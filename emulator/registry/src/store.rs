@@ -2,6 +2,7 @@
 //! documentation for what is where.
 
 mod blobs;
+mod catalog;
 mod collect;
 mod files;
 mod layout;
@@ -13,8 +14,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use catalog::Descriptor;
 pub use collect::Collected;
-pub use manifests::{Descriptor, MANIFEST_LIMIT, Manifest};
+pub use manifests::{MANIFEST_LIMIT, Manifest};
 pub use upload::{Blob, BlobWriter, Progress, UploadId};
 
 use crate::digest::Algorithm;
@@ -37,6 +39,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`] when a folder cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let root = std::path::absolute(root).map_err(io(root))?;
         let layout = Layout::new(root);
         for folder in [
             layout.contents(Algorithm::Sha256),

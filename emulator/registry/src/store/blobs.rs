@@ -72,6 +72,18 @@ impl Store {
         Ok(there)
     }
 
+    /// Gives a repository a blob that any other has. Returns whether one has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn mount_from_any(&self, digest: &Digest, to: &RepositoryName) -> Result<bool, StoreError> {
+        let all = self.all_repositories()?;
+        let from = all
+            .iter()
+            .find(|from| self.layout.blob(from, digest).exists());
+        from.map_or(Ok(false), |from| self.mount(digest, from, to))
+    }
+
     /// Takes a blob from a repository. Returns whether it had it. The bytes go when they are
     /// collected.
     ///
@@ -83,7 +95,7 @@ impl Store {
         digest: &Digest,
     ) -> Result<bool, StoreError> {
         let _held = self.removing()?;
-        files::remove(&self.layout.blob(repository, digest))
+        files::delete(&self.layout.blob(repository, digest))
     }
 
     /// Reads a content again. Returns whether it is there and still what it was; one that is not

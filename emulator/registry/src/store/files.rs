@@ -112,6 +112,15 @@ pub fn remove(path: &Path) -> Result<bool, StoreError> {
     Ok(present(path, fs::remove_file(path))?.is_some())
 }
 
+/// Removes a file for good. Returns whether it was there.
+pub fn delete(path: &Path) -> Result<bool, StoreError> {
+    let there = remove(path)?;
+    if there {
+        sync_parent(path)?;
+    }
+    Ok(there)
+}
+
 /// The names in a folder, sorted; none when there is no such folder.
 pub fn names(folder: &Path) -> Result<Vec<OsString>, StoreError> {
     let Some(entries) = present(folder, fs::read_dir(folder))? else {
@@ -151,12 +160,6 @@ pub fn is_old(metadata: &fs::Metadata, grace: Duration) -> bool {
 pub fn sync_parent(path: &Path) -> Result<(), StoreError> {
     let Some(parent) = path.parent() else {
         return Ok(());
-    };
-    // A relative path of one part.
-    let parent = if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
     };
     let synced = File::open(parent).and_then(|folder| folder.sync_all());
     synced.map_err(io(parent))

@@ -12,10 +12,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    pub fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-        }
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
     }
 
     pub fn root(&self) -> &Path {

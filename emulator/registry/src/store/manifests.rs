@@ -1,13 +1,11 @@
 //! Manifests, tags and referrers of a repository.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 
 use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::files;
-use super::layout::Layout;
 use super::named::Named;
 use crate::digest::{Algorithm, Digest};
 use crate::error::{StoreError, io};
@@ -25,24 +23,6 @@ pub struct Manifest {
     pub media_type: String,
     /// All of it.
     pub bytes: Vec<u8>,
-}
-
-/// What there is to know of a manifest without reading it, as an index lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Descriptor {
-    /// Its media type.
-    pub media_type: String,
-    /// What it is.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-    /// What kind of artifact it is, when it says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// Its annotations.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// A manifest's file in a repository.
@@ -67,16 +47,38 @@ impl Store {
         media_type: &str,
         bytes: &[u8],
     ) -> Result<Digest, StoreError> {
+        let (expected, tags) = match reference {
+            Reference::Tag(tag) => (None, std::slice::from_ref(tag)),
+            Reference::Digest(digest) => (Some(digest), [].as_slice()),
+        };
+        let put = self.put_tagged(repository, expected, tags, media_type, bytes);
+        put.map(|(digest, _)| digest)
+    }
+
+    /// As [`Store::put_manifest`], under any number of tags. Returns the manifest's digest and its
+    /// subject's.
+    ///
+    /// # Errors
+    /// As [`Store::put_manifest`].
+    pub fn put_tagged(
+        &self,
+        repository: &RepositoryName,
+        expected: Option<&Digest>,
+        tags: &[Tag],
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<(Digest, Option<Digest>), StoreError> {
         if bytes.len() > MANIFEST_LIMIT {
             return Err(StoreError::TooLarge);
         }
         let named = Named::read(media_type, bytes)?;
-        let digest = digest_as(reference, bytes)?;
+        let digest = digest_as(expected, bytes)?;
         let _held = self.adding()?;
         self.require(repository, &named)?;
         let content = self.layout.content(&digest);
         files::write(self.temporary(), &content, bytes)?;
-        if let Some(subject) = named.subject() {
+        let subject = named.subject().cloned();
+        if let Some(subject) = &subject {
             files::make_folder(&self.layout.referrers(repository, subject))?;
             files::mark(&self.layout.referrer(repository, subject, &digest))?;
         }
@@ -87,12 +89,26 @@ impl Store {
         files::make_folder(&self.layout.manifests(repository))?;
         let path = self.layout.manifest(repository, &digest);
         files::write(self.temporary(), &path, &link)?;
-        if let Reference::Tag(tag) = reference {
+        for tag in tags {
             files::make_folder(&self.layout.tags(repository))?;
             let path = self.layout.tag(repository, tag);
             files::write(self.temporary(), &path, digest.to_string().as_bytes())?;
         }
-        Ok(digest)
+        Ok((digest, subject))
+    }
+
+    /// Makes a collection leave a manifest alone for another grace period. Returns whether the
+    /// repository has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn refresh_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
+        let _held = self.adding()?;
+        files::refresh(&self.layout.manifest(repository, digest))
     }
 
     /// A manifest, if the repository has it. One that has gone bad is not served: see
@@ -115,81 +131,13 @@ impl Store {
         }
     }
 
-    /// The digest a tag names.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn tagged(
-        &self,
-        repository: &RepositoryName,
-        tag: &Tag,
-    ) -> Result<Option<Digest>, StoreError> {
-        let path = self.layout.tag(repository, tag);
-        let text = files::present(&path, fs::read_to_string(&path))?;
-        Ok(text.and_then(|text| text.parse().ok()))
-    }
-
-    /// The tags of a repository in ASCII order; nothing when there is no such repository.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn tags(&self, repository: &RepositoryName) -> Result<Option<Vec<Tag>>, StoreError> {
-        if !is_repository(&self.layout, repository) {
-            return Ok(None);
-        }
-        let mut tags = files::list(&self.layout.tags(repository), Tag::from_file_name)?;
-        tags.sort();
-        Ok(Some(tags))
-    }
-
-    /// Repositories that have a manifest, sorted.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn repositories(&self) -> Result<Vec<RepositoryName>, StoreError> {
-        let mut with_manifests = Vec::new();
-        for name in self.all_repositories()? {
-            if !self.manifest_links(&name)?.is_empty() {
-                with_manifests.push(name);
-            }
-        }
-        Ok(with_manifests)
-    }
-
-    /// The manifests whose subject is `subject`.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn referrers(
-        &self,
-        repository: &RepositoryName,
-        subject: &Digest,
-    ) -> Result<Vec<Descriptor>, StoreError> {
-        let folder = self.layout.referrers(repository, subject);
-        let mut found = Vec::new();
-        for digest in files::list(&folder, Digest::from_file_name)? {
-            let Some(manifest) = self.manifest_by_digest(repository, digest)? else {
-                continue;
-            };
-            let named = Named::read(&manifest.media_type, &manifest.bytes).unwrap_or_default();
-            found.push(Descriptor {
-                media_type: manifest.media_type,
-                digest: manifest.digest,
-                size: manifest.bytes.len() as u64,
-                artifact_type: named.artifact_type().map(str::to_owned),
-                annotations: named.into_annotations(),
-            });
-        }
-        Ok(found)
-    }
-
     /// Removes a tag, and nothing else. Returns whether it was there.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<bool, StoreError> {
         let _held = self.removing()?;
-        files::remove(&self.layout.tag(repository, tag))
+        files::delete(&self.layout.tag(repository, tag))
     }
 
     /// Removes a manifest and the tags that name it. Returns whether it was there. What it names
@@ -208,10 +156,11 @@ impl Store {
         }
         for tag in self.tags(repository)?.unwrap_or_default() {
             if self.tagged(repository, &tag)?.as_ref() == Some(digest) {
-                files::remove(&self.layout.tag(repository, &tag))?;
+                files::delete(&self.layout.tag(repository, &tag))?;
             }
         }
         self.unlink_manifest(repository, digest)?;
+        files::sync_parent(&self.layout.manifest(repository, digest))?;
         Ok(true)
     }
 
@@ -241,39 +190,6 @@ impl Store {
             .and_then(|(manifest, _)| Named::read(&manifest.media_type, &manifest.bytes).ok()))
     }
 
-    /// The manifests a repository has, good or not.
-    pub(super) fn manifest_links(
-        &self,
-        repository: &RepositoryName,
-    ) -> Result<Vec<Digest>, StoreError> {
-        files::list(&self.layout.manifests(repository), Digest::from_file_name)
-    }
-
-    /// Repositories with anything in them, sorted.
-    pub(super) fn all_repositories(&self) -> Result<Vec<RepositoryName>, StoreError> {
-        let mut found: Vec<RepositoryName> = Vec::new();
-        let mut waiting = vec![String::new()];
-        while let Some(above) = waiting.pop() {
-            let folder = self.layout.repositories().join(&above);
-            for part in files::list(&folder, |part| Some(part.to_owned()))? {
-                let name = match above.as_str() {
-                    "" => part,
-                    above => format!("{above}/{part}"),
-                };
-                // Folders of a repository's own begin with `_` and are no names.
-                let Ok(repository) = name.parse() else {
-                    continue;
-                };
-                if is_repository(&self.layout, &repository) {
-                    found.push(repository);
-                }
-                waiting.push(name);
-            }
-        }
-        found.sort();
-        Ok(found)
-    }
-
     fn require(&self, repository: &RepositoryName, named: &Named) -> Result<(), StoreError> {
         let blobs = named
             .blobs()
@@ -292,7 +208,7 @@ impl Store {
         Ok(())
     }
 
-    fn manifest_by_digest(
+    pub(super) fn manifest_by_digest(
         &self,
         repository: &RepositoryName,
         digest: Digest,
@@ -333,20 +249,14 @@ impl Store {
     }
 }
 
-fn digest_as(reference: &Reference, bytes: &[u8]) -> Result<Digest, StoreError> {
-    let Reference::Digest(expected) = reference else {
-        return Ok(Digest::by(Algorithm::Sha256, bytes));
-    };
-    let found = Digest::by(expected.algorithm(), bytes);
-    if found == *expected {
-        return Ok(found);
+fn digest_as(expected: Option<&Digest>, bytes: &[u8]) -> Result<Digest, StoreError> {
+    let algorithm = expected.map_or(Algorithm::Sha256, Digest::algorithm);
+    let found = Digest::by(algorithm, bytes);
+    match expected {
+        Some(expected) if *expected != found => Err(StoreError::DigestMismatch {
+            expected: expected.clone(),
+            found,
+        }),
+        _ => Ok(found),
     }
-    Err(StoreError::DigestMismatch {
-        expected: expected.clone(),
-        found,
-    })
-}
-
-fn is_repository(layout: &Layout, name: &RepositoryName) -> bool {
-    layout.manifests(name).is_dir() || layout.blobs(name).is_dir()
 }

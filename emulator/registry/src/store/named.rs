@@ -22,12 +22,10 @@ pub struct Named {
     media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Part>,
-    #[serde(default)]
-    layers: Vec<Part>,
-    #[serde(default)]
-    blobs: Vec<Part>,
-    #[serde(default)]
-    manifests: Vec<Part>,
+    // Some clients write `null` for an empty list.
+    layers: Option<Vec<Part>>,
+    blobs: Option<Vec<Part>>,
+    manifests: Option<Vec<Part>>,
     subject: Option<Part>,
     annotations: Option<BTreeMap<String, String>>,
 }
@@ -62,7 +60,9 @@ impl Named {
 
     /// The blobs a repository must have for it.
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
-        let parts = self.config.iter().chain(&self.layers).chain(&self.blobs);
+        let parts = self.config.iter();
+        let parts = parts.chain(self.layers.iter().flatten());
+        let parts = parts.chain(self.blobs.iter().flatten());
         parts
             .filter(|part| !is_elsewhere(part))
             .map(|part| &part.digest)
@@ -70,7 +70,7 @@ impl Named {
 
     /// The manifests inside it.
     pub fn children(&self) -> impl Iterator<Item = &Digest> {
-        self.manifests.iter().map(|part| &part.digest)
+        self.manifests.iter().flatten().map(|part| &part.digest)
     }
 
     /// The manifest it is about, which need not be here.
@@ -98,4 +98,45 @@ impl Named {
 /// Layers that licences forbid to push: they stay where their maker serves them.
 fn is_elsewhere(part: &Part) -> bool {
     part.media_type.contains(".nondistributable.") || part.media_type.contains(".foreign.")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(manifest: &serde_json::Value) -> Named {
+        Named::read(KNOWN[0], manifest.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_empty_list_may_be_null_or_missing() {
+        let nulls = json!({"layers": null, "manifests": null, "config": null, "subject": null});
+        for manifest in [nulls, json!({})] {
+            let named = read(&manifest);
+            assert_eq!(named.blobs().count() + named.children().count(), 0);
+            assert_eq!(named.subject(), None);
+        }
+    }
+
+    #[test]
+    fn layers_that_must_not_be_pushed_are_not_asked_for() {
+        let digest = Digest::of(b"layer");
+        for kind in [
+            "application/vnd.oci.image.layer.nondistributable.v1.tar",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        ] {
+            let manifest = json!({"layers": [{"mediaType": kind, "digest": digest}]});
+            assert_eq!(read(&manifest).blobs().count(), 0, "{kind}");
+        }
+        let manifest = json!({"layers": [{"mediaType": "x", "digest": digest}]});
+        assert_eq!(read(&manifest).blobs().count(), 1);
+    }
+
+    #[test]
+    fn a_digest_that_is_none_makes_a_known_manifest_unreadable() {
+        let manifest = json!({"config": {"digest": "sha256:../../x"}}).to_string();
+        assert!(Named::read(KNOWN[0], manifest.as_bytes()).is_err());
+    }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use super::Store;
 use super::files::{self, Temporary};
@@ -36,7 +37,9 @@ pub struct BlobWriter {
 #[derive(Clone, Debug)]
 pub struct Progress {
     hasher: Hasher,
+    /// The file as it was then; another process may have changed it since.
     size: u64,
+    changed: SystemTime,
 }
 
 /// Names an upload that goes on over several requests; nobody can guess it.
@@ -92,9 +95,11 @@ impl Store {
         lock(&temporary)?;
         drop(held);
         let failed = |error| io(&temporary.path)(error);
-        let size = temporary.file.metadata().map_err(failed)?.len();
+        let metadata = temporary.file.metadata().map_err(failed)?;
+        let size = metadata.len();
+        let changed = metadata.modified().map_err(failed)?;
         let hasher = match known {
-            Some(known) if known.size == size => known.hasher,
+            Some(known) if known.size == size && known.changed == changed => known.hasher,
             _ => {
                 let mut hasher = Hasher::new(Algorithm::Sha256);
                 hasher.read(&temporary.file).map_err(failed)?;
@@ -160,6 +165,11 @@ impl BlobWriter {
         self.size
     }
 
+    /// The file it is written to.
+    pub(crate) fn path(&self) -> &Path {
+        &self.temporary.path
+    }
+
     /// Makes the content part of `repository`, once it has reached the disk.
     ///
     /// # Errors
@@ -206,13 +216,16 @@ impl BlobWriter {
         Ok(hasher.finish())
     }
 
-    /// Leaves an upload to be gone on with.
+    /// Leaves an upload to be gone on with. Returns what need not be read again then, if that is
+    /// known.
     #[must_use]
-    pub fn pause(self) -> Progress {
-        Progress {
-            hasher: self.hasher.clone(),
+    pub fn pause(self) -> Option<Progress> {
+        let metadata = self.temporary.file.metadata().ok()?;
+        Some(Progress {
+            hasher: self.hasher,
             size: self.size,
-        }
+            changed: metadata.modified().ok()?,
+        })
     }
 
     /// Gives the upload up.
@@ -253,14 +266,24 @@ fn lock(temporary: &Temporary) -> Result<(), StoreError> {
 }
 
 impl UploadId {
+    /// A UUID of version 4, which is random but for six bits.
     fn random() -> Self {
-        Self(rand::random())
+        let random: u128 = rand::random();
+        Self(random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62)
     }
 }
 
 impl fmt::Display for UploadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        let hex = format!("{:032x}", self.0);
+        let [a, b, c, d, e] = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ];
+        write!(f, "{a}-{b}-{c}-{d}-{e}")
     }
 }
 
@@ -268,9 +291,10 @@ impl FromStr for UploadId {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
-        let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let right = text.len() == 32 && text.bytes().all(digits);
-        let number = right.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        number.map(Self).ok_or(StoreError::UnknownUpload)
+        let digits: String = text.split('-').collect();
+        let number = u128::from_str_radix(&digits, 16).map(Self);
+        // Written another way, it would name another file.
+        let exact = number.ok().filter(|id| id.to_string() == text);
+        exact.ok_or(StoreError::UnknownUpload)
     }
 }

@@ -1,0 +1,148 @@
+//! A request's body on its way into a file.
+
+use std::io::Write;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use super::refusal::Refusal;
+use super::sessions::Turn;
+use crate::error::{StoreError, io};
+use crate::store::BlobWriter;
+
+/// Bytes gathered before they are hashed and written, which takes a thread for a moment.
+const PIECE: usize = 1 << 20;
+/// Bytes of a body that are read and thrown away so that the client hears why.
+const DRAINED: usize = 16 << 20;
+/// Time for that.
+const DRAINING: Duration = Duration::from_secs(5);
+
+/// An upload while a request writes to it. What blocks on the file takes all of this along, so that
+/// the turn ends only after it, even when the request is gone by then.
+pub struct Incoming {
+    pub writer: BlobWriter,
+    pub turn: Turn,
+}
+
+impl Incoming {
+    /// Leaves the upload to the next request.
+    pub fn pause(mut self) {
+        self.turn.keep(self.writer.pause());
+    }
+}
+
+/// How receiving ended. What came before a failure is written.
+pub struct Received {
+    pub incoming: Incoming,
+    pub failed: Option<Refusal>,
+}
+
+/// Writes all of `body`. Fails when writing failed: the upload is given up then.
+pub async fn receive(
+    body: &mut Body,
+    mut incoming: Incoming,
+    stall: Duration,
+) -> Result<Received, Refusal> {
+    let mut piece = Vec::new();
+    let mut failed = None;
+    loop {
+        let next = tokio::select! {
+            next = timeout(stall, next(body)) => next,
+            () = incoming.turn.is_over() => {
+                failed = Some(interrupted("another request goes on with this upload"));
+                break;
+            }
+        };
+        match next {
+            Ok(Some(Ok(bytes))) => piece.extend_from_slice(&bytes),
+            Ok(None) => break,
+            Ok(Some(Err(error))) => {
+                failed = Some(interrupted(&error.to_string()));
+                break;
+            }
+            Err(_elapsed) => {
+                failed = Some(interrupted("no byte came for too long"));
+                break;
+            }
+        }
+        if piece.len() >= PIECE {
+            (incoming, piece) = write(incoming, piece).await?;
+        }
+    }
+    let (incoming, _) = write(incoming, piece).await?;
+    Ok(Received { incoming, failed })
+}
+
+/// All of a small body.
+pub async fn gather(body: &mut Body, limit: usize, stall: Duration) -> Result<Vec<u8>, Refusal> {
+    let mut gathered = Vec::new();
+    loop {
+        match timeout(stall, next(body)).await {
+            Ok(Some(Ok(bytes))) => gathered.extend_from_slice(&bytes),
+            Ok(None) => return Ok(gathered),
+            Ok(Some(Err(error))) => return Err(interrupted(&error.to_string())),
+            Err(_elapsed) => return Err(interrupted("no byte came for too long")),
+        }
+        if gathered.len() > limit {
+            return Err(StoreError::TooLarge.into());
+        }
+    }
+}
+
+/// Reads on for a while what nobody wants.
+pub async fn drain(body: &mut Body) {
+    let drained = async {
+        let mut left = DRAINED;
+        while let Some(Ok(bytes)) = next(body).await
+            && left > bytes.len()
+        {
+            left -= bytes.len();
+        }
+    };
+    // In vain for a client that sends more: it sees a closed connection.
+    let _late = timeout(DRAINING, drained).await;
+}
+
+/// The next bytes of a body; trailers carry none.
+async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+    loop {
+        match body.frame().await? {
+            Ok(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Some(Ok(bytes));
+                }
+            }
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+async fn write(mut incoming: Incoming, mut piece: Vec<u8>) -> Result<(Incoming, Vec<u8>), Refusal> {
+    if piece.is_empty() {
+        return Ok((incoming, piece));
+    }
+    let written = tokio::task::spawn_blocking(move || {
+        if let Err(error) = incoming.writer.write_all(&piece) {
+            let path = incoming.writer.path().to_owned();
+            // What cannot be finished must not keep the room it took.
+            incoming.writer.cancel();
+            return Err(Refusal::from(io(&path)(error)));
+        }
+        piece.clear();
+        Ok((incoming, piece))
+    });
+    written
+        .await
+        .unwrap_or_else(|error| Err(Refusal::bug(&error)))
+}
+
+fn interrupted(why: &str) -> Refusal {
+    Refusal::new(
+        StatusCode::BAD_REQUEST,
+        "BLOB_UPLOAD_INVALID",
+        format!("the body was cut off: {why}"),
+    )
+}
