@@ -4,10 +4,11 @@ mod progress;
 mod table;
 
 use fnlocal_emulator::build::{self, BuildError, BuildOptions};
+use fnlocal_emulator::release::{self, MakeError};
 
 use crate::args::Build;
 use crate::exit::Exit;
-use crate::run::fail;
+use crate::run::{fail, now, warn};
 use progress::Progress;
 
 /// Builds, then prints what was built.
@@ -29,7 +30,7 @@ pub fn run(args: &Build) -> Exit {
     let tell = |news| progress.tell(&news);
     let outcome = runtime.block_on(async {
         tokio::select! {
-            outcome = build::run(&options, &tell) => Some(outcome),
+            outcome = release::build(&options, &tell, now()) => Some(outcome),
             // What is left in the engine is removed by the next build.
             _ = tokio::signal::ctrl_c() => None,
         }
@@ -39,19 +40,28 @@ pub fn run(args: &Build) -> Exit {
     runtime.shutdown_background();
     match outcome {
         None => Exit::Interrupted,
-        Some(Ok(report)) if args.json => {
-            anstream::println!("{}", table::json(&report));
-            Exit::Ok
-        }
-        Some(Ok(report)) => {
-            anstream::print!("{}", table::text(&report));
+        Some(Ok((report, made))) => {
+            for warning in &made.warnings {
+                warn(&warning.text, warning.hint.as_deref());
+            }
+            if args.json {
+                anstream::println!("{}", table::json(&report, &made));
+            } else {
+                anstream::print!("{}", table::text(&report, &made));
+            }
             Exit::Ok
         }
         Some(Err(error)) => {
-            if let Some(frame) = error.frame() {
+            if let MakeError::Build(error) = &error
+                && let Some(frame) = error.frame()
+            {
                 anstream::eprintln!("{frame}");
             }
-            fail(exit_of(&error), &error, error.hint().as_deref())
+            fail(
+                crate::release::exit_of(&error),
+                &error,
+                error.hint().as_deref(),
+            )
         }
     }
 }

@@ -48,6 +48,15 @@ pub fn now() -> String {
     format!("{now:.0}")
 }
 
+/// Prints what is odd but no reason to stop.
+pub fn warn(text: &str, hint: Option<&str>) {
+    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{yellow}warning:{yellow:#} {text}");
+    if let Some(hint) = hint {
+        anstream::eprintln!("  hint: {hint}");
+    }
+}
+
 /// Prints an error with its causes and what to do about it.
 pub fn fail(exit: Exit, error: &dyn std::error::Error, hint: Option<&str>) -> Exit {
     let red = anstyle::AnsiColor::Red.on_default().bold();

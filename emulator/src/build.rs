@@ -7,6 +7,7 @@
 //! Several builds beside each other are safe, and so is one beside `dev`: contents go by their
 //! digests. `fnlocal build` still takes a lock of its own, for two at once do the same work twice.
 
+mod bases;
 mod code;
 mod container;
 mod deps;
@@ -28,10 +29,9 @@ pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, News, Part, Report};
 
-use crate::image::oci::base::{self, Base, Sources};
 use crate::image::oci::layer::Layer;
 use crate::image::oci::manifest::Platform;
-use crate::image::{LONG, fit, short_hash};
+use crate::image::{LONG, fit};
 use crate::project::{Project, StateDir};
 use crate::runtime::docker::connect::{Engine, Surroundings, connect};
 use crate::runtime::docker::labels::Owner;
@@ -46,7 +46,7 @@ pub const LARGE: u64 = 2 << 30;
 pub const REGISTRY: &str = "registry";
 /// The records' folder there.
 const RECORDS: &str = "build";
-/// What a layer says of a project's build containers, so that `dev`, which removes what its
+/// Added to the project's label on containers of builds, so that `dev`, which removes what its
 /// former runs left, leaves them alone.
 const OWNER: &str = "build";
 
@@ -162,36 +162,6 @@ impl<'a> Site<'a> {
             })
     }
 
-    /// The base for a platform, and whether it was known.
-    async fn base(&self, platform: Platform) -> Result<(Base, bool), BuildError> {
-        let wanted = self.project.config().build.base_image.as_deref();
-        let name = base::wanted(wanted);
-        let key = short_hash(&[name.as_bytes(), platform.to_string().as_bytes()]);
-        if !self.pull
-            && let Some(known) = self.records.get::<Base>("base", &key)
-            && known.holds(&self.store)
-        {
-            return Ok((known, true));
-        }
-        let engine = self.engine("taking the base from it").await;
-        let sources = Sources {
-            store: &self.store,
-            wanted,
-            platform,
-            engine: match &engine {
-                Ok(engine) => Ok(&engine.docker),
-                Err(BuildError::Engine { source, .. }) => Err(source.to_string()),
-                Err(error) => Err(error.to_string()),
-            },
-            node: None,
-        };
-        let progress = |text| self.tell(News::Note(text));
-        let found = base::find(&sources, &progress).await?;
-        self.tell(News::Note(format!("base image: {}", found.origin)));
-        self.records.put("base", &key, &found);
-        Ok((found, false))
-    }
-
     /// Whether a repository has a layer, or can be given it by another.
     fn has(
         &self,
@@ -204,6 +174,11 @@ impl<'a> Site<'a> {
         }
         let mounted = self.store.mount(&layer.digest, from, to);
         Ok(mounted.map_err(crate::image::ImageError::from)?)
+    }
+
+    /// What an image is called in the engine while it is worked on.
+    fn engine_name(&self, repository: &RepositoryName, tag: &str) -> String {
+        format!("fnlocal/{}:{tag}", repository.as_str().replace('/', "-"))
     }
 
     /// Where a package's images are.

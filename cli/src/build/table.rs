@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use fnlocal_emulator::build::{Built, BuiltPlatform, Report};
+use fnlocal_emulator::release::Made;
 use serde_json::{Value, json};
 
 use crate::lines::millis;
@@ -11,7 +12,7 @@ use crate::lines::millis;
 const SHOWN: usize = 12;
 
 /// The table.
-pub fn text(report: &Report) -> String {
+pub fn text(report: &Report, made: &Made) -> String {
     let bold = anstyle::Style::new().bold();
     let mut text = String::new();
     for built in &report.images {
@@ -21,8 +22,27 @@ pub fn text(report: &Report) -> String {
             layers(&mut text, built, platform);
         }
     }
-    let _infallible = writeln!(text, "built in {}", millis(report.took));
+    let _infallible = writeln!(text, "{}, built in {}", release(made), millis(report.took));
     text
+}
+
+fn release(made: &Made) -> String {
+    let name = made.kept.short();
+    if !made.new {
+        return format!("release {name} as before");
+    }
+    let Some(before) = &made.before else {
+        return format!("release {name}, the first");
+    };
+    let differences = before.release.diff(&made.kept.release);
+    let said: Vec<String> = differences
+        .iter()
+        .map(|one| format!("{} {}", one.name, one.change))
+        .collect();
+    match said.as_slice() {
+        [] => format!("release {name}"),
+        said => format!("release {name} ({})", said.join("; ")),
+    }
 }
 
 fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
@@ -40,20 +60,22 @@ fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
     }
     let total = platform.layers.iter().map(|layer| layer.layer.size).sum();
     let (part, none) = ("total", "");
+    let base = platform.base.split(", for ").next().unwrap_or_default();
     let _infallible = writeln!(
         text,
         "  {part:<8} {none:SHOWN$}  {:>9}  {dim}on {}{dim:#}",
         size(total),
-        platform.base
+        base
     );
 }
 
 /// The report. Sizes are bytes, times milliseconds.
-pub fn json(report: &Report) -> Value {
+pub fn json(report: &Report, made: &Made) -> Value {
     let images: Vec<Value> = report.images.iter().map(image).collect();
     json!({
         "project": report.project,
         "images": images,
+        "release": {"digest": made.kept.digest.to_string(), "new": made.new},
         "took_ms": report.took.as_secs_f64() * 1000.0,
     })
 }

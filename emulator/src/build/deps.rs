@@ -9,9 +9,9 @@ use fnlocal_registry::RepositoryName;
 use futures_util::TryStreamExt;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use super::Site;
 use super::error::{BuildError, bug};
 use super::report::{News, Part};
+use super::{Site, bases};
 use crate::image::deps::Dependencies;
 use crate::image::install::Installer;
 use crate::image::manager::Manager;
@@ -87,7 +87,7 @@ async fn install(
     let docker = &site.engine(&what).await?.docker;
     // npm chooses what is for another platform, but runs only on this one.
     let own = if foreign {
-        Some(site.base(here).await?.0)
+        Some(bases::get(site, here).await?.0)
     } else {
         None
     };

@@ -49,7 +49,9 @@ struct Description {
 /// What node on this machine says; nothing unless every file could be imported.
 pub(super) async fn on_host(question: &Question<'_>) -> Option<Vec<DescribedModule>> {
     let staged = stage(question).await.ok()?;
-    let node = question.node.unwrap_or(Path::new("node"));
+    let node = question
+        .node
+        .map_or_else(find_node, |node| Some(node.to_owned()))?;
     let allow = |path: &Path| format!("--allow-fs-read={}", path.display());
     let mut command = Command::new(node);
     command
@@ -71,6 +73,14 @@ pub(super) async fn on_host(question: &Question<'_>) -> Option<Vec<DescribedModu
     let described = parse(&asked.ok()?.ok()?.stdout)?;
     let whole = described.iter().all(|module| module.error.is_none());
     whole.then_some(described)
+}
+
+/// Looked for before the environment is emptied, and `PATH` with it.
+fn find_node() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("node"))
+        .find(|node| node.is_file())
 }
 
 /// The wrapper's settings, for code in a folder.

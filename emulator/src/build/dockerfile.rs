@@ -55,7 +55,7 @@ pub(super) async fn build(
         package: package.name.clone(),
         part: Part::Base,
     });
-    let name = format!("{repository}:dockerfile");
+    let name = site.engine_name(repository, "dockerfile");
     let context = code.root("");
     let context = tokio::task::spawn_blocking(move || context.bytes());
     let context = context.await.map_err(bug)?.map_err(bug)?;

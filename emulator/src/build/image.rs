@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bollard::query_parameters::RemoveImageOptions;
 use fnlocal_registry::{Digest, Reference, RepositoryName, Tag};
 use oci_client::config::Config;
 
@@ -10,7 +11,7 @@ use super::describe::{self, Question};
 use super::error::{BuildError, bug};
 use super::git::{self, Commit};
 use super::report::{Built, BuiltLayer, BuiltPlatform, News, Part};
-use super::{Site, container, deps, dockerfile};
+use super::{Site, bases, container, deps, dockerfile};
 use crate::image::oci::base::Base;
 use crate::image::oci::layer::{self, Layer};
 use crate::image::oci::load::{Loading, load};
@@ -166,7 +167,7 @@ async fn below(
         package: package.name.clone(),
         part: Part::Base,
     });
-    let (base, cached) = site.base(platform).await?;
+    let (base, cached) = bases::get(site, platform).await?;
     let mut layers = Vec::new();
     for layer in &base.layers {
         if !site.has(layer, &Base::repository(), repository)? {
@@ -274,10 +275,15 @@ async fn in_container(
     let loading = Loading {
         repository: repository.clone(),
         manifest: stored.digest,
-        name: format!("{repository}:describe"),
+        name: site.engine_name(repository, "describe"),
     };
     load(&engine.docker, &site.store, &loading).await?;
-    container::describe(site, engine, package, &loading.name, question.env).await
+    let described = container::describe(site, engine, package, &loading.name, question.env).await;
+    let _stays = engine
+        .docker
+        .remove_image(&loading.name, None::<RemoveImageOptions>, None)
+        .await;
+    described
 }
 
 /// What can be read off an image. Nothing of the machine or the time, and a commit only if the

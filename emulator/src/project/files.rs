@@ -89,6 +89,46 @@ pub(crate) fn is_excluded(name: &str) -> bool {
         || ENDS.iter().any(|end| name.ends_with(end))
 }
 
+/// How sure it is that a name is a secret's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secret {
+    /// It never belongs to code, whatever ignore files say.
+    Surely,
+    /// It is left out unless `.fnlocalignore` asks for it: certificates anybody may see have such
+    /// names too.
+    Perhaps,
+}
+
+/// Whether a file or folder has the name of a secret. Changes of such files are still noticed: an
+/// `.npmrc` decides what is installed.
+pub(super) fn secret(name: &str) -> Option<Secret> {
+    const NAMES: [&str; 14] = [
+        ".npmrc",
+        ".yarnrc.yml",
+        ".netrc",
+        ".pypirc",
+        ".ssh",
+        ".aws",
+        ".azure",
+        ".gnupg",
+        ".kube",
+        ".docker",
+        "id_rsa",
+        "id_dsa",
+        "id_ecdsa",
+        "id_ed25519",
+    ];
+    const ENDS: [&str; 7] = [".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".ppk"];
+    let lower = name.to_ascii_lowercase();
+    if NAMES.contains(&lower.as_str()) {
+        Some(Secret::Surely)
+    } else if ENDS.iter().any(|end| lower.ends_with(end)) {
+        Some(Secret::Perhaps)
+    } else {
+        None
+    }
+}
+
 impl Tree {
     pub fn of(package: &Package) -> Self {
         Self {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::picture::FileError;
 
 /// Fields of package.json that decide what is installed.
-pub(super) const DEPENDENCY_FIELDS: [&str; 9] = [
+pub(super) const DEPENDENCY_FIELDS: [&str; 11] = [
     "dependencies",
     "devDependencies",
     "optionalDependencies",
@@ -18,6 +18,8 @@ pub(super) const DEPENDENCY_FIELDS: [&str; 9] = [
     "overrides",
     "resolutions",
     "packageManager",
+    "pnpm",
+    "dependenciesMeta",
     "workspaces",
 ];
 

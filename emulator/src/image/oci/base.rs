@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use bollard::Docker;
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use oci_client::config::{Config, ConfigFile};
+use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
 use serde::{Deserialize, Serialize};
 
+use super::content;
 use super::layer::{self, Layer};
 use super::load::{Loading, load};
 use super::manifest::{self, Image, Platform};
@@ -68,6 +70,29 @@ impl Base {
                 .layers
                 .iter()
                 .all(|layer| store.has_blob(&repository, &layer.digest))
+    }
+
+    /// Puts it into another store.
+    pub(crate) fn copy(&self, from: &Store, to: &Store) -> Result<(), ImageError> {
+        if from.root() == to.root() {
+            return Ok(());
+        }
+        let repository = Self::repository();
+        let manifest = content::manifest(from, &repository, &self.manifest)?;
+        let parsed: OciImageManifest =
+            serde_json::from_slice(&manifest).map_err(|error| layer::full(error.into()))?;
+        for blob in parsed.layers.iter().chain([&parsed.config]) {
+            let blob = content::parse(&blob.digest)?;
+            if to.has_blob(&repository, &blob) {
+                continue;
+            }
+            let (mut file, _) = content::open(from, &repository, &blob)?;
+            let mut writer = to.writer()?;
+            std::io::copy(&mut file, &mut writer).map_err(layer::full)?;
+            writer.commit(&repository, Some(&blob))?;
+        }
+        content::put(to, &repository, &manifest, OCI_IMAGE_MEDIA_TYPE)?;
+        Ok(())
     }
 
     /// Sees to it that the engine has it, and returns the engine's name of it.

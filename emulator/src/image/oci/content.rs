@@ -62,6 +62,13 @@ pub(crate) fn manifest(
     Ok(found.ok_or_else(|| missing(repository, digest))?.bytes)
 }
 
+/// A digest out of a document.
+pub(crate) fn parse(digest: &str) -> Result<Digest, ImageError> {
+    digest
+        .parse()
+        .map_err(|error| full(io::Error::other(error)))
+}
+
 fn missing(repository: &RepositoryName, digest: &Digest) -> ImageError {
     let why = format!("{repository} does not have {digest}");
     full(io::Error::new(io::ErrorKind::NotFound, why))

@@ -76,10 +76,15 @@ impl Parts {
         let manifest_bytes = content::manifest(store, repository, digest)?;
         let bad = |error: serde_json::Error| layer::full(error.into());
         let manifest: OciImageManifest = serde_json::from_slice(&manifest_bytes).map_err(bad)?;
-        let config = content::bytes(store, repository, &parse(&manifest.config.digest)?)?;
+        let config = content::bytes(store, repository, &content::parse(&manifest.config.digest)?)?;
         let parsed: oci_client::config::ConfigFile =
             serde_json::from_slice(&config).map_err(bad)?;
-        let diff_ids: Result<_, _> = parsed.rootfs.diff_ids.iter().map(|id| parse(id)).collect();
+        let diff_ids: Result<_, _> = parsed
+            .rootfs
+            .diff_ids
+            .iter()
+            .map(|id| content::parse(id))
+            .collect();
         Ok(Self {
             manifest,
             manifest_bytes,
@@ -87,12 +92,6 @@ impl Parts {
             diff_ids: diff_ids?,
         })
     }
-}
-
-fn parse(digest: &str) -> Result<Digest, ImageError> {
-    digest
-        .parse()
-        .map_err(|error| layer::full(io::Error::other(error)))
 }
 
 /// How many layers, from the bottom, the engine has by an image it calls the same.
@@ -116,7 +115,7 @@ async fn send(
     let documents = documents(image, parts);
     let layers: Result<Vec<Digest>, _> = parts.manifest.layers[known..]
         .iter()
-        .map(|layer| parse(&layer.digest))
+        .map(|layer| content::parse(&layer.digest))
         .collect();
     let (layers, store, repository) = (layers?, store.clone(), image.repository.clone());
     let writing = tokio::task::spawn_blocking(move || {

@@ -54,7 +54,12 @@ impl From<ImageError> for PullError {
 
 impl From<OciDistributionError> for PullError {
     fn from(error: OciDistributionError) -> Self {
-        Self::Unavailable(crate::runtime::docker::error::chain(&error))
+        // The innermost says what happened; those around it repeat the address.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        Self::Unavailable(cause.to_string())
     }
 }
 

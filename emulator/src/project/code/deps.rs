@@ -24,6 +24,9 @@ impl fmt::Display for DepsHash {
     }
 }
 
+/// Settings of package managers.
+const SETTINGS: [&str; 3] = [".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml"];
+
 /// Remembers the hash while the files it is made of stay as they are.
 #[derive(Debug)]
 pub(super) struct DepsCache {
@@ -65,7 +68,7 @@ impl DepsCache {
     fn paths(&self, root: &Path) -> Vec<PathBuf> {
         let mut paths = vec![root.join("package.json")];
         for folder in &self.folders {
-            paths.push(folder.join(".npmrc"));
+            paths.extend(SETTINGS.map(|name| folder.join(name)));
             paths.extend(LOCKFILES.iter().map(|(name, _)| folder.join(name)));
         }
         paths
@@ -96,8 +99,10 @@ impl DepsCache {
             }
         }
         for folder in &self.folders {
-            if let Some(bytes) = contents(&folder.join(".npmrc"))? {
-                part(".npmrc", &bytes);
+            for name in SETTINGS {
+                if let Some(bytes) = contents(&folder.join(name))? {
+                    part(name, &bytes);
+                }
             }
         }
         let locks = self

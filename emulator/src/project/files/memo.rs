@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::rules::folders_above;
-use super::{IGNORE_FILES, Rules, Stamp, Tree, is_excluded};
+use super::{IGNORE_FILES, Rules, Secret, Stamp, Tree, is_excluded, secret};
 use crate::project::Scope;
 
 /// Ignore files there are, as they were.
@@ -38,6 +38,8 @@ pub(super) struct Listing {
     pub children: Vec<Child>,
     /// Names that are not UTF-8.
     pub unnamed: Vec<PathBuf>,
+    /// What may be secrets.
+    pub secrets: Vec<PathBuf>,
 }
 
 /// Something in a folder.
@@ -133,7 +135,7 @@ impl Listing {
             None => under.enter(folder),
         };
         let mut children = Vec::new();
-        let mut unnamed = Vec::new();
+        let (mut unnamed, mut secrets) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(folder)?.flatten() {
             let Ok(kind) = entry.file_type() else {
                 continue;
@@ -149,6 +151,15 @@ impl Listing {
             };
             let path = entry.path();
             if let Some(rules) = taken(tree, &path, &name, &relative, kind.is_dir(), &rules) {
+                match secret(&name) {
+                    Some(Secret::Surely) => continue,
+                    Some(Secret::Perhaps) if kind.is_dir() || rules.asks_for(&path) => {}
+                    Some(Secret::Perhaps) => {
+                        secrets.push(path);
+                        continue;
+                    }
+                    None => {}
+                }
                 children.push(Child {
                     relative,
                     path,
@@ -166,6 +177,7 @@ impl Listing {
             rules,
             children,
             unnamed,
+            secrets,
         })
     }
 }

@@ -75,6 +75,19 @@ impl Rules {
         false
     }
 
+    /// Whether `.fnlocalignore` asks for a path that would be left out otherwise.
+    pub fn asks_for(&self, path: &Path) -> bool {
+        let mut rules = self;
+        while let Some(level) = &rules.0 {
+            match level.files[0].matched(path, false) {
+                Match::Ignore(_) => return false,
+                Match::Whitelist(_) => return true,
+                Match::None => rules = &level.above,
+            }
+        }
+        false
+    }
+
     /// Whether both are the same rules, not merely alike.
     pub fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::memo::{Child, Listing};
-use super::{Found, Memo, Rules, Tree, Visit, WalkError, is_excluded, output};
+use super::{Found, Memo, Rules, Tree, Visit, WalkError, is_excluded, output, secret};
 
 pub(super) fn walk(tree: &Tree, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {
     let rules = memo.above(tree);
@@ -30,6 +30,10 @@ struct Walk<'a> {
     visit: Visit<'a>,
     /// The folders the walk is in, without links, so that links cannot lead in circles.
     inside: Vec<PathBuf>,
+}
+
+fn is_left_out(name: &str) -> bool {
+    is_excluded(name) || secret(name).is_some()
 }
 
 impl Walk<'_> {
@@ -64,6 +68,12 @@ impl Walk<'_> {
             self.tell(Found::LeftOut {
                 path,
                 why: "its name is not UTF-8",
+            })?;
+        }
+        for path in &listing.secrets {
+            self.tell(Found::LeftOut {
+                path,
+                why: "it may hold a secret; `!` and its name in .fnlocalignore takes it in",
             })?;
         }
         for child in &listing.children {
@@ -128,7 +138,7 @@ impl Walk<'_> {
         };
         if inside
             .iter()
-            .any(|part| part.to_str().is_none_or(is_excluded))
+            .any(|part| part.to_str().is_none_or(is_left_out))
         {
             let why = "the link leads to what is never part of code";
             return self.tell(Found::LeftOut { path: link, why });

@@ -1,0 +1,95 @@
+//! Bases found once per person, not once per project: kept in a store in the person's cache, and
+//! copied from there.
+
+use std::path::PathBuf;
+
+use fnlocal_registry::Store;
+
+use super::Site;
+use super::error::{BuildError, bug};
+use super::records::Records;
+use super::report::News;
+use crate::image::oci::base::{self, Base, Sources};
+use crate::image::oci::manifest::Platform;
+use crate::image::{ImageError, short_hash};
+
+/// What one kind of record is called.
+const KIND: &str = "base";
+
+/// A store of bases, and what is known of them.
+struct Shared {
+    store: Store,
+    records: Records,
+}
+
+/// The base for a platform, and whether the project had it.
+pub(super) async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bool), BuildError> {
+    let wanted = site.project.config().build.base_image.as_deref();
+    let name = base::wanted(wanted);
+    let key = short_hash(&[name.as_bytes(), platform.to_string().as_bytes()]);
+    if !site.pull
+        && let Some(known) = site.records.get::<Base>(KIND, &key)
+        && known.holds(&site.store)
+    {
+        return Ok((known, true));
+    }
+    let shared = shared(site);
+    let known = shared.records.get::<Base>(KIND, &key);
+    let found = match known.filter(|known| !site.pull && known.holds(&shared.store)) {
+        Some(known) => known,
+        None => find(site, &shared.store, wanted, platform).await?,
+    };
+    shared.records.put(KIND, &key, &found);
+    site.tell(News::Note(format!("base image: {}", found.origin)));
+    let (from, to, copied) = (shared.store, site.store.clone(), found.clone());
+    let copying = tokio::task::spawn_blocking(move || copied.copy(&from, &to));
+    copying.await.map_err(bug)??;
+    site.records.put(KIND, &key, &found);
+    Ok((found, false))
+}
+
+async fn find(
+    site: &Site<'_>,
+    store: &Store,
+    wanted: Option<&str>,
+    platform: Platform,
+) -> Result<Base, BuildError> {
+    let engine = site.engine("taking the base from it").await;
+    let sources = Sources {
+        store,
+        wanted,
+        platform,
+        engine: match &engine {
+            Ok(engine) => Ok(&engine.docker),
+            Err(BuildError::Engine { source, .. }) => Err(source.to_string()),
+            Err(error) => Err(error.to_string()),
+        },
+        node: None,
+    };
+    let progress = |text| site.tell(News::Note(text));
+    Ok(base::find(&sources, &progress).await?)
+}
+
+/// The person's, or the project's own where there is no cache to write to.
+fn shared(site: &Site<'_>) -> Shared {
+    let opened = cache().map(|folder| -> Result<Shared, ImageError> {
+        Ok(Shared {
+            store: Store::open(&folder.join(super::REGISTRY))?,
+            records: Records::new(folder.join(super::RECORDS)),
+        })
+    });
+    match opened {
+        Some(Ok(shared)) => shared,
+        Some(Err(_)) | None => Shared {
+            store: site.store.clone(),
+            records: site.records.clone(),
+        },
+    }
+}
+
+fn cache() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = named.filter(|folder| folder.is_absolute());
+    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    Some(cache.join("fnlocal"))
+}
