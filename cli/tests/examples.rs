@@ -1,4 +1,4 @@
-//! Every example as a person would try it, on real Docker.
+//! Every example as a person would try it, on real Docker: in `dev`, and as a release in `up`.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod support;
@@ -10,10 +10,44 @@ use serde_json::{Value, json};
 use support::{Dev, Folder, header};
 use tokio_tungstenite::tungstenite::Message;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hello_greets() {
+type Start = fn(&Folder) -> Dev;
+
+/// Each of the functions below, as a test with `dev` and as one with `up`.
+macro_rules! with_both {
+    ($($name:ident),* $(,)?) => {
+        mod dev {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(super::Dev::start).await;
+                }
+            )*
+        }
+        mod up {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(super::Dev::up).await;
+                }
+            )*
+        }
+    };
+}
+
+with_both!(
+    hello_greets,
+    the_auction_remembers_bids_between_warm_calls,
+    server_sent_events_come_one_by_one_and_end_with_the_client,
+    a_body_streams_through_while_it_comes,
+    typescript_runs_as_it_is,
+    websocket_clients_hear_each_other,
+    whatever_a_handler_does_wrong_is_answered_with_its_reason,
+    a_function_that_outgrows_its_memory_says_so,
+);
+
+async fn hello_greets(start: Start) {
     let folder = Folder::example("hello");
-    let dev = Dev::start(&folder);
+    let dev = start(&folder);
     let answer = reqwest::get(dev.at("/hello?name=Ada")).await.unwrap();
     assert_eq!(
         answer.json::<Value>().await.unwrap(),
@@ -22,10 +56,9 @@ async fn hello_greets() {
     assert_eq!(reqwest::get(dev.at("/time")).await.unwrap().status(), 200);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_auction_remembers_bids_between_warm_calls() {
+async fn the_auction_remembers_bids_between_warm_calls(start: Start) {
     let folder = Folder::example("auction");
-    let dev = Dev::start(&folder);
+    let dev = start(&folder);
     let client = reqwest::Client::new();
     let bid = |bidder: &'static str, amount: u32| {
         let body = json!({"bidder": bidder, "amount": amount});
@@ -44,10 +77,9 @@ async fn the_auction_remembers_bids_between_warm_calls() {
     assert_eq!(lot["bids"], 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn server_sent_events_come_one_by_one_and_end_with_the_client() {
+async fn server_sent_events_come_one_by_one_and_end_with_the_client(start: Start) {
     let folder = Folder::example("streaming");
-    let mut dev = Dev::start(&folder);
+    let mut dev = start(&folder);
     let began = Instant::now();
     let answer = reqwest::get(dev.at("/clock?n=3&ms=300")).await.unwrap();
     assert_eq!(header(&answer, "content-type"), "text/event-stream");
@@ -78,10 +110,9 @@ async fn server_sent_events_come_one_by_one_and_end_with_the_client() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_streams_through_while_it_comes() {
+async fn a_body_streams_through_while_it_comes(start: Start) {
     let folder = Folder::example("streaming");
-    let dev = Dev::start(&folder);
+    let dev = start(&folder);
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<&'static str, std::io::Error>>(1);
     let pieces = tokio_stream::wrappers::ReceiverStream::new(receiver);
     sender.send(Ok("one ")).await.unwrap();
@@ -100,10 +131,9 @@ async fn a_body_streams_through_while_it_comes() {
     assert!(back.next().await.is_none());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn typescript_runs_as_it_is() {
+async fn typescript_runs_as_it_is(start: Start) {
     let folder = Folder::example("typescript");
-    let dev = Dev::start(&folder);
+    let dev = start(&folder);
     let answer = reqwest::Client::new()
         .post(dev.at("/measure"))
         .json(&json!({"kind": "square", "side": 3}))
@@ -116,10 +146,9 @@ async fn typescript_runs_as_it_is() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn websocket_clients_hear_each_other() {
+async fn websocket_clients_hear_each_other(start: Start) {
     let folder = Folder::example("websocket");
-    let dev = Dev::start(&folder);
+    let dev = start(&folder);
     let url = dev.at("/chat").replace("http:", "ws:");
     let (mut ada, upgraded) = tokio_tungstenite::connect_async(&url).await.unwrap();
     assert!(upgraded.headers().contains_key("x-fnlocal-instance"));
@@ -146,10 +175,9 @@ async fn problem(dev: &Dev, path: &str) -> (u16, Value) {
     (status, answer.json().await.unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_a_handler_does_wrong_is_answered_with_its_reason() {
+async fn whatever_a_handler_does_wrong_is_answered_with_its_reason(start: Start) {
     let folder = Folder::example("faulty");
-    let mut dev = Dev::start(&folder);
+    let mut dev = start(&folder);
     for name in ["throws", "rejects"] {
         let (status, body) = problem(&dev, &format!("/{name}")).await;
         assert_eq!(
@@ -189,10 +217,9 @@ async fn whatever_a_handler_does_wrong_is_answered_with_its_reason() {
     });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_that_outgrows_its_memory_says_so() {
+async fn a_function_that_outgrows_its_memory_says_so(start: Start) {
     let folder = Folder::example("faulty");
-    let dev = Dev::start(&folder);
+    let dev = start(&folder);
     let (status, body) = problem(&dev, "/leaks").await;
     assert_eq!(
         (status, &body["reason"]),

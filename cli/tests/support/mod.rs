@@ -96,6 +96,21 @@ impl Dev {
         Self::start_command(command(folder.path(), args))
     }
 
+    /// `fnlocal up`: the folder as a release.
+    pub fn up(folder: &Folder) -> Self {
+        Self::up_with(folder, &[])
+    }
+
+    pub fn up_with(folder: &Folder, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fnlocal"));
+        command
+            .arg("up")
+            .arg(folder.path())
+            .args(["--port", "0", "--json"])
+            .args(args);
+        Self::start_command(command)
+    }
+
     pub fn start_command(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
