@@ -11,7 +11,7 @@ use super::records::Records;
 use super::report::News;
 use crate::image::oci::base::{self, Base, Sources};
 use crate::image::oci::manifest::Platform;
-use crate::image::{ImageError, short_hash};
+use crate::image::ImageError;
 
 /// What one kind of record is called.
 const KIND: &str = "base";
@@ -25,8 +25,7 @@ struct Shared {
 /// The base for a platform, and whether the project had it.
 pub(super) async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bool), BuildError> {
     let wanted = site.project.config().build.base_image.as_deref();
-    let name = base::wanted(wanted);
-    let key = short_hash(&[name.as_bytes(), platform.to_string().as_bytes()]);
+    let key = base::key(wanted, platform);
     if !site.pull
         && let Some(known) = site.records.get::<Base>(KIND, &key)
         && known.holds(&site.store)

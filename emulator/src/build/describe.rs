@@ -195,6 +195,8 @@ fn modules(
         let gzip = MultiGzDecoder::new(std::io::BufReader::new(file));
         tar::Archive::new(gzip).unpack(new.path())?;
     }
+    // Node looks no further up for one, where it may not read.
+    std::fs::write(new.path().join("package.json"), "{}")?;
     let new = new.keep();
     match std::fs::rename(&new, &folder) {
         // Another build was quicker.

@@ -20,9 +20,22 @@ use crate::runtime::docker::error::chain;
 /// Label that tells from which node a base was made.
 pub(super) const KEY: &str = "fnlocal.base.key";
 /// A change of what goes into the base makes it anew.
-const RECIPE: &str = "1";
-/// Libraries glibc opens by name when it looks hosts up.
-const LOOKUP: [&str; 3] = ["libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"];
+pub(super) const RECIPE: &str = "2";
+/// Libraries beside glibc: those it opens by name when it looks hosts up, and those that native
+/// addons may ask for although node does not.
+const BESIDE: [&str; 11] = [
+    "libnss_dns.so.2",
+    "libnss_files.so.2",
+    "libresolv.so.2",
+    "libanl.so.1",
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libstdc++.so.6",
+    "libutil.so.1",
+];
 /// Where systems keep the certificates they trust.
 const CERTIFICATES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -141,7 +154,7 @@ impl HostNode {
                     .map(Path::to_owned)
                     .unwrap_or_default();
                 if library.contains("/libc.so") {
-                    for name in LOOKUP.iter().filter(|name| near.join(name).exists()) {
+                    for name in BESIDE.iter().filter(|name| near.join(name).exists()) {
                         let path = near.join(name);
                         root.file(&path.to_string_lossy(), &path, 0o755);
                     }

@@ -16,8 +16,8 @@ use super::manifest::{self, Image, Platform};
 use super::remote::{PullError, pull};
 use super::saved;
 use crate::image::base::{DEFAULT, inspect};
-use crate::image::host::{HostNode, KEY};
-use crate::image::{ImageError, Progress};
+use crate::image::host::{HostNode, KEY, RECIPE};
+use crate::image::{ImageError, Progress, short_hash};
 
 /// Where bases are in the store.
 const REPOSITORY: &str = "fnlocal/base";
@@ -116,8 +116,15 @@ impl Base {
 }
 
 /// What a base is called that was asked for, or the default.
-pub(crate) fn wanted(asked: Option<&str>) -> &str {
+fn wanted(asked: Option<&str>) -> &str {
     asked.unwrap_or(DEFAULT)
+}
+
+/// A key for records: the same as long as the same would be made anew.
+pub(crate) fn key(asked: Option<&str>, platform: Platform) -> String {
+    let platform = platform.to_string();
+    let parts = [wanted(asked), &platform, RECIPE];
+    short_hash(&parts.map(str::as_bytes))
 }
 
 /// Finds a base: in its own registry, else in the engine, else on this machine.
