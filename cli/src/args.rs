@@ -60,6 +60,13 @@ Examples:
   docker pull 127.0.0.1:5000/auction/auction:latest
   docker run -e PORT=8080 -p 8080:8080 127.0.0.1:5000/auction/auction:latest")]
     Registry(Registry),
+    /// Remove what fnlocal keeps for a project: containers, images, its registry and copies of code.
+    #[command(after_help = "\
+Examples:
+  fnlocal clean --dry-run            list what would be removed
+  fnlocal clean                      remove it
+  fnlocal clean --shared             base images and the cache of all projects, too")]
+    Clean(Clean),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:
@@ -167,6 +174,23 @@ pub enum ReleaseCommand {
         /// The newer one.
         new: String,
     },
+}
+
+/// Arguments of `fnlocal clean`.
+#[derive(Debug, clap::Args)]
+pub struct Clean {
+    /// A folder of functions, or one file.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// Also what projects share: base images and the cache of bases.
+    #[arg(long)]
+    pub shared: bool,
+    /// List what would be removed, and remove nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what was removed as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `fnlocal registry`.

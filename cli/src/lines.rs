@@ -194,6 +194,17 @@ fn printable(line: &str) -> String {
         .collect()
 }
 
+/// Bytes for people.
+#[allow(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 /// A duration as people write it.
 pub fn millis(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;

@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod clean;
 mod dev;
 mod exit;
 mod json;

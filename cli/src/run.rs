@@ -5,6 +5,7 @@ use clap::error::ErrorKind;
 
 use crate::args::{Args, Command};
 use crate::build;
+use crate::clean;
 use crate::dev;
 use crate::exit::Exit;
 use crate::{registry, release, up};
@@ -28,6 +29,7 @@ pub fn run() -> Exit {
         Command::Up(args) => up::run(&args),
         Command::Release(args) => release::run(&args),
         Command::Registry(args) => registry::run(&args),
+        Command::Clean(args) => clean::run(&args),
         Command::Schema => schema(),
     }
 }

@@ -25,6 +25,7 @@ use std::time::Instant;
 use fnlocal_registry::{RepositoryName, Store};
 use tokio::sync::OnceCell;
 
+pub(crate) use bases::cache;
 pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, News, Part, Report};

@@ -7,7 +7,7 @@ pub mod base;
 mod build;
 pub mod deps;
 pub(crate) mod error;
-mod host;
+pub(crate) mod host;
 pub(crate) mod install;
 pub(crate) mod manager;
 mod npm;
@@ -34,6 +34,9 @@ use deps::Dependencies;
 pub(crate) const LONG: Duration = Duration::from_mins(10);
 /// What is put on top of a base; a change here makes every image anew.
 const RECIPE: &str = "2";
+
+/// The label that says whose an image is.
+pub(crate) const PROJECT: &str = "dev.fnlocal.project";
 
 /// Where images tell what they are doing, for people.
 pub type Progress<'a> = &'a dyn Fn(String);
@@ -113,6 +116,10 @@ impl Images {
             docker: &self.docker,
             owner: &self.options.owner,
             base: &base.id,
+            // Without dependencies it is shared by all projects.
+            project: dependencies
+                .is_some()
+                .then_some(self.options.project.as_str()),
             package: &package.name,
             reference: &reference,
         };

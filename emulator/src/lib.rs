@@ -4,6 +4,7 @@
 //! `fnlocal-core`, whose effects [`driver`] performs. See ARCHITECTURE.md for the three flows.
 
 pub mod build;
+pub mod clean;
 pub mod dev;
 pub mod driver;
 pub mod gateway;

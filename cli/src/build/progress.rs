@@ -5,7 +5,7 @@ use std::time::Duration;
 use fnlocal_emulator::build::News;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::table::size;
+use crate::lines::bytes;
 
 /// Between two frames of the line that moves.
 const FRAME: Duration = Duration::from_millis(100);
@@ -42,9 +42,9 @@ impl Progress {
             News::Done {
                 package,
                 part,
-                size: bytes,
+                size,
                 cached: false,
-            } => self.print(&format!("  {package}: {part} built, {}", size(*bytes))),
+            } => self.print(&format!("  {package}: {part} built, {}", bytes(*size))),
         }
     }
 

@@ -6,7 +6,7 @@ use fnlocal_emulator::build::{Built, BuiltPlatform, Report};
 use fnlocal_emulator::release::Made;
 use serde_json::{Value, json};
 
-use crate::lines::millis;
+use crate::lines::{bytes, millis};
 
 /// Hexadecimal digits of a digest that people are shown.
 const SHOWN: usize = 12;
@@ -54,9 +54,9 @@ fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
     for layer in &platform.layers {
         let digest: String = layer.layer.digest.hex().chars().take(SHOWN).collect();
         let how = if layer.cached { "cached" } else { "built" };
-        let bytes = size(layer.layer.size);
+        let size = bytes(layer.layer.size);
         let part = layer.part.to_string();
-        let _infallible = writeln!(text, "  {part:<8} {digest}  {bytes:>9}  {how}");
+        let _infallible = writeln!(text, "  {part:<8} {digest}  {size:>9}  {how}");
     }
     let total = platform.layers.iter().map(|layer| layer.layer.size).sum();
     let (part, none) = ("total", "");
@@ -64,7 +64,7 @@ fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
     let _infallible = writeln!(
         text,
         "  {part:<8} {none:SHOWN$}  {:>9}  {dim}on {}{dim:#}",
-        size(total),
+        bytes(total),
         base
     );
 }
@@ -116,15 +116,4 @@ fn platform(platform: &BuiltPlatform) -> Value {
         "base": platform.base,
         "layers": layers,
     })
-}
-
-/// Bytes for people.
-#[allow(clippy::cast_precision_loss, reason = "shown with three digits")]
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..1000 => format!("{bytes} B"),
-        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }

@@ -9,9 +9,9 @@ use super::Site;
 use super::error::{BuildError, bug};
 use super::records::Records;
 use super::report::News;
+use crate::image::ImageError;
 use crate::image::oci::base::{self, Base, Sources};
 use crate::image::oci::manifest::Platform;
-use crate::image::ImageError;
 
 /// What one kind of record is called.
 const KIND: &str = "base";
@@ -86,7 +86,8 @@ fn shared(site: &Site<'_>) -> Shared {
     }
 }
 
-fn cache() -> Option<PathBuf> {
+/// Where bases are kept for all projects of a person.
+pub(crate) fn cache() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = named.filter(|folder| folder.is_absolute());
     let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;

@@ -16,7 +16,7 @@ use crate::image::oci::base::Base;
 use crate::image::oci::layer::{self, Layer};
 use crate::image::oci::load::{Loading, load};
 use crate::image::oci::manifest::{self, Image, Platform, Stored, entrypoint};
-use crate::image::{ImageError, Root, short_hash, wrapper};
+use crate::image::{ImageError, PROJECT, Root, short_hash, wrapper};
 use crate::project::{DescribedModule, Package, Warning};
 
 /// Who the functions run as: the `node` of Node's own images, and never root.
@@ -52,7 +52,7 @@ pub(super) async fn build(
     let hash = tokio::task::spawn_blocking(move || hashing.hash());
     let hash = hash.await.map_err(bug)?.map_err(layer::full)?;
     warn_of_size(site, package, &stacks);
-    let labels = labels(&source, &functions, commit.as_ref());
+    let labels = labels(&site.project.name, &source, &functions, commit.as_ref());
     let mut built = Vec::new();
     for stack in stacks {
         let stored = store(site, &repository, &stack, &labels)?;
@@ -289,6 +289,7 @@ async fn in_container(
 /// What can be read off an image. Nothing of the machine or the time, and a commit only if the
 /// files are the commit's: two clones of it then give one image.
 fn labels(
+    project: &str,
     source: &Digest,
     functions: &[DescribedModule],
     commit: Option<&Commit>,
@@ -301,6 +302,7 @@ fn labels(
             "dev.fnlocal.functions".to_owned(),
             serde_json::Value::from(described).to_string(),
         ),
+        (PROJECT.to_owned(), project.to_owned()),
         (
             "dev.fnlocal.version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),

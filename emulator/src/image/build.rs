@@ -10,7 +10,7 @@ use super::error::{ImageError, engine};
 use super::install::Installer;
 use super::oci::manifest;
 use super::root::Root;
-use super::{Progress, wrapper};
+use super::{PROJECT, Progress, wrapper};
 use crate::runtime::docker::labels::Owner;
 use crate::runtime::docker::reaper;
 
@@ -19,6 +19,8 @@ pub(super) struct Build<'a> {
     pub docker: &'a Docker,
     pub owner: &'a Owner,
     pub base: &'a str,
+    /// Whose image it is alone.
+    pub project: Option<&'a str>,
     pub package: &'a str,
     pub reference: &'a str,
 }
@@ -68,12 +70,15 @@ impl Build<'_> {
         // somebody else makes of the image is not taken for one of ours.
         let ours: Vec<(String, String)> = self.owner.labels("build", Some(self.package));
         let emptied = ours.into_iter().map(|(key, _)| (key, String::new()));
+        let project = self
+            .project
+            .map(|name| (PROJECT.to_owned(), name.to_owned()));
         let config = ContainerConfig {
             entrypoint: Some(manifest::entrypoint()),
             cmd: Some(Vec::new()),
             user: Some("1000:1000".to_owned()),
             working_dir: Some("/app".to_owned()),
-            labels: Some(emptied.collect()),
+            labels: Some(emptied.chain(project).collect()),
             ..ContainerConfig::default()
         };
         let made = self.docker.commit_container(options, config).await;

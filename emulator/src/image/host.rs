@@ -18,7 +18,7 @@ use super::short_hash;
 use crate::runtime::docker::error::chain;
 
 /// Label that tells from which node a base was made.
-pub(super) const KEY: &str = "fnlocal.base.key";
+pub(crate) const KEY: &str = "fnlocal.base.key";
 /// A change of what goes into the base makes it anew.
 pub(super) const RECIPE: &str = "2";
 /// Libraries beside glibc: those it opens by name when it looks hosts up, and those that native

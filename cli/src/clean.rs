@@ -1,0 +1,100 @@
+//! `fnlocal clean`: removes what fnlocal keeps for a project, and says what.
+
+use fnlocal_emulator::clean::{self, CleanError, CleanOptions, Cleaned, Item};
+
+use crate::args::Clean;
+use crate::exit::Exit;
+use crate::lines::bytes;
+use crate::run::{fail, warn};
+
+/// Removes, or lists.
+pub fn run(args: &Clean) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &error, None),
+    };
+    let options = CleanOptions {
+        path: args.folder.clone(),
+        shared: args.shared,
+        dry_run: args.dry_run,
+    };
+    match runtime.block_on(clean::run(&options)) {
+        Ok(cleaned) => tell(args, &cleaned),
+        Err(error) => fail(exit_of(&error), &error, error.hint().as_deref()),
+    }
+}
+
+fn tell(args: &Clean, cleaned: &Cleaned) -> Exit {
+    if let Some(error) = &cleaned.no_engine {
+        let text = format!("{error}: its containers and images are left as they are");
+        warn(&text, Some(error.hint()));
+    }
+    for (item, why) in &cleaned.kept {
+        warn(&format!("{} {} stays: {why}", item.kind, item.name), None);
+    }
+    if args.json {
+        let items: Vec<_> = cleaned.removed.iter().map(value).collect();
+        let line = serde_json::json!({"dry_run": args.dry_run, "removed": items});
+        anstream::println!("{line}");
+    } else {
+        anstream::print!("{}", table(args.dry_run, &cleaned.removed));
+    }
+    if cleaned.kept.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    }
+}
+
+fn value(item: &Item) -> serde_json::Value {
+    serde_json::json!({
+        "kind": item.kind.to_string(),
+        "id": item.id,
+        "name": item.name,
+        "bytes": item.bytes,
+    })
+}
+
+fn table(dry_run: bool, items: &[Item]) -> String {
+    let mut text = String::new();
+    for item in items {
+        let size = if item.bytes > 0 {
+            bytes(item.bytes)
+        } else {
+            String::new()
+        };
+        let name = if item.name.is_empty() {
+            &item.id
+        } else {
+            &item.name
+        };
+        text.push_str(&format!(
+            "{:<9}  {size:>9}  {name}\n",
+            item.kind.to_string()
+        ));
+    }
+    let verb = if dry_run {
+        "would be removed"
+    } else {
+        "removed"
+    };
+    let total = items.iter().map(|item| item.bytes).sum();
+    text.push_str(&format!(
+        "{} things {verb}, {}\n",
+        items.len(),
+        bytes(total)
+    ));
+    text
+}
+
+fn exit_of(error: &CleanError) -> Exit {
+    match error {
+        CleanError::Project(_) => Exit::Config,
+        CleanError::State(_) => Exit::TryAgain,
+        CleanError::Engine(_) => Exit::Unreachable,
+        _ => Exit::Failed,
+    }
+}

@@ -1,0 +1,220 @@
+//! `fnlocal clean`: removes what fnlocal keeps for a project, and nothing else.
+//!
+//! First everything is listed, then what was listed is removed: a dry run shows exactly what a real
+//! one would do. Containers, networks and images are known by our labels, files by their place.
+
+mod engine;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::build::cache;
+use crate::project::{Project, ProjectError, StateDir, StateError};
+use crate::runtime::docker::connect::{ConnectError, Surroundings, connect};
+use crate::runtime::docker::labels::{FOLDER, pair};
+
+/// Files of `.fnlocal` that stay: they hold the locks, and keep git from seeing the folder.
+const STAYS: [&str; 3] = ["lock", "build.lock", ".gitignore"];
+
+/// What `fnlocal clean` was asked for.
+#[derive(Clone, Debug)]
+pub struct CleanOptions {
+    /// A folder of functions, or one file.
+    pub path: PathBuf,
+    /// What projects share too: base images and the wrapper's.
+    pub shared: bool,
+    /// Only list.
+    pub dry_run: bool,
+}
+
+/// One thing to remove.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    /// What it is.
+    pub kind: Kind,
+    /// Its path, or the engine's id of it.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Its size, as far as it is known. Images share layers, so not all of it may become free.
+    pub bytes: u64,
+}
+
+/// What may be removed, in the order it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Of an engine.
+    Container,
+    /// Of an engine.
+    Network,
+    /// Of an engine.
+    Image,
+    /// A file or a folder.
+    Path,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Container => "container",
+            Self::Network => "network",
+            Self::Image => "image",
+            Self::Path => "files",
+        })
+    }
+}
+
+/// What was found, and what became of it.
+#[derive(Debug, Default)]
+pub struct Cleaned {
+    /// What was removed, or would be.
+    pub removed: Vec<Item>,
+    /// What could not be, and why.
+    pub kept: Vec<(Item, String)>,
+    /// Why the engine was not asked.
+    pub no_engine: Option<ConnectError>,
+}
+
+/// Removes what belongs to a project.
+///
+/// # Errors
+/// [`CleanError`] when the project is in use, or its files cannot be listed.
+pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
+    let project = Project::open(&options.path, None)?;
+    let state = project.state();
+    let _locks = if state.is_dir() {
+        let held = StateDir::lock(&project.root)?;
+        Some((held, StateDir::lock_build(&project.root)?))
+    } else {
+        None
+    };
+    let mut cleaned = Cleaned::default();
+    let engine = match connect(&Surroundings::from_env()).await {
+        Ok(engine) => Some(engine),
+        Err(error) => {
+            cleaned.no_engine = Some(error);
+            None
+        }
+    };
+    let mut items = files(&state)?;
+    if options.shared
+        && let Some(cache) = cache().filter(|cache| cache.is_dir())
+    {
+        items.push(path(cache)?);
+    }
+    if let Some(engine) = &engine {
+        let label = pair(FOLDER, &project.root.display().to_string());
+        let found = engine::list(&engine.docker, &label, &project.name, options.shared).await;
+        items.extend(found.map_err(CleanError::Engine)?);
+    }
+    items.sort();
+    for item in items {
+        if options.dry_run {
+            cleaned.removed.push(item);
+            continue;
+        }
+        let removed = match (&item.kind, &engine) {
+            (Kind::Path, _) => remove(Path::new(&item.id)).map_err(|error| error.to_string()),
+            (_, Some(engine)) => engine::remove(&engine.docker, &item).await,
+            (_, None) => continue,
+        };
+        match removed {
+            Ok(()) => cleaned.removed.push(item),
+            Err(why) => cleaned.kept.push((item, why)),
+        }
+    }
+    Ok(cleaned)
+}
+
+fn files(state: &Path) -> Result<Vec<Item>, CleanError> {
+    let entries = match fs::read_dir(state) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(fail(state)(source)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fail(state))?;
+        let stays = STAYS.iter().any(|name| entry.file_name() == *name);
+        if !stays {
+            found.push(path(entry.path())?);
+        }
+    }
+    Ok(found)
+}
+
+fn path(path: PathBuf) -> Result<Item, CleanError> {
+    let bytes = size(&path).map_err(fail(&path))?;
+    let text = path.display().to_string();
+    Ok(Item {
+        kind: Kind::Path,
+        id: text.clone(),
+        name: text,
+        bytes,
+    })
+}
+
+fn fail(path: &Path) -> impl Fn(io::Error) -> CleanError + use<> {
+    let path = path.to_owned();
+    move |source| CleanError::Io {
+        path: path.clone(),
+        source,
+    }
+}
+
+/// Bytes of everything in a folder; links are not followed.
+fn size(path: &Path) -> io::Result<u64> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let mut bytes = 0;
+    for entry in fs::read_dir(path)? {
+        bytes += size(&entry?.path())?;
+    }
+    Ok(bytes)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
+}
+
+/// Why nothing was removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CleanError {
+    /// The folder is no project.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// Another fnlocal uses it.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The engine answers, but does not list what it has.
+    #[error("the engine does not list what it has")]
+    Engine(#[source] bollard::errors::Error),
+    /// Files cannot be listed.
+    #[error("could not read {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl CleanError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Engine(_) | Self::Io { .. } => None,
+        }
+    }
+}

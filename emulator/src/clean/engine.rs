@@ -1,0 +1,149 @@
+//! What an engine holds of ours.
+
+use std::collections::HashMap;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::models::ImageSummary;
+use bollard::query_parameters::{
+    ListContainersOptions, ListImagesOptions, ListNetworksOptions, RemoveContainerOptions,
+    RemoveImageOptions,
+};
+
+use super::{Item, Kind};
+use crate::image::{PROJECT, host::KEY};
+use crate::runtime::docker::error::chain;
+use crate::runtime::docker::labels::pair;
+
+/// Beginnings of the names of images that belong to no project.
+const SHARED: [&str; 2] = ["fnlocal/base:", "fnlocal/runner:"];
+
+/// Everything with the folder's label, images of the project, and if asked for those that projects
+/// share.
+pub(super) async fn list(
+    docker: &Docker,
+    folder: &str,
+    project: &str,
+    shared: bool,
+) -> Result<Vec<Item>, Error> {
+    let mut items = containers(docker, folder).await?;
+    items.extend(networks(docker, folder).await?);
+    items.extend(images(docker, &pair(PROJECT, project)).await?);
+    if shared {
+        // What people build upon our base has its label too; its name tells it from ours.
+        let found = images(docker, KEY).await?;
+        let ours = |name: &str| SHARED.iter().any(|prefix| name.starts_with(prefix));
+        items.extend(
+            found
+                .into_iter()
+                .filter(|item| !item.name.is_empty() && item.name.split(' ').all(ours)),
+        );
+    }
+    items.sort();
+    items.dedup();
+    Ok(items)
+}
+
+#[allow(clippy::disallowed_types, reason = "the engine's client asks for one")]
+fn labelled(label: &str) -> Option<HashMap<String, Vec<String>>> {
+    Some([("label".to_owned(), vec![label.to_owned()])].into())
+}
+
+async fn containers(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+    let options = ListContainersOptions {
+        all: true,
+        filters: labelled(label),
+        ..ListContainersOptions::default()
+    };
+    let found = docker.list_containers(Some(options)).await?;
+    let item = |id: String, names: Option<Vec<String>>| Item {
+        kind: Kind::Container,
+        name: names.unwrap_or_default().join(" ").replace('/', ""),
+        id,
+        bytes: 0,
+    };
+    Ok(found
+        .into_iter()
+        .filter_map(|found| Some(item(found.id?, found.names)))
+        .collect())
+}
+
+async fn networks(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+    let options = ListNetworksOptions {
+        filters: labelled(label),
+    };
+    let found = docker.list_networks(Some(options)).await?;
+    let item = |id: String, name: Option<String>| Item {
+        kind: Kind::Network,
+        name: name.unwrap_or_default(),
+        id,
+        bytes: 0,
+    };
+    Ok(found
+        .into_iter()
+        .filter_map(|found| Some(item(found.id?, found.name)))
+        .collect())
+}
+
+async fn images(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+    let options = ListImagesOptions {
+        filters: labelled(label),
+        ..ListImagesOptions::default()
+    };
+    let found = docker.list_images(Some(options)).await?;
+    Ok(found.into_iter().map(image).collect())
+}
+
+fn image(found: ImageSummary) -> Item {
+    // One that was pulled is also known by the registry's address and its digest.
+    let names: Vec<String> = found
+        .repo_tags
+        .into_iter()
+        .chain(found.repo_digests)
+        .filter(|name| !name.contains("<none>"))
+        .collect();
+    Item {
+        kind: Kind::Image,
+        name: names.join(" "),
+        id: found.id,
+        bytes: u64::try_from(found.size).unwrap_or_default(),
+    }
+}
+
+/// Removes one thing. An image that a container uses stays, and so says why.
+pub(super) async fn remove(docker: &Docker, item: &Item) -> Result<(), String> {
+    let removed = match item.kind {
+        Kind::Container => {
+            let options = RemoveContainerOptions {
+                force: true,
+                v: true,
+                link: false,
+            };
+            docker.remove_container(&item.id, Some(options)).await
+        }
+        Kind::Network => docker.remove_network(&item.id).await,
+        Kind::Image => remove_image(docker, item).await,
+        Kind::Path => return Ok(()),
+    };
+    match removed {
+        // Somebody was quicker.
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(()),
+        other => other.map_err(|error| chain(&error)),
+    }
+}
+
+/// By each of its names: one with several is not removed by its id without force, and force would
+/// take it from under a stopped container.
+async fn remove_image(docker: &Docker, item: &Item) -> Result<(), Error> {
+    let names: Vec<&str> = match item.name.as_str() {
+        "" => vec![&item.id],
+        names => names.split(' ').collect(),
+    };
+    for name in names {
+        let options = RemoveImageOptions::default();
+        docker.remove_image(name, Some(options), None).await?;
+    }
+    Ok(())
+}
