@@ -25,7 +25,7 @@ use crate::limits::NodeLimits;
 use crate::package::Package;
 use crate::pool::Pool;
 use crate::pool::slot::{Instance, Request};
-use crate::rate::Bucket;
+use crate::rate::{Bucket, Rate};
 use crate::time::Instant;
 use crate::timers::Timers;
 
@@ -77,7 +77,7 @@ impl Node {
     pub fn new(limits: NodeLimits) -> Self {
         Self {
             now: Instant::START,
-            bucket: limits.rps.map(|rate| Bucket::new(rate, Instant::START)),
+            bucket: request_rate(&limits).map(|rate| Bucket::new(rate, Instant::START)),
             limits,
             packages: BTreeMap::new(),
             pools: BTreeMap::new(),
@@ -169,4 +169,9 @@ impl Node {
             }
         }
     }
+}
+
+fn request_rate(limits: &NodeLimits) -> Option<Rate> {
+    let rate = |rps| Rate::per_second(rps, limits.burst, limits.over_rate);
+    limits.rps.map(rate)
 }

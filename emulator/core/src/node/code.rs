@@ -142,8 +142,7 @@ impl Node {
             fresh = true;
             Pool::new(owner, limits.clone(), code, now)
         });
-        Bucket::update(&mut pool.bucket, limits.rps, now);
-        let old = std::mem::replace(&mut pool.limits, limits);
+        let old = pool.set_limits(limits, now);
         let mended = pool.broken && !broken;
         pool.broken = broken;
         pool.deaths = 0;
@@ -215,10 +214,7 @@ impl Node {
             };
             self.retire(id, StopReason::Idle);
         }
-        while self.pools.get(&function).is_some_and(|pool| {
-            pool.queue.len() > pool.limits.queue as usize
-                && pool.uncovered() > pool.limits.queue as usize
-        }) {
+        while self.too_many_wait(function) {
             self.shed_newest(function);
         }
     }
@@ -326,6 +322,7 @@ impl Node {
 
     fn remove_function(&mut self, function: FunctionId) {
         self.refuse_waiting(function, RefuseReason::UnknownFunction, None);
+        self.refuse_held(function);
         self.end_preparation(function);
         self.unintend(function);
         let Some(pool) = self.pools.get(&function) else {
@@ -368,7 +365,7 @@ impl Node {
     }
 
     pub(super) fn limits_changed(&mut self, limits: NodeLimits) {
-        Bucket::update(&mut self.bucket, limits.rps, self.now);
+        Bucket::update(&mut self.bucket, super::request_rate(&limits), self.now);
         self.limits = limits;
         self.over = true;
         self.unsettled = true;
