@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use fnlocal_core::{FunctionLimits, NodeLimits, PackageId};
+use fnlocal_core::{FunctionLimits, NodeLimits, PackageId, Profile};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::{Driver, Function};
+use crate::driver::{Driver, Function, Recorder};
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::logs::{Logs, Record};
@@ -56,6 +56,10 @@ pub struct DevOptions {
     pub runtime: Option<Choice>,
     /// Which `.env.NAME` is read.
     pub env_name: Option<String>,
+    /// Whose limits apply.
+    pub profile: Profile,
+    /// Where the core's events are written, if they are.
+    pub record: Option<PathBuf>,
 }
 
 /// What is served, once it is.
@@ -105,7 +109,8 @@ async fn serve(
     stop: Stop,
     began: std::time::Instant,
 ) -> Result<(), DevError> {
-    let project = Project::open(&options.path, options.env_name.as_deref())?;
+    let mut project = Project::open(&options.path, options.env_name.as_deref())?;
+    project.profile = options.profile;
     for warning in &project.warnings {
         logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
     }
@@ -127,14 +132,20 @@ async fn serve(
     };
     let session = Session::new(&project, selected, logs.clone());
     let describer = Describer::new(project.clone(), environment, logs.clone());
+    let limits = node_limits(&project, session.cores);
+    let recorder = recorder(&options, &limits)?;
     let driver = Driver::new(
-        node_limits(&project, session.cores),
+        limits,
         Arc::clone(&session.runtime),
         Box::new(Rc::clone(&describer)),
         logs.clone(),
     );
+    if let Some(recorder) = recorder {
+        driver.record(recorder);
+    }
     let mut deadlines = spawn_local(Rc::clone(&driver).keep_deadlines());
     let mut following = spawn_local(Rc::clone(&driver).follow_notices(noticed));
+    let recording = Rc::clone(&driver);
     let served = tokio::select! {
         served = session.serve(driver, describer, listener, state, on_ready, stop, began) => served,
         // Neither ends by itself.
@@ -144,7 +155,21 @@ async fn serve(
     session.runtime.shutdown().await;
     deadlines.abort();
     following.abort();
+    if let Err(error) = recording.end_recording() {
+        logs.warn(format!("the recording is cut off: {error}"));
+    }
     served
+}
+
+fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder>, DevError> {
+    let Some(path) = &options.record else {
+        return Ok(None);
+    };
+    let made = Recorder::create(path, limits);
+    made.map(Some).map_err(|source| DevError::Record {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// What stays the same for as long as `dev` runs.
@@ -323,10 +348,12 @@ fn node_limits(project: &Project, cores: u32) -> NodeLimits {
     let memory_mib = limits
         .memory
         .map_or_else(free_memory_mib, |memory| memory.0);
-    NodeLimits {
+    let own = NodeLimits {
         memory_mib,
         max_instances: limits.max_instances.unwrap_or(1000),
         rps: limits.rps.and_then(|rate| rate.0),
+        burst: limits.burst,
+        over_rate: limits.over_rate.map(Into::into).unwrap_or_default(),
         parallel_starts: cores.clamp(2, 8),
         parallel_refills: 2,
         spares: project.config().dev.spares.unwrap_or(1),
@@ -335,7 +362,8 @@ fn node_limits(project: &Project, cores: u32) -> NodeLimits {
             .defaults
             .memory
             .map_or(FunctionLimits::default().memory_mib, |memory| memory.0),
-    }
+    };
+    project.profile.node(own)
 }
 
 /// What is free, in MiB: a limit is rarely used up, so what is left over is enough for the

@@ -211,6 +211,11 @@ impl Node {
             pool.starting
         );
         holds!(
+            "functions with `min_instances` are listed",
+            (pool.limits.min_instances > 0) == self.kept.contains(&id),
+            "{id}"
+        );
+        holds!(
             "functions in preparation are listed",
             pool.next.is_some() == self.preparing.contains(&id)
                 && pool.next.is_some() == pool.switch_timer.is_some(),

@@ -174,16 +174,16 @@ impl Router {
     }
 
     /// Decides where a request that entered `here` is served, and counts it there. `idle_here` says
-    /// that an instance is idle for it where it entered.
+    /// whether an instance is idle for it where it entered; it is asked only if that matters.
     ///
     /// In order: here, if here is one of those that serve the function and has an idle instance;
     /// the first of them that has one; here, if it has one all the same; the first with room for
     /// another instance; whoever is within its bound.
-    pub fn route(&mut self, request: Entered, here: NodeId, idle_here: bool) -> Route {
+    pub fn route(&mut self, request: Entered, here: NodeId, idle_here: impl Fn() -> bool) -> Route {
         let function = request.function;
         self.know(function);
         let here_slot = self.slots.get(&here).copied();
-        let chosen = self.choose(function, here_slot, idle_here).or(here_slot);
+        let chosen = self.choose(function, here_slot, &idle_here).or(here_slot);
         let Some(slot) = chosen else {
             return Route::Here;
         };
@@ -197,7 +197,6 @@ impl Router {
     /// A request that [`Router::route`] gave to a node has ended.
     pub fn ended(&mut self, function: FunctionId, node: NodeId) {
         if let Some(&slot) = self.slots.get(&node) {
-            self.know(function);
             self.count(function, slot, -1);
         }
     }
@@ -259,15 +258,21 @@ impl Router {
         self.slots.keys().copied()
     }
 
-    fn choose(&self, function: FunctionId, here: Option<usize>, idle_here: bool) -> Option<usize> {
+    fn choose(
+        &self,
+        function: FunctionId,
+        here: Option<usize>,
+        idle_here: &dyn Fn() -> bool,
+    ) -> Option<usize> {
         let spread = self.functions.get(&function)?;
         let within = |slot: &usize| self.within(*slot);
         let here = here.filter(within);
-        if idle_here && let Some(here) = here.filter(|&here| spread.serves(here)) {
+        let serves = |here: &usize| spread.serves(*here) && idle_here();
+        if let Some(here) = here.filter(serves) {
             return Some(here);
         }
         let warm = spread.warm().find(within);
-        let idle = || here.filter(|_| idle_here);
+        let idle = || here.filter(|_| idle_here());
         let room = || spread.room().find(within);
         let any = || spread.order().find(within);
         warm.or_else(idle).or_else(room).or_else(any)

@@ -10,6 +10,10 @@ use fnlocal_sim::scenario::{EVENTS, Fleet, Function, Machine, Routing, Scenario,
 use fnlocal_sim::workload::{Shape, Source};
 use fnlocal_sim::{Slo, Workload, simulate};
 
+/// The allocator of the `fnlocal` command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests a second that a node gets in every row.
 const RATE_OF_A_NODE: f64 = 20.0;
 

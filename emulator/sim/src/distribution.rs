@@ -77,6 +77,15 @@ impl Distribution {
         (millis.max(0.0) * 1000.0).round() as u64
     }
 
+    /// The value at a percentile of what was measured, in milliseconds; the mean of what was not.
+    #[must_use]
+    pub fn at(&self, percent: f64) -> f64 {
+        match self {
+            Self::Empirical(points) => between(points, percent),
+            other => other.mean(),
+        }
+    }
+
     /// The mean, in milliseconds.
     #[must_use]
     pub fn mean(&self) -> f64 {

@@ -7,11 +7,10 @@
 mod cpu;
 mod fleet;
 mod host;
+mod hosts;
 mod perform;
 mod queue;
 mod requests;
-
-use std::collections::BTreeMap;
 
 use fnlocal_core::balancer::{Balancer, BalancerEffect, BalancerEvent, TargetFailure};
 use fnlocal_core::scaling::{Group, GroupEffect};
@@ -28,7 +27,8 @@ use crate::scenario::{Fleet, Routing, Scenario};
 use crate::trace::TraceError;
 use crate::workload::{Arrival, BadWorkload, Source};
 
-use host::{Host, Stage};
+use host::Stage;
+use hosts::Hosts;
 use queue::{Queue, What};
 use requests::{Request, Requests, Ticket};
 
@@ -135,8 +135,7 @@ struct Sim<'a> {
     scenario: &'a Scenario,
     now: u64,
     queue: Queue,
-    /// By the nodes' numbers.
-    hosts: BTreeMap<NodeId, Host>,
+    hosts: Hosts,
     requests: Requests,
     balancer: Balancer,
     group: Option<Group>,
@@ -166,7 +165,7 @@ impl<'a> Sim<'a> {
             scenario,
             now: 0,
             queue: Queue::default(),
-            hosts: BTreeMap::new(),
+            hosts: Hosts::default(),
             requests: Requests::default(),
             balancer: Balancer::new(scenario.balancer),
             group,
@@ -318,9 +317,8 @@ impl<'a> Sim<'a> {
         let Some(router) = &mut self.router else {
             return self.give(entered, ticket);
         };
-        let idle_here = host.core.has_idle(function);
         let request = Entered::from_client(function);
-        let route = router.route(request, entered, idle_here);
+        let route = router.route(request, entered, || host.core.has_idle(function));
         let serves = match &route {
             Route::Here => entered,
             Route::There(forward) => forward.to(),

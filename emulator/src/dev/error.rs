@@ -1,6 +1,7 @@
 //! Why `fnlocal dev` could not begin or go on.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::project::{EnvError, ProjectError, StateError};
 use crate::runtime::select::SelectError;
@@ -33,6 +34,14 @@ pub enum DevError {
         /// Why.
         source: std::io::Error,
     },
+    /// The recording cannot be made.
+    #[error("could not record to {}", path.display())]
+    Record {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A part of fnlocal itself broke down.
     #[error("a part of fnlocal broke down: {0}")]
     Bug(String),
@@ -61,6 +70,7 @@ impl DevError {
                 }
                 _ => "see --host and --port".to_owned(),
             }),
+            Self::Record { .. } => Some("name a file that can be written with --record".to_owned()),
             Self::Bug(_) => Some(
                 "this is a fault of fnlocal; please report it with the lines above".to_owned(),
             ),

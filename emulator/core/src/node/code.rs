@@ -140,8 +140,13 @@ impl Node {
         let mut fresh = false;
         let pool = self.pools.entry(function).or_insert_with(|| {
             fresh = true;
-            Pool::new(owner, limits.clone(), code, now)
+            Box::new(Pool::new(owner, limits.clone(), code, now))
         });
+        if limits.min_instances > 0 {
+            self.kept.insert(function);
+        } else {
+            self.kept.remove(&function);
+        }
         let old = pool.set_limits(limits, now);
         let mended = pool.broken && !broken;
         pool.broken = broken;
@@ -305,7 +310,11 @@ impl Node {
             instance.role = Role::Starting(Intent::Demand(function));
             pool.starting += 1;
         }
-        while self.pools.get(&function).is_some_and(Pool::over_max) {
+        while self
+            .pools
+            .get(&function)
+            .is_some_and(|pool| pool.over_max())
+        {
             if !self.start_becomes_spare(function) {
                 break;
             }
@@ -335,6 +344,7 @@ impl Node {
         for id in pool.members.clone() {
             self.retire(id, StopReason::Removed);
         }
+        self.kept.remove(&function);
         if let Some(mut pool) = self.pools.remove(&function) {
             self.timers
                 .clear(&mut pool.demand_timer, Timer::Demand(function));

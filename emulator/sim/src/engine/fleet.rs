@@ -176,7 +176,7 @@ impl Sim<'_> {
 
     /// A node answers a check whenever it is there: what it has to do does not keep it from it.
     pub(super) fn checked(&mut self, node: NodeId) {
-        let up = self.hosts.contains_key(&node);
+        let up = self.hosts.get(&node).is_some();
         self.tell_balancer(if up {
             BalancerEvent::CheckPassed(node)
         } else {
@@ -207,7 +207,7 @@ impl Sim<'_> {
     fn note_paid(&mut self) {
         let paid = match &self.group {
             Some(group) => group.paid(),
-            None => u32::try_from(self.hosts.len()).unwrap_or(u32::MAX),
+            None => u32::try_from(self.hosts.values().count()).unwrap_or(u32::MAX),
         };
         self.recorder.paid(self.now, paid);
     }
