@@ -92,6 +92,12 @@ pub struct Dev {
     /// Use `.env.NAME` besides `.env`.
     #[arg(long = "env", value_name = "NAME")]
     pub env_name: Option<String>,
+    /// Impose the limits of another platform.
+    #[arg(long, value_enum, default_value_t = ProfileChoice::Fnlocal)]
+    pub profile: ProfileChoice,
+    /// Write what the core decides, and why, to a file for `fnlocal simulate --replay`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,
@@ -216,4 +222,25 @@ pub enum RuntimeChoice {
     Docker,
     /// Node.js processes of your own user.
     Process,
+}
+
+/// Whose limits apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileChoice {
+    /// Those of fnlocal.toml.
+    Fnlocal,
+    /// AWS Lambda's: 1,000 at once, 1,000 starts in 10 s, 6 MB, 429 instead of a queue.
+    Lambda,
+    /// Google Cloud Run's: 100 instances of 80 requests, a wait of 10 s or more, then 429.
+    Cloudrun,
+}
+
+impl From<ProfileChoice> for fnlocal_core::Profile {
+    fn from(choice: ProfileChoice) -> Self {
+        match choice {
+            ProfileChoice::Fnlocal => Self::Fnlocal,
+            ProfileChoice::Lambda => Self::Lambda,
+            ProfileChoice::Cloudrun => Self::CloudRun,
+        }
+    }
 }

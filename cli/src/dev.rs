@@ -34,6 +34,8 @@ fn options(args: &Dev) -> DevOptions {
             RuntimeChoice::Process => Choice::Process,
         }),
         env_name: args.env_name.clone(),
+        profile: args.profile.into(),
+        record: args.record.clone(),
     }
 }
 

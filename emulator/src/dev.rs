@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use fnlocal_core::{FunctionLimits, NodeLimits, PackageId};
+use fnlocal_core::{FunctionLimits, NodeLimits, PackageId, Profile};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, Recorder};
 use crate::gateway::GatewayOptions;
 use crate::logs::{Logs, Record};
 use crate::project::{Project, RuntimeKind, StateDir};
@@ -52,6 +52,10 @@ pub struct DevOptions {
     pub runtime: Option<Choice>,
     /// Which `.env.NAME` is read.
     pub env_name: Option<String>,
+    /// Whose limits apply.
+    pub profile: Profile,
+    /// Where the core's events are written, if they are.
+    pub record: Option<PathBuf>,
 }
 
 /// Serves a folder of functions until told to stop. Must run inside a `LocalSet`.
@@ -80,7 +84,8 @@ async fn serve(
     stop: Stop,
     began: std::time::Instant,
 ) -> Result<(), DevError> {
-    let project = Project::open(&options.path, options.env_name.as_deref())?;
+    let mut project = Project::open(&options.path, options.env_name.as_deref())?;
+    project.profile = options.profile;
     for warning in &project.warnings {
         logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
     }
@@ -102,13 +107,19 @@ async fn serve(
         () = stop.gently.cancelled() => return Ok(()),
     };
     let describer = Describer::new(project.clone(), environment, logs.clone());
+    let limits = node_limits(&project);
+    let recorder = recorder(&options, &limits)?;
     let session = Session::start(
-        node_limits(&project),
+        limits,
         Arc::clone(&selected.runtime),
         Box::new(Rc::clone(&describer)),
         noticed,
         logs.clone(),
     );
+    if let Some(recorder) = recorder {
+        session.driver.record(recorder);
+    }
+    let recording = Rc::clone(&session.driver);
     let work = Work {
         driver: Rc::clone(&session.driver),
         describer,
@@ -117,7 +128,22 @@ async fn serve(
         logs: logs.clone(),
         began,
     };
-    session.run(work.serve(listener, on_ready, stop)).await
+    let served = session.run(work.serve(listener, on_ready, stop)).await;
+    if let Err(error) = recording.end_recording() {
+        logs.warn(format!("the recording is cut off: {error}"));
+    }
+    served
+}
+
+fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder>, DevError> {
+    let Some(path) = &options.record else {
+        return Ok(None);
+    };
+    let made = Recorder::create(path, limits);
+    made.map(Some).map_err(|source| DevError::Record {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// What serves while `dev` runs.
@@ -217,10 +243,12 @@ pub(crate) fn node_limits(project: &Project) -> NodeLimits {
     let memory_mib = limits
         .memory
         .map_or_else(serve::free_memory_mib, |memory| memory.0);
-    NodeLimits {
+    let own = NodeLimits {
         memory_mib,
         max_instances: limits.max_instances.unwrap_or(1000),
         rps: limits.rps.and_then(|rate| rate.0),
+        burst: limits.burst,
+        over_rate: limits.over_rate.map(Into::into).unwrap_or_default(),
         parallel_starts: serve::cores().clamp(2, 8),
         parallel_refills: 2,
         spares: project.config().dev.spares.unwrap_or(1),
@@ -229,5 +257,6 @@ pub(crate) fn node_limits(project: &Project) -> NodeLimits {
             .defaults
             .memory
             .map_or(FunctionLimits::default().memory_mib, |memory| memory.0),
-    }
+    };
+    project.profile.node(own)
 }

@@ -10,6 +10,7 @@ mod exchange;
 mod functions;
 mod instance;
 mod perform;
+mod record;
 mod ticket;
 
 use std::cell::{Cell, RefCell};
@@ -18,6 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant as Clock;
 
+use fnlocal_core::record::Entry;
 use fnlocal_core::{
     CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeView, PackageId,
     RequestId,
@@ -27,6 +29,7 @@ use tokio::sync::Notify;
 pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, RequestBody};
 pub use functions::{Failure, Function, Functions};
 pub use instance::Instance;
+pub use record::Recorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
 
 use crate::logs::{Logs, Record};
@@ -55,6 +58,7 @@ pub struct Driver {
     /// Why a package's last start came to nothing, for the answers to requests that waited for it.
     start_failures: RefCell<BTreeMap<PackageId, String>>,
     memory_mib: u32,
+    recorder: RefCell<Option<Recorder>>,
 }
 
 /// A package as the driver needs it.
@@ -134,7 +138,21 @@ impl Driver {
             is_drained: Cell::new(false),
             start_failures: RefCell::default(),
             memory_mib,
+            recorder: RefCell::default(),
         })
+    }
+
+    /// Records from now on, which must be before the first event.
+    pub fn record(&self, recorder: Recorder) {
+        self.recorder.replace(Some(recorder));
+    }
+
+    /// Ends the recording, if there is one.
+    ///
+    /// # Errors
+    /// Not all of it could be written.
+    pub fn end_recording(&self) -> std::io::Result<()> {
+        self.recorder.take().map_or(Ok(()), Recorder::finish)
     }
 
     /// Tells the core what happened and performs what it answers.
@@ -142,7 +160,14 @@ impl Driver {
         let mut effects = self.effects.take();
         {
             let mut core = self.core.borrow_mut();
-            core.handle(self.now(), event, &mut effects);
+            let at = self.now();
+            let recorder = self.recorder.borrow();
+            let recorded = recorder.as_ref().map(|recorder| (recorder, event.clone()));
+            core.handle(at, event, &mut effects);
+            if let Some((recorder, event)) = recorded {
+                let effects = effects.clone();
+                recorder.add(Entry { at, event, effects });
+            }
             let next = core.next_deadline();
             if next.is_some() && (self.armed.get().is_none() || next < self.armed.get()) {
                 self.rearm.notify_one();

@@ -24,12 +24,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fnlocal_core::PackageId;
+use fnlocal_core::{PackageId, Profile};
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
     BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, FunctionConfig, NodeRange,
-    Prescale, ProjectLimits, RuntimeKind, ScaleOn, schema,
+    OverRate, Prescale, ProjectLimits, RuntimeKind, ScaleOn, schema,
 };
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};
@@ -61,6 +61,8 @@ pub struct Project {
     pub packages: Vec<Package>,
     /// What is odd but no reason to stop.
     pub warnings: Vec<Warning>,
+    /// Whose limits apply.
+    pub profile: Profile,
     /// What it was opened by: the folder, or a single file.
     opened: PathBuf,
     /// Folders where a new sub-folder or file may be a new package or entry.

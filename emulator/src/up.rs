@@ -283,6 +283,8 @@ fn node_limits(project: &Project, release: &Release) -> NodeLimits {
     NodeLimits {
         max_instances: release.limits.max_instances.unwrap_or(1000),
         rps: release.limits.rps,
+        burst: release.limits.burst,
+        over_rate: release.limits.over_rate,
         spare_memory_mib: release
             .functions()
             .values()

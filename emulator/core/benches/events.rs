@@ -30,6 +30,7 @@ impl Bench {
             parallel_refills: 2,
             spares: 1,
             spare_memory_mib: 512,
+            ..NodeLimits::default()
         };
         let spec = FunctionLimits {
             rps: None,

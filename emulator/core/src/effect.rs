@@ -126,6 +126,8 @@ pub enum RefuseReason {
     BrokenCode,
     /// More requests a second than allowed.
     RateLimited,
+    /// No instance may be had for it: the function's, or everybody's, are all taken.
+    Throttled,
     /// The queue is full.
     QueueFull,
     /// It waited longer than the queue's deadline.

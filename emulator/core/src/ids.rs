@@ -40,6 +40,11 @@ id!(
     RequestId(u64), "r"
 );
 
+id!(
+    /// A machine of the fleet. Given by whoever starts it, counting up; never reused.
+    NodeId(u32), "n"
+);
+
 /// What code an instance runs: the first eight bytes of the hash of a package's files.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CodeHash(pub u64);

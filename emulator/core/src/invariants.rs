@@ -211,6 +211,11 @@ impl Node {
             pool.starting
         );
         holds!(
+            "functions with `min_instances` are listed",
+            (pool.limits.min_instances > 0) == self.kept.contains(&id),
+            "{id}"
+        );
+        holds!(
             "functions in preparation are listed",
             pool.next.is_some() == self.preparing.contains(&id)
                 && pool.next.is_some() == pool.switch_timer.is_some(),
@@ -231,6 +236,17 @@ impl Node {
         // put back is there in spite of it.
         let admitted = pool.queue.iter().filter_map(|id| self.requests.get(&id));
         let admitted = admitted.filter(|entry| entry.retries == 0).count();
+        let held = self
+            .requests
+            .values()
+            .filter(|entry| entry.stage == Stage::Held && entry.function == id);
+        let held = held.count();
+        holds!(
+            "requests over the rate are counted",
+            pool.held == held,
+            "{id}: {} and really {held}",
+            pool.held
+        );
         let bound = pool.limits.queue as usize + pool.limits.max_instances as usize * pool.slots();
         holds!(
             "the queue is within its bound",
@@ -263,6 +279,8 @@ impl Node {
             pool.free.is_empty(),
             "{id}"
         );
+        // A start the rate does not allow yet has a deadline to be looked at again.
+        let rationed = pool.starts.is_some() && pool.demand_timer.is_some();
         let may_start = pool.below_max() && pool.held_until <= self.now;
         let spare = self.find_spare(pool.package, pool.limits.memory_mib, pool.code);
         holds!(
@@ -284,7 +302,7 @@ impl Node {
             && self.fits(pool.limits.memory_mib);
         holds!(
             "nothing waits with room and nothing under way",
-            pool.live() > 0 || !may_start || held || !room,
+            pool.live() > 0 || !may_start || held || !room || rationed,
             "{id} has {} waiters",
             pool.queue.len()
         );
@@ -296,6 +314,11 @@ impl Node {
             return Ok(());
         };
         match entry.stage {
+            Stage::Held => holds!(
+                "a request over the rate has a turn",
+                entry.timer.is_some(),
+                "{id}"
+            ),
             Stage::Waiting => {
                 let pool = self.pools.get(&entry.function);
                 let places = pool.map_or(0, |pool| pool.queue.iter().filter(|&r| r == id).count());

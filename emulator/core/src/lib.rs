@@ -1,11 +1,13 @@
 //! The decisions of fnlocal: which instance serves a request, when one is started, paused or
-//! stopped, what waits and what is refused.
+//! stopped, what waits and what is refused. And of several nodes: which one serves a request
+//! ([`routing`], [`balancer`]) and how many there are ([`scaling`]).
 //!
 //! Pure: [`Node::handle`] takes the time and an event and gives effects. There is no clock, no
 //! randomness, no file and no socket in here, so the same code runs live, in the simulation, and
 //! in a replay of recorded events. Bodies and headers of requests never enter.
 
 mod average;
+pub mod balancer;
 pub mod effect;
 pub mod event;
 pub mod ids;
@@ -14,16 +16,22 @@ pub mod limits;
 mod node;
 mod package;
 mod pool;
+pub mod profile;
 mod rate;
+pub mod record;
 pub mod release;
+pub mod routing;
+pub mod scaling;
 pub mod time;
 mod timers;
 pub mod view;
 
 pub use effect::{Effect, RefuseReason, StartKind, StopReason};
 pub use event::{Event, FunctionSpec, Retry};
-pub use ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
+pub use ids::{CodeHash, FunctionId, InstanceId, NodeId, PackageId, RequestId};
 pub use invariants::Violation;
-pub use limits::{FunctionLimits, LimitError, NodeLimits};
+pub use limits::{Excess, FunctionLimits, LimitError, NodeLimits, OverRate};
 pub use node::Node;
-pub use view::NodeView;
+pub use profile::Profile;
+pub use routing::{Entered, Forward, Route, Router, RouterSettings};
+pub use view::{NodeLoad, NodeView};

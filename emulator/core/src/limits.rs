@@ -4,6 +4,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Duration;
 
+/// What becomes of a request over the rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverRate {
+    /// It is refused, with the time after which it would not have been.
+    #[default]
+    Refuse,
+    /// It waits for its turn: at most `queue` requests, none longer than `queue_timeout`.
+    Queue,
+}
+
+/// How a request is refused that can have no instance, or waited for one too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Excess {
+    /// As our trouble: the queue is full, or the wait was too long (503, 504).
+    #[default]
+    Unavailable,
+    /// As the client's: it asks for too much (429). Requests for which an instance may yet be
+    /// started do not count against `queue`.
+    Throttle,
+}
+
 /// Bounds of one function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionLimits {
@@ -17,12 +40,29 @@ pub struct FunctionLimits {
     pub min_instances: u32,
     /// Instances at the most.
     pub max_instances: u32,
-    /// Requests a second, with a burst of one second's worth; none for no bound.
+    /// Requests a second; none for no bound.
     pub rps: Option<u32>,
+    /// Requests that may come at once within `rps`; one second's worth when none.
+    #[serde(default)]
+    pub burst: Option<u32>,
+    /// What becomes of requests over `rps`.
+    #[serde(default)]
+    pub over_rate: OverRate,
+    /// Instances that may be started for waiting requests in ten seconds, refilled evenly; none
+    /// for no bound. Spares that are there already do not count.
+    #[serde(default)]
+    pub start_rate: Option<u32>,
     /// Requests that may wait.
     pub queue: u32,
     /// How long a request may wait.
     pub queue_timeout: Duration,
+    /// A request may wait for at least so many percent of an average start, if that is longer
+    /// than `queue_timeout`; 0 for `queue_timeout` alone.
+    #[serde(default)]
+    pub queue_starts: u32,
+    /// How requests that can have no instance are refused.
+    #[serde(default)]
+    pub excess: Excess,
     /// Idle time after which an instance is paused.
     pub pause_after: Duration,
     /// Idle time after which an instance is stopped.
@@ -40,8 +80,13 @@ impl Default for FunctionLimits {
             min_instances: 0,
             max_instances: 100,
             rps: Some(3000),
+            burst: None,
+            over_rate: OverRate::Refuse,
+            start_rate: None,
             queue: 1000,
             queue_timeout: Duration::from_secs(30),
+            queue_starts: 0,
+            excess: Excess::Unavailable,
             pause_after: Duration::from_secs(10),
             stop_after: Duration::from_secs(600),
         }
@@ -72,6 +117,12 @@ impl FunctionLimits {
         }
         if self.rps == Some(0) {
             return wrong("rps", "must be at least 1");
+        }
+        if self.burst == Some(0) {
+            return wrong("burst", "must be at least 1");
+        }
+        if self.start_rate == Some(0) {
+            return wrong("start_rate", "must be at least 1");
         }
         if self.queue > 100_000 {
             return wrong("queue", "must be at most 100000");
@@ -109,6 +160,13 @@ pub struct NodeLimits {
     pub max_instances: u32,
     /// Requests a second of all functions together; none for no bound.
     pub rps: Option<u32>,
+    /// Requests that may come at once within `rps`; one second's worth when none.
+    #[serde(default)]
+    pub burst: Option<u32>,
+    /// What becomes of requests over `rps`. Those that wait count against their function's
+    /// `queue`.
+    #[serde(default)]
+    pub over_rate: OverRate,
     /// Instances being started at once because a request waits.
     pub parallel_starts: u32,
     /// Instances being started at once to refill spares or `min_instances`.
@@ -118,4 +176,44 @@ pub struct NodeLimits {
     pub spares: u32,
     /// Memory of a spare, in MiB, until a function of the package asks for other.
     pub spare_memory_mib: u32,
+}
+
+impl Default for NodeLimits {
+    /// A laptop: 4 GiB for instances, two starts at once, one spare a package.
+    fn default() -> Self {
+        Self {
+            memory_mib: 4096,
+            max_instances: 1000,
+            rps: None,
+            burst: None,
+            over_rate: OverRate::Refuse,
+            parallel_starts: 2,
+            parallel_refills: 2,
+            spares: 1,
+            spare_memory_mib: 512,
+        }
+    }
+}
+
+impl NodeLimits {
+    /// Checks the bounds against each other.
+    ///
+    /// # Errors
+    /// The first bound that makes no sense, by its key in `fnlocal.toml`, and what is wrong.
+    pub fn validate(self) -> Result<Self, LimitError> {
+        let wrong = |key, what| Err(LimitError { key, what });
+        if self.memory_mib < 64 {
+            return wrong("memory", "must be at least 64MB");
+        }
+        if self.max_instances == 0 {
+            return wrong("max_instances", "must be at least 1");
+        }
+        if self.rps == Some(0) {
+            return wrong("rps", "must be at least 1");
+        }
+        if self.burst == Some(0) {
+            return wrong("burst", "must be at least 1");
+        }
+        Ok(self)
+    }
 }

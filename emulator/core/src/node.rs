@@ -25,7 +25,7 @@ use crate::limits::NodeLimits;
 use crate::package::Package;
 use crate::pool::Pool;
 use crate::pool::slot::{Instance, Request};
-use crate::rate::Bucket;
+use crate::rate::{Bucket, Rate};
 use crate::time::Instant;
 use crate::timers::Timers;
 
@@ -37,7 +37,8 @@ pub struct Node {
     pub(crate) limits: NodeLimits,
     pub(crate) bucket: Option<Bucket>,
     pub(crate) packages: BTreeMap<PackageId, Package>,
-    pub(crate) pools: BTreeMap<FunctionId, Pool>,
+    /// Boxed: a search walks over keys that lie together.
+    pub(crate) pools: BTreeMap<FunctionId, Box<Pool>>,
     pub(crate) instances: BTreeMap<InstanceId, Instance>,
     pub(crate) requests: BTreeMap<RequestId, Request>,
     pub(crate) timers: Timers,
@@ -45,6 +46,8 @@ pub struct Node {
     pub(crate) hungry: BTreeSet<FunctionId>,
     /// Functions whose next code is being prepared.
     pub(crate) preparing: BTreeSet<FunctionId>,
+    /// Functions with `min_instances`.
+    pub(crate) kept: BTreeSet<FunctionId>,
     /// Memory promised to instances, in MiB, from start until nothing remains.
     pub(crate) promised_mib: u64,
     /// Of that, memory of instances being stopped.
@@ -77,7 +80,7 @@ impl Node {
     pub fn new(limits: NodeLimits) -> Self {
         Self {
             now: Instant::START,
-            bucket: limits.rps.map(|rate| Bucket::new(rate, Instant::START)),
+            bucket: request_rate(&limits).map(|rate| Bucket::new(rate, Instant::START)),
             limits,
             packages: BTreeMap::new(),
             pools: BTreeMap::new(),
@@ -86,6 +89,7 @@ impl Node {
             timers: Timers::default(),
             hungry: BTreeSet::new(),
             preparing: BTreeSet::new(),
+            kept: BTreeSet::new(),
             promised_mib: 0,
             stopping_mib: 0,
             stopping: 0,
@@ -169,4 +173,9 @@ impl Node {
             }
         }
     }
+}
+
+fn request_rate(limits: &NodeLimits) -> Option<Rate> {
+    let rate = |rps| Rate::per_second(rps, limits.burst, limits.over_rate);
+    limits.rps.map(rate)
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::average::Average;
 use crate::ids::{CodeHash, InstanceId, PackageId};
-use crate::limits::FunctionLimits;
+use crate::limits::{Excess, FunctionLimits};
 use crate::package::{HOPELESS, refill_backoff};
-use crate::rate::Bucket;
+use crate::rate::{Bucket, Rate};
 use crate::time::{Duration, Instant};
 use queue::Queue;
 
@@ -39,6 +39,10 @@ pub(crate) struct Pool {
     pub(crate) next: Option<Next>,
     pub(crate) queue: Queue,
     pub(crate) bucket: Option<Bucket>,
+    /// What `start_rate` allows.
+    pub(crate) starts: Option<Bucket>,
+    /// Requests over the rate whose turn has not come.
+    pub(crate) held: usize,
     /// Dispatch to finished.
     pub(crate) service: Average,
     /// Instances bound to `code` that requests may be given to, now or soon.
@@ -79,7 +83,9 @@ impl Pool {
     ) -> Self {
         Self {
             package,
-            bucket: limits.rps.map(|rate| Bucket::new(rate, now)),
+            bucket: request_rate(&limits).map(|rate| Bucket::new(rate, now)),
+            starts: start_rate(&limits).map(|rate| Bucket::new(rate, now)),
+            held: 0,
             limits,
             code,
             broken: false,
@@ -145,6 +151,32 @@ impl Pool {
         self.unserved().saturating_sub(self.starting * self.slots())
     }
 
+    /// Sets the bounds and what follows from them; gives the old ones.
+    pub(crate) fn set_limits(&mut self, limits: FunctionLimits, now: Instant) -> FunctionLimits {
+        Bucket::update(&mut self.bucket, request_rate(&limits), now);
+        Bucket::update(&mut self.starts, start_rate(&limits), now);
+        std::mem::replace(&mut self.limits, limits)
+    }
+
+    /// How long a request may wait when a start takes so many microseconds.
+    pub(crate) fn patience(&self, start_micros: u64) -> Duration {
+        let starts = start_micros.saturating_mul(u64::from(self.limits.queue_starts)) / 100;
+        self.limits.queue_timeout.max(Duration::from_micros(starts))
+    }
+
+    /// Waiters that may be there: the queue's, and with [`Excess::Throttle`] one for every slot
+    /// that may yet be started, of which the node has room for `room` instances.
+    pub(crate) fn waiters_allowed(&mut self, room: usize, now: Instant) -> usize {
+        let queue = self.limits.queue as usize;
+        if self.limits.excess == Excess::Unavailable {
+            return queue;
+        }
+        let below = (self.limits.max_instances as usize).saturating_sub(self.live());
+        let rate = self.starts.as_mut().map(|starts| starts.tokens(now));
+        let starts = below.min(room).min(rate.unwrap_or(usize::MAX));
+        queue + starts * self.slots()
+    }
+
     /// Expected wait of the waiter at `position` (from one) for busy instances, in microseconds;
     /// none when nothing is known or nothing runs.
     ///
@@ -204,6 +236,15 @@ impl Pool {
     pub(crate) fn remove_paused(&mut self, id: InstanceId) {
         remove(&mut self.paused, id);
     }
+}
+
+fn request_rate(limits: &FunctionLimits) -> Option<Rate> {
+    let rate = |rps| Rate::per_second(rps, limits.burst, limits.over_rate);
+    limits.rps.map(rate)
+}
+
+fn start_rate(limits: &FunctionLimits) -> Option<Rate> {
+    limits.start_rate.map(Rate::per_ten_seconds)
 }
 
 /// Removes from the end backwards: what is looked for was nearly always used last.

@@ -1,55 +1,112 @@
-//! A token bucket: so many a second, with a burst of one second's worth.
+//! A token bucket: so many in a span of time, so many at once, and a debt if it is asked for.
 
+use crate::limits::OverRate;
 use crate::time::{Duration, Instant};
 
-/// Micro-tokens that one request takes.
-const TOKEN: u64 = 1_000_000;
+/// Parts of a token: a rate of `r` a second fills `r` parts a microsecond.
+const PARTS: i128 = 1_000_000;
 
-/// Integer arithmetic only, so that replays agree: a rate of `r` fills `r` micro-tokens a
-/// microsecond.
+/// How fast a bucket fills, and what happens when it is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// Tokens in `span`.
+    pub(crate) tokens: u32,
+    /// In seconds.
+    pub(crate) span: u32,
+    /// Tokens at once.
+    pub(crate) burst: u32,
+    /// Whether tokens may be taken in advance.
+    pub(crate) over: OverRate,
+}
+
+impl Rate {
+    /// So many requests a second.
+    pub(crate) fn per_second(rps: u32, burst: Option<u32>, over: OverRate) -> Self {
+        Self {
+            tokens: rps.max(1),
+            span: 1,
+            burst: burst.unwrap_or(rps).max(1),
+            over,
+        }
+    }
+
+    /// So many starts in ten seconds.
+    pub(crate) fn per_ten_seconds(starts: u32) -> Self {
+        Self {
+            tokens: starts.max(1),
+            span: 10,
+            burst: starts.max(1),
+            over: OverRate::Refuse,
+        }
+    }
+
+    fn part(self) -> i128 {
+        PARTS * i128::from(self.span)
+    }
+
+    fn full(self) -> i128 {
+        self.part() * i128::from(self.burst)
+    }
+}
+
+/// Integer arithmetic only, so that replays agree.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    rate: u64,
-    level: u64,
+    rate: Rate,
+    /// Below zero when tokens were taken in advance.
+    level: i128,
     at: Instant,
 }
 
 impl Bucket {
     /// A full bucket.
-    pub(crate) fn new(rate: u32, now: Instant) -> Self {
-        let rate = u64::from(rate.max(1));
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
         Self {
+            level: rate.full(),
             rate,
-            level: rate * TOKEN,
             at: now,
         }
     }
 
     /// How long until a token is there; zero when one is.
     pub(crate) fn wait(&mut self, now: Instant) -> Duration {
-        let passed = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
-        let filled = passed.saturating_mul(self.rate);
-        self.level = self.level.saturating_add(filled).min(self.rate * TOKEN);
+        let passed = i128::from(now.as_micros().saturating_sub(self.at.as_micros()));
+        let filled = passed * i128::from(self.rate.tokens);
+        self.level = (self.level + filled).min(self.rate.full());
         self.at = self.at.max(now);
-        Duration::from_micros(TOKEN.saturating_sub(self.level).div_ceil(self.rate))
+        let lacking = self.rate.part() - self.level;
+        if lacking <= 0 {
+            return Duration::ZERO;
+        }
+        let tokens = i128::from(self.rate.tokens);
+        let micros = (lacking + tokens - 1) / tokens;
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// Takes a token that [`Bucket::wait`] said is there.
+    /// Takes a token, in advance if [`Bucket::wait`] said it is not there yet.
     pub(crate) fn take(&mut self) {
-        self.level = self.level.saturating_sub(TOKEN);
+        self.level -= self.rate.part();
     }
 
-    /// Changes the rate and keeps what has been used up.
-    pub(crate) fn set_rate(&mut self, rate: u32, now: Instant) {
+    /// Whether a request may take a token in advance and wait for it.
+    pub(crate) fn lends(&self) -> bool {
+        self.rate.over == OverRate::Queue
+    }
+
+    /// Whole tokens that are there.
+    pub(crate) fn tokens(&mut self, now: Instant) -> usize {
         self.wait(now);
-        self.rate = u64::from(rate.max(1));
-        self.level = self.level.min(self.rate * TOKEN);
+        usize::try_from(self.level.max(0) / self.rate.part()).unwrap_or(usize::MAX)
     }
 
-    /// A bucket for a bound that may have come, gone or changed.
-    pub(crate) fn update(bucket: &mut Option<Self>, rate: Option<u32>, now: Instant) {
+    /// A bucket for a bound that may have come, gone or changed; what has been used up stays so.
+    pub(crate) fn update(bucket: &mut Option<Self>, rate: Option<Rate>, now: Instant) {
         match (bucket.as_mut(), rate) {
-            (Some(bucket), Some(rate)) => bucket.set_rate(rate, now),
+            (Some(bucket), Some(rate)) => {
+                bucket.wait(now);
+                let level = bucket.level.min(rate.full());
+                (bucket.rate, bucket.level) = (rate, level);
+            }
             (_, rate) => *bucket = rate.map(|rate| Self::new(rate, now)),
         }
     }
@@ -59,14 +116,59 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    fn rate(rps: u32, burst: Option<u32>) -> Rate {
+        Rate::per_second(rps, burst, OverRate::Refuse)
+    }
+
     #[test]
     fn a_full_bucket_lasts_for_one_seconds_worth() {
-        let mut bucket = Bucket::new(3, Instant::START);
+        let mut bucket = Bucket::new(rate(3, None), Instant::START);
         for _ in 0..3 {
             assert!(bucket.wait(Instant::START).is_zero());
             bucket.take();
         }
         assert_eq!(bucket.wait(Instant::START), Duration::from_micros(333_334));
         assert!(bucket.wait(Instant::from_micros(333_334)).is_zero());
+    }
+
+    #[test]
+    fn a_burst_may_be_more_or_less_than_a_seconds_worth() {
+        for (burst, taken) in [(1, 1), (7, 7)] {
+            let mut bucket = Bucket::new(rate(3, Some(burst)), Instant::START);
+            assert_eq!(bucket.tokens(Instant::from_millis(9_000)), taken);
+        }
+    }
+
+    #[test]
+    fn tokens_taken_in_advance_make_the_next_wait_longer() {
+        let mut bucket = Bucket::new(rate(10, Some(1)), Instant::START);
+        for turn in 0..4 {
+            let wait = bucket.wait(Instant::START);
+            assert_eq!(wait, Duration::from_millis(100 * turn));
+            bucket.take();
+        }
+    }
+
+    #[test]
+    fn ten_seconds_worth_of_starts_fills_evenly() {
+        let mut bucket = Bucket::new(Rate::per_ten_seconds(1000), Instant::START);
+        for _ in 0..1000 {
+            bucket.take();
+        }
+        assert_eq!(bucket.wait(Instant::START), Duration::from_millis(10));
+        assert_eq!(bucket.tokens(Instant::from_millis(5_000)), 500);
+        assert_eq!(bucket.tokens(Instant::from_millis(60_000)), 1000);
+    }
+
+    #[test]
+    fn a_changed_rate_keeps_what_was_used_up() {
+        let mut bucket = Some(Bucket::new(rate(10, None), Instant::START));
+        for _ in 0..10 {
+            bucket.as_mut().unwrap().take();
+        }
+        Bucket::update(&mut bucket, Some(rate(100, None)), Instant::START);
+        let mut bucket = bucket.unwrap();
+        assert_eq!(bucket.tokens(Instant::START), 0);
+        assert_eq!(bucket.tokens(Instant::from_millis(100)), 10);
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{FunctionLimits, LimitError};
+use crate::limits::{FunctionLimits, LimitError, OverRate};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -54,6 +54,10 @@ pub struct ProjectLimits {
     pub max_instances: Option<u32>,
     /// Requests a second on a node.
     pub rps: Option<u32>,
+    /// Requests that may come at once within `rps`.
+    pub burst: Option<u32>,
+    /// What becomes of requests over `rps`.
+    pub over_rate: OverRate,
     /// Time without a byte in either direction after which a stream is ended, in milliseconds.
     pub idle_timeout_ms: Option<u64>,
 }
@@ -88,6 +92,8 @@ pub struct ReleaseFunction {
     pub limits: FunctionLimits,
     /// Size of a request's body at the most, in bytes.
     pub body_limit: u64,
+    /// Size of a response's body at the most, in bytes; none for no bound.
+    pub response_limit: Option<u64>,
     /// The handler reads the body itself.
     pub streams: bool,
     /// Names of the variables it needs, sorted.

@@ -68,7 +68,7 @@ pub struct FunctionView {
     pub next: Option<CodeHash>,
     /// The code cannot be imported.
     pub broken: bool,
-    /// Requests that wait.
+    /// Requests that wait, those over the rate included.
     pub queued: u32,
     /// Requests that run, without those whose client left.
     pub running: u32,
@@ -97,7 +97,51 @@ pub struct InstancesView {
     pub stopping: u32,
 }
 
+/// What a node bears at a moment, cheap to ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLoad {
+    /// Memory promised to instances, in MiB.
+    pub memory_promised_mib: u64,
+    /// Of so much, in MiB.
+    pub memory_mib: u32,
+    /// All instances, whatever their state.
+    pub instances: u32,
+    /// Requests that wait or run, those of clients who left included.
+    pub requests: u32,
+    /// Requests that wait.
+    pub waiting: u32,
+}
+
 impl Node {
+    /// What the node bears now.
+    #[must_use]
+    pub fn load(&self) -> NodeLoad {
+        let queues = self.hungry.iter().filter_map(|id| self.pools.get(id));
+        NodeLoad {
+            memory_promised_mib: self.promised_mib,
+            memory_mib: self.limits.memory_mib,
+            instances: count(self.instances.len()),
+            requests: count(self.requests.len()),
+            waiting: count(queues.map(|pool| pool.queue.len()).sum()),
+        }
+    }
+
+    /// Whether a request for a function would find an instance with room, paused ones included.
+    #[must_use]
+    pub fn has_idle(&self, function: FunctionId) -> bool {
+        let pool = self.pools.get(&function);
+        pool.is_some_and(|pool| !pool.free.is_empty() || !pool.paused.is_empty())
+    }
+
+    /// Requests that a function's ready instances take at once, paused ones included.
+    #[must_use]
+    pub fn slots(&self, function: FunctionId) -> u32 {
+        let pool = self.pools.get(&function);
+        pool.map_or(0, |pool| {
+            count((pool.members.len() - pool.assigning) * pool.slots())
+        })
+    }
+
     /// What the node looks like now. Not for the hot path: it walks over everything.
     #[must_use]
     pub fn view(&self, now: Instant) -> NodeView {
@@ -173,7 +217,7 @@ fn function_view(function: FunctionId, pool: &Pool) -> FunctionView {
         code: pool.code,
         next: pool.next.map(|next| next.code),
         broken: pool.broken,
-        queued: count(pool.queue.len()),
+        queued: count(pool.queue.len() + pool.held),
         running: 0,
         service: pool.service.micros().map(Duration::from_micros),
         instances: InstancesView {

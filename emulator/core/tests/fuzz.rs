@@ -5,7 +5,7 @@ mod common;
 use common::random::Random;
 
 /// Everything that can happen must have happened, or the run proves little.
-const SEEN: [&str; 28] = [
+const SEEN: [&str; 29] = [
     "Start",
     "Prime",
     "Assign",
@@ -28,6 +28,7 @@ const SEEN: [&str; 28] = [
     "RefuseUnknownFunction",
     "RefuseBrokenCode",
     "RefuseRateLimited",
+    "RefuseThrottled",
     "RefuseQueueFull",
     "RefuseQueueTimeout",
     "RefuseTimeout",

@@ -10,6 +10,7 @@ fn function(name: &str) -> ReleaseFunction {
         entry: "index.js".into(),
         limits: FunctionLimits::default(),
         body_limit: 1024,
+        response_limit: None,
         streams: false,
         env: Vec::new(),
         schedule: None,

@@ -1,5 +1,7 @@
 //! Why `fnlocal dev` could not begin or go on.
 
+use std::path::PathBuf;
+
 use crate::project::{EnvError, ProjectError, StateError};
 use crate::runtime::select::SelectError;
 use crate::serve::{Broken, ListenError};
@@ -27,6 +29,14 @@ pub enum DevError {
     /// The port is taken, or not allowed.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The recording cannot be made.
+    #[error("could not record to {}", path.display())]
+    Record {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),
@@ -46,6 +56,7 @@ impl DevError {
             Self::Runtime(error) => error.hint(),
             Self::Watch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
+            Self::Record { .. } => Some("name a file that can be written with --record".to_owned()),
             Self::Bug(error) => Some(error.hint()),
             Self::NothingToServe => Some("the reasons stand above".to_owned()),
         }

@@ -110,6 +110,11 @@ fn describe(reason: RefuseReason) -> (StatusCode, &'static str, &'static str) {
             "rate_limited",
             "more requests a second than the limit allows",
         ),
+        RefuseReason::Throttled => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "throttled",
+            "all instances the platform allows are busy",
+        ),
         RefuseReason::QueueFull => (
             StatusCode::SERVICE_UNAVAILABLE,
             "queue_full",
@@ -146,6 +151,9 @@ fn describe(reason: RefuseReason) -> (StatusCode, &'static str, &'static str) {
 fn hint(reason: RefuseReason) -> Option<&'static str> {
     Some(match reason {
         RefuseReason::RateLimited => "raise `rps` in fnlocal.toml, or send less",
+        RefuseReason::Throttled => {
+            "send less at once; the limits are those of the platform chosen with --profile"
+        }
         RefuseReason::QueueFull => "raise `max_instances` or `queue` in fnlocal.toml",
         RefuseReason::QueueTimeout => "raise `max_instances` or `queue_timeout` in fnlocal.toml",
         RefuseReason::Timeout => {

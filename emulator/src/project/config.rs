@@ -54,6 +54,12 @@ pub struct FunctionConfig {
     pub max_instances: Option<u32>,
     /// Requests a second (3000).
     pub rps: Option<Rate>,
+    /// Requests that may come at once within `rps` (one second's worth).
+    pub burst: Option<u32>,
+    /// What becomes of requests over `rps` (refuse).
+    pub over_rate: Option<OverRate>,
+    /// Instances that may be started for waiting requests in ten seconds (no bound).
+    pub start_rate: Option<u32>,
     /// Requests that may wait (1000).
     pub queue: Option<u32>,
     /// How long a request may wait (30s).
@@ -64,12 +70,33 @@ pub struct FunctionConfig {
     pub stop_after: Option<TimeSpan>,
     /// Size of a request's body at the most (6MB).
     pub body_limit: Option<ByteSize>,
+    /// Size of a response's body at the most (no bound).
+    pub response_limit: Option<ByteSize>,
     /// Whether the handler sees a parsed body or the raw stream (parsed).
     pub body: Option<BodyMode>,
     /// Variables the function needs, from `.env`, `.env.<name>` or the shell.
     pub env: Option<Vec<String>>,
     /// When to call the function by itself, as a cron expression.
     pub schedule: Option<String>,
+}
+
+/// What becomes of requests over the rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OverRate {
+    /// They are answered 429, with the time after which they would not have been.
+    Refuse,
+    /// They wait for their turn: at most `queue` requests, none longer than `queue_timeout`.
+    Queue,
+}
+
+impl From<OverRate> for fnlocal_core::OverRate {
+    fn from(over: OverRate) -> Self {
+        match over {
+            OverRate::Refuse => Self::Refuse,
+            OverRate::Queue => Self::Queue,
+        }
+    }
 }
 
 /// What a handler sees of a request's body.
@@ -95,6 +122,14 @@ pub struct ProjectLimits {
     pub max_instances: Option<u32>,
     /// Requests a second of all functions together, on one node.
     pub rps: Option<Rate>,
+    /// Requests that may come at once within `rps` (one second's worth).
+    pub burst: Option<u32>,
+    /// What becomes of requests over `rps` (refuse).
+    pub over_rate: Option<OverRate>,
+    /// Size of a request's body at the most, unless `[defaults]` or the function says otherwise.
+    pub body_limit: Option<ByteSize>,
+    /// Size of a response's body at the most, unless `[defaults]` or the function says otherwise.
+    pub response_limit: Option<ByteSize>,
     /// Memory of a node that may be promised to instances.
     pub memory: Option<MemorySize>,
     /// How long a stream or an upgraded connection may stay silent (60s).
@@ -145,6 +180,10 @@ pub struct EnvConfig {
     pub scale_on: Option<ScaleOn>,
     /// Nodes added before load that is known in advance.
     pub prescale: Vec<Prescale>,
+    /// Nodes that have booted before and are kept stopped (0).
+    pub warm_pool: Option<u32>,
+    /// Time after which a new node counts as any other (300s).
+    pub warm_up: Option<TimeSpan>,
 }
 
 /// How many nodes.

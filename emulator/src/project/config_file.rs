@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use fnlocal_core::Profile;
 use fnlocal_core::limits::LimitError;
 use toml::de::{DeTable, DeValue};
 
-use super::config::{Config, FunctionConfig};
+use super::ProjectError;
+use super::config::{CONFIG_FILE, Config, FunctionConfig};
 use super::names;
 use super::picture::{FileError, suggest};
-use super::settings;
+use super::settings::{self, FunctionSettings};
 
 /// `fnlocal.toml` as read; also stands for its absence.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,35 @@ impl ConfigFile {
         };
         file.check()?;
         Ok(file)
+    }
+
+    /// Reads the file of a folder; without one, as if it were empty.
+    ///
+    /// # Errors
+    /// It cannot be read, or something is wrong in it.
+    pub fn read(folder: &Path) -> Result<Self, ProjectError> {
+        let path = folder.join(CONFIG_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                Self::parse(&path, &text).map_err(|error| ProjectError::Config(Box::new(error)))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ProjectError::Io { path, source }),
+        }
+    }
+
+    /// A function's settings as far as the file knows them: what code says is left out.
+    ///
+    /// # Errors
+    /// The first bound that contradicts another, where it stands.
+    pub fn settings(&self, name: &str, profile: Profile) -> Result<FunctionSettings, FileError> {
+        let project = settings::of_project(&self.config.limits);
+        let mut layers = vec![&project, &self.config.defaults];
+        layers.extend(self.config.functions.get(name));
+        settings::merge(&layers, profile).map_err(|error| {
+            let message = format!("function `{name}`: {error}");
+            self.error_at(&["functions", name, error.key], message)
+        })
     }
 
     /// An error at a key of the file, by the names that lead to it; where the key is absent, at the
@@ -70,6 +101,7 @@ impl ConfigFile {
         }
         self.check_limits()?;
         self.check_function(&["defaults"], &config.defaults)?;
+        self.check_fits(&["defaults"], &config.defaults)?;
         for (name, function) in &config.functions {
             if !names::is_function(name) {
                 let message = format!("`{name}` cannot be a function's name");
@@ -77,6 +109,7 @@ impl ConfigFile {
                 return Err(error.with_hint(Some(names::RULE.into())));
             }
             self.check_function(&["functions", name], function)?;
+            self.check_fits(&["functions", name], function)?;
         }
         self.check_envs()
     }
@@ -98,6 +131,24 @@ impl ConfigFile {
         Ok(())
     }
 
+    /// An instance must fit on a node.
+    fn check_fits(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
+        let node = self.config.limits.memory;
+        let (Some(node), Some(memory)) = (node, config.memory) else {
+            return Ok(());
+        };
+        if memory <= node {
+            return Ok(());
+        }
+        let keys: Vec<&str> = table.iter().copied().chain(["memory"]).collect();
+        let message = format!(
+            "`memory` of one instance is more than a node's, which is {}MB in [limits]",
+            node.0
+        );
+        let hint = "lower it, or raise `memory` in [limits]".to_owned();
+        Err(self.error_at(&keys, message).with_hint(Some(hint)))
+    }
+
     fn check_limits(&self) -> Result<(), FileError> {
         let limits = &self.config.limits;
         let wrong =
@@ -110,6 +161,9 @@ impl ConfigFile {
         }
         if limits.rps.is_some_and(|rate| rate.0 == Some(0)) {
             return wrong("rps", "must be at least 1");
+        }
+        if limits.burst == Some(0) {
+            return wrong("burst", "must be at least 1");
         }
         if limits.idle_timeout.is_some_and(|span| span.0.is_zero()) {
             return wrong("idle_timeout", "must be longer than nothing");
@@ -131,6 +185,14 @@ impl ConfigFile {
                     "nodes",
                     "must have a min that is not more than max, and a max above 0",
                 );
+            }
+            let max = env.nodes.map_or(u32::MAX, |nodes| nodes.max);
+            if let Some(prescale) = env.prescale.iter().find(|one| one.min > max) {
+                let what = format!(
+                    "of `{}` asks for {} nodes, and `nodes` allows {max}",
+                    prescale.name, prescale.min
+                );
+                return wrong("prescale", &what);
             }
             match env.scale_on {
                 Some(ScaleOn::MemoryPercent(percent)) if !(1..=100).contains(&percent) => {

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::config::CONFIG_FILE;
 use super::config_file::ConfigFile;
 use super::discover::{self, Found};
 use super::{Project, ProjectError, names};
@@ -24,7 +23,7 @@ pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError>
         Some(folder) if is_file => folder.to_owned(),
         _ => opened.clone(),
     };
-    let file = read_config(&root)?;
+    let file = ConfigFile::read(&root)?;
     let found = if is_file {
         let package = discover::single(&opened)?;
         let parents = std::iter::once(root.clone()).collect();
@@ -44,6 +43,7 @@ pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError>
         env_name: env_name.to_owned(),
         packages: found.packages,
         warnings: found.warnings,
+        profile: fnlocal_core::Profile::default(),
         parents: found.parents,
         opened,
     })
@@ -52,6 +52,7 @@ pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError>
 pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
     let mut project = open(&old.opened, &old.env_name)?;
     project.next_package = old.next_package;
+    project.profile = old.profile;
     for package in &mut project.packages {
         let same = old.packages.iter().find(|known| known.root == package.root);
         if let Some(same) = same {
@@ -62,17 +63,6 @@ pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
         }
     }
     Ok(project)
-}
-
-fn read_config(root: &Path) -> Result<ConfigFile, ProjectError> {
-    let path: PathBuf = root.join(CONFIG_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            ConfigFile::parse(&path, &text).map_err(|error| ProjectError::Config(Box::new(error)))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ConfigFile::default()),
-        Err(source) => Err(ProjectError::Io { path, source }),
-    }
 }
 
 fn name_of(root: &Path, file: &ConfigFile, found: &Found) -> String {

@@ -6,13 +6,16 @@
 //! 1. `[functions.NAME]`
 //! 2. the function's own `config` in code
 //! 3. `[defaults]`
-//! 4. `[limits]`, for `queue` and `queue_timeout`
-//! 5. [`FunctionLimits::default`]
+//! 4. `[limits]`, for `queue`, `queue_timeout` and the sizes of bodies
+//! 5. what the profile's platform has when nothing is said
+//!
+//! Last, the profile's platform imposes what it lets nobody choose.
 //!
 //! Only `env` adds up: a variable named at any of these places is needed.
 
 use std::time::Duration;
 
+use fnlocal_core::Profile;
 use fnlocal_core::limits::{FunctionLimits, LimitError};
 use serde::Serialize;
 use serde_json::Value;
@@ -32,6 +35,8 @@ pub struct FunctionSettings {
     pub limits: FunctionLimits,
     /// Size of a request's body at the most, in bytes.
     pub body_limit: u64,
+    /// Size of a response's body at the most, in bytes; none for no bound.
+    pub response_limit: Option<u64>,
     /// What the handler sees of a body.
     pub body: BodyMode,
     /// Variables it needs, sorted.
@@ -45,6 +50,7 @@ impl Default for FunctionSettings {
         Self {
             limits: FunctionLimits::default(),
             body_limit: DEFAULT_BODY_LIMIT,
+            response_limit: None,
             body: BodyMode::default(),
             env: Vec::new(),
             schedule: None,
@@ -53,10 +59,36 @@ impl Default for FunctionSettings {
 }
 
 impl FunctionSettings {
+    /// What a function has under a profile that says nothing.
+    fn under(profile: Profile) -> Self {
+        let payload = profile.payload();
+        Self {
+            limits: profile.function(),
+            body_limit: payload.request.unwrap_or(u64::MAX),
+            response_limit: payload.response,
+            ..Self::default()
+        }
+    }
+
+    /// What the profile's platform lets nobody choose.
+    fn impose(&mut self, profile: Profile) {
+        self.limits = profile.impose(self.limits.clone());
+        if profile != Profile::Fnlocal {
+            let payload = profile.payload();
+            let request = payload.request.unwrap_or(u64::MAX);
+            self.body_limit = self.body_limit.min(request);
+            let response = self.response_limit.into_iter().chain(payload.response);
+            self.response_limit = response.min();
+        }
+    }
+
     /// Lays `config` over what is there, without checking.
     fn lay(&mut self, config: &FunctionConfig) {
         lay_limits(&mut self.limits, config);
         set(&mut self.body_limit, config.body_limit.map(|size| size.0));
+        if let Some(size) = config.response_limit {
+            self.response_limit = Some(size.0);
+        }
         set(&mut self.body, config.body);
         if let Some(schedule) = &config.schedule {
             self.schedule = Some(schedule.clone());
@@ -71,8 +103,11 @@ impl FunctionSettings {
 ///
 /// Who says `stop_after = "5s"` has not asked for a pause after ten: a built-in value that
 /// contradicts a said one gives way.
-pub(super) fn merge(layers: &[&FunctionConfig]) -> Result<FunctionSettings, LimitError> {
-    let mut merged = FunctionSettings::default();
+pub(super) fn merge(
+    layers: &[&FunctionConfig],
+    profile: Profile,
+) -> Result<FunctionSettings, LimitError> {
+    let mut merged = FunctionSettings::under(profile);
     for layer in layers {
         merged.lay(layer);
     }
@@ -86,6 +121,7 @@ pub(super) fn merge(layers: &[&FunctionConfig]) -> Result<FunctionSettings, Limi
     if layers.iter().all(|layer| layer.max_instances.is_none()) {
         limits.max_instances = limits.max_instances.max(limits.min_instances);
     }
+    merged.impose(profile);
     merged.limits = merged.limits.validate()?;
     Ok(merged)
 }
@@ -106,6 +142,13 @@ fn lay_limits(limits: &mut FunctionLimits, config: &FunctionConfig) {
     set(&mut limits.min_instances, config.min_instances);
     set(&mut limits.max_instances, config.max_instances);
     set(&mut limits.rps, config.rps.map(|rate| rate.0));
+    if config.burst.is_some() {
+        limits.burst = config.burst;
+    }
+    set(&mut limits.over_rate, config.over_rate.map(Into::into));
+    if config.start_rate.is_some() {
+        limits.start_rate = config.start_rate;
+    }
     set(&mut limits.queue, config.queue);
     set(
         &mut limits.queue_timeout,
@@ -142,23 +185,29 @@ pub(super) fn of_project(limits: &ProjectLimits) -> FunctionConfig {
     FunctionConfig {
         queue: limits.queue,
         queue_timeout: limits.queue_timeout,
+        body_limit: limits.body_limit,
+        response_limit: limits.response_limit,
         ..FunctionConfig::default()
     }
 }
 
 /// Keys of a function's settings, as `fnlocal.toml` spells them.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 18] = [
     "timeout",
     "memory",
     "concurrency",
     "min_instances",
     "max_instances",
     "rps",
+    "burst",
+    "over_rate",
+    "start_rate",
     "queue",
     "queue_timeout",
     "pause_after",
     "stop_after",
     "body_limit",
+    "response_limit",
     "body",
     "env",
     "schedule",

@@ -321,7 +321,7 @@ impl Project {
         let project = settings::of_project(&config.limits);
         let mut layers = vec![&project, &config.defaults, &code.config];
         layers.extend(config.functions.get(name));
-        settings::merge(&layers)
+        settings::merge(&layers, self.profile)
     }
 
     /// Says a contradiction where it was written: in the file if a key of it is there, else in code.

@@ -79,6 +79,8 @@ pub fn assemble(
         limits: ProjectLimits {
             max_instances: config.limits.max_instances,
             rps: config.limits.rps.and_then(|rate| rate.0),
+            burst: config.limits.burst,
+            over_rate: config.limits.over_rate.map(Into::into).unwrap_or_default(),
             idle_timeout_ms: idle_timeout
                 .map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX)),
         },
@@ -107,6 +109,7 @@ fn function(settled: SettledFunction) -> ReleaseFunction {
         entry: settled.entry,
         limits: settings.limits,
         body_limit: settings.body_limit,
+        response_limit: settings.response_limit,
         streams: settings.body == BodyMode::Stream,
         env: settings.env,
         schedule: settings.schedule,

@@ -89,6 +89,7 @@ fn settings(released: &ReleaseFunction) -> FunctionSettings {
     FunctionSettings {
         limits: released.limits.clone(),
         body_limit: released.body_limit,
+        response_limit: released.response_limit,
         body: if released.streams {
             BodyMode::Stream
         } else {

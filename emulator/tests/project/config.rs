@@ -30,11 +30,15 @@ concurrency = 4
 min_instances = 1
 max_instances = 100
 rps = 3000
+burst = 200
+over_rate = "queue"
+start_rate = 50
 queue = 10
 queue_timeout = "1.5s"
 pause_after = "5s"
 stop_after = "5m"
 body_limit = "6MB"
+response_limit = "32MB"
 body = "stream"
 env = ["REDIS_URL"]
 schedule = "*/5 * * * *"
@@ -43,6 +47,9 @@ queue = 1000
 queue_timeout = "30s"
 max_instances = 500
 rps = "unlimited"
+burst = 500
+over_rate = "refuse"
+response_limit = "6MB"
 memory = "4GB"
 idle_timeout = "2m"
 [build]
@@ -56,6 +63,8 @@ instance_type = "t3.large"
 nodes = { min = 2, max = 20 }
 scale_on = { requests_per_node = 800 }
 prescale = [{ name = "flash-sale", cron = "30 17 * * FRI", timezone = "Asia/Kolkata", min = 12 }]
+warm_pool = 2
+warm_up = "2m"
 "#,
     );
     let bid = &config.functions["bid"];
@@ -211,6 +220,24 @@ fn environments_are_checked() {
 }
 
 #[test]
+fn impossible_limits_are_pointed_at() {
+    let large = error("[defaults]\nmemory = \"2GB\"\n[limits]\nmemory = \"1GB\"\n");
+    assert_eq!((large.line, large.column), (2, 10));
+    assert!(large.message.contains("1024MB") && large.hint().is_some());
+    let large = error("[limits]\nmemory = 256\n[functions.a]\nmemory = 512\n");
+    assert_eq!((large.line, large.column), (4, 10));
+    assert_eq!(error("[functions.a]\nburst = 0\n").line, 2);
+    assert_eq!(error("[functions.a]\nstart_rate = 0\n").line, 2);
+    assert_eq!(error("[limits]\n\nburst = 0\n").line, 3);
+    let hint = error("[functions.a]\nover_rate = \"qeue\"\n").hint();
+    assert_eq!(hint.as_deref(), Some("did you mean `queue`?"));
+    let most = "[env.prod]\nnodes = { min = 1, max = 4 }\nprescale = [{ name = \"sale\", cron = \"0 9 * * *\", min = 12 }]\n";
+    let most = error(most);
+    assert_eq!(most.line, 3);
+    assert!(most.message.contains("`sale` asks for 12 nodes"), "{most}");
+}
+
+#[test]
 fn columns_count_characters() {
     let error = error("# é\n\"é\" = 1\n");
     assert_eq!((error.line, error.column), (2, 1));
@@ -224,7 +251,13 @@ fn the_schema_knows_every_key_and_refuses_others() {
     assert_eq!(schema["additionalProperties"], false);
     let function = &schema["$defs"]["FunctionConfig"];
     assert_eq!(function["additionalProperties"], false);
-    for key in ["timeout", "max_instances", "body_limit", "schedule"] {
+    for key in [
+        "timeout",
+        "burst",
+        "over_rate",
+        "response_limit",
+        "schedule",
+    ] {
         assert!(function["properties"][key].is_object(), "{key}");
     }
     assert!(schema["properties"]["functions"].is_object());

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use fnlocal_core::{OverRate, Profile};
+
 use fnlocal_emulator::project::{BodyMode, DescribedModule, Project, Settled};
 use serde_json::{Value, json};
 
@@ -265,4 +267,42 @@ fn tables_and_a_default_of_functions_that_do_not_exist_are_told() {
         "{}",
         across.warnings[0]
     );
+}
+
+fn settle_under(profile: Profile, toml: &str) -> Settled {
+    let folder = Folder::with(&[("index.js", ""), ("fnlocal.toml", toml)]);
+    let mut project = folder.open();
+    project.profile = profile;
+    let functions = json!([{ "name": "a" }]);
+    project.settle(&project.packages[0], &[module("index.js", functions)])
+}
+
+#[test]
+fn a_profile_changes_what_nobody_said_and_imposes_what_nobody_may_choose() {
+    let settled = settle_under(Profile::Lambda, "");
+    let settings = &settled.functions[0].settings;
+    assert_eq!(settings.limits.max_instances, 1000);
+    assert_eq!(settings.limits.queue, 0);
+    assert_eq!(settings.response_limit, Some(6 << 20));
+    let settled = settle_under(
+        Profile::Lambda,
+        "[defaults]\nmax_instances = 7\nconcurrency = 9\nqueue = 50\nresponse_limit = \"1MB\"\n",
+    );
+    let settings = &settled.functions[0].settings;
+    assert_eq!(settings.limits.max_instances, 7);
+    assert_eq!(settings.limits.concurrency, 1);
+    assert_eq!(settings.limits.queue, 0);
+    assert_eq!(settings.response_limit, Some(1 << 20));
+}
+
+#[test]
+fn what_the_file_alone_says_of_a_function_can_be_asked_for() {
+    let toml = "[defaults]\nburst = 5\n[functions.a]\nover_rate = \"queue\"\nstart_rate = 3\n";
+    let project = Folder::with(&[("index.js", ""), ("fnlocal.toml", toml)]).open();
+    let of = |name| project.file.settings(name, Profile::Fnlocal).unwrap();
+    let limits = of("a").limits;
+    assert_eq!(limits.burst, Some(5));
+    assert_eq!(limits.over_rate, OverRate::Queue);
+    assert_eq!(limits.start_rate, Some(3));
+    assert_eq!(of("b").limits.start_rate, None);
 }

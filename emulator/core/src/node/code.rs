@@ -140,10 +140,14 @@ impl Node {
         let mut fresh = false;
         let pool = self.pools.entry(function).or_insert_with(|| {
             fresh = true;
-            Pool::new(owner, limits.clone(), code, now)
+            Box::new(Pool::new(owner, limits.clone(), code, now))
         });
-        Bucket::update(&mut pool.bucket, limits.rps, now);
-        let old = std::mem::replace(&mut pool.limits, limits);
+        if limits.min_instances > 0 {
+            self.kept.insert(function);
+        } else {
+            self.kept.remove(&function);
+        }
+        let old = pool.set_limits(limits, now);
         let mended = pool.broken && !broken;
         pool.broken = broken;
         pool.deaths = 0;
@@ -215,10 +219,7 @@ impl Node {
             };
             self.retire(id, StopReason::Idle);
         }
-        while self.pools.get(&function).is_some_and(|pool| {
-            pool.queue.len() > pool.limits.queue as usize
-                && pool.uncovered() > pool.limits.queue as usize
-        }) {
+        while self.too_many_wait(function) {
             self.shed_newest(function);
         }
     }
@@ -309,7 +310,11 @@ impl Node {
             instance.role = Role::Starting(Intent::Demand(function));
             pool.starting += 1;
         }
-        while self.pools.get(&function).is_some_and(Pool::over_max) {
+        while self
+            .pools
+            .get(&function)
+            .is_some_and(|pool| pool.over_max())
+        {
             if !self.start_becomes_spare(function) {
                 break;
             }
@@ -326,6 +331,7 @@ impl Node {
 
     fn remove_function(&mut self, function: FunctionId) {
         self.refuse_waiting(function, RefuseReason::UnknownFunction, None);
+        self.refuse_held(function);
         self.end_preparation(function);
         self.unintend(function);
         let Some(pool) = self.pools.get(&function) else {
@@ -338,6 +344,7 @@ impl Node {
         for id in pool.members.clone() {
             self.retire(id, StopReason::Removed);
         }
+        self.kept.remove(&function);
         if let Some(mut pool) = self.pools.remove(&function) {
             self.timers
                 .clear(&mut pool.demand_timer, Timer::Demand(function));
@@ -368,7 +375,7 @@ impl Node {
     }
 
     pub(super) fn limits_changed(&mut self, limits: NodeLimits) {
-        Bucket::update(&mut self.bucket, limits.rps, self.now);
+        Bucket::update(&mut self.bucket, super::request_rate(&limits), self.now);
         self.limits = limits;
         self.over = true;
         self.unsettled = true;

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::effect::{Effect, RefuseReason, StopReason};
 use crate::ids::{InstanceId, PackageId, RequestId};
-use crate::limits::FunctionLimits;
+use crate::limits::{Excess, FunctionLimits};
 use crate::pool::slot::{Power, Role, Stage};
 use crate::time::Duration;
 use crate::timers::Timer;
@@ -48,9 +48,15 @@ impl Node {
         entry.timer = None;
         let function = entry.function;
         match entry.stage {
+            Stage::Held => self.release_held(request, function),
             Stage::Waiting => {
                 self.unqueue(request, function);
-                self.refuse(request, RefuseReason::QueueTimeout, None);
+                let pool = self.pools.get(&function);
+                let reason = match pool.map(|pool| pool.limits.excess) {
+                    Some(Excess::Throttle) => RefuseReason::Throttled,
+                    _ => RefuseReason::QueueTimeout,
+                };
+                self.refuse(request, reason, None);
             }
             // It left its slot to nobody in a whole timeout: the code does not notice that its
             // client is gone.

@@ -259,6 +259,10 @@ impl Node {
         if patient && !self.waited_longer_than(function, Duration::from_micros(estimate)) {
             return false;
         }
+        if let Some(at) = self.start_allowed_at(function) {
+            self.look_again(function, at);
+            return false;
+        }
         if self.demand_starts >= self.limits.parallel_starts.max(1) as usize {
             self.demand_blocked = true;
             return false;
@@ -275,11 +279,23 @@ impl Node {
                 return false;
             }
         }
-        if patient && let Some(pool) = self.pools.get_mut(&function) {
-            pool.patience_from = self.now;
+        if let Some(pool) = self.pools.get_mut(&function) {
+            if patient {
+                pool.patience_from = self.now;
+            }
+            if let Some(starts) = &mut pool.starts {
+                starts.take();
+            }
         }
         self.start(package, memory, Intent::Demand(function));
         true
+    }
+
+    /// When `start_rate` allows another start, if it does not now.
+    fn start_allowed_at(&mut self, function: FunctionId) -> Option<crate::time::Instant> {
+        let starts = self.pools.get_mut(&function)?.starts.as_mut()?;
+        let wait = starts.wait(self.now);
+        (!wait.is_zero()).then(|| self.now + wait)
     }
 
     /// Busy instances should have served the oldest waiter sooner than a new one could, but have

@@ -35,12 +35,11 @@ impl Node {
             self.settle_next(function);
         }
         let mut again: Option<Instant> = None;
-        let keeping: Vec<FunctionId> = self
-            .pools
-            .iter()
-            .filter(|(_, pool)| pool.unpaused() < pool.limits.min_instances as usize)
-            .map(|(&id, _)| id)
-            .collect();
+        let short = |id: &FunctionId| {
+            let pool = self.pools.get(id);
+            pool.is_some_and(|pool| pool.unpaused() < pool.limits.min_instances as usize)
+        };
+        let keeping: Vec<FunctionId> = self.kept.iter().copied().filter(short).collect();
         for function in keeping {
             sooner(&mut again, self.settle_kept(function));
         }

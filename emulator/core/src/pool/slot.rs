@@ -115,6 +115,8 @@ impl Instance {
 /// What a request is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// Over the rate: it becomes a waiter when its timer ends.
+    Held,
     Waiting,
     Running {
         instance: InstanceId,

@@ -251,6 +251,7 @@ pub fn node_limits() -> NodeLimits {
         parallel_refills: 1,
         spares: 0,
         spare_memory_mib: 512,
+        ..NodeLimits::default()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use fnlocal_core::time::Duration;
 use fnlocal_core::{
-    CodeHash, Effect, Event, FunctionId, FunctionLimits, FunctionSpec, InstanceId, NodeLimits,
-    PackageId, RequestId, Retry,
+    CodeHash, Effect, Event, Excess, FunctionId, FunctionLimits, FunctionSpec, InstanceId,
+    NodeLimits, OverRate, PackageId, RequestId, Retry,
 };
 
 use super::{Standing, World};
@@ -374,6 +374,8 @@ fn node(rng: &mut Rng) -> NodeLimits {
         memory_mib: rng.pick(&[512, 1024, 2048, 4096]),
         max_instances: rng.pick(&[4, 8, 20]),
         rps: Some(rng.pick(&[5, 500])).filter(|&rps| rps == 5),
+        burst: Some(rng.pick(&[0, 3])).filter(|&burst| burst > 0),
+        over_rate: over_rate(rng),
         parallel_starts: rng.pick(&[1, 2, 4]),
         parallel_refills: rng.pick(&[1, 2]),
         spares: rng.pick(&[0, 1, 2]),
@@ -391,9 +393,26 @@ fn function_limits(rng: &mut Rng) -> FunctionLimits {
         min_instances: rng.pick(&[0, 0, 0, 1]).min(max_instances),
         max_instances,
         rps: Some(rng.pick(&[0, 2])).filter(|&rps| rps > 0),
+        burst: Some(rng.pick(&[0, 1, 9])).filter(|&burst| burst > 0),
+        over_rate: over_rate(rng),
+        start_rate: Some(rng.pick(&[0, 0, 3])).filter(|&rate| rate > 0),
         queue: rng.pick(&[0, 2, 20]),
         queue_timeout: Duration::from_millis(u64::from(rng.pick(&[0, 300, 5000]))),
+        queue_starts: rng.pick(&[0, 0, 350]),
+        excess: if rng.chance(30) {
+            Excess::Throttle
+        } else {
+            Excess::Unavailable
+        },
         pause_after,
         stop_after: pause_after + Duration::from_millis(u64::from(rng.pick(&[0, 500, 20_000]))),
+    }
+}
+
+fn over_rate(rng: &mut Rng) -> OverRate {
+    if rng.chance(50) {
+        OverRate::Queue
+    } else {
+        OverRate::Refuse
     }
 }

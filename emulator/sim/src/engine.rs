@@ -1,0 +1,430 @@
+//! The simulation itself: one loop over what happens next.
+//!
+//! `fleet` has the balancer and the group, `perform` carries out what cores want, `cpu` shares
+//! processors. Requests are drawn as they come and forgotten when they end, so a run takes room for
+//! what is under way, not for what has been.
+
+mod cpu;
+mod fleet;
+mod host;
+mod hosts;
+mod perform;
+mod queue;
+mod requests;
+
+use fnlocal_core::balancer::{Balancer, BalancerEffect, BalancerEvent, TargetFailure};
+use fnlocal_core::scaling::{Group, GroupEffect};
+use fnlocal_core::time::Instant;
+use fnlocal_core::{
+    Effect, Entered, Event, FunctionId, NodeId, RefuseReason, Route, Router, RouterSettings,
+};
+use rand_chacha::ChaCha8Rng;
+
+use crate::budget::{Budget, Exhausted};
+use crate::chance::{Use, stream};
+use crate::report::{Recorder, Refusal, Report};
+use crate::scenario::{Fleet, Routing, Scenario};
+use crate::trace::TraceError;
+use crate::workload::{Arrival, BadWorkload, Source};
+
+use host::Stage;
+use hosts::Hosts;
+use queue::{Queue, What};
+use requests::{Request, Requests, Ticket};
+
+/// Time before the first request, in microseconds: the first nodes boot, import and pass a check.
+const SETTLE: u64 = 60_000_000;
+
+/// Why there is no report.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// The workload makes no sense.
+    #[error(transparent)]
+    Workload(#[from] BadWorkload),
+    /// The trace makes no sense.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// A bound makes no sense.
+    #[error("{0}")]
+    Limits(#[from] fnlocal_core::LimitError),
+    /// An instance of a function needs more memory than a node has.
+    #[error(
+        "function `{function}` asks for {wanted} MB, and a node ({kind}) has {has} MB for instances"
+    )]
+    TooLarge {
+        /// The function.
+        function: String,
+        /// Memory of an instance, in MiB.
+        wanted: u32,
+        /// What the node is.
+        kind: String,
+        /// Memory of a node, in MiB.
+        has: u32,
+    },
+    /// Nothing to simulate.
+    #[error("there are no functions")]
+    NoFunctions,
+    /// It did not end.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
+impl SimError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Trace(error) => error.hint.to_owned(),
+            Self::Exhausted(error) => error.hint(),
+            Self::TooLarge { .. } => "choose a larger `instance_type`, or less `memory`".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// Runs a scenario to its end.
+///
+/// # Errors
+/// [`SimError`], before anything runs or when the scenario's events are used up.
+pub fn simulate(scenario: &Scenario) -> Result<Report, SimError> {
+    check(scenario)?;
+    let arrivals = scenario
+        .source
+        .arrivals(scenario.functions.len(), scenario.seed)?;
+    let mut sim = Sim::new(scenario);
+    sim.begin();
+    sim.run(arrivals)?;
+    Ok(sim.finish())
+}
+
+fn check(scenario: &Scenario) -> Result<(), SimError> {
+    if scenario.functions.is_empty() {
+        return Err(SimError::NoFunctions);
+    }
+    if let Source::Drawn(workload) = &scenario.source {
+        workload.validate()?;
+    }
+    if let Fleet::Group(group) = &scenario.fleet {
+        group.clone().validate()?;
+    }
+    let machine = &scenario.machine;
+    machine.limits.clone().validate()?;
+    for function in &scenario.functions {
+        function.limits.clone().validate()?;
+        if function.limits.memory_mib > machine.limits.memory_mib {
+            return Err(SimError::TooLarge {
+                function: function.name.clone(),
+                wanted: function.limits.memory_mib,
+                kind: machine.kind.clone(),
+                has: machine.limits.memory_mib,
+            });
+        }
+    }
+    Ok(())
+}
+
+struct Chances {
+    service: ChaCha8Rng,
+    instances: ChaCha8Rng,
+    network: ChaCha8Rng,
+    machines: ChaCha8Rng,
+}
+
+struct Sim<'a> {
+    scenario: &'a Scenario,
+    now: u64,
+    queue: Queue,
+    hosts: Hosts,
+    requests: Requests,
+    balancer: Balancer,
+    group: Option<Group>,
+    router: Option<Router>,
+    chances: Chances,
+    recorder: Recorder,
+    budget: Budget,
+    /// Requests that entered since the group last measured.
+    entered: u64,
+    effects: Vec<Effect>,
+    asked: Vec<BalancerEffect>,
+    wanted: Vec<GroupEffect>,
+}
+
+impl<'a> Sim<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        let seed = scenario.seed;
+        let settings = match scenario.routing {
+            Routing::Sticky(settings) => Some(settings),
+            Routing::RoundRobin => None,
+        };
+        let group = match &scenario.fleet {
+            Fleet::Group(settings) => Some(Group::new(settled(settings))),
+            Fleet::Fixed(_) => None,
+        };
+        Self {
+            scenario,
+            now: 0,
+            queue: Queue::default(),
+            hosts: Hosts::default(),
+            requests: Requests::default(),
+            balancer: Balancer::new(scenario.balancer),
+            group,
+            router: settings.map(|settings: RouterSettings| Router::new(settings)),
+            chances: Chances {
+                service: stream(seed, Use::Service),
+                instances: stream(seed, Use::Instances),
+                network: stream(seed, Use::Network),
+                machines: stream(seed, Use::Machines),
+            },
+            recorder: Recorder::new(scenario, SETTLE),
+            budget: Budget::new(scenario.events),
+            entered: 0,
+            effects: Vec::new(),
+            asked: Vec::new(),
+            wanted: Vec::new(),
+        }
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::from_micros(self.now)
+    }
+
+    /// Everything until the last request has ended.
+    fn run(&mut self, mut arrivals: impl Iterator<Item = Arrival>) -> Result<(), Exhausted> {
+        let end = SETTLE + (self.scenario.source.duration() * 1e6) as u64;
+        let mut coming = arrivals.next();
+        loop {
+            let arrival = coming.map(|one| one.at + SETTLE);
+            let queued = self.queue.next();
+            let balancer = self.balancer.next_deadline().map(Instant::as_micros);
+            let group = self.group.as_ref().and_then(Group::next_deadline);
+            let group = group.map(Instant::as_micros);
+            let times = [group, balancer, queued, arrival];
+            let Some(next) = times.into_iter().flatten().min() else {
+                return Ok(());
+            };
+            if arrival.is_none() && self.requests.open() == 0 && next > end {
+                return Ok(());
+            }
+            self.pass_to(next);
+            let kind = if group == Some(next) {
+                self.group_deadline();
+                "the group's minutes"
+            } else if balancer == Some(next) {
+                self.tell_balancer(BalancerEvent::DeadlinePassed);
+                "health checks"
+            } else if queued == Some(next) {
+                match self.queue.pop() {
+                    Some(what) => self.happens(what),
+                    None => "",
+                }
+            } else {
+                if let Some(one) = coming {
+                    self.arrives(FunctionId(one.function));
+                }
+                coming = arrivals.next();
+                "requests that arrive"
+            };
+            if !self.budget.take(kind) {
+                let seconds = self.now.saturating_sub(SETTLE) / 1_000_000;
+                return Err(self.budget.exhausted(seconds, self.requests.open() as u64));
+            }
+        }
+    }
+
+    /// Time moves on; what is drawn over time is noted on the way.
+    fn pass_to(&mut self, next: u64) {
+        while self.recorder.bucket_ends() <= next {
+            self.note_bucket();
+        }
+        self.now = self.now.max(next);
+    }
+
+    fn note_bucket(&mut self) {
+        let loads = self.hosts.values().map(|host| host.core.load());
+        let (waiting, promised) = loads.fold((0, 0), |(waiting, promised), load| {
+            (
+                waiting + u64::from(load.waiting),
+                promised + load.memory_promised_mib,
+            )
+        });
+        self.recorder.end_bucket(crate::report::Moment {
+            serving: self.balancer.in_service(),
+            waiting,
+            open: self.requests.open(),
+            promised_mib: promised,
+        });
+    }
+
+    fn finish(mut self) -> Report {
+        let end = SETTLE + (self.scenario.source.duration() * 1e6) as u64;
+        self.pass_to(self.now.max(end));
+        let used = self.budget.used();
+        self.recorder.report(self.scenario, used)
+    }
+
+    fn happens(&mut self, what: What) -> &'static str {
+        let kind = what.kind();
+        match what {
+            What::Enters(ticket) => self.enters(ticket),
+            What::Hops(ticket) => self.hops(ticket),
+            What::Processor(node) => self.processor(node),
+            What::Done(node, job) => self.done(node, job),
+            What::Deadline(node) => self.deadline(node),
+            What::MachineUp(node) => self.machine_up(node),
+            What::Checked(node) => self.checked(node),
+        }
+        kind
+    }
+
+    /// A client sends a request.
+    fn arrives(&mut self, function: FunctionId) {
+        self.recorder.arrived();
+        self.entered += 1;
+        let Ok(node) = self.balancer.pick(self.instant()) else {
+            let none = Refusal::Balancer(TargetFailure::NoTarget);
+            return self.recorder.refused(none);
+        };
+        let ticket = self.requests.add(Request {
+            arrived: self.now,
+            function,
+            entered: node,
+            serves: node,
+            routed: false,
+            start: None,
+            instance: 0,
+        });
+        let delay = self.hop();
+        self.queue.at(self.now + delay, What::Enters(ticket));
+    }
+
+    fn hop(&mut self) -> u64 {
+        let network = &self.scenario.times.network;
+        network.sample(&mut self.chances.network)
+    }
+
+    /// A request has reached the node the balancer chose: here it is routed.
+    fn enters(&mut self, ticket: Ticket) {
+        let Some(&mut Request {
+            function, entered, ..
+        }) = self.requests.get(ticket)
+        else {
+            return;
+        };
+        let Some(host) = self.hosts.get(&entered) else {
+            return self.balancer_fails(ticket, TargetFailure::Broken);
+        };
+        let Some(router) = &mut self.router else {
+            return self.give(entered, ticket);
+        };
+        let request = Entered::from_client(function);
+        let route = router.route(request, entered, || host.core.has_idle(function));
+        let serves = match &route {
+            Route::Here => entered,
+            Route::There(forward) => forward.to(),
+        };
+        if let Some(request) = self.requests.get(ticket) {
+            (request.serves, request.routed) = (serves, true);
+        }
+        if serves == entered {
+            return self.give(entered, ticket);
+        }
+        self.recorder.forwarded();
+        let delay = self.hop();
+        self.queue.at(self.now + delay, What::Hops(ticket));
+    }
+
+    /// A forwarded request has reached its node. If that is gone, nothing was sent yet: it is
+    /// served where it entered.
+    fn hops(&mut self, ticket: Ticket) {
+        let Some(&mut Request {
+            entered,
+            serves,
+            function,
+            ..
+        }) = self.requests.get(ticket)
+        else {
+            return;
+        };
+        let takes = |node: &NodeId| {
+            let host = self.hosts.get(node);
+            host.is_some_and(|host| host.stage == Stage::Up)
+        };
+        if takes(&serves) {
+            return self.give(serves, ticket);
+        }
+        if !takes(&entered) {
+            return self.balancer_fails(ticket, TargetFailure::Broken);
+        }
+        if let Some(router) = &mut self.router {
+            router.ended(function, serves);
+        }
+        if let Some(request) = self.requests.get(ticket) {
+            (request.serves, request.routed) = (entered, false);
+        }
+        self.give(entered, ticket);
+    }
+
+    fn give(&mut self, node: NodeId, ticket: Ticket) {
+        let Some(&mut Request { function, .. }) = self.requests.get(ticket) else {
+            return;
+        };
+        let request = ticket.id();
+        self.tell(node, Event::RequestArrived { request, function });
+    }
+
+    /// A request is over without an answer of the function's.
+    fn refuse(&mut self, ticket: Ticket, reason: RefuseReason) {
+        if self.ends(ticket).is_some() {
+            self.recorder.refused(Refusal::Core(reason));
+        }
+    }
+
+    fn balancer_fails(&mut self, ticket: Ticket, failure: TargetFailure) {
+        if self.ends(ticket).is_some() {
+            self.recorder.refused(Refusal::Balancer(failure));
+        }
+    }
+
+    /// A request is over with an answer.
+    fn answered(&mut self, ticket: Ticket) {
+        let hop = self.hop();
+        let Some(request) = self.ends(ticket) else {
+            return;
+        };
+        let hops = if request.serves == request.entered {
+            1
+        } else {
+            2
+        };
+        let took = self.now - request.arrived + hop * hops;
+        let patience = self.scenario.balancer.idle_timeout.as_micros();
+        if u128::from(took) > patience {
+            let silent = Refusal::Balancer(TargetFailure::Silent);
+            return self.recorder.refused(silent);
+        }
+        self.recorder.answered(took, request.start);
+    }
+
+    fn ends(&mut self, ticket: Ticket) -> Option<Request> {
+        let request = self.requests.end(ticket)?;
+        if request.routed
+            && let Some(router) = &mut self.router
+        {
+            router.ended(request.function, request.serves);
+        }
+        self.tell_balancer(BalancerEvent::Ended(request.entered));
+        Some(request)
+    }
+}
+
+/// A group's settings with the time before the first request added.
+fn settled(
+    settings: &fnlocal_core::scaling::GroupSettings,
+) -> fnlocal_core::scaling::GroupSettings {
+    let mut settings = settings.clone();
+    for action in &mut settings.scheduled {
+        action.at = action.at + std::time::Duration::from_micros(SETTLE);
+    }
+    settings
+}

@@ -1,0 +1,44 @@
+//! One node: its core, its processors, its instances as the outside sees them.
+
+use std::collections::BTreeMap;
+
+use fnlocal_core::time::Instant;
+use fnlocal_core::{FunctionId, InstanceId, Node, PackageId};
+
+use super::cpu::Cpu;
+use crate::report::InstanceState;
+
+/// Whether a node serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its machine boots.
+    Booting,
+    /// Its code is being imported.
+    Priming,
+    /// It serves.
+    Up,
+    /// It finishes what it has.
+    Draining,
+}
+
+/// An instance as the outside sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instance {
+    pub(super) state: InstanceState,
+    pub(super) package: PackageId,
+    pub(super) running: u32,
+    pub(super) function: Option<FunctionId>,
+}
+
+/// A node.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) core: Node,
+    pub(super) cpu: Cpu,
+    pub(super) stage: Stage,
+    /// Packages whose code has not been imported yet.
+    pub(super) unprimed: usize,
+    pub(super) instances: BTreeMap<InstanceId, Instance>,
+    /// When the queue has been asked to look at the core's deadlines.
+    pub(super) armed: Option<Instant>,
+}

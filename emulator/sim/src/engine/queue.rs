@@ -1,0 +1,79 @@
+//! What happens when, on virtual time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use fnlocal_core::{CodeHash, InstanceId, NodeId};
+
+use super::requests::Ticket;
+
+/// Something that takes its time on a node and then is told to its core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Job {
+    /// A response.
+    Respond(Ticket),
+    Boot(InstanceId),
+    Prime(InstanceId, CodeHash),
+    Assign(InstanceId),
+    Pause(InstanceId),
+    Resume(InstanceId),
+    Stop(InstanceId),
+}
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// A request reaches the node the balancer chose.
+    Enters(Ticket),
+    /// A forwarded request reaches its node.
+    Hops(Ticket),
+    /// A node's processor may have finished something.
+    Processor(NodeId),
+    /// A job's wait is over.
+    Done(NodeId, Job),
+    /// A node's core has a deadline.
+    Deadline(NodeId),
+    /// A machine has booted.
+    MachineUp(NodeId),
+    /// A health check was answered.
+    Checked(NodeId),
+}
+
+impl What {
+    /// In a word, for the budget.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Enters(_) | Self::Hops(_) => "requests on their way",
+            Self::Processor(_) => "processors at work",
+            Self::Done(_, Job::Respond(_)) => "responses",
+            Self::Done(..) => "instances that start and stop",
+            Self::Deadline(_) => "deadlines",
+            Self::MachineUp(_) | Self::Checked(_) => "nodes",
+        }
+    }
+}
+
+/// The future. Of two things at one time the one said first comes first.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    heap: BinaryHeap<Reverse<(u64, u64, What)>>,
+    said: u64,
+}
+
+impl Queue {
+    /// Something happens at a time, in microseconds.
+    pub(super) fn at(&mut self, time: u64, what: What) {
+        self.said += 1;
+        self.heap.push(Reverse((time, self.said, what)));
+    }
+
+    /// When the next thing happens.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((time, ..))| *time)
+    }
+
+    /// The next thing.
+    pub(super) fn pop(&mut self) -> Option<What> {
+        self.heap.pop().map(|Reverse((.., what))| what)
+    }
+}

@@ -1,0 +1,31 @@
+//! A fleet on virtual time: the real decisions of [`fnlocal_core`], with everything they wait for
+//! drawn from distributions.
+//!
+//! Nodes, balancer, routing and scaling are the state machines that run live. What is simulated is
+//! the world around them: requests that arrive, functions that take their time, processors that
+//! are shared, instances and machines that boot. The same scenario and seed give the same report,
+//! byte for byte.
+//!
+//! Deliberately absent: bodies, networks that lose packets, functions that fail, and builds.
+
+mod budget;
+pub mod calibrate;
+mod chance;
+pub mod distribution;
+mod engine;
+pub mod price;
+pub mod replay;
+pub mod report;
+pub mod scenario;
+pub mod search;
+pub mod slo;
+pub mod trace;
+pub mod workload;
+
+pub use budget::Exhausted;
+pub use distribution::Distribution;
+pub use engine::{SimError, simulate};
+pub use report::Report;
+pub use scenario::{Fleet, Function, Machine, Routing, Scenario, Times};
+pub use slo::Slo;
+pub use workload::{Shape, Workload};

@@ -1,0 +1,175 @@
+//! What came of a run.
+
+mod recorder;
+mod summary;
+
+use serde::Serialize;
+
+use crate::scenario::Times;
+
+pub use recorder::{InstanceState, Refusal};
+pub(crate) use recorder::{Moment, Recorder};
+pub use summary::{Latency, Summary};
+
+/// A run in numbers. The same scenario gives the same, byte for byte.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// What was simulated.
+    pub setup: Setup,
+    /// Requests, by what became of them.
+    pub requests: Requests,
+    /// Requests without an answer of the function's, by reason.
+    pub refused: Vec<Refused>,
+    /// Time from the client's request to its answer, by what it waited for.
+    pub latency: Vec<Latency>,
+    /// The most there was at any time.
+    pub peak: Peak,
+    /// Whether the objective was held.
+    pub slo: Verdict,
+    /// When the number of nodes wanted changed.
+    pub scaling: Vec<Scaled>,
+    /// What it costs.
+    pub cost: Cost,
+    /// The course of it.
+    pub series: Series,
+    /// What the simulation does not know, and what is odd.
+    pub notes: Vec<String>,
+}
+
+/// What was simulated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Setup {
+    /// What chance began with.
+    pub seed: u64,
+    /// Whose limits applied.
+    pub profile: String,
+    /// How many functions.
+    pub functions: usize,
+    /// What a node is.
+    pub node: String,
+    /// How requests were spread.
+    pub routing: String,
+    /// From the first request that could come to the last, in seconds.
+    pub duration: f64,
+    /// How long things take.
+    pub times: Times,
+    /// Events it took.
+    pub events: u64,
+}
+
+/// Counts of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Requests {
+    /// All.
+    pub arrived: u64,
+    /// Those the function answered.
+    pub answered: u64,
+    /// The others.
+    pub refused: u64,
+    /// Those sent on to another node.
+    pub forwarded: u64,
+    /// Answers that waited for an instance to boot or to import its code, in percent.
+    pub cold_percent: f64,
+    /// Requests without an answer, in percent.
+    pub error_percent: f64,
+}
+
+/// Requests refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The reason.
+    pub reason: String,
+    /// The status the client gets.
+    pub status: u16,
+    /// How many.
+    pub count: u64,
+}
+
+/// The most there was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Peak {
+    /// Nodes in service.
+    pub nodes: usize,
+    /// Instances of all states.
+    pub instances: u64,
+    /// Requests that waited.
+    pub waiting: u64,
+    /// Memory promised to instances, in MiB.
+    pub promised_mib: u64,
+}
+
+/// Whether the objective was held.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// The objective.
+    pub objective: String,
+    /// Over the whole run.
+    pub holds: bool,
+    /// The first second of the first stretch in which it was not.
+    pub breaks_at: Option<f64>,
+    /// The last second of the last such stretch.
+    pub breaks_until: Option<f64>,
+    /// Seconds of all such stretches.
+    pub broken: f64,
+}
+
+/// A change of the number of nodes wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Scaled {
+    /// When, in seconds.
+    pub at: f64,
+    /// How many from then on.
+    pub nodes: u32,
+    /// Why.
+    pub why: fnlocal_core::scaling::Reason,
+}
+
+/// What it costs, in US dollars.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// Nodes paid for, on average.
+    pub nodes: f64,
+    /// This run's nodes.
+    pub run: f64,
+    /// A month of runs like this one, nodes and balancer; none when a node's price is not known.
+    pub month: Option<f64>,
+    /// Of that, the balancer, without its capacity units.
+    pub balancer_month: f64,
+    /// When the prices were noted.
+    pub prices_of: &'static str,
+    /// Where they hold.
+    pub region: &'static str,
+}
+
+/// The course of a run: a value for every bucket of time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Series {
+    /// Length of a bucket, in seconds.
+    pub width: f64,
+    /// Requests that arrived.
+    pub arrived: Vec<u64>,
+    /// Answers.
+    pub answered: Vec<u64>,
+    /// Refusals.
+    pub refused: Vec<u64>,
+    /// Answers that waited for an instance to boot or import.
+    pub cold: Vec<u64>,
+    /// Median latency of the answers, in milliseconds; 0 without any.
+    pub p50: Vec<f64>,
+    /// The 95th percentile.
+    pub p95: Vec<f64>,
+    /// The 99th percentile.
+    pub p99: Vec<f64>,
+    /// Nodes that get requests, at the bucket's end, and so are those below.
+    pub serving: Vec<usize>,
+    /// Nodes paid for.
+    pub paid: Vec<u32>,
+    /// Requests that wait.
+    pub waiting: Vec<u64>,
+    /// Requests under way.
+    pub open: Vec<usize>,
+    /// Instances by state: starting, spare, importing, idle, busy, paused, stopping.
+    pub instances: Vec<[u64; 7]>,
+    /// Whether the objective was held in it.
+    pub held: Vec<bool>,
+}

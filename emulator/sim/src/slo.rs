@@ -1,0 +1,135 @@
+//! What a run must hold to be called good: `p99<1s,errors<0.1%`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::millis;
+
+/// A bound on a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// This percentile of all answers' latency, in milliseconds, is below.
+    Latency {
+        /// Percent.
+        percentile: f64,
+        /// Milliseconds.
+        below: f64,
+    },
+    /// The part of requests without an answer is below, in percent.
+    Errors {
+        /// Percent.
+        below: f64,
+    },
+}
+
+/// A service level objective: all of these bounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slo {
+    /// The bounds.
+    pub bounds: Vec<Bound>,
+}
+
+impl Default for Slo {
+    /// `p99<1s,errors<0.1%`.
+    fn default() -> Self {
+        Self {
+            bounds: vec![
+                Bound::Latency {
+                    percentile: 99.0,
+                    below: 1000.0,
+                },
+                Bound::Errors { below: 0.1 },
+            ],
+        }
+    }
+}
+
+/// An objective that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no bound of an objective")]
+pub struct BadSlo(pub String);
+
+impl BadSlo {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        "write bounds as in `p99<1s,errors<0.1%`"
+    }
+}
+
+impl std::str::FromStr for Slo {
+    type Err = BadSlo;
+
+    fn from_str(text: &str) -> Result<Self, BadSlo> {
+        let bounds: Result<Vec<Bound>, BadSlo> = text.split(',').map(bound).collect();
+        Ok(Self { bounds: bounds? })
+    }
+}
+
+fn bound(text: &str) -> Result<Bound, BadSlo> {
+    let bad = || BadSlo(text.trim().to_owned());
+    let (what, below) = text.split_once('<').ok_or_else(bad)?;
+    let (what, below) = (what.trim(), below.trim());
+    if what == "errors" {
+        let percent = below.strip_suffix('%').ok_or_else(bad)?;
+        let below: f64 = percent.trim().parse().map_err(|_| bad())?;
+        return (below > 0.0)
+            .then_some(Bound::Errors { below })
+            .ok_or_else(bad);
+    }
+    let percentile: f64 = match what {
+        "max" => 100.0,
+        _ => what
+            .strip_prefix('p')
+            .and_then(|percent| percent.parse().ok())
+            .ok_or_else(bad)?,
+    };
+    let below = millis(below).filter(|&below| below > 0.0).ok_or_else(bad)?;
+    let sane = percentile > 0.0 && percentile <= 100.0;
+    sane.then_some(Bound::Latency { percentile, below })
+        .ok_or_else(bad)
+}
+
+impl std::fmt::Display for Slo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, bound) in self.bounds.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            match bound {
+                Bound::Latency { percentile, below } => {
+                    write!(f, "{comma}p{percentile} < {below} ms")?;
+                }
+                Bound::Errors { below } => write!(f, "{comma}errors < {below} %")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objective_is_read_as_people_write_it() {
+        assert_eq!("p99<1s,errors<0.1%".parse(), Ok(Slo::default()));
+        assert_eq!(Slo::default().to_string(), "p99 < 1000 ms, errors < 0.1 %");
+        let slo: Slo = " p99.9 < 250ms , max<2s".parse().unwrap();
+        assert_eq!(slo.bounds.len(), 2);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for bad in [
+            "",
+            "p99",
+            "p99<",
+            "p0<1s",
+            "p101<1s",
+            "errors<0.1",
+            "errors<x%",
+            "p99>1s",
+        ] {
+            assert!(bad.parse::<Slo>().is_err(), "{bad}");
+        }
+    }
+}
