@@ -67,6 +67,12 @@ Examples:
   fnlocal clean                      remove it
   fnlocal clean --shared             base images and the cache of all projects, too")]
     Clean(Clean),
+    /// Look at what fnlocal needs of this machine, with a fix for what is not well.
+    #[command(after_help = "\
+Examples:
+  fnlocal doctor
+  fnlocal doctor --json | jq '.[] | select(.state != \"good\")'")]
+    Doctor(Doctor),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:
@@ -180,6 +186,17 @@ pub enum ReleaseCommand {
         /// The newer one.
         new: String,
     },
+}
+
+/// Arguments of `fnlocal doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// A folder of functions, or one file.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// Print what was found as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `fnlocal clean`.

@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod clean;
 mod dev;
+mod doctor;
 mod exit;
 mod json;
 mod lines;

@@ -7,6 +7,7 @@ use crate::args::{Args, Command};
 use crate::build;
 use crate::clean;
 use crate::dev;
+use crate::doctor;
 use crate::exit::Exit;
 use crate::{registry, release, up};
 
@@ -30,6 +31,7 @@ pub fn run() -> Exit {
         Command::Release(args) => release::run(&args),
         Command::Registry(args) => registry::run(&args),
         Command::Clean(args) => clean::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Schema => schema(),
     }
 }

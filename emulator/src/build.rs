@@ -25,7 +25,7 @@ use std::time::Instant;
 use fnlocal_registry::{RepositoryName, Store};
 use tokio::sync::OnceCell;
 
-pub(crate) use bases::cache;
+pub(crate) use bases::{cache, known as known_base};
 pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, News, Part, Report};

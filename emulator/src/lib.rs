@@ -6,6 +6,7 @@
 pub mod build;
 pub mod clean;
 pub mod dev;
+pub mod doctor;
 pub mod driver;
 pub mod gateway;
 pub mod image;

@@ -1,7 +1,7 @@
 //! Bases found once per person, not once per project: kept in a store in the person's cache, and
 //! copied from there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fnlocal_registry::Store;
 
@@ -45,6 +45,17 @@ pub(super) async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bo
     copying.await.map_err(bug)??;
     site.records.put(KIND, &key, &found);
     Ok((found, false))
+}
+
+/// Which base builds of a project stand on, and why; none before the first.
+pub(crate) fn known(state: &Path, wanted: Option<&str>) -> Option<String> {
+    let key = base::key(wanted, Platform::here());
+    let folders = [Some(state.to_owned()), cache()];
+    let mut records = folders
+        .into_iter()
+        .flatten()
+        .map(|folder| Records::new(folder.join(super::RECORDS)));
+    records.find_map(|records| Some(records.get::<Base>(KIND, &key)?.origin))
 }
 
 async fn find(

@@ -1,0 +1,197 @@
+//! `fnlocal doctor`: looks at what fnlocal needs of this machine, and says how to mend it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::build::known_base;
+use crate::image::base;
+use crate::project::Project;
+use crate::runtime::docker::connect::{Surroundings, connect};
+use crate::serve::PORT;
+
+/// Free space from which nothing is said: a base, some dependencies and a few images.
+const ROOM: u64 = 5 << 30;
+/// The first Node.js that strips types.
+const STRIPS_TYPES: (u32, u32) = (22, 18);
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// How it is.
+    pub state: State,
+    /// What was found.
+    pub found: String,
+    /// How to mend it.
+    pub fix: Option<String>,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Good,
+    /// Something will not work, or not as well.
+    Odd,
+    /// Nothing will work.
+    Bad,
+}
+
+impl Finding {
+    fn good(what: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            what,
+            state: State::Good,
+            found: found.into(),
+            fix: None,
+        }
+    }
+
+    fn not(self, state: State, fix: impl Into<String>) -> Self {
+        Self {
+            state,
+            fix: Some(fix.into()),
+            ..self
+        }
+    }
+}
+
+/// Looks at everything. A folder that is no project is one of the findings.
+pub async fn examine(path: &Path) -> Vec<Finding> {
+    let project = Project::open(path, None);
+    let mut findings = vec![match &project {
+        Ok(project) => {
+            let count = project.packages.len();
+            let packages = if count == 1 { "package" } else { "packages" };
+            Finding::good("project", format!("{} ({count} {packages})", project.name))
+        }
+        Err(error) => Finding::good("project", error.to_string())
+            .not(State::Odd, error.hint().unwrap_or_default()),
+    }];
+    let project = project.ok();
+    let node = node().await;
+    let has_node = node.state != State::Bad;
+    findings.extend(engine(project.as_ref(), has_node).await);
+    findings.push(node);
+    findings.push(port(project.as_ref()).await);
+    let state = project.map_or_else(|| path.to_owned(), |project| project.root);
+    findings.extend(disk(&state));
+    findings
+}
+
+/// The engine, its control groups, and the base that instances stand on.
+async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
+    let engine = match connect(&Surroundings::from_env()).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            // Plain processes will do where there is a node to run them.
+            let state = if has_node { State::Odd } else { State::Bad };
+            return vec![Finding::good("docker", error.to_string()).not(state, error.hint())];
+        }
+    };
+    let api = engine.docker.client_version();
+    let text = format!("{} at {}, API {api}", engine.version, engine.address);
+    let mut findings = vec![Finding::good("docker", text)];
+    if let Ok(info) = engine.docker.info().await {
+        let version = info
+            .cgroup_version
+            .map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+        findings.push(Finding::good("cgroups", format!("version {version}")));
+    }
+    if !engine.shares_sockets {
+        let text = "runs in a machine of its own: functions are reached by ports";
+        findings.push(Finding::good("sockets", text));
+    }
+    let wanted = project.and_then(|project| project.config().build.base_image.as_deref());
+    let name = wanted.unwrap_or(base::DEFAULT);
+    let state = project.map(Project::state).unwrap_or_default();
+    let here = base::inspect(&engine.docker, name).await;
+    findings.push(match (here, known_base(&state, wanted)) {
+        (Ok(Some(_)), _) => Finding::good("base image", name),
+        (_, Some(origin)) if origin == name => Finding::good("base image", name),
+        (_, Some(origin)) => Finding::good("base image", format!("{origin}, in place of {name}"))
+            .not(
+                State::Odd,
+                format!("docker pull {name}, where the network allows it"),
+            ),
+        (_, None) => Finding::good(
+            "base image",
+            format!("{name}, not needed yet: pulled, or made from this machine's node"),
+        ),
+    });
+    findings
+}
+
+async fn node() -> Finding {
+    let asked = tokio::process::Command::new("node")
+        .arg("--version")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await;
+    let version = asked
+        .ok()
+        .filter(|asked| asked.status.success())
+        .map(|asked| String::from_utf8_lossy(&asked.stdout).trim().to_owned());
+    let Some(version) = version else {
+        return Finding::good("node", "none in PATH").not(
+            State::Bad,
+            "install Node.js: without Docker it runs the functions, and with it a base can be made of it",
+        );
+    };
+    let strips = parse(&version).is_some_and(|found| found >= STRIPS_TYPES);
+    let finding = Finding::good("node", version);
+    if strips {
+        finding
+    } else {
+        finding.not(
+            State::Odd,
+            "Node.js 22.18 or later runs TypeScript without a build",
+        )
+    }
+}
+
+fn parse(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.strip_prefix('v')?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+async fn port(project: Option<&Project>) -> Finding {
+    let port = project
+        .and_then(|project| project.config().dev.port)
+        .unwrap_or(PORT);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(_free) => Finding::good("port", format!("{port} is free")),
+        Err(error) => Finding::good("port", format!("{port}: {error}")).not(
+            State::Odd,
+            "end what listens there, or take another with --port",
+        ),
+    }
+}
+
+#[cfg(unix)]
+fn disk(at: &Path) -> Option<Finding> {
+    let folder: PathBuf = at.canonicalize().ok()?;
+    let found = rustix::fs::statvfs(&folder).ok()?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    #[allow(clippy::cast_precision_loss, reason = "shown with one digit")]
+    let text = format!("{:.1} GB free", free as f64 / 1e9);
+    let finding = Finding::good("disk", text);
+    Some(if free >= ROOM {
+        finding
+    } else {
+        finding.not(
+            State::Odd,
+            "`fnlocal clean --dry-run` lists what fnlocal keeps here",
+        )
+    })
+}
+
+#[cfg(not(unix))]
+fn disk(_at: &Path) -> Option<Finding> {
+    None
+}
