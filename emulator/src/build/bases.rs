@@ -9,9 +9,9 @@ use super::Site;
 use super::error::{BuildError, bug};
 use super::records::Records;
 use super::report::News;
+use crate::image::ImageError;
 use crate::image::oci::base::{self, Base, Sources};
 use crate::image::oci::manifest::Platform;
-use crate::image::ImageError;
 
 /// What one kind of record is called.
 const KIND: &str = "base";

@@ -371,9 +371,11 @@ fn name(
 
 fn warn_of_size(site: &Site<'_>, package: &Package, stacks: &[Stack]) {
     let Some(stack) = stacks.first() else { return };
-    let tallies = stack.layers.iter().map(|built| &built.layer.tally);
+    let theirs = |built: &&BuiltLayer| matches!(built.part, Part::Deps | Part::Code);
+    let parts = stack.layers.iter().filter(theirs);
     let (mut bytes, mut largest) = (0, Vec::new());
-    for tally in tallies {
+    for built in parts {
+        let tally = &built.layer.tally;
         bytes += tally.bytes;
         largest.extend(tally.largest.iter().cloned());
     }
