@@ -5,8 +5,8 @@ mod support;
 
 use fnlocal_emulator::project::StateDir;
 use serde_json::{Value, json};
-use support::Folder;
 use support::images::{Alone, age, build, built, config, docker, files, given, layer, manifest};
+use support::{Dev, Folder, eventually};
 
 const HELLO: &str =
     "exports.hi = { func: (req, res) => res.send('hi'), config: { timeout: 5000 } };";
@@ -434,4 +434,27 @@ async fn a_large_image_is_warned_of_with_its_largest_files() {
         told.contains("the largest files are app/data/big.txt"),
         "{told}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dev_builds_the_image_ahead_and_again_after_a_save() {
+    let folder = Folder::new(&[("index.js", HELLO), ("package.json", r#"{"name":"ahead"}"#)]);
+    let dev = Dev::start(&folder);
+    let named = json!({"repository": "ahead/ahead"});
+    let latest = || manifest(&folder, &named, "latest");
+    eventually("an image is built", async || latest().is_some()).await;
+    let first = latest();
+    // `build` beside it finds that there is nothing to do.
+    let image = built(&folder, &[]);
+    assert_eq!(
+        first.map(|digest| digest.to_string()).as_deref(),
+        image["digest"].as_str()
+    );
+    assert!(layer(&image, "code").1);
+    folder.write("index.js", &HELLO.replace("'hi'", "'ho'"));
+    eventually("the saved state is built", async || {
+        latest().is_some_and(|now| image["digest"] != now.to_string())
+    })
+    .await;
+    drop(dev);
 }

@@ -3,6 +3,7 @@
 //! Puts the parts together on one thread and runs them until told to stop. What each part does
 //! stands in its own module; only their order is here.
 
+mod background;
 mod describe;
 mod error;
 mod reload;
@@ -30,6 +31,7 @@ use crate::runtime::select::{Choice, Selected};
 use crate::runtime::{Runtime, select};
 use crate::watch::{Change, Watcher};
 
+use background::Background;
 use describe::Describer;
 use reload::Reloader;
 use tracked::Made;
@@ -185,6 +187,10 @@ impl Session {
     ) -> Result<(), DevError> {
         let (watcher, changes) = Watcher::start(&describer.project())?;
         let (made, ready_made) = mpsc::channel(16);
+        // Without an engine, what is installed for an image cannot be.
+        let ahead = describer.project().config().build.background != Some(false);
+        let ahead = ahead && self.selected.preparer.makes_images();
+        let background = Rc::new(Background::new(ahead, state.path().to_owned()));
         let mut reloader = Reloader::new(
             Rc::clone(&driver),
             Rc::clone(&describer),
@@ -219,8 +225,11 @@ impl Session {
         };
         let gateway = Gateway::new(Rc::clone(&driver), options, router);
         let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
-        let mut reloading =
-            spawn_local(reloading(reloader, describer, watcher, changes, ready_made));
+        let mut reloading = spawn_local(reloading(
+            (reloader, describer, Rc::clone(&background)),
+            (watcher, changes, ready_made),
+            self.logs.clone(),
+        ));
         let ended = loop {
             tokio::select! {
                 Some(ask) = asks.recv() => answer(&driver, ask),
@@ -236,6 +245,7 @@ impl Session {
             }
         };
         reloading.abort();
+        background.end().await;
         if !ended {
             return Ok(());
         }
@@ -256,21 +266,30 @@ impl Session {
 
 /// Reloads what changes until dropped.
 async fn reloading(
-    mut reloader: Reloader,
-    describer: Rc<Describer>,
-    watcher: Watcher,
-    mut changes: mpsc::Receiver<Change>,
-    mut ready_made: mpsc::Receiver<(PackageId, Made)>,
+    (mut reloader, describer, background): (Reloader, Rc<Describer>, Rc<Background>),
+    (watcher, mut changes, mut ready_made): (
+        Watcher,
+        mpsc::Receiver<Change>,
+        mpsc::Receiver<(PackageId, Made)>,
+    ),
+    logs: Logs,
 ) {
     loop {
         tokio::select! {
             Some(change) = changes.recv() => {
+                background.changed();
                 if reloader.reload(&change).await {
                     watcher.replan(&describer.project());
                 }
             }
             Some((package, made)) = ready_made.recv() => reloader.made(package, made).await,
             () = tokio::time::sleep(QUIET), if reloader.unprepared() => reloader.tidy().await,
+            () = tokio::time::sleep(background::QUIET), if background.is_due() => {
+                background.start(describer.project());
+            }
+            why = background.failed() => {
+                logs.warn(format!("the image could not be built ahead: {why}"));
+            }
         }
     }
 }
