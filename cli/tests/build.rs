@@ -5,8 +5,8 @@ mod support;
 
 use fnlocal_emulator::project::StateDir;
 use serde_json::{Value, json};
-use support::Folder;
-use support::images::{Alone, age, build, built, config, files, layer, manifest};
+use support::images::{Alone, age, build, built, config, docker, files, given, layer, manifest};
+use support::{Dev, Folder, eventually};
 
 const HELLO: &str =
     "exports.hi = { func: (req, res) => res.send('hi'), config: { timeout: 5000 } };";
@@ -239,4 +239,222 @@ fn a_platform_the_base_does_not_have_is_an_error_that_names_it() {
     let (exit, _, stderr) = build(&folder, &["--platform", "linux/riscv64"], &[]);
     assert_eq!(exit, 2, "{stderr}");
     assert!(stderr.contains("linux/riscv64"), "{stderr}");
+}
+
+#[test]
+fn lock_files_of_pnpm_and_yarn_are_kept_to() {
+    let manifest = r#"{"name":"a","version":"1.0.0","dependencies":{"ws":"8.18.0"}}"#;
+    let code = "exports.hi = (req, res) => res.send(require('ws/package.json').version);";
+    let integrity = "sha512-8VbfWfHLbbwu3+N6OKsOMpBdT4kXPDDB9cJk2bJ6mh9ucxdlnNvH1e+roYkKmN9Nxw2yjz7VzeO9oOz2zJ04Pw==";
+    let pnpm = format!(
+        "lockfileVersion: '9.0'\n\nimporters:\n\n  .:\n    dependencies:\n      ws:\n        specifier: 8.18.0\n        \
+         version: 8.18.0\n\npackages:\n\n  ws@8.18.0:\n    resolution: {{integrity: {integrity}}}\n\n\
+         snapshots:\n\n  ws@8.18.0: {{}}\n"
+    );
+    let yarn = format!(
+        "# yarn lockfile v1\n\n\nws@8.18.0:\n  version \"8.18.0\"\n  resolved \
+         \"https://registry.yarnpkg.com/ws/-/ws-8.18.0.tgz#0d7505a6eafe2b0e712d232b42279f53bc289bbc\"\n  \
+         integrity {integrity}\n"
+    );
+    for (name, lock) in [("pnpm-lock.yaml", &pnpm), ("yarn.lock", &yarn)] {
+        let files_ = [("index.js", code), ("package.json", manifest), (name, lock)];
+        let (one, two) = (Folder::new(&files_), Folder::new(&files_));
+        let (exit, report, stderr) = build(&one, &[], &[]);
+        assert_eq!(exit, 0, "{name}: {stderr}");
+        assert!(!stderr.contains("cannot be repeated"), "{name}: {stderr}");
+        let image = &report["images"][0];
+        assert_eq!(
+            layer(&built(&two, &[]), "deps"),
+            layer(image, "deps"),
+            "{name}"
+        );
+        let deps = files(&one, image, "deps");
+        assert!(deps.contains_key("node_modules/ws") || deps.contains_key("node_modules/ws/"));
+        // A lock file that does not fit is an error, as it is in CI.
+        let other = manifest.replace("8.18.0", "8.18.1");
+        one.write("package.json", &other);
+        let (exit, _, stderr) = build(&one, &[], &[]);
+        assert_eq!(exit, 1, "{name}: {stderr}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dockerfile_of_ones_own_is_built_if_it_starts_the_wrapper() {
+    let base = Folder::new(&[("index.js", HELLO)]);
+    let name = given(&base, &built(&base, &[])).await;
+    let code = "exports.hi = (req, res) => res.send(require('fs').readFileSync('/made', 'utf8'));";
+    let dockerfile = format!(
+        "FROM {name}\nUSER 0\nRUN echo -n by hand > /made\nWORKDIR /app\nCOPY index.js ./\nUSER 1000:1000\n"
+    );
+    let folder = Folder::new(&[("index.js", code)]);
+    folder.write(
+        "Dockerfile",
+        &format!("{dockerfile}ENTRYPOINT [\"node\", \"index.js\"]\n"),
+    );
+    let (exit, _, stderr) = build(&folder, &[], &[]);
+    assert_eq!(exit, 64, "{stderr}");
+    assert!(stderr.contains("it starts `node index.js`"), "{stderr}");
+    let right = "ENTRYPOINT [\"node\", \"/fnlocal/runner.cjs\"]";
+    assert!(stderr.contains(right), "{stderr}");
+    folder.write("Dockerfile", &format!("{dockerfile}{right}\n"));
+    let image = built(&folder, &[]);
+    assert_eq!(image["functions"][0]["functions"][0]["name"], "hi");
+    let alone = Alone::run(&folder, &image).await;
+    let answer = reqwest::get(alone.url("/hi")).await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "by hand");
+    folder.write("Dockerfile", &format!("{dockerfile}RUN false\n"));
+    let (exit, _, stderr) = build(&folder, &[], &[]);
+    assert_eq!(exit, 1, "{stderr}");
+    assert!(stderr.contains("RUN false"), "{stderr}");
+    drop(alone);
+    let of = image["repository"].as_str().unwrap().replace('/', "-");
+    docker(&["rmi", "--force", &format!("fnlocal/{of}:dockerfile"), &name]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_base_in_a_registry_is_taken_as_it_is_for_every_platform() {
+    let theirs = tempfile::tempdir().unwrap();
+    let store = fnlocal_registry::Store::open(theirs.path()).unwrap();
+    let pushed = two_platforms(&store);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let options = fnlocal_registry::HttpOptions::default();
+    let serving = tokio::spawn(fnlocal_registry::serve(
+        store,
+        listener,
+        options,
+        stop.clone(),
+    ));
+    let toml = format!("[build]\nbase_image = \"{address}/some/base:1\"\n");
+    let cache = tempfile::tempdir().unwrap();
+    let folder = Folder::new(&[("index.js", HELLO), ("fnlocal.toml", &toml)]);
+    let both = ["--platform", "linux/amd64,linux/arm64"];
+    let building = tokio::task::spawn_blocking(move || {
+        let env = [("XDG_CACHE_HOME", cache.path().to_str().unwrap())];
+        let (exit, report, stderr) = build(&folder, &both, &env);
+        assert_eq!(exit, 0, "{stderr}");
+        (folder, report["images"][0].clone())
+    });
+    let (folder, image) = building.await.unwrap();
+    let platforms = image["platforms"].as_array().unwrap();
+    let bases: Vec<&str> = platforms
+        .iter()
+        .map(|one| one["layers"][0]["digest"].as_str().unwrap())
+        .collect();
+    assert_eq!(bases, pushed, "the base's digests are kept");
+    let code = |at: usize| &platforms[at]["layers"][2]["digest"];
+    assert_eq!(code(0), code(1));
+    let index = manifest(&folder, &image, "latest").unwrap();
+    assert_eq!(image["digest"], index.to_string());
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+/// An image for two platforms, each with a layer of its own, as `some/base:1`; the layers.
+fn two_platforms(store: &fnlocal_registry::Store) -> Vec<String> {
+    use fnlocal_registry::{Digest, RepositoryName};
+    use std::io::Write;
+    let repository: RepositoryName = "some/base".parse().unwrap();
+    let keep = |bytes: &[u8]| {
+        let mut writer = store.writer().unwrap();
+        writer.write_all(bytes).unwrap();
+        writer.commit(&repository, None).unwrap().digest
+    };
+    let image = "application/vnd.oci.image.manifest.v1+json";
+    let (mut manifests, mut layers) = (Vec::new(), Vec::new());
+    for architecture in ["amd64", "arm64"] {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(architecture.len() as u64);
+        tar.append_data(&mut header, "which", architecture.as_bytes())
+            .unwrap();
+        let tar = tar.into_inner().unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&tar).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let layer = keep(&gzip);
+        let config = json!({
+            "architecture": architecture, "os": "linux", "config": {"Env": ["PATH=/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&tar).to_string()]},
+        });
+        let config = config.to_string();
+        let made = json!({
+            "schemaVersion": 2, "mediaType": image,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": keep(config.as_bytes()).to_string(), "size": config.len(),
+            },
+            "layers": [{
+                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "digest": layer.to_string(), "size": gzip.len(),
+            }],
+        });
+        let made = made.to_string();
+        let digest = Digest::of(made.as_bytes());
+        let reference = digest.clone().into();
+        store
+            .put_manifest(&repository, &reference, image, made.as_bytes())
+            .unwrap();
+        manifests.push(json!({
+            "mediaType": image, "digest": digest.to_string(), "size": made.len(),
+            "platform": {"architecture": architecture, "os": "linux"},
+        }));
+        layers.push(layer.to_string());
+    }
+    let index = "application/vnd.oci.image.index.v1+json";
+    let made = json!({"schemaVersion": 2, "mediaType": index, "manifests": manifests}).to_string();
+    let tag = "1".parse().unwrap();
+    store
+        .put_manifest(&repository, &tag, index, made.as_bytes())
+        .unwrap();
+    layers
+}
+
+#[tokio::test]
+async fn a_large_image_is_warned_of_with_its_largest_files() {
+    use fnlocal_emulator::build::{BuildOptions, News, run};
+    let large = "x".repeat(100_000);
+    let folder = Folder::new(&[("index.js", HELLO), ("data/big.txt", &large)]);
+    let options = BuildOptions {
+        path: folder.path().to_owned(),
+        platforms: Vec::new(),
+        pull: false,
+        large: 50_000,
+    };
+    let told = std::cell::RefCell::new(Vec::new());
+    let tell = |news| {
+        if let News::Warning(warning) = news {
+            told.borrow_mut().push(warning.text);
+        }
+    };
+    run(&options, &tell).await.unwrap();
+    let told = told.into_inner().join("\n");
+    assert!(
+        told.contains("the largest files are app/data/big.txt"),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dev_builds_the_image_ahead_and_again_after_a_save() {
+    let folder = Folder::new(&[("index.js", HELLO), ("package.json", r#"{"name":"ahead"}"#)]);
+    let dev = Dev::start(&folder);
+    let named = json!({"repository": "ahead/ahead"});
+    let latest = || manifest(&folder, &named, "latest");
+    eventually("an image is built", async || latest().is_some()).await;
+    let first = latest();
+    // `build` beside it finds that there is nothing to do.
+    let image = built(&folder, &[]);
+    assert_eq!(
+        first.map(|digest| digest.to_string()).as_deref(),
+        image["digest"].as_str()
+    );
+    assert!(layer(&image, "code").1);
+    folder.write("index.js", &HELLO.replace("'hi'", "'ho'"));
+    eventually("the saved state is built", async || {
+        latest().is_some_and(|now| image["digest"] != now.to_string())
+    })
+    .await;
+    drop(dev);
 }

@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use fnlocal_registry::{RepositoryName, Store};
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use bases::{cache, known as known_base};
 pub use error::BuildError;
@@ -102,6 +103,37 @@ pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, Build
         images,
         took: began.elapsed(),
     })
+}
+
+/// Builds a project for `dev`, which holds its state folder, until told to stop.
+pub(crate) async fn in_background(
+    project: &Project,
+    state: &Path,
+    stop: &CancellationToken,
+) -> Result<(), BuildError> {
+    let owner = Owner {
+        project: project_label(project),
+        folder: project.root.display().to_string(),
+        run: random_hex(4),
+        node: "n0".to_owned(),
+    };
+    let site = Site::new(project, state, owner, &|_| {})?;
+    let building = async {
+        for package in &project.packages {
+            image::build(&site, package, &[Platform::here()]).await?;
+        }
+        Ok(())
+    };
+    let built = tokio::select! {
+        built = building => built,
+        () = stop.cancelled() => Ok(()),
+    };
+    if stop.is_cancelled()
+        && let Some(engine) = site.engine.get()
+    {
+        reaper::remove_own(&engine.docker, &site.owner).await;
+    }
+    built
 }
 
 /// What all packages of a project are built with.

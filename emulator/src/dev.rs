@@ -3,6 +3,7 @@
 //! Puts the parts together on one thread and runs them until told to stop. What each part does
 //! stands in its own module; only their order is here.
 
+mod background;
 mod describe;
 mod error;
 mod reload;
@@ -29,6 +30,7 @@ use crate::runtime::select::{Choice, Selected};
 use crate::serve::{self, Session, with_hint};
 use crate::watch::{Change, Watcher};
 
+use background::Background;
 use describe::Describer;
 use reload::Reloader;
 use tracked::Made;
@@ -165,6 +167,10 @@ impl Work {
     ) -> Result<(), DevError> {
         let (watcher, changes) = Watcher::start(&self.describer.project())?;
         let (made, ready_made) = mpsc::channel(16);
+        // Without an engine, what is installed for an image cannot be.
+        let ahead = self.describer.project().config().build.background != Some(false);
+        let ahead = ahead && self.selected.preparer.makes_images();
+        let background = Rc::new(Background::new(ahead, self.state.path().to_owned()));
         let mut reloader = Reloader::new(
             Rc::clone(&self.driver),
             Rc::clone(&self.describer),
@@ -189,8 +195,13 @@ impl Work {
         self.logs.flush();
         let project = self.describer.project();
         let options = gateway_options(&project);
-        let beside = reloading(reloader, self.describer, watcher, changes, ready_made);
+        let beside = reloading(
+            (reloader, self.describer, Rc::clone(&background)),
+            (watcher, changes, ready_made),
+            self.logs.clone(),
+        );
         serve::accept(&self.driver, &self.logs, listener, options, beside, &stop).await?;
+        background.end().await;
         Ok(())
     }
 }
@@ -207,21 +218,30 @@ pub(crate) fn gateway_options(project: &Project) -> GatewayOptions {
 
 /// Reloads what changes until dropped.
 async fn reloading(
-    mut reloader: Reloader,
-    describer: Rc<Describer>,
-    watcher: Watcher,
-    mut changes: mpsc::Receiver<Change>,
-    mut ready_made: mpsc::Receiver<(PackageId, Made)>,
+    (mut reloader, describer, background): (Reloader, Rc<Describer>, Rc<Background>),
+    (watcher, mut changes, mut ready_made): (
+        Watcher,
+        mpsc::Receiver<Change>,
+        mpsc::Receiver<(PackageId, Made)>,
+    ),
+    logs: Logs,
 ) {
     loop {
         tokio::select! {
             Some(change) = changes.recv() => {
+                background.changed();
                 if reloader.reload(&change).await {
                     watcher.replan(&describer.project());
                 }
             }
             Some((package, made)) = ready_made.recv() => reloader.made(package, made).await,
             () = tokio::time::sleep(QUIET), if reloader.unprepared() => reloader.tidy().await,
+            () = tokio::time::sleep(background::QUIET), if background.is_due() => {
+                background.start(describer.project());
+            }
+            why = background.failed() => {
+                logs.warn(format!("the image could not be built ahead: {why}"));
+            }
         }
     }
 }

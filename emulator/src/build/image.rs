@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use bollard::query_parameters::RemoveImageOptions;
-use fnlocal_registry::{Digest, Reference, RepositoryName, Tag};
+use fnlocal_registry::{Digest, RepositoryName};
 use oci_client::config::Config;
 
-use super::code::{self, Code, short};
+use super::code::{self, Code};
 use super::describe::{self, Question};
 use super::error::{BuildError, bug};
 use super::git::{self, Commit};
 use super::report::{Built, BuiltLayer, BuiltPlatform, News, Part};
 use super::{Site, bases, container, deps, dockerfile};
 use crate::image::oci::base::Base;
+use crate::image::oci::content::{self, Named};
 use crate::image::oci::layer::{self, Layer};
 use crate::image::oci::load::{Loading, load};
 use crate::image::oci::manifest::{self, Image, Platform, Stored, entrypoint};
-use crate::image::{ImageError, PROJECT, Root, short_hash, wrapper};
+use crate::image::{PROJECT, Root, short_hash, wrapper};
 use crate::project::{DescribedModule, Package, Warning};
 
 /// Who the functions run as: the `node` of Node's own images, and never root.
@@ -54,11 +55,15 @@ pub(super) async fn build(
     warn_of_size(site, package, &stacks);
     let labels = labels(&site.project.name, &source, &functions, commit.as_ref());
     let mut built = Vec::new();
+    let named = match stacks.as_slice() {
+        [_] => Named::Tagged,
+        _ => Named::ByDigest,
+    };
     for stack in stacks {
-        let stored = store(site, &repository, &stack, &labels)?;
+        let stored = store(site, &repository, &stack, &labels, named)?;
         built.push((stack, stored));
     }
-    let (digest, tag) = name(site, &repository, &built)?;
+    let digest = whole(site, &repository, &built)?;
     let platform = |(stack, stored): (Stack, Stored)| BuiltPlatform {
         platform: stack.platform,
         manifest: stored.digest,
@@ -69,8 +74,8 @@ pub(super) async fn build(
     Ok(Built {
         package: package.name.clone(),
         repository,
+        tag: content::tag(&digest),
         digest,
-        tag,
         platforms: built.into_iter().map(platform).collect(),
         functions,
         source,
@@ -93,7 +98,6 @@ async fn ours(
     for &platform in platforms {
         stacks.push(below(site, package, platform, repository).await?);
     }
-    let wrapper = wrapper_layer(site, repository)?;
     let deps = stacks[0].layers.iter().find(|one| one.part == Part::Deps);
     let deps = deps.map(|one| one.layer.clone());
     let environment = site.project.environment()?;
@@ -107,12 +111,14 @@ async fn ours(
         env: environment.shared(),
         node: None,
     };
-    let (packed, described, commit) = tokio::join!(
-        code_layer(site, package, code, repository),
+    // Node takes the longest, so that it goes first and all else happens beside it.
+    let (described, packed, commit, wrapper) = tokio::join!(
         describe::on_host(&question),
+        code_layer(site, package, code, repository),
         git::commit(&package.root),
+        async { wrapper_layer(site, repository) },
     );
-    let packed = packed?;
+    let (packed, wrapper) = (packed?, wrapper?);
     let source = packed.layer.diff_id.clone();
     for stack in &mut stacks {
         stack.layers.extend([wrapper.clone(), packed.clone()]);
@@ -271,7 +277,7 @@ async fn in_container(
         .unwrap_or(&stacks[0]);
     let what = format!("asking {} for its functions", package.name);
     let engine = site.engine(&what).await?;
-    let stored = store(site, repository, stack, &BTreeMap::new())?;
+    let stored = store(site, repository, stack, &BTreeMap::new(), Named::ByDigest)?;
     let loading = Loading {
         repository: repository.clone(),
         manifest: stored.digest,
@@ -320,6 +326,7 @@ fn store(
     repository: &RepositoryName,
     stack: &Stack,
     labels: &BTreeMap<String, String>,
+    named: Named,
 ) -> Result<Stored, BuildError> {
     let layers: Vec<(String, Layer)> = stack
         .layers
@@ -335,51 +342,32 @@ fn store(
         layers: &layers,
         config,
     };
-    Ok(image.store(&site.store, repository)?)
+    Ok(image.store(&site.store, repository, named)?)
 }
 
-/// Tags what was built, by its content and as the latest.
-fn name(
+/// The digest of what was built: the only image's, or of an index over several.
+fn whole(
     site: &Site<'_>,
     repository: &RepositoryName,
     built: &[(Stack, Stored)],
-) -> Result<(Digest, Tag), BuildError> {
-    let digest = match built {
-        [(_, only)] => only.digest.clone(),
-        several => {
-            let images: Vec<(Platform, Stored)> = several
-                .iter()
-                .map(|(stack, stored)| (stack.platform, stored.clone()))
-                .collect();
-            manifest::index(&site.store, repository, &images)?
-        }
-    };
-    let tag: Tag = short(&digest).parse().expect("digits are a tag");
-    let latest: Tag = "latest".parse().expect("it is a tag");
-    let stored = |error| BuildError::from(ImageError::from(error));
-    let reference = Reference::Digest(digest.clone());
-    for tag in [&tag, &latest] {
-        if site.store.tagged(repository, tag).map_err(stored)?.as_ref() == Some(&digest) {
-            continue;
-        }
-        let found = site
-            .store
-            .manifest(repository, &reference)
-            .map_err(stored)?;
-        let found = found.ok_or_else(|| bug("a manifest went away"))?;
-        let under = Reference::Tag(tag.clone());
-        site.store
-            .put_manifest(repository, &under, &found.media_type, &found.bytes)
-            .map_err(stored)?;
+) -> Result<Digest, BuildError> {
+    if let [(_, only)] = built {
+        return Ok(only.digest.clone());
     }
-    Ok((digest, tag))
+    let images: Vec<(Platform, Stored)> = built
+        .iter()
+        .map(|(stack, stored)| (stack.platform, stored.clone()))
+        .collect();
+    Ok(manifest::index(&site.store, repository, &images)?)
 }
 
 fn warn_of_size(site: &Site<'_>, package: &Package, stacks: &[Stack]) {
     let Some(stack) = stacks.first() else { return };
-    let tallies = stack.layers.iter().map(|built| &built.layer.tally);
+    let theirs = |built: &&BuiltLayer| matches!(built.part, Part::Deps | Part::Code);
+    let parts = stack.layers.iter().filter(theirs);
     let (mut bytes, mut largest) = (0, Vec::new());
-    for tally in tallies {
+    for built in parts {
+        let tally = &built.layer.tally;
         bytes += tally.bytes;
         largest.extend(tally.largest.iter().cloned());
     }

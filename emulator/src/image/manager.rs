@@ -57,7 +57,7 @@ impl Manager {
     }
 
     /// What npm is to install before, if it is not npm itself.
-    fn from_npm(&self) -> Option<String> {
+    fn installed_as(&self) -> Option<String> {
         match self {
             Self::Npm => None,
             Self::Pnpm(version) => Some(format!("pnpm@{version}")),
@@ -70,7 +70,7 @@ impl Manager {
     /// that is not the one they run on.
     pub fn steps(&self, work: &str, locked: bool, target: Option<Platform>) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
-        if let Some(what) = self.from_npm() {
+        if let Some(what) = self.installed_as() {
             let place = format!("--prefix={work}/manager");
             let words = ["npm", "install", "--no-save", &place, &what];
             steps.push(owned(&[&words[..], &NPM].concat()));

@@ -142,6 +142,8 @@ pub struct ProjectLimits {
 pub struct BuildConfig {
     /// Image to build on.
     pub base_image: Option<String>,
+    /// Whether `fnlocal dev` builds the image of the last quiet state ahead (true).
+    pub background: Option<bool>,
 }
 
 /// `fnlocal dev`.

@@ -80,6 +80,12 @@ enum Kind {
 }
 
 impl Preparer {
+    /// Whether it makes images.
+    #[must_use]
+    pub fn makes_images(&self) -> bool {
+        matches!(self.0, Kind::Docker(_))
+    }
+
     /// Makes `package` ready to run. `code_root` is its code's folder, made if missing.
     ///
     /// # Errors

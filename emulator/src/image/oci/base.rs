@@ -9,7 +9,7 @@ use oci_client::config::{Config, ConfigFile};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
 use serde::{Deserialize, Serialize};
 
-use super::content;
+use super::content::{self, Named};
 use super::layer::{self, Layer};
 use super::load::{Loading, load};
 use super::manifest::{self, Image, Platform};
@@ -91,7 +91,13 @@ impl Base {
             std::io::copy(&mut file, &mut writer).map_err(layer::full)?;
             writer.commit(&repository, Some(&blob))?;
         }
-        content::put(to, &repository, &manifest, OCI_IMAGE_MEDIA_TYPE)?;
+        content::put(
+            to,
+            &repository,
+            &manifest,
+            OCI_IMAGE_MEDIA_TYPE,
+            Named::ByDigest,
+        )?;
         Ok(())
     }
 
@@ -167,7 +173,13 @@ async fn from_registry(sources: &Sources<'_>, progress: Progress<'_>) -> Result<
     let (store, repository) = (sources.store, Base::repository());
     let reference = wanted(sources.wanted);
     let pulled = pull(reference, sources.platform, store, &repository, progress).await?;
-    let manifest = manifest::of(store, &repository, &pulled.config_digest, &pulled.layers)?;
+    let manifest = manifest::of(
+        store,
+        &repository,
+        &pulled.config_digest,
+        &pulled.layers,
+        Named::ByDigest,
+    )?;
     Ok(Base {
         reference: reference.to_owned(),
         origin: format!("{reference} from its registry ({})", pulled.digest),
@@ -267,7 +279,7 @@ fn plain(
             ..Config::default()
         },
     };
-    image.store(sources.store, &Base::repository())
+    image.store(sources.store, &Base::repository(), Named::ByDigest)
 }
 
 fn stamp(path: &Path) -> Option<(u64, u128)> {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use fnlocal_registry::{Blob, Digest, Reference, RepositoryName, Store};
+use fnlocal_registry::{Blob, Digest, Reference, RepositoryName, Store, Tag};
 
 use super::layer::full;
 use crate::image::ImageError;
@@ -19,15 +19,36 @@ pub(crate) fn keep(
     Ok(writer.commit(repository, None)?)
 }
 
-/// Stores a manifest by its digest.
+/// Whether a manifest is one people ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// It gets a tag of its own by its content, and is the latest.
+    Tagged,
+    /// It is known by its digest.
+    ByDigest,
+}
+
+/// Stores a manifest.
 pub(crate) fn put(
     store: &Store,
     repository: &RepositoryName,
     bytes: &[u8],
     media_type: &str,
+    named: Named,
 ) -> Result<Digest, ImageError> {
-    let reference = Reference::Digest(Digest::of(bytes));
-    Ok(store.put_manifest(repository, &reference, media_type, bytes)?)
+    let digest = Digest::of(bytes);
+    let tags = match named {
+        Named::Tagged => vec![tag(&digest), "latest".parse().expect("it is a tag")],
+        Named::ByDigest => Vec::new(),
+    };
+    store.put_tagged(repository, Some(&digest), &tags, media_type, bytes)?;
+    Ok(digest)
+}
+
+/// The tag of a manifest by its content.
+pub(crate) fn tag(digest: &Digest) -> Tag {
+    let short: String = digest.hex().chars().take(16).collect();
+    short.parse().expect("digits are a tag")
 }
 
 /// A blob that must be there, with its bytes.
