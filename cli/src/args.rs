@@ -1,8 +1,12 @@
 //! What may stand on the command line.
 
+mod simulate;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -30,6 +34,17 @@ Examples:
   fnlocal dev --runtime process      without Docker, less isolated
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
+    /// See what a surge or a spike does to a fleet, on virtual time.
+    #[command(after_help = "\
+Examples:
+  fnlocal simulate --env prod --load spike:2..500 --html spike.html
+  fnlocal simulate --env prod --load spike:2..500 --begin 30m --find-prescale
+  fnlocal simulate --load steady:200 --sweep nodes=1,2,4,8
+  fnlocal simulate --trace access.log --profile lambda
+  fnlocal simulate --replay recording.jsonl   what `fnlocal dev --record` wrote
+
+Functions and limits are those of fnlocal.toml; what only code says is not known here.")]
+    Simulate(Box<Simulate>),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

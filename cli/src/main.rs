@@ -7,6 +7,7 @@ mod json;
 mod lines;
 mod printer;
 mod run;
+mod simulate;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.
 #[global_allocator]
