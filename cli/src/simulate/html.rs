@@ -1,10 +1,12 @@
 //! A report as one page that needs nothing else: no network, no script.
 
+mod charts;
+
 use std::fmt::Write as _;
 
 use fnlocal_sim::Report;
 
-use super::chart::{Chart, Line, Style, figure};
+use super::chart::figure;
 use super::table::{clock, cost, count, time};
 
 const STYLE: &str = include_str!("page.css");
@@ -51,7 +53,7 @@ fn run(title: &str, report: &Report, out: &mut String) {
     cards(report, out);
     out.push_str("<div class=\"charts\">");
     let broken: Vec<bool> = report.series.held.iter().map(|held| !held).collect();
-    for chart in charts(report, &broken) {
+    for chart in charts::all(report, &broken) {
         out.push_str(&figure(&chart));
     }
     out.push_str("</div><div class=\"tables\">");
@@ -126,106 +128,6 @@ fn cards(report: &Report, out: &mut String) {
         );
     }
     out.push_str("</div>");
-}
-
-fn charts<'a>(report: &'a Report, broken: &'a [bool]) -> Vec<Chart<'a>> {
-    let series = &report.series;
-    let per_second = |counts: &[u64]| -> Vec<f64> {
-        let rate = |&count: &u64| count as f64 / series.width;
-        counts.iter().map(rate).collect()
-    };
-    let line = |name, class, values| Line {
-        name,
-        class,
-        values,
-    };
-    let chart = |title, unit, style, lines| Chart {
-        title,
-        unit,
-        style,
-        lines,
-        width: series.width,
-        broken,
-    };
-    let floats = |values: Vec<u64>| values.into_iter().map(|value| value as f64).collect();
-    let states = [
-        ("busy", 4, "c1"),
-        ("idle", 3, "c2"),
-        ("importing", 2, "c3"),
-        ("starting", 0, "c4"),
-        ("spare", 1, "c5"),
-        ("paused", 5, "c6"),
-        ("stopping", 6, "c7"),
-    ];
-    let states = states.map(|(name, at, class)| {
-        let values = series.instances.iter().map(|states| states[at]);
-        line(name, class, floats(values.collect()))
-    });
-    let hour = report.cost.month.map_or(0.0, |month| {
-        let nodes = month - report.cost.balancer_month;
-        nodes / report.cost.nodes.max(f64::MIN_POSITIVE) / 730.0
-    });
-    let spent = series.paid.iter().scan(0.0, |sum, &paid| {
-        *sum += f64::from(paid) * hour * series.width / 3600.0;
-        Some(*sum)
-    });
-    vec![
-        chart(
-            "Requests",
-            "a second",
-            Style::Lines,
-            vec![
-                line("arrived", "c1", per_second(&series.arrived)),
-                line("answered", "c2", per_second(&series.answered)),
-                line(
-                    "waited for a boot or import",
-                    "c3",
-                    per_second(&series.cold),
-                ),
-                line("refused", "c4", per_second(&series.refused)),
-            ],
-        ),
-        chart(
-            "Latency",
-            "ms, logarithmic",
-            Style::Logarithmic,
-            vec![
-                line("p50", "c2", series.p50.clone()),
-                line("p95", "c1", series.p95.clone()),
-                line("p99", "c4", series.p99.clone()),
-            ],
-        ),
-        chart(
-            "Nodes",
-            "",
-            Style::Lines,
-            vec![
-                line(
-                    "in service",
-                    "c1",
-                    series.serving.iter().map(|&n| n as f64).collect(),
-                ),
-                line(
-                    "paid for",
-                    "c3",
-                    series.paid.iter().map(|&n| f64::from(n)).collect(),
-                ),
-            ],
-        ),
-        chart("Instances by state", "", Style::Stacked, states.into()),
-        chart(
-            "Requests that wait",
-            "",
-            Style::Lines,
-            vec![line("waiting", "c4", floats(series.waiting.clone()))],
-        ),
-        chart(
-            "Cost of the nodes so far",
-            "$",
-            Style::Lines,
-            vec![line("spent", "c5", spent.collect())],
-        ),
-    ]
 }
 
 fn tables(report: &Report, out: &mut String) {
