@@ -1,9 +1,13 @@
 //! What may stand on the command line.
 
+mod simulate;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::image::oci::manifest::Platform;
+
+pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -73,6 +77,17 @@ Examples:
   fnlocal doctor
   fnlocal doctor --json | jq '.[] | select(.state != \"good\")'")]
     Doctor(Doctor),
+    /// See what a surge or a spike does to a fleet, on virtual time.
+    #[command(after_help = "\
+Examples:
+  fnlocal simulate --env prod --load spike:2..500 --html spike.html
+  fnlocal simulate --env prod --load spike:2..500 --begin 30m --find-prescale
+  fnlocal simulate --load steady:200 --sweep nodes=1,2,4,8
+  fnlocal simulate --trace access.log --profile lambda
+  fnlocal simulate --replay recording.jsonl   what `fnlocal dev --record` wrote
+
+Functions and limits are those of fnlocal.toml; what only code says is not known here.")]
+    Simulate(Box<Simulate>),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

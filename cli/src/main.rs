@@ -13,6 +13,7 @@ mod registry;
 mod release;
 mod run;
 mod serving;
+mod simulate;
 mod up;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.

@@ -9,6 +9,7 @@ use crate::clean;
 use crate::dev;
 use crate::doctor;
 use crate::exit::Exit;
+use crate::simulate;
 use crate::{registry, release, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
@@ -32,6 +33,7 @@ pub fn run() -> Exit {
         Command::Registry(args) => registry::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Schema => schema(),
     }
 }

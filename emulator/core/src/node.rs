@@ -1,6 +1,6 @@
 //! The state machine of one node.
 //!
-//! An event first changes what it is about (`requests`, `lifecycle`, `code`). Then whatever is due
+//! An event first changes what it is about (`admit`, `requests`, `lifecycle`, `code`). Then whatever is due
 //! happens (`deadlines`). If anything changed that others wait for (room, an instance, code),
 //! everything that waits is looked at again, in one order (`settle`). Serving the waiters of one
 //! function is in `serve`; starting, evicting and stopping in `room`.
@@ -8,6 +8,7 @@
 //! Deliberately absent: retries of effects. Every effect is answered by an event, failures
 //! included; what is never answered is never repeated.
 
+mod admit;
 mod code;
 mod deadlines;
 mod lifecycle;

@@ -1,7 +1,7 @@
 //! The simulation itself: one loop over what happens next.
 //!
-//! `fleet` has the balancer and the group, `perform` carries out what cores want, `cpu` shares
-//! processors. Requests are drawn as they come and forgotten when they end, so a run takes room for
+//! `way` is a request's, `fleet` has the balancer and the group, `perform` carries out what cores
+//! want, `cpu` shares processors. Requests are drawn as they come and forgotten when they end, so a run takes room for
 //! what is under way, not for what has been.
 
 mod cpu;
@@ -11,26 +11,24 @@ mod hosts;
 mod perform;
 mod queue;
 mod requests;
+mod way;
 
-use fnlocal_core::balancer::{Balancer, BalancerEffect, BalancerEvent, TargetFailure};
+use fnlocal_core::balancer::{Balancer, BalancerEffect, BalancerEvent};
 use fnlocal_core::scaling::{Group, GroupEffect};
 use fnlocal_core::time::Instant;
-use fnlocal_core::{
-    Effect, Entered, Event, FunctionId, NodeId, RefuseReason, Route, Router, RouterSettings,
-};
+use fnlocal_core::{Effect, FunctionId, Router, RouterSettings};
 use rand_chacha::ChaCha8Rng;
 
 use crate::budget::{Budget, Exhausted};
 use crate::chance::{Use, stream};
-use crate::report::{Recorder, Refusal, Report};
+use crate::report::{Recorder, Report};
 use crate::scenario::{Fleet, Routing, Scenario};
 use crate::trace::TraceError;
 use crate::workload::{Arrival, BadWorkload, Source};
 
-use host::Stage;
 use hosts::Hosts;
 use queue::{Queue, What};
-use requests::{Request, Requests, Ticket};
+use requests::Requests;
 
 /// Time before the first request, in microseconds: the first nodes boot, import and pass a check.
 const SETTLE: u64 = 60_000_000;
@@ -275,146 +273,6 @@ impl<'a> Sim<'a> {
             What::Checked(node) => self.checked(node),
         }
         kind
-    }
-
-    /// A client sends a request.
-    fn arrives(&mut self, function: FunctionId) {
-        self.recorder.arrived();
-        self.entered += 1;
-        let Ok(node) = self.balancer.pick(self.instant()) else {
-            let none = Refusal::Balancer(TargetFailure::NoTarget);
-            return self.recorder.refused(none);
-        };
-        let ticket = self.requests.add(Request {
-            arrived: self.now,
-            function,
-            entered: node,
-            serves: node,
-            routed: false,
-            start: None,
-            instance: 0,
-        });
-        let delay = self.hop();
-        self.queue.at(self.now + delay, What::Enters(ticket));
-    }
-
-    fn hop(&mut self) -> u64 {
-        let network = &self.scenario.times.network;
-        network.sample(&mut self.chances.network)
-    }
-
-    /// A request has reached the node the balancer chose: here it is routed.
-    fn enters(&mut self, ticket: Ticket) {
-        let Some(&mut Request {
-            function, entered, ..
-        }) = self.requests.get(ticket)
-        else {
-            return;
-        };
-        let Some(host) = self.hosts.get(&entered) else {
-            return self.balancer_fails(ticket, TargetFailure::Broken);
-        };
-        let Some(router) = &mut self.router else {
-            return self.give(entered, ticket);
-        };
-        let request = Entered::from_client(function);
-        let route = router.route(request, entered, || host.core.has_idle(function));
-        let serves = match &route {
-            Route::Here => entered,
-            Route::There(forward) => forward.to(),
-        };
-        if let Some(request) = self.requests.get(ticket) {
-            (request.serves, request.routed) = (serves, true);
-        }
-        if serves == entered {
-            return self.give(entered, ticket);
-        }
-        self.recorder.forwarded();
-        let delay = self.hop();
-        self.queue.at(self.now + delay, What::Hops(ticket));
-    }
-
-    /// A forwarded request has reached its node. If that is gone, nothing was sent yet: it is
-    /// served where it entered.
-    fn hops(&mut self, ticket: Ticket) {
-        let Some(&mut Request {
-            entered,
-            serves,
-            function,
-            ..
-        }) = self.requests.get(ticket)
-        else {
-            return;
-        };
-        let takes = |node: &NodeId| {
-            let host = self.hosts.get(node);
-            host.is_some_and(|host| host.stage == Stage::Up)
-        };
-        if takes(&serves) {
-            return self.give(serves, ticket);
-        }
-        if !takes(&entered) {
-            return self.balancer_fails(ticket, TargetFailure::Broken);
-        }
-        if let Some(router) = &mut self.router {
-            router.ended(function, serves);
-        }
-        if let Some(request) = self.requests.get(ticket) {
-            (request.serves, request.routed) = (entered, false);
-        }
-        self.give(entered, ticket);
-    }
-
-    fn give(&mut self, node: NodeId, ticket: Ticket) {
-        let Some(&mut Request { function, .. }) = self.requests.get(ticket) else {
-            return;
-        };
-        let request = ticket.id();
-        self.tell(node, Event::RequestArrived { request, function });
-    }
-
-    /// A request is over without an answer of the function's.
-    fn refuse(&mut self, ticket: Ticket, reason: RefuseReason) {
-        if self.ends(ticket).is_some() {
-            self.recorder.refused(Refusal::Core(reason));
-        }
-    }
-
-    fn balancer_fails(&mut self, ticket: Ticket, failure: TargetFailure) {
-        if self.ends(ticket).is_some() {
-            self.recorder.refused(Refusal::Balancer(failure));
-        }
-    }
-
-    /// A request is over with an answer.
-    fn answered(&mut self, ticket: Ticket) {
-        let hop = self.hop();
-        let Some(request) = self.ends(ticket) else {
-            return;
-        };
-        let hops = if request.serves == request.entered {
-            1
-        } else {
-            2
-        };
-        let took = self.now - request.arrived + hop * hops;
-        let patience = self.scenario.balancer.idle_timeout.as_micros();
-        if u128::from(took) > patience {
-            let silent = Refusal::Balancer(TargetFailure::Silent);
-            return self.recorder.refused(silent);
-        }
-        self.recorder.answered(took, request.start);
-    }
-
-    fn ends(&mut self, ticket: Ticket) -> Option<Request> {
-        let request = self.requests.end(ticket)?;
-        if request.routed
-            && let Some(router) = &mut self.router
-        {
-            router.ended(request.function, request.serves);
-        }
-        self.tell_balancer(BalancerEvent::Ended(request.entered));
-        Some(request)
     }
 }
 

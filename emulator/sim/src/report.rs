@@ -131,6 +131,8 @@ pub struct Cost {
     pub nodes: f64,
     /// This run's nodes.
     pub run: f64,
+    /// An hour of a node; 0 when not known.
+    pub node_hour: f64,
     /// A month of runs like this one, nodes and balancer; none when a node's price is not known.
     pub month: Option<f64>,
     /// Of that, the balancer, without its capacity units.

@@ -9,6 +9,7 @@ use super::Node;
 use super::room::Room;
 use crate::effect::{Effect, StartKind};
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
+use crate::limits::Excess;
 use crate::pool::slot::{Intent, Power, Role};
 use crate::time::Duration;
 use crate::timers::Timer;
@@ -253,9 +254,10 @@ impl Node {
         let estimate = package.start_micros();
         let (package, memory) = (pool.package, pool.limits.memory_mib);
         // Without busy instances, or knowledge of how long they take, there is nothing to wait for.
-        let patient = pool
-            .expected_wait(pool.uncovered())
-            .is_some_and(|wait| wait <= estimate);
+        // Where nobody may wait there is nothing to be patient for.
+        let may_wait = pool.limits.excess == Excess::Unavailable || pool.limits.queue > 0;
+        let wait = pool.expected_wait(pool.uncovered());
+        let patient = may_wait && wait.is_some_and(|wait| wait <= estimate);
         if patient && !self.waited_longer_than(function, Duration::from_micros(estimate)) {
             return false;
         }

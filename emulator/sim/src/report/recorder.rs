@@ -302,6 +302,7 @@ impl Recorder {
         Cost {
             nodes,
             run: hours * hour,
+            node_hour: hour,
             month: (hour > 0.0).then_some(month),
             balancer_month,
             prices_of: price::DATE,

@@ -1,0 +1,130 @@
+//! `fnlocal simulate`: composes a scenario, runs it, prints what came of it.
+
+mod chart;
+mod compose;
+mod cron;
+mod error;
+mod html;
+pub mod load;
+mod table;
+
+use std::io::BufReader;
+use std::path::Path;
+
+use fnlocal_sim::search::{Sweep, find_prescale};
+use fnlocal_sim::workload::{Shape, Source};
+use fnlocal_sim::{Report, Scenario, replay, simulate};
+
+use crate::args::Simulate;
+use crate::exit::Exit;
+use crate::run::fail;
+use error::SimulateError;
+
+/// Runs until the simulation is over.
+pub fn run(args: &Simulate) -> Exit {
+    let outcome = match &args.replay {
+        Some(recording) => replayed(recording, args.json),
+        None => simulated(args),
+    };
+    match outcome {
+        Ok(()) => Exit::Ok,
+        Err(error) => fail(error.exit(), &error, error.hint().as_deref()),
+    }
+}
+
+fn replayed(path: &Path, json: bool) -> Result<(), SimulateError> {
+    let read = |source| SimulateError::File {
+        what: "the recording",
+        path: path.to_owned(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(read)?;
+    let done = replay::replay(BufReader::new(file)).map_err(|source| SimulateError::Replay {
+        path: path.to_owned(),
+        source,
+    })?;
+    if json {
+        let line = serde_json::json!({"events": done.events, "effects": done.effects});
+        anstream::println!("{line}");
+    } else {
+        anstream::println!(
+            "{} events gave the same {} effects again",
+            done.events,
+            done.effects
+        );
+    }
+    Ok(())
+}
+
+fn simulated(args: &Simulate) -> Result<(), SimulateError> {
+    let (scenario, notes) = compose::scenario(args)?;
+    let told = |mut report: Report| {
+        report.notes.splice(0..0, notes.iter().cloned());
+        report
+    };
+    if let Some(sweep) = &args.sweep {
+        let scenarios = sweep.scenarios(&scenario)?;
+        let reports: Vec<Report> = Sweep::run(&scenarios)?.into_iter().map(told).collect();
+        return swept(args, sweep, &reports);
+    }
+    let (report, found) = if args.find_prescale {
+        let found = find_prescale(&scenario, event(&scenario))?;
+        ((*found.report).clone(), Some(found))
+    } else {
+        (simulate(&scenario)?, None)
+    };
+    let report = told(report);
+    if args.json {
+        let mut value = serde_json::to_value(&report).map_err(SimulateError::Json)?;
+        if let Some(found) = &found {
+            value["prescale"] = serde_json::to_value(found).map_err(SimulateError::Json)?;
+        }
+        anstream::println!("{value}");
+    } else {
+        if let Some(found) = &found {
+            anstream::print!("{}", table::found(found));
+        }
+        anstream::print!("{}", table::report(&report));
+    }
+    write_html(args, &[(String::new(), &report)])
+}
+
+fn swept(args: &Simulate, sweep: &Sweep, reports: &[Report]) -> Result<(), SimulateError> {
+    let titles = sweep
+        .values
+        .iter()
+        .map(|value| format!("{} = {value}", sweep.key));
+    let runs: Vec<(String, &Report)> = titles.zip(reports).collect();
+    if args.json {
+        let rows = sweep.values.iter().zip(reports);
+        let rows: Vec<_> = rows
+            .map(|(value, report)| serde_json::json!({"value": value, "report": report}))
+            .collect();
+        anstream::println!("{}", serde_json::json!({"key": sweep.key, "runs": rows}));
+    } else {
+        anstream::print!("{}", table::sweep(sweep, reports));
+    }
+    write_html(args, &runs)
+}
+
+fn write_html(args: &Simulate, runs: &[(String, &Report)]) -> Result<(), SimulateError> {
+    let Some(path) = &args.html else {
+        return Ok(());
+    };
+    std::fs::write(path, html::page(runs)).map_err(|source| SimulateError::File {
+        what: "the page",
+        path: path.clone(),
+        source,
+    })
+}
+
+/// What nodes are pre-scaled for: the rise of the load, else its middle.
+fn event(scenario: &Scenario) -> f64 {
+    match &scenario.source {
+        Source::Drawn(workload) => match workload.shape {
+            Shape::Ramp { at, .. } => at,
+            Shape::Steady { .. } | Shape::Diurnal { .. } => workload.duration / 2.0,
+        },
+        Source::Traced(trace) => trace.duration() / 2.0,
+    }
+}
