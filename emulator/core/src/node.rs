@@ -8,6 +8,7 @@
 //! Deliberately absent: retries of effects. Every effect is answered by an event, failures
 //! included; what is never answered is never repeated.
 
+mod chill;
 mod code;
 mod deadlines;
 mod lifecycle;
@@ -162,6 +163,7 @@ impl Node {
             } => self.primed(instance, code, functions),
             Event::LimitsChanged { limits } => self.limits_changed(limits),
             Event::MemoryPressure => self.memory_pressure(),
+            Event::Chill { function } => self.chill(function),
             Event::DeadlinePassed => {}
             Event::Drain => {
                 self.draining = true;
