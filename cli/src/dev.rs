@@ -53,7 +53,7 @@ pub fn run(args: &Dev) -> Exit {
 /// Every connection is an open file, and many systems begin with 1,024. Fewer than there could be
 /// is no reason not to start: the gateway says so when it runs out.
 #[cfg(unix)]
-fn raise_open_files() {
+pub fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -64,7 +64,7 @@ fn raise_open_files() {
 }
 
 #[cfg(not(unix))]
-fn raise_open_files() {}
+pub fn raise_open_files() {}
 
 fn options(args: &Dev) -> DevOptions {
     DevOptions {

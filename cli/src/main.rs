@@ -5,6 +5,7 @@ mod dev;
 mod exit;
 mod json;
 mod lines;
+mod loadtest;
 mod printer;
 mod run;
 

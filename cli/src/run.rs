@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 use crate::args::{Args, Command};
 use crate::dev;
 use crate::exit::Exit;
+use crate::loadtest;
 
 /// Parses the arguments, runs the command, prints its error if it has one.
 pub fn run() -> Exit {
@@ -22,6 +23,7 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Dev(args) => dev::run(&args),
+        Command::Loadtest(args) => loadtest::run(&args),
         Command::Schema => schema(),
     }
 }

@@ -25,7 +25,7 @@ use crate::driver::{Driver, Function};
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::logs::{Logs, Record};
-use crate::project::{Project, RuntimeKind, StateDir};
+use crate::project::{Project, Running, RunningFile, RuntimeKind, StateDir};
 use crate::runtime::select::{Choice, Selected};
 use crate::runtime::{Runtime, select};
 use crate::watch::{Change, Watcher};
@@ -189,7 +189,7 @@ impl Session {
             Rc::clone(&driver),
             Rc::clone(&describer),
             self.selected.preparer.clone(),
-            state,
+            Rc::clone(&state),
             made,
             self.logs.clone(),
         );
@@ -203,6 +203,8 @@ impl Session {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             source,
         })?;
+        let running = running(address, &self.selected);
+        let _announced = self.announce(&running, &state);
         on_ready(&Ready {
             address,
             runtime: self.selected.why.clone(),
@@ -210,7 +212,7 @@ impl Session {
             took: began.elapsed(),
         });
         self.logs.flush();
-        let (router, mut asks) = platform::router();
+        let (router, mut asks) = platform::router(&running.token);
         let options = GatewayOptions {
             idle_timeout: self
                 .idle_timeout
@@ -243,6 +245,18 @@ impl Session {
         Ok(())
     }
 
+    /// Lets other commands find this one.
+    fn announce(&self, running: &Running, state: &StateDir) -> Option<RunningFile> {
+        match running.write(state) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                let text = format!("other commands will not find this one: {error}");
+                self.logs.warn(text);
+                None
+            }
+        }
+    }
+
     async fn finish(&self, driver: &Rc<Driver>, stop: &Stop) {
         tokio::select! {
             () = driver.drain() => {}
@@ -251,6 +265,21 @@ impl Session {
                 self.logs.warn("some instances did not end in time and are killed");
             }
         }
+    }
+}
+
+fn running(address: SocketAddr, selected: &Selected) -> Running {
+    let reachable = match address.ip() {
+        ip if ip.is_unspecified() && ip.is_ipv4() => IpAddr::from([127, 0, 0, 1]),
+        ip if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    Running {
+        url: format!("http://{}", SocketAddr::new(reachable, address.port())),
+        pid: std::process::id(),
+        runtime: selected.why.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        token: format!("{:032x}", rand::random::<u128>()),
     }
 }
 
@@ -311,7 +340,11 @@ fn answer(driver: &Rc<Driver>, ask: Ask) {
             let _gone = answer.send(Picture {
                 functions,
                 node: driver.view(),
+                requests: driver.counts().all(),
             });
+        }
+        Ask::Cold { function, answer } => {
+            let _gone = answer.send(driver.chill(&function));
         }
     }
 }
