@@ -77,11 +77,11 @@
     const chart = new uPlot({
       width: place.clientWidth, height: 240,
       cursor: { sync: { key: "time" }, points: { size: 7 } },
-      legend: { live: true },
+      legend: { markers: { width: 0, fill: (chart, at) => chart.series[at].stroke() } },
       scales: { x: { time: false, range: [0, end] }, ...options.scales },
       axes: [axis({ size: 34, values: (_, ticks) => ticks.map((tick) => `${tick} s`) }), axis(options.axis)],
-      series: [{ value: (_, at) => (at == null ? "" : `${at} s`) }, ...options.series],
-      hooks: { drawClear: [parts] },
+      series: [{ label: "time", value: (_, at) => (at == null ? "" : `${at} s`) }, ...options.series],
+      hooks: { draw: [parts] },
     }, data, place);
     plots.push([chart, place]);
     return chart;
@@ -122,7 +122,10 @@
     const label = (tick) => (tick >= 1000 ? `${tick / 1000} s` : `${tick} ms`);
     const chart = plot("latency", {
       series, scales: { y: { distr: 3, range: [low, high] } },
-      axis: { values: (_, ticks) => ticks.map((tick) => (whole(tick) ? label(Number(tick.toPrecision(1))) : null)) },
+      axis: {
+        filter: (_, ticks) => ticks.map((tick) => (whole(tick) ? tick : null)),
+        values: (_, ticks) => ticks.map((tick) => (tick == null ? null : label(Number(tick.toPrecision(1))))),
+      },
     }, data("p99"));
     for (const [name, text] of [["p50", "p50"], ["p99", "p99"], ["max", "slowest"]]) {
       const button = make("button", text, { type: "button", "aria-pressed": String(name === "p99") });
@@ -242,8 +245,9 @@
   }
 
   const PHASES = ["queue", "create", "boot", "import", "handler"];
+  const TIMES = ["lag", ...PHASES, "rest"];
   const PHASE_NAMES = {
-    queue: "waiting", create: "container", boot: "node’s boot", import: "import", handler: "handler", rest: "network and reading",
+    lag: "sent late", queue: "waiting", create: "container", boot: "node’s boot", import: "import", handler: "handler", rest: "network and reading",
   };
   function waterfall() {
     if (report.colds.length === 0) {
@@ -276,9 +280,11 @@
         return;
       }
       chart.append(svg("text", { x: left - 10, y: y + 16, "text-anchor": "end" }, `${name}, ${cold.function}`));
-      const rest = Math.max(cold.latency - PHASES.reduce((sum, phase) => sum + cold.phases[phase], 0), 0);
+      const times = { lag: cold.lag, ...cold.phases };
+      times.rest = Math.max(cold.latency - Object.values(times).reduce((sum, time) => sum + time, 0), 0);
       let x = left;
-      for (const [phase, time] of [...PHASES.map((phase) => [phase, cold.phases[phase]]), ["rest", rest]]) {
+      for (const phase of TIMES) {
+        const time = times[phase];
         const rect = svg("rect", { x, y: y + 4, width: Math.max(time * scale, 0), height: tall - 8, fill: `var(--${phase})` });
         rect.append(svg("title", {}, `${PHASE_NAMES[phase]}: ${us(time)}`));
         chart.append(rect);

@@ -143,10 +143,11 @@ fn metric(name: &str, value: &str) -> Option<Metric> {
         },
         "count" => Metric::Count,
         "rate" => Metric::Rate,
-        _ if METRICS.contains(&name) => {
-            let percent: f64 = name.strip_prefix('p')?.parse().ok()?;
-            Metric::Quantile(percent / 100.0)
-        }
+        "p50" => Metric::Quantile(0.5),
+        "p90" => Metric::Quantile(0.9),
+        "p95" => Metric::Quantile(0.95),
+        "p99" => Metric::Quantile(0.99),
+        "p99.9" => Metric::Quantile(0.999),
         _ => return None,
     })
 }

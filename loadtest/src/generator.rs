@@ -52,8 +52,6 @@ pub struct Generator {
     stopped: Arc<AtomicBool>,
     /// Requests handed to workers.
     sent: Arc<AtomicU64>,
-    /// Requests no worker had room for.
-    dropped: Arc<AtomicU64>,
 }
 
 /// Which step comes next.
@@ -94,6 +92,7 @@ impl Generator {
             connections: settings.connections.div_ceil(count),
             timeout: settings.timeout,
             under_way: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             quiet: Notify::new(),
         });
         let workers: Result<Vec<_>, _> = (0..count)
@@ -105,7 +104,6 @@ impl Generator {
             pick: Picker::new(Arc::clone(&settings.scenario)),
             stopped: Arc::default(),
             sent: Arc::default(),
-            dropped: Arc::default(),
         })
     }
 
@@ -124,7 +122,7 @@ impl Generator {
     /// Requests that were due and that no worker had room for.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Acquire)
+        self.shared.dropped.load(Ordering::Acquire)
     }
 
     /// Requests that are not answered yet.
@@ -149,13 +147,7 @@ impl Generator {
     }
 
     fn hand(&self, worker: usize, batch: Vec<Arrival>) {
-        hand(
-            &self.shared,
-            &self.workers[worker],
-            batch,
-            &self.sent,
-            &self.dropped,
-        );
+        hand(&self.shared, &self.workers[worker], batch, &self.sent);
     }
 
     /// Keeps sending by a schedule on a thread of its own, until it ends or [`Self::stop`].
@@ -170,7 +162,6 @@ impl Generator {
             pick: Picker::new(Arc::clone(&self.pick.scenario)),
             stopped: Arc::clone(&self.stopped),
             sent: Arc::clone(&self.sent),
-            dropped: Arc::clone(&self.dropped),
             from: self.shared.began.elapsed(),
         };
         std::thread::Builder::new()
@@ -221,20 +212,14 @@ impl Generator {
     }
 }
 
-fn hand(
-    shared: &Shared,
-    worker: &Worker,
-    batch: Vec<Arrival>,
-    sent: &AtomicU64,
-    dropped: &AtomicU64,
-) {
+fn hand(shared: &Shared, worker: &Worker, batch: Vec<Arrival>, sent: &AtomicU64) {
     let count = batch.len() as u64;
     shared.under_way.fetch_add(count, Ordering::AcqRel);
     if worker.due.try_send(batch).is_ok() {
         sent.fetch_add(count, Ordering::AcqRel);
     } else {
         shared.under_way.fetch_sub(count, Ordering::AcqRel);
-        dropped.fetch_add(count, Ordering::AcqRel);
+        shared.dropped.fetch_add(count, Ordering::AcqRel);
     }
 }
 
@@ -245,7 +230,6 @@ struct Keeper {
     pick: Picker,
     stopped: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
-    dropped: Arc<AtomicU64>,
     from: Duration,
 }
 
@@ -294,7 +278,7 @@ impl Keeper {
         for (worker, batch) in self.workers.iter().zip(batches) {
             if !batch.is_empty() {
                 let batch = std::mem::take(batch);
-                hand(&self.shared, worker, batch, &self.sent, &self.dropped);
+                hand(&self.shared, worker, batch, &self.sent);
             }
         }
     }

@@ -99,6 +99,8 @@ pub struct ColdStart {
     pub at: Duration,
     /// What it was for.
     pub kind: Kind,
+    /// How much of its latency is the generator's: it was sent that late.
+    pub lag: Duration,
     /// Its latency.
     pub latency: Duration,
     /// Where its time at the gateway went.
@@ -187,6 +189,7 @@ impl Recorder {
                 step: sample.step,
                 at: sample.at,
                 kind: sample.kind,
+                lag: sample.lag,
                 latency: sample.latency,
                 phases,
             });

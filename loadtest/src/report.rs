@@ -125,6 +125,8 @@ pub struct Cold {
     pub function: String,
     /// What it was for.
     pub kind: Kind,
+    /// How much of its latency is the generator's: it was sent that late.
+    pub lag: u64,
     /// Its latency.
     pub latency: u64,
     /// Where its time at the gateway went.

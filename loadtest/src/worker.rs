@@ -51,8 +51,19 @@ pub struct Shared {
     pub timeout: Duration,
     /// Requests under way.
     pub under_way: AtomicU64,
+    /// Requests that were due and that there was no room for.
+    pub dropped: AtomicU64,
     /// Rung when the last of them ends.
     pub quiet: Notify,
+}
+
+impl Shared {
+    /// A request is not under way any more.
+    fn ended(&self) {
+        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.notify_one();
+        }
+    }
 }
 
 /// A worker as others see it.
@@ -63,6 +74,9 @@ pub struct Worker {
     pub recorder: Arc<Mutex<Recorder>>,
 }
 
+/// Requests that may wait for a connection of a worker: a target that serves so few of them is
+/// not one whose latency anybody asks for.
+const WAITING: usize = 1 << 20;
 /// Batches that may wait for a worker: at one a tenth of a millisecond, over six seconds of them.
 const BATCHES: usize = 1 << 16;
 
@@ -140,7 +154,13 @@ impl Sender {
         let idle = self.idle.borrow_mut().pop();
         if idle.is_none() {
             if self.open.get() >= self.shared.connections {
-                self.waiting.borrow_mut().push_back(arrival);
+                let mut waiting = self.waiting.borrow_mut();
+                if waiting.len() < WAITING {
+                    waiting.push_back(arrival);
+                } else {
+                    self.shared.dropped.fetch_add(1, Ordering::AcqRel);
+                    self.shared.ended();
+                }
                 return;
             }
             self.open.set(self.open.get() + 1);
@@ -199,9 +219,7 @@ impl Sender {
             error: answer.error,
             phases: answer.phases,
         });
-        if self.shared.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.quiet.notify_one();
-        }
+        self.shared.ended();
         connection
     }
 

@@ -223,6 +223,7 @@ fn colds(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Cold> {
         at_ms: cold.at.as_millis() as u64,
         function: name(cold.step),
         kind: cold.kind,
+        lag: cold.lag.as_micros() as u64,
         latency: cold.latency.as_micros() as u64,
         phases: cold.phases,
     })
