@@ -1,5 +1,6 @@
 //! What may stand on the command line.
 
+mod loadtest;
 mod simulate;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
+pub use loadtest::{LoadProfile, Loadtest};
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -88,6 +90,23 @@ Examples:
 
 Functions and limits are those of fnlocal.toml; what only code says is not known here.")]
     Simulate(Box<Simulate>),
+    /// Send load to running functions, and report warm, spare, cold and queued requests apart.
+    #[command(after_help = "\
+Examples:
+  fnlocal loadtest                                   20 requests a second to all functions of this folder
+  fnlocal loadtest --profile spike --rate 10 --peak 300 --html report.html
+  fnlocal loadtest --profile coldstart --function bid
+  fnlocal loadtest --scenario bids --users 50        users who wait for answers, on goose
+  fnlocal loadtest --save new.json --compare old.json --fail-if 'cold.p99>800ms' --fail-if 'errors>0.1%'
+  fnlocal loadtest --url https://staging.example.org --yes
+
+Profiles:
+  steady     the same rate all the time
+  surge      grows from --rate to --peak over most of the run
+  spike      jumps from --rate to --peak within a second, and back
+  soak       steady for an hour
+  coldstart  forces cold starts, one by one and many at once")]
+    Loadtest(Box<Loadtest>),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

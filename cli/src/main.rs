@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 mod json;
 mod lines;
+mod loadtest;
 mod printer;
 mod registry;
 mod release;

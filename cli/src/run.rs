@@ -9,6 +9,7 @@ use crate::clean;
 use crate::dev;
 use crate::doctor;
 use crate::exit::Exit;
+use crate::loadtest;
 use crate::simulate;
 use crate::{registry, release, up};
 
@@ -34,6 +35,7 @@ pub fn run() -> Exit {
         Command::Clean(args) => clean::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Loadtest(args) => loadtest::run(&args),
         Command::Schema => schema(),
     }
 }

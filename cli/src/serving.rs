@@ -51,7 +51,7 @@ pub fn serve<E>(
 /// Every connection is an open file, and many systems begin with 1,024. Fewer than there could be
 /// is no reason not to start: the gateway says so when it runs out.
 #[cfg(unix)]
-fn raise_open_files() {
+pub fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -62,7 +62,7 @@ fn raise_open_files() {
 }
 
 #[cfg(not(unix))]
-fn raise_open_files() {}
+pub fn raise_open_files() {}
 
 /// The first Ctrl-C, or a request to terminate, lets requests finish; the second ends at once.
 ///

@@ -27,7 +27,7 @@ use crate::logs::{Logs, Record};
 use crate::project::{Project, RuntimeKind, StateDir};
 use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
-use crate::serve::{self, Session, with_hint};
+use crate::serve::{self, Announced, Front, Session, with_hint};
 use crate::watch::{Change, Watcher};
 
 use background::Background;
@@ -175,7 +175,7 @@ impl Work {
             Rc::clone(&self.driver),
             Rc::clone(&self.describer),
             self.selected.preparer.clone(),
-            self.state,
+            Rc::clone(&self.state),
             made,
             self.logs.clone(),
         );
@@ -186,6 +186,7 @@ impl Work {
             () = stop.gently.cancelled() => return Ok(()),
         }
         let address = serve::address_of(&listener)?;
+        let announced = Announced::new(&self.state, address, &self.selected.why, &self.logs);
         on_ready(&Ready {
             address,
             runtime: self.selected.why.clone(),
@@ -200,7 +201,12 @@ impl Work {
             (watcher, changes, ready_made),
             self.logs.clone(),
         );
-        serve::accept(&self.driver, &self.logs, listener, options, beside, &stop).await?;
+        let front = Front {
+            listener,
+            options,
+            token: &announced.token,
+        };
+        serve::accept(&self.driver, &self.logs, front, beside, &stop).await?;
         background.end().await;
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! wrapper, and their outcomes into events.
 
 mod control;
+mod counts;
 mod exchange;
 mod functions;
 mod instance;
@@ -26,6 +27,7 @@ use fnlocal_core::{
 };
 use tokio::sync::Notify;
 
+pub use counts::{Count, Counts};
 pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, RequestBody};
 pub use functions::{Failure, Function, Functions};
 pub use instance::Instance;
@@ -50,6 +52,7 @@ pub struct Driver {
     runtime: Arc<dyn Runtime>,
     describe: Box<dyn Describe>,
     logs: Logs,
+    counts: Rc<Counts>,
     /// Rung when an earlier deadline than the armed one is wanted.
     rearm: Notify,
     armed: Cell<Option<fnlocal_core::time::Instant>>,
@@ -132,6 +135,7 @@ impl Driver {
             runtime,
             describe,
             logs,
+            counts: Rc::default(),
             rearm: Notify::new(),
             armed: Cell::new(None),
             drained: Notify::new(),
@@ -340,6 +344,37 @@ impl Driver {
     #[must_use]
     pub fn view(&self) -> NodeView {
         self.core.borrow().view(self.now())
+    }
+
+    /// How requests ended.
+    #[must_use]
+    pub fn counts(&self) -> &Rc<Counts> {
+        &self.counts
+    }
+
+    /// Stops what a function's next request could be given, so that it starts cold. False if there
+    /// is no such function.
+    #[must_use]
+    pub fn chill(self: &Rc<Self>, name: &str) -> bool {
+        let Some(function) = self.find(name) else {
+            return false;
+        };
+        self.handle(Event::Chill {
+            function: function.id,
+        });
+        true
+    }
+
+    /// Whether another instance than `but` had been given the function before a moment. Walks over
+    /// all instances.
+    #[must_use]
+    pub fn served_before(&self, function: FunctionId, moment: Clock, but: InstanceId) -> bool {
+        let instances = self.instances.borrow();
+        instances.values().any(|instance| {
+            let bound = instance.bound();
+            let bound = bound.filter(|bound| bound.function.id == function);
+            instance.id != but && bound.is_some_and(|bound| bound.since < moment)
+        })
     }
 
     /// Where log records go.

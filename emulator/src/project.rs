@@ -14,6 +14,7 @@ mod manifest;
 mod names;
 mod open;
 mod picture;
+mod running;
 mod settings;
 mod settle;
 mod state;
@@ -28,13 +29,15 @@ use fnlocal_core::{PackageId, Profile};
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
-    BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, FunctionConfig, NodeRange,
-    OverRate, Prescale, ProjectLimits, RuntimeKind, ScaleOn, schema,
+    BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
+    LoadRequestConfig, LoadtestConfig, NodeRange, OverRate, Prescale, ProjectLimits, RuntimeKind,
+    ScaleOn, ScenarioConfig, schema,
 };
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};
 pub use manifest::{Lockfile, LockfileKind, Manifest};
-pub use picture::FileError;
+pub use picture::{FileError, suggest};
+pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
 pub use state::{StateDir, StateError};

@@ -1,7 +1,7 @@
 //! What everything that serves has in common: a driver with its tasks, a gateway in front, and the
 //! order in which they end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::driver::{Describe, Driver, Function};
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::logs::Logs;
+use crate::project::{Running, RunningFile, StateDir};
 use crate::runtime::{Notice, Runtime};
 
 /// Port when none is asked for.
@@ -150,6 +151,48 @@ impl Session {
     }
 }
 
+/// A fnlocal that other commands find, until dropped.
+pub(crate) struct Announced {
+    /// What `/_fnlocal/*` wants to see before it changes anything.
+    pub token: String,
+    _file: Option<RunningFile>,
+}
+
+impl Announced {
+    /// Says where it answers in the project's `.fnlocal`. That it cannot is told, and no reason to
+    /// stop.
+    pub fn new(state: &StateDir, address: SocketAddr, runtime: &str, logs: &Logs) -> Self {
+        let reachable = match address.ip() {
+            ip if ip.is_unspecified() && ip.is_ipv4() => IpAddr::from([127, 0, 0, 1]),
+            ip if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        let running = Running {
+            url: format!("http://{}", SocketAddr::new(reachable, address.port())),
+            pid: std::process::id(),
+            runtime: runtime.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            token: format!("{:032x}", rand::random::<u128>()),
+        };
+        let file = running.write(state);
+        if let Err(error) = &file {
+            logs.warn(format!("other commands will not find this one: {error}"));
+        }
+        Self {
+            token: running.token,
+            _file: file.ok(),
+        }
+    }
+}
+
+/// What requests come in by.
+pub(crate) struct Front<'a> {
+    pub listener: TcpListener,
+    pub options: GatewayOptions,
+    /// That of [`Announced`].
+    pub token: &'a str,
+}
+
 /// Accepts requests until told to stop, then lets those under way finish.
 ///
 /// `beside` runs meanwhile and must not end by itself.
@@ -159,14 +202,13 @@ impl Session {
 pub(crate) async fn accept(
     driver: &Rc<Driver>,
     logs: &Logs,
-    listener: TcpListener,
-    options: GatewayOptions,
+    front: Front<'_>,
     beside: impl Future<Output = ()> + 'static,
     stop: &Stop,
 ) -> Result<(), Broken> {
-    let (router, mut asks) = platform::router();
-    let gateway = Gateway::new(Rc::clone(driver), options, router);
-    let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
+    let (router, mut asks) = platform::router(front.token);
+    let gateway = Gateway::new(Rc::clone(driver), front.options, router);
+    let mut accepting = spawn_local(gateway.serve(front.listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);
     let ended = loop {
         tokio::select! {
@@ -207,7 +249,11 @@ fn answer(driver: &Rc<Driver>, ask: Ask) {
             let _gone = answer.send(Picture {
                 functions,
                 node: driver.view(),
+                requests: driver.counts().all(),
             });
+        }
+        Ask::Cold { function, answer } => {
+            let _gone = answer.send(driver.chill(&function));
         }
     }
 }

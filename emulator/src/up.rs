@@ -33,7 +33,7 @@ use crate::runtime::docker::{DockerOptions, DockerRuntime};
 use crate::runtime::place::random_hex;
 use crate::runtime::select::project_label;
 use crate::runtime::{Notice, PackageRun, Runtime};
-use crate::serve::{self, PORT, Ready, Session, Stop, with_hint};
+use crate::serve::{self, Announced, Front, PORT, Ready, Session, Stop, with_hint};
 use describe::Describer;
 use images::Images;
 
@@ -129,6 +129,7 @@ async fn up(
             () = stop.gently.cancelled() => return Ok(()),
         }
         let address = serve::address_of(&listener)?;
+        let announced = Announced::new(&state, address, &why, logs);
         on_ready(&Ready {
             address,
             runtime: why,
@@ -136,9 +137,12 @@ async fn up(
             took: began.elapsed(),
         });
         logs.flush();
-        let options = gateway_options(&kept.release);
-        let beside = std::future::pending();
-        serve::accept(&driver, logs, listener, options, beside, &stop).await?;
+        let front = Front {
+            listener,
+            options: gateway_options(&kept.release),
+            token: &announced.token,
+        };
+        serve::accept(&driver, logs, front, std::future::pending(), &stop).await?;
         Ok(())
     };
     session.run(serving).await

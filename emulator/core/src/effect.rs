@@ -100,7 +100,7 @@ pub enum StartKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// Unused for long.
+    /// Unused for long, or wanted away so that the next start is a cold one.
     Idle,
     /// Its code is not the current code.
     OldCode,

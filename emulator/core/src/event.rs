@@ -115,6 +115,12 @@ pub enum Event {
     },
     /// The machine is short of memory: give up what nobody is using.
     MemoryPressure,
+    /// The next request of a function is to be a cold start: stop its idle instances and the spares
+    /// it could be given, and replace none of them for a while unless a request waits.
+    Chill {
+        /// Which.
+        function: FunctionId,
+    },
     /// A deadline told by [`crate::Node::next_deadline`] has passed.
     DeadlinePassed,
     /// Take no more requests, finish those under way, stop every instance.

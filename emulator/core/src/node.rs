@@ -9,6 +9,7 @@
 //! included; what is never answered is never repeated.
 
 mod admit;
+mod chill;
 mod code;
 mod deadlines;
 mod lifecycle;
@@ -167,6 +168,7 @@ impl Node {
             } => self.primed(instance, code, functions),
             Event::LimitsChanged { limits } => self.limits_changed(limits),
             Event::MemoryPressure => self.memory_pressure(),
+            Event::Chill { function } => self.chill(function),
             Event::DeadlinePassed => {}
             Event::Drain => {
                 self.draining = true;

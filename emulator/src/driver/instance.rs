@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, InstanceId, PackageId};
 use http::HeaderValue;
@@ -44,6 +44,8 @@ pub struct Bound {
     pub code: CodeHash,
     /// Its files' hash as a response header.
     pub code_header: HeaderValue,
+    /// When its function was imported.
+    pub since: Clock,
 }
 
 impl Instance {
@@ -129,6 +131,7 @@ impl Instance {
             function,
             code,
             code_header,
+            since: Clock::now(),
         }));
     }
 

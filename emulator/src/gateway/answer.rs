@@ -14,12 +14,13 @@ use tower::ServiceExt;
 use super::body::ResponseBody;
 use super::path::{Route, route};
 use super::{Gateway, Peer, Problem, drain, headers};
-use crate::driver::Function;
+use crate::driver::{Counts, Driver, Function};
 use crate::logs::{Logs, Record, RequestRecord};
 
 /// A request's line in the log, while the request is under way.
 pub struct Entry {
     logs: Logs,
+    counts: Rc<Counts>,
     began: Clock,
     /// None once written.
     record: Option<RequestRecord>,
@@ -33,13 +34,14 @@ impl Drop for Entry {
 }
 
 impl Entry {
-    pub(super) fn begin(logs: &Logs, id: &str, request: &Request<Incoming>) -> Self {
+    pub(super) fn begin(driver: &Driver, id: &str, request: &Request<Incoming>) -> Self {
         let path = request
             .uri()
             .path_and_query()
             .map_or_else(String::new, ToString::to_string);
         Self {
-            logs: logs.clone(),
+            logs: driver.logs().clone(),
+            counts: Rc::clone(driver.counts()),
             began: Clock::now(),
             record: Some(RequestRecord {
                 at: SystemTime::now(),
@@ -87,6 +89,9 @@ impl Entry {
         if let Some(mut record) = self.record.take() {
             record.total = self.began.elapsed();
             record.problem = problem;
+            let function = record.function.as_ref();
+            self.counts
+                .add(function, record.start, record.status, problem);
             self.logs.send(Record::Request(record));
         }
     }
@@ -105,7 +110,7 @@ impl Gateway {
         peer: &Peer,
     ) -> Response<ResponseBody> {
         let id = self.driver.request_name(self.run);
-        let entry = Entry::begin(self.driver.logs(), &id, &request);
+        let entry = Entry::begin(&self.driver, &id, &request);
         if let Some(problem) = refuse_shape(&request) {
             return self.turn_away(request, entry, &problem);
         }

@@ -10,7 +10,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::answer::Entry;
 use super::body::{Lease, Leased, ResponseBody};
-use super::headers::{self, Provenance, Timing};
+use super::headers::{self, Cold, Provenance, Timing};
 use super::{Gateway, Peer, Problem, drain, tunnel};
 use crate::driver::{
     ClientBody, Connection, Consumed, Dispatched, Exchange, ExchangeError, Function, Instance,
@@ -72,12 +72,14 @@ impl Gateway {
             match attempt(&ticket, &to, outgoing.next()).await {
                 Attempt::Answered(response, connection) => {
                     let timing = timing(&to, entry.began(), dispatched);
+                    let cold = self.cold(&function, &to, entry.began());
                     let answered = Answered {
                         response,
                         connection,
                         to,
                         ticket,
                         timing,
+                        cold,
                         request_id,
                     };
                     return self.pass_on(answered, outgoing, entry);
@@ -112,6 +114,7 @@ impl Gateway {
             to,
             ticket,
             timing,
+            cold,
             request_id,
         } = answered;
         ticket.response_started();
@@ -125,6 +128,7 @@ impl Gateway {
         let from = Provenance {
             request_id: &request_id,
             start: to.start,
+            cold,
             instance: &to.instance.id_header,
             code: to.instance.code_header(),
             node: &self.node,
@@ -159,6 +163,19 @@ impl Gateway {
             ResponseBody::Leased(Box::new(body))
         });
         Response::from_parts(parts, body)
+    }
+
+    /// What a cold start was for: the first request of a function, or more than it could take.
+    fn cold(&self, function: &Function, to: &Dispatched, arrived: Clock) -> Option<Cold> {
+        if to.start != StartKind::Cold {
+            return None;
+        }
+        let id = to.instance.id;
+        Some(if self.driver.served_before(function.id, arrived, id) {
+            Cold::ScaleOut
+        } else {
+            Cold::First
+        })
     }
 
     async fn refused(
@@ -226,6 +243,7 @@ struct Answered {
     to: Dispatched,
     ticket: Ticket,
     timing: Timing,
+    cold: Option<Cold>,
     request_id: HeaderValue,
 }
 

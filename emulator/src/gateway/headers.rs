@@ -18,6 +18,8 @@ const HOP_BY_HOP: [HeaderName; 5] = [
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-fnlocal-request-id");
 const START: HeaderName = HeaderName::from_static("x-fnlocal-start");
+/// Of cold starts only.
+const COLD: HeaderName = HeaderName::from_static("x-fnlocal-cold");
 const INSTANCE: HeaderName = HeaderName::from_static("x-fnlocal-instance");
 const CODE: HeaderName = HeaderName::from_static("x-fnlocal-code");
 const NODE: HeaderName = HeaderName::from_static("x-fnlocal-node");
@@ -110,6 +112,8 @@ pub struct Provenance<'a> {
     pub request_id: &'a HeaderValue,
     /// What it waited for.
     pub start: StartKind,
+    /// What a cold start was for; none for others.
+    pub cold: Option<Cold>,
     /// The instance's number.
     pub instance: &'a HeaderValue,
     /// The hash of its code.
@@ -118,6 +122,15 @@ pub struct Provenance<'a> {
     pub node: &'a HeaderValue,
     /// Where the time went.
     pub timing: Timing,
+}
+
+/// What a cold start was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cold {
+    /// The function had no instance when the request arrived.
+    First,
+    /// It had some, and they were not enough.
+    ScaleOut,
 }
 
 /// Where the time to a response's head went.
@@ -137,9 +150,16 @@ pub struct Timing {
 
 /// Adds the platform's headers to a response.
 pub fn to_client(headers: &mut HeaderMap, from: Provenance<'_>) {
-    headers.reserve(6);
+    headers.reserve(7);
     headers.insert(REQUEST_ID, from.request_id.clone());
     headers.insert(START, HeaderValue::from_static(start_word(from.start)));
+    if let Some(cold) = from.cold {
+        let word = match cold {
+            Cold::First => "first",
+            Cold::ScaleOut => "scale-out",
+        };
+        headers.insert(COLD, HeaderValue::from_static(word));
+    }
     headers.insert(INSTANCE, from.instance.clone());
     if let Some(code) = from.code {
         headers.insert(CODE, code);

@@ -4,18 +4,28 @@
 //! the gateway's thread over a channel.
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json};
-use axum::routing::get;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
 use fnlocal_core::NodeView;
+use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::driver::Count;
 
 /// What a platform path asks of the gateway's thread.
 #[derive(Debug)]
 pub enum Ask {
     /// A picture of the node.
     View(oneshot::Sender<Picture>),
+    /// A cold start for a function's next request; answered whether there is such a function.
+    Cold {
+        /// Its name.
+        function: String,
+        /// Where the answer goes.
+        answer: oneshot::Sender<bool>,
+    },
 }
 
 /// A picture of the node with the names people use.
@@ -25,19 +35,35 @@ pub struct Picture {
     pub functions: std::collections::BTreeMap<String, String>,
     /// What the core knows.
     pub node: NodeView,
+    /// How requests ended, since the node began.
+    pub requests: Vec<Count>,
 }
+
+/// The header that carries the token.
+pub const TOKEN_HEADER: &str = "x-fnlocal-token";
 
 /// Asks that may wait; a browser with a few pages open never has more.
 const ASKS: usize = 64;
 
-/// The router, and where its questions come out.
-pub fn router() -> (Router, mpsc::Receiver<Ask>) {
+#[derive(Clone)]
+struct Platform {
+    asks: mpsc::Sender<Ask>,
+    token: String,
+}
+
+/// The router, and where its questions come out. What changes something wants `token`.
+pub fn router(token: &str) -> (Router, mpsc::Receiver<Ask>) {
     let (asks, questions) = mpsc::channel(ASKS);
+    let platform = Platform {
+        asks,
+        token: token.to_owned(),
+    };
     let router = Router::new()
         .route("/_fnlocal/health", get(health))
         .route("/_fnlocal/view", get(view))
+        .route("/_fnlocal/cold", post(cold))
         .fallback(not_found)
-        .with_state(asks);
+        .with_state(platform);
     (router, questions)
 }
 
@@ -45,22 +71,63 @@ async fn health() -> &'static str {
     "ok\n"
 }
 
-async fn view(State(asks): State<mpsc::Sender<Ask>>) -> axum::response::Response {
+async fn view(State(platform): State<Platform>) -> Response {
     let (answer, answered) = oneshot::channel();
-    let asked = asks.send(Ask::View(answer)).await;
+    let asked = platform.asks.send(Ask::View(answer)).await;
     match (asked, answered.await) {
         (Ok(()), Ok(picture)) => Json(picture).into_response(),
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
-async fn not_found() -> (StatusCode, Json<serde_json::Value>) {
+#[derive(Deserialize)]
+struct Cold {
+    function: String,
+}
+
+async fn cold(
+    State(platform): State<Platform>,
+    headers: HeaderMap,
+    Query(Cold { function }): Query<Cold>,
+) -> Response {
+    let given = headers.get(TOKEN_HEADER).map(|token| token.as_bytes());
+    if !given.is_some_and(|given| same(given, platform.token.as_bytes())) {
+        let hint = "send the token of .fnlocal/running.json as x-fnlocal-token";
+        return problem(StatusCode::UNAUTHORIZED, "token", hint);
+    }
+    let (answer, answered) = oneshot::channel();
+    let asked = platform.asks.send(Ask::Cold { function, answer }).await;
+    match (asked, answered.await) {
+        (Ok(()), Ok(true)) => StatusCode::NO_CONTENT.into_response(),
+        (Ok(()), Ok(false)) => {
+            let hint = "GET /_fnlocal/view names the functions";
+            problem(StatusCode::NOT_FOUND, "unknown_function", hint)
+        }
+        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// Compares in a time that does not tell how much was right.
+fn same(given: &[u8], token: &[u8]) -> bool {
+    let differ = given.iter().zip(token).fold(0, |all, (a, b)| all | (a ^ b));
+    given.len() == token.len() && differ == 0
+}
+
+async fn not_found() -> Response {
+    problem(
+        StatusCode::NOT_FOUND,
+        "unknown_path",
+        "the platform's paths are /_fnlocal/health, /_fnlocal/view and /_fnlocal/cold",
+    )
+}
+
+fn problem(status: StatusCode, reason: &str, hint: &str) -> Response {
     let body = serde_json::json!({
         "type": "about:blank",
-        "title": "Not Found",
-        "status": 404,
-        "reason": "unknown_path",
-        "hint": "the platform's paths are /_fnlocal/health and /_fnlocal/view",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "reason": reason,
+        "hint": hint,
     });
-    (StatusCode::NOT_FOUND, Json(body))
+    (status, Json(body)).into_response()
 }

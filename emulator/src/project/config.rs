@@ -3,12 +3,16 @@
 //! Deliberately absent: what the settings of one function are after code and file are merged, which
 //! is [`super::settings`].
 
+mod loadtest;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
+
+pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
 
 /// The file's name.
 pub const CONFIG_FILE: &str = "fnlocal.toml";
@@ -34,6 +38,8 @@ pub struct Config {
     pub build: BuildConfig,
     /// `fnlocal dev`.
     pub dev: DevConfig,
+    /// `fnlocal loadtest`.
+    pub loadtest: LoadtestConfig,
     /// Environments to promote to, by name.
     pub env: BTreeMap<String, EnvConfig>,
 }

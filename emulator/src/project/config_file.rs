@@ -1,5 +1,7 @@
 //! Reading `fnlocal.toml`: spans, pictures, and the checks serde cannot make.
 
+mod loadtest;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -111,7 +113,8 @@ impl ConfigFile {
             self.check_function(&["functions", name], function)?;
             self.check_fits(&["functions", name], function)?;
         }
-        self.check_envs()
+        self.check_envs()?;
+        self.check_loadtest()
     }
 
     fn check_function(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
@@ -271,13 +274,24 @@ fn locate(text: &str, keys: &[&str]) -> Option<Range<usize>> {
     let root = DeTable::parse(text).ok()?;
     let mut table = root.get_ref();
     let mut span = None;
-    for key in keys {
+    let mut keys = keys.iter();
+    while let Some(key) = keys.next() {
         let Some((name, value)) = table.get_key_value(*key) else {
             break;
         };
+        let (mut at, mut value) = (name.span(), value);
+        // In a list, the next key is a number.
+        while let DeValue::Array(list) = value.get_ref() {
+            let index = keys.as_slice().first().and_then(|key| key.parse().ok());
+            let Some(item) = index.and_then(|index: usize| list.get(index)) else {
+                break;
+            };
+            keys.next();
+            (at, value) = (item.span(), item);
+        }
         match value.get_ref() {
             DeValue::Table(inner) => {
-                span = Some(name.span());
+                span = Some(at);
                 table = inner;
             }
             _ => return Some(value.span()),

@@ -113,7 +113,8 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The hint for an unknown word: the nearest known one, else all of them.
-pub(crate) fn suggest(word: &str, known: &[&str]) -> String {
+#[must_use]
+pub fn suggest(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.join(", ")),

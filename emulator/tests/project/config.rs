@@ -262,3 +262,26 @@ fn the_schema_knows_every_key_and_refuses_others() {
     }
     assert!(schema["properties"]["functions"].is_object());
 }
+
+#[test]
+fn a_mistake_in_a_scenario_is_shown_where_it_is() {
+    let text = "[[loadtest.scenarios.bids.requests]]\nfunction = \"bid\"\n\n\
+                [[loadtest.scenarios.bids.requests]]\nfunction = \"bid\"\nweight = 0\n";
+    let error = ConfigFile::parse(Path::new("fnlocal.toml"), text).unwrap_err();
+    assert_eq!((error.line, error.column), (6, 10), "{error}");
+    assert_eq!(error.message, "`weight` must be at least 1");
+    let unknown = "[[loadtest.scenarios.bids.requests]]\nfunction = \"bid\"\nwieght = 1\n";
+    let error = ConfigFile::parse(Path::new("fnlocal.toml"), unknown).unwrap_err();
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("did you mean `weight`?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_scenario_without_requests_is_refused() {
+    let text = "[loadtest.scenarios.bids]\nthink = \"1s\"\n";
+    let error = ConfigFile::parse(Path::new("fnlocal.toml"), text).unwrap_err();
+    assert_eq!(error.message, "scenario `bids` has no requests");
+}

@@ -123,6 +123,10 @@ impl Random {
                 self.tell(Event::PackageRemoved { package });
                 self.code_changed(package);
             }
+            967..972 => {
+                let function = FunctionId(self.rng.below(FUNCTIONS * PACKAGES + 1) as u32);
+                self.tell(Event::Chill { function });
+            }
             _ => self.nonsense(),
         }
     }

@@ -1,0 +1,242 @@
+//! `fnlocal loadtest`: finds the target and the scenario, runs, writes what came of it.
+
+mod output;
+mod scenario;
+mod target;
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fnlocal_emulator::project::{FileError, Project, ProjectError};
+use fnlocal_loadtest::budget::BudgetError;
+use fnlocal_loadtest::profile::Shape;
+use fnlocal_loadtest::report::Context;
+use fnlocal_loadtest::{Checked, ColdPlan, Load, LoadError, Plan, Report, Target};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{LoadProfile, Loadtest};
+use crate::exit::Exit;
+use crate::run::fail;
+
+/// Runs a load test.
+pub fn run(args: &Loadtest) -> Exit {
+    crate::serving::raise_open_files();
+    let stop = CancellationToken::new();
+    if let Err(error) = on_interrupt(stop.clone()) {
+        return fail(Exit::Failed, &error, None);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &error, None),
+    };
+    let outcome = tokio::task::LocalSet::new().block_on(&runtime, test(args, stop));
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|refusal| fail(refusal.exit, &*refusal.error, refusal.hint.as_deref()))
+}
+
+/// The first Ctrl-C ends the run, whose report is still written; the second ends everything.
+///
+/// Through the library goose uses, and before it: goose's own handler, which would end the process
+/// without a report, then finds the place taken.
+fn on_interrupt(stop: CancellationToken) -> Result<(), ctrlc::Error> {
+    let again = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        if again.swap(true, Ordering::AcqRel) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        stop.cancel();
+    })
+}
+
+async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal> {
+    let project = project(args)?;
+    let old = args.compare.as_deref().map(Report::read).transpose()?;
+    let target = target::find(args, &target::NoEnvironments).await?;
+    let checked = Checked::look(&target).await?;
+    let scenario = scenario::choose(args, project.as_ref(), &checked)?;
+    let plan = Plan {
+        shape: shape(args.profile),
+        load: load(args, scenario.steps.len()),
+        connections: args.connections as usize,
+        timeout: args.timeout,
+        goose_report: args.goose_report.clone(),
+        scenario,
+    };
+    checked.covers(&plan)?;
+    check_users(&plan)?;
+    let functions: Vec<&str> = plan
+        .scenario
+        .steps
+        .iter()
+        .map(|step| &*step.function)
+        .collect();
+    for budget in &args.fail_if {
+        budget.check(&functions)?;
+    }
+    output::check_places(args)?;
+    target::permitted(args, &target, &plan)?;
+    let bar = progress();
+    let gathered = checked
+        .run(
+            &plan,
+            |live| {
+                bar.set_message(fnlocal_loadtest::summary::progress(live));
+            },
+            stop,
+        )
+        .await?;
+    bar.finish_and_clear();
+    let context = Context {
+        target: &target,
+        plan: &plan,
+    };
+    let report = Report::new(&gathered, &context);
+    output::write(args, &report, old.as_ref(), &gathered, &plan)
+}
+
+/// The folder's project. Without one, functions are given by name.
+fn project(args: &Loadtest) -> Result<Option<Project>, Refusal> {
+    match Project::open(&args.folder, None) {
+        Ok(project) => Ok(Some(project)),
+        Err(error @ (ProjectError::Config(_) | ProjectError::NotFound { .. })) => Err(error.into()),
+        Err(error) if args.scenario.is_some() => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+fn shape(choice: LoadProfile) -> Shape {
+    match choice {
+        LoadProfile::Steady => Shape::Steady,
+        LoadProfile::Surge => Shape::Surge,
+        LoadProfile::Spike => Shape::Spike,
+        LoadProfile::Soak => Shape::Soak,
+        LoadProfile::Coldstart => Shape::Coldstart,
+    }
+}
+
+fn load(args: &Loadtest, functions: usize) -> Load {
+    let shape = shape(args.profile);
+    if shape == Shape::Coldstart {
+        let many = args.at_once > 0;
+        return Load::Cold(ColdPlan {
+            rounds: args.rounds,
+            at_once: args.at_once,
+            bursts: if many {
+                args.rounds.div_ceil(5).max(1)
+            } else {
+                0
+            },
+        });
+    }
+    debug_assert!(functions > 0, "a scenario is never empty");
+    let length = args.duration.unwrap_or(shape.default_length());
+    let base = args.users.map_or(args.rate, f64::from);
+    let segments = shape.segments(base, args.peak.unwrap_or(base * 10.0), length);
+    if args.users.is_some() {
+        Load::Users(segments)
+    } else {
+        Load::Rate(segments)
+    }
+}
+
+/// goose knows six methods.
+fn check_users(plan: &Plan) -> Result<(), Refusal> {
+    let Load::Users(_) = plan.load else {
+        return Ok(());
+    };
+    let mut steps = plan.scenario.steps.iter();
+    match steps.find(|step| !fnlocal_loadtest::can_send(&step.method)) {
+        None => Ok(()),
+        Some(step) => Err(Refusal::usage(
+            format!("users cannot send {}", step.method),
+            "they send GET, HEAD, POST, PUT, PATCH and DELETE; with --rate there is no such limit",
+        )),
+    }
+}
+
+/// One line that is drawn anew; nothing where stderr is no terminal.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    let style = ProgressStyle::with_template("{wide_msg}").expect("a template of one field");
+    bar.set_style(style);
+    bar
+}
+
+/// Why there is no run, with what to do about it and the exit code.
+struct Refusal {
+    exit: Exit,
+    error: Box<dyn Error>,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    fn usage(error: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            error: error.into().into(),
+            hint: Some(hint.into()),
+        }
+    }
+
+    fn unwritable(path: &Path, source: std::io::Error) -> Self {
+        LoadError::File {
+            what: "write",
+            path: path.to_owned(),
+            source,
+        }
+        .into()
+    }
+}
+
+impl From<LoadError> for Refusal {
+    fn from(error: LoadError) -> Self {
+        let exit = match &error {
+            LoadError::Dns { .. } | LoadError::Down { .. } | LoadError::Tls { .. } => {
+                Exit::Unreachable
+            }
+            LoadError::BadUrl { .. } | LoadError::UnknownFunction { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self {
+            exit,
+            hint: error.hint(),
+            error: error.into(),
+        }
+    }
+}
+
+impl From<BudgetError> for Refusal {
+    fn from(error: BudgetError) -> Self {
+        Self::usage(error.to_string(), error.hint.clone())
+    }
+}
+
+impl From<ProjectError> for Refusal {
+    fn from(error: ProjectError) -> Self {
+        Self {
+            exit: Exit::Config,
+            hint: error.hint(),
+            error: error.into(),
+        }
+    }
+}
+
+impl From<FileError> for Refusal {
+    fn from(error: FileError) -> Self {
+        Self {
+            exit: Exit::Config,
+            hint: error.hint(),
+            error: error.into(),
+        }
+    }
+}
+
+/// What a target is called in messages.
+fn place(target: &Target) -> &str {
+    &target.url
+}

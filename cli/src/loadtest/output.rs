@@ -1,0 +1,98 @@
+//! What is left of a run: lines, files, an exit code.
+
+use std::path::Path;
+
+use fnlocal_loadtest::budget::Verdict;
+use fnlocal_loadtest::calibration::Calibration;
+use fnlocal_loadtest::compare::compare;
+use fnlocal_loadtest::{Gathered, Plan, Report, html, summary};
+
+use super::Refusal;
+use crate::args::Loadtest;
+use crate::exit::Exit;
+
+/// Looks whether files can be written, before a run that would be lost.
+pub fn check_places(args: &Loadtest) -> Result<(), Refusal> {
+    let places = [
+        &args.save,
+        &args.html,
+        &args.calibration,
+        &args.goose_report,
+    ];
+    for path in places.into_iter().flatten() {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        if let Err(error) = tempfile::tempfile_in(folder) {
+            return Err(Refusal::unwritable(path, error));
+        }
+    }
+    Ok(())
+}
+
+/// Prints and writes what was asked for.
+pub fn write(
+    args: &Loadtest,
+    report: &Report,
+    old: Option<&Report>,
+    gathered: &Gathered,
+    plan: &Plan,
+) -> Result<Exit, Refusal> {
+    let comparison = old.map(|old| compare(old, report));
+    let verdicts: Vec<Verdict> = args.fail_if.iter().map(|one| one.judge(report)).collect();
+    if let Some(path) = &args.save {
+        put(path, &serde_json::to_string(report).unwrap_or_default())?;
+    }
+    if let Some(path) = &args.html {
+        put(path, &html::page(report, comparison.as_ref(), &verdicts))?;
+    }
+    if let Some(path) = &args.calibration {
+        let calibration = Calibration::new(gathered, plan);
+        put(
+            path,
+            &serde_json::to_string_pretty(&calibration).unwrap_or_default(),
+        )?;
+    }
+    if args.json {
+        let all = serde_json::json!({
+            "report": report,
+            "comparison": comparison,
+            "budgets": verdicts,
+        });
+        anstream::println!("{all}");
+    } else {
+        anstream::print!("{}", summary::summary(report));
+        if let Some(comparison) = &comparison {
+            anstream::print!("{}", summary::comparison(comparison));
+        }
+        anstream::print!("{}", summary::budgets(&verdicts));
+    }
+    Ok(exit(report, &verdicts))
+}
+
+fn exit(report: &Report, verdicts: &[Verdict]) -> Exit {
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.failed).collect();
+    for verdict in &failed {
+        anstream::eprintln!("budget exceeded: {verdict}");
+    }
+    if report.interrupted {
+        return Exit::Interrupted;
+    }
+    // Figures of the generator's own keep no budget.
+    let unknown = !verdicts.is_empty() && !report.invalid.is_empty();
+    if unknown {
+        anstream::eprintln!("budgets cannot be judged: the run is not valid");
+    }
+    if failed.is_empty() && !unknown {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    }
+}
+
+fn put(path: &Path, text: &str) -> Result<(), Refusal> {
+    std::fs::write(path, text).map_err(|error| Refusal::unwritable(path, error))?;
+    anstream::eprintln!("wrote {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! What is sent: a scenario of fnlocal.toml, functions by name, or all there are.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fnlocal_emulator::project::{
+    ConfigFile, FileError, LoadRequestConfig, Project, ScenarioConfig, suggest,
+};
+use fnlocal_loadtest::Checked;
+use fnlocal_loadtest::scenario::{Expect, Scenario, Step};
+use fnlocal_loadtest::template::{Template, TemplateError};
+use http::{HeaderName, Method};
+
+use super::Refusal;
+use crate::args::Loadtest;
+
+/// What the arguments ask for; else the only scenario there is; else a GET of every function.
+pub fn choose(
+    args: &Loadtest,
+    project: Option<&Project>,
+    checked: &Checked,
+) -> Result<Scenario, Refusal> {
+    if !args.functions.is_empty() {
+        return Ok(of_functions(&args.functions));
+    }
+    let known = project.map(|project| &project.config().loadtest.scenarios);
+    let names: Vec<&str> = known
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| &**name)
+        .collect();
+    let name = match (&args.scenario, names.as_slice()) {
+        (Some(name), _) => name.as_str(),
+        (None, [only]) => only,
+        (None, []) => return everything(checked),
+        (None, several) => {
+            return Err(Refusal::usage(
+                "fnlocal.toml has several scenarios",
+                format!("choose one with --scenario: {}", several.join(", ")),
+            ));
+        }
+    };
+    let scenario = project.and_then(|project| {
+        let scenario = project.config().loadtest.scenarios.get(name)?;
+        Some((project, scenario))
+    });
+    let Some((project, scenario)) = scenario else {
+        let hint = if names.is_empty() {
+            "fnlocal.toml has none: write one as [[loadtest.scenarios.NAME.requests]]".to_owned()
+        } else {
+            suggest(name, &names)
+        };
+        return Err(Refusal::usage(
+            format!("there is no scenario `{name}`"),
+            hint,
+        ));
+    };
+    Ok(read(name, scenario, &project.file, checked)?)
+}
+
+fn of_functions(names: &[String]) -> Scenario {
+    Scenario {
+        name: names.join(", "),
+        steps: names.iter().map(|name| Step::get(name)).collect(),
+    }
+}
+
+fn everything(checked: &Checked) -> Result<Scenario, Refusal> {
+    match checked.functions() {
+        Some(names) if names.is_empty() => Err(Refusal::usage(
+            "no function is loaded there",
+            "look at what `fnlocal dev` says",
+        )),
+        Some(names) => Ok(Scenario {
+            name: "all functions".to_owned(),
+            ..of_functions(&names)
+        }),
+        None => Err(Refusal::usage(
+            "the target does not tell its functions",
+            "name them with --function, or write a scenario in fnlocal.toml",
+        )),
+    }
+}
+
+fn read(
+    name: &str,
+    config: &ScenarioConfig,
+    file: &ConfigFile,
+    checked: &Checked,
+) -> Result<Scenario, FileError> {
+    let functions = checked.functions();
+    let think = config.think.map_or(Duration::ZERO, |span| span.0);
+    let mut steps = Vec::new();
+    for (at, request) in config.requests.iter().enumerate() {
+        let place = Place {
+            file,
+            keys: ["loadtest", "scenarios", name, "requests", &at.to_string()].map(str::to_owned),
+        };
+        if let Some(known) = &functions
+            && !known.contains(&request.function)
+        {
+            let message = format!("there is no function `{}`", request.function);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let hint = suggest(&request.function, &known);
+            return Err(place.error("function", message).with_hint(Some(hint)));
+        }
+        steps.push(step(request, think, &place)?);
+    }
+    Ok(Scenario {
+        name: name.to_owned(),
+        steps,
+    })
+}
+
+/// Where a request stands in fnlocal.toml.
+struct Place<'a> {
+    file: &'a ConfigFile,
+    keys: [String; 5],
+}
+
+impl Place<'_> {
+    fn error(&self, key: &str, message: impl Into<String>) -> FileError {
+        let keys: Vec<&str> = self.keys.iter().map(String::as_str).chain([key]).collect();
+        self.file.error_at(&keys, message)
+    }
+
+    fn template(&self, key: &str, text: &str) -> Result<Template, FileError> {
+        Template::parse(text).map_err(|error: TemplateError| {
+            self.error(key, error.to_string())
+                .with_hint(Some(error.hint))
+        })
+    }
+}
+
+fn step(
+    request: &LoadRequestConfig,
+    think: Duration,
+    place: &Place<'_>,
+) -> Result<Step, FileError> {
+    let body = match (&request.body, &request.body_file) {
+        (Some(body), _) => Some(place.template("body", body)?),
+        (None, Some(path)) => Some(place.template("body_file", &body_of(path, place)?)?),
+        (None, None) => None,
+    };
+    let default = if body.is_some() {
+        Method::POST
+    } else {
+        Method::GET
+    };
+    // Checked when the file was read.
+    let method = request.method.as_deref();
+    let method = method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    let mut headers = Vec::new();
+    for (name, value) in &request.headers {
+        let value = place.template("headers", value)?;
+        headers.extend(HeaderName::try_from(name).ok().map(|name| (name, value)));
+    }
+    let path = format!(
+        "/{}{}",
+        request.function,
+        request.path.as_deref().unwrap_or_default()
+    );
+    let expect = request.expect.clone().unwrap_or_default();
+    Ok(Step {
+        function: request.function.clone(),
+        weight: request.weight.unwrap_or(1),
+        method: method.unwrap_or(default),
+        path: place.template("path", &path)?,
+        headers,
+        body,
+        think: request.think.map_or(think, |span| span.0),
+        expect: Expect {
+            status: expect.status.unwrap_or_default(),
+            body: expect.body,
+        },
+    })
+}
+
+fn body_of(path: &str, place: &Place<'_>) -> Result<String, FileError> {
+    let folder = place.file.path.as_deref().and_then(Path::parent);
+    let whole = folder.unwrap_or(Path::new(".")).join(path);
+    std::fs::read_to_string(&whole).map_err(|error| {
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no {}", whole.display()),
+            _ => format!("{} cannot be read: {error}", whole.display()),
+        };
+        place.error("body_file", message)
+    })
+}

@@ -1,0 +1,97 @@
+//! Where load goes, and whether it may.
+
+use std::fmt::Write as _;
+use std::pin::Pin;
+
+use fnlocal_emulator::project::Running;
+use fnlocal_loadtest::{Load, LoadError, Plan, Resolver, Target};
+
+use super::{Refusal, place};
+use crate::args::Loadtest;
+use crate::exit::Exit;
+
+/// Knows no environment: there is no way to promote to one yet.
+pub struct NoEnvironments;
+
+impl Resolver for NoEnvironments {
+    fn resolve<'a>(
+        &'a self,
+        env: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Target, LoadError>> + 'a>> {
+        let error = LoadError::Env {
+            env: env.to_owned(),
+            hint: "give its address with --url".to_owned(),
+        };
+        Box::pin(std::future::ready(Err(error)))
+    }
+}
+
+/// The URL given, the environment's front door, or the fnlocal that runs on the folder.
+pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target, Refusal> {
+    if let Some(env) = &args.env {
+        return Ok(environments.resolve(env).await?);
+    }
+    let running = Running::find(&args.folder);
+    if let Some(url) = &args.url {
+        let mut target = Target::parse(url)?;
+        // The same one, named by hand.
+        if let Ok(running) = running
+            && Target::parse(&running.url).is_ok_and(|known| {
+                known.port == target.port && known.is_local() && target.is_local()
+            })
+        {
+            target.token = Some(running.token);
+            target.runtime = Some(running.runtime);
+        }
+        return Ok(target);
+    }
+    let running = running.map_err(|error| Refusal {
+        exit: Exit::Unreachable,
+        error: error.into(),
+        hint: Some("start `fnlocal dev` there, or give --url".to_owned()),
+    })?;
+    let mut target = Target::parse(&running.url)?;
+    target.token = Some(running.token);
+    target.runtime = Some(running.runtime);
+    Ok(target)
+}
+
+/// Load for others than this machine wants a word, after it was shown what it will be.
+pub fn permitted(args: &Loadtest, target: &Target, plan: &Plan) -> Result<(), Refusal> {
+    // A dev may listen on an address of this machine that is no loopback; it was found here.
+    let found_here = args.url.is_none() && args.env.is_none();
+    if target.is_local() || found_here || args.yes {
+        return Ok(());
+    }
+    let mut text = format!(
+        "{} is not this machine, and this would send it\n",
+        place(target)
+    );
+    let _infallible = writeln!(text, "  {}", amount(plan));
+    let weights = plan.scenario.weights();
+    for step in &plan.scenario.steps {
+        let _infallible = writeln!(text, "  {} of {weights}: {}", step.weight, step.describe());
+    }
+    Err(Refusal::usage(
+        text.trim_end(),
+        "if you may do that to it, say --yes",
+    ))
+}
+
+fn amount(plan: &Plan) -> String {
+    let length = plan.length().unwrap_or_default().as_secs_f64();
+    match &plan.load {
+        Load::Rate(segments) => {
+            let requests: f64 = segments.iter().map(|segment| segment.arrivals()).sum();
+            let most = segments.iter().map(|one| one.from.max(one.to));
+            let most = most.fold(0.0, f64::max);
+            format!("{requests:.0} requests in {length:.0} s, up to {most} a second")
+        }
+        Load::Users(segments) => {
+            let most = segments.iter().map(|one| one.from.max(one.to));
+            let most = most.fold(0.0, f64::max);
+            format!("requests of up to {most} users for {length:.0} s, as fast as it answers")
+        }
+        Load::Cold(_) => "requests that each start an instance".to_owned(),
+    }
+}

@@ -1,0 +1,325 @@
+//! `fnlocal loadtest` against the real `fnlocal dev`.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use support::{Dev, Folder, eventually, fnlocal, signal};
+
+fn start(folder: &Folder) -> Dev {
+    Dev::start_with(folder, &["--runtime", "process", "--quiet"])
+}
+
+fn at(folder: &Folder) -> &str {
+    folder.path().to_str().unwrap()
+}
+
+/// Runs it to its end: exit code, report, stderr.
+fn loadtest(folder: &Folder, args: &[&str]) -> (i32, Value, String) {
+    let all: Vec<&str> = ["loadtest", at(folder), "--json"]
+        .iter()
+        .chain(args)
+        .copied()
+        .collect();
+    let (code, stdout, stderr) = fnlocal(&all);
+    let value: Value = serde_json::from_str(&stdout).unwrap_or(Value::Null);
+    (code, value["report"].clone(), stderr)
+}
+
+fn sum(counts: &Value) -> u64 {
+    let counts = counts.as_array().unwrap().iter();
+    counts
+        .map(|count| count["requests"].as_u64().unwrap())
+        .sum()
+}
+
+fn of_kind(report: &Value, kind: &str) -> u64 {
+    let groups = report["kinds"].as_array().unwrap().iter();
+    let count = |group: &Value| group["latency"]["count"].as_u64().unwrap();
+    groups
+        .filter(|group| group["kind"] == kind)
+        .map(count)
+        .sum()
+}
+
+async fn counted(dev: &Dev) -> u64 {
+    sum(&dev.view().await["requests"])
+}
+
+#[tokio::test]
+async fn a_spikes_requests_are_told_apart_and_the_gateway_counted_the_same() {
+    let folder = Folder::example("auction");
+    let dev = start(&folder);
+    let page = folder.path().join("report.html");
+    let args = [
+        "--profile",
+        "spike",
+        "--rate",
+        "10",
+        "--peak",
+        "200",
+        "--duration",
+        "6s",
+    ];
+    let args = [&args[..], &["--html", page.to_str().unwrap()]].concat();
+    let (code, report, stderr) = loadtest(&folder, &args);
+    assert_eq!(code, 0, "{stderr}");
+    let sent = report["sent"].as_u64().unwrap();
+    assert!(sent > 300, "{sent}");
+    let kinds = [
+        "warm",
+        "spare",
+        "first",
+        "scale_out",
+        "queued",
+        "refused",
+        "failed",
+    ];
+    let told: Vec<(&str, u64)> = kinds.map(|kind| (kind, of_kind(&report, kind))).to_vec();
+    println!("{told:?}");
+    assert_eq!(told.iter().map(|(_, count)| count).sum::<u64>(), sent);
+    assert!(
+        of_kind(&report, "warm") > 0 && of_kind(&report, "queued") > 0,
+        "{told:?}"
+    );
+    let started = ["spare", "first", "scale_out"].map(|kind| of_kind(&report, kind));
+    assert!(started.iter().sum::<u64>() > 0, "{told:?}");
+    assert_eq!(report["gateway"]["differences"], serde_json::json!([]));
+    assert_eq!(sum(&report["gateway"]["counts"]), sent);
+    assert_eq!(counted(&dev).await, sent, "nobody else asked");
+    assert!(!report["gateway"]["samples"].as_array().unwrap().is_empty());
+    assert!(page.exists());
+}
+
+#[tokio::test]
+async fn cold_starts_are_forced_and_their_phases_told() {
+    let folder = Folder::new(&[(
+        "index.js",
+        "exports.slow = async (req, res) => {
+          await new Promise((done) => setTimeout(done, 300));
+          res.send('ok');
+        };",
+    )]);
+    let _dev = start(&folder);
+    let file = folder.path().join("times.json");
+    let args = ["--profile", "coldstart", "--rounds", "5", "--at-once", "3"];
+    let args = [&args[..], &["--calibration", file.to_str().unwrap()]].concat();
+    let (code, report, stderr) = loadtest(&folder, &args);
+    assert_eq!(code, 0, "{stderr}");
+    // Five, and one before each burst.
+    assert_eq!(of_kind(&report, "first"), 6, "{report}");
+    assert!(of_kind(&report, "scale_out") >= 1, "{}", report["kinds"]);
+    for cold in report["colds"].as_array().unwrap() {
+        let phases = &cold["phases"];
+        assert!(phases["boot"].as_u64().unwrap() > 0, "{cold}");
+        assert!(phases["handler"].as_u64().unwrap() >= 299_000, "{cold}");
+        let names = ["queue", "create", "boot", "import", "handler"];
+        let phases: u64 = names
+            .iter()
+            .map(|name| phases[name].as_u64().unwrap())
+            .sum();
+        let latency = cold["latency"].as_u64().unwrap();
+        // Each phase is rounded to a hundredth of a millisecond.
+        assert!(phases <= latency + 100, "{cold}");
+    }
+    let times: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(times["version"], 1);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_before_any_load() {
+    let folder = Folder::example("auction");
+    let dev = start(&folder);
+    let save = "/nowhere/at/all/run.json";
+    for (args, exit, said) in [
+        (&["--fail-if", "cold.p98>1s"][..], 2, "did you mean `p90`?"),
+        (&["--fail-if", "bdi.p99>1s"], 2, "did you mean `bid`?"),
+        (&["--function", "bdi"], 2, "did you mean `bid`?"),
+        (&["--scenario", "bids"], 2, "there is no scenario `bids`"),
+        (&["--save", save], 1, save),
+        (&["--compare", save], 1, save),
+        (&["--env", "prod"], 1, "--url"),
+        (&["--url", "localhost:1"], 2, "http://"),
+        (&["--url", "http://127.0.0.1:1"], 69, "does not answer"),
+        (
+            &["--url", "http://nowhere.invalid", "--yes"],
+            69,
+            "cannot be resolved",
+        ),
+    ] {
+        let (code, _, stderr) = loadtest(&folder, args);
+        assert!(stderr.contains(said), "{args:?}: {stderr}");
+        assert_eq!(code, exit, "{args:?}: {stderr}");
+    }
+    folder.write(
+        "fnlocal.toml",
+        "[[loadtest.scenarios.bids.requests]]\nfunction = \"bid\"\nbody_file = \"bid.json\"\n",
+    );
+    let (code, _, stderr) = loadtest(&folder, &[]);
+    assert_eq!(code, 64, "{stderr}");
+    assert!(
+        stderr.contains("fnlocal.toml:3:13: there is no"),
+        "{stderr}"
+    );
+    folder.write(
+        "fnlocal.toml",
+        "[[loadtest.scenarios.bids.requests]]\nfunction = \"bdi\"\n",
+    );
+    let (code, _, stderr) = loadtest(&folder, &[]);
+    assert_eq!(code, 64, "{stderr}");
+    assert!(stderr.contains("did you mean `bid`?"), "{stderr}");
+    assert_eq!(counted(&dev).await, 0);
+}
+
+#[tokio::test]
+async fn a_scenario_sends_what_it_says_and_expects_what_it_says() {
+    let folder = Folder::new(&[
+        (
+            "index.js",
+            "exports.echo = (req, res) => res.status(req.body?.n % 2 ? 201 : 409).json(req.body);",
+        ),
+        (
+            "fnlocal.toml",
+            "[[loadtest.scenarios.echo.requests]]\nfunction = \"echo\"\nbody = '{\"n\":{{seq}}}'\n\
+             headers = { content-type = \"application/json\" }\n\
+             expect = { status = [201], body = '\"n\":' }\n",
+        ),
+    ]);
+    let _dev = start(&folder);
+    let (code, report, stderr) = loadtest(
+        &folder,
+        &[
+            "--rate",
+            "20",
+            "--duration",
+            "1s",
+            "--fail-if",
+            "errors>40%",
+        ],
+    );
+    assert_eq!(
+        (report["sent"].as_u64(), report["errors"].as_u64()),
+        (Some(20), Some(10))
+    );
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("errors>40%: it was 50.000 %"), "{stderr}");
+}
+
+async fn interrupted(more: &[&str]) -> Value {
+    let folder = Folder::example("auction");
+    let dev = start(&folder);
+    let file = folder.path().join("run.json");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fnlocal"))
+        .args(["loadtest", at(&folder), "--duration", "60s", "--save"])
+        .arg(&file)
+        .args(more)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("requests came", async || counted(&dev).await > 5).await;
+    signal(child.id(), "INT");
+    let status = tokio::task::spawn_blocking(move || child.wait().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(status.code(), Some(130));
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_run_and_its_report_is_still_written() {
+    for more in [&[][..], &["--users", "3"]] {
+        let report = interrupted(more).await;
+        assert_eq!(report["interrupted"], true, "{more:?}");
+        assert!(report["sent"].as_u64().unwrap() > 5, "{more:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fnlocal_that_was_killed_is_not_taken_for_running() {
+    let folder = Folder::example("hello");
+    let running = folder.path().join(".fnlocal/running.json");
+    let mut dev = start(&folder);
+    assert!(running.exists());
+    dev.kill();
+    assert!(running.exists(), "nobody was there to remove it");
+    let (code, _, stderr) = loadtest(&folder, &[]);
+    assert_eq!(code, 69, "{stderr}");
+    assert!(stderr.contains("left its file behind"), "{stderr}");
+    let mut dev = start(&folder);
+    assert_eq!(dev.interrupt(), Some(0));
+    assert!(!running.exists(), "it is removed in the end");
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_cold_start_is_forced_only_with_the_token_and_from_this_machine() {
+    let folder = Folder::example("hello");
+    let dev = start(&folder);
+    let file = folder.path().join(".fnlocal/running.json");
+    assert_eq!(mode(&file), 0o600);
+    let running: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let token = running["token"].as_str().unwrap();
+    let client = reqwest::Client::new();
+    let cold = |function: &str, token: &str| {
+        let url = dev.at(&format!("/_fnlocal/cold?function={function}"));
+        client.post(url).header("x-fnlocal-token", token)
+    };
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();
+    assert_eq!(status(cold("hello", "")).await, 401);
+    assert_eq!(
+        status(cold("hello", &token.replace(|_| true, "0"))).await,
+        401
+    );
+    assert_eq!(
+        status(cold("hello", token).header("host", "example.org")).await,
+        403
+    );
+    assert_eq!(status(cold("nothing", token)).await, 404);
+    assert_eq!(status(cold("hello", token)).await, 204);
+}
+
+/// This machine's own address on a network; asks the system's routes, sends nothing.
+fn own_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback()).then_some(address)
+}
+
+#[tokio::test]
+async fn load_for_others_than_this_machine_is_shown_and_wants_a_word() {
+    let Some(address) = own_address() else {
+        println!("no network: nothing that could be taken for another machine");
+        return;
+    };
+    let folder = Folder::example("hello");
+    let dev = Dev::start_with(&folder, &["--runtime", "process", "--host", "0.0.0.0"]);
+    let url = format!("http://{address}:{}", dev.port());
+    let args = [
+        "loadtest",
+        at(&folder),
+        "--url",
+        &url,
+        "--function",
+        "hello",
+        "--rate",
+        "7",
+    ];
+    let (code, _, stderr) = fnlocal(&args);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(
+        stderr.contains("210 requests in 30 s, up to 7 a second"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("1 of 1: GET /hello"), "{stderr}");
+    assert!(stderr.contains("--yes"), "{stderr}");
+}

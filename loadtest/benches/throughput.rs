@@ -1,0 +1,113 @@
+//! How much the generator can send, beside wrk, to one trivial server on the same machine.
+//!
+//! Two figures: answers a second when more is asked for than can be had, and whether a run at 0.6
+//! of wrk's rate is valid, that is, whether its requests were sent when they were due. Prints one
+//! JSON line. Needs wrk.
+
+use std::convert::Infallible;
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fnlocal_loadtest::profile::Shape;
+use fnlocal_loadtest::report::Context;
+use fnlocal_loadtest::scenario::{Scenario, Step};
+use fnlocal_loadtest::{Checked, Load, Plan, Report, Target};
+use http::Response;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+const CONNECTIONS: usize = 64;
+const LENGTH: Duration = Duration::from_secs(5);
+
+/// A server of one thread that answers `ok`; its port.
+fn server() -> u16 {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let port = listener.local_addr().expect("an address").port();
+            tell.send(port).expect("somebody waits");
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                stream.set_nodelay(true).expect("a socket");
+                let service = service_fn(|_| async {
+                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
+                });
+                let builder = hyper::server::conn::http1::Builder::new();
+                tokio::task::spawn_local(builder.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+    });
+    told.recv().expect("it starts")
+}
+
+fn wrk(url: &str) -> f64 {
+    let seconds = format!("-d{}s", LENGTH.as_secs());
+    let connections = format!("-c{CONNECTIONS}");
+    let output = Command::new("wrk")
+        .args(["-t2", &connections, &seconds, url])
+        .output()
+        .expect("wrk is installed: .ci/tools bench");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Requests/sec:"));
+    let rate = line.and_then(|rate| rate.trim().parse().ok());
+    rate.unwrap_or_else(|| panic!("wrk said {text}"))
+}
+
+fn ours(url: &str, rate: f64) -> Report {
+    let plan = Plan {
+        scenario: Scenario {
+            name: "trivial".into(),
+            steps: vec![Step::get("")],
+        },
+        shape: Shape::Steady,
+        load: Load::Rate(Shape::Steady.segments(rate, rate, LENGTH)),
+        connections: CONNECTIONS,
+        timeout: Duration::from_secs(60),
+        goose_report: None,
+    };
+    let target = Target::parse(url).expect("a URL");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let gathered = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let checked = Checked::look(&target).await.expect("it answers");
+        let stop = CancellationToken::new();
+        checked.run(&plan, |_| {}, stop).await.expect("it runs")
+    });
+    let context = Context {
+        target: &target,
+        plan: &plan,
+    };
+    Report::new(&gathered, &context)
+}
+
+fn main() {
+    let url = format!("http://127.0.0.1:{}", server());
+    let wrk = wrk(&url);
+    let most = ours(&url, wrk * 1.5);
+    let at_six_tenths = ours(&url, wrk * 0.6);
+    let line = serde_json::json!({
+        "bench": "generator",
+        "wrk_per_s": wrk.round(),
+        "most_per_s": most.rate().round(),
+        "most_of_wrk": (most.rate() / wrk * 100.0).round() / 100.0,
+        "most_called_valid": most.invalid.is_empty(),
+        "at_0.6_valid": at_six_tenths.invalid.is_empty(),
+        "at_0.6_lag_p99_us": at_six_tenths.lag.p99,
+        "at_0.6_p50_us": at_six_tenths.total.p50,
+        "at_0.6_p99_us": at_six_tenths.total.p99,
+    });
+    println!("{line}");
+}

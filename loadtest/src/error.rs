@@ -1,0 +1,120 @@
+//! Why there is no run.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no run. All of it is told before any load is sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The URL is none.
+    #[error("`{url}` cannot be a target: {why}")]
+    BadUrl {
+        /// What was given.
+        url: String,
+        /// Why not.
+        why: String,
+    },
+    /// Its name is unknown.
+    #[error("the name `{host}` cannot be resolved")]
+    Dns {
+        /// The host.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody listens.
+    #[error("{url} does not answer")]
+    Down {
+        /// The target.
+        url: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// No encrypted connection can be made.
+    #[error("no encrypted connection to {url} can be made")]
+    Tls {
+        /// The target.
+        url: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A function is unknown to the target.
+    #[error("there is no function `{name}` at {url}")]
+    UnknownFunction {
+        /// Its name.
+        name: String,
+        /// The target.
+        url: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// Cold starts need a local gateway.
+    #[error("cold starts cannot be forced at {url}")]
+    NoCold {
+        /// The target.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// An environment's target is not known.
+    #[error("the environment `{env}` cannot be found")]
+    Env {
+        /// Its name.
+        env: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A file cannot be read or written.
+    #[error("could not {what} {}", path.display())]
+    File {
+        /// Read or write.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is no report.
+    #[error("{} is not a report of fnlocal loadtest", path.display())]
+    NotAReport {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// goose refused.
+    #[error("the users could not be started")]
+    Users(#[source] Box<goose::GooseError>),
+    /// A thread could not be started.
+    #[error("the load generator could not be started")]
+    Thread(#[source] io::Error),
+}
+
+impl LoadError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::BadUrl { .. } => "write it like http://127.0.0.1:9000".to_owned(),
+            Self::Dns { .. } => "check the name, and whether you are online".to_owned(),
+            Self::Down { .. } => "start it, for example with `fnlocal dev`".to_owned(),
+            Self::Tls { .. } => {
+                "its certificate must be valid for its name and trusted by this machine; \
+                 http:// is for targets without TLS"
+                    .to_owned()
+            }
+            Self::UnknownFunction { name, known, .. } => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                match crate::words::nearest(name, &known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.is_empty() => "no function is loaded there".to_owned(),
+                    None => format!("the functions are: {}", known.join(", ")),
+                }
+            }
+            Self::NoCold { .. } => "run it against a local `fnlocal dev`".to_owned(),
+            Self::Env { hint, .. } => hint.clone(),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! What the gateway itself says: instances, queues, and how requests ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use serde::{Deserialize, Serialize};
+
+use crate::connect::Connector;
+
+/// Time the gateway may take to answer about itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A picture's size at the most: thousands of functions.
+const LARGEST: usize = 16 << 20;
+
+/// The gateway's picture of itself, as far as it is used here.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct View {
+    functions: BTreeMap<String, String>,
+    node: Node,
+    #[serde(default)]
+    requests: Vec<Count>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Node {
+    instances: u32,
+    packages: Vec<Package>,
+    functions: Vec<Function>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Package {
+    package: u32,
+    spares: u32,
+    spares_paused: u32,
+    #[serde(default)]
+    priming: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Function {
+    function: u32,
+    package: u32,
+    queued: u32,
+    running: u32,
+    instances: Instances,
+}
+
+/// Instances by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instances {
+    /// Being created and booted.
+    pub starting: u32,
+    /// Importing their code.
+    pub assigning: u32,
+    /// Running, without a request.
+    pub idle: u32,
+    /// With a request at least.
+    pub busy: u32,
+    /// Paused, or being paused.
+    pub paused: u32,
+    /// Being resumed.
+    pub resuming: u32,
+    /// Being stopped.
+    pub stopping: u32,
+}
+
+/// Requests of one function that ended in one way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Count {
+    /// The function's name.
+    pub function: Option<String>,
+    /// What they waited for; none where no instance answered.
+    pub start: Option<String>,
+    /// Their status; 0 where none was sent.
+    pub status: u16,
+    /// The platform's reason, where it answered or ended them.
+    pub problem: Option<String>,
+    /// How many.
+    pub requests: u64,
+}
+
+/// The gateway at a moment of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewaySample {
+    /// When, in milliseconds from the beginning of the run.
+    pub at_ms: u64,
+    /// Instances of the functions by state.
+    pub instances: Instances,
+    /// Spares of the packages.
+    pub spares: u32,
+    /// All instances, whatever their state.
+    pub all: u32,
+    /// Requests that wait.
+    pub queued: u32,
+    /// Requests that run.
+    pub running: u32,
+    /// Requests the platform refused, since the run began.
+    pub refused: u64,
+}
+
+impl View {
+    /// Names of the functions.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.functions.values().cloned().collect()
+    }
+
+    /// How requests ended since the gateway began.
+    #[must_use]
+    pub fn counts(&self) -> &[Count] {
+        &self.requests
+    }
+
+    /// The moment's figures.
+    #[must_use]
+    pub fn sample(&self, at: Duration, refused_before: u64) -> GatewaySample {
+        let mut sample = GatewaySample {
+            at_ms: at.as_millis() as u64,
+            all: self.node.instances,
+            ..GatewaySample::default()
+        };
+        for function in &self.node.functions {
+            let (sum, one) = (&mut sample.instances, &function.instances);
+            sum.starting += one.starting;
+            sum.assigning += one.assigning;
+            sum.idle += one.idle;
+            sum.busy += one.busy;
+            sum.paused += one.paused;
+            sum.resuming += one.resuming;
+            sum.stopping += one.stopping;
+            sample.queued += function.queued;
+            sample.running += function.running;
+        }
+        let spares = self.node.packages.iter();
+        sample.spares = spares.map(|one| one.spares + one.spares_paused).sum();
+        sample.refused = self.refused() - refused_before;
+        sample
+    }
+
+    /// Requests the platform refused since it began.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        let refused = |count: &&Count| count.start.is_none() && count.status >= 400;
+        let counts = self.requests.iter().filter(refused);
+        counts.map(|count| count.requests).sum()
+    }
+
+    /// Whether nothing is left that a function's next request could be given.
+    #[must_use]
+    pub fn is_cold(&self, name: &str) -> bool {
+        let number = self.functions.iter().find(|(_, known)| *known == name);
+        let number = number.and_then(|(number, _)| number.parse::<u32>().ok());
+        let function = self
+            .node
+            .functions
+            .iter()
+            .find(|one| Some(one.function) == number);
+        let Some(function) = function else {
+            return false;
+        };
+        let instances = function.instances == Instances::default();
+        let mut packages = self.node.packages.iter();
+        let package = packages.find(|one| one.package == function.package);
+        instances && package.is_none_or(|one| one.spares + one.spares_paused == 0 && !one.priming)
+    }
+}
+
+/// Asks a gateway about itself. Must run inside a `LocalSet`.
+#[derive(Clone)]
+pub struct Gateway {
+    connector: Connector,
+}
+
+impl Gateway {
+    /// The gateway at the end of a connector, if one answers there.
+    #[must_use]
+    pub fn new(connector: Connector) -> Self {
+        Self { connector }
+    }
+
+    /// Its picture; none when what answers is no fnlocal, or does not let us see.
+    pub async fn view(&self) -> Option<View> {
+        let (status, body) = self.ask(Method::GET, "/_fnlocal/view").await?;
+        (status == StatusCode::OK)
+            .then(|| serde_json::from_slice(&body).ok())
+            .flatten()
+    }
+
+    /// Has it stop what a function's next request could be given; the status it answers with.
+    pub async fn chill(&self, function: &str) -> Option<StatusCode> {
+        let path = format!("/_fnlocal/cold?function={function}");
+        Some(self.ask(Method::POST, &path).await?.0)
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> Option<(StatusCode, Bytes)> {
+        let target = self.connector.target();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, target.authority());
+        if let Some(token) = &target.token {
+            request = request.header("x-fnlocal-token", token);
+        }
+        let request = request.body(Full::new(Bytes::new())).ok()?;
+        let exchange = async {
+            let mut connection = self.connector.connect().await.ok()?;
+            let response = connection.send_request(request).await.ok()?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LARGEST).collect().await;
+            Some((status, body.ok()?.to_bytes()))
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.ok()?
+    }
+}

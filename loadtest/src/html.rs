@@ -1,0 +1,65 @@
+//! The run as one page that needs nothing else: no network, no server.
+//!
+//! uPlot (MIT, its licence is in the page) draws what has a time axis; the rest is SVG made by the
+//! page's own script. Deliberately absent: goose's page, whose charts come from the network.
+
+mod data;
+
+use serde::Serialize;
+
+use crate::budget::Verdict;
+use crate::compare::Comparison;
+use crate::report::Report;
+
+const PAGE: &str = include_str!("../assets/report.html");
+const STYLE: &str = include_str!("../assets/report.css");
+const SCRIPT: &str = include_str!("../assets/report.js");
+const UPLOT: &str = include_str!("../assets/uplot/uPlot.iife.min.js");
+const UPLOT_STYLE: &str = include_str!("../assets/uplot/uPlot.min.css");
+const UPLOT_LICENCE: &str = include_str!("../assets/uplot/LICENSE");
+
+#[derive(Serialize)]
+struct Data<'a> {
+    report: &'a Report,
+    charts: data::Charts,
+    comparison: Option<&'a Comparison>,
+    verdicts: &'a [Verdict],
+}
+
+/// The page.
+#[must_use]
+pub fn page(report: &Report, comparison: Option<&Comparison>, verdicts: &[Verdict]) -> String {
+    let charts = data::Charts::new(report);
+    // What charts are made of need not be there twice.
+    let mut report = report.clone();
+    report.intervals.clear();
+    let data = Data {
+        report: &report,
+        charts,
+        comparison,
+        verdicts,
+    };
+    let data = serde_json::to_string(&data).expect("plain numbers and texts");
+    // Nothing in it may end the script it stands in.
+    let data = data.replace('<', "\\u003c");
+    let mut page = String::new();
+    let mut rest = PAGE;
+    let parts = [
+        ("/*UPLOT_STYLE*/", UPLOT_STYLE),
+        ("/*STYLE*/", STYLE),
+        ("/*UPLOT_LICENCE*/", UPLOT_LICENCE),
+        ("/*UPLOT*/", UPLOT),
+        ("/*DATA*/", data.as_str()),
+        ("/*SCRIPT*/", SCRIPT),
+    ];
+    for (mark, part) in parts {
+        let (before, after) = rest
+            .split_once(mark)
+            .expect("the page has each mark, in order");
+        page.push_str(before);
+        page.push_str(part);
+        rest = after;
+    }
+    page.push_str(rest);
+    page
+}

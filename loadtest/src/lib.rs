@@ -1,0 +1,31 @@
+//! Load for fnlocal: what is sent when, what came of it, and what that means.
+//!
+//! Knows HTTP and what a gateway says of itself; knows no project, no Docker and no AWS. Whoever
+//! composes it says where load goes and what a scenario is.
+
+pub mod budget;
+pub mod calibration;
+pub mod compare;
+mod connect;
+mod error;
+mod gateway;
+mod generator;
+pub mod html;
+pub mod profile;
+mod recorder;
+pub mod report;
+mod run;
+mod sample;
+pub mod scenario;
+pub mod summary;
+mod target;
+pub mod template;
+mod users;
+mod words;
+mod worker;
+
+pub use error::LoadError;
+pub use report::Report;
+pub use run::{Checked, ColdPlan, Gathered, Live, Load, Plan};
+pub use target::{Resolver, Target};
+pub use users::can_send;

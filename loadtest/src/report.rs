@@ -1,0 +1,184 @@
+//! What a run came to, as data: the JSON file, and what summary, page and comparison are made of.
+
+mod environment;
+mod intervals;
+mod make;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::{Count, GatewaySample};
+use crate::profile::Shape;
+use crate::sample::{Kind, Phases};
+
+pub use environment::Environment;
+pub use intervals::{Interval, Part};
+pub use make::Context;
+
+/// The format of the JSON file.
+pub const FORMAT: u32 = 1;
+
+/// What a run came to. Times are in microseconds unless their name says otherwise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The format: [`FORMAT`].
+    pub format: u32,
+    /// Where load went.
+    pub target: String,
+    /// The shape of the load.
+    pub shape: Shape,
+    /// The load in words.
+    pub load: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// From when latencies count, and what that means for stalls.
+    pub omission: String,
+    /// When it began: RFC 3339.
+    pub began: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Somebody ended it early.
+    pub interrupted: bool,
+    /// Why the figures are the generator's rather than the target's; empty for a valid run.
+    pub invalid: Vec<String>,
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests that were due and could not be sent.
+    pub dropped: u64,
+    /// Requests whose answers were not waited for.
+    pub unanswered: u64,
+    /// Requests with an answer that was not as expected, or with none.
+    pub errors: u64,
+    /// All requests.
+    pub total: Latencies,
+    /// Requests by what they met.
+    pub kinds: Vec<Group>,
+    /// Requests by function and what they met.
+    pub functions: Vec<Group>,
+    /// How late requests were sent.
+    pub lag: Latencies,
+    /// Cold starts one by one, the first five hundred.
+    pub colds: Vec<Cold>,
+    /// How requests ended, as the generator saw it.
+    pub counts: Vec<Count>,
+    /// Requests without an answer, by reason.
+    pub failures: Vec<FailureCount>,
+    /// Parts of the load, in order.
+    pub parts: Vec<Part>,
+    /// Width of an interval, in milliseconds.
+    pub width_ms: u64,
+    /// The run in intervals of that width.
+    pub intervals: Vec<Interval>,
+    /// What the gateway said of itself; none where it does not tell.
+    pub gateway: Option<GatewayReport>,
+    /// Where it ran.
+    pub environment: Environment,
+}
+
+/// Latencies in short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latencies {
+    /// How many.
+    pub count: u64,
+    /// The mean.
+    pub mean: f64,
+    /// The least.
+    pub min: u64,
+    /// Half of them are not above this.
+    pub p50: u64,
+    /// Nine in ten are not.
+    pub p90: u64,
+    /// 95 in a hundred are not.
+    pub p95: u64,
+    /// 99 in a hundred are not.
+    pub p99: u64,
+    /// 999 in a thousand are not.
+    pub p999: u64,
+    /// The most.
+    pub max: u64,
+}
+
+/// Requests that have something in common.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Group {
+    /// Their function; none for all of them.
+    pub function: Option<String>,
+    /// What they met.
+    pub kind: Kind,
+    /// Those that were errors.
+    pub errors: u64,
+    /// Their latencies.
+    pub latency: Latencies,
+    /// Time in the handler to the first byte, as the gateway saw it.
+    pub service: Option<Latencies>,
+    /// Time from the start of an instance, or its import, to readiness, as the gateway saw it.
+    pub start: Option<Latencies>,
+    /// Means of the phases at the gateway.
+    pub phases: Option<Phases>,
+}
+
+/// A cold start by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cold {
+    /// When, in milliseconds from the beginning of the run.
+    pub at_ms: u64,
+    /// Its function.
+    pub function: String,
+    /// What it was for.
+    pub kind: Kind,
+    /// How much of its latency is the generator's: it was sent that late.
+    pub lag: u64,
+    /// Its latency.
+    pub latency: u64,
+    /// Where its time at the gateway went.
+    pub phases: Phases,
+}
+
+/// Requests without an answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FailureCount {
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub requests: u64,
+}
+
+/// What the gateway said of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct GatewayReport {
+    /// Its figures now and then.
+    pub samples: Vec<GatewaySample>,
+    /// How the run's requests ended, by its own count.
+    pub counts: Vec<Count>,
+    /// Where its count differs from the generator's; empty when they agree.
+    pub differences: Vec<String>,
+}
+
+impl Report {
+    /// Reads one that was saved.
+    ///
+    /// # Errors
+    /// [`crate::LoadError::File`] and [`crate::LoadError::NotAReport`].
+    pub fn read(path: &std::path::Path) -> Result<Self, crate::LoadError> {
+        let text = std::fs::read_to_string(path).map_err(|source| crate::LoadError::File {
+            what: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|source| crate::LoadError::NotAReport {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Errors as a share of the requests sent, between 0 and 1.
+    #[must_use]
+    pub fn error_share(&self) -> f64 {
+        self.errors as f64 / self.sent.max(1) as f64
+    }
+
+    /// Answers a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.total.count as f64 / (self.took_ms as f64 / 1000.0).max(0.001)
+    }
+}

@@ -1,0 +1,274 @@
+//! From what a run gathered to its report.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::{
+    Cold, Environment, FORMAT, FailureCount, GatewayReport, Group, Latencies, Report, intervals,
+};
+use crate::gateway::Count;
+use crate::profile::Segment;
+use crate::recorder::{Recorder, Tally, fine};
+use crate::run::{Gathered, Load, Plan};
+use crate::sample::{Kind, Phases};
+use crate::target::Target;
+
+/// Lag that disturbs nothing, in microseconds.
+const LAG_ALLOWED: u64 = 10_000;
+
+/// What a report is made from besides the figures.
+pub struct Context<'a> {
+    /// Where load went.
+    pub target: &'a Target,
+    /// What was sent.
+    pub plan: &'a Plan,
+}
+
+impl Latencies {
+    /// Of a histogram of microseconds.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        if histogram.is_empty() {
+            return Self::default();
+        }
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        Self {
+            count: histogram.len(),
+            mean: histogram.mean(),
+            min: histogram.min(),
+            p50: at(0.5),
+            p90: at(0.9),
+            p95: at(0.95),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max(),
+        }
+    }
+}
+
+impl Report {
+    /// What a run came to.
+    #[must_use]
+    pub fn new(gathered: &Gathered, context: &Context<'_>) -> Self {
+        let plan = context.plan;
+        let recorder = &gathered.recorder;
+        let name = |step: usize| plan.scenario.steps[step].function.clone();
+        let mut all = fine();
+        let mut kinds: BTreeMap<Kind, Tally> = BTreeMap::new();
+        let mut functions: BTreeMap<(String, Kind), Tally> = BTreeMap::new();
+        for ((step, kind), tally) in &recorder.tallies {
+            // Histograms resize themselves, so nothing is out of range.
+            let _infallible = all.add(&tally.latency);
+            kinds.entry(*kind).or_default().merge(tally);
+            let key = (name(*step), *kind);
+            functions.entry(key).or_default().merge(tally);
+        }
+        let total = Latencies::of(&all);
+        let lag = Latencies::of(&recorder.lag);
+        let parts = intervals::parts(segments(&plan.load));
+        let counts = counts(recorder, &name);
+        let errors = kinds.values().map(|tally| tally.errors).sum::<u64>() + gathered.unanswered;
+        Self {
+            format: FORMAT,
+            target: context.target.url.clone(),
+            shape: plan.shape,
+            load: describe(&plan.load),
+            scenario: plan.scenario.name.clone(),
+            omission: omission(&plan.load).to_owned(),
+            began: gathered.began_at.to_string(),
+            took_ms: gathered.took.as_millis() as u64,
+            interrupted: gathered.interrupted,
+            invalid: invalid(gathered, &total, &lag),
+            sent: gathered.sent,
+            dropped: gathered.dropped,
+            unanswered: gathered.unanswered,
+            errors,
+            total,
+            kinds: kinds
+                .iter()
+                .map(|(kind, tally)| group(None, *kind, tally))
+                .collect(),
+            functions: functions
+                .iter()
+                .map(|((name, kind), tally)| group(Some(name.clone()), *kind, tally))
+                .collect(),
+            lag,
+            colds: colds(recorder, &name),
+            gateway: gateway(gathered, &counts),
+            counts,
+            failures: failures(recorder),
+            intervals: intervals::intervals(recorder, &parts),
+            parts,
+            width_ms: recorder.width.as_millis() as u64,
+            environment: Environment::here(
+                context.target.runtime.clone(),
+                plan.connections,
+                plan.timeout.as_millis() as u64,
+            ),
+        }
+    }
+}
+
+fn group(function: Option<String>, kind: Kind, tally: &Tally) -> Group {
+    let phases = tally.phases.as_deref();
+    let mean = |at: usize| phases.map_or(0, |phases| phases[at].mean().round() as u64);
+    Group {
+        function,
+        kind,
+        errors: tally.errors,
+        latency: Latencies::of(&tally.latency),
+        service: phases.map(|phases| Latencies::of(&phases[4])),
+        start: tally.phases.as_ref().and_then(|_| start(kind, tally)),
+        phases: phases.map(|_| Phases {
+            queue: mean(0),
+            create: mean(1),
+            boot: mean(2),
+            import: mean(3),
+            handler: mean(4),
+        }),
+    }
+}
+
+/// Time to start, of kinds that start something.
+fn start(kind: Kind, tally: &Tally) -> Option<Latencies> {
+    match kind {
+        Kind::First | Kind::ScaleOut | Kind::Spare => Some(Latencies::of(&tally.start)),
+        _ => None,
+    }
+}
+
+fn segments(load: &Load) -> &[Segment] {
+    match load {
+        Load::Rate(segments) | Load::Users(segments) => segments,
+        Load::Cold(_) => &[],
+    }
+}
+
+fn describe(load: &Load) -> String {
+    let range = |segments: &[Segment], unit: &str| {
+        let ends = segments
+            .iter()
+            .flat_map(|segment| [segment.from, segment.to]);
+        let (low, high) = ends.fold((f64::MAX, 0.0_f64), |(low, high), one| {
+            (low.min(one), high.max(one))
+        });
+        if (high - low).abs() < f64::EPSILON {
+            format!("{high} {unit}")
+        } else {
+            format!("{low} to {high} {unit}")
+        }
+    };
+    match load {
+        Load::Rate(segments) => range(segments, "requests a second, open loop"),
+        Load::Users(segments) => range(segments, "users, closed loop (goose)"),
+        Load::Cold(plan) => format!(
+            "{} cold starts one by one, {} times {} at once, for each function",
+            plan.rounds, plan.bursts, plan.at_once
+        ),
+    }
+}
+
+fn omission(load: &Load) -> &'static str {
+    match load {
+        Load::Rate(_) => {
+            "Latencies count from the moment a request was due, whether or not earlier ones had \
+             ended: coordinated omission is avoided, and a stall shows in full."
+        }
+        Load::Users(_) => {
+            "Latencies count from the moment a user sent a request. Users wait for answers, so a \
+             stall keeps them from sending and is under-represented; nothing is added for that."
+        }
+        Load::Cold(_) => "Latencies count from the moment a request was sent.",
+    }
+}
+
+/// Why the figures are the generator's own.
+fn invalid(gathered: &Gathered, total: &Latencies, lag: &Latencies) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if gathered.dropped > 0 {
+        let (dropped, due) = (gathered.dropped, gathered.dropped + gathered.sent);
+        reasons.push(format!("{dropped} of {due} requests could not be sent"));
+    }
+    if lag.p99 > LAG_ALLOWED.max(total.p99 / 10) {
+        reasons.push(format!(
+            "requests were sent late: p99 of the lag is {}",
+            crate::words::millis(lag.p99)
+        ));
+    }
+    reasons
+}
+
+fn counts(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Count> {
+    let mut counts: BTreeMap<(String, Option<&str>, u16), u64> = BTreeMap::new();
+    for ((step, kind, status), requests) in &recorder.statuses {
+        *counts
+            .entry((name(*step), kind.start(), *status))
+            .or_default() += requests;
+    }
+    let each = counts.into_iter();
+    each.map(|((function, start, status), requests)| Count {
+        function: Some(function),
+        start: start.map(str::to_owned),
+        status,
+        problem: None,
+        requests,
+    })
+    .collect()
+}
+
+fn colds(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Cold> {
+    let each = recorder.colds.iter();
+    each.map(|cold| Cold {
+        at_ms: cold.at.as_millis() as u64,
+        function: name(cold.step),
+        kind: cold.kind,
+        lag: cold.lag.as_micros() as u64,
+        latency: cold.latency.as_micros() as u64,
+        phases: cold.phases,
+    })
+    .collect()
+}
+
+fn failures(recorder: &Recorder) -> Vec<FailureCount> {
+    let each = recorder.failures.iter();
+    each.map(|(failure, requests)| FailureCount {
+        reason: failure.name().to_owned(),
+        requests: *requests,
+    })
+    .collect()
+}
+
+fn gateway(gathered: &Gathered, ours: &[Count]) -> Option<GatewayReport> {
+    let counts = gathered.watched.counts.clone()?;
+    Some(GatewayReport {
+        samples: gathered.watched.samples.clone(),
+        differences: differences(ours, &counts),
+        counts,
+    })
+}
+
+/// Where two counts differ. The platform's reasons are left out: the generator does not see them.
+fn differences(ours: &[Count], theirs: &[Count]) -> Vec<String> {
+    type Key = (Option<String>, Option<String>, u16);
+    let mut both: BTreeMap<Key, (u64, u64)> = BTreeMap::new();
+    let key = |count: &Count| (count.function.clone(), count.start.clone(), count.status);
+    for count in ours {
+        both.entry(key(count)).or_default().0 += count.requests;
+    }
+    for count in theirs {
+        both.entry(key(count)).or_default().1 += count.requests;
+    }
+    let differ = both
+        .into_iter()
+        .filter(|(_, (ours, theirs))| ours != theirs);
+    differ
+        .map(|((function, start, status), (ours, theirs))| {
+            format!(
+                "{} {} {status}: {ours} by the generator, {theirs} by the gateway",
+                function.unwrap_or_default(),
+                start.as_deref().unwrap_or("-"),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,358 @@
+//! A run: look, send, watch, gather.
+
+mod coldstart;
+mod gathered;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::connect::Connector;
+use crate::error::LoadError;
+use crate::gateway::{Count, Gateway, GatewaySample, View};
+use crate::generator::{Generator, Settings};
+use crate::profile::{Schedule, Segment, Shape};
+use crate::recorder::{Recorder, Window};
+use crate::scenario::Scenario;
+use crate::target::Target;
+use crate::users;
+
+pub use coldstart::ColdPlan;
+pub use gathered::{Gathered, Watched};
+
+/// How often the progress line is drawn.
+const PROGRESS: Duration = Duration::from_millis(250);
+/// Time for answers after an interrupt.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+/// How load is made.
+#[derive(Clone, Debug)]
+pub enum Load {
+    /// Requests start on schedule, whether or not earlier ones ended.
+    Rate(Vec<Segment>),
+    /// Users who wait for an answer before they send the next request.
+    Users(Vec<Segment>),
+    /// Cold starts, one after the other and many at once.
+    Cold(ColdPlan),
+}
+
+/// What a run is.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is sent.
+    pub scenario: Scenario,
+    /// The shape's name, for the report.
+    pub shape: Shape,
+    /// How it is sent.
+    pub load: Load,
+    /// Connections at the most.
+    pub connections: usize,
+    /// Time a request may take.
+    pub timeout: Duration,
+    /// Where goose writes its own report, for users.
+    pub goose_report: Option<std::path::PathBuf>,
+}
+
+/// What the progress line shows.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Time since the beginning.
+    pub elapsed: Duration,
+    /// How long it will take, where that is known.
+    pub length: Option<Duration>,
+    /// What is going on.
+    pub phase: String,
+    /// Answers a second.
+    pub rate: f64,
+    /// Median latency in microseconds; none without answers.
+    pub p50: Option<u64>,
+    /// The latency one in a hundred exceeds, in microseconds.
+    pub p99: Option<u64>,
+    /// Errors since the beginning.
+    pub errors: u64,
+    /// Instances, where the gateway tells.
+    pub instances: Option<u32>,
+    /// Requests that wait at the gateway, where it tells.
+    pub queued: Option<u32>,
+}
+
+/// A target that answers, and a scenario that fits it.
+pub struct Checked {
+    connector: Connector,
+    gateway: Gateway,
+    view: Option<View>,
+}
+
+impl Plan {
+    fn functions(&self) -> BTreeSet<&str> {
+        let steps = self.scenario.steps.iter();
+        steps.map(|step| step.function.as_str()).collect()
+    }
+
+    /// How long it will take, where that is known.
+    #[must_use]
+    pub fn length(&self) -> Option<Duration> {
+        match &self.load {
+            Load::Rate(segments) | Load::Users(segments) => Some(Schedule::length(segments)),
+            Load::Cold(_) => None,
+        }
+    }
+
+    /// Width of the report's intervals: some 120 of them, round.
+    pub(crate) fn width(&self) -> Duration {
+        const WIDTHS: [u64; 8] = [100, 250, 500, 1000, 2000, 5000, 10_000, 30_000];
+        let length = self.length().unwrap_or(Duration::from_secs(60));
+        let wanted = length.as_millis() as u64 / 120;
+        let width = WIDTHS.into_iter().find(|&width| width >= wanted);
+        Duration::from_millis(width.unwrap_or(60_000))
+    }
+}
+
+impl Checked {
+    /// Connects to a target and asks what it has. Sends no load. Must run inside a `LocalSet`.
+    ///
+    /// # Errors
+    /// [`LoadError::Dns`], [`LoadError::Down`] or [`LoadError::Tls`].
+    pub async fn look(target: &Target) -> Result<Self, LoadError> {
+        let connector = Connector::new(target).await?;
+        let gateway = Gateway::new(connector.clone());
+        let view = gateway.view().await;
+        Ok(Self {
+            connector,
+            gateway,
+            view,
+        })
+    }
+
+    /// Looks whether the target has what a plan asks for, as far as it tells.
+    ///
+    /// # Errors
+    /// [`LoadError::UnknownFunction`] and [`LoadError::NoCold`].
+    pub fn covers(&self, plan: &Plan) -> Result<(), LoadError> {
+        let target = self.connector.target();
+        if let Some(known) = self.functions() {
+            let mut steps = plan.scenario.steps.iter();
+            if let Some(step) = steps.find(|step| !known.contains(&step.function)) {
+                return Err(LoadError::UnknownFunction {
+                    name: step.function.clone(),
+                    url: target.url.clone(),
+                    known,
+                });
+            }
+        }
+        let why = match (&plan.load, &self.view, &target.token) {
+            (Load::Cold(_), None, _) => "what answers there is no fnlocal that shows its instances",
+            (Load::Cold(_), _, None) => "its token is not known",
+            _ => return Ok(()),
+        };
+        Err(LoadError::NoCold {
+            url: target.url.clone(),
+            why: why.to_owned(),
+        })
+    }
+
+    /// Names of the functions, where the target tells them.
+    #[must_use]
+    pub fn functions(&self) -> Option<Vec<String>> {
+        self.view.as_ref().map(View::names)
+    }
+
+    /// Sends the load and gathers what comes of it. Must run inside a `LocalSet`. `stop` ends it
+    /// early, with a report of what was gathered.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it cannot begin.
+    pub async fn run(
+        self,
+        plan: &Plan,
+        progress: impl FnMut(&Live),
+        stop: CancellationToken,
+    ) -> Result<Gathered, LoadError> {
+        let before = self.gateway.view().await;
+        let began_at = jiff::Timestamp::now();
+        let watch = Watch::new(&self.gateway, before.as_ref(), plan.length(), progress);
+        let mut gathered = match &plan.load {
+            Load::Rate(segments) => self.rate(plan, segments, watch, &stop).await?,
+            Load::Users(segments) => {
+                users::run(&self.connector, plan, segments, watch, &stop).await?
+            }
+            Load::Cold(cold) => self.cold(plan, cold, watch, &stop).await?,
+        };
+        gathered.began_at = began_at;
+        gathered.interrupted = stop.is_cancelled();
+        if let Some(before) = before {
+            gathered.watched.counts = self.counts_since(&before, plan, &gathered).await;
+        }
+        Ok(gathered)
+    }
+
+    fn settings(&self, plan: &Plan) -> Settings {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Settings {
+            connector: self.connector.clone(),
+            scenario: Arc::new(plan.scenario.clone()),
+            connections: plan.connections,
+            timeout: plan.timeout,
+            width: plan.width(),
+            // The target, where it is this machine, needs the other half.
+            workers: (cores / 2).clamp(1, 8),
+        }
+    }
+
+    async fn rate<P: FnMut(&Live)>(
+        &self,
+        plan: &Plan,
+        segments: &[Segment],
+        mut watch: Watch<'_, P>,
+        stop: &CancellationToken,
+    ) -> Result<Gathered, LoadError> {
+        let mut generator = Generator::start(&self.settings(plan))?;
+        watch.began = generator.began();
+        let pace = generator.follow(segments)?;
+        let mut tick = tokio::time::interval(PROGRESS);
+        while !pace.is_finished() {
+            tokio::select! {
+                _ = tick.tick() => watch.look(generator.window()).await,
+                () = stop.cancelled() => break,
+            }
+        }
+        generator.stop();
+        // It looks up every 50 ms; the sleep is this thread's only duty now.
+        let _panicked = pace.join();
+        watch.phase = "waiting for answers".to_owned();
+        let patience = if stop.is_cancelled() {
+            SHORT_WAIT
+        } else {
+            plan.timeout
+        };
+        let waited = tokio::time::sleep(patience);
+        tokio::pin!(waited);
+        loop {
+            tokio::select! {
+                () = generator.quiet() => break,
+                () = &mut waited => break,
+                () = tokio::time::sleep(SHORT_WAIT), if stop.is_cancelled() => break,
+                _ = tick.tick() => watch.look(generator.window()).await,
+            }
+        }
+        Ok(watch.finish(generator))
+    }
+
+    /// The gateway's own counts of the run, once they have come to rest.
+    async fn counts_since(
+        &self,
+        before: &View,
+        plan: &Plan,
+        gathered: &Gathered,
+    ) -> Option<Vec<Count>> {
+        let mut counts = Vec::new();
+        // A request whose client left is counted when its connection is seen to be closed.
+        for _ in 0..20 {
+            let view = self.gateway.view().await?;
+            counts = gathered::difference(view.counts(), before.counts(), &plan.functions());
+            let counted: u64 = counts.iter().map(|count| count.requests).sum();
+            if counted >= gathered.sent {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Some(counts)
+    }
+}
+
+/// Draws the progress line and samples the gateway while a run goes on.
+pub(crate) struct Watch<'a, P> {
+    gateway: &'a Gateway,
+    refused_before: u64,
+    sees: bool,
+    progress: P,
+    /// When the run began.
+    pub(crate) began: Instant,
+    length: Option<Duration>,
+    /// What is going on.
+    pub(crate) phase: String,
+    last: Instant,
+    errors: u64,
+    samples: Vec<GatewaySample>,
+}
+
+impl<'a, P: FnMut(&Live)> Watch<'a, P> {
+    fn new(
+        gateway: &'a Gateway,
+        before: Option<&View>,
+        length: Option<Duration>,
+        progress: P,
+    ) -> Self {
+        Self {
+            gateway,
+            refused_before: before.map_or(0, View::refused),
+            sees: before.is_some(),
+            progress,
+            began: Instant::now(),
+            length,
+            phase: String::new(),
+            last: Instant::now(),
+            errors: 0,
+            samples: Vec::new(),
+        }
+    }
+
+    /// One look at the gateway, and one line.
+    pub(crate) async fn look(&mut self, window: Window) {
+        let view = if self.sees {
+            self.gateway.view().await
+        } else {
+            None
+        };
+        let elapsed = self.began.elapsed();
+        let sample = view.map(|view| view.sample(elapsed, self.refused_before));
+        self.samples.extend(sample);
+        self.errors += window.errors;
+        let since = self.last.elapsed().as_secs_f64().max(0.001);
+        self.last = Instant::now();
+        let answers = window.latency.len();
+        let quantile = |q| (answers > 0).then(|| window.latency.value_at_quantile(q));
+        (self.progress)(&Live {
+            elapsed,
+            length: self.length,
+            phase: self.phase.clone(),
+            rate: answers as f64 / since,
+            p50: quantile(0.5),
+            p99: quantile(0.99),
+            errors: self.errors,
+            instances: sample.map(|sample| sample.all),
+            queued: sample.map(|sample| sample.queued),
+        });
+    }
+
+    fn finish(self, generator: Generator) -> Gathered {
+        let (sent, dropped) = (generator.sent(), generator.dropped());
+        let unanswered = generator.under_way();
+        self.gather(generator.finish(), sent, dropped, unanswered)
+    }
+
+    /// Puts together what came of the run.
+    pub(crate) fn gather(
+        self,
+        recorder: Recorder,
+        sent: u64,
+        dropped: u64,
+        unanswered: u64,
+    ) -> Gathered {
+        Gathered {
+            recorder,
+            began_at: jiff::Timestamp::now(),
+            took: self.began.elapsed(),
+            sent,
+            dropped,
+            unanswered,
+            interrupted: false,
+            watched: Watched {
+                samples: self.samples,
+                counts: None,
+            },
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What came of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::gateway::{Count, GatewaySample};
+use crate::recorder::Recorder;
+
+/// What came of a run.
+pub struct Gathered {
+    /// Every sample, as histograms.
+    pub recorder: Recorder,
+    /// When it began.
+    pub began_at: jiff::Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Requests that were due and could not be sent.
+    pub dropped: u64,
+    /// Requests whose answers were not waited for.
+    pub unanswered: u64,
+    /// Somebody ended it early.
+    pub interrupted: bool,
+    /// What the gateway said of itself.
+    pub watched: Watched,
+}
+
+/// What the gateway said of itself.
+#[derive(Default)]
+pub struct Watched {
+    /// Its figures now and then.
+    pub samples: Vec<GatewaySample>,
+    /// How the run's requests ended, by its own count; none where it does not tell.
+    pub counts: Option<Vec<Count>>,
+}
+
+/// What was counted between two pictures, of the functions that were called.
+pub(super) fn difference(now: &[Count], before: &[Count], of: &BTreeSet<&str>) -> Vec<Count> {
+    let key = |count: &Count| Count {
+        requests: 0,
+        ..count.clone()
+    };
+    let before: BTreeMap<Count, u64> = before.iter().map(|one| (key(one), one.requests)).collect();
+    let called = |count: &&Count| {
+        count
+            .function
+            .as_deref()
+            .is_some_and(|name| of.contains(name))
+    };
+    let mut counts: Vec<Count> = now
+        .iter()
+        .filter(called)
+        .map(|count| Count {
+            requests: count.requests - before.get(&key(count)).copied().unwrap_or(0),
+            ..count.clone()
+        })
+        .filter(|count| count.requests > 0)
+        .collect();
+    counts.sort();
+    counts
+}

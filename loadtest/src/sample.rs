@@ -1,0 +1,234 @@
+//! One request's outcome.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+/// What a request met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An idle instance.
+    Warm,
+    /// A spare that had to import the function's code.
+    Spare,
+    /// An instance that had to be created, while the function had none.
+    First,
+    /// An instance that had to be created, since those there were did not suffice.
+    ScaleOut,
+    /// A busy instance it had to wait for.
+    Queued,
+    /// The platform answered in the function's stead.
+    Refused,
+    /// Something answered that is no fnlocal.
+    Other,
+    /// Nothing: no answer came.
+    Failed,
+}
+
+impl Kind {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 8] = [
+        Self::Warm,
+        Self::Spare,
+        Self::First,
+        Self::ScaleOut,
+        Self::Queued,
+        Self::Refused,
+        Self::Other,
+        Self::Failed,
+    ];
+
+    /// Its name in reports and budgets.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::Spare => "spare",
+            Self::First => "first",
+            Self::ScaleOut => "scale_out",
+            Self::Queued => "queued",
+            Self::Refused => "refused",
+            Self::Other => "other",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The gateway's word for it, as in `x-fnlocal-start`; none where no instance answered.
+    #[must_use]
+    pub const fn start(self) -> Option<&'static str> {
+        match self {
+            Self::Warm => Some("warm"),
+            Self::Spare => Some("spare"),
+            Self::First | Self::ScaleOut => Some("cold"),
+            Self::Queued => Some("queued"),
+            Self::Refused | Self::Other | Self::Failed => None,
+        }
+    }
+
+    /// An answer's kind by its headers.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let word = |name: &str| headers.get(name).map(|value| value.as_bytes());
+        match word("x-fnlocal-start") {
+            Some(b"warm") => Self::Warm,
+            Some(b"spare") => Self::Spare,
+            Some(b"queued") => Self::Queued,
+            Some(b"cold") if word("x-fnlocal-cold") == Some(b"scale-out") => Self::ScaleOut,
+            Some(b"cold") => Self::First,
+            Some(_) => Self::Other,
+            None if headers.contains_key("x-fnlocal-request-id") => Self::Refused,
+            None => Self::Other,
+        }
+    }
+}
+
+/// Where the time at the gateway went, by its `Server-Timing`. Microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phases {
+    /// Waiting for an instance.
+    pub queue: u64,
+    /// Creating and starting it.
+    pub create: u64,
+    /// Until its wrapper answered.
+    pub boot: u64,
+    /// Until its code was imported.
+    pub import: u64,
+    /// In the handler, to the first byte.
+    pub handler: u64,
+}
+
+impl Phases {
+    /// Reads `queue;dur=0.12, create;dur=65, …`. The platform's line is the last; a function may
+    /// have sent others.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let line = headers.get_all("server-timing").iter().next_back()?;
+        let line = line.to_str().ok()?;
+        if !line.starts_with("queue;dur=") {
+            return None;
+        }
+        let mut phases = Self::default();
+        for part in line.split(", ") {
+            let (name, millis) = part.split_once(";dur=")?;
+            let micros = (millis.parse::<f64>().ok()? * 1000.0).round() as u64;
+            match name {
+                "queue" => phases.queue = micros,
+                "create" => phases.create = micros,
+                "boot" => phases.boot = micros,
+                "import" => phases.import = micros,
+                "handler" => phases.handler = micros,
+                _ => {}
+            }
+        }
+        Some(phases)
+    }
+
+    /// Their names and lengths, in the order they happen.
+    #[must_use]
+    pub const fn each(&self) -> [(&'static str, u64); 5] {
+        [
+            ("queue", self.queue),
+            ("create", self.create),
+            ("boot", self.boot),
+            ("import", self.import),
+            ("handler", self.handler),
+        ]
+    }
+}
+
+/// Why no answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// No connection could be made.
+    Connect,
+    /// The connection broke.
+    Broke,
+    /// It took longer than a request may.
+    Timeout,
+}
+
+impl Failure {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "no connection",
+            Self::Broke => "connection broke",
+            Self::Timeout => "timed out",
+        }
+    }
+}
+
+/// One request's outcome.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Which step of the scenario.
+    pub step: usize,
+    /// When it was to be sent, from the beginning of the run.
+    pub at: Duration,
+    /// How much later it was sent: the generator's own fault.
+    pub lag: Duration,
+    /// From when it was to be sent to the last byte of its answer.
+    pub latency: Duration,
+    /// What it met.
+    pub kind: Kind,
+    /// The answer's status; 0 when none came.
+    pub status: u16,
+    /// Why none came.
+    pub failure: Option<Failure>,
+    /// The answer was not as expected, or none came.
+    pub error: bool,
+    /// Where its time at the gateway went.
+    pub phases: Option<Phases>,
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn cold_starts_of_a_first_request_and_of_more_load_are_told_apart() {
+        let first = headers(&[("x-fnlocal-start", "cold"), ("x-fnlocal-cold", "first")]);
+        let more = headers(&[("x-fnlocal-start", "cold"), ("x-fnlocal-cold", "scale-out")]);
+        assert_eq!(
+            (Kind::of(&first), Kind::of(&more)),
+            (Kind::First, Kind::ScaleOut)
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_start_is_the_platforms_or_a_strangers() {
+        let platform = headers(&[("x-fnlocal-request-id", "1")]);
+        assert_eq!(Kind::of(&platform), Kind::Refused);
+        assert_eq!(Kind::of(&HeaderMap::new()), Kind::Other);
+    }
+
+    #[test]
+    fn the_platforms_timing_is_read_and_the_functions_own_is_not() {
+        let both = headers(&[
+            ("server-timing", "db;dur=5"),
+            (
+                "server-timing",
+                "queue;dur=0.12, create;dur=65, boot;dur=31, import;dur=0, handler;dur=4.5",
+            ),
+        ]);
+        let phases = Phases::of(&both).unwrap();
+        assert_eq!(
+            (phases.queue, phases.create, phases.handler),
+            (120, 65_000, 4_500)
+        );
+        assert_eq!(Phases::of(&headers(&[("server-timing", "db;dur=5")])), None);
+    }
+}

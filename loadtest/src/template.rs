@@ -1,0 +1,179 @@
+//! Text with placeholders, filled anew for each request.
+
+use std::fmt::Write as _;
+
+/// Placeholders that are known.
+const KNOWN: [&str; 5] = ["seq", "user", "uuid", "now", "random"];
+
+/// Text with placeholders: `{{seq}}` counts requests, `{{user}}` is the user's number (with arrival
+/// rates, where there are none, the request's), `{{uuid}}` a random UUID, `{{now}}` the time in
+/// milliseconds since 1970, `{{random 1 100}}` a whole number of that range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Seq,
+    User,
+    Uuid,
+    Now,
+    Random(u64, u64),
+}
+
+/// What a request knows of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Values {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// Its user's number, from 1.
+    pub user: u64,
+}
+
+/// A placeholder that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{{{{{word}}}}}` is no placeholder")]
+pub struct TemplateError {
+    /// What stands between the braces.
+    pub word: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Template {
+    /// Finds the placeholders of a text.
+    ///
+    /// # Errors
+    /// [`TemplateError`] for a placeholder nobody knows.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let Some((word, after)) = after.split_once("}}") else {
+                break;
+            };
+            if !before.is_empty() {
+                parts.push(Part::Text(before.to_owned()));
+            }
+            parts.push(part(word.trim())?);
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        Ok(Self(parts))
+    }
+
+    /// The text, if every request gets the same.
+    #[must_use]
+    pub fn fixed(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of one request.
+    #[must_use]
+    pub fn fill(&self, values: Values) -> String {
+        let mut text = String::new();
+        for part in &self.0 {
+            let _infallible = match part {
+                Part::Text(part) => {
+                    text.push_str(part);
+                    Ok(())
+                }
+                Part::Seq => write!(text, "{}", values.seq),
+                Part::User => write!(text, "{}", values.user),
+                Part::Uuid => write!(text, "{}", uuid()),
+                Part::Now => write!(text, "{}", jiff::Timestamp::now().as_millisecond()),
+                Part::Random(from, to) => write!(text, "{}", rand::random_range(*from..=*to)),
+            };
+        }
+        text
+    }
+}
+
+fn part(word: &str) -> Result<Part, TemplateError> {
+    let fail = |hint: String| TemplateError {
+        word: word.to_owned(),
+        hint,
+    };
+    let mut words = word.split_whitespace();
+    let name = words.next().unwrap_or_default();
+    let rest: Vec<&str> = words.collect();
+    Ok(match (name, rest.as_slice()) {
+        ("seq", []) => Part::Seq,
+        ("user", []) => Part::User,
+        ("uuid", []) => Part::Uuid,
+        ("now", []) => Part::Now,
+        ("random", [from, to]) => match (from.parse(), to.parse()) {
+            (Ok(from), Ok(to)) if from <= to => Part::Random(from, to),
+            _ => {
+                return Err(fail(
+                    "write {{random 1 100}}, the lower number first".into(),
+                ));
+            }
+        },
+        ("random", _) => return Err(fail("write {{random 1 100}}".into())),
+        _ => {
+            let hint = match crate::words::nearest(name, &KNOWN) {
+                Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
+                None => format!("known here: {}", KNOWN.join(", ")),
+            };
+            return Err(fail(hint));
+        }
+    })
+}
+
+/// A random UUID: version 4, RFC 9562.
+fn uuid() -> String {
+    let bits = (rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: Values = Values { seq: 7, user: 3 };
+
+    #[test]
+    fn placeholders_are_filled_for_each_request() {
+        let template = Template::parse("{\"by\":\"u{{ user }}\",\"n\":{{seq}}}").unwrap();
+        assert_eq!(template.fixed(), None);
+        assert_eq!(template.fill(VALUES), "{\"by\":\"u3\",\"n\":7}");
+        let random = Template::parse("{{random 5 6}}").unwrap();
+        assert!(["5", "6"].contains(&random.fill(VALUES).as_str()));
+    }
+
+    #[test]
+    fn a_uuid_says_that_it_is_random() {
+        let uuid = Template::parse("{{uuid}}").unwrap().fill(VALUES);
+        assert_eq!(uuid.len(), 36);
+        assert_eq!(&uuid[14..15], "4", "{uuid}");
+        assert!("89ab".contains(&uuid[19..20]), "{uuid}");
+    }
+
+    #[test]
+    fn text_without_placeholders_stays_as_it_is() {
+        let template = Template::parse("{\"a\": {\"b\": 1}}").unwrap();
+        assert_eq!(template.fixed(), Some("{\"a\": {\"b\": 1}}"));
+    }
+
+    #[test]
+    fn an_unknown_placeholder_is_named_with_the_nearest() {
+        let error = Template::parse("{{sqe}}").unwrap_err();
+        assert_eq!(error.to_string(), "`{{sqe}}` is no placeholder");
+        assert_eq!(error.hint, "did you mean `{{seq}}`?");
+    }
+}

@@ -1,0 +1,240 @@
+//! Users who wait for their answers: a closed loop, on goose.
+//!
+//! A stall of the target slows these users down, so each of them sees it only once: latencies count
+//! from the moment a request was really sent, and nothing is added for requests a stall kept from
+//! being sent (goose would back-fill synthetic ones; that is off). The report says so.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use goose::config::GooseConfiguration;
+use goose::prelude::*;
+use http::Method;
+use tokio_util::sync::CancellationToken;
+
+use crate::connect::Connector;
+use crate::error::LoadError;
+use crate::profile::Segment;
+use crate::recorder::{Recorder, Window};
+use crate::run::{Gathered, Live, Plan, Watch};
+use crate::sample::{Failure, Kind, Phases, Sample};
+use crate::scenario::Step;
+use crate::template::Values;
+
+/// How often the progress line is drawn.
+const PROGRESS: Duration = Duration::from_millis(250);
+
+/// What users gather.
+struct Shared {
+    began: Instant,
+    recorder: Mutex<Recorder>,
+    sent: AtomicU64,
+}
+
+impl Shared {
+    fn window(&self) -> Window {
+        self.recorder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_window()
+    }
+}
+
+/// Whether goose can send a method.
+#[must_use]
+pub fn can_send(method: &Method) -> bool {
+    goose_method(method).is_some()
+}
+
+pub(crate) async fn run<P: FnMut(&Live)>(
+    connector: &Connector,
+    plan: &Plan,
+    segments: &[Segment],
+    mut watch: Watch<'_, P>,
+    stop: &CancellationToken,
+) -> Result<Gathered, LoadError> {
+    let shared = Arc::new(Shared {
+        began: Instant::now(),
+        recorder: Mutex::new(Recorder::new(plan.width())),
+        sent: AtomicU64::new(0),
+    });
+    watch.began = shared.began;
+    let attack = attack(&connector.target().url, plan, segments, &shared)
+        .map_err(|error| LoadError::Users(Box::new(error)))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(LoadError::Thread)?;
+    let mut running = runtime.spawn(attack.execute());
+    let mut tick = tokio::time::interval(PROGRESS);
+    let mut stopping = false;
+    let ended = loop {
+        tokio::select! {
+            ended = &mut running => break ended,
+            _ = tick.tick() => watch.look(shared.window()).await,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                goose::trigger_killswitch("interrupted");
+            }
+        }
+    };
+    runtime.shutdown_background();
+    if let Ok(Err(error)) = ended {
+        return Err(LoadError::Users(Box::new(error)));
+    }
+    let empty = Recorder::new(plan.width());
+    let gathered = std::mem::replace(
+        &mut *shared
+            .recorder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+        empty,
+    );
+    let sent = shared.sent.load(Ordering::Acquire);
+    let answered: u64 = gathered.statuses.values().sum();
+    Ok(watch.gather(gathered, sent, 0, sent.saturating_sub(answered)))
+}
+
+fn attack(
+    url: &str,
+    plan: &Plan,
+    segments: &[Segment],
+    shared: &Arc<Shared>,
+) -> Result<GooseAttack, GooseError> {
+    let mut configuration = GooseConfiguration::default();
+    configuration.host = Some(url.to_owned());
+    // Its output would stand in the middle of ours.
+    configuration.quiet = 2;
+    configuration.no_print_metrics = true;
+    configuration.no_error_summary = true;
+    configuration.no_telnet = true;
+    configuration.no_reset_metrics = true;
+    configuration.no_gzip = true;
+    configuration.timeout = Some(plan.timeout.as_secs().max(1).to_string());
+    configuration.report_file = plan.goose_report.iter().map(|path| text(path)).collect();
+    let mut scenario = scenario!("fnlocal");
+    for (at, step) in plan.scenario.steps.iter().enumerate() {
+        scenario = scenario.register_transaction(transaction(at, step.clone(), shared)?);
+    }
+    let attack = GooseAttack::initialize_with_config(configuration)?
+        .set_default(GooseDefault::TestPlan, plan_of(segments).as_str())?;
+    Ok(attack
+        .register_scenario(scenario)
+        .set_scheduler(GooseScheduler::Random))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// goose's own notation: users to reach, and the seconds to reach them in.
+fn plan_of(segments: &[Segment]) -> String {
+    let first = segments.first().map_or(0.0, |segment| segment.from);
+    let mut steps = vec![format!("{},0s", first.round())];
+    for segment in segments {
+        let seconds = segment.length.as_secs_f64().round().max(1.0);
+        steps.push(format!("{},{seconds}s", segment.to.round()));
+    }
+    steps.push("0,0s".to_owned());
+    steps.join(";")
+}
+
+fn transaction(at: usize, step: Step, shared: &Arc<Shared>) -> Result<Transaction, GooseError> {
+    let name = format!("{} /{}", step.method, step.function);
+    let weight = step.weight as usize;
+    let shared = Arc::clone(shared);
+    let step = Arc::new(step);
+    let function: TransactionFunction = Arc::new(move |user| {
+        let (step, shared) = (Arc::clone(&step), Arc::clone(&shared));
+        Box::pin(async move { call(user, at, &step, &shared).await })
+    });
+    Transaction::new(function)
+        .set_name(name.as_str())
+        .set_weight(weight)
+}
+
+async fn call(user: &mut GooseUser, at: usize, step: &Step, shared: &Shared) -> TransactionResult {
+    let seq = shared.sent.fetch_add(1, Ordering::AcqRel) + 1;
+    let filled = step.fill(Values {
+        seq,
+        user: user.weighted_users_index as u64 + 1,
+    });
+    let method = goose_method(&step.method).unwrap_or(GooseMethod::Get);
+    let mut builder = user.get_request_builder(&method, &filled.path)?;
+    for (name, value) in filled.headers {
+        builder = builder.header(name, value);
+    }
+    if step.body.is_some() {
+        builder = builder.body(filled.body);
+    }
+    // Named, so that paths with placeholders are one line of goose's report.
+    let name = format!("/{}", step.function);
+    let request = GooseRequest::builder()
+        .method(method)
+        .path(filled.path.as_str())
+        .name(name.as_str())
+        .set_request_builder(builder)
+        .build();
+    let began = shared.began.elapsed();
+    let answer = user.request(request).await?;
+    let mut sample = Sample {
+        step: at,
+        at: began,
+        lag: Duration::ZERO,
+        latency: Duration::ZERO,
+        kind: Kind::Failed,
+        status: 0,
+        failure: None,
+        error: true,
+        phases: None,
+    };
+    match answer.response {
+        Ok(response) => {
+            sample.status = response.status().as_u16();
+            sample.kind = Kind::of(response.headers());
+            sample.phases = Phases::of(response.headers());
+            let status = response.status();
+            match response.bytes().await {
+                Ok(body) => sample.error = step.expect.verdict(status, Some(&body)).is_some(),
+                Err(_) => {
+                    (sample.kind, sample.status) = (Kind::Failed, 0);
+                    sample.failure = Some(Failure::Broke);
+                }
+            }
+        }
+        Err(error) => {
+            sample.failure = Some(if error.is_timeout() {
+                Failure::Timeout
+            } else if error.is_connect() {
+                Failure::Connect
+            } else {
+                Failure::Broke
+            });
+        }
+    }
+    sample.latency = shared.began.elapsed().saturating_sub(began);
+    shared
+        .recorder
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .add(&sample);
+    if !step.think.is_zero() {
+        tokio::time::sleep(step.think).await;
+    }
+    Ok(())
+}
+
+fn goose_method(method: &Method) -> Option<GooseMethod> {
+    Some(match *method {
+        Method::GET => GooseMethod::Get,
+        Method::HEAD => GooseMethod::Head,
+        Method::POST => GooseMethod::Post,
+        Method::PUT => GooseMethod::Put,
+        Method::PATCH => GooseMethod::Patch,
+        Method::DELETE => GooseMethod::Delete,
+        _ => return None,
+    })
+}

@@ -1,0 +1,298 @@
+//! A thread that sends requests and reads their answers.
+//!
+//! Requests arrive on a channel when they are due. Each takes an idle connection, the one used
+//! last; else a new one; else, when there are as many as may be, it waits for one, and that wait
+//! counts as the generator's lag.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use tokio::sync::{Notify, mpsc};
+
+use crate::connect::{Connection, Connector};
+use crate::recorder::Recorder;
+use crate::sample::{Failure, Kind, Phases, Sample};
+use crate::scenario::{Broken, Scenario, Step};
+use crate::template::Values;
+
+/// An answer's body is kept up to this size where something is expected of it.
+const BODY_KEPT: usize = 1 << 20;
+
+/// A request that is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// When it was to be sent, from the beginning of the run.
+    pub at: Duration,
+    /// Which step of the scenario.
+    pub step: usize,
+    /// Its number, from 1.
+    pub seq: u64,
+}
+
+/// What workers have in common.
+pub struct Shared {
+    /// The run's beginning.
+    pub began: Instant,
+    /// Where load goes.
+    pub connector: Connector,
+    /// What is sent.
+    pub scenario: Arc<Scenario>,
+    /// Connections of one worker at the most.
+    pub connections: usize,
+    /// Time a request may take.
+    pub timeout: Duration,
+    /// Requests under way.
+    pub under_way: AtomicU64,
+    /// Requests that were due and that there was no room for.
+    pub dropped: AtomicU64,
+    /// Rung when the last of them ends.
+    pub quiet: Notify,
+}
+
+impl Shared {
+    /// A request is not under way any more.
+    fn ended(&self) {
+        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.notify_one();
+        }
+    }
+}
+
+/// A worker as others see it.
+pub struct Worker {
+    /// Takes requests that are due.
+    pub due: mpsc::Sender<Vec<Arrival>>,
+    /// What it gathered.
+    pub recorder: Arc<Mutex<Recorder>>,
+}
+
+/// Requests that may wait for a connection of a worker: a target that serves so few of them is
+/// not one whose latency anybody asks for.
+const WAITING: usize = 1 << 20;
+/// Batches that may wait for a worker: at one a tenth of a millisecond, over six seconds of them.
+const BATCHES: usize = 1 << 16;
+
+impl Worker {
+    /// Starts one. It ends when its sender is dropped; requests under way end with it.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(shared: Arc<Shared>, recorder: Recorder) -> std::io::Result<Self> {
+        let (due, arrivals) = mpsc::channel(BATCHES);
+        let recorder = Arc::new(Mutex::new(recorder));
+        let gathered = Arc::clone(&recorder);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("load".into())
+            .spawn(move || {
+                let sender = Rc::new(Sender::new(shared, gathered));
+                tokio::task::LocalSet::new().block_on(&runtime, sender.run(arrivals));
+            })?;
+        Ok(Self { due, recorder })
+    }
+
+    /// What it gathered so far.
+    pub fn recorded(&self) -> MutexGuard<'_, Recorder> {
+        lock(&self.recorder)
+    }
+}
+
+/// A worker that panicked has told why; what it gathered is still good.
+fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
+    recorder.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Sender {
+    shared: Arc<Shared>,
+    recorder: Arc<Mutex<Recorder>>,
+    host: HeaderValue,
+    idle: RefCell<Vec<Connection>>,
+    waiting: RefCell<VecDeque<Arrival>>,
+    open: Cell<usize>,
+}
+
+/// What came of one request.
+struct Answer {
+    status: u16,
+    kind: Kind,
+    error: bool,
+    phases: Option<Phases>,
+}
+
+impl Sender {
+    fn new(shared: Arc<Shared>, recorder: Arc<Mutex<Recorder>>) -> Self {
+        let host = HeaderValue::from_str(&shared.connector.target().authority());
+        Self {
+            host: host.unwrap_or_else(|_| HeaderValue::from_static("localhost")),
+            shared,
+            recorder,
+            idle: RefCell::default(),
+            waiting: RefCell::default(),
+            open: Cell::new(0),
+        }
+    }
+
+    async fn run(self: Rc<Self>, mut arrivals: mpsc::Receiver<Vec<Arrival>>) {
+        while let Some(batch) = arrivals.recv().await {
+            for arrival in batch {
+                self.take_in(arrival);
+            }
+        }
+    }
+
+    fn take_in(self: &Rc<Self>, arrival: Arrival) {
+        let idle = self.idle.borrow_mut().pop();
+        if idle.is_none() {
+            if self.open.get() >= self.shared.connections {
+                let mut waiting = self.waiting.borrow_mut();
+                if waiting.len() < WAITING {
+                    waiting.push_back(arrival);
+                } else {
+                    self.shared.dropped.fetch_add(1, Ordering::AcqRel);
+                    self.shared.ended();
+                }
+                return;
+            }
+            self.open.set(self.open.get() + 1);
+        }
+        tokio::task::spawn_local(Rc::clone(self).serve(idle, arrival));
+    }
+
+    /// Sends a request, and then whatever waits for a connection.
+    async fn serve(self: Rc<Self>, mut connection: Option<Connection>, mut arrival: Arrival) {
+        loop {
+            connection = self.request(connection, arrival).await;
+            match self.waiting.borrow_mut().pop_front() {
+                Some(next) => arrival = next,
+                None => break,
+            }
+        }
+        match connection {
+            Some(connection) => self.idle.borrow_mut().push(connection),
+            None => self.open.set(self.open.get() - 1),
+        }
+    }
+
+    /// Gives the connection back if it is good for another request.
+    async fn request(
+        &self,
+        connection: Option<Connection>,
+        arrival: Arrival,
+    ) -> Option<Connection> {
+        let Some(step) = self.shared.scenario.steps.get(arrival.step) else {
+            return connection;
+        };
+        let lag = self.shared.began.elapsed().saturating_sub(arrival.at);
+        let exchange = self.exchange(connection, step, arrival.seq);
+        let outcome = tokio::time::timeout(self.shared.timeout, exchange).await;
+        let (connection, outcome) = match outcome {
+            Ok(Ok((connection, answer))) => (Some(connection), Ok(answer)),
+            Ok(Err(failure)) => (None, Err(failure)),
+            Err(_elapsed) => (None, Err(Failure::Timeout)),
+        };
+        let latency = self.shared.began.elapsed().saturating_sub(arrival.at);
+        let failure = outcome.as_ref().err().copied();
+        let answer = outcome.unwrap_or(Answer {
+            status: 0,
+            kind: Kind::Failed,
+            error: true,
+            phases: None,
+        });
+        lock(&self.recorder).add(&Sample {
+            step: arrival.step,
+            at: arrival.at,
+            lag,
+            latency,
+            kind: answer.kind,
+            status: answer.status,
+            failure,
+            error: answer.error,
+            phases: answer.phases,
+        });
+        self.shared.ended();
+        connection
+    }
+
+    async fn exchange(
+        &self,
+        connection: Option<Connection>,
+        step: &Step,
+        seq: u64,
+    ) -> Result<(Connection, Answer), Failure> {
+        let mut request = self.fill(step, seq);
+        let mut connection = connection.filter(|idle| !idle.is_closed());
+        loop {
+            let mut open = match connection.take() {
+                Some(open) => open,
+                None => {
+                    let made = self.shared.connector.connect().await;
+                    made.map_err(|_| Failure::Connect)?
+                }
+            };
+            if open.ready().await.is_err() {
+                continue;
+            }
+            match open.try_send_request(request).await {
+                Ok(response) => {
+                    let answer = read(response, step).await?;
+                    return Ok((open, answer));
+                }
+                // An idle connection was closed in this very moment: nothing was sent.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Failure::Broke),
+                },
+            }
+        }
+    }
+
+    fn fill(&self, step: &Step, seq: u64) -> Request<Full<Bytes>> {
+        let filled = step.fill(Values { seq, user: seq });
+        let mut request = Request::new(Full::new(filled.body));
+        *request.method_mut() = step.method.clone();
+        let prefix = &self.shared.connector.target().prefix;
+        let path = if prefix.is_empty() {
+            filled.path
+        } else {
+            format!("{prefix}{}", filled.path)
+        };
+        // Paths were checked with their placeholders; a filled one may still be odd.
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.host.clone());
+        headers.extend(filled.headers);
+        request
+    }
+}
+
+/// Reads an answer to its last byte.
+async fn read(response: http::Response<Incoming>, step: &Step) -> Result<Answer, Failure> {
+    let (parts, body) = response.into_parts();
+    let kept = if step.expect.body.is_some() {
+        let body = Limited::new(body, BODY_KEPT).collect().await;
+        Some(body.map_err(|_| Failure::Broke)?.to_bytes())
+    } else {
+        let mut body = body;
+        while let Some(frame) = body.frame().await {
+            frame.map_err(|_| Failure::Broke)?;
+        }
+        None
+    };
+    let verdict: Option<Broken> = step.expect.verdict(parts.status, kept.as_deref());
+    Ok(Answer {
+        status: parts.status.as_u16(),
+        kind: Kind::of(&parts.headers),
+        error: verdict.is_some(),
+        phases: Phases::of(&parts.headers),
+    })
+}

@@ -1,0 +1,169 @@
+//! Against a backend whose truth is known.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use fnlocal_loadtest::budget::Budget;
+use fnlocal_loadtest::compare::compare;
+use fnlocal_loadtest::{Load, LoadError, Report};
+use support::{Backend, Behaviour, look, near, plan, run, run_in_peace, run_until, steady};
+use tokio_util::sync::CancellationToken;
+
+fn judge(budget: &str, report: &Report) -> bool {
+    budget.parse::<Budget>().unwrap().judge(report).failed
+}
+
+/// 20 ms, but every ten seconds nothing for two; one in a hundred is an error.
+///
+/// At 200 requests a second, of 2,000 in ten seconds 1,600 take 20 ms and 400 take from 20 ms to
+/// 2,020 ms, evenly: the 20th slowest takes 1,920 ms (p99), the second slowest 2,010 ms (p99.9).
+#[test]
+fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
+    let backend = Backend::start(Behaviour {
+        error_every: Some(100),
+        // Those of later runs, if there are any, besides.
+        stalls: &[4, 14, 24, 34, 44, 54, 64, 74, 84, 94],
+        stall: Duration::from_secs(2),
+        ..Behaviour::default()
+    });
+    let report = run_in_peace(
+        &backend.url,
+        &plan(Load::Rate(steady(200.0, Duration::from_secs(20)))),
+    );
+    println!("{:?}\nlag {:?}", report.total, report.lag);
+    assert_eq!(report.invalid, Vec::<String>::new());
+    assert_eq!((report.sent, report.total.count), (4000, 4000));
+    assert_eq!(backend.served() % 4000, 0);
+    assert_eq!(report.errors, 40);
+    for (found, truth) in [
+        (report.total.p50, 20_000.0),
+        (report.total.p99, 1_920_000.0),
+        (report.total.p999, 2_010_000.0),
+    ] {
+        assert!(near(found, truth, 3.0), "{found} µs, in truth {truth}");
+    }
+    assert!(judge("p99>800ms", &report) && !judge("p50>25ms", &report));
+    assert!(judge("errors>0.1%", &report) && !judge("errors>1.5%", &report));
+}
+
+#[test]
+fn a_generator_that_is_the_bottleneck_says_so() {
+    let backend = Backend::start(Behaviour::default());
+    // One connection carries fifty of these a second at the most.
+    let mut plan = plan(Load::Rate(steady(100.0, Duration::from_secs(2))));
+    plan.connections = 1;
+    let report = run(&backend.url, &plan);
+    assert_eq!(report.total.count, 200, "all are sent in the end");
+    assert!(report.invalid[0].contains("late"), "{:?}", report.invalid);
+    assert!(
+        report.total.p99 > 1_500_000,
+        "the lag is in the latencies: {:?}",
+        report.total
+    );
+}
+
+#[test]
+fn a_run_that_is_ended_early_reports_what_it_has() {
+    let backend = Backend::start(Behaviour::default());
+    let plan = plan(Load::Rate(steady(100.0, Duration::from_secs(60))));
+    let stop = CancellationToken::new();
+    let later = stop.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        later.cancel();
+    });
+    let began = Instant::now();
+    let (report, _) = run_until(&backend.url, &plan, stop);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(report.interrupted);
+    assert!(report.sent > 50, "{}", report.sent);
+    assert_eq!(report.sent, report.total.count + report.unanswered);
+}
+
+#[test]
+fn answers_that_never_come_are_counted_as_errors() {
+    let backend = Backend::start(Behaviour {
+        answer: Duration::from_secs(5),
+        ..Behaviour::default()
+    });
+    let mut plan = plan(Load::Rate(steady(10.0, Duration::from_secs(1))));
+    plan.timeout = Duration::from_millis(200);
+    let report = run(&backend.url, &plan);
+    assert_eq!((report.sent, report.errors), (10, 10));
+    assert_eq!(report.failures[0].reason, "timed out");
+}
+
+/// goose keeps what it is told to do in statics: one such test for each process.
+#[test]
+fn users_wait_for_their_answers() {
+    let backend = Backend::start(Behaviour::default());
+    let report = run(
+        &backend.url,
+        &plan(Load::Users(steady(4.0, Duration::from_secs(3)))),
+    );
+    println!("{:?}", report.total);
+    assert_eq!(report.errors, 0);
+    assert_eq!(report.sent, backend.served());
+    // A user's request is never late, so a busy machine shows here.
+    assert!(report.total.min >= 20_000, "{:?}", report.total);
+    // Four users, fifty requests a second each at the most.
+    assert!(report.sent <= 4 * 50 * 4, "{}", report.sent);
+    assert!(report.omission.contains("wait for answers"));
+}
+
+#[test]
+fn the_same_backend_twice_is_no_change_and_one_twice_as_slow_is() {
+    let measure = |answer| {
+        let backend = Backend::start(Behaviour {
+            answer: Duration::from_millis(answer),
+            ..Behaviour::default()
+        });
+        run_in_peace(
+            &backend.url,
+            &plan(Load::Rate(steady(100.0, Duration::from_secs(3)))),
+        )
+    };
+    let (first, second, slower) = (measure(20), measure(20), measure(40));
+    let same = compare(&first, &second);
+    let p50 = |changes: &[fnlocal_loadtest::compare::Change]| {
+        changes
+            .iter()
+            .find(|one| one.metric == "p50")
+            .cloned()
+            .unwrap()
+    };
+    assert!(!p50(&same.changes).significant, "{same:?}");
+    let slow = compare(&first, &slower);
+    let change = p50(&slow.changes);
+    assert!(change.significant, "{slow:?}");
+    assert!(
+        change.low.unwrap() > 15_000.0 && change.high.unwrap() < 25_000.0,
+        "{change:?}"
+    );
+    // Saved and read again, it is still the same.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), serde_json::to_string(&first).unwrap()).unwrap();
+    let read = Report::read(file.path()).unwrap();
+    assert!(!p50(&compare(&first, &read).changes).significant);
+}
+
+#[test]
+fn what_is_wrong_with_a_target_is_told_before_any_load() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let down = look(&format!("http://{free}")).unwrap_err();
+    assert!(matches!(down, LoadError::Down { .. }), "{down:?}");
+    let nowhere = look("http://nowhere.invalid").unwrap_err();
+    assert!(matches!(nowhere, LoadError::Dns { .. }), "{nowhere:?}");
+    let backend = Backend::start(Behaviour::default());
+    let plain = look(&backend.url.replace("http:", "https:")).unwrap_err();
+    assert!(matches!(plain, LoadError::Tls { .. }), "{plain:?}");
+    assert_eq!(backend.served(), 0);
+    for error in [down, nowhere, plain] {
+        assert!(error.hint().is_some(), "{error}");
+    }
+}

@@ -1,0 +1,224 @@
+//! The page in a real browser: every chart is drawn, nothing comes from the network, nothing
+//! complains. The browser is driven by its own protocol (Chrome DevTools).
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fnlocal_loadtest::compare::compare;
+use fnlocal_loadtest::{Load, Report, html};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use support::{Backend, Behaviour, plan, run, steady};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// A Chromium without a window.
+struct Browser {
+    child: Child,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    session: Option<String>,
+    next: u64,
+    /// Events as they came.
+    events: Vec<Value>,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    async fn start() -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let name = std::env::var("FNLOCAL_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
+        let mut child = Command::new(&name)
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--remote-debugging-port=0",
+            ])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg("about:blank")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}; `.ci/tools` installs it"));
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let url = stderr
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("DevTools listening on ")?.1.to_owned()));
+        // Its pipe must stay open for as long as it writes.
+        std::thread::spawn(move || stderr.for_each(drop));
+        let (socket, _) = connect_async(url.expect("Chromium tells its address"))
+            .await
+            .unwrap();
+        let mut browser = Self {
+            child,
+            socket,
+            session: None,
+            next: 0,
+            events: Vec::new(),
+            _profile: profile,
+        };
+        let made = browser
+            .ask("Target.createTarget", json!({ "url": "about:blank" }))
+            .await;
+        let target = json!({ "targetId": made["targetId"], "flatten": true });
+        let attached = browser.ask("Target.attachToTarget", target).await;
+        browser.session = attached["sessionId"].as_str().map(str::to_owned);
+        for domain in ["Page", "Network", "Runtime", "Log"] {
+            browser.ask(&format!("{domain}.enable"), json!({})).await;
+        }
+        browser
+    }
+
+    async fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.next += 1;
+        let id = self.next;
+        let mut message = json!({ "id": id, "method": method, "params": params });
+        if let Some(session) = &self.session {
+            message["sessionId"] = json!(session);
+        }
+        let text = Message::text(message.to_string());
+        self.socket.send(text).await.unwrap();
+        loop {
+            let answer = self.read().await;
+            if answer["id"] == id {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].clone();
+            }
+            self.events.push(answer);
+        }
+    }
+
+    async fn read(&mut self) -> Value {
+        let next = tokio::time::timeout(Duration::from_secs(60), self.socket.next());
+        let message = next.await.expect("Chromium answers").unwrap().unwrap();
+        serde_json::from_str(message.to_text().unwrap()).unwrap()
+    }
+
+    async fn wait_for(&mut self, method: &str) {
+        while !self.events.iter().any(|event| event["method"] == method) {
+            let event = self.read().await;
+            self.events.push(event);
+        }
+    }
+
+    async fn evaluate(&mut self, script: &str) -> Value {
+        let params = json!({ "expression": script, "returnByValue": true });
+        let result = self.ask("Runtime.evaluate", params).await;
+        assert!(result["exceptionDetails"].is_null(), "{result}");
+        result["result"]["value"].clone()
+    }
+
+    fn of(&self, method: &str) -> Vec<&Value> {
+        let events = self.events.iter();
+        events.filter(|event| event["method"] == method).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// A real run, with what a gateway and a cold start would add.
+fn report() -> Report {
+    let backend = Backend::start(Behaviour {
+        error_every: Some(20),
+        ..Behaviour::default()
+    });
+    let report = run(
+        &backend.url,
+        &plan(Load::Rate(steady(50.0, Duration::from_secs(2)))),
+    );
+    let mut value = serde_json::to_value(&report).unwrap();
+    value["gateway"] = json!({
+        "samples": (0..9).map(|at| json!({
+            "at_ms": at * 250, "spares": 1, "all": at + 2, "queued": at, "running": 2, "refused": at,
+            "instances": { "starting": 1, "assigning": 0, "idle": 1, "busy": at, "paused": 0,
+                "resuming": 0, "stopping": 0 },
+        })).collect::<Vec<_>>(),
+        "counts": [{ "function": "</script><b>", "start": "warm", "status": 200, "problem": null,
+            "requests": 100 }],
+        "differences": [],
+    });
+    value["colds"] = json!([{ "at_ms": 5, "function": "bid", "kind": "first", "lag": 100,
+        "latency": 90_000, "phases": { "queue": 1000, "create": 9000, "boot": 50_000,
+        "import": 5000, "handler": 20_000 } }]);
+    serde_json::from_value(value).unwrap()
+}
+
+/// Counts painted pixels of each canvas.
+const PAINTED: &str = "[...document.querySelectorAll('.chart canvas')].map((canvas) => {
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let painted = 0;
+  for (let at = 3; at < pixels.length; at += 4) painted += pixels[at] > 0;
+  return painted;
+})";
+
+#[tokio::test]
+async fn every_chart_is_drawn_without_network_and_without_complaint_in_both_schemes() {
+    let report = tokio::task::spawn_blocking(report).await.unwrap();
+    let verdicts = ["p99>1s", "errors>1%", "cold.p99>1s"].map(|text| {
+        let budget: fnlocal_loadtest::budget::Budget = text.parse().unwrap();
+        budget.judge(&report)
+    });
+    let page = html::page(&report, Some(&compare(&report, &report)), &verdicts);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    std::fs::write(&file, page).unwrap();
+    let mut browser = Browser::start().await;
+    for scheme in ["light", "dark"] {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let media = json!({ "features": features });
+        browser.ask("Emulation.setEmulatedMedia", media).await;
+        browser.events.clear();
+        let url = format!("file://{}", file.display());
+        browser.ask("Page.navigate", json!({ "url": url })).await;
+        browser.wait_for("Page.loadEventFired").await;
+        // uPlot draws in a microtask after it is made; two frames later it is on the screen.
+        let frames =
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
+        let waited = json!({ "expression": frames, "awaitPromise": true });
+        browser.ask("Runtime.evaluate", waited).await;
+        let painted = browser.evaluate(PAINTED).await;
+        let painted: Vec<u64> = serde_json::from_value(painted).unwrap();
+        assert_eq!(painted.len(), 4, "latency, rate, instances, queue");
+        assert!(
+            painted.iter().all(|&pixels| pixels > 2000),
+            "{scheme}: {painted:?}"
+        );
+        for chart in ["histogram", "waterfall"] {
+            let script = format!("document.querySelectorAll('#{chart} svg rect').length");
+            let bars = browser.evaluate(&script).await.as_u64().unwrap();
+            assert!(bars >= 1, "{chart}: {bars}");
+        }
+        let rows = browser
+            .evaluate("document.querySelectorAll('#comparison tr').length")
+            .await;
+        assert!(rows.as_u64().unwrap() >= 3, "{rows}");
+        let cell = "document.querySelector('#counts td').textContent";
+        assert_eq!(browser.evaluate(cell).await, "</script><b>");
+        let requests = browser.of("Network.requestWillBeSent");
+        let asked = requests
+            .iter()
+            .map(|one| one["params"]["request"]["url"].as_str().unwrap());
+        let foreign: Vec<_> = asked
+            .filter(|url| !url.starts_with("file://") && !url.starts_with("data:"))
+            .collect();
+        assert_eq!(foreign, Vec::<&str>::new());
+        for complaint in [
+            "Runtime.exceptionThrown",
+            "Runtime.consoleAPICalled",
+            "Log.entryAdded",
+        ] {
+            assert_eq!(browser.of(complaint), Vec::<&Value>::new(), "{scheme}");
+        }
+    }
+}
