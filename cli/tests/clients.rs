@@ -105,6 +105,25 @@ async fn a_client_that_opens_no_window_does_not_keep_its_instance() {
     drop(stalled);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_over_its_limit_is_refused_or_cut() {
+    let limits = "[functions.much]\nresponse_limit = \"1MB\"\n\
+        [functions.other]\nresponse_limit = \"4B\"\n";
+    let (_folder, dev) = start(limits);
+    let known = reqwest::get(dev.at("/other")).await.unwrap();
+    assert_eq!(known.status(), 502);
+    let problem: Value = known.json().await.unwrap();
+    assert_eq!(problem["reason"], "response_too_large", "{problem}");
+    // How much it will be is not known beforehand: it ends at the limit, and not as if it were whole.
+    let streamed = reqwest::get(dev.at("/much")).await.unwrap();
+    assert_eq!(streamed.status(), 200);
+    assert!(streamed.bytes().await.is_err());
+    assert_eq!(
+        reqwest::get(dev.at("/headers")).await.unwrap().status(),
+        200
+    );
+}
+
 #[test]
 fn more_clients_than_open_files_wait_without_harm() {
     let folder = Folder::new(&[("index.js", CODE)]);

@@ -48,7 +48,20 @@ pub struct Leased {
     body: Incoming,
     held: Rc<Held>,
     idle_timeout: Duration,
+    /// Bytes that may still come; none for no bound.
+    left: Option<u64>,
     idle: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a body is held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Time without a byte after which it is ended.
+    pub idle_timeout: Duration,
+    /// Its client may hold up this stream alone, which takes a watch.
+    pub multiplexed: bool,
+    /// Bytes at the most.
+    pub limit: Option<u64>,
 }
 
 /// A lease that is given back by whoever is first: the last byte, or a watch on the client.
@@ -105,15 +118,8 @@ impl Lease {
 
 impl Leased {
     /// A body that ends its lease with its last byte. `None` when it is empty already.
-    ///
-    /// `multiplexed`: its client may hold up this stream alone, which takes a watch.
     #[must_use]
-    pub fn new(
-        body: Incoming,
-        lease: Lease,
-        idle_timeout: Duration,
-        multiplexed: bool,
-    ) -> Option<Self> {
+    pub fn new(body: Incoming, lease: Lease, bounds: Bounds) -> Option<Self> {
         if body.is_end_stream() {
             lease.finish();
             return None;
@@ -122,15 +128,27 @@ impl Leased {
             lease: RefCell::new(Some(lease)),
             moved: Cell::new(Instant::now()),
         });
-        if multiplexed {
-            tokio::task::spawn_local(Held::watch(Rc::downgrade(&held), idle_timeout));
+        if bounds.multiplexed {
+            let watch = Held::watch(Rc::downgrade(&held), bounds.idle_timeout);
+            tokio::task::spawn_local(watch);
         }
         Some(Self {
             body,
             held,
-            idle_timeout,
+            idle_timeout: bounds.idle_timeout,
+            left: bounds.limit,
             idle: None,
         })
+    }
+
+    /// Counts a frame; false when it is more than may come.
+    fn takes(&mut self, frame: &Frame<Bytes>) -> bool {
+        let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) else {
+            return true;
+        };
+        let rest = left.checked_sub(data.len() as u64);
+        *left = rest.unwrap_or_default();
+        rest.is_some()
     }
 
     fn finish(&mut self) {
@@ -175,6 +193,13 @@ impl Body for Leased {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
+                if !self.takes(&frame) {
+                    if let Some(lease) = self.held.lease.take() {
+                        lease.entry.write(Some("response_too_large"));
+                    }
+                    let why = "the function answered with more than its response_limit";
+                    return Poll::Ready(Some(Err(why.into())));
+                }
                 self.idle = None;
                 if Rc::weak_count(&self.held) > 0 {
                     self.held.moved.set(Instant::now());

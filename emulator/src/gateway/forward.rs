@@ -9,7 +9,7 @@ use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use super::answer::Entry;
-use super::body::{Lease, Leased, ResponseBody};
+use super::body::{Bounds, Lease, Leased, ResponseBody};
 use super::headers::{self, Cold, Provenance, Timing};
 use super::{Gateway, Peer, Problem, drain, tunnel};
 use crate::driver::{
@@ -82,7 +82,7 @@ impl Gateway {
                         cold,
                         request_id,
                     };
-                    return self.pass_on(answered, outgoing, entry);
+                    return self.pass_on(&function, answered, outgoing, entry);
                 }
                 Attempt::Refused(refused) => {
                     let on = Some(to.instance);
@@ -104,6 +104,7 @@ impl Gateway {
 
     fn pass_on(
         &self,
+        function: &Function,
         answered: Answered,
         outgoing: Outgoing,
         mut entry: Entry,
@@ -118,6 +119,10 @@ impl Gateway {
             request_id,
         } = answered;
         ticket.response_started();
+        let limit = function.settings.response_limit;
+        if let Some(limit) = limit.filter(|limit| response.body().size_hint().lower() > *limit) {
+            return self.too_large(function, limit, entry);
+        }
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let (mut parts, body) = response.into_parts();
         let upstream = switching
@@ -158,7 +163,12 @@ impl Gateway {
             sent: outgoing.sends.then_some(outgoing.consumed),
             entry,
         };
-        let body = Leased::new(body, lease, self.options.idle_timeout, outgoing.multiplexed);
+        let bounds = Bounds {
+            idle_timeout: self.options.idle_timeout,
+            multiplexed: outgoing.multiplexed,
+            limit,
+        };
+        let body = Leased::new(body, lease, bounds);
         let body = body.map_or_else(ResponseBody::empty, |body| {
             ResponseBody::Leased(Box::new(body))
         });
@@ -215,6 +225,19 @@ impl Gateway {
             }
             _ => {}
         }
+        self.refuse(entry, &problem)
+    }
+
+    /// The answer is more than may be sent. Dropping its ticket has the instance asked whether it is
+    /// idle.
+    fn too_large(&self, function: &Function, limit: u64, entry: Entry) -> Response<ResponseBody> {
+        let problem = Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "response_too_large",
+            format!("the function answered with more than {limit} bytes"),
+        )
+        .function(&function.name)
+        .hint("raise `response_limit`, or answer with a link to what is large");
         self.refuse(entry, &problem)
     }
 
