@@ -6,7 +6,9 @@
 //! are shared, instances and machines that boot. The same scenario and seed give the same report,
 //! byte for byte.
 //!
-//! Deliberately absent: bodies, networks that lose packets, functions that fail, and builds.
+//! Deliberately absent: bodies, networks that lose packets, functions that fail, machines that die,
+//! and builds. A request that ran over its timeout keeps its part of the processor until it would
+//! have ended.
 
 mod budget;
 pub mod calibrate;
