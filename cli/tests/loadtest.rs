@@ -208,6 +208,16 @@ async fn a_scenario_sends_what_it_says_and_expects_what_it_says() {
     assert!(stderr.contains("errors>40%: it was 50.000 %"), "{stderr}");
 }
 
+#[tokio::test]
+async fn users_leave_nothing_but_data_on_stdout() {
+    let folder = Folder::example("auction");
+    let _dev = start(&folder);
+    let (code, report, stderr) = loadtest(&folder, &["--users", "2", "--duration", "1s"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(report["sent"].as_u64().unwrap() > 2, "{stderr}");
+    assert_eq!(report["gateway"]["differences"], serde_json::json!([]));
+}
+
 async fn interrupted(more: &[&str]) -> Value {
     let folder = Folder::example("auction");
     let dev = start(&folder);
@@ -225,6 +235,7 @@ async fn interrupted(more: &[&str]) -> Value {
         .await
         .unwrap();
     assert_eq!(status.code(), Some(130));
+    drop(dev);
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 
@@ -304,10 +315,22 @@ async fn load_for_others_than_this_machine_is_shown_and_wants_a_word() {
     let folder = Folder::example("hello");
     let dev = Dev::start_with(&folder, &["--runtime", "process", "--host", "0.0.0.0"]);
     let url = format!("http://{address}:{}", dev.port());
-    let args = ["loadtest", at(&folder), "--url", &url, "--function", "hello", "--rate", "7"];
+    let args = [
+        "loadtest",
+        at(&folder),
+        "--url",
+        &url,
+        "--function",
+        "hello",
+        "--rate",
+        "7",
+    ];
     let (code, _, stderr) = fnlocal(&args);
     assert_eq!(code, 2, "{stderr}");
-    assert!(stderr.contains("210 requests in 30 s, up to 7 a second"), "{stderr}");
+    assert!(
+        stderr.contains("210 requests in 30 s, up to 7 a second"),
+        "{stderr}"
+    );
     assert!(stderr.contains("1 of 1: GET /hello"), "{stderr}");
     assert!(stderr.contains("--yes"), "{stderr}");
 }
