@@ -122,8 +122,9 @@ async fn cold_starts_are_forced_and_their_phases_told() {
             .map(|name| phases[name].as_u64().unwrap())
             .sum();
         let latency = cold["latency"].as_u64().unwrap();
-        // Each phase is rounded to a hundredth of a millisecond.
-        assert!(phases <= latency + 100, "{cold}");
+        // Each phase is rounded to a hundredth of a millisecond. Those of a start that was under
+        // way when the request came are longer than the request.
+        assert!(cold["kind"] != "first" || phases <= latency + 100, "{cold}");
     }
     let times: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(times["version"], 1);
