@@ -2,6 +2,7 @@
 
 mod output;
 mod scenario;
+mod stdout;
 mod target;
 
 use std::error::Error;
@@ -81,6 +82,7 @@ async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal>
     output::check_places(args)?;
     target::permitted(args, &target, &plan)?;
     let bar = progress();
+    let diverted = args.users.and_then(|_| stdout::Diverted::new());
     let gathered = checked
         .run(
             &plan,
@@ -90,6 +92,7 @@ async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal>
             stop,
         )
         .await?;
+    drop(diverted);
     bar.finish_and_clear();
     let context = Context {
         target: &target,

@@ -122,8 +122,9 @@ async fn cold_starts_are_forced_and_their_phases_told() {
             .map(|name| phases[name].as_u64().unwrap())
             .sum();
         let latency = cold["latency"].as_u64().unwrap();
-        // Each phase is rounded to a hundredth of a millisecond.
-        assert!(phases <= latency + 100, "{cold}");
+        // Each phase is rounded to a hundredth of a millisecond. Those of a start that was under
+        // way when the request came are longer than the request.
+        assert!(cold["kind"] != "first" || phases <= latency + 100, "{cold}");
     }
     let times: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(times["version"], 1);
@@ -208,6 +209,16 @@ async fn a_scenario_sends_what_it_says_and_expects_what_it_says() {
     assert!(stderr.contains("errors>40%: it was 50.000 %"), "{stderr}");
 }
 
+#[tokio::test]
+async fn users_leave_nothing_but_data_on_stdout() {
+    let folder = Folder::example("auction");
+    let _dev = start(&folder);
+    let (code, report, stderr) = loadtest(&folder, &["--users", "2", "--duration", "1s"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(report["sent"].as_u64().unwrap() > 2, "{stderr}");
+    assert_eq!(report["gateway"]["differences"], serde_json::json!([]));
+}
+
 async fn interrupted(more: &[&str]) -> Value {
     let folder = Folder::example("auction");
     let dev = start(&folder);
@@ -225,6 +236,7 @@ async fn interrupted(more: &[&str]) -> Value {
         .await
         .unwrap();
     assert_eq!(status.code(), Some(130));
+    drop(dev);
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 

@@ -93,6 +93,8 @@
     const { ctx, bbox } = chart;
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px system-ui`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     let free = 0;
     for (const { name, from_ms } of report.parts) {
       const x = chart.valToPos(from_ms / 1000, "x", true);
@@ -119,11 +121,13 @@
     const low = 10 ** Math.floor(Math.log10(Math.min(...values, 1)));
     const high = 10 ** Math.ceil(Math.log10(Math.max(...values, 1) * 1.05));
     const whole = (tick) => tick != null && Number.isInteger(Math.round(Math.log10(tick) * 1e6) / 1e6);
+    const tens = (_, ticks) => ticks.map((tick) => (whole(tick) ? tick : null));
     const label = (tick) => (tick >= 1000 ? `${tick / 1000} s` : `${tick} ms`);
     const chart = plot("latency", {
       series, scales: { y: { distr: 3, range: [low, high] } },
       axis: {
-        filter: (_, ticks) => ticks.map((tick) => (whole(tick) ? tick : null)),
+        filter: tens, grid: { filter: tens, stroke: () => colour("grid"), width: 1 },
+        ticks: { filter: tens, stroke: () => colour("grid"), width: 1 },
         values: (_, ticks) => ticks.map((tick) => (tick == null ? null : label(Number(tick.toPrecision(1))))),
       },
     }, data("p99"));
@@ -159,13 +163,14 @@
       label, stroke: stroke(name), width: 1.6, points: { show: false }, value: (_, value) => value ?? "", ...more,
     });
     const state = (name) => samples.map(({ instances }) => instances[name]);
+    const counts = { incrs: [1, 2, 5].flatMap((step) => [0, 1, 2, 3, 4].map((power) => step * 10 ** power)).sort((a, b) => a - b) };
     const fromZero = { y: { range: (_, __, high) => [0, Math.max(high * 1.1, 2)] } };
     plot("instances", {
       series: [
         line("all", "text", { dash: [4, 4] }), line("busy", "scale_out"), line("idle", "warm"),
         line("starting", "first"), line("importing", "spare"), line("paused", "queued"), line("spares", "other"),
       ],
-      scales: fromZero,
+      scales: fromZero, axis: counts,
     }, [
       seconds, samples.map(({ all }) => all), state("busy"), state("idle"), state("starting"),
       state("assigning"), state("paused"), samples.map(({ spares }) => spares),
@@ -281,6 +286,13 @@
       }
       chart.append(svg("text", { x: left - 10, y: y + 16, "text-anchor": "end" }, `${name}, ${cold.function}`));
       const times = { lag: cold.lag, ...cold.phases };
+      // A start may have been under way when the request came: what was over by then is cut off.
+      let over = Object.values(times).reduce((sum, time) => sum + time, 0) - cold.latency;
+      for (const phase of ["create", "boot", "import"]) {
+        const cut = Math.max(Math.min(over, times[phase]), 0);
+        times[phase] -= cut;
+        over -= cut;
+      }
       times.rest = Math.max(cold.latency - Object.values(times).reduce((sum, time) => sum + time, 0), 0);
       let x = left;
       for (const phase of TIMES) {

@@ -111,7 +111,6 @@ fn attack(
     configuration.no_print_metrics = true;
     configuration.no_error_summary = true;
     configuration.no_telnet = true;
-    configuration.no_reset_metrics = true;
     configuration.no_gzip = true;
     configuration.timeout = Some(plan.timeout.as_secs().max(1).to_string());
     configuration.report_file = plan.goose_report.iter().map(|path| text(path)).collect();

@@ -17,26 +17,23 @@ fn judge(budget: &str, report: &Report) -> bool {
 
 /// 20 ms, but every ten seconds nothing for two; one in a hundred is an error.
 ///
-/// At 200 requests a second, of 2,000 in ten seconds 1,600 take 20 ms and 400 take from 20 ms to
-/// 2,020 ms, evenly: the 20th slowest takes 1,920 ms (p99), the second slowest 2,010 ms (p99.9).
+/// At 50 requests a second, of 1,000 in twenty seconds 800 take 20 ms and 200 take from 20 ms to
+/// 2,020 ms, evenly: the tenth slowest takes 1,920 ms (p99), the second slowest 2,010 ms (p99.9).
+/// Few enough that the backend catches up at once.
 #[test]
 fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
-    let backend = Backend::start(Behaviour {
+    let behaviour = Behaviour {
         error_every: Some(100),
-        // Those of later runs, if there are any, besides.
-        stalls: &[4, 14, 24, 34, 44, 54, 64, 74, 84, 94],
+        stalls: &[4, 14],
         stall: Duration::from_secs(2),
         ..Behaviour::default()
-    });
-    let report = run_in_peace(
-        &backend.url,
-        &plan(Load::Rate(steady(200.0, Duration::from_secs(20)))),
-    );
+    };
+    let load = Load::Rate(steady(50.0, Duration::from_secs(20)));
+    let report = run_in_peace(behaviour, &plan(load));
     println!("{:?}\nlag {:?}", report.total, report.lag);
     assert_eq!(report.invalid, Vec::<String>::new());
-    assert_eq!((report.sent, report.total.count), (4000, 4000));
-    assert_eq!(backend.served() % 4000, 0);
-    assert_eq!(report.errors, 40);
+    assert_eq!((report.sent, report.total.count), (1000, 1000));
+    assert_eq!(report.errors, 10);
     for (found, truth) in [
         (report.total.p50, 20_000.0),
         (report.total.p99, 1_920_000.0),
@@ -116,14 +113,12 @@ fn users_wait_for_their_answers() {
 #[test]
 fn the_same_backend_twice_is_no_change_and_one_twice_as_slow_is() {
     let measure = |answer| {
-        let backend = Backend::start(Behaviour {
+        let behaviour = Behaviour {
             answer: Duration::from_millis(answer),
             ..Behaviour::default()
-        });
-        run_in_peace(
-            &backend.url,
-            &plan(Load::Rate(steady(100.0, Duration::from_secs(3)))),
-        )
+        };
+        let load = Load::Rate(steady(100.0, Duration::from_secs(3)));
+        run_in_peace(behaviour, &plan(load))
     };
     let (first, second, slower) = (measure(20), measure(20), measure(40));
     let same = compare(&first, &second);

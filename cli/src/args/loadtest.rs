@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use fnlocal_loadtest::budget::{Budget, BudgetError};
 
 /// Arguments of `fnlocal loadtest`.
 #[derive(Debug, clap::Args)]
@@ -54,8 +55,8 @@ pub struct Loadtest {
     #[arg(long, default_value = "60s", value_parser = span)]
     pub timeout: Duration,
     /// Fail when this holds, such as `cold.p99>800ms`; may be repeated.
-    #[arg(long, value_name = "BUDGET")]
-    pub fail_if: Vec<fnlocal_loadtest::budget::Budget>,
+    #[arg(long, value_name = "BUDGET", value_parser = budget)]
+    pub fail_if: Vec<Budget>,
     /// Say what changed since a run that was saved.
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
@@ -89,6 +90,11 @@ pub enum LoadProfile {
     Soak,
     /// Cold starts, one and many at once.
     Coldstart,
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let parsed = text.parse();
+    parsed.map_err(|error: BudgetError| format!("{}\nhint: {}", error.why, error.hint))
 }
 
 fn positive(text: &str) -> Result<f64, String> {
