@@ -14,11 +14,19 @@ fn main() {
         }
     }
     println!("cargo::rerun-if-env-changed=FNLOCAL_RUNNER");
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("runner.cjs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let copy = |from: &Path, name: &str| {
+        let copied = fs::copy(from, out.join(name)).map(drop);
+        copied.map_err(|error| format!("{}: {error}", from.display()))
+    };
     if let Err(why) = runner(&wrapper).and_then(|made| {
-        fs::copy(&made, &out)
-            .map(drop)
-            .map_err(|error| format!("{}: {error}", made.display()))
+        copy(&made, "runner.cjs")?;
+        // The runner can describe too; this only takes less time to load.
+        let describe = made.with_file_name("describe.cjs");
+        copy(
+            if describe.is_file() { &describe } else { &made },
+            "describe.cjs",
+        )
     }) {
         println!("cargo::error=the wrapper could not be bundled: {why}");
     }

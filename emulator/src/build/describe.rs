@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
-use fnlocal_registry::{RepositoryName, Store};
+use fnlocal_registry::{Digest, RepositoryName, Store};
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -39,6 +39,20 @@ pub(super) struct Question<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// The host's node; looked up in `PATH` when none.
     pub node: Option<&'a Path>,
+}
+
+impl Question<'_> {
+    /// A key for records: the same for the same code, dependencies and variables.
+    pub fn key(&self, source: &Digest) -> String {
+        let deps = self.deps.map(|deps| deps.diff_id.to_string());
+        let deps = deps.unwrap_or_default();
+        let env = format!("{:?}", self.env);
+        let settings = format!("{:?}", settings(self.package, Path::new("")));
+        let texts = [&source.to_string(), &deps, &env, &settings];
+        let mut parts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        parts.push(wrapper::RUNNER);
+        short_hash(&parts)
+    }
 }
 
 #[derive(Deserialize)]
@@ -158,14 +172,14 @@ async fn stage(question: &Question<'_>) -> Result<Staged, BuildError> {
     staged.map_err(|error| crate::image::oci::layer::full(error).into())
 }
 
-/// The runner as a file.
+/// What of the runner describes, as a file.
 fn runner(records: &Records) -> std::io::Result<PathBuf> {
-    let name = format!("runner-{}.cjs", short_hash(&[wrapper::RUNNER]));
+    let name = format!("describe-{}.cjs", short_hash(&[wrapper::DESCRIBE]));
     std::fs::create_dir_all(records.folder())?;
     let path = records.folder().canonicalize()?.join(name);
     if !path.is_file() {
         let file = tempfile::NamedTempFile::new_in(records.folder())?;
-        std::fs::write(file.path(), wrapper::RUNNER)?;
+        std::fs::write(file.path(), wrapper::DESCRIBE)?;
         file.persist(&path)?;
     }
     Ok(path)

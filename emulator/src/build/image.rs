@@ -23,6 +23,11 @@ use crate::project::{DescribedModule, Package, Warning};
 /// Who the functions run as: the `node` of Node's own images, and never root.
 const USER: &str = "1000:1000";
 
+/// How often a package that is saved while it is built is built anew.
+const TRIES: usize = 3;
+/// What records of descriptions are called.
+const KIND: &str = "functions";
+
 /// What of an image stands before it is known what it exports.
 struct Stack {
     platform: Platform,
@@ -31,8 +36,22 @@ struct Stack {
     base: String,
 }
 
-/// Builds a package's image for some platforms.
+/// Builds a package's image for some platforms; anew if it is saved meanwhile.
 pub(super) async fn build(
+    site: &Site<'_>,
+    package: &Package,
+    platforms: &[Platform],
+) -> Result<Built, BuildError> {
+    for _ in 1..TRIES {
+        match attempt(site, package, platforms).await {
+            Err(BuildError::Restless) => {}
+            other => return other,
+        }
+    }
+    attempt(site, package, platforms).await
+}
+
+async fn attempt(
     site: &Site<'_>,
     package: &Package,
     platforms: &[Platform],
@@ -111,15 +130,27 @@ async fn ours(
         env: environment.shared(),
         node: None,
     };
+    let source = measure(code).await?;
+    let key = question.key(&source);
+    let known = site.records.get::<Vec<DescribedModule>>(KIND, &key);
+    let asked = async {
+        match &known {
+            Some(known) => Some(known.clone()),
+            None => describe::on_host(&question).await,
+        }
+    };
     // Node takes the longest, so that it goes first and all else happens beside it.
     let (described, packed, commit, wrapper) = tokio::join!(
-        describe::on_host(&question),
+        asked,
         code_layer(site, package, code, repository),
         git::commit(&package.root),
         async { wrapper_layer(site, repository) },
     );
     let (packed, wrapper) = (packed?, wrapper?);
-    let source = packed.layer.diff_id.clone();
+    // Saved meanwhile: what was described may not be what was packed.
+    if packed.layer.diff_id != source {
+        return Err(BuildError::Restless);
+    }
     for stack in &mut stacks {
         stack.layers.extend([wrapper.clone(), packed.clone()]);
     }
@@ -127,6 +158,9 @@ async fn ours(
         Some(functions) => functions,
         None => in_container(site, package, &stacks, repository, &question).await?,
     };
+    if known.is_none() {
+        site.records.put(KIND, &key, &functions);
+    }
     Ok((stacks, source, functions, commit))
 }
 
@@ -155,11 +189,16 @@ async fn own(
             base: "the package's own Dockerfile".to_owned(),
         });
     }
-    let root = code.root(code::FOLDER);
-    let measured = tokio::task::spawn_blocking(move || layer::measure(|out| root.write(out)));
-    let (source, _) = measured.await.map_err(bug)??;
+    let source = measure(code).await?;
     let commit = git::commit(&package.root).await;
     Ok((stacks, source, functions, commit))
+}
+
+/// The digest of some code.
+async fn measure(code: &Code) -> Result<Digest, BuildError> {
+    let root = code.root(code::FOLDER);
+    let measured = tokio::task::spawn_blocking(move || layer::measure(|out| root.write(out)));
+    Ok(measured.await.map_err(bug)??.0)
 }
 
 /// Base and dependencies.
