@@ -15,7 +15,7 @@ fn judge(budget: &str, report: &Report) -> bool {
     budget.parse::<Budget>().unwrap().judge(report).failed
 }
 
-/// 20 ms, but every ten seconds nothing for two; one in a hundred is an error.
+/// 20 ms or a little more, but every ten seconds nothing for two; one in a hundred is an error.
 ///
 /// At 50 requests a second, of 1,000 in twenty seconds 800 take 20 ms and 200 take from 20 ms to
 /// 2,020 ms, evenly: the tenth slowest takes 1,920 ms (p99), the second slowest 2,010 ms (p99.9).
@@ -29,13 +29,13 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
         ..Behaviour::default()
     };
     let load = Load::Rate(steady(50.0, Duration::from_secs(20)));
-    let report = run_in_peace(behaviour, &plan(load));
+    let (report, backend) = run_in_peace(behaviour, &plan(load));
     println!("{:?}\nlag {:?}", report.total, report.lag);
     assert_eq!(report.invalid, Vec::<String>::new());
     assert_eq!((report.sent, report.total.count), (1000, 1000));
     assert_eq!(report.errors, 10);
     for (found, truth) in [
-        (report.total.p50, 20_000.0),
+        (report.total.p50, backend.median()),
         (report.total.p99, 1_920_000.0),
         (report.total.p999, 2_010_000.0),
     ] {
@@ -118,7 +118,7 @@ fn the_same_backend_twice_is_no_change_and_one_twice_as_slow_is() {
             ..Behaviour::default()
         };
         let load = Load::Rate(steady(100.0, Duration::from_secs(3)));
-        run_in_peace(behaviour, &plan(load))
+        run_in_peace(behaviour, &plan(load)).0
     };
     let (first, second, slower) = (measure(20), measure(20), measure(40));
     let same = compare(&first, &second);

@@ -50,13 +50,19 @@ impl Default for Behaviour {
 pub struct Backend {
     pub url: String,
     served: Arc<AtomicU64>,
+    took: Took,
 }
+
+/// What answers to load really took in the backend, in microseconds.
+type Took = Arc<Mutex<Vec<u64>>>;
 
 impl Backend {
     pub fn start(behaviour: Behaviour) -> Self {
         let (tell, told) = std::sync::mpsc::channel();
         let served = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&served);
+        let took = Took::default();
+        let noted = Arc::clone(&took);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -65,13 +71,22 @@ impl Backend {
             tokio::task::LocalSet::new().block_on(&runtime, async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                serve(listener, behaviour, count).await;
+                serve(listener, behaviour, count, noted).await;
             });
         });
         Self {
             url: format!("http://{}", told.recv().unwrap()),
             served,
+            took,
         }
+    }
+
+    /// What half of its answers really took, in microseconds: on a busy machine a sleep is longer
+    /// than it was asked to be.
+    pub fn median(&self) -> f64 {
+        let mut took = self.took.lock().unwrap().clone();
+        took.sort_unstable();
+        took[took.len() / 2] as f64
     }
 
     /// Requests it has answered.
@@ -80,12 +95,13 @@ impl Backend {
     }
 }
 
-async fn serve(listener: TcpListener, behaviour: Behaviour, served: Arc<AtomicU64>) {
+async fn serve(listener: TcpListener, behaviour: Behaviour, served: Arc<AtomicU64>, took: Took) {
     let began = Rc::new(Cell::new(None));
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (began, served) = (Rc::clone(&began), Arc::clone(&served));
+        let took = Arc::clone(&took);
         let service = service_fn(move |request: Request<Incoming>| {
             // It is no fnlocal, and is asked whether it is one.
             let load = !request.uri().path().starts_with("/_fnlocal");
@@ -94,8 +110,13 @@ async fn serve(listener: TcpListener, behaviour: Behaviour, served: Arc<AtomicU6
                 stalls(arrived, behaviour);
             }
             let number = served.fetch_add(u64::from(load), Ordering::AcqRel) + 1;
+            let took = Arc::clone(&took);
             async move {
                 until(arrived + behaviour.answer).await;
+                if load {
+                    let micros = u64::try_from(arrived.elapsed().as_micros()).unwrap();
+                    took.lock().unwrap().push(micros);
+                }
                 let mut response = Response::new(Full::new(Bytes::from_static(b"{\"bids\":1}")));
                 let fails = |every: u64| load && number.is_multiple_of(every);
                 if behaviour.error_every.is_some_and(fails) {
@@ -164,7 +185,7 @@ pub fn run_until(url: &str, plan: &Plan, stop: CancellationToken) -> (Report, Ga
 
 /// A run against a new backend, on a machine that lets it: where requests were sent late, somebody
 /// else had the processor, and it is tried again.
-pub fn run_in_peace(behaviour: Behaviour, plan: &Plan) -> Report {
+pub fn run_in_peace(behaviour: Behaviour, plan: &Plan) -> (Report, Backend) {
     let mut tries = 0;
     loop {
         let backend = Backend::start(behaviour);
@@ -172,7 +193,7 @@ pub fn run_in_peace(behaviour: Behaviour, plan: &Plan) -> Report {
         assert_eq!(report.sent, backend.served());
         tries += 1;
         if report.lag.p99 < 2_000 || tries == 3 {
-            return report;
+            return (report, backend);
         }
         println!("the machine was busy: sent late by {:?}", report.lag);
     }
