@@ -7,6 +7,7 @@ pub mod build;
 pub mod clean;
 pub mod dev;
 pub mod driver;
+pub mod fleet;
 pub mod gateway;
 pub mod image;
 pub mod logs;

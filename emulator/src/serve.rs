@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{Describe, Driver, Function};
+use crate::gateway::peers::Peers;
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::logs::Logs;
@@ -152,21 +153,21 @@ impl Session {
 
 /// Accepts requests until told to stop, then lets those under way finish.
 ///
-/// `beside` runs meanwhile and must not end by itself.
+/// `peers` are the other nodes, if there are any. `beside` runs meanwhile and must not end by itself.
 ///
 /// # Errors
 /// [`Broken`] when the gateway or `beside` ends unasked.
 pub(crate) async fn accept(
     driver: &Rc<Driver>,
-    logs: &Logs,
     listener: TcpListener,
     options: GatewayOptions,
+    peers: Option<Rc<dyn Peers>>,
     beside: impl Future<Output = ()> + 'static,
     stop: &Stop,
 ) -> Result<(), Broken> {
     let (router, mut asks) = platform::router();
-    let gateway = Gateway::new(Rc::clone(driver), options, router);
-    let mut accepting = spawn_local(gateway.serve(listener, stop.gently.clone()));
+    let gateway = Gateway::new(Rc::clone(driver), options, router, peers);
+    let mut accepting = spawn_local(Rc::clone(&gateway).serve(listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);
     let ended = loop {
         tokio::select! {
@@ -181,38 +182,46 @@ pub(crate) async fn accept(
     };
     beside.abort();
     if ended {
-        finish(driver, logs, stop).await;
+        finish(driver, stop).await;
+    } else {
+        gateway.cut_off();
+        accepting.abort();
     }
     Ok(())
 }
 
-async fn finish(driver: &Rc<Driver>, logs: &Logs, stop: &Stop) {
+async fn finish(driver: &Rc<Driver>, stop: &Stop) {
     tokio::select! {
         () = driver.drain() => {}
         () = stop.now.cancelled() => {}
         () = tokio::time::sleep(STOP_TIMEOUT) => {
-            logs.warn("some instances did not end in time and are killed");
+            driver.logs().warn("some instances did not end in time and are killed");
         }
     }
 }
 
 fn answer(driver: &Rc<Driver>, ask: Ask) {
     match ask {
+        // Whoever asked may have gone away.
         Ask::View(answer) => {
-            let functions = driver.with_functions(|functions| {
-                let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
-                functions.all().iter().map(named).collect()
-            });
-            // Whoever asked may have gone away.
-            let _gone = answer.send(Picture {
-                functions,
-                node: driver.view(),
-            });
+            let _gone = answer.send(picture(driver));
         }
     }
 }
 
-fn broken(ended: Result<(), JoinError>) -> Broken {
+/// A picture of a node.
+pub(crate) fn picture(driver: &Rc<Driver>) -> Picture {
+    let functions = driver.with_functions(|functions| {
+        let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
+        functions.all().iter().map(named).collect()
+    });
+    Picture {
+        functions,
+        node: driver.view(),
+    }
+}
+
+pub(crate) fn broken(ended: Result<(), JoinError>) -> Broken {
     Broken(ended.err().map_or_else(
         || "a task that must not end did".to_owned(),
         |error| error.to_string(),

@@ -79,6 +79,14 @@ impl StateDir {
     }
 }
 
+/// Whether a process holds a `.fnlocal` folder.
+pub(super) fn is_held(state: &Path) -> bool {
+    let Ok(lock) = File::open(state.join("lock")) else {
+        return false;
+    };
+    matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// Why `.fnlocal` cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
