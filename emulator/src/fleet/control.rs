@@ -270,7 +270,8 @@ impl Inner {
         self.changed.notify_waiters();
     }
 
-    fn count_nodes(&self) {
+    /// Says how many nodes import code.
+    pub(super) fn count_nodes(&self) {
         let members = self.members.borrow();
         let nodes = members.values().filter(|one| one.driver.get().is_some());
         (self.plant.counted)(nodes.filter(|one| !one.ended()).count());
@@ -346,7 +347,7 @@ async fn ask(link: &Link) -> bool {
     *request.uri_mut() = http::Uri::from_static("/_fnlocal/health");
     let host = HeaderValue::from_static("localhost");
     request.headers_mut().insert(header::HOST, host);
-    let answered = link.send(request).await;
-    // The connection is not used again: a check is to find out whether one can be made.
+    // A check is to find out whether a connection can be made.
+    let answered = link.send_anew(request).await;
     answered.is_ok_and(|(response, _)| response.status().is_success())
 }

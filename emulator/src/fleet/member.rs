@@ -112,6 +112,7 @@ impl Inner {
         driver.on_instances(move |driver| roster.publish(node, &driver.slots()));
         // Set here only.
         let _again = member.driver.set(Rc::clone(&driver));
+        self.count_nodes();
         self.feed.add(Rc::clone(&driver));
         let serving = async {
             tokio::select! {

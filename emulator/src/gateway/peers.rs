@@ -109,6 +109,17 @@ impl Link {
                 Err(error) => return Err(error),
             }
         }
+        self.send_anew(request).await
+    }
+
+    /// Sends a request on a new connection.
+    ///
+    /// # Errors
+    /// [`ExchangeError`], with the request if it was not sent.
+    pub async fn send_anew(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Connection), ExchangeError> {
         let unsent = |request, cause| ExchangeError {
             unsent: Some(request),
             cause,
