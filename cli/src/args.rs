@@ -6,6 +6,7 @@ mod simulate;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
 pub use loadtest::{LoadProfile, Loadtest};
@@ -35,6 +36,8 @@ Examples:
   fnlocal dev examples/auction       those of another
   fnlocal dev hello.js --port 8080   one file, on a port of your choice
   fnlocal dev --runtime process      without Docker, less isolated
+  fnlocal dev --nodes 3              three nodes behind a load balancer, as in the cloud
+  fnlocal dev --scale 2..10 --time-scale 10
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
     /// Build an OCI image of every package, into the project's own registry.
@@ -50,7 +53,9 @@ Examples:
 Examples:
   fnlocal up                         build this folder, then serve the release
   fnlocal up --release 3f9a01bc      serve one that is kept, by the beginning of its digest
-  fnlocal up --release release.json  serve one from a file")]
+  fnlocal up --release release.json  serve one from a file
+  fnlocal up --nodes 3               on three nodes behind a load balancer
+  fnlocal up --scale --env prod      as many as the group of [env.prod] wants")]
     Up(Up),
     /// Show releases: immutable lists of functions, images and limits.
     #[command(after_help = "\
@@ -136,14 +141,80 @@ pub struct Dev {
     #[arg(long, value_enum, default_value_t = ProfileChoice::Fnlocal)]
     pub profile: ProfileChoice,
     /// Write what the core decides, and why, to a file for `fnlocal simulate --replay`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "scale"])]
     pub record: Option<PathBuf>,
+    /// Several nodes instead of one.
+    #[command(flatten)]
+    pub fleet: Fleet,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,
     /// Print records as JSON, one a line, on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Several nodes in one process, as in the cloud.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Fleet")]
+pub struct Fleet {
+    /// Run so many nodes, each with its own memory and instances, behind a load balancer.
+    #[arg(long, value_name = "N", conflicts_with = "scale", value_parser = clap::value_parser!(u32).range(1..))]
+    pub nodes: Option<u32>,
+    /// Run as many nodes as an auto-scaling group wants: between MIN and MAX, or as in
+    /// [env.NAME] of fnlocal.toml. Nodes boot as late as machines do.
+    #[arg(long, value_name = "MIN..MAX", num_args = 0..=1)]
+    pub scale: Option<Option<NodeRange>>,
+    /// Let nodes boot, metrics be taken and alarms go off so many times as fast.
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = time_scale)]
+    pub time_scale: f64,
+}
+
+/// Nodes at the least and at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeRange {
+    /// At the least.
+    pub min: u32,
+    /// At the most.
+    pub max: u32,
+}
+
+impl std::str::FromStr for NodeRange {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "write the least and the most, as in 2..10";
+        let (min, max) = text.split_once("..").ok_or(wrong)?;
+        let number = |text: &str| text.parse().map_err(|_| wrong);
+        Ok(Self {
+            min: number(min)?,
+            max: number(max)?,
+        })
+    }
+}
+
+fn time_scale(text: &str) -> Result<f64, &'static str> {
+    let times: f64 = text.parse().map_err(|_| "it is not a number")?;
+    if (0.01..=1000.0).contains(&times) {
+        Ok(times)
+    } else {
+        Err("it must be between 0.01 and 1000")
+    }
+}
+
+impl Fleet {
+    /// As the emulator wants it; none for a single node.
+    pub fn options(&self) -> Option<FleetOptions> {
+        let size = match (self.nodes, self.scale) {
+            (Some(nodes), _) => Size::Fixed(nodes),
+            (None, Some(range)) => Size::Scaled(range.map(|range| (range.min, range.max))),
+            (None, None) => return None,
+        };
+        Some(FleetOptions {
+            size,
+            time_scale: self.time_scale,
+        })
+    }
 }
 
 /// Arguments of `fnlocal build`.
@@ -181,6 +252,9 @@ pub struct Up {
     /// Use `.env.NAME` besides `.env`.
     #[arg(long = "env", value_name = "NAME")]
     pub env_name: Option<String>,
+    /// Several nodes instead of one.
+    #[command(flatten)]
+    pub fleet: Fleet,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,

@@ -1,6 +1,7 @@
 //! `fnlocal dev`: composes the emulator with a printer and Ctrl-C.
 
 use fnlocal_emulator::dev::{self, DevError, DevOptions};
+use fnlocal_emulator::fleet::FleetError;
 use fnlocal_emulator::runtime::select::Choice;
 
 use crate::args::{Dev, RuntimeChoice};
@@ -36,12 +37,15 @@ fn options(args: &Dev) -> DevOptions {
         env_name: args.env_name.clone(),
         profile: args.profile.into(),
         record: args.record.clone(),
+        fleet: args.fleet.options(),
     }
 }
 
 fn exit_of(error: &DevError) -> Exit {
     match error {
         DevError::Project(_) | DevError::Env(_) => Exit::Config,
+        DevError::Fleet(FleetError::NoNode) => Exit::Failed,
+        DevError::Fleet(_) => Exit::Config,
         DevError::State(_) => Exit::TryAgain,
         DevError::Bug(_) => Exit::Bug,
         DevError::Runtime(_) => Exit::Unreachable,

@@ -1,5 +1,6 @@
 //! `fnlocal up`: composes the emulator with a printer and Ctrl-C.
 
+use fnlocal_emulator::fleet::FleetError;
 use fnlocal_emulator::up::{self, UpError, UpOptions};
 
 use crate::args::Up;
@@ -31,12 +32,15 @@ fn options(args: &Up) -> UpOptions {
         env_name: args.env_name.clone(),
         release: args.release.clone(),
         now: now(),
+        fleet: args.fleet.options(),
     }
 }
 
 fn exit_of(error: &UpError) -> Exit {
     match error {
         UpError::Project(_) | UpError::Env(_) | UpError::Foreign { .. } => Exit::Config,
+        UpError::Fleet(FleetError::NoNode) => Exit::Failed,
+        UpError::Fleet(_) => Exit::Config,
         UpError::State(_) => Exit::TryAgain,
         UpError::Make(error) => release::exit_of(error),
         UpError::Connect(_) | UpError::Runtime(_) => Exit::Unreachable,

@@ -9,6 +9,7 @@ mod error;
 mod reload;
 mod tracked;
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -21,10 +22,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use crate::driver::{Driver, Recorder};
+use crate::driver::{Driver, Feed, Recorder};
+use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::gateway::GatewayOptions;
 use crate::logs::{Logs, Record};
 use crate::project::{Project, RuntimeKind, StateDir};
+use crate::runtime::Notice;
 use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
 use crate::serve::{self, Announced, Front, Session, with_hint};
@@ -56,8 +59,10 @@ pub struct DevOptions {
     pub env_name: Option<String>,
     /// Whose limits apply.
     pub profile: Profile,
-    /// Where the core's events are written, if they are.
+    /// Where the core's events are written, if they are. Not for a fleet, which has many cores.
     pub record: Option<PathBuf>,
+    /// Several nodes instead of one.
+    pub fleet: Option<FleetOptions>,
 }
 
 /// Serves a folder of functions until told to stop. Must run inside a `LocalSet`.
@@ -103,38 +108,31 @@ async fn serve(
             choice(&options, &project),
             &project,
             state.path(),
+            if options.fleet.is_some() { fleet::FIRST } else { "n0" },
             notices,
             &tell,
         ) => selected?,
         () = stop.gently.cancelled() => return Ok(()),
     };
     let describer = Describer::new(project.clone(), environment, logs.clone());
-    let limits = node_limits(&project);
-    let recorder = recorder(&options, &limits)?;
-    let session = Session::start(
-        limits,
-        Arc::clone(&selected.runtime),
-        Box::new(Rc::clone(&describer)),
-        noticed,
-        logs.clone(),
-    );
-    if let Some(recorder) = recorder {
-        session.driver.record(recorder);
-    }
-    let recording = Rc::clone(&session.driver);
     let work = Work {
-        driver: Rc::clone(&session.driver),
         describer,
         selected,
         state,
         logs: logs.clone(),
         began,
     };
-    let served = session.run(work.serve(listener, on_ready, stop)).await;
-    if let Err(error) = recording.end_recording() {
-        logs.warn(format!("the recording is cut off: {error}"));
+    match &options.fleet {
+        Some(fleet) => {
+            let settings = fleet::Settings::new(fleet, &project)?;
+            work.fleet(settings, listener, noticed, on_ready, stop)
+                .await
+        }
+        None => {
+            work.alone(&options, listener, noticed, on_ready, stop)
+                .await
+        }
     }
-    served
 }
 
 fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder>, DevError> {
@@ -150,7 +148,6 @@ fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder
 
 /// What serves while `dev` runs.
 struct Work {
-    driver: Rc<Driver>,
     describer: Rc<Describer>,
     selected: Selected,
     state: Rc<StateDir>,
@@ -159,12 +156,106 @@ struct Work {
 }
 
 impl Work {
-    async fn serve(
+    /// One node, which is this laptop.
+    async fn alone(
         self,
+        options: &DevOptions,
         listener: TcpListener,
+        noticed: mpsc::Receiver<Notice>,
         on_ready: impl FnOnce(&Ready),
         stop: Stop,
     ) -> Result<(), DevError> {
+        let limits = node_limits(&self.describer.project());
+        let recorder = recorder(options, &limits)?;
+        let session = Session::start(
+            limits,
+            Arc::clone(&self.selected.runtime),
+            Box::new(Rc::clone(&self.describer)),
+            noticed,
+            self.logs.clone(),
+        );
+        let driver = Rc::clone(&session.driver);
+        if let Some(recorder) = recorder {
+            driver.record(recorder);
+        }
+        let logs = self.logs.clone();
+        let serving = async {
+            let feed = Feed::of(Rc::clone(&driver));
+            let Some((beside, background)) = self.load(feed, &stop).await? else {
+                return Ok(());
+            };
+            let address = serve::address_of(&listener)?;
+            let announced = Announced::new(&self.state, address, &self.selected.why, &self.logs);
+            on_ready(&self.ready(&driver, address));
+            self.logs.flush();
+            let front = Front {
+                listener,
+                options: gateway_options(&self.describer.project()),
+                token: &announced.token,
+                peers: None,
+            };
+            serve::accept(&driver, front, beside, &stop).await?;
+            background.end().await;
+            Ok(())
+        };
+        let served = session.run(serving).await;
+        if let Err(error) = driver.end_recording() {
+            logs.warn(format!("the recording is cut off: {error}"));
+        }
+        served
+    }
+
+    /// Several nodes in this process, behind a balancer.
+    async fn fleet(
+        self,
+        settings: fleet::Settings,
+        listener: TcpListener,
+        noticed: mpsc::Receiver<Notice>,
+        on_ready: impl FnOnce(&Ready),
+        stop: Stop,
+    ) -> Result<(), DevError> {
+        let project = self.describer.project();
+        let describer = Rc::clone(&self.describer);
+        let counting = Rc::clone(&self.describer);
+        let limits = fleet::share(node_limits(&project), &project, &settings);
+        let fleet = Fleet::new(
+            Plant {
+                opener: self.selected.opener.clone(),
+                first: RefCell::new(Some((Arc::clone(&self.selected.runtime), noticed))),
+                describe: Box::new(move || Box::new(Rc::clone(&describer))),
+                counted: Box::new(move |nodes| counting.set_nodes(nodes)),
+                limits,
+                gateway: gateway_options(&project),
+                logs: self.logs.clone(),
+            },
+            settings,
+            &stop,
+        );
+        let serving = async {
+            let Some((beside, background)) = self.load(fleet.feed(), &stop).await? else {
+                return Ok(());
+            };
+            let Some(driver) = fleet.in_service(&stop).await? else {
+                return Ok(());
+            };
+            let address = serve::address_of(&listener)?;
+            let _announced = fleet.announce(address, &self.selected.why, &self.state);
+            on_ready(&self.ready(&driver, address));
+            self.logs.flush();
+            fleet.serve(listener, beside, &stop).await?;
+            background.end().await;
+            Ok(())
+        };
+        fleet.run(serving).await
+    }
+
+    /// Loads all packages. What is to run beside the serving, and what builds images ahead; none
+    /// when told to stop.
+    async fn load(
+        &self,
+        feed: Feed,
+        stop: &Stop,
+    ) -> Result<Option<(impl Future<Output = ()> + 'static, Rc<Background>)>, DevError> {
         let (watcher, changes) = Watcher::start(&self.describer.project())?;
         let (made, ready_made) = mpsc::channel(16);
         // Without an engine, what is installed for an image cannot be.
@@ -172,7 +263,7 @@ impl Work {
         let ahead = ahead && self.selected.preparer.makes_images();
         let background = Rc::new(Background::new(ahead, self.state.path().to_owned()));
         let mut reloader = Reloader::new(
-            Rc::clone(&self.driver),
+            feed,
             Rc::clone(&self.describer),
             self.selected.preparer.clone(),
             Rc::clone(&self.state),
@@ -183,32 +274,24 @@ impl Work {
             loaded = reloader.load_all() => if !loaded {
                 return Err(DevError::NothingToServe);
             },
-            () = stop.gently.cancelled() => return Ok(()),
+            () = stop.gently.cancelled() => return Ok(None),
         }
-        let address = serve::address_of(&listener)?;
-        let announced = Announced::new(&self.state, address, &self.selected.why, &self.logs);
-        on_ready(&Ready {
-            address,
-            runtime: self.selected.why.clone(),
-            functions: self.driver.with_functions(|functions| functions.all()),
-            took: self.began.elapsed(),
-        });
-        self.logs.flush();
-        let project = self.describer.project();
-        let options = gateway_options(&project);
+        let describer = Rc::clone(&self.describer);
         let beside = reloading(
-            (reloader, self.describer, Rc::clone(&background)),
+            (reloader, describer, Rc::clone(&background)),
             (watcher, changes, ready_made),
             self.logs.clone(),
         );
-        let front = Front {
-            listener,
-            options,
-            token: &announced.token,
-        };
-        serve::accept(&self.driver, &self.logs, front, beside, &stop).await?;
-        background.end().await;
-        Ok(())
+        Ok(Some((beside, background)))
+    }
+
+    fn ready(&self, driver: &Driver, address: SocketAddr) -> Ready {
+        Ready {
+            address,
+            runtime: self.selected.why.clone(),
+            functions: driver.with_functions(|functions| functions.all()),
+            took: self.began.elapsed(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 mod control;
 mod counts;
 mod exchange;
+mod feed;
 mod functions;
 mod instance;
 mod perform;
@@ -22,13 +23,14 @@ use std::time::Instant as Clock;
 
 use fnlocal_core::record::Entry;
 use fnlocal_core::{
-    CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeView, PackageId,
-    RequestId,
+    CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeLoad, NodeView,
+    PackageId, RequestId,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use counts::{Count, Counts};
 pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, RequestBody};
+pub(crate) use feed::Feed;
 pub use functions::{Failure, Function, Functions};
 pub use instance::Instance;
 pub use record::Recorder;
@@ -62,6 +64,10 @@ pub struct Driver {
     start_failures: RefCell<BTreeMap<PackageId, String>>,
     memory_mib: u32,
     recorder: RefCell<Option<Recorder>>,
+    /// Descriptions that came in, good or bad.
+    described: watch::Sender<usize>,
+    /// Told when the ready instances may be others.
+    instances_changed: RefCell<Option<Box<dyn Fn(&Driver)>>>,
 }
 
 /// A package as the driver needs it.
@@ -143,7 +149,42 @@ impl Driver {
             start_failures: RefCell::default(),
             memory_mib,
             recorder: RefCell::default(),
+            described: watch::Sender::new(0),
+            instances_changed: RefCell::default(),
         })
+    }
+
+    /// Has `told` called whenever the ready instances may be others.
+    pub fn on_instances(&self, told: impl Fn(&Self) + 'static) {
+        self.instances_changed.replace(Some(Box::new(told)));
+    }
+
+    /// Waits until so many descriptions of packages came in, good or bad.
+    pub async fn described(&self, packages: usize) {
+        let mut described = self.described.subscribe();
+        // Its sender lives as long as the driver.
+        let _open = described.wait_for(|count| *count >= packages).await;
+    }
+
+    /// What the node bears now.
+    #[must_use]
+    pub fn load(&self) -> NodeLoad {
+        self.core.borrow().load()
+    }
+
+    /// Whether a request for a function would find an instance with room.
+    #[must_use]
+    pub fn has_idle(&self, function: FunctionId) -> bool {
+        self.core.borrow().has_idle(function)
+    }
+
+    /// Requests that the ready instances of each function take at once.
+    #[must_use]
+    pub fn slots(&self) -> Vec<(Arc<str>, u32)> {
+        let core = self.core.borrow();
+        let functions = self.functions.borrow().all();
+        let slots = |one: &Rc<Function>| (Arc::clone(&one.name), core.slots(one.id));
+        functions.iter().map(slots).collect()
     }
 
     /// Records from now on, which must be before the first event.
@@ -162,6 +203,7 @@ impl Driver {
     /// Tells the core what happened and performs what it answers.
     pub fn handle(self: &Rc<Self>, event: Event) {
         let mut effects = self.effects.take();
+        let of_instance = concerns_instances(&event);
         {
             let mut core = self.core.borrow_mut();
             let at = self.now();
@@ -177,8 +219,13 @@ impl Driver {
                 self.rearm.notify_one();
             }
         }
+        let stops = |effect: &Effect| matches!(effect, Effect::Stop { .. });
+        let changed = of_instance || effects.iter().any(stops);
         for effect in effects.drain(..) {
             self.perform(effect);
+        }
+        if changed && let Some(told) = &*self.instances_changed.borrow() {
+            told(self);
         }
         // Performing never re-enters `handle`, so nobody else has put a buffer there.
         self.effects.replace(effects);
@@ -427,4 +474,16 @@ impl Driver {
         self.next_request.set(id + 1);
         RequestId(id)
     }
+}
+
+/// Events after which a function may have other ready instances.
+fn concerns_instances(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Assigned { .. }
+            | Event::AssignFailed { .. }
+            | Event::InstanceDied { .. }
+            | Event::Primed { .. }
+            | Event::PackageRemoved { .. }
+    )
 }

@@ -8,29 +8,37 @@ mod body;
 mod drain;
 mod forward;
 mod headers;
+mod local;
+mod outgoing;
 mod path;
+pub mod peers;
 pub mod platform;
 mod problem;
+mod relay;
+mod server;
 mod stall;
 mod tunnel;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use body::ResponseBody;
 pub use problem::Problem;
+
+pub(crate) use answer::Entry;
+pub(crate) use headers::by_balancer;
+pub(crate) use local::asks_locally;
+pub(crate) use outgoing::Outgoing;
+pub(crate) use relay::{Relay, relay};
+pub(crate) use server::{Answer, Server};
+
+use peers::Peers;
 
 use crate::driver::Driver;
 
@@ -93,6 +101,8 @@ pub struct Gateway {
     options: GatewayOptions,
     node: HeaderValue,
     platform: axum::Router,
+    /// The other nodes; none where there is only this one.
+    peers: Option<Rc<dyn Peers>>,
     run: u32,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
@@ -100,7 +110,7 @@ pub struct Gateway {
 
 /// The client's side of a connection.
 pub(crate) struct Peer {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     forwarded_for: HeaderValue,
 }
 
@@ -110,7 +120,12 @@ const MAX_HEAD: usize = 128 * 1024;
 impl Gateway {
     /// A gateway in front of a driver, with the platform's own paths.
     #[must_use]
-    pub fn new(driver: Rc<Driver>, options: GatewayOptions, platform: axum::Router) -> Rc<Self> {
+    pub fn new(
+        driver: Rc<Driver>,
+        options: GatewayOptions,
+        platform: axum::Router,
+        peers: Option<Rc<dyn Peers>>,
+    ) -> Rc<Self> {
         let node = HeaderValue::from_str(&options.node)
             .unwrap_or_else(|_| HeaderValue::from_static("local"));
         Rc::new(Self {
@@ -118,6 +133,7 @@ impl Gateway {
             options,
             node,
             platform,
+            peers,
             run: rand::random(),
             cut: CancellationToken::new(),
         })
@@ -126,116 +142,26 @@ impl Gateway {
     /// Accepts connections until `stop`, then lets those under way finish within the drain
     /// timeout.
     pub async fn serve(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
-        let graceful = GracefulShutdown::new();
-        let room = Arc::new(Semaphore::new(self.options.max_connections));
-        loop {
-            let place = tokio::select! {
-                place = self.place(&room) => place,
-                () = stop.cancelled() => break,
-            };
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = stop.cancelled() => break,
-            };
-            match accepted {
-                Ok((stream, address)) => self.connection(stream, address, &graceful, place),
-                Err(error) => self.accept_failed(&error).await,
-            }
-        }
-        drop(listener);
-        let finished = tokio::time::timeout(self.options.drain_timeout, graceful.shutdown()).await;
-        if finished.is_err() {
-            self.cut.cancel();
-            self.driver.logs().warn(format!(
-                "some requests did not end within {} s and were cut off",
-                self.options.drain_timeout.as_secs()
-            ));
-        }
+        let server = Server {
+            options: self.options.clone(),
+            logs: self.driver.logs().clone(),
+            cut: self.cut.clone(),
+        };
+        server.serve(self, listener, stop).await;
     }
 
-    /// Room for one more connection; said when it has to be waited for.
-    async fn place(&self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        if room.available_permits() == 0 {
-            self.driver.logs().warn(format!(
-                "{} connections are open, as many as the limit of open files allows; more wait",
-                self.options.max_connections
-            ));
-        }
-        // Closed by nobody.
-        Arc::clone(room).acquire_owned().await.ok()
-    }
-
-    /// Out of file descriptors, most likely: waiting lets some connection end first.
-    async fn accept_failed(&self, error: &std::io::Error) {
-        self.driver
-            .logs()
-            .warn(format!("a connection could not be accepted: {error}"));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-
-    fn connection(
-        self: &Rc<Self>,
-        stream: TcpStream,
-        address: SocketAddr,
-        graceful: &GracefulShutdown,
-        place: Option<OwnedSemaphorePermit>,
-    ) {
-        // A socket that is already gone is found out by the first read.
-        let _gone = stream.set_nodelay(true);
-        let peer = Rc::new(Peer {
-            address,
-            forwarded_for: HeaderValue::from_str(&address.ip().to_string())
-                .expect("an address is plain ASCII"),
-        });
-        let gateway = Rc::clone(self);
-        let service = service_fn(move |request| {
-            let gateway = Rc::clone(&gateway);
-            let peer = Rc::clone(&peer);
-            // Boxed, since hyper moves the future it is given about with its connection.
-            Box::pin(async move { Ok::<_, Infallible>(gateway.answer(request, &peer).await) })
-        });
-        let io = TokioIo::new(stall::Stall::new(
-            stream,
-            self.options.head_timeout,
-            self.options.idle_timeout,
-        ));
-        let mut server = auto::Builder::new(LocalExecutor);
-        server
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.options.head_timeout)
-            .max_buf_size(MAX_HEAD);
-        server
-            .http2()
-            .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEAD as u32)
-            .keep_alive_interval(Some(self.options.head_timeout))
-            .max_concurrent_streams(250);
-        let connection = server
-            .serve_connection_with_upgrades(io, service)
-            .into_owned();
-        let watched = graceful.watch(connection);
-        let cut = self.cut.clone();
-        tokio::task::spawn_local(async move {
-            tokio::select! {
-                // A client's broken connection is its own affair.
-                _broken = watched => {}
-                () = cut.cancelled() => {}
-            }
-            drop(place);
-        });
+    /// Breaks all connections off.
+    pub fn cut_off(&self) {
+        self.cut.cancel();
     }
 }
 
-/// Runs hyper's tasks on the gateway's own thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F> hyper::rt::Executor<F> for LocalExecutor
-where
-    F: Future + 'static,
-{
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
+impl Answer for Gateway {
+    async fn answer(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> Response<ResponseBody> {
+        self.respond(request, &peer).await
     }
 }

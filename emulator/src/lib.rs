@@ -8,6 +8,7 @@ pub mod clean;
 pub mod dev;
 pub mod doctor;
 pub mod driver;
+pub mod fleet;
 pub mod gateway;
 pub mod image;
 pub mod logs;

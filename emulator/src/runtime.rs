@@ -2,6 +2,7 @@
 
 pub mod docker;
 pub(crate) mod lines;
+pub(crate) mod open;
 pub(crate) mod place;
 pub mod process;
 pub(crate) mod ready;

@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{Describe, Driver, Function};
+use crate::gateway::peers::Peers;
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::logs::Logs;
@@ -162,6 +163,18 @@ impl Announced {
     /// Says where it answers in the project's `.fnlocal`. That it cannot is told, and no reason to
     /// stop.
     pub fn new(state: &StateDir, address: SocketAddr, runtime: &str, logs: &Logs) -> Self {
+        let token = format!("{:032x}", rand::random::<u128>());
+        Self::with(state, address, runtime, token, logs)
+    }
+
+    /// The same, with a token that others know already.
+    pub fn with(
+        state: &StateDir,
+        address: SocketAddr,
+        runtime: &str,
+        token: String,
+        logs: &Logs,
+    ) -> Self {
         let reachable = match address.ip() {
             ip if ip.is_unspecified() && ip.is_ipv4() => IpAddr::from([127, 0, 0, 1]),
             ip if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
@@ -172,7 +185,7 @@ impl Announced {
             pid: std::process::id(),
             runtime: runtime.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            token: format!("{:032x}", rand::random::<u128>()),
+            token,
         };
         let file = running.write(state);
         if let Err(error) = &file {
@@ -191,6 +204,8 @@ pub(crate) struct Front<'a> {
     pub options: GatewayOptions,
     /// That of [`Announced`].
     pub token: &'a str,
+    /// The other nodes, if there are any.
+    pub peers: Option<Rc<dyn Peers>>,
 }
 
 /// Accepts requests until told to stop, then lets those under way finish.
@@ -201,14 +216,13 @@ pub(crate) struct Front<'a> {
 /// [`Broken`] when the gateway or `beside` ends unasked.
 pub(crate) async fn accept(
     driver: &Rc<Driver>,
-    logs: &Logs,
     front: Front<'_>,
     beside: impl Future<Output = ()> + 'static,
     stop: &Stop,
 ) -> Result<(), Broken> {
     let (router, mut asks) = platform::router(front.token);
-    let gateway = Gateway::new(Rc::clone(driver), front.options, router);
-    let mut accepting = spawn_local(gateway.serve(front.listener, stop.gently.clone()));
+    let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers);
+    let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);
     let ended = loop {
         tokio::select! {
@@ -223,34 +237,29 @@ pub(crate) async fn accept(
     };
     beside.abort();
     if ended {
-        finish(driver, logs, stop).await;
+        finish(driver, stop).await;
+    } else {
+        gateway.cut_off();
+        accepting.abort();
     }
     Ok(())
 }
 
-async fn finish(driver: &Rc<Driver>, logs: &Logs, stop: &Stop) {
+async fn finish(driver: &Rc<Driver>, stop: &Stop) {
     tokio::select! {
         () = driver.drain() => {}
         () = stop.now.cancelled() => {}
         () = tokio::time::sleep(STOP_TIMEOUT) => {
-            logs.warn("some instances did not end in time and are killed");
+            driver.logs().warn("some instances did not end in time and are killed");
         }
     }
 }
 
 fn answer(driver: &Rc<Driver>, ask: Ask) {
     match ask {
+        // Whoever asked may have gone away.
         Ask::View(answer) => {
-            let functions = driver.with_functions(|functions| {
-                let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
-                functions.all().iter().map(named).collect()
-            });
-            // Whoever asked may have gone away.
-            let _gone = answer.send(Picture {
-                functions,
-                node: driver.view(),
-                requests: driver.counts().all(),
-            });
+            let _gone = answer.send(picture(driver));
         }
         Ask::Cold { function, answer } => {
             let _gone = answer.send(driver.chill(&function));
@@ -258,7 +267,20 @@ fn answer(driver: &Rc<Driver>, ask: Ask) {
     }
 }
 
-fn broken(ended: Result<(), JoinError>) -> Broken {
+/// A picture of a node.
+pub(crate) fn picture(driver: &Rc<Driver>) -> Picture {
+    let functions = driver.with_functions(|functions| {
+        let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
+        functions.all().iter().map(named).collect()
+    });
+    Picture {
+        functions,
+        node: driver.view(),
+        requests: driver.counts().all(),
+    }
+}
+
+pub(crate) fn broken(ended: Result<(), JoinError>) -> Broken {
     Broken(ended.err().map_or_else(
         || "a task that must not end did".to_owned(),
         |error| error.to_string(),

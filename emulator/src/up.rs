@@ -7,6 +7,8 @@ mod describe;
 mod error;
 mod images;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -15,24 +17,26 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::release::{Release, ReleasePackage};
-use fnlocal_core::{CodeHash, Event, FunctionLimits, NodeLimits};
+use fnlocal_core::{CodeHash, FunctionLimits, NodeLimits, PackageId};
 use fnlocal_registry::Store;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::build::{self, BuildOptions, News, REGISTRY};
-use crate::driver::{Code, Driver};
+use crate::driver::{Code, Driver, Feed};
+use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::gateway::GatewayOptions;
 use crate::logs::{Logs, Record};
 use crate::project::{Project, StateDir};
 use crate::registry::Served;
 use crate::release::{self, Kept, Releases};
+use crate::runtime::PackageRun;
 use crate::runtime::docker::connect::{Engine, Surroundings, connect};
 use crate::runtime::docker::labels::Owner;
-use crate::runtime::docker::{DockerOptions, DockerRuntime};
+use crate::runtime::open::Opener;
 use crate::runtime::place::random_hex;
 use crate::runtime::select::project_label;
-use crate::runtime::{Notice, PackageRun, Runtime};
 use crate::serve::{self, Announced, Front, PORT, Ready, Session, Stop, with_hint};
 use describe::Describer;
 use images::Images;
@@ -57,6 +61,8 @@ pub struct UpOptions {
     pub release: Option<String>,
     /// The time, RFC 3339 in UTC, for a release that is built.
     pub now: String,
+    /// Several nodes instead of one.
+    pub fleet: Option<FleetOptions>,
 }
 
 /// Serves a release until told to stop. Must run inside a `LocalSet`.
@@ -101,51 +107,167 @@ async fn up(
         prepared = preparing => prepared?,
         () = stop.gently.cancelled() => return Ok(()),
     };
-    let (notices, noticed) = mpsc::channel(1024);
-    let why = format!("Docker {}, release {}", engine.version, kept.short());
-    let runtime = runtime(engine, &project, ids.first(), notices, logs).await?;
-    let describer = Describer::new(kept.release.clone(), environment.clone(), logs.clone());
-    let session = Session::start(
-        node_limits(&project, &kept.release),
-        runtime,
-        Box::new(Rc::clone(&describer)),
-        noticed,
-        logs.clone(),
-    );
-    let driver = Rc::clone(&session.driver);
-    let env = environment.shared().clone();
-    let serving = async {
-        for ((id, package), image) in describer.packages().zip(ids) {
+    let work = Work {
+        why: format!("Docker {}, release {}", engine.version, kept.short()),
+        opener: opener(engine, &project, ids.first()),
+        describer: Describer::new(kept.release.clone(), environment.clone(), logs.clone()),
+        env: environment.shared().clone(),
+        ids,
+        project,
+        state,
+        logs: logs.clone(),
+        began,
+    };
+    match &options.fleet {
+        Some(fleet) => {
+            let settings = fleet::Settings::new(fleet, &work.project)?;
+            work.fleet(settings, listener, on_ready, stop).await
+        }
+        None => work.alone(listener, on_ready, stop).await,
+    }
+}
+
+/// What serves while `up` runs.
+struct Work {
+    why: String,
+    opener: Opener,
+    describer: Rc<Describer>,
+    env: BTreeMap<String, String>,
+    ids: Vec<String>,
+    project: Project,
+    state: StateDir,
+    logs: Logs,
+    began: Clock,
+}
+
+impl Work {
+    /// One node, as in the cloud.
+    async fn alone(
+        self,
+        listener: TcpListener,
+        on_ready: impl FnOnce(&Ready),
+        stop: Stop,
+    ) -> Result<(), UpError> {
+        let (notices, noticed) = mpsc::channel(1024);
+        let progress = |text| self.logs.note(text);
+        let session = Session::start(
+            self.limits(),
+            self.opener.open("n0", notices, &progress).await?,
+            Box::new(Rc::clone(&self.describer)),
+            noticed,
+            self.logs.clone(),
+        );
+        let driver = Rc::clone(&session.driver);
+        let serving = async {
+            let feed = Feed::of(Rc::clone(&driver));
+            self.load(&feed);
+            tokio::select! {
+                loaded = self.loaded(feed.described()) => loaded?,
+                () = stop.gently.cancelled() => return Ok(()),
+            }
+            let address = serve::address_of(&listener)?;
+            let announced = Announced::new(&self.state, address, &self.why, &self.logs);
+            on_ready(&self.ready(&driver, address));
+            self.logs.flush();
+            let front = Front {
+                listener,
+                options: gateway_options(self.describer.release()),
+                token: &announced.token,
+                peers: None,
+            };
+            serve::accept(&driver, front, std::future::pending(), &stop).await?;
+            Ok(())
+        };
+        session.run(serving).await
+    }
+
+    /// Several nodes in this process, behind a balancer.
+    async fn fleet(
+        self,
+        settings: fleet::Settings,
+        listener: TcpListener,
+        on_ready: impl FnOnce(&Ready),
+        stop: Stop,
+    ) -> Result<(), UpError> {
+        let describer = Rc::clone(&self.describer);
+        let limits = fleet::share(self.limits(), &self.project, &settings);
+        let fleet = Fleet::new(
+            Plant {
+                opener: self.opener.clone(),
+                first: RefCell::default(),
+                describe: Box::new(move || Box::new(Rc::clone(&describer))),
+                counted: Box::new(|_| {}),
+                limits,
+                gateway: gateway_options(self.describer.release()),
+                logs: self.logs.clone(),
+            },
+            settings,
+            &stop,
+        );
+        let serving = async {
+            self.load(&fleet.feed());
+            let loading = async {
+                let Some(driver) = fleet.in_service(&stop).await? else {
+                    return Ok(None);
+                };
+                self.loaded(std::future::ready(())).await?;
+                Ok::<_, UpError>(Some(driver))
+            };
+            let Some(driver) = loading.await? else {
+                return Ok(());
+            };
+            let address = serve::address_of(&listener)?;
+            let _announced = fleet.announce(address, &self.why, &self.state);
+            on_ready(&self.ready(&driver, address));
+            self.logs.flush();
+            let beside = std::future::pending();
+            fleet.serve(listener, beside, &stop).await?;
+            Ok(())
+        };
+        fleet.run(serving).await
+    }
+
+    fn limits(&self) -> NodeLimits {
+        node_limits(&self.project, self.describer.release())
+    }
+
+    fn load(&self, feed: &Feed) {
+        for ((id, package), image) in self.describer.packages().zip(&self.ids) {
             let run = PackageRun {
                 name: package.name.clone(),
-                image,
+                image: image.clone(),
                 code_root: None,
-                env: env.clone(),
+                env: self.env.clone(),
             };
-            load(&driver, id, package, run);
+            load(feed, id, package, run);
         }
-        tokio::select! {
-            loaded = loaded(&describer) => loaded?,
-            () = stop.gently.cancelled() => return Ok(()),
+    }
+
+    /// Waits until every package has been imported: a release is served whole or not at all.
+    async fn loaded(&self, described: impl Future<Output = ()>) -> Result<(), UpError> {
+        let late = tokio::time::timeout(LOAD, described).await.is_err();
+        let mut broken = self.describer.broken();
+        if late {
+            broken.push(format!(
+                "some packages were not imported within {} s",
+                LOAD.as_secs()
+            ));
         }
-        let address = serve::address_of(&listener)?;
-        let announced = Announced::new(&state, address, &why, logs);
-        on_ready(&Ready {
+        if broken.is_empty() {
+            Ok(())
+        } else {
+            Err(UpError::Unserved(broken))
+        }
+    }
+
+    fn ready(&self, driver: &Driver, address: SocketAddr) -> Ready {
+        Ready {
             address,
-            runtime: why,
+            runtime: self.why.clone(),
             functions: driver.with_functions(|functions| functions.all()),
-            took: began.elapsed(),
-        });
-        logs.flush();
-        let front = Front {
-            listener,
-            options: gateway_options(&kept.release),
-            token: &announced.token,
-        };
-        serve::accept(&driver, logs, front, std::future::pending(), &stop).await?;
-        Ok(())
-    };
-    session.run(serving).await
+            took: self.began.elapsed(),
+        }
+    }
 }
 
 /// The release to serve.
@@ -212,13 +334,7 @@ async fn images(
     Ok(ids)
 }
 
-async fn runtime(
-    engine: Engine,
-    project: &Project,
-    image: Option<&String>,
-    notices: mpsc::Sender<Notice>,
-    logs: &Logs,
-) -> Result<Arc<dyn Runtime>, UpError> {
+fn opener(engine: Engine, project: &Project, image: Option<&String>) -> Opener {
     let owner = Owner {
         project: project_label(project),
         folder: project.root.display().to_string(),
@@ -226,59 +342,20 @@ async fn runtime(
         node: "n0".to_owned(),
     };
     // Sandboxes only sleep, which every image of ours can.
-    let options = DockerOptions::new(owner, image.cloned().unwrap_or_default());
-    let (runtime, reaped) = DockerRuntime::open(engine, options, notices).await?;
-    if reaped.containers > 0 {
-        logs.note(format!(
-            "removed {} containers a former run left behind",
-            reaped.containers
-        ));
-    }
-    Ok(Arc::new(runtime))
+    Opener::docker(engine, owner, image.cloned().unwrap_or_default())
 }
 
-/// Tells the core of a package's code, which has it imported.
-fn load(
-    driver: &Rc<Driver>,
-    id: fnlocal_core::PackageId,
-    package: &ReleasePackage,
-    run: PackageRun,
-) {
+/// Tells the nodes of a package's code, which has it imported.
+fn load(feed: &Feed, id: PackageId, package: &ReleasePackage, run: PackageRun) {
     // Hexadecimal: the release was checked.
     let code = CodeHash(u64::from_str_radix(&package.code, 16).unwrap_or_default());
-    driver.set_package(id, Arc::new(run), format!("{}/", package.name));
+    feed.set_package(id, Arc::new(run), format!("{}/", package.name));
     let what = Code {
         files: package.code.clone(),
         folder: String::new(),
         entries: package.entries.clone(),
     };
-    driver.add_code(id, code, what);
-    driver.handle(Event::CodeChanged {
-        package: id,
-        code,
-        rebuilt: true,
-    });
-}
-
-/// Waits until every package has been imported: a release is served whole or not at all.
-async fn loaded(describer: &Describer) -> Result<(), UpError> {
-    let wanted = describer.packages().count();
-    let deadline = Clock::now() + LOAD;
-    while describer.loaded() < wanted && Clock::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let mut broken = describer.broken();
-    if describer.loaded() < wanted {
-        broken.push(format!(
-            "some packages were not imported within {} s",
-            LOAD.as_secs()
-        ));
-    }
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(UpError::Unserved(broken))
-    }
+    feed.set_code(id, code, what, true);
 }
 
 /// Bounds of this machine, within what the release allows.

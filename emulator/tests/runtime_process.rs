@@ -208,7 +208,7 @@ async fn dependencies_are_installed_beside_the_code_and_never_in_the_persons_fol
     let project = project(&source);
     let state = source.path().join(".fnlocal");
     let (sender, _notices) = mpsc::channel(16);
-    let selected = select(Choice::Process, &project, &state, sender, &|_| {})
+    let selected = select(Choice::Process, &project, &state, "n0", sender, &|_| {})
         .await
         .unwrap();
     assert!(selected.why.contains("less isolated"), "{}", selected.why);
@@ -242,7 +242,7 @@ async fn auto_picks_docker_where_it_answers_and_says_so() {
     let project = project(&source);
     let (sender, _notices) = mpsc::channel(16);
     let state = source.path().join(".fnlocal");
-    let selected = select(Choice::Auto, &project, &state, sender, &|_| {})
+    let selected = select(Choice::Auto, &project, &state, "n0", sender, &|_| {})
         .await
         .unwrap();
     assert_eq!(selected.runtime.name(), "docker");

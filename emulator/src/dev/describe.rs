@@ -26,7 +26,13 @@ pub struct Describer {
     described: RefCell<BTreeMap<PackageId, Vec<DescribedModule>>>,
     told: RefCell<BTreeSet<String>>,
     seen: RefCell<BTreeMap<CodeHash, Clock>>,
-    loaded: Cell<usize>,
+    /// The code last described of each package: told once, however many nodes import it.
+    last: RefCell<BTreeMap<PackageId, CodeHash>>,
+    quiet: Cell<bool>,
+    /// Nodes on which a function's requests have gone over to code.
+    switched: RefCell<BTreeMap<Arc<str>, (CodeHash, usize)>>,
+    /// How many nodes there are.
+    nodes: Cell<usize>,
     logs: Logs,
 }
 
@@ -38,7 +44,10 @@ impl Describer {
             described: RefCell::default(),
             told: RefCell::default(),
             seen: RefCell::default(),
-            loaded: Cell::new(0),
+            last: RefCell::default(),
+            quiet: Cell::new(false),
+            switched: RefCell::default(),
+            nodes: Cell::new(1),
             logs,
         })
     }
@@ -72,11 +81,6 @@ impl Describer {
         seen.insert(code, at);
     }
 
-    /// How many descriptions came in, good or bad.
-    pub fn loaded(&self) -> usize {
-        self.loaded.get()
-    }
-
     fn settle(
         &self,
         package: &Package,
@@ -101,7 +105,7 @@ impl Describer {
                 Problem::Import { entry, .. } => Arc::from(entry.as_str()),
                 other => Arc::from(other.function().unwrap_or(&package.name)),
             };
-            self.logs.send(Record::ImportFailed {
+            self.tell(Record::ImportFailed {
                 function: shown,
                 failure: failure.clone(),
             });
@@ -149,7 +153,7 @@ impl Describer {
             Ok(env) => (env, None),
             Err(error) => {
                 let failure = Failure::plain(error.to_string(), error.hint().as_deref());
-                self.logs.send(Record::ImportFailed {
+                self.tell(Record::ImportFailed {
                     function: Arc::from(name.as_str()),
                     failure: failure.clone(),
                 });
@@ -206,6 +210,28 @@ impl Describer {
         }
     }
 
+    /// So many nodes serve the project: what they all do is told once, when the last has done it.
+    pub fn set_nodes(&self, nodes: usize) {
+        self.nodes.set(nodes);
+    }
+
+    fn tell(&self, record: Record) {
+        if !self.quiet.get() {
+            self.logs.send(record);
+        }
+    }
+
+    /// Whether a function has now gone over to code on every node.
+    fn everywhere(&self, function: &Arc<str>, code: CodeHash) -> bool {
+        let mut switched = self.switched.borrow_mut();
+        let (known, nodes) = switched.entry(Arc::clone(function)).or_insert((code, 0));
+        if *known != code {
+            (*known, *nodes) = (code, 0);
+        }
+        *nodes += 1;
+        *nodes >= self.nodes.get()
+    }
+
     pub(super) fn warn_once(&self, text: &str, hint: Option<&str>) {
         if self.told.borrow_mut().insert(text.to_owned()) {
             self.logs.warn(with_hint(text, hint));
@@ -213,7 +239,7 @@ impl Describer {
     }
 
     fn tell_difference(&self, before: &[Rc<Function>], now: &[Function], first: bool) {
-        if first {
+        if first || self.quiet.get() {
             return;
         }
         for function in now {
@@ -233,11 +259,12 @@ impl Describe for Rc<Describer> {
     fn describe(
         &self,
         package: PackageId,
-        _code: CodeHash,
+        code: CodeHash,
         described: Result<Vec<DescribedModule>, Failure>,
         functions: &mut Functions,
     ) -> Vec<FunctionSpec> {
-        self.loaded.set(self.loaded.get() + 1);
+        let last = self.last.borrow_mut().insert(package, code);
+        self.quiet.set(self.nodes.get() > 1 && last == Some(code));
         let Some(package) = self.project.borrow().package(package).cloned() else {
             return Vec::new();
         };
@@ -251,7 +278,7 @@ impl Describe for Rc<Describer> {
                 found
             }
             Err(failure) => {
-                self.logs.send(Record::ImportFailed {
+                self.tell(Record::ImportFailed {
                     function: Arc::from(package.name.as_str()),
                     failure: failure.clone(),
                 });
@@ -279,6 +306,9 @@ impl Describe for Rc<Describer> {
         let Some(seen) = self.seen.borrow().get(&code).copied() else {
             return;
         };
+        if !self.everywhere(&function.name, code) {
+            return;
+        }
         self.logs.send(Record::Switched {
             function: Arc::clone(&function.name),
             files: files.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::fleet::FleetError;
 use crate::project::{EnvError, ProjectError, StateError};
 use crate::runtime::select::SelectError;
 use crate::serve::{Broken, ListenError};
@@ -20,6 +21,9 @@ pub enum DevError {
     /// Its variables cannot be read.
     #[error(transparent)]
     Env(#[from] EnvError),
+    /// The fleet makes no sense.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     /// Nothing runs instances.
     #[error(transparent)]
     Runtime(#[from] SelectError),
@@ -53,6 +57,7 @@ impl DevError {
             Self::Project(error) => error.hint(),
             Self::State(error) => error.hint(),
             Self::Env(error) => error.hint(),
+            Self::Fleet(error) => error.hint(),
             Self::Runtime(error) => error.hint(),
             Self::Watch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use fnlocal_core::{CodeHash, Event, PackageId};
+use fnlocal_core::{CodeHash, PackageId};
 use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, spawn_local};
 
 use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
-use crate::driver::{Code, Driver};
+use crate::driver::{Code, Feed};
 use crate::logs::Logs;
 use crate::project::{CodeStore, DepsHash, Package, Snapshot, StateDir};
 use crate::runtime::select::Preparer;
@@ -25,7 +25,7 @@ const FIRST_LOAD: Duration = Duration::from_secs(60);
 
 /// Turns changes of files into events.
 pub struct Reloader {
-    driver: Rc<Driver>,
+    feed: Feed,
     describer: Rc<Describer>,
     preparer: Preparer,
     state: Rc<StateDir>,
@@ -37,7 +37,7 @@ pub struct Reloader {
 
 impl Reloader {
     pub fn new(
-        driver: Rc<Driver>,
+        feed: Feed,
         describer: Rc<Describer>,
         preparer: Preparer,
         state: Rc<StateDir>,
@@ -45,7 +45,7 @@ impl Reloader {
         logs: Logs,
     ) -> Self {
         Self {
-            driver,
+            feed,
             describer,
             preparer,
             state,
@@ -64,10 +64,7 @@ impl Reloader {
             self.track(package);
             served += usize::from(self.refresh(package.id, Clock::now()).await);
         }
-        let deadline = tokio::time::Instant::now() + FIRST_LOAD;
-        while self.describer.loaded() < served && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let _later = tokio::time::timeout(FIRST_LOAD, self.feed.described()).await;
         served > 0
     }
 
@@ -120,9 +117,7 @@ impl Reloader {
         let mut changed = !gone.is_empty();
         for package in gone {
             self.packages.remove(&package);
-            self.driver
-                .with_functions(|functions| functions.replace(package, Vec::new()));
-            self.driver.handle(Event::PackageRemoved { package });
+            self.feed.remove_package(package);
         }
         let packages = project.packages.clone();
         self.describer.set(project, environment);
@@ -203,12 +198,7 @@ impl Reloader {
             folder: snapshot.hash.to_string(),
             entries: tracked.package.entries.clone(),
         };
-        self.driver.add_code(id, code, what);
-        self.driver.handle(Event::CodeChanged {
-            package: id,
-            code,
-            rebuilt,
-        });
+        self.feed.set_code(id, code, what, rebuilt);
         true
     }
 
@@ -325,7 +315,7 @@ impl Reloader {
         tracked.run = Some(Arc::clone(&run));
         let mut shown_root = shown(&tracked.package.root);
         shown_root.push('/');
-        self.driver.set_package(id, run, shown_root);
+        self.feed.set_package(id, run, shown_root);
         Prepared::Ready { rebuilt: true }
     }
 
@@ -380,7 +370,7 @@ impl Reloader {
         let Some(tracked) = self.packages.get_mut(&id) else {
             return Vec::new();
         };
-        let in_use = self.driver.codes_in_use();
+        let in_use = self.feed.codes_in_use();
         let from = tracked.history.len().saturating_sub(KEPT);
         let mut at = 0;
         tracked.history.retain(|(code, _)| {
@@ -388,7 +378,7 @@ impl Reloader {
             at > from || in_use.contains(code)
         });
         let codes: Vec<CodeHash> = tracked.history.iter().map(|(code, _)| *code).collect();
-        self.driver.keep_codes(id, &codes);
+        self.feed.keep_codes(id, &codes);
         tracked.history.iter().map(|(_, copy)| *copy).collect()
     }
 }

@@ -59,6 +59,7 @@ impl Driver {
             code,
             functions,
         });
+        self.described.send_modify(|count| *count += 1);
         if !alive {
             self.give_up(id).await;
         }

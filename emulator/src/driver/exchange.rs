@@ -26,7 +26,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 

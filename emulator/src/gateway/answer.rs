@@ -7,14 +7,17 @@ use std::time::{Duration, Instant as Clock, SystemTime};
 
 use axum::extract::ConnectInfo;
 use fnlocal_core::StartKind;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::body::ResponseBody;
+use super::outgoing::Outgoing;
 use super::path::{Route, route};
-use super::{Gateway, Peer, Problem, drain, headers};
-use crate::driver::{Counts, Driver, Function};
+use super::peers::{self, Counted};
+use super::relay::Elsewhere;
+use super::{Gateway, Peer, Problem, asks_locally, drain, headers};
+use crate::driver::{Counts, Function};
 use crate::logs::{Logs, Record, RequestRecord};
 
 /// A request's line in the log, while the request is under way.
@@ -24,6 +27,8 @@ pub struct Entry {
     began: Clock,
     /// None once written.
     record: Option<RequestRecord>,
+    /// The request is counted somewhere for as long as this lives.
+    counted: Option<Counted>,
 }
 
 /// A request that ends without an answer is one whose client left before.
@@ -34,14 +39,19 @@ impl Drop for Entry {
 }
 
 impl Entry {
-    pub(super) fn begin(driver: &Driver, id: &str, request: &Request<Incoming>) -> Self {
+    pub(crate) fn begin(
+        logs: &Logs,
+        counts: &Rc<Counts>,
+        id: &str,
+        request: &Request<Incoming>,
+    ) -> Self {
         let path = request
             .uri()
             .path_and_query()
             .map_or_else(String::new, ToString::to_string);
         Self {
-            logs: driver.logs().clone(),
-            counts: Rc::clone(driver.counts()),
+            logs: logs.clone(),
+            counts: Rc::clone(counts),
             began: Clock::now(),
             record: Some(RequestRecord {
                 at: SystemTime::now(),
@@ -55,14 +65,25 @@ impl Entry {
                 total: Duration::ZERO,
                 problem: None,
             }),
+            counted: None,
         }
+    }
+
+    /// Counts the request where it is served until it ends.
+    pub(crate) fn count(&mut self, counted: Counted) {
+        self.counted = Some(counted);
+    }
+
+    /// Counts it nowhere any more.
+    pub(crate) fn uncount(&mut self) {
+        self.counted = None;
     }
 
     pub(super) fn began(&self) -> Clock {
         self.began
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.record.as_ref().map_or("", |record| &record.id)
     }
 
@@ -72,7 +93,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn head(&mut self, status: StatusCode, start: Option<StartKind>) {
+    pub(crate) fn head(&mut self, status: StatusCode, start: Option<StartKind>) {
         if let Some(record) = &mut self.record {
             record.status = status.as_u16();
             record.start = start;
@@ -96,21 +117,23 @@ impl Entry {
         }
     }
 
-    /// For what is no function's: nothing is written.
-    fn forget(mut self) {
+    /// For what is no function's, or is written elsewhere: nothing is written.
+    pub(crate) fn forget(&mut self) {
         self.record = None;
     }
 }
 
 impl Gateway {
     /// Answers one request: every path through here ends in exactly one response.
-    pub(super) async fn answer(
+    pub(super) async fn respond(
         self: &Rc<Self>,
         request: Request<Incoming>,
         peer: &Peer,
     ) -> Response<ResponseBody> {
-        let id = self.driver.request_name(self.run);
-        let entry = Entry::begin(&self.driver, &id, &request);
+        let by_node = self.named_by_node(&request);
+        let id = by_node.clone();
+        let id = id.unwrap_or_else(|| self.driver.request_name(self.run));
+        let entry = Entry::begin(self.driver.logs(), self.driver.counts(), &id, &request);
         if let Some(problem) = refuse_shape(&request) {
             return self.turn_away(request, entry, &problem);
         }
@@ -120,9 +143,62 @@ impl Gateway {
             Route::Named(name) => self.named(name),
         };
         match found {
-            Ok(function) => self.forward(request, peer, function, entry).await,
+            Ok(function) if by_node.is_some() => {
+                let id = header(&id);
+                let stall = self.options.idle_timeout;
+                let prepare = |headers: &mut _| headers::from_node(headers, &id);
+                let outgoing = Outgoing::new(request, stall, prepare);
+                self.serve_here(outgoing, id, function, entry).await
+            }
+            Ok(function) => self.from_client(request, peer, &id, function, entry).await,
             Err(problem) => self.turn_away(request, entry, &problem),
         }
+    }
+
+    async fn from_client(
+        self: &Rc<Self>,
+        request: Request<Incoming>,
+        peer: &Peer,
+        id: &str,
+        function: Rc<Function>,
+        mut entry: Entry,
+    ) -> Response<ResponseBody> {
+        entry.function(function.name.clone());
+        let id = header(id);
+        let stall = self.options.idle_timeout;
+        let prepare = |headers: &mut _| headers::to_instance(headers, &id, peer);
+        let mut outgoing = Outgoing::new(request, stall, prepare);
+        if let Some(peers) = &self.peers {
+            let entered = self.elsewhere(&**peers, &function, outgoing, entry);
+            match entered.await {
+                Elsewhere::Answered(response) => return response,
+                Elsewhere::Here(back, kept) => (outgoing, entry) = (back, kept),
+            }
+        }
+        self.forward(outgoing, id, function, entry).await
+    }
+
+    async fn serve_here(
+        self: &Rc<Self>,
+        outgoing: Outgoing,
+        id: HeaderValue,
+        function: Rc<Function>,
+        mut entry: Entry,
+    ) -> Response<ResponseBody> {
+        entry.function(function.name.clone());
+        self.forward(outgoing, id, function, entry).await
+    }
+
+    /// The name another node gave a request it sends here. Whoever cannot prove to be one is a
+    /// client.
+    fn named_by_node(&self, request: &Request<Incoming>) -> Option<String> {
+        let peers = self.peers.as_ref()?;
+        let headers = request.headers();
+        if !peers::proves(peers.token(), headers.get(peers::FORWARDED)?) {
+            return None;
+        }
+        let id = headers.get(headers::REQUEST_ID)?.to_str().ok()?;
+        Some(id.to_owned())
     }
 
     /// Refuses a request nobody has looked into yet.
@@ -187,22 +263,11 @@ impl Gateway {
         &self,
         mut request: Request<Incoming>,
         peer: SocketAddr,
-        entry: Entry,
+        mut entry: Entry,
     ) -> Response<ResponseBody> {
-        if !peer.ip().is_loopback() && !self.options.open_platform {
-            let problem = Problem::new(
-                StatusCode::FORBIDDEN,
-                "not_local",
-                "the platform's own paths answer this machine only",
-            );
-            return self.refuse(entry, &problem);
-        }
-        if !self.options.open_platform && !names_this_machine(&request) {
-            let problem = Problem::new(
-                StatusCode::FORBIDDEN,
-                "bad_host",
-                "the Host header does not name this machine",
-            );
+        if !self.options.open_platform
+            && let Err(problem) = asks_locally(&request, peer)
+        {
             return self.refuse(entry, &problem);
         }
         entry.forget();
@@ -214,26 +279,8 @@ impl Gateway {
     }
 }
 
-/// A page of another site can make a browser send requests here by a name that resolves to
-/// 127.0.0.1 (DNS rebinding); its Host header then gives it away.
-fn names_this_machine(request: &Request<Incoming>) -> bool {
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
-    let Some(host) = host else {
-        return false;
-    };
-    let Ok(authority) = host.parse::<http::uri::Authority>() else {
-        return false;
-    };
-    let name = authority.host().trim_matches(['[', ']']);
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+fn header(id: &str) -> HeaderValue {
+    HeaderValue::from_str(id).expect("hexadecimal digits, or read from a header")
 }
 
 /// Requests that no proxy should pass on.

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 use crate::driver::{Connection, Consumed, Instance, Ticket};
 
 use super::answer::Entry;
+use super::peers::Link;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -80,7 +81,7 @@ impl Held {
             if end <= Instant::now() {
                 // The instance is not to blame: dropping the ticket has it asked whether it is idle.
                 if let Some(lease) = strong.lease.take() {
-                    lease.entry.write(Some("idle_timeout"));
+                    lease.give_up("idle_timeout");
                 }
                 return;
             }
@@ -91,7 +92,15 @@ impl Held {
 }
 
 /// What is given back when a response ends.
-pub struct Lease {
+pub enum Lease {
+    /// An instance's.
+    Instance(InstanceLease),
+    /// Another gateway's.
+    Node(NodeLease),
+}
+
+/// What is given back when an instance's response ends.
+pub struct InstanceLease {
     /// The request's place in the core.
     pub ticket: Ticket,
     /// Who served it.
@@ -104,15 +113,59 @@ pub struct Lease {
     pub entry: Entry,
 }
 
+/// What is given back when the response of another gateway ends.
+pub struct NodeLease {
+    /// The way there.
+    pub link: Rc<Link>,
+    /// The connection it was served on.
+    pub connection: Connection,
+    /// How far the client's own body went; none when it sent none.
+    pub sent: Option<Rc<Consumed>>,
+    /// Its line in the log.
+    pub entry: Entry,
+}
+
 impl Lease {
     fn finish(self) {
         // A handler may answer before it was sent everything. The next request would wait on this
         // connection for as long as this client takes to send the rest.
-        if self.sent.is_none_or(|sent| sent.whole()) {
-            self.instance.put_connection(self.connection);
+        match self {
+            Self::Instance(lease) => {
+                if lease.sent.is_none_or(|sent| sent.whole()) {
+                    lease.instance.put_connection(lease.connection);
+                }
+                lease.ticket.finished();
+                lease.entry.write(None);
+            }
+            Self::Node(lease) => {
+                if lease.sent.is_none_or(|sent| sent.whole()) {
+                    lease.link.put(lease.connection);
+                }
+                lease.entry.write(None);
+            }
         }
-        self.ticket.finished();
-        self.entry.write(None);
+    }
+
+    fn fail(self, problem: &'static str) {
+        match self {
+            // The client's own body broke the exchange. The instance is not to blame: dropping the
+            // ticket has it asked whether it is idle.
+            Self::Instance(lease) if lease.sent.as_ref().is_some_and(|sent| sent.broke()) => {
+                lease.entry.write(Some("request_body"));
+            }
+            Self::Instance(lease) => {
+                lease.ticket.failed(Retry::No);
+                lease.entry.write(Some(problem));
+            }
+            Self::Node(lease) => lease.entry.write(Some(problem)),
+        }
+    }
+
+    /// Dropping the ticket tells the core; dropping the connection tells who serves it.
+    fn give_up(self, problem: &'static str) {
+        let (Self::Instance(InstanceLease { entry, .. }) | Self::Node(NodeLease { entry, .. })) =
+            self;
+        entry.write(Some(problem));
     }
 }
 
@@ -158,16 +211,8 @@ impl Leased {
     }
 
     fn fail(&mut self, problem: &'static str) {
-        let Some(lease) = self.held.lease.take() else {
-            return;
-        };
-        if lease.sent.is_some_and(|sent| sent.broke()) {
-            // The client's own body broke the exchange. The instance is not to blame: dropping the
-            // ticket has it asked whether it is idle.
-            lease.entry.write(Some("request_body"));
-        } else {
-            lease.ticket.failed(Retry::No);
-            lease.entry.write(Some(problem));
+        if let Some(lease) = self.held.lease.take() {
+            lease.fail(problem);
         }
     }
 }
@@ -177,8 +222,7 @@ impl Drop for Leased {
         if self.body.is_end_stream() {
             self.finish();
         } else if let Some(lease) = self.held.lease.take() {
-            // Dropping the ticket tells the core; dropping the connection tells the handler.
-            lease.entry.write(Some("client_gone"));
+            lease.give_up("client_gone");
         }
     }
 }
@@ -195,7 +239,7 @@ impl Body for Leased {
             Poll::Ready(Some(Ok(frame))) => {
                 if !self.takes(&frame) {
                     if let Some(lease) = self.held.lease.take() {
-                        lease.entry.write(Some("response_too_large"));
+                        lease.give_up("response_too_large");
                     }
                     let why = "the function answered with more than its response_limit";
                     return Poll::Ready(Some(Err(why.into())));
@@ -225,7 +269,7 @@ impl Body for Leased {
                 ready!(idle.as_mut().poll(cx));
                 // The instance is not to blame: dropping the ticket has it asked whether it is idle.
                 if let Some(lease) = self.held.lease.take() {
-                    lease.entry.write(Some("idle_timeout"));
+                    lease.give_up("idle_timeout");
                 }
                 Poll::Ready(Some(Err("no byte came within the idle timeout".into())))
             }

@@ -3,43 +3,23 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock};
 
-use fnlocal_core::{RefuseReason, Retry, StartKind};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use fnlocal_core::{RefuseReason, StartKind};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use super::answer::Entry;
-use super::body::{Bounds, Lease, Leased, ResponseBody};
+use super::body::{Bounds, InstanceLease, Lease, Leased, ResponseBody};
 use super::headers::{self, Cold, Provenance, Timing};
-use super::{Gateway, Peer, Problem, drain, tunnel};
+use super::outgoing::Outgoing;
+use super::{Gateway, Problem, tunnel};
 use crate::driver::{
-    ClientBody, Connection, Consumed, Dispatched, Exchange, ExchangeError, Function, Instance,
-    Outcome, Refused, RequestBody, Ticket,
+    Connection, Dispatched, Exchange, ExchangeError, Function, Instance, Outcome, Refused,
+    RequestBody, Ticket,
 };
-use crate::runtime::End;
 
 /// How long after a connection broke the runtime may take to say why.
-const PATIENCE: Duration = Duration::from_millis(1500);
-
-/// A request on its way, kept so that it can be sent a second time when that is safe.
-struct Outgoing {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Option<RequestBody>,
-    consumed: Rc<Consumed>,
-    /// It has a body.
-    sends: bool,
-    /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
-    repeatable: bool,
-    /// It shares its connection with others, each with a window of its own (HTTP/2).
-    multiplexed: bool,
-    /// Its body is not sent before somebody asks for it.
-    held_back: bool,
-    /// It was sent once and the exchange broke.
-    broke_before: bool,
-    upgrade: Option<(HeaderValue, OnUpgrade)>,
-}
+pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How an attempt at an instance ended.
 enum Attempt {
@@ -51,14 +31,11 @@ enum Attempt {
 impl Gateway {
     pub(super) async fn forward(
         self: &Rc<Self>,
-        request: Request<Incoming>,
-        peer: &Peer,
+        mut outgoing: Outgoing,
+        request_id: HeaderValue,
         function: Rc<Function>,
-        mut entry: Entry,
+        entry: Entry,
     ) -> Response<ResponseBody> {
-        entry.function(function.name.clone());
-        let request_id = HeaderValue::from_str(entry.id()).expect("hexadecimal digits");
-        let mut outgoing = Outgoing::new(request, &request_id, peer, self.options.idle_timeout);
         let ticket = self.driver.arrive(&function, entry.id());
         loop {
             let to = match ticket.outcome().await {
@@ -90,7 +67,8 @@ impl Gateway {
                 }
                 Attempt::Broke(error) => {
                     if outgoing.consumed.broke() {
-                        return self.client_broke(&function, ticket, entry);
+                        drop(ticket);
+                        return self.client_broke(&function, entry);
                     }
                     ticket.failed(outgoing.take_back(error, &to.instance).await);
                     if let Some(refused) = ticket.refused_now() {
@@ -156,13 +134,13 @@ impl Gateway {
             );
             return Response::from_parts(parts, ResponseBody::empty());
         }
-        let lease = Lease {
+        let lease = Lease::Instance(InstanceLease {
             ticket,
             instance: to.instance,
             connection,
             sent: outgoing.sends.then_some(outgoing.consumed),
             entry,
-        };
+        });
         let bounds = Bounds {
             idle_timeout: self.options.idle_timeout,
             multiplexed: outgoing.multiplexed,
@@ -243,13 +221,7 @@ impl Gateway {
 
     /// The client stopped in the middle of its body: nobody may be there to read this, but a
     /// slow one is.
-    fn client_broke(
-        &self,
-        function: &Function,
-        ticket: Ticket,
-        entry: Entry,
-    ) -> Response<ResponseBody> {
-        drop(ticket);
+    pub(super) fn client_broke(&self, function: &Function, entry: Entry) -> Response<ResponseBody> {
         let problem = Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "request_body",
@@ -302,118 +274,4 @@ fn timing(to: &Dispatched, arrived: Clock, dispatched: Clock) -> Timing {
     }
     timing.queue = waited.saturating_sub(timing.create + timing.boot + timing.import);
     timing
-}
-
-impl Outgoing {
-    fn new(
-        request: Request<Incoming>,
-        request_id: &HeaderValue,
-        peer: &Peer,
-        stall: Duration,
-    ) -> Self {
-        let (mut parts, body) = request.into_parts();
-        let upgrade = take_upgrade(&mut parts);
-        let consumed = Rc::new(Consumed::default());
-        let empty = body.is_end_stream();
-        if let Some(authority) = parts.uri.authority()
-            && let Ok(host) = HeaderValue::from_str(authority.as_str())
-        {
-            // HTTP/2's :authority, or an absolute-form target, which outranks Host: RFC 9112, 3.2.2.
-            parts.headers.insert(header::HOST, host);
-        }
-        let held_back = drain::holds_back(&parts.headers);
-        headers::to_instance(&mut parts.headers, request_id, peer);
-        if !empty && body.size_hint().exact().is_none() {
-            // Else hyper sends no body at all with GET and HEAD.
-            let chunked = HeaderValue::from_static("chunked");
-            parts.headers.insert(header::TRANSFER_ENCODING, chunked);
-        }
-        if let Some((protocol, _)) = &upgrade {
-            let connection = HeaderValue::from_static("upgrade");
-            parts.headers.insert(header::CONNECTION, connection);
-            parts.headers.insert(header::UPGRADE, protocol.clone());
-        }
-        let uri = parts
-            .uri
-            .into_parts()
-            .path_and_query
-            .map_or_else(|| Uri::from_static("/"), Uri::from);
-        Self {
-            multiplexed: parts.version == Version::HTTP_2,
-            held_back,
-            broke_before: false,
-            sends: !empty,
-            repeatable: empty && parts.method.is_idempotent() && upgrade.is_none(),
-            method: parts.method,
-            uri,
-            headers: parts.headers,
-            body: Some(if empty {
-                RequestBody::Empty
-            } else {
-                let consumed = Rc::clone(&consumed);
-                RequestBody::Client(Box::new(ClientBody::new(body, consumed, stall)))
-            }),
-            consumed,
-            upgrade,
-        }
-    }
-
-    /// The request to send now.
-    fn next(&mut self) -> Request<RequestBody> {
-        let mut request = Request::new(self.body.take().unwrap_or(RequestBody::Empty));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = if self.repeatable {
-            self.headers.clone()
-        } else {
-            std::mem::take(&mut self.headers)
-        };
-        request
-    }
-
-    /// No instance will be sent it.
-    fn turn_away(self) {
-        if let Some(body) = self.body.filter(|_| !self.held_back) {
-            drain::drain(body);
-        }
-    }
-
-    /// Takes back what was not sent, and says whether another attempt may be made.
-    async fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
-        if let Some(unsent) = error.unsent {
-            let (parts, body) = unsent.into_parts();
-            self.headers = parts.headers;
-            self.body = Some(body);
-            return Retry::Free;
-        }
-        if !self.repeatable {
-            return Retry::No;
-        }
-        // The first time it is tried again at once. After that it matters who is to blame.
-        if !self.broke_before {
-            self.broke_before = true;
-            return Retry::Once;
-        }
-        match instance.end(PATIENCE).await {
-            Some(End { outside: true, .. }) => Retry::Free,
-            _ => Retry::No,
-        }
-    }
-}
-
-/// A request to switch protocols, such as to WebSocket, with the client's end of it.
-fn take_upgrade(parts: &mut http::request::Parts) -> Option<(HeaderValue, OnUpgrade)> {
-    let protocol = parts.headers.get(header::UPGRADE)?.clone();
-    let asked = parts
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(','))
-        .any(|word| word.trim().eq_ignore_ascii_case("upgrade"));
-    // `Upgrade: h2c` would take the connection out of the gateway's sight.
-    if !asked || protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
-        return None;
-    }
-    Some((protocol, parts.extensions.remove::<OnUpgrade>()?))
 }

@@ -16,7 +16,7 @@ const HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
 ];
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-fnlocal-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-fnlocal-request-id");
 const START: HeaderName = HeaderName::from_static("x-fnlocal-start");
 /// Of cold starts only.
 const COLD: HeaderName = HeaderName::from_static("x-fnlocal-cold");
@@ -60,8 +60,34 @@ fn strip_named(headers: &mut HeaderMap, connection: &HeaderValue) {
     }
 }
 
-/// Makes a client's headers those of a request to an instance.
+/// Makes a client's headers those of a request to an instance, or to another node.
 pub fn to_instance(headers: &mut HeaderMap, request_id: &HeaderValue, peer: &Peer) {
+    from_node(headers, request_id);
+    if let Some(host) = headers.get(header::HOST).cloned() {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    let forwarded_for = forwarded_for(headers, peer);
+    headers.insert(FORWARDED_FOR, forwarded_for);
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+}
+
+/// Makes the headers another node sent those of a request to an instance: what is known of the
+/// client was added there.
+pub fn from_node(headers: &mut HeaderMap, request_id: &HeaderValue) {
+    to_upstream(headers);
+    strip_platform(headers);
+    headers.insert(REQUEST_ID, request_id.clone());
+}
+
+/// Makes a client's headers those of a request to a balancer's target.
+pub fn by_balancer(headers: &mut HeaderMap, peer: &Peer) {
+    to_upstream(headers);
+    let forwarded_for = forwarded_for(headers, peer);
+    headers.insert(FORWARDED_FOR, forwarded_for);
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+}
+
+fn to_upstream(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     // The gateway itself answers 100 once somebody reads the body.
     headers.remove(header::EXPECT);
@@ -71,14 +97,6 @@ pub fn to_instance(headers: &mut HeaderMap, request_id: &HeaderValue, peer: &Pee
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    strip_platform(headers);
-    if let Some(host) = headers.get(header::HOST).cloned() {
-        headers.insert(FORWARDED_HOST, host);
-    }
-    let forwarded_for = forwarded_for(headers, peer);
-    headers.insert(FORWARDED_FOR, forwarded_for);
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(REQUEST_ID, request_id.clone());
 }
 
 /// What only the platform may say is not taken from a client.

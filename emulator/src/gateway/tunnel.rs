@@ -10,25 +10,24 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Entry;
-use crate::driver::Ticket;
 
 /// Bytes taken over at once, each way.
 const PIECE: usize = 16 * 1024;
 
-/// Joins a client and an instance until one of them ends or both are silent for too long. The
-/// instance is taken for as long.
+/// Joins a client and who serves it until one of them ends or both are silent for too long. What
+/// is `held`, such as the instance, is taken for as long.
 pub fn start(
     client: OnUpgrade,
-    instance: OnUpgrade,
-    ticket: Ticket,
+    upstream: OnUpgrade,
+    held: impl Sized + 'static,
     entry: Entry,
     idle_timeout: Duration,
     cut: CancellationToken,
 ) {
     tokio::task::spawn_local(async move {
-        let problem = match tokio::join!(client, instance) {
-            (Ok(client), Ok(instance)) => {
-                let carried = carry(TokioIo::new(client), TokioIo::new(instance), idle_timeout);
+        let problem = match tokio::join!(client, upstream) {
+            (Ok(client), Ok(upstream)) => {
+                let carried = carry(TokioIo::new(client), TokioIo::new(upstream), idle_timeout);
                 tokio::select! {
                     problem = carried => problem,
                     () = cut.cancelled() => Some("draining"),
@@ -37,7 +36,7 @@ pub fn start(
             _ => Some("client_gone"),
         };
         // An instance whose tunnel ended may still be at work: it is asked before it is reused.
-        drop(ticket);
+        drop(held);
         entry.write(problem);
     });
 }

@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::docker::connect::{ConnectError, Surroundings, connect};
 use super::docker::labels::Owner;
-use super::docker::{DockerOptions, DockerRuntime};
+use super::open::{OpenError, Opener};
 use super::place::random_hex;
 use super::process::{ProcessError, ProcessOptions, ProcessRuntime};
-use super::{Notices, PackageRun, Runtime, RuntimeError};
+use super::{Notices, PackageRun, Runtime};
 use crate::image::deps;
 use crate::image::{ImageError, ImageOptions, Images, Progress};
 use crate::project::{Package, Project};
@@ -30,8 +30,10 @@ pub enum Choice {
 
 /// A runtime, ready.
 pub struct Selected {
-    /// It.
+    /// It, for one node.
     pub runtime: Arc<dyn Runtime>,
+    /// Opens others of the kind for other nodes.
+    pub(crate) opener: Opener,
     /// Makes packages ready to run in it.
     pub preparer: Preparer,
     /// Which and why, for people.
@@ -48,9 +50,9 @@ pub enum SelectError {
     /// The base image is missing.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The engine answers, but not as needed.
+    /// The runtime cannot be opened.
     #[error(transparent)]
-    Runtime(#[from] RuntimeError),
+    Open(#[from] OpenError),
     /// Node is missing.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -63,7 +65,7 @@ impl SelectError {
         match self {
             Self::Connect(error) => Some(error.hint().to_owned()),
             Self::Image(error) => error.hint().map(str::to_owned),
-            Self::Runtime(error) => error.hint(),
+            Self::Open(error) => error.hint(),
             Self::Process(error) => Some(error.hint().to_owned()),
         }
     }
@@ -135,7 +137,7 @@ impl PrepareError {
     }
 }
 
-/// Opens the runtime that was asked for. `state` is the project's `.fnlocal`, which the caller
+/// Opens the runtime that was asked for, for the node of this name. `state` is the project's `.fnlocal`, which the caller
 /// holds locked: what other runs of the project left in the engine is removed.
 ///
 /// # Errors
@@ -144,13 +146,14 @@ pub async fn select(
     choice: Choice,
     project: &Project,
     state: &Path,
+    node: &str,
     notices: Notices,
     progress: Progress<'_>,
 ) -> Result<Selected, SelectError> {
     if choice == Choice::Process {
         return process(state, notices, "processes, as asked for: less isolated").await;
     }
-    let failed = match docker(project, notices.clone(), progress).await {
+    let failed = match docker(project, node, notices.clone(), progress).await {
         Ok(selected) => return Ok(selected),
         Err(error) => error,
     };
@@ -164,6 +167,7 @@ pub async fn select(
 
 async fn docker(
     project: &Project,
+    node: &str,
     notices: Notices,
     progress: Progress<'_>,
 ) -> Result<Selected, SelectError> {
@@ -172,7 +176,7 @@ async fn docker(
         project: project_label(project),
         folder: project.root.display().to_string(),
         run: random_hex(4),
-        node: "n0".to_owned(),
+        node: node.to_owned(),
     };
     let images = Images::new(
         &engine,
@@ -185,17 +189,12 @@ async fn docker(
     );
     let base = images.base(progress).await?;
     let why = format!("Docker {} with {}", engine.version, base.origin);
-    let options = DockerOptions::new(owner, base.reference);
-    let (runtime, reaped) = DockerRuntime::open(engine, options, notices).await?;
-    if reaped.containers > 0 {
-        progress(format!(
-            "removed {} containers a former run left behind",
-            reaped.containers
-        ));
-    }
+    let opener = Opener::docker(engine, owner, base.reference);
+    let runtime = opener.open(node, notices, progress).await?;
     let preparer = Preparer(Kind::Docker(Arc::new(images)));
     Ok(Selected {
-        runtime: Arc::new(runtime),
+        runtime,
+        opener,
         preparer,
         why,
     })
@@ -215,6 +214,7 @@ async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, 
     };
     Ok(Selected {
         runtime: Arc::new(runtime),
+        opener: Opener::process(state.to_owned()),
         preparer: Preparer(kind),
         why: why.to_owned(),
     })

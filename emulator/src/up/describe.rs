@@ -1,6 +1,6 @@
 //! A release's functions, as the driver asks for them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +17,6 @@ pub struct Describer {
     release: Release,
     environment: Environment,
     logs: Logs,
-    loaded: Cell<usize>,
     broken: RefCell<Vec<String>>,
 }
 
@@ -27,19 +26,18 @@ impl Describer {
             release,
             environment,
             logs,
-            loaded: Cell::new(0),
             broken: RefCell::default(),
         })
+    }
+
+    /// The release.
+    pub fn release(&self) -> &Release {
+        &self.release
     }
 
     /// The release's packages with their numbers.
     pub fn packages(&self) -> impl Iterator<Item = (PackageId, &ReleasePackage)> {
         (0..).map(PackageId).zip(&self.release.packages)
-    }
-
-    /// Packages whose code was imported, or failed to be.
-    pub fn loaded(&self) -> usize {
-        self.loaded.get()
     }
 
     /// Why packages cannot be served that cannot.
@@ -67,11 +65,15 @@ impl Describer {
         };
         if let Some(failure) = &failure {
             let text = format!("/{}: {}", released.name, failure.summary());
-            self.broken.borrow_mut().push(text);
-            self.logs.send(Record::ImportFailed {
-                function: Arc::from(released.name.as_str()),
-                failure: failure.clone(),
-            });
+            let mut broken = self.broken.borrow_mut();
+            // Told once, however many nodes find it.
+            if !broken.contains(&text) {
+                broken.push(text);
+                self.logs.send(Record::ImportFailed {
+                    function: Arc::from(released.name.as_str()),
+                    failure: failure.clone(),
+                });
+            }
         }
         Function {
             id: functions.id(&released.name),
@@ -108,7 +110,6 @@ impl Describe for Rc<Describer> {
         described: Result<Vec<DescribedModule>, Failure>,
         functions: &mut Functions,
     ) -> Vec<FunctionSpec> {
-        self.loaded.set(self.loaded.get() + 1);
         let Some((_, released)) = self.packages().find(|(id, _)| *id == package) else {
             return Vec::new();
         };

@@ -2,11 +2,12 @@
 
 use fnlocal_registry::StoreError;
 
+use crate::fleet::FleetError;
 use crate::image::ImageError;
 use crate::project::{EnvError, ProjectError, StateError};
 use crate::release::{MakeError, ReleaseStoreError};
-use crate::runtime::RuntimeError;
 use crate::runtime::docker::connect::ConnectError;
+use crate::runtime::open::OpenError;
 use crate::serve::{Broken, ListenError};
 
 /// Why `fnlocal up` could not begin or go on.
@@ -22,6 +23,9 @@ pub enum UpError {
     /// Its variables cannot be read.
     #[error(transparent)]
     Env(#[from] EnvError),
+    /// The fleet makes no sense.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     /// No release could be built.
     #[error(transparent)]
     Make(#[from] MakeError),
@@ -61,7 +65,7 @@ pub enum UpError {
     Connect(#[from] ConnectError),
     /// It answers, but not as needed.
     #[error(transparent)]
-    Runtime(#[from] RuntimeError),
+    Runtime(#[from] OpenError),
     /// A port is taken, or not allowed.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -86,6 +90,7 @@ impl UpError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Project(error) => error.hint(),
+            Self::Fleet(error) => error.hint(),
             Self::State(error) => error.hint(),
             Self::Env(error) => error.hint(),
             Self::Make(error) => error.hint(),

@@ -1,0 +1,224 @@
+//! Several nodes in this process, as they will be in the cloud: each with a core, a gateway,
+//! memory and instances of its own, behind a balancer, and as many as an auto-scaling group wants.
+//!
+//! What is decided is decided by [`fnlocal_core::balancer`], [`fnlocal_core::scaling`] and
+//! [`fnlocal_core::routing`], as in the simulation and in the cloud. Here it is performed: nodes
+//! are sessions on this thread, booting is waiting for as long as a machine would take.
+
+mod admin;
+mod clock;
+mod control;
+mod front;
+mod member;
+mod roster;
+mod schedule;
+mod settings;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fnlocal_core::balancer::Balancer;
+use fnlocal_core::scaling::Group;
+use fnlocal_core::time::Instant;
+use fnlocal_core::{NodeId, NodeLimits};
+use fnlocal_sim::Times;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinSet, spawn_local};
+
+pub use schedule::ScheduleError;
+pub use settings::{FleetError, FleetOptions, MOST, Settings, Size};
+
+pub(crate) use settings::share;
+
+use crate::driver::{Describe, Driver, Feed};
+use crate::gateway::GatewayOptions;
+use crate::logs::Logs;
+use crate::project::StateDir;
+use crate::runtime::open::Opener;
+use crate::runtime::place::random_hex;
+use crate::runtime::{Notice, Runtime};
+use crate::serve::{Announced, Broken, Stop};
+use clock::Clock;
+use member::{Member, Stage};
+use roster::Roster;
+
+/// The name of the first node.
+pub(crate) const FIRST: &str = "n1";
+
+/// What nodes are made of.
+pub(crate) struct Plant {
+    /// Opens their runtimes.
+    pub opener: Opener,
+    /// The first node's, if it is open already.
+    pub first: RefCell<Option<(Arc<dyn Runtime>, mpsc::Receiver<Notice>)>>,
+    /// Turns their descriptions into functions.
+    pub describe: Box<dyn Fn() -> Box<dyn Describe>>,
+    /// Told how many nodes import code.
+    pub counted: Box<dyn Fn(usize)>,
+    /// Bounds of each.
+    pub limits: NodeLimits,
+    /// How their gateways behave.
+    pub gateway: GatewayOptions,
+    /// Where everything is told.
+    pub logs: Logs,
+}
+
+/// Nodes, and the balancer in front of them.
+pub(crate) struct Fleet(Rc<Inner>);
+
+pub(super) struct Inner {
+    plant: Plant,
+    settings: Settings,
+    times: Times,
+    clock: Clock,
+    feed: Feed,
+    roster: Rc<Roster>,
+    balancer: RefCell<Balancer>,
+    group: Option<RefCell<Group>>,
+    members: RefCell<BTreeMap<NodeId, Rc<Member>>>,
+    lives: RefCell<JoinSet<()>>,
+    /// Requests that came to the balancer since the last datapoint.
+    entered: Cell<u64>,
+    /// The first nodes were launched.
+    begun: Cell<bool>,
+    /// No node is launched any more.
+    ending: Cell<bool>,
+    /// Some node is in another stage, or another in service.
+    changed: Notify,
+    /// Rung when an earlier deadline than the armed one is wanted.
+    earlier: Notify,
+    armed: Cell<Option<Instant>>,
+    stop: Stop,
+    /// What `/_fnlocal/nodes/…` wants to see before it changes anything.
+    token: String,
+}
+
+impl Fleet {
+    /// A fleet without nodes yet.
+    pub fn new(plant: Plant, settings: Settings, stop: &Stop) -> Self {
+        let group = settings.group.clone();
+        Self(Rc::new(Inner {
+            times: Times::default(),
+            clock: Clock::new(settings.time_scale),
+            feed: Feed::default(),
+            roster: Roster::new(&random_hex(16)),
+            balancer: RefCell::new(Balancer::new(settings.balancer)),
+            group: group.map(|group| RefCell::new(Group::new(group))),
+            members: RefCell::default(),
+            lives: RefCell::default(),
+            entered: Cell::new(0),
+            begun: Cell::new(false),
+            ending: Cell::new(false),
+            changed: Notify::new(),
+            earlier: Notify::new(),
+            armed: Cell::new(None),
+            stop: Stop {
+                gently: tokio_util::sync::CancellationToken::new(),
+                now: stop.now.clone(),
+            },
+            token: random_hex(16),
+            plant,
+            settings,
+        }))
+    }
+
+    /// What the nodes are told of code.
+    pub fn feed(&self) -> Feed {
+        self.0.feed.clone()
+    }
+
+    /// Launches the first nodes, runs what serves to its end, and ends everything.
+    ///
+    /// # Errors
+    /// Those of `serving`, and [`Broken`] when a task of the fleet ends before it.
+    pub async fn run<E: From<Broken>>(
+        &self,
+        serving: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let fleet = &self.0;
+        fleet.begin();
+        let mut deadlines = spawn_local(Rc::clone(fleet).keep_deadlines());
+        let mut looking = spawn_local(Rc::clone(fleet).look());
+        let served = tokio::select! {
+            served = serving => served,
+            // Neither ends by itself.
+            ended = &mut deadlines => Err(crate::serve::broken(ended).into()),
+            ended = &mut looking => Err(crate::serve::broken(ended).into()),
+        };
+        fleet.ending.set(true);
+        deadlines.abort();
+        looking.abort();
+        fleet.stop.gently.cancel();
+        let mut lives = fleet.lives.take();
+        while lives.join_next().await.is_some() {}
+        served
+    }
+
+    /// Waits until the first nodes are in service, or will not be. One of them; none when told to
+    /// stop.
+    ///
+    /// # Errors
+    /// Not one came up.
+    pub async fn in_service(&self, stop: &Stop) -> Result<Option<Rc<Driver>>, FleetError> {
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(settled) = self.0.settled() {
+                return settled.map(Some);
+            }
+            tokio::select! {
+                () = changed => {}
+                () = stop.gently.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Lets other commands, and tests, find this run.
+    pub fn announce(&self, address: SocketAddr, runtime: &str, state: &StateDir) -> Announced {
+        let (token, logs) = (self.0.token.clone(), &self.0.plant.logs);
+        Announced::with(state, address, runtime, token, logs)
+    }
+
+    /// Accepts requests until told to stop, then lets those under way finish.
+    ///
+    /// # Errors
+    /// [`Broken`] when `beside`, which runs meanwhile, ends unasked.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        beside: impl Future<Output = ()> + 'static,
+        stop: &Stop,
+    ) -> Result<(), Broken> {
+        let serving = front::serve(&self.0, listener, stop.gently.clone());
+        let mut beside = spawn_local(beside);
+        let served = tokio::select! {
+            () = serving => Ok(()),
+            ended = &mut beside => Err(crate::serve::broken(ended)),
+            () = stop.now.cancelled() => Ok(()),
+        };
+        beside.abort();
+        served
+    }
+}
+
+impl Inner {
+    /// How the first nodes came out, once that is known.
+    fn settled(&self) -> Option<Result<Rc<Driver>, FleetError>> {
+        let members = self.members.borrow();
+        let up = members.values().filter(|one| !one.ended());
+        let up: Vec<_> = up.collect();
+        if up.is_empty() {
+            return Some(Err(FleetError::NoNode));
+        }
+        let balancer = self.balancer.borrow();
+        let all = up.iter().all(|one| one.stage.get() == Stage::Serving);
+        let driver = up.iter().find_map(|one| one.driver.get());
+        (all && balancer.healthy() == up.len()).then(|| {
+            let driver = driver.expect("a node that serves has a driver");
+            Ok(Rc::clone(driver))
+        })
+    }
+}

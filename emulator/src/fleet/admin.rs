@@ -1,0 +1,152 @@
+//! `/_fnlocal/*` of a fleet: its health, its picture, and the end of single nodes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use fnlocal_core::balancer::TargetState;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde::Serialize;
+
+use super::Inner;
+use super::member::{Member, Stage};
+use crate::gateway::peers::proves;
+use crate::gateway::platform::Picture;
+use crate::gateway::{Problem, ResponseBody, asks_locally};
+use crate::serve::picture;
+
+/// A picture of the fleet.
+#[derive(Serialize)]
+struct FleetPicture {
+    /// Nodes wanted; none for a fleet of a fixed size.
+    desired: Option<u32>,
+    /// Nodes stopped in the warm pool.
+    pooled: u32,
+    /// How many times as fast as usual the fleet's time runs.
+    time_scale: f64,
+    nodes: BTreeMap<String, NodePicture>,
+}
+
+#[derive(Serialize)]
+struct NodePicture {
+    stage: Stage,
+    /// How the balancer sees it; none when it does not know it.
+    target: Option<TargetState>,
+    /// Requests of other nodes may be forwarded to it.
+    routed: bool,
+    /// None before it has booted.
+    picture: Option<Picture>,
+}
+
+impl Inner {
+    /// Answers a path of the platform's own.
+    pub(super) fn platform(
+        self: &Rc<Self>,
+        request: &Request<Incoming>,
+        peer: SocketAddr,
+        id: &str,
+    ) -> Response<ResponseBody> {
+        let answered = asks_locally(request, peer).and_then(|()| self.asked(request));
+        answered.unwrap_or_else(|problem| problem.response(id))
+    }
+
+    fn asked(
+        self: &Rc<Self>,
+        request: &Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, Problem> {
+        let path = request.uri().path().trim_start_matches("/_fnlocal");
+        let words: Vec<&str> = path.split('/').skip(1).collect();
+        match (request.method(), &words[..]) {
+            (&Method::GET, ["health"]) => Ok(text("text/plain", "ok\n".to_owned())),
+            (&Method::GET, ["view"]) => Ok(self.view()),
+            (&Method::POST, ["nodes", name, act @ ("kill" | "drain")]) => {
+                self.proven(request)?;
+                let member = self.named(name)?;
+                if *act == "kill" {
+                    self.kill(&member);
+                } else {
+                    self.drain(&member);
+                }
+                let mut response = Response::new(ResponseBody::empty());
+                *response.status_mut() = StatusCode::ACCEPTED;
+                Ok(response)
+            }
+            _ => Err(unknown_path()),
+        }
+    }
+
+    fn proven(&self, request: &Request<Incoming>) -> Result<(), Problem> {
+        let given = request.headers().get("x-fnlocal-token");
+        let token = HeaderValue::from_str(&self.token).ok();
+        if token
+            .zip(given)
+            .is_some_and(|(token, given)| proves(&token, given))
+        {
+            return Ok(());
+        }
+        let what = "what changes something wants the run's token";
+        let hint = "send the token of .fnlocal/running.json as x-fnlocal-token";
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "token", what).hint(hint))
+    }
+
+    fn named(&self, name: &str) -> Result<Rc<Member>, Problem> {
+        let members = self.members.borrow();
+        let named = |one: &&Rc<Member>| one.node.to_string() == name && !one.ended();
+        if let Some(member) = members.values().find(named) {
+            return Ok(Rc::clone(member));
+        }
+        let alive = members.values().filter(|one| !one.ended());
+        let alive: Vec<String> = alive.map(|one| one.node.to_string()).collect();
+        let what = format!("there is no node named `{name}`");
+        let hint = format!("the nodes are: {}", alive.join(", "));
+        Err(Problem::new(StatusCode::NOT_FOUND, "unknown_node", what).hint(hint))
+    }
+
+    fn view(&self) -> Response<ResponseBody> {
+        let group = self.group.as_ref().map(|group| group.borrow());
+        let balancer = self.balancer.borrow();
+        let node = |one: &Rc<Member>| NodePicture {
+            stage: one.stage.get(),
+            target: balancer.state(one.node),
+            routed: self.roster.has(one.node),
+            picture: one.driver.get().map(picture),
+        };
+        let members = self.members.borrow();
+        let nodes = members
+            .values()
+            .map(|one| (one.node.to_string(), node(one)));
+        let picture = FleetPicture {
+            desired: group.as_ref().map(|group| group.desired()),
+            pooled: group.as_ref().map_or(0, |group| group.pooled()),
+            time_scale: self.clock.scale(),
+            nodes: nodes.collect(),
+        };
+        match serde_json::to_string(&picture) {
+            Ok(json) => text("application/json", json),
+            Err(error) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Problem::new(status, "view", error.to_string()).response("")
+            }
+        }
+    }
+}
+
+fn unknown_path() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "unknown_path",
+        "the platform has no such path",
+    )
+    .hint(
+        "a fleet's are GET /_fnlocal/health, GET /_fnlocal/view and POST \
+         /_fnlocal/nodes/NAME/kill or /drain",
+    )
+}
+
+fn text(kind: &'static str, text: String) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(text));
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

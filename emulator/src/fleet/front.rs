@@ -1,0 +1,146 @@
+//! The balancer in front: a load balancer's behaviour, decided by [`fnlocal_core::balancer`].
+//!
+//! It differs from an ALB in one thing: a request that a node did not take, and one that can be
+//! repeated, is tried on another, where an ALB answers 502 until its checks have found out.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use fnlocal_core::balancer::TargetFailure;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Inner;
+use crate::driver::Counts;
+use crate::gateway::peers::FORWARDED;
+use crate::gateway::{
+    Answer, Entry, GatewayOptions, Outgoing, Peer, Problem, Relay, ResponseBody, Server,
+    by_balancer, relay,
+};
+
+/// The front, while it serves.
+struct Front {
+    fleet: Rc<Inner>,
+    cut: CancellationToken,
+    run: u32,
+    next: Cell<u32>,
+    /// What the balancer itself answered; the nodes count the rest.
+    counts: Rc<Counts>,
+}
+
+/// Serves the project's port until `stop`.
+pub(super) async fn serve(fleet: &Rc<Inner>, listener: TcpListener, stop: CancellationToken) {
+    let cut = fleet.stop.now.child_token();
+    let server = Server {
+        options: GatewayOptions {
+            // An ALB's idle timeout, for clients' connections too.
+            head_timeout: fleet.settings.balancer.idle_timeout,
+            idle_timeout: fleet.settings.balancer.idle_timeout,
+            ..fleet.plant.gateway.clone()
+        },
+        logs: fleet.plant.logs.clone(),
+        cut: cut.clone(),
+    };
+    let front = Front {
+        fleet: Rc::clone(fleet),
+        cut,
+        run: rand::random(),
+        next: Cell::new(1),
+        counts: Rc::default(),
+    };
+    server.serve(Rc::new(front), listener, stop).await;
+}
+
+impl Answer for Front {
+    async fn answer(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> Response<ResponseBody> {
+        let next = self.next.replace(self.next.get().wrapping_add(1));
+        let id = format!("{:08x}{next:08x}", self.run);
+        let mut entry = Entry::begin(&self.fleet.plant.logs, &self.counts, &id, &request);
+        let path = request.uri().path();
+        if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {
+            entry.forget();
+            return self.fleet.platform(&request, peer.address, &id);
+        }
+        self.fleet.entered.set(self.fleet.entered.get() + 1);
+        let idle = self.fleet.settings.balancer.idle_timeout;
+        let outgoing = Outgoing::new(request, idle, |headers| by_balancer(headers, &peer));
+        self.balance(outgoing, entry).await
+    }
+}
+
+impl Front {
+    async fn balance(&self, mut outgoing: Outgoing, mut entry: Entry) -> Response<ResponseBody> {
+        let timeout = self.fleet.settings.balancer.idle_timeout;
+        let mut tries = 1 + self.fleet.balancer.borrow().in_service();
+        loop {
+            let picked = self.fleet.pick();
+            let link = picked.and_then(|(member, counted)| {
+                entry.count(counted);
+                let link = member.link.get().cloned();
+                link.ok_or(TargetFailure::NoTarget)
+            });
+            let link = match link {
+                Ok(link) => link,
+                Err(failure) => return refuse(outgoing, entry, failure),
+            };
+            tries -= 1;
+            match tokio::time::timeout(timeout, link.send(outgoing.next())).await {
+                Ok(Ok((response, connection))) => {
+                    // The node that serves it writes its line.
+                    entry.forget();
+                    let answered = Relay {
+                        link,
+                        connection,
+                        outgoing,
+                        entry,
+                        idle_timeout: timeout,
+                        cut: self.cut.clone(),
+                    };
+                    return relay(response, answered);
+                }
+                Ok(Err(error)) => {
+                    let again = outgoing.take_back_from_node(error, &FORWARDED);
+                    if !again || tries == 0 {
+                        return refuse(outgoing, entry, TargetFailure::Broken);
+                    }
+                    entry.uncount();
+                }
+                Err(_) => return refuse(outgoing, entry, TargetFailure::Silent),
+            }
+        }
+    }
+}
+
+/// The balancer's own answer.
+fn refuse(outgoing: Outgoing, mut entry: Entry, failure: TargetFailure) -> Response<ResponseBody> {
+    outgoing.turn_away();
+    let (reason, text, hint) = match failure {
+        TargetFailure::NoTarget => (
+            "no_node",
+            "no node is in service",
+            "nodes may still be booting; GET /_fnlocal/view shows them",
+        ),
+        TargetFailure::Broken => (
+            "node_broke",
+            "the node ended the connection before it answered",
+            "only requests that can be repeated are tried on another node",
+        ),
+        TargetFailure::NoConnection | TargetFailure::Silent => (
+            "node_silent",
+            "the node did not answer in the balancer's idle timeout",
+            "a load balancer waits 60 s; answer sooner, or stream",
+        ),
+    };
+    let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let problem = Problem::new(status, reason, text).hint(hint);
+    let response = problem.response(entry.id());
+    entry.head(status, None);
+    entry.write(Some(reason));
+    response
+}

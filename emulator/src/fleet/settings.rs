@@ -1,0 +1,151 @@
+//! What a fleet is to be, from what was asked for and what fnlocal.toml says.
+
+use std::time::{Duration, SystemTime};
+
+use fnlocal_core::NodeLimits;
+use fnlocal_core::balancer::BalancerSettings;
+use fnlocal_core::limits::LimitError;
+use fnlocal_core::scaling::{GroupSettings, Metric, WarmPool};
+
+use super::schedule::{ScheduleError, scheduled};
+use crate::project::{EnvConfig, Project, ScaleOn};
+
+/// Nodes at the most: each has an own network, gateway and memory on this laptop.
+pub const MOST: u32 = 50;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// How many nodes.
+    pub size: Size,
+    /// How many times as fast as usual nodes boot, metrics are taken and alarms go off.
+    pub time_scale: f64,
+}
+
+/// How many nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Always as many.
+    Fixed(u32),
+    /// As many as an auto-scaling group wants, within bounds: those of the environment in
+    /// fnlocal.toml when none.
+    Scaled(Option<(u32, u32)>),
+}
+
+/// What a fleet is to be.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub(super) fixed: u32,
+    pub(super) group: Option<GroupSettings>,
+    pub(super) balancer: BalancerSettings,
+    pub(super) time_scale: f64,
+}
+
+/// Why a fleet cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FleetError {
+    /// Nothing says how many nodes.
+    #[error("nothing says how many nodes `{0}` may have")]
+    NoRange(String),
+    /// The bounds make no sense.
+    #[error("`{}` {}", .0.key, .0.what)]
+    Limit(LimitError),
+    /// A scheduled action makes no sense.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Too many for one machine.
+    #[error("{0} nodes are more than one machine simulates")]
+    TooMany(u32),
+    /// Not one node came up.
+    #[error("no node came up")]
+    NoNode,
+}
+
+impl FleetError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoRange(env) => format!(
+                "write `--scale 2..10`, or `nodes = {{ min = 2, max = 10 }}` in [env.{env}] of \
+                 fnlocal.toml; --env chooses another"
+            ),
+            Self::Limit(_) => "write the smaller one first, as in `--scale 2..10`".to_owned(),
+            Self::Schedule(error) => error.hint(),
+            Self::TooMany(_) => format!("{MOST} is the most; `fnlocal simulate` has no bound"),
+            Self::NoNode => "the reasons stand above".to_owned(),
+        })
+    }
+}
+
+impl Settings {
+    /// What `options` ask for, filled up from the project's environment.
+    ///
+    /// # Errors
+    /// [`FleetError`] when bounds are missing or make no sense.
+    pub fn new(options: &FleetOptions, project: &Project) -> Result<Self, FleetError> {
+        let (fixed, group) = match options.size {
+            Size::Fixed(nodes) => (nodes, None),
+            Size::Scaled(range) => (0, Some(group(range, project)?)),
+        };
+        let settings = Self {
+            fixed,
+            group,
+            // As `promote` sets the target group up.
+            balancer: BalancerSettings {
+                check_interval: Duration::from_secs(10),
+                healthy_after: 2,
+                ..BalancerSettings::default()
+            },
+            time_scale: options.time_scale,
+        };
+        if settings.most() > MOST {
+            return Err(FleetError::TooMany(settings.most()));
+        }
+        Ok(settings)
+    }
+
+    /// Nodes at the most.
+    pub(super) fn most(&self) -> u32 {
+        self.group.as_ref().map_or(self.fixed, |group| group.max)
+    }
+}
+
+fn group(range: Option<(u32, u32)>, project: &Project) -> Result<GroupSettings, FleetError> {
+    let name = &project.env_name;
+    let none = EnvConfig::default();
+    let env = project.config().env.get(name).unwrap_or(&none);
+    let of_env = env.nodes.map(|nodes| (nodes.min, nodes.max));
+    let (min, max) = range
+        .or(of_env)
+        .ok_or_else(|| FleetError::NoRange(name.clone()))?;
+    let usual = GroupSettings::default();
+    let pool = env.warm_pool.filter(|&size| size > 0);
+    let settings = GroupSettings {
+        min,
+        max,
+        metric: match env.scale_on {
+            Some(ScaleOn::RequestsPerNode(target)) => Metric::RequestsPerNode(target),
+            Some(ScaleOn::MemoryPercent(target)) => Metric::MemoryPercent(target),
+            None => usual.metric,
+        },
+        warm_up: env.warm_up.map_or(usual.warm_up, |span| span.0),
+        scheduled: scheduled(&env.prescale, SystemTime::now())?,
+        warm_pool: pool.map(|size| WarmPool { size }),
+        ..usual
+    };
+    settings.validate().map_err(FleetError::Limit)
+}
+
+/// A node's bounds: each gets its part of this machine's memory, unless fnlocal.toml says what a
+/// node has.
+pub(crate) fn share(limits: NodeLimits, project: &Project, settings: &Settings) -> NodeLimits {
+    if project.config().limits.memory.is_some() {
+        return limits;
+    }
+    NodeLimits {
+        memory_mib: limits.memory_mib / settings.most().max(1),
+        ..limits
+    }
+}
