@@ -1,0 +1,97 @@
+//! A file on its way out, read in pieces.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use axum::body::{Body, Bytes};
+use futures_util::stream::try_unfold;
+
+use crate::digest::{Digest, Hasher};
+use crate::store::Store;
+
+/// Bytes read at once.
+const PIECE: u64 = 256 * 1024;
+
+/// A file being read, and what is left to send of it.
+struct Sending {
+    file: File,
+    left: u64,
+    check: Option<Check>,
+}
+
+/// What a whole blob is held against.
+struct Check {
+    store: Store,
+    digest: Digest,
+    hasher: Hasher,
+}
+
+/// All of a blob. Its last piece is sent only if it is what it should be: a client never gets all of
+/// one that went bad, and the next to ask is told that it is missing.
+pub fn whole(store: Store, digest: Digest, file: File, size: u64) -> Body {
+    let hasher = Hasher::new(digest.algorithm());
+    let check = Check {
+        store,
+        digest,
+        hasher,
+    };
+    send(Sending {
+        file,
+        left: size,
+        check: Some(check),
+    })
+}
+
+/// `length` bytes from where `file` stands. Which is not all, so it cannot be checked.
+pub fn part(file: File, length: u64) -> Body {
+    send(Sending {
+        file,
+        left: length,
+        check: None,
+    })
+}
+
+fn send(sending: Sending) -> Body {
+    Body::from_stream(try_unfold(sending, async |sending| {
+        if sending.left == 0 {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || sending.next()).await;
+        read.map_err(io::Error::other)?.map(Some)
+    }))
+}
+
+impl Sending {
+    fn next(mut self) -> io::Result<(Bytes, Self)> {
+        let length = self.left.min(PIECE);
+        let mut piece = vec![0; usize::try_from(length).expect("a piece fits in memory")];
+        let read = self.file.read_exact(&mut piece);
+        self.left -= length;
+        if let Err(error) = read {
+            // Shorter than it was: as bad as other bytes.
+            if let Some(check) = self.check {
+                check.failed(&self.file)?;
+            }
+            return Err(error);
+        }
+        if let Some(check) = &mut self.check {
+            check.hasher.update(&piece);
+        }
+        if self.left == 0
+            && let Some(check) = self.check.take()
+            && check.hasher.clone().finish() != check.digest
+        {
+            check.failed(&self.file)?;
+            return Err(io::Error::other("the blob went bad"));
+        }
+        Ok((piece.into(), self))
+    }
+}
+
+impl Check {
+    fn failed(&self, file: &File) -> io::Result<()> {
+        self.store
+            .quarantine(&self.digest, file)
+            .map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,39 @@
+//! A registry of OCI images in a folder: the [`Store`], its garbage collection, and the OCI
+//! Distribution API over it. It knows nothing of engines, projects or functions.
+//!
+//! # On disk
+//! ```text
+//! ROOT/
+//!   lock                                        held shared while something is added, alone while removed
+//!   blobs/sha256/HEX                            contents of blobs and manifests, once each
+//!   repositories/NAME/_blobs/sha256-HEX         empty: the repository has this blob
+//!   repositories/NAME/_manifests/sha256-HEX     JSON: the repository has this manifest, and its media type
+//!   repositories/NAME/_tags/TAG                 the digest a tag names
+//!   repositories/NAME/_referrers/SUBJECT/sha256-HEX   empty: this manifest has that subject
+//!   uploads/ID                                  bytes of an upload so far, locked while written
+//!   quarantine/sha256-HEX.RANDOM                contents that no longer hash to their name
+//! ```
+//! No part of a repository's name begins with `_`, so names and these folders never meet. A tag
+//! with capitals is written in small letters with a mask, for file systems that do not tell them
+//! apart. sha512 stands beside sha256 wherever a client asks for it.
+//!
+//! A file appears under its name only by a rename, after its bytes reached the disk, or empty; the
+//! folder is synced after it. So whatever is served is whole, and killing the process at any moment
+//! leaves at most an upload nobody finishes, which [`Store::collect`] removes.
+//!
+//! Several processes may use one folder at once. What is added is in use from the moment it is
+//! linked; what is removed is removed while nobody adds.
+
+mod digest;
+mod error;
+mod http;
+mod name;
+mod store;
+
+pub use digest::{Algorithm, Digest, DigestError};
+pub use error::StoreError;
+pub use http::{HttpOptions, router, serve};
+pub use name::{NameError, Reference, RepositoryName, Tag};
+pub use store::{
+    Blob, BlobWriter, Collected, Descriptor, MANIFEST_LIMIT, Manifest, Progress, Store, UploadId,
+};

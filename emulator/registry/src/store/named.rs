@@ -1,0 +1,101 @@
+//! What a manifest names, read leniently: only digests matter here.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::digest::Digest;
+use crate::error::StoreError;
+
+/// Media types whose manifests must be readable.
+const KNOWN: [&str; 4] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
+/// A manifest of any kind.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Named {
+    media_type: Option<String>,
+    artifact_type: Option<String>,
+    config: Option<Part>,
+    #[serde(default)]
+    layers: Vec<Part>,
+    #[serde(default)]
+    blobs: Vec<Part>,
+    #[serde(default)]
+    manifests: Vec<Part>,
+    subject: Option<Part>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// A descriptor.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    #[serde(default)]
+    media_type: String,
+    digest: Digest,
+}
+
+impl Named {
+    /// Reads a manifest. One of an unknown media type may be anything, and then names nothing.
+    pub fn read(media_type: &str, bytes: &[u8]) -> Result<Self, StoreError> {
+        let named: Self = match serde_json::from_slice(bytes) {
+            Ok(named) => named,
+            Err(_) if !KNOWN.contains(&media_type) => return Ok(Self::default()),
+            Err(error) => return Err(StoreError::InvalidManifest(error)),
+        };
+        match named.media_type {
+            Some(inside) if inside != media_type && KNOWN.contains(&media_type) => {
+                Err(StoreError::MediaType {
+                    inside,
+                    outside: media_type.to_owned(),
+                })
+            }
+            _ => Ok(named),
+        }
+    }
+
+    /// The blobs a repository must have for it.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+        let parts = self.config.iter().chain(&self.layers).chain(&self.blobs);
+        parts
+            .filter(|part| !is_elsewhere(part))
+            .map(|part| &part.digest)
+    }
+
+    /// The manifests inside it.
+    pub fn children(&self) -> impl Iterator<Item = &Digest> {
+        self.manifests.iter().map(|part| &part.digest)
+    }
+
+    /// The manifest it is about, which need not be here.
+    pub fn subject(&self) -> Option<&Digest> {
+        self.subject.as_ref().map(|subject| &subject.digest)
+    }
+
+    /// What kind of artifact it is: by the specification, an image's config says so otherwise.
+    pub fn artifact_type(&self) -> Option<&str> {
+        let config = || {
+            self.config
+                .as_ref()
+                .map(|config| config.media_type.as_str())
+        };
+        let own = self.artifact_type.as_deref().filter(|own| !own.is_empty());
+        own.or_else(config).filter(|kind| !kind.is_empty())
+    }
+
+    /// Its annotations.
+    pub fn into_annotations(self) -> Option<BTreeMap<String, String>> {
+        self.annotations
+    }
+}
+
+/// Layers that licences forbid to push: they stay where their maker serves them.
+fn is_elsewhere(part: &Part) -> bool {
+    part.media_type.contains(".nondistributable.") || part.media_type.contains(".foreign.")
+}
