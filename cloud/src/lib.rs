@@ -12,6 +12,9 @@
 //! data, that a real balancer drains and checks as AWS documents, how long scaling takes, that IAM
 //! lets the policy's calls through on real resources, or what AWS charges.
 
+pub mod apply;
+pub mod aws;
+pub mod copy;
 pub mod cost;
 pub mod delivery;
 pub mod desired;
@@ -21,6 +24,8 @@ pub mod inventory;
 pub mod names;
 pub mod node;
 pub mod plan;
+pub mod policy;
+pub mod registry;
 pub mod resource;
 mod role;
 
