@@ -25,6 +25,7 @@ pub mod names;
 pub mod node;
 pub mod plan;
 pub mod policy;
+pub mod promote;
 pub mod registry;
 pub mod resource;
 mod role;
