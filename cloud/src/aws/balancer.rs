@@ -2,7 +2,8 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, Certificate, Listener as ElbListener, LoadBalancerSchemeEnum,
-    ProtocolEnum, RedirectActionConfig, RedirectActionStatusCodeEnum, Tag, TargetTypeEnum,
+    ProtocolEnum, RedirectActionConfig, RedirectActionStatusCodeEnum, Tag,
+    TargetGroup as ElbTargetGroup, TargetTypeEnum,
 };
 
 use super::{Aws, Ids, Made, called, found, settled};
@@ -41,19 +42,7 @@ impl Aws {
         let mut ids = ids.clone();
         if let Some(group) = group {
             let arn = group.target_group_arn().unwrap_or_default().to_owned();
-            let resource = Resource::TargetGroup(TargetGroup {
-                name: name.clone(),
-                port: group
-                    .port()
-                    .and_then(|port| u16::try_from(port).ok())
-                    .unwrap_or(0),
-                vpc: group.vpc_id().unwrap_or_default().to_owned(),
-                health_path: group.health_check_path().unwrap_or_default().to_owned(),
-                health_seconds: group
-                    .health_check_interval_seconds()
-                    .and_then(|seconds| u32::try_from(seconds).ok())
-                    .unwrap_or(0),
-            });
+            let resource = Resource::TargetGroup(plain_group(&name, &group));
             ids.insert(resource.key(), arn.clone());
             let owner = self.elb_owner(&arn).await?;
             found.push(Found {
@@ -338,5 +327,19 @@ fn plain(listener: &ElbListener, ids: &Ids) -> Listener {
         name: listener.port().unwrap_or(0).to_string(),
         certificate: certificate.and_then(|certificate| certificate.certificate_arn.clone()),
         forward: forward.map(|arn| ids.name_of(What::TargetGroup, arn)),
+    }
+}
+
+fn plain_group(name: &str, group: &ElbTargetGroup) -> TargetGroup {
+    let seconds = group.health_check_interval_seconds();
+    TargetGroup {
+        name: name.to_owned(),
+        port: group
+            .port()
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or(0),
+        vpc: group.vpc_id().unwrap_or_default().to_owned(),
+        health_path: group.health_check_path().unwrap_or_default().to_owned(),
+        health_seconds: seconds.and_then(|it| u32::try_from(it).ok()).unwrap_or(0),
     }
 }
