@@ -195,13 +195,14 @@ enum Made {
     There,
 }
 
+// A call's future is many kilobytes; on the heap, so that nested ones do not fill a thread's stack.
 /// `$call.send()`, with an error that names the action; repeated while AWS answers with one of the
 /// codes that mean it has not noticed something made before.
 macro_rules! settled {
     ($aws:expr, $action:literal, [$($code:literal),+], $call:expr) => {{
         use backon::Retryable;
         let call = $call;
-        (|| call.clone().send())
+        (|| Box::pin(call.clone().send()))
             .retry($aws.settling())
             .when(|error| {
                 let code = aws_smithy_types::error::metadata::ProvideErrorMetadata::code(error);
@@ -214,8 +215,7 @@ macro_rules! settled {
 /// `$call.send()`, with an error that names the action.
 macro_rules! called {
     ($action:literal, $call:expr) => {
-        $call
-            .send()
+        Box::pin($call.send())
             .await
             .map_err(|error| $crate::aws::failure::failed($action, error))
     };
@@ -223,7 +223,7 @@ macro_rules! called {
 /// Like [`called`], but nothing instead of an error when there is no such thing.
 macro_rules! found {
     ($action:literal, [$($code:literal),+], $call:expr) => {
-        match $call.send().await {
+        match Box::pin($call.send()).await {
             Ok(output) => Ok(Some(output)),
             Err(error) => {
                 let code = aws_smithy_types::error::metadata::ProvideErrorMetadata::code(&error);

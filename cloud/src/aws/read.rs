@@ -18,7 +18,10 @@ impl Aws {
     /// # Errors
     /// A call is refused or not answered.
     pub async fn inventory(&self, env: &Environment) -> Result<Inventory, CloudError> {
-        let (around, found) = tokio::join!(self.surroundings(env), self.everything());
+        let (around, found) = tokio::join!(
+            Box::pin(self.surroundings(env)),
+            Box::pin(self.everything())
+        );
         Ok(Inventory {
             around: around?,
             ..found?
@@ -31,11 +34,11 @@ impl Aws {
     /// A call is refused or not answered.
     pub async fn everything(&self) -> Result<Inventory, CloudError> {
         let (stored, role, profile, peer_key, machines) = tokio::join!(
-            self.stored(),
+            Box::pin(self.stored()),
             self.read_role(),
             self.read_profile(),
             self.read_peer_key(),
-            self.machines(),
+            Box::pin(self.machines()),
         );
         let (mut found, deliveries) = stored?;
         let mut inventory = machines?;

@@ -23,19 +23,19 @@ impl Aws {
         let id = step.id.as_deref().unwrap_or_default();
         match step.action {
             Action::Create => {
-                let id = match self.make(&step.resource, plan, ids).await? {
+                let id = match Box::pin(self.make(&step.resource, plan, ids)).await? {
                     Made::New(id) => id,
-                    Made::There => self.adopt(&step.resource, ids).await?,
+                    Made::There => Box::pin(self.adopt(&step.resource, ids)).await?,
                 };
                 ids.insert(key, id);
                 Ok(())
             }
             Action::Change | Action::Replace => {
                 let fields: Vec<&str> = step.changes.iter().map(|it| it.field.as_str()).collect();
-                self.change(id, step, &fields, ids, watcher).await
+                Box::pin(self.change(id, step, &fields, ids, watcher)).await
             }
             Action::Delete => {
-                self.delete(id, &step.resource).await?;
+                Box::pin(self.delete(id, &step.resource)).await?;
                 ids.remove(&key);
                 Ok(())
             }

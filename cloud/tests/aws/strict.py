@@ -37,7 +37,7 @@ plain_version = launch_templates.LaunchTemplateVersion.__init__
 
 
 def parsed_version(self, template, number, data, description):
-    if data.get("UserData") is not None:
+    if isinstance(data.get("UserData"), str):
         data = {**data, "UserData": launch_templates.parse_user_data(data["UserData"])}
     plain_version(self, template, number, data, description)
 
