@@ -291,8 +291,8 @@ class Strict:
             if any(group.id == wanted for group in instance.security_groups):
                 return True
         for group in ec2.describe_security_groups():
-            rules = [pair for rule in group.ingress_rules for pair in rule.source_groups]
-            if group.id != wanted and any(pair.get("GroupId") == wanted for pair in rules):
+            named = [(rule.source_group or {}).get("GroupId") for rule in group.ingress_rules]
+            if group.id != wanted and wanted in named:
                 return True
         return False
 
