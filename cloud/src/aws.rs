@@ -1,0 +1,238 @@
+//! AWS itself, one file a service. It does what a plan says and reports what is there; it decides
+//! nothing.
+
+mod balancer;
+mod ecr;
+mod failure;
+mod firewall;
+mod group;
+mod ids;
+mod network;
+mod profile;
+mod read;
+mod refresh;
+mod role;
+mod scaling;
+mod ssm;
+mod take;
+mod template;
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_types::retry::RetryConfig;
+use backon::ExponentialBuilder;
+
+use crate::error::{CloudError, Kind};
+use crate::inventory::{Owner, Place};
+use crate::names::{ENV_TAG, Names, PROJECT_TAG};
+use crate::registry::Registry;
+
+use failure::failed;
+pub use ids::Ids;
+
+/// Attempts of one call when AWS is busy or the connection is lost.
+const ATTEMPTS: u32 = 8;
+
+/// How long to wait for what AWS does by and by.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Time between two looks at something that takes minutes.
+    pub poll: Duration,
+    /// First time between two attempts at something AWS has not noticed yet; it doubles.
+    pub settle: Duration,
+    /// Number of such attempts.
+    pub attempts: usize,
+    /// Looks at something that takes minutes, until it is given up.
+    pub looks: u32,
+}
+
+impl Default for Pace {
+    /// As AWS needs it: roles are known everywhere within seconds, a balancer's network interfaces
+    /// go within minutes, nodes are replaced within an hour.
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(10),
+            settle: Duration::from_millis(500),
+            attempts: 12,
+            looks: 360,
+        }
+    }
+}
+
+/// The services, for one environment.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    names: Names,
+    place: Place,
+    pace: Pace,
+    autoscaling: aws_sdk_autoscaling::Client,
+    ec2: aws_sdk_ec2::Client,
+    ecr: aws_sdk_ecr::Client,
+    elb: aws_sdk_elasticloadbalancingv2::Client,
+    iam: aws_sdk_iam::Client,
+    ssm: aws_sdk_ssm::Client,
+    registry: Registry,
+}
+
+/// What this machine is configured to use: environment, profiles, single sign-on, roles of CI.
+pub async fn configuration(region: Option<&str>) -> SdkConfig {
+    let loader = aws_config::defaults(BehaviorVersion::latest());
+    let loader = match region {
+        Some(region) => loader.region(Region::new(region.to_owned())),
+        None => loader,
+    };
+    loader.load().await
+}
+
+impl Aws {
+    /// Finds out who asks and where, and logs in to the registry.
+    ///
+    /// # Errors
+    /// No region, no or expired credentials, no permission, no connection.
+    pub async fn connect(config: &SdkConfig, names: Names, pace: Pace) -> Result<Self, CloudError> {
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(
+                CloudError::new(Kind::Config, "no AWS region is named").hint(format!(
+                    "write `region = \"eu-west-1\"` in [env.{}], or set AWS_REGION",
+                    names.env()
+                )),
+            );
+        };
+        let retry = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(pace.settle);
+        let config = &config.clone().into_builder().retry_config(retry).build();
+        let sts = aws_sdk_sts::Client::new(config);
+        let ecr = aws_sdk_ecr::Client::new(config);
+        let (caller, login) = tokio::join!(
+            async {
+                let call = sts.get_caller_identity().send().await;
+                call.map_err(|error| failed("sts:GetCallerIdentity", error))
+            },
+            ecr::login(&ecr)
+        );
+        let (caller, login) = (caller?, login?);
+        let arn = caller.arn().unwrap_or_default();
+        let place = Place {
+            partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+            account: caller.account().unwrap_or_default().to_owned(),
+            region,
+            registry: login.host(),
+        };
+        let registry = Registry::new(&login, &names.repository())?;
+        Ok(Self {
+            names,
+            place,
+            pace,
+            autoscaling: aws_sdk_autoscaling::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
+            ecr,
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+            registry,
+        })
+    }
+
+    /// Whose resources these are.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The registry of images and releases.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The tags of all that is ours.
+    fn tags(&self) -> [(&'static str, String); 2] {
+        [
+            (PROJECT_TAG, self.names.project().to_owned()),
+            (ENV_TAG, self.names.env().to_owned()),
+        ]
+    }
+
+    /// Whose something with these tags is.
+    fn owner<'a>(&self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Owner {
+        let (mut project, mut env) = (None, None);
+        for (key, value) in tags {
+            match key {
+                PROJECT_TAG => project = Some(value),
+                ENV_TAG => env = Some(value),
+                _ => {}
+            }
+        }
+        Owner::of(&self.names, project, env)
+    }
+
+    /// Attempts at what AWS may refuse because it has not noticed something made before.
+    fn settling(&self) -> ExponentialBuilder {
+        ExponentialBuilder::default()
+            .with_min_delay(self.pace.settle)
+            .with_max_delay(self.pace.poll)
+            .with_max_times(self.pace.attempts)
+    }
+
+    fn arn(&self, service: &str, what: &str) -> String {
+        let Place {
+            partition,
+            account,
+            region,
+            ..
+        } = &self.place;
+        format!("arn:{partition}:{service}:{region}:{account}:{what}")
+    }
+}
+
+/// What became of a create.
+enum Made {
+    /// It is new; what AWS calls it.
+    New(String),
+    /// It was there already, or a lost answer to this very call made it.
+    There,
+}
+
+// A call's future is many kilobytes; on the heap, so that nested ones do not fill a thread's stack.
+/// `$call.send()`, with an error that names the action; repeated while AWS answers with one of the
+/// codes that mean it has not noticed something made before.
+macro_rules! settled {
+    ($aws:expr, $action:literal, [$($code:literal),+], $call:expr) => {{
+        use backon::Retryable;
+        let call = $call;
+        (|| Box::pin(call.clone().send()))
+            .retry($aws.settling())
+            .when(|error| {
+                let code = aws_smithy_types::error::metadata::ProvideErrorMetadata::code(error);
+                matches!(code, $(Some($code))|+)
+            })
+            .await
+            .map_err(|error| $crate::aws::failure::failed($action, error))
+    }};
+}
+/// `$call.send()`, with an error that names the action.
+macro_rules! called {
+    ($action:literal, $call:expr) => {
+        Box::pin($call.send())
+            .await
+            .map_err(|error| $crate::aws::failure::failed($action, error))
+    };
+}
+/// Like [`called`], but nothing instead of an error when there is no such thing.
+macro_rules! found {
+    ($action:literal, [$($code:literal),+], $call:expr) => {
+        match Box::pin($call.send()).await {
+            Ok(output) => Ok(Some(output)),
+            Err(error) => {
+                let code = aws_smithy_types::error::metadata::ProvideErrorMetadata::code(&error);
+                match code {
+                    $(Some($code))|+ => Ok(None),
+                    _ => Err($crate::aws::failure::failed($action, error)),
+                }
+            }
+        }
+    };
+}
+use {called, found, settled};

@@ -1,0 +1,345 @@
+//! ELB: the balancer, its target group and its listeners.
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, Certificate, Listener as ElbListener, LoadBalancerSchemeEnum,
+    ProtocolEnum, RedirectActionConfig, RedirectActionStatusCodeEnum, Tag,
+    TargetGroup as ElbTargetGroup, TargetTypeEnum,
+};
+
+use super::{Aws, Ids, Made, called, found, settled};
+use crate::error::CloudError;
+use crate::inventory::{Found, Owner};
+use crate::resource::{Balancer, Kind as What, Listener, Resource, TargetGroup};
+
+impl Aws {
+    /// Balancer, target group and listeners; and the balancer's public name.
+    pub(super) async fn read_front(
+        &self,
+        ids: &Ids,
+    ) -> Result<(Vec<Found>, Option<String>), CloudError> {
+        let name = self.names.balancer();
+        let (balancers, groups) = tokio::join!(
+            async {
+                let call = self.elb.describe_load_balancers().names(&name);
+                found!(
+                    "elasticloadbalancing:DescribeLoadBalancers",
+                    ["LoadBalancerNotFound"],
+                    call
+                )
+            },
+            async {
+                let call = self.elb.describe_target_groups().names(&name);
+                found!(
+                    "elasticloadbalancing:DescribeTargetGroups",
+                    ["TargetGroupNotFound"],
+                    call
+                )
+            }
+        );
+        let balancer = balancers?.and_then(|it| it.load_balancers.unwrap_or_default().pop());
+        let group = groups?.and_then(|it| it.target_groups.unwrap_or_default().pop());
+        let mut found = Vec::new();
+        let mut ids = ids.clone();
+        if let Some(group) = group {
+            let arn = group.target_group_arn().unwrap_or_default().to_owned();
+            let resource = Resource::TargetGroup(plain_group(&name, &group));
+            ids.insert(resource.key(), arn.clone());
+            let owner = self.elb_owner(&arn).await?;
+            found.push(Found {
+                resource,
+                id: arn,
+                owner,
+            });
+        }
+        let Some(balancer) = balancer else {
+            return Ok((found, None));
+        };
+        let arn = balancer.load_balancer_arn().unwrap_or_default().to_owned();
+        let zones = balancer.availability_zones().iter();
+        let mut subnets: Vec<String> = zones.filter_map(|zone| zone.subnet_id.clone()).collect();
+        subnets.sort();
+        let firewalls = balancer.security_groups().iter();
+        let resource = Resource::Balancer(Balancer {
+            name,
+            subnets,
+            firewalls: firewalls
+                .map(|id| ids.name_of(What::Firewall, id))
+                .collect(),
+        });
+        let owner = self.elb_owner(&arn).await?;
+        found.extend(self.read_listeners(&arn, &owner, &ids).await?);
+        found.push(Found {
+            resource,
+            id: arn,
+            owner,
+        });
+        Ok((found, balancer.dns_name))
+    }
+
+    /// Listeners have the balancer's owner: nobody else can add one to it unseen.
+    async fn read_listeners(
+        &self,
+        balancer: &str,
+        owner: &Owner,
+        ids: &Ids,
+    ) -> Result<Vec<Found>, CloudError> {
+        let call = self.elb.describe_listeners().load_balancer_arn(balancer);
+        let output = found!(
+            "elasticloadbalancing:DescribeListeners",
+            ["LoadBalancerNotFound"],
+            call
+        )?;
+        let listeners = output
+            .and_then(|output| output.listeners)
+            .unwrap_or_default();
+        let found = listeners.iter().map(|listener| Found {
+            resource: Resource::Listener(plain(listener, ids)),
+            id: listener.listener_arn().unwrap_or_default().to_owned(),
+            owner: owner.clone(),
+        });
+        Ok(found.collect())
+    }
+
+    async fn elb_owner(&self, arn: &str) -> Result<Owner, CloudError> {
+        let output = called!(
+            "elasticloadbalancing:DescribeTags",
+            self.elb.describe_tags().resource_arns(arn)
+        )?;
+        let tags = output.tag_descriptions().iter().flat_map(|it| it.tags());
+        Ok(self.owner(tags.filter_map(|tag| Some((tag.key()?, tag.value()?)))))
+    }
+
+    pub(super) async fn create_balancer(
+        &self,
+        wanted: &Balancer,
+        ids: &Ids,
+    ) -> Result<Made, CloudError> {
+        let call = self
+            .elb
+            .create_load_balancer()
+            .name(&wanted.name)
+            .scheme(LoadBalancerSchemeEnum::InternetFacing)
+            .set_subnets(Some(wanted.subnets.clone()))
+            .set_security_groups(Some(firewalls(wanted, ids)?))
+            .set_tags(Some(self.elb_tags()));
+        let output = found!(
+            "elasticloadbalancing:CreateLoadBalancer",
+            ["DuplicateLoadBalancerName"],
+            call
+        )?;
+        let made = output.and_then(|output| output.load_balancers.unwrap_or_default().pop());
+        Ok(made
+            .and_then(|made| made.load_balancer_arn)
+            .map_or(Made::There, Made::New))
+    }
+
+    pub(super) async fn change_balancer(
+        &self,
+        arn: &str,
+        wanted: &Balancer,
+        fields: &[&str],
+        ids: &Ids,
+    ) -> Result<(), CloudError> {
+        if fields.contains(&"subnets") {
+            let call = self.elb.set_subnets().load_balancer_arn(arn);
+            let call = call.set_subnets(Some(wanted.subnets.clone()));
+            called!("elasticloadbalancing:SetSubnets", call)?;
+        }
+        if fields.contains(&"firewalls") {
+            let call = self.elb.set_security_groups().load_balancer_arn(arn);
+            let call = call.set_security_groups(Some(firewalls(wanted, ids)?));
+            called!("elasticloadbalancing:SetSecurityGroups", call)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_balancer(&self, arn: &str) -> Result<(), CloudError> {
+        let call = self.elb.delete_load_balancer().load_balancer_arn(arn);
+        found!(
+            "elasticloadbalancing:DeleteLoadBalancer",
+            ["LoadBalancerNotFound"],
+            call
+        )
+        .map(drop)
+    }
+
+    pub(super) async fn create_target_group(
+        &self,
+        wanted: &TargetGroup,
+    ) -> Result<Made, CloudError> {
+        let seconds = i32::try_from(wanted.health_seconds).unwrap_or(i32::MAX);
+        let call = self
+            .elb
+            .create_target_group()
+            .name(&wanted.name)
+            .protocol(ProtocolEnum::Http)
+            .port(i32::from(wanted.port))
+            .vpc_id(&wanted.vpc)
+            .target_type(TargetTypeEnum::Instance)
+            .health_check_path(&wanted.health_path)
+            .health_check_interval_seconds(seconds)
+            .healthy_threshold_count(2)
+            .set_tags(Some(self.elb_tags()));
+        let output = found!(
+            "elasticloadbalancing:CreateTargetGroup",
+            ["DuplicateTargetGroupName"],
+            call
+        )?;
+        let made = output.and_then(|output| output.target_groups.unwrap_or_default().pop());
+        Ok(made
+            .and_then(|made| made.target_group_arn)
+            .map_or(Made::There, Made::New))
+    }
+
+    pub(super) async fn change_target_group(
+        &self,
+        arn: &str,
+        wanted: &TargetGroup,
+    ) -> Result<(), CloudError> {
+        let seconds = i32::try_from(wanted.health_seconds).unwrap_or(i32::MAX);
+        let call = self.elb.modify_target_group().target_group_arn(arn);
+        let call = call.health_check_path(&wanted.health_path);
+        let call = call.health_check_interval_seconds(seconds);
+        called!("elasticloadbalancing:ModifyTargetGroup", call).map(drop)
+    }
+
+    /// Deletes it, once the balancer has let go of it.
+    pub(super) async fn delete_target_group(&self, arn: &str) -> Result<(), CloudError> {
+        let call = self.elb.delete_target_group().target_group_arn(arn);
+        let deleted = settled!(
+            self,
+            "elasticloadbalancing:DeleteTargetGroup",
+            ["ResourceInUse"],
+            call
+        );
+        let Err(error) = deleted else { return Ok(()) };
+        let call = self.elb.describe_target_groups().target_group_arns(arn);
+        match found!(
+            "elasticloadbalancing:DescribeTargetGroups",
+            ["TargetGroupNotFound"],
+            call
+        )? {
+            None => Ok(()),
+            Some(_) => Err(error),
+        }
+    }
+
+    pub(super) async fn create_listener(
+        &self,
+        wanted: &Listener,
+        ids: &Ids,
+    ) -> Result<Made, CloudError> {
+        let balancer = ids.get(What::Balancer, &self.names.balancer())?;
+        let mut call = self
+            .elb
+            .create_listener()
+            .load_balancer_arn(balancer)
+            .protocol(protocol(wanted))
+            .port(wanted.name.parse().unwrap_or(0))
+            .default_actions(action(wanted, ids)?)
+            .set_tags(Some(self.elb_tags()));
+        if let Some(certificate) = &wanted.certificate {
+            call = call.certificates(Certificate::builder().certificate_arn(certificate).build());
+        }
+        let output = found!(
+            "elasticloadbalancing:CreateListener",
+            ["DuplicateListener"],
+            call
+        )?;
+        let made = output.and_then(|output| output.listeners.unwrap_or_default().pop());
+        Ok(made
+            .and_then(|made| made.listener_arn)
+            .map_or(Made::There, Made::New))
+    }
+
+    pub(super) async fn change_listener(
+        &self,
+        arn: &str,
+        wanted: &Listener,
+        ids: &Ids,
+    ) -> Result<(), CloudError> {
+        let mut call = self
+            .elb
+            .modify_listener()
+            .listener_arn(arn)
+            .protocol(protocol(wanted))
+            .default_actions(action(wanted, ids)?);
+        if let Some(certificate) = &wanted.certificate {
+            call = call.certificates(Certificate::builder().certificate_arn(certificate).build());
+        }
+        called!("elasticloadbalancing:ModifyListener", call).map(drop)
+    }
+
+    pub(super) async fn delete_listener(&self, arn: &str) -> Result<(), CloudError> {
+        let call = self.elb.delete_listener().listener_arn(arn);
+        found!(
+            "elasticloadbalancing:DeleteListener",
+            ["ListenerNotFound"],
+            call
+        )
+        .map(drop)
+    }
+
+    fn elb_tags(&self) -> Vec<Tag> {
+        let tags = self.tags().into_iter();
+        tags.map(|(key, value)| Tag::builder().key(key).value(value).build())
+            .collect()
+    }
+}
+
+fn firewalls(wanted: &Balancer, ids: &Ids) -> Result<Vec<String>, CloudError> {
+    let names = wanted.firewalls.iter();
+    names
+        .map(|name| ids.get(What::Firewall, name).map(str::to_owned))
+        .collect()
+}
+
+fn protocol(wanted: &Listener) -> ProtocolEnum {
+    match wanted.certificate {
+        Some(_) => ProtocolEnum::Https,
+        None => ProtocolEnum::Http,
+    }
+}
+
+fn action(wanted: &Listener, ids: &Ids) -> Result<Action, CloudError> {
+    let action = match &wanted.forward {
+        Some(group) => Action::builder()
+            .r#type(ActionTypeEnum::Forward)
+            .target_group_arn(ids.get(What::TargetGroup, group)?),
+        None => Action::builder()
+            .r#type(ActionTypeEnum::Redirect)
+            .redirect_config(
+                RedirectActionConfig::builder()
+                    .protocol("HTTPS")
+                    .port("443")
+                    .status_code(RedirectActionStatusCodeEnum::Http301)
+                    .build(),
+            ),
+    };
+    Ok(action.build())
+}
+
+fn plain(listener: &ElbListener, ids: &Ids) -> Listener {
+    let actions = listener.default_actions();
+    let forward = actions.iter().find_map(|action| action.target_group_arn());
+    let certificate = listener.certificates().first();
+    Listener {
+        name: listener.port().unwrap_or(0).to_string(),
+        certificate: certificate.and_then(|certificate| certificate.certificate_arn.clone()),
+        forward: forward.map(|arn| ids.name_of(What::TargetGroup, arn)),
+    }
+}
+
+fn plain_group(name: &str, group: &ElbTargetGroup) -> TargetGroup {
+    let seconds = group.health_check_interval_seconds();
+    TargetGroup {
+        name: name.to_owned(),
+        port: group
+            .port()
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or(0),
+        vpc: group.vpc_id().unwrap_or_default().to_owned(),
+        health_path: group.health_check_path().unwrap_or_default().to_owned(),
+        health_seconds: seconds.and_then(|it| u32::try_from(it).ok()).unwrap_or(0),
+    }
+}

@@ -1,0 +1,133 @@
+//! What AWS answers when it does not do what it is asked, for people.
+
+use aws_sdk_sts::error::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::error::{CloudError, Kind};
+use crate::policy;
+
+/// An error for people, of a call that the policy names `action`.
+pub(super) fn failed<E, R>(action: &'static str, error: SdkError<E, R>) -> CloudError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let service = match &error {
+        SdkError::ServiceError(_) => error.code().zip(error.message().or(Some(""))),
+        _ => None,
+    };
+    if let Some((code, message)) = service {
+        return answered(action, code, message);
+    }
+    let text = aws_smithy_types::error::display::DisplayErrorContext(&error).to_string();
+    if text.contains("CredentialsNotLoaded") || text.contains("no providers in chain") {
+        return CloudError::new(Kind::Unreachable, "there are no AWS credentials")
+            .hint("run `aws configure` or `aws sso login`, or set AWS_PROFILE");
+    }
+    if text.contains("provide credentials") || text.contains("ProviderError") {
+        return CloudError::new(Kind::Unreachable, "the AWS credentials cannot be read")
+            .because(text)
+            .hint("run `aws sso login`, or look at AWS_PROFILE and ~/.aws/config");
+    }
+    CloudError::new(Kind::Unreachable, format!("AWS did not answer {action}"))
+        .because(text)
+        .hint("check the connection and the region's name, then run the command again: it goes on where it stopped")
+}
+
+fn answered(action: &'static str, code: &str, message: &str) -> CloudError {
+    let because = format!("{code}: {message}");
+    let error = |kind, what: String| CloudError::new(kind, what).because(because.clone());
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => error(
+            Kind::Unreachable,
+            "the AWS credentials have expired".to_owned(),
+        )
+        .hint("run `aws sso login` or get new ones, and look at this machine's clock"),
+        "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "AuthFailure"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" => error(
+            Kind::Unreachable,
+            "AWS does not accept the credentials".to_owned(),
+        )
+        .hint("they may be of another account, or the region may not be enabled in this one"),
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+            error(Kind::Failed, format!("AWS does not let you call {action}"))
+                .hint(policy::hint(action))
+        }
+        _ if is_quota(code) => error(
+            Kind::Failed,
+            format!("{action} meets a quota of the account"),
+        )
+        .hint("ask for more under Service Quotas, or delete what is not needed"),
+        _ if is_busy(code) => error(Kind::TryAgain, format!("AWS is too busy for {action}"))
+            .hint("run the command again: it goes on where it stopped"),
+        "InvalidAMIID.NotFound" | "InvalidAMIID.Malformed" => error(
+            Kind::Config,
+            "the machine image is not in this region".to_owned(),
+        )
+        .hint("run the command again with `--renew`"),
+        "InvalidInstanceType" => error(
+            Kind::Config,
+            "the region has no such instance type".to_owned(),
+        )
+        .hint("name another `instance_type`"),
+        "InvalidSubnetID.NotFound" => {
+            error(Kind::Config, "a subnet is not in this region".to_owned())
+                .hint("look at `subnets` and `region`")
+        }
+        "CertificateNotFound" => error(
+            Kind::Config,
+            "the certificate is not in this region".to_owned(),
+        )
+        .hint("look at `certificate` and `region`"),
+        _ => error(Kind::Failed, format!("AWS refused {action}"))
+            .hint("run the command again: it goes on where it stopped"),
+    }
+}
+
+fn is_quota(code: &str) -> bool {
+    code.contains("LimitExceeded") && !code.starts_with("Request")
+        || code.starts_with("TooMany") && code != "TooManyRequestsException"
+        || matches!(code, "LimitExceeded" | "ServiceQuotaExceededException")
+}
+
+fn is_busy(code: &str) -> bool {
+    code.starts_with("Throttling")
+        || matches!(
+            code,
+            "RequestLimitExceeded"
+                | "TooManyRequestsException"
+                | "ServiceUnavailable"
+                | "InternalError"
+                | "InternalFailure"
+                | "ServerException"
+                | "Unavailable"
+                | "ResourceContention"
+                | "ScalingActivityInProgress"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denied_call_names_its_action_and_the_line_of_the_policy() {
+        let error = answered("ecr:CreateRepository", "AccessDeniedException", "no");
+        assert!(error.to_string().contains("ecr:CreateRepository"));
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("line "), "{hint}");
+    }
+
+    #[test]
+    fn quotas_and_throttles_are_told_apart() {
+        let kind = |code| answered("ec2:CreateSecurityGroup", code, "").kind;
+        assert_eq!(kind("SecurityGroupLimitExceeded"), Kind::Failed);
+        assert_eq!(kind("TooManyLoadBalancers"), Kind::Failed);
+        assert_eq!(kind("RequestLimitExceeded"), Kind::TryAgain);
+        assert_eq!(kind("ThrottlingException"), Kind::TryAgain);
+        assert_eq!(kind("ExpiredToken"), Kind::Unreachable);
+    }
+}

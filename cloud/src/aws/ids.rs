@@ -1,0 +1,53 @@
+//! What AWS calls the resources that plans name by their names.
+
+use std::collections::BTreeMap;
+
+use crate::error::{CloudError, Kind};
+use crate::inventory::Inventory;
+use crate::resource::{Key, Kind as What};
+
+/// Ids and ARNs by kind and name.
+#[derive(Clone, Debug, Default)]
+pub struct Ids(BTreeMap<Key, String>);
+
+impl Ids {
+    /// Those of all that is there.
+    #[must_use]
+    pub fn of(inventory: &Inventory) -> Self {
+        let found = inventory.found.iter();
+        Self(
+            found
+                .map(|found| (found.resource.key(), found.id.clone()))
+                .collect(),
+        )
+    }
+
+    /// Notes one.
+    pub fn insert(&mut self, key: Key, id: String) {
+        self.0.insert(key, id);
+    }
+
+    /// Forgets one.
+    pub fn remove(&mut self, key: &Key) {
+        self.0.remove(key);
+    }
+
+    /// One that must be known, since the plan makes it before.
+    pub(super) fn get(&self, kind: What, name: &str) -> Result<&str, CloudError> {
+        let key = Key {
+            kind,
+            name: name.to_owned(),
+        };
+        self.0.get(&key).map(String::as_str).ok_or_else(|| {
+            CloudError::new(Kind::TryAgain, format!("the {key} is gone"))
+                .hint("run the command again: it makes a new plan")
+        })
+    }
+
+    /// The name of one that is ours, by its id; else the id.
+    pub(super) fn name_of(&self, kind: What, id: &str) -> String {
+        let mut entries = self.0.iter();
+        let found = entries.find(|(key, known)| key.kind == kind && *known == id);
+        found.map_or_else(|| id.to_owned(), |(key, _)| key.name.clone())
+    }
+}

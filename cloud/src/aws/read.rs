@@ -1,0 +1,127 @@
+//! The whole inventory, as much at once as what names what allows.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+
+use super::{Aws, Ids};
+use crate::delivery::Delivery;
+use crate::environment::Environment;
+use crate::error::CloudError;
+use crate::inventory::{Found, Inventory, Surroundings};
+use crate::names::Names;
+use crate::resource::{Artifact, Image, Kind as What, Resource};
+
+impl Aws {
+    /// What is there.
+    ///
+    /// # Errors
+    /// A call is refused or not answered.
+    pub async fn inventory(&self, env: &Environment) -> Result<Inventory, CloudError> {
+        let (around, found) = tokio::join!(
+            Box::pin(self.surroundings(env)),
+            Box::pin(self.everything())
+        );
+        Ok(Inventory {
+            around: around?,
+            ..found?
+        })
+    }
+
+    /// What is ours, without what surrounds it.
+    ///
+    /// # Errors
+    /// A call is refused or not answered.
+    pub async fn everything(&self) -> Result<Inventory, CloudError> {
+        let (stored, role, profile, peer_key, machines) = tokio::join!(
+            Box::pin(self.stored()),
+            self.read_role(),
+            self.read_profile(),
+            self.read_peer_key(),
+            Box::pin(self.machines()),
+        );
+        let (mut found, deliveries) = stored?;
+        let mut inventory = machines?;
+        found.extend(role?);
+        found.extend(profile?);
+        found.extend(peer_key?);
+        found.append(&mut inventory.found);
+        found.sort_by_key(|found| found.resource.key());
+        Ok(Inventory {
+            found,
+            deliveries,
+            ..inventory
+        })
+    }
+
+    /// Repository, images and releases.
+    async fn stored(&self) -> Result<(Vec<Found>, BTreeMap<String, Delivery>), CloudError> {
+        let Some(repository) = self.read_repository().await? else {
+            return Ok((Vec::new(), BTreeMap::new()));
+        };
+        let mut found = vec![repository];
+        let mut releases = Vec::new();
+        let name = self.names.repository();
+        for tag in self.registry.tags().await? {
+            if Names::release_number(&tag).is_some() {
+                releases.push(tag);
+            } else if let Some(digest) = Names::tagged_digest(&tag) {
+                let repository = name.clone();
+                found.push(Self::inside(
+                    Resource::Image(Image { tag, repository }),
+                    &digest,
+                ));
+            }
+        }
+        let read = releases.into_iter().map(|tag| async {
+            let delivery = self.registry.delivery(&tag).await?;
+            Ok::<_, CloudError>((tag, delivery))
+        });
+        let mut deliveries = BTreeMap::new();
+        for (tag, (digest, delivery)) in try_join_all(read).await? {
+            let artifact = Artifact {
+                tag: tag.clone(),
+                repository: name.clone(),
+                digest: digest.clone(),
+            };
+            found.push(Self::inside(Resource::Release(artifact), &digest));
+            deliveries.extend(delivery.map(|delivery| (tag, delivery)));
+        }
+        Ok((found, deliveries))
+    }
+
+    /// What runs, and what is in front of it.
+    async fn machines(&self) -> Result<Inventory, CloudError> {
+        let firewalls = self.read_firewalls().await?;
+        let mut ids = Ids::default();
+        for found in &firewalls {
+            ids.insert(found.resource.key(), found.id.clone());
+        }
+        let (template, front) = tokio::join!(self.read_template(&ids), self.read_front(&ids));
+        let ((template, versions), (front, address)) = (template?, front?);
+        for found in front.iter().chain(&template) {
+            ids.insert(found.resource.key(), found.id.clone());
+        }
+        let (found_group, nodes) = self.read_group(&ids, &versions).await?;
+        let is_there = found_group
+            .iter()
+            .any(|found| found.resource.key().kind == What::Group);
+        let (scaling, refresh) = if is_there {
+            let (scaling, refresh) =
+                tokio::join!(self.read_scaling(&ids), self.read_refresh(&versions));
+            (scaling?, refresh?)
+        } else {
+            (Vec::new(), None)
+        };
+        let parts = [firewalls, front, found_group, scaling];
+        Ok(Inventory {
+            place: self.place.clone(),
+            around: Surroundings::default(),
+            found: parts.into_iter().flatten().chain(template).collect(),
+            deliveries: BTreeMap::new(),
+            nodes,
+            refresh,
+            address,
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! IAM: the nodes' role.
+
+use aws_sdk_iam::types::Tag;
+use serde_json::Value;
+
+use super::{Aws, Made, called, found, settled};
+use crate::error::CloudError;
+use crate::inventory::Found;
+use crate::resource::{Resource, Role};
+
+/// The name of the one policy inside the role.
+const POLICY: &str = "fnlocal-node";
+
+impl Aws {
+    pub(super) async fn read_role(&self) -> Result<Option<Found>, CloudError> {
+        let name = self.names.role();
+        let (role, policy) = tokio::join!(
+            async {
+                found!(
+                    "iam:GetRole",
+                    ["NoSuchEntity"],
+                    self.iam.get_role().role_name(&name)
+                )
+            },
+            async {
+                let call = self
+                    .iam
+                    .get_role_policy()
+                    .role_name(&name)
+                    .policy_name(POLICY);
+                found!("iam:GetRolePolicy", ["NoSuchEntity"], call)
+            }
+        );
+        let (role, policy) = (role?.and_then(|output| output.role), policy?);
+        let Some(role) = role else { return Ok(None) };
+        Ok(Some(Found {
+            owner: self.owner(role.tags().iter().map(|tag| (tag.key(), tag.value()))),
+            id: role.arn().to_owned(),
+            resource: Resource::Role(Role {
+                name,
+                trust: document(role.assume_role_policy_document()),
+                policy: document(policy.as_ref().map(|policy| policy.policy_document())),
+            }),
+        }))
+    }
+
+    pub(super) async fn create_role(&self, wanted: &Role) -> Result<Made, CloudError> {
+        let mut call = self
+            .iam
+            .create_role()
+            .role_name(&wanted.name)
+            .description("nodes of fnlocal")
+            .assume_role_policy_document(wanted.trust.to_string());
+        for (key, value) in self.tags() {
+            call = call.tags(iam_tag(key, &value));
+        }
+        let Some(output) = found!("iam:CreateRole", ["EntityAlreadyExists"], call)? else {
+            return Ok(Made::There);
+        };
+        self.set_role_policy(wanted).await?;
+        let arn = output.role().map(|role| role.arn());
+        Ok(Made::New(arn.unwrap_or_default().to_owned()))
+    }
+
+    pub(super) async fn change_role(
+        &self,
+        wanted: &Role,
+        fields: &[&str],
+    ) -> Result<(), CloudError> {
+        if fields.contains(&"trust") {
+            let call = self.iam.update_assume_role_policy().role_name(&wanted.name);
+            let call = call.policy_document(wanted.trust.to_string());
+            called!("iam:UpdateAssumeRolePolicy", call)?;
+        }
+        if fields.contains(&"policy") {
+            self.set_role_policy(wanted).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_role(&self, name: &str) -> Result<(), CloudError> {
+        let call = self
+            .iam
+            .delete_role_policy()
+            .role_name(name)
+            .policy_name(POLICY);
+        found!("iam:DeleteRolePolicy", ["NoSuchEntity"], call)?;
+        let call = self.iam.delete_role().role_name(name);
+        found!("iam:DeleteRole", ["NoSuchEntity"], call).map(drop)
+    }
+
+    async fn set_role_policy(&self, wanted: &Role) -> Result<(), CloudError> {
+        let call = self
+            .iam
+            .put_role_policy()
+            .role_name(&wanted.name)
+            .policy_name(POLICY);
+        let call = call.policy_document(wanted.policy.to_string());
+        settled!(self, "iam:PutRolePolicy", ["NoSuchEntity"], call).map(drop)
+    }
+}
+
+/// A tag of IAM.
+pub(super) fn iam_tag(key: &str, value: &str) -> Tag {
+    let tag = Tag::builder().key(key).value(value).build();
+    tag.expect("key and value are set")
+}
+
+/// A policy as IAM returns it: JSON with percent signs.
+fn document(text: Option<&str>) -> Value {
+    let Some(text) = text else { return Value::Null };
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+    serde_json::from_str(&decoded).unwrap_or_else(|_| Value::String(decoded.into_owned()))
+}

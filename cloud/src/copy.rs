@@ -1,0 +1,197 @@
+//! Images from the store on this machine to the registry: only what is missing there, several
+//! blobs at once, and every manifest after what it names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fnlocal_registry::{Digest, Manifest, RepositoryName, Store};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::Deserialize;
+
+use crate::apply::{News, Watcher};
+use crate::error::{CloudError, Kind};
+use crate::names::Names;
+use crate::registry::Registry;
+use crate::resource::Image;
+
+/// Blobs sent at once: enough to fill a line, few enough for ECR's limits.
+const AT_ONCE: usize = 4;
+
+/// Where images come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The store.
+    pub store: Store,
+    /// The repository of an image, by its digest.
+    pub repositories: BTreeMap<String, RepositoryName>,
+}
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Blobs that were missing.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Parts {
+    config: Option<Part>,
+    #[serde(default)]
+    layers: Vec<Part>,
+    #[serde(default)]
+    manifests: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    digest: Digest,
+}
+
+/// An image's manifests, what is inside first, and its blobs with the repository they are in.
+#[derive(Default)]
+struct Load {
+    manifests: Vec<(String, Manifest)>,
+    blobs: BTreeMap<Digest, RepositoryName>,
+}
+
+/// Copies images that the registry lacks.
+///
+/// # Errors
+/// The store lacks something, or the registry refuses or does not answer.
+pub async fn copy(
+    source: &Source,
+    registry: &Registry,
+    images: &[&Image],
+    watcher: Watcher<'_>,
+) -> Result<Sent, CloudError> {
+    let mut load = Load::default();
+    for image in images {
+        let digest = Names::tagged_digest(&image.tag).ok_or_else(|| missing(&image.tag))?;
+        let repository = source
+            .repositories
+            .get(&digest)
+            .ok_or_else(|| missing(&digest))?;
+        let digest: Digest = digest.parse().map_err(|_| missing(&digest))?;
+        load.add(&source.store, repository, &digest, Some(&image.tag))?;
+    }
+    let checks = futures_util::stream::iter(load.blobs.iter().map(|(digest, repository)| async {
+        let there = registry.has_blob(digest).await?;
+        Ok::<_, CloudError>((!there).then_some((digest.clone(), repository.clone())))
+    }));
+    let missing: Vec<_> = checks.buffer_unordered(AT_ONCE * 4).try_collect().await?;
+    let sent = send(
+        source,
+        registry,
+        missing.into_iter().flatten().collect(),
+        watcher,
+    )
+    .await?;
+    for (reference, manifest) in &load.manifests {
+        let Manifest {
+            media_type, bytes, ..
+        } = manifest;
+        registry.put_manifest(reference, media_type, bytes).await?;
+    }
+    Ok(sent)
+}
+
+async fn send(
+    source: &Source,
+    registry: &Registry,
+    blobs: Vec<(Digest, RepositoryName)>,
+    watcher: Watcher<'_>,
+) -> Result<Sent, CloudError> {
+    let mut sized = Vec::new();
+    for (digest, repository) in blobs {
+        let size = source
+            .store
+            .blob_size(&repository, &digest)
+            .map_err(broken)?;
+        let size = size.ok_or_else(|| missing(&digest.to_string()))?;
+        sized.push((digest, repository, size));
+    }
+    let all: u64 = sized.iter().map(|(.., size)| size).sum();
+    let count = sized.len() as u64;
+    watcher(News::Sending {
+        blobs: count,
+        bytes: all,
+    });
+    let done = Arc::new(AtomicU64::new(0));
+    let work = futures_util::stream::iter(sized.into_iter().map(|(digest, repository, size)| {
+        let done = Arc::clone(&done);
+        async move {
+            let counter = Arc::clone(&done);
+            let open = || open(source, &repository, &digest);
+            registry
+                .put_blob(&digest, size, open, move |bytes| {
+                    counter.fetch_add(bytes, Ordering::Relaxed);
+                })
+                .await?;
+            watcher(News::Sent {
+                bytes: done.load(Ordering::Relaxed),
+            });
+            Ok::<_, CloudError>(())
+        }
+    }));
+    work.buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    Ok(Sent {
+        blobs: count,
+        bytes: all,
+    })
+}
+
+fn open(
+    source: &Source,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<std::fs::File, CloudError> {
+    let blob = source.store.blob(repository, digest).map_err(broken)?;
+    let (file, _) = blob.ok_or_else(|| missing(&digest.to_string()))?;
+    Ok(file)
+}
+
+impl Load {
+    fn add(
+        &mut self,
+        store: &Store,
+        repository: &RepositoryName,
+        digest: &Digest,
+        tag: Option<&str>,
+    ) -> Result<(), CloudError> {
+        let manifest = store
+            .manifest(repository, &digest.clone().into())
+            .map_err(broken)?;
+        let manifest = manifest.ok_or_else(|| missing(&digest.to_string()))?;
+        let parts: Parts = serde_json::from_slice(&manifest.bytes)
+            .map_err(|error| missing(&digest.to_string()).because(error))?;
+        for child in &parts.manifests {
+            self.add(store, repository, &child.digest, None)?;
+        }
+        let blobs = parts.config.into_iter().chain(parts.layers);
+        self.blobs
+            .extend(blobs.map(|part| (part.digest, repository.clone())));
+        let reference = tag.map_or_else(|| digest.to_string(), str::to_owned);
+        let known: BTreeSet<&String> = self.manifests.iter().map(|(name, _)| name).collect();
+        if !known.contains(&reference) {
+            self.manifests.push((reference, manifest));
+        }
+        Ok(())
+    }
+}
+
+fn missing(what: &str) -> CloudError {
+    CloudError::new(Kind::Failed, format!("the local registry lacks {what}"))
+        .hint("run `fnlocal build`")
+}
+
+fn broken(error: fnlocal_registry::StoreError) -> CloudError {
+    let hint = error.hint().unwrap_or("run `fnlocal doctor`").to_owned();
+    CloudError::new(Kind::Failed, "the local registry cannot be read")
+        .because(error)
+        .hint(hint)
+}

@@ -1,0 +1,95 @@
+//! What `[env.NAME]` of fnlocal.toml asks for, as plain data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// An environment to promote to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// AWS region; else what the AWS configuration of this machine says.
+    pub region: Option<String>,
+    /// EC2 instance type of a node.
+    pub instance_type: String,
+    /// Nodes at the least.
+    pub min: u32,
+    /// Nodes at the most.
+    pub max: u32,
+    /// What makes the fleet grow; nothing for a fleet that only schedules change.
+    pub scale_on: Option<ScaleOn>,
+    /// Nodes added before load that is known in advance.
+    pub prescale: Vec<Prescale>,
+    /// ARN of the certificate for HTTPS; plain HTTP without.
+    pub certificate: Option<String>,
+    /// Subnets for balancer and nodes; those of the default VPC without.
+    pub subnets: Vec<String>,
+    /// Size of a node's disk in GB.
+    pub disk_gb: u32,
+    /// Where variables come from: name to `ssm:/path`. Those not named come from
+    /// [`Environment::parameter`].
+    pub variables: BTreeMap<String, String>,
+    /// Whether functions' logs go to CloudWatch.
+    pub logs: bool,
+    /// Releases kept besides the one that runs; images of older ones are deleted.
+    pub keep_releases: u32,
+}
+
+/// What makes the fleet grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleOn {
+    /// Requests a minute that one node should get.
+    RequestsPerNode(u32),
+    /// Memory committed on a node, in percent.
+    MemoryPercent(u32),
+}
+
+/// Nodes added before load that is known in advance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prescale {
+    /// A name for it.
+    pub name: String,
+    /// When, as a cron expression of five fields.
+    pub cron: String,
+    /// The cron expression's time zone; UTC without.
+    pub timezone: Option<String>,
+    /// Nodes at the least from then on.
+    pub min: u32,
+}
+
+impl Environment {
+    /// An environment with nothing but defaults.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            region: None,
+            instance_type: "t3.large".to_owned(),
+            min: 2,
+            max: 10,
+            scale_on: Some(ScaleOn::RequestsPerNode(800)),
+            prescale: Vec::new(),
+            certificate: None,
+            subnets: Vec::new(),
+            disk_gb: 30,
+            variables: BTreeMap::new(),
+            logs: true,
+            keep_releases: 10,
+        }
+    }
+
+    /// The SSM parameter a variable's value is in, for an environment whose parameters begin with
+    /// `prefix`. None when what fnlocal.toml says is no `ssm:/path`.
+    #[must_use]
+    pub fn parameter(&self, variable: &str, prefix: &str) -> Option<String> {
+        let Some(source) = self.variables.get(variable) else {
+            return Some(format!("{prefix}/{variable}"));
+        };
+        let path = source.strip_prefix("ssm:")?;
+        (path.len() > 1 && path.starts_with('/')).then(|| path.to_owned())
+    }
+}

@@ -1,0 +1,196 @@
+//! What is there, as plain data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::delivery::Delivery;
+use crate::names::Names;
+use crate::resource::{Key, Kind, Resource};
+
+/// What is there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Inventory {
+    /// Where it was looked.
+    pub place: Place,
+    /// What is not ours, but needed.
+    pub around: Surroundings,
+    /// What bears our names.
+    pub found: Vec<Found>,
+    /// The release the pointer names, and older ones that were read, by tag.
+    pub deliveries: BTreeMap<String, Delivery>,
+    /// Nodes as the group lists them.
+    pub nodes: Vec<Node>,
+    /// A replacement of nodes that is under way.
+    pub refresh: Option<Refresh>,
+    /// The balancer's public name.
+    pub address: Option<String>,
+}
+
+/// An account and a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// `aws`, or that of China or a government.
+    pub partition: String,
+    /// The account's number.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// The registry's address, without `https://`.
+    pub registry: String,
+}
+
+/// What is not ours, but needed. Whatever is missing is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The network of the subnets.
+    pub vpc: Option<String>,
+    /// The subnets to use.
+    pub subnets: Vec<Subnet>,
+    /// What AWS says of the instance type.
+    pub instance_type: Option<InstanceType>,
+    /// The newest machine image of Amazon Linux for the instance type's processor.
+    pub machine_image: Option<String>,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// Its id.
+    pub id: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Its network.
+    pub vpc: String,
+}
+
+/// An instance type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceType {
+    /// Its name.
+    pub name: String,
+    /// Its processor as images call it: `amd64` or `arm64`.
+    pub architecture: String,
+    /// Its memory in MiB.
+    pub memory_mib: u64,
+    /// Zones of the region that offer it.
+    pub zones: Vec<String>,
+}
+
+/// A resource that is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// What it is.
+    pub resource: Resource,
+    /// What AWS calls it.
+    pub id: String,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// Whose a resource is, by its tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// This environment's.
+    Ours,
+    /// It has our name, but not our tags.
+    Untagged,
+    /// Another environment's, as `PROJECT/ENV`.
+    Other(String),
+}
+
+/// A node as the group lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// The instance's id.
+    pub id: String,
+    /// Its zone.
+    pub zone: String,
+    /// Where it is in its life, as AWS says.
+    pub state: String,
+    /// Whether AWS thinks it healthy.
+    pub healthy: bool,
+    /// The template it was started from, if that version is still known.
+    pub template: Option<String>,
+}
+
+/// A replacement of nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refresh {
+    /// Its id.
+    pub id: String,
+    /// The template it goes to, if known.
+    pub template: Option<String>,
+    /// How far it is, in percent.
+    pub percent: u32,
+}
+
+impl Inventory {
+    /// A resource by kind and name.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Found> {
+        self.found.iter().find(|found| found.resource.key() == *key)
+    }
+
+    /// All of a kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Found> {
+        let is_of = move |found: &&Found| found.resource.key().kind == kind;
+        self.found.iter().filter(is_of)
+    }
+
+    /// The release the nodes follow, as `TAG@DIGEST`.
+    #[must_use]
+    pub fn pointer(&self) -> Option<&str> {
+        self.of(Kind::Pointer)
+            .find_map(|found| match &found.resource {
+                Resource::Pointer(pointer) => Some(pointer.release.as_str()),
+                _ => None,
+            })
+    }
+
+    /// The delivery the nodes follow.
+    #[must_use]
+    pub fn current(&self) -> Option<(&str, &Delivery)> {
+        let (tag, _) = self.pointer()?.split_once('@')?;
+        let (tag, delivery) = self.deliveries.get_key_value(tag)?;
+        Some((tag, delivery))
+    }
+
+    /// Numbers of all releases, the newest last.
+    #[must_use]
+    pub fn release_numbers(&self) -> Vec<u32> {
+        let releases = self.of(Kind::Release);
+        let mut numbers: Vec<u32> = releases
+            .filter_map(|found| Names::release_number(&found.resource.key().name))
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// A hash of everything a plan is made from. What comes and goes by itself, such as nodes, is
+    /// not in it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let basis = (&self.place, &self.around, &self.found);
+        let text = serde_json::to_string(&basis).expect("an inventory is plain data");
+        crate::names::hex(&Sha256::digest(text.as_bytes()))
+    }
+}
+
+impl Owner {
+    /// From a resource's tags.
+    #[must_use]
+    pub fn of(names: &Names, project: Option<&str>, env: Option<&str>) -> Self {
+        match (project, env) {
+            (Some(project), Some(env)) if project == names.project() && env == names.env() => {
+                Self::Ours
+            }
+            (None, None) => Self::Untagged,
+            (project, env) => {
+                Self::Other(format!("{}/{}", project.unwrap_or("?"), env.unwrap_or("?")))
+            }
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! What to do, step by step: the difference between what is there and what should be.
+//!
+//! A plan is complete: who carries it out chooses nothing. Stored as JSON, it is carried out exactly
+//! as it was shown, or not at all when things have moved since.
+
+mod text;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cost::Estimate;
+use crate::delivery::Delivery;
+use crate::desired::Desired;
+use crate::environment::Environment;
+use crate::error::{CloudError, Kind};
+use crate::inventory::{Found, Inventory, Owner, Place};
+use crate::names::Names;
+use crate::resource::{Key, Kind as What, Resource};
+
+/// The version of this format.
+pub const SCHEMA: u32 = 1;
+
+/// What to do, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Whose it is.
+    pub names: Names,
+    /// Where.
+    pub place: Place,
+    /// Hash of the inventory it was made from.
+    pub inventory: String,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// What is stored as the release, if anything is.
+    pub delivery: Option<Delivery>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+    /// What it will cost, when it is known.
+    pub cost: Option<Estimate>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What to do.
+    pub action: Action,
+    /// With what: as it shall be, or as it is for what is deleted.
+    pub resource: Resource,
+    /// What AWS calls it, if it is there.
+    pub id: Option<String>,
+    /// What differs.
+    pub changes: Vec<Change>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It stays, but becomes another.
+    Change,
+    /// It is ended bit by bit while others take its place.
+    Replace,
+    /// It is deleted.
+    Delete,
+}
+
+/// A field that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Its name.
+    pub field: String,
+    /// As it is.
+    pub from: Value,
+    /// As it shall be.
+    pub to: Value,
+}
+
+impl Plan {
+    /// The plan that makes what is there into what should be.
+    ///
+    /// # Errors
+    /// Something bears our name and is not ours.
+    pub fn promote(
+        names: &Names,
+        env: &Environment,
+        inventory: &Inventory,
+        desired: Desired,
+    ) -> Result<Self, CloudError> {
+        refuse_strangers(inventory)?;
+        let replaced = replaced(inventory, &desired.resources);
+        let mut steps = Vec::new();
+        for found in in_reverse(inventory, |found| replaced.contains(&found.resource.key())) {
+            if !is_gone_with_another(found, &replaced) {
+                steps.push(Step::delete(
+                    found,
+                    "is made anew, since it cannot be changed to what is wanted",
+                ));
+            }
+        }
+        let mut wanted: Vec<&Resource> = desired.resources.iter().collect();
+        wanted.sort_by_key(|resource| resource.key().kind);
+        for resource in wanted {
+            let key = resource.key();
+            let found = inventory
+                .get(&key)
+                .filter(|_| !replaced.contains(&key) && !is_inside_replaced(key.kind, &replaced));
+            steps.extend(Step::towards(found, resource, &steps));
+        }
+        steps.extend(no_longer_wanted(inventory, &desired.resources, &replaced));
+        steps.extend(too_old(env, inventory, &desired));
+        let cost = Estimate::of(env, &inventory.place.region);
+        Ok(Self {
+            warnings: desired.warnings,
+            delivery: Some(desired.delivery),
+            cost: Some(cost),
+            ..Self::of(names, inventory, steps)
+        })
+    }
+
+    /// The plan that moves the pointer to a stored release, and changes nothing else.
+    ///
+    /// # Errors
+    /// There is no such release, nothing is promoted, or an image it names is gone.
+    pub fn rollback(names: &Names, inventory: &Inventory, number: u32) -> Result<Self, CloudError> {
+        refuse_strangers(inventory)?;
+        let tag = Names::release_tag(number);
+        let key = |kind: What, name: &str| Key {
+            kind,
+            name: name.to_owned(),
+        };
+        let missing = |what: String| {
+            CloudError::new(Kind::Failed, what).hint("`fnlocal status` lists what there is")
+        };
+        let artifact = match inventory
+            .get(&key(What::Release, &tag))
+            .map(|found| &found.resource)
+        {
+            Some(Resource::Release(artifact)) => artifact,
+            _ => return Err(missing(format!("there is no release {tag}"))),
+        };
+        if inventory.get(&key(What::Group, &names.group())).is_none() {
+            return Err(missing(format!("nothing is promoted to `{}`", names.env())));
+        }
+        let delivery = inventory.deliveries.get(&tag);
+        for package in delivery
+            .iter()
+            .flat_map(|delivery| &delivery.release.packages)
+        {
+            let image = Names::image_tag(&package.name, &package.digest);
+            if inventory.get(&key(What::Image, &image)).is_none() {
+                return Err(missing(format!(
+                    "the image of `{}` in {tag} is gone",
+                    package.name
+                )));
+            }
+        }
+        let pointer = Resource::Pointer(crate::resource::Pointer {
+            name: names.group(),
+            release: format!("{}@{}", artifact.tag, artifact.digest),
+        });
+        let found = inventory.get(&pointer.key());
+        let steps = Step::towards(found, &pointer, &[]).into_iter().collect();
+        Ok(Self::of(names, inventory, steps))
+    }
+
+    /// The plan that deletes all that is ours.
+    ///
+    /// # Errors
+    /// Never for strangers: what is not ours is left alone.
+    #[must_use]
+    pub fn destroy(names: &Names, inventory: &Inventory) -> Self {
+        let is_ours = |found: &Found| {
+            let kind = found.resource.key().kind;
+            found.owner == Owner::Ours && kind.inside().is_none()
+        };
+        let steps = in_reverse(inventory, is_ours)
+            .into_iter()
+            .map(|found| Step::delete(found, "everything of this environment is deleted"))
+            .collect();
+        Self::of(names, inventory, steps)
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Checks that a stored plan still fits.
+    ///
+    /// # Errors
+    /// It is of another format, for another place, or things have moved since it was made.
+    pub fn check(&self, names: &Names, inventory: &Inventory) -> Result<(), CloudError> {
+        let refuse = |kind, what: String| {
+            Err(CloudError::new(kind, what).hint("make a new plan and look at it"))
+        };
+        if self.schema != SCHEMA {
+            return refuse(
+                Kind::Failed,
+                format!("the plan's format is {}, and this is {SCHEMA}", self.schema),
+            );
+        }
+        if self.names != *names || self.place != inventory.place {
+            return refuse(
+                Kind::Failed,
+                format!(
+                    "the plan is for {}/{} in {} ({})",
+                    self.names.project(),
+                    self.names.env(),
+                    self.place.region,
+                    self.place.account
+                ),
+            );
+        }
+        if self.inventory != inventory.fingerprint() {
+            return refuse(
+                Kind::TryAgain,
+                "what is there has changed since the plan was made".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn of(names: &Names, inventory: &Inventory, steps: Vec<Step>) -> Self {
+        Self {
+            schema: SCHEMA,
+            names: names.clone(),
+            place: inventory.place.clone(),
+            inventory: inventory.fingerprint(),
+            steps,
+            delivery: None,
+            warnings: Vec::new(),
+            cost: None,
+        }
+    }
+}
+
+impl Step {
+    /// The step from what is there to what should be, if they differ; `before` are the steps taken
+    /// until then.
+    fn towards(found: Option<&Found>, wanted: &Resource, before: &[Self]) -> Option<Self> {
+        let kind = wanted.key().kind;
+        let Some(found) = found else {
+            let makes_group = |step: &Self| {
+                step.action == Action::Create && step.resource.key().kind == What::Group
+            };
+            // A new group starts its nodes from the newest template by itself.
+            if kind == What::Nodes && before.iter().any(makes_group) {
+                return None;
+            }
+            return Some(Self {
+                action: Action::Create,
+                resource: wanted.clone(),
+                id: None,
+                changes: Vec::new(),
+                reason: "it is missing".to_owned(),
+            });
+        };
+        let changes = differences(&found.resource, wanted);
+        let (action, reason) = match kind {
+            What::Nodes => (
+                Action::Replace,
+                "nodes were started from another template; one after the other is replaced",
+            ),
+            What::Pointer => (Action::Change, "nodes load the release, then switch to it"),
+            _ => (
+                Action::Change,
+                "it is not as fnlocal.toml and the release want it",
+            ),
+        };
+        (!changes.is_empty()).then(|| Self {
+            action,
+            resource: wanted.clone(),
+            id: Some(found.id.clone()),
+            changes,
+            reason: reason.to_owned(),
+        })
+    }
+
+    fn delete(found: &Found, reason: &str) -> Self {
+        Self {
+            action: Action::Delete,
+            resource: found.resource.clone(),
+            id: Some(found.id.clone()),
+            changes: Vec::new(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// Fields in which two resources of one kind differ.
+#[must_use]
+pub fn differences(found: &Resource, wanted: &Resource) -> Vec<Change> {
+    let found = found.fields();
+    let wanted = wanted.fields();
+    let changed = wanted.into_iter().filter_map(|(field, to)| {
+        let from = found.get(&field).cloned().unwrap_or_default();
+        (from != to).then_some(Change { field, from, to })
+    });
+    changed.collect()
+}
+
+fn refuse_strangers(inventory: &Inventory) -> Result<(), CloudError> {
+    for found in &inventory.found {
+        let key = found.resource.key();
+        let whose = match &found.owner {
+            Owner::Ours => continue,
+            Owner::Untagged => "was not made by fnlocal".to_owned(),
+            Owner::Other(whose) => format!("belongs to {whose}"),
+        };
+        return Err(CloudError::new(
+            Kind::Failed,
+            format!("the {key} is there already and {whose}"),
+        )
+        .hint("it is left alone: rename it, or give this project or environment another name"));
+    }
+    Ok(())
+}
+
+/// Resources that cannot be changed to what is wanted, and those that hang on them.
+fn replaced(inventory: &Inventory, wanted: &[Resource]) -> BTreeSet<Key> {
+    let is_fixed = |resource: &&Resource| {
+        let key = resource.key();
+        let found = inventory.get(&key);
+        found.is_some_and(|found| {
+            differences(&found.resource, resource)
+                .iter()
+                .any(|change| key.kind.fixed().contains(&change.field.as_str()))
+        })
+    };
+    let mut kinds: BTreeSet<What> = BTreeSet::new();
+    let mut keys: BTreeSet<Key> = wanted.iter().filter(is_fixed).map(Resource::key).collect();
+    let mut more: Vec<What> = keys.iter().map(|key| key.kind).collect();
+    while let Some(kind) = more.pop() {
+        more.extend(kind.dependents().iter().filter(|kind| kinds.insert(**kind)));
+    }
+    let dependents = inventory.found.iter().map(|found| found.resource.key());
+    keys.extend(dependents.filter(|key| kinds.contains(&key.kind)));
+    keys
+}
+
+fn is_inside_replaced(kind: What, replaced: &BTreeSet<Key>) -> bool {
+    let outer = kind.inside();
+    outer.is_some_and(|outer| replaced.iter().any(|key| key.kind == outer))
+}
+
+fn is_gone_with_another(found: &Found, replaced: &BTreeSet<Key>) -> bool {
+    is_inside_replaced(found.resource.key().kind, replaced)
+}
+
+fn in_reverse(inventory: &Inventory, which: impl Fn(&Found) -> bool) -> Vec<&Found> {
+    let mut chosen: Vec<&Found> = inventory
+        .found
+        .iter()
+        .filter(|found| which(found))
+        .collect();
+    chosen.sort_by_key(|found| std::cmp::Reverse(found.resource.key()));
+    chosen
+}
+
+/// What has our name and tags, and is wanted no more.
+fn no_longer_wanted(
+    inventory: &Inventory,
+    wanted: &[Resource],
+    replaced: &BTreeSet<Key>,
+) -> Vec<Step> {
+    let wanted: BTreeSet<Key> = wanted.iter().map(Resource::key).collect();
+    let may_go = |kind| {
+        matches!(
+            kind,
+            What::Listener | What::Hook | What::Scaling | What::Schedule
+        )
+    };
+    let chosen = in_reverse(inventory, |found| {
+        let key = found.resource.key();
+        may_go(key.kind)
+            && !wanted.contains(&key)
+            && !replaced.contains(&key)
+            && !is_inside_replaced(key.kind, replaced)
+    });
+    let gone = chosen.into_iter();
+    gone.map(|found| Step::delete(found, "fnlocal.toml no longer asks for it"))
+        .collect()
+}
+
+/// Releases beyond those that are kept, and the images only they name.
+fn too_old(env: &Environment, inventory: &Inventory, desired: &Desired) -> Vec<Step> {
+    let numbers = inventory.release_numbers();
+    let keep = env.keep_releases as usize;
+    let old = &numbers[..numbers.len().saturating_sub(keep)];
+    let current = inventory.current().map(|(tag, _)| tag);
+    let old: BTreeSet<String> = old
+        .iter()
+        .map(|number| Names::release_tag(*number))
+        .filter(|tag| Some(tag.as_str()) != current)
+        .filter(|tag| !desired.resources.iter().any(|it| it.key().name == *tag))
+        .collect();
+    let stays = inventory
+        .deliveries
+        .iter()
+        .filter(|(tag, _)| !old.contains(*tag));
+    let kept: BTreeSet<String> = stays
+        .map(|(_, delivery)| delivery)
+        .chain([&desired.delivery])
+        .flat_map(Delivery::images)
+        .map(str::to_owned)
+        .collect();
+    let unnamed: BTreeSet<String> = inventory
+        .deliveries
+        .iter()
+        .filter(|(tag, _)| old.contains(*tag))
+        .flat_map(|(_, delivery)| delivery.images())
+        .filter(|image| !kept.contains(*image))
+        .map(str::to_owned)
+        .collect();
+    let reason = format!("only the last {keep} releases are kept, and what they name");
+    let chosen = in_reverse(inventory, |found| match &found.resource {
+        Resource::Release(artifact) => old.contains(&artifact.tag),
+        Resource::Image(image) => {
+            Names::tagged_digest(&image.tag).is_some_and(|digest| unnamed.contains(&digest))
+        }
+        _ => false,
+    });
+    chosen
+        .into_iter()
+        .map(|found| Step::delete(found, &reason))
+        .collect()
+}

@@ -1,0 +1,100 @@
+//! What a node may do on AWS: as little as it can do its work with.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::inventory::Place;
+use crate::names::Names;
+use crate::node;
+
+/// Who may take the role: EC2 instances.
+#[must_use]
+pub fn trust() -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": "ec2.amazonaws.com" },
+            "Action": "sts:AssumeRole",
+        }],
+    })
+}
+
+/// What the role allows; `parameters` are the SSM parameters functions get their variables from.
+#[must_use]
+pub fn policy(names: &Names, place: &Place, parameters: &BTreeSet<String>, logs: bool) -> Value {
+    let Place {
+        partition,
+        account,
+        region,
+        ..
+    } = place;
+    let arn =
+        |service: &str, what: &str| format!("arn:{partition}:{service}:{region}:{account}:{what}");
+    let peer_key = names.peer_key();
+    let parameters: Vec<String> = parameters
+        .iter()
+        .map(String::as_str)
+        .chain([peer_key.as_str()])
+        .map(|name| arn("ssm", &format!("parameter{name}")))
+        .collect();
+    let group = format!("autoScalingGroup:*:autoScalingGroupName/{}", names.group());
+    let mut statements = vec![
+        json!({
+            "Sid": "PullImages",
+            "Effect": "Allow",
+            "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Resource": arn("ecr", &format!("repository/{}", names.repository())),
+        }),
+        // These know no resources.
+        json!({
+            "Sid": "FindPeersAndRelease",
+            "Effect": "Allow",
+            "Action": [
+                "autoscaling:DescribeAutoScalingGroups",
+                "ec2:DescribeInstances",
+                "ecr:GetAuthorizationToken",
+            ],
+            "Resource": "*",
+        }),
+        json!({
+            "Sid": "EndInPeace",
+            "Effect": "Allow",
+            "Action": [
+                "autoscaling:CompleteLifecycleAction",
+                "autoscaling:RecordLifecycleActionHeartbeat",
+            ],
+            "Resource": arn("autoscaling", &group),
+        }),
+        json!({
+            "Sid": "PublishMetrics",
+            "Effect": "Allow",
+            "Action": "cloudwatch:PutMetricData",
+            "Resource": "*",
+            "Condition": { "StringEquals": { "cloudwatch:namespace": node::METRICS } },
+        }),
+        json!({
+            "Sid": "ReadVariables",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter", "ssm:GetParameters"],
+            "Resource": parameters,
+        }),
+    ];
+    if logs {
+        let group = format!("log-group:{}", log_group(names));
+        statements.push(json!({
+            "Sid": "WriteLogs",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": [arn("logs", &group), arn("logs", &format!("{group}:*"))],
+        }));
+    }
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+/// The CloudWatch log group of functions' logs.
+#[must_use]
+pub fn log_group(names: &Names) -> String {
+    format!("/{}", names.repository())
+}

@@ -1,0 +1,334 @@
+"""Plays AWS for the tests: moto as the control plane, docker-registry as ECR's data plane, and what
+AWS documents wherever moto bends it. Listens on 127.0.0.1 only, and ends when its input does.
+
+usage: strict.py FOLDER        prints the port when it is ready
+
+POST /_strict/reset            nothing is there any more
+POST /_strict/clear            what was called is forgotten
+POST /_strict/fault            {"action", "nth", "mode": "error" | "cut", "code"}: one call goes wrong
+GET  /_strict/calls            what was called: [[action, nth], ...], and bytes and blobs received
+"""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+import bcrypt
+from moto.autoscaling.models import autoscaling_backends
+from moto.core.exceptions import JsonRESTError  # noqa: F401  (loads moto's error classes early)
+from moto.ec2.models import ec2_backends, launch_templates
+from moto.elbv2.models import elbv2_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+ACCOUNT = "123456789012"
+FOLDER = Path(sys.argv[1]).resolve()
+
+# moto reads the first version's user data, but only copies that of later ones.
+plain_version = launch_templates.LaunchTemplateVersion.__init__
+
+
+def parsed_version(self, template, number, data, description):
+    if isinstance(data.get("UserData"), str):
+        data = {**data, "UserData": launch_templates.parse_user_data(data["UserData"])}
+    plain_version(self, template, number, data, description)
+
+
+launch_templates.LaunchTemplateVersion.__init__ = parsed_version
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Registry:
+    """Debian's docker-registry, with ECR's password."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.root = FOLDER / "registry"
+        hashed = bcrypt.hashpw(f"{ACCOUNT}-auth-token".encode(), bcrypt.gensalt(4)).decode()
+        (FOLDER / "htpasswd").write_text(f"AWS:{hashed}\n")
+        config = {
+            "version": 0.1,
+            "log": {"level": "error", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self.root)},
+                "delete": {"enabled": True},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
+            "auth": {"htpasswd": {"realm": "ecr", "path": str(FOLDER / "htpasswd")}},
+            "http": {"addr": f"127.0.0.1:{self.port}", "relativeurls": True},
+        }
+        (FOLDER / "registry.json").write_text(json.dumps(config))
+        log = (FOLDER / "registry.log").open("w")
+        command = ["docker-registry", "serve", str(FOLDER / "registry.json")]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    sys.exit(f"docker-registry ended: {(FOLDER / 'registry.log').read_text()}")
+                time.sleep(0.02)
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.getheaders(), answer.read()
+
+    def forget(self, repository=None):
+        inside = "docker/registry/v2/repositories"
+        shutil.rmtree(self.root / inside / repository if repository else self.root, ignore_errors=True)
+
+
+def fail(service, code, message, status=400):
+    if service in ("ecr", "ssm"):
+        body = json.dumps({"__type": code, "message": message})
+        return status, [("Content-Type", "application/x-amz-json-1.1")], body.encode()
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+    if service == "ec2":
+        body = f"<Response><Errors>{error}</Errors><RequestID>strict</RequestID></Response>"
+    else:
+        body = f"<ErrorResponse>{error}<RequestId>strict</RequestId></ErrorResponse>"
+    return status, [("Content-Type", "text/xml")], body.encode()
+
+
+def xml(action, inner):
+    body = f"<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>"
+    return 200, [("Content-Type", "text/xml")], body.encode()
+
+
+class Strict:
+    def __init__(self):
+        self.registry = Registry()
+        self.moto = DomainDispatcherApplication(create_backend_app)
+        self.lock = threading.Lock()
+        self.faults = []
+        self.clear()
+        self.refreshes = {}
+
+    def clear(self):
+        self.calls, self.count = [], {}
+        self.bytes = self.blobs = 0
+
+    def reset(self):
+        self.clear()
+        self.faults, self.refreshes = [], {}
+        self.registry.forget()
+        self.run_moto({"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "127.0.0.1",
+                       "SERVER_PORT": "80", "HTTP_HOST": "127.0.0.1", "wsgi.url_scheme": "http",
+                       "wsgi.input": __import__("io").BytesIO(), "CONTENT_LENGTH": "0", "QUERY_STRING": ""})
+
+    def run_moto(self, environ):
+        got = {}
+
+        def start(status, headers, _error=None):
+            got["status"], got["headers"] = int(status.split()[0]), headers
+
+        body = b"".join(self.moto(environ, start))
+        return got["status"], got["headers"], body
+
+    def __call__(self, environ, start):
+        path = environ["PATH_INFO"]
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        if path.startswith("/_strict/"):
+            answer = self.control(path.removeprefix("/_strict/"), body)
+        else:
+            answer = self.serve(environ, path, body)
+        cut = len(answer) > 3
+        status, headers, content = answer[:3]
+        kept = [(name, value) for name, value in headers
+                if name.lower() not in ("content-length", "connection", "transfer-encoding")]
+        if environ["REQUEST_METHOD"] == "HEAD":
+            kept += [(name, value) for name, value in headers if name.lower() == "content-length"]
+        else:
+            kept.append(("Content-Length", str(len(content) + (100 if cut else 0))))
+        start(f"{status} -", kept)
+        # A cut answer promises more than it has, and the connection closes.
+        return [content[: len(content) // 2] if cut else content]
+
+    def control(self, what, body):
+        if what == "reset":
+            self.reset()
+        elif what == "clear":
+            self.clear()
+            self.faults = []
+        elif what == "fault":
+            self.faults.append(json.loads(body))
+        reply = {"calls": self.calls, "bytes": self.bytes, "blobs": self.blobs, "left": self.faults}
+        return 200, [("Content-Type", "application/json")], json.dumps(reply).encode()
+
+    def serve(self, environ, path, body):
+        method = environ["REQUEST_METHOD"]
+        if path.startswith("/v2/"):
+            service = "registry"
+            kind = next((k for k in ("uploads", "blobs", "manifests", "tags") if f"/{k}/" in path), "base")
+            name, form = f"{method}-{kind}", {}
+        else:
+            scope = environ.get("HTTP_AUTHORIZATION", "").split("/")
+            service = scope[3] if len(scope) > 3 else "unknown"
+            target = environ.get("HTTP_X_AMZ_TARGET")
+            form = dict(urllib.parse.parse_qsl(body.decode(errors="replace"))) if not target else {}
+            name = target.split(".")[-1] if target else form.get("Action", "?")
+        action = f"{service}:{name}"
+        with self.lock:
+            nth = self.count[action] = self.count.get(action, 0) + 1
+            self.calls.append([action, nth])
+            fault = next((f for f in self.faults if f["action"] == action and f["nth"] == nth), None)
+            if fault:
+                self.faults.remove(fault)
+            if fault and fault["mode"] == "error":
+                if service == "registry":
+                    return 400, [], b"injected"
+                return fail(service, fault.get("code", "InjectedFault"), "injected", fault.get("status", 400))
+            if service == "registry":
+                answer = self.data(environ, method, path, body)
+            else:
+                answer = self.bent(service, name, form, body, environ)
+        return (*answer, "cut") if fault else answer
+
+    def data(self, environ, method, path, body):
+        """ECR's data plane: docker-registry, whose tags move; ECR's do not."""
+        headers = {"Host": environ["HTTP_HOST"]}
+        for key, name in (("HTTP_AUTHORIZATION", "Authorization"), ("CONTENT_TYPE", "Content-Type"),
+                          ("HTTP_ACCEPT", "Accept")):
+            if environ.get(key):
+                headers[name] = environ[key]
+        reference = path.rsplit("/", 1)[-1]
+        if method == "PUT" and "/manifests/" in path and not reference.startswith("sha256:"):
+            accept = {"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"}
+            if self.registry.ask("HEAD", path, None, {**headers, **accept})[0] == 200:
+                error = {"errors": [{"code": "TAG_INVALID", "message": f"the tag {reference} is immutable"}]}
+                return 400, [], json.dumps(error).encode()
+        query = environ.get("QUERY_STRING", "")
+        answer = self.registry.ask(method, path + (f"?{query}" if query else ""), body, headers)
+        if method == "PATCH" and answer[0] < 300:
+            self.bytes += len(body)
+            self.blobs += 1
+        return answer
+
+    def bent(self, service, name, form, body, environ):
+        region = environ.get("HTTP_AUTHORIZATION", "").split("/")[2]
+        groups = autoscaling_backends[ACCOUNT][region].autoscaling_groups
+        group = groups.get(form.get("AutoScalingGroupName"))
+        if name == "CreateAutoScalingGroup":
+            if group is not None:
+                return fail(service, "AlreadyExists", "AutoScalingGroup by this name already exists")
+            low, high = int(form["MinSize"]), int(form["MaxSize"])
+            if not low <= int(form.get("DesiredCapacity", low)) <= high:
+                return fail(service, "ValidationError", "desired capacity must be between min and max size")
+        if name in ("StartInstanceRefresh", "DescribeInstanceRefreshes"):
+            if group is None:
+                return fail(service, "ValidationError", "AutoScalingGroup name not found")
+            return self.refresh(service, name, form, group)
+        if name == "DeleteSecurityGroup" and self.is_used(region, form["GroupId"]):
+            return fail(service, "DependencyViolation", "resource has a dependent object")
+        if name == "CreateLoadBalancer" and "Subnets.member.2" not in form:
+            return fail(service, "ValidationError", "at least two subnets in two zones must be given")
+        if name == "BatchDeleteImage":
+            return self.delete_images(json.loads(body))
+        environ = {**environ, "wsgi.input": __import__("io").BytesIO(body)}
+        status, headers, content = self.run_moto(environ)
+        if name == "GetAuthorizationToken":
+            here = f"http://{environ['HTTP_HOST']}"
+            reply = json.loads(content)
+            reply["authorizationData"][0]["proxyEndpoint"] = here
+            reply["authorizationData"][0]["expiresAt"] = time.time() + 43200
+            content = json.dumps(reply).encode()
+        if service == "ecr" and b"repositoryUri" in content:
+            host = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
+            content = content.replace(host.encode(), environ["HTTP_HOST"].encode())
+        if name == "DeleteRepository" and status == 200:
+            self.registry.forget(json.loads(body)["repositoryName"])
+        return status, headers, content
+
+    def refresh(self, service, name, form, group):
+        mine = self.refreshes.get(group.name)
+        if name == "StartInstanceRefresh":
+            if mine and mine["percent"] < 100:
+                return fail(service, "InstanceRefreshInProgress", "an instance refresh is in progress")
+            prefix = "DesiredConfiguration.LaunchTemplate."
+            mine = {"template": form[prefix + "LaunchTemplateId"], "version": form[prefix + "Version"],
+                    "percent": 0}
+            if mine["version"].startswith("$") and form.get("Preferences.AutoRollback") == "true":
+                return fail(service, "ValidationError", "rollback needs a numbered version")
+            self.refreshes[group.name] = mine
+            return xml(name, "<InstanceRefreshId>refresh-1</InstanceRefreshId>")
+        if mine is None:
+            return xml(name, "<InstanceRefreshes></InstanceRefreshes>")
+        # Each look finds it half a way further; the group follows when it is done.
+        status = "Successful" if mine["percent"] == 100 else "InProgress"
+        inner = f"""<InstanceRefreshes><member><InstanceRefreshId>refresh-1</InstanceRefreshId>
+            <AutoScalingGroupName>{group.name}</AutoScalingGroupName><Status>{status}</Status>
+            <PercentageComplete>{mine['percent']}</PercentageComplete><DesiredConfiguration><LaunchTemplate>
+            <LaunchTemplateId>{mine['template']}</LaunchTemplateId><Version>{mine['version']}</Version>
+            </LaunchTemplate></DesiredConfiguration></member></InstanceRefreshes>"""
+        mine["percent"] = min(100, mine["percent"] + 50)
+        if mine["percent"] == 100:
+            group.launch_template_version = group.provided_launch_template_version = mine["version"]
+        return xml(name, inner)
+
+    def is_used(self, region, wanted):
+        balancers = elbv2_backends[ACCOUNT][region].load_balancers.values()
+        if any(wanted in (balancer.security_groups or []) for balancer in balancers):
+            return True
+        ec2 = ec2_backends[ACCOUNT][region]
+        for instance in ec2.all_running_instances():
+            if any(group.id == wanted for group in instance.security_groups):
+                return True
+        for group in ec2.describe_security_groups():
+            named = [(rule.source_group or {}).get("GroupId") for rule in group.ingress_rules]
+            if group.id != wanted and wanted in named:
+                return True
+        return False
+
+    def delete_images(self, request):
+        accept = {"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json",
+                  "Authorization": "Basic " + __import__("base64").b64encode(
+                      f"AWS:{ACCOUNT}-auth-token".encode()).decode()}
+        done, failures = [], []
+        for image in request["imageIds"]:
+            path = f"/v2/{request['repositoryName']}/manifests/"
+            status, headers, _ = self.registry.ask("HEAD", path + image["imageTag"], None, accept)
+            if status != 200:
+                failures.append({"imageId": image, "failureCode": "ImageNotFound", "failureReason": "no"})
+                continue
+            digest = {name.lower(): value for name, value in headers}["docker-content-digest"]
+            self.registry.ask("DELETE", path + digest, None, accept)
+            done.append({**image, "imageDigest": digest})
+        reply = json.dumps({"imageIds": done, "failures": failures}).encode()
+        return 200, [("Content-Type", "application/x-amz-json-1.1")], reply
+
+
+class Quiet(WSGIRequestHandler):
+    def log_request(self, *_args):
+        pass
+
+
+def main():
+    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
+    strict = Strict()
+    server = make_server("127.0.0.1", 0, strict, threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        print(server.server_port, flush=True)
+        sys.stdin.read()
+    finally:
+        strict.registry.process.kill()
+
+
+main()

@@ -1,0 +1,9 @@
+//! Promoting, against what plays AWS: see `../aws/strict.py`.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod faults;
+mod planning;
+mod play;
+mod project;
+mod story;

@@ -1,0 +1,305 @@
+//! What is planned, without any AWS.
+
+use std::collections::BTreeMap;
+
+use fnlocal_cloud::desired::{Wish, desired};
+use fnlocal_cloud::environment::ScaleOn;
+use fnlocal_cloud::inventory::{Found, InstanceType, Owner, Place, Subnet, Surroundings};
+use fnlocal_cloud::plan::{Action, Plan};
+use fnlocal_cloud::resource::{Kind as What, Resource};
+use fnlocal_cloud::{CloudError, Inventory, Kind, Names};
+
+use super::project::Project;
+
+fn names() -> Names {
+    Names::new("shop", "prod").unwrap()
+}
+
+fn empty() -> Inventory {
+    let subnet = |id: &str, zone: &str| Subnet {
+        id: id.to_owned(),
+        zone: zone.to_owned(),
+        vpc: "vpc-1".to_owned(),
+    };
+    Inventory {
+        place: Place {
+            partition: "aws".to_owned(),
+            account: "1".to_owned(),
+            region: "eu-west-1".to_owned(),
+            registry: "registry".to_owned(),
+        },
+        around: Surroundings {
+            vpc: Some("vpc-1".to_owned()),
+            subnets: vec![subnet("subnet-a", "a"), subnet("subnet-b", "b")],
+            instance_type: Some(InstanceType {
+                name: "t3.large".to_owned(),
+                architecture: "amd64".to_owned(),
+                memory_mib: 8192,
+                zones: vec!["a".to_owned(), "b".to_owned()],
+            }),
+            machine_image: Some("ami-1".to_owned()),
+        },
+        found: Vec::new(),
+        deliveries: BTreeMap::new(),
+        nodes: Vec::new(),
+        refresh: None,
+        address: None,
+    }
+}
+
+fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, CloudError> {
+    let desired = desired(&names(), wish, inventory)?;
+    Plan::promote(&names(), &wish.env, inventory, desired)
+}
+
+/// The inventory after the wish came true.
+fn done(wish: &Wish) -> Inventory {
+    let mut inventory = empty();
+    let desired = desired(&names(), wish, &inventory).unwrap();
+    let made = desired.resources.into_iter().map(|resource| Found {
+        id: format!("id of {}", resource.key()),
+        resource,
+        owner: Owner::Ours,
+    });
+    inventory.found = made.collect();
+    inventory
+        .deliveries
+        .insert("r000001".to_owned(), desired.delivery);
+    inventory
+}
+
+fn steps(plan: &Plan) -> Vec<(Action, What)> {
+    plan.steps
+        .iter()
+        .map(|step| (step.action, step.resource.key().kind))
+        .collect()
+}
+
+#[test]
+fn from_nothing_everything_is_made_in_an_order_in_which_nothing_names_what_is_not_there() {
+    let plan = plan(&empty(), &Project::new().wish()).unwrap();
+    let kinds: Vec<What> = plan
+        .steps
+        .iter()
+        .map(|step| step.resource.key().kind)
+        .collect();
+    assert!(kinds.is_sorted(), "{plan}");
+    assert_eq!(kinds.last(), Some(&What::Pointer));
+    let firewalls: Vec<String> = plan
+        .steps
+        .iter()
+        .filter(|step| step.resource.key().kind == What::Firewall)
+        .map(|step| step.resource.key().name)
+        .collect();
+    assert_eq!(
+        firewalls,
+        ["fnlocal-shop-prod-balancer", "fnlocal-shop-prod-node"]
+    );
+    let text = plan.to_string();
+    assert!(
+        text.contains("shop → prod (eu-west-1, account 1)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("a month") && text.contains("list prices of"),
+        "{text}"
+    );
+    assert!(
+        text.contains("warning: requests travel without encryption"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_came_true_needs_no_step() {
+    let mut project = Project::new();
+    let wish = project.wish();
+    let mut inventory = done(&wish);
+    assert_eq!(steps(&plan(&inventory, &wish).unwrap()), []);
+    // Nor does a build at another time, nor a newer machine image.
+    let mut later = wish.clone();
+    later.release.created = "2027-01-01T00:00:00Z".to_owned();
+    inventory.around.machine_image = Some("ami-2".to_owned());
+    assert_eq!(steps(&plan(&inventory, &later).unwrap()), []);
+    later.renew = true;
+    let renewed = [
+        (Action::Change, What::Template),
+        (Action::Replace, What::Nodes),
+    ];
+    assert_eq!(steps(&plan(&inventory, &later).unwrap()), renewed);
+}
+
+#[test]
+fn drift_is_shown_with_what_it_was() {
+    let mut project = Project::new();
+    let wish = project.wish();
+    let mut inventory = done(&wish);
+    for found in &mut inventory.found {
+        if let Resource::Group(group) = &mut found.resource {
+            group.max = 99;
+        }
+    }
+    let plan = plan(&inventory, &wish).unwrap();
+    assert_eq!(steps(&plan), [(Action::Change, What::Group)]);
+    assert!(plan.to_string().contains("max: 99 → 10"), "{plan}");
+}
+
+#[test]
+fn what_a_schedule_has_set_is_no_drift() {
+    let mut project = Project::new();
+    let wish = project.wish();
+    let mut inventory = done(&wish);
+    for found in &mut inventory.found {
+        if let Resource::Group(group) = &mut found.resource {
+            group.min = 4;
+        }
+    }
+    assert_eq!(steps(&plan(&inventory, &wish).unwrap()), []);
+}
+
+#[test]
+fn what_cannot_be_changed_is_made_anew_with_all_that_hangs_on_it() {
+    let mut project = Project::new();
+    let wish = project.wish();
+    let mut inventory = done(&wish);
+    inventory.around.vpc = Some("vpc-2".to_owned());
+    for subnet in &mut inventory.around.subnets {
+        subnet.vpc = "vpc-2".to_owned();
+    }
+    let plan = plan(&inventory, &wish).unwrap();
+    let deleted: Vec<What> = plan
+        .steps
+        .iter()
+        .filter(|step| step.action == Action::Delete)
+        .map(|step| step.resource.key().kind)
+        .collect();
+    let order = [
+        What::Group,
+        What::Listener,
+        What::TargetGroup,
+        What::Balancer,
+        What::Firewall,
+        What::Firewall,
+    ];
+    assert_eq!(deleted, order, "{plan}");
+    let made: Vec<What> = plan
+        .steps
+        .iter()
+        .filter(|step| step.action == Action::Create)
+        .map(|step| step.resource.key().kind)
+        .collect();
+    assert!(
+        made.contains(&What::Pointer) && made.contains(&What::Schedule),
+        "{plan}"
+    );
+}
+
+#[test]
+fn what_is_no_longer_wanted_is_deleted() {
+    let mut project = Project::new();
+    let inventory = done(&project.wish());
+    project.env.prescale.clear();
+    project.env.scale_on = None;
+    let plan = plan(&inventory, &project.wish()).unwrap();
+    let expected = [
+        (Action::Delete, What::Schedule),
+        (Action::Delete, What::Scaling),
+    ];
+    assert_eq!(steps(&plan), expected);
+}
+
+#[test]
+fn another_owner_is_named_and_left_alone() {
+    let mut project = Project::new();
+    let wish = project.wish();
+    let mut inventory = done(&wish);
+    inventory.found[0].owner = Owner::Other("blog/prod".to_owned());
+    let error = plan(&inventory, &wish).unwrap_err();
+    assert!(
+        error.to_string().contains("belongs to blog/prod"),
+        "{error}"
+    );
+    let destroyed = Plan::destroy(&names(), &inventory);
+    let key = inventory.found[0].resource.key();
+    assert!(
+        destroyed
+            .steps
+            .iter()
+            .all(|step| step.resource.key() != key)
+    );
+}
+
+#[test]
+fn what_the_region_lacks_is_said_before_anything_is_made() {
+    let mut project = Project::new();
+    let wish = project.wish();
+    let without = |change: fn(&mut Surroundings)| {
+        let mut inventory = empty();
+        change(&mut inventory.around);
+        let error = plan(&inventory, &wish).unwrap_err();
+        assert_eq!(error.kind, Kind::Config, "{error}");
+        assert!(error.hint.is_some(), "{error}");
+        error.to_string()
+    };
+    assert!(without(|it| it.instance_type = None).contains("no instance type `t3.large`"));
+    assert!(without(|it| it.vpc = None).contains("no default VPC"));
+    assert!(without(|it| it.machine_image = None).contains("no machine image"));
+    assert!(without(|it| drop(it.subnets.pop())).contains("two are needed"));
+    let arm = |it: &mut Surroundings| {
+        it.instance_type.as_mut().unwrap().architecture = "arm64".to_owned();
+    };
+    assert!(without(arm).contains("the images are for amd64"));
+}
+
+#[test]
+fn values_of_variables_are_nowhere_and_where_they_come_from_is_checked() {
+    let mut project = Project::new();
+    let plan_of = |project: &mut Project| plan(&empty(), &project.wish());
+    let made = plan_of(&mut project).unwrap();
+    let sources = &made.delivery.as_ref().unwrap().sources;
+    assert_eq!(sources["REDIS_URL"], "/fnlocal/shop/prod/REDIS_URL");
+    let variable = |project: &mut Project, value: &str| {
+        project
+            .env
+            .variables
+            .insert("REDIS_URL".to_owned(), value.to_owned());
+    };
+    variable(&mut project, "ssm:/shared/redis");
+    let text = serde_json::to_string(&plan_of(&mut project).unwrap()).unwrap();
+    assert!(
+        text.contains("parameter/shared/redis"),
+        "the role may read it"
+    );
+    variable(&mut project, "redis://hunter2@host");
+    let error = plan_of(&mut project).unwrap_err();
+    assert!(error.to_string().contains("REDIS_URL") && !error.to_string().contains("hunter2"));
+}
+
+#[test]
+fn scaling_follows_memory_when_asked_to() {
+    let mut project = Project::new();
+    let inventory = done(&project.wish());
+    project.env.scale_on = Some(ScaleOn::MemoryPercent(70));
+    let plan = plan(&inventory, &project.wish()).unwrap();
+    assert_eq!(steps(&plan), [(Action::Change, What::Scaling)]);
+    assert!(plan.to_string().contains("→ memory"), "{plan}");
+}
+
+#[test]
+fn a_certificate_adds_https_and_sends_people_there() {
+    let mut project = Project::new();
+    let inventory = done(&project.wish());
+    project.env.certificate = Some("arn:cert".to_owned());
+    let plan = plan(&inventory, &project.wish()).unwrap();
+    let expected = [
+        (Action::Change, What::Firewall),
+        (Action::Create, What::Listener),
+        (Action::Change, What::Listener),
+    ];
+    let mut found = steps(&plan);
+    found.sort();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!(found, expected, "{plan}");
+    assert!(plan.warnings.is_empty());
+}
