@@ -40,7 +40,8 @@ impl Inner {
         tried: &[NodeId],
     ) -> Result<(Rc<Member>, Counted), TargetFailure> {
         // Its turns go round, so each node comes up once.
-        for _ in 0..self.balancer.borrow().in_service().max(1) {
+        let turns = self.balancer.borrow().in_service().max(1);
+        for _ in 0..turns {
             let picked = self.balancer.borrow_mut().pick(self.clock.now());
             let node = picked?;
             let fleet = Rc::clone(self);
