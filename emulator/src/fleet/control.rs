@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fnlocal_core::NodeId;
-use fnlocal_core::balancer::{BalancerEffect, BalancerEvent};
+use fnlocal_core::balancer::{BalancerEffect, BalancerEvent, TargetFailure};
 use fnlocal_core::scaling::{Group, GroupEffect, GroupEvent, Launch, Metric, Reason};
 use fnlocal_core::time::Instant;
 use http::{HeaderValue, Request, header};
@@ -31,20 +31,27 @@ impl Inner {
         self.begun.set(true);
     }
 
-    /// Chooses a node for a request and counts it there.
+    /// Chooses a node for a request, other than those `tried`, and counts it there.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or none is left.
     pub(super) fn pick(
         self: &Rc<Self>,
-    ) -> Result<(Rc<Member>, Counted), fnlocal_core::balancer::TargetFailure> {
-        let picked = self.balancer.borrow_mut().pick(self.clock.now());
-        let node = picked?;
-        let fleet = Rc::clone(self);
-        let counted = Counted::until(move || fleet.tell_balancer(BalancerEvent::Ended(node)));
-        let member = self.members.borrow().get(&node).cloned();
-        let none = fnlocal_core::balancer::TargetFailure::NoTarget;
-        Ok((member.ok_or(none)?, counted))
+        tried: &[NodeId],
+    ) -> Result<(Rc<Member>, Counted), TargetFailure> {
+        // Its turns go round, so each node comes up once.
+        let turns = self.balancer.borrow().in_service().max(1);
+        for _ in 0..turns {
+            let picked = self.balancer.borrow_mut().pick(self.clock.now());
+            let node = picked?;
+            let fleet = Rc::clone(self);
+            let counted = Counted::until(move || fleet.tell_balancer(BalancerEvent::Ended(node)));
+            if !tried.contains(&node) {
+                let member = self.members.borrow().get(&node).cloned();
+                return Ok((member.ok_or(TargetFailure::NoTarget)?, counted));
+            }
+        }
+        Err(TargetFailure::Broken)
     }
 
     pub(super) fn tell_balancer(self: &Rc<Self>, event: BalancerEvent) {

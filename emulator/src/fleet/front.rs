@@ -77,10 +77,11 @@ impl Answer for Front {
 impl Front {
     async fn balance(&self, mut outgoing: Outgoing, mut entry: Entry) -> Response<ResponseBody> {
         let timeout = self.fleet.settings.balancer.idle_timeout;
-        let mut tries = 1 + self.fleet.balancer.borrow().in_service();
+        let mut tried = Vec::new();
         loop {
-            let picked = self.fleet.pick();
+            let picked = self.fleet.pick(&tried);
             let link = picked.and_then(|(member, counted)| {
+                tried.push(member.node);
                 entry.count(counted);
                 let link = member.link.get().cloned();
                 link.ok_or(TargetFailure::NoTarget)
@@ -89,7 +90,6 @@ impl Front {
                 Ok(link) => link,
                 Err(failure) => return refuse(outgoing, entry, failure),
             };
-            tries -= 1;
             match tokio::time::timeout(timeout, link.send(outgoing.next())).await {
                 Ok(Ok((response, connection))) => {
                     // The node that serves it writes its line.
@@ -105,8 +105,7 @@ impl Front {
                     return relay(response, answered);
                 }
                 Ok(Err(error)) => {
-                    let again = outgoing.take_back_from_node(error, &FORWARDED);
-                    if !again || tries == 0 {
+                    if !outgoing.take_back_from_node(error, &FORWARDED) {
                         return refuse(outgoing, entry, TargetFailure::Broken);
                     }
                     entry.uncount();
