@@ -40,6 +40,8 @@ use crate::logs::{Logs, Record};
 use crate::project::DescribedModule;
 use crate::runtime::{End, Notice, PackageRun, Runtime};
 
+type OnInstances = Box<dyn Fn(&Driver)>;
+
 /// The live node: the core, what it speaks about, and the means to carry out its effects.
 pub struct Driver {
     core: RefCell<Node>,
@@ -67,7 +69,7 @@ pub struct Driver {
     /// Descriptions that came in, good or bad.
     described: watch::Sender<usize>,
     /// Told when the ready instances may be others.
-    instances_changed: RefCell<Option<Box<dyn Fn(&Driver)>>>,
+    instances_changed: RefCell<Option<OnInstances>>,
 }
 
 /// A package as the driver needs it.

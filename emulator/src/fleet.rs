@@ -49,12 +49,15 @@ use roster::Roster;
 /// The name of the first node.
 pub(crate) const FIRST: &str = "n1";
 
+/// A node's runtime, and what it tells unasked.
+pub(crate) type Opened = (Arc<dyn Runtime>, mpsc::Receiver<Notice>);
+
 /// What nodes are made of.
 pub(crate) struct Plant {
     /// Opens their runtimes.
     pub opener: Opener,
     /// The first node's, if it is open already.
-    pub first: RefCell<Option<(Arc<dyn Runtime>, mpsc::Receiver<Notice>)>>,
+    pub first: RefCell<Option<Opened>>,
     /// Turns their descriptions into functions.
     pub describe: Box<dyn Fn() -> Box<dyn Describe>>,
     /// Told how many nodes import code.

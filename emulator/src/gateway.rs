@@ -26,6 +26,7 @@ use std::time::Duration;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use body::ResponseBody;
@@ -106,6 +107,8 @@ pub struct Gateway {
     run: u32,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
+    /// How many there are.
+    open: watch::Sender<usize>,
 }
 
 /// The client's side of a connection.
@@ -136,6 +139,7 @@ impl Gateway {
             peers,
             run: rand::random(),
             cut: CancellationToken::new(),
+            open: watch::Sender::new(0),
         })
     }
 
@@ -146,13 +150,17 @@ impl Gateway {
             options: self.options.clone(),
             logs: self.driver.logs().clone(),
             cut: self.cut.clone(),
+            open: self.open.clone(),
         };
         server.serve(self, listener, stop).await;
     }
 
-    /// Breaks all connections off.
-    pub fn cut_off(&self) {
+    /// Breaks all connections off, and returns when nobody can be answered any more.
+    pub async fn cut_off(&self) {
         self.cut.cancel();
+        let mut open = self.open.subscribe();
+        // Its sender lives as long as the gateway.
+        let _open = open.wait_for(|count| *count == 0).await;
     }
 }
 

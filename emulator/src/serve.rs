@@ -239,8 +239,8 @@ pub(crate) async fn accept(
     if ended {
         finish(driver, stop).await;
     } else {
-        gateway.cut_off();
         accepting.abort();
+        gateway.cut_off().await;
     }
     Ok(())
 }

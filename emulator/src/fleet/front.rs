@@ -42,6 +42,7 @@ pub(super) async fn serve(fleet: &Rc<Inner>, listener: TcpListener, stop: Cancel
         },
         logs: fleet.plant.logs.clone(),
         cut: cut.clone(),
+        open: tokio::sync::watch::Sender::new(0),
     };
     let front = Front {
         fleet: Rc::clone(fleet),

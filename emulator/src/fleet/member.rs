@@ -3,7 +3,6 @@
 use std::cell::{Cell, OnceCell};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::balancer::BalancerEvent;
@@ -13,11 +12,10 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::Inner;
+use super::{Inner, Opened};
 use crate::driver::Driver;
 use crate::gateway::GatewayOptions;
 use crate::gateway::peers::Link;
-use crate::runtime::{Notice, Runtime};
 use crate::serve::{self, Broken, Session, Stop, with_hint};
 
 /// How long a node may take to import its packages.
@@ -177,10 +175,7 @@ impl Inner {
         self.roster.publish(member.node, &driver.slots());
     }
 
-    async fn runtime(
-        &self,
-        name: &str,
-    ) -> Result<(Arc<dyn Runtime>, mpsc::Receiver<Notice>), String> {
+    async fn runtime(&self, name: &str) -> Result<Opened, String> {
         if name == super::FIRST
             && let Some(first) = self.plant.first.take()
         {

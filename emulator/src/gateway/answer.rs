@@ -172,7 +172,7 @@ impl Gateway {
             let entered = self.elsewhere(&**peers, &function, outgoing, entry);
             match entered.await {
                 Elsewhere::Answered(response) => return response,
-                Elsewhere::Here(back, kept) => (outgoing, entry) = (back, kept),
+                Elsewhere::Here(back) => (outgoing, entry) = *back,
             }
         }
         self.forward(outgoing, id, function, entry).await

@@ -20,7 +20,7 @@ pub(super) enum Elsewhere {
     /// It was.
     Answered(Response<ResponseBody>),
     /// It is to be served here.
-    Here(Outgoing, Entry),
+    Here(Box<(Outgoing, Entry)>),
 }
 
 /// What another gateway answered, and what it was asked.
@@ -52,7 +52,7 @@ impl Gateway {
         let (way, counted) = peers.route(&function.name, &|| self.driver.has_idle(function.id));
         entry.count(counted);
         let Way::There(forward, link) = way else {
-            return Elsewhere::Here(outgoing, entry);
+            return Elsewhere::Here(Box::new((outgoing, entry)));
         };
         let mut request = outgoing.next();
         let token = peers.token().clone();
@@ -79,7 +79,7 @@ impl Gateway {
                 let cause = error.cause.clone();
                 if outgoing.take_back_from_node(error, &FORWARDED) {
                     entry.uncount();
-                    return Elsewhere::Here(outgoing, entry);
+                    return Elsewhere::Here(Box::new((outgoing, entry)));
                 }
                 let problem = node_died(&cause).function(&function.name);
                 Elsewhere::Answered(self.refuse(entry, &problem))

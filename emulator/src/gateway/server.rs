@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{GatewayOptions, MAX_HEAD, Peer, ResponseBody, stall};
@@ -37,6 +37,8 @@ pub struct Server {
     pub logs: Logs,
     /// Breaks all connections off when cancelled.
     pub cut: CancellationToken,
+    /// Counts the connections.
+    pub open: watch::Sender<usize>,
 }
 
 impl Server {
@@ -140,12 +142,16 @@ impl Server {
             .into_owned();
         let watched = graceful.watch(connection);
         let cut = self.cut.clone();
+        let open = self.open.clone();
+        open.send_modify(|count| *count += 1);
         tokio::task::spawn_local(async move {
             tokio::select! {
+                biased;
+                () = cut.cancelled() => {}
                 // A client's broken connection is its own affair.
                 _broken = watched => {}
-                () = cut.cancelled() => {}
             }
+            open.send_modify(|count| *count -= 1);
             drop(place);
         });
     }

@@ -17,14 +17,15 @@ pub(crate) struct Opener(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Docker {
-        engine: Engine,
-        owner: Owner,
-        base_image: String,
-    },
-    Process {
-        state: PathBuf,
-    },
+    Docker(Box<Containers>),
+    Process { state: PathBuf },
+}
+
+#[derive(Clone)]
+struct Containers {
+    engine: Engine,
+    owner: Owner,
+    base_image: String,
 }
 
 /// Why a node has no runtime.
@@ -52,11 +53,12 @@ impl OpenError {
 impl Opener {
     /// Containers of `owner`'s run, but for its node's name.
     pub fn docker(engine: Engine, owner: Owner, base_image: String) -> Self {
-        Self(Kind::Docker {
+        let containers = Containers {
             engine,
             owner,
             base_image,
-        })
+        };
+        Self(Kind::Docker(Box::new(containers)))
     }
 
     /// Processes. `state` is the project's `.fnlocal`.
@@ -72,11 +74,12 @@ impl Opener {
         progress: Progress<'_>,
     ) -> Result<Arc<dyn Runtime>, OpenError> {
         match &self.0 {
-            Kind::Docker {
-                engine,
-                owner,
-                base_image,
-            } => {
+            Kind::Docker(containers) => {
+                let Containers {
+                    engine,
+                    owner,
+                    base_image,
+                } = &**containers;
                 let owner = Owner {
                     node: node.to_owned(),
                     ..owner.clone()
