@@ -239,6 +239,11 @@ class Strict:
             return fail(service, "DependencyViolation", "resource has a dependent object")
         if name == "CreateLoadBalancer" and "Subnets.member.2" not in form:
             return fail(service, "ValidationError", "at least two subnets in two zones must be given")
+        if name == "CreateListener":
+            balancer = elbv2_backends[ACCOUNT][region].load_balancers.get(form["LoadBalancerArn"])
+            ports = [str(one.port) for one in balancer.listeners.values()] if balancer else []
+            if form["Port"] in ports:
+                return fail(service, "DuplicateListener", "a listener already exists on this port")
         if name == "BatchDeleteImage":
             return self.delete_images(json.loads(body))
         environ = {**environ, "wsgi.input": __import__("io").BytesIO(body)}
