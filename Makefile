@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOR_TESTS := $(CURDIR)/target/tools/node/bin
 
-.PHONY: demo test test-rust test-wrapper lint bench tools
+.PHONY: demo test test-rust test-wrapper test-every-call lint bench tools
 
 demo:
 	$(CARGO) build --quiet --bin fnlocal
@@ -25,6 +25,10 @@ test-wrapper:
 
 test-rust:
 	ulimit -n "$$(ulimit -Hn)"; PATH="$(NODE_FOR_TESTS):$$PATH" $(CARGO) test --workspace --no-fail-fast
+
+# Fails every single AWS call of a promote and of a destroy, where `test` tries every fifth.
+test-every-call: tools
+	FNLOCAL_EVERY_CALL=1 $(CARGO) test -p fnlocal-cloud --test cloud whichever
 
 # Ratios from one run, also written to bench-results/. Needs wrk and nginx.
 bench: tools

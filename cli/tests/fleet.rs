@@ -45,10 +45,13 @@ async fn served(client: &reqwest::Client, url: String) -> (String, String) {
     (of("x-fnlocal-node"), of("x-fnlocal-start"))
 }
 
+/// What was not 200, and who served when.
+type Outcome = (Vec<String>, Vec<(Instant, String)>);
+
 /// Answers to a steady load of GETs, until stopped: what was not 200, and who served when.
 struct Load {
     stop: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<(Vec<String>, Vec<(Instant, String)>)>,
+    task: tokio::task::JoinHandle<Outcome>,
 }
 
 impl Load {

@@ -65,6 +65,7 @@ impl Project {
                 entry: "index.js".to_owned(),
                 limits: fnlocal_core::limits::FunctionLimits::default(),
                 body_limit: 1 << 20,
+                response_limit: None,
                 streams: false,
                 env: self.variables.clone(),
                 schedule: None,
