@@ -7,6 +7,9 @@
 //! The trivial backend is one process behind all sockets, so that switching between dozens of
 //! processes does not drown what the proxies differ in. fnlocal starts this same program in place
 //! of Node.js; each start only asks the one backend to listen on its socket as well.
+//!
+//! Beside them runs a relay that only copies bytes: what it is ahead of nginx is all that a machine
+//! leaves to be won.
 
 mod support;
 
@@ -20,6 +23,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use support::relay::{self, Relay};
 use support::{Dev, Load, median, ratio, wrk};
 use tokio::io::AsyncBufReadExt;
 use tokio::net::UnixListener;
@@ -34,6 +38,10 @@ fn main() {
     }
     if std::env::args().nth(1).as_deref() == Some("backend") {
         trivial_backend();
+        return;
+    }
+    if std::env::args().nth(1).as_deref() == Some("relay") {
+        relay::run(std::env::args().skip(2));
         return;
     }
     let trivial = std::env::current_exe().expect("this program has a path");
@@ -53,20 +61,25 @@ fn main() {
     ];
     for (what, slots, backend) in cases {
         println!("{what}");
-        let (ours, nginx) = compare(slots, backend);
+        let (ours, nginx, relay) = compare(slots, backend, &trivial);
         let throughput = median(over(&ours, |load| load.per_second))
             / median(over(&nginx, |load| load.per_second));
         let p50 =
             median(over(&ours, |load| load.p50_us)) / median(over(&nginx, |load| load.p50_us));
         ratio("throughput, ours / nginx", throughput, ">= 1.3");
         ratio("p50 latency, ours / nginx", p50, "<= 0.8");
+        let bare = median(over(&relay, |load| load.per_second))
+            / median(over(&nginx, |load| load.per_second));
+        ratio("throughput, a relay of bytes / nginx", bare, "reported");
         figures.insert(
             what.to_owned(),
             json!({
                 "throughput_ratio": throughput,
                 "p50_ratio": p50,
+                "relay_throughput_ratio": bare,
                 "ours": shown(&ours),
                 "nginx": shown(&nginx),
+                "relay": shown(&relay),
             }),
         );
     }
@@ -86,7 +99,11 @@ fn shown(loads: &[Load]) -> serde_json::Value {
 }
 
 /// Rounds of ours and nginx by turns, so that the machine's moods hit both.
-fn compare(slots: u32, backend: Option<&Path>) -> (Vec<Load>, Vec<Load>) {
+fn compare(
+    slots: u32,
+    backend: Option<&Path>,
+    program: &Path,
+) -> (Vec<Load>, Vec<Load>, Vec<Load>) {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let code = "exports.hello = (req, res) => res.send('hello');\n";
     let config = format!(
@@ -107,16 +124,19 @@ fn compare(slots: u32, backend: Option<&Path>) -> (Vec<Load>, Vec<Load>) {
     let sockets = sockets_of(dev.pid(), slots);
     let nginx = Nginx::start(bin.path(), &sockets);
     wrk(&nginx.url(), slots, 1);
+    let relay = Relay::start(program, &sockets);
+    let mut bare = Vec::new();
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
     for _ in 0..ROUNDS {
         ours.push(wrk(&dev.url("/hello"), slots, SECONDS));
         theirs.push(wrk(&nginx.url(), slots, SECONDS));
+        bare.push(wrk(&relay.url(), slots, SECONDS));
     }
-    for load in ours.iter().chain(&theirs) {
+    for load in ours.iter().chain(&theirs).chain(&bare) {
         assert_eq!(load.failed, 0, "every request is answered with 200");
     }
-    (ours, theirs)
+    (ours, theirs, bare)
 }
 
 /// A `PATH` in which the trivial backend is `node`.

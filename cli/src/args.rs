@@ -143,15 +143,15 @@ pub struct Dev {
     /// Write what the core decides, and why, to a file for `fnlocal simulate --replay`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "scale"])]
     pub record: Option<PathBuf>,
-    /// Several nodes instead of one.
-    #[command(flatten)]
-    pub fleet: Fleet,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,
     /// Print records as JSON, one a line, on stdout.
     #[arg(long)]
     pub json: bool,
+    /// Several nodes instead of one.
+    #[command(flatten)]
+    pub fleet: Fleet,
 }
 
 /// Several nodes in one process, as in the cloud.
@@ -252,15 +252,15 @@ pub struct Up {
     /// Use `.env.NAME` besides `.env`.
     #[arg(long = "env", value_name = "NAME")]
     pub env_name: Option<String>,
-    /// Several nodes instead of one.
-    #[command(flatten)]
-    pub fleet: Fleet,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,
     /// Print records as JSON, one a line, on stdout.
     #[arg(long)]
     pub json: bool,
+    /// Several nodes instead of one.
+    #[command(flatten)]
+    pub fleet: Fleet,
 }
 
 /// Arguments of `fnlocal release`.

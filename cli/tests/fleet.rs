@@ -45,13 +45,13 @@ async fn served(client: &reqwest::Client, url: String) -> (String, String) {
     (of("x-fnlocal-node"), of("x-fnlocal-start"))
 }
 
-/// What was not 200, and who served when.
-type Outcome = (Vec<String>, Vec<(Instant, String)>);
+/// What was not answered 200, and which node answered what was sent when.
+type Answers = (Vec<String>, Vec<(Instant, String)>);
 
-/// Answers to a steady load of GETs, until stopped: what was not 200, and who served when.
+/// A steady load of GETs, until stopped.
 struct Load {
     stop: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<Outcome>,
+    task: tokio::task::JoinHandle<Answers>,
 }
 
 impl Load {
@@ -82,7 +82,7 @@ impl Load {
         Self { stop, task }
     }
 
-    async fn end(self) -> (Vec<String>, Vec<(Instant, String)>) {
+    async fn end(self) -> Answers {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap()
     }
@@ -314,6 +314,17 @@ async fn nodes_of_containers_have_networks_of_their_own_and_leave_nothing() {
     served(&reqwest::Client::new(), dev.at("/quick")).await;
     assert_eq!(dev.interrupt(), Some(0));
     assert_eq!(support::containers_of(&folder), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_is_served_by_several_nodes_from_the_same_image() {
+    let folder = Folder::new(&[("index.js", QUICK)]);
+    let dev = Dev::up_with(&folder, &["--nodes", "2", "--quiet"]);
+    let client = reqwest::Client::new();
+    let (home, _) = served(&client, dev.at("/quick")).await;
+    assert_eq!(tell(&dev, &folder, &home, "kill").await, 202);
+    let (other, _) = served(&client, dev.at("/quick")).await;
+    assert_ne!(home, other);
 }
 
 #[test]

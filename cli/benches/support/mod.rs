@@ -3,6 +3,7 @@
 
 pub mod engine;
 pub mod http;
+pub mod relay;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
