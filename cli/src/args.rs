@@ -62,7 +62,8 @@ Examples:
 Examples:
   fnlocal release list
   fnlocal release show 3f9a01bc > release.json
-  fnlocal release diff 3f9a01bc 77b0c2d1")]
+  fnlocal release diff 3f9a01bc 77b0c2d1
+  fnlocal release prune --keep 3 --dry-run")]
     Release(Releases),
     /// Serve the project's registry, for docker pull, docker push, skopeo and other OCI clients.
     #[command(after_help = "\
@@ -286,6 +287,15 @@ pub enum ReleaseCommand {
     Show {
         /// A file, or the beginning of its digest.
         release: String,
+    },
+    /// Forget old releases, and remove images no release names any more.
+    Prune {
+        /// How many of the newest stay.
+        #[arg(long, default_value_t = 10)]
+        keep: usize,
+        /// Say what would be removed, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// What differs for callers between two.
     Diff {

@@ -1,11 +1,14 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
+use std::path::Path;
+
 use fnlocal_emulator::project::Project;
-use fnlocal_emulator::release::{Kept, MakeError, ReleaseStoreError, Releases};
+use fnlocal_emulator::release::{Kept, MakeError, ReleaseStoreError, Releases, prune};
 
 use crate::args::{ReleaseCommand, Releases as Args};
 use crate::build;
 use crate::exit::Exit;
+use crate::lines::bytes;
 use crate::run::fail;
 
 /// Prints what was asked for.
@@ -15,6 +18,9 @@ pub fn run(args: &Args) -> Exit {
         Err(error) => return fail(Exit::Config, &error, error.hint().as_deref()),
     };
     let releases = Releases::of(&project.state());
+    if let ReleaseCommand::Prune { keep, dry_run } = args.command {
+        return forget(args, &project.state(), keep, dry_run);
+    }
     match print(args, &releases) {
         Ok(text) => {
             anstream::print!("{text}");
@@ -24,8 +30,47 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
+fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Exit {
+    let pruned = match prune(state, keep, dry_run) {
+        Ok(pruned) => pruned,
+        Err(error) => return fail(Exit::Failed, &error, error.hint().as_deref()),
+    };
+    if args.json {
+        let releases: Vec<String> = pruned
+            .releases
+            .iter()
+            .map(|kept| kept.digest.to_string())
+            .collect();
+        anstream::print!(
+            "{}",
+            line(&serde_json::json!({
+                "dry_run": dry_run,
+                "releases": releases,
+                "images": pruned.images,
+                "bytes": pruned.collected.bytes,
+            }))
+        );
+        return Exit::Ok;
+    }
+    let verb = if dry_run {
+        "would be forgotten"
+    } else {
+        "forgotten"
+    };
+    anstream::print!("{}", list(&pruned.releases));
+    anstream::println!(
+        "{} releases and {} images {verb}, {} freed",
+        pruned.releases.len(),
+        pruned.images.len(),
+        bytes(pruned.collected.bytes)
+    );
+    Exit::Ok
+}
+
 fn print(args: &Args, releases: &Releases) -> Result<String, ReleaseStoreError> {
     Ok(match &args.command {
+        // Not a matter of printing: `forget`.
+        ReleaseCommand::Prune { .. } => String::new(),
         ReleaseCommand::List => {
             let all = releases.list()?;
             if args.json {

@@ -84,6 +84,19 @@ async fn a_release_is_what_it_was_however_the_code_moves_on() {
     std::fs::write(file.path(), shown).unwrap();
     let up = Dev::up_with(&folder, &["--release", file.path().to_str().unwrap()]);
     assert_eq!(answer(&up).await.0, "two");
+    drop(up);
+
+    // The older one is forgotten, and its image with it.
+    let pruned = ok(&[
+        "release", "prune", "--keep", "1", "--json", "--folder", &path,
+    ]);
+    let pruned: Value = serde_json::from_str(&pruned).unwrap();
+    assert_eq!(pruned["releases"], serde_json::json!([digest(&first)]));
+    assert_eq!(pruned["images"].as_array().unwrap().len(), 1, "{pruned}");
+    let listed = ok(&["release", "list", "--folder", &path]);
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    let up = Dev::up_with(&folder, &["--release", &digest(&second)]);
+    assert_eq!(answer(&up).await.0, "two");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use fnlocal_registry::{RepositoryName, Store};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use bases::{cache, known as known_base};
+pub(crate) use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, News, Part, Report};

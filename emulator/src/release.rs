@@ -6,7 +6,9 @@
 mod assemble;
 mod kept;
 mod make;
+mod prune;
 
 pub use assemble::{AssembleError, Image, assemble};
 pub use kept::{Kept, ReleaseStoreError, Releases};
 pub use make::{Made, MakeError, build, make};
+pub use prune::{PruneError, Pruned, prune};

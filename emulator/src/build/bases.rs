@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fnlocal_registry::Store;
+use fnlocal_registry::{Digest, Store};
 
 use super::Site;
 use super::error::{BuildError, bug};
@@ -45,6 +45,14 @@ pub(super) async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bo
     copying.await.map_err(bug)??;
     site.records.put(KIND, &key, &found);
     Ok((found, false))
+}
+
+/// Manifests of the bases a project has, whatever platform they are for. Nothing names them in the
+/// registry but these records.
+pub(crate) fn manifests(state: &Path) -> Vec<Digest> {
+    let records = Records::new(state.join(super::RECORDS));
+    let all = records.all::<Base>(KIND).into_iter();
+    all.map(|base| base.manifest().clone()).collect()
 }
 
 /// Which base builds of a project stand on, and why; none before the first.

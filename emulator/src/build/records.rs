@@ -27,6 +27,20 @@ impl Records {
         serde_json::from_slice(&bytes).ok()
     }
 
+    /// All of a kind that can be read.
+    pub fn all<T: DeserializeOwned>(&self, kind: &str) -> Vec<T> {
+        let prefix = format!("{kind}-");
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        entries
+            .filter_map(Result::ok)
+            .filter(|entry| {
+                let name = entry.file_name();
+                name.to_str().is_some_and(|name| name.starts_with(&prefix))
+            })
+            .filter_map(|entry| serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok())
+            .collect()
+    }
+
     pub fn put<T: Serialize>(&self, kind: &str, key: &str, value: &T) {
         let write = || -> std::io::Result<()> {
             std::fs::create_dir_all(&self.folder)?;

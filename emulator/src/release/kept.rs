@@ -121,6 +121,20 @@ impl Releases {
         Ok(all)
     }
 
+    /// Forgets a release. One that is gone already is no mistake.
+    ///
+    /// # Errors
+    /// [`ReleaseStoreError::Io`] when its file cannot be removed.
+    pub fn remove(&self, kept: &Kept) -> Result<(), ReleaseStoreError> {
+        let path = self.folder.join(format!("{}.json", kept.digest.hex()));
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(ReleaseStoreError::Io { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The release somebody means: a file, or the beginning of a kept one's digest.
     ///
     /// # Errors

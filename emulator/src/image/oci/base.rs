@@ -72,6 +72,11 @@ impl Base {
                 .all(|layer| store.has_blob(&repository, &layer.digest))
     }
 
+    /// The manifest that holds its layers together.
+    pub(crate) fn manifest(&self) -> &Digest {
+        &self.manifest
+    }
+
     /// Puts it into another store.
     pub(crate) fn copy(&self, from: &Store, to: &Store) -> Result<(), ImageError> {
         if from.root() == to.root() {
