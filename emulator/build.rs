@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use std::{env, fs};
 
 fn main() {
-    let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wrapper-js");
+    // Asked when it runs: what was compiled in is wrong once the folder has been moved.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let wrapper = Path::new(&manifest).join("../wrapper-js");
     for input in ["src", "bundle", "package.json", "package-lock.json"] {
         let path = wrapper.join(input);
         if path.exists() {
