@@ -1,6 +1,6 @@
 //! What the gateway itself says: instances, queues, and how requests ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +15,28 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A picture's size at the most: thousands of functions.
 const LARGEST: usize = 16 << 20;
 
-/// The gateway's picture of itself, as far as it is used here.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// A gateway's picture of itself, or of the fleet it stands in front of, as far as it is used here.
+#[derive(Clone, Debug, Default)]
 pub struct View {
+    nodes: Vec<NodeView>,
+    counts: Vec<Count>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Picture {
+    Node(NodeView),
+    Fleet { nodes: BTreeMap<String, Member> },
+}
+
+/// A node of a fleet; without a picture until it has booted.
+#[derive(Deserialize)]
+struct Member {
+    picture: Option<NodeView>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct NodeView {
     functions: BTreeMap<String, String>,
     node: Node,
     #[serde(default)]
@@ -102,17 +121,42 @@ pub struct GatewaySample {
     pub refused: u64,
 }
 
+impl<'de> Deserialize<'de> for View {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let nodes: Vec<NodeView> = match Picture::deserialize(from)? {
+            Picture::Node(node) => vec![node],
+            Picture::Fleet { nodes } => nodes.into_values().filter_map(|one| one.picture).collect(),
+        };
+        let mut sums: BTreeMap<Count, u64> = BTreeMap::new();
+        for count in nodes.iter().flat_map(|node| &node.requests) {
+            let key = Count {
+                requests: 0,
+                ..count.clone()
+            };
+            *sums.entry(key).or_default() += count.requests;
+        }
+        let counts = sums.into_iter();
+        let counts = counts.map(|(key, requests)| Count { requests, ..key });
+        Ok(Self {
+            counts: counts.collect(),
+            nodes,
+        })
+    }
+}
+
 impl View {
     /// Names of the functions.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.functions.values().cloned().collect()
+        let names = self.nodes.iter().flat_map(|node| node.functions.values());
+        let names: BTreeSet<&String> = names.collect();
+        names.into_iter().cloned().collect()
     }
 
-    /// How requests ended since the gateway began.
+    /// How requests ended since the gateway, or the nodes there are, began.
     #[must_use]
     pub fn counts(&self) -> &[Count] {
-        &self.requests
+        &self.counts
     }
 
     /// The moment's figures.
@@ -120,10 +164,10 @@ impl View {
     pub fn sample(&self, at: Duration, refused_before: u64) -> GatewaySample {
         let mut sample = GatewaySample {
             at_ms: at.as_millis() as u64,
-            all: self.node.instances,
+            all: self.nodes.iter().map(|one| one.node.instances).sum(),
             ..GatewaySample::default()
         };
-        for function in &self.node.functions {
+        for function in self.nodes.iter().flat_map(|one| &one.node.functions) {
             let (sum, one) = (&mut sample.instances, &function.instances);
             sum.starting += one.starting;
             sum.assigning += one.assigning;
@@ -135,9 +179,10 @@ impl View {
             sample.queued += function.queued;
             sample.running += function.running;
         }
-        let spares = self.node.packages.iter();
+        let spares = self.nodes.iter().flat_map(|one| &one.node.packages);
         sample.spares = spares.map(|one| one.spares + one.spares_paused).sum();
-        sample.refused = self.refused() - refused_before;
+        // A node that is gone took its count along.
+        sample.refused = self.refused().saturating_sub(refused_before);
         sample
     }
 
@@ -145,13 +190,19 @@ impl View {
     #[must_use]
     pub fn refused(&self) -> u64 {
         let refused = |count: &&Count| count.start.is_none() && count.status >= 400;
-        let counts = self.requests.iter().filter(refused);
+        let counts = self.counts.iter().filter(refused);
         counts.map(|count| count.requests).sum()
     }
 
     /// Whether nothing is left that a function's next request could be given.
     #[must_use]
     pub fn is_cold(&self, name: &str) -> bool {
+        self.nodes.iter().all(|node| node.is_cold(name))
+    }
+}
+
+impl NodeView {
+    fn is_cold(&self, name: &str) -> bool {
         let number = self.functions.iter().find(|(_, known)| *known == name);
         let number = number.and_then(|(number, _)| number.parse::<u32>().ok());
         let function = self

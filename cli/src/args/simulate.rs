@@ -80,6 +80,10 @@ pub struct Simulate {
     /// How long a machine takes from its launch until its gateway begins.
     #[arg(long, value_name = "TIMES", help_heading = "Fleet")]
     pub machine_boot: Option<Distribution>,
+    /// The fleet's time runs so many times as fast as that of its requests, as with the same option
+    /// of `dev` and `up`.
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = super::time_scale, help_heading = "Fleet")]
+    pub time_scale: f64,
     /// At least so many nodes from so long after the beginning: `12@10m`.
     #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]
     pub prescale: Vec<Prescaled>,

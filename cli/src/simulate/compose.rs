@@ -36,6 +36,7 @@ pub fn scenario(args: &Simulate) -> Result<(Scenario, Vec<String>), SimulateErro
         functions,
         source,
         fleet,
+        time_scale: args.time_scale,
         routing: match args.routing {
             RoutingChoice::Sticky => Routing::Sticky(RouterSettings::default()),
             RoutingChoice::RoundRobin => Routing::RoundRobin,

@@ -39,6 +39,16 @@ fn in_use() -> (World, InstanceId, InstanceId) {
 }
 
 #[test]
+fn a_node_smaller_than_a_usual_spare_still_imports_code() {
+    let node = NodeLimits {
+        memory_mib: 320,
+        ..node_limits()
+    };
+    let mut world = World::new(node);
+    assert_eq!(started(&changed(&mut world, X)).len(), 1);
+}
+
+#[test]
 fn new_code_is_imported_by_an_instance_started_for_it() {
     let mut world = World::new(node_limits());
     let effects = changed(&mut world, X);

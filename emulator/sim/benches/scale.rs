@@ -37,6 +37,7 @@ fn scenario(nodes: u32, requests: u64) -> Scenario {
             skew: 1.1,
         }),
         fleet: Fleet::Fixed(nodes),
+        time_scale: 1.0,
         machine: Machine::new("bench", 2, 8192),
         routing: Routing::Sticky(RouterSettings::default()),
         balancer: BalancerSettings::default(),

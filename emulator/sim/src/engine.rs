@@ -4,6 +4,7 @@
 //! want, `cpu` shares processors. Requests are drawn as they come and forgotten when they end, so a run takes room for
 //! what is under way, not for what has been.
 
+mod clock;
 mod cpu;
 mod fleet;
 mod host;
@@ -26,6 +27,7 @@ use crate::scenario::{Fleet, Routing, Scenario};
 use crate::trace::TraceError;
 use crate::workload::{Arrival, BadWorkload, Source};
 
+use clock::Clock;
 use hosts::Hosts;
 use queue::{Queue, What};
 use requests::Requests;
@@ -132,6 +134,7 @@ struct Chances {
 struct Sim<'a> {
     scenario: &'a Scenario,
     now: u64,
+    clock: Clock,
     queue: Queue,
     hosts: Hosts,
     requests: Requests,
@@ -151,17 +154,19 @@ struct Sim<'a> {
 impl<'a> Sim<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let seed = scenario.seed;
+        let clock = Clock::new(scenario.time_scale);
         let settings = match scenario.routing {
             Routing::Sticky(settings) => Some(settings),
             Routing::RoundRobin => None,
         };
         let group = match &scenario.fleet {
-            Fleet::Group(settings) => Some(Group::new(settled(settings))),
+            Fleet::Group(settings) => Some(Group::new(settled(settings, clock))),
             Fleet::Fixed(_) => None,
         };
         Self {
             scenario,
             now: 0,
+            clock,
             queue: Queue::default(),
             hosts: Hosts::default(),
             requests: Requests::default(),
@@ -194,9 +199,9 @@ impl<'a> Sim<'a> {
         loop {
             let arrival = coming.map(|one| one.at + SETTLE);
             let queued = self.queue.next();
-            let balancer = self.balancer.next_deadline().map(Instant::as_micros);
+            let balancer = self.balancer.next_deadline();
             let group = self.group.as_ref().and_then(Group::next_deadline);
-            let group = group.map(Instant::as_micros);
+            let [balancer, group] = [balancer, group].map(|at| at.map(|at| self.clock.real(at)));
             let times = [group, balancer, queued, arrival];
             let Some(next) = times.into_iter().flatten().min() else {
                 return Ok(());
@@ -276,13 +281,14 @@ impl<'a> Sim<'a> {
     }
 }
 
-/// A group's settings with the time before the first request added.
+/// A group's settings with the time before the first request added, in the fleet's own time.
 fn settled(
     settings: &fnlocal_core::scaling::GroupSettings,
+    clock: Clock,
 ) -> fnlocal_core::scaling::GroupSettings {
     let mut settings = settings.clone();
     for action in &mut settings.scheduled {
-        action.at = action.at + std::time::Duration::from_micros(SETTLE);
+        action.at = clock.fleet(action.at.as_micros() + SETTLE);
     }
     settings
 }

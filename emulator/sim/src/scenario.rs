@@ -23,6 +23,10 @@ pub struct Scenario {
     pub source: Source,
     /// How many nodes.
     pub fleet: Fleet,
+    /// How many times as fast as everything else the fleet's time runs: health checks, metrics,
+    /// alarms, warm-up and the boot of machines. 1 but for comparing with a live fleet, whose
+    /// `--time-scale` does the same.
+    pub time_scale: f64,
     /// What a node is.
     pub machine: Machine,
     /// Which node serves a request.

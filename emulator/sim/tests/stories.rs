@@ -162,6 +162,33 @@ fn a_spike_is_met_three_minutes_and_a_boot_later() {
 }
 
 #[test]
+fn ten_times_as_fast_a_fleet_meets_a_spike_in_a_tenth_of_the_time() {
+    let shape = Shape::Ramp {
+        from: 2.0,
+        to: 500.0,
+        at: 90.0,
+        over: 1.0,
+    };
+    let early = Scheduled {
+        at: Instant::from_millis(60_000),
+        min: Some(3),
+        max: None,
+    };
+    let mut scenario = scaled(shape, 180.0, vec![early]);
+    scenario.time_scale = 10.0;
+    let report = simulate(&scenario).unwrap();
+    let [scheduled, first, ..] = report.scaling[..] else {
+        panic!("{:?}", report.scaling);
+    };
+    assert_eq!((scheduled.at, scheduled.nodes), (60.0, 3));
+    assert!((102.0..=114.0).contains(&first.at), "{first:?}");
+    // The load is not faster, so as many nodes as ever are wanted for it.
+    let usual = simulate(&scaled(SPIKE, 1800.0, Vec::new())).unwrap();
+    let usual = usual.scaling[0].nodes;
+    assert!(first.nodes.abs_diff(usual) <= 1, "{} {usual}", first.nodes);
+}
+
+#[test]
 fn a_group_shrinks_when_the_load_is_gone_and_loses_no_request() {
     let down = Shape::Ramp {
         from: 300.0,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use fnlocal_core::balancer::TargetState;
+use fnlocal_core::time::Instant;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Serialize;
@@ -25,6 +26,8 @@ struct FleetPicture {
     pooled: u32,
     /// How many times as fast as usual the fleet's time runs.
     time_scale: f64,
+    /// Seconds of the fleet's time since it began. Metrics are taken every sixty.
+    clock: f64,
     nodes: BTreeMap<String, NodePicture>,
 }
 
@@ -120,6 +123,7 @@ impl Inner {
             desired: group.as_ref().map(|group| group.desired()),
             pooled: group.as_ref().map_or(0, |group| group.pooled()),
             time_scale: self.clock.scale(),
+            clock: self.clock.now().since(Instant::START).as_secs_f64(),
             nodes: nodes.collect(),
         };
         match serde_json::to_string(&picture) {

@@ -52,7 +52,10 @@ pub(super) fn difference(now: &[Count], before: &[Count], of: &BTreeSet<&str>) -
         .iter()
         .filter(called)
         .map(|count| Count {
-            requests: count.requests - before.get(&key(count)).copied().unwrap_or(0),
+            // A fleet's node that is gone took its counts along.
+            requests: count
+                .requests
+                .saturating_sub(before.get(&key(count)).copied().unwrap_or(0)),
             ..count.clone()
         })
         .filter(|count| count.requests > 0)

@@ -202,7 +202,8 @@ impl Node {
     /// Memory for a spare: that of the function last started, since it is likely to want another;
     /// else the node's, if any function could use it; else that of the first function.
     pub(crate) fn spare_memory(&self, package: PackageId) -> u32 {
-        let default = self.limits.spare_memory_mib;
+        // A spare larger than the node would never come, and its package's code with it.
+        let default = self.limits.spare_memory_mib.min(self.limits.memory_mib);
         let Some(package) = self.packages.get(&package) else {
             return default;
         };

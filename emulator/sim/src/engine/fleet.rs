@@ -41,7 +41,7 @@ impl Sim<'_> {
         &mut self,
         act: impl FnOnce(&mut Group, fnlocal_core::time::Instant, &mut Vec<GroupEffect>),
     ) {
-        let now = self.instant();
+        let now = self.clock.fleet(self.now);
         let mut wanted = std::mem::take(&mut self.wanted);
         if let Some(group) = &mut self.group {
             act(group, now, &mut wanted);
@@ -64,6 +64,7 @@ impl Sim<'_> {
                         times.machine.sample(&mut self.chances.machines)
                     }
                 };
+                let took = self.clock.span(took);
                 if launch == Launch::IntoPool {
                     self.queue.at(self.now + took, What::MachineUp(node));
                 } else {
@@ -88,7 +89,9 @@ impl Sim<'_> {
         match settings.metric {
             Metric::RequestsPerNode(_) => {
                 let targets = self.balancer.healthy().max(1);
-                (entered > 0).then(|| entered as f64 / targets as f64)
+                // A minute of a faster fleet sees fewer of the requests, which are not faster.
+                let minute = entered as f64 * self.clock.scale();
+                (entered > 0).then(|| minute / targets as f64)
             }
             Metric::MemoryPercent(_) => {
                 let up = self.hosts.values().filter(|host| host.stage == Stage::Up);
@@ -159,7 +162,7 @@ impl Sim<'_> {
     }
 
     pub(super) fn tell_balancer(&mut self, event: BalancerEvent) {
-        let now = self.instant();
+        let now = self.clock.fleet(self.now);
         let mut asked = std::mem::take(&mut self.asked);
         self.balancer.handle(now, event, &mut asked);
         for effect in asked.drain(..) {

@@ -14,7 +14,7 @@ impl Sim<'_> {
     pub(super) fn arrives(&mut self, function: FunctionId) {
         self.recorder.arrived();
         self.entered += 1;
-        let Ok(node) = self.balancer.pick(self.instant()) else {
+        let Ok(node) = self.balancer.pick(self.clock.fleet(self.now)) else {
             let none = Refusal::Balancer(TargetFailure::NoTarget);
             return self.recorder.refused(none);
         };

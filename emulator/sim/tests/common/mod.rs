@@ -30,6 +30,7 @@ pub fn fleet_of(nodes: u32, functions: u32, workload: Workload) -> Scenario {
         functions: (0..functions).map(function).collect(),
         source: Source::Drawn(workload),
         fleet: Fleet::Fixed(nodes),
+        time_scale: 1.0,
         machine,
         routing: Routing::Sticky(RouterSettings::default()),
         balancer: BalancerSettings::default(),
