@@ -1,6 +1,7 @@
 //! What may stand on the command line.
 
 mod loadtest;
+mod promote;
 mod simulate;
 
 use std::path::PathBuf;
@@ -10,12 +11,13 @@ use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
 pub use loadtest::{LoadProfile, Loadtest};
+pub use promote::Promote;
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done   1 failed   2 wrong usage   64 bad configuration   69 Docker unreachable
-  70 a fault of fnlocal   75 try again   130 interrupted";
+  0 done   1 failed   2 wrong usage   3 a plan has changes   64 bad configuration
+  69 Docker or AWS unreachable   70 a fault of fnlocal   75 try again   130 interrupted";
 
 /// Serverless functions on this laptop, and the same images and gateway in the cloud.
 #[derive(Debug, Parser)]
@@ -113,6 +115,9 @@ Profiles:
   soak       steady for an hour
   coldstart  forces cold starts, one by one and many at once")]
     Loadtest(Box<Loadtest>),
+    /// Bring a folder of functions to AWS: the same images and gateway, on ECR and a group of nodes.
+    #[command(after_help = promote::EXAMPLES)]
+    Promote(Box<Promote>),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

@@ -3,6 +3,7 @@
 mod args;
 mod build;
 mod clean;
+mod cloud;
 mod dev;
 mod doctor;
 mod exit;
@@ -10,6 +11,7 @@ mod json;
 mod lines;
 mod loadtest;
 mod printer;
+mod promote;
 mod registry;
 mod release;
 mod run;

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::apply::{Watcher, apply};
 use crate::aws::Aws;
-use crate::copy::{Sent, Source};
+use crate::copy::Sent;
 use crate::desired::{Wish, desired};
+use crate::door::Door;
 use crate::error::{CloudError, Kind};
 use crate::inventory::{Inventory, Node, Owner, Refresh};
 use crate::plan::Plan;
+use crate::source::Source;
 
 /// What is there, and the plan to make it what is wished.
 ///
@@ -16,9 +18,19 @@ use crate::plan::Plan;
 /// AWS does not say what is there, or the wish cannot be.
 pub async fn plan(aws: &Aws, wish: &Wish) -> Result<(Inventory, Plan), CloudError> {
     let inventory = aws.inventory(&wish.env).await?;
-    let desired = desired(aws.names(), wish, &inventory)?;
-    let plan = Plan::promote(aws.names(), &wish.env, &inventory, desired)?;
+    let plan = plan_on(aws, wish, &inventory).await?;
     Ok((inventory, plan))
+}
+
+/// The plan to make what is there what is wished.
+///
+/// # Errors
+/// The wish cannot be, or AWS does not say whether variables have values.
+pub async fn plan_on(aws: &Aws, wish: &Wish, inventory: &Inventory) -> Result<Plan, CloudError> {
+    let desired = desired(aws.names(), wish, inventory)?;
+    aws.check_values(&wish.env, &desired.delivery.sources)
+        .await?;
+    Plan::promote(aws.names(), &wish.env, inventory, desired)
 }
 
 /// Carries out a stored plan, exactly, if nothing has moved since it was made.
@@ -100,8 +112,8 @@ pub struct Status {
     pub nodes: Vec<Node>,
     /// A replacement of nodes that is under way.
     pub refresh: Option<Refresh>,
-    /// The balancer's public name.
-    pub address: Option<String>,
+    /// Where requests come in.
+    pub door: Option<Door>,
 }
 
 /// How the environment is.
@@ -120,6 +132,6 @@ pub async fn status(aws: &Aws) -> Result<Status, CloudError> {
         releases: inventory.deliveries.keys().cloned().collect(),
         nodes: inventory.nodes,
         refresh: inventory.refresh,
-        address: inventory.address,
+        door: inventory.door,
     })
 }
