@@ -1,6 +1,7 @@
 //! What the commands for AWS have in common: which environment, the connection, how they end.
 
 pub mod ask;
+pub mod door;
 mod environment;
 pub mod journey;
 pub mod progress;
@@ -8,9 +9,9 @@ mod refusal;
 
 use std::path::Path;
 
-use fnlocal_cloud::Names;
 use fnlocal_cloud::aws::{Aws, Pace, configuration};
 use fnlocal_cloud::environment::Environment;
+use fnlocal_cloud::{Names, Plan};
 use fnlocal_emulator::project::Project;
 
 use crate::exit::Exit;
@@ -74,4 +75,15 @@ pub fn warn_all(warnings: &[fnlocal_emulator::project::Warning]) {
     for warning in warnings {
         warn(&warning.text, warning.hint.as_deref());
     }
+}
+
+/// A plan for machines.
+pub fn json(plan: &Plan) -> Result<String, Refusal> {
+    serde_json::to_string_pretty(plan).map_err(|error| {
+        Refusal::new(
+            Exit::Bug,
+            format!("the plan cannot be written: {error}"),
+            None,
+        )
+    })
 }

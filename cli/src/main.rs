@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod clean;
 mod cloud;
+mod destroy;
 mod dev;
 mod doctor;
 mod exit;
@@ -14,9 +15,11 @@ mod printer;
 mod promote;
 mod registry;
 mod release;
+mod rollback;
 mod run;
 mod serving;
 mod simulate;
+mod status;
 mod up;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.

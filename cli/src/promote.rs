@@ -44,7 +44,7 @@ async fn promote(args: &Promote, journey: &Journey) -> Result<Exit, Refusal> {
         anstream::print!("{}", drawn.plan);
     }
     if !drawn.plan.is_empty() && !args.yes {
-        permitted(&place).await?;
+        ask::permitted(&place, "promote", "\nDo this?").await?;
     }
     let began = Instant::now();
     let sent = apply(&place, &aws, &drawn, journey).await?;
@@ -69,7 +69,7 @@ fn planned(args: &Promote, plan: &Plan) -> Result<Exit, Refusal> {
         stored::write(path, plan)?;
     }
     if args.json {
-        anstream::println!("{}", output::json(plan)?);
+        anstream::println!("{}", cloud::json(plan)?);
     } else {
         anstream::print!("{plan}");
     }
@@ -78,23 +78,6 @@ fn planned(args: &Promote, plan: &Plan) -> Result<Exit, Refusal> {
     } else {
         Exit::Changes
     })
-}
-
-/// Whether the person wants it.
-async fn permitted(place: &Place) -> Result<(), Refusal> {
-    if !ask::can() {
-        return Err(Refusal::usage(
-            "this changes what runs on AWS, and there is no terminal to ask at",
-            format!(
-                "`{} --plan` only shows it; add --yes if nobody is to be asked",
-                place.command("promote")
-            ),
-        ));
-    }
-    if ask::yes("\nDo this?").await? {
-        return Ok(());
-    }
-    Err(Refusal::new(Exit::Failed, "nothing was changed", None))
 }
 
 async fn apply(

@@ -33,6 +33,7 @@ pub mod registry;
 pub mod resource;
 mod role;
 pub mod source;
+pub mod status;
 
 pub use error::{CloudError, Kind};
 pub use inventory::Inventory;

@@ -67,6 +67,19 @@ pub enum Resource {
     Pointer(Pointer),
 }
 
+impl Key {
+    /// Its name; that of an image with only the beginning of its digest.
+    #[must_use]
+    pub fn short_name(&self) -> String {
+        match self.name.rsplit_once('.') {
+            Some((what, hex)) if self.kind == Kind::Image => {
+                format!("{what} {}", hex.get(..12).unwrap_or(hex))
+            }
+            _ => self.name.clone(),
+        }
+    }
+}
+
 impl Resource {
     /// Its kind and name.
     #[must_use]
@@ -110,6 +123,6 @@ impl Resource {
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.kind.noun(), self.name)
+        write!(f, "{} {}", self.kind.noun(), self.short_name())
     }
 }

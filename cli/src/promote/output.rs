@@ -71,17 +71,6 @@ pub async fn done(
     Ok(Exit::Ok)
 }
 
-/// A plan for machines.
-pub fn json(plan: &Plan) -> Result<String, Refusal> {
-    serde_json::to_string_pretty(plan).map_err(|error| {
-        Refusal::new(
-            Exit::Bug,
-            format!("the plan cannot be written: {error}"),
-            None,
-        )
-    })
-}
-
 /// The release that runs now, as `TAG@DIGEST`.
 fn release(drawn: &Drawn) -> String {
     let mut steps = drawn.plan.steps.iter();

@@ -53,6 +53,6 @@ pub async fn check(plan: Plan, place: &Place, aws: &Aws) -> Result<Drawn, Refusa
 
 /// Writes a plan.
 pub fn write(path: &Path, plan: &Plan) -> Result<(), Refusal> {
-    let text = super::output::json(plan)?;
+    let text = crate::cloud::json(plan)?;
     std::fs::write(path, text + "\n").map_err(|source| Refusal::file("write", path, source))
 }
