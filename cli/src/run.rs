@@ -11,6 +11,7 @@ use crate::doctor;
 use crate::exit::Exit;
 use crate::loadtest;
 use crate::simulate;
+use crate::{destroy, promote, rollback, status};
 use crate::{registry, release, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
@@ -36,6 +37,10 @@ pub fn run() -> Exit {
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Loadtest(args) => loadtest::run(&args),
+        Command::Promote(args) => promote::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
+        Command::Destroy(args) => destroy::run(&args),
         Command::Schema => schema(),
     }
 }

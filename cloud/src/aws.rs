@@ -7,6 +7,7 @@ mod failure;
 mod firewall;
 mod group;
 mod ids;
+mod machines;
 mod network;
 mod profile;
 mod read;
