@@ -16,8 +16,10 @@ mod dockerfile;
 mod error;
 mod git;
 mod image;
+mod labels;
 mod records;
 mod report;
+mod size;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

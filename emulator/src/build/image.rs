@@ -11,14 +11,14 @@ use super::describe::{self, Question};
 use super::error::{BuildError, bug};
 use super::git::{self, Commit};
 use super::report::{Built, BuiltLayer, BuiltPlatform, News, Part};
-use super::{Site, bases, container, deps, dockerfile};
+use super::{Site, bases, container, deps, dockerfile, labels, size};
 use crate::image::oci::base::Base;
 use crate::image::oci::content::{self, Named};
 use crate::image::oci::layer::{self, Layer};
 use crate::image::oci::load::{Loading, load};
 use crate::image::oci::manifest::{self, Image, Platform, Stored, entrypoint};
-use crate::image::{PROJECT, Root, short_hash, wrapper};
-use crate::project::{DescribedModule, Package, Warning};
+use crate::image::{Root, short_hash, wrapper};
+use crate::project::{DescribedModule, Package};
 
 /// Who the functions run as: the `node` of Node's own images, and never root.
 const USER: &str = "1000:1000";
@@ -71,8 +71,12 @@ async fn attempt(
     let hashing = code.clone();
     let hash = tokio::task::spawn_blocking(move || hashing.hash());
     let hash = hash.await.map_err(bug)?.map_err(layer::full)?;
-    warn_of_size(site, package, &stacks);
-    let labels = labels(&site.project.name, &source, &functions, commit.as_ref());
+    if let Some(stack) = stacks.first()
+        && let Some(warning) = size::warning(&package.name, &stack.layers, site.large)
+    {
+        site.tell(News::Warning(warning));
+    }
+    let labels = labels::of(&site.project.name, &source, &functions, commit.as_ref());
     let mut built = Vec::new();
     let named = match stacks.as_slice() {
         [_] => Named::Tagged,
@@ -331,35 +335,6 @@ async fn in_container(
     described
 }
 
-/// What can be read off an image. Nothing of the machine or the time, and a commit only if the
-/// files are the commit's: two clones of it then give one image.
-fn labels(
-    project: &str,
-    source: &Digest,
-    functions: &[DescribedModule],
-    commit: Option<&Commit>,
-) -> BTreeMap<String, String> {
-    let text = |value: &DescribedModule| serde_json::to_value(value).unwrap_or_default();
-    let described: Vec<_> = functions.iter().map(text).collect();
-    let mut labels = BTreeMap::from([
-        ("dev.fnlocal.source".to_owned(), source.to_string()),
-        (
-            "dev.fnlocal.functions".to_owned(),
-            serde_json::Value::from(described).to_string(),
-        ),
-        (PROJECT.to_owned(), project.to_owned()),
-        (
-            "dev.fnlocal.version".to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-        ),
-    ]);
-    if let Some(commit) = commit.filter(|commit| !commit.dirty) {
-        let revision = "org.opencontainers.image.revision";
-        labels.insert(revision.to_owned(), commit.hash.clone());
-    }
-    labels
-}
-
 fn store(
     site: &Site<'_>,
     repository: &RepositoryName,
@@ -398,37 +373,6 @@ fn whole(
         .map(|(stack, stored)| (stack.platform, stored.clone()))
         .collect();
     Ok(manifest::index(&site.store, repository, &images)?)
-}
-
-fn warn_of_size(site: &Site<'_>, package: &Package, stacks: &[Stack]) {
-    let Some(stack) = stacks.first() else { return };
-    let theirs = |built: &&BuiltLayer| matches!(built.part, Part::Deps | Part::Code);
-    let parts = stack.layers.iter().filter(theirs);
-    let (mut bytes, mut largest) = (0, Vec::new());
-    for built in parts {
-        let tally = &built.layer.tally;
-        bytes += tally.bytes;
-        largest.extend(tally.largest.iter().cloned());
-    }
-    if bytes <= site.large {
-        return;
-    }
-    largest.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-    let files: Vec<String> = largest
-        .iter()
-        .take(5)
-        .map(|(path, size)| format!("{path} ({} MB)", size.div_ceil(1_000_000)))
-        .collect();
-    let megabytes = bytes.div_ceil(1_000_000);
-    site.tell(News::Warning(Warning {
-        text: format!(
-            "package {}: its image holds {megabytes} MB of code and dependencies, which every \
-             node has to pull; the largest files are {}",
-            package.name,
-            files.join(", ")
-        ),
-        hint: Some("list what functions do not need in .fnlocalignore".to_owned()),
-    }));
 }
 
 fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {
