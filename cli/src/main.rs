@@ -16,6 +16,7 @@ mod run;
 mod serving;
 mod simulate;
 mod up;
+mod wait;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.
 #[global_allocator]
