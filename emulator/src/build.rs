@@ -20,6 +20,7 @@ mod labels;
 mod records;
 mod report;
 mod size;
+mod stack;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -75,19 +76,31 @@ pub type Tell<'a> = &'a dyn Fn(News);
 /// # Errors
 /// [`BuildError`]; what was built before it is in the registry, whole.
 pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, BuildError> {
-    let began = Instant::now();
     let project = Project::open(&options.path, None)?;
+    of(&project, options, tell).await
+}
+
+/// As [`run`], of a project that was opened by the options' path.
+///
+/// # Errors
+/// [`BuildError`]; what was built before it is in the registry, whole.
+pub async fn of(
+    project: &Project,
+    options: &BuildOptions,
+    tell: Tell<'_>,
+) -> Result<Report, BuildError> {
+    let began = Instant::now();
     for warning in &project.warnings {
         tell(News::Warning(warning.clone()));
     }
     let state = StateDir::lock_build(&project.root)?;
     let owner = Owner {
-        project: format!("{}-{OWNER}", project_label(&project)),
+        project: format!("{}-{OWNER}", project_label(project)),
         folder: project.root.display().to_string(),
         run: random_hex(4),
         node: "n0".to_owned(),
     };
-    let mut site = Site::new(&project, state.path(), owner, tell)?;
+    let mut site = Site::new(project, state.path(), owner, tell)?;
     site.pull = options.pull;
     site.large = options.large;
     site.reap = true;

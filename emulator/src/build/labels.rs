@@ -6,24 +6,20 @@ use fnlocal_registry::Digest;
 
 use super::git::Commit;
 use crate::image::PROJECT;
-use crate::project::DescribedModule;
 
 /// What can be read off an image. Nothing of the machine or the time, and a commit only if the
 /// files are the commit's: two clones of it then give one image.
+///
+/// Its functions are not among it: what code exports is known once it has run, and may differ with
+/// where it runs, which a digest must not. The image says them when it is started with
+/// `--describe`, and a release has them.
 pub(super) fn of(
     project: &str,
     source: &Digest,
-    functions: &[DescribedModule],
     commit: Option<&Commit>,
 ) -> BTreeMap<String, String> {
-    let text = |value: &DescribedModule| serde_json::to_value(value).unwrap_or_default();
-    let described: Vec<_> = functions.iter().map(text).collect();
     let mut labels = BTreeMap::from([
         ("dev.fnlocal.source".to_owned(), source.to_string()),
-        (
-            "dev.fnlocal.functions".to_owned(),
-            serde_json::Value::from(described).to_string(),
-        ),
         (PROJECT.to_owned(), project.to_owned()),
         (
             "dev.fnlocal.version".to_owned(),
