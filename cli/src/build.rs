@@ -9,17 +9,11 @@ use fnlocal_emulator::release::{self, MakeError};
 use crate::args::Build;
 use crate::exit::Exit;
 use crate::run::{fail, now, warn};
+use crate::wait;
 use progress::Progress;
 
 /// Builds, then prints what was built.
 pub fn run(args: &Build) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(Exit::Failed, &error, None),
-    };
     let options = BuildOptions {
         path: args.folder.clone(),
         platforms: args.platform.clone(),
@@ -28,7 +22,7 @@ pub fn run(args: &Build) -> Exit {
     };
     let progress = Progress::new();
     let tell = |news| progress.tell(&news);
-    let outcome = runtime.block_on(async {
+    let outcome = wait::until_done(async {
         tokio::select! {
             outcome = release::build(&options, &tell, now()) => Some(outcome),
             // What is left in the engine is removed by the next build.
@@ -36,8 +30,10 @@ pub fn run(args: &Build) -> Exit {
         }
     });
     progress.clear();
-    // Threads may still be reading; nobody waits for that.
-    runtime.shutdown_background();
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(exit) => return exit,
+    };
     match outcome {
         None => Exit::Interrupted,
         Some(Ok((report, made))) => {

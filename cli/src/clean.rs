@@ -6,24 +6,19 @@ use crate::args::Clean;
 use crate::exit::Exit;
 use crate::lines::bytes;
 use crate::run::{fail, warn};
+use crate::wait;
 
 /// Removes, or lists.
 pub fn run(args: &Clean) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(Exit::Failed, &error, None),
-    };
     let options = CleanOptions {
         path: args.folder.clone(),
         shared: args.shared,
         dry_run: args.dry_run,
     };
-    match runtime.block_on(clean::run(&options)) {
-        Ok(cleaned) => tell(args, &cleaned),
-        Err(error) => fail(exit_of(&error), &error, error.hint().as_deref()),
+    match wait::until_done(clean::run(&options)) {
+        Ok(Ok(cleaned)) => tell(args, &cleaned),
+        Err(exit) => exit,
+        Ok(Err(error)) => fail(exit_of(&error), &error, error.hint().as_deref()),
     }
 }
 

@@ -4,18 +4,14 @@ use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
 use crate::exit::Exit;
-use crate::run::fail;
+use crate::wait;
 
 /// Looks, and prints.
 pub fn run(args: &Doctor) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(Exit::Failed, &error, None),
+    let findings = match wait::until_done(doctor::examine(&args.folder)) {
+        Ok(findings) => findings,
+        Err(exit) => return exit,
     };
-    let findings = runtime.block_on(doctor::examine(&args.folder));
     if args.json {
         let line = serde_json::to_string(&findings);
         anstream::println!("{}", line.unwrap_or_default());

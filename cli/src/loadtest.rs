@@ -21,6 +21,7 @@ use crate::args::{LoadProfile, Loadtest};
 use crate::cloud::door::Environments;
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::wait;
 
 /// Runs a load test.
 pub fn run(args: &Loadtest) -> Exit {
@@ -29,16 +30,10 @@ pub fn run(args: &Loadtest) -> Exit {
     if let Err(error) = on_interrupt(stop.clone()) {
         return fail(Exit::Failed, &error, None);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(Exit::Failed, &error, None),
-    };
-    let outcome = tokio::task::LocalSet::new().block_on(&runtime, test(args, stop));
-    runtime.shutdown_background();
-    outcome.unwrap_or_else(|refusal| fail(refusal.exit, &*refusal.error, refusal.hint.as_deref()))
+    match wait::until_done(test(args, stop)) {
+        Ok(Ok(exit)) | Err(exit) => exit,
+        Ok(Err(refusal)) => fail(refusal.exit, &*refusal.error, refusal.hint.as_deref()),
+    }
 }
 
 /// The first Ctrl-C ends the run, whose report is still written; the second ends everything.

@@ -21,6 +21,7 @@ mod serving;
 mod simulate;
 mod status;
 mod up;
+mod wait;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.
 #[global_allocator]

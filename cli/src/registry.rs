@@ -8,27 +8,21 @@ use crate::args::Registry;
 use crate::exit::Exit;
 use crate::run::fail;
 use crate::serving::interrupted;
+use crate::wait;
 
 /// Runs until Ctrl-C.
 pub fn run(args: &Registry) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(Exit::Failed, &error, None),
-    };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let outcome = runtime.block_on(registry::run(
+    let outcome = wait::until_done(registry::run(
         &args.folder,
         address,
         |address| announce(address, args.json),
         interrupted(),
     ));
-    runtime.shutdown_background();
     match outcome {
-        Ok(()) => Exit::Ok,
-        Err(error) => fail(exit_of(&error), &error, error.hint().as_deref()),
+        Ok(Ok(())) => Exit::Ok,
+        Err(exit) => exit,
+        Ok(Err(error)) => fail(exit_of(&error), &error, error.hint().as_deref()),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::lines::millis;
 use crate::printer::{self, Style};
 use crate::run::fail;
+use crate::wait;
 
 /// Serves until Ctrl-C. `told` turns an error into an exit code and prints it.
 pub fn serve<E>(
@@ -24,27 +25,19 @@ pub fn serve<E>(
         Err(error) => return fail(Exit::Failed, &error, None),
     };
     // One thread owns the core, the instances' connections and the requests: see ARCHITECTURE.md.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(Exit::Failed, &error, None),
-    };
-    let outcome = tokio::task::LocalSet::new().block_on(&runtime, async {
+    let outcome = wait::until_done(async {
         let stop = Stop::default();
         let interrupted = tokio::task::spawn_local(interrupts(stop.clone()));
         let outcome = serving(sink, stop).await;
         interrupted.abort();
         outcome
     });
-    // Files may still be being read in the background; nobody waits for that.
-    runtime.shutdown_background();
     let printed = printing.join().is_ok();
     match outcome {
-        Ok(()) if printed => Exit::Ok,
-        Ok(()) => Exit::Bug,
-        Err(error) => told(&error),
+        Ok(Ok(())) if printed => Exit::Ok,
+        Ok(Ok(())) => Exit::Bug,
+        Ok(Err(error)) => told(&error),
+        Err(exit) => exit,
     }
 }
 

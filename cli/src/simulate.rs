@@ -1,8 +1,8 @@
 //! `fnlocal simulate`: composes a scenario, runs it, prints what came of it.
 
+mod begin;
 mod chart;
 mod compose;
-mod cron;
 mod error;
 mod html;
 pub mod load;

@@ -103,19 +103,38 @@ fn an_image_tells_what_it_is_and_nothing_of_the_machine() {
     let image = built(&folder, &[]);
     let config = config(&folder, &image);
     let labels = &config["config"]["Labels"];
-    let functions: Value =
-        serde_json::from_str(labels["dev.fnlocal.functions"].as_str().unwrap()).unwrap();
-    assert_eq!(functions[0]["functions"][0]["name"], "hi");
-    assert_eq!(
-        functions[0]["functions"][0]["config"],
-        json!({"timeout": 5000})
-    );
     assert_eq!(labels["dev.fnlocal.source"], image["source"]);
     assert_eq!(labels["dev.fnlocal.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(config["config"]["User"], "1000:1000");
     assert_eq!(config["created"], "1970-01-01T00:00:00Z");
     let here = folder.path().to_str().unwrap();
     assert!(!config.to_string().contains(here));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_says_what_it_exports_when_it_is_asked() {
+    let folder = Folder::new(&[("index.js", HELLO)]);
+    let image = built(&folder, &[]);
+    let name = given(&folder, &image).await;
+    let asked = std::process::Command::new("docker")
+        .args(["run", "--rm", &name, "--describe"])
+        .output();
+    let said: Value = serde_json::from_slice(&asked.unwrap().stdout).unwrap();
+    let function = &said["modules"][0]["functions"][0];
+    assert_eq!(function["name"], "hi");
+    assert_eq!(function["config"], json!({"timeout": 5000}));
+    docker(&["rmi", "--force", &name]);
+}
+
+#[test]
+fn code_that_cannot_be_imported_does_not_become_the_latest() {
+    let folder = Folder::new(&[("index.js", HELLO)]);
+    let image = built(&folder, &[]);
+    folder.write("index.js", "throw new Error('not today');\n");
+    let (exit, _, stderr) = build(&folder, &[], &[]);
+    assert_eq!(exit, 1, "{stderr}");
+    let latest = manifest(&folder, &image, "latest").unwrap();
+    assert_eq!(image["digest"], latest.to_string());
 }
 
 #[test]

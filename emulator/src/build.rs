@@ -16,8 +16,11 @@ mod dockerfile;
 mod error;
 mod git;
 mod image;
+mod labels;
 mod records;
 mod report;
+mod size;
+mod stack;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -74,13 +77,25 @@ pub type Tell<'a> = &'a dyn Fn(News);
 /// # Errors
 /// [`BuildError`]; what was built before it is in the registry, whole.
 pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, BuildError> {
-    let began = Instant::now();
     let project = Project::open(&options.path, None)?;
+    of(&project, options, tell).await
+}
+
+/// As [`run`], of a project that was opened by the options' path.
+///
+/// # Errors
+/// [`BuildError`]; what was built before it is in the registry, whole.
+pub async fn of(
+    project: &Project,
+    options: &BuildOptions,
+    tell: Tell<'_>,
+) -> Result<Report, BuildError> {
+    let began = Instant::now();
     for warning in &project.warnings {
         tell(News::Warning(warning.clone()));
     }
     let state = StateDir::lock_build(&project.root)?;
-    let mut site = Site::new(&project, state.path(), owner(&project), tell)?;
+    let mut site = Site::new(project, state.path(), owner(project), tell)?;
     site.pull = options.pull;
     site.large = options.large;
     site.reap = true;

@@ -11,8 +11,10 @@ mod exchange;
 mod feed;
 mod functions;
 mod instance;
+mod package;
 mod perform;
 mod record;
+mod table;
 mod ticket;
 
 use std::cell::{Cell, RefCell};
@@ -33,12 +35,13 @@ pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, Re
 pub(crate) use feed::Feed;
 pub use functions::{Failure, Function, Functions};
 pub use instance::Instance;
+pub use package::{Code, Package};
 pub use record::Recorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
 
 use crate::logs::{Logs, Record};
 use crate::project::DescribedModule;
-use crate::runtime::{End, Notice, PackageRun, Runtime};
+use crate::runtime::{End, Notice, Runtime};
 
 type OnInstances = Box<dyn Fn(&Driver)>;
 
@@ -70,38 +73,6 @@ pub struct Driver {
     described: watch::Sender<usize>,
     /// Told when the ready instances may be others.
     instances_changed: RefCell<Option<OnInstances>>,
-}
-
-/// A package as the driver needs it.
-pub struct Package {
-    /// What the runtime starts.
-    pub run: Arc<PackageRun>,
-    /// The package's folder as messages show it, with a slash at its end.
-    pub shown_root: String,
-    /// What each code consists of.
-    pub codes: BTreeMap<CodeHash, Code>,
-}
-
-/// One code of a package.
-#[derive(Clone, Debug, Default)]
-pub struct Code {
-    /// Hash of its files, for `x-fnlocal-code`: the same wherever it runs and with whatever
-    /// variables, unlike the core's.
-    pub files: String,
-    /// Where it is, below the runtime's code folder; empty for that folder itself.
-    pub folder: String,
-    /// Files the wrapper imports, relative to it.
-    pub entries: Vec<String>,
-}
-
-impl Code {
-    /// Its folder as an instance sees it.
-    fn path(&self, code_root: &str) -> String {
-        match self.folder.as_str() {
-            "" => code_root.to_owned(),
-            folder => format!("{code_root}/{folder}"),
-        }
-    }
 }
 
 /// Turns a wrapper's description of a package into functions with bounds.
@@ -274,102 +245,6 @@ impl Driver {
                 Notice::Engine { up, message } => self.logs.send(Record::Engine { up, message }),
             }
         }
-    }
-
-    /// Adds a package, or gives a known one another image or other variables.
-    pub fn set_package(&self, package: PackageId, run: Arc<PackageRun>, shown_root: String) {
-        let mut packages = self.packages.borrow_mut();
-        let codes = packages.remove(&package).map(|old| old.codes);
-        packages.insert(
-            package,
-            Package {
-                run,
-                shown_root,
-                codes: codes.unwrap_or_default(),
-            },
-        );
-    }
-
-    /// Says where code lies that the core will hear of.
-    pub fn add_code(&self, package: PackageId, code: CodeHash, what: Code) {
-        if let Some(package) = self.packages.borrow_mut().get_mut(&package) {
-            package.codes.insert(code, what);
-        }
-    }
-
-    /// Code that an instance runs or may yet be given.
-    #[must_use]
-    pub fn codes_in_use(&self) -> std::collections::BTreeSet<CodeHash> {
-        let view = self.view();
-        let served = view.functions.iter().flat_map(|f| [Some(f.code), f.next]);
-        let known = view.packages.iter().flat_map(|p| [Some(p.wanted), p.code]);
-        let instances = self.instances.borrow();
-        let bound = instances
-            .values()
-            .filter_map(|instance| Some(instance.bound()?.code));
-        served.chain(known).flatten().chain(bound).collect()
-    }
-
-    /// Forgets where code lies that is not there any more.
-    pub fn keep_codes(&self, package: PackageId, kept: &[CodeHash]) {
-        if let Some(package) = self.packages.borrow_mut().get_mut(&package) {
-            package.codes.retain(|code, _| kept.contains(code));
-        }
-    }
-
-    /// Functions by name.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<Rc<Function>> {
-        self.functions.borrow().find(name)
-    }
-
-    /// The function that answers `/` and whatever no function's name matches.
-    #[must_use]
-    pub fn default_function(&self) -> Option<Rc<Function>> {
-        self.functions.borrow().default_function()
-    }
-
-    /// The function's name and bounds, by number.
-    #[must_use]
-    pub fn function(&self, id: FunctionId) -> Option<Rc<Function>> {
-        self.functions.borrow().get(id)
-    }
-
-    /// Reads or changes the table of functions.
-    pub fn with_functions<T>(&self, change: impl FnOnce(&mut Functions) -> T) -> T {
-        change(&mut self.functions.borrow_mut())
-    }
-
-    /// Why a function's code cannot be imported, if it cannot.
-    #[must_use]
-    pub fn failure_of(&self, function: &Function) -> Option<Rc<Failure>> {
-        let current = self.function(function.id)?;
-        current.failure.borrow().clone()
-    }
-
-    /// Why no instance of a function can be started, as far as that is known.
-    #[must_use]
-    pub fn start_failure(&self, function: &Function) -> Option<String> {
-        let wanted = function.settings.limits.memory_mib;
-        if wanted > self.memory_mib {
-            let has = self.memory_mib;
-            return Some(format!(
-                "it asks for {wanted} MB, and this node may use {has} MB"
-            ));
-        }
-        if let Some(failure) = self.failure_of(function) {
-            return Some(failure.summary());
-        }
-        self.start_failures.borrow().get(&function.package).cloned()
-    }
-
-    /// The hash of a code's files.
-    fn files_of(&self, package: PackageId, code: CodeHash) -> String {
-        let packages = self.packages.borrow();
-        let code = packages
-            .get(&package)
-            .and_then(|package| package.codes.get(&code));
-        code.map_or_else(String::new, |code| code.files.clone())
     }
 
     /// A function's requests go to new code now.

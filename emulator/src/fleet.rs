@@ -11,7 +11,6 @@ mod control;
 mod front;
 mod member;
 mod roster;
-mod schedule;
 mod settings;
 
 use std::cell::{Cell, RefCell};
@@ -29,7 +28,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_local};
 
-pub use schedule::ScheduleError;
 pub use settings::{FleetError, FleetOptions, MOST, Settings, Size};
 
 pub(crate) use settings::share;

@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
  * @property {string[]} entries entry files, relative to `code`; empty means: discover them
  * @property {string | undefined} function the function to load at start
  * @property {string | undefined} packageName name for an index file's default export
+ * @property {boolean} wait describe only once a byte came on stdin
  * @property {boolean} dev error bodies carry message and stack
  * @property {boolean} endWithParent exit when stdin ends
  * @property {number} slowRequestMs how long a body may take to arrive; 0 means the gateway watches that
@@ -41,7 +42,7 @@ export class UsageError extends Error {
  * @returns {Config}
  */
 export function readConfig(env, argv) {
-  const args = argv.length === 0 ? NO_ARGUMENTS : readArguments(argv);
+  const args = argv.every((word) => word === DESCRIBE) ? { ...NO_ARGUMENTS, describe: argv.length > 0 } : readArguments(argv);
   const platform = env.FNLOCAL_TOKEN !== undefined;
   const named = args.files.length > 0;
   return {
@@ -52,6 +53,7 @@ export function readConfig(env, argv) {
     entries: named ? args.files : list(env.FNLOCAL_ENTRIES),
     function: env.FNLOCAL_FUNCTION || undefined,
     packageName: env.FNLOCAL_PACKAGE || undefined,
+    wait: env.FNLOCAL_WAIT === "1",
     dev: env.FNLOCAL_DEV === "1" || (named && !platform),
     endWithParent: env.FNLOCAL_PARENT === "1",
     slowRequestMs: platform ? 0 : Number(env.FNLOCAL_SLOW_REQUEST_MS ?? 30_000),
@@ -69,7 +71,9 @@ export function hideInternals(env) {
   }
 }
 
-/** @type {Arguments} */
+const DESCRIBE = "--describe";
+
+/** What is usual is told without the parser, which takes longer to load than this. @type {Arguments} */
 const NO_ARGUMENTS = { files: [], port: undefined, host: undefined, describe: false };
 
 /**

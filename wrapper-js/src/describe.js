@@ -1,7 +1,11 @@
+import { readSync, writeFileSync } from "node:fs";
 import { discoverEntries } from "./discover.js";
 import { UsageError } from "./config.js";
 import { describeModules, loadModule } from "./load.js";
 import { markDuplicates } from "./modules.js";
+
+const STDIN = 0;
+const STDOUT = 1;
 
 /**
  * Prints every function and its config as JSON, and ends the process whatever user code left running.
@@ -9,9 +13,10 @@ import { markDuplicates } from "./modules.js";
  * @param {import("./config.js").Config} config
  */
 export async function describe(config) {
-  const print = process.stdout.write.bind(process.stdout);
-  // What user code prints while it is imported must not end up in the JSON.
-  process.stdout.write = process.stderr.write.bind(process.stderr);
+  // What user code prints while it is imported must not end up in the JSON. Node makes neither
+  // stream before it is asked for, which takes longer than all else here.
+  Object.defineProperty(process, "stdout", { get: () => process.stderr });
+  if (config.wait) waitForCode();
   try {
     const entries = discoverEntries(config.code, config.entries);
     process.chdir(config.code);
@@ -19,10 +24,16 @@ export async function describe(config) {
     for (const entry of entries) loaded.push(await loadModule(config.code, entry, config.packageName));
     const modules = describeModules(markDuplicates(loaded));
     const failed = modules.some(({ error }) => error !== null);
-    print(`${JSON.stringify({ modules }, null, 2)}\n`, () => process.exit(failed ? 1 : 0));
+    writeFileSync(STDOUT, `${JSON.stringify({ modules }, null, 2)}\n`);
+    process.exit(failed ? 1 : 0);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(`fnlocal-runner: ${error.message}`);
     process.exit(2);
   }
+}
+
+/** Node boots while the code is still being laid out; a byte says that it is there. */
+function waitForCode() {
+  if (readSync(STDIN, Buffer.alloc(1)) === 0) process.exit(2);
 }

@@ -14,7 +14,7 @@ use fnlocal_sim::scenario::{Fleet, Function, Machine, Routing, Scenario, Times};
 use fnlocal_sim::trace::Trace;
 use fnlocal_sim::workload::{Source, Workload};
 
-use super::cron;
+use super::begin::begin;
 use super::error::SimulateError;
 use crate::args::{RoutingChoice, Simulate};
 
@@ -222,17 +222,16 @@ fn fleet(
         notes.push("the fleet is assumed to grow at 70 % of its memory: say `scale_on`".to_owned());
     }
     let action = |nodes, at| Scheduled {
-        at: Instant::START + Duration::from_secs_f64(at),
+        at: Instant::START + at,
         min: Some(nodes),
         max: None,
     };
     let mut scheduled: Vec<Scheduled> = args
         .prescale
         .iter()
-        .map(|one| action(one.nodes, one.at))
+        .map(|one| action(one.nodes, Duration::from_secs_f64(one.at)))
         .collect();
-    let begin = args.at.as_deref().map(cron::begin).transpose();
-    let begin = begin.map_err(SimulateError::Begin)?;
+    let begin = args.at.as_deref().map(begin).transpose()?;
     for prescale in env.iter().flat_map(|env| &env.prescale) {
         let Some(begin) = begin else {
             notes.push(format!(
@@ -242,11 +241,7 @@ fn fleet(
             ));
             continue;
         };
-        let times = cron::occurrences(prescale, begin, duration);
-        let times = times.map_err(|source| SimulateError::Cron {
-            name: prescale.name.clone(),
-            source,
-        })?;
+        let times = prescale.occurrences(begin, Duration::from_secs_f64(duration))?;
         scheduled.extend(times.into_iter().map(|at| action(prescale.min, at)));
     }
     let pool = env.and_then(|env| env.warm_pool).filter(|&size| size > 0);

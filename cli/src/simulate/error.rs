@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use fnlocal_emulator::project::{FileError, ProjectError};
+use fnlocal_emulator::project::{FileError, ProjectError, ScheduleError};
 use fnlocal_sim::SimError;
 use fnlocal_sim::calibrate::CalibrationError;
 use fnlocal_sim::replay::ReplayError;
 use fnlocal_sim::search::{BadSweep, SearchError};
 use fnlocal_sim::trace::TraceError;
 
-use super::cron::CronError;
+use super::begin::BadTime;
 use crate::exit::Exit;
 
 /// Why nothing was simulated.
@@ -23,10 +23,10 @@ pub enum SimulateError {
     UnknownEnv { name: String, known: Vec<String> },
     #[error("`{0}` is no instance type whose size is known here")]
     UnknownType(String),
-    #[error("pre-scaling `{name}`")]
-    Cron { name: String, source: CronError },
     #[error(transparent)]
-    Begin(CronError),
+    Schedule(#[from] ScheduleError),
+    #[error(transparent)]
+    Begin(#[from] BadTime),
     #[error("{what} {} cannot be used", path.display())]
     File {
         what: &'static str,
@@ -56,7 +56,7 @@ impl SimulateError {
     /// How the command ends.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Project(_) | Self::Config(_) | Self::UnknownEnv { .. } | Self::Cron { .. } => {
+            Self::Project(_) | Self::Config(_) | Self::UnknownEnv { .. } | Self::Schedule(_) => {
                 Exit::Config
             }
             Self::UnknownType(_) | Self::Begin(_) | Self::Sweep(_) => Exit::Usage,
@@ -80,9 +80,7 @@ impl SimulateError {
                 let names = fnlocal_sim::price::TYPES.map(|kind| kind.name);
                 Some(format!("known are {}", names.join(", ")))
             }
-            Self::Cron { .. } => Some(
-                "write `cron = \"30 17 * * FRI\"` and `timezone = \"Asia/Kolkata\"`".to_owned(),
-            ),
+            Self::Schedule(error) => Some(error.hint()),
             Self::Begin(_) => Some("write --at 2026-11-27T17:00[Asia/Kolkata]".to_owned()),
             Self::Trace { source, .. } => Some(source.hint.to_owned()),
             Self::Calibration { .. } => Some(

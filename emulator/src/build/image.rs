@@ -1,40 +1,27 @@
-//! One package's image: its layers, what they say of themselves, and its tags.
+//! One package's image: made while its code is asked what it exports, and named once it has said.
 
 use std::collections::BTreeMap;
 
 use bollard::query_parameters::RemoveImageOptions;
 use fnlocal_registry::{Digest, RepositoryName};
-use oci_client::config::Config;
 
 use super::code::{self, Code};
-use super::describe::{self, Question};
+use super::describe::{Question, host};
 use super::error::{BuildError, bug};
 use super::git::{self, Commit};
-use super::report::{Built, BuiltLayer, BuiltPlatform, News, Part};
-use super::{Site, bases, container, deps, dockerfile};
-use crate::image::oci::base::Base;
-use crate::image::oci::content::{self, Named};
+use super::report::{Built, BuiltPlatform, News, Part};
+use super::stack::{self, Stack};
+use super::{Site, container, dockerfile, labels, size};
+use crate::image::oci::content;
 use crate::image::oci::layer::{self, Layer};
 use crate::image::oci::load::{Loading, load};
-use crate::image::oci::manifest::{self, Image, Platform, Stored, entrypoint};
-use crate::image::{PROJECT, Root, short_hash, wrapper};
-use crate::project::{DescribedModule, Package, Warning};
-
-/// Who the functions run as: the `node` of Node's own images, and never root.
-const USER: &str = "1000:1000";
+use crate::image::oci::manifest::{self, Image, Platform, Stored};
+use crate::project::{DescribedModule, Package};
 
 /// How often a package that is saved while it is built is built anew.
 const TRIES: usize = 3;
 /// What records of descriptions are called.
 const KIND: &str = "functions";
-
-/// What of an image stands before it is known what it exports.
-struct Stack {
-    platform: Platform,
-    layers: Vec<BuiltLayer>,
-    config: Config,
-    base: String,
-}
 
 /// Builds a package's image for some platforms; anew if it is saved meanwhile.
 pub(super) async fn build(
@@ -57,32 +44,12 @@ async fn attempt(
     platforms: &[Platform],
 ) -> Result<Built, BuildError> {
     let repository = site.repository(&package.name);
-    let reading = package.clone();
-    let code = tokio::task::spawn_blocking(move || Code::read(&reading));
-    let code = code.await.map_err(bug)??;
-    for warning in &code.warnings {
-        site.tell(News::Warning(warning.clone()));
-    }
-    let (stacks, source, functions, commit) = if dockerfile::of(package).is_some() {
-        own(site, package, &code, platforms, &repository).await?
+    let (made, functions) = if dockerfile::of(package).is_some() {
+        own(site, package, platforms, &repository).await?
     } else {
-        ours(site, package, &code, platforms, &repository).await?
+        ours(site, package, platforms, &repository).await?
     };
-    let hashing = code.clone();
-    let hash = tokio::task::spawn_blocking(move || hashing.hash());
-    let hash = hash.await.map_err(bug)?.map_err(layer::full)?;
-    warn_of_size(site, package, &stacks);
-    let labels = labels(&site.project.name, &source, &functions, commit.as_ref());
-    let mut built = Vec::new();
-    let named = match stacks.as_slice() {
-        [_] => Named::Tagged,
-        _ => Named::ByDigest,
-    };
-    for stack in stacks {
-        let stored = store(site, &repository, &stack, &labels, named)?;
-        built.push((stack, stored));
-    }
-    let digest = whole(site, &repository, &built)?;
+    content::publish(&site.store, &repository, &made.digest)?;
     let platform = |(stack, stored): (Stack, Stored)| BuiltPlatform {
         platform: stack.platform,
         manifest: stored.digest,
@@ -93,92 +60,94 @@ async fn attempt(
     Ok(Built {
         package: package.name.clone(),
         repository,
-        tag: content::tag(&digest),
-        digest,
-        platforms: built.into_iter().map(platform).collect(),
+        tag: content::tag(&made.digest),
+        digest: made.digest,
+        platforms: made.images.into_iter().map(platform).collect(),
         functions,
-        source,
-        code: hash.to_string(),
-        commit,
+        source: made.source,
+        code: made.hash,
+        commit: made.commit,
     })
 }
-
-type Layers = (Vec<Stack>, Digest, Vec<DescribedModule>, Option<Commit>);
 
 /// Base, dependencies, wrapper and code.
 async fn ours(
     site: &Site<'_>,
     package: &Package,
-    code: &Code,
     platforms: &[Platform],
     repository: &RepositoryName,
-) -> Result<Layers, BuildError> {
+) -> Result<(Made, Vec<DescribedModule>), BuildError> {
     let mut stacks = Vec::new();
     for &platform in platforms {
-        stacks.push(below(site, package, platform, repository).await?);
+        stacks.push(stack::below(site, package, platform, repository).await?);
     }
     let deps = stacks[0].layers.iter().find(|one| one.part == Part::Deps);
     let deps = deps.map(|one| one.layer.clone());
     let environment = site.project.environment()?;
     let question = Question {
         package,
-        code,
         deps: deps.as_ref(),
         store: &site.store,
         repository,
         records: &site.records,
         env: environment.shared(),
-        node: None,
-    };
-    let source = measure(code).await?;
-    let key = question.key(&source);
-    let known = site.records.get::<Vec<DescribedModule>>(KIND, &key);
-    let asked = async {
-        match &known {
-            Some(known) => Some(known.clone()),
-            None => describe::on_host(&question).await,
-        }
     };
     // Node takes the longest, so that it goes first and all else happens beside it.
-    let (described, packed, commit, wrapper) = tokio::join!(
-        asked,
-        code_layer(site, package, code, repository),
-        git::commit(&package.root),
-        async { wrapper_layer(site, repository) },
-    );
-    let (packed, wrapper) = (packed?, wrapper?);
-    // Saved meanwhile: what was described may not be what was packed.
-    if packed.layer.diff_id != source {
-        return Err(BuildError::Restless);
-    }
-    for stack in &mut stacks {
-        stack.layers.extend([wrapper.clone(), packed.clone()]);
-    }
+    let booting = host::boot(&question).await;
+    let code = read(site, package).await?;
+    let source = measure(&code).await?;
+    let key = question.key(&source);
+    let known = site.records.get::<Vec<DescribedModule>>(KIND, &key);
+    // Laid out for it before it is packed: a save in between shows by what was packed.
+    let asked = match booting {
+        Some(booting) if known.is_none() => booting.tell(&code).await,
+        _ => None,
+    };
+    let described = async {
+        match (&known, asked) {
+            (Some(known), _) => Some(known.clone()),
+            (None, Some(asked)) => asked.answer().await,
+            (None, None) => None,
+        }
+    };
+    let making = async {
+        let packed = stack::code(site, package, &code, repository).await?;
+        if packed.layer.diff_id != source {
+            return Err(BuildError::Restless);
+        }
+        let wrapper = stack::wrapper(site, repository)?;
+        for stack in &mut stacks {
+            stack.layers.extend([wrapper.clone(), packed.clone()]);
+        }
+        Made::store(site, package, &code, stacks, source, repository).await
+    };
+    let (described, made) = tokio::join!(described, making);
+    let made = made?;
     let functions = match described {
         Some(functions) => functions,
-        None => in_container(site, package, &stacks, repository, &question).await?,
+        None => in_container(site, package, &made, repository, question.env).await?,
     };
     if known.is_none() {
         site.records.put(KIND, &key, &functions);
     }
-    Ok((stacks, source, functions, commit))
+    Ok((made, functions))
 }
 
 /// What a package's own Dockerfile makes, and the wrapper.
 async fn own(
     site: &Site<'_>,
     package: &Package,
-    code: &Code,
     platforms: &[Platform],
     repository: &RepositoryName,
-) -> Result<Layers, BuildError> {
+) -> Result<(Made, Vec<DescribedModule>), BuildError> {
+    let code = read(site, package).await?;
     let environment = site.project.environment()?;
-    let wrapper = wrapper_layer(site, repository)?;
+    let wrapper = stack::wrapper(site, repository)?;
     let (mut stacks, mut functions) = (Vec::new(), Vec::new());
     for &platform in platforms {
         let env = environment.shared();
-        let made = dockerfile::build(site, package, code, platform, repository, env).await?;
-        tell_done(site, package, Part::Base, &made.layers);
+        let made = dockerfile::build(site, package, &code, platform, repository, env).await?;
+        stack::tell_done(site, package, Part::Base, &made.layers);
         let mut layers = made.layers;
         layers.push(wrapper.clone());
         functions = made.described;
@@ -189,9 +158,19 @@ async fn own(
             base: "the package's own Dockerfile".to_owned(),
         });
     }
-    let source = measure(code).await?;
-    let commit = git::commit(&package.root).await;
-    Ok((stacks, source, functions, commit))
+    let source = measure(&code).await?;
+    let made = Made::store(site, package, &code, stacks, source, repository).await?;
+    Ok((made, functions))
+}
+
+async fn read(site: &Site<'_>, package: &Package) -> Result<Code, BuildError> {
+    let package = package.clone();
+    let code = tokio::task::spawn_blocking(move || Code::read(&package));
+    let code = code.await.map_err(bug)??;
+    for warning in &code.warnings {
+        site.tell(News::Warning(warning.clone()));
+    }
+    Ok(code)
 }
 
 /// The digest of some code.
@@ -201,129 +180,69 @@ async fn measure(code: &Code) -> Result<Digest, BuildError> {
     Ok(measured.await.map_err(bug)??.0)
 }
 
-/// Base and dependencies.
-async fn below(
-    site: &Site<'_>,
-    package: &Package,
-    platform: Platform,
-    repository: &RepositoryName,
-) -> Result<Stack, BuildError> {
-    site.tell(News::Began {
-        package: package.name.clone(),
-        part: Part::Base,
-    });
-    let (base, cached) = bases::get(site, platform).await?;
-    let mut layers = Vec::new();
-    for layer in &base.layers {
-        if !site.has(layer, &Base::repository(), repository)? {
-            return Err(bug("a base's layer went away"));
+/// An image in the registry, whole, but without a tag.
+struct Made {
+    images: Vec<(Stack, Stored)>,
+    /// The only image's, or of an index over several.
+    digest: Digest,
+    source: Digest,
+    hash: String,
+    commit: Option<Commit>,
+}
+
+impl Made {
+    async fn store(
+        site: &Site<'_>,
+        package: &Package,
+        code: &Code,
+        stacks: Vec<Stack>,
+        source: Digest,
+        repository: &RepositoryName,
+    ) -> Result<Self, BuildError> {
+        let code = code.clone();
+        let hashing = tokio::task::spawn_blocking(move || code.hash());
+        let (hash, commit) = tokio::join!(hashing, git::commit(&package.root));
+        let hash = hash.map_err(bug)?.map_err(layer::full)?;
+        if let Some(stack) = stacks.first()
+            && let Some(warning) = size::warning(&package.name, &stack.layers, site.large)
+        {
+            site.tell(News::Warning(warning));
         }
-        layers.push(BuiltLayer {
-            part: Part::Base,
-            layer: layer.clone(),
-            cached,
-        });
+        let labels = labels::of(&site.project.name, &source, commit.as_ref());
+        let mut images = Vec::new();
+        for stack in stacks {
+            let stored = store(site, repository, &stack, &labels)?;
+            images.push((stack, stored));
+        }
+        Ok(Self {
+            digest: whole(site, repository, &images)?,
+            images,
+            source,
+            hash: hash.to_string(),
+            commit,
+        })
     }
-    tell_done(site, package, Part::Base, &layers);
-    if let Some((layer, cached)) = deps::layer(site, package, &base, platform, repository).await? {
-        let built = BuiltLayer {
-            part: Part::Deps,
-            layer,
-            cached,
-        };
-        tell_done(site, package, Part::Deps, std::slice::from_ref(&built));
-        layers.push(built);
-    }
-    Ok(Stack {
-        platform,
-        layers,
-        config: config(package, base.env),
-        base: base.origin,
-    })
-}
-
-/// How an image of ours runs: alone with `PORT`, or as an instance of the platform.
-fn config(package: &Package, mut env: Vec<String>) -> Config {
-    let settings = describe::settings(package, std::path::Path::new(code::FOLDER));
-    env.extend(settings.iter().map(|(key, value)| format!("{key}={value}")));
-    Config {
-        user: Some(USER.to_owned()),
-        env: Some(env),
-        entrypoint: Some(entrypoint()),
-        working_dir: Some(code::FOLDER.to_owned()),
-        ..Config::default()
-    }
-}
-
-fn wrapper_layer(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLayer, BuildError> {
-    let key = short_hash(&[wrapper::RUNNER]);
-    let known = site.records.get::<(RepositoryName, Layer)>("wrapper", &key);
-    if let Some((from, layer)) = known
-        && site.has(&layer, &from, repository)?
-    {
-        return Ok(BuiltLayer {
-            part: Part::Wrapper,
-            layer,
-            cached: true,
-        });
-    }
-    let mut root = Root::default();
-    root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
-    let layer = layer::pack(&site.store, repository, |out| root.write(out))?;
-    site.records.put("wrapper", &key, &(repository, &layer));
-    Ok(BuiltLayer {
-        part: Part::Wrapper,
-        layer,
-        cached: false,
-    })
-}
-
-async fn code_layer(
-    site: &Site<'_>,
-    package: &Package,
-    code: &Code,
-    repository: &RepositoryName,
-) -> Result<BuiltLayer, BuildError> {
-    site.tell(News::Began {
-        package: package.name.clone(),
-        part: Part::Code,
-    });
-    let (code, store) = (code.clone(), site.store.clone());
-    let (repository, records) = (repository.clone(), site.records.clone());
-    let packed =
-        tokio::task::spawn_blocking(move || code::layer(&code, &store, &repository, &records));
-    let (layer, cached) = packed.await.map_err(bug)??;
-    let built = BuiltLayer {
-        part: Part::Code,
-        layer,
-        cached,
-    };
-    tell_done(site, package, Part::Code, std::slice::from_ref(&built));
-    Ok(built)
 }
 
 /// What the image itself says of its functions, when node on this machine could not.
 async fn in_container(
     site: &Site<'_>,
     package: &Package,
-    stacks: &[Stack],
+    made: &Made,
     repository: &RepositoryName,
-    question: &Question<'_>,
+    env: &BTreeMap<String, String>,
 ) -> Result<Vec<DescribedModule>, BuildError> {
-    let stack = stacks
-        .iter()
-        .find(|stack| stack.platform == Platform::here())
-        .unwrap_or(&stacks[0]);
+    let here = |(stack, _): &&(Stack, Stored)| stack.platform == Platform::here();
+    let (_, stored) = made.images.iter().find(here).unwrap_or(&made.images[0]);
     let what = format!("asking {} for its functions", package.name);
     let engine = site.engine(&what).await?;
-    let stored = store(site, repository, stack, &BTreeMap::new(), Named::ByDigest)?;
     let loading = Loading {
         repository: repository.clone(),
-        manifest: stored.digest,
+        manifest: stored.digest.clone(),
         name: site.engine_name(repository, "describe"),
     };
     load(&engine.docker, &site.store, &loading).await?;
-    let described = container::describe(site, engine, package, &loading.name, question.env).await;
+    let described = container::describe(site, engine, package, &loading.name, env).await;
     let _stays = engine
         .docker
         .remove_image(&loading.name, None::<RemoveImageOptions>, None)
@@ -331,41 +250,11 @@ async fn in_container(
     described
 }
 
-/// What can be read off an image. Nothing of the machine or the time, and a commit only if the
-/// files are the commit's: two clones of it then give one image.
-fn labels(
-    project: &str,
-    source: &Digest,
-    functions: &[DescribedModule],
-    commit: Option<&Commit>,
-) -> BTreeMap<String, String> {
-    let text = |value: &DescribedModule| serde_json::to_value(value).unwrap_or_default();
-    let described: Vec<_> = functions.iter().map(text).collect();
-    let mut labels = BTreeMap::from([
-        ("dev.fnlocal.source".to_owned(), source.to_string()),
-        (
-            "dev.fnlocal.functions".to_owned(),
-            serde_json::Value::from(described).to_string(),
-        ),
-        (PROJECT.to_owned(), project.to_owned()),
-        (
-            "dev.fnlocal.version".to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-        ),
-    ]);
-    if let Some(commit) = commit.filter(|commit| !commit.dirty) {
-        let revision = "org.opencontainers.image.revision";
-        labels.insert(revision.to_owned(), commit.hash.clone());
-    }
-    labels
-}
-
 fn store(
     site: &Site<'_>,
     repository: &RepositoryName,
     stack: &Stack,
     labels: &BTreeMap<String, String>,
-    named: Named,
 ) -> Result<Stored, BuildError> {
     let layers: Vec<(String, Layer)> = stack
         .layers
@@ -381,61 +270,20 @@ fn store(
         layers: &layers,
         config,
     };
-    Ok(image.store(&site.store, repository, named)?)
+    Ok(image.store(&site.store, repository)?)
 }
 
-/// The digest of what was built: the only image's, or of an index over several.
 fn whole(
     site: &Site<'_>,
     repository: &RepositoryName,
-    built: &[(Stack, Stored)],
+    images: &[(Stack, Stored)],
 ) -> Result<Digest, BuildError> {
-    if let [(_, only)] = built {
+    if let [(_, only)] = images {
         return Ok(only.digest.clone());
     }
-    let images: Vec<(Platform, Stored)> = built
+    let images: Vec<(Platform, Stored)> = images
         .iter()
         .map(|(stack, stored)| (stack.platform, stored.clone()))
         .collect();
     Ok(manifest::index(&site.store, repository, &images)?)
-}
-
-fn warn_of_size(site: &Site<'_>, package: &Package, stacks: &[Stack]) {
-    let Some(stack) = stacks.first() else { return };
-    let theirs = |built: &&BuiltLayer| matches!(built.part, Part::Deps | Part::Code);
-    let parts = stack.layers.iter().filter(theirs);
-    let (mut bytes, mut largest) = (0, Vec::new());
-    for built in parts {
-        let tally = &built.layer.tally;
-        bytes += tally.bytes;
-        largest.extend(tally.largest.iter().cloned());
-    }
-    if bytes <= site.large {
-        return;
-    }
-    largest.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-    let files: Vec<String> = largest
-        .iter()
-        .take(5)
-        .map(|(path, size)| format!("{path} ({} MB)", size.div_ceil(1_000_000)))
-        .collect();
-    let megabytes = bytes.div_ceil(1_000_000);
-    site.tell(News::Warning(Warning {
-        text: format!(
-            "package {}: its image holds {megabytes} MB of code and dependencies, which every \
-             node has to pull; the largest files are {}",
-            package.name,
-            files.join(", ")
-        ),
-        hint: Some("list what functions do not need in .fnlocalignore".to_owned()),
-    }));
-}
-
-fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {
-    site.tell(News::Done {
-        package: package.name.clone(),
-        part,
-        size: layers.iter().map(|built| built.layer.size).sum(),
-        cached: layers.iter().all(|built| built.cached),
-    });
 }

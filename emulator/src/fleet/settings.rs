@@ -1,17 +1,19 @@
 //! What a fleet is to be, from what was asked for and what fnlocal.toml says.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fnlocal_core::NodeLimits;
 use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::limits::LimitError;
-use fnlocal_core::scaling::{GroupSettings, Metric, WarmPool};
+use fnlocal_core::scaling::{GroupSettings, Metric, Scheduled, WarmPool};
+use fnlocal_core::time::Instant;
 
-use super::schedule::{ScheduleError, scheduled};
-use crate::project::{EnvConfig, Project, ScaleOn};
+use crate::project::{EnvConfig, Prescale, Project, ScaleOn, ScheduleError};
 
 /// Nodes at the most: each has an own network, gateway and memory on this laptop.
 pub const MOST: u32 = 50;
+/// How far ahead scheduled actions are looked for: no fleet on a laptop runs longer.
+const AHEAD: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -136,6 +138,22 @@ fn group(range: Option<(u32, u32)>, project: &Project) -> Result<GroupSettings, 
         ..usual
     };
     settings.validate().map_err(FleetError::Limit)
+}
+
+/// When the actions happen, from a fleet's beginning at `begin`.
+fn scheduled(actions: &[Prescale], begin: SystemTime) -> Result<Vec<Scheduled>, ScheduleError> {
+    let since_epoch = begin.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let begin = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+    let mut all = Vec::new();
+    for action in actions {
+        let times = action.occurrences(begin, AHEAD)?;
+        all.extend(times.into_iter().map(|after| Scheduled {
+            at: Instant::START + after,
+            min: Some(action.min),
+            max: None,
+        }));
+    }
+    Ok(all)
 }
 
 /// A node's bounds: each gets its part of this machine's memory, unless fnlocal.toml says what a

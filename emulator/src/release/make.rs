@@ -31,8 +31,8 @@ pub async fn build(
     tell: Tell<'_>,
     now: String,
 ) -> Result<(Report, Made), MakeError> {
-    let report = build::run(options, tell).await?;
     let project = Project::open(&options.path, None)?;
+    let report = build::of(&project, options, tell).await?;
     let made = make(&project, &project.state(), &report, now)?;
     Ok((report, made))
 }

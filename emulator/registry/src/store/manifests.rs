@@ -89,12 +89,42 @@ impl Store {
         files::make_folder(&self.layout.manifests(repository))?;
         let path = self.layout.manifest(repository, &digest);
         files::write(self.temporary(), &path, &link)?;
+        self.write_tags(repository, &digest, tags)?;
+        Ok((digest, subject))
+    }
+
+    /// Gives a manifest the repository has more tags, in place of what had them.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it has no such manifest, [`StoreError::Io`].
+    pub fn tag_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        tags: &[Tag],
+    ) -> Result<(), StoreError> {
+        let _held = self.adding()?;
+        if !self.layout.manifest(repository, digest).is_file() {
+            return Err(StoreError::Missing {
+                digest: digest.clone(),
+                repository: repository.clone(),
+            });
+        }
+        self.write_tags(repository, digest, tags)
+    }
+
+    fn write_tags(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        tags: &[Tag],
+    ) -> Result<(), StoreError> {
         for tag in tags {
             files::make_folder(&self.layout.tags(repository))?;
             let path = self.layout.tag(repository, tag);
             files::write(self.temporary(), &path, digest.to_string().as_bytes())?;
         }
-        Ok((digest, subject))
+        Ok(())
     }
 
     /// Makes a collection leave a manifest alone for another grace period. Returns whether the

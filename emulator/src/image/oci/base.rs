@@ -9,7 +9,7 @@ use oci_client::config::{Config, ConfigFile};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
 use serde::{Deserialize, Serialize};
 
-use super::content::{self, Named};
+use super::content;
 use super::layer::{self, Layer};
 use super::load::{Loading, load};
 use super::manifest::{self, Image, Platform};
@@ -96,13 +96,7 @@ impl Base {
             std::io::copy(&mut file, &mut writer).map_err(layer::full)?;
             writer.commit(&repository, Some(&blob))?;
         }
-        content::put(
-            to,
-            &repository,
-            &manifest,
-            OCI_IMAGE_MEDIA_TYPE,
-            Named::ByDigest,
-        )?;
+        content::put(to, &repository, &manifest, OCI_IMAGE_MEDIA_TYPE)?;
         Ok(())
     }
 
@@ -178,13 +172,7 @@ async fn from_registry(sources: &Sources<'_>, progress: Progress<'_>) -> Result<
     let (store, repository) = (sources.store, Base::repository());
     let reference = wanted(sources.wanted);
     let pulled = pull(reference, sources.platform, store, &repository, progress).await?;
-    let manifest = manifest::of(
-        store,
-        &repository,
-        &pulled.config_digest,
-        &pulled.layers,
-        Named::ByDigest,
-    )?;
+    let manifest = manifest::of(store, &repository, &pulled.config_digest, &pulled.layers)?;
     Ok(Base {
         reference: reference.to_owned(),
         origin: format!("{reference} from its registry ({})", pulled.digest),
@@ -284,7 +272,7 @@ fn plain(
             ..Config::default()
         },
     };
-    image.store(sources.store, &Base::repository(), Named::ByDigest)
+    image.store(sources.store, &Base::repository())
 }
 
 fn stamp(path: &Path) -> Option<(u64, u128)> {

@@ -19,30 +19,27 @@ pub(crate) fn keep(
     Ok(writer.commit(repository, None)?)
 }
 
-/// Whether a manifest is one people ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// It gets a tag of its own by its content, and is the latest.
-    Tagged,
-    /// It is known by its digest.
-    ByDigest,
-}
-
-/// Stores a manifest.
+/// Stores a manifest, which is known by its digest.
 pub(crate) fn put(
     store: &Store,
     repository: &RepositoryName,
     bytes: &[u8],
     media_type: &str,
-    named: Named,
 ) -> Result<Digest, ImageError> {
     let digest = Digest::of(bytes);
-    let tags = match named {
-        Named::Tagged => vec![tag(&digest), "latest".parse().expect("it is a tag")],
-        Named::ByDigest => Vec::new(),
-    };
-    store.put_tagged(repository, Some(&digest), &tags, media_type, bytes)?;
+    store.put_tagged(repository, Some(&digest), &[], media_type, bytes)?;
     Ok(digest)
+}
+
+/// Makes a manifest one that people ask for: it gets a tag of its own by its content, and is the
+/// latest.
+pub(crate) fn publish(
+    store: &Store,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<(), ImageError> {
+    let tags = [tag(digest), "latest".parse().expect("it is a tag")];
+    Ok(store.tag_manifest(repository, digest, &tags)?)
 }
 
 /// The tag of a manifest by its content.

@@ -11,7 +11,7 @@ use oci_client::manifest::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::content::{self, Named, put};
+use super::content::{self, put};
 use super::layer::Layer;
 use crate::image::{ImageError, wrapper};
 
@@ -120,15 +120,10 @@ pub struct Stored {
 
 impl Image<'_> {
     /// Stores configuration and manifest. The layers must be in the repository.
-    pub fn store(
-        &self,
-        store: &Store,
-        repository: &RepositoryName,
-        named: Named,
-    ) -> Result<Stored, ImageError> {
+    pub fn store(&self, store: &Store, repository: &RepositoryName) -> Result<Stored, ImageError> {
         let config = content::keep(store, repository, &sorted(&self.config()))?;
         let layers: Vec<Layer> = self.layers.iter().map(|(_, layer)| layer.clone()).collect();
-        of(store, repository, &config.digest, &layers, named)
+        of(store, repository, &config.digest, &layers)
     }
 
     fn config(&self) -> ConfigFile {
@@ -160,7 +155,6 @@ pub(crate) fn of(
     repository: &RepositoryName,
     config: &Digest,
     layers: &[Layer],
-    named: Named,
 ) -> Result<Stored, ImageError> {
     let (_, size) = content::open(store, repository, config)?;
     let manifest = OciImageManifest {
@@ -177,7 +171,7 @@ pub(crate) fn of(
     };
     let manifest = sorted(&manifest);
     Ok(Stored {
-        digest: put(store, repository, &manifest, OCI_IMAGE_MEDIA_TYPE, named)?,
+        digest: put(store, repository, &manifest, OCI_IMAGE_MEDIA_TYPE)?,
         size: manifest.len() as u64,
         config: config.clone(),
     })
@@ -188,7 +182,7 @@ pub(crate) fn entrypoint() -> Vec<String> {
     vec!["node".to_owned(), wrapper::PATH.to_owned()]
 }
 
-/// Stores and tags an index over the images of several platforms.
+/// Stores an index over the images of several platforms.
 pub(crate) fn index(
     store: &Store,
     repository: &RepositoryName,
@@ -221,7 +215,6 @@ pub(crate) fn index(
         repository,
         &sorted(&index),
         OCI_IMAGE_INDEX_MEDIA_TYPE,
-        Named::Tagged,
     )
 }
 

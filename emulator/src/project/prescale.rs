@@ -1,0 +1,130 @@
+//! Cron expressions as moments after a beginning.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone};
+use chrono_tz::Tz;
+use croner::{Cron, Direction};
+
+use super::Prescale;
+
+/// Occurrences of one pre-scaling at the most.
+const MOST: usize = 1000;
+
+/// Why a pre-scaling makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// Its expression.
+    #[error("prescale `{name}`: `{cron}` is no cron expression")]
+    Expression {
+        /// What it is called.
+        name: String,
+        /// As written.
+        cron: String,
+        /// What is wrong.
+        source: croner::errors::CronError,
+    },
+    /// Its time zone.
+    #[error("prescale `{name}`: `{zone}` is no time zone")]
+    Zone {
+        /// What it is called.
+        name: String,
+        /// As written.
+        zone: String,
+    },
+}
+
+impl ScheduleError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Expression { .. } => "as in cron = \"30 17 * * FRI\"",
+            Self::Zone { .. } => "as in timezone = \"Asia/Kolkata\"",
+        }
+        .to_owned()
+    }
+}
+
+impl Prescale {
+    /// How long after `begin`, in seconds since 1970, it happens: all of that within `span`, as far
+    /// as that is not more than 1,000.
+    ///
+    /// # Errors
+    /// [`ScheduleError`].
+    pub fn occurrences(&self, begin: i64, span: Duration) -> Result<Vec<Duration>, ScheduleError> {
+        let zone = self.timezone.as_deref().unwrap_or("UTC");
+        let zone: Tz = zone.parse().map_err(|_| ScheduleError::Zone {
+            name: self.name.clone(),
+            zone: zone.to_owned(),
+        })?;
+        let cron: Cron = self
+            .cron
+            .parse()
+            .map_err(|source| ScheduleError::Expression {
+                name: self.name.clone(),
+                cron: self.cron.clone(),
+                source,
+            })?;
+        // Of a number of seconds there is one moment at the most; none beyond the calendar's end.
+        let Some(start) = zone.timestamp_opt(begin, 0).single() else {
+            return Ok(Vec::new());
+        };
+        let after = |at: DateTime<Tz>| {
+            let seconds = u64::try_from(at.timestamp() - begin).ok();
+            seconds.map(Duration::from_secs)
+        };
+        let times = cron.iter_from(start, Direction::Forward);
+        let times = times.map_while(after).take_while(|after| *after <= span);
+        Ok(times.take(MOST).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400;
+
+    fn sale(cron: &str, timezone: Option<&str>) -> Prescale {
+        Prescale {
+            name: "sale".to_owned(),
+            cron: cron.to_owned(),
+            timezone: timezone.map(str::to_owned),
+            min: 12,
+        }
+    }
+
+    #[test]
+    fn half_past_five_on_fridays_in_kolkata_is_noon_of_utc() {
+        // 2026-11-27 is a Friday.
+        let begin = chrono::Utc.with_ymd_and_hms(2026, 11, 27, 11, 30, 0);
+        let begin = begin.unwrap().timestamp();
+        let sale = sale("30 17 * * FRI", Some("Asia/Kolkata"));
+        let within = |seconds| sale.occurrences(begin, Duration::from_secs(seconds));
+        let half_an_hour = Duration::from_secs(1800);
+        assert_eq!(within(1000).unwrap(), []);
+        assert_eq!(within(3600).unwrap(), [half_an_hour]);
+        let next = Duration::from_secs(1800 + 7 * DAY);
+        assert_eq!(within(8 * DAY).unwrap(), [half_an_hour, next]);
+    }
+
+    #[test]
+    fn one_every_minute_is_not_looked_for_without_end() {
+        let often = sale("* * * * *", None).occurrences(0, Duration::from_secs(365 * DAY));
+        assert_eq!(often.unwrap().len(), MOST);
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let error = |sale: Prescale| {
+            let error = sale.occurrences(0, Duration::from_secs(10)).unwrap_err();
+            (error.to_string(), error.hint())
+        };
+        let (said, hint) = error(sale("often", None));
+        assert!(said.contains("`often`") && hint.contains("cron"), "{said}");
+        let (said, hint) = error(sale("0 9 * * *", Some("Mars/Base")));
+        assert!(said.contains("`Mars/Base`") && hint.contains("timezone"));
+    }
+}
