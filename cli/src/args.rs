@@ -1,6 +1,8 @@
 //! What may stand on the command line.
 
+mod errors;
 mod loadtest;
+mod logs;
 mod simulate;
 
 use std::path::PathBuf;
@@ -9,7 +11,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
+pub use errors::Errors;
 pub use loadtest::{LoadProfile, Loadtest};
+pub use logs::Logs;
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -40,6 +44,22 @@ Examples:
   fnlocal dev --scale 2..10 --time-scale 10
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
+    /// Show what happened: invocations, lines of functions, reloads and errors.
+    #[command(after_help = "\
+Examples:
+  fnlocal logs                       the last of all functions
+  fnlocal logs bid -f                one function's, as they come
+  fnlocal logs --since 5m --grep 'timeout|refused'
+  fnlocal logs --request 5f0c21aa00000001
+  fnlocal logs --json | jq 'select(.kind == \"invocation\") | .duration_ms'")]
+    Logs(Logs),
+    /// Show errors of functions, grouped by where they come from.
+    #[command(after_help = "\
+Examples:
+  fnlocal errors
+  fnlocal errors bid
+  fnlocal errors --json | jq '.[] | {message, count, last_seen}'")]
+    Errors(Errors),
     /// Build an OCI image of every package, into the project's own registry.
     #[command(after_help = "\
 Examples:

@@ -135,7 +135,7 @@ export class Instance {
   /**
    * @param {{ id: string }} invocation
    * @param {unknown} error
-   * @param {{ fatal?: boolean, hint?: string }} [options]
+   * @param {{ fatal?: boolean, hint?: string, cause?: import("./events.js").Cause }} [options]
    */
   failed(invocation, error, options) {
     this.report(error, { request: invocation.id, ...options });
@@ -143,11 +143,11 @@ export class Instance {
 
   /**
    * @param {unknown} error
-   * @param {{ request: string | null, fatal?: boolean, hint?: string }} options
+   * @param {{ request: string | null, fatal?: boolean, hint?: string, cause?: import("./events.js").Cause }} options
    */
-  report(error, { request, fatal = false, hint }) {
+  report(error, { request, fatal = false, hint, cause = "handler" }) {
     const failure = describeFailure(error, { code: this.code, hint });
-    if (this.events !== undefined) this.events.push({ t: "error", request, fatal, error: failure });
+    if (this.events !== undefined) this.events.push({ t: "error", request, fatal, cause, error: failure });
     else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
   }
 
@@ -158,7 +158,7 @@ export class Instance {
     error.name = "TimeoutError";
     error.stack = "";
     const last = this.bound !== undefined;
-    this.failed(invocation, error, { fatal: last });
+    this.failed(invocation, error, { fatal: last, cause: "timeout" });
     // A stuck handler may hold anything; only a fresh process is clean again.
     if (last) this.drain(1);
   }
