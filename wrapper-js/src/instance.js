@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { hasBody, parseBody, setEmptyBody } from "./body.js";
 import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
@@ -35,6 +36,24 @@ export class Instance {
     /** @type {(exitCode: number) => void} */
     this.drain = () => {};
     this.made = 0;
+    /** Only of an instance that can be debugged. @type {import("./inspect.js").Debuggers | undefined} */
+    this.debuggers = undefined;
+  }
+
+  /** The folder of this instance's own socket. */
+  get socketFolder() {
+    const { listen } = this.config;
+    return "path" in listen ? dirname(listen.path) : ".";
+  }
+
+  /** How often a debugger was attached: what {@link debuggedSince} is asked with later. */
+  get debugged() {
+    return this.debuggers?.seen ?? 0;
+  }
+
+  /** @param {number} debugged */
+  debuggedSince(debugged) {
+    return this.debuggers?.attachedSince(debugged) ?? false;
   }
 
   /** @param {BoundFunction} func */

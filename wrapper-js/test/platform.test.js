@@ -207,3 +207,19 @@ test("a function named at start is bound without an assign, and a broken one end
   assert.equal((await runner.control("health")).json.state, "bound");
   await assert.rejects(start(t, folder({ "index.js": "exports.g = ;" }), { env }), /SyntaxError[^]*index\.js:1:13/);
 });
+
+test("a stack of bundled code is that of the files it was made from", async (t) => {
+  const { build } = await import("esbuild");
+  const source = `import { fail } from "./lib/deep.ts";\nexport const f = (q: any, s: any) => {\n  fail(q.query.why as string);\n};\n`;
+  const files = { "src/index.ts": source, "src/lib/deep.ts": "// first\n\nexport function fail(why: string): never {\n  throw new TypeError(why);\n}\n" };
+  const runner = await startSpare(t, files);
+  const outfile = `${runner.code}/index.js`;
+  await build({ entryPoints: [`${runner.code}/src/index.ts`], outfile, bundle: true, minify: true, sourcemap: true, platform: "node" });
+  await runner.assign({ function: "f", entries: ["index.js"] });
+  const events = await runner.events();
+  await runner.call("/f?why=lost");
+  const { error, cause } = await events.find(({ t }) => t === "error");
+  assert.deepEqual([cause, error.file, error.line, error.column], ["handler", "src/lib/deep.ts", 4, 9]);
+  assert.match(error.stack, /src\/lib\/deep\.ts:4:9\)?\n.*src\/index\.ts:3:3/);
+  assert.match(error.frame, /> 4 \|   throw new TypeError/);
+});
