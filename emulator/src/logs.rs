@@ -143,6 +143,16 @@ impl Logs {
         }
     }
 
+    /// Hands on the last there is, and waits for room if it must.
+    pub fn finish(&self) {
+        self.flush();
+        let rest = self.inner.waiting.take();
+        if !rest.is_empty() {
+            // Whoever kept or printed them may have broken down.
+            let _broken = self.inner.sink.borrow().send(rest);
+        }
+    }
+
     /// Hands on what is there. When the sink is full the records stay for the next time.
     pub fn flush(&self) {
         let mut records = self.inner.waiting.take();

@@ -230,7 +230,9 @@ pub(crate) async fn accept(
     beside: impl Future<Output = ()> + 'static,
     stop: &Stop,
 ) -> Result<(), Broken> {
-    let (router, mut asks) = platform::router(front.token, driver.logs().archive());
+    let archive = driver.logs().archive();
+    let archive = archive.map(|archive| archive.until(&stop.gently));
+    let (router, mut asks) = platform::router(front.token, archive);
     let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers);
     let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);

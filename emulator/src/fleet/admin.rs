@@ -8,6 +8,7 @@ use fnlocal_core::balancer::TargetState;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::Inner;
@@ -48,6 +49,7 @@ impl Inner {
         request: Request<Incoming>,
         peer: SocketAddr,
         id: &str,
+        stop: &CancellationToken,
     ) -> Response<ResponseBody> {
         if let Err(problem) = asks_locally(&request, peer) {
             return problem.response(id);
@@ -56,7 +58,7 @@ impl Inner {
         if let ("/_fnlocal/logs" | "/_fnlocal/errors", Some(archive)) =
             (request.uri().path(), archive)
         {
-            return match records(archive).oneshot(request).await {
+            return match records(archive.until(stop)).oneshot(request).await {
                 Ok(response) => response.map(ResponseBody::Platform),
                 Err(never) => match never {},
             };

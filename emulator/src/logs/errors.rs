@@ -82,6 +82,8 @@ pub struct Groups {
     by_id: BTreeMap<String, Group>,
     /// Requests that caused something, by name, with the group.
     requests: Recent<String, String>,
+    /// Requests that ended badly, for errors told after that.
+    bad: Recent<String, Request>,
     /// Instances that told why they end, so that their end is no news.
     explained: Recent<(Arc<str>, InstanceId), ()>,
     /// Instances that ended, and the group, for the request that will tell it was theirs.
@@ -219,6 +221,9 @@ impl Groups {
     /// A request that ended may have caused something, and may itself be an error: where the event
     /// loop never turns again, the wrapper cannot tell that time is up.
     fn ended(&mut self, request: &RequestRecord, now: SystemTime) -> Option<Cause> {
+        if request.status == 0 || request.status >= 500 {
+            self.bad.put(request.id.clone(), Request::of(request));
+        }
         let served = request.served.as_ref();
         let instance = served.map(|served| (Arc::clone(&request.node), served.instance));
         if request.problem == Some("instance_died")
@@ -290,15 +295,20 @@ impl Groups {
             last_seen: now,
             first_code: known.map_or_else(|| seen.code.to_owned(), |group| group.first_code),
             last_code: seen.code.to_owned(),
-            request: seen.request.map(|id| Request {
-                id,
-                method: None,
-                path: None,
-            }),
+            request: seen.request.map(|id| self.request(id)),
         };
         self.by_id.insert(id.clone(), group);
         self.forget_oldest();
         Some((seen.cause, before, id))
+    }
+
+    fn request(&self, id: String) -> Request {
+        let ended = self.bad.get(&id).cloned();
+        ended.unwrap_or(Request {
+            id,
+            method: None,
+            path: None,
+        })
     }
 
     fn forget_oldest(&mut self) {
@@ -347,25 +357,19 @@ impl Exit {
 }
 
 fn fingerprint(seen: &Seen<'_>) -> String {
-    let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update(text.as_bytes());
-        hash.update([0]);
-    };
-    part(seen.cause.word());
-    part(seen.function.map_or("", |name| name));
-    part(&seen.failure.name);
-    part(&without_numbers(&seen.failure.message));
-    for line in seen.failure.stack.iter().flat_map(|stack| stack.lines()) {
-        if let Some(frame) = line.trim_start().strip_prefix("at ") {
-            part(without_place(frame));
-        }
+    let function = seen.function.map_or("", |name| name);
+    let mut parts = vec![seen.cause.word().to_owned(), function.to_owned()];
+    // Of a timeout the wrapper and the gateway tell in different words, and neither knows where.
+    if seen.cause != Cause::Timeout {
+        parts.push(seen.failure.name.clone());
+        parts.push(without_numbers(&seen.failure.message));
+        let stack = seen.failure.stack.iter().flat_map(|stack| stack.lines());
+        let frames = stack.filter_map(|line| line.trim_start().strip_prefix("at "));
+        parts.extend(frames.map(|frame| without_place(frame).to_owned()));
     }
-    let digest = hash.finalize();
-    digest[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digest = Sha256::digest(parts.join("\0"));
+    let bytes = digest[..6].iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A frame without its line and column.
@@ -377,7 +381,7 @@ fn without_place(frame: &str) -> &str {
 fn without_numbers(message: &str) -> String {
     let mut text = String::with_capacity(message.len());
     let mut word = String::new();
-    for c in message.chars().chain(['\0']) {
+    for c in message.chars().chain(['\n']) {
         if c.is_ascii_alphanumeric() {
             word.push(c);
             continue;
@@ -397,6 +401,7 @@ fn without_numbers(message: &str) -> String {
         word.clear();
         text.push(c);
     }
+    text.truncate(text.len() - 1);
     text
 }
 
@@ -489,8 +494,8 @@ mod tests {
 
     #[test]
     fn numbers_and_ids_make_no_other_message() {
-        assert_eq!(without_numbers("user 12 of 3a4f00bc9d"), "user # of #\0");
-        assert_eq!(without_numbers("no 'name' in v2"), "no 'name' in v#\0");
+        assert_eq!(without_numbers("user 12 of 3a4f00bc9d"), "user # of #");
+        assert_eq!(without_numbers("no 'name' in v2"), "no 'name' in v#");
     }
 
     #[test]

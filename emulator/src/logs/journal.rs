@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::errors::{Group, Groups};
 use super::kept::{Invocation, Kept, Line, Measured, Platform, dropped, stamp};
@@ -67,9 +68,23 @@ pub struct Archive {
     written: watch::Receiver<u64>,
     groups: Arc<Mutex<Groups>>,
     totals: Arc<Totals>,
+    /// Ends who follows it.
+    stop: CancellationToken,
 }
 
 impl Archive {
+    /// The same, whose followers are let go when `stop` is cancelled.
+    #[must_use]
+    pub fn until(mut self, stop: &CancellationToken) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// Waits until followers are to go.
+    pub(crate) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
     /// The folder of the files.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -117,6 +132,7 @@ pub(super) fn start(
         written,
         groups: Arc::clone(&groups),
         totals: Arc::clone(&totals),
+        stop: CancellationToken::new(),
     };
     let journal = Journal {
         folder,
