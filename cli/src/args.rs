@@ -4,6 +4,8 @@ mod destroy;
 mod loadtest;
 mod promote;
 mod rollback;
+mod errors;
+mod logs;
 mod simulate;
 mod status;
 
@@ -12,11 +14,14 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
+use fnlocal_emulator::inspect::{self, InspectOptions};
 
 pub use destroy::Destroy;
 pub use loadtest::{LoadProfile, Loadtest};
 pub use promote::Promote;
 pub use rollback::Rollback;
+pub use errors::Errors;
+pub use logs::Logs;
 pub use simulate::{RoutingChoice, Simulate};
 pub use status::Status;
 
@@ -46,8 +51,25 @@ Examples:
   fnlocal dev --runtime process      without Docker, less isolated
   fnlocal dev --nodes 3              three nodes behind a load balancer, as in the cloud
   fnlocal dev --scale 2..10 --time-scale 10
+  fnlocal dev --inspect bid          let a debugger attach to one function
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
+    /// Show what happened: invocations, lines of functions, reloads and errors.
+    #[command(after_help = "\
+Examples:
+  fnlocal logs                       the last of all functions
+  fnlocal logs bid -f                one function's, as they come
+  fnlocal logs --since 5m --grep 'timeout|refused'
+  fnlocal logs --request 5f0c21aa00000001
+  fnlocal logs --json | jq 'select(.kind == \"invocation\") | .duration_ms'")]
+    Logs(Logs),
+    /// Show errors of functions, grouped by where they come from.
+    #[command(after_help = "\
+Examples:
+  fnlocal errors
+  fnlocal errors bid
+  fnlocal errors --json | jq '.[] | {message, count, last_seen}'")]
+    Errors(Errors),
     /// Build an OCI image of every package, into the project's own registry.
     #[command(after_help = "\
 Examples:
@@ -164,6 +186,10 @@ pub struct Dev {
     /// Write what the core decides, and why, to a file for `fnlocal simulate --replay`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "scale"])]
     pub record: Option<PathBuf>,
+    /// Let a debugger attach to a function, on a port of 127.0.0.1 that stays the same across
+    /// reloads [default port: 9229]. It then has one instance, and no timeout while one is attached.
+    #[arg(long, value_name = "FUNCTION[=PORT]", value_parser = inspect, conflicts_with_all = ["nodes", "scale"])]
+    pub inspect: Option<InspectOptions>,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,
@@ -173,6 +199,20 @@ pub struct Dev {
     /// Several nodes instead of one.
     #[command(flatten)]
     pub fleet: Fleet,
+}
+
+fn inspect(text: &str) -> Result<InspectOptions, &'static str> {
+    let (function, port) = text.split_once('=').unwrap_or((text, ""));
+    let port = match port {
+        "" => Ok(inspect::PORT),
+        port => port
+            .parse()
+            .map_err(|_| "a port is a number up to 65535, as in bid=9230"),
+    };
+    Ok(InspectOptions {
+        function: function.to_owned(),
+        port: port?,
+    })
 }
 
 /// Several nodes in one process, as in the cloud.

@@ -13,6 +13,7 @@ use crate::loadtest;
 use crate::simulate;
 use crate::{destroy, promote, rollback, status};
 use crate::{registry, release, up};
+use crate::{errors, logs, registry, release, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
 pub fn run() -> Exit {
@@ -29,6 +30,8 @@ pub fn run() -> Exit {
     };
     match args.command {
         Command::Dev(args) => dev::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Errors(args) => errors::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Up(args) => up::run(&args),
         Command::Release(args) => release::run(&args),

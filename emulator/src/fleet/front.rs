@@ -24,6 +24,7 @@ use crate::gateway::{
 struct Front {
     fleet: Rc<Inner>,
     cut: CancellationToken,
+    stop: CancellationToken,
     run: u32,
     next: Cell<u32>,
     /// What the balancer itself answered; the nodes count the rest.
@@ -47,6 +48,7 @@ pub(super) async fn serve(fleet: &Rc<Inner>, listener: TcpListener, stop: Cancel
     let front = Front {
         fleet: Rc::clone(fleet),
         cut,
+        stop: stop.clone(),
         run: rand::random(),
         next: Cell::new(1),
         counts: Rc::default(),
@@ -62,11 +64,12 @@ impl Answer for Front {
     ) -> Response<ResponseBody> {
         let next = self.next.replace(self.next.get().wrapping_add(1));
         let id = format!("{:08x}{next:08x}", self.run);
-        let mut entry = Entry::begin(&self.fleet.plant.logs, &self.counts, &id, &request);
+        let named = ("balancer".into(), id.as_str());
+        let mut entry = Entry::begin(&self.fleet.plant.logs, &self.counts, named, &request);
         let path = request.uri().path();
         if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {
             entry.forget();
-            return self.fleet.platform(&request, peer.address, &id);
+            return self.fleet.platform(request, peer.address, &id, &self.stop).await;
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);
         let idle = self.fleet.settings.balancer.idle_timeout;
