@@ -1,6 +1,8 @@
 //! What may stand on the command line.
 
+mod emit;
 mod loadtest;
+mod queue;
 mod simulate;
 
 use std::path::PathBuf;
@@ -9,7 +11,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
+pub use emit::Emit;
 pub use loadtest::{LoadProfile, Loadtest};
+pub use queue::{Chosen, Queue, QueueCommand};
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -113,6 +117,23 @@ Profiles:
   soak       steady for an hour
   coldstart  forces cold starts, one by one and many at once")]
     Loadtest(Box<Loadtest>),
+    /// Look into the queue of invocations nobody waits for, retry what was given up, remove jobs.
+    #[command(after_help = "\
+Examples:
+  curl -X POST localhost:9000/mail -H 'x-fnlocal-invoke: async' -d hello
+  fnlocal queue list
+  fnlocal queue list --dead --json | jq -r '.[].job.error'
+  fnlocal queue show 0006441f2a91c3d8
+  fnlocal queue retry --dead --function mail
+  fnlocal queue purge 0006441f2a91c3d8")]
+    Queue(Queue),
+    /// Send a CloudEvent to a function of the fnlocal that runs here.
+    #[command(after_help = "\
+Examples:
+  fnlocal emit resize --type com.example.upload --data '{\"key\": \"cat.png\"}'
+  fnlocal emit resize --data @event.json --structured
+  fnlocal emit resize --async --order-key cat.png")]
+    Emit(Emit),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

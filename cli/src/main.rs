@@ -1,15 +1,18 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
 
 mod args;
+mod ask;
 mod build;
 mod clean;
 mod dev;
 mod doctor;
+mod emit;
 mod exit;
 mod json;
 mod lines;
 mod loadtest;
 mod printer;
+mod queue;
 mod registry;
 mod release;
 mod run;

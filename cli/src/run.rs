@@ -8,8 +8,10 @@ use crate::build;
 use crate::clean;
 use crate::dev;
 use crate::doctor;
+use crate::emit;
 use crate::exit::Exit;
 use crate::loadtest;
+use crate::queue;
 use crate::simulate;
 use crate::{registry, release, up};
 
@@ -36,6 +38,8 @@ pub fn run() -> Exit {
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Loadtest(args) => loadtest::run(&args),
+        Command::Queue(args) => queue::run(&args),
+        Command::Emit(args) => emit::run(&args),
         Command::Schema => schema(),
     }
 }

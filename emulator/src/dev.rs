@@ -31,6 +31,7 @@ use crate::runtime::Notice;
 use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
 use crate::serve::{self, Announced, Front, Session, with_hint};
+use crate::triggers::{self, MakeSource, Sources, Triggers};
 use crate::watch::{Change, Watcher};
 
 use background::Background;
@@ -63,6 +64,8 @@ pub struct DevOptions {
     pub record: Option<PathBuf>,
     /// Several nodes instead of one.
     pub fleet: Option<FleetOptions>,
+    /// Makes sources that need an SDK of a cloud.
+    pub sources: Option<MakeSource>,
 }
 
 /// Serves a folder of functions until told to stop. Must run inside a `LocalSet`.
@@ -114,8 +117,15 @@ async fn serve(
         ) => selected?,
         () = stop.gently.cancelled() => return Ok(()),
     };
+    let sources = Sources {
+        root: project.root.clone(),
+        project: project.name.clone(),
+        env: environment.shared().clone(),
+        more: options.sources,
+    };
     let describer = Describer::new(project.clone(), environment, logs.clone());
     let work = Work {
+        sources,
         describer,
         selected,
         state,
@@ -148,6 +158,7 @@ fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder
 
 /// What serves while `dev` runs.
 struct Work {
+    sources: Sources,
     describer: Rc<Describer>,
     selected: Selected,
     state: Rc<StateDir>,
@@ -181,6 +192,7 @@ impl Work {
         let logs = self.logs.clone();
         let serving = async {
             let feed = Feed::of(Rc::clone(&driver));
+            let triggers = self.triggers(&feed)?;
             let Some((beside, background)) = self.load(feed, &stop).await? else {
                 return Ok(());
             };
@@ -193,8 +205,11 @@ impl Work {
                 options: gateway_options(&self.describer.project()),
                 token: &announced.token,
                 peers: None,
+                triggers: Some(Rc::clone(&triggers)),
             };
+            let beside = triggers::beside(Rc::clone(&triggers), beside);
             serve::accept(&driver, front, beside, &stop).await?;
+            triggers.close().await;
             background.end().await;
             Ok(())
         };
@@ -232,6 +247,8 @@ impl Work {
             &stop,
         );
         let serving = async {
+            let triggers = self.triggers(&fleet.feed())?;
+            fleet.set_triggers(Rc::clone(&triggers));
             let Some((beside, background)) = self.load(fleet.feed(), &stop).await? else {
                 return Ok(());
             };
@@ -242,11 +259,18 @@ impl Work {
             let _announced = fleet.announce(address, &self.selected.why, &self.state);
             on_ready(&self.ready(&driver, address));
             self.logs.flush();
+            let beside = triggers::beside(Rc::clone(&triggers), beside);
             fleet.serve(listener, beside, &stop).await?;
+            triggers.close().await;
             background.end().await;
             Ok(())
         };
         fleet.run(serving).await
+    }
+
+    fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, DevError> {
+        let sources = self.sources.clone();
+        Ok(Triggers::open(&self.state, feed.clone(), sources, &self.logs)?)
     }
 
     /// Loads all packages. What is to run beside the serving, and what builds images ahead; none

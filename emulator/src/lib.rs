@@ -17,5 +17,6 @@ pub mod registry;
 pub mod release;
 pub mod runtime;
 pub mod serve;
+pub mod triggers;
 pub mod up;
 pub mod watch;

@@ -15,6 +15,7 @@ use crate::gateway::peers::proves;
 use crate::gateway::platform::Picture;
 use crate::gateway::{Problem, ResponseBody, asks_locally};
 use crate::serve::picture;
+use crate::triggers::TriggersView;
 
 /// A picture of the fleet.
 #[derive(Serialize)]
@@ -26,6 +27,8 @@ struct FleetPicture {
     /// How many times as fast as usual the fleet's time runs.
     time_scale: f64,
     nodes: BTreeMap<String, NodePicture>,
+    /// The queue, schedules and sources of all nodes.
+    triggers: Option<TriggersView>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +52,22 @@ impl Inner {
     ) -> Response<ResponseBody> {
         let answered = asks_locally(request, peer).and_then(|()| self.asked(request));
         answered.unwrap_or_else(|problem| problem.response(id))
+    }
+
+    /// Answers a question about the queue.
+    pub(super) async fn queue(
+        self: &Rc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        id: &str,
+    ) -> Response<ResponseBody> {
+        if let Err(problem) = asks_locally(&request, peer) {
+            return problem.response(id);
+        }
+        match self.triggers.get() {
+            Some(triggers) => triggers.admin(request, &self.token).await,
+            None => unknown_path().response(id),
+        }
     }
 
     fn asked(
@@ -121,6 +140,7 @@ impl Inner {
             pooled: group.as_ref().map_or(0, |group| group.pooled()),
             time_scale: self.clock.scale(),
             nodes: nodes.collect(),
+            triggers: self.triggers.get().map(|triggers| triggers.view()),
         };
         match serde_json::to_string(&picture) {
             Ok(json) => text("application/json", json),

@@ -66,6 +66,9 @@ impl Answer for Front {
         let path = request.uri().path();
         if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {
             entry.forget();
+            if path.starts_with(crate::triggers::PATH) {
+                return self.fleet.queue(request, peer.address, &id).await;
+            }
             return self.fleet.platform(&request, peer.address, &id);
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::body::ResponseBody;
+use super::deferred;
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
@@ -19,6 +20,7 @@ use super::relay::Elsewhere;
 use super::{Gateway, Peer, Problem, asks_locally, drain, headers};
 use crate::driver::{Counts, Function};
 use crate::logs::{Logs, Record, RequestRecord};
+use crate::triggers;
 
 /// A request's line in the log, while the request is under way.
 pub struct Entry {
@@ -150,6 +152,9 @@ impl Gateway {
                 let outgoing = Outgoing::new(request, stall, prepare);
                 self.serve_here(outgoing, id, function, entry).await
             }
+            Ok(function) if deferred::is_deferred(&request) => {
+                self.defer(request, peer, function, entry).await
+            }
             Ok(function) => self.from_client(request, peer, &id, function, entry).await,
             Err(problem) => self.turn_away(request, entry, &problem),
         }
@@ -202,7 +207,7 @@ impl Gateway {
     }
 
     /// Refuses a request nobody has looked into yet.
-    fn turn_away(
+    pub(super) fn turn_away(
         &self,
         request: Request<Incoming>,
         entry: Entry,
@@ -271,6 +276,11 @@ impl Gateway {
             return self.refuse(entry, &problem);
         }
         entry.forget();
+        if let Some(triggers) = &self.triggers
+            && request.uri().path().starts_with(triggers::PATH)
+        {
+            return triggers.admin(request, &self.token).await;
+        }
         request.extensions_mut().insert(ConnectInfo(peer));
         match self.platform.clone().oneshot(request).await {
             Ok(response) => response.map(ResponseBody::Platform),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::Count;
+use crate::triggers::TriggersView;
 
 /// What a platform path asks of the gateway's thread.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub enum Ask {
 }
 
 /// A picture of the node with the names people use.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize)]
 pub struct Picture {
     /// Functions by number, as in `node`.
     pub functions: std::collections::BTreeMap<String, String>,
@@ -37,6 +38,8 @@ pub struct Picture {
     pub node: NodeView,
     /// How requests ended, since the node began.
     pub requests: Vec<Count>,
+    /// Its queue, schedules and sources; none for a node of a fleet, which shares them.
+    pub triggers: Option<TriggersView>,
 }
 
 /// The header that carries the token.
