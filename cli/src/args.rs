@@ -6,6 +6,8 @@ mod promote;
 mod rollback;
 mod errors;
 mod logs;
+mod emit;
+mod queue;
 mod simulate;
 mod status;
 
@@ -22,6 +24,8 @@ pub use promote::Promote;
 pub use rollback::Rollback;
 pub use errors::Errors;
 pub use logs::Logs;
+pub use emit::Emit;
+pub use queue::{Chosen, Queue, QueueCommand};
 pub use simulate::{RoutingChoice, Simulate};
 pub use status::Status;
 
@@ -155,6 +159,23 @@ Profiles:
     /// Delete all that fnlocal has made on AWS for an environment.
     #[command(after_help = destroy::EXAMPLES)]
     Destroy(Destroy),
+    /// Look into the queue of invocations nobody waits for, retry what was given up, remove jobs.
+    #[command(after_help = "\
+Examples:
+  curl -X POST localhost:9000/mail -H 'x-fnlocal-invoke: async' -d hello
+  fnlocal queue list
+  fnlocal queue list --dead --json | jq -r '.[].job.error'
+  fnlocal queue show 0006441f2a91c3d8
+  fnlocal queue retry --dead --function mail
+  fnlocal queue purge 0006441f2a91c3d8")]
+    Queue(Queue),
+    /// Send a CloudEvent to a function of the fnlocal that runs here.
+    #[command(after_help = "\
+Examples:
+  fnlocal emit resize --type com.example.upload --data '{\"key\": \"cat.png\"}'
+  fnlocal emit resize --data @event.json --structured
+  fnlocal emit resize --async --order-key cat.png")]
+    Emit(Emit),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

@@ -3,6 +3,7 @@
 use fnlocal_emulator::dev::{self, DevError, DevOptions};
 use fnlocal_emulator::fleet::FleetError;
 use fnlocal_emulator::runtime::select::Choice;
+use fnlocal_emulator::triggers::store::StoreError;
 
 use crate::args::{Dev, RuntimeChoice};
 use crate::exit::Exit;
@@ -39,6 +40,7 @@ fn options(args: &Dev) -> DevOptions {
         record: args.record.clone(),
         inspect: args.inspect.clone(),
         fleet: args.fleet.options(),
+        sources: None,
     }
 }
 
@@ -48,6 +50,7 @@ fn exit_of(error: &DevError) -> Exit {
         DevError::Fleet(FleetError::NoNode) => Exit::Failed,
         DevError::Fleet(_) => Exit::Config,
         DevError::State(_) => Exit::TryAgain,
+        DevError::Queue(StoreError::Taken(_)) => Exit::TryAgain,
         DevError::Bug(_) => Exit::Bug,
         DevError::Runtime(_) => Exit::Unreachable,
         _ => Exit::Failed,

@@ -1,6 +1,7 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
 
 mod args;
+mod ask;
 mod build;
 mod clean;
 mod cloud;
@@ -8,6 +9,7 @@ mod destroy;
 mod dev;
 mod doctor;
 mod errors;
+mod emit;
 mod exit;
 mod json;
 mod kept;
@@ -16,6 +18,7 @@ mod loadtest;
 mod logs;
 mod printer;
 mod promote;
+mod queue;
 mod registry;
 mod release;
 mod rollback;

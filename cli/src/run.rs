@@ -8,11 +8,12 @@ use crate::build;
 use crate::clean;
 use crate::dev;
 use crate::doctor;
+use crate::emit;
 use crate::exit::Exit;
 use crate::loadtest;
+use crate::queue;
 use crate::simulate;
 use crate::{destroy, promote, rollback, status};
-use crate::{registry, release, up};
 use crate::{errors, logs, registry, release, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
@@ -44,6 +45,8 @@ pub fn run() -> Exit {
         Command::Status(args) => status::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::Destroy(args) => destroy::run(&args),
+        Command::Queue(args) => queue::run(&args),
+        Command::Emit(args) => emit::run(&args),
         Command::Schema => schema(),
     }
 }

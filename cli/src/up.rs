@@ -1,6 +1,7 @@
 //! `fnlocal up`: composes the emulator with a printer and Ctrl-C.
 
 use fnlocal_emulator::fleet::FleetError;
+use fnlocal_emulator::triggers::store::StoreError;
 use fnlocal_emulator::up::{self, UpError, UpOptions};
 
 use crate::args::Up;
@@ -33,6 +34,7 @@ fn options(args: &Up) -> UpOptions {
         release: args.release.clone(),
         now: now(),
         fleet: args.fleet.options(),
+        sources: None,
     }
 }
 
@@ -44,6 +46,7 @@ fn exit_of(error: &UpError) -> Exit {
         UpError::State(_) => Exit::TryAgain,
         UpError::Make(error) => release::exit_of(error),
         UpError::Connect(_) | UpError::Runtime(_) => Exit::Unreachable,
+        UpError::Queue(StoreError::Taken(_)) => Exit::TryAgain,
         UpError::Bug(_) => Exit::Bug,
         _ => Exit::Failed,
     }

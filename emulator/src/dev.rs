@@ -32,6 +32,7 @@ use crate::runtime::Notice;
 use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
 use crate::serve::{self, Announced, Front, Session, with_hint};
+use crate::triggers::{self, MakeSource, Sources, Triggers};
 use crate::watch::{Change, Watcher};
 
 use background::Background;
@@ -66,6 +67,8 @@ pub struct DevOptions {
     pub inspect: Option<InspectOptions>,
     /// Several nodes instead of one.
     pub fleet: Option<FleetOptions>,
+    /// Makes sources that need an SDK of a cloud.
+    pub sources: Option<MakeSource>,
 }
 
 /// Serves a folder of functions until told to stop. Must run inside a `LocalSet`.
@@ -118,8 +121,15 @@ async fn serve(
         ) => selected?,
         () = stop.gently.cancelled() => return Ok(()),
     };
+    let sources = Sources {
+        root: project.root.clone(),
+        project: project.name.clone(),
+        env: environment.shared().clone(),
+        more: options.sources,
+    };
     let describer = Describer::new(project.clone(), environment, logs.clone());
     let work = Work {
+        sources,
         describer,
         selected,
         state,
@@ -152,6 +162,7 @@ fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder
 
 /// What serves while `dev` runs.
 struct Work {
+    sources: Sources,
     describer: Rc<Describer>,
     selected: Selected,
     state: Rc<StateDir>,
@@ -186,6 +197,7 @@ impl Work {
         let serving = async {
             let inspecting = self.inspecting(options, &driver).await?;
             let feed = Feed::of(Rc::clone(&driver));
+            let triggers = self.triggers(&feed)?;
             let Some((beside, background)) = self.load(feed, &stop).await? else {
                 return Ok(());
             };
@@ -201,8 +213,11 @@ impl Work {
                 options: gateway_options(&self.describer.project()),
                 token: &announced.token,
                 peers: None,
+                triggers: Some(Rc::clone(&triggers)),
             };
+            let beside = triggers::beside(Rc::clone(&triggers), beside);
             serve::accept(&driver, front, beside, &stop).await?;
+            triggers.close().await;
             background.end().await;
             Ok(())
         };
@@ -265,6 +280,8 @@ impl Work {
             &stop,
         );
         let serving = async {
+            let triggers = self.triggers(&fleet.feed())?;
+            fleet.set_triggers(Rc::clone(&triggers));
             let Some((beside, background)) = self.load(fleet.feed(), &stop).await? else {
                 return Ok(());
             };
@@ -275,11 +292,18 @@ impl Work {
             let _announced = fleet.announce(address, &self.selected.why, &self.state);
             on_ready(&self.ready(&driver, address));
             self.logs.flush();
+            let beside = triggers::beside(Rc::clone(&triggers), beside);
             fleet.serve(listener, beside, &stop).await?;
+            triggers.close().await;
             background.end().await;
             Ok(())
         };
         fleet.run(serving).await
+    }
+
+    fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, DevError> {
+        let sources = self.sources.clone();
+        Ok(Triggers::open(&self.state, feed.clone(), sources, &self.logs)?)
     }
 
     /// Loads all packages. What is to run beside the serving, and what builds images ahead; none

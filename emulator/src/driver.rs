@@ -5,6 +5,7 @@
 //! its instance. The driver decides nothing; it turns effects into calls on the runtime and the
 //! wrapper, and their outcomes into events.
 
+mod bell;
 mod control;
 mod counts;
 mod exchange;
@@ -19,19 +20,21 @@ mod record;
 mod table;
 mod ticket;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant as Clock;
 
 use fnlocal_core::record::Entry;
+use fnlocal_core::share::Offer;
 use fnlocal_core::{
     CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeLoad, NodeView,
     PackageId, RequestId,
 };
 use tokio::sync::{Notify, watch};
 
+pub(crate) use bell::Bell;
 pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
 pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, RequestBody};
 pub(crate) use feed::Feed;
@@ -80,6 +83,8 @@ pub struct Driver {
     described: watch::Sender<usize>,
     /// Told when the ready instances may be others.
     instances_changed: RefCell<Option<OnInstances>>,
+    /// Rung for those who wait for room or for other functions.
+    bell: OnceCell<Rc<Bell>>,
 }
 
 /// Turns a wrapper's description of a package into functions with bounds.
@@ -133,6 +138,7 @@ impl Driver {
             recorder: RefCell::default(),
             described: watch::Sender::new(0),
             instances_changed: RefCell::default(),
+            bell: OnceCell::new(),
         })
     }
 
@@ -150,6 +156,17 @@ impl Driver {
     /// Has `told` called whenever the ready instances may be others.
     pub fn on_instances(&self, told: impl Fn(&Self) + 'static) {
         self.instances_changed.replace(Some(Box::new(told)));
+    }
+
+    /// Has `bell` rung from now on; only the first one is.
+    pub(crate) fn set_bell(&self, bell: Rc<Bell>) {
+        let _already = self.bell.set(bell);
+    }
+
+    /// What a function's triggered work may still take of the node.
+    #[must_use]
+    pub fn offer(&self, function: FunctionId) -> Option<Offer> {
+        self.core.borrow().offer(function)
     }
 
     /// Waits until so many descriptions of packages came in, good or bad.
@@ -197,6 +214,7 @@ impl Driver {
     pub fn handle(self: &Rc<Self>, event: Event) {
         let mut effects = self.effects.take();
         let of_instance = concerns_instances(&event);
+        let rings = self.bell.get().map(|bell| (bell, Bell::rings(&event)));
         {
             let mut core = self.core.borrow_mut();
             let at = self.now();
@@ -219,6 +237,9 @@ impl Driver {
         }
         if changed && let Some(told) = &*self.instances_changed.borrow() {
             told(self);
+        }
+        if let Some((bell, rings)) = rings {
+            bell.ring(rings);
         }
         // Performing never re-enters `handle`, so nobody else has put a buffer there.
         self.effects.replace(effects);

@@ -13,7 +13,7 @@ mod member;
 mod roster;
 mod settings;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -40,6 +40,7 @@ use crate::runtime::open::Opener;
 use crate::runtime::place::random_hex;
 use crate::runtime::{Notice, Runtime};
 use crate::serve::{Announced, Broken, Stop};
+use crate::triggers::Triggers;
 use clock::Clock;
 use member::{Member, Stage};
 use roster::Roster;
@@ -94,6 +95,8 @@ pub(super) struct Inner {
     earlier: Notify,
     armed: Cell<Option<Instant>>,
     stop: Stop,
+    /// The queue, schedules and sources of all nodes.
+    triggers: OnceCell<Rc<Triggers>>,
     /// What `/_fnlocal/nodes/…` wants to see before it changes anything.
     token: String,
 }
@@ -121,6 +124,7 @@ impl Fleet {
                 gently: tokio_util::sync::CancellationToken::new(),
                 now: stop.now.clone(),
             },
+            triggers: OnceCell::new(),
             token: random_hex(16),
             plant,
             settings,
@@ -130,6 +134,11 @@ impl Fleet {
     /// What the nodes are told of code.
     pub fn feed(&self) -> Feed {
         self.0.feed.clone()
+    }
+
+    /// Gives all nodes a queue, schedules and sources; before the first is launched, and once.
+    pub fn set_triggers(&self, triggers: Rc<Triggers>) {
+        let _already = self.0.triggers.set(triggers);
     }
 
     /// Launches the first nodes, runs what serves to its end, and ends everything.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod deferred;
 mod drain;
 mod forward;
 mod headers;
@@ -43,6 +44,7 @@ pub(crate) use server::{Answer, Server};
 use peers::Peers;
 
 use crate::driver::Driver;
+use crate::triggers::Triggers;
 
 /// What the gateway may be told.
 #[derive(Clone, Debug)]
@@ -105,6 +107,10 @@ pub struct Gateway {
     platform: axum::Router,
     /// The other nodes; none where there is only this one.
     peers: Option<Rc<dyn Peers>>,
+    /// Where requests go that nobody waits for.
+    triggers: Option<Rc<Triggers>>,
+    /// What `/_fnlocal/*` wants to see.
+    token: String,
     run: u32,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
@@ -122,15 +128,18 @@ pub(crate) struct Peer {
 const MAX_HEAD: usize = 128 * 1024;
 
 impl Gateway {
-    /// A gateway in front of a driver, with the platform's own paths.
+    /// A gateway in front of a driver, with the platform's own paths, and the queue with the token
+    /// its paths want.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         driver: Rc<Driver>,
         options: GatewayOptions,
         platform: axum::Router,
         peers: Option<Rc<dyn Peers>>,
+        queue: Option<(Rc<Triggers>, &str)>,
     ) -> Rc<Self> {
         driver.set_node(&options.node);
+        let token = queue.as_ref().map_or("", |(_, token)| *token).to_owned();
         let node = HeaderValue::from_str(&options.node)
             .unwrap_or_else(|_| HeaderValue::from_static("local"));
         Rc::new(Self {
@@ -139,6 +148,8 @@ impl Gateway {
             node,
             platform,
             peers,
+            triggers: queue.map(|(triggers, _)| triggers),
+            token,
             run: rand::random(),
             cut: CancellationToken::new(),
             open: watch::Sender::new(0),

@@ -20,5 +20,6 @@ pub mod release;
 pub mod runtime;
 pub mod serve;
 pub mod trace;
+pub mod triggers;
 pub mod up;
 pub mod watch;

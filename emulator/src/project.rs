@@ -12,6 +12,7 @@ mod env;
 mod files;
 mod manifest;
 mod names;
+mod on;
 mod open;
 mod picture;
 mod prescale;
@@ -30,6 +31,7 @@ use fnlocal_core::{PackageId, Profile};
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
+    AsyncConfig, OnConfig, Signature, SourceWord,
     BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
     LoadRequestConfig, LoadtestConfig, NodeRange, OverRate, Prescale, ProjectLimits, ProjectLogs,
     RuntimeKind, ScaleOn, ScenarioConfig, schema,

@@ -20,6 +20,7 @@ use crate::logs::{Bounds, Logs, journal};
 use crate::metrics::NodeCounts;
 use crate::project::{Project, Running, RunningFile, StateDir};
 use crate::runtime::{Notice, Runtime};
+use crate::triggers::Triggers;
 
 /// Port when none is asked for.
 pub const PORT: u16 = 9000;
@@ -216,6 +217,8 @@ pub(crate) struct Front<'a> {
     pub token: &'a str,
     /// The other nodes, if there are any.
     pub peers: Option<Rc<dyn Peers>>,
+    /// The queue, if there is one.
+    pub triggers: Option<Rc<Triggers>>,
 }
 
 /// Accepts requests until told to stop, then lets those under way finish.
@@ -233,12 +236,14 @@ pub(crate) async fn accept(
     let archive = driver.logs().archive();
     let archive = archive.map(|archive| archive.until(&stop.gently));
     let (router, mut asks) = platform::router(front.token, archive);
-    let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers);
+    let triggers = front.triggers;
+    let queue = triggers.clone().map(|triggers| (triggers, front.token));
+    let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers, queue);
     let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);
     let ended = loop {
         tokio::select! {
-            Some(ask) = asks.recv() => answer(driver, ask),
+            Some(ask) = asks.recv() => answer(driver, triggers.as_deref(), ask),
             accepted = &mut accepting => {
                 accepted.map_err(|error| Broken(error.to_string()))?;
                 break true;
@@ -267,11 +272,13 @@ async fn finish(driver: &Rc<Driver>, stop: &Stop) {
     }
 }
 
-fn answer(driver: &Rc<Driver>, ask: Ask) {
+fn answer(driver: &Rc<Driver>, triggers: Option<&Triggers>, ask: Ask) {
     match ask {
         // Whoever asked may have gone away.
         Ask::View(answer) => {
-            let _gone = answer.send(picture(driver));
+            let mut picture = picture(driver);
+            picture.triggers = triggers.map(Triggers::view);
+            let _gone = answer.send(picture);
         }
         Ask::Counts(answer) => {
             let _gone = answer.send(NodeCounts::of(driver));
@@ -292,6 +299,7 @@ pub(crate) fn picture(driver: &Rc<Driver>) -> Picture {
         functions,
         node: driver.view(),
         requests: driver.counts().all(),
+        triggers: None,
     }
 }
 

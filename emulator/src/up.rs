@@ -38,6 +38,7 @@ use crate::runtime::open::Opener;
 use crate::runtime::place::random_hex;
 use crate::runtime::select::project_label;
 use crate::serve::{self, Announced, Front, PORT, Ready, Session, Stop, with_hint};
+use crate::triggers::{self, MakeSource, Sources, Triggers};
 use describe::Describer;
 use images::Images;
 
@@ -63,6 +64,8 @@ pub struct UpOptions {
     pub now: String,
     /// Several nodes instead of one.
     pub fleet: Option<FleetOptions>,
+    /// Makes sources that need an SDK of a cloud.
+    pub sources: Option<MakeSource>,
 }
 
 /// Serves a release until told to stop. Must run inside a `LocalSet`.
@@ -113,6 +116,7 @@ async fn up(
         opener: opener(engine, &project, ids.first()),
         describer: Describer::new(kept.release.clone(), environment.clone(), logs.clone()),
         env: environment.shared().clone(),
+        more: options.sources,
         ids,
         project,
         state,
@@ -134,6 +138,7 @@ struct Work {
     opener: Opener,
     describer: Rc<Describer>,
     env: BTreeMap<String, String>,
+    more: Option<MakeSource>,
     ids: Vec<String>,
     project: Project,
     state: StateDir,
@@ -161,6 +166,7 @@ impl Work {
         let driver = Rc::clone(&session.driver);
         let serving = async {
             let feed = Feed::of(Rc::clone(&driver));
+            let triggers = self.triggers(&feed)?;
             self.load(&feed);
             tokio::select! {
                 loaded = self.loaded(feed.described()) => loaded?,
@@ -175,8 +181,11 @@ impl Work {
                 options: gateway_options(self.describer.release()),
                 token: &announced.token,
                 peers: None,
+                triggers: Some(Rc::clone(&triggers)),
             };
-            serve::accept(&driver, front, std::future::pending(), &stop).await?;
+            let beside = triggers::beside(Rc::clone(&triggers), std::future::pending());
+            serve::accept(&driver, front, beside, &stop).await?;
+            triggers.close().await;
             Ok(())
         };
         session.run(serving).await
@@ -206,6 +215,8 @@ impl Work {
             &stop,
         );
         let serving = async {
+            let triggers = self.triggers(&fleet.feed())?;
+            fleet.set_triggers(Rc::clone(&triggers));
             self.load(&fleet.feed());
             let loading = async {
                 let Some(driver) = fleet.in_service(&stop).await? else {
@@ -221,11 +232,22 @@ impl Work {
             let _announced = fleet.announce(address, &self.why, &self.state);
             on_ready(&self.ready(&driver, address));
             self.logs.flush();
-            let beside = std::future::pending();
+            let beside = triggers::beside(Rc::clone(&triggers), std::future::pending());
             fleet.serve(listener, beside, &stop).await?;
+            triggers.close().await;
             Ok(())
         };
         fleet.run(serving).await
+    }
+
+    fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, UpError> {
+        let sources = Sources {
+            root: self.project.root.clone(),
+            project: self.project.name.clone(),
+            env: self.env.clone(),
+            more: self.more,
+        };
+        Ok(Triggers::open(&self.state, feed.clone(), sources, &self.logs)?)
     }
 
     fn limits(&self) -> NodeLimits {

@@ -25,10 +25,10 @@ export function setEmptyBody(req) {
  * Reads and parses the body into `req.body` and `req.rawBody`.
  *
  * @param {any} req
- * @param {{ limit: number, slowMs: number }} bounds
+ * @param {{ limit: number, slowMs: number, anyJson?: boolean }} bounds `anyJson` takes numbers and texts, too
  * @returns {Promise<void>} fails with a BodyError, or with the stream's error when the client left
  */
-export async function parseBody(req, { limit, slowMs }) {
+export async function parseBody(req, { limit, slowMs, anyJson = false }) {
   const received = await receiveBody(req, limit, slowMs);
   const encoding = req.headers["content-encoding"] ?? "identity";
   const raw = encoding === "identity" ? received : await decompress(received, encoding, limit);
@@ -37,7 +37,7 @@ export async function parseBody(req, { limit, slowMs }) {
   const semicolon = header.indexOf(";");
   const type = (semicolon < 0 ? header : header.slice(0, semicolon)).trim().toLowerCase();
   if (type === "application/json" || type === "application/cloudevents+json") {
-    req.body = parseJson(decode(raw, header));
+    req.body = parseJson(decode(raw, header), anyJson);
   } else if (type === "application/x-www-form-urlencoded") {
     req.body = await parseForm(decode(raw, header));
   } else if (type === "text/plain") {
@@ -87,8 +87,9 @@ function decode(raw, header) {
  * Like Express: an empty body is an empty object, and only objects and arrays are taken.
  *
  * @param {string} text
+ * @param {boolean} any
  */
-function parseJson(text) {
+function parseJson(text, any) {
   if (text.length === 0) return {};
   let value;
   try {
@@ -96,7 +97,7 @@ function parseJson(text) {
   } catch (error) {
     throw new BodyError(400, "bad_body", `the body is no valid JSON: ${/** @type {Error} */ (error).message}`);
   }
-  if (typeof value === "object" && value !== null) return value;
+  if (any || (typeof value === "object" && value !== null)) return value;
   throw new BodyError(400, "bad_body", "the JSON body must be an object or an array");
 }
 

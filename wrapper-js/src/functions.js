@@ -1,3 +1,5 @@
+import { eventHandler } from "./cloudevent.js";
+
 /**
  * @typedef {(req: any, res: any) => unknown} Handler
  * @typedef {(req: import("node:http").IncomingMessage, socket: import("node:stream").Duplex, head: Buffer) => unknown} UpgradeHandler
@@ -5,8 +7,9 @@
  * @typedef {object} FunctionSpec
  * @property {string} name
  * @property {any} config as the author wrote it; the platform validates it
- * @property {("http" | "upgrade")[]} kind
+ * @property {("http" | "event" | "upgrade")[]} kind
  * @property {Handler | undefined} handler
+ * @property {any} onRequest the handler as the author wrote it
  * @property {UpgradeHandler | undefined} upgrade
  */
 
@@ -52,23 +55,57 @@ export function describeFunction({ name, config, kind }) {
  * @returns {FunctionSpec | undefined}
  */
 function toSpec(name, value) {
-  if (isHandler(value)) return { name, config: {}, kind: ["http"], handler: value, upgrade: undefined };
+  if (isHandler(value)) return specOf(name, {}, value, undefined);
   if (value === null || typeof value !== "object") return undefined;
   const handler = [value.func, value.definition].find(isHandler);
   const upgrade = isHandler(value.upgrade) ? value.upgrade : undefined;
   if (handler === undefined && upgrade === undefined) return undefined;
-  /** @type {("http" | "upgrade")[]} */
-  const kind = [];
-  if (handler) kind.push("http");
-  if (upgrade) kind.push("upgrade");
   // Called as members, so that `this` is the object the author wrote.
-  return {
-    name,
-    config: value.config ?? {},
-    kind,
-    handler: handler?.bind(value),
-    upgrade: upgrade?.bind(value),
-  };
+  return specOf(name, value.config ?? {}, handler, upgrade?.bind(value), value);
+}
+
+/**
+ * @param {string} name
+ * @param {any} config
+ * @param {any} handler
+ * @param {UpgradeHandler | undefined} upgrade
+ * @param {object} [owner]
+ * @returns {FunctionSpec}
+ */
+function specOf(name, config, handler, upgrade, owner) {
+  const own = owner === undefined ? handler : handler?.bind(owner);
+  const event = handler !== undefined && takesEvent(handler, config.signature);
+  /** @type {FunctionSpec["kind"]} */
+  const kind = [];
+  if (handler !== undefined) kind.push("http");
+  if (event) kind.push("event");
+  if (upgrade !== undefined) kind.push("upgrade");
+  return { name, config, kind, handler: event ? eventHandler(own) : own, onRequest: own, upgrade };
+}
+
+/**
+ * Whether a handler takes an event: said, or told by its one parameter. A handler of requests that
+ * has no use for the response could not answer.
+ *
+ * @param {Function} handler
+ * @param {unknown} said
+ */
+function takesEvent(handler, said) {
+  if (said === "event" || said === "http") return said === "event";
+  return handler.length === 1;
+}
+
+/**
+ * The function's handler when the platform says what it takes.
+ *
+ * @param {FunctionSpec} spec
+ * @param {"http" | "event" | null | undefined} said
+ * @returns {{ handler: Handler | undefined, event: boolean }}
+ */
+export function handlerOf({ handler, onRequest, kind }, said) {
+  const event = said === undefined || said === null ? kind.includes("event") : said === "event";
+  if (onRequest === undefined) return { handler, event: false };
+  return { handler: event ? eventHandler(onRequest) : onRequest, event };
 }
 
 /** @param {any} value */

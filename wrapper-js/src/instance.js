@@ -124,7 +124,7 @@ export class Instance {
   /** @param {Invocation} invocation */
   #readBody(invocation) {
     const { func, req, res, id } = invocation;
-    parseBody(req, { limit: func.bodyLimit, slowMs: this.config.slowRequestMs }).then(
+    parseBody(req, { limit: func.bodyLimit, slowMs: this.config.slowRequestMs, anyJson: func.event }).then(
       () => this.#begin(invocation),
       (error) => {
         if (!(error instanceof BodyError)) return;

@@ -10,6 +10,7 @@ import { Waiting } from "./waiting.js";
  * @property {number} timeoutMs
  * @property {number} bodyLimit
  * @property {boolean} streamBody
+ * @property {boolean} event its handler takes a CloudEvent
  * @property {import("./turns.js").Turns} turns
  *
  * @typedef {object} Observer what an invocation tells the instance

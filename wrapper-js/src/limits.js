@@ -1,3 +1,4 @@
+import { handlerOf } from "./functions.js";
 import { Turns } from "./turns.js";
 
 /** @typedef {import("./invocation.js").BoundFunction} BoundFunction */
@@ -10,6 +11,7 @@ import { Turns } from "./turns.js";
  * @property {number} [concurrency]
  * @property {number} [body_limit]
  * @property {"parsed" | "stream"} [body]
+ * @property {"http" | "event" | null} [signature]
  */
 
 const TIMEOUT_MS = 15_000;
@@ -21,14 +23,18 @@ const BODY_LIMIT = 6 * 1024 * 1024;
  * @param {number} concurrency when neither the platform nor the config says
  * @returns {BoundFunction}
  */
-export function bindFunction({ name, config, handler, upgrade }, given, concurrency) {
+export function bindFunction(spec, given, concurrency) {
+  const { name, config, upgrade } = spec;
+  const { handler, event } = handlerOf(spec, given.signature);
   return {
     name,
     handler,
     upgrade,
+    event,
     timeoutMs: given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS,
     bodyLimit: given.body_limit ?? toBytes(config.bodyLimit) ?? BODY_LIMIT,
-    streamBody: (given.body ?? config.body) === "stream",
+    // An event is read whole, whatever is said of requests.
+    streamBody: !event && (given.body ?? config.body) === "stream",
     turns: new Turns(given.concurrency ?? config.concurrency ?? concurrency),
   };
 }

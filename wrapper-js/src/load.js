@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describeFailure } from "./failure.js";
+import { standIn, takeRegistered } from "./framework.js";
 import { describeFunction, findFunctions } from "./functions.js";
 
 /**
@@ -25,8 +26,14 @@ export async function loadModule(code, entry, packageName) {
   try {
     // Node knows a module by its real path, and so do stacks.
     file = realpathSync(file);
+    standIn();
+    takeRegistered();
     const exported = await importFile(file);
-    return { entry, functions: findFunctions(exported, defaultName(file, packageName)), error: null };
+    const functions = findFunctions(exported, defaultName(file, packageName));
+    // Those that Google's framework registers have no export of their own.
+    const registered = findFunctions(takeRegistered(), "");
+    const names = new Set(registered.map(({ name }) => name));
+    return { entry, functions: [...functions.filter(({ name }) => !names.has(name)), ...registered], error: null };
   } catch (error) {
     return { entry, functions: [], error: describeFailure(error, { code, entry: file }) };
   }

@@ -23,6 +23,22 @@ export type FunctionResponse = Response;
 
 export type Handler = (req: FunctionRequest, res: FunctionResponse) => unknown;
 
+/** A CloudEvent 1.0: its attributes by their names, and the data, parsed if it is JSON. */
+export interface CloudEvent<Data = any> {
+  specversion: string;
+  id: string;
+  source: string;
+  type: string;
+  subject?: string;
+  time?: string;
+  datacontenttype?: string;
+  data?: Data;
+  [attribute: string]: unknown;
+}
+
+/** A handler with one argument gets events. What it returns is answered as JSON; nothing, as 204. */
+export type EventHandler = (event: CloudEvent) => unknown;
+
 /** Takes over the connection, as a listener of Node's "upgrade" event does. */
 export type UpgradeHandler = (req: IncomingMessage, socket: Duplex, head: Buffer) => unknown;
 
@@ -41,10 +57,15 @@ export interface FunctionConfig {
   bodyLimit?: number | string;
   /** "stream" leaves the body to the handler, unread and unlimited. Default "parsed". */
   body?: "parsed" | "stream";
+  /** What the handler takes; else its number of arguments tells. */
+  signature?: "http" | "event";
+  /** When to call the function by itself. */
+  schedule?: string | { cron: string; timezone?: string; missed?: "skip" | "once" | "all"; overlap?: boolean };
   [key: string]: unknown;
 }
 
 export type FunctionSpec = { config?: FunctionConfig } & (
+  | { func: EventHandler; upgrade?: UpgradeHandler }
   | { func: Handler; upgrade?: UpgradeHandler }
   | { definition: Handler; upgrade?: UpgradeHandler }
   | { func?: undefined; upgrade: UpgradeHandler }

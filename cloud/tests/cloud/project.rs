@@ -69,6 +69,7 @@ impl Project {
                 streams: false,
                 env: self.variables.clone(),
                 schedule: None,
+                triggers: Default::default(),
             };
             packages.push(ReleasePackage {
                 repository: name.clone(),

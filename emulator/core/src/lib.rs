@@ -22,8 +22,10 @@ pub mod record;
 pub mod release;
 pub mod routing;
 pub mod scaling;
+pub mod share;
 pub mod time;
 mod timers;
+pub mod trigger;
 pub mod view;
 
 pub use effect::{Effect, RefuseReason, StartKind, StopReason};

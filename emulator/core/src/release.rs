@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{FunctionLimits, LimitError, OverRate};
+use crate::trigger::{ScheduleSpec, Triggers};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -99,7 +100,10 @@ pub struct ReleaseFunction {
     /// Names of the variables it needs, sorted.
     pub env: Vec<String>,
     /// When it is called by itself.
-    pub schedule: Option<String>,
+    pub schedule: Option<ScheduleSpec>,
+    /// What else calls it. Releases from before there was such a thing do not say.
+    #[serde(default)]
+    pub triggers: Triggers,
 }
 
 impl Release {

@@ -14,6 +14,7 @@ fn function(name: &str) -> ReleaseFunction {
         streams: false,
         env: Vec::new(),
         schedule: None,
+        triggers: Default::default(),
     }
 }
 

@@ -41,6 +41,9 @@ pub enum DevError {
         /// Why.
         source: std::io::Error,
     },
+    /// The queue's file cannot be used.
+    #[error(transparent)]
+    Queue(#[from] fnlocal_triggers::store::StoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),
@@ -62,6 +65,7 @@ impl DevError {
             Self::Watch(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
             Self::Record { .. } => Some("name a file that can be written with --record".to_owned()),
+            Self::Queue(error) => Some(error.hint()),
             Self::Bug(error) => Some(error.hint()),
             Self::NothingToServe => Some("the reasons stand above".to_owned()),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fnlocal_core::{CodeHash, Event, PackageId};
 
-use super::{Code, Driver};
+use super::{Bell, Code, Driver};
 use crate::runtime::PackageRun;
 
 /// The drivers of a run, which serve the same packages. Cheap to clone.
@@ -16,6 +16,8 @@ pub(crate) struct Feed(Rc<Fed>);
 
 #[derive(Default)]
 struct Fed {
+    /// Rung by all drivers.
+    bell: Rc<Bell>,
     drivers: RefCell<Vec<Rc<Driver>>>,
     packages: RefCell<BTreeMap<PackageId, Package>>,
 }
@@ -37,6 +39,7 @@ impl Feed {
 
     /// Tells a driver what the others know, and from now on what they hear.
     pub fn add(&self, driver: Rc<Driver>) {
+        driver.set_bell(Rc::clone(&self.0.bell));
         for (&id, package) in &*self.0.packages.borrow() {
             driver.set_package(id, Arc::clone(&package.run), package.shown_root.clone());
             if let Some((code, what)) = &package.code {
@@ -50,6 +53,11 @@ impl Feed {
     pub fn remove(&self, driver: &Rc<Driver>) {
         let mut drivers = self.0.drivers.borrow_mut();
         drivers.retain(|known| !Rc::ptr_eq(known, driver));
+    }
+
+    /// Rung by all drivers.
+    pub fn bell(&self) -> &Rc<Bell> {
+        &self.0.bell
     }
 
     /// The drivers.

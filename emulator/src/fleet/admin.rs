@@ -19,6 +19,7 @@ use crate::gateway::platform::{Picture, records};
 use crate::gateway::{Problem, ResponseBody, asks_locally};
 use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
+use crate::triggers::TriggersView;
 
 /// A picture of the fleet.
 #[derive(Serialize)]
@@ -32,6 +33,8 @@ struct FleetPicture {
     /// Seconds of the fleet's time since it began. Metrics are taken every sixty.
     clock: f64,
     nodes: BTreeMap<String, NodePicture>,
+    /// The queue, schedules and sources of all nodes.
+    triggers: Option<TriggersView>,
 }
 
 #[derive(Serialize)]
@@ -68,6 +71,22 @@ impl Inner {
         }
         self.asked(&request)
             .unwrap_or_else(|problem| problem.response(id))
+    }
+
+    /// Answers a question about the queue.
+    pub(super) async fn queue(
+        self: &Rc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        id: &str,
+    ) -> Response<ResponseBody> {
+        if let Err(problem) = asks_locally(&request, peer) {
+            return problem.response(id);
+        }
+        match self.triggers.get() {
+            Some(triggers) => triggers.admin(request, &self.token).await,
+            None => unknown_path().response(id),
+        }
     }
 
     fn asked(
@@ -149,6 +168,7 @@ impl Inner {
             time_scale: self.clock.scale(),
             clock: self.clock.now().since(Instant::START).as_secs_f64(),
             nodes: nodes.collect(),
+            triggers: self.triggers.get().map(|triggers| triggers.view()),
         };
         match serde_json::to_string(&picture) {
             Ok(json) => text("application/json", json),

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::body::ResponseBody;
+use super::deferred;
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
@@ -20,6 +21,7 @@ use super::{Cold, Gateway, Peer, Problem, Timing, asks_locally, drain, headers};
 use crate::driver::{Counts, Dispatched, Function};
 use crate::logs::{Logs, Record, RequestRecord, Served};
 use crate::trace::Trace;
+use crate::triggers;
 
 /// A request's line in the log, while the request is under way.
 pub struct Entry {
@@ -181,6 +183,9 @@ impl Gateway {
                 let outgoing = Outgoing::new(request, stall, prepare);
                 self.serve_here(outgoing, id, function, entry).await
             }
+            Ok(function) if deferred::is_deferred(&request) => {
+                self.defer(request, peer, function, entry).await
+            }
             Ok(function) => self.from_client(request, peer, &id, function, entry).await,
             Err(problem) => self.turn_away(request, entry, &problem),
         }
@@ -233,7 +238,7 @@ impl Gateway {
     }
 
     /// Refuses a request nobody has looked into yet.
-    fn turn_away(
+    pub(super) fn turn_away(
         &self,
         request: Request<Incoming>,
         entry: Entry,
@@ -302,6 +307,11 @@ impl Gateway {
             return self.refuse(entry, &problem);
         }
         entry.forget();
+        if let Some(triggers) = &self.triggers
+            && request.uri().path().starts_with(triggers::PATH)
+        {
+            return triggers.admin(request, &self.token).await;
+        }
         request.extensions_mut().insert(ConnectInfo(peer));
         match self.platform.clone().oneshot(request).await {
             Ok(response) => response.map(ResponseBody::Platform),

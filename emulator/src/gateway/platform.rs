@@ -19,6 +19,7 @@ use crate::logs::Archive;
 use crate::metrics::{self, NodeCounts};
 
 pub(crate) use records::records;
+use crate::triggers::TriggersView;
 
 /// What a platform path asks of the gateway's thread.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub enum Ask {
 }
 
 /// A picture of the node with the names people use.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize)]
 pub struct Picture {
     /// Functions by number, as in `node`.
     pub functions: std::collections::BTreeMap<String, String>,
@@ -45,6 +46,8 @@ pub struct Picture {
     pub node: NodeView,
     /// How requests ended, since the node began.
     pub requests: Vec<Count>,
+    /// Its queue, schedules and sources; none for a node of a fleet, which shares them.
+    pub triggers: Option<TriggersView>,
 }
 
 /// The header that carries the token.

@@ -5,15 +5,20 @@
 
 mod env;
 mod loadtest;
+mod on;
 
 use std::collections::BTreeMap;
 
+use fnlocal_core::trigger::ScheduleSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub use env::{EnvConfig, NodeRange, Prescale, ScaleOn};
+pub(in crate::project) use on::Need;
+pub use on::{AsyncConfig, OnConfig, SourceWord};
+
 pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
 
 /// The file's name.
@@ -36,6 +41,9 @@ pub struct Config {
     pub functions: BTreeMap<String, FunctionConfig>,
     /// What the project as a whole may use; `dev`, `simulate` and `promote` share it.
     pub limits: ProjectLimits,
+    /// How invocations are delivered that nobody waits for, unless the function says otherwise.
+    #[serde(rename = "async")]
+    pub delivery: AsyncConfig,
     /// How images are built.
     pub build: BuildConfig,
     /// What is kept of what happened.
@@ -86,8 +94,28 @@ pub struct FunctionConfig {
     pub body: Option<BodyMode>,
     /// Variables the function needs, from `.env`, `.env.<name>` or the shell.
     pub env: Option<Vec<String>>,
-    /// When to call the function by itself, as a cron expression.
-    pub schedule: Option<String>,
+    /// When to call the function by itself: a cron expression, or a table with `cron`, `timezone`
+    /// (UTC), `missed` (skip, once or all) and `overlap` (false).
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub schedule: Option<ScheduleSpec>,
+    /// How its invocations are delivered that nobody waits for.
+    #[serde(rename = "async")]
+    pub delivery: Option<AsyncConfig>,
+    /// Sources whose events call it.
+    pub on: Option<Vec<OnConfig>>,
+    /// Whether the handler takes `(req, res)` or a CloudEvent; its number of arguments tells when
+    /// this does not.
+    pub signature: Option<Signature>,
+}
+
+/// What a handler takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// `(req, res)`.
+    Http,
+    /// A CloudEvent.
+    Event,
 }
 
 /// What becomes of requests over the rate.

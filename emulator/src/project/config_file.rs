@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::ProjectError;
 use super::config::{CONFIG_FILE, Config, FunctionConfig};
 use super::names;
+use super::on;
 use super::picture::{FileError, suggest};
 use super::settings::{self, FunctionSettings};
 
@@ -62,7 +63,7 @@ impl ConfigFile {
     /// # Errors
     /// The first bound that contradicts another, where it stands.
     pub fn settings(&self, name: &str, profile: Profile) -> Result<FunctionSettings, FileError> {
-        let project = settings::of_project(&self.config.limits);
+        let project = settings::of_project(&self.config);
         let mut layers = vec![&project, &self.config.defaults];
         layers.extend(self.config.functions.get(name));
         settings::merge(&layers, profile).map_err(|error| {
@@ -133,7 +134,15 @@ impl ConfigFile {
             let keys: Vec<&str> = table.iter().copied().chain(["env"]).collect();
             return Err(self.error_at(&keys, format!("`{name}` cannot be a variable's name")));
         }
-        Ok(())
+        self.check_triggers(table, config)
+    }
+
+    fn check_triggers(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
+        on::check(config).map_err(|wrong| {
+            let inner = wrong.keys.iter().map(String::as_str);
+            let keys: Vec<&str> = table.iter().copied().chain(inner).collect();
+            self.error_at(&keys, wrong.what).with_hint(wrong.hint)
+        })
     }
 
     /// An instance must fit on a node.
@@ -173,7 +182,19 @@ impl ConfigFile {
         if limits.idle_timeout.is_some_and(|span| span.0.is_zero()) {
             return wrong("idle_timeout", "must be longer than nothing");
         }
-        self.check_function(&["limits"], &settings::of_project(limits))
+        let said = FunctionConfig {
+            delivery: None,
+            ..settings::of_project(&self.config)
+        };
+        self.check_function(&["limits"], &said)?;
+        let delivery = self.config.delivery.clone();
+        self.check_triggers(
+            &[],
+            &FunctionConfig {
+                delivery: Some(delivery),
+                ..FunctionConfig::default()
+            },
+        )
     }
 
     fn check_logs(&self) -> Result<(), FileError> {

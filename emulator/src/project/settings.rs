@@ -6,7 +6,7 @@
 //! 1. `[functions.NAME]`
 //! 2. the function's own `config` in code
 //! 3. `[defaults]`
-//! 4. `[limits]`, for `queue`, `queue_timeout` and the sizes of bodies
+//! 4. `[async]`, for how invocations are delivered, and `[limits]`, for `queue`, `queue_timeout` and the sizes of bodies
 //! 5. what the profile's platform has when nothing is said
 //!
 //! Last, the profile's platform imposes what it lets nobody choose.
@@ -17,12 +17,14 @@ use std::time::Duration;
 
 use fnlocal_core::Profile;
 use fnlocal_core::limits::{FunctionLimits, LimitError};
+use fnlocal_core::trigger::{ScheduleSpec, Triggers};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::config::{BodyMode, FunctionConfig, ProjectLimits};
+use super::config::{BodyMode, Config, FunctionConfig, OnConfig, Signature};
 use super::config_file::explain;
 use super::names;
+use super::on;
 use super::picture::nearest;
 
 /// Size of a request's body at the most, unless a function says otherwise.
@@ -42,7 +44,11 @@ pub struct FunctionSettings {
     /// Variables it needs, sorted.
     pub env: Vec<String>,
     /// When to call it by itself.
-    pub schedule: Option<String>,
+    pub schedule: Option<ScheduleSpec>,
+    /// What else calls it.
+    pub triggers: Triggers,
+    /// What its handler takes, if that is said.
+    pub signature: Option<Signature>,
 }
 
 impl Default for FunctionSettings {
@@ -54,6 +60,8 @@ impl Default for FunctionSettings {
             body: BodyMode::default(),
             env: Vec::new(),
             schedule: None,
+            triggers: Triggers::default(),
+            signature: None,
         }
     }
 }
@@ -92,6 +100,15 @@ impl FunctionSettings {
         set(&mut self.body, config.body);
         if let Some(schedule) = &config.schedule {
             self.schedule = Some(schedule.clone());
+        }
+        if let Some(delivery) = &config.delivery {
+            delivery.lay(&mut self.triggers.delivery);
+        }
+        if let Some(on) = &config.on {
+            self.triggers.sources = on.iter().map(OnConfig::spec).collect();
+        }
+        if config.signature.is_some() {
+            self.signature = config.signature;
         }
         self.env.extend(config.env.iter().flatten().cloned());
         self.env.sort();
@@ -180,9 +197,11 @@ pub(super) fn check_alone(config: &FunctionConfig) -> Result<(), LimitError> {
     limits.validate().map(|_| ())
 }
 
-/// What `[limits]` says about every function.
-pub(super) fn of_project(limits: &ProjectLimits) -> FunctionConfig {
+/// What `[limits]` and `[async]` say about every function.
+pub(super) fn of_project(config: &Config) -> FunctionConfig {
+    let limits = &config.limits;
     FunctionConfig {
+        delivery: Some(config.delivery.clone()),
         queue: limits.queue,
         queue_timeout: limits.queue_timeout,
         body_limit: limits.body_limit,
@@ -192,7 +211,7 @@ pub(super) fn of_project(limits: &ProjectLimits) -> FunctionConfig {
 }
 
 /// Keys of a function's settings, as `fnlocal.toml` spells them.
-pub(super) const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 21] = [
     "timeout",
     "memory",
     "concurrency",
@@ -211,6 +230,9 @@ pub(super) const KEYS: [&str; 18] = [
     "body",
     "env",
     "schedule",
+    "async",
+    "on",
+    "signature",
 ];
 
 /// A function's `config` in code, as read.
@@ -258,6 +280,7 @@ fn check_one(value: Value) -> Result<(), String> {
     let config: FunctionConfig =
         serde_json::from_value(value).map_err(|error| explain(&error.to_string(), "").0)?;
     check_alone(&config).map_err(|error| error.what.to_owned())?;
+    on::check(&config).map_err(|wrong| wrong.to_string())?;
     match config
         .env
         .iter()

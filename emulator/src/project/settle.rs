@@ -318,7 +318,7 @@ impl Project {
     /// Merges in the order [`super::settings`] documents.
     fn merge(&self, name: &str, code: &CodeConfig) -> Result<FunctionSettings, LimitError> {
         let config = self.config();
-        let project = settings::of_project(&config.limits);
+        let project = settings::of_project(config);
         let mut layers = vec![&project, &config.defaults, &code.config];
         layers.extend(config.functions.get(name));
         settings::merge(&layers, self.profile)

@@ -113,5 +113,6 @@ fn function(settled: SettledFunction) -> ReleaseFunction {
         streams: settings.body == BodyMode::Stream,
         env: settings.env,
         schedule: settings.schedule,
+        triggers: settings.triggers,
     }
 }

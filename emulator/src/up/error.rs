@@ -72,6 +72,9 @@ pub enum UpError {
     /// Functions of the release do not run here.
     #[error("the release cannot be served:\n  {}", .0.join("\n  "))]
     Unserved(Vec<String>),
+    /// The queue's file cannot be used.
+    #[error(transparent)]
+    Queue(#[from] fnlocal_triggers::store::StoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),
@@ -105,6 +108,7 @@ impl UpError {
             Self::Runtime(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
             Self::Unserved(_) => Some("the reasons stand above".to_owned()),
+            Self::Queue(error) => Some(error.hint()),
             Self::Bug(error) => Some(error.hint()),
         }
     }

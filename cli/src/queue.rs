@@ -1,0 +1,219 @@
+//! `fnlocal queue`: asks the fnlocal that runs on the folder, else opens the queue's file itself.
+
+use std::path::Path;
+
+use fnlocal_emulator::project::{Project, Running};
+use fnlocal_emulator::triggers::clock::Clock;
+use fnlocal_emulator::triggers::event::rfc3339;
+use fnlocal_emulator::triggers::job::{Head, JobId};
+use fnlocal_emulator::triggers::queue::{Listed, Offline, Selection, State};
+use fnlocal_emulator::triggers::store::{FILE, StoreError};
+use serde_json::{Value, json};
+
+use crate::ask::{Answer, Failure, ask};
+use crate::args::{Chosen, Queue, QueueCommand};
+use crate::exit::Exit;
+use crate::run::fail;
+
+/// Does what was asked for.
+pub fn run(args: &Queue) -> Exit {
+    match perform(args) {
+        Ok(text) => {
+            anstream::print!("{text}");
+            Exit::Ok
+        }
+        Err(failure) => fail(failure.exit, &*failure.error, failure.hint.as_deref()),
+    }
+}
+
+fn perform(args: &Queue) -> Result<String, Failure> {
+    let place = Place::find(&args.folder)?;
+    Ok(match &args.command {
+        QueueCommand::List { function, dead } => {
+            let selection = Selection {
+                function: function.clone(),
+                dead: *dead,
+                ..Selection::default()
+            };
+            let all = place.list(selection)?;
+            if args.json {
+                line(&json!(all))
+            } else {
+                table(&all)
+            }
+        }
+        QueueCommand::Show { id } => {
+            let (head, body) = place.show(*id)?;
+            show(&head, &body, args.json)
+        }
+        QueueCommand::Retry(chosen) => {
+            let count = place.change("retry", selection(chosen))?;
+            if args.json {
+                line(&json!({ "retried": count }))
+            } else {
+                format!("{count} jobs run again\n")
+            }
+        }
+        QueueCommand::Purge(chosen) => {
+            let count = place.change("purge", selection(chosen))?;
+            if args.json {
+                line(&json!({ "purged": count }))
+            } else {
+                format!("{count} jobs removed\n")
+            }
+        }
+    })
+}
+
+fn selection(chosen: &Chosen) -> Selection {
+    Selection {
+        ids: chosen.ids.clone(),
+        function: chosen.function.clone(),
+        dead: chosen.dead,
+    }
+}
+
+/// Where the queue is.
+enum Place {
+    /// Another process has it.
+    Running(Box<Running>),
+    /// Nobody has it.
+    File(Offline),
+    /// There never was one.
+    None,
+}
+
+impl Place {
+    fn find(folder: &Path) -> Result<Self, Failure> {
+        if let Ok(running) = Running::find(folder) {
+            return Ok(Self::Running(Box::new(running)));
+        }
+        let project = Project::open(folder, None).map_err(|error| Failure {
+            exit: Exit::Config,
+            hint: error.hint(),
+            error: error.into(),
+        })?;
+        let state = project.state();
+        if !state.join(FILE).exists() {
+            return Ok(Self::None);
+        }
+        Ok(Self::File(Offline::open(&state, Clock::system()).map_err(store)?))
+    }
+
+    fn list(&self, selection: Selection) -> Result<Vec<Listed>, Failure> {
+        match self {
+            Self::Running(running) => ask(running, "list", Some(&json!(selection)))?.read(),
+            Self::File(file) => file.list(&selection).map_err(store),
+            Self::None => Ok(Vec::new()),
+        }
+    }
+
+    fn show(&self, id: JobId) -> Result<(Head, Vec<u8>), Failure> {
+        let unknown = || Failure {
+            exit: Exit::Failed,
+            error: format!("there is no job {id}").into(),
+            hint: Some("`fnlocal queue list` names the jobs".to_owned()),
+        };
+        match self {
+            Self::Running(running) => {
+                let answer: Value = ask(running, &id.to_string(), None)?.read()?;
+                Answer::job(&answer).ok_or_else(unknown)
+            }
+            Self::File(file) => {
+                let job = file.show(id).map_err(store)?.ok_or_else(unknown)?;
+                Ok((job.head, job.body.to_vec()))
+            }
+            Self::None => Err(unknown()),
+        }
+    }
+
+    fn change(&self, what: &str, selection: Selection) -> Result<u64, Failure> {
+        let named = selection.ids.len();
+        let count = match self {
+            Self::Running(running) => {
+                let answer: Value = ask(running, what, Some(&json!(selection)))?.read()?;
+                let counts = answer.as_object().into_iter().flat_map(|map| map.values());
+                counts.filter_map(Value::as_u64).sum()
+            }
+            Self::File(file) if what == "retry" => file.retry(&selection).map_err(store)? as u64,
+            Self::File(file) => file.purge(&selection).map_err(store)? as u64,
+            Self::None => 0,
+        };
+        if count == 0 && named > 0 {
+            return Err(Failure {
+                exit: Exit::Failed,
+                error: "no such job is waiting or given up".into(),
+                hint: Some("`fnlocal queue list` names the jobs".to_owned()),
+            });
+        }
+        Ok(count)
+    }
+}
+
+fn store(error: StoreError) -> Failure {
+    Failure {
+        exit: match error {
+            StoreError::Taken(_) => Exit::TryAgain,
+            _ => Exit::Failed,
+        },
+        hint: Some(error.hint()),
+        error: error.into(),
+    }
+}
+
+fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+fn table(all: &[Listed]) -> String {
+    if all.is_empty() {
+        return "no jobs\n".to_owned();
+    }
+    let width = all.iter().map(|one| one.job.function.len()).max();
+    let width = width.unwrap_or_default().max("FUNCTION".len());
+    let mut text = format!(
+        "{:<16}  {:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  ERROR\n",
+        "ID", "STATE", "FUNCTION", "TRIGGER", "RUNS", "ACCEPTED"
+    );
+    for Listed { state, job } in all {
+        let state = match state {
+            State::Waiting => "waiting",
+            State::Running => "running",
+            State::Dead => "dead",
+        };
+        let error = job.error.as_deref().unwrap_or_default();
+        let error: String = error.lines().next().unwrap_or_default().chars().take(80).collect();
+        let row = format!(
+            "{}  {state:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  {error}",
+            job.id,
+            job.function,
+            job.trigger.word(),
+            job.attempts,
+            rfc3339(job.accepted_ms).unwrap_or_default(),
+        );
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn show(head: &Head, body: &[u8], json: bool) -> String {
+    let text = std::str::from_utf8(body).ok();
+    if json {
+        return line(&json!({ "job": head, "body": text, "bytes": body.len() }));
+    }
+    let mut shown = format!("POST {}\n", head.path);
+    for (name, value) in &head.headers {
+        shown.push_str(&format!("{name}: {value}\n"));
+    }
+    shown.push('\n');
+    match text {
+        Some(text) => shown.push_str(text),
+        None => shown.push_str(&format!("({} bytes)", body.len())),
+    }
+    shown.push('\n');
+    if let Some(error) = &head.error {
+        shown.push_str(&format!("\nafter {} runs: {error}\n", head.attempts));
+    }
+    shown
+}

@@ -1,0 +1,223 @@
+//! What calls functions besides requests, on this machine: the project's queue, its schedules and
+//! its sources, in front of the drivers that run functions.
+//!
+//! One for each run of fnlocal, however many nodes it has, so a schedule fires once and an event
+//! is taken once.
+
+mod admin;
+mod client;
+mod invoke;
+mod made;
+mod told;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use fnlocal_triggers::clock::Clock;
+use fnlocal_triggers::clockwork::Clockwork;
+use fnlocal_triggers::job::{Accepted, NewJob};
+use fnlocal_triggers::keeper::Writer;
+use fnlocal_triggers::queue::{AcceptError, Queue, QueueView};
+use fnlocal_triggers::schedule::Schedule;
+use fnlocal_triggers::source::SourceView;
+use fnlocal_triggers::store::StoreError;
+use serde::Serialize;
+use tokio::task::spawn_local;
+
+pub(crate) use admin::PATH;
+pub use client::{AskError, ask};
+pub use fnlocal_triggers::{clock, event, job, queue, store};
+pub use made::{MakeSource, Sources};
+
+use crate::driver::{Feed, Function};
+use crate::logs::Logs;
+use crate::project::StateDir;
+use invoke::Local;
+use made::Running;
+
+/// The project's queue, schedules and sources.
+pub(crate) struct Triggers {
+    queue: Rc<Queue>,
+    clockwork: Rc<Clockwork>,
+    feed: Feed,
+    logs: Logs,
+    sources: Sources,
+    running: RefCell<BTreeMap<String, Running>>,
+    writer: RefCell<Option<Writer>>,
+}
+
+/// What triggers look like at a moment.
+#[derive(Debug, Serialize)]
+pub struct TriggersView {
+    queue: QueueView,
+    /// When each schedule fires next, RFC 3339 in UTC.
+    schedules: BTreeMap<String, Option<String>>,
+    sources: Vec<SourceView>,
+}
+
+impl Triggers {
+    /// Opens the project's queue, with all that waits in it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn open(
+        state: &StateDir,
+        feed: Feed,
+        sources: Sources,
+        logs: &Logs,
+    ) -> Result<Rc<Self>, StoreError> {
+        let (queue, writer) = Queue::open(state.path(), Clock::system())?;
+        let tell = logs.clone();
+        let tell = move |wrong, text: String| {
+            if wrong {
+                tell.warn(text);
+            } else {
+                tell.note(text);
+            }
+        };
+        // The nodes of one process share this one, so it owns all functions.
+        let clockwork = Clockwork::new(Rc::clone(&queue), |_| true, tell);
+        Ok(Rc::new(Self {
+            queue,
+            clockwork,
+            feed,
+            logs: logs.clone(),
+            sources,
+            running: RefCell::default(),
+            writer: RefCell::new(Some(writer)),
+        }))
+    }
+
+    /// Delivers, fires and reads until dropped.
+    pub async fn run(self: Rc<Self>) {
+        let bell = Rc::clone(self.feed.bell());
+        let invoke = Rc::new(Local::new(self.feed.clone(), self.logs.clone()));
+        let queue = Rc::clone(&self.queue);
+        let delivering = queue.run(invoke, Rc::clone(&bell.freed));
+        let firing = Rc::clone(&self.clockwork).run();
+        let following = async {
+            loop {
+                self.refresh();
+                bell.described.notified().await;
+            }
+        };
+        // None of them ends.
+        tokio::join!(delivering, firing, following);
+    }
+
+    /// Ends the queue's thread once what was asked of it is on disk.
+    pub async fn close(&self) {
+        self.stop_sources();
+        let writer = self.writer.take();
+        if let Some(writer) = writer {
+            writer.close().await;
+        }
+    }
+
+    /// Accepts a job: it is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`AcceptError`]
+    pub async fn accept(&self, job: NewJob) -> Result<Accepted, AcceptError> {
+        let mut accepted = self.queue.accept(vec![job], Vec::new()).await?;
+        accepted.pop().ok_or(AcceptError::Store(StoreError::Closed))
+    }
+
+    /// What they look like now.
+    pub fn view(&self) -> TriggersView {
+        let at = |ms: Option<u64>| ms.and_then(event::rfc3339);
+        let next = self.clockwork.next().into_iter();
+        let running = self.running.borrow();
+        TriggersView {
+            queue: self.queue.view(),
+            schedules: next.map(|(name, ms)| (name, at(ms))).collect(),
+            sources: running.values().map(|one| one.intake.view()).collect(),
+        }
+    }
+
+    pub(super) fn queue(&self) -> &Rc<Queue> {
+        &self.queue
+    }
+
+    /// Functions of all nodes, each once.
+    fn functions(&self) -> Vec<Rc<Function>> {
+        let mut all = BTreeMap::new();
+        for driver in self.feed.drivers() {
+            for function in driver.with_functions(|functions| functions.all()) {
+                all.entry(function.name.clone()).or_insert(function);
+            }
+        }
+        all.into_values().collect()
+    }
+
+    /// Takes over what the functions say of themselves now.
+    fn refresh(&self) {
+        let functions = self.functions();
+        let mut schedules = Vec::new();
+        for function in &functions {
+            let Some(spec) = &function.settings.schedule else {
+                continue;
+            };
+            let policy = function.settings.triggers.delivery.clone();
+            match Schedule::new(spec) {
+                Ok(schedule) => schedules.push((function.name.to_string(), schedule, policy)),
+                Err(error) => {
+                    let hint = error.hint();
+                    let text = format!("/{}: {error}\n  hint: {hint}", function.name);
+                    self.logs.warn(text);
+                }
+            }
+        }
+        self.clockwork.set(schedules);
+        self.refresh_sources(&functions);
+    }
+
+    /// Ends sources that no function wants any more, and begins those that are new.
+    fn refresh_sources(&self, functions: &[Rc<Function>]) {
+        let mut wanted = BTreeMap::new();
+        for function in functions {
+            for spec in &function.settings.triggers.sources {
+                let key = format!("{} {spec:?} {:?}", function.name, function.settings.triggers);
+                wanted.insert(key, (function, spec));
+            }
+        }
+        let mut running = self.running.borrow_mut();
+        running.retain(|key, _| wanted.contains_key(key));
+        for (key, (function, spec)) in wanted {
+            if running.contains_key(&key) {
+                continue;
+            }
+            match self.sources.make(spec, function) {
+                Ok(source) => {
+                    let logs = self.logs.clone();
+                    let begun = Running::begin(source, &self.queue, spec.source, function, logs);
+                    running.insert(key, begun);
+                }
+                Err(text) => self.logs.warn(format!("/{}: {text}", function.name)),
+            }
+        }
+    }
+
+    fn stop_sources(&self) {
+        self.running.borrow_mut().clear();
+    }
+}
+
+/// Runs triggers beside what else serves, until dropped.
+pub(crate) async fn beside(triggers: Rc<Triggers>, other: impl Future<Output = ()> + 'static) {
+    let mut running = Aborting(spawn_local(triggers.run()));
+    tokio::select! {
+        () = other => {}
+        _broke = &mut running.0 => {}
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct Aborting(tokio::task::JoinHandle<()>);
+
+impl Drop for Aborting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,128 @@
+//! Sources, made by what a configuration says of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use fnlocal_core::trigger::{SourceKind, SourceSpec};
+use fnlocal_triggers::queue::Queue;
+use fnlocal_triggers::source::{Intake, Source, keep};
+use fnlocal_triggers::sources::{Folder, Postgres, RedisStream};
+use tokio::task::{JoinHandle, spawn_local};
+
+use crate::driver::Function;
+use crate::logs::Logs;
+
+/// Makes a source of a kind that is not known here, with its URL if it has one; none if it is not
+/// known there either.
+pub type MakeSource = fn(&SourceSpec, Option<&str>) -> Option<Box<dyn Source>>;
+
+/// What sources are made of.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The project's folder, to which folders are relative.
+    pub root: PathBuf,
+    /// The project's name, the consumer group where none is said.
+    pub project: String,
+    /// Variables of all functions.
+    pub env: BTreeMap<String, String>,
+    /// Makes what needs an SDK of a cloud.
+    pub more: Option<MakeSource>,
+}
+
+impl Sources {
+    /// A source of a function; the error is for people.
+    pub(super) fn make(
+        &self,
+        spec: &SourceSpec,
+        function: &Function,
+    ) -> Result<Box<dyn Source>, String> {
+        let url = self.url(spec, function)?;
+        let need = || {
+            let word = spec.source.word();
+            url.clone().ok_or_else(|| format!("its source of kind `{word}` has no URL"))
+        };
+        let name = spec.name.clone();
+        let batch = spec.batch as usize;
+        Ok(match spec.source {
+            SourceKind::Folder => Box::new(Folder {
+                path: self.root.join(&name),
+                bucket: name,
+            }),
+            SourceKind::Redis => Box::new(RedisStream {
+                url: need()?,
+                stream: name,
+                group: spec.group.clone().unwrap_or_else(|| self.project.clone()),
+                batch,
+            }),
+            SourceKind::Postgres => Box::new(Postgres {
+                url: need()?,
+                channel: name,
+                outbox: spec.outbox.clone(),
+                batch,
+            }),
+            SourceKind::Sqs | SourceKind::S3 => {
+                let made = self.more.and_then(|make| make(spec, url.as_deref()));
+                let word = spec.source.word();
+                made.ok_or_else(|| format!("this fnlocal reads no sources of kind `{word}`"))?
+            }
+        })
+    }
+
+    fn url(&self, spec: &SourceSpec, function: &Function) -> Result<Option<String>, String> {
+        let Some(variable) = &spec.url_env else {
+            return Ok(spec.url.clone());
+        };
+        let own = function.env.get(variable).or_else(|| self.env.get(variable));
+        let found = own.cloned().or_else(|| std::env::var(variable).ok());
+        let found = found.filter(|value| !value.is_empty());
+        found.map(Some).ok_or_else(|| {
+            format!(
+                "its source `{}` is at the URL in {variable}, which is not set\n  \
+                 hint: set it in .env or in the shell",
+                spec.name
+            )
+        })
+    }
+}
+
+/// A source that is read until this is dropped.
+pub(super) struct Running {
+    pub intake: Rc<Intake>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub fn begin(
+        source: Box<dyn Source>,
+        queue: &Rc<Queue>,
+        kind: SourceKind,
+        function: &Function,
+        logs: Logs,
+    ) -> Self {
+        let settings = &function.settings;
+        let intake = Rc::new(Intake::new(
+            Rc::clone(queue),
+            source.name(),
+            function.name.to_string(),
+            kind.into(),
+            settings.triggers.delivery.clone(),
+            settings.body_limit,
+        ));
+        let tell = move |wrong, text: String| {
+            if wrong {
+                logs.warn(text);
+            } else {
+                logs.note(text);
+            }
+        };
+        let task = spawn_local(keep(source, Rc::clone(&intake), tell));
+        Self { intake, task }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

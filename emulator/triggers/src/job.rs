@@ -1,0 +1,174 @@
+//! A job: one invocation nobody waits for, from its acceptance to its end.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A job's number: microseconds since 1970 at its acceptance, or one more than the last one's.
+/// Shown as 16 hexadecimal digits, as requests are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = u64::from_str_radix(text, 16).ok();
+        id.filter(|_| text.len() == 16)
+            .map(Self)
+            .ok_or("a job's id is 16 hexadecimal digits")
+    }
+}
+
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for JobId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What made a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A request that did not wait.
+    Async,
+    /// A schedule.
+    Schedule,
+    /// A folder watched as a bucket.
+    Folder,
+    /// An S3 bucket.
+    S3,
+    /// An SQS queue.
+    Sqs,
+    /// A PostgreSQL database.
+    Postgres,
+    /// A Redis stream.
+    Redis,
+}
+
+impl Trigger {
+    /// A word for logs and headers.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Schedule => "schedule",
+            Self::Folder => "folder",
+            Self::S3 => "s3",
+            Self::Sqs => "sqs",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+impl From<fnlocal_core::trigger::SourceKind> for Trigger {
+    fn from(kind: fnlocal_core::trigger::SourceKind) -> Self {
+        use fnlocal_core::trigger::SourceKind;
+        match kind {
+            SourceKind::Folder => Self::Folder,
+            SourceKind::S3 => Self::S3,
+            SourceKind::Sqs => Self::Sqs,
+            SourceKind::Postgres => Self::Postgres,
+            SourceKind::Redis => Self::Redis,
+        }
+    }
+}
+
+/// A job that is to be accepted.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// The function's name.
+    pub function: String,
+    /// What made it.
+    pub trigger: Trigger,
+    /// Path and query of the request it becomes, the function's name included.
+    pub path: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+    /// Jobs of a function with one key run one after the other, in the order of their acceptance.
+    pub order: Option<String>,
+    /// A second job of the function with this key is the first one.
+    pub key: Option<String>,
+    /// How long the key is remembered, in milliseconds.
+    pub keep_key_ms: u64,
+    /// Why it is dead from the start: a message that cannot be run is kept, not lost.
+    pub dead: Option<String>,
+}
+
+/// Everything about a job except its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number.
+    pub id: JobId,
+    /// The function's name.
+    pub function: String,
+    /// What made it.
+    pub trigger: Trigger,
+    /// Path and query of the request it becomes.
+    pub path: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Bytes of its body.
+    pub size: u64,
+    /// Its order key.
+    pub order: Option<String>,
+    /// Its idempotency key.
+    pub key: Option<String>,
+    /// When it was accepted, in milliseconds since 1970.
+    pub accepted_ms: u64,
+    /// When it may run next, in milliseconds since 1970.
+    pub due_ms: u64,
+    /// Runs that failed.
+    pub attempts: u32,
+    /// What the last of them said.
+    pub error: Option<String>,
+    /// When it was given up, in milliseconds since 1970.
+    pub died_ms: Option<u64>,
+}
+
+/// A job, whole.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// All but its body.
+    pub head: Head,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// What became of a job that was to be accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is new, and on disk.
+    New(Head),
+    /// Its key was there already: this is the job that has it.
+    Known(JobId),
+}
+
+impl Accepted {
+    /// The job's number.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        match self {
+            Self::New(head) => head.id,
+            Self::Known(id) => *id,
+        }
+    }
+}

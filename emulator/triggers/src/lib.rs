@@ -1,0 +1,21 @@
+//! What calls functions besides requests: invocations nobody waits for, schedules, and sources of
+//! events.
+//!
+//! All of it goes through one durable [`queue`]: whoever has an event puts a job into it, and it
+//! delivers at least once. How functions run is behind [`queue::Invoke`], what the time is behind
+//! [`clock::Clock`], and what a source is behind [`source::Source`]. Deliberately absent: Docker,
+//! HTTP servers, and how much of a node may be taken, which is `fnlocal_core::share`.
+
+pub mod clock;
+pub mod clockwork;
+pub mod event;
+pub mod job;
+pub mod keeper;
+mod line;
+pub mod queue;
+pub mod schedule;
+pub mod source;
+pub mod sources;
+pub mod store;
+
+pub use line::Counts;

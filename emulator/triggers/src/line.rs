@@ -1,0 +1,337 @@
+//! Which job is next: what the queue on disk holds, as far as deciding needs it.
+//!
+//! Pure: the time, in milliseconds since 1970, comes from outside, and every deadline can be
+//! asked for. A job with an order key is next only when it is the oldest of its key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::job::{Head, JobId, Trigger};
+
+/// Jobs that wait, are ready, or run.
+#[derive(Debug, Default)]
+pub struct Line {
+    jobs: BTreeMap<JobId, Entry>,
+    lanes: BTreeMap<Arc<str>, Lane>,
+    /// Those that wait for their time.
+    due: BTreeSet<(u64, JobId)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    function: Arc<str>,
+    order: Option<Arc<str>>,
+    accepted: u64,
+    scheduled: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Until then.
+    Waiting(u64),
+    /// It may run.
+    Ready,
+    /// It may run, and an older one of its key has not ended.
+    Behind,
+    /// It runs.
+    Running,
+}
+
+/// The jobs of one function.
+#[derive(Debug, Default)]
+struct Lane {
+    ready: BTreeSet<JobId>,
+    keys: BTreeMap<Arc<str>, Key>,
+    /// Those that do not run, by when they were accepted.
+    ages: BTreeSet<(u64, JobId)>,
+    all: usize,
+    running: usize,
+    scheduled: usize,
+}
+
+/// The jobs of one order key.
+#[derive(Debug, Default)]
+struct Key {
+    jobs: BTreeSet<JobId>,
+    /// The one that is ready or runs.
+    active: Option<JobId>,
+}
+
+/// Counts of a function's jobs. Each job is in one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Ready, or behind another of their key.
+    pub ready: usize,
+    /// Waiting for another attempt.
+    pub waiting: usize,
+    /// Running.
+    pub running: usize,
+}
+
+impl Line {
+    /// A job that was accepted, or found on disk.
+    pub fn add(&mut self, head: &Head, now: u64) {
+        if self.jobs.contains_key(&head.id) {
+            return;
+        }
+        let function: Arc<str> = Arc::from(head.function.as_str());
+        let order: Option<Arc<str>> = head.order.as_deref().map(Arc::from);
+        let scheduled = head.trigger == Trigger::Schedule;
+        let lane = self.lanes.entry(Arc::clone(&function)).or_default();
+        lane.all += 1;
+        lane.scheduled += usize::from(scheduled);
+        if let Some(order) = &order {
+            let key = lane.keys.entry(Arc::clone(order)).or_default();
+            key.jobs.insert(head.id);
+        }
+        lane.ages.insert((head.accepted_ms, head.id));
+        let entry = Entry {
+            function,
+            order,
+            accepted: head.accepted_ms,
+            scheduled,
+            stage: Stage::Behind,
+        };
+        self.jobs.insert(head.id, entry);
+        self.wait(head.id, head.due_ms, now);
+    }
+
+    /// The next job of a function, which runs from here on.
+    pub fn take(&mut self, function: &str) -> Option<JobId> {
+        let lane = self.lanes.get_mut(function)?;
+        let id = lane.ready.pop_first()?;
+        lane.running += 1;
+        if let Some(entry) = self.jobs.get_mut(&id) {
+            lane.ages.remove(&(entry.accepted, id));
+            entry.stage = Stage::Running;
+        }
+        Some(id)
+    }
+
+    /// A job that ran is to run again, not before `due`.
+    pub fn put_back(&mut self, id: JobId, due: u64, now: u64) {
+        if !self.leave_stage(id) {
+            return;
+        }
+        if let Some(entry) = self.jobs.get(&id)
+            && let Some(lane) = self.lanes.get_mut(&entry.function)
+        {
+            lane.ages.insert((entry.accepted, id));
+        }
+        self.wait(id, due, now);
+        self.turn(id);
+    }
+
+    /// A job has ended, in whatever way.
+    pub fn remove(&mut self, id: JobId) {
+        if !self.leave_stage(id) {
+            return;
+        }
+        let Some(entry) = self.jobs.remove(&id) else {
+            return;
+        };
+        let Some(lane) = self.lanes.get_mut(&entry.function) else {
+            return;
+        };
+        lane.all -= 1;
+        lane.ages.remove(&(entry.accepted, id));
+        lane.scheduled -= usize::from(entry.scheduled);
+        if let Some(order) = &entry.order
+            && let Some(key) = lane.keys.get_mut(order)
+        {
+            key.jobs.remove(&id);
+            if key.jobs.is_empty() {
+                lane.keys.remove(order);
+            }
+        }
+        if lane.all == 0 {
+            self.lanes.remove(&entry.function);
+        } else if let Some(order) = &entry.order {
+            self.turn_of(&entry.function, order);
+        }
+    }
+
+    /// Makes ready what has come due.
+    pub fn wake(&mut self, now: u64) {
+        while let Some(&(due, id)) = self.due.first() {
+            if due > now {
+                break;
+            }
+            self.due.pop_first();
+            self.come_due(id);
+        }
+    }
+
+    /// When the next job comes due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Jobs that do not run and have become older than their function's jobs may, which is in
+    /// milliseconds.
+    pub fn too_old(&self, now: u64, max_age: impl Fn(&str) -> u64) -> Vec<JobId> {
+        let mut old = Vec::new();
+        for (function, lane) in &self.lanes {
+            let most = max_age(function);
+            let over = |(accepted, _): &&(u64, JobId)| accepted.saturating_add(most) <= now;
+            old.extend(lane.ages.iter().take_while(over).map(|(_, id)| *id));
+        }
+        old
+    }
+
+    /// When the next job becomes too old.
+    pub fn next_too_old(&self, max_age: impl Fn(&str) -> u64) -> Option<u64> {
+        let lanes = self.lanes.iter();
+        let next = lanes.filter_map(|(function, lane)| {
+            let (accepted, _) = lane.ages.first()?;
+            Some(accepted.saturating_add(max_age(function)))
+        });
+        next.min()
+    }
+
+    /// Functions with a job that may run.
+    #[must_use]
+    pub fn ready(&self) -> Vec<Arc<str>> {
+        let lanes = self.lanes.iter();
+        let ready = lanes.filter(|(_, lane)| !lane.ready.is_empty());
+        ready.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// Whether a scheduled run of a function has not ended.
+    #[must_use]
+    pub fn has_scheduled(&self, function: &str) -> bool {
+        self.lanes
+            .get(function)
+            .is_some_and(|lane| lane.scheduled > 0)
+    }
+
+    /// Whether a job runs.
+    #[must_use]
+    pub fn runs(&self, id: JobId) -> bool {
+        let entry = self.jobs.get(&id);
+        entry.is_some_and(|entry| entry.stage == Stage::Running)
+    }
+
+    /// All jobs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Jobs of a function.
+    #[must_use]
+    pub fn len_of(&self, function: &str) -> usize {
+        self.lanes.get(function).map_or(0, |lane| lane.all)
+    }
+
+    /// Jobs of a function that run.
+    #[must_use]
+    pub fn running_of(&self, function: &str) -> usize {
+        self.lanes.get(function).map_or(0, |lane| lane.running)
+    }
+
+    /// Counts by function.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<Arc<str>, Counts> {
+        let mut all: BTreeMap<Arc<str>, Counts> = BTreeMap::new();
+        for entry in self.jobs.values() {
+            let counts = all.entry(Arc::clone(&entry.function)).or_default();
+            match entry.stage {
+                Stage::Waiting(_) => counts.waiting += 1,
+                Stage::Ready | Stage::Behind => counts.ready += 1,
+                Stage::Running => counts.running += 1,
+            }
+        }
+        all
+    }
+
+    /// Takes a job out of where it stands; false if there is none.
+    fn leave_stage(&mut self, id: JobId) -> bool {
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return false;
+        };
+        let stage = std::mem::replace(&mut entry.stage, Stage::Behind);
+        if let Stage::Waiting(due) = stage {
+            self.due.remove(&(due, id));
+        }
+        let Some(lane) = self.lanes.get_mut(&entry.function) else {
+            return true;
+        };
+        lane.ready.remove(&id);
+        lane.running -= usize::from(stage == Stage::Running);
+        if let Some(order) = &entry.order
+            && let Some(key) = lane.keys.get_mut(order)
+            && key.active == Some(id)
+        {
+            key.active = None;
+        }
+        true
+    }
+
+    fn wait(&mut self, id: JobId, due: u64, now: u64) {
+        if due <= now {
+            return self.come_due(id);
+        }
+        if let Some(entry) = self.jobs.get_mut(&id) {
+            entry.stage = Stage::Waiting(due);
+            self.due.insert((due, id));
+        }
+    }
+
+    /// Its time has come; its turn may not have.
+    fn come_due(&mut self, id: JobId) {
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if entry.order.is_some() {
+            entry.stage = Stage::Behind;
+            return self.turn(id);
+        }
+        entry.stage = Stage::Ready;
+        if let Some(lane) = self.lanes.get_mut(&entry.function) {
+            lane.ready.insert(id);
+        }
+    }
+
+    /// Whose turn it is among those of a job's key.
+    fn turn(&mut self, id: JobId) {
+        let Some(entry) = self.jobs.get(&id) else {
+            return;
+        };
+        if let Some(order) = entry.order.clone() {
+            let function = Arc::clone(&entry.function);
+            self.turn_of(&function, &order);
+        }
+    }
+
+    /// The oldest of a key is next, unless one runs. One that was given up and comes again is older
+    /// than those that were accepted since, and goes before them.
+    fn turn_of(&mut self, function: &str, order: &str) {
+        let Some(lane) = self.lanes.get_mut(function) else {
+            return;
+        };
+        let Some(key) = lane.keys.get_mut(order) else {
+            return;
+        };
+        let oldest = key.jobs.first().copied();
+        if let Some(active) = key.active {
+            if oldest == Some(active) || !lane.ready.remove(&active) {
+                return;
+            }
+            if let Some(entry) = self.jobs.get_mut(&active) {
+                entry.stage = Stage::Behind;
+            }
+            key.active = None;
+        }
+        if let Some(oldest) = oldest
+            && let Some(entry) = self.jobs.get_mut(&oldest)
+            && entry.stage == Stage::Behind
+        {
+            entry.stage = Stage::Ready;
+            key.active = Some(oldest);
+            lane.ready.insert(oldest);
+        }
+    }
+}

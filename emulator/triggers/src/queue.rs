@@ -1,0 +1,301 @@
+//! The queue, live: accepts jobs, hands them to whoever runs functions, and sees to what becomes
+//! of them.
+//!
+//! Delivery is at least once: a job is forgotten only when its run has ended well and that is on
+//! disk. Until then it counts as running, so no more jobs can run twice after a crash than may run
+//! at once.
+
+mod admin;
+mod settle;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fnlocal_core::trigger::AsyncPolicy;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::job::{Accepted, Head, Job, NewJob};
+use crate::keeper::{Keeper, Writer};
+use crate::line::{Counts, Line};
+use crate::store::{Change, Changed, Store, StoreError};
+
+pub use admin::{Listed, Offline, Selection, State};
+
+/// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
+pub const MOST: usize = 100_000;
+/// Runs that have ended and are not on disk yet, at the most: they would run again after a crash.
+const UNWRITTEN: usize = 8;
+/// Jobs are looked at again after so long even if nothing happened: the clock may have been set.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Runs functions.
+pub trait Invoke {
+    /// How a function's jobs are delivered.
+    fn policy(&self, function: &str) -> AsyncPolicy;
+
+    /// How many more jobs of a function may begin to run now, of which `running` do already.
+    fn room(&self, function: &str, running: usize) -> u32;
+
+    /// Runs a job to its end.
+    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>>;
+
+    /// Told what became of a run.
+    fn ended(&self, run: &Run);
+
+    /// Told what is wrong with the queue itself.
+    fn warn(&self, text: String);
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Well.
+    Done {
+        /// The status it answered with.
+        status: u16,
+    },
+    /// It failed.
+    Failed {
+        /// What it said.
+        error: String,
+        /// Trying again is of no use.
+        hopeless: bool,
+        /// The status it answered with, or was answered for it.
+        status: u16,
+    },
+    /// It did not begin, by no fault of its own: this is no attempt.
+    NotRun {
+        /// Why.
+        why: String,
+        /// When to try again.
+        after: Option<Duration>,
+    },
+}
+
+/// What becomes of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is over.
+    Done,
+    /// It runs again, after so long.
+    Again(Duration),
+    /// It is given up.
+    Dead,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The job.
+    pub head: Head,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What becomes of the job.
+    pub fate: Fate,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+/// Why jobs are not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// As many wait as may.
+    #[error("{MOST} jobs are waiting, as many as may")]
+    Full,
+    /// The file cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a queue looks like at a moment.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct QueueView {
+    /// Counts by function.
+    pub functions: BTreeMap<Arc<str>, Counts>,
+    /// Jobs that were given up.
+    pub dead: usize,
+    /// Runs that ended well since fnlocal began.
+    pub done: u64,
+    /// Runs that failed since fnlocal began.
+    pub failed: u64,
+}
+
+/// The queue of a project.
+pub struct Queue {
+    keeper: Keeper,
+    clock: Clock,
+    line: RefCell<Line>,
+    /// There may be something to run.
+    work: Notify,
+    dead: Cell<usize>,
+    done: Cell<u64>,
+    failed: Cell<u64>,
+    /// Runs that have ended and are not on disk.
+    unwritten: Cell<usize>,
+    /// The function after which the next look begins, so that all get their turn.
+    after: RefCell<Option<Arc<str>>>,
+}
+
+impl Queue {
+    /// Opens the queue of a folder, with all jobs that are in it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn open(folder: &Path, clock: Clock) -> Result<(Rc<Self>, Writer), StoreError> {
+        let store = Store::open(folder)?;
+        let snapshot = store.snapshot()?;
+        let mut line = Line::default();
+        let now = clock.now_ms();
+        for head in snapshot.alive()? {
+            line.add(&head, now);
+        }
+        let dead = snapshot.dead()?.len();
+        drop(snapshot);
+        let started = Keeper::start(store, clock.clone());
+        let (keeper, writer) =
+            started.map_err(|error| StoreError::Use(Box::new(redb::Error::Io(error))))?;
+        let queue = Rc::new(Self {
+            keeper,
+            clock,
+            line: RefCell::new(line),
+            work: Notify::new(),
+            dead: Cell::new(dead),
+            done: Cell::new(0),
+            failed: Cell::new(0),
+            unwritten: Cell::new(0),
+            after: RefCell::default(),
+        });
+        Ok((queue, writer))
+    }
+
+    /// Accepts jobs, all or none. They are on disk when this returns.
+    ///
+    /// # Errors
+    /// [`AcceptError`]
+    pub async fn accept(
+        &self,
+        jobs: Vec<NewJob>,
+        notes: Vec<(String, Option<String>)>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        if self.line.borrow().len() + jobs.len() > MOST {
+            return Err(AcceptError::Full);
+        }
+        let changed = self.keeper.change(Change::Accept { jobs, notes }).await?;
+        let Changed::Accepted(accepted) = changed else {
+            return Err(StoreError::Closed.into());
+        };
+        let now = self.clock.now_ms();
+        for one in &accepted {
+            match one {
+                Accepted::New(head) if head.died_ms.is_some() => self.dead.update(|n| n + 1),
+                Accepted::New(head) => self.line.borrow_mut().add(head, now),
+                Accepted::Known(_) => {}
+            }
+        }
+        self.work.notify_one();
+        Ok(accepted)
+    }
+
+    /// Hands jobs to `invoke` until dropped. `freed` is rung when there may be more room.
+    pub async fn run(self: Rc<Self>, invoke: Rc<dyn Invoke>, freed: Rc<Notify>) {
+        let mut runs = JoinSet::new();
+        loop {
+            self.give_up_old(&*invoke).await;
+            self.begin(&invoke, &mut runs);
+            let next = self.next_look(&*invoke);
+            tokio::select! {
+                () = self.work.notified() => {}
+                () = freed.notified() => {}
+                () = tokio::time::sleep(next) => {}
+                Some(ended) = runs.join_next() => {
+                    if let Err(panicked) = ended {
+                        invoke.warn(format!("a run broke down: {panicked}"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What it looks like now.
+    #[must_use]
+    pub fn view(&self) -> QueueView {
+        QueueView {
+            functions: self.line.borrow().counts(),
+            dead: self.dead.get(),
+            done: self.done.get(),
+            failed: self.failed.get(),
+        }
+    }
+
+    /// Where changes are asked for, and what is on disk is read.
+    #[must_use]
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// The clock it goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether a scheduled run of a function has not ended.
+    #[must_use]
+    pub fn has_scheduled(&self, function: &str) -> bool {
+        self.line.borrow().has_scheduled(function)
+    }
+
+    /// Jobs of a function that have not ended.
+    #[must_use]
+    pub fn len_of(&self, function: &str) -> usize {
+        self.line.borrow().len_of(function)
+    }
+
+    /// Begins as many runs as there is room for, a function at a time.
+    fn begin(self: &Rc<Self>, invoke: &Rc<dyn Invoke>, runs: &mut JoinSet<()>) {
+        self.line.borrow_mut().wake(self.clock.now_ms());
+        let mut functions = self.line.borrow().ready();
+        let last = self.after.take();
+        let first = last.map_or(0, |last| functions.partition_point(|one| *one <= last));
+        let many = functions.len().max(1);
+        functions.rotate_left(first % many);
+        let mut some = true;
+        while some && self.unwritten.get() < UNWRITTEN {
+            some = false;
+            for function in &functions {
+                let running = self.line.borrow().running_of(function);
+                if invoke.room(function, running) == 0 {
+                    continue;
+                }
+                let Some(id) = self.line.borrow_mut().take(function) else {
+                    continue;
+                };
+                some = true;
+                self.after.replace(Some(Arc::clone(function)));
+                runs.spawn_local(Rc::clone(self).one(id, Arc::clone(function), Rc::clone(invoke)));
+            }
+        }
+    }
+
+    /// When something is to be looked at again.
+    fn next_look(&self, invoke: &dyn Invoke) -> Duration {
+        let line = self.line.borrow();
+        let due = line.next_due();
+        let old = line.next_too_old(|function| millis(invoke.policy(function).max_age));
+        let next = due.into_iter().chain(old).min();
+        let wait = next.map(|next| next.saturating_sub(self.clock.now_ms()).max(1));
+        wait.map_or(LOOK, |wait| Duration::from_millis(wait).min(LOOK))
+    }
+}
+
+/// Milliseconds of a span, as the queue's file has them.
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,254 @@
+//! Sources of events: what all of them have in common.
+//!
+//! A source hands what it reads to an [`Intake`], which puts it into the queue, and tells the
+//! server that it has it only afterwards. From there on the queue delivers. What is told again
+//! after a crash bears the same key, and so becomes the same job.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fnlocal_core::trigger::AsyncPolicy;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::event::{Event, rfc3339};
+use crate::job::{NewJob, Trigger};
+use crate::queue::{AcceptError, Queue, millis};
+
+/// Jobs of one function that may wait before its sources are read no further.
+const ENOUGH: usize = 1000;
+/// How often it is looked whether there is room again.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+/// A source that could be read for so long has come back: its next failure is a first one.
+const WELL: Duration = Duration::from_secs(10);
+
+/// Why a source cannot be read.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Something that tells of events.
+pub trait Source {
+    /// What it is called, such as `redis bids`.
+    fn name(&self) -> String;
+
+    /// Reads until it breaks.
+    ///
+    /// # Errors
+    /// Why it broke.
+    fn read<'a>(
+        &'a mut self,
+        intake: &'a Intake,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>>;
+}
+
+/// What a source is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It is being connected to.
+    Connecting,
+    /// It is read.
+    Reading,
+    /// It cannot be read.
+    Unreachable {
+        /// Why.
+        why: String,
+        /// Attempts since it last could.
+        attempts: u32,
+        /// When the next one is made, RFC 3339 in UTC.
+        next: String,
+    },
+}
+
+/// A source at a moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceView {
+    /// What it is called.
+    pub name: String,
+    /// The function it calls.
+    pub function: String,
+    /// What it is doing.
+    pub health: Health,
+    /// Events taken since fnlocal began.
+    pub taken: u64,
+    /// Events of those that had been taken before.
+    pub repeated: u64,
+    /// Events of those that could not be run, and went to the dead letters.
+    pub refused: u64,
+}
+
+/// Where a source puts its events.
+pub struct Intake {
+    queue: Rc<Queue>,
+    function: String,
+    trigger: Trigger,
+    policy: AsyncPolicy,
+    /// Bytes of an event's data at the most.
+    limit: u64,
+    health: RefCell<Health>,
+    taken: Cell<u64>,
+    repeated: Cell<u64>,
+    refused: Cell<u64>,
+    name: String,
+}
+
+/// An event with what the queue needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The event.
+    pub event: Event,
+    /// What it is known by within its source, however often it is told.
+    pub key: String,
+    /// Events of one key run one after the other.
+    pub order: Option<String>,
+}
+
+impl Intake {
+    /// Puts what `name` tells into `queue`, for a function whose events may have `limit` bytes.
+    #[must_use]
+    pub fn new(
+        queue: Rc<Queue>,
+        name: String,
+        function: String,
+        trigger: Trigger,
+        policy: AsyncPolicy,
+        limit: u64,
+    ) -> Self {
+        Self {
+            queue,
+            function,
+            trigger,
+            policy,
+            limit,
+            health: RefCell::new(Health::Connecting),
+            taken: Cell::new(0),
+            repeated: Cell::new(0),
+            refused: Cell::new(0),
+            name,
+        }
+    }
+
+    /// The source answers.
+    pub fn reading(&self) {
+        self.health.replace(Health::Reading);
+    }
+
+    /// Takes events: they are on disk when this returns, with what is to be noted of them. One that
+    /// is too large is kept as a dead letter without its data.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; then none was taken.
+    pub async fn take(
+        &self,
+        events: Vec<Taken>,
+        notes: Vec<(String, Option<String>)>,
+    ) -> Result<(), AcceptError> {
+        self.wait_for_room().await;
+        let jobs: Vec<NewJob> = events.into_iter().map(|one| self.job(one)).collect();
+        let refused = jobs.iter().filter(|job| job.dead.is_some()).count();
+        let accepted = self.queue.accept(jobs, notes).await?;
+        let known = |one: &&crate::job::Accepted| matches!(one, crate::job::Accepted::Known(_));
+        let repeated = accepted.iter().filter(known).count();
+        self.taken.update(|count| count + accepted.len() as u64);
+        self.repeated.update(|count| count + repeated as u64);
+        self.refused.update(|count| count + refused as u64);
+        Ok(())
+    }
+
+    /// The queue it puts events into.
+    #[must_use]
+    pub fn queue(&self) -> &Rc<Queue> {
+        &self.queue
+    }
+
+    /// What the source is doing.
+    #[must_use]
+    pub fn view(&self) -> SourceView {
+        SourceView {
+            name: self.name.clone(),
+            function: self.function.clone(),
+            health: self.health.borrow().clone(),
+            taken: self.taken.get(),
+            repeated: self.repeated.get(),
+            refused: self.refused.get(),
+        }
+    }
+
+    /// What waits at the source costs nothing here. There is no event for room in the queue, since
+    /// nobody else needs one.
+    async fn wait_for_room(&self) {
+        while self.queue.len_of(&self.function) >= ENOUGH {
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
+    }
+
+    fn job(&self, taken: Taken) -> NewJob {
+        let Taken { event, key, order } = taken;
+        let headers = event.headers();
+        let size = event.data.len() as u64;
+        let too_large = size > self.limit;
+        let dead = too_large.then(|| {
+            let limit = self.limit;
+            format!("the event has {size} bytes, and `body_limit` of /{} is {limit}", self.function)
+        });
+        NewJob {
+            function: self.function.clone(),
+            trigger: self.trigger,
+            path: format!("/{}", self.function),
+            headers,
+            body: if too_large {
+                bytes::Bytes::new()
+            } else {
+                event.data
+            },
+            order,
+            key: Some(format!("{} {key}", self.name)),
+            keep_key_ms: millis(self.policy.keep_keys),
+            dead,
+        }
+    }
+}
+
+/// Reads a source until dropped, again and again: after each failure later, as the policy says.
+pub async fn keep(mut source: Box<dyn Source>, intake: Rc<Intake>, tell: impl Fn(bool, String)) {
+    let mut attempts = 0;
+    loop {
+        let began = Instant::now();
+        let read = source.read(&intake).await;
+        if began.elapsed() >= WELL {
+            attempts = 0;
+        }
+        attempts += 1;
+        let why = read.err().map_or_else(|| "it was closed".to_owned(), chain);
+        let pause = intake.policy.pause(attempts, rand::random());
+        // At most half a minute: somebody may be waiting for a server to come back.
+        let pause = pause.min(Duration::from_secs(30));
+        let next = intake.queue.clock().now_ms().saturating_add(millis(pause));
+        let name = source.name();
+        if attempts == 1 {
+            let function = &intake.function;
+            tell(true, format!("{name}, a source of /{function}, cannot be read: {why}"));
+        }
+        intake.health.replace(Health::Unreachable {
+            why,
+            attempts,
+            next: rfc3339(next).unwrap_or_default(),
+        });
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn chain(error: SourceError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let next = source.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,9 @@
+//! The sources that need no SDK of a cloud.
+
+mod folder;
+mod postgres;
+mod redis;
+
+pub use folder::Folder;
+pub use postgres::Postgres;
+pub use redis::RedisStream;

@@ -1,0 +1,164 @@
+//! A Redis stream, read as one of a consumer group.
+//!
+//! What was handed out and not acknowledged comes first: this consumer's own, then what others of
+//! the group were given and left for a minute (XAUTOCLAIM). An entry is acknowledged when it is in
+//! the queue's file. What the server itself forgets when it is restarted is its configuration's
+//! affair: with `appendonly yes` and `appendfsync always` it forgets nothing.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::aio::MultiplexedConnection;
+use redis::streams::{StreamAutoClaimOptions, StreamAutoClaimReply, StreamId, StreamReadOptions, StreamReadReply};
+use redis::{AsyncCommands, FromRedisValue, Value};
+
+use crate::event::{Event, content_type};
+use crate::source::{Intake, Source, SourceError, Taken};
+
+/// How long the server may wait for an entry before it answers that there is none.
+const BLOCK: Duration = Duration::from_secs(5);
+/// An entry that somebody else was given and has not acknowledged for so long is taken over.
+const ABANDONED: Duration = Duration::from_secs(60);
+/// An answer that does not come: longer than the server may wait.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A stream and the group it is read as.
+pub struct RedisStream {
+    /// The server, as a redis URL.
+    pub url: String,
+    /// The stream's key.
+    pub stream: String,
+    /// The consumer group, made if it is not there, from the stream's beginning on.
+    pub group: String,
+    /// Entries taken at once, at the most.
+    pub batch: usize,
+}
+
+/// Who reads: one fnlocal a group and project, so that what it was given before a crash is its own.
+const CONSUMER: &str = "fnlocal";
+
+impl Source for RedisStream {
+    fn name(&self) -> String {
+        format!("redis {}", self.stream)
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        intake: &'a Intake,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>> {
+        Box::pin(self.follow(intake))
+    }
+}
+
+impl RedisStream {
+    async fn follow(&self, intake: &Intake) -> Result<(), SourceError> {
+        let client = redis::Client::open(self.url.as_str())?;
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(ANSWER))
+            .set_response_timeout(Some(ANSWER));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        self.make_group(&mut connection).await?;
+        intake.reading();
+        self.own(&mut connection, intake).await?;
+        loop {
+            self.abandoned(&mut connection, intake).await?;
+            let options = self.options().block(BLOCK.as_millis() as usize);
+            let ids = self.entries(&mut connection, ">", &options).await?;
+            self.take(&mut connection, intake, ids).await?;
+        }
+    }
+
+    async fn make_group(&self, connection: &mut MultiplexedConnection) -> Result<(), SourceError> {
+        let made: Result<(), _> = connection.xgroup_create_mkstream(&self.stream, &self.group, "0").await;
+        match made {
+            Err(error) if error.code() != Some("BUSYGROUP") => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What this consumer was given before and has not acknowledged.
+    async fn own(&self, connection: &mut MultiplexedConnection, intake: &Intake) -> Result<(), SourceError> {
+        loop {
+            let ids = self.entries(connection, "0", &self.options()).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            self.take(connection, intake, ids).await?;
+        }
+    }
+
+    async fn abandoned(&self, connection: &mut MultiplexedConnection, intake: &Intake) -> Result<(), SourceError> {
+        let options = StreamAutoClaimOptions::default().count(self.batch);
+        let idle = ABANDONED.as_millis() as usize;
+        let claimed: StreamAutoClaimReply = connection
+            .xautoclaim_options(&self.stream, &self.group, CONSUMER, idle, "0-0", options)
+            .await?;
+        self.take(connection, intake, claimed.claimed).await
+    }
+
+    async fn entries(
+        &self,
+        connection: &mut MultiplexedConnection,
+        from: &str,
+        options: &StreamReadOptions,
+    ) -> Result<Vec<StreamId>, SourceError> {
+        let reply: Option<StreamReadReply> = connection
+            .xread_options(&[&self.stream], &[from], options)
+            .await?;
+        let keys = reply.map(|reply| reply.keys).unwrap_or_default();
+        Ok(keys.into_iter().flat_map(|key| key.ids).collect())
+    }
+
+    /// Puts entries into the queue, then acknowledges them.
+    async fn take(
+        &self,
+        connection: &mut MultiplexedConnection,
+        intake: &Intake,
+        entries: Vec<StreamId>,
+    ) -> Result<(), SourceError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
+        // An entry that was trimmed meanwhile has no fields left: there is nothing to run.
+        let there = entries.into_iter().filter(|entry| !entry.map.is_empty());
+        intake.take(there.map(|entry| self.event(entry)).collect(), Vec::new()).await?;
+        let _acknowledged: usize = connection.xack(&self.stream, &self.group, &ids).await?;
+        Ok(())
+    }
+
+    fn options(&self) -> StreamReadOptions {
+        StreamReadOptions::default().group(&self.group, CONSUMER).count(self.batch)
+    }
+
+    /// The field `data`, if it is the only one, is the event's data; else all fields as JSON.
+    fn event(&self, entry: StreamId) -> Taken {
+        let text = |value: &Value| String::from_redis_value_ref(value).unwrap_or_default();
+        let data = match entry.map.get("data") {
+            Some(data) if entry.map.len() == 1 => {
+                let bytes = Vec::<u8>::from_redis_value_ref(data);
+                Bytes::from(bytes.unwrap_or_default())
+            }
+            _ => {
+                let fields = entry.map.iter().map(|(name, value)| (name.clone(), text(value).into()));
+                let fields: serde_json::Map<String, serde_json::Value> = fields.collect();
+                Bytes::from(serde_json::Value::Object(fields).to_string())
+            }
+        };
+        let millis = entry.id.split('-').next().and_then(|millis| millis.parse().ok());
+        Taken {
+            event: Event {
+                id: entry.id.clone(),
+                source: format!("redis:{}", self.stream),
+                kind: "dev.fnlocal.redis.entry".to_owned(),
+                subject: None,
+                time_ms: millis,
+                content_type: content_type(&data).to_owned(),
+                data,
+            },
+            key: entry.id,
+            order: None,
+        }
+    }
+}

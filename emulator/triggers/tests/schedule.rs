@@ -1,0 +1,112 @@
+//! When functions are due: across time-zone changes, and when runs were missed.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+use chrono::{DateTime, Utc};
+use fnlocal_core::trigger::{Missed, ScheduleSpec};
+use fnlocal_triggers::schedule::{Schedule, ScheduleError};
+
+fn at(text: &str) -> u64 {
+    let time: DateTime<Utc> = text.parse().unwrap();
+    u64::try_from(time.timestamp_millis()).unwrap()
+}
+
+fn berlin(cron: &str) -> Schedule {
+    let spec = ScheduleSpec {
+        timezone: "Europe/Berlin".to_owned(),
+        ..ScheduleSpec::cron(cron)
+    };
+    Schedule::new(&spec).unwrap()
+}
+
+/// Due times between two moments of a day, as hours and minutes of UTC.
+fn due(cron: &str, day: &str, from: &str, to: &str) -> Vec<String> {
+    let (from, to) = (at(&format!("{day}T{from}:00Z")), at(&format!("{day}T{to}:00Z")));
+    let times = berlin(cron).due(from, to).into_iter();
+    let shown = times.map(|ms| {
+        let time = DateTime::from_timestamp_millis(i64::try_from(ms).unwrap()).unwrap();
+        time.format("%H:%M").to_string()
+    });
+    shown.collect()
+}
+
+/// Clocks in Berlin go from 2:00 to 3:00, at 1:00 UTC.
+const FORWARD: &str = "2026-03-29";
+/// Clocks in Berlin go from 3:00 to 2:00, at 1:00 UTC.
+const BACK: &str = "2026-10-25";
+
+#[test]
+fn a_time_that_does_not_exist_is_due_right_after_the_gap() {
+    assert_eq!(due("30 2 * * *", FORWARD, "00:00", "23:00"), ["01:00"]);
+    assert_eq!(due("30 2 * * *", "2026-03-30", "00:00", "23:00"), ["00:30"]);
+}
+
+#[test]
+fn a_time_that_comes_twice_is_due_the_first_time() {
+    assert_eq!(due("30 2 * * *", BACK, "00:00", "23:00"), ["00:30"]);
+    assert_eq!(due("30 2 * * *", "2026-10-26", "00:00", "23:00"), ["01:30"]);
+}
+
+#[test]
+fn what_is_due_every_so_often_leaves_the_gap_out_and_goes_through_the_hour_twice() {
+    let half_hours = ["00:30", "01:00", "01:30", "02:00"];
+    assert_eq!(due("*/30 * * * *", FORWARD, "00:00", "02:00"), half_hours);
+    assert_eq!(due("*/30 * * * *", BACK, "00:00", "02:00"), half_hours);
+}
+
+#[test]
+fn looks_neither_overlap_nor_leave_gaps() {
+    let schedule = berlin("*/7 * * * *");
+    let (begin, end) = (at("2026-10-24T22:00:00Z"), at("2026-10-25T04:00:00Z"));
+    let whole = schedule.due(begin, end);
+    let mut pieces = Vec::new();
+    let mut from = begin;
+    while from < end {
+        let to = (from + 61_337).min(end);
+        pieces.extend(schedule.due(from, to));
+        from = to;
+    }
+    assert_eq!(pieces, whole);
+    assert_eq!(schedule.next(begin), whole.first().copied());
+}
+
+#[test]
+fn missed_runs_are_left_out_made_up_for_once_or_all() {
+    let run = |missed| {
+        let spec = ScheduleSpec {
+            missed,
+            ..ScheduleSpec::cron("0 * * * *")
+        };
+        let schedule = Schedule::new(&spec).unwrap();
+        let (from, now) = (at("2026-01-01T00:30:00Z"), at("2026-01-01T05:00:10Z"));
+        schedule.to_run(from, now, 60_000).len()
+    };
+    // Of five, the last is ten seconds old and so not missed.
+    assert_eq!(run(Missed::Skip), 1);
+    assert_eq!(run(Missed::Once), 2);
+    assert_eq!(run(Missed::All), 5);
+}
+
+#[test]
+fn however_long_nobody_looked_only_so_many_are_made_up_for() {
+    let spec = ScheduleSpec {
+        missed: Missed::All,
+        ..ScheduleSpec::cron("* * * * *")
+    };
+    let schedule = Schedule::new(&spec).unwrap();
+    let (from, now) = (at("2026-01-01T00:00:00Z"), at("2026-01-08T00:00:30Z"));
+    let all = schedule.to_run(from, now, 60_000);
+    assert_eq!(all.len(), 101);
+    assert_eq!(all.last(), Some(&at("2026-01-08T00:00:00Z")));
+}
+
+#[test]
+fn nonsense_is_named_with_its_key() {
+    let error = |spec: ScheduleSpec| Schedule::new(&spec).unwrap_err();
+    let often = error(ScheduleSpec::cron("often"));
+    assert!(often.to_string().contains("`often`") && often.key() == "cron");
+    let mars = ScheduleSpec {
+        timezone: "Mars/Base".to_owned(),
+        ..ScheduleSpec::cron("* * * * *")
+    };
+    assert_eq!(error(mars), ScheduleError::Zone("Mars/Base".to_owned()));
+}

@@ -1,0 +1,194 @@
+//! Sources against the real servers, through a restart of each: none of 1,000 events is lost.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use fnlocal_triggers::job::Trigger;
+use fnlocal_triggers::queue::Selection;
+use fnlocal_triggers::source::Health;
+use fnlocal_triggers::sources::{Folder, Postgres, RedisStream};
+use support::servers::{PostgresServer, RedisServer};
+use support::{Taking, local};
+use tokio_postgres::NoTls;
+
+const EVENTS: usize = 1000;
+
+fn all() -> BTreeSet<String> {
+    (0..EVENTS).map(|number| number.to_string()).collect()
+}
+
+async fn add_to_stream(server: &RedisServer, numbers: std::ops::Range<usize>) {
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    for number in numbers {
+        let mut add = redis::cmd("XADD");
+        add.arg("bids").arg("*").arg("data").arg(number);
+        let _id: String = add.query_async(&mut connection).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_redis_stream_delivers_all_through_a_restart() {
+    local(async {
+        let mut server = RedisServer::start();
+        let source = RedisStream {
+            url: server.url(),
+            stream: "bids".to_owned(),
+            group: "shop".to_owned(),
+            batch: 50,
+        };
+        let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
+        add_to_stream(&server, 0..EVENTS / 2).await;
+        // In the middle of being read.
+        taking.until(|ran| ran.len() > 100).await;
+        server.kill();
+        taking.until_health(|health| matches!(health, Health::Unreachable { .. })).await;
+        server.restart();
+        add_to_stream(&server, EVENTS / 2..EVENTS).await;
+        taking.until(|ran| ran.len() >= EVENTS).await;
+        assert_eq!(taking.ran(), all());
+        assert_eq!(taking.runs(), EVENTS, "each ran once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_postgres_outbox_delivers_all_through_a_restart() {
+    local(async {
+        let mut server = PostgresServer::start();
+        let sql = "CREATE TABLE outbox (id bigserial PRIMARY KEY, payload jsonb NOT NULL)";
+        server.connect().await.batch_execute(sql).await.unwrap();
+        let source = Postgres {
+            url: server.url(),
+            channel: "bids".to_owned(),
+            outbox: Some("outbox".to_owned()),
+            batch: 50,
+        };
+        let taking = Taking::of(Box::new(source), Trigger::Postgres, 1 << 20);
+        let insert = |from: usize, to: usize| {
+            format!(
+                "INSERT INTO outbox (payload) SELECT to_jsonb(n) FROM generate_series({from}, {}) n; \
+                 NOTIFY bids",
+                to - 1
+            )
+        };
+        server.connect().await.batch_execute(&insert(0, EVENTS / 2)).await.unwrap();
+        taking.until(|ran| ran.len() > 100).await;
+        server.kill();
+        taking.until_health(|health| matches!(health, Health::Unreachable { .. })).await;
+        server.restart().await;
+        server.connect().await.batch_execute(&insert(EVENTS / 2, EVENTS)).await.unwrap();
+        taking.until(|ran| ran.len() >= EVENTS).await;
+        assert_eq!(taking.ran(), all());
+        assert_eq!(taking.runs(), EVENTS, "each ran once");
+        // What was taken is gone from the table.
+        let client = server.connect().await;
+        let left = client.query_one("SELECT count(*) FROM outbox", &[]).await.unwrap();
+        assert_eq!(left.get::<_, i64>(0), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_notification_without_an_outbox_reaches_who_listens_and_is_lost_on_who_does_not() {
+    local(async {
+        let mut server = PostgresServer::start();
+        let source = Postgres {
+            url: server.url(),
+            channel: "bids".to_owned(),
+            outbox: None,
+            batch: 50,
+        };
+        let taking = Taking::of(Box::new(source), Trigger::Postgres, 1 << 20);
+        taking.until_health(|health| *health == Health::Reading).await;
+        server.connect().await.batch_execute("NOTIFY bids, '1'").await.unwrap();
+        taking.until(|ran| ran.contains("1")).await;
+        server.kill();
+        taking.until_health(|health| matches!(health, Health::Unreachable { .. })).await;
+        server.restart().await;
+        taking.until_health(|health| *health == Health::Reading).await;
+        server.connect().await.batch_execute("NOTIFY bids, '2'").await.unwrap();
+        taking.until(|ran| ran.contains("2")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_folder_tells_of_all_files_also_of_those_changed_while_nobody_looked() {
+    local(async {
+        let bucket = tempfile::tempdir().unwrap();
+        let path = bucket.path().to_owned();
+        let put = |number: usize| std::fs::write(path.join(format!("{number}.txt")), "x").unwrap();
+        let source = || {
+            Box::new(Folder {
+                path: path.clone(),
+                bucket: "uploads".to_owned(),
+            })
+        };
+        (0..EVENTS / 4).for_each(put);
+        let taking = Taking::of(source(), Trigger::Folder, 1 << 20);
+        (EVENTS / 4..EVENTS / 2).for_each(put);
+        taking.until(|ran| ran.len() >= EVENTS / 2).await;
+        // Nobody looks while half of them come and one goes.
+        let folder = taking.stop().await;
+        (EVENTS / 2..EVENTS).for_each(put);
+        std::fs::remove_file(path.join("0.txt")).unwrap();
+        let taking = Taking::on(folder, source(), Trigger::Folder, 1 << 20).await;
+        taking.until(|ran| ran.len() > EVENTS / 2).await;
+        let created = |number| format!("ObjectCreated:Put {number}.txt");
+        let mut expected: BTreeSet<String> = (EVENTS / 2..EVENTS).map(created).collect();
+        expected.insert("ObjectRemoved:Delete 0.txt".to_owned());
+        assert_eq!(taking.ran(), expected);
+        assert_eq!(taking.runs(), EVENTS / 2 + 1, "each ran once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
+    local(async {
+        let source = RedisStream {
+            url: "redis+unix:///nowhere/redis.sock".to_owned(),
+            stream: "bids".to_owned(),
+            group: "shop".to_owned(),
+            batch: 50,
+        };
+        let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
+        taking
+            .until_health(|health| matches!(health, Health::Unreachable { attempts: 3.., .. }))
+            .await;
+        assert_eq!(taking.told().len(), 1, "told once, not at every attempt: {:?}", taking.told());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_over_the_limit_is_kept_as_refused_and_the_others_run() {
+    local(async {
+        let server = PostgresServer::start();
+        let source = Postgres {
+            url: server.url(),
+            channel: "bids".to_owned(),
+            outbox: None,
+            batch: 50,
+        };
+        let taking = Taking::of(Box::new(source), Trigger::Postgres, 100);
+        taking.until_health(|health| *health == Health::Reading).await;
+        let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let long = "x".repeat(101);
+        client.batch_execute(&format!("NOTIFY bids, '{long}'; NOTIFY bids, '1'")).await.unwrap();
+        taking.until(|ran| ran.contains("1")).await;
+        let dead = Selection {
+            dead: true,
+            ..Selection::default()
+        };
+        let dead = taking.queue.list(dead).await.unwrap();
+        assert_eq!(dead.len(), 1);
+        assert!(dead[0].job.error.as_ref().unwrap().contains("101 bytes"));
+        assert_eq!(taking.intake.view().refused, 1);
+    })
+    .await;
+}
