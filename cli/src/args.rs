@@ -1,6 +1,10 @@
 //! What may stand on the command line.
 
+mod init;
+mod invoke;
 mod loadtest;
+mod look;
+mod shell;
 mod simulate;
 
 use std::path::PathBuf;
@@ -9,7 +13,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
+pub use init::{Init, Template};
+pub use invoke::Invoke;
 pub use loadtest::{LoadProfile, Loadtest};
+pub use look::{Open, Ps, Top};
+pub use shell::{Completions, Man};
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -29,6 +37,9 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Begin a project: a few files that `fnlocal dev` runs at once.
+    #[command(after_help = init::EXAMPLES)]
+    Init(Init),
     /// Run a folder of functions, with warm pools and hot reload.
     #[command(after_help = "\
 Examples:
@@ -40,6 +51,18 @@ Examples:
   fnlocal dev --scale 2..10 --time-scale 10
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
+    /// Call a function of a running `fnlocal dev` or `fnlocal up`.
+    #[command(after_help = invoke::EXAMPLES)]
+    Invoke(Invoke),
+    /// Show what runs: functions, instances by state, queues, memory.
+    #[command(after_help = look::PS_EXAMPLES)]
+    Ps(Ps),
+    /// Watch what runs, full-screen.
+    #[command(after_help = look::TOP_EXAMPLES)]
+    Top(Top),
+    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in the browser.
+    #[command(after_help = look::OPEN_EXAMPLES)]
+    Open(Open),
     /// Build an OCI image of every package, into the project's own registry.
     #[command(after_help = "\
 Examples:
@@ -118,6 +141,12 @@ Profiles:
 Examples:
   fnlocal schema > fnlocal.schema.json")]
     Schema,
+    /// Print what a shell needs to complete fnlocal's commands and options.
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Write a man page of each command.
+    #[command(after_help = shell::MAN_EXAMPLES)]
+    Man(Man),
 }
 
 /// Arguments of `fnlocal dev`.

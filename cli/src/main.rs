@@ -6,15 +6,22 @@ mod clean;
 mod dev;
 mod doctor;
 mod exit;
+mod init;
+mod invoke;
 mod json;
 mod lines;
 mod loadtest;
+mod open;
 mod printer;
+mod ps;
 mod registry;
 mod release;
 mod run;
+mod running;
 mod serving;
+mod shell;
 mod simulate;
+mod top;
 mod up;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.

@@ -11,7 +11,7 @@ use crate::doctor;
 use crate::exit::Exit;
 use crate::loadtest;
 use crate::simulate;
-use crate::{registry, release, up};
+use crate::{init, invoke, open, ps, registry, release, shell, top, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
 pub fn run() -> Exit {
@@ -27,7 +27,12 @@ pub fn run() -> Exit {
         }
     };
     match args.command {
+        Command::Init(args) => init::run(&args),
         Command::Dev(args) => dev::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
+        Command::Ps(args) => ps::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Open(args) => open::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Up(args) => up::run(&args),
         Command::Release(args) => release::run(&args),
@@ -37,6 +42,8 @@ pub fn run() -> Exit {
         Command::Simulate(args) => simulate::run(&args),
         Command::Loadtest(args) => loadtest::run(&args),
         Command::Schema => schema(),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 
