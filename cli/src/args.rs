@@ -5,6 +5,8 @@ mod invoke;
 mod loadtest;
 mod look;
 mod shell;
+mod errors;
+mod logs;
 mod simulate;
 
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ pub use invoke::Invoke;
 pub use loadtest::{LoadProfile, Loadtest};
 pub use look::{Open, Ps, Top};
 pub use shell::{Completions, Man};
+pub use errors::Errors;
+pub use logs::Logs;
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -63,6 +67,22 @@ Examples:
     /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in the browser.
     #[command(after_help = look::OPEN_EXAMPLES)]
     Open(Open),
+    /// Show what happened: invocations, lines of functions, reloads and errors.
+    #[command(after_help = "\
+Examples:
+  fnlocal logs                       the last of all functions
+  fnlocal logs bid -f                one function's, as they come
+  fnlocal logs --since 5m --grep 'timeout|refused'
+  fnlocal logs --request 5f0c21aa00000001
+  fnlocal logs --json | jq 'select(.kind == \"invocation\") | .duration_ms'")]
+    Logs(Logs),
+    /// Show errors of functions, grouped by where they come from.
+    #[command(after_help = "\
+Examples:
+  fnlocal errors
+  fnlocal errors bid
+  fnlocal errors --json | jq '.[] | {message, count, last_seen}'")]
+    Errors(Errors),
     /// Build an OCI image of every package, into the project's own registry.
     #[command(after_help = "\
 Examples:

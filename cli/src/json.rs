@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 pub fn value(record: &Record) -> Value {
     match record {
         Record::Request(request) => of_request(request),
+        Record::Done { request, .. } => json!({"event": "done", "request": request}),
         Record::Line {
             function,
             request,
             stderr,
             line,
+            ..
         } => json!({
             "event": "log",
             "function": function,
@@ -26,11 +28,14 @@ pub fn value(record: &Record) -> Value {
             request,
             failure,
             fatal,
+            before,
+            ..
         } => json!({
             "event": "error",
             "function": function,
             "request": request,
             "fatal": fatal,
+            "before": before,
             "error": failure.summary(),
             "stack": failure.stack,
         }),
@@ -48,6 +53,7 @@ pub fn value(record: &Record) -> Value {
             function,
             instance,
             reason,
+            ..
         } => json!({
             "event": "died",
             "function": function,
@@ -73,7 +79,9 @@ pub fn value(record: &Record) -> Value {
         Record::Note { warning, text } => {
             json!({"event": if *warning { "warning" } else { "note" }, "text": text})
         }
-        Record::Dropped { count } => json!({"event": "dropped", "count": count}),
+        Record::Dropped { function, count } => {
+            json!({"event": "dropped", "function": function, "count": count})
+        }
     }
 }
 

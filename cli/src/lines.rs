@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use fnlocal_core::StartKind;
+use fnlocal_emulator::logs::kept::{Invocation, Kept, Platform};
 use fnlocal_emulator::logs::{Record, RequestRecord};
+use jiff::Timestamp;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -35,6 +37,7 @@ impl Lines {
     pub fn write(&mut self, record: &Record) -> String {
         match record {
             Record::Request(request) => self.request(request),
+            Record::Done { .. } => String::new(),
             Record::Line {
                 function,
                 line,
@@ -45,6 +48,7 @@ impl Lines {
                 function,
                 failure,
                 fatal,
+                before,
                 ..
             } => {
                 let end = if *fatal {
@@ -52,8 +56,14 @@ impl Lines {
                 } else {
                     ""
                 };
-                let title = format!("{}{end}", failure.summary());
-                self.failure(function.as_ref(), &title, failure.frame.as_deref(), None)
+                // What was shown before is known; that it happens again is the news.
+                let again = match before {
+                    0 => String::new(),
+                    before => format!(" (the {} time)", ordinal(before + 1)),
+                };
+                let title = format!("{}{end}{again}", failure.summary());
+                let frame = failure.frame.as_deref().filter(|_| *before == 0);
+                self.failure(function.as_ref(), &title, frame, None)
             }
             Record::ImportFailed { function, failure } => {
                 let title = format!("cannot be imported: {}", failure.summary());
@@ -90,11 +100,81 @@ impl Lines {
                 )
             }
             Record::Note { warning, text } => mark(!warning, text),
-            Record::Dropped { count } => mark(
-                false,
-                &format!("{count} records were dropped: too many at once"),
-            ),
+            Record::Dropped { function, count } => {
+                let of = function.as_ref().map(|name| format!(" of {name}"));
+                let of = of.unwrap_or_default();
+                let text = format!("{count} records{of} were dropped: too many at once");
+                mark(false, &text)
+            }
         }
+    }
+
+    /// A document of a log as text, with its line feed.
+    pub fn kept(&mut self, kept: &Kept) -> String {
+        match kept {
+            Kept::Invocation(one) => self.invocation(one),
+            Kept::Line(line) => {
+                let function = line.function.as_ref();
+                let style = function.map_or(DIM, |function| self.style(function));
+                let bar = if line.stream == "stderr" {
+                    "┃"
+                } else {
+                    "│"
+                };
+                let name = self.name(function);
+                let text = printable(&line.text);
+                format!(
+                    "{}  {name}  {style}{bar}{style:#} {text}\n",
+                    time(line.time)
+                )
+            }
+            Kept::Platform(said) => self.said(said),
+        }
+    }
+
+    fn invocation(&mut self, one: &Invocation) -> String {
+        let name = self.name(one.function.as_ref());
+        let length = millis(Duration::from_secs_f64(one.duration_ms / 1000.0));
+        let mut line = format!(
+            "{}  {name}  {}  {length:>9}  {DIM}{:<6}{DIM:#}  {} {}{DIM}",
+            time(one.time),
+            status(one.status),
+            one.start.map_or("-", StartKind::word),
+            one.method,
+            printable(&one.path)
+        );
+        if let Some(billed) = one.billed_ms {
+            let _infallible = write!(line, "  billed {billed} ms");
+        }
+        if let Some(cpu) = one.cpu_ms {
+            let _infallible = write!(line, "  cpu {cpu:.1} ms");
+        }
+        if let Some(memory) = one.memory_bytes {
+            let _infallible = write!(line, "  {}", bytes(memory));
+        }
+        let _infallible = write!(line, "  {}{DIM:#}", one.request);
+        if let Some(problem) = &one.problem {
+            let _infallible = write!(line, "  {YELLOW}{problem}{YELLOW:#}");
+        }
+        line.push('\n');
+        line
+    }
+
+    fn said(&mut self, said: &Platform) -> String {
+        let name = self.name(said.function.as_ref());
+        let style = match said.event.as_str() {
+            "error" | "import_failed" | "died" | "start_failed" => RED,
+            "warning" | "dropped" => YELLOW,
+            "reloaded" => GREEN,
+            _ => DIM,
+        };
+        let text = printable(&said.text);
+        let mut lines = format!("{}  {name}  {style}{text}{style:#}\n", time(said.time));
+        for line in said.detail.as_deref().unwrap_or_default().lines() {
+            let _infallible =
+                writeln!(lines, "              {style}┃{style:#} {}", printable(line));
+        }
+        lines
     }
 
     /// How many requests were not shown.
@@ -108,19 +188,8 @@ impl Lines {
 
     fn request(&mut self, request: &RequestRecord) -> String {
         let name = self.name(request.function.as_ref());
-        let status = match request.status {
-            0 => format!("{YELLOW}---{YELLOW:#}"),
-            status @ 500.. => format!("{RED}{status}{RED:#}"),
-            status @ 400.. => format!("{YELLOW}{status}{YELLOW:#}"),
-            status => format!("{GREEN}{status}{GREEN:#}"),
-        };
-        let start = match request.start {
-            Some(StartKind::Warm) => "warm",
-            Some(StartKind::Spare) => "spare",
-            Some(StartKind::Cold) => "cold",
-            Some(StartKind::Queued) => "queued",
-            None => "-",
-        };
+        let status = status(request.status);
+        let start = request.start.map_or("-", StartKind::word);
         let mut line = format!(
             "{}  {name}  {status}  {:>9}  {DIM}{start:<6}{DIM:#}  {} {}",
             clock(request.at),
@@ -179,6 +248,27 @@ impl Lines {
     }
 }
 
+fn status(status: u16) -> String {
+    match status {
+        0 => format!("{YELLOW}---{YELLOW:#}"),
+        status @ 500.. => format!("{RED}{status}{RED:#}"),
+        status @ 400.. => format!("{YELLOW}{status}{YELLOW:#}"),
+        status => format!("{GREEN}{status}{GREEN:#}"),
+    }
+}
+
+/// `2nd`, `3rd`, `11th`.
+fn ordinal(number: u64) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
 fn mark(fine: bool, text: &str) -> String {
     if fine {
         format!("{DIM}·{DIM:#} {text}\n")
@@ -188,7 +278,7 @@ fn mark(fine: bool, text: &str) -> String {
 }
 
 /// A function's output without what could move the cursor or repaint the screen.
-fn printable(line: &str) -> String {
+pub fn printable(line: &str) -> String {
     line.chars()
         .map(|c| if c.is_control() && c != '\t' { '·' } else { c })
         .collect()
@@ -217,14 +307,25 @@ pub fn millis(time: Duration) -> String {
     }
 }
 
+/// How long ago a time was, as people say it.
+pub fn ago(at: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(at).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
 fn clock(at: SystemTime) -> String {
-    let time = jiff::Timestamp::try_from(at).map_or_else(
-        |_| "--:--:--.---".to_owned(),
-        |at| {
-            at.to_zoned_datetime(jiff::tz::TimeZone::system())
-                .strftime("%H:%M:%S%.3f")
-                .to_string()
-        },
-    );
-    format!("{DIM}{time}{DIM:#}")
+    match Timestamp::try_from(at) {
+        Ok(at) => time(at),
+        Err(_) => format!("{DIM}--:--:--.---{DIM:#}"),
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    let time = at.to_zoned_datetime(jiff::tz::TimeZone::system());
+    format!("{DIM}{}{DIM:#}", time.strftime("%H:%M:%S%.3f"))
 }

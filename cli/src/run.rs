@@ -11,7 +11,7 @@ use crate::doctor;
 use crate::exit::Exit;
 use crate::loadtest;
 use crate::simulate;
-use crate::{init, invoke, open, ps, registry, release, shell, top, up};
+use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
 pub fn run() -> Exit {
@@ -33,6 +33,8 @@ pub fn run() -> Exit {
         Command::Ps(args) => ps::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Open(args) => open::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Errors(args) => errors::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Up(args) => up::run(&args),
         Command::Release(args) => release::run(&args),

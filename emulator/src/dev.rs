@@ -100,6 +100,7 @@ async fn serve(
     let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
     let listener = serve::listen(SocketAddr::new(options.host, port)).await?;
     let state = Rc::new(StateDir::lock(&project.root)?);
+    serve::keep_logs(logs, &state, &project);
     let (notices, noticed) = mpsc::channel(1024);
     let progress = logs.clone();
     let tell = move |text: String| progress.note(text);

@@ -10,6 +10,7 @@ mod counts;
 mod exchange;
 mod feed;
 mod functions;
+mod histogram;
 mod instance;
 mod perform;
 mod record;
@@ -28,10 +29,11 @@ use fnlocal_core::{
 };
 use tokio::sync::{Notify, watch};
 
-pub use counts::{Count, Counts};
+pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
 pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, RequestBody};
 pub(crate) use feed::Feed;
 pub use functions::{Failure, Function, Functions};
+pub use histogram::Histogram;
 pub use instance::Instance;
 pub use record::Recorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
@@ -56,6 +58,8 @@ pub struct Driver {
     runtime: Arc<dyn Runtime>,
     describe: Box<dyn Describe>,
     logs: Logs,
+    /// This node's name.
+    node: RefCell<Arc<str>>,
     counts: Rc<Counts>,
     /// Rung when an earlier deadline than the armed one is wanted.
     rearm: Notify,
@@ -143,6 +147,7 @@ impl Driver {
             runtime,
             describe,
             logs,
+            node: RefCell::new("local".into()),
             counts: Rc::default(),
             rearm: Notify::new(),
             armed: Cell::new(None),
@@ -154,6 +159,17 @@ impl Driver {
             described: watch::Sender::new(0),
             instances_changed: RefCell::default(),
         })
+    }
+
+    /// This node's name.
+    #[must_use]
+    pub fn node(&self) -> Arc<str> {
+        Arc::clone(&self.node.borrow())
+    }
+
+    /// Gives the node a name other than `local`.
+    pub fn set_node(&self, name: &str) {
+        self.node.replace(name.into());
     }
 
     /// Has `told` called whenever the ready instances may be others.
@@ -264,12 +280,15 @@ impl Driver {
                     if let Some(known) = &known {
                         known.remember_line(&line);
                     }
-                    self.logs.send(Record::line(
-                        known.as_deref().and_then(Instance::function_name),
-                        None,
+                    self.logs.send(Record::Line {
+                        at: None,
+                        function: known.as_deref().and_then(Instance::function_name),
+                        instance,
+                        node: self.node(),
+                        request: None,
                         stderr,
                         line,
-                    ));
+                    });
                 }
                 Notice::Engine { up, message } => self.logs.send(Record::Engine { up, message }),
             }
@@ -376,6 +395,7 @@ impl Driver {
     fn switched(&self, function: FunctionId, code: CodeHash) {
         if let Some(function) = self.function(function) {
             let files = self.files_of(function.package, code);
+            self.counts.reloaded(&function.name);
             self.describe.switched(&function, code, &files);
         }
     }
@@ -465,7 +485,10 @@ impl Driver {
         self.logs.send(Record::Died {
             function: instance.function_name(),
             instance: id,
+            node: self.node(),
             reason: end.reason.clone(),
+            code: instance.code_text(),
+            last_line: instance.last_lines().pop(),
         });
         instance.set_end(end);
         self.handle(Event::InstanceDied { instance: id });

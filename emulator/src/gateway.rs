@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use body::ResponseBody;
+pub use headers::{Cold, Timing};
 pub use problem::Problem;
 
 pub(crate) use answer::Entry;

@@ -30,8 +30,8 @@ use fnlocal_core::{PackageId, Profile};
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
     BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
-    LoadRequestConfig, LoadtestConfig, NodeRange, OverRate, Prescale, ProjectLimits, RuntimeKind,
-    ScaleOn, ScenarioConfig, schema,
+    LoadRequestConfig, LoadtestConfig, NodeRange, OverRate, Prescale, ProjectLimits, ProjectLogs,
+    RuntimeKind, ScaleOn, ScenarioConfig, schema,
 };
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};

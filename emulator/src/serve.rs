@@ -16,8 +16,9 @@ use crate::driver::{Describe, Driver, Function};
 use crate::gateway::peers::Peers;
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
-use crate::logs::Logs;
-use crate::project::{Running, RunningFile, StateDir};
+use crate::logs::{Bounds, Logs, journal};
+use crate::metrics::NodeCounts;
+use crate::project::{Project, Running, RunningFile, StateDir};
 use crate::runtime::{Notice, Runtime};
 
 /// Port when none is asked for.
@@ -99,6 +100,15 @@ pub(crate) fn address_of(listener: &TcpListener) -> Result<SocketAddr, ListenErr
         address: SocketAddr::from(([0, 0, 0, 0], 0)),
         source,
     })
+}
+
+/// Has what happens kept in the project's `.fnlocal`. That it cannot is told, and no reason to stop.
+pub(crate) fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
+    let bounds = Bounds::from(&project.config().logs);
+    let folder = state.path().join(journal::FOLDER);
+    if let Err(error) = logs.keep(folder, bounds, &project.name) {
+        logs.warn(format!("what happens is not kept: {error}"));
+    }
 }
 
 /// A driver on a runtime, and the tasks it needs.
@@ -220,7 +230,7 @@ pub(crate) async fn accept(
     beside: impl Future<Output = ()> + 'static,
     stop: &Stop,
 ) -> Result<(), Broken> {
-    let (router, mut asks) = platform::router(front.token);
+    let (router, mut asks) = platform::router(front.token, driver.logs().archive());
     let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers);
     let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);
@@ -260,6 +270,9 @@ fn answer(driver: &Rc<Driver>, ask: Ask) {
         // Whoever asked may have gone away.
         Ask::View(answer) => {
             let _gone = answer.send(picture(driver));
+        }
+        Ask::Counts(answer) => {
+            let _gone = answer.send(NodeCounts::of(driver));
         }
         Ask::Cold { function, answer } => {
             let _gone = answer.send(driver.chill(&function));

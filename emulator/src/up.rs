@@ -96,6 +96,7 @@ async fn up(
     let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
     let listener = serve::listen(SocketAddr::new(options.host, port)).await?;
     let state = StateDir::lock(&project.root)?;
+    serve::keep_logs(logs, &state, &project);
     let preparing = async {
         let kept = wanted(&options, &project, &state, logs).await?;
         let engine = connect(&Surroundings::from_env()).await?;

@@ -1,4 +1,5 @@
 import { realpathSync } from "node:fs";
+import { openInspector } from "./inspect.js";
 import { captureOutput } from "./output.js";
 import { bindFunction } from "./limits.js";
 import { describeModules, loadModule } from "./load.js";
@@ -7,7 +8,7 @@ import { findFailure, markDuplicates } from "./modules.js";
 
 /**
  * @typedef {import("./limits.js").Given & {
- *   code: string, entries: string[], function: string | null, env?: Record<string, string>, package_name?: string
+ *   code: string, entries: string[], function: string | null, env?: Record<string, string>, package_name?: string, inspect?: boolean
  * }} Request
  * @typedef {{ status: number, body: object }} Answer
  */
@@ -63,6 +64,7 @@ export class Assignment {
     if (spec === undefined) {
       return { status: 422, body: { error: findFailure(this.modules, request.function), ...described } };
     }
+    if (request.inspect) this.instance.debuggers ??= await openInspector(`${this.instance.socketFolder}/i`);
     this.instance.bind(bindFunction(spec, request, 1));
     if (spec.upgrade !== undefined) this.onUpgrades();
     this.state = "bound";

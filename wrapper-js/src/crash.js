@@ -18,17 +18,17 @@ export function watchCrashes(instance, exit) {
     if (isLateAnswer(error)) return reportLateAnswer(instance, error);
     if (crashed) return;
     crashed = true;
-    crash(instance, error, exit);
+    crash(instance, error, "uncaught", exit);
   });
   process.on("unhandledRejection", (reason) => {
     if (isLateAnswer(reason)) return reportLateAnswer(instance, reason);
     if (crashed) return;
     // An author who listens for rejections has decided to live with them.
     if (process.listenerCount("unhandledRejection") > 1) {
-      return instance.report(reason, { request: currentInvocation()?.id ?? null });
+      return instance.report(reason, { request: currentInvocation()?.id ?? null, cause: "rejection" });
     }
     crashed = true;
-    crash(instance, reason, exit);
+    crash(instance, reason, "rejection", exit);
   });
 }
 
@@ -53,11 +53,12 @@ export function watchExits(instance) {
 /**
  * @param {Instance} instance
  * @param {unknown} error
+ * @param {import("./events.js").Cause} cause
  * @param {(code: number) => void} exit
  */
-function crash(instance, error, exit) {
+function crash(instance, error, cause, exit) {
   const invocation = currentInvocation();
-  instance.report(error, { request: invocation?.id ?? null, fatal: true });
+  instance.report(error, { request: invocation?.id ?? null, fatal: true, cause });
   const leave = () => exit(1);
   const { res } = /** @type {any} */ (invocation ?? {});
   if (res === undefined || res.headersSent || res.destroyed) {

@@ -1,17 +1,21 @@
-import { writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 
-const BOUND = 1000;
-const DROP = 100;
+/** Two seconds' worth at 10,000 a second, or so many bytes. */
+const BOUND = 20_000;
+const BOUND_BYTES = 8 * 1024 * 1024;
+const DROP = 1000;
 const FLUSH_MS = 50;
 const FLUSH_BYTES = 16 * 1024;
 const TYPICAL_BYTES = 100;
 const LAST_FLUSH_MS = 200;
 
 /**
- * @typedef {{ t: "log", request: string | null, stream: "stdout" | "stderr", line: string }} LogEvent
- * @typedef {{ t: "done", request: string, ms: number, cpu_ms: number, heap_mb?: number, status: number }} DoneEvent
- * @typedef {{ t: "error", request: string | null, fatal: boolean, error: import("./failure.js").Failure }} ErrorEvent
- * @typedef {LogEvent | DoneEvent | ErrorEvent} Event
+ * @typedef {{ t: "log", request: string | null, at: number, stream: "stdout" | "stderr", line: string }} LogEvent
+ * @typedef {{ t: "done", request: string, ms: number, cpu_ms: number, memory?: number, status: number }} DoneEvent
+ * @typedef {"handler" | "uncaught" | "rejection" | "timeout"} Cause how an error came out
+ * @typedef {{ t: "error", request: string | null, fatal: boolean, cause: Cause, error: import("./failure.js").Failure }} ErrorEvent
+ * @typedef {{ t: "dropped", count: number }} DroppedEvent
+ * @typedef {LogEvent | DoneEvent | ErrorEvent | DroppedEvent} Event
  */
 
 /** What the instance tells the platform, gathered off the request's way and sent in batches. */
@@ -30,9 +34,9 @@ export class Events {
 
   /** @param {Event} event */
   push(event) {
-    if (this.pending.length >= BOUND) this.#makeRoom();
+    if (this.pending.length >= BOUND || this.bytes >= BOUND_BYTES) this.#makeRoom();
     this.pending.push(event);
-    this.bytes += event.t === "log" ? TYPICAL_BYTES + event.line.length : TYPICAL_BYTES;
+    this.bytes += sizeOf(event);
     if (this.listener === undefined || this.blocked) return;
     if (event.t === "error" || this.bytes >= FLUSH_BYTES) return void this.flush();
     this.timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
@@ -68,6 +72,8 @@ export class Events {
     const batch = this.pending;
     this.pending = [];
     this.bytes = 0;
+    if (this.dropped > 0) batch.unshift({ t: "dropped", count: this.dropped });
+    this.dropped = 0;
     this.blocked = !this.listener.write(encode(batch), written);
   }
 
@@ -99,10 +105,10 @@ export class Events {
 
   #makeRoom() {
     if (this.listener !== undefined && !this.blocked) return void this.flush();
-    const { length } = this.pending.splice(0, DROP);
-    this.dropped += length;
-    const line = `fnlocal: ${this.dropped} events were dropped because nobody took them`;
-    this.pending.unshift({ t: "log", request: null, stream: "stderr", line });
+    for (const event of this.pending.splice(0, DROP)) {
+      this.dropped += 1;
+      this.bytes -= sizeOf(event);
+    }
   }
 }
 
@@ -120,13 +126,32 @@ export function writeNow(descriptor, line) {
   }
 }
 
+/** @param {Event} event */
+function sizeOf(event) {
+  return event.t === "log" ? TYPICAL_BYTES + event.line.length : TYPICAL_BYTES;
+}
+
 /** @param {Event[]} batch */
 function encode(batch) {
-  const heap = Math.round(process.memoryUsage().heapUsed / 1e4) / 100;
+  const memory = batch.some(({ t }) => t === "done") ? peakMemory() : 0;
   let text = "";
   for (const event of batch) {
-    if (event.t === "done") event.heap_mb = heap;
+    if (event.t === "done") event.memory = memory;
     text += `${JSON.stringify(event)}\n`;
   }
   return text;
+}
+
+let peak = 0;
+
+/** The most memory this process has had, in bytes: the kernel knows, or else what was seen here. */
+function peakMemory() {
+  try {
+    const kilobytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
+    if (kilobytes !== undefined) return Number(kilobytes) * 1024;
+  } catch {
+    // Not on this system.
+  }
+  peak = Math.max(peak, process.memoryUsage.rss());
+  return peak;
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { isAbsolute, relative } from "node:path";
 import { codeFrame } from "./frame.js";
 import { locate } from "./locate.js";
+import { mapStack, sourceText } from "./sourcemap.js";
 
 /**
  * An error as the platform and the developer see it.
@@ -25,12 +25,13 @@ import { locate } from "./locate.js";
  */
 export function describeFailure(thrown, { code, entry, hint }) {
   const error = thrown instanceof Error || isErrorLike(thrown) ? /** @type {Error} */ (thrown) : new NotAnError(thrown);
-  const place = locate(error, code, entry);
+  const stack = mapStack(stackOf(error));
+  const place = locate(error, code, entry, mapStack(String(error.stack ?? "")));
   const found = hint ?? /** @type {any} */ (error).hint ?? missingPackageHint(error);
   return {
     name: String(error.name ?? "Error"),
     message: String(error.message ?? ""),
-    stack: error instanceof NotAnError ? "" : stackOf(error),
+    stack: error instanceof NotAnError ? "" : stack,
     file: place === undefined ? null : shorten(place.file, code),
     line: place?.line ?? null,
     column: place?.column ?? null,
@@ -90,7 +91,7 @@ function isForeignFrame(line) {
 /** @param {{ file: string, line: number, column: number | null }} place */
 function readFrame({ file, line, column }) {
   try {
-    return codeFrame(readFileSync(file, "utf8"), line, column);
+    return codeFrame(sourceText(file), line, column);
   } catch {
     return null;
   }

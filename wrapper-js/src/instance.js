@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { hasBody, parseBody, setEmptyBody } from "./body.js";
 import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
@@ -35,6 +36,24 @@ export class Instance {
     /** @type {(exitCode: number) => void} */
     this.drain = () => {};
     this.made = 0;
+    /** Only of an instance that can be debugged. @type {import("./inspect.js").Debuggers | undefined} */
+    this.debuggers = undefined;
+  }
+
+  /** The folder of this instance's own socket. */
+  get socketFolder() {
+    const { listen } = this.config;
+    return "path" in listen ? dirname(listen.path) : ".";
+  }
+
+  /** How often a debugger was attached: what {@link debuggedSince} is asked with later. */
+  get debugged() {
+    return this.debuggers?.seen ?? 0;
+  }
+
+  /** @param {number} debugged */
+  debuggedSince(debugged) {
+    return this.debuggers?.attachedSince(debugged) ?? false;
   }
 
   /** @param {BoundFunction} func */
@@ -135,7 +154,7 @@ export class Instance {
   /**
    * @param {{ id: string }} invocation
    * @param {unknown} error
-   * @param {{ fatal?: boolean, hint?: string }} [options]
+   * @param {{ fatal?: boolean, hint?: string, cause?: import("./events.js").Cause }} [options]
    */
   failed(invocation, error, options) {
     this.report(error, { request: invocation.id, ...options });
@@ -143,11 +162,11 @@ export class Instance {
 
   /**
    * @param {unknown} error
-   * @param {{ request: string | null, fatal?: boolean, hint?: string }} options
+   * @param {{ request: string | null, fatal?: boolean, hint?: string, cause?: import("./events.js").Cause }} options
    */
-  report(error, { request, fatal = false, hint }) {
+  report(error, { request, fatal = false, hint, cause = "handler" }) {
     const failure = describeFailure(error, { code: this.code, hint });
-    if (this.events !== undefined) this.events.push({ t: "error", request, fatal, error: failure });
+    if (this.events !== undefined) this.events.push({ t: "error", request, fatal, cause, error: failure });
     else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
   }
 
@@ -158,7 +177,7 @@ export class Instance {
     error.name = "TimeoutError";
     error.stack = "";
     const last = this.bound !== undefined;
-    this.failed(invocation, error, { fatal: last });
+    this.failed(invocation, error, { fatal: last, cause: "timeout" });
     // A stuck handler may hold anything; only a fresh process is clean again.
     if (last) this.drain(1);
   }

@@ -14,6 +14,8 @@ import { Waiting } from "./waiting.js";
  *
  * @typedef {object} Observer what an invocation tells the instance
  * @property {boolean} dev
+ * @property {number} debugged
+ * @property {(debugged: number) => boolean} debuggedSince
  * @property {(invocation: Invocation, error: unknown) => void} failed
  * @property {(invocation: Invocation) => void} timedOut
  * @property {(invocation: Invocation) => void} ended
@@ -42,6 +44,7 @@ export class Invocation {
     this.answeredForHandler = false;
     this.status = 0;
     this.startedAt = 0;
+    this.debugged = 0;
     /** @type {NodeJS.CpuUsage | undefined} */
     this.cpu = undefined;
     /** @type {NodeJS.Timeout | undefined} */
@@ -136,10 +139,13 @@ export class Invocation {
   }
 
   #arm() {
+    this.debugged = this.observer.debugged;
     this.timer = setTimeout(onTimer, this.func.timeoutMs, this).unref();
   }
 
   expire() {
+    // The time somebody spent looking is not the handler's.
+    if (this.observer.debuggedSince(this.debugged)) return this.#arm();
     if (this.res.headersSent && !this.closed) {
       this.late = true;
       return;

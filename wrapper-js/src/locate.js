@@ -12,11 +12,11 @@ const MOST_CHECKED = 20;
  *
  * @param {Error & { code?: string }} error
  * @param {string} code folder of the user's code
- * @param {string} [entry] the file being imported, when that is what failed
+ * @param {string | undefined} entry the file being imported, when that is what failed
+ * @param {string} stack the error's, in terms of the files somebody wrote
  * @returns {Place | undefined}
  */
-export function locate(error, code, entry) {
-  const stack = String(error.stack ?? "");
+export function locate(error, code, entry, stack) {
   if (error.code === "MODULE_NOT_FOUND" || error.code === "ERR_MODULE_NOT_FOUND") {
     const place = fromImporter(/** @type {any} */ (error));
     if (place !== undefined) return place;

@@ -26,7 +26,7 @@ export function captureOutput(events) {
  * @param {"stdout" | "stderr"} stream
  */
 function capture(events, stream) {
-  const lines = new Lines((line, request) => events.push({ t: "log", request, stream, line }));
+  const lines = new Lines((line, request) => events.push({ t: "log", request, at: Date.now(), stream, line }));
   process[stream].write = /** @type {typeof process.stdout.write} */ (
     (/** @type {any} */ chunk, /** @type {any} */ encoding, /** @type {any} */ callback) => {
       const written = typeof encoding === "function" ? encoding : callback;

@@ -75,7 +75,7 @@ class Upgrade {
     running.add(/** @type {any} */ (this));
     this.startedAt = performance.now();
     this.cpu = process.cpuUsage();
-    this.timer = setTimeout(() => this.#expire(), func.timeoutMs).unref();
+    this.#arm();
     socket.on("close", () => this.#end());
     // Else a client that hangs up leaves a handler that does not listen for it holding its turn.
     /** @type {import("node:net").Socket} */ (socket).allowHalfOpen = false;
@@ -110,7 +110,14 @@ class Upgrade {
     this.#refuse(500, "crashed");
   }
 
-  #expire() {
+  #arm() {
+    const { debugged } = this.instance;
+    this.timer = setTimeout(() => this.#expire(debugged), this.func.timeoutMs).unref();
+  }
+
+  /** @param {number} debugged */
+  #expire(debugged) {
+    if (this.instance.debuggedSince(debugged)) return this.#arm();
     if (this.#written()) return;
     this.expired = true;
     this.instance.timedOut(this);

@@ -96,6 +96,19 @@ pub enum StartKind {
     Queued,
 }
 
+impl StartKind {
+    /// Its word, as in `x-fnlocal-start`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::Spare => "spare",
+            Self::Cold => "cold",
+            Self::Queued => "queued",
+        }
+    }
+}
+
 /// Why an instance is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -34,4 +34,4 @@ pub use limits::{Excess, FunctionLimits, LimitError, NodeLimits, OverRate};
 pub use node::Node;
 pub use profile::Profile;
 pub use routing::{Entered, Forward, Route, Router, RouterSettings};
-pub use view::{NodeLoad, NodeView};
+pub use view::{FunctionView, InstancesView, NodeLoad, NodeView};

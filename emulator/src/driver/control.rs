@@ -1,7 +1,8 @@
 //! Calls to a wrapper outside the user's requests: prime, assign, idle, events.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId, Retry};
 use http::{Method, Request, Response};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use super::exchange::{Connection, RequestBody};
 use super::{Driver, Failure, Function, Instance};
+use crate::gateway::Timing;
 use crate::logs::{Record, Report};
 use crate::project::{BodyMode, DescribedModule};
 
@@ -81,6 +83,7 @@ impl Driver {
                 let import = Duration::from_secs_f64(reply.import_ms / 1000.0);
                 let files = self.files_of(instance.package, code);
                 instance.bind(function, code, &files, import);
+                self.counts.started(&started(&instance));
                 self.handle(Event::Assigned { instance: id });
             }
             Err(mut failure) => {
@@ -249,7 +252,8 @@ impl Driver {
             return;
         };
         let mut body = response.into_body();
-        let mut rest = Vec::new();
+        let mut rest: Vec<u8> = Vec::new();
+        let mut reading = Reading::default();
         while let Some(Ok(frame)) = body.frame().await {
             let Some(data) = frame.data_ref() else {
                 continue;
@@ -259,25 +263,112 @@ impl Driver {
                 return;
             }
             rest.extend_from_slice(data);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                self.report(&instance, &line);
+            let whole = rest
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |end| end + 1);
+            for line in rest[..whole].split(|byte| *byte == b'\n') {
+                self.report(&instance, line, &mut reading);
             }
+            rest.drain(..whole);
         }
     }
 }
 
+/// What is the same from one report of an instance to the next, mostly.
+#[derive(Default)]
+struct Reading {
+    request: Option<Arc<str>>,
+}
+
+impl Reading {
+    /// A request's name, without another copy where it is that of the last report.
+    fn name(&mut self, request: &str) -> Arc<str> {
+        if let Some(last) = self.request.as_ref().filter(|last| &***last == request) {
+            return Arc::clone(last);
+        }
+        let name: Arc<str> = request.into();
+        self.request = Some(Arc::clone(&name));
+        name
+    }
+}
+
 impl Driver {
-    fn report(&self, instance: &Instance, line: &[u8]) {
-        let Ok(mut report) = serde_json::from_slice::<Report>(line) else {
+    fn report(&self, instance: &Instance, line: &[u8], reading: &mut Reading) {
+        let Ok(report) = serde_json::from_slice::<Report<'_>>(line) else {
             return;
         };
-        if let (Report::Error { error, .. }, Some(bound)) = (&mut report, instance.bound()) {
-            self.localise(instance, bound.code, error);
-        }
-        if let Some(record) = Record::from_report(report, instance.function_name()) {
-            self.logs.send(record);
-        }
+        let function = instance.function_name();
+        let record = match report {
+            Report::Log {
+                request,
+                at,
+                stream,
+                line,
+            } => Record::Line {
+                at: at.map(|at| UNIX_EPOCH + Duration::from_millis(at)),
+                function,
+                instance: instance.id,
+                node: self.node(),
+                request: request.map(|request| reading.name(request)),
+                stderr: stream == "stderr",
+                line,
+            },
+            Report::Done {
+                request,
+                ms,
+                cpu_ms,
+                memory,
+            } => {
+                let cpu = span(cpu_ms);
+                self.counts.spent(function.as_ref(), cpu, memory);
+                Record::Done {
+                    request: reading.name(request),
+                    handler: span(ms),
+                    cpu,
+                    memory,
+                }
+            }
+            Report::Error {
+                request,
+                fatal,
+                cause,
+                error: mut failure,
+            } => {
+                if let Some(bound) = instance.bound() {
+                    self.localise(instance, bound.code, &mut failure);
+                }
+                Record::Error {
+                    function,
+                    instance: instance.id,
+                    node: self.node(),
+                    request,
+                    failure,
+                    cause,
+                    fatal,
+                    code: instance.code_text(),
+                    before: 0,
+                }
+            }
+            Report::Dropped { count } => Record::Dropped { function, count },
+        };
+        self.logs.send(record);
+    }
+}
+
+/// Milliseconds a wrapper told; nothing for what cannot be.
+fn span(millis: f64) -> Duration {
+    Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default()
+}
+
+/// What it took until an instance had its function.
+fn started(instance: &Instance) -> Timing {
+    let started = instance.started();
+    Timing {
+        create: started.map(|started| started.create).unwrap_or_default(),
+        boot: started.map(|started| started.boot).unwrap_or_default(),
+        import: instance.import(),
+        ..Timing::default()
     }
 }
 

@@ -1,18 +1,54 @@
-//! How requests ended, counted since the node began.
+//! How requests ended and what they took, counted since the node began.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fnlocal_core::StartKind;
 use serde::{Deserialize, Serialize};
+
+use super::histogram::Histogram;
+use crate::gateway::Timing;
 
 /// How a request ended: what it waited for, its status (0: none was sent), and what cut it short.
 type Key = (Option<StartKind>, u16, Option<&'static str>);
 
 /// Ended requests by function and by how they ended.
 #[derive(Default)]
-pub struct Counts(RefCell<BTreeMap<Arc<str>, BTreeMap<Key, u64>>>);
+pub struct Counts {
+    functions: RefCell<BTreeMap<Arc<str>, OfFunction>>,
+    starts: RefCell<Starts>,
+}
+
+#[derive(Default)]
+struct OfFunction {
+    ends: BTreeMap<Key, u64>,
+    latency: BTreeMap<StartKind, Histogram>,
+    spent: Spent,
+}
+
+/// What a function's instances used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Time on a processor, in invocations that ended.
+    pub cpu: Duration,
+    /// The most memory one of its processes has had, in bytes.
+    pub memory: u64,
+    /// Times its requests went to new code.
+    pub reloads: u64,
+}
+
+/// What starting took, by phase.
+#[derive(Clone, Debug, Default)]
+pub struct Starts {
+    /// Creating and starting.
+    pub create: Histogram,
+    /// Until the wrapper answered.
+    pub boot: Histogram,
+    /// Until the code was imported.
+    pub import: Histogram,
+}
 
 /// Requests of one function that ended in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,33 +65,78 @@ pub struct Count {
     pub requests: u64,
 }
 
+/// What is counted besides, of one function.
+#[derive(Clone, Debug)]
+pub struct FunctionCounts {
+    /// Its name; empty for paths no function answers.
+    pub function: Arc<str>,
+    /// Time to the head of the answer, by what was waited for.
+    pub latency: Vec<(StartKind, Histogram)>,
+    /// What its instances used.
+    pub spent: Spent,
+}
+
 impl Counts {
-    /// One more request ended.
+    /// One more request ended, `first_byte` after it came.
     pub fn add(
         &self,
         function: Option<&Arc<str>>,
         start: Option<StartKind>,
-        status: u16,
-        problem: Option<&'static str>,
+        (status, problem): (u16, Option<&'static str>),
+        first_byte: Duration,
     ) {
-        let mut counts = self.0.borrow_mut();
+        self.with(function, |counts| {
+            *counts.ends.entry((start, status, problem)).or_default() += 1;
+            if let Some(start) = start {
+                counts.latency.entry(start).or_default().add(first_byte);
+            }
+        });
+    }
+
+    /// An invocation ended that used so much.
+    pub fn spent(&self, function: Option<&Arc<str>>, cpu: Duration, memory: Option<u64>) {
+        self.with(function, |counts| {
+            counts.spent.cpu += cpu;
+            counts.spent.memory = counts.spent.memory.max(memory.unwrap_or_default());
+        });
+    }
+
+    /// A function's requests go to new code.
+    pub fn reloaded(&self, function: &Arc<str>) {
+        self.with(Some(function), |counts| counts.spent.reloads += 1);
+    }
+
+    /// An instance was given its function, which took so long in all.
+    pub fn started(&self, timing: &Timing) {
+        let mut starts = self.starts.borrow_mut();
+        starts.create.add(timing.create);
+        starts.boot.add(timing.boot);
+        starts.import.add(timing.import);
+    }
+
+    /// What starting took.
+    #[must_use]
+    pub fn starts(&self) -> Starts {
+        self.starts.borrow().clone()
+    }
+
+    fn with(&self, function: Option<&Arc<str>>, change: impl FnOnce(&mut OfFunction)) {
+        let mut functions = self.functions.borrow_mut();
         let name = function.map_or("", |name| name);
-        let key = (start, status, problem);
-        if let Some(known) = counts.get_mut(name) {
-            *known.entry(key).or_default() += 1;
-            return;
+        if let Some(known) = functions.get_mut(name) {
+            return change(known);
         }
         let name = function.map_or_else(|| Arc::from(""), Arc::clone);
-        counts.insert(name, BTreeMap::from([(key, 1)]));
+        change(functions.entry(name).or_default());
     }
 
     /// All of them, in order.
     #[must_use]
     pub fn all(&self) -> Vec<Count> {
-        let counts = self.0.borrow();
-        let each = counts.iter().flat_map(|(name, ends)| {
-            ends.iter()
-                .map(move |(key, requests)| (name, key, requests))
+        let functions = self.functions.borrow();
+        let each = functions.iter().flat_map(|(name, counts)| {
+            let ends = counts.ends.iter();
+            ends.map(move |(key, requests)| (name, key, requests))
         });
         each.map(|(name, &(start, status, problem), &requests)| Count {
             function: (!name.is_empty()).then(|| Arc::clone(name)),
@@ -65,5 +146,17 @@ impl Counts {
             requests,
         })
         .collect()
+    }
+
+    /// What is counted besides, by function.
+    #[must_use]
+    pub fn functions(&self) -> Vec<FunctionCounts> {
+        let functions = self.functions.borrow();
+        let of = |(name, counts): (&Arc<str>, &OfFunction)| FunctionCounts {
+            function: Arc::clone(name),
+            latency: counts.latency.clone().into_iter().collect(),
+            spent: counts.spent,
+        };
+        functions.iter().map(of).collect()
     }
 }

@@ -91,6 +91,14 @@ impl Instance {
         Some(self.bound.borrow().as_ref()?.code_header.clone())
     }
 
+    /// The hash of its code; empty for a spare.
+    #[must_use]
+    pub fn code_text(&self) -> String {
+        let code = self.code_header();
+        let text = code.as_ref().and_then(|code| code.to_str().ok());
+        text.unwrap_or_default().to_owned()
+    }
+
     /// The name of the function it serves.
     #[must_use]
     pub fn function_name(&self) -> Option<Arc<str>> {

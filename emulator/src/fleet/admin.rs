@@ -8,12 +8,14 @@ use fnlocal_core::balancer::TargetState;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Serialize;
+use tower::ServiceExt;
 
 use super::Inner;
 use super::member::{Member, Stage};
 use crate::gateway::peers::proves;
-use crate::gateway::platform::Picture;
+use crate::gateway::platform::{Picture, records};
 use crate::gateway::{Problem, ResponseBody, asks_locally};
+use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
 
 /// A picture of the fleet.
@@ -41,14 +43,26 @@ struct NodePicture {
 
 impl Inner {
     /// Answers a path of the platform's own.
-    pub(super) fn platform(
+    pub(super) async fn platform(
         self: &Rc<Self>,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         peer: SocketAddr,
         id: &str,
     ) -> Response<ResponseBody> {
-        let answered = asks_locally(request, peer).and_then(|()| self.asked(request));
-        answered.unwrap_or_else(|problem| problem.response(id))
+        if let Err(problem) = asks_locally(&request, peer) {
+            return problem.response(id);
+        }
+        let archive = self.plant.logs.archive();
+        if let ("/_fnlocal/logs" | "/_fnlocal/errors", Some(archive)) =
+            (request.uri().path(), archive)
+        {
+            return match records(archive).oneshot(request).await {
+                Ok(response) => response.map(ResponseBody::Platform),
+                Err(never) => match never {},
+            };
+        }
+        self.asked(&request)
+            .unwrap_or_else(|problem| problem.response(id))
     }
 
     fn asked(
@@ -60,6 +74,7 @@ impl Inner {
         match (request.method(), &words[..]) {
             (&Method::GET, ["health"]) => Ok(text("text/plain", "ok\n".to_owned())),
             (&Method::GET, ["view"]) => Ok(self.view()),
+            (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
             (&Method::POST, ["nodes", name, act @ ("kill" | "drain")]) => {
                 self.proven(request)?;
                 let member = self.named(name)?;
@@ -103,6 +118,13 @@ impl Inner {
         Err(Problem::new(StatusCode::NOT_FOUND, "unknown_node", what).hint(hint))
     }
 
+    fn metrics(&self) -> String {
+        let members = self.members.borrow();
+        let nodes = members.values().filter(|one| !one.ended());
+        let nodes = nodes.filter_map(|one| Some(NodeCounts::of(one.driver.get()?)));
+        metrics::text_of(nodes.collect(), self.plant.logs.archive().as_ref())
+    }
+
     fn view(&self) -> Response<ResponseBody> {
         let group = self.group.as_ref().map(|group| group.borrow());
         let balancer = self.balancer.borrow();
@@ -139,7 +161,7 @@ fn unknown_path() -> Problem {
         "the platform has no such path",
     )
     .hint(
-        "a fleet's are GET /_fnlocal/health, GET /_fnlocal/view and POST \
+        "a fleet's are GET /_fnlocal/health, view, logs, errors and metrics, and POST \
          /_fnlocal/nodes/NAME/kill or /drain",
     )
 }

@@ -62,11 +62,12 @@ impl Answer for Front {
     ) -> Response<ResponseBody> {
         let next = self.next.replace(self.next.get().wrapping_add(1));
         let id = format!("{:08x}{next:08x}", self.run);
-        let mut entry = Entry::begin(&self.fleet.plant.logs, &self.counts, &id, &request);
+        let named = ("balancer".into(), id.as_str());
+        let mut entry = Entry::begin(&self.fleet.plant.logs, &self.counts, named, &request);
         let path = request.uri().path();
         if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {
             entry.forget();
-            return self.fleet.platform(&request, peer.address, &id);
+            return self.fleet.platform(request, peer.address, &id).await;
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);
         let idle = self.fleet.settings.balancer.idle_timeout;

@@ -106,6 +106,7 @@ impl Inner {
             self.plant.logs.clone(),
         );
         let driver = Rc::clone(&session.driver);
+        driver.set_node(&member.node.to_string());
         let (roster, node) = (Rc::clone(&self.roster), member.node);
         driver.on_instances(move |driver| roster.publish(node, &driver.slots()));
         // Set here only.

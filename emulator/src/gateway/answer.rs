@@ -16,9 +16,10 @@ use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
 use super::relay::Elsewhere;
-use super::{Gateway, Peer, Problem, asks_locally, drain, headers};
-use crate::driver::{Counts, Function};
-use crate::logs::{Logs, Record, RequestRecord};
+use super::{Cold, Gateway, Peer, Problem, Timing, asks_locally, drain, headers};
+use crate::driver::{Counts, Dispatched, Function};
+use crate::logs::{Logs, Record, RequestRecord, Served};
+use crate::trace::Trace;
 
 /// A request's line in the log, while the request is under way.
 pub struct Entry {
@@ -42,7 +43,7 @@ impl Entry {
     pub(crate) fn begin(
         logs: &Logs,
         counts: &Rc<Counts>,
-        id: &str,
+        (node, id): (Arc<str>, &str),
         request: &Request<Incoming>,
     ) -> Self {
         let path = request
@@ -59,8 +60,11 @@ impl Entry {
                 function: None,
                 method: request.method().clone(),
                 path,
+                node,
                 status: 0,
                 start: None,
+                served: None,
+                trace: None,
                 first_byte: Duration::ZERO,
                 total: Duration::ZERO,
                 problem: None,
@@ -93,6 +97,31 @@ impl Entry {
         }
     }
 
+    /// An instance is asked.
+    pub(super) fn dispatched(&mut self, to: &Dispatched, trace: Trace) {
+        if let Some(record) = &mut self.record {
+            record.trace = Some(trace);
+            record.served = Some(Served {
+                instance: to.instance.id,
+                code: to.instance.code_header(),
+                cold: None,
+                timing: Timing::default(),
+            });
+        }
+    }
+
+    /// It answers: where the time went until then.
+    pub(super) fn timing(&mut self, timing: Timing, cold: Option<Cold>) {
+        if let Some(served) = self
+            .record
+            .as_mut()
+            .and_then(|record| record.served.as_mut())
+        {
+            served.timing = timing;
+            served.cold = cold;
+        }
+    }
+
     pub(crate) fn head(&mut self, status: StatusCode, start: Option<StartKind>) {
         if let Some(record) = &mut self.record {
             record.status = status.as_u16();
@@ -111,8 +140,9 @@ impl Entry {
             record.total = self.began.elapsed();
             record.problem = problem;
             let function = record.function.as_ref();
+            let end = (record.status, problem);
             self.counts
-                .add(function, record.start, record.status, problem);
+                .add(function, record.start, end, record.first_byte);
             self.logs.send(Record::Request(record));
         }
     }
@@ -133,7 +163,8 @@ impl Gateway {
         let by_node = self.named_by_node(&request);
         let id = by_node.clone();
         let id = id.unwrap_or_else(|| self.driver.request_name(self.run));
-        let entry = Entry::begin(self.driver.logs(), self.driver.counts(), &id, &request);
+        let named = (self.driver.node(), id.as_str());
+        let entry = Entry::begin(self.driver.logs(), self.driver.counts(), named, &request);
         if let Some(problem) = refuse_shape(&request) {
             return self.turn_away(request, entry, &problem);
         }

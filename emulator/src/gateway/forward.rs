@@ -34,8 +34,9 @@ impl Gateway {
         mut outgoing: Outgoing,
         request_id: HeaderValue,
         function: Rc<Function>,
-        entry: Entry,
+        mut entry: Entry,
     ) -> Response<ResponseBody> {
+        let trace = outgoing.trace(self.driver.logs().sends_spans());
         let ticket = self.driver.arrive(&function, entry.id());
         loop {
             let to = match ticket.outcome().await {
@@ -45,6 +46,7 @@ impl Gateway {
                     return self.refused(&function, refused, None, entry).await;
                 }
             };
+            entry.dispatched(&to, trace);
             let dispatched = Clock::now();
             match attempt(&ticket, &to, outgoing.next()).await {
                 Attempt::Answered(response, connection) => {
@@ -108,6 +110,7 @@ impl Gateway {
             .flatten();
         parts.version = Version::HTTP_11;
         headers::strip_hop_by_hop(&mut parts.headers);
+        entry.timing(timing, cold);
         let from = Provenance {
             request_id: &request_id,
             start: to.start,

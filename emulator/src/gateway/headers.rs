@@ -170,13 +170,9 @@ pub struct Timing {
 pub fn to_client(headers: &mut HeaderMap, from: Provenance<'_>) {
     headers.reserve(7);
     headers.insert(REQUEST_ID, from.request_id.clone());
-    headers.insert(START, HeaderValue::from_static(start_word(from.start)));
+    headers.insert(START, HeaderValue::from_static(from.start.word()));
     if let Some(cold) = from.cold {
-        let word = match cold {
-            Cold::First => "first",
-            Cold::ScaleOut => "scale-out",
-        };
-        headers.insert(COLD, HeaderValue::from_static(word));
+        headers.insert(COLD, HeaderValue::from_static(cold.word()));
     }
     headers.insert(INSTANCE, from.instance.clone());
     if let Some(code) = from.code {
@@ -193,12 +189,14 @@ pub fn to_refused(headers: &mut HeaderMap, request_id: &HeaderValue, node: &Head
     headers.insert(NODE, node.clone());
 }
 
-fn start_word(start: StartKind) -> &'static str {
-    match start {
-        StartKind::Warm => "warm",
-        StartKind::Spare => "spare",
-        StartKind::Cold => "cold",
-        StartKind::Queued => "queued",
+impl Cold {
+    /// Its word, as in `x-fnlocal-cold`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::ScaleOut => "scale-out",
+        }
     }
 }
 

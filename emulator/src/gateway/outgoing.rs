@@ -12,6 +12,7 @@ use super::drain;
 use super::forward::PATIENCE;
 use crate::driver::{ClientBody, Consumed, ExchangeError, Instance, RequestBody};
 use crate::runtime::End;
+use crate::trace::{TRACEPARENT, Trace};
 
 /// A request on its way, kept so that it can be sent a second time when that is safe.
 pub(crate) struct Outgoing {
@@ -86,6 +87,17 @@ impl Outgoing {
             consumed,
             upgrade,
         }
+    }
+
+    /// The request's place in a trace, which the function is told. One that nobody here records
+    /// keeps what the client sent: its parent is then still the client.
+    pub(super) fn trace(&mut self, recorded: bool) -> Trace {
+        let sent = self.headers.get(TRACEPARENT).and_then(Trace::parse);
+        let trace = sent.unwrap_or_else(Trace::begin);
+        if recorded || sent.is_none() {
+            self.headers.insert(TRACEPARENT, trace.header());
+        }
+        trace
     }
 
     /// The request to send now.

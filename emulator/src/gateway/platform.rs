@@ -3,9 +3,11 @@
 //! axum wants handlers that can move between threads, and the driver cannot, so a handler asks
 //! the gateway's thread over a channel.
 
+mod records;
+
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use fnlocal_core::NodeView;
@@ -13,12 +15,18 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::Count;
+use crate::logs::Archive;
+use crate::metrics::{self, NodeCounts};
+
+pub(crate) use records::records;
 
 /// What a platform path asks of the gateway's thread.
 #[derive(Debug)]
 pub enum Ask {
     /// A picture of the node.
     View(oneshot::Sender<Picture>),
+    /// What the node has counted.
+    Counts(oneshot::Sender<NodeCounts>),
     /// A cold start for a function's next request; answered whether there is such a function.
     Cold {
         /// Its name.
@@ -49,22 +57,29 @@ const ASKS: usize = 64;
 struct Platform {
     asks: mpsc::Sender<Ask>,
     token: String,
+    archive: Option<Archive>,
 }
 
-/// The router, and where its questions come out. What changes something wants `token`.
-pub fn router(token: &str) -> (Router, mpsc::Receiver<Ask>) {
+/// The router, and where its questions come out. What changes something wants `token`; what is
+/// kept is in `archive`.
+pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<Ask>) {
     let (asks, questions) = mpsc::channel(ASKS);
     let platform = Platform {
         asks,
         token: token.to_owned(),
+        archive: archive.clone(),
     };
     let router = Router::new()
         .route("/_fnlocal/health", get(health))
         .route("/_fnlocal/view", get(view))
+        .route("/_fnlocal/metrics", get(scrape))
         .route("/_fnlocal/cold", post(cold))
-        .fallback(not_found)
         .with_state(platform);
-    (router, questions)
+    let router = match archive {
+        Some(archive) => router.merge(records(archive)),
+        None => router,
+    };
+    (router.fallback(not_found), questions)
 }
 
 async fn health() -> &'static str {
@@ -76,6 +91,18 @@ async fn view(State(platform): State<Platform>) -> Response {
     let asked = platform.asks.send(Ask::View(answer)).await;
     match (asked, answered.await) {
         (Ok(()), Ok(picture)) => Json(picture).into_response(),
+        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn scrape(State(platform): State<Platform>) -> Response {
+    let (answer, answered) = oneshot::channel();
+    let asked = platform.asks.send(Ask::Counts(answer)).await;
+    match (asked, answered.await) {
+        (Ok(()), Ok(counts)) => {
+            let text = metrics::text_of(vec![counts], platform.archive.as_ref());
+            ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+        }
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
@@ -117,7 +144,7 @@ async fn not_found() -> Response {
     problem(
         StatusCode::NOT_FOUND,
         "unknown_path",
-        "the platform's paths are /_fnlocal/health, /_fnlocal/view and /_fnlocal/cold",
+        "the platform's paths are /_fnlocal/health, view, logs, errors, metrics and cold",
     )
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub limits: ProjectLimits,
     /// How images are built.
     pub build: BuildConfig,
+    /// What is kept of what happened.
+    pub logs: ProjectLogs,
     /// `fnlocal dev`.
     pub dev: DevConfig,
     /// `fnlocal loadtest`.
@@ -150,6 +152,16 @@ pub struct BuildConfig {
     pub base_image: Option<String>,
     /// Whether `fnlocal dev` builds the image of the last quiet state ahead (true).
     pub background: Option<bool>,
+}
+
+/// What is kept of what happened, in `.fnlocal/logs`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProjectLogs {
+    /// Size of the log at the most; the oldest goes first (64MB).
+    pub size: Option<ByteSize>,
+    /// How old a record may become (7d).
+    pub age: Option<TimeSpan>,
 }
 
 /// `fnlocal dev`.

@@ -102,6 +102,7 @@ impl ConfigFile {
                 .with_hint(Some(names::RULE.into())));
         }
         self.check_limits()?;
+        self.check_logs()?;
         self.check_function(&["defaults"], &config.defaults)?;
         self.check_fits(&["defaults"], &config.defaults)?;
         for (name, function) in &config.functions {
@@ -172,6 +173,19 @@ impl ConfigFile {
             return wrong("idle_timeout", "must be longer than nothing");
         }
         self.check_function(&["limits"], &settings::of_project(limits))
+    }
+
+    fn check_logs(&self) -> Result<(), FileError> {
+        let logs = &self.config.logs;
+        let wrong =
+            |key: &str, what: &str| Err(self.error_at(&["logs", key], format!("`{key}` {what}")));
+        if logs.size.is_some_and(|size| size.0 < 1 << 20) {
+            return wrong("size", "must be at least 1MB");
+        }
+        if logs.age.is_some_and(|age| age.0.as_secs() < 60) {
+            return wrong("age", "must be at least a minute");
+        }
+        Ok(())
     }
 
     fn check_envs(&self) -> Result<(), FileError> {

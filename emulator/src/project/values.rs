@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// A span of time: `"15s"`, `"500ms"`, `"5m"`, `"1h"`, or a whole number of milliseconds.
+/// A span of time: `"15s"`, `"500ms"`, `"5m"`, `"1h"`, `"7d"`, or a whole number of milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TimeSpan(pub Duration);
 
@@ -41,6 +41,7 @@ impl TimeSpan {
             "s" => 1e3,
             "m" | "min" => 60e3,
             "h" => 3_600e3,
+            "d" => 86_400e3,
             _ => return None,
         };
         // A hundred years, so that nothing below can overflow.
@@ -144,7 +145,7 @@ scalar!(
     TIME,
     TimeSpan::from_text,
     |millis| (millis < 3_200_000_000_000).then(|| TimeSpan(Duration::from_millis(millis))),
-    { "type": ["string", "integer"], "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|min|h)$", "minimum": 0 }
+    { "type": ["string", "integer"], "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|min|h|d)$", "minimum": 0 }
 );
 scalar!(
     MemorySize,

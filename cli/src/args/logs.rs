@@ -1,0 +1,32 @@
+//! Arguments of `fnlocal logs`.
+
+use std::path::PathBuf;
+
+/// Arguments of `fnlocal logs`.
+#[derive(Debug, clap::Args)]
+pub struct Logs {
+    /// Only this function's.
+    #[arg(value_name = "FUNCTION")]
+    pub function: Option<String>,
+    /// Go on as more is written, until Ctrl-C.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Not before this: 30s, 5m, 2h or 1d ago, or a time such as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only what matches a regular expression.
+    #[arg(long, value_name = "REGEX")]
+    pub grep: Option<String>,
+    /// Only what happened for one request, by its x-fnlocal-request-id.
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
+    /// Only so many of the last [default: 200, or all with --since or --request].
+    #[arg(short = 'n', long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// A folder of functions, or one below it.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Print JSON, one document a line.
+    #[arg(long)]
+    pub json: bool,
+}

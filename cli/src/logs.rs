@@ -1,0 +1,152 @@
+//! `fnlocal logs`: what happened, from the files that `dev` and `up` write.
+//!
+//! The files are all it needs: they are read whether or not anything runs, and followed across the
+//! runs that write them.
+
+use std::io::{self, Write};
+
+use fnlocal_emulator::logs::cursor::Cursor;
+use fnlocal_emulator::logs::kept::{Invocation, Kept, Line, Platform};
+use fnlocal_emulator::logs::query::{self, Query, QueryError};
+use fnlocal_emulator::logs::watch::Growth;
+use fnlocal_emulator::project::suggest;
+use jiff::Timestamp;
+
+use crate::args::Logs;
+use crate::exit::Exit;
+use crate::kept::{self, NO_LOG_HINT};
+use crate::lines::Lines;
+use crate::run::{fail, warn};
+
+/// Lines when none are asked for: some screens.
+const LAST: usize = 200;
+/// Bytes read before they are printed.
+const PIECE: usize = 64 * 1024;
+
+/// Prints what is there, and follows.
+pub fn run(args: &Logs) -> Exit {
+    let folder = match kept::find(&args.folder) {
+        Ok(folder) => folder,
+        Err(error) => return fail(Exit::Failed, &error, Some(NO_LOG_HINT)),
+    };
+    let query = match query_of(args) {
+        Ok(query) => query,
+        Err(error) => return fail(Exit::Usage, &error, Some(&error.hint())),
+    };
+    let growth = args.follow.then(|| Growth::of(&folder));
+    let mut output = Output {
+        json: args.json,
+        lines: Lines::default(),
+        printed: false,
+    };
+    match print(&query, &folder, growth, &mut output) {
+        Ok(()) => {
+            if !output.printed && !args.json {
+                nothing(args, &folder);
+            }
+            Exit::Ok
+        }
+        // `fnlocal logs | head` has what it wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => fail(Exit::Failed, &error, None),
+    }
+}
+
+fn query_of(args: &Logs) -> Result<Query, QueryError> {
+    let since = args.since.as_deref();
+    let since = since.map(|text| query::since(text, Timestamp::now()));
+    let all = args.since.is_some() || args.request.is_some();
+    Ok(Query {
+        function: args.function.clone(),
+        since: since.transpose()?,
+        grep: args.grep.as_deref().map(query::grep).transpose()?,
+        request: args.request.clone(),
+        kind: None,
+        limit: args.limit.or((!all).then_some(LAST)),
+    })
+}
+
+fn print(
+    query: &Query,
+    folder: &std::path::Path,
+    growth: Option<Growth>,
+    output: &mut Output,
+) -> io::Result<()> {
+    let mut cursor = match query.limit {
+        Some(limit) => {
+            let (text, cursor) = query.last(folder, limit)?;
+            output.put(&text)?;
+            cursor
+        }
+        None => Cursor::open(folder, query.since)?,
+    };
+    if query.limit.is_some() && growth.is_none() {
+        return Ok(());
+    }
+    loop {
+        while let Some(text) = query.next(&mut cursor, PIECE)? {
+            output.put(&text)?;
+        }
+        let Some(growth) = &growth else {
+            return Ok(());
+        };
+        growth.wait();
+    }
+}
+
+struct Output {
+    json: bool,
+    lines: Lines,
+    printed: bool,
+}
+
+impl Output {
+    fn put(&mut self, text: &str) -> io::Result<()> {
+        self.printed |= !text.is_empty();
+        if self.json {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            return stdout.flush();
+        }
+        let mut shown = String::new();
+        for line in text.lines() {
+            if let Ok(kept) = serde_json::from_str::<Kept>(line) {
+                shown.push_str(&self.lines.kept(&kept));
+            }
+        }
+        let mut stdout = anstream::stdout().lock();
+        stdout.write_all(shown.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+/// A name that is mistyped finds nothing, which nobody notices by itself.
+fn nothing(args: &Logs, folder: &std::path::Path) {
+    let Some(wanted) = &args.function else {
+        return warn("nothing was logged that matches", None);
+    };
+    let names = functions(folder).unwrap_or_default();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hint = (!names.is_empty()).then(|| suggest(wanted, &names));
+    let text = format!("nothing was logged of `{wanted}` that matches");
+    warn(
+        &text,
+        hint.as_deref()
+            .filter(|_| !names.contains(&wanted.as_str())),
+    );
+}
+
+fn functions(folder: &std::path::Path) -> io::Result<std::collections::BTreeSet<String>> {
+    let mut cursor = Cursor::open(folder, None)?;
+    let mut names = std::collections::BTreeSet::new();
+    while let Some(line) = cursor.next_line()? {
+        let function = match serde_json::from_str(&line) {
+            Ok(Kept::Invocation(Invocation { function, .. })) => function,
+            Ok(Kept::Line(Line { function, .. })) => function,
+            Ok(Kept::Platform(Platform { function, .. })) => function,
+            Err(_) => None,
+        };
+        names.extend(function.map(|name| name.to_string()));
+    }
+    Ok(names)
+}

@@ -1,0 +1,166 @@
+//! `/_fnlocal/logs` and `/_fnlocal/errors`: what is kept, also while it grows.
+
+use std::io;
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query as Words, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use futures_util::{Stream, stream};
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use super::problem;
+use crate::logs::Archive;
+use crate::logs::cursor::Cursor;
+use crate::logs::kept::Kind;
+use crate::logs::query::{self, Query, QueryError};
+
+/// Bytes read before they are sent.
+const PIECE: usize = 64 * 1024;
+
+/// Routes to what is kept.
+pub fn records(archive: Archive) -> Router {
+    Router::new()
+        .route("/_fnlocal/logs", get(logs))
+        .route("/_fnlocal/errors", get(errors))
+        .with_state(archive)
+}
+
+async fn errors(State(archive): State<Archive>) -> Response {
+    Json(archive.errors()).into_response()
+}
+
+/// What may stand behind `/_fnlocal/logs?`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Asked {
+    function: Option<String>,
+    since: Option<String>,
+    grep: Option<String>,
+    request: Option<String>,
+    kind: Option<Kind>,
+    limit: Option<usize>,
+    follow: Option<u8>,
+}
+
+impl Asked {
+    fn query(self) -> Result<Query, QueryError> {
+        let since = self.since.as_deref();
+        let since = since.map(|text| query::since(text, Timestamp::now()));
+        Ok(Query {
+            function: self.function,
+            since: since.transpose()?,
+            grep: self.grep.as_deref().map(query::grep).transpose()?,
+            request: self.request,
+            kind: self.kind,
+            limit: self.limit,
+        })
+    }
+}
+
+async fn logs(
+    State(archive): State<Archive>,
+    asked: Result<Words<Asked>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let Words(asked) = match asked {
+        Ok(asked) => asked,
+        Err(error) => return problem(StatusCode::BAD_REQUEST, "query", &error.body_text()),
+    };
+    let follow = asked.follow.is_some_and(|follow| follow > 0);
+    let query = match asked.query() {
+        Ok(query) => query,
+        Err(error) => {
+            let hint = format!("{error}: {}", error.hint());
+            return problem(StatusCode::BAD_REQUEST, "query", &hint);
+        }
+    };
+    let changes = follow.then(|| archive.written());
+    match Reading::begin(archive.folder().to_owned(), query, changes).await {
+        Ok((first, reading)) => {
+            let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+            (kind, Body::from_stream(reading.stream(first))).into_response()
+        }
+        Err(error) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            problem(status, "log_unreadable", &error.to_string())
+        }
+    }
+}
+
+/// A place in a log that somebody reads on from.
+struct Reading {
+    query: Query,
+    cursor: Cursor,
+    /// None for who wants only what is there.
+    changes: Option<watch::Receiver<u64>>,
+}
+
+impl Reading {
+    /// The first of it, where only the last lines are wanted, and the rest.
+    async fn begin(
+        folder: PathBuf,
+        query: Query,
+        changes: Option<watch::Receiver<u64>>,
+    ) -> io::Result<(String, Self)> {
+        let read = move || {
+            let (first, cursor) = match query.limit {
+                Some(limit) => query.last(&folder, limit)?,
+                None => (String::new(), Cursor::open(&folder, query.since)?),
+            };
+            let reading = Self {
+                query,
+                cursor,
+                changes,
+            };
+            Ok((first, reading))
+        };
+        off(read).await
+    }
+
+    fn stream(self, first: String) -> impl Stream<Item = io::Result<Bytes>> + use<> {
+        let limited = self.query.limit.is_some() && self.changes.is_none();
+        let state = (!limited).then_some(self);
+        let rest = stream::unfold(state, async |state| {
+            let mut reading = state?;
+            loop {
+                if let Some(changes) = &mut reading.changes {
+                    changes.mark_unchanged();
+                }
+                let mut at = reading;
+                let read = off(move || {
+                    let text = at.query.next(&mut at.cursor, PIECE)?;
+                    Ok((text, at))
+                });
+                let text = match read.await {
+                    Ok((text, back)) => {
+                        reading = back;
+                        text
+                    }
+                    Err(error) => return Some((Err(error), None)),
+                };
+                if let Some(text) = text {
+                    return Some((Ok(Bytes::from(text)), Some(reading)));
+                }
+                // Ends with who writes.
+                reading.changes.as_mut()?.changed().await.ok()?;
+            }
+        });
+        let first = (!first.is_empty()).then(|| Ok(Bytes::from(first)));
+        futures_util::StreamExt::chain(stream::iter(first), rest)
+    }
+}
+
+/// Reads files where nobody waits for it.
+async fn off<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(read)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}

@@ -1,0 +1,98 @@
+//! A place in a log's files, from which one goes on reading, also while they are written.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::segments::{numbers, path};
+
+/// A place in a log.
+#[derive(Debug)]
+pub struct Cursor {
+    folder: PathBuf,
+    number: u64,
+    file: Option<BufReader<File>>,
+    /// A line that is not whole yet.
+    begun: Vec<u8>,
+}
+
+impl Cursor {
+    /// The beginning of the first file that was written to at or after a time. A folder that is
+    /// not there is as good as an empty one.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn open(folder: &Path, since: Option<Timestamp>) -> io::Result<Self> {
+        let mut cursor = Self {
+            folder: folder.to_owned(),
+            number: 0,
+            file: None,
+            begun: Vec::new(),
+        };
+        for number in numbers_in(folder)? {
+            let changed = std::fs::metadata(path(folder, number)).and_then(|file| file.modified());
+            // One that is gone by now is skipped later, as any other.
+            let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
+            let old = since.zip(changed).is_some_and(|(since, at)| at < since);
+            if !old {
+                cursor.number = number;
+                cursor.file = file(folder, number)?;
+                break;
+            }
+        }
+        Ok(cursor)
+    }
+
+    /// The next line, with its line feed; none when there is no more for now.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn next_line(&mut self) -> io::Result<Option<String>> {
+        let mut follower = None;
+        loop {
+            if let Some(file) = &mut self.file {
+                file.read_until(b'\n', &mut self.begun)?;
+                if self.begun.ends_with(b"\n") {
+                    let line = std::mem::take(&mut self.begun);
+                    return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+                }
+            }
+            let Some(next) = follower.take() else {
+                follower = self.follower()?;
+                if follower.is_none() {
+                    return Ok(None);
+                }
+                // It was ended before another was begun: read to that end.
+                continue;
+            };
+            // Whoever wrote a line without an end does so no more.
+            self.begun.clear();
+            self.number = next;
+            self.file = file(&self.folder, next)?;
+        }
+    }
+
+    /// The number of the file after this one.
+    fn follower(&self) -> io::Result<Option<u64>> {
+        let numbers = numbers_in(&self.folder)?;
+        Ok(numbers.into_iter().find(|&number| number > self.number))
+    }
+}
+
+fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
+    match numbers(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn file(folder: &Path, number: u64) -> io::Result<Option<BufReader<File>>> {
+    match File::open(path(folder, number)) {
+        Ok(file) => Ok(Some(BufReader::with_capacity(64 * 1024, file))),
+        // The oldest go when there are too many.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,504 @@
+//! Errors, grouped by where they come from.
+//!
+//! Two errors are the same when they have the same class, the same message but for numbers and
+//! ids, and the same way through the code. Lines and columns do not count: they move with every
+//! edit above.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fnlocal_core::InstanceId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::kept::stamp;
+use super::{Cause, Record, RequestRecord};
+use crate::driver::Failure;
+
+/// The file's name, beside the log's.
+const FILE: &str = "errors.json";
+/// Groups that are kept; the longest unseen go first.
+const GROUPS: usize = 500;
+/// Requests whose method and path are still to come, and instances whose end is explained already.
+const RECENT: usize = 1000;
+
+/// Errors of one origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// What it is known by: 12 hexadecimal digits, the same in every run.
+    pub id: String,
+    /// How they came out.
+    pub cause: Cause,
+    /// The function.
+    pub function: Option<Arc<str>>,
+    /// Their class, such as `TypeError`.
+    pub name: String,
+    /// The last one's message.
+    pub message: String,
+    /// The file they are thrown in.
+    pub file: Option<String>,
+    /// The last one's line, from 1.
+    pub line: Option<u32>,
+    /// The last one's column, from 1.
+    pub column: Option<u32>,
+    /// The lines around the last one, with a caret.
+    pub frame: Option<String>,
+    /// The last one's stack.
+    pub stack: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub first_seen: Timestamp,
+    /// The last.
+    pub last_seen: Timestamp,
+    /// The hash of the code the first came with.
+    pub first_code: String,
+    /// The hash of the code the last came with.
+    pub last_code: String,
+    /// The request that caused the last one.
+    pub request: Option<Request>,
+}
+
+/// A request that caused an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its name.
+    pub id: String,
+    /// Its method; none until it has ended.
+    pub method: Option<String>,
+    /// Its path and query.
+    pub path: Option<String>,
+}
+
+/// All groups.
+#[derive(Debug, Default)]
+pub struct Groups {
+    by_id: BTreeMap<String, Group>,
+    /// Requests that caused something, by name, with the group.
+    requests: Recent<String, String>,
+    /// Instances that told why they end, so that their end is no news.
+    explained: Recent<(Arc<str>, InstanceId), ()>,
+    /// Instances that ended, and the group, for the request that will tell it was theirs.
+    ended: Recent<(Arc<str>, InstanceId), String>,
+}
+
+/// What happened, before it is known which group it is of.
+struct Seen<'a> {
+    cause: Cause,
+    function: Option<&'a Arc<str>>,
+    failure: Failure,
+    code: &'a str,
+    request: Option<String>,
+}
+
+impl Groups {
+    /// What was kept in a folder. A file that cannot be read counts as none.
+    #[must_use]
+    pub fn read(folder: &Path) -> Self {
+        let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
+        let groups: Vec<Group> = serde_json::from_slice(&text).unwrap_or_default();
+        let by_id = groups.into_iter().map(|group| (group.id.clone(), group));
+        Self {
+            by_id: by_id.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Keeps them in a folder, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, folder: &Path) -> io::Result<()> {
+        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+        beside.write_all(&serde_json::to_vec(&self.all())?)?;
+        beside
+            .persist(folder.join(FILE))
+            .map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// All of them, the last seen first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Group> {
+        let mut all: Vec<Group> = self.by_id.values().cloned().collect();
+        all.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.id.cmp(&b.id)));
+        all
+    }
+
+    /// Looks at a record; how it came out if it is an error. Tells the record how often the same
+    /// was seen before.
+    pub fn take(&mut self, record: &mut Record, now: SystemTime) -> Option<Cause> {
+        match record {
+            Record::Error {
+                function,
+                instance,
+                node,
+                request,
+                failure,
+                cause,
+                fatal,
+                code,
+                before,
+            } => {
+                if *fatal {
+                    self.explained.put((Arc::clone(node), *instance), ());
+                }
+                let seen = Seen {
+                    cause: *cause,
+                    function: function.as_ref(),
+                    failure: failure.clone(),
+                    code,
+                    request: request.clone(),
+                };
+                let (cause, count, _) = self.add(seen, now)?;
+                *before = count;
+                Some(cause)
+            }
+            Record::Died { .. } => self.died(record, now),
+            Record::Request(request) => self.ended(request, now),
+            _ => None,
+        }
+    }
+
+    fn died(&mut self, record: &Record, now: SystemTime) -> Option<Cause> {
+        let Record::Died {
+            function,
+            instance,
+            node,
+            reason,
+            code,
+            last_line,
+        } = record
+        else {
+            return None;
+        };
+        let instance = (Arc::clone(node), *instance);
+        // A spare that ends has harmed nobody, and its import has told why.
+        if self.explained.get(&instance).is_some() || function.is_none() {
+            return None;
+        }
+        let exit = last_line.as_deref().and_then(Exit::parse);
+        let cause = if reason.contains("memory limit") {
+            Cause::OutOfMemory
+        } else {
+            Cause::Exit
+        };
+        let mut failure = Failure::plain(format!("the instance ended: {reason}"), None);
+        let mut request = None;
+        if let Some(exit) = exit {
+            failure.message = exit.message;
+            (failure.file, failure.line, failure.column) = exit.place;
+            request = Some(exit.request);
+        }
+        failure.name = match cause {
+            Cause::OutOfMemory => "OutOfMemory",
+            _ => "Exit",
+        }
+        .to_owned();
+        let known = request.is_some();
+        let seen = Seen {
+            cause,
+            function: function.as_ref(),
+            failure,
+            code,
+            request,
+        };
+        let (cause, _, id) = self.add(seen, now)?;
+        if !known {
+            self.ended.put(instance, id);
+        }
+        Some(cause)
+    }
+
+    /// A request that ended may have caused something, and may itself be an error: where the event
+    /// loop never turns again, the wrapper cannot tell that time is up.
+    fn ended(&mut self, request: &RequestRecord, now: SystemTime) -> Option<Cause> {
+        let served = request.served.as_ref();
+        let instance = served.map(|served| (Arc::clone(&request.node), served.instance));
+        if request.problem == Some("instance_died")
+            && let Some(id) = instance
+                .as_ref()
+                .and_then(|one| self.ended.get(one))
+                .cloned()
+            && let Some(group) = self.by_id.get_mut(&id)
+        {
+            group.request = Some(Request::of(request));
+        }
+        if let Some(id) = self.requests.get(&request.id).cloned() {
+            let group = self.by_id.get_mut(&id);
+            let caused = group.and_then(|group| group.request.as_mut());
+            if let Some(caused) = caused.filter(|caused| caused.id == request.id) {
+                *caused = Request::of(request);
+            }
+            return None;
+        }
+        if request.problem != Some("timeout") {
+            return None;
+        }
+        if let Some(instance) = instance {
+            self.explained.put(instance, ());
+        }
+        let code = served.and_then(|served| served.code.as_ref()?.to_str().ok());
+        let mut failure = Failure::plain("the function did not answer within its timeout", None);
+        failure.name = "TimeoutError".to_owned();
+        let seen = Seen {
+            cause: Cause::Timeout,
+            function: request.function.as_ref(),
+            failure,
+            code: code.unwrap_or_default(),
+            request: Some(request.id.clone()),
+        };
+        let (cause, _, id) = self.add(seen, now)?;
+        self.by_id.get_mut(&id)?.request = Some(Request::of(request));
+        Some(cause)
+    }
+
+    /// Counts an error with its group: how it came out, how many there were before, the group.
+    fn add(&mut self, seen: Seen<'_>, now: SystemTime) -> Option<(Cause, u64, String)> {
+        let id = fingerprint(&seen);
+        if let Some(request) = &seen.request {
+            // The wrapper and the gateway may both see that time is up.
+            if seen.cause == Cause::Timeout && self.requests.get(request).is_some() {
+                return None;
+            }
+            self.requests.put(request.clone(), id.clone());
+        }
+        let now = stamp(now);
+        let known = self.by_id.remove(&id);
+        let before = known.as_ref().map_or(0, |group| group.count);
+        let failure = seen.failure;
+        let group = Group {
+            id: id.clone(),
+            cause: seen.cause,
+            function: seen.function.cloned(),
+            name: failure.name,
+            message: failure.message,
+            file: failure.file,
+            line: failure.line,
+            column: failure.column,
+            frame: failure.frame,
+            stack: failure.stack.filter(|stack| !stack.is_empty()),
+            hint: failure.hint,
+            count: before + 1,
+            first_seen: known.as_ref().map_or(now, |group| group.first_seen),
+            last_seen: now,
+            first_code: known.map_or_else(|| seen.code.to_owned(), |group| group.first_code),
+            last_code: seen.code.to_owned(),
+            request: seen.request.map(|id| Request {
+                id,
+                method: None,
+                path: None,
+            }),
+        };
+        self.by_id.insert(id.clone(), group);
+        self.forget_oldest();
+        Some((seen.cause, before, id))
+    }
+
+    fn forget_oldest(&mut self) {
+        if self.by_id.len() > GROUPS
+            && let Some(oldest) = self.by_id.values().min_by_key(|group| group.last_seen)
+        {
+            let id = oldest.id.clone();
+            self.by_id.remove(&id);
+        }
+    }
+}
+
+impl Request {
+    fn of(request: &RequestRecord) -> Self {
+        Self {
+            id: request.id.clone(),
+            method: Some(request.method.as_str().to_owned()),
+            path: Some(request.path.clone()),
+        }
+    }
+}
+
+/// What the wrapper writes when code calls `process.exit`.
+struct Exit {
+    message: String,
+    request: String,
+    place: (Option<String>, Option<u32>, Option<u32>),
+}
+
+impl Exit {
+    fn parse(line: &str) -> Option<Self> {
+        let rest = line.strip_prefix("fnlocal: function ")?;
+        let (_, rest) = rest.split_once(" (request ")?;
+        let (request, rest) = rest.split_once(") called ")?;
+        let (call, place) = rest.split_once(" at ").unwrap_or((rest, ""));
+        let mut parts = place.rsplitn(3, ':');
+        let column = parts.next().and_then(|part| part.parse().ok());
+        let line = parts.next().and_then(|part| part.parse().ok());
+        let file = parts.next().map(str::to_owned);
+        Some(Self {
+            message: format!("the function called {call}"),
+            request: request.to_owned(),
+            place: (file, line, column),
+        })
+    }
+}
+
+fn fingerprint(seen: &Seen<'_>) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    };
+    part(seen.cause.word());
+    part(seen.function.map_or("", |name| name));
+    part(&seen.failure.name);
+    part(&without_numbers(&seen.failure.message));
+    for line in seen.failure.stack.iter().flat_map(|stack| stack.lines()) {
+        if let Some(frame) = line.trim_start().strip_prefix("at ") {
+            part(without_place(frame));
+        }
+    }
+    let digest = hash.finalize();
+    digest[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A frame without its line and column.
+fn without_place(frame: &str) -> &str {
+    frame.trim_end_matches(|c: char| c == ')' || c == ':' || c.is_ascii_digit())
+}
+
+/// A message with `#` for every number, and for every word of hexadecimal digits that is an id.
+fn without_numbers(message: &str) -> String {
+    let mut text = String::with_capacity(message.len());
+    let mut word = String::new();
+    for c in message.chars().chain(['\0']) {
+        if c.is_ascii_alphanumeric() {
+            word.push(c);
+            continue;
+        }
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        let hex = word.len() >= 8 && word.chars().all(|c| c.is_ascii_hexdigit());
+        if digits > 0 && (hex || digits == word.len()) {
+            text.push('#');
+        } else if digits > 0 {
+            text.extend(
+                word.chars()
+                    .map(|c| if c.is_ascii_digit() { '#' } else { c }),
+            );
+        } else {
+            text.push_str(&word);
+        }
+        word.clear();
+        text.push(c);
+    }
+    text
+}
+
+/// The last of something, by key.
+#[derive(Debug)]
+struct Recent<K, V> {
+    known: BTreeMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self {
+            known: BTreeMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+}
+
+impl<K: Ord + Clone, V> Recent<K, V> {
+    fn put(&mut self, key: K, value: V) {
+        if self.known.insert(key.clone(), value).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > RECENT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        self.known.get(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(message: &str, line: u32, request: &str) -> Record {
+        let stack = format!("TypeError: {message}\n    at bid (/shop/index.js:{line}:7)");
+        Record::Error {
+            function: Some("bid".into()),
+            instance: InstanceId(1),
+            node: "local".into(),
+            request: Some(request.to_owned()),
+            failure: Failure {
+                name: "TypeError".to_owned(),
+                message: message.to_owned(),
+                stack: Some(stack),
+                ..Failure::default()
+            },
+            cause: Cause::Handler,
+            fatal: false,
+            code: format!("code{line}"),
+            before: 0,
+        }
+    }
+
+    #[test]
+    fn the_same_error_of_other_items_and_after_an_edit_is_one_group() {
+        let mut groups = Groups::default();
+        let now = SystemTime::now();
+        groups.take(&mut error("no item 12", 4, "r1"), now);
+        groups.take(&mut error("no item 7531", 4, "r2"), now);
+        let mut third = error("no item 1", 9, "r3");
+        groups.take(&mut third, now);
+        groups.take(&mut error("no bidder", 9, "r4"), now);
+        let all = groups.all();
+        assert_eq!(all.len(), 2, "{all:#?}");
+        let items = all.iter().find(|group| group.count == 3).unwrap();
+        let codes = (items.first_code.as_str(), items.last_code.as_str());
+        assert_eq!(codes, ("code4", "code9"));
+        assert_eq!(items.request.as_ref().unwrap().id, "r3");
+        assert!(matches!(third, Record::Error { before: 2, .. }));
+    }
+
+    #[test]
+    fn groups_outlive_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut groups = Groups::default();
+        groups.take(&mut error("no item 12", 4, "r1"), SystemTime::now());
+        groups.save(folder.path()).unwrap();
+        let mut again = Groups::read(folder.path());
+        assert_eq!(again.all(), groups.all());
+        again.take(&mut error("no item 13", 4, "r2"), SystemTime::now());
+        assert_eq!(again.all()[0].count, 2);
+    }
+
+    #[test]
+    fn numbers_and_ids_make_no_other_message() {
+        assert_eq!(without_numbers("user 12 of 3a4f00bc9d"), "user # of #\0");
+        assert_eq!(without_numbers("no 'name' in v2"), "no 'name' in v#\0");
+    }
+
+    #[test]
+    fn an_exit_is_told_with_its_place() {
+        let line = "fnlocal: function exits (request r1) called process.exit(3) at /a/b.js:19:24";
+        let exit = Exit::parse(line).unwrap();
+        assert_eq!(exit.message, "the function called process.exit(3)");
+        assert_eq!(exit.place, (Some("/a/b.js".into()), Some(19), Some(24)));
+        assert_eq!(exit.request, "r1");
+    }
+}

@@ -1,0 +1,427 @@
+//! A thread that keeps records: on disk, and errors grouped. It hands them on to who prints.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use super::errors::{Group, Groups};
+use super::kept::{Invocation, Kept, Line, Measured, Platform, dropped, stamp};
+use super::segments::Segments;
+use super::spans::{self, Spans};
+use super::together::Together;
+use super::{Record, RequestRecord, Totals, TotalsView};
+use crate::project::ProjectLogs;
+
+/// Where a project's log is, below `.fnlocal`.
+pub const FOLDER: &str = "logs";
+/// Lists that may wait; each is what the gateway gathered in some milliseconds.
+const LISTS: usize = 64;
+/// Records that may wait for who prints.
+const UNPRINTED: usize = 20_000;
+/// How soon after a change the groups of errors are written.
+const SAVE: Duration = Duration::from_millis(500);
+/// How often a printer that was busy is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+/// With nothing due, a wait as good as endless.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of all files together, at the most.
+    pub size: u64,
+    /// How old a record may become.
+    pub age: Duration,
+}
+
+impl Default for Bounds {
+    /// 64 MB are some 200,000 lines; a week is what people look back.
+    fn default() -> Self {
+        Self {
+            size: 64 << 20,
+            age: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+impl From<&ProjectLogs> for Bounds {
+    fn from(said: &ProjectLogs) -> Self {
+        let usual = Self::default();
+        Self {
+            size: said.size.map_or(usual.size, |size| size.0),
+            age: said.age.map_or(usual.age, |age| age.0),
+        }
+    }
+}
+
+/// What is kept, for who looks at it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    folder: PathBuf,
+    written: watch::Receiver<u64>,
+    groups: Arc<Mutex<Groups>>,
+    totals: Arc<Totals>,
+}
+
+impl Archive {
+    /// The folder of the files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Changes whenever there is more to read.
+    #[must_use]
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.written.clone()
+    }
+
+    /// The groups of errors, the last seen first.
+    #[must_use]
+    pub fn errors(&self) -> Vec<Group> {
+        lock(&self.groups).all()
+    }
+
+    /// Counts of what was kept.
+    #[must_use]
+    pub fn totals(&self) -> TotalsView {
+        self.totals.view()
+    }
+}
+
+/// Starts the thread. It ends when every sender is gone.
+///
+/// # Errors
+/// The folder cannot be made, or the thread not be started.
+pub(super) fn start(
+    folder: PathBuf,
+    bounds: Bounds,
+    printer: SyncSender<Vec<Record>>,
+    service: &str,
+) -> io::Result<(SyncSender<Vec<Record>>, Archive, bool)> {
+    let segments = Segments::open(&folder, bounds)?;
+    let groups = Arc::new(Mutex::new(Groups::read(&folder)));
+    let totals = Arc::new(Totals::default());
+    let spans = start_spans(service, &totals, &printer);
+    let sends = spans.is_some();
+    let (changed, written) = watch::channel(0);
+    let (sender, lists) = sync_channel(LISTS);
+    let archive = Archive {
+        folder: folder.clone(),
+        written,
+        groups: Arc::clone(&groups),
+        totals: Arc::clone(&totals),
+    };
+    let journal = Journal {
+        folder,
+        segments,
+        together: Together::default(),
+        groups,
+        totals,
+        changed,
+        spans,
+        line: Vec::new(),
+        unsaved: None,
+        failing: false,
+        lost: 0,
+        printer: Printer {
+            sink: printer,
+            waiting: VecDeque::new(),
+            dropped: 0,
+        },
+    };
+    let thread = std::thread::Builder::new().name("journal".into());
+    thread.spawn(move || journal.run(&lists))?;
+    Ok((sender, archive, sends))
+}
+
+/// Whoever takes spans, if there is somebody. That nobody can is told, and no reason to stop.
+fn start_spans(
+    service: &str,
+    totals: &Arc<Totals>,
+    printer: &SyncSender<Vec<Record>>,
+) -> Option<Spans> {
+    if !spans::wanted() {
+        return None;
+    }
+    match Spans::start(service, Arc::clone(totals), printer.clone()) {
+        Ok(spans) => Some(spans),
+        Err(error) => {
+            let text = format!("traces cannot be sent: {error}");
+            let warning = true;
+            let _busy = printer.try_send(vec![Record::Note { warning, text }]);
+            None
+        }
+    }
+}
+
+fn lock(groups: &Mutex<Groups>) -> MutexGuard<'_, Groups> {
+    groups.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Journal {
+    folder: PathBuf,
+    segments: Segments,
+    together: Together,
+    groups: Arc<Mutex<Groups>>,
+    totals: Arc<Totals>,
+    changed: watch::Sender<u64>,
+    spans: Option<Spans>,
+    line: Vec<u8>,
+    /// When the groups have to be written.
+    unsaved: Option<Instant>,
+    /// The last write failed.
+    failing: bool,
+    /// Documents that could not be written since.
+    lost: u64,
+    printer: Printer,
+}
+
+impl Journal {
+    fn run(mut self, lists: &Receiver<Vec<Record>>) {
+        loop {
+            let now = Instant::now();
+            let wait = self
+                .next_due()
+                .map_or(IDLE, |due| due.saturating_duration_since(now));
+            match lists.recv_timeout(wait) {
+                Ok(mut records) => {
+                    for record in &mut records {
+                        self.take(record);
+                    }
+                    self.printer.add(records);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.settle(Instant::now());
+        }
+        for request in self.together.rest() {
+            self.invocation(&request, None);
+        }
+        self.flush();
+        self.save();
+        if let Some(spans) = self.spans {
+            spans.end();
+        }
+        self.printer.end();
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let printing = self.printer.is_busy().then(|| Instant::now() + RETRY);
+        let due = [self.together.next_due(), self.unsaved, printing];
+        due.into_iter().flatten().min()
+    }
+
+    fn settle(&mut self, now: Instant) {
+        while let Some(request) = self.together.overdue(now) {
+            self.invocation(&request, None);
+        }
+        self.flush();
+        if self.unsaved.is_some_and(|due| due <= now) {
+            self.save();
+        }
+        self.printer.pass();
+    }
+
+    fn take(&mut self, record: &mut Record) {
+        let seen = lock(&self.groups).take(record, SystemTime::now());
+        if let Some(cause) = seen {
+            self.totals.error(cause);
+            self.unsaved.get_or_insert_with(|| Instant::now() + SAVE);
+        }
+        match record {
+            Record::Request(request) => {
+                if let Some(spans) = &self.spans {
+                    spans.take(request);
+                }
+                let whole = self.together.ended(Instant::now(), request.clone());
+                self.whole(whole);
+            }
+            Record::Done {
+                request,
+                handler,
+                cpu,
+                memory,
+            } => {
+                let measured = Measured {
+                    handler: *handler,
+                    cpu: *cpu,
+                    memory: *memory,
+                };
+                let whole = self.together.measured(request, measured);
+                self.whole(whole);
+            }
+            Record::Line { .. } => self.line(record),
+            Record::Died { node, instance, .. } => {
+                for request in self.together.died(node, *instance) {
+                    self.invocation(&request, None);
+                }
+            }
+            Record::Dropped { count, .. } => Totals::add(&self.totals.dropped, *count),
+            _ => {}
+        }
+        if let Some(platform) = Platform::of(record) {
+            self.write(&Kept::Platform(platform));
+        }
+    }
+
+    fn whole(&mut self, whole: Option<(RequestRecord, Option<Measured>)>) {
+        if let Some((request, measured)) = whole {
+            self.invocation(&request, measured);
+        }
+    }
+
+    fn invocation(&mut self, request: &RequestRecord, measured: Option<Measured>) {
+        let invocation = Invocation::new(request, measured);
+        if self.write(&Kept::Invocation(invocation)) {
+            Totals::add(&self.totals.invocations, 1);
+        }
+    }
+
+    fn line(&mut self, record: &Record) {
+        let Record::Line {
+            at,
+            function,
+            instance,
+            node,
+            request,
+            stderr,
+            line,
+        } = record
+        else {
+            return;
+        };
+        let line = Line {
+            time: stamp(at.unwrap_or_else(SystemTime::now)),
+            function: function.clone(),
+            instance: instance.to_string(),
+            node: Arc::clone(node),
+            request: request.as_deref().map(str::to_owned),
+            stream: if *stderr { "stderr" } else { "stdout" }.to_owned(),
+            text: line.clone(),
+        };
+        if self.write(&Kept::Line(line)) {
+            Totals::add(&self.totals.lines, 1);
+        }
+    }
+
+    fn write(&mut self, kept: &Kept) -> bool {
+        self.line.clear();
+        let encoded = serde_json::to_writer(&mut self.line, kept);
+        self.line.push(b'\n');
+        let written = encoded
+            .map_err(io::Error::from)
+            .and_then(|()| self.segments.write(&self.line));
+        match written {
+            Ok(()) => {
+                Totals::add(&self.totals.bytes, self.line.len() as u64);
+                true
+            }
+            Err(error) => {
+                self.failed(&error, 1);
+                false
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Err(error) = self.segments.flush() {
+            return self.failed(&error, 0);
+        }
+        self.changed.send_if_modified(|bytes| {
+            let now = self.totals.bytes.load(Ordering::Relaxed);
+            std::mem::replace(bytes, now) != now
+        });
+        if std::mem::take(&mut self.failing) && self.lost > 0 {
+            let lost = std::mem::take(&mut self.lost);
+            self.say(format!(
+                "the log is kept again; {lost} records are not in it"
+            ));
+        }
+    }
+
+    /// A full disk, most likely. Said once, and tried again with every list.
+    fn failed(&mut self, error: &io::Error, lost: u64) {
+        self.segments.abandon();
+        self.lost += lost;
+        Totals::add(&self.totals.dropped, lost);
+        if !std::mem::replace(&mut self.failing, true) {
+            let folder = self.folder.display();
+            self.say(format!("the log cannot be kept in {folder}: {error}"));
+        }
+    }
+
+    fn say(&mut self, text: String) {
+        let warning = true;
+        self.printer.add(vec![Record::Note { warning, text }]);
+    }
+
+    fn save(&mut self) {
+        self.unsaved = None;
+        let saved = lock(&self.groups).save(&self.folder);
+        if let Err(error) = saved {
+            self.failed(&error, 0);
+        }
+    }
+}
+
+/// Records on their way to who prints, who may be slow.
+struct Printer {
+    sink: SyncSender<Vec<Record>>,
+    waiting: VecDeque<Record>,
+    dropped: u64,
+}
+
+impl Printer {
+    fn add(&mut self, records: Vec<Record>) {
+        let shown = |record: &Record| !matches!(record, Record::Done { .. });
+        for record in records.into_iter().filter(shown) {
+            if self.waiting.len() < UNPRINTED {
+                self.waiting.push_back(record);
+            } else {
+                self.dropped += 1;
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn pass(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let records = self.take();
+        if let Err(TrySendError::Full(back)) = self.sink.try_send(records) {
+            self.waiting = back.into();
+        }
+    }
+
+    fn take(&mut self) -> Vec<Record> {
+        let mut records: Vec<Record> = std::mem::take(&mut self.waiting).into();
+        let dropped_here = std::mem::take(&mut self.dropped);
+        if dropped_here > 0 {
+            let text = format!("{} to show; the log has them", dropped(dropped_here));
+            let warning = true;
+            records.push(Record::Note { warning, text });
+        }
+        records
+    }
+
+    /// Nothing comes any more, so this may wait.
+    fn end(mut self) {
+        let records = self.take();
+        if !records.is_empty() {
+            // Whoever printed may be gone.
+            let _gone = self.sink.send(records);
+        }
+    }
+}

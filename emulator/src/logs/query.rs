@@ -1,0 +1,173 @@
+//! Which documents of a log somebody wants.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+use regex::{Regex, RegexBuilder};
+
+use super::cursor::Cursor;
+use super::kept::{Kept, Kind};
+
+/// Memory a regular expression may take, in bytes: who asks may be anybody on this machine.
+const REGEX: usize = 1 << 20;
+
+/// Which documents somebody wants: all that it says must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Of this function.
+    pub function: Option<String>,
+    /// Not before this.
+    pub since: Option<Timestamp>,
+    /// With this in a line, a message, or an invocation's method, path, status and problem.
+    pub grep: Option<Regex>,
+    /// Of this request.
+    pub request: Option<String>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// Of those that are there, only so many of the last.
+    pub limit: Option<usize>,
+}
+
+/// What a query cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// Not a time.
+    #[error("`{0}` is neither a span of time nor a time")]
+    Since(String),
+    /// Not a regular expression.
+    #[error("`{0}` is no regular expression")]
+    Grep(String, #[source] Box<regex::Error>),
+}
+
+impl QueryError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Since(_) => "write 30s, 5m, 2h or 1d, or a time such as 2026-01-31T12:00:00Z",
+            Self::Grep(..) => {
+                "put a backslash before characters such as ( and [ to mean themselves"
+            }
+        }
+        .to_owned()
+    }
+}
+
+/// A time `text` ago, or the time it is.
+///
+/// # Errors
+/// [`QueryError::Since`].
+pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, QueryError> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let ago = text.parse::<jiff::SignedDuration>().or_else(|error| {
+        // Days are 24 hours here; jiff asks in which calendar.
+        let days = text
+            .trim()
+            .strip_suffix('d')
+            .and_then(|days| days.parse::<i64>().ok());
+        days.map(|days| jiff::SignedDuration::from_hours(days.saturating_mul(24)))
+            .ok_or(error)
+    });
+    let at = ago.ok().and_then(|ago| now.checked_sub(ago.abs()).ok());
+    at.ok_or_else(|| QueryError::Since(text.to_owned()))
+}
+
+/// A regular expression of bounded size.
+///
+/// # Errors
+/// [`QueryError::Grep`].
+pub fn grep(text: &str) -> Result<Regex, QueryError> {
+    let built = RegexBuilder::new(text).size_limit(REGEX).build();
+    built.map_err(|error| QueryError::Grep(text.to_owned(), Box::new(error)))
+}
+
+impl Query {
+    /// Whether a document is wanted.
+    #[must_use]
+    pub fn wants(&self, kept: &Kept) -> bool {
+        let function = self.function.as_deref();
+        let request = self.request.as_deref();
+        function.is_none_or(|name| kept.function() == Some(name))
+            && request.is_none_or(|id| kept.request() == Some(id))
+            && self.kind.is_none_or(|kind| kept.kind() == kind)
+            && self.since.is_none_or(|since| kept.time() >= since)
+            && self.grep.as_ref().is_none_or(|grep| found(grep, kept))
+    }
+
+    /// The next lines of a log that are wanted, as they are in the file, until there are `bytes`
+    /// of them; none when there is nothing more for now.
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub fn next(&self, cursor: &mut Cursor, bytes: usize) -> io::Result<Option<String>> {
+        let mut text = String::new();
+        while let Some(line) = cursor.next_line()? {
+            // The end of a file may be torn.
+            let Ok(kept) = serde_json::from_str::<Kept>(&line) else {
+                continue;
+            };
+            if self.wants(&kept) {
+                text.push_str(&line);
+                if text.len() >= bytes {
+                    break;
+                }
+            }
+        }
+        Ok((!text.is_empty()).then_some(text))
+    }
+
+    /// The last lines there are, no more than the limit, and where the log goes on.
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub fn last(&self, folder: &Path, limit: usize) -> io::Result<(String, Cursor)> {
+        let mut cursor = Cursor::open(folder, self.since)?;
+        let mut last = VecDeque::new();
+        // One at a time, so that each counts.
+        while let Some(line) = self.next(&mut cursor, 1)? {
+            if last.len() == limit {
+                last.pop_front();
+            }
+            if limit > 0 {
+                last.push_back(line);
+            }
+        }
+        Ok((last.into_iter().collect(), cursor))
+    }
+}
+
+fn found(grep: &Regex, kept: &Kept) -> bool {
+    match kept {
+        Kept::Line(line) => grep.is_match(&line.text),
+        Kept::Platform(said) => {
+            let detail = said.detail.as_deref();
+            grep.is_match(&said.text) || detail.is_some_and(|detail| grep.is_match(detail))
+        }
+        Kept::Invocation(one) => {
+            let problem = one.problem.as_deref().unwrap_or_default();
+            let text = format!("{} {} {} {problem}", one.method, one.path, one.status);
+            grep.is_match(&text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_counted_back_and_times_are_taken() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let at = |text: &str| since(text, now).unwrap().to_string();
+        assert_eq!(at("5m"), "2026-01-31T11:55:00Z");
+        assert_eq!(at("1h 30m"), "2026-01-31T10:30:00Z");
+        assert_eq!(at("2d"), "2026-01-29T12:00:00Z");
+        assert_eq!(at("2026-01-01T00:00:00Z"), "2026-01-01T00:00:00Z");
+        assert!(since("yesterday", now).is_err());
+    }
+}

@@ -1,0 +1,275 @@
+//! One thing that happened, compact enough for the gateway's thread to hand on.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fnlocal_core::{InstanceId, StartKind};
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use crate::driver::Failure;
+use crate::gateway::{Cold, Timing};
+use crate::trace::Trace;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A request was answered.
+    Request(RequestRecord),
+    /// What an instance's wrapper measured of a request that ended.
+    Done {
+        /// Which request.
+        request: Arc<str>,
+        /// From the handler's call until it had settled and the response was closed.
+        handler: Duration,
+        /// Time on a processor, of the whole process, meanwhile.
+        cpu: Duration,
+        /// The most memory the process has had, in bytes.
+        memory: Option<u64>,
+    },
+    /// A function wrote a line.
+    Line {
+        /// When; none where only its coming here is known.
+        at: Option<SystemTime>,
+        /// Which function; none while it is a spare.
+        function: Option<Arc<str>>,
+        /// Which instance.
+        instance: InstanceId,
+        /// Of which node.
+        node: Arc<str>,
+        /// During which request.
+        request: Option<Arc<str>>,
+        /// On stderr.
+        stderr: bool,
+        /// Without its line feed.
+        line: String,
+    },
+    /// Code threw where nobody caught it, or a handler threw.
+    Error {
+        /// Which function.
+        function: Option<Arc<str>>,
+        /// Which instance.
+        instance: InstanceId,
+        /// Of which node.
+        node: Arc<str>,
+        /// During which request.
+        request: Option<String>,
+        /// What was thrown.
+        failure: Failure,
+        /// How it came out.
+        cause: Cause,
+        /// The instance ended by it.
+        fatal: bool,
+        /// The hash of the code's files.
+        code: String,
+        /// How often the same was seen before; known once it has passed the journal.
+        before: u64,
+    },
+    /// Code could not be imported.
+    ImportFailed {
+        /// Which function or file.
+        function: Arc<str>,
+        /// Why.
+        failure: Failure,
+    },
+    /// An instance ended by itself.
+    Died {
+        /// Its function.
+        function: Option<Arc<str>>,
+        /// Its number.
+        instance: InstanceId,
+        /// Of which node.
+        node: Arc<str>,
+        /// Why.
+        reason: String,
+        /// The hash of its code's files.
+        code: String,
+        /// The last it wrote to its real output.
+        last_line: Option<String>,
+    },
+    /// An instance could not be started.
+    StartFailed {
+        /// Of which package.
+        package: String,
+        /// Why.
+        error: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The container engine went away or came back.
+    Engine {
+        /// It answers.
+        up: bool,
+        /// For people.
+        message: String,
+    },
+    /// A function's requests now go to new code.
+    Switched {
+        /// Which function.
+        function: Arc<str>,
+        /// The hash of its files.
+        files: String,
+        /// Time since the save was seen.
+        after: Option<Duration>,
+    },
+    /// Something worth a line.
+    Note {
+        /// Something is wrong.
+        warning: bool,
+        /// For people.
+        text: String,
+    },
+    /// Records that had no room.
+    Dropped {
+        /// Of which function; none where they were of all.
+        function: Option<Arc<str>>,
+        /// How many.
+        count: u64,
+    },
+}
+
+/// How an error came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A handler threw, or its promise was rejected.
+    #[default]
+    Handler,
+    /// Thrown where nobody catches.
+    Uncaught,
+    /// A promise was rejected and nobody handles it.
+    Rejection,
+    /// No answer in time.
+    Timeout,
+    /// More memory than there may be.
+    OutOfMemory,
+    /// The process ended.
+    Exit,
+}
+
+/// A request and its answer.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    /// When it came.
+    pub at: SystemTime,
+    /// Its name.
+    pub id: String,
+    /// The function it was for, if there is one.
+    pub function: Option<Arc<str>>,
+    /// Its method.
+    pub method: http::Method,
+    /// Its path and query.
+    pub path: String,
+    /// The node it came to.
+    pub node: Arc<str>,
+    /// The answer.
+    pub status: u16,
+    /// What it waited for; none if no instance served it.
+    pub start: Option<StartKind>,
+    /// Who served it, or was to.
+    pub served: Option<Served>,
+    /// Its place in a trace, where an instance was asked.
+    pub trace: Option<Trace>,
+    /// From its arrival to the head of the answer.
+    pub first_byte: Duration,
+    /// From its arrival to the end of the answer.
+    pub total: Duration,
+    /// Why it was cut short or refused.
+    pub problem: Option<&'static str>,
+}
+
+/// Who served a request, and where its time went.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Which instance.
+    pub instance: InstanceId,
+    /// The hash of its code's files.
+    pub code: Option<HeaderValue>,
+    /// What a cold start was for; none for others.
+    pub cold: Option<Cold>,
+    /// Where the time to the answer's head went.
+    pub timing: Timing,
+}
+
+/// What a wrapper reports on its events channel.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "t", rename_all = "lowercase")]
+pub enum Report<'a> {
+    /// A line of output.
+    Log {
+        /// During which request.
+        request: Option<&'a str>,
+        /// When, in milliseconds since 1970.
+        #[serde(default)]
+        at: Option<u64>,
+        /// `stdout` or `stderr`.
+        stream: &'a str,
+        /// Without its line feed.
+        line: String,
+    },
+    /// An invocation ended.
+    Done {
+        /// Which.
+        request: &'a str,
+        /// Milliseconds from the handler's call to its end.
+        ms: f64,
+        /// Milliseconds on a processor.
+        cpu_ms: f64,
+        /// The most memory the process has had, in bytes.
+        #[serde(default)]
+        memory: Option<u64>,
+    },
+    /// Something was thrown.
+    Error {
+        /// During which request.
+        request: Option<String>,
+        /// The instance ends by it.
+        #[serde(default)]
+        fatal: bool,
+        /// How it came out.
+        #[serde(default)]
+        cause: Cause,
+        /// What.
+        error: Failure,
+    },
+    /// Reports the wrapper had no room for.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
+}
+
+impl Record {
+    /// Bytes of text it holds, as far as that can be much.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Line { line, .. } => line.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Cause {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::Handler,
+        Self::Uncaught,
+        Self::Rejection,
+        Self::Timeout,
+        Self::OutOfMemory,
+        Self::Exit,
+    ];
+
+    /// Its word for machines.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Uncaught => "uncaught",
+            Self::Rejection => "rejection",
+            Self::Timeout => "timeout",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Exit => "exit",
+        }
+    }
+}

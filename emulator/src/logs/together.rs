@@ -1,0 +1,106 @@
+//! A request's two halves: the gateway knows its answer, the wrapper what it took.
+//!
+//! Either may come first, tens of milliseconds apart, and the wrapper's may never come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fnlocal_core::InstanceId;
+
+use super::RequestRecord;
+use super::kept::Measured;
+
+/// How long the wrapper's half is waited for. A handler may work on after its answer; what it
+/// takes then is not known in time.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Requests that wait for their half at the most: a second's worth of the most there can be.
+const WAITING: usize = 50_000;
+/// Wrappers' halves that came first. Of clients who read slowly, so not many.
+const EARLY: usize = 4096;
+
+/// Requests that wait for their other half.
+#[derive(Default)]
+pub(super) struct Together {
+    waiting: BTreeMap<String, RequestRecord>,
+    due: VecDeque<(Instant, String)>,
+    early: BTreeMap<Arc<str>, Measured>,
+    oldest: VecDeque<Arc<str>>,
+}
+
+impl Together {
+    /// A request ended; back if nothing more will come of it.
+    pub fn ended(
+        &mut self,
+        now: Instant,
+        request: RequestRecord,
+    ) -> Option<(RequestRecord, Option<Measured>)> {
+        if let Some(measured) = self.early.remove(request.id.as_str()) {
+            return Some((request, Some(measured)));
+        }
+        // Whoever was cut short or refused by the platform has no wrapper that will tell.
+        if request.start.is_none() || request.problem.is_some() {
+            return Some((request, None));
+        }
+        self.due.push_back((now + PATIENCE, request.id.clone()));
+        self.waiting.insert(request.id.clone(), request);
+        None
+    }
+
+    /// The wrapper told what a request took; both halves if the other is here.
+    pub fn measured(
+        &mut self,
+        id: &Arc<str>,
+        measured: Measured,
+    ) -> Option<(RequestRecord, Option<Measured>)> {
+        if let Some(request) = self.waiting.remove(&**id) {
+            return Some((request, Some(measured)));
+        }
+        if self.oldest.len() >= EARLY
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            self.early.remove(&oldest);
+        }
+        self.oldest.push_back(Arc::clone(id));
+        self.early.insert(Arc::clone(id), measured);
+        None
+    }
+
+    /// Requests of an instance that will tell nothing any more.
+    pub fn died(&mut self, node: &str, instance: InstanceId) -> Vec<RequestRecord> {
+        let of_it = |request: &RequestRecord| {
+            let served = request.served.as_ref();
+            &*request.node == node && served.is_some_and(|served| served.instance == instance)
+        };
+        let ids = self.waiting.iter().filter(|(_, request)| of_it(request));
+        let ids: Vec<String> = ids.map(|(id, _)| id.clone()).collect();
+        ids.iter()
+            .filter_map(|id| self.waiting.remove(id))
+            .collect()
+    }
+
+    /// The next request that has waited long enough.
+    pub fn overdue(&mut self, now: Instant) -> Option<RequestRecord> {
+        while let Some((due, id)) = self.due.front() {
+            if *due > now && self.waiting.len() <= WAITING && self.waiting.contains_key(id) {
+                return None;
+            }
+            let (_, id) = self.due.pop_front()?;
+            if let Some(request) = self.waiting.remove(&id) {
+                return Some(request);
+            }
+        }
+        None
+    }
+
+    /// When the next will have.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.front().map(|(due, _)| *due)
+    }
+
+    /// All that still wait.
+    pub fn rest(&mut self) -> Vec<RequestRecord> {
+        self.due.clear();
+        std::mem::take(&mut self.waiting).into_values().collect()
+    }
+}

@@ -1,0 +1,70 @@
+/**
+ * The inspector of a process whose platform has a debugger's port for it.
+ *
+ * Node's inspector listens on TCP only, which nobody outside an instance can reach. A thread passes
+ * it on to a unix socket: the main one stands still at a breakpoint. It also counts debuggers, so
+ * that the time somebody spends looking is not the function's.
+ */
+
+/** How many debuggers are attached, and how often one has been. */
+export class Debuggers {
+  /** @param {SharedArrayBuffer} shared */
+  constructor(shared) {
+    this.counts = new Int32Array(shared);
+  }
+
+  get seen() {
+    return Atomics.load(this.counts, 1);
+  }
+
+  /** @param {number} seen what {@link seen} was */
+  attachedSince(seen) {
+    return Atomics.load(this.counts, 0) > 0 || this.seen !== seen;
+  }
+}
+
+/**
+ * Opens the inspector, and the socket where debuggers come in.
+ *
+ * @param {string} path
+ * @returns {Promise<Debuggers>}
+ */
+export async function openInspector(path) {
+  // Loaded only now: every start would pay for it.
+  const inspector = process.getBuiltinModule("node:inspector");
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
+  inspector.open(0, "127.0.0.1");
+  const port = Number(new URL(/** @type {string} */ (inspector.url())).port);
+  const shared = new SharedArrayBuffer(8);
+  const worker = new Worker(`(${relay})()`, { eval: true, workerData: { port, path, shared } });
+  worker.unref();
+  await new Promise((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+  return new Debuggers(shared);
+}
+
+/** Runs in a thread of its own, as text: it may use nothing from outside itself. */
+function relay() {
+  const net = process.getBuiltinModule("node:net");
+  const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
+  const counts = new Int32Array(workerData.shared);
+  const server = net.createServer((client) => {
+    const inspector = net.connect(workerData.port, "127.0.0.1");
+    let attached = false;
+    client.once("data", (head) => {
+      attached = /^upgrade:/im.test(head.toString("latin1"));
+      if (!attached) return;
+      Atomics.add(counts, 0, 1);
+      Atomics.add(counts, 1, 1);
+    });
+    client.on("error", () => {}).on("close", () => {
+      if (attached) Atomics.sub(counts, 0, 1);
+      inspector.destroy();
+    });
+    inspector.on("error", () => {}).on("close", () => client.destroy());
+    client.pipe(inspector).pipe(client);
+  });
+  server.listen(workerData.path, () => parentPort?.postMessage("listening"));
+}
