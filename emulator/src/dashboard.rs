@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use crate::logs::Archive;
 use feed::Feed;
 
+const EVENTS: &str = "/_fnlocal/events";
+
 /// What does not change while something is served.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
@@ -63,6 +65,11 @@ struct Told<'a> {
     run: String,
 }
 
+/// Whether a path is one of the dashboard's.
+pub(crate) fn has(path: &str) -> bool {
+    path == EVENTS || assets::has(path)
+}
+
 impl Dashboard {
     /// Whoever looks is let go at `stop`: a stream would never end by itself.
     pub fn new(about: &About, stop: CancellationToken) -> Self {
@@ -87,7 +94,7 @@ impl Dashboard {
             stop: self.stop.clone(),
         };
         let events = Router::new()
-            .route("/_fnlocal/events", get(events))
+            .route(EVENTS, get(events))
             .with_state(watched);
         assets::router().merge(events)
     }

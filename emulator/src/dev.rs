@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
+use crate::dashboard::About;
 use crate::driver::{Driver, Feed, Recorder};
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::gateway::GatewayOptions;
@@ -194,6 +195,7 @@ impl Work {
                 options: gateway_options(&self.describer.project()),
                 token: &announced.token,
                 peers: None,
+                about: Some(self.about()),
             };
             serve::accept(&driver, front, beside, &stop).await?;
             background.end().await;
@@ -228,6 +230,7 @@ impl Work {
                 limits,
                 gateway: gateway_options(&project),
                 logs: self.logs.clone(),
+                about: self.about(),
             },
             settings,
             &stop,
@@ -284,6 +287,13 @@ impl Work {
             self.logs.clone(),
         );
         Ok(Some((beside, background)))
+    }
+
+    fn about(&self) -> About {
+        About {
+            project: self.describer.project().name.clone(),
+            runtime: self.selected.why.clone(),
+        }
     }
 
     fn ready(&self, driver: &Driver, address: SocketAddr) -> Ready {

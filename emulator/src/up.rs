@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::build::{self, BuildOptions, News, REGISTRY};
+use crate::dashboard::About;
 use crate::driver::{Code, Driver, Feed};
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::gateway::GatewayOptions;
@@ -175,6 +176,7 @@ impl Work {
                 options: gateway_options(self.describer.release()),
                 token: &announced.token,
                 peers: None,
+                about: Some(self.about()),
             };
             serve::accept(&driver, front, std::future::pending(), &stop).await?;
             Ok(())
@@ -201,6 +203,7 @@ impl Work {
                 limits,
                 gateway: gateway_options(self.describer.release()),
                 logs: self.logs.clone(),
+                about: self.about(),
             },
             settings,
             &stop,
@@ -258,6 +261,13 @@ impl Work {
             Ok(())
         } else {
             Err(UpError::Unserved(broken))
+        }
+    }
+
+    fn about(&self) -> About {
+        About {
+            project: self.project.name.clone(),
+            runtime: self.why.clone(),
         }
     }
 

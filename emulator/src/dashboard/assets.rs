@@ -58,6 +58,12 @@ const ASSETS: &[Asset] = &[
     made!("uplot-licence.txt", "text/plain; charset=utf-8"),
 ];
 
+/// Whether a path is one of theirs.
+pub(super) fn has(path: &str) -> bool {
+    let below = path.strip_prefix("/_fnlocal/");
+    path == "/_fnlocal" || ASSETS.iter().any(|&(known, ..)| below == Some(known))
+}
+
 /// Routes to all of them.
 pub(super) fn router() -> Router {
     let mut router = Router::new().route(

@@ -93,9 +93,9 @@ impl Feed {
         while self.sender.receiver_count() > 0 {
             ticks.tick().await;
             if let Some(reading) = tail.take() {
-                let (read, back) = reading.read().await;
+                let (mut read, back) = reading.read().await;
                 tail = back;
-                latencies.turn(read.latencies);
+                latencies.turn(std::mem::take(&mut read.latencies));
                 if !read.records.is_empty() || read.skipped > 0 {
                     self.tell("records", read.json());
                 }

@@ -161,6 +161,7 @@ impl Inner {
             options,
             token: &self.token,
             peers: Some(peers),
+            about: None,
         };
         Ok(serve::accept(driver, front, beside, stop).await?)
     }
