@@ -1,4 +1,5 @@
-//! Bundles the wrapper, so that the binary carries it.
+//! Bundles the wrapper and takes the dashboard's chart library from npm, so that the binary
+//! carries both.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +33,28 @@ fn main() {
     }) {
         println!("cargo::error=the wrapper could not be bundled: {why}");
     }
+    let dashboard = Path::new(&manifest).join("dashboard");
+    if let Err(why) = uplot(&dashboard).and_then(|made| {
+        copy(&made.join("dist/uPlot.esm.js"), "uplot.js")?;
+        copy(&made.join("dist/uPlot.min.css"), "uplot.css")?;
+        copy(&made.join("LICENSE"), "uplot-licence.txt")
+    }) {
+        println!("cargo::error=the dashboard has no charts: {why}");
+    }
+}
+
+/// The chart library's package: one brought beforehand where npm is missing, else npm's.
+fn uplot(dashboard: &Path) -> Result<PathBuf, String> {
+    println!("cargo::rerun-if-env-changed=FNLOCAL_UPLOT");
+    let lock = dashboard.join("package-lock.json");
+    println!("cargo::rerun-if-changed={}", lock.display());
+    if let Some(brought) = env::var_os("FNLOCAL_UPLOT") {
+        return Ok(brought.into());
+    }
+    if stale(dashboard) {
+        npm(dashboard, &["ci", "--no-audit", "--no-fund"])?;
+    }
+    Ok(dashboard.join("node_modules/uplot"))
 }
 
 /// The bundle: one made beforehand where npm is missing, else from the sources.
@@ -47,9 +70,9 @@ fn runner(wrapper: &Path) -> Result<PathBuf, String> {
 }
 
 /// Whether node_modules is missing or older than the lock file it was made from.
-fn stale(wrapper: &Path) -> bool {
+fn stale(package: &Path) -> bool {
     let changed = |path: &str| -> Option<SystemTime> {
-        fs::metadata(wrapper.join(path)).ok()?.modified().ok()
+        fs::metadata(package.join(path)).ok()?.modified().ok()
     };
     match (
         changed("node_modules/.package-lock.json"),
@@ -60,11 +83,12 @@ fn stale(wrapper: &Path) -> bool {
     }
 }
 
-fn npm(wrapper: &Path, args: &[&str]) -> Result<(), String> {
+fn npm(package: &Path, args: &[&str]) -> Result<(), String> {
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let output = Command::new(program).args(args).current_dir(wrapper).output().map_err(|error| {
+    let output = Command::new(program).args(args).current_dir(package).output().map_err(|error| {
         format!(
-            "npm: {error}; install Node.js with npm, or set FNLOCAL_RUNNER to a bundled runner.cjs"
+            "npm: {error}; install Node.js with npm, or set FNLOCAL_RUNNER to a bundled runner.cjs \
+             and FNLOCAL_UPLOT to uPlot's package"
         )
     })?;
     if output.status.success() {

@@ -4,6 +4,10 @@ mod destroy;
 mod loadtest;
 mod promote;
 mod rollback;
+mod init;
+mod invoke;
+mod look;
+mod shell;
 mod errors;
 mod logs;
 mod emit;
@@ -22,6 +26,10 @@ pub use destroy::Destroy;
 pub use loadtest::{LoadProfile, Loadtest};
 pub use promote::Promote;
 pub use rollback::Rollback;
+pub use init::{Init, Template};
+pub use invoke::Invoke;
+pub use look::{Open, Ps, Top};
+pub use shell::{Completions, Man};
 pub use errors::Errors;
 pub use logs::Logs;
 pub use emit::Emit;
@@ -46,6 +54,9 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Begin a project: a few files that `fnlocal dev` runs at once.
+    #[command(after_help = init::EXAMPLES)]
+    Init(Init),
     /// Run a folder of functions, with warm pools and hot reload.
     #[command(after_help = "\
 Examples:
@@ -58,6 +69,18 @@ Examples:
   fnlocal dev --inspect bid          let a debugger attach to one function
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
+    /// Call a function of a running `fnlocal dev` or `fnlocal up`.
+    #[command(after_help = invoke::EXAMPLES)]
+    Invoke(Invoke),
+    /// Show what runs: functions, instances by state, queues, memory.
+    #[command(after_help = look::PS_EXAMPLES)]
+    Ps(Ps),
+    /// Watch what runs, full-screen.
+    #[command(after_help = look::TOP_EXAMPLES)]
+    Top(Top),
+    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in the browser.
+    #[command(after_help = look::OPEN_EXAMPLES)]
+    Open(Open),
     /// Show what happened: invocations, lines of functions, reloads and errors.
     #[command(after_help = "\
 Examples:
@@ -181,6 +204,12 @@ Examples:
 Examples:
   fnlocal schema > fnlocal.schema.json")]
     Schema,
+    /// Print what a shell needs to complete fnlocal's commands and options.
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(Completions),
+    /// Write a man page of each command.
+    #[command(after_help = shell::MAN_EXAMPLES)]
+    Man(Man),
 }
 
 /// Arguments of `fnlocal dev`.

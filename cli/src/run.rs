@@ -14,7 +14,7 @@ use crate::loadtest;
 use crate::queue;
 use crate::simulate;
 use crate::{destroy, promote, rollback, status};
-use crate::{errors, logs, registry, release, up};
+use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
 pub fn run() -> Exit {
@@ -30,7 +30,12 @@ pub fn run() -> Exit {
         }
     };
     match args.command {
+        Command::Init(args) => init::run(&args),
         Command::Dev(args) => dev::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
+        Command::Ps(args) => ps::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Open(args) => open::run(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Errors(args) => errors::run(&args),
         Command::Build(args) => build::run(&args),
@@ -48,6 +53,8 @@ pub fn run() -> Exit {
         Command::Queue(args) => queue::run(&args),
         Command::Emit(args) => emit::run(&args),
         Command::Schema => schema(),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 

@@ -3,20 +3,42 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 use support::Folder;
 
+const FNLOCAL: &str = env!("CARGO_BIN_EXE_fnlocal");
+
 fn doctor(folder: &Folder, env: &[(&str, &str)]) -> (i32, Vec<Value>) {
-    let output = Command::new(env!("CARGO_BIN_EXE_fnlocal"))
+    let mut command = Command::new(FNLOCAL);
+    command
         .args(["doctor", "--json"])
         .arg(folder.path())
-        .envs(env.iter().copied())
-        .output()
-        .unwrap();
-    let findings = serde_json::from_slice(&output.stdout).unwrap();
+        .envs(env.iter().copied());
+    findings(command)
+}
+
+fn findings(mut command: Command) -> (i32, Vec<Value>) {
+    let output = command.output().unwrap();
+    let findings = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
     (output.status.code().unwrap(), findings)
+}
+
+/// A socket that is told of as DOCKER_HOST.
+fn host(socket: &Path) -> String {
+    format!("unix://{}", socket.display())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
 }
 
 fn finding<'a>(findings: &'a [Value], what: &str) -> &'a Value {
@@ -73,5 +95,117 @@ fn a_port_in_use_is_odd_but_no_end() {
     folder.write("fnlocal.toml", &format!("[dev]\nport = {port}\n"));
     let (code, findings) = doctor(&folder, &[]);
     assert_eq!(code, 0, "{findings:#?}");
-    assert_eq!(finding(&findings, "port")["state"], "odd");
+    let found = finding(&findings, "port");
+    assert_eq!(found["state"], "odd");
+    assert!(found["fix"].as_str().unwrap().contains("--port"));
+}
+
+#[test]
+fn an_engine_that_is_down_comes_with_the_way_to_start_it() {
+    let folder = Folder::example("hello");
+    let socket = folder.path().join("d.sock");
+    // What an engine leaves behind when it is killed.
+    drop(UnixListener::bind(&socket).unwrap());
+    let (code, findings) = doctor(&folder, &[("DOCKER_HOST", &host(&socket))]);
+    assert_eq!(code, 0, "plain processes will do: {findings:#?}");
+    let docker = finding(&findings, "docker");
+    assert_eq!(docker["state"], "odd");
+    let fix = docker["fix"].as_str().unwrap();
+    assert!(fix.contains("systemctl start docker"), "{fix}");
+    assert!(fix.contains("--runtime process"), "{fix}");
+}
+
+#[test]
+fn a_socket_one_may_not_use_comes_with_the_group_to_join() {
+    let folder = Folder::example("hello");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let socket = folder.path().join("d.sock");
+    let _engine = UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut command = Command::new(FNLOCAL);
+    if is_root() {
+        // Nothing is forbidden to root, so somebody else asks.
+        command.uid(65_534).gid(65_534);
+    } else {
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0)).unwrap();
+    }
+    command
+        .args(["doctor", "--json"])
+        .arg(folder.path())
+        .env("DOCKER_HOST", host(&socket));
+    let (_, findings) = findings(command);
+    let docker = finding(&findings, "docker");
+    let found = docker["found"].as_str().unwrap();
+    assert!(found.contains("no permission"), "{docker}");
+    let fix = docker["fix"].as_str().unwrap();
+    assert!(fix.contains("usermod -aG docker"), "{fix}");
+}
+
+#[test]
+fn an_old_engine_is_named_with_the_version_that_will_do() {
+    let folder = Folder::example("hello");
+    let socket = folder.path().join("d.sock");
+    let engine = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in engine.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap();
+            let asked = String::from_utf8_lossy(&request[..read]).into_owned();
+            // Engine 17.05 said this, and knew nothing of what else is asked today.
+            let (status, body) = if asked.contains("/version ") {
+                let version =
+                    r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","MinAPIVersion":"1.12"}"#;
+                ("200 OK", version)
+            } else {
+                ("404 Not Found", r#"{"message":"page not found"}"#)
+            };
+            let length = body.len();
+            let _gone = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+                 connection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    let (_, findings) = doctor(&folder, &[("DOCKER_HOST", &host(&socket))]);
+    let docker = finding(&findings, "docker");
+    let found = docker["found"].as_str().unwrap();
+    assert!(found.contains("too old: API 1.29"), "{docker}");
+    assert_eq!(docker["fix"], "install Docker 20.10 or later");
+}
+
+#[test]
+fn a_full_disk_is_bad_and_says_what_can_go() {
+    let folder = Folder::new(&[]);
+    // A mount of its own, which ends with the process.
+    let mut command = Command::new("unshare");
+    command.arg("--mount");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let script = r#"mount -t tmpfs -o size=1m none "$1" && echo 'exports.f = () => 1' >"$1/index.js" &&
+        exec "$2" doctor --json "$1""#;
+    command
+        .args(["sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(FNLOCAL);
+    let (code, findings) = findings(command);
+    assert_eq!(code, 1, "{findings:#?}");
+    let disk = finding(&findings, "disk");
+    assert_eq!(disk["state"], "bad", "{disk}");
+    assert!(disk["fix"].as_str().unwrap().contains("fnlocal clean"));
+}
+
+#[test]
+fn a_port_of_the_projects_own_fnlocal_is_no_trouble() {
+    let folder = Folder::example("hello");
+    let dev = support::Dev::start_with(&folder, &["--runtime", "process"]);
+    let port = dev.port();
+    folder.write("fnlocal.toml", &format!("[dev]\nport = {port}\n"));
+    let (_, findings) = doctor(&folder, &[]);
+    let found = finding(&findings, "port");
+    assert_eq!(found["state"], "good", "{found}");
+    assert!(found["found"].as_str().unwrap().contains("own fnlocal"));
 }

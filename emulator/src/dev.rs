@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
+use crate::dashboard::About;
 use crate::driver::{Driver, Feed, Recorder};
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::gateway::GatewayOptions;
@@ -214,6 +215,7 @@ impl Work {
                 token: &announced.token,
                 peers: None,
                 triggers: Some(Rc::clone(&triggers)),
+                about: Some(self.about()),
             };
             let beside = triggers::beside(Rc::clone(&triggers), beside);
             serve::accept(&driver, front, beside, &stop).await?;
@@ -275,6 +277,7 @@ impl Work {
                 limits,
                 gateway: gateway_options(&project),
                 logs: self.logs.clone(),
+                about: self.about(),
             },
             settings,
             &stop,
@@ -340,6 +343,13 @@ impl Work {
             self.logs.clone(),
         );
         Ok(Some((beside, background)))
+    }
+
+    fn about(&self) -> About {
+        About {
+            project: self.describer.project().name.clone(),
+            runtime: self.selected.why.clone(),
+        }
     }
 
     fn ready(&self, driver: &Driver, address: SocketAddr) -> Ready {

@@ -1,18 +1,18 @@
 //! `fnlocal doctor`: looks at what fnlocal needs of this machine, and says how to mend it.
 
+mod disk;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::build::known_base;
 use crate::image::base;
-use crate::project::Project;
+use crate::project::{Project, Running};
 use crate::runtime::docker::connect::{Surroundings, connect};
 use crate::serve::PORT;
 
-/// Free space from which nothing is said: a base, some dependencies and a few images.
-const ROOM: u64 = 5 << 30;
 /// The first Node.js that strips types.
 const STRIPS_TYPES: (u32, u32) = (22, 18);
 
@@ -42,7 +42,9 @@ pub enum State {
 }
 
 impl Finding {
-    fn good(what: &'static str, found: impl Into<String>) -> Self {
+    /// Something as it should be.
+    #[must_use]
+    pub fn good(what: &'static str, found: impl Into<String>) -> Self {
         Self {
             what,
             state: State::Good,
@@ -51,7 +53,9 @@ impl Finding {
         }
     }
 
-    fn not(self, state: State, fix: impl Into<String>) -> Self {
+    /// The same, not as it should be, with what mends it.
+    #[must_use]
+    pub fn not(self, state: State, fix: impl Into<String>) -> Self {
         Self {
             state,
             fix: Some(fix.into()),
@@ -78,8 +82,9 @@ pub async fn examine(path: &Path) -> Vec<Finding> {
     findings.extend(engine(project.as_ref(), has_node).await);
     findings.push(node);
     findings.push(port(project.as_ref()).await);
-    let state = project.map_or_else(|| path.to_owned(), |project| project.root);
-    findings.extend(disk(&state));
+    let folder = project.map_or_else(|| path.to_owned(), |project| project.root);
+    let fix = "`fnlocal clean --dry-run` lists what fnlocal keeps here";
+    findings.extend(disk::examine("disk", &folder, fix));
     findings
 }
 
@@ -101,6 +106,10 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
             .cgroup_version
             .map_or_else(|| "unknown".to_owned(), |version| version.to_string());
         findings.push(Finding::good("cgroups", format!("version {version}")));
+        let root = info.docker_root_dir.filter(|_| engine.shares_sockets);
+        let fix = "`docker system df` shows what fills it; `docker builder prune` frees some";
+        findings
+            .extend(root.and_then(|root| disk::examine("docker's disk", Path::new(&root), fix)));
     }
     if !engine.shares_sockets {
         let text = "runs in a machine of its own: functions are reached by ports";
@@ -164,34 +173,21 @@ async fn port(project: Option<&Project>) -> Finding {
         .and_then(|project| project.config().dev.port)
         .unwrap_or(PORT);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match tokio::net::TcpListener::bind(address).await {
-        Ok(_free) => Finding::good("port", format!("{port} is free")),
-        Err(error) => Finding::good("port", format!("{port}: {error}")).not(
-            State::Odd,
-            "end what listens there, or take another with --port",
-        ),
+    let Err(error) = tokio::net::TcpListener::bind(address).await else {
+        return Finding::good("port", format!("{port} is free"));
+    };
+    let own = project.and_then(|project| Running::find(&project.root).ok());
+    if let Some(own) = own
+        && own.url.ends_with(&format!(":{port}"))
+    {
+        let text = format!("{port} is this project's own fnlocal, process {}", own.pid);
+        return Finding::good("port", text);
     }
-}
-
-#[cfg(unix)]
-fn disk(at: &Path) -> Option<Finding> {
-    let folder: PathBuf = at.canonicalize().ok()?;
-    let found = rustix::fs::statvfs(&folder).ok()?;
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    #[allow(clippy::cast_precision_loss, reason = "shown with one digit")]
-    let text = format!("{:.1} GB free", free as f64 / 1e9);
-    let finding = Finding::good("disk", text);
-    Some(if free >= ROOM {
-        finding
-    } else {
-        finding.not(
-            State::Odd,
-            "`fnlocal clean --dry-run` lists what fnlocal keeps here",
-        )
-    })
-}
-
-#[cfg(not(unix))]
-fn disk(_at: &Path) -> Option<Finding> {
-    None
+    Finding::good("port", format!("{port}: {error}")).not(
+        State::Odd,
+        format!(
+            "end what listens there (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` names it), \
+             or take another with --port"
+        ),
+    )
 }

@@ -32,6 +32,7 @@ pub use settings::{FleetError, FleetOptions, MOST, Settings, Size};
 
 pub(crate) use settings::share;
 
+use crate::dashboard::{About, Dashboard};
 use crate::driver::{Describe, Driver, Feed};
 use crate::gateway::GatewayOptions;
 use crate::logs::Logs;
@@ -67,6 +68,8 @@ pub(crate) struct Plant {
     pub gateway: GatewayOptions,
     /// Where everything is told.
     pub logs: Logs,
+    /// What the dashboard is of.
+    pub about: About,
 }
 
 /// Nodes, and the balancer in front of them.
@@ -202,7 +205,11 @@ impl Fleet {
         beside: impl Future<Output = ()> + 'static,
         stop: &Stop,
     ) -> Result<(), Broken> {
-        let serving = front::serve(&self.0, listener, stop.gently.clone());
+        let dashboard = Dashboard::new(&self.0.plant.about, stop.gently.clone());
+        let pages = dashboard.router();
+        let (fleet, archive) = (Rc::clone(&self.0), self.0.plant.logs.archive());
+        let feeding = spawn_local(dashboard.run(move || fleet.now(), archive));
+        let serving = front::serve(&self.0, listener, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);
         let served = tokio::select! {
             () = serving => Ok(()),
@@ -210,6 +217,7 @@ impl Fleet {
             () = stop.now.cancelled() => Ok(()),
         };
         beside.abort();
+        feeding.abort();
         served
     }
 }

@@ -36,7 +36,7 @@ pub use problem::Problem;
 
 pub(crate) use answer::Entry;
 pub(crate) use headers::by_balancer;
-pub(crate) use local::asks_locally;
+pub(crate) use local::{asks_locally, comes_from_no_other_site};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use relay::{Relay, relay};
 pub(crate) use server::{Answer, Server};

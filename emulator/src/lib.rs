@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod clean;
+pub(crate) mod dashboard;
 pub mod dev;
 pub mod doctor;
 pub mod driver;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
+use crate::dashboard::{About, Dashboard, Now};
 use crate::driver::{Describe, Driver, Function};
 use crate::gateway::peers::Peers;
 use crate::gateway::platform::{self, Ask, Picture};
@@ -219,6 +220,8 @@ pub(crate) struct Front<'a> {
     pub peers: Option<Rc<dyn Peers>>,
     /// The queue, if there is one.
     pub triggers: Option<Rc<Triggers>>,
+    /// What the dashboard is of; none where another port has it.
+    pub about: Option<About>,
 }
 
 /// Accepts requests until told to stop, then lets those under way finish.
@@ -235,7 +238,18 @@ pub(crate) async fn accept(
 ) -> Result<(), Broken> {
     let archive = driver.logs().archive();
     let archive = archive.map(|archive| archive.until(&stop.gently));
-    let (router, mut asks) = platform::router(front.token, archive);
+    let (mut router, mut asks) = platform::router(front.token, archive);
+    let dashboard = front
+        .about
+        .map(|about| Dashboard::new(&about, stop.gently.clone()));
+    if let Some(dashboard) = &dashboard {
+        router = router.merge(dashboard.router());
+    }
+    let feeding = spawn_local(feed(
+        dashboard,
+        front.options.node.clone(),
+        Rc::clone(driver),
+    ));
     let triggers = front.triggers;
     let queue = triggers.clone().map(|triggers| (triggers, front.token));
     let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers, queue);
@@ -253,6 +267,7 @@ pub(crate) async fn accept(
         }
     };
     beside.abort();
+    feeding.abort();
     if ended {
         finish(driver, stop).await;
     } else {
@@ -260,6 +275,19 @@ pub(crate) async fn accept(
         gateway.cut_off().await;
     }
     Ok(())
+}
+
+/// Feeds the dashboard, if there is one, with the only node there is.
+async fn feed(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
+    let Some(dashboard) = dashboard else { return };
+    let now = || {
+        let picture = picture(&driver);
+        Now {
+            nodes: serde_json::json!({ node.as_str(): { "stage": "serving", "picture": picture } }),
+            fleet: None,
+        }
+    };
+    dashboard.run(now, driver.logs().archive()).await;
 }
 
 async fn finish(driver: &Rc<Driver>, stop: &Stop) {

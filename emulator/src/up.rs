@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::build::{self, BuildOptions, News, REGISTRY};
+use crate::dashboard::About;
 use crate::driver::{Code, Driver, Feed};
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::gateway::GatewayOptions;
@@ -182,6 +183,7 @@ impl Work {
                 token: &announced.token,
                 peers: None,
                 triggers: Some(Rc::clone(&triggers)),
+                about: Some(self.about()),
             };
             let beside = triggers::beside(Rc::clone(&triggers), std::future::pending());
             serve::accept(&driver, front, beside, &stop).await?;
@@ -210,6 +212,7 @@ impl Work {
                 limits,
                 gateway: gateway_options(self.describer.release()),
                 logs: self.logs.clone(),
+                about: self.about(),
             },
             settings,
             &stop,
@@ -280,6 +283,13 @@ impl Work {
             Ok(())
         } else {
             Err(UpError::Unserved(broken))
+        }
+    }
+
+    fn about(&self) -> About {
+        About {
+            project: self.project.name.clone(),
+            runtime: self.why.clone(),
         }
     }
 

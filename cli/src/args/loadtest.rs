@@ -106,7 +106,8 @@ fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// A span such as `30s`, `5m` or `1h`.
+pub fn span(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
     let (number, unit) = text.split_at(end.unwrap_or(text.len()));
     let factor = match unit {

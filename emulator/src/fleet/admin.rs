@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use super::Inner;
 use super::member::{Member, Stage};
+use crate::dashboard::{self, Now};
 use crate::gateway::peers::proves;
 use crate::gateway::platform::{Picture, records};
 use crate::gateway::{Problem, ResponseBody, asks_locally};
@@ -56,21 +57,24 @@ impl Inner {
         peer: SocketAddr,
         id: &str,
         stop: &CancellationToken,
+        mut pages: axum::Router,
     ) -> Response<ResponseBody> {
         if let Err(problem) = asks_locally(&request, peer) {
             return problem.response(id);
         }
-        let archive = self.plant.logs.archive();
-        if let ("/_fnlocal/logs" | "/_fnlocal/errors", Some(archive)) =
-            (request.uri().path(), archive)
-        {
-            return match records(archive.until(stop)).oneshot(request).await {
-                Ok(response) => response.map(ResponseBody::Platform),
-                Err(never) => match never {},
-            };
+        let path = request.uri().path();
+        let kept = matches!(path, "/_fnlocal/logs" | "/_fnlocal/errors");
+        if let (true, Some(archive)) = (kept, self.plant.logs.archive()) {
+            pages = records(archive.until(stop));
+        } else if !dashboard::has(path) {
+            return self
+                .asked(&request)
+                .unwrap_or_else(|problem| problem.response(id));
         }
-        self.asked(&request)
-            .unwrap_or_else(|problem| problem.response(id))
+        match pages.oneshot(request).await {
+            Ok(response) => response.map(ResponseBody::Platform),
+            Err(never) => match never {},
+        }
     }
 
     /// Answers a question about the queue.
@@ -99,6 +103,10 @@ impl Inner {
             (&Method::GET, ["health"]) => Ok(text("text/plain", "ok\n".to_owned())),
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
+            (&Method::POST, ["cold"]) => {
+                self.proven(request)?;
+                self.chill(request.uri().query().unwrap_or_default())
+            }
             (&Method::POST, ["nodes", name, act @ ("kill" | "drain")]) => {
                 self.proven(request)?;
                 let member = self.named(name)?;
@@ -149,7 +157,50 @@ impl Inner {
         metrics::text_of(nodes.collect(), self.plant.logs.archive().as_ref())
     }
 
+    /// A cold start for a function's next request, on whichever node it comes to.
+    fn chill(&self, query: &str) -> Result<Response<ResponseBody>, Problem> {
+        let mut words = form_urlencoded::parse(query.as_bytes());
+        let name = words.find(|(key, _)| key == "function");
+        let name = name.map(|(_, name)| name).unwrap_or_default();
+        let members = self.members.borrow();
+        let drivers = members.values().filter_map(|one| one.driver.get());
+        // All of them, not only until the first that has it.
+        let known = drivers.fold(false, |known, driver| driver.chill(&name) || known);
+        if !known {
+            let what = format!("there is no function named `{name}`");
+            let hint = "GET /_fnlocal/view names the functions";
+            let status = StatusCode::NOT_FOUND;
+            return Err(Problem::new(status, "unknown_function", what).hint(hint));
+        }
+        let mut response = Response::new(ResponseBody::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(response)
+    }
+
+    /// What the dashboard shows.
+    pub(super) fn now(&self) -> Now {
+        let picture = self.picture();
+        Now {
+            nodes: serde_json::to_value(&picture.nodes).expect("names, numbers and texts"),
+            fleet: Some(serde_json::json!({
+                "desired": picture.desired,
+                "pooled": picture.pooled,
+                "time_scale": picture.time_scale,
+            })),
+        }
+    }
+
     fn view(&self) -> Response<ResponseBody> {
+        match serde_json::to_string(&self.picture()) {
+            Ok(json) => text("application/json", json),
+            Err(error) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Problem::new(status, "view", error.to_string()).response("")
+            }
+        }
+    }
+
+    fn picture(&self) -> FleetPicture {
         let group = self.group.as_ref().map(|group| group.borrow());
         let balancer = self.balancer.borrow();
         let node = |one: &Rc<Member>| NodePicture {
@@ -162,20 +213,13 @@ impl Inner {
         let nodes = members
             .values()
             .map(|one| (one.node.to_string(), node(one)));
-        let picture = FleetPicture {
+        FleetPicture {
             desired: group.as_ref().map(|group| group.desired()),
             pooled: group.as_ref().map_or(0, |group| group.pooled()),
             time_scale: self.clock.scale(),
             clock: self.clock.now().since(Instant::START).as_secs_f64(),
             nodes: nodes.collect(),
             triggers: self.triggers.get().map(|triggers| triggers.view()),
-        };
-        match serde_json::to_string(&picture) {
-            Ok(json) => text("application/json", json),
-            Err(error) => {
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Problem::new(status, "view", error.to_string()).response("")
-            }
         }
     }
 }
@@ -188,7 +232,7 @@ fn unknown_path() -> Problem {
     )
     .hint(
         "a fleet's are GET /_fnlocal/health, view, logs, errors and metrics, and POST \
-         /_fnlocal/nodes/NAME/kill or /drain",
+         /_fnlocal/cold and /_fnlocal/nodes/NAME/kill or /drain",
     )
 }
 

@@ -29,10 +29,17 @@ struct Front {
     next: Cell<u32>,
     /// What the balancer itself answered; the nodes count the rest.
     counts: Rc<Counts>,
+    /// The dashboard.
+    pages: axum::Router,
 }
 
 /// Serves the project's port until `stop`.
-pub(super) async fn serve(fleet: &Rc<Inner>, listener: TcpListener, stop: CancellationToken) {
+pub(super) async fn serve(
+    fleet: &Rc<Inner>,
+    listener: TcpListener,
+    pages: axum::Router,
+    stop: CancellationToken,
+) {
     let cut = fleet.stop.now.child_token();
     let server = Server {
         options: GatewayOptions {
@@ -52,6 +59,7 @@ pub(super) async fn serve(fleet: &Rc<Inner>, listener: TcpListener, stop: Cancel
         run: rand::random(),
         next: Cell::new(1),
         counts: Rc::default(),
+        pages,
     };
     server.serve(Rc::new(front), listener, stop).await;
 }
@@ -72,9 +80,10 @@ impl Answer for Front {
             if path.starts_with(crate::triggers::PATH) {
                 return self.fleet.queue(request, peer.address, &id).await;
             }
+            let pages = self.pages.clone();
             return self
                 .fleet
-                .platform(request, peer.address, &id, &self.stop)
+                .platform(request, peer.address, &id, &self.stop, pages)
                 .await;
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);

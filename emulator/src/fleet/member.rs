@@ -162,6 +162,7 @@ impl Inner {
             token: &self.token,
             peers: Some(peers),
             triggers: self.triggers.get().cloned(),
+            about: None,
         };
         Ok(serve::accept(driver, front, beside, stop).await?)
     }

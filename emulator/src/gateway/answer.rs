@@ -17,7 +17,7 @@ use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
 use super::relay::Elsewhere;
-use super::{Cold, Gateway, Peer, Problem, Timing, asks_locally, drain, headers};
+use super::{Cold, Gateway, Peer, Problem, Timing, asks_locally, comes_from_no_other_site, drain, headers};
 use crate::driver::{Counts, Dispatched, Function};
 use crate::logs::{Logs, Record, RequestRecord, Served};
 use crate::trace::Trace;
@@ -301,9 +301,12 @@ impl Gateway {
         peer: SocketAddr,
         mut entry: Entry,
     ) -> Response<ResponseBody> {
-        if !self.options.open_platform
-            && let Err(problem) = asks_locally(&request, peer)
-        {
+        let allowed = if self.options.open_platform {
+            comes_from_no_other_site(&request)
+        } else {
+            asks_locally(&request, peer)
+        };
+        if let Err(problem) = allowed {
             return self.refuse(entry, &problem);
         }
         entry.forget();

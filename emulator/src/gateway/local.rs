@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use http::{Request, StatusCode, header};
+use http::uri::Authority;
+use http::{Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::Problem;
@@ -20,7 +21,35 @@ pub(crate) fn asks_locally(request: &Request<Incoming>, peer: SocketAddr) -> Res
     if !names_this_machine(request) {
         return forbidden("bad_host", "the Host header does not name this machine");
     }
-    Ok(())
+    comes_from_no_other_site(request)
+}
+
+/// Refuses what a page of another site has a browser ask: whatever it sends, and what only looks,
+/// but for links that are followed.
+///
+/// # Errors
+/// What to answer.
+pub(crate) fn comes_from_no_other_site(request: &Request<Incoming>) -> Result<(), Problem> {
+    let header = |name: &str| {
+        let value = request.headers().get(name)?;
+        Some(value.to_str().unwrap_or("unreadable"))
+    };
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let followed = looks && header("sec-fetch-mode") == Some("navigate");
+    let site = header("sec-fetch-site");
+    let same = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let host = header("host").or_else(|| request.uri().authority().map(Authority::as_str));
+    // Browsers that do not tell the site tell the origin.
+    let origin = header("origin");
+    let own = origin.is_none_or(|origin| {
+        let place = origin.split_once("://").map(|(_, place)| place);
+        place.is_some() && place == host
+    });
+    if (same && own) || (followed && origin.is_none()) {
+        return Ok(());
+    }
+    let text = "a page of another site asks, and the platform's own paths are not for it";
+    Err(Problem::new(StatusCode::FORBIDDEN, "other_site", text))
 }
 
 /// A page of another site can make a browser send requests here by a name that resolves to
@@ -30,11 +59,11 @@ fn names_this_machine(request: &Request<Incoming>) -> bool {
         .headers()
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
+        .or_else(|| request.uri().authority().map(Authority::as_str));
     let Some(host) = host else {
         return false;
     };
-    let Ok(authority) = host.parse::<http::uri::Authority>() else {
+    let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };
     let name = authority.host().trim_matches(['[', ']']);

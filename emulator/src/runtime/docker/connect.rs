@@ -217,26 +217,30 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
         ));
     }
     let client = Docker::connect_with_host(address).map_err(|error| refusal(address, &error))?;
-    let asked = tokio::time::timeout(HELLO, async {
-        let client = client.negotiate_version().await?;
-        let version = client.version().await?;
-        let info = client.info().await?;
-        Ok::<_, EngineError>((client, version, info))
-    });
     let silent = || ConnectError::NotRunning {
         tried: vec![address.to_owned()],
     };
-    let (client, version, info) = asked
+    let asked = tokio::time::timeout(HELLO, async {
+        let client = client.negotiate_version().await?;
+        let version = client.version().await?;
+        Ok::<_, EngineError>((client, version))
+    });
+    let (client, version) = asked
         .await
         .map_err(|_| silent())?
         .map_err(|error| refusal(address, &error))?;
     let api = version.api_version.unwrap_or_default();
+    // Asked for before anything else, which an old engine may not know.
     if parse_api(&api).is_none_or(|found| found < OLDEST_API) {
         return Err(ConnectError::TooOld {
             address: address.to_owned(),
             found: api,
         });
     }
+    let info = tokio::time::timeout(HELLO, client.info()).await;
+    let info = info
+        .map_err(|_| silent())?
+        .map_err(|error| refusal(address, &error))?;
     let security = info.security_options.clone().unwrap_or_default();
     Ok(Engine {
         docker: client.with_timeout(CALL),

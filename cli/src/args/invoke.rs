@@ -1,0 +1,58 @@
+//! Arguments of `fnlocal invoke`.
+
+use std::path::PathBuf;
+
+use http::{HeaderName, HeaderValue, Method};
+
+/// Shown with `--help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fnlocal invoke bid
+  fnlocal invoke bid --data '{\"bidder\": \"Ada\", \"amount\": 10}'
+  fnlocal invoke bid --file bid.json --header 'x-team: red'
+  fnlocal invoke bid --method DELETE --path '/lots/7?force=1'
+  fnlocal invoke bid --cold                    see what a cold start costs
+  fnlocal invoke bid --json | jq .timing
+
+The body goes to stdout; status, kind of start and timing to stderr. A status of 400 or more
+exits 1.";
+
+/// Arguments of `fnlocal invoke`.
+#[derive(Debug, clap::Args)]
+pub struct Invoke {
+    /// The function's name.
+    #[arg(value_name = "FN")]
+    pub function: String,
+    /// The body.
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
+    pub data: Option<String>,
+    /// A file with the body; `-` is stdin.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A header; may be repeated.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The method [default: GET, or POST with a body].
+    #[arg(short = 'X', long)]
+    pub method: Option<Method>,
+    /// What follows the function's name in the URL, such as `/lots/7?full=1`.
+    #[arg(short, long, default_value = "")]
+    pub path: String,
+    /// Have the function's idle instances stopped before, so that this is a cold start.
+    #[arg(long)]
+    pub cold: bool,
+    /// Print the answer with its status, headers and timing as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The folder that `fnlocal dev` or `fnlocal up` serves.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = || "write it as in 'content-type: text/plain'".to_owned();
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    let name = HeaderName::try_from(name.trim()).map_err(|_| wrong())?;
+    let value = HeaderValue::try_from(value.trim()).map_err(|_| wrong())?;
+    Ok((name, value))
+}

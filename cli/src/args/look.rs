@@ -1,0 +1,62 @@
+//! Arguments of the commands that look at what runs: `ps`, `open`, `top`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shown with `fnlocal ps --help`.
+pub const PS_EXAMPLES: &str = "\
+Examples:
+  fnlocal ps
+  fnlocal ps --folder examples/auction
+  fnlocal ps --json | jq '.nodes[].functions[] | {name, queued}'";
+
+/// Shown with `fnlocal open --help`.
+pub const OPEN_EXAMPLES: &str = "\
+Examples:
+  fnlocal open             the dashboard, in the browser
+  fnlocal open --print     its address, for another browser; it lets whoever has it stop instances";
+
+/// Shown with `fnlocal top --help`.
+pub const TOP_EXAMPLES: &str = "\
+Examples:
+  fnlocal top
+  fnlocal top --folder examples/auction
+
+Keys:
+  up, down   choose a function      enter   only its requests and lines
+  l          lines or requests      s       sort by another column
+  c          stop its idle instances, for a cold start
+  space      hold still             q       quit";
+
+/// Arguments of `fnlocal ps`.
+#[derive(Debug, clap::Args)]
+pub struct Ps {
+    /// The folder that `fnlocal dev` or `fnlocal up` serves.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Print JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fnlocal open`.
+#[derive(Debug, clap::Args)]
+pub struct Open {
+    /// The folder that `fnlocal dev` or `fnlocal up` serves.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Print the address, and open nothing.
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// Arguments of `fnlocal top`.
+#[derive(Debug, clap::Args)]
+pub struct Top {
+    /// The folder that `fnlocal dev` or `fnlocal up` serves.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// End after so long, such as 10s.
+    #[arg(long = "for", value_name = "SPAN", value_parser = super::loadtest::span)]
+    pub length: Option<Duration>,
+}

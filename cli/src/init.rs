@@ -1,0 +1,176 @@
+//! `fnlocal init`: writes the files a project begins with.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::args::{Init, Template};
+use crate::exit::Exit;
+use crate::run::{fail, warn};
+
+/// A file by its path in the project, and what is in it.
+type File = (&'static str, &'static str);
+
+const JS: &[File] = &[
+    ("index.js", include_str!("../templates/js/index.js")),
+    ("package.json", include_str!("../templates/js/package.json")),
+];
+const TS: &[File] = &[
+    ("index.ts", include_str!("../templates/ts/index.ts")),
+    ("greet.ts", include_str!("../templates/ts/greet.ts")),
+    ("package.json", include_str!("../templates/ts/package.json")),
+    (
+        "tsconfig.json",
+        include_str!("../templates/ts/tsconfig.json"),
+    ),
+];
+const AUCTION: &[File] = &[
+    ("index.js", include_str!("../../examples/auction/index.js")),
+    ("package.json", include_str!("../templates/js/package.json")),
+    (
+        "fnlocal.toml",
+        include_str!("../../examples/auction/fnlocal.toml"),
+    ),
+];
+/// What every project has, and what a folder may have already.
+const BESIDES: &[File] = &[
+    (".gitignore", include_str!("../templates/shared/gitignore")),
+    (
+        ".vscode/launch.json",
+        include_str!("../templates/shared/launch.json"),
+    ),
+];
+
+/// Why a project cannot be begun.
+#[derive(Debug, thiserror::Error)]
+enum InitError {
+    #[error("{} has {} already; nothing was written", folder.display(), files.join(", "))]
+    Taken {
+        folder: PathBuf,
+        files: Vec<&'static str>,
+    },
+    #[error("{} cannot be written", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+impl InitError {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "name a new folder, as in `fnlocal init shop`",
+            Self::Write { .. } => "see whether the folder belongs to you and the disk has room",
+        }
+    }
+}
+
+/// Writes the files, and says what to do next.
+pub fn run(args: &Init) -> Exit {
+    match write(args) {
+        Ok(stayed) => {
+            for path in stayed {
+                let text = format!("{path} is there already and stays as it is");
+                warn(&text, Some("it should leave out .fnlocal and .env"));
+            }
+            say_next(args);
+            Exit::Ok
+        }
+        Err(error) => fail(Exit::Failed, &error, Some(error.hint())),
+    }
+}
+
+/// What stayed as it was.
+fn write(args: &Init) -> Result<Vec<&'static str>, InitError> {
+    let files = match args.template {
+        Template::Js => JS,
+        Template::Ts => TS,
+        Template::Auction => AUCTION,
+    };
+    let is_there = |path: &str| fs::symlink_metadata(args.folder.join(path)).is_ok();
+    let taken = files.iter().map(|&(path, _)| path);
+    let taken: Vec<_> = taken.filter(|path| is_there(path)).collect();
+    if !taken.is_empty() {
+        return Err(InitError::Taken {
+            folder: args.folder.clone(),
+            files: taken,
+        });
+    }
+    fs::create_dir_all(&args.folder).map_err(|source| InitError::Write {
+        path: args.folder.clone(),
+        source,
+    })?;
+    let name = name_of(&args.folder);
+    for (path, text) in files {
+        put(&args.folder.join(path), &text.replace("{{name}}", &name))?;
+    }
+    let mut stayed = Vec::new();
+    for &(path, text) in BESIDES {
+        if is_there(path) {
+            // An editor's own file is nobody's business; what git sees is.
+            stayed.extend((path == ".gitignore").then_some(path));
+        } else {
+            put(&args.folder.join(path), text)?;
+        }
+    }
+    Ok(stayed)
+}
+
+/// Writes a file that is not there: one that came meanwhile is an error, too.
+fn put(path: &Path, text: &str) -> Result<(), InitError> {
+    let written = || -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(text.as_bytes())
+    };
+    written().map_err(|source| InitError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The folder's name, as npm allows names.
+fn name_of(folder: &Path) -> String {
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let name: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if allowed(c) { c } else { '-' })
+        .collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() {
+        "functions".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+fn say_next(args: &Init) {
+    let bold = anstyle::Style::new().bold();
+    let first = match args.template {
+        Template::Js | Template::Ts => "hello",
+        Template::Auction => "bid",
+    };
+    let mut next = String::new();
+    if args.folder != Path::new(".") {
+        next.push_str(&format!("  cd {}\n", args.folder.display()));
+    }
+    next.push_str(&format!(
+        "  fnlocal dev              serves it, and what you save\n  \
+         fnlocal invoke {first:<10}calls a function, from another terminal\n  \
+         fnlocal open             shows the dashboard"
+    ));
+    anstream::eprintln!("{bold}ready{bold:#}; next:\n{next}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folders_name_becomes_one_that_npm_allows() {
+        assert_eq!(name_of(Path::new("/nowhere/My Shop_2")), "my-shop-2");
+        assert_eq!(name_of(Path::new("/nowhere/__")), "functions");
+    }
+}

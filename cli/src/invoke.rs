@@ -1,0 +1,152 @@
+//! `fnlocal invoke`: calls a function of a running fnlocal, and shows what the call cost.
+
+mod answer;
+mod body;
+
+use std::time::{Duration, Instant};
+
+use fnlocal_emulator::project::Running;
+use http::{HeaderValue, Method, StatusCode, header};
+
+use crate::args::Invoke;
+use crate::exit::Exit;
+use crate::run::{fail, warn};
+use crate::running::{self, AskError, block_on};
+
+use answer::Answer;
+use body::Body;
+
+/// How often the gateway is asked whether everything has stopped.
+const LOOK: Duration = Duration::from_millis(20);
+/// Looks after which a function that does not get cold is called anyway.
+const LOOKS: u32 = 500;
+
+/// Why no call was made.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error("the body could not be read from {from}")]
+    Body {
+        from: String,
+        source: std::io::Error,
+    },
+    #[error("the fnlocal at {url} makes no cold start of {function}: it answers {status}")]
+    NotCold {
+        url: String,
+        function: String,
+        status: StatusCode,
+    },
+    #[error("the answer could not be printed")]
+    Print(#[from] std::io::Error),
+}
+
+impl Refusal {
+    fn tell(&self) -> Exit {
+        match self {
+            Self::Ask(error) => error.tell(),
+            Self::Body { .. } => fail(
+                Exit::Usage,
+                self,
+                Some("--file wants a file that is there, or - for stdin"),
+            ),
+            Self::NotCold { .. } => fail(
+                Exit::Failed,
+                self,
+                Some("`fnlocal ps` lists the functions it has"),
+            ),
+            Self::Print(_) => Exit::Failed,
+        }
+    }
+}
+
+/// Calls it.
+pub fn run(args: &Invoke) -> Exit {
+    let running = match running::find(&args.folder) {
+        Ok(running) => running,
+        Err(exit) => return exit,
+    };
+    let body = match Body::read(args) {
+        Ok(body) => body,
+        Err(refusal) => return refusal.tell(),
+    };
+    let mut outcome = Ok(Exit::Ok);
+    let worked = block_on(async {
+        outcome = call(args, &running, body).await;
+        Ok(())
+    });
+    match worked {
+        Ok(()) => outcome.unwrap_or_else(|refusal| refusal.tell()),
+        Err(error) => error.tell(),
+    }
+}
+
+async fn call(args: &Invoke, running: &Running, body: Option<Body>) -> Result<Exit, Refusal> {
+    let client = running::client().map_err(|error| running::silent(running, error))?;
+    if args.cold {
+        chill(&client, running, &args.function).await?;
+    }
+    let method = args.method.clone().unwrap_or(match body {
+        Some(_) => Method::POST,
+        None => Method::GET,
+    });
+    let mut request = client.request(method, url(running, args));
+    let named = |name| args.headers.iter().any(|(given, _)| given == name);
+    if let Some(body) = body {
+        if !named(header::CONTENT_TYPE) {
+            request = request.header(header::CONTENT_TYPE, body.kind());
+        }
+        request = request.body(body.bytes);
+    }
+    if !named(header::USER_AGENT) {
+        let agent = concat!("fnlocal/", env!("CARGO_PKG_VERSION"));
+        request = request.header(header::USER_AGENT, HeaderValue::from_static(agent));
+    }
+    for (name, value) in &args.headers {
+        request = request.header(name, value);
+    }
+    let began = Instant::now();
+    let response = request.send().await;
+    let response = response.map_err(|error| running::silent(running, error))?;
+    let answer = Answer::new(args, response, began);
+    if args.json {
+        answer.print_json().await
+    } else {
+        answer.print().await
+    }
+}
+
+fn url(running: &Running, args: &Invoke) -> String {
+    let name = args.function.trim_matches('/');
+    let path = &args.path;
+    let slash = if path.is_empty() || path.starts_with(['/', '?']) {
+        ""
+    } else {
+        "/"
+    };
+    format!("{}/{name}{slash}{path}", running.url)
+}
+
+/// Has what the next request could be given stopped, and waits until it is gone.
+async fn chill(client: &reqwest::Client, running: &Running, function: &str) -> Result<(), Refusal> {
+    for look in 0..LOOKS {
+        // An instance that was still busy, or importing, is stopped by asking again.
+        if look % 50 == 0 {
+            let status = running::chill(client, running, function).await?;
+            if status != StatusCode::NO_CONTENT {
+                return Err(Refusal::NotCold {
+                    url: running.url.clone(),
+                    function: function.to_owned(),
+                    status,
+                });
+            }
+        }
+        if running::view(client, running).await?.is_cold(function) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let text = format!("{function} still has instances; this may be no cold start");
+    warn(&text, Some("other requests keep it busy"));
+    Ok(())
+}

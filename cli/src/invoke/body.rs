@@ -1,0 +1,70 @@
+//! The body that is sent.
+
+use std::io::Read;
+use std::path::Path;
+
+use http::HeaderValue;
+
+use super::Refusal;
+use crate::args::Invoke;
+
+/// A body, and what it looks like.
+pub struct Body {
+    /// What is sent.
+    pub bytes: Vec<u8>,
+}
+
+impl Body {
+    /// What was given; none if nothing was.
+    pub fn read(args: &Invoke) -> Result<Option<Self>, Refusal> {
+        if let Some(text) = &args.data {
+            let bytes = text.clone().into_bytes();
+            return Ok(Some(Self { bytes }));
+        }
+        let Some(path) = &args.file else {
+            return Ok(None);
+        };
+        let read = if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            std::fs::read(path)
+        };
+        match read {
+            Ok(bytes) => Ok(Some(Self { bytes })),
+            Err(source) => Err(Refusal::Body {
+                from: path.display().to_string(),
+                source,
+            }),
+        }
+    }
+
+    /// What it most likely is.
+    pub fn kind(&self) -> HeaderValue {
+        let kind = if serde_json::from_slice::<serde::de::IgnoredAny>(&self.bytes).is_ok() {
+            "application/json"
+        } else if std::str::from_utf8(&self.bytes).is_ok() {
+            "text/plain; charset=utf-8"
+        } else {
+            "application/octet-stream"
+        };
+        HeaderValue::from_static(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(bytes: &[u8]) -> HeaderValue {
+        let bytes = bytes.to_vec();
+        Body { bytes }.kind()
+    }
+
+    #[test]
+    fn a_body_is_told_as_what_it_looks_like() {
+        assert_eq!(kind(br#"{"amount": 10}"#), "application/json");
+        assert_eq!(kind(b"amount=10"), "text/plain; charset=utf-8");
+        assert_eq!(kind(&[0xff, 0xfe]), "application/octet-stream");
+    }
+}

@@ -1,0 +1,217 @@
+//! A running fnlocal, and HTTP to it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use fnlocal_core::NodeView;
+use fnlocal_core::view::{FunctionView, InstancesView};
+use fnlocal_emulator::driver::Count;
+use fnlocal_emulator::project::Running;
+use serde::Deserialize;
+
+use crate::exit::Exit;
+use crate::run::fail;
+
+/// Time the platform may take to answer about itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What went wrong between here and a running fnlocal.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// It does not answer.
+    #[error("the fnlocal at {url} does not answer")]
+    Silent {
+        /// Where.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// It answers something else.
+    #[error("the fnlocal at {url} answers {status} to {path}")]
+    Odd {
+        /// Where.
+        url: String,
+        /// What was asked for.
+        path: String,
+        /// Its answer.
+        status: http::StatusCode,
+    },
+    /// The thread's own machinery cannot be set up.
+    #[error("could not begin")]
+    Begin(#[from] std::io::Error),
+}
+
+impl AskError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Silent { .. } => "see the terminal it runs in, or start it again",
+            Self::Odd { .. } => "is it of another version? `fnlocal --version` tells this one's",
+            Self::Begin(_) => "see whether many programs are running",
+        }
+    }
+
+    /// Prints it.
+    pub fn tell(&self) -> Exit {
+        fail(Exit::Unreachable, self, Some(self.hint()))
+    }
+}
+
+/// The fnlocal that serves a folder; printed when there is none.
+pub fn find(folder: &Path) -> Result<Running, Exit> {
+    Running::find(folder).map_err(|error| {
+        let hint = "start `fnlocal dev` there, or name its folder with --folder";
+        fail(Exit::Unreachable, &error, Some(hint))
+    })
+}
+
+/// A client that goes through no proxy: it only talks to this machine.
+pub fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().build()
+}
+
+/// Runs what talks to it.
+pub fn block_on<T>(work: impl Future<Output = Result<T, AskError>>) -> Result<T, AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(work)
+}
+
+/// What `/_fnlocal/view` says, of one node or of many.
+pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, AskError> {
+    let path = "/_fnlocal/view";
+    let asked = client
+        .get(format!("{}{path}", running.url))
+        .timeout(PATIENCE)
+        .send()
+        .await;
+    let answer = asked.map_err(|error| silent(running, error))?;
+    let status = answer.status();
+    let odd = || AskError::Odd {
+        url: running.url.clone(),
+        path: path.to_owned(),
+        status,
+    };
+    let text = answer
+        .text()
+        .await
+        .map_err(|error| silent(running, error))?;
+    View::parse(&text).ok_or_else(odd)
+}
+
+/// Has the function's idle instances stopped; the status it answers with.
+pub async fn chill(
+    client: &reqwest::Client,
+    running: &Running,
+    function: &str,
+) -> Result<http::StatusCode, AskError> {
+    let asked = client
+        .post(format!("{}/_fnlocal/cold", running.url))
+        .query(&[("function", function)])
+        .header("x-fnlocal-token", &running.token)
+        .timeout(PATIENCE)
+        .send()
+        .await;
+    Ok(asked.map_err(|error| silent(running, error))?.status())
+}
+
+/// It does not answer.
+pub fn silent(running: &Running, source: reqwest::Error) -> AskError {
+    AskError::Silent {
+        url: running.url.clone(),
+        source: source.without_url(),
+    }
+}
+
+/// What runs, by node.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Nodes by name; one that is still booting has no picture.
+    pub nodes: BTreeMap<String, Node>,
+    /// Nodes the fleet wants; none where there is only one.
+    pub desired: Option<u32>,
+}
+
+/// A node.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Node {
+    /// How far it is.
+    #[serde(default = "serving")]
+    pub stage: String,
+    /// What it knows.
+    pub picture: Option<Picture>,
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Picture {
+    /// Functions' names by number.
+    pub functions: BTreeMap<String, String>,
+    /// What its core knows.
+    pub node: NodeView,
+    /// How requests ended.
+    pub requests: Vec<Count>,
+}
+
+#[derive(Deserialize)]
+struct Fleet {
+    desired: Option<u32>,
+    nodes: BTreeMap<String, Node>,
+}
+
+fn serving() -> String {
+    "serving".to_owned()
+}
+
+impl View {
+    /// Reads what one node, or a fleet, answers.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(fleet) = serde_json::from_str::<Fleet>(text) {
+            return Some(Self {
+                nodes: fleet.nodes,
+                desired: fleet.desired,
+            });
+        }
+        let picture = serde_json::from_str(text).ok()?;
+        let node = Node {
+            stage: serving(),
+            picture: Some(picture),
+        };
+        Some(Self {
+            nodes: BTreeMap::from([("local".to_owned(), node)]),
+            desired: None,
+        })
+    }
+
+    /// Whether a function's next request will find nothing ready on any node.
+    pub fn is_cold(&self, name: &str) -> bool {
+        let pictures = self.nodes.values().filter_map(|node| node.picture.as_ref());
+        pictures.into_iter().all(|picture| picture.is_cold(name))
+    }
+}
+
+impl Picture {
+    /// The functions with their names, by name.
+    pub fn named(&self) -> Vec<(&str, &FunctionView)> {
+        let name = |one: &FunctionView| self.functions.get(&one.function.0.to_string());
+        let functions = self.node.functions.iter();
+        let mut named: Vec<_> = functions
+            .filter_map(|one| Some((name(one)?.as_str(), one)))
+            .collect();
+        named.sort_by_key(|&(name, _)| name);
+        named
+    }
+
+    fn is_cold(&self, name: &str) -> bool {
+        let named = self.named();
+        let Some((_, function)) = named.into_iter().find(|&(known, _)| known == name) else {
+            return true;
+        };
+        let mut packages = self.node.packages.iter();
+        let package = packages.find(|one| one.package == function.package);
+        function.instances == InstancesView::default()
+            && package.is_none_or(|one| one.spares + one.spares_paused == 0 && !one.priming)
+    }
+}

@@ -1,0 +1,146 @@
+//! `fnlocal top`: what runs, full-screen.
+//!
+//! It is fed by the same events as the dashboard, so both show the same figures.
+
+mod model;
+mod screen;
+mod stream;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use fnlocal_emulator::project::Running;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use tokio::sync::mpsc;
+
+use crate::args::Top;
+use crate::exit::Exit;
+use crate::run::fail;
+use crate::running::{self, AskError, block_on};
+
+use model::Model;
+use stream::Stream;
+
+/// Keys and events that may wait; nobody types faster than is drawn.
+const WAITING: usize = 64;
+/// Time after which a fnlocal that left is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, thiserror::Error)]
+#[error("a terminal is needed for a full screen")]
+struct NoTerminal;
+
+/// Shows it until `q`.
+pub fn run(args: &Top) -> Exit {
+    let running = match running::find(&args.folder) {
+        Ok(running) => running,
+        Err(exit) => return exit,
+    };
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        let hint = "`fnlocal ps` prints the same once, and with --json for machines";
+        return fail(Exit::Usage, &NoTerminal, Some(hint));
+    }
+    // Gives the terminal back also when something panics.
+    let mut terminal = ratatui::init();
+    let shown = block_on(show(args, running, &mut terminal));
+    ratatui::restore();
+    match shown {
+        Ok(()) => Exit::Ok,
+        Err(error) => error.tell(),
+    }
+}
+
+async fn show(
+    args: &Top,
+    mut running: Running,
+    terminal: &mut DefaultTerminal,
+) -> Result<(), AskError> {
+    let client = running::client().map_err(|error| running::silent(&running, error))?;
+    let mut keys = keys();
+    let mut model = Model::new(&running);
+    let mut stream = Some(Stream::open(&client, &running).await?);
+    let end = async {
+        match args.length {
+            Some(length) => tokio::time::sleep(length).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(end);
+    loop {
+        terminal.draw(|frame| screen::draw(frame, &mut model))?;
+        tokio::select! {
+            Some(event) = keys.recv() => match asked(&event) {
+                Asked::Quit => return Ok(()),
+                Asked::Cold => {
+                    if let Some(name) = model.chosen() {
+                        let said = running::chill(&client, &running, &name).await?;
+                        model.say(&format!("{name}: its idle instances are stopped ({said})"));
+                    }
+                }
+                Asked::Key(key) => model.key(key),
+                Asked::Nothing => {}
+            },
+            told = next(&mut stream) => match told {
+                Some(told) => model.take(told),
+                None => {
+                    model.lost();
+                    stream = None;
+                }
+            },
+            () = tokio::time::sleep(AGAIN), if stream.is_none() => {
+                if let Ok(found) = Running::find(&args.folder) {
+                    running = found;
+                    stream = Stream::open(&client, &running).await.ok();
+                }
+            }
+            () = &mut end => return Ok(()),
+        }
+    }
+}
+
+async fn next(stream: &mut Option<Stream>) -> Option<stream::Told> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the terminal tells, read on a thread of its own that ends with the process.
+fn keys() -> mpsc::Receiver<Event> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    std::thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if sender.blocking_send(event).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+enum Asked {
+    Quit,
+    Cold,
+    Key(KeyCode),
+    Nothing,
+}
+
+fn asked(event: &Event) -> Asked {
+    let Event::Key(KeyEvent {
+        code,
+        modifiers,
+        kind: KeyEventKind::Press,
+        ..
+    }) = event
+    else {
+        // Another size is drawn anyway.
+        return Asked::Nothing;
+    };
+    match code {
+        KeyCode::Char('q') | KeyCode::Esc => Asked::Quit,
+        KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => Asked::Quit,
+        KeyCode::Char('c') => Asked::Cold,
+        key => Asked::Key(*key),
+    }
+}

@@ -1,0 +1,157 @@
+//! `/_fnlocal/events` as it comes.
+
+use std::collections::BTreeMap;
+
+use fnlocal_emulator::project::Running;
+use serde::Deserialize;
+
+use crate::running::{AskError, Node, silent};
+
+/// Bytes of one event at the most: thousands of functions.
+const LARGEST: usize = 32 << 20;
+
+/// Something told.
+#[derive(Debug)]
+pub enum Told {
+    /// What runs.
+    State(Box<State>),
+    /// What was added to the log.
+    Records(Records),
+}
+
+/// What runs at a moment.
+#[derive(Debug, Deserialize)]
+pub struct State {
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+    /// Of the last second, by function; of all under an empty name.
+    pub latency: BTreeMap<String, Quantiles>,
+}
+
+/// How long requests took, in milliseconds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Quantiles {
+    /// Half of them.
+    pub p50: f64,
+    /// 99 of 100.
+    pub p99: f64,
+}
+
+/// What was added to the log.
+#[derive(Debug, Deserialize)]
+pub struct Records {
+    /// The oldest first.
+    pub records: Vec<Record>,
+}
+
+/// A record of the log, as far as it is shown.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// `invocation`, `line` or `platform`.
+    pub kind: String,
+    /// When.
+    pub time: String,
+    /// Whose.
+    pub function: Option<String>,
+    /// Of a request.
+    pub method: String,
+    /// Of a request.
+    pub path: String,
+    /// Of a request.
+    pub status: u16,
+    /// Of a request: what it waited for.
+    pub start: Option<String>,
+    /// Of a request: why it was cut short or refused.
+    pub problem: Option<String>,
+    /// Of a request.
+    pub duration_ms: f64,
+    /// Of a line: which it was written to.
+    pub stream: String,
+    /// Of a line.
+    pub text: String,
+}
+
+/// The events of a running fnlocal.
+pub struct Stream {
+    response: reqwest::Response,
+    begun: Vec<u8>,
+}
+
+impl Stream {
+    /// Begins.
+    ///
+    /// # Errors
+    /// It does not answer, or not with events.
+    pub async fn open(client: &reqwest::Client, running: &Running) -> Result<Self, AskError> {
+        let path = "/_fnlocal/events";
+        let asked = client.get(format!("{}{path}", running.url)).send().await;
+        let response = asked.map_err(|error| silent(running, error))?;
+        if response.status() != http::StatusCode::OK {
+            return Err(AskError::Odd {
+                url: running.url.clone(),
+                path: path.to_owned(),
+                status: response.status(),
+            });
+        }
+        Ok(Self {
+            response,
+            begun: Vec::new(),
+        })
+    }
+
+    /// The next that is shown; none when there will be no more.
+    pub async fn next(&mut self) -> Option<Told> {
+        loop {
+            while let Some(event) = self.cut() {
+                if let Some(told) = parse(&event) {
+                    return Some(told);
+                }
+            }
+            let more = self.response.chunk().await.ok()??;
+            self.begun.extend_from_slice(&more);
+            if self.begun.len() > LARGEST {
+                return None;
+            }
+        }
+    }
+
+    /// An event that is whole, without the empty line behind it.
+    fn cut(&mut self) -> Option<String> {
+        let end = self.begun.windows(2).position(|pair| pair == b"\n\n")?;
+        let event: Vec<u8> = self.begun.drain(..end + 2).collect();
+        Some(String::from_utf8_lossy(&event).into_owned())
+    }
+}
+
+fn parse(event: &str) -> Option<Told> {
+    let field = |name: &str| {
+        let mut lines = event.lines();
+        lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim_start()))
+    };
+    let data = field("data")?;
+    match field("event")? {
+        "state" => serde_json::from_str(data).ok().map(Told::State),
+        "records" => serde_json::from_str(data).ok().map(Told::Records),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_by_their_kind_and_others_are_left() {
+        let event = "event: records\ndata: {\"skipped\":0,\"records\":[{\"kind\":\"line\",\
+                     \"text\":\"hi\"}]}\n\n";
+        let Some(Told::Records(records)) = parse(event) else {
+            panic!("no records");
+        };
+        assert_eq!(records.records[0].text, "hi");
+        assert!(parse("event: about\ndata: {}\n\n").is_none());
+        assert!(parse(": alive\n\n").is_none());
+    }
+}

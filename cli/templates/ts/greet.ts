@@ -1,0 +1,5 @@
+export type Greeting = { name: string; greeting: string };
+
+export function greet(name: string): Greeting {
+  return { name, greeting: `Hello, ${name}!` };
+}

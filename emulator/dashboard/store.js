@@ -1,0 +1,159 @@
+// What is known of the platform: told by it four times a second at the most, kept for five minutes.
+
+import { START, STATES } from "./dom.js";
+
+const POINTS = 1200;
+const REQUESTS = 500;
+const LINES = 3000;
+/** Ticks over which a rate is taken: a second. */
+const WINDOW = 4;
+
+const zero = (names) => Object.fromEntries(names.map((name) => [name, 0]));
+const series = (names) => Object.fromEntries(names.map((name) => [name, []]));
+
+class Store extends EventTarget {
+  about = { project: "", runtime: "", version: "" };
+  nodes = [];
+  fleet = null;
+  /** @type {Map<string, any>} */
+  functions = new Map();
+  totals = { ...zero(STATES), spares: 0, all: 0, queued: 0, running: 0, promised: 0, memory: 0, requests: 0, failed: 0 };
+  /** Per second, over the last second. */
+  rates = { all: 0, failed: 0, ...zero(START), refused: 0 };
+  latency = {};
+  history = { at: [], ...series(["all", "failed", ...START, "refused", "p50", "p99", "queued", "running", "desired", "serving", "spares", ...STATES]) };
+  requests = [];
+  lines = [];
+  skipped = 0;
+  errors = 0;
+  #ticks = [];
+
+  connect() {
+    const source = new EventSource("events");
+    source.addEventListener("about", (event) => this.#about(JSON.parse(event.data)));
+    source.addEventListener("state", (event) => this.#state(JSON.parse(event.data)));
+    source.addEventListener("records", (event) => this.#records(JSON.parse(event.data)));
+    source.onopen = () => this.#link("live");
+    // The browser tries again by itself, unless it was refused.
+    source.onerror = () => this.#link("lost");
+  }
+
+  #link(state) {
+    this.link = state;
+    this.dispatchEvent(new Event("link"));
+  }
+
+  #about(about) {
+    // Another run counts from zero.
+    if (this.about.run !== about.run) {
+      this.#ticks = [];
+      this.requests = [];
+      this.lines = [];
+      for (const values of Object.values(this.history)) values.length = 0;
+    }
+    this.about = about;
+    this.dispatchEvent(new Event("about"));
+  }
+
+  #state(state) {
+    this.fleet = state.fleet;
+    this.nodes = Object.entries(state.nodes).map(([name, node]) => ({ name, ...node }));
+    this.latency = state.latency;
+    this.errors = state.errors;
+    this.#merge();
+    this.#rate(state.at);
+    this.#remember(state.at);
+    this.dispatchEvent(new Event("state"));
+  }
+
+  /** One picture of all nodes. */
+  #merge() {
+    const functions = new Map();
+    const totals = { ...zero(STATES), spares: 0, all: 0, queued: 0, running: 0, promised: 0, memory: 0, requests: 0, failed: 0 };
+    for (const { picture } of this.nodes) {
+      if (!picture) continue;
+      const { node } = picture;
+      totals.all += node.instances;
+      totals.promised += node.memory_promised_mib;
+      totals.memory += node.limits.memory_mib;
+      for (const one of node.packages) totals.spares += one.spares + one.spares_paused;
+      for (const one of node.functions) {
+        const name = picture.functions[one.function];
+        const known = functions.get(name) ?? {
+          name, limits: one.limits, code: one.code, broken: false, nodes: 0, queued: 0, running: 0, service: null,
+          instances: zero(STATES), requests: 0, failed: 0, ends: [],
+        };
+        known.broken ||= one.broken;
+        known.nodes += 1;
+        known.service ??= one.service;
+        for (const key of ["queued", "running"]) {
+          known[key] += one[key];
+          totals[key] += one[key];
+        }
+        for (const state of STATES) {
+          known.instances[state] += one.instances[state];
+          totals[state] += one.instances[state];
+        }
+        functions.set(name, known);
+      }
+      for (const end of picture.requests) {
+        totals.requests += end.requests;
+        if (end.status >= 500) totals.failed += end.requests;
+        const known = functions.get(end.function);
+        if (!known) continue;
+        known.requests += end.requests;
+        if (end.status >= 500) known.failed += end.requests;
+        known.ends.push(end);
+      }
+    }
+    this.functions = new Map([...functions].sort(([a], [b]) => a.localeCompare(b)));
+    this.totals = totals;
+  }
+
+  #rate(at) {
+    const now = { at, all: this.totals.requests, failed: this.totals.failed, ...zero(START), refused: 0, by: {} };
+    for (const { picture } of this.nodes) {
+      for (const end of picture?.requests ?? []) now[end.start ?? "refused"] += end.requests;
+    }
+    for (const one of this.functions.values()) now.by[one.name] = one.requests;
+    const before = this.#ticks[0];
+    const seconds = before ? (at - before.at) / 1000 : 0;
+    // A node that ended takes its counts along.
+    const per = (key) => (seconds > 0 ? Math.max(0, now[key] - before[key]) / seconds : 0);
+    for (const key of Object.keys(this.rates)) this.rates[key] = per(key);
+    for (const one of this.functions.values()) {
+      one.rate = seconds > 0 ? Math.max(0, one.requests - (before.by[one.name] ?? 0)) / seconds : 0;
+      one.latency = this.latency[one.name];
+    }
+    this.#ticks.push(now);
+    if (this.#ticks.length > WINDOW) this.#ticks.shift();
+  }
+
+  #remember(at) {
+    const { history } = this;
+    const all = this.latency[""];
+    const serving = this.nodes.filter((node) => node.stage === "serving").length;
+    const point = {
+      at: at / 1000, ...this.rates, p50: all?.p50 ?? null, p99: all?.p99 ?? null, queued: this.totals.queued,
+      running: this.totals.running, desired: this.fleet?.desired ?? serving, serving, spares: this.totals.spares,
+    };
+    for (const state of STATES) point[state] = this.totals[state];
+    for (const [key, values] of Object.entries(history)) {
+      values.push(point[key]);
+      if (values.length > POINTS) values.shift();
+    }
+  }
+
+  #records({ records, skipped }) {
+    for (const record of records) {
+      if (record.kind === "invocation") this.requests.unshift(record);
+      else this.lines.push(record);
+    }
+    this.skipped += skipped;
+    this.requests.length = Math.min(this.requests.length, REQUESTS);
+    if (this.lines.length > LINES) this.lines.splice(0, this.lines.length - LINES);
+    this.dispatchEvent(new CustomEvent("records", { detail: records }));
+  }
+}
+
+export const store = new Store();

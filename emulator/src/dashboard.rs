@@ -1,0 +1,117 @@
+//! `/_fnlocal/`: a page that shows what runs, and what it is fed with.
+//!
+//! The page's files are in the binary, and it loads nothing from anywhere else. What changes
+//! reaches it as server-sent events, [`feed::TICKS`] a second at the most and for all who look the
+//! same bytes: made once, and only while somebody looks. Deliberately absent: any way to act that
+//! other clients do not have; the page calls the same paths with the run's token.
+
+mod assets;
+mod feed;
+mod latency;
+mod tail;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::Event;
+use axum::routing::get;
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::logs::Archive;
+use feed::Feed;
+
+const EVENTS: &str = "/_fnlocal/events";
+
+/// What does not change while something is served.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    /// The project's name.
+    pub project: String,
+    /// What runs instances, for people.
+    pub runtime: String,
+}
+
+/// What runs at a moment, by node.
+#[derive(Clone, Debug)]
+pub(crate) struct Now {
+    /// Nodes by name, as in `/_fnlocal/view` of a fleet.
+    pub nodes: serde_json::Value,
+    /// What the group wants; none where there is only one node.
+    pub fleet: Option<serde_json::Value>,
+}
+
+/// The page, and what feeds it.
+pub(crate) struct Dashboard {
+    feed: Feed,
+    about: String,
+    stop: CancellationToken,
+}
+
+#[derive(Clone)]
+struct Watched {
+    feed: Feed,
+    about: String,
+    stop: CancellationToken,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    project: &'a str,
+    runtime: &'a str,
+    version: &'static str,
+    /// Another run counts from zero.
+    run: String,
+}
+
+/// Whether a path is one of the dashboard's.
+pub(crate) fn has(path: &str) -> bool {
+    path == EVENTS || assets::has(path)
+}
+
+impl Dashboard {
+    /// Whoever looks is let go at `stop`: a stream would never end by itself.
+    pub fn new(about: &About, stop: CancellationToken) -> Self {
+        let told = Told {
+            project: &about.project,
+            runtime: &about.runtime,
+            version: env!("CARGO_PKG_VERSION"),
+            run: format!("{:08x}", rand::random::<u32>()),
+        };
+        Self {
+            feed: Feed::default(),
+            about: serde_json::to_string(&told).expect("plain texts"),
+            stop,
+        }
+    }
+
+    /// Its paths.
+    pub fn router(&self) -> Router {
+        let watched = Watched {
+            feed: self.feed.clone(),
+            about: self.about.clone(),
+            stop: self.stop.clone(),
+        };
+        let events = Router::new()
+            .route(EVENTS, get(events))
+            .with_state(watched);
+        assets::router().merge(events)
+    }
+
+    /// Feeds whoever looks until dropped. `now` is asked on the gateway's thread.
+    pub async fn run(self, now: impl Fn() -> Now, archive: Option<Archive>) {
+        self.feed.run(now, archive).await;
+    }
+}
+
+async fn events(
+    State(watched): State<Watched>,
+) -> Sse<impl Stream<Item = Result<Event, std::convert::Infallible>>> {
+    let about = Event::default().event("about").data(watched.about);
+    let about = futures_util::stream::iter([about]);
+    let rest = watched.feed.subscribe();
+    let rest = rest.map(|told| Event::default().event(told.kind).data(&*told.json));
+    let stream = about.chain(rest).map(Ok);
+    Sse::new(stream.take_until(watched.stop.cancelled_owned()))
+}

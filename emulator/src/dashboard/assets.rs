@@ -1,0 +1,91 @@
+//! The page's files, as they are in the binary.
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::get;
+
+/// Nothing from elsewhere, nothing in the page itself, nobody around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'";
+
+const JS: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+
+/// A file by its path below `/_fnlocal/`, its type, and what is in it.
+type Asset = (&'static str, &'static str, &'static str);
+
+/// A file of the page's folder.
+macro_rules! own {
+    ($path:literal, $kind:expr) => {
+        ($path, $kind, include_str!(concat!("../../dashboard/", $path)))
+    };
+}
+
+/// A file that the build script took from npm.
+macro_rules! made {
+    ($path:literal, $kind:expr) => {
+        ($path, $kind, include_str!(concat!(env!("OUT_DIR"), "/", $path)))
+    };
+}
+
+const ASSETS: &[Asset] = &[
+    (
+        "",
+        "text/html; charset=utf-8",
+        include_str!("../../dashboard/index.html"),
+    ),
+    own!("style.css", CSS),
+    own!("icon.svg", "image/svg+xml"),
+    own!("theme.js", JS),
+    own!("app.js", JS),
+    own!("chart.js", JS),
+    own!("dom.js", JS),
+    own!("go.js", JS),
+    own!("store.js", JS),
+    own!("token.js", JS),
+    own!("views/errors.js", JS),
+    own!("views/fleet.js", JS),
+    own!("views/invoke.js", JS),
+    own!("views/limits.js", JS),
+    own!("views/logs.js", JS),
+    own!("views/overview.js", JS),
+    own!("views/requests.js", JS),
+    own!("views/simulation.js", JS),
+    made!("uplot.js", JS),
+    made!("uplot.css", CSS),
+    made!("uplot-licence.txt", "text/plain; charset=utf-8"),
+];
+
+/// Whether a path is one of theirs.
+pub(super) fn has(path: &str) -> bool {
+    let below = path.strip_prefix("/_fnlocal/");
+    path == "/_fnlocal" || ASSETS.iter().any(|&(known, ..)| below == Some(known))
+}
+
+/// Routes to all of them.
+pub(super) fn router() -> Router {
+    let mut router = Router::new().route(
+        "/_fnlocal",
+        get(async || Redirect::permanent("/_fnlocal/")),
+    );
+    for &(path, kind, text) in ASSETS {
+        let answer = async move || (headers(kind), text).into_response();
+        router = router.route(&format!("/_fnlocal/{path}"), get(answer));
+    }
+    router
+}
+
+fn headers(kind: &'static str) -> [(HeaderName, HeaderValue); 6] {
+    [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // Another fnlocal may answer here tomorrow.
+        (header::CACHE_CONTROL, "no-cache"),
+    ]
+    .map(|(name, value)| (name, HeaderValue::from_static(value)))
+}

@@ -1,0 +1,137 @@
+//! What those who look are told, made once for all of them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{Stream, stream};
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, broadcast};
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::Now;
+use super::latency::{Latencies, Quantiles};
+use super::tail::Tail;
+use crate::logs::Archive;
+
+/// Looks a second.
+pub(super) const TICKS: u32 = 4;
+/// Events that may wait for somebody who reads slowly: two seconds' worth. What is older they miss.
+const WAITING: usize = 16;
+
+/// Something told.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// Its kind: `state` or `records`.
+    pub kind: &'static str,
+    /// JSON in one line.
+    pub json: Arc<str>,
+}
+
+/// Tells all who look the same.
+#[derive(Clone)]
+pub(super) struct Feed {
+    sender: broadcast::Sender<Told>,
+    wanted: Arc<Notify>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            sender: broadcast::Sender::new(WAITING),
+            wanted: Arc::default(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StateEvent<'a> {
+    /// Milliseconds since 1970.
+    at: u64,
+    nodes: &'a serde_json::Value,
+    fleet: Option<&'a serde_json::Value>,
+    /// Of the last second, by function; of all under an empty name.
+    latency: std::collections::BTreeMap<&'a str, Quantiles>,
+    /// Errors since the run began.
+    errors: u64,
+}
+
+impl Feed {
+    /// What is told from now on.
+    pub fn subscribe(&self) -> impl Stream<Item = Told> + use<> {
+        let receiver = self.sender.subscribe();
+        self.wanted.notify_one();
+        stream::unfold(receiver, async |mut receiver| {
+            loop {
+                match receiver.recv().await {
+                    Ok(told) => return Some((told, receiver)),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        })
+    }
+
+    /// Tells what there is until dropped, and rests while nobody looks.
+    pub async fn run(&self, now: impl Fn() -> Now, archive: Option<Archive>) {
+        loop {
+            while self.sender.receiver_count() == 0 {
+                self.wanted.notified().await;
+            }
+            self.watched(&now, archive.as_ref()).await;
+        }
+    }
+
+    /// Somebody looks: until nobody does any more.
+    async fn watched(&self, now: &impl Fn() -> Now, archive: Option<&Archive>) {
+        let mut tail = match archive {
+            Some(archive) => Tail::at_the_end(archive.folder().to_owned()).await,
+            None => None,
+        };
+        let mut latencies = Latencies::default();
+        let mut ticks = ticks();
+        while self.sender.receiver_count() > 0 {
+            ticks.tick().await;
+            if let Some(reading) = tail.take() {
+                let (mut read, back) = reading.read().await;
+                tail = back;
+                latencies.turn(std::mem::take(&mut read.latencies));
+                if !read.records.is_empty() || read.skipped > 0 {
+                    self.tell("records", read.json());
+                }
+            }
+            let now = now();
+            let state = StateEvent {
+                at: millis(),
+                nodes: &now.nodes,
+                fleet: now.fleet.as_ref(),
+                latency: latencies.quantiles(),
+                errors: archive.map_or(0, |archive| archive.totals().errors.iter().sum()),
+            };
+            self.tell(
+                "state",
+                serde_json::to_string(&state).expect("plain numbers and texts"),
+            );
+        }
+    }
+
+    fn tell(&self, kind: &'static str, json: String) {
+        // Whoever looked may have left meanwhile.
+        let _nobody = self.sender.send(Told {
+            kind,
+            json: json.into(),
+        });
+    }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / TICKS);
+    // A machine that is busy gets fewer, not the same in a burst.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn millis() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
