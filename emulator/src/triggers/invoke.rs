@@ -111,13 +111,16 @@ impl Invoke for Local {
     }
 
     fn ended(&self, run: &Run) {
-        if let Some(driver) = self.feed.drivers().first() {
+        let drivers = self.feed.drivers();
+        if let Some(driver) = drivers.first() {
             let status = told::status(&run.outcome);
             let problem = (run.fate == Fate::Dead).then_some("dead");
             let function = std::sync::Arc::from(run.head.function.as_str());
-            driver.counts().add(Some(&function), None, status, problem);
+            let counts = driver.counts();
+            counts.add(Some(&function), None, (status, problem), run.took);
         }
-        told::tell(&self.logs, run);
+        let node = drivers.first().map_or_else(|| "local".into(), |one| one.node());
+        told::tell(&self.logs, node, run);
     }
 
     fn warn(&self, text: String) {

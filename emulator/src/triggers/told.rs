@@ -16,7 +16,7 @@ pub(super) fn status(outcome: &Outcome) -> u16 {
 }
 
 /// Writes a run's record, and what went wrong. In place of a method stands what triggered it.
-pub(super) fn tell(logs: &Logs, run: &Run) {
+pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
     if let (Outcome::NotRun { .. }, Fate::Again(_)) = (&run.outcome, run.fate) {
         // Nothing ran, and nothing is lost.
         return;
@@ -35,8 +35,11 @@ pub(super) fn tell(logs: &Logs, run: &Run) {
         function: Some(Arc::from(run.head.function.as_str())),
         method: http::Method::from_bytes(word.as_bytes()).unwrap_or(http::Method::POST),
         path: run.head.path.clone(),
+        node,
         status: status(&run.outcome),
         start: None,
+        served: None,
+        trace: None,
         first_byte: run.took,
         total: run.took,
         problem,
