@@ -39,6 +39,7 @@ fn scenario(nodes: u32, requests: u64) -> Scenario {
         fleet: Fleet::Fixed(nodes),
         machine: Machine::new("bench", 2, 8192),
         routing: Routing::Sticky(RouterSettings::default()),
+        deaths: Vec::new(),
         balancer: BalancerSettings::default(),
         times: Times::default(),
         slo: Slo::default(),

@@ -32,6 +32,7 @@ pub fn fleet_of(nodes: u32, functions: u32, workload: Workload) -> Scenario {
         fleet: Fleet::Fixed(nodes),
         machine,
         routing: Routing::Sticky(RouterSettings::default()),
+        deaths: Vec::new(),
         balancer: BalancerSettings::default(),
         times: Times::default(),
         slo: Slo::default(),
