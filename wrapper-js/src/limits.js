@@ -22,13 +22,15 @@ const BODY_LIMIT = 6 * 1024 * 1024;
  * @returns {BoundFunction}
  */
 export function bindFunction({ name, config, handler, upgrade }, given, concurrency) {
+  const streamBody = (given.body ?? config.body) === "stream";
   return {
     name,
     handler,
     upgrade,
     timeoutMs: given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS,
-    bodyLimit: given.body_limit ?? toBytes(config.bodyLimit) ?? BODY_LIMIT,
-    streamBody: (given.body ?? config.body) === "stream",
+    // Nobody has to hold a streamed body in memory: it has a limit when somebody sets one.
+    bodyLimit: given.body_limit ?? toBytes(config.bodyLimit) ?? (streamBody ? Infinity : BODY_LIMIT),
+    streamBody,
     turns: new Turns(given.concurrency ?? config.concurrency ?? concurrency),
   };
 }
