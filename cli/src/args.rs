@@ -1,6 +1,7 @@
 //! What may stand on the command line.
 
 mod loadtest;
+mod mounts;
 mod simulate;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
 pub use loadtest::{LoadProfile, Loadtest};
+pub use mounts::MountsChoice;
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -36,6 +38,7 @@ Examples:
   fnlocal dev examples/auction       those of another
   fnlocal dev hello.js --port 8080   one file, on a port of your choice
   fnlocal dev --runtime process      without Docker, less isolated
+  fnlocal dev --mounts copy          code is copied into the engine, not mounted
   fnlocal dev --nodes 3              three nodes behind a load balancer, as in the cloud
   fnlocal dev --scale 2..10 --time-scale 10
   fnlocal dev --json | jq .          records for machines")]
@@ -135,6 +138,9 @@ pub struct Dev {
     /// What runs the instances.
     #[arg(long, value_enum)]
     pub runtime: Option<RuntimeChoice>,
+    /// How code gets into containers.
+    #[arg(long, value_enum, default_value_t = MountsChoice::Auto, env = "FNLOCAL_MOUNTS")]
+    pub mounts: MountsChoice,
     /// Use `.env.NAME` besides `.env`.
     #[arg(long = "env", value_name = "NAME")]
     pub env_name: Option<String>,

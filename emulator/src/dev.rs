@@ -28,6 +28,7 @@ use crate::gateway::GatewayOptions;
 use crate::logs::{Logs, Record};
 use crate::project::{Project, RuntimeKind, StateDir};
 use crate::runtime::Notice;
+use crate::runtime::docker::mounts::Mounts;
 use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
 use crate::serve::{self, Announced, Front, Session, with_hint};
@@ -55,6 +56,8 @@ pub struct DevOptions {
     pub port: Option<u16>,
     /// What runs instances; that of fnlocal.toml, or whichever is there, when none.
     pub runtime: Option<Choice>,
+    /// How code gets into containers.
+    pub mounts: Mounts,
     /// Which `.env.NAME` is read.
     pub env_name: Option<String>,
     /// Whose limits apply.
@@ -106,6 +109,7 @@ async fn serve(
     let selected = tokio::select! {
         selected = select::select(
             choice(&options, &project),
+            options.mounts,
             &project,
             state.path(),
             if options.fleet.is_some() { fleet::FIRST } else { "n0" },
@@ -114,6 +118,7 @@ async fn serve(
         ) => selected?,
         () = stop.gently.cancelled() => return Ok(()),
     };
+    let preparer = selected.preparer.clone();
     let describer = Describer::new(project.clone(), environment, logs.clone());
     let work = Work {
         describer,
@@ -122,7 +127,7 @@ async fn serve(
         logs: logs.clone(),
         began,
     };
-    match &options.fleet {
+    let served = match &options.fleet {
         Some(fleet) => {
             let settings = fleet::Settings::new(fleet, &project)?;
             work.fleet(settings, listener, noticed, on_ready, stop)
@@ -132,7 +137,9 @@ async fn serve(
             work.alone(&options, listener, noticed, on_ready, stop)
                 .await
         }
-    }
+    };
+    preparer.close().await;
+    served
 }
 
 fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder>, DevError> {
