@@ -94,6 +94,7 @@ Examples:
   fnlocal simulate --env prod --load spike:2..500 --html spike.html
   fnlocal simulate --env prod --load spike:2..500 --begin 30m --find-prescale
   fnlocal simulate --load steady:200 --sweep nodes=1,2,4,8
+  fnlocal simulate --load steady:200 --nodes 3 --kill 1@10m   a node dies
   fnlocal simulate --trace access.log --profile lambda
   fnlocal simulate --replay recording.jsonl   what `fnlocal dev --record` wrote
 
