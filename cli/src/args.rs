@@ -12,6 +12,7 @@ mod errors;
 mod logs;
 mod emit;
 mod queue;
+mod mounts;
 mod simulate;
 mod status;
 
@@ -34,6 +35,7 @@ pub use errors::Errors;
 pub use logs::Logs;
 pub use emit::Emit;
 pub use queue::{Chosen, Queue, QueueCommand};
+pub use mounts::MountsChoice;
 pub use simulate::{RoutingChoice, Simulate};
 pub use status::Status;
 
@@ -64,6 +66,7 @@ Examples:
   fnlocal dev examples/auction       those of another
   fnlocal dev hello.js --port 8080   one file, on a port of your choice
   fnlocal dev --runtime process      without Docker, less isolated
+  fnlocal dev --mounts copy          code is copied into the engine, not mounted
   fnlocal dev --nodes 3              three nodes behind a load balancer, as in the cloud
   fnlocal dev --scale 2..10 --time-scale 10
   fnlocal dev --inspect bid          let a debugger attach to one function
@@ -148,6 +151,7 @@ Examples:
   fnlocal simulate --env prod --load spike:2..500 --html spike.html
   fnlocal simulate --env prod --load spike:2..500 --begin 30m --find-prescale
   fnlocal simulate --load steady:200 --sweep nodes=1,2,4,8
+  fnlocal simulate --load steady:200 --nodes 3 --kill 1@10m   a node dies
   fnlocal simulate --trace access.log --profile lambda
   fnlocal simulate --replay recording.jsonl   what `fnlocal dev --record` wrote
 
@@ -227,6 +231,9 @@ pub struct Dev {
     /// What runs the instances.
     #[arg(long, value_enum)]
     pub runtime: Option<RuntimeChoice>,
+    /// How code gets into containers.
+    #[arg(long, value_enum, default_value_t = MountsChoice::Auto, env = "FNLOCAL_MOUNTS")]
+    pub mounts: MountsChoice,
     /// Use `.env.NAME` besides `.env`.
     #[arg(long = "env", value_name = "NAME")]
     pub env_name: Option<String>,

@@ -35,6 +35,7 @@ fn options(args: &Dev) -> DevOptions {
             RuntimeChoice::Docker => Choice::Docker,
             RuntimeChoice::Process => Choice::Process,
         }),
+        mounts: args.mounts.into(),
         env_name: args.env_name.clone(),
         profile: args.profile.into(),
         record: args.record.clone(),

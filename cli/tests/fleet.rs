@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, StreamExt};
 use reqwest::StatusCode;
 use serde_json::Value;
 use support::{Dev, Folder, header};
+use tokio_tungstenite::tungstenite::Message;
 
 const QUICK: &str = "exports.quick = (req, res) => res.json({ ok: true });";
 
@@ -237,6 +239,65 @@ async fn bodies_and_streams_pass_between_nodes() {
             .unwrap();
         assert_eq!(answer.text().await.unwrap(), "300000 bytes");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn web_sockets_pass_the_balancer_and_between_nodes() {
+    let code = "const { createHash } = require('node:crypto');
+    const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+    exports.echo = { upgrade: (req, socket) => {
+      const accept = createHash('sha1').update(req.headers['sec-websocket-key'] + GUID).digest('base64');
+      socket.write('HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n' +
+        `Sec-WebSocket-Accept: ${accept}\\r\\n\\r\\n`);
+      socket.on('data', (frame) => {
+        const size = frame[1] & 127, mask = frame.subarray(2, 6);
+        const bytes = frame.subarray(6, 6 + size).map((byte, at) => byte ^ mask[at % 4]);
+        socket.write(Buffer.concat([Buffer.from([frame[0], size]), bytes]));
+      });
+    } };";
+    let folder = Folder::new(&[("index.js", code)]);
+    let dev = fleet(&folder, &["--nodes", "3"]);
+    let url = dev.at("/echo").replacen("http", "ws", 1);
+    let mut homes = BTreeSet::new();
+    // Round robin enters on every node, and one of them serves.
+    for n in 0..6 {
+        let (mut socket, upgraded) = tokio_tungstenite::connect_async(&url).await.unwrap();
+        homes.insert(upgraded.headers()["x-fnlocal-node"].clone());
+        for word in ["hello", "again"] {
+            let message = Message::text(format!("{word} {n}"));
+            socket.send(message.clone()).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), message);
+        }
+        socket.close(None).await.unwrap();
+    }
+    assert_eq!(homes.len(), 1, "{homes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_says_nothing_for_the_balancers_idle_timeout_is_answered_for_with_504() {
+    let code = "exports.slow = {
+      func: (req, res) => setTimeout(() => res.send('late'), 80_000),
+      config: { timeout: '90s' },
+    };";
+    let folder = Folder::new(&[("index.js", code)]);
+    let dev = fleet(&folder, &["--nodes", "2"]);
+    let asked = Instant::now();
+    let answer = reqwest::get(dev.at("/slow")).await.unwrap();
+    let took = asked.elapsed();
+    assert_eq!(answer.status(), 504);
+    assert_eq!(
+        header(&answer, "content-type"),
+        "application/problem+json",
+        "the balancer's own"
+    );
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["reason"], "node_silent", "{problem}");
+    // As long as an ALB waits.
+    let minute = Duration::from_secs(60);
+    assert!(
+        took >= minute && took < minute + Duration::from_secs(10),
+        "{took:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

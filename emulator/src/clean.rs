@@ -1,7 +1,8 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and nothing else.
 //!
 //! First everything is listed, then what was listed is removed: a dry run shows exactly what a real
-//! one would do. Containers, networks and images are known by our labels, files by their place.
+//! one would do. Containers, volumes, networks and images are known by our labels, files by their
+//! place.
 
 mod engine;
 
@@ -47,6 +48,8 @@ pub enum Kind {
     /// Of an engine.
     Container,
     /// Of an engine.
+    Volume,
+    /// Of an engine.
     Network,
     /// Of an engine.
     Image,
@@ -58,6 +61,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Container => "container",
+            Self::Volume => "volume",
             Self::Network => "network",
             Self::Image => "image",
             Self::Path => "files",

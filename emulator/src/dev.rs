@@ -30,6 +30,7 @@ use crate::inspect::{InspectOptions, Inspector};
 use crate::logs::{Logs, Record};
 use crate::project::{Project, RuntimeKind, StateDir};
 use crate::runtime::Notice;
+use crate::runtime::docker::mounts::Mounts;
 use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
 use crate::serve::{self, Announced, Front, Session, with_hint};
@@ -58,6 +59,8 @@ pub struct DevOptions {
     pub port: Option<u16>,
     /// What runs instances; that of fnlocal.toml, or whichever is there, when none.
     pub runtime: Option<Choice>,
+    /// How code gets into containers.
+    pub mounts: Mounts,
     /// Which `.env.NAME` is read.
     pub env_name: Option<String>,
     /// Whose limits apply.
@@ -114,6 +117,7 @@ async fn serve(
     let selected = tokio::select! {
         selected = select::select(
             choice(&options, &project),
+            options.mounts,
             &project,
             state.path(),
             if options.fleet.is_some() { fleet::FIRST } else { "n0" },
@@ -128,6 +132,7 @@ async fn serve(
         env: environment.shared().clone(),
         more: options.sources,
     };
+    let preparer = selected.preparer.clone();
     let describer = Describer::new(project.clone(), environment, logs.clone());
     let work = Work {
         sources,
@@ -137,7 +142,7 @@ async fn serve(
         logs: logs.clone(),
         began,
     };
-    match &options.fleet {
+    let served = match &options.fleet {
         Some(fleet) => {
             let settings = fleet::Settings::new(fleet, &project)?;
             work.fleet(settings, listener, noticed, on_ready, stop)
@@ -147,7 +152,9 @@ async fn serve(
             work.alone(&options, listener, noticed, on_ready, stop)
                 .await
         }
-    }
+    };
+    preparer.close().await;
+    served
 }
 
 fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder>, DevError> {

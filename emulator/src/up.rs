@@ -35,7 +35,8 @@ use crate::release::{self, Kept, Releases};
 use crate::runtime::PackageRun;
 use crate::runtime::docker::connect::{Engine, Surroundings, connect};
 use crate::runtime::docker::labels::Owner;
-use crate::runtime::open::Opener;
+use crate::runtime::docker::mounts::{self, Mounts};
+use crate::runtime::open::{OpenError, Opener};
 use crate::runtime::place::random_hex;
 use crate::runtime::select::project_label;
 use crate::serve::{self, Announced, Front, PORT, Ready, Session, Stop, with_hint};
@@ -114,7 +115,7 @@ async fn up(
     };
     let work = Work {
         why: format!("Docker {}, release {}", engine.version, kept.short()),
-        opener: opener(engine, &project, ids.first()),
+        opener: opener(engine, &project, &state, ids.first()).await?,
         describer: Describer::new(kept.release.clone(), environment.clone(), logs.clone()),
         env: environment.shared().clone(),
         more: options.sources,
@@ -367,7 +368,12 @@ async fn images(
     Ok(ids)
 }
 
-fn opener(engine: Engine, project: &Project, image: Option<&String>) -> Opener {
+async fn opener(
+    engine: Engine,
+    project: &Project,
+    state: &StateDir,
+    image: Option<&String>,
+) -> Result<Opener, OpenError> {
     let owner = Owner {
         project: project_label(project),
         folder: project.root.display().to_string(),
@@ -375,7 +381,9 @@ fn opener(engine: Engine, project: &Project, image: Option<&String>) -> Opener {
         node: "n0".to_owned(),
     };
     // Sandboxes only sleep, which every image of ours can.
-    Opener::docker(engine, owner, image.cloned().unwrap_or_default())
+    let image = image.cloned().unwrap_or_default();
+    let engine = mounts::settle(engine, &owner, &image, state.path(), Mounts::Auto).await?;
+    Ok(Opener::docker(engine, owner, image))
 }
 
 /// Tells the nodes of a package's code, which has it imported.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fnlocal_core::InstanceId;
+use fnlocal_emulator::runtime::docker::mounts::Mounts;
 use fnlocal_emulator::runtime::process::{ProcessOptions, ProcessRuntime};
 use fnlocal_emulator::runtime::select::{Choice, select};
 use fnlocal_emulator::runtime::{Address, Notice, PackageRun, Runtime, Started};
@@ -208,9 +209,17 @@ async fn dependencies_are_installed_beside_the_code_and_never_in_the_persons_fol
     let project = project(&source);
     let state = source.path().join(".fnlocal");
     let (sender, _notices) = mpsc::channel(16);
-    let selected = select(Choice::Process, &project, &state, "n0", sender, &|_| {})
-        .await
-        .unwrap();
+    let selected = select(
+        Choice::Process,
+        Mounts::Auto,
+        &project,
+        &state,
+        "n0",
+        sender,
+        &|_| {},
+    )
+    .await
+    .unwrap();
     assert!(selected.why.contains("less isolated"), "{}", selected.why);
     let root = state.join("code/a");
     let preparer = &selected.preparer;
@@ -242,9 +251,17 @@ async fn auto_picks_docker_where_it_answers_and_says_so() {
     let project = project(&source);
     let (sender, _notices) = mpsc::channel(16);
     let state = source.path().join(".fnlocal");
-    let selected = select(Choice::Auto, &project, &state, "n0", sender, &|_| {})
-        .await
-        .unwrap();
+    let selected = select(
+        Choice::Auto,
+        Mounts::Auto,
+        &project,
+        &state,
+        "n0",
+        sender,
+        &|_| {},
+    )
+    .await
+    .unwrap();
     assert_eq!(selected.runtime.name(), "docker");
     assert!(selected.why.starts_with("Docker "), "{}", selected.why);
     selected.runtime.shutdown().await;

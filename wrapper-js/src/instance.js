@@ -6,7 +6,7 @@ import { describeFailure, printFailure } from "./failure.js";
 import { Invocation } from "./invocation.js";
 import { sendProblem } from "./problem.js";
 import { splitPath } from "./path.js";
-import { BodyError } from "./receive.js";
+import { BodyError, holdTo } from "./receive.js";
 
 /**
  * @typedef {import("./invocation.js").BoundFunction} BoundFunction
@@ -113,7 +113,7 @@ export class Instance {
     }
     const invocation = new Invocation(func, req, res, id, this);
     prepare(req, res, base, rest, invocation);
-    if (func.streamBody) this.#begin(invocation);
+    if (func.streamBody) this.#streamBody(invocation);
     else if (hasBody(req)) this.#readBody(invocation);
     else {
       setEmptyBody(req);
@@ -132,6 +132,16 @@ export class Instance {
         sendProblem(res, { status, reason, function: func.name, request_id: id, detail: message });
       },
     );
+  }
+
+  /** @param {Invocation} invocation */
+  #streamBody(invocation) {
+    let tooLarge = false;
+    holdTo(invocation.req, invocation.func.bodyLimit, (error) => {
+      tooLarge = true;
+      invocation.refuseBody(error);
+    });
+    if (!tooLarge) this.#begin(invocation);
   }
 
   /** @param {Invocation} invocation */

@@ -94,6 +94,20 @@ export class Invocation {
     this.#endIfOver();
   }
 
+  /**
+   * Ends the handler's part when the client sends more than it may.
+   *
+   * @param {import("./receive.js").BodyError} error
+   */
+  refuseBody({ status, reason, message }) {
+    this.settled = true;
+    // What the handler makes of a body that breaks off is no news.
+    this.expired = true;
+    if (this.res.headersSent) this.res.destroy();
+    else sendProblem(this.res, { status, reason, function: this.func.name, request_id: this.id, detail: message });
+    this.#endIfOver();
+  }
+
   /** @param {unknown} error what ended the process; this is the last answer */
   answerCrash(error) {
     this.#refuse(500, "crashed", error);

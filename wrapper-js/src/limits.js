@@ -26,15 +26,17 @@ const BODY_LIMIT = 6 * 1024 * 1024;
 export function bindFunction(spec, given, concurrency) {
   const { name, config, upgrade } = spec;
   const { handler, event } = handlerOf(spec, given.signature);
+  // An event is read whole, whatever is said of requests.
+  const streamBody = !event && (given.body ?? config.body) === "stream";
   return {
     name,
     handler,
     upgrade,
     event,
     timeoutMs: given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS,
-    bodyLimit: given.body_limit ?? toBytes(config.bodyLimit) ?? BODY_LIMIT,
-    // An event is read whole, whatever is said of requests.
-    streamBody: !event && (given.body ?? config.body) === "stream",
+    // Nobody has to hold a streamed body in memory: it has a limit when somebody sets one.
+    bodyLimit: given.body_limit ?? toBytes(config.bodyLimit) ?? (streamBody ? Infinity : BODY_LIMIT),
+    streamBody,
     turns: new Turns(given.concurrency ?? config.concurrency ?? concurrency),
   };
 }

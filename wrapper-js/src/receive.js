@@ -53,6 +53,33 @@ export function receiveBody(req, limit, slowMs) {
 }
 
 /**
+ * Holds a body that the handler reads by itself to a size. What comes beyond it is thrown away, and
+ * whoever reads gets an error.
+ *
+ * @param {import("node:http").IncomingMessage} req
+ * @param {number} limit
+ * @param {(error: BodyError) => void} refuse called once, when there is more
+ */
+export function holdTo(req, limit, refuse) {
+  const over = () => {
+    const error = tooLarge(limit);
+    drain(req);
+    refuse(error);
+    // Not destroyed, which would close the connection before the client has read the answer.
+    if (req.listenerCount("error") > 1) req.emit("error", error);
+  };
+  if (Number(req.headers["content-length"]) > limit) return over();
+  const push = req.push;
+  let left = limit;
+  req.push = (chunk, encoding) => {
+    if (left < 0) return chunk === null ? push.call(req, null) : true;
+    if (chunk === null || (left -= chunk.length) >= 0) return push.call(req, chunk, encoding);
+    over();
+    return true;
+  };
+}
+
+/**
  * Lets the client finish sending, for a while: closing at once would reset the connection, and the
  * client would never read why.
  *

@@ -76,9 +76,28 @@ test("a body that does not arrive in time is answered 408", async (t) => {
   assert.equal(status, 408);
 });
 
+test("a stream function is held to the limit it is given, by what is said and by what is sent", async (t) => {
+  const runner = await start(t, {
+    "index.js": `const size = async (req) => { let n = 0; for await (const c of req) n += c.length; return n };
+      exports.f = { func: async (req, res) => res.json(await size(req)), config: { body: "stream", bodyLimit: 100 } };
+      exports.g = { func: (req, res) => { res.write("early"); req.resume() }, config: { body: "stream", bodyLimit: 100 } };`,
+  });
+  const post = (/** @type {Record<string, string>} */ headers, /** @type {string} */ body) => runner.call("/f", { method: "POST", headers, body });
+  assert.equal((await post({}, "x".repeat(100))).json, 100);
+  const chunked = { "transfer-encoding": "chunked" };
+  assert.equal((await post(chunked, "x".repeat(100))).json, 100);
+  for (const headers of [{}, chunked]) {
+    const { status, json } = await post(headers, "x".repeat(101));
+    assert.deepEqual([status, json.reason], [413, "body_too_large"]);
+  }
+  // The answer has begun: it is cut off.
+  await assert.rejects(runner.call("/g", { method: "POST", headers: chunked, body: "x".repeat(101) }));
+  assert.equal((await post({}, "x")).json, 1);
+});
+
 test("a stream function gets the body unread and unlimited", async (t) => {
   const runner = await start(t, {
-    "index.js": `exports.f = { func: async (req, res) => { let n = 0; for await (const c of req) n += c.length; res.json({ n, body: typeof req.body }) }, config: { body: "stream", bodyLimit: 1 } }`,
+    "index.js": `exports.f = { func: async (req, res) => { let n = 0; for await (const c of req) n += c.length; res.json({ n, body: typeof req.body }) }, config: { body: "stream" } }`,
   });
   const { json } = await runner.call("/f", { method: "POST", body: Buffer.alloc(1e6) });
   assert.deepEqual(json, { n: 1e6, body: "undefined" });

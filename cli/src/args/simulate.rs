@@ -7,7 +7,7 @@ use fnlocal_sim::search::Sweep;
 use fnlocal_sim::{Distribution, Slo};
 
 use super::ProfileChoice;
-use crate::simulate::load::{Load, Prescaled, Span};
+use crate::simulate::load::{Load, NodesAt, Span};
 
 /// Arguments of `fnlocal simulate`.
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,10 @@ pub struct Simulate {
     pub time_scale: f64,
     /// At least so many nodes from so long after the beginning: `12@10m`.
     #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]
-    pub prescale: Vec<Prescaled>,
+    pub prescale: Vec<NodesAt>,
+    /// End so many nodes of those that serve, without a word, so long after the beginning: `1@10m`.
+    #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]
+    pub kill: Vec<NodesAt>,
     /// When the load begins, for pre-scaling at times of day: `2026-11-27T17:00[Asia/Kolkata]`.
     #[arg(long, value_name = "TIME", help_heading = "Fleet")]
     pub at: Option<String>,

@@ -10,12 +10,13 @@ use fnlocal_core::{Profile, RouterSettings};
 use fnlocal_emulator::project::{ConfigFile, EnvConfig, ScaleOn};
 use fnlocal_sim::calibrate::Calibration;
 use fnlocal_sim::price;
-use fnlocal_sim::scenario::{Fleet, Function, Machine, Routing, Scenario, Times};
+use fnlocal_sim::scenario::{Death, Fleet, Function, Machine, Routing, Scenario, Times};
 use fnlocal_sim::trace::Trace;
 use fnlocal_sim::workload::{Source, Workload};
 
 use super::begin::begin;
 use super::error::SimulateError;
+use super::load::NodesAt;
 use crate::args::{RoutingChoice, Simulate};
 
 /// What a node is when nobody says.
@@ -42,6 +43,7 @@ pub fn scenario(args: &Simulate) -> Result<(Scenario, Vec<String>), SimulateErro
             RoutingChoice::RoundRobin => Routing::RoundRobin,
         },
         machine,
+        deaths: deaths(args, &mut notes),
         balancer: BalancerSettings::default(),
         times: Times {
             boot: args.boot.clone().unwrap_or(usual.boot),
@@ -68,6 +70,21 @@ pub fn scenario(args: &Simulate) -> Result<(Scenario, Vec<String>), SimulateErro
         );
     }
     Ok((scenario, notes))
+}
+
+fn deaths(args: &Simulate, notes: &mut Vec<String>) -> Vec<Death> {
+    if !args.kill.is_empty() {
+        notes.push(
+            "requests are taken to be repeatable: one that a dead node had been sent by another is \
+             served where it entered"
+                .to_owned(),
+        );
+    }
+    let death = |one: &NodesAt| Death {
+        at: one.at,
+        nodes: one.nodes,
+    };
+    args.kill.iter().map(death).collect()
 }
 
 fn read(path: &Path, what: &'static str) -> Result<String, SimulateError> {

@@ -156,6 +156,20 @@ fn tables(report: &Report, out: &mut String) {
         }
         out.push_str("</table>");
     }
+    if !report.deaths.is_empty() {
+        out.push_str("<table><tr><th>node died<th>at<th>answered 502<th>served elsewhere</tr>");
+        for died in &report.deaths {
+            let _ = write!(
+                out,
+                "<tr><td>n{}<td>{}<td>{}<td>{}</tr>",
+                died.node,
+                clock(died.at),
+                count(died.broken),
+                count(died.repeated)
+            );
+        }
+        out.push_str("</table>");
+    }
     if !report.scaling.is_empty() {
         out.push_str("<table><tr><th>nodes wanted<th>at<th>why</tr>");
         for one in &report.scaling {

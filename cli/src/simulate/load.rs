@@ -78,16 +78,16 @@ impl Load {
     }
 }
 
-/// Nodes at the least from some time on.
+/// A number of nodes, and a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prescaled {
+pub struct NodesAt {
     /// How many.
     pub nodes: u32,
     /// When, in seconds from the beginning.
     pub at: f64,
 }
 
-impl FromStr for Prescaled {
+impl FromStr for NodesAt {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

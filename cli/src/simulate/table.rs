@@ -103,6 +103,7 @@ pub fn report(report: &Report) -> String {
         count(peak.waiting)
     );
     scaling(report, &mut out);
+    deaths(report, &mut out);
     let _ = writeln!(out, "cost         {}", cost(report));
     for note in &report.notes {
         let _ = writeln!(out, "{dim}note: {note}{dim:#}");
@@ -130,6 +131,22 @@ fn scaling(report: &Report, out: &mut String) {
         String::new()
     };
     let _ = writeln!(out, "nodes wanted {}{more}", words.join(", "));
+}
+
+fn deaths(report: &Report, out: &mut String) {
+    for died in &report.deaths {
+        let _ = writeln!(
+            out,
+            "n{} died at {}: {} answered 502, {} served elsewhere",
+            died.node,
+            clock(died.at),
+            plural(
+                usize::try_from(died.broken).unwrap_or(usize::MAX),
+                "request"
+            ),
+            count(died.repeated),
+        );
+    }
 }
 
 /// Whether the objective was held, in a sentence.

@@ -40,6 +40,7 @@ fn scenario(nodes: u32, requests: u64) -> Scenario {
         time_scale: 1.0,
         machine: Machine::new("bench", 2, 8192),
         routing: Routing::Sticky(RouterSettings::default()),
+        deaths: Vec::new(),
         balancer: BalancerSettings::default(),
         times: Times::default(),
         slo: Slo::default(),

@@ -12,6 +12,7 @@ pub(crate) enum Use {
     Instances,
     Network,
     Machines,
+    Deaths,
 }
 
 /// The stream of one use.

@@ -1,11 +1,12 @@
 //! The simulation itself: one loop over what happens next.
 //!
-//! `way` is a request's, `fleet` has the balancer and the group, `perform` carries out what cores
+//! `way` is a request's, `fleet` has the balancer and the group, `death` is a node's, `perform` carries out what cores
 //! want, `cpu` shares processors. Requests are drawn as they come and forgotten when they end, so a run takes room for
 //! what is under way, not for what has been.
 
 mod clock;
 mod cpu;
+mod death;
 mod fleet;
 mod host;
 mod hosts;
@@ -129,6 +130,7 @@ struct Chances {
     instances: ChaCha8Rng,
     network: ChaCha8Rng,
     machines: ChaCha8Rng,
+    deaths: ChaCha8Rng,
 }
 
 struct Sim<'a> {
@@ -178,6 +180,7 @@ impl<'a> Sim<'a> {
                 instances: stream(seed, Use::Instances),
                 network: stream(seed, Use::Network),
                 machines: stream(seed, Use::Machines),
+                deaths: stream(seed, Use::Deaths),
             },
             recorder: Recorder::new(scenario, SETTLE),
             budget: Budget::new(scenario.events),
@@ -272,10 +275,14 @@ impl<'a> Sim<'a> {
             What::Enters(ticket) => self.enters(ticket),
             What::Hops(ticket) => self.hops(ticket),
             What::Processor(node) => self.processor(node),
-            What::Done(node, job) => self.done(node, job),
+            // What a node that is gone was at is not done by anybody.
+            What::Done(node, job) if self.hosts.get(&node).is_some() => self.done(node, job),
+            What::Done(..) => {}
             What::Deadline(node) => self.deadline(node),
             What::MachineUp(node) => self.machine_up(node),
             What::Checked(node) => self.checked(node),
+            What::Dies(count) => self.die(count),
+            What::Missed(node) => self.missed(node),
         }
         kind
     }

@@ -28,6 +28,8 @@ pub struct Report {
     pub slo: Verdict,
     /// When the number of nodes wanted changed.
     pub scaling: Vec<Scaled>,
+    /// Nodes that died.
+    pub deaths: Vec<Died>,
     /// What it costs.
     pub cost: Cost,
     /// The course of it.
@@ -122,6 +124,19 @@ pub struct Scaled {
     pub nodes: u32,
     /// Why.
     pub why: fnlocal_core::scaling::Reason,
+}
+
+/// The death of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Died {
+    /// When, in seconds.
+    pub at: f64,
+    /// Which.
+    pub node: u32,
+    /// Requests that had entered there and were answered 502.
+    pub broken: u64,
+    /// Requests that other nodes had sent there and then served themselves.
+    pub repeated: u64,
 }
 
 /// What it costs, in US dollars.

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub machine: Machine,
     /// Which node serves a request.
     pub routing: Routing,
+    /// Nodes that die.
+    pub deaths: Vec<Death>,
     /// The balancer in front.
     pub balancer: BalancerSettings,
     /// How long everything but the functions takes.
@@ -65,6 +67,15 @@ pub enum Fleet {
     Fixed(u32),
     /// As many as an auto-scaling group wants.
     Group(GroupSettings),
+}
+
+/// Nodes that end without a word, whichever they are of those that serve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Death {
+    /// When, in seconds from the first moment of the workload.
+    pub at: f64,
+    /// How many.
+    pub nodes: u32,
 }
 
 /// A node.

@@ -7,7 +7,7 @@ use common::*;
 use fnlocal_core::scaling::{GroupSettings, Metric, Reason, Scheduled};
 use fnlocal_core::time::Instant;
 use fnlocal_core::{FunctionLimits, Profile};
-use fnlocal_sim::scenario::{Fleet, Machine};
+use fnlocal_sim::scenario::{Death, Fleet, Machine};
 use fnlocal_sim::workload::{Shape, Source};
 use fnlocal_sim::{Distribution, SimError, Workload, simulate};
 
@@ -264,4 +264,59 @@ fn what_a_month_costs_follows_from_the_nodes() {
     assert!((cost.nodes - 4.0).abs() < 1e-9);
     let month = 4.0 * 0.1 * 730.0 + cost.balancer_month;
     assert!((cost.month.unwrap() - month).abs() < 1e-6);
+}
+
+fn killed(mut scenario: fnlocal_sim::Scenario) -> fnlocal_sim::Report {
+    scenario.deaths = vec![Death { at: 60.0, nodes: 1 }];
+    simulate(&scenario).unwrap()
+}
+
+#[test]
+fn a_node_that_dies_costs_what_entered_there_until_the_balancer_has_found_out() {
+    let scenario = fleet_of(3, 12, steady(60.0, 300.0));
+    let report = killed(scenario.clone());
+    assert_eq!(report.deaths.len(), 1);
+    let died = report.deaths[0];
+    assert_eq!(died.at, 60.0);
+    let requests = report.requests;
+    assert_eq!(requests.answered + requests.refused, requests.arrived);
+    // A third of the requests enter there, for two checks of 30 s at the most.
+    let broken = refused(&report, "balancer_broken");
+    assert_eq!(broken, requests.refused);
+    assert!(broken > 0 && broken < 60 * 60 / 3 + 100, "{broken}");
+    let later = &report.series.refused[130..];
+    assert_eq!(later.iter().sum::<u64>(), 0, "{later:?}");
+    assert_eq!(report.series.serving.last(), Some(&2));
+    assert_eq!(killed(scenario), report);
+}
+
+#[test]
+fn what_was_sent_to_a_node_that_dies_is_served_where_it_entered() {
+    let mut scenario = fleet_of(3, 1, steady(40.0, 120.0));
+    scenario.functions[0].service = Distribution::Constant(2_000.0);
+    scenario.functions[0].cpu = 0.0;
+    let reports = (1..=8).map(|seed| {
+        let mut scenario = scenario.clone();
+        scenario.seed = seed;
+        killed(scenario)
+    });
+    // Whichever node it is, with some seeds it is one that others send requests to.
+    let repeated: u64 = reports.map(|report| report.deaths[0].repeated).sum();
+    assert!(repeated > 0);
+}
+
+#[test]
+fn a_group_replaces_a_node_that_died() {
+    let shape = Shape::Steady { rps: 20.0 };
+    let scenario = scaled(shape, 900.0, Vec::new());
+    let before = simulate(&scenario).unwrap();
+    let report = killed(scenario);
+    assert_eq!(report.deaths.len(), 1);
+    assert_eq!(report.series.serving.last(), before.series.serving.last());
+    assert!(
+        report
+            .series
+            .serving
+            .contains(&(before.series.serving[50] - 1))
+    );
 }

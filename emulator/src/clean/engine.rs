@@ -4,14 +4,15 @@ use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::ImageSummary;
 use bollard::query_parameters::{
-    ListContainersOptions, ListImagesOptions, ListNetworksOptions, RemoveContainerOptions,
-    RemoveImageOptions,
+    ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+    RemoveContainerOptions, RemoveImageOptions,
 };
 
 use super::{Item, Kind};
 use crate::image::{PROJECT, host::KEY};
 use crate::runtime::docker::error::chain;
 use crate::runtime::docker::labels::pair;
+use crate::runtime::docker::reaper::remove_volume;
 
 /// Beginnings of the names of images that belong to no project.
 const SHARED: [&str; 2] = ["fnlocal/base:", "fnlocal/runner:"];
@@ -25,6 +26,7 @@ pub(super) async fn list(
     shared: bool,
 ) -> Result<Vec<Item>, Error> {
     let mut items = containers(docker, folder).await?;
+    items.extend(volumes(docker, folder).await?);
     items.extend(networks(docker, folder).await?);
     items.extend(images(docker, &pair(PROJECT, project)).await?);
     if shared {
@@ -64,6 +66,21 @@ async fn containers(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
         .into_iter()
         .filter_map(|found| Some(item(found.id?, found.names)))
         .collect())
+}
+
+async fn volumes(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+    let options = ListVolumesOptions {
+        filters: labelled(label),
+    };
+    let found = docker.list_volumes(Some(options)).await?.volumes;
+    let item = |name: String| Item {
+        kind: Kind::Volume,
+        id: name.clone(),
+        name,
+        bytes: 0,
+    };
+    let found = found.into_iter().flatten();
+    Ok(found.map(|volume| item(volume.name)).collect())
 }
 
 async fn networks(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
@@ -119,6 +136,7 @@ pub(super) async fn remove(docker: &Docker, item: &Item) -> Result<(), String> {
             };
             docker.remove_container(&item.id, Some(options)).await
         }
+        Kind::Volume => remove_volume(docker, &item.id).await,
         Kind::Network => docker.remove_network(&item.id).await,
         Kind::Image => remove_image(docker, item).await,
         Kind::Path => return Ok(()),

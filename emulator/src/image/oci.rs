@@ -12,4 +12,5 @@ pub mod manifest;
 pub(crate) mod modules;
 pub(crate) mod remote;
 pub(crate) mod saved;
+pub(crate) mod sending;
 pub(crate) mod tarball;

@@ -138,6 +138,11 @@ pub(super) fn merge(
     if layers.iter().all(|layer| layer.max_instances.is_none()) {
         limits.max_instances = limits.max_instances.max(limits.min_instances);
     }
+    let said = layers.iter().any(|layer| layer.body_limit.is_some());
+    if merged.body == BodyMode::Stream && !said {
+        // The usual limit is for what is held in memory.
+        merged.body_limit = u64::MAX;
+    }
     merged.impose(profile);
     merged.limits = merged.limits.validate()?;
     Ok(merged)

@@ -32,19 +32,27 @@ pub async fn build(
     now: String,
 ) -> Result<(Report, Made), MakeError> {
     let project = Project::open(&options.path, None)?;
+    let releases = Releases::of(&project.state());
+    // Read while the build waits for other things, of which there may be many.
+    let listing = tokio::task::spawn_blocking(move || releases.list());
     let report = build::of(&project, options, tell).await?;
-    let made = make(&project, &project.state(), &report, now)?;
+    let newest = match listing.await {
+        Ok(listed) => listed?.into_iter().next(),
+        Err(error) => return Err(BuildError::Bug(error.to_string()).into()),
+    };
+    let made = make(&project, &project.state(), newest, &report, now)?;
     Ok((report, made))
 }
 
 /// Makes a release of what was built from `project`, and keeps it in `state`. What says the same as
-/// the newest one, apart from the time, is that one.
+/// the `newest` one, apart from the time, is that one.
 ///
 /// # Errors
 /// [`MakeError`] when a function cannot run, or the release cannot be kept.
 pub fn make(
     project: &Project,
     state: &Path,
+    newest: Option<Kept>,
     report: &Report,
     now: String,
 ) -> Result<Made, MakeError> {
@@ -52,7 +60,6 @@ pub fn make(
     let images: Vec<Image<'_>> = parts.iter().map(Part::image).collect();
     let (release, warnings) = assemble(project, &images, commit(report), now)?;
     let releases = Releases::of(state);
-    let newest = releases.list()?.into_iter().next();
     if let Some(newest) = newest.clone()
         && says_the_same(&newest.release, &release)
     {

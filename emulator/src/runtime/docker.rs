@@ -11,10 +11,12 @@ pub(crate) mod error;
 mod events;
 mod finish;
 pub mod labels;
+pub mod mounts;
 pub mod reaper;
 mod sandbox;
 mod state;
 mod stock;
+pub(crate) mod volume;
 
 use std::path::PathBuf;
 use std::sync::Arc;

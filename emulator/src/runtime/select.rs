@@ -8,10 +8,12 @@ use sha2::{Digest, Sha256};
 
 use super::docker::connect::{ConnectError, Surroundings, connect};
 use super::docker::labels::Owner;
+use super::docker::mounts::{self, Mounts};
+use super::docker::volume::Volumes;
 use super::open::{OpenError, Opener};
 use super::place::random_hex;
 use super::process::{ProcessError, ProcessOptions, ProcessRuntime};
-use super::{Notices, PackageRun, Runtime};
+use super::{Notices, PackageRun, Runtime, RuntimeError};
 use crate::image::deps;
 use crate::image::{ImageError, ImageOptions, Images, Progress};
 use crate::project::{Package, Project};
@@ -77,15 +79,22 @@ pub struct Preparer(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Docker(Arc<Images>),
-    Process { deps: PathBuf, node_version: String },
+    Docker {
+        images: Arc<Images>,
+        /// Where the engine cannot mount code.
+        volumes: Option<Arc<Volumes>>,
+    },
+    Process {
+        deps: PathBuf,
+        node_version: String,
+    },
 }
 
 impl Preparer {
     /// Whether it makes images.
     #[must_use]
     pub fn makes_images(&self) -> bool {
-        matches!(self.0, Kind::Docker(_))
+        matches!(self.0, Kind::Docker { .. })
     }
 
     /// Makes `package` ready to run. `code_root` is its code's folder, made if missing.
@@ -104,7 +113,7 @@ impl Preparer {
             source,
         })?;
         let image = match &self.0 {
-            Kind::Docker(images) => {
+            Kind::Docker { images, .. } => {
                 // Left by a run without Docker, it would lead nowhere inside.
                 link(&code_root, None)?;
                 images.ensure(package, progress).await?
@@ -122,18 +131,65 @@ impl Preparer {
             env,
         })
     }
+
+    /// Brings a version of a package's code, a folder below its code's, to where instances are.
+    /// Nothing to do where that folder is mounted.
+    ///
+    /// # Errors
+    /// [`PrepareError::Runtime`] when the engine does not take it.
+    pub async fn bring(&self, package: &str, version: &Path) -> Result<(), PrepareError> {
+        match self.volumes() {
+            Some(volumes) => Ok(volumes.bring(package, version).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes versions that were brought, but for those named.
+    ///
+    /// # Errors
+    /// [`PrepareError::Runtime`]; they stay until the next time then.
+    pub async fn keep(&self, package: &str, kept: &[PathBuf]) -> Result<(), PrepareError> {
+        match self.volumes() {
+            Some(volumes) => Ok(volumes.keep(package, kept).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes all that was brought, once nothing runs any more.
+    pub async fn close(&self) {
+        if let Some(volumes) = self.volumes() {
+            volumes.close().await;
+        }
+    }
+
+    fn volumes(&self) -> Option<&Volumes> {
+        match &self.0 {
+            Kind::Docker { volumes, .. } => volumes.as_deref(),
+            Kind::Process { .. } => None,
+        }
+    }
 }
 
 /// Why a package cannot be made ready.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct PrepareError(#[from] ImageError);
+#[non_exhaustive]
+pub enum PrepareError {
+    /// Its image cannot be made, or its dependencies cannot be installed.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Its code does not get to where instances are.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
 
 impl PrepareError {
     /// What the person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        self.0.hint().map(str::to_owned)
+        match self {
+            Self::Image(error) => error.hint().map(str::to_owned),
+            Self::Runtime(error) => error.hint(),
+        }
     }
 }
 
@@ -144,6 +200,7 @@ impl PrepareError {
 /// [`SelectError`]; with [`Choice::Auto`] only when neither can be used.
 pub async fn select(
     choice: Choice,
+    mounts: Mounts,
     project: &Project,
     state: &Path,
     node: &str,
@@ -153,7 +210,7 @@ pub async fn select(
     if choice == Choice::Process {
         return process(state, notices, "processes, as asked for: less isolated").await;
     }
-    let failed = match docker(project, node, notices.clone(), progress).await {
+    let failed = match docker(project, state, mounts, node, notices.clone(), progress).await {
         Ok(selected) => return Ok(selected),
         Err(error) => error,
     };
@@ -167,6 +224,8 @@ pub async fn select(
 
 async fn docker(
     project: &Project,
+    state: &Path,
+    mounts: Mounts,
     node: &str,
     notices: Notices,
     progress: Progress<'_>,
@@ -188,10 +247,24 @@ async fn docker(
         },
     );
     let base = images.base(progress).await?;
-    let why = format!("Docker {} with {}", engine.version, base.origin);
+    let settled = mounts::settle(engine, &owner, &base.reference, state, mounts).await;
+    let engine = settled.map_err(OpenError::from)?;
+    let mut why = format!("Docker {} with {}", engine.version, base.origin);
+    let volumes = if engine.shares_folders {
+        None
+    } else {
+        why.push_str(if mounts == Mounts::Copy {
+            "; code is copied in, as asked for"
+        } else {
+            "; code is copied in, since the engine cannot mount this machine's folders"
+        });
+        let volumes = Volumes::new(engine.clone(), &owner, base.reference.clone());
+        Some(Arc::new(volumes))
+    };
     let opener = Opener::docker(engine, owner, base.reference);
     let runtime = opener.open(node, notices, progress).await?;
-    let preparer = Preparer(Kind::Docker(Arc::new(images)));
+    let images = Arc::new(images);
+    let preparer = Preparer(Kind::Docker { images, volumes });
     Ok(Selected {
         runtime,
         opener,

@@ -306,3 +306,16 @@ fn what_the_file_alone_says_of_a_function_can_be_asked_for() {
     assert_eq!(limits.start_rate, Some(3));
     assert_eq!(of("b").limits.start_rate, None);
 }
+
+#[test]
+fn a_stream_has_the_limit_somebody_sets_and_not_the_usual_one() {
+    let limit = |profile, toml: &str| {
+        let toml = format!("{toml}[functions.a]\nbody = \"stream\"\n");
+        let settled = settle_under(profile, &toml);
+        settled.functions[0].settings.body_limit
+    };
+    assert_eq!(limit(Profile::Fnlocal, ""), u64::MAX);
+    let said = "[limits]\nbody_limit = \"1MB\"\n";
+    assert_eq!(limit(Profile::Fnlocal, said), 1 << 20);
+    assert_eq!(limit(Profile::Lambda, ""), 6 << 20);
+}

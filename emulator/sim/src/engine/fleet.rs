@@ -7,10 +7,10 @@ use fnlocal_core::routing::mix;
 use fnlocal_core::scaling::{Group, GroupEffect, GroupEvent, Launch, Metric};
 use fnlocal_core::{Event, Node, NodeId};
 
-use super::Sim;
 use super::cpu::Cpu;
 use super::host::{Host, Stage};
 use super::queue::What;
+use super::{SETTLE, Sim};
 use crate::scenario::Fleet;
 
 /// Microseconds a healthy node takes to answer a check.
@@ -19,6 +19,10 @@ const CHECK: u64 = 2_000;
 impl Sim<'_> {
     /// The first nodes boot at once: what is simulated begins with a fleet that is there.
     pub(super) fn begin(&mut self) {
+        for death in &self.scenario.deaths {
+            let at = SETTLE + (death.at.max(0.0) * 1e6) as u64;
+            self.queue.at(at, What::Dies(death.nodes));
+        }
         match &self.scenario.fleet {
             Fleet::Fixed(nodes) => {
                 for node in (1..=*nodes).map(NodeId) {
@@ -33,7 +37,7 @@ impl Sim<'_> {
         self.tell_group(GroupEvent::DeadlinePassed);
     }
 
-    fn tell_group(&mut self, event: GroupEvent) {
+    pub(super) fn tell_group(&mut self, event: GroupEvent) {
         self.with_group(|group, now, wanted| group.handle(now, event, wanted));
     }
 
@@ -163,7 +167,7 @@ impl Sim<'_> {
 
     pub(super) fn tell_balancer(&mut self, event: BalancerEvent) {
         let now = self.clock.fleet(self.now);
-        let mut asked = std::mem::take(&mut self.asked);
+        let (mut asked, mut lost) = (std::mem::take(&mut self.asked), Vec::new());
         self.balancer.handle(now, event, &mut asked);
         for effect in asked.drain(..) {
             match effect {
@@ -171,10 +175,14 @@ impl Sim<'_> {
                     self.queue.at(self.now + CHECK, What::Checked(node));
                 }
                 BalancerEffect::Released(node) => self.tell(node, Event::Drain),
-                BalancerEffect::InService(_) | BalancerEffect::OutOfService(_) => {}
+                BalancerEffect::OutOfService(node) => lost.push(node),
+                BalancerEffect::InService(_) => {}
             }
         }
         self.asked = asked;
+        for node in lost {
+            self.replace(node);
+        }
     }
 
     /// A node answers a check whenever it is there: what it has to do does not keep it from it.
@@ -207,7 +215,7 @@ impl Sim<'_> {
     }
 
     /// Machines are paid for from their launch until they are gone.
-    fn note_paid(&mut self) {
+    pub(super) fn note_paid(&mut self) {
         let paid = match &self.group {
             Some(group) => group.paid(),
             None => u32::try_from(self.hosts.values().count()).unwrap_or(u32::MAX),

@@ -2,7 +2,7 @@
 
 use fnlocal_core::NodeId;
 
-use super::host::Host;
+use super::host::{Host, Stage};
 
 /// Numbers count up from one and are never given again, so they are places.
 #[derive(Debug, Default)]
@@ -27,6 +27,15 @@ impl Hosts {
 
     pub(super) fn remove(&mut self, node: &NodeId) -> Option<Box<Host>> {
         self.0.get_mut(node.0 as usize)?.take()
+    }
+
+    /// Those that serve, in their order.
+    pub(super) fn up(&self) -> impl Iterator<Item = NodeId> {
+        let places = self.0.iter().enumerate();
+        places.filter_map(|(at, host)| {
+            let up = host.as_ref().is_some_and(|host| host.stage == Stage::Up);
+            up.then(|| NodeId(u32::try_from(at).unwrap_or(u32::MAX)))
+        })
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Host> {

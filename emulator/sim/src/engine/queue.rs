@@ -37,6 +37,10 @@ pub(super) enum What {
     MachineUp(NodeId),
     /// A health check was answered.
     Checked(NodeId),
+    /// So many nodes end.
+    Dies(u32),
+    /// The other nodes find that one is gone.
+    Missed(NodeId),
 }
 
 impl What {
@@ -48,7 +52,7 @@ impl What {
             Self::Done(_, Job::Respond(_)) => "responses",
             Self::Done(..) => "instances that start and stop",
             Self::Deadline(_) => "deadlines",
-            Self::MachineUp(_) | Self::Checked(_) => "nodes",
+            Self::MachineUp(_) | Self::Checked(_) | Self::Dies(_) | Self::Missed(_) => "nodes",
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Request {
     pub(super) entered: NodeId,
     /// Where it is served.
     pub(super) serves: NodeId,
+    /// It has reached that node.
+    pub(super) there: bool,
     /// The router counts it there.
     pub(super) routed: bool,
     pub(super) start: Option<StartKind>,
@@ -72,6 +74,17 @@ impl Requests {
         Some(request)
     }
 
+    /// Those that are on a node, or on their way through it.
+    pub(super) fn of(&self, node: NodeId) -> Vec<(Ticket, Request)> {
+        let places = self.places.iter().enumerate();
+        let open = places.filter_map(|(at, (uses, place))| {
+            let ticket = Ticket(u64::from(*uses) << 32 | at as u64);
+            place.map(|request| (ticket, request))
+        });
+        open.filter(|(_, one)| one.entered == node || one.serves == node)
+            .collect()
+    }
+
     pub(super) fn open(&self) -> usize {
         self.places.len() - self.free.len()
     }
@@ -88,6 +101,7 @@ mod tests {
             function: FunctionId(0),
             entered: NodeId(1),
             serves: NodeId(1),
+            there: false,
             routed: false,
             start: None,
             instance: 0,

@@ -23,6 +23,7 @@ impl Sim<'_> {
             function,
             entered: node,
             serves: node,
+            there: false,
             routed: false,
             start: None,
             instance: 0,
@@ -89,19 +90,35 @@ impl Sim<'_> {
         if !takes(&entered) {
             return self.balancer_fails(ticket, TargetFailure::Broken);
         }
+        if self.hosts.get(&serves).is_none() {
+            self.missed(serves);
+        }
+        self.serve_where_it_entered(ticket, function, serves, entered);
+    }
+
+    /// A request was sent to a node that does not serve it, or not any more.
+    pub(super) fn serve_where_it_entered(
+        &mut self,
+        ticket: Ticket,
+        function: FunctionId,
+        serves: NodeId,
+        entered: NodeId,
+    ) {
         if let Some(router) = &mut self.router {
             router.ended(function, serves);
         }
         if let Some(request) = self.requests.get(ticket) {
-            (request.serves, request.routed) = (entered, false);
+            (request.serves, request.routed, request.start) = (entered, false, None);
         }
         self.give(entered, ticket);
     }
 
-    fn give(&mut self, node: NodeId, ticket: Ticket) {
-        let Some(&mut Request { function, .. }) = self.requests.get(ticket) else {
+    pub(super) fn give(&mut self, node: NodeId, ticket: Ticket) {
+        let Some(request) = self.requests.get(ticket) else {
             return;
         };
+        request.there = true;
+        let function = request.function;
         let request = ticket.id();
         self.tell(node, Event::RequestArrived { request, function });
     }
@@ -113,7 +130,7 @@ impl Sim<'_> {
         }
     }
 
-    fn balancer_fails(&mut self, ticket: Ticket, failure: TargetFailure) {
+    pub(super) fn balancer_fails(&mut self, ticket: Ticket, failure: TargetFailure) {
         if self.ends(ticket).is_some() {
             self.recorder.refused(Refusal::Balancer(failure));
         }

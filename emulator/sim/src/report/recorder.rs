@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use fnlocal_core::balancer::TargetFailure;
 use fnlocal_core::scaling::Reason;
-use fnlocal_core::{RefuseReason, StartKind};
+use fnlocal_core::{NodeId, RefuseReason, StartKind};
 use hdrhistogram::Histogram;
 
 use super::summary::{Latency, Summary, millis};
-use super::{Cost, Peak, Refused, Report, Requests, Scaled, Series, Setup, Verdict};
+use super::{Cost, Died, Peak, Refused, Report, Requests, Scaled, Series, Setup, Verdict};
 use crate::price;
 use crate::scenario::{Routing, Scenario};
 use crate::slo::{Bound, Slo};
@@ -107,6 +107,7 @@ pub(crate) struct Recorder {
     paid_since: u64,
     paid_micros: u64,
     scaling: Vec<Scaled>,
+    deaths: Vec<Died>,
     series: Series,
     slo: Slo,
 }
@@ -135,6 +136,7 @@ impl Recorder {
             paid_since: zero,
             paid_micros: 0,
             scaling: Vec::new(),
+            deaths: Vec::new(),
             series: Series {
                 width: seconds,
                 ..Series::default()
@@ -201,6 +203,15 @@ impl Recorder {
     pub(crate) fn scaled(&mut self, now: u64, nodes: u32, why: Reason) {
         let at = (now as f64 - self.zero as f64) / 1e6;
         self.scaling.push(Scaled { at, nodes, why });
+    }
+
+    pub(crate) fn died(&mut self, now: u64, node: NodeId, broken: u64, repeated: u64) {
+        self.deaths.push(Died {
+            at: (now as f64 - self.zero as f64) / 1e6,
+            node: node.0,
+            broken,
+            repeated,
+        });
     }
 
     /// The bucket under way is over.
@@ -271,6 +282,7 @@ impl Recorder {
             slo: self.verdict(),
             cost: self.cost(scenario, duration),
             scaling: self.scaling,
+            deaths: self.deaths,
             series: self.series,
             notes: Vec::new(),
         }

@@ -33,6 +33,7 @@ pub fn fleet_of(nodes: u32, functions: u32, workload: Workload) -> Scenario {
         time_scale: 1.0,
         machine,
         routing: Routing::Sticky(RouterSettings::default()),
+        deaths: Vec::new(),
         balancer: BalancerSettings::default(),
         times: Times::default(),
         slo: Slo::default(),

@@ -8,22 +8,16 @@ use std::io::{self, Write};
 
 use bollard::Docker;
 use bollard::query_parameters::ImportImageOptions;
-use bytes::Bytes;
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use futures_util::StreamExt;
 use oci_client::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
 use serde_json::json;
-use tokio::sync::mpsc;
 
-use super::saved;
 use super::tarball::Tarball;
-use super::{content, layer};
+use super::{content, layer, saved, sending};
 use crate::image::ImageError;
 use crate::image::base::inspect;
 use crate::image::error::engine;
-
-/// Pieces of the archive that may wait for the engine.
-const PIECES: usize = 4;
 
 /// An image to load.
 #[derive(Clone, Debug)]
@@ -111,19 +105,15 @@ async fn send(
     parts: &Parts,
     known: usize,
 ) -> Result<(), ImageError> {
-    let (sender, mut pieces) = mpsc::channel(PIECES);
     let documents = documents(image, parts);
     let layers: Result<Vec<Digest>, _> = parts.manifest.layers[known..]
         .iter()
         .map(|layer| content::parse(&layer.digest))
         .collect();
     let (layers, store, repository) = (layers?, store.clone(), image.repository.clone());
-    let writing = tokio::task::spawn_blocking(move || {
-        let out = io::BufWriter::with_capacity(layer::PIECE, Sending(sender));
-        archive(out, &documents, &layers, &store, &repository)
-    });
-    let stream = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
-    let body = bollard::body_try_stream(stream.map(Ok));
+    let (pieces, writing) =
+        sending::pieces(move |out| archive(out, &documents, &layers, &store, &repository));
+    let body = bollard::body_try_stream(pieces);
     let options = ImportImageOptions {
         quiet: true,
         ..ImportImageOptions::default()
@@ -202,22 +192,4 @@ fn archive(
         sent.push(digest);
     }
     tar.finish().map(drop).map_err(layer::full)
-}
-
-/// Hands what is written to whoever reads the pieces.
-struct Sending(mpsc::Sender<Bytes>);
-
-impl Write for Sending {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = Bytes::copy_from_slice(bytes);
-        // The engine hung up; what it says is told instead.
-        self.0
-            .blocking_send(piece)
-            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

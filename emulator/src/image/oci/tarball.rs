@@ -65,6 +65,12 @@ impl<W: Write> Tarball<W> {
         self.append(path, Some(to), entry, io::empty())
     }
 
+    /// Another name of a file that is in this tar, or already where it is unpacked.
+    pub fn same_file(&mut self, path: &str, mode: u32, of: &str) -> io::Result<()> {
+        let entry = (EntryType::Link, mode, 0);
+        self.append(path, Some(of), entry, io::empty())
+    }
+
     /// Ends the tar.
     pub fn finish(self) -> io::Result<Tally> {
         self.tar.into_inner()?.flush()?;

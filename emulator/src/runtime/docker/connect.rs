@@ -1,5 +1,6 @@
 //! Finding an engine and learning what it can do.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +60,10 @@ pub struct Engine {
     pub version: String,
     /// Unix sockets made in its containers can be used here: it runs on this very system.
     pub shares_sockets: bool,
+    /// Folders of this system can be mounted in its containers.
+    pub shares_folders: bool,
+    /// Where it publishes ports: this machine, or the address of its own.
+    pub host: IpAddr,
     /// It runs without root: user 0 in a container is the person outside.
     pub rootless: bool,
     /// It labels processes for SELinux, which would bar the host from the instances' sockets.
@@ -247,6 +252,8 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
         address: address.to_owned(),
         version: version.version.unwrap_or(api),
         shares_sockets: shares_sockets(address, &info),
+        shares_folders: true,
+        host: host(address).await,
         rootless: security
             .iter()
             .any(|option| option.contains("name=rootless")),
@@ -254,6 +261,21 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
             .iter()
             .any(|option| option.contains("name=selinux")),
     })
+}
+
+/// This machine's loopback address, unless the engine is elsewhere.
+async fn host(address: &str) -> IpAddr {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let Some(named) = address.strip_prefix("tcp://") else {
+        return here;
+    };
+    let named = named.trim_end_matches('/');
+    let found = tokio::net::lookup_host(named).await;
+    let found: Vec<_> = found.into_iter().flatten().map(|one| one.ip()).collect();
+    // It answered there just now, so that there is one.
+    let near = found.iter().any(IpAddr::is_loopback);
+    let first = found.iter().find(|one| one.is_ipv4()).or(found.first());
+    first.filter(|_| !near).copied().unwrap_or(here)
 }
 
 /// On Linux, except for Docker Desktop and the like, whose engine lives in a machine of its own.

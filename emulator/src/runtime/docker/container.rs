@@ -9,6 +9,7 @@ use bollard::models::{
 
 use super::connect::Engine;
 use super::labels::Owner;
+use super::volume;
 use crate::runtime::place::{SOCKET, own_group, own_id};
 use crate::runtime::{Address, PackageRun};
 
@@ -56,7 +57,7 @@ pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Con
         labels: Some(owner.labels("instance", Some(&shape.package.name))),
         host_config: Some(HostConfig {
             network_mode: Some(format!("container:{}", shape.sandbox)),
-            mounts: Some(mounts(shape)),
+            mounts: Some(mounts(engine, owner, shape)),
             tmpfs: Some(tmpfs(shape.memory_mib)),
             init: Some(shape.init),
             // A small instance yields to a larger one only when the processor is short: nothing
@@ -149,7 +150,7 @@ fn environment(shape: &Shape<'_>) -> Vec<String> {
     env
 }
 
-fn mounts(shape: &Shape<'_>) -> Vec<Mount> {
+fn mounts(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Vec<Mount> {
     let bind = |source: &Path, target: &str, read_only| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.display().to_string()),
@@ -158,7 +159,11 @@ fn mounts(shape: &Shape<'_>) -> Vec<Mount> {
         ..Mount::default()
     };
     let code = shape.package.code_root.iter();
-    let mut mounts: Vec<Mount> = code.map(|root| bind(root, CODE, true)).collect();
+    let code = code.map(|root| match engine.shares_folders {
+        true => bind(root, CODE, true),
+        false => volume::mount(owner, &shape.package.name, true),
+    });
+    let mut mounts: Vec<Mount> = code.collect();
     if matches!(shape.address, Address::Unix(_)) {
         mounts.push(bind(shape.folder, SOCKETS, false));
     }

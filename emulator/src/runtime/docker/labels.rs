@@ -44,6 +44,14 @@ impl Owner {
             .collect()
     }
 
+    /// The same run under another node's name.
+    pub(crate) fn on(&self, node: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// A filter for everything of this node in this run.
     pub(crate) fn filter<T>(&self) -> T
     where

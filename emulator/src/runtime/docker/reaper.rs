@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::ContainerSummary;
+use bollard::models::{ContainerSummary, Volume};
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptions, ListNetworksOptions, RemoveContainerOptions,
+    InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
+    RemoveContainerOptions, RemoveVolumeOptions,
 };
 use futures_util::{StreamExt, stream};
 use tokio::time::{sleep, timeout};
@@ -30,9 +31,12 @@ pub struct Reaped {
     pub containers: usize,
     /// Networks.
     pub networks: usize,
+    /// Volumes with copies of code.
+    pub volumes: usize,
 }
 
-/// Removes what other runs of `owner`'s project left behind: containers, networks, socket folders.
+/// Removes what other runs of `owner`'s project left behind: containers, networks, volumes, socket
+/// folders.
 ///
 /// Nothing without the project's label is touched. The caller holds the project's lock, so that no
 /// other run of it is alive.
@@ -57,7 +61,7 @@ pub async fn reap(docker: &Docker, owner: &Owner, sockets: &Path) -> Result<Reap
         .map_err(refused("listing networks"))?;
     let mut reaped = Reaped {
         containers,
-        networks: 0,
+        ..Reaped::default()
     };
     for network in networks {
         let run = network.labels.as_ref().and_then(|labels| labels.get(RUN));
@@ -65,6 +69,11 @@ pub async fn reap(docker: &Docker, owner: &Owner, sockets: &Path) -> Result<Reap
             && docker.remove_network(id).await.is_ok()
         {
             reaped.networks += 1;
+        }
+    }
+    for volume in volumes(docker, label().collect()).await? {
+        if foreign(volume.labels.get(RUN)) && remove_volume(docker, &volume.name).await.is_ok() {
+            reaped.volumes += 1;
         }
     }
     for labels in left.iter().filter_map(|found| found.labels.as_ref()) {
@@ -99,6 +108,31 @@ pub(crate) async fn remove_own(docker: &Docker, owner: &Owner) {
             let _ = docker.remove_network(&id).await;
         }
     }
+    let own = volumes(docker, owner.filter()).await;
+    for volume in own.unwrap_or_default() {
+        let _ = remove_volume(docker, &volume.name).await;
+    }
+}
+
+/// Removes a volume that no container uses.
+pub(crate) async fn remove_volume(
+    docker: &Docker,
+    name: &str,
+) -> Result<(), bollard::errors::Error> {
+    let options = RemoveVolumeOptions { force: false };
+    docker.remove_volume(name, Some(options)).await
+}
+
+async fn volumes(
+    docker: &Docker,
+    filters: std::collections::BTreeMap<String, Vec<String>>,
+) -> Result<Vec<Volume>, RuntimeError> {
+    let options = ListVolumesOptions {
+        filters: Some(filters.into_iter().collect()),
+    };
+    let listed = docker.list_volumes(Some(options)).await;
+    let listed = listed.map_err(refused("listing volumes"))?;
+    Ok(listed.volumes.unwrap_or_default())
 }
 
 /// Kills and removes a container, and returns when it is gone.

@@ -3,7 +3,7 @@
 //! Making one is more than half of a cold start. One belongs to one instance: two would share
 //! loopback and abstract sockets. It is removed with its instance and never used again.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest, PortBinding};
@@ -72,7 +72,7 @@ pub(crate) async fn make(
             .await
             .map_err(refused("starting a network sandbox"))?;
         if publish {
-            published(docker, &id).await.map(Some)
+            published(docker, &id, engine.host).await.map(Some)
         } else {
             Ok(None)
         }
@@ -94,8 +94,8 @@ fn body(
     publish: bool,
 ) -> ContainerCreateBody {
     let port = format!("{PORT}/tcp");
-    let loopback = PortBinding {
-        host_ip: Some(Ipv4Addr::LOCALHOST.to_string()),
+    let binding = PortBinding {
+        host_ip: Some(engine.host.to_string()),
         host_port: Some("0".to_owned()),
     };
     ContainerCreateBody {
@@ -108,14 +108,14 @@ fn body(
         exposed_ports: publish.then(|| vec![port.clone()]),
         host_config: Some(HostConfig {
             network_mode: Some(network.to_owned()),
-            port_bindings: publish.then(|| [(port, Some(vec![loopback]))].into_iter().collect()),
+            port_bindings: publish.then(|| [(port, Some(vec![binding]))].into_iter().collect()),
             ..hardened(engine, MEMORY_MIB, PIDS)
         }),
         ..ContainerCreateBody::default()
     }
 }
 
-async fn published(docker: &Docker, id: &str) -> Result<SocketAddr, RuntimeError> {
+async fn published(docker: &Docker, id: &str, host: IpAddr) -> Result<SocketAddr, RuntimeError> {
     let found = docker
         .inspect_container(id, None)
         .await
@@ -126,7 +126,7 @@ async fn published(docker: &Docker, id: &str) -> Result<SocketAddr, RuntimeError
         .and_then(|ports| ports.into_values().flatten().flatten().next())
         .and_then(|binding| binding.host_port)
         .and_then(|port| port.parse().ok())
-        .map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .map(|port: u16| SocketAddr::new(host, port))
         .ok_or_else(|| RuntimeError::Refused {
             what: "publishing a port",
             why: "the engine tells no port".to_owned(),
