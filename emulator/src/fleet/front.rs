@@ -69,7 +69,10 @@ impl Answer for Front {
         let path = request.uri().path();
         if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {
             entry.forget();
-            return self.fleet.platform(request, peer.address, &id, &self.stop).await;
+            return self
+                .fleet
+                .platform(request, peer.address, &id, &self.stop)
+                .await;
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);
         let idle = self.fleet.settings.balancer.idle_timeout;
