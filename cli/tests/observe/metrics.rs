@@ -114,10 +114,8 @@ async fn every_metric_the_grafana_dashboard_names_is_there() {
         })
         .collect();
     assert!(named.len() > 10, "{named:?}");
-    let dev = Dev::start_with(
-        &Folder::new(&[("index.js", MIXED)]),
-        &["--runtime", "process"],
-    );
+    let folder = Folder::new(&[("index.js", MIXED)]);
+    let dev = Dev::start_with(&folder, &["--runtime", "process"]);
     for path in ["/good", "/rare", "/rare", "/rare"] {
         reqwest::get(dev.at(path)).await.unwrap();
     }

@@ -100,10 +100,8 @@ async fn a_clients_trace_goes_on_in_the_function_and_in_the_collector() {
 
 #[tokio::test]
 async fn without_a_collector_a_clients_trace_passes_as_it_is() {
-    let dev = Dev::start_with(
-        &Folder::new(&[("index.js", SHOWS)]),
-        &["--runtime", "process"],
-    );
+    let folder = Folder::new(&[("index.js", SHOWS)]);
+    let dev = Dev::start_with(&folder, &["--runtime", "process"]);
     assert_eq!(call(&dev, Some(SENT)).await, SENT);
     let begun = call(&dev, None).await;
     assert_eq!((begun.len(), &begun[..3]), (55, "00-"), "{begun}");
