@@ -175,12 +175,22 @@ impl Queue {
         Ok((queue, writer))
     }
 
-    /// Accepts jobs, all or none. They are on disk when this returns.
+    /// Accepts jobs, all or none. They are on disk when this returns. Whoever leaves before may
+    /// have had them accepted.
     ///
     /// # Errors
     /// [`AcceptError`]
     pub async fn accept(
-        &self,
+        self: &Rc<Self>,
+        jobs: Vec<NewJob>,
+        notes: Vec<(String, Option<String>)>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        let accepting = Rc::clone(self).accept_whole(jobs, notes);
+        whole(accepting).await?
+    }
+
+    async fn accept_whole(
+        self: Rc<Self>,
         jobs: Vec<NewJob>,
         notes: Vec<(String, Option<String>)>,
     ) -> Result<Vec<Accepted>, AcceptError> {
@@ -293,6 +303,13 @@ impl Queue {
         let wait = next.map(|next| next.saturating_sub(self.clock.now_ms()).max(1));
         wait.map_or(LOOK, |wait| Duration::from_millis(wait).min(LOOK))
     }
+}
+
+/// Does something to its end also when whoever waits for it leaves: what is on disk and what is in
+/// line must not part.
+async fn whole<T: 'static>(doing: impl Future<Output = T> + 'static) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_local(doing).await;
+    done.map_err(|_| StoreError::Closed)
 }
 
 /// Milliseconds of a span, as the queue's file has them.

@@ -285,6 +285,18 @@ async fn what_is_older_than_it_may_be_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_was_accepted_runs_although_whoever_sent_it_left() {
+    local(async {
+        let mut bench = Bench::new(quick(), &[], None);
+        let mut accepting = Box::pin(bench.queue.accept(vec![job("a")], Vec::new()));
+        assert!(futures_util::poll!(&mut accepting).is_pending());
+        drop(accepting);
+        assert_eq!(bench.over().await.fate, Fate::Done);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn one_key_makes_one_job_until_it_is_forgotten() {
     local(async {
         let mut bench = Bench::new(quick(), &[], None);
