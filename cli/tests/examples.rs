@@ -103,7 +103,11 @@ async fn bids_nobody_waits_for_move_the_timer_and_reach_those_who_watch(start: S
         let body = json!({"bidder": bidder, "amount": amount});
         let request = client.post(dev.at("/auction/bid")).json(&body);
         let request = request.header("x-fnlocal-invoke", "async");
-        let answer = request.header("x-fnlocal-order-key", "teapot").send().await.unwrap();
+        let answer = request
+            .header("x-fnlocal-order-key", "teapot")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 202);
         header(&answer, "x-fnlocal-request-id").to_owned()
     };
@@ -119,8 +123,13 @@ async fn bids_nobody_waits_for_move_the_timer_and_reach_those_who_watch(start: S
     }
     assert!(ends.is_sorted(), "{ends:?}");
     let bad = bid("Ada", 0).await;
-    let record = dev.wait_for("the bad bid's end", |record| record["request"] == bad.as_str());
-    assert_eq!((&record["problem"], &record["status"]), (&json!("dead"), &json!(400)));
+    let record = dev.wait_for("the bad bid's end", |record| {
+        record["request"] == bad.as_str()
+    });
+    assert_eq!(
+        (&record["problem"], &record["status"]),
+        (&json!("dead"), &json!(400))
+    );
     let (event, lot) = next().await;
     assert_eq!((event.as_str(), &lot["sold"]), ("sold", &json!(true)));
 }

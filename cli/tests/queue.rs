@@ -51,7 +51,9 @@ impl Counter {
 }
 
 fn invoke(client: &reqwest::Client, dev: &Dev, path: &str) -> reqwest::RequestBuilder {
-    client.post(dev.at(path)).header("x-fnlocal-invoke", "async")
+    client
+        .post(dev.at(path))
+        .header("x-fnlocal-invoke", "async")
 }
 
 fn path(folder: &Folder) -> &str {
@@ -86,7 +88,10 @@ async fn ten_thousand_invocations_survive_five_kills() {
     let folder = Folder::new(&[
         ("index.js", source),
         (".env", &format!("COUNTER={port}\n")),
-        ("fnlocal.toml", "[defaults]\nmax_instances = 6\n[async]\nbackoff = \"100ms\"\n"),
+        (
+            "fnlocal.toml",
+            "[defaults]\nmax_instances = 1\nconcurrency = 16\n[async]\nbackoff = \"100ms\"\n",
+        ),
     ]);
     let client = reqwest::Client::new();
     let mut dev = Dev::start_with(&folder, &PROCESS);
@@ -116,10 +121,17 @@ async fn ten_thousand_invocations_survive_five_kills() {
     assert_eq!(kills, 5);
     let left = || {
         let all = counter.all();
-        let missing = accepted.iter().filter(|id| !all.contains_key(&format!("/{id}")));
+        let missing = accepted
+            .iter()
+            .filter(|id| !all.contains_key(&format!("/{id}")));
         missing.count()
     };
-    eventually("all ran", async || left() == 0).await;
+    let mut before = left();
+    while before > 0 {
+        // As long as it goes on, it may take its time.
+        eventually("more ran", async || left() < before).await;
+        before = left();
+    }
     let runs = counter.all();
     let ids: Vec<usize> = accepted.iter().map(|id| runs[&format!("/{id}")]).collect();
     let twice: usize = ids.iter().map(|runs| runs - 1).sum();
@@ -165,15 +177,28 @@ async fn what_is_given_up_is_shown_retried_and_purged_with_a_fnlocal_running_and
 
     let dead = queue(&folder, &["list", "--dead"]);
     assert_eq!(dead[0]["job"]["id"], bad.as_str());
-    assert!(dead[0]["job"]["error"].as_str().unwrap().contains("no such lot"));
+    assert!(
+        dead[0]["job"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("no such lot")
+    );
     let shown = queue(&folder, &["show", &bad]);
     assert_eq!(shown["body"], r#"{"lot":"bad"}"#);
     let view = dev.view().await;
     assert_eq!(view["triggers"]["queue"]["dead"], 1, "{view}");
-    let (code, _, err) = fnlocal(&["queue", "show", "0000000000000000", "--folder", path(&folder)]);
+    let (code, _, err) = fnlocal(&[
+        "queue",
+        "show",
+        "0000000000000000",
+        "--folder",
+        path(&folder),
+    ]);
     assert_eq!(code, 1, "{err}");
     assert_eq!(queue(&folder, &["retry", &bad])["retried"], 1);
-    dev.wait_for("the retried one", |record| record["line"] == "attempt 1 of bad");
+    dev.wait_for("the retried one", |record| {
+        record["line"] == "attempt 1 of bad"
+    });
     assert_eq!(dev.interrupt(), Some(130));
 
     // Without one, the file itself.
@@ -197,9 +222,13 @@ async fn what_cannot_be_accepted_is_refused_with_the_reason() {
     };
     let large = invoke(&client, &dev, "/work").body("x".repeat(1025));
     assert_eq!(refused(large).await, (413, "body_too_large".to_owned()));
-    let get = client.get(dev.at("/work")).header("x-fnlocal-invoke", "async");
+    let get = client
+        .get(dev.at("/work"))
+        .header("x-fnlocal-invoke", "async");
     assert_eq!(refused(get).await, (405, "method".to_owned()));
-    let word = client.post(dev.at("/work")).header("x-fnlocal-invoke", "later");
+    let word = client
+        .post(dev.at("/work"))
+        .header("x-fnlocal-invoke", "later");
     assert_eq!(refused(word).await, (400, "bad_invoke".to_owned()));
     let key = invoke(&client, &dev, "/work").header("x-fnlocal-order-key", "x".repeat(300));
     assert_eq!(refused(key).await, (400, "bad_invoke".to_owned()));
@@ -229,9 +258,12 @@ async fn requests_are_served_while_a_long_queue_is_worked_off() {
     }
     let view = dev.view().await;
     let counts = &view["triggers"]["queue"]["functions"]["work"];
-    // Half of four places, and those whose end is being written.
-    assert!(counts["running"].as_u64().unwrap() <= 2, "{view}");
-    assert!(counts["ready"].as_u64().unwrap() > 50, "still a long queue: {view}");
+    // Half of four places, and at the most eight whose end is being written.
+    assert!(counts["running"].as_u64().unwrap() <= 10, "{view}");
+    assert!(
+        counts["ready"].as_u64().unwrap() > 50,
+        "still a long queue: {view}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -243,7 +275,9 @@ async fn three_nodes_fire_a_schedule_once_and_share_the_queue() {
     let mut dev = Dev::start_with(&folder, &["--runtime", "process", "--nodes", "3"]);
     let client = reqwest::Client::new();
     for n in 0..6 {
-        let answer = invoke(&client, &dev, "/work").json(&json!({ "n": n })).send();
+        let answer = invoke(&client, &dev, "/work")
+            .json(&json!({ "n": n }))
+            .send();
         assert_eq!(answer.await.unwrap().status(), 202);
     }
     let mut due = Vec::new();

@@ -137,7 +137,9 @@ impl Sqs {
             }
             if let Some(records) = notification["Records"].as_array() {
                 let numbered = records.iter().enumerate();
-                return numbered.map(|(index, record)| of_bucket(id, index, record)).collect();
+                return numbered
+                    .map(|(index, record)| of_bucket(id, index, record))
+                    .collect();
             }
         }
         let attribute = |name| message.attributes().and_then(|all| all.get(&name));
@@ -163,7 +165,10 @@ fn of_bucket(message: &str, index: usize, record: &Value) -> Taken {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (bucket, object) = (&record["s3"]["bucket"], &record["s3"]["object"]);
     let name = text(&record["eventName"]);
-    let kind = name.trim_start_matches("s3:").replace(':', ".").to_lowercase();
+    let kind = name
+        .trim_start_matches("s3:")
+        .replace(':', ".")
+        .to_lowercase();
     let data = record.to_string();
     let key = format!("{message} {index}");
     Taken {

@@ -36,18 +36,32 @@ struct Moto {
 
 impl Moto {
     async fn start() -> Self {
-        let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/tools/aws/bin/python");
-        assert!(python.exists(), "run `.ci/tools` first: it installs what plays AWS");
+        let python =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/tools/aws/bin/python");
+        assert!(
+            python.exists(),
+            "run `.ci/tools` first: it installs what plays AWS"
+        );
         let port = free_port();
         let child = Command::new(python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+            .args([
+                "-m",
+                "moto.server",
+                "-H",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let moto = Self { child, port };
         let begun = Instant::now();
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_err()
+        {
             assert!(begun.elapsed() < PATIENCE, "moto never answered");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -63,7 +77,13 @@ impl Moto {
     }
 
     async fn queue(&self, name: &str) -> String {
-        let made = self.client().await.create_queue().queue_name(name).send().await;
+        let made = self
+            .client()
+            .await
+            .create_queue()
+            .queue_name(name)
+            .send()
+            .await;
         made.unwrap().queue_url.unwrap()
     }
 }
@@ -76,7 +96,11 @@ impl Drop for Moto {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 async fn config(endpoint: &str) -> SdkConfig {
@@ -96,7 +120,11 @@ async fn send(client: &Client, queue: &str, numbers: std::ops::Range<usize>) {
             entry.message_body(number.to_string()).build().unwrap()
         });
         let request = client.send_message_batch().queue_url(queue);
-        request.set_entries(Some(entries.collect())).send().await.unwrap();
+        request
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await
+            .unwrap();
     }
 }
 
@@ -105,7 +133,9 @@ struct Line(JoinHandle<()>);
 
 impl Line {
     async fn to(target: u16, port: u16) -> Self {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+            .await
+            .unwrap();
         let task = tokio::spawn(async move {
             let mut open = tokio::task::JoinSet::new();
             while let Ok((mut inner, _)) = listener.accept().await {
@@ -228,7 +258,11 @@ async fn an_sqs_queue_delivers_all_through_a_cut_connection() {
         let port = free_port();
         let line = Line::to(moto.port, port).await;
         let endpoint = format!("http://127.0.0.1:{port}");
-        let taking = Taking::of(source(&moto, &queue, endpoint, false).await, Trigger::Sqs, 1 << 20);
+        let taking = Taking::of(
+            source(&moto, &queue, endpoint, false).await,
+            Trigger::Sqs,
+            1 << 20,
+        );
         send(&client, &queue, 0..EVENTS / 2).await;
         taking.until(|ran| ran.len() > 100).await;
         line.cut().await;
@@ -252,9 +286,19 @@ async fn of_a_batch_only_what_is_too_large_is_refused() {
         let queue = moto.queue("bids").await;
         let client = moto.client().await;
         let large = "9".repeat(200);
-        client.send_message().queue_url(&queue).message_body(&large).send().await.unwrap();
+        client
+            .send_message()
+            .queue_url(&queue)
+            .message_body(&large)
+            .send()
+            .await
+            .unwrap();
         send(&client, &queue, 0..9).await;
-        let taking = Taking::of(source(&moto, &queue, moto.url(), false).await, Trigger::Sqs, 100);
+        let taking = Taking::of(
+            source(&moto, &queue, moto.url(), false).await,
+            Trigger::Sqs,
+            100,
+        );
         taking.until(|ran| ran.len() >= 9).await;
         let dead = Selection {
             dead: true,
@@ -284,7 +328,11 @@ async fn what_is_put_into_a_bucket_calls_the_function_by_way_of_its_queue() {
             <Queue>arn:aws:sqs:eu-west-1:123456789012:uploads</Queue>\
             <Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>";
         put("?notification", notify).await;
-        let taking = Taking::of(source(&moto, &queue, moto.url(), true).await, Trigger::S3, 1 << 20);
+        let taking = Taking::of(
+            source(&moto, &queue, moto.url(), true).await,
+            Trigger::S3,
+            1 << 20,
+        );
         for number in 0..20 {
             put(&format!("/{number}.txt"), "x").await;
         }

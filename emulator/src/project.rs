@@ -30,10 +30,9 @@ use fnlocal_core::{PackageId, Profile};
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
-    AsyncConfig, OnConfig, Signature, SourceWord,
-    BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
-    LoadRequestConfig, LoadtestConfig, NodeRange, OverRate, Prescale, ProjectLimits, RuntimeKind,
-    ScaleOn, ScenarioConfig, schema,
+    AsyncConfig, BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig,
+    FunctionConfig, LoadRequestConfig, LoadtestConfig, NodeRange, OnConfig, OverRate, Prescale,
+    ProjectLimits, RuntimeKind, ScaleOn, ScenarioConfig, Signature, SourceWord, schema,
 };
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};

@@ -178,7 +178,10 @@ impl Triggers {
         let mut wanted = BTreeMap::new();
         for function in functions {
             for spec in &function.settings.triggers.sources {
-                let key = format!("{} {spec:?} {:?}", function.name, function.settings.triggers);
+                let key = format!(
+                    "{} {spec:?} {:?}",
+                    function.name, function.settings.triggers
+                );
                 wanted.insert(key, (function, spec));
             }
         }

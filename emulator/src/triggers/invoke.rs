@@ -50,7 +50,11 @@ impl Local {
     }
 
     fn entered(&self, place: Place) -> Entered {
-        self.entered.borrow().get(&place).copied().unwrap_or_default()
+        self.entered
+            .borrow()
+            .get(&place)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The node with most room, and there one with an idle instance first.
@@ -92,7 +96,10 @@ impl Invoke for Local {
                 continue;
             };
             let waiting = self.entered(place(&driver, &function)).waiting;
-            let entered = Entered { waiting, running: 0 };
+            let entered = Entered {
+                waiting,
+                running: 0,
+            };
             let share = function.settings.triggers.delivery.share;
             let more = room(offer, entered, share);
             places += if more > 0 { more + waiting } else { 0 };
@@ -187,7 +194,9 @@ async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Sta
     loop {
         let to = match ticket.outcome().await {
             Word::Dispatched(to) => to,
-            Word::Refused(refused) => return refused_outcome(&driver, &function, refused, None).await,
+            Word::Refused(refused) => {
+                return refused_outcome(&driver, &function, refused, None).await;
+            }
         };
         stay.runs();
         match attempt(&ticket, &to, request).await {

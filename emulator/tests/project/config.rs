@@ -257,7 +257,10 @@ fn impossible_limits_are_pointed_at() {
 fn what_calls_a_function_is_checked_where_it_stands() {
     let cron = error("[functions.a]\n\nschedule = \"often\"\n");
     assert_eq!((cron.line, cron.column), (3, 12), "{cron}");
-    assert!(cron.message.contains("`often` is no cron expression"), "{cron}");
+    assert!(
+        cron.message.contains("`often` is no cron expression"),
+        "{cron}"
+    );
     let zone = error("[functions.a.schedule]\ncron = \"0 9 * * *\"\ntimezone = \"Mars\"\n");
     assert_eq!((zone.line, zone.column), (3, 12), "{zone}");
     let attempts = error("[async]\nattempts = 0\n");
@@ -271,7 +274,11 @@ fn what_calls_a_function_is_checked_where_it_stands() {
     let missing = error("[[functions.a.on]]\nsource = \"redis\"\nurl = \"redis://x\"\n");
     assert_eq!(missing.message, "a source of kind `redis` needs `stream`");
     let second = error(&format!("{redis}[[functions.a.on]]\nsource = \"reddis\"\n"));
-    assert_eq!(second.hint().as_deref(), Some("did you mean `redis`?"), "{second}");
+    assert_eq!(
+        second.hint().as_deref(),
+        Some("did you mean `redis`?"),
+        "{second}"
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! of them.
 //!
 //! Delivery is at least once: a job is forgotten only when its run has ended well and that is on
-//! disk. Until then it counts as running, so no more jobs can run twice after a crash than may run
-//! at once.
+//! disk. So after a crash run again those that were running and those whose end was being written,
+//! of which there are never more than a few.
 
 mod admin;
 mod settle;

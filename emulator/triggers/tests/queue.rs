@@ -101,7 +101,9 @@ impl Bench {
         let clock = Clock::new(move || told.fetch_add(1, Ordering::SeqCst));
         let (queue, writer) = Queue::open(folder.path(), clock).unwrap();
         let (ended, runs) = mpsc::unbounded_channel();
-        let script = script.iter().map(|(body, runs)| ((*body).to_owned(), runs.clone()));
+        let script = script
+            .iter()
+            .map(|(body, runs)| ((*body).to_owned(), runs.clone()));
         let invoke = Rc::new(Scripted {
             script: RefCell::new(script.collect()),
             policy,
@@ -275,7 +277,7 @@ async fn what_is_older_than_it_may_be_is_given_up() {
         bench.now.fetch_add(7 * 3_600_000, Ordering::SeqCst);
         // Something else happens, and the old one is noticed.
         bench.accept("b").await;
-        let mut fates = vec![bench.over().await, bench.over().await];
+        let mut fates = [bench.over().await, bench.over().await];
         fates.sort_by_key(|run| run.head.id);
         assert_eq!(fates[0].fate, Fate::Dead);
         assert!(fates[0].head.error.as_ref().unwrap().contains("max_age"));

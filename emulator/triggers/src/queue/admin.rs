@@ -190,7 +190,8 @@ impl Offline {
                 ..one.job
             }),
         };
-        self.store.commit(all.into_iter().map(change).collect(), now)?;
+        self.store
+            .commit(all.into_iter().map(change).collect(), now)?;
         Ok(count)
     }
 
@@ -201,7 +202,8 @@ impl Offline {
     pub fn purge(&self, selection: &Selection) -> Result<usize, StoreError> {
         let ids: Vec<JobId> = self.list(selection)?.iter().map(|one| one.job.id).collect();
         let count = ids.len();
-        self.store.commit(vec![Change::Purge(ids)], self.clock.now_ms())?;
+        self.store
+            .commit(vec![Change::Purge(ids)], self.clock.now_ms())?;
         Ok(count)
     }
 }

@@ -29,6 +29,8 @@ impl Queue {
         let took = began.elapsed();
         let fate = self.judge(&mut head, &outcome, &*invoke);
         self.unwritten.update(|count| count + 1);
+        self.line.borrow_mut().ended(id);
+        self.work.notify_one();
         let written = self.write(&head, &outcome, fate).await;
         self.unwritten.update(|count| count - 1);
         if let Err(error) = written {

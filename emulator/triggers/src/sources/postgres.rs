@@ -60,10 +60,15 @@ impl Postgres {
         let (mut client, connection) = timeout(ANSWER, connecting).await??;
         let (heard, mut notifications) = mpsc::channel(WAITING);
         let listening = async {
-            client.batch_execute(&format!("LISTEN {}", quoted(&self.channel))).await?;
+            client
+                .batch_execute(&format!("LISTEN {}", quoted(&self.channel)))
+                .await?;
             intake.reading();
             match &self.outbox {
-                Some(table) => self.drain(&mut client, table, intake, &mut notifications).await,
+                Some(table) => {
+                    self.drain(&mut client, table, intake, &mut notifications)
+                        .await
+                }
                 None => self.relay(intake, &mut notifications).await,
             }
         };

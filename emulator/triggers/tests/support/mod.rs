@@ -136,7 +136,8 @@ impl Taking {
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await;
         let view = self.intake.view();
-        waited.unwrap_or_else(|_| panic!("{} ran of {view:?}; {:?}", self.ran().len(), self.told()));
+        waited
+            .unwrap_or_else(|_| panic!("{} ran of {view:?}; {:?}", self.ran().len(), self.told()));
     }
 
     /// Waits until the source is as wanted. There is no event for it, so it is looked at again.
