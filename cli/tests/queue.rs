@@ -199,7 +199,7 @@ async fn what_is_given_up_is_shown_retried_and_purged_with_a_fnlocal_running_and
     dev.wait_for("the retried one", |record| {
         record["line"] == "attempt 1 of bad"
     });
-    assert_eq!(dev.interrupt(), Some(130));
+    assert_eq!(dev.interrupt(), Some(0));
 
     // Without one, the file itself.
     assert_eq!(queue(&folder, &["list"]).as_array().unwrap().len(), 1);

@@ -163,8 +163,8 @@ struct Ran {
 struct Runs(Rc<Ran>);
 
 impl Invoke for Runs {
-    fn policy(&self, _function: &str) -> AsyncPolicy {
-        AsyncPolicy::default()
+    fn policy(&self, _function: &str) -> Option<AsyncPolicy> {
+        Some(AsyncPolicy::default())
     }
 
     fn room(&self, _function: &str, running: usize) -> u32 {

@@ -225,6 +225,8 @@ pub(crate) async fn accept(
 ) -> Result<(), Broken> {
     let (router, mut asks) = platform::router(front.token);
     let triggers = front.triggers;
+    // The nodes of a fleet share one queue, and any of them may end before it.
+    let alone = front.peers.is_none();
     let queue = triggers.clone().map(|triggers| (triggers, front.token));
     let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers, queue);
     let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
@@ -240,6 +242,12 @@ pub(crate) async fn accept(
             () = stop.now.cancelled() => break false,
         }
     };
+    if ended && let Some(triggers) = triggers.filter(|_| alone) {
+        tokio::select! {
+            () = triggers.drain() => {}
+            () = stop.now.cancelled() => {}
+        }
+    }
     beside.abort();
     if ended {
         finish(driver, stop).await;

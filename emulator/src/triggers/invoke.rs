@@ -78,12 +78,10 @@ fn place(driver: &Rc<Driver>, function: &Function) -> Place {
 }
 
 impl Invoke for Local {
-    fn policy(&self, function: &str) -> AsyncPolicy {
+    fn policy(&self, function: &str) -> Option<AsyncPolicy> {
         let drivers = self.feed.drivers();
         let found = drivers.iter().find_map(|driver| driver.find(function));
-        found.map_or_else(AsyncPolicy::default, |function| {
-            function.settings.triggers.delivery.clone()
-        })
+        found.map(|function| function.settings.triggers.delivery.clone())
     }
 
     fn room(&self, function: &str, running: usize) -> u32 {

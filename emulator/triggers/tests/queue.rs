@@ -31,8 +31,8 @@ struct Scripted {
 }
 
 impl Invoke for Scripted {
-    fn policy(&self, _function: &str) -> AsyncPolicy {
-        self.policy.clone()
+    fn policy(&self, _function: &str) -> Option<AsyncPolicy> {
+        Some(self.policy.clone())
     }
 
     fn room(&self, _function: &str, running: usize) -> u32 {
@@ -379,6 +379,34 @@ async fn no_more_jobs_run_at_once_than_there_is_room_for() {
             bench.over().await;
             assert!(bench.invoke.began.borrow().len() <= over + 5);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_ends_waits_for_what_runs_and_begins_no_more() {
+    local(async {
+        let gate = Rc::new(Notify::new());
+        let mut bench = Bench::new(quick(), &[], Some(Rc::clone(&gate)));
+        for body in 0..10 {
+            bench.accept(&body.to_string()).await;
+        }
+        while bench.invoke.began.borrow().len() < 4 {
+            tokio::task::yield_now().await;
+        }
+        let mut draining = Box::pin(bench.queue.drain());
+        assert!(futures_util::poll!(&mut draining).is_pending());
+        for _ in 0..4 {
+            gate.notify_one();
+            tokio::task::yield_now().await;
+        }
+        draining.await;
+        assert_eq!(bench.invoke.began.borrow().len(), 4);
+        for _ in 0..4 {
+            assert_eq!(bench.runs.try_recv().unwrap().fate, Fate::Done);
+        }
+        let left = bench.queue.list(Selection::default()).await.unwrap();
+        assert_eq!(left.len(), 6, "the others wait for the next time");
     })
     .await;
 }

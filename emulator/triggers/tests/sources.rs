@@ -21,7 +21,10 @@ fn all() -> BTreeSet<String> {
 
 async fn add_to_stream(server: &RedisServer, numbers: std::ops::Range<usize>) {
     let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // Each is synced to a disk others may be busy with.
+    let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connecting = client.get_multiplexed_async_connection_with_config(&patient);
+    let mut connection = connecting.await.unwrap();
     for number in numbers {
         let mut add = redis::cmd("XADD");
         add.arg("bids").arg("*").arg("data").arg(number);
