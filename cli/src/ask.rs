@@ -32,7 +32,11 @@ pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer
     let path = format!("/_fnlocal/queue/{what}");
     let text = body.map(ToString::to_string).unwrap_or_default();
     let request = Request::builder()
-        .method(if body.is_some() { Method::POST } else { Method::GET })
+        .method(if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        })
         .uri(path)
         .body(Full::new(Bytes::from(text)))
         .map_err(|error| Failure {
@@ -49,7 +53,9 @@ pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer
 
 /// Sends any request to a running fnlocal.
 pub fn send(running: &Running, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure {
         exit: Exit::Failed,
         error: error.into(),

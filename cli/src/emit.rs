@@ -41,7 +41,10 @@ fn emit(args: &Emit) -> Result<Answer, Failure> {
         data,
     };
     let (headers, body) = if args.structured {
-        let kind = ("content-type".to_owned(), "application/cloudevents+json".to_owned());
+        let kind = (
+            "content-type".to_owned(),
+            "application/cloudevents+json".to_owned(),
+        );
         (vec![kind], structured(&event))
     } else {
         (event.headers(), event.data.clone())
@@ -120,7 +123,9 @@ fn print(args: &Emit, answer: &Answer) -> Exit {
     let body = String::from_utf8_lossy(response.body());
     let header = |name: &str| {
         let value = response.headers().get(name);
-        value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        value
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
     };
     if args.json {
         let request = header("x-fnlocal-request-id");

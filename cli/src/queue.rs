@@ -10,8 +10,8 @@ use fnlocal_emulator::triggers::queue::{Listed, Offline, Selection, State};
 use fnlocal_emulator::triggers::store::{FILE, StoreError};
 use serde_json::{Value, json};
 
-use crate::ask::{Answer, Failure, ask};
 use crate::args::{Chosen, Queue, QueueCommand};
+use crate::ask::{Answer, Failure, ask};
 use crate::exit::Exit;
 use crate::run::fail;
 
@@ -97,7 +97,9 @@ impl Place {
         if !state.join(FILE).exists() {
             return Ok(Self::None);
         }
-        Ok(Self::File(Offline::open(&state, Clock::system()).map_err(store)?))
+        Ok(Self::File(
+            Offline::open(&state, Clock::system()).map_err(store)?,
+        ))
     }
 
     fn list(&self, selection: Selection) -> Result<Vec<Listed>, Failure> {
@@ -182,7 +184,13 @@ fn table(all: &[Listed]) -> String {
             State::Dead => "dead",
         };
         let error = job.error.as_deref().unwrap_or_default();
-        let error: String = error.lines().next().unwrap_or_default().chars().take(80).collect();
+        let error: String = error
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(80)
+            .collect();
         let row = format!(
             "{}  {state:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  {error}",
             job.id,

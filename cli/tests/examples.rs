@@ -37,6 +37,7 @@ macro_rules! with_both {
 with_both!(
     hello_greets,
     the_auction_remembers_bids_between_warm_calls,
+    bids_nobody_waits_for_move_the_timer_and_reach_those_who_watch,
     server_sent_events_come_one_by_one_and_end_with_the_client,
     a_body_streams_through_while_it_comes,
     typescript_runs_as_it_is,
@@ -75,6 +76,62 @@ async fn the_auction_remembers_bids_between_warm_calls(start: Start) {
         .unwrap();
     assert_eq!(lot["highest"], json!({"bidder": "Bob", "amount": 20}));
     assert_eq!(lot["bids"], 2);
+}
+
+async fn bids_nobody_waits_for_move_the_timer_and_reach_those_who_watch(start: Start) {
+    let folder = Folder::example("live-auction");
+    let mut dev = start(&folder);
+    let client = reqwest::Client::new();
+    let watching = client.get(dev.at("/auction/watch")).send().await.unwrap();
+    assert!(header(&watching, "content-type").starts_with("text/event-stream"));
+    let mut stream = watching.bytes_stream();
+    let mut text = String::new();
+    let mut next = async || {
+        while !text.contains("\n\n") {
+            let piece = stream.next().await.unwrap().unwrap();
+            text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        let end = text.find("\n\n").unwrap();
+        let one: String = text.drain(..end + 2).collect();
+        let (event, data) = one.trim().split_once('\n').unwrap();
+        let lot: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        (event.strip_prefix("event: ").unwrap().to_owned(), lot)
+    };
+    let (event, lot) = next().await;
+    assert_eq!((event.as_str(), &lot["highest"]), ("lot", &Value::Null));
+    let bid = async |bidder: &str, amount: u32| {
+        let body = json!({"bidder": bidder, "amount": amount});
+        let request = client.post(dev.at("/auction/bid")).json(&body);
+        let request = request.header("x-fnlocal-invoke", "async");
+        let answer = request
+            .header("x-fnlocal-order-key", "teapot")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 202);
+        header(&answer, "x-fnlocal-request-id").to_owned()
+    };
+    for (bidder, amount) in [("Ada", 10), ("Bob", 5), ("Bob", 20), ("Ada", 30)] {
+        bid(bidder, amount).await;
+    }
+    let mut ends = Vec::new();
+    for (bidder, amount) in [("Ada", 10), ("Bob", 20), ("Ada", 30)] {
+        let (event, lot) = next().await;
+        assert_eq!(event, "bid");
+        assert_eq!(lot["highest"], json!({"bidder": bidder, "amount": amount}));
+        ends.push(lot["ends"].as_str().unwrap().to_owned());
+    }
+    assert!(ends.is_sorted(), "{ends:?}");
+    let bad = bid("Ada", 0).await;
+    let record = dev.wait_for("the bad bid's end", |record| {
+        record["request"] == bad.as_str()
+    });
+    assert_eq!(
+        (&record["problem"], &record["status"]),
+        (&json!("dead"), &json!(400))
+    );
+    let (event, lot) = next().await;
+    assert_eq!((event.as_str(), &lot["sold"]), ("sold", &json!(true)));
 }
 
 async fn server_sent_events_come_one_by_one_and_end_with_the_client(start: Start) {

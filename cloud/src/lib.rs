@@ -22,6 +22,7 @@ pub mod desired;
 pub mod door;
 pub mod environment;
 mod error;
+pub mod events;
 pub mod gateway;
 pub mod inventory;
 pub mod names;

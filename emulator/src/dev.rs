@@ -313,7 +313,12 @@ impl Work {
 
     fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, DevError> {
         let sources = self.sources.clone();
-        Ok(Triggers::open(&self.state, feed.clone(), sources, &self.logs)?)
+        Ok(Triggers::open(
+            &self.state,
+            feed.clone(),
+            sources,
+            &self.logs,
+        )?)
     }
 
     /// Loads all packages. What is to run beside the serving, and what builds images ahead; none

@@ -216,6 +216,12 @@ impl Fleet {
             ended = &mut beside => Err(crate::serve::broken(ended)),
             () = stop.now.cancelled() => Ok(()),
         };
+        if let Some(triggers) = self.0.triggers.get() {
+            tokio::select! {
+                () = triggers.drain() => {}
+                () = stop.now.cancelled() => {}
+            }
+        }
         beside.abort();
         feeding.abort();
         served

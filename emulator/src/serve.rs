@@ -251,6 +251,8 @@ pub(crate) async fn accept(
         Rc::clone(driver),
     ));
     let triggers = front.triggers;
+    // The nodes of a fleet share one queue, and any of them may end before it.
+    let alone = front.peers.is_none();
     let queue = triggers.clone().map(|triggers| (triggers, front.token));
     let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers, queue);
     let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
@@ -266,6 +268,12 @@ pub(crate) async fn accept(
             () = stop.now.cancelled() => break false,
         }
     };
+    if ended && let Some(triggers) = triggers.filter(|_| alone) {
+        tokio::select! {
+            () = triggers.drain() => {}
+            () = stop.now.cancelled() => {}
+        }
+    }
     beside.abort();
     feeding.abort();
     if ended {

@@ -13,6 +13,7 @@ mod told;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::clockwork::Clockwork;
@@ -35,6 +36,9 @@ use crate::logs::Logs;
 use crate::project::StateDir;
 use invoke::Local;
 use made::Running;
+
+/// Time for jobs that run when fnlocal is to end.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// The project's queue, schedules and sources.
 pub(crate) struct Triggers {
@@ -104,6 +108,19 @@ impl Triggers {
         };
         // None of them ends.
         tokio::join!(delivering, firing, following);
+    }
+
+    /// Begins no more runs, and waits for those that have begun, but not for long: what is cut off
+    /// runs again.
+    pub async fn drain(&self) {
+        self.stop_sources();
+        if tokio::time::timeout(DRAIN, self.queue.drain())
+            .await
+            .is_err()
+        {
+            let text = "some jobs did not end in time; they run again when fnlocal is back";
+            self.logs.warn(text);
+        }
     }
 
     /// Ends the queue's thread once what was asked of it is on disk.
@@ -178,7 +195,10 @@ impl Triggers {
         let mut wanted = BTreeMap::new();
         for function in functions {
             for spec in &function.settings.triggers.sources {
-                let key = format!("{} {spec:?} {:?}", function.name, function.settings.triggers);
+                let key = format!(
+                    "{} {spec:?} {:?}",
+                    function.name, function.settings.triggers
+                );
                 wanted.insert(key, (function, spec));
             }
         }

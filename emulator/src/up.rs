@@ -251,7 +251,12 @@ impl Work {
             env: self.env.clone(),
             more: self.more,
         };
-        Ok(Triggers::open(&self.state, feed.clone(), sources, &self.logs)?)
+        Ok(Triggers::open(
+            &self.state,
+            feed.clone(),
+            sources,
+            &self.logs,
+        )?)
     }
 
     fn limits(&self) -> NodeLimits {

@@ -265,7 +265,8 @@ mod tests {
     fn a_schedule_is_a_text_or_a_table() {
         let text: ScheduleSpec = serde_json::from_str(r#""0 9 * * *""#).unwrap();
         assert_eq!(text, ScheduleSpec::cron("0 9 * * *"));
-        let table = r#"{"cron":"0 9 * * *","timezone":"Europe/Berlin","missed":"once","overlap":false}"#;
+        let table =
+            r#"{"cron":"0 9 * * *","timezone":"Europe/Berlin","missed":"once","overlap":false}"#;
         let read: ScheduleSpec = serde_json::from_str(table).unwrap();
         assert_eq!(read.missed, Missed::Once);
         assert_eq!(serde_json::to_string(&read).unwrap(), table);

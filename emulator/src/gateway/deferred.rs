@@ -52,7 +52,10 @@ impl Gateway {
                 return self.turn_away(request, entry, &problem.function(&function.name));
             }
         };
-        match self.accept(&triggers, asked, request, peer, &function).await {
+        match self
+            .accept(&triggers, asked, request, peer, &function)
+            .await
+        {
             Ok(accepted) => self.accepted(&accepted, &function, entry),
             Err(problem) => self.refuse(entry, &problem.function(&function.name)),
         }
@@ -83,7 +86,11 @@ impl Gateway {
             Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(limit)),
             Ok(Err(_)) | Err(_) => {
                 let what = "the request's body did not arrive whole";
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_body", what));
+                return Err(Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "request_body",
+                    what,
+                ));
             }
         };
         headers::to_instance(&mut parts.headers, &HeaderValue::from_static("-"), peer);
@@ -160,7 +167,8 @@ impl Asked {
             let text = value.to_str().ok();
             let text = text.filter(|text| (1..=KEY_BYTES).contains(&text.len()));
             let what = format!("{name} must have 1 to {KEY_BYTES} printable characters");
-            text.map(|text| Some(text.to_owned())).ok_or_else(|| bad(&what))
+            text.map(|text| Some(text.to_owned()))
+                .ok_or_else(|| bad(&what))
         };
         Ok(Self {
             order: key(ORDER)?,

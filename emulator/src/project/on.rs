@@ -61,25 +61,45 @@ fn check_on(index: usize, on: &OnConfig) -> Result<(), Wrong> {
     for (key, said, need) in on.keys() {
         match (need, said) {
             (Need::Not, true) => {
-                return wrong(key, format!("a source of kind `{word}` has no `{key}`"), None);
+                return wrong(
+                    key,
+                    format!("a source of kind `{word}` has no `{key}`"),
+                    None,
+                );
             }
             (Need::Must, false) => {
-                return wrong("source", format!("a source of kind `{word}` needs `{key}`"), None);
+                return wrong(
+                    "source",
+                    format!("a source of kind `{word}` needs `{key}`"),
+                    None,
+                );
             }
             _ => {}
         }
     }
     if on.url.is_some() && on.url_env.is_some() {
-        return wrong("url_env", "either `url` or `url_env`, not both".to_owned(), None);
+        return wrong(
+            "url_env",
+            "either `url` or `url_env`, not both".to_owned(),
+            None,
+        );
     }
     let server = matches!(kind, SourceKind::Postgres | SourceKind::Redis);
     if server && on.url.is_none() && on.url_env.is_none() {
         let hint = "as in url_env = \"DATABASE_URL\", with the URL in .env";
-        return wrong("source", format!("a source of kind `{word}` needs `url_env`"), Some(hint));
+        return wrong(
+            "source",
+            format!("a source of kind `{word}` needs `url_env`"),
+            Some(hint),
+        );
     }
     let most = on.most();
     if on.batch.is_some_and(|batch| batch == 0 || batch > most) {
-        return wrong("batch", format!("`batch` must be between 1 and {most}"), None);
+        return wrong(
+            "batch",
+            format!("`batch` must be between 1 and {most}"),
+            None,
+        );
     }
     Ok(())
 }

@@ -36,7 +36,10 @@ impl Triggers {
     ) -> Result<Response<ResponseBody>, Problem> {
         let given = request.headers().get(TOKEN_HEADER);
         let token = HeaderValue::from_str(token).ok();
-        if !token.zip(given).is_some_and(|(token, given)| proves(&token, given)) {
+        if !token
+            .zip(given)
+            .is_some_and(|(token, given)| proves(&token, given))
+        {
             let what = "the queue is shown and changed with the run's token only";
             let hint = "send the token of .fnlocal/running.json as x-fnlocal-token";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "token", what).hint(hint));

@@ -50,7 +50,11 @@ impl Local {
     }
 
     fn entered(&self, place: Place) -> Entered {
-        self.entered.borrow().get(&place).copied().unwrap_or_default()
+        self.entered
+            .borrow()
+            .get(&place)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The node with most room, and there one with an idle instance first.
@@ -74,12 +78,10 @@ fn place(driver: &Rc<Driver>, function: &Function) -> Place {
 }
 
 impl Invoke for Local {
-    fn policy(&self, function: &str) -> AsyncPolicy {
+    fn policy(&self, function: &str) -> Option<AsyncPolicy> {
         let drivers = self.feed.drivers();
         let found = drivers.iter().find_map(|driver| driver.find(function));
-        found.map_or_else(AsyncPolicy::default, |function| {
-            function.settings.triggers.delivery.clone()
-        })
+        found.map(|function| function.settings.triggers.delivery.clone())
     }
 
     fn room(&self, function: &str, running: usize) -> u32 {
@@ -92,7 +94,10 @@ impl Invoke for Local {
                 continue;
             };
             let waiting = self.entered(place(&driver, &function)).waiting;
-            let entered = Entered { waiting, running: 0 };
+            let entered = Entered {
+                waiting,
+                running: 0,
+            };
             let share = function.settings.triggers.delivery.share;
             let more = room(offer, entered, share);
             places += if more > 0 { more + waiting } else { 0 };
@@ -190,7 +195,9 @@ async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Sta
     loop {
         let to = match ticket.outcome().await {
             Word::Dispatched(to) => to,
-            Word::Refused(refused) => return refused_outcome(&driver, &function, refused, None).await,
+            Word::Refused(refused) => {
+                return refused_outcome(&driver, &function, refused, None).await;
+            }
         };
         stay.runs();
         match attempt(&ticket, &to, request).await {

@@ -40,7 +40,8 @@ impl Sources {
         let url = self.url(spec, function)?;
         let need = || {
             let word = spec.source.word();
-            url.clone().ok_or_else(|| format!("its source of kind `{word}` has no URL"))
+            url.clone()
+                .ok_or_else(|| format!("its source of kind `{word}` has no URL"))
         };
         let name = spec.name.clone();
         let batch = spec.batch as usize;
@@ -73,7 +74,10 @@ impl Sources {
         let Some(variable) = &spec.url_env else {
             return Ok(spec.url.clone());
         };
-        let own = function.env.get(variable).or_else(|| self.env.get(variable));
+        let own = function
+            .env
+            .get(variable)
+            .or_else(|| self.env.get(variable));
         let found = own.cloned().or_else(|| std::env::var(variable).ok());
         let found = found.filter(|value| !value.is_empty());
         found.map(Some).ok_or_else(|| {

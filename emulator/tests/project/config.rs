@@ -42,6 +42,22 @@ response_limit = "32MB"
 body = "stream"
 env = ["REDIS_URL"]
 schedule = "*/5 * * * *"
+signature = "http"
+[functions.bid.async]
+attempts = 3
+backoff = "2s"
+backoff_max = "1m"
+max_age = "1h"
+keep_keys = "1h"
+share = 25
+[[functions.bid.on]]
+source = "postgres"
+channel = "bids"
+outbox = "outbox"
+url_env = "DATABASE_URL"
+batch = 10
+[async]
+attempts = 4
 [limits]
 queue = 1000
 queue_timeout = "30s"
@@ -238,6 +254,34 @@ fn impossible_limits_are_pointed_at() {
 }
 
 #[test]
+fn what_calls_a_function_is_checked_where_it_stands() {
+    let cron = error("[functions.a]\n\nschedule = \"often\"\n");
+    assert_eq!((cron.line, cron.column), (3, 12), "{cron}");
+    assert!(
+        cron.message.contains("`often` is no cron expression"),
+        "{cron}"
+    );
+    let zone = error("[functions.a.schedule]\ncron = \"0 9 * * *\"\ntimezone = \"Mars\"\n");
+    assert_eq!((zone.line, zone.column), (3, 12), "{zone}");
+    let attempts = error("[async]\nattempts = 0\n");
+    assert_eq!((attempts.line, attempts.column), (2, 12), "{attempts}");
+    let share = error("[functions.a.async]\nshare = 200\n");
+    assert_eq!((share.line, share.column), (2, 9), "{share}");
+    let redis = "[[functions.a.on]]\nsource = \"redis\"\nurl = \"redis://x\"\nstream = \"s\"\n";
+    let foreign = error(&format!("{redis}queue = \"q\"\n"));
+    assert_eq!((foreign.line, foreign.column), (5, 9), "{foreign}");
+    assert_eq!(foreign.message, "a source of kind `redis` has no `queue`");
+    let missing = error("[[functions.a.on]]\nsource = \"redis\"\nurl = \"redis://x\"\n");
+    assert_eq!(missing.message, "a source of kind `redis` needs `stream`");
+    let second = error(&format!("{redis}[[functions.a.on]]\nsource = \"reddis\"\n"));
+    assert_eq!(
+        second.hint().as_deref(),
+        Some("did you mean `redis`?"),
+        "{second}"
+    );
+}
+
+#[test]
 fn columns_count_characters() {
     let error = error("# é\n\"é\" = 1\n");
     assert_eq!((error.line, error.column), (2, 1));
@@ -257,6 +301,8 @@ fn the_schema_knows_every_key_and_refuses_others() {
         "over_rate",
         "response_limit",
         "schedule",
+        "async",
+        "on",
     ] {
         assert!(function["properties"][key].is_object(), "{key}");
     }

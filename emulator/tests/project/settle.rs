@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use fnlocal_core::{OverRate, Profile};
 
+use fnlocal_core::trigger::ScheduleSpec;
 use fnlocal_emulator::project::{BodyMode, DescribedModule, Project, Settled};
 use serde_json::{Value, json};
 
@@ -68,7 +69,9 @@ fn code_may_say_everything_the_file_may() {
         json!([{ "name": "a", "config": {
         "timeout": "5s", "memory": "1GB", "concurrency": 2, "minInstances": 1, "max_instances": 2,
         "rps": "unlimited", "queue": 1, "queueTimeout": 100, "pauseAfter": "1s", "stopAfter": "2s",
-        "bodyLimit": "1MB", "body": "stream", "env": [], "schedule": "* * * * *"
+        "bodyLimit": "1MB", "body": "stream", "env": [], "schedule": "* * * * *",
+        "async": { "attempts": 2, "backoff": "10m" }, "signature": "event",
+        "on": [{ "source": "redis", "stream": "bids", "url_env": "REDIS_URL" }]
     } }]),
     );
     assert!(
@@ -79,7 +82,11 @@ fn code_may_say_everything_the_file_may() {
     assert_eq!(settings.limits.rps, None);
     assert_eq!(settings.limits.memory_mib, 1024);
     assert_eq!(settings.body, BodyMode::Stream);
-    assert_eq!(settings.schedule.as_deref(), Some("* * * * *"));
+    assert_eq!(settings.schedule, Some(ScheduleSpec::cron("* * * * *")));
+    let delivery = &settings.triggers.delivery;
+    assert_eq!(delivery.attempts, 2);
+    assert!(delivery.backoff_max >= delivery.backoff, "{delivery:?}");
+    assert_eq!(settings.triggers.sources[0].name, "bids");
 }
 
 #[test]

@@ -149,14 +149,13 @@ impl Clockwork {
     }
 
     async fn looked(&self, function: &str) -> Result<Option<u64>, StoreError> {
-        let known = self.schedules.borrow();
-        let Some(timed) = known.get(function) else {
-            return Ok(None);
-        };
-        if timed.looked.is_some() {
-            return Ok(timed.looked);
+        let known = self.schedules.borrow().get(function).map(|one| one.looked);
+        match known {
+            // Removed meanwhile.
+            None => return Ok(None),
+            Some(Some(looked)) => return Ok(Some(looked)),
+            Some(None) => {}
         }
-        drop(known);
         let name = format!("{NOTE}{function}");
         let note = self.queue.keeper().read(move |file| file.note(&name));
         Ok(note.await?.and_then(|note| note.parse().ok()))
@@ -174,7 +173,11 @@ impl Clockwork {
         let Some((mut due, overlap, policy)) = planned else {
             return Ok(());
         };
-        let new = self.schedules.borrow().get(function).is_some_and(|one| one.looked.is_none());
+        let new = self
+            .schedules
+            .borrow()
+            .get(function)
+            .is_some_and(|one| one.looked.is_none());
         if due.is_empty() && !new {
             self.note_looked(function, now);
             return Ok(());
@@ -184,7 +187,10 @@ impl Clockwork {
             (self.tell)(false, text);
             due.clear();
         }
-        let jobs = due.iter().map(|at| job(function, *at, overlap, &policy)).collect();
+        let jobs = due
+            .iter()
+            .map(|at| job(function, *at, overlap, &policy))
+            .collect();
         let note = (format!("{NOTE}{function}"), Some(now.to_string()));
         self.queue.accept(jobs, vec![note]).await?;
         self.note_looked(function, now);

@@ -16,7 +16,7 @@ const WAITING: usize = 1024;
 type Answer = oneshot::Sender<Result<Changed, StoreError>>;
 
 enum Asked {
-    Change(Change, Answer),
+    Change(Box<Change>, Answer),
     /// Nothing more is to be written.
     Close,
 }
@@ -58,7 +58,10 @@ impl Keeper {
     /// [`StoreError`]; then it was not made.
     pub async fn change(&self, change: Change) -> Result<Changed, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let asked = self.asked.send(Asked::Change(change, answer)).await;
+        let asked = self
+            .asked
+            .send(Asked::Change(Box::new(change), answer))
+            .await;
         asked.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
@@ -95,7 +98,7 @@ fn write(store: &Store, clock: &Clock, mut asks: mpsc::Receiver<Asked>) {
         loop {
             match asked {
                 Asked::Change(change, answer) => {
-                    changes.push(change);
+                    changes.push(*change);
                     answers.push(answer);
                 }
                 Asked::Close => open = false,

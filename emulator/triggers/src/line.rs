@@ -36,6 +36,8 @@ enum Stage {
     Behind,
     /// It runs.
     Running,
+    /// It has run, and what became of it is being written.
+    Ended,
 }
 
 /// The jobs of one function.
@@ -65,7 +67,7 @@ pub struct Counts {
     pub ready: usize,
     /// Waiting for another attempt.
     pub waiting: usize,
-    /// Running.
+    /// Running, or having run without that being on disk.
     pub running: usize,
 }
 
@@ -107,6 +109,18 @@ impl Line {
             entry.stage = Stage::Running;
         }
         Some(id)
+    }
+
+    /// A job's run has ended: its place is free, but what became of it is not on disk yet.
+    pub fn ended(&mut self, id: JobId) {
+        if let Some(entry) = self.jobs.get_mut(&id)
+            && entry.stage == Stage::Running
+        {
+            entry.stage = Stage::Ended;
+            if let Some(lane) = self.lanes.get_mut(&entry.function) {
+                lane.running -= 1;
+            }
+        }
     }
 
     /// A job that ran is to run again, not before `due`.
@@ -207,11 +221,11 @@ impl Line {
             .is_some_and(|lane| lane.scheduled > 0)
     }
 
-    /// Whether a job runs.
+    /// Whether a job runs, or what became of it is being written.
     #[must_use]
     pub fn runs(&self, id: JobId) -> bool {
         let entry = self.jobs.get(&id);
-        entry.is_some_and(|entry| entry.stage == Stage::Running)
+        entry.is_some_and(|entry| matches!(entry.stage, Stage::Running | Stage::Ended))
     }
 
     /// All jobs.
@@ -241,7 +255,7 @@ impl Line {
             match entry.stage {
                 Stage::Waiting(_) => counts.waiting += 1,
                 Stage::Ready | Stage::Behind => counts.ready += 1,
-                Stage::Running => counts.running += 1,
+                Stage::Running | Stage::Ended => counts.running += 1,
             }
         }
         all
@@ -332,6 +346,132 @@ impl Line {
             entry.stage = Stage::Ready;
             key.active = Some(oldest);
             lane.ready.insert(oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn head(id: u64, order: Option<u8>, due_ms: u64) -> Head {
+        Head {
+            id: JobId(id),
+            function: "f".to_owned(),
+            trigger: Trigger::Async,
+            path: "/f".to_owned(),
+            headers: Vec::new(),
+            size: 0,
+            order: order.map(|order| order.to_string()),
+            key: None,
+            accepted_ms: id,
+            due_ms,
+            attempts: 0,
+            error: None,
+            died_ms: None,
+        }
+    }
+
+    /// What happens to the line.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add(Option<u8>, u64),
+        Take,
+        /// Which of the running ones ends, and when it runs again if it does.
+        End(usize, Option<u64>),
+        Pass(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (proptest::option::of(0u8..3), 0u64..20).prop_map(|(key, in_ms)| Step::Add(key, in_ms)),
+            4 => Just(Step::Take),
+            3 => (0usize..8, proptest::option::of(0u64..20)).prop_map(|(which, again)| Step::End(which, again)),
+            1 => (1u64..10).prop_map(Step::Pass),
+        ]
+    }
+
+    /// The jobs as a list would keep them.
+    #[derive(Default)]
+    struct Model {
+        line: Line,
+        orders: BTreeMap<JobId, Option<u8>>,
+        running: Vec<JobId>,
+        now: u64,
+        next: u64,
+    }
+
+    impl Model {
+        fn take(&mut self) -> Option<JobId> {
+            self.line.wake(self.now);
+            let id = self.line.take("f")?;
+            let order = self.orders[&id];
+            assert!(!self.running.contains(&id), "no job runs twice at once");
+            if order.is_some() {
+                let same = |other: &&JobId| self.orders[*other] == order;
+                assert!(
+                    !self.running.iter().any(|other| same(&other)),
+                    "one of a key"
+                );
+                let oldest = self.orders.keys().find(same);
+                assert_eq!(oldest, Some(&id), "in the order of acceptance");
+            }
+            self.running.push(id);
+            Some(id)
+        }
+
+        fn perform(&mut self, step: Step) {
+            match step {
+                Step::Add(order, in_ms) => {
+                    self.next += 1;
+                    let head = head(self.next, order, self.now + in_ms);
+                    self.orders.insert(head.id, order);
+                    self.line.add(&head, self.now);
+                }
+                Step::Take => drop(self.take()),
+                Step::End(which, again) if !self.running.is_empty() => {
+                    let id = self.running.remove(which % self.running.len());
+                    self.line.ended(id);
+                    match again {
+                        Some(in_ms) => self.line.put_back(id, self.now + in_ms, self.now),
+                        None => {
+                            self.line.remove(id);
+                            self.orders.remove(&id);
+                        }
+                    }
+                }
+                Step::End(..) => {}
+                Step::Pass(ms) => self.now += ms,
+            }
+            assert_eq!(self.line.len(), self.orders.len());
+            assert_eq!(self.line.running_of("f"), self.running.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_job_runs_to_its_end_and_those_of_a_key_in_order(
+            steps in proptest::collection::vec(step(), 1..200),
+        ) {
+            let mut model = Model::default();
+            for step in steps {
+                model.perform(step);
+            }
+            // From here on all ends well, so nothing may stay.
+            while !model.orders.is_empty() {
+                while model.take().is_some() {}
+                if model.running.is_empty() {
+                    let due = model.line.next_due();
+                    prop_assert!(due.is_some_and(|due| due > model.now), "stuck");
+                    model.now = due.unwrap_or_default();
+                }
+                while !model.running.is_empty() {
+                    model.perform(Step::End(0, None));
+                }
+            }
+            prop_assert!(model.line.ready().is_empty() && model.line.next_due().is_none());
         }
     }
 }

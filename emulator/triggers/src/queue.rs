@@ -2,8 +2,8 @@
 //! of them.
 //!
 //! Delivery is at least once: a job is forgotten only when its run has ended well and that is on
-//! disk. Until then it counts as running, so no more jobs can run twice after a crash than may run
-//! at once.
+//! disk. So after a crash run again those that were running and those whose end was being written,
+//! of which there are never more than a few.
 
 mod admin;
 mod settle;
@@ -37,8 +37,8 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// Runs functions.
 pub trait Invoke {
-    /// How a function's jobs are delivered.
-    fn policy(&self, function: &str) -> AsyncPolicy;
+    /// How a function's jobs are delivered; none while there is no such function. Its jobs wait.
+    fn policy(&self, function: &str) -> Option<AsyncPolicy>;
 
     /// How many more jobs of a function may begin to run now, of which `running` do already.
     fn room(&self, function: &str, running: usize) -> u32;
@@ -139,6 +139,12 @@ pub struct Queue {
     failed: Cell<u64>,
     /// Runs that have ended and are not on disk.
     unwritten: Cell<usize>,
+    /// Runs that have begun and are not over.
+    under_way: Cell<usize>,
+    /// No more runs begin.
+    closing: Cell<bool>,
+    /// A run is over.
+    over: Notify,
     /// The function after which the next look begins, so that all get their turn.
     after: RefCell<Option<Arc<str>>>,
 }
@@ -170,17 +176,30 @@ impl Queue {
             done: Cell::new(0),
             failed: Cell::new(0),
             unwritten: Cell::new(0),
+            under_way: Cell::new(0),
+            closing: Cell::new(false),
+            over: Notify::new(),
             after: RefCell::default(),
         });
         Ok((queue, writer))
     }
 
-    /// Accepts jobs, all or none. They are on disk when this returns.
+    /// Accepts jobs, all or none. They are on disk when this returns. Whoever leaves before may
+    /// have had them accepted.
     ///
     /// # Errors
     /// [`AcceptError`]
     pub async fn accept(
-        &self,
+        self: &Rc<Self>,
+        jobs: Vec<NewJob>,
+        notes: Vec<(String, Option<String>)>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        let accepting = Rc::clone(self).accept_whole(jobs, notes);
+        whole(accepting).await?
+    }
+
+    async fn accept_whole(
+        self: Rc<Self>,
         jobs: Vec<NewJob>,
         notes: Vec<(String, Option<String>)>,
     ) -> Result<Vec<Accepted>, AcceptError> {
@@ -220,6 +239,14 @@ impl Queue {
                     }
                 }
             }
+        }
+    }
+
+    /// Begins no more runs, and returns when those that have begun are over.
+    pub async fn drain(&self) {
+        self.closing.set(true);
+        while self.under_way.get() > 0 {
+            self.over.notified().await;
         }
     }
 
@@ -266,7 +293,7 @@ impl Queue {
         let first = last.map_or(0, |last| functions.partition_point(|one| *one <= last));
         let many = functions.len().max(1);
         functions.rotate_left(first % many);
-        let mut some = true;
+        let mut some = !self.closing.get();
         while some && self.unwritten.get() < UNWRITTEN {
             some = false;
             for function in &functions {
@@ -278,6 +305,7 @@ impl Queue {
                     continue;
                 };
                 some = true;
+                self.under_way.update(|count| count + 1);
                 self.after.replace(Some(Arc::clone(function)));
                 runs.spawn_local(Rc::clone(self).one(id, Arc::clone(function), Rc::clone(invoke)));
             }
@@ -288,11 +316,25 @@ impl Queue {
     fn next_look(&self, invoke: &dyn Invoke) -> Duration {
         let line = self.line.borrow();
         let due = line.next_due();
-        let old = line.next_too_old(|function| millis(invoke.policy(function).max_age));
+        let old = line.next_too_old(|function| max_age(invoke, function));
         let next = due.into_iter().chain(old).min();
         let wait = next.map(|next| next.saturating_sub(self.clock.now_ms()).max(1));
         wait.map_or(LOOK, |wait| Duration::from_millis(wait).min(LOOK))
     }
+}
+
+/// Does something to its end also when whoever waits for it leaves: what is on disk and what is in
+/// line must not part.
+async fn whole<T: 'static>(doing: impl Future<Output = T> + 'static) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_local(doing).await;
+    done.map_err(|_| StoreError::Closed)
+}
+
+/// How old a function's jobs may become, in milliseconds.
+fn max_age(invoke: &dyn Invoke, function: &str) -> u64 {
+    invoke
+        .policy(function)
+        .map_or(u64::MAX, |policy| millis(policy.max_age))
 }
 
 /// Milliseconds of a span, as the queue's file has them.

@@ -190,7 +190,10 @@ impl Intake {
         let too_large = size > self.limit;
         let dead = too_large.then(|| {
             let limit = self.limit;
-            format!("the event has {size} bytes, and `body_limit` of /{} is {limit}", self.function)
+            format!(
+                "the event has {size} bytes, and `body_limit` of /{} is {limit}",
+                self.function
+            )
         });
         NewJob {
             function: self.function.clone(),
@@ -228,7 +231,10 @@ pub async fn keep(mut source: Box<dyn Source>, intake: Rc<Intake>, tell: impl Fn
         let name = source.name();
         if attempts == 1 {
             let function = &intake.function;
-            tell(true, format!("{name}, a source of /{function}, cannot be read: {why}"));
+            tell(
+                true,
+                format!("{name}, a source of /{function}, cannot be read: {why}"),
+            );
         }
         intake.health.replace(Health::Unreachable {
             why,

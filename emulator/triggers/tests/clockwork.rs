@@ -113,7 +113,13 @@ async fn a_clock_set_back_runs_nothing_twice_and_is_told() {
             bench.look(&clockwork, Missed::Skip, true).await;
         }
         assert_eq!(bench.due().await, [key(NOON), key(NOON + HOUR)]);
-        assert!(bench.told.borrow().iter().any(|text| text.contains("the clock was set")));
+        assert!(
+            bench
+                .told
+                .borrow()
+                .iter()
+                .any(|text| text.contains("the clock was set"))
+        );
     };
     LocalSet::new().run_until(test).await;
 }
@@ -162,7 +168,13 @@ async fn a_run_that_has_not_ended_keeps_the_next_from_beginning() {
             bench.look(&clockwork, Missed::Skip, false).await;
         }
         assert_eq!(bench.due().await, [key(NOON)]);
-        assert!(bench.told.borrow().iter().any(|text| text.contains("left out")));
+        assert!(
+            bench
+                .told
+                .borrow()
+                .iter()
+                .any(|text| text.contains("left out"))
+        );
         bench.queue.purge(Selection::default()).await.unwrap();
         bench.now.store(NOON + 2 * HOUR, Ordering::SeqCst);
         bench.look(&clockwork, Missed::Skip, false).await;

@@ -31,8 +31,8 @@ struct Scripted {
 }
 
 impl Invoke for Scripted {
-    fn policy(&self, _function: &str) -> AsyncPolicy {
-        self.policy.clone()
+    fn policy(&self, _function: &str) -> Option<AsyncPolicy> {
+        Some(self.policy.clone())
     }
 
     fn room(&self, _function: &str, running: usize) -> u32 {
@@ -101,7 +101,9 @@ impl Bench {
         let clock = Clock::new(move || told.fetch_add(1, Ordering::SeqCst));
         let (queue, writer) = Queue::open(folder.path(), clock).unwrap();
         let (ended, runs) = mpsc::unbounded_channel();
-        let script = script.iter().map(|(body, runs)| ((*body).to_owned(), runs.clone()));
+        let script = script
+            .iter()
+            .map(|(body, runs)| ((*body).to_owned(), runs.clone()));
         let invoke = Rc::new(Scripted {
             script: RefCell::new(script.collect()),
             policy,
@@ -275,11 +277,23 @@ async fn what_is_older_than_it_may_be_is_given_up() {
         bench.now.fetch_add(7 * 3_600_000, Ordering::SeqCst);
         // Something else happens, and the old one is noticed.
         bench.accept("b").await;
-        let mut fates = vec![bench.over().await, bench.over().await];
+        let mut fates = [bench.over().await, bench.over().await];
         fates.sort_by_key(|run| run.head.id);
         assert_eq!(fates[0].fate, Fate::Dead);
         assert!(fates[0].head.error.as_ref().unwrap().contains("max_age"));
         assert_eq!(fates[1].fate, Fate::Done);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_runs_although_whoever_sent_it_left() {
+    local(async {
+        let mut bench = Bench::new(quick(), &[], None);
+        let mut accepting = Box::pin(bench.queue.accept(vec![job("a")], Vec::new()));
+        assert!(futures_util::poll!(&mut accepting).is_pending());
+        drop(accepting);
+        assert_eq!(bench.over().await.fate, Fate::Done);
     })
     .await;
 }
@@ -365,6 +379,34 @@ async fn no_more_jobs_run_at_once_than_there_is_room_for() {
             bench.over().await;
             assert!(bench.invoke.began.borrow().len() <= over + 5);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_ends_waits_for_what_runs_and_begins_no_more() {
+    local(async {
+        let gate = Rc::new(Notify::new());
+        let mut bench = Bench::new(quick(), &[], Some(Rc::clone(&gate)));
+        for body in 0..10 {
+            bench.accept(&body.to_string()).await;
+        }
+        while bench.invoke.began.borrow().len() < 4 {
+            tokio::task::yield_now().await;
+        }
+        let mut draining = Box::pin(bench.queue.drain());
+        assert!(futures_util::poll!(&mut draining).is_pending());
+        for _ in 0..4 {
+            gate.notify_one();
+            tokio::task::yield_now().await;
+        }
+        draining.await;
+        assert_eq!(bench.invoke.began.borrow().len(), 4);
+        for _ in 0..4 {
+            assert_eq!(bench.runs.try_recv().unwrap().fate, Fate::Done);
+        }
+        let left = bench.queue.list(Selection::default()).await.unwrap();
+        assert_eq!(left.len(), 6, "the others wait for the next time");
     })
     .await;
 }

@@ -20,7 +20,10 @@ fn berlin(cron: &str) -> Schedule {
 
 /// Due times between two moments of a day, as hours and minutes of UTC.
 fn due(cron: &str, day: &str, from: &str, to: &str) -> Vec<String> {
-    let (from, to) = (at(&format!("{day}T{from}:00Z")), at(&format!("{day}T{to}:00Z")));
+    let (from, to) = (
+        at(&format!("{day}T{from}:00Z")),
+        at(&format!("{day}T{to}:00Z")),
+    );
     let times = berlin(cron).due(from, to).into_iter();
     let shown = times.map(|ms| {
         let time = DateTime::from_timestamp_millis(i64::try_from(ms).unwrap()).unwrap();

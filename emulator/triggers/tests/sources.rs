@@ -21,7 +21,10 @@ fn all() -> BTreeSet<String> {
 
 async fn add_to_stream(server: &RedisServer, numbers: std::ops::Range<usize>) {
     let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // Each is synced to a disk others may be busy with.
+    let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connecting = client.get_multiplexed_async_connection_with_config(&patient);
+    let mut connection = connecting.await.unwrap();
     for number in numbers {
         let mut add = redis::cmd("XADD");
         add.arg("bids").arg("*").arg("data").arg(number);
@@ -44,7 +47,9 @@ async fn a_redis_stream_delivers_all_through_a_restart() {
         // In the middle of being read.
         taking.until(|ran| ran.len() > 100).await;
         server.kill();
-        taking.until_health(|health| matches!(health, Health::Unreachable { .. })).await;
+        taking
+            .until_health(|health| matches!(health, Health::Unreachable { .. }))
+            .await;
         server.restart();
         add_to_stream(&server, EVENTS / 2..EVENTS).await;
         taking.until(|ran| ran.len() >= EVENTS).await;
@@ -102,14 +107,30 @@ async fn a_notification_without_an_outbox_reaches_who_listens_and_is_lost_on_who
             batch: 50,
         };
         let taking = Taking::of(Box::new(source), Trigger::Postgres, 1 << 20);
-        taking.until_health(|health| *health == Health::Reading).await;
-        server.connect().await.batch_execute("NOTIFY bids, '1'").await.unwrap();
+        taking
+            .until_health(|health| *health == Health::Reading)
+            .await;
+        server
+            .connect()
+            .await
+            .batch_execute("NOTIFY bids, '1'")
+            .await
+            .unwrap();
         taking.until(|ran| ran.contains("1")).await;
         server.kill();
-        taking.until_health(|health| matches!(health, Health::Unreachable { .. })).await;
+        taking
+            .until_health(|health| matches!(health, Health::Unreachable { .. }))
+            .await;
         server.restart().await;
-        taking.until_health(|health| *health == Health::Reading).await;
-        server.connect().await.batch_execute("NOTIFY bids, '2'").await.unwrap();
+        taking
+            .until_health(|health| *health == Health::Reading)
+            .await;
+        server
+            .connect()
+            .await
+            .batch_execute("NOTIFY bids, '2'")
+            .await
+            .unwrap();
         taking.until(|ran| ran.contains("2")).await;
     })
     .await;
@@ -159,7 +180,12 @@ async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
         taking
             .until_health(|health| matches!(health, Health::Unreachable { attempts: 3.., .. }))
             .await;
-        assert_eq!(taking.told().len(), 1, "told once, not at every attempt: {:?}", taking.told());
+        assert_eq!(
+            taking.told().len(),
+            1,
+            "told once, not at every attempt: {:?}",
+            taking.told()
+        );
     })
     .await;
 }
@@ -175,11 +201,16 @@ async fn an_event_over_the_limit_is_kept_as_refused_and_the_others_run() {
             batch: 50,
         };
         let taking = Taking::of(Box::new(source), Trigger::Postgres, 100);
-        taking.until_health(|health| *health == Health::Reading).await;
+        taking
+            .until_health(|health| *health == Health::Reading)
+            .await;
         let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
         let long = "x".repeat(101);
-        client.batch_execute(&format!("NOTIFY bids, '{long}'; NOTIFY bids, '1'")).await.unwrap();
+        client
+            .batch_execute(&format!("NOTIFY bids, '{long}'; NOTIFY bids, '1'"))
+            .await
+            .unwrap();
         taking.until(|ran| ran.contains("1")).await;
         let dead = Selection {
             dead: true,

@@ -118,7 +118,9 @@ impl OnConfig {
             group: self.group.clone(),
             outbox: self.outbox.clone(),
             batch: self.batch.unwrap_or_else(|| self.most().min(100)),
-            visibility: self.visibility.map_or(Duration::from_secs(30), |span| span.0),
+            visibility: self
+                .visibility
+                .map_or(Duration::from_secs(30), |span| span.0),
         }
     }
 
@@ -148,10 +150,22 @@ impl OnConfig {
             ("folder", self.folder.is_some(), only(&[Folder], Need::Must)),
             ("queue", self.queue.is_some(), only(&[Sqs, S3], Need::Must)),
             ("stream", self.stream.is_some(), only(&[Redis], Need::Must)),
-            ("channel", self.channel.is_some(), only(&[Postgres], Need::Must)),
+            (
+                "channel",
+                self.channel.is_some(),
+                only(&[Postgres], Need::Must),
+            ),
             ("group", self.group.is_some(), only(&[Redis], Need::May)),
-            ("outbox", self.outbox.is_some(), only(&[Postgres], Need::May)),
-            ("visibility", self.visibility.is_some(), only(&[Sqs, S3], Need::May)),
+            (
+                "outbox",
+                self.outbox.is_some(),
+                only(&[Postgres], Need::May),
+            ),
+            (
+                "visibility",
+                self.visibility.is_some(),
+                only(&[Sqs, S3], Need::May),
+            ),
             ("url", self.url.is_some(), server),
             ("url_env", self.url_env.is_some(), server),
         ]

@@ -1,8 +1,10 @@
 //! Looking into the queue, and putting a hand in: beside a running fnlocal, or without one.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 
-use super::Queue;
+use super::{Queue, whole};
 use crate::clock::Clock;
 use crate::job::{Head, Job, JobId};
 use crate::store::{Change, Changed, Snapshot, Store, StoreError};
@@ -88,7 +90,11 @@ impl Queue {
     ///
     /// # Errors
     /// [`StoreError`]; some may have been done before it.
-    pub async fn retry(&self, selection: Selection) -> Result<usize, StoreError> {
+    pub async fn retry(self: &Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
+        whole(Rc::clone(self).retry_whole(selection)).await?
+    }
+
+    async fn retry_whole(self: Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
         let mut done = 0;
         for one in self.list(selection).await? {
             let now = self.clock.now_ms();
@@ -114,7 +120,11 @@ impl Queue {
     ///
     /// # Errors
     /// [`StoreError`]; then none was removed.
-    pub async fn purge(&self, selection: Selection) -> Result<usize, StoreError> {
+    pub async fn purge(self: &Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
+        whole(Rc::clone(self).purge_whole(selection)).await?
+    }
+
+    async fn purge_whole(self: Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
         let mut all = self.list(selection).await?;
         // From here on nothing begins to run before the line forgets them.
         all.retain(|one| !self.line.borrow().runs(one.job.id));
@@ -180,7 +190,8 @@ impl Offline {
                 ..one.job
             }),
         };
-        self.store.commit(all.into_iter().map(change).collect(), now)?;
+        self.store
+            .commit(all.into_iter().map(change).collect(), now)?;
         Ok(count)
     }
 
@@ -191,7 +202,8 @@ impl Offline {
     pub fn purge(&self, selection: &Selection) -> Result<usize, StoreError> {
         let ids: Vec<JobId> = self.list(selection)?.iter().map(|one| one.job.id).collect();
         let count = ids.len();
-        self.store.commit(vec![Change::Purge(ids)], self.clock.now_ms())?;
+        self.store
+            .commit(vec![Change::Purge(ids)], self.clock.now_ms())?;
         Ok(count)
     }
 }

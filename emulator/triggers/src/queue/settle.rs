@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Fate, Invoke, Outcome, Queue, Run, millis};
+use super::{Fate, Invoke, Outcome, Queue, Run, max_age, millis};
 use crate::job::{Head, JobId};
 use crate::store::{Change, StoreError};
 
@@ -16,23 +16,31 @@ const ERROR: usize = 2048;
 impl Queue {
     /// Runs a job that was taken out of the line.
     pub(super) async fn one(self: Rc<Self>, id: JobId, function: Arc<str>, invoke: Rc<dyn Invoke>) {
+        self.run_one(id, &function, &invoke).await;
+        self.under_way.update(|count| count - 1);
+        self.over.notify_one();
+    }
+
+    async fn run_one(&self, id: JobId, function: &str, invoke: &Rc<dyn Invoke>) {
         let read = self.keeper.read(move |snapshot| snapshot.job(id)).await;
         let job = match read {
             Ok(Some(job)) => job,
             // Purged in this very moment.
             Ok(None) => return self.leave(id),
-            Err(error) => return self.broken(id, &*invoke, &error),
+            Err(error) => return self.broken(id, &**invoke, &error),
         };
         let mut head = job.head.clone();
         let began = Instant::now();
         let outcome = invoke.run(job).await;
         let took = began.elapsed();
-        let fate = self.judge(&mut head, &outcome, &*invoke);
+        let fate = self.judge(&mut head, &outcome, &**invoke);
         self.unwritten.update(|count| count + 1);
+        self.line.borrow_mut().ended(id);
+        self.work.notify_one();
         let written = self.write(&head, &outcome, fate).await;
         self.unwritten.update(|count| count - 1);
         if let Err(error) = written {
-            return self.broken(id, &*invoke, &error);
+            return self.broken(id, &**invoke, &error);
         }
         match fate {
             Fate::Done => {
@@ -52,7 +60,7 @@ impl Queue {
                 self.work.notify_one();
             }
         }
-        debug_assert_eq!(*head.function, *function, "a job stays its function's");
+        debug_assert_eq!(head.function, function, "a job stays its function's");
         invoke.ended(&Run {
             head,
             outcome,
@@ -63,7 +71,7 @@ impl Queue {
 
     /// Gives up jobs that became too old while they waited.
     pub(super) async fn give_up_old(&self, invoke: &dyn Invoke) {
-        let max_age = |function: &str| millis(invoke.policy(function).max_age);
+        let max_age = |function: &str| max_age(invoke, function);
         let old = self.line.borrow().too_old(self.clock.now_ms(), max_age);
         for id in old {
             let read = self.keeper.read(move |snapshot| snapshot.job(id)).await;
@@ -97,7 +105,7 @@ impl Queue {
     }
 
     fn judge(&self, head: &mut Head, outcome: &Outcome, invoke: &dyn Invoke) -> Fate {
-        let policy = invoke.policy(&head.function);
+        let policy = invoke.policy(&head.function).unwrap_or_default();
         let now = self.clock.now_ms();
         let chance = rand::random::<f64>();
         let (pause, given_up) = match outcome {

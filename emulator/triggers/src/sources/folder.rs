@@ -59,7 +59,10 @@ impl Folder {
         let prefix = format!("{}\0", self.name());
         let known = {
             let prefix = prefix.clone();
-            intake.queue().keeper().read(move |file| file.notes(&prefix))
+            intake
+                .queue()
+                .keeper()
+                .read(move |file| file.notes(&prefix))
         };
         let mut known: Objects = known.await?.into_iter().collect();
         intake.reading();
@@ -83,7 +86,9 @@ impl Folder {
         known: &mut Objects,
         found: Objects,
     ) -> Result<(), SourceError> {
-        let new = found.iter().filter(|(key, version)| known.get(*key) != Some(version));
+        let new = found
+            .iter()
+            .filter(|(key, version)| known.get(*key) != Some(version));
         let new = new.map(|(key, version)| (key.clone(), Some(version.clone())));
         let gone = known.keys().filter(|key| !found.contains_key(*key));
         let gone = gone.map(|key| (key.clone(), None));
@@ -92,7 +97,9 @@ impl Folder {
             let events = batch.iter().map(|(key, version)| {
                 self.event(key, version.as_deref(), known.get(key).map(String::as_str))
             });
-            let notes = batch.iter().map(|(key, version)| (format!("{prefix}{key}"), version.clone()));
+            let notes = batch
+                .iter()
+                .map(|(key, version)| (format!("{prefix}{key}"), version.clone()));
             intake.take(events.collect(), notes.collect()).await?;
             for (key, version) in batch {
                 match version {
@@ -108,11 +115,20 @@ impl Folder {
     fn event(&self, key: &str, version: Option<&str>, before: Option<&str>) -> Taken {
         let what = version.or(before).unwrap_or_default();
         let mut numbers = what.split(' ');
-        let nanos: u128 = numbers.next().and_then(|text| text.parse().ok()).unwrap_or(0);
-        let size: u64 = numbers.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let nanos: u128 = numbers
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
+        let size: u64 = numbers
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
         let (kind, name) = match version {
             Some(_) => ("com.amazonaws.s3.objectcreated.put", "ObjectCreated:Put"),
-            None => ("com.amazonaws.s3.objectremoved.delete", "ObjectRemoved:Delete"),
+            None => (
+                "com.amazonaws.s3.objectremoved.delete",
+                "ObjectRemoved:Delete",
+            ),
         };
         let data = serde_json::json!({
             "eventSource": "fnlocal:folder",

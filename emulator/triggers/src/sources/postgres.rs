@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Socket};
 
 use crate::event::{Event, content_type};
@@ -20,6 +21,8 @@ use crate::source::{Intake, Source, SourceError, Taken};
 
 /// The outbox is looked into after so long even without a hint.
 const LOOK: Duration = Duration::from_secs(5);
+/// An answer that does not come: the server is gone without a word.
+const ANSWER: Duration = Duration::from_secs(20);
 /// Notifications that may wait to be taken, after which the connection is read no further.
 const WAITING: usize = 1024;
 
@@ -53,13 +56,19 @@ impl Source for Postgres {
 
 impl Postgres {
     async fn follow(&self, intake: &Intake) -> Result<(), SourceError> {
-        let (mut client, connection) = tokio_postgres::connect(&self.url, NoTls).await?;
+        let connecting = tokio_postgres::connect(&self.url, NoTls);
+        let (mut client, connection) = timeout(ANSWER, connecting).await??;
         let (heard, mut notifications) = mpsc::channel(WAITING);
         let listening = async {
-            client.batch_execute(&format!("LISTEN {}", quoted(&self.channel))).await?;
+            client
+                .batch_execute(&format!("LISTEN {}", quoted(&self.channel)))
+                .await?;
             intake.reading();
             match &self.outbox {
-                Some(table) => self.drain(&mut client, table, intake, &mut notifications).await,
+                Some(table) => {
+                    self.drain(&mut client, table, intake, &mut notifications)
+                        .await
+                }
                 None => self.relay(intake, &mut notifications).await,
             }
         };
@@ -122,7 +131,7 @@ impl Postgres {
             "SELECT id::text, payload::text, xmin::text FROM {named} \
              ORDER BY id LIMIT {batch} FOR UPDATE SKIP LOCKED"
         );
-        let rows = transaction.query(&rows, &[]).await?;
+        let rows = timeout(ANSWER, transaction.query(&rows, &[])).await??;
         if rows.is_empty() {
             return Ok(0);
         }
@@ -142,8 +151,8 @@ impl Postgres {
         intake.take(events, Vec::new()).await?;
         // Deleted only now: a crash before it has them told again, with the same keys.
         let gone = format!("DELETE FROM {named} WHERE id = ANY($1::text[]::bigint[])");
-        transaction.execute(&gone, &[&ids]).await?;
-        transaction.commit().await?;
+        timeout(ANSWER, transaction.execute(&gone, &[&ids])).await??;
+        timeout(ANSWER, transaction.commit()).await??;
         Ok(rows.len())
     }
 

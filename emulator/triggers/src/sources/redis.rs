@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamAutoClaimOptions, StreamAutoClaimReply, StreamId, StreamReadOptions, StreamReadReply};
+use redis::streams::{
+    StreamAutoClaimOptions, StreamAutoClaimReply, StreamId, StreamReadOptions, StreamReadReply,
+};
 use redis::{AsyncCommands, FromRedisValue, Value};
 
 use crate::event::{Event, content_type};
@@ -57,7 +59,9 @@ impl RedisStream {
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(ANSWER))
             .set_response_timeout(Some(ANSWER));
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
         self.make_group(&mut connection).await?;
         intake.reading();
         self.own(&mut connection, intake).await?;
@@ -70,7 +74,9 @@ impl RedisStream {
     }
 
     async fn make_group(&self, connection: &mut MultiplexedConnection) -> Result<(), SourceError> {
-        let made: Result<(), _> = connection.xgroup_create_mkstream(&self.stream, &self.group, "0").await;
+        let made: Result<(), _> = connection
+            .xgroup_create_mkstream(&self.stream, &self.group, "0")
+            .await;
         match made {
             Err(error) if error.code() != Some("BUSYGROUP") => Err(error.into()),
             _ => Ok(()),
@@ -78,7 +84,11 @@ impl RedisStream {
     }
 
     /// What this consumer was given before and has not acknowledged.
-    async fn own(&self, connection: &mut MultiplexedConnection, intake: &Intake) -> Result<(), SourceError> {
+    async fn own(
+        &self,
+        connection: &mut MultiplexedConnection,
+        intake: &Intake,
+    ) -> Result<(), SourceError> {
         loop {
             let ids = self.entries(connection, "0", &self.options()).await?;
             if ids.is_empty() {
@@ -88,7 +98,11 @@ impl RedisStream {
         }
     }
 
-    async fn abandoned(&self, connection: &mut MultiplexedConnection, intake: &Intake) -> Result<(), SourceError> {
+    async fn abandoned(
+        &self,
+        connection: &mut MultiplexedConnection,
+        intake: &Intake,
+    ) -> Result<(), SourceError> {
         let options = StreamAutoClaimOptions::default().count(self.batch);
         let idle = ABANDONED.as_millis() as usize;
         let claimed: StreamAutoClaimReply = connection
@@ -123,13 +137,17 @@ impl RedisStream {
         let ids: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
         // An entry that was trimmed meanwhile has no fields left: there is nothing to run.
         let there = entries.into_iter().filter(|entry| !entry.map.is_empty());
-        intake.take(there.map(|entry| self.event(entry)).collect(), Vec::new()).await?;
+        intake
+            .take(there.map(|entry| self.event(entry)).collect(), Vec::new())
+            .await?;
         let _acknowledged: usize = connection.xack(&self.stream, &self.group, &ids).await?;
         Ok(())
     }
 
     fn options(&self) -> StreamReadOptions {
-        StreamReadOptions::default().group(&self.group, CONSUMER).count(self.batch)
+        StreamReadOptions::default()
+            .group(&self.group, CONSUMER)
+            .count(self.batch)
     }
 
     /// The field `data`, if it is the only one, is the event's data; else all fields as JSON.
@@ -141,12 +159,19 @@ impl RedisStream {
                 Bytes::from(bytes.unwrap_or_default())
             }
             _ => {
-                let fields = entry.map.iter().map(|(name, value)| (name.clone(), text(value).into()));
+                let fields = entry
+                    .map
+                    .iter()
+                    .map(|(name, value)| (name.clone(), text(value).into()));
                 let fields: serde_json::Map<String, serde_json::Value> = fields.collect();
                 Bytes::from(serde_json::Value::Object(fields).to_string())
             }
         };
-        let millis = entry.id.split('-').next().and_then(|millis| millis.parse().ok());
+        let millis = entry
+            .id
+            .split('-')
+            .next()
+            .and_then(|millis| millis.parse().ok());
         Taken {
             event: Event {
                 id: entry.id.clone(),

@@ -97,7 +97,10 @@ impl Tables<'_> {
     }
 
     fn accept(&mut self, job: NewJob) -> Result<Accepted, StoreError> {
-        let named = job.key.as_ref().map(|key| format!("{}\0{key}", job.function));
+        let named = job
+            .key
+            .as_ref()
+            .map(|key| format!("{}\0{key}", job.function));
         if let Some(named) = &named {
             let known = self.keys.get(named.as_str())?.map(|known| known.value());
             if let Some((id, until)) = known {

@@ -36,8 +36,8 @@ struct Ran {
 struct Runs(Rc<Ran>);
 
 impl Invoke for Runs {
-    fn policy(&self, _function: &str) -> AsyncPolicy {
-        AsyncPolicy::default()
+    fn policy(&self, _function: &str) -> Option<AsyncPolicy> {
+        Some(AsyncPolicy::default())
     }
 
     fn room(&self, _function: &str, running: usize) -> u32 {
@@ -136,7 +136,8 @@ impl Taking {
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await;
         let view = self.intake.view();
-        waited.unwrap_or_else(|_| panic!("{} ran of {view:?}; {:?}", self.ran().len(), self.told()));
+        waited
+            .unwrap_or_else(|_| panic!("{} ran of {view:?}; {:?}", self.ran().len(), self.told()));
     }
 
     /// Waits until the source is as wanted. There is no event for it, so it is looked at again.

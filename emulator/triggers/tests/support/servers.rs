@@ -74,7 +74,10 @@ impl PostgresServer {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(folder.path()).status();
+            let owned = Command::new("chown")
+                .arg("postgres")
+                .arg(folder.path())
+                .status();
             assert!(owned.unwrap().success());
         }
         let made = tool("initdb")
@@ -89,7 +92,10 @@ impl PostgresServer {
     }
 
     pub fn url(&self) -> String {
-        format!("host={} user=fnlocal dbname=postgres", self.folder.path().display())
+        format!(
+            "host={} user=fnlocal dbname=postgres",
+            self.folder.path().display()
+        )
     }
 
     pub async fn connect(&self) -> Client {
@@ -159,8 +165,12 @@ fn tool(name: &str) -> Command {
 
 /// Debian keeps them out of PATH, one folder a version.
 fn program(name: &str) -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let found = versions.flatten().map(|entry| entry.path().join("bin").join(name));
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let found = versions
+        .flatten()
+        .map(|entry| entry.path().join("bin").join(name));
     let mut found: Vec<PathBuf> = found.filter(|path| path.exists()).collect();
     found.sort();
     found.pop().unwrap_or_else(|| PathBuf::from(name))
@@ -174,7 +184,11 @@ fn is_root() -> bool {
 fn answers(socket: &Path) {
     let begun = Instant::now();
     while UnixStream::connect(socket).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "{} never answered", socket.display());
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} never answered",
+            socket.display()
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }
