@@ -1,5 +1,7 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
+mod aws;
+
 use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
@@ -15,7 +17,11 @@ pub fn run(args: &Doctor) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, &error, None),
     };
-    let findings = runtime.block_on(doctor::examine(&args.folder));
+    let findings = runtime.block_on(async {
+        let mut findings = doctor::examine(&args.folder).await;
+        findings.extend(aws::examine().await);
+        findings
+    });
     if args.json {
         let line = serde_json::to_string(&findings);
         anstream::println!("{}", line.unwrap_or_default());
