@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
+use fnlocal_emulator::inspect::{self, InspectOptions};
 
 pub use init::{Init, Template};
 pub use invoke::Invoke;
@@ -53,6 +54,7 @@ Examples:
   fnlocal dev --runtime process      without Docker, less isolated
   fnlocal dev --nodes 3              three nodes behind a load balancer, as in the cloud
   fnlocal dev --scale 2..10 --time-scale 10
+  fnlocal dev --inspect bid          let a debugger attach to one function
   fnlocal dev --json | jq .          records for machines")]
     Dev(Dev),
     /// Call a function of a running `fnlocal dev` or `fnlocal up`.
@@ -193,6 +195,10 @@ pub struct Dev {
     /// Write what the core decides, and why, to a file for `fnlocal simulate --replay`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "scale"])]
     pub record: Option<PathBuf>,
+    /// Let a debugger attach to a function, on a port of 127.0.0.1 that stays the same across
+    /// reloads [default port: 9229]. It then has one instance, and no timeout while one is attached.
+    #[arg(long, value_name = "FUNCTION[=PORT]", value_parser = inspect, conflicts_with_all = ["nodes", "scale"])]
+    pub inspect: Option<InspectOptions>,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,
@@ -202,6 +208,20 @@ pub struct Dev {
     /// Several nodes instead of one.
     #[command(flatten)]
     pub fleet: Fleet,
+}
+
+fn inspect(text: &str) -> Result<InspectOptions, &'static str> {
+    let (function, port) = text.split_once('=').unwrap_or((text, ""));
+    let port = match port {
+        "" => Ok(inspect::PORT),
+        port => port
+            .parse()
+            .map_err(|_| "a port is a number up to 65535, as in bid=9230"),
+    };
+    Ok(InspectOptions {
+        function: function.to_owned(),
+        port: port?,
+    })
 }
 
 /// Several nodes in one process, as in the cloud.

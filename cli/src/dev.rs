@@ -37,6 +37,7 @@ fn options(args: &Dev) -> DevOptions {
         env_name: args.env_name.clone(),
         profile: args.profile.into(),
         record: args.record.clone(),
+        inspect: args.inspect.clone(),
         fleet: args.fleet.options(),
     }
 }

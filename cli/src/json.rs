@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub fn value(record: &Record) -> Value {
     match record {
         Record::Request(request) => of_request(request),
-        Record::Done { request, .. } => json!({"event": "done", "request": request}),
+        Record::Done { .. } => Value::Null,
         Record::Line {
             function,
             request,

@@ -71,6 +71,10 @@ impl Printer {
     fn text(&mut self, records: &[Record]) -> String {
         let mut text = String::new();
         for record in records {
+            if matches!(record, Record::Done { .. }) {
+                // Its request has been told.
+                continue;
+            }
             if self.style.json {
                 if self.style.quiet && went_well(record) {
                     continue;

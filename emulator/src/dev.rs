@@ -26,6 +26,7 @@ use crate::dashboard::About;
 use crate::driver::{Driver, Feed, Recorder};
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::gateway::GatewayOptions;
+use crate::inspect::{InspectOptions, Inspector};
 use crate::logs::{Logs, Record};
 use crate::project::{Project, RuntimeKind, StateDir};
 use crate::runtime::Notice;
@@ -62,6 +63,8 @@ pub struct DevOptions {
     pub profile: Profile,
     /// Where the core's events are written, if they are. Not for a fleet, which has many cores.
     pub record: Option<PathBuf>,
+    /// A function to debug. Not for a fleet, which has instances of it on many nodes.
+    pub inspect: Option<InspectOptions>,
     /// Several nodes instead of one.
     pub fleet: Option<FleetOptions>,
 }
@@ -81,7 +84,7 @@ pub async fn run(
     let printing = spawn_local(logs.clone().run());
     let outcome = serve(options, &logs, on_ready, stop, began).await;
     printing.abort();
-    logs.flush();
+    logs.finish();
     outcome
 }
 
@@ -182,9 +185,13 @@ impl Work {
         }
         let logs = self.logs.clone();
         let serving = async {
+            let inspecting = self.inspecting(options, &driver).await?;
             let feed = Feed::of(Rc::clone(&driver));
             let Some((beside, background)) = self.load(feed, &stop).await? else {
                 return Ok(());
+            };
+            let beside = async {
+                tokio::join!(beside, inspecting);
             };
             let address = serve::address_of(&listener)?;
             let announced = Announced::new(&self.state, address, &self.selected.why, &self.logs);
@@ -206,6 +213,31 @@ impl Work {
             logs.warn(format!("the recording is cut off: {error}"));
         }
         served
+    }
+
+    /// The port for debuggers, if one was asked for. What comes back does not end.
+    async fn inspecting(
+        &self,
+        options: &DevOptions,
+        driver: &Rc<Driver>,
+    ) -> Result<impl Future<Output = ()> + 'static, DevError> {
+        let inspector = match &options.inspect {
+            Some(inspect) => Some(Inspector::listen(inspect).await?),
+            None => None,
+        };
+        if let Some(inspector) = &inspector {
+            driver.inspect(Arc::clone(inspector.function()));
+            let (name, port) = (inspector.function(), inspector.port());
+            self.logs
+                .note(format!("debuggers of {name} attach to 127.0.0.1:{port}"));
+        }
+        let driver = Rc::clone(driver);
+        Ok(async {
+            match inspector {
+                Some(inspector) => inspector.serve(driver).await,
+                None => std::future::pending().await,
+            }
+        })
     }
 
     /// Several nodes in this process, behind a balancer.

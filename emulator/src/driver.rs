@@ -11,6 +11,7 @@ mod exchange;
 mod feed;
 mod functions;
 mod histogram;
+mod inspected;
 mod instance;
 mod perform;
 mod record;
@@ -60,6 +61,8 @@ pub struct Driver {
     logs: Logs,
     /// This node's name.
     node: RefCell<Arc<str>>,
+    /// The function that is debugged.
+    inspected: RefCell<Option<Arc<str>>>,
     counts: Rc<Counts>,
     /// Rung when an earlier deadline than the armed one is wanted.
     rearm: Notify,
@@ -148,6 +151,7 @@ impl Driver {
             describe,
             logs,
             node: RefCell::new("local".into()),
+            inspected: RefCell::default(),
             counts: Rc::default(),
             rearm: Notify::new(),
             armed: Cell::new(None),
@@ -482,13 +486,14 @@ impl Driver {
         let Some(instance) = self.forget_instance(id) else {
             return;
         };
+        let last_line = instance.last_lines().pop();
         self.logs.send(Record::Died {
             function: instance.function_name(),
             instance: id,
             node: self.node(),
             reason: end.reason.clone(),
             code: instance.code_text(),
-            last_line: instance.last_lines().pop(),
+            last_line: last_line.map(|line| self.as_shown(&instance, &line)),
         });
         instance.set_end(end);
         self.handle(Event::InstanceDied { instance: id });

@@ -130,6 +130,7 @@ impl Gateway {
         platform: axum::Router,
         peers: Option<Rc<dyn Peers>>,
     ) -> Rc<Self> {
+        driver.set_node(&options.node);
         let node = HeaderValue::from_str(&options.node)
             .unwrap_or_else(|_| HeaderValue::from_static("local"));
         Rc::new(Self {

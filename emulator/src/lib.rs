@@ -12,6 +12,7 @@ pub mod driver;
 pub mod fleet;
 pub mod gateway;
 pub mod image;
+pub mod inspect;
 pub mod logs;
 pub mod metrics;
 pub mod project;

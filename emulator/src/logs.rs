@@ -10,9 +10,12 @@
 
 pub mod cursor;
 pub mod errors;
+mod fingerprint;
 pub mod journal;
 pub mod kept;
+mod printer;
 pub mod query;
+mod recent;
 mod record;
 mod segments;
 mod spans;
@@ -140,6 +143,16 @@ impl Logs {
             self.inner.some.notified().await;
             tokio::time::sleep(GATHER).await;
             self.flush();
+        }
+    }
+
+    /// Hands on the last there is, and waits for room if it must.
+    pub fn finish(&self) {
+        self.flush();
+        let rest = self.inner.waiting.take();
+        if !rest.is_empty() {
+            // Whoever kept or printed them may have broken down.
+            let _broken = self.inner.sink.borrow().send(rest);
         }
     }
 

@@ -233,7 +233,9 @@ pub(crate) async fn accept(
     beside: impl Future<Output = ()> + 'static,
     stop: &Stop,
 ) -> Result<(), Broken> {
-    let (mut router, mut asks) = platform::router(front.token, driver.logs().archive());
+    let archive = driver.logs().archive();
+    let archive = archive.map(|archive| archive.until(&stop.gently));
+    let (mut router, mut asks) = platform::router(front.token, archive);
     let dashboard = front
         .about
         .map(|about| Dashboard::new(&about, stop.gently.clone()));

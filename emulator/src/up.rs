@@ -81,7 +81,7 @@ pub async fn run(
     let printing = spawn_local(logs.clone().run());
     let outcome = up(options, &logs, on_ready, stop, began).await;
     printing.abort();
-    logs.flush();
+    logs.finish();
     outcome
 }
 

@@ -8,9 +8,13 @@
 
 /** How many debuggers are attached, and how often one has been. */
 export class Debuggers {
-  /** @param {SharedArrayBuffer} shared */
-  constructor(shared) {
+  /**
+   * @param {SharedArrayBuffer} shared
+   * @param {() => void} detach ends them all: Node waits for them before it lets a process end
+   */
+  constructor(shared, detach) {
     this.counts = new Int32Array(shared);
+    this.detach = detach;
   }
 
   get seen() {
@@ -42,7 +46,7 @@ export async function openInspector(path) {
     worker.once("message", resolve);
     worker.once("error", reject);
   });
-  return new Debuggers(shared);
+  return new Debuggers(shared, () => void worker.terminate());
 }
 
 /** Runs in a thread of its own, as text: it may use nothing from outside itself. */

@@ -31,7 +31,11 @@ export function run(config) {
   const server = createServer(serverOptions(platform));
   const assignment = new Assignment(instance, () => acceptUpgrades(server, instance));
   const exit = watchExits(instance);
-  const leave = (/** @type {number} */ code) => (events === undefined ? exit(code) : events.finish(() => exit(code)));
+  const leave = (/** @type {number} */ code) => {
+    instance.debuggers?.detach();
+    if (events === undefined) exit(code);
+    else events.finish(() => exit(code));
+  };
   watchCrashes(instance, leave);
   instance.drain = makeDrain(server, instance, leave);
   process.on("SIGTERM", () => instance.drain(0));

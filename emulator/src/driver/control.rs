@@ -56,6 +56,7 @@ impl Driver {
             described,
             &mut self.functions.borrow_mut(),
         );
+        let functions = self.under_inspection(functions);
         self.handle(Event::Primed {
             instance: id,
             code,
@@ -148,6 +149,15 @@ impl Driver {
             })
     }
 
+    /// A line with paths as the person knows them.
+    pub(super) fn as_shown(&self, instance: &Instance, line: &str) -> String {
+        let mut failure = Failure::plain(line, None);
+        if let Some(bound) = instance.bound() {
+            self.localise(instance, bound.code, &mut failure);
+        }
+        failure.message
+    }
+
     fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
         let packages = self.packages.borrow();
         if let (Some(package), Some(started)) =
@@ -172,7 +182,10 @@ impl Driver {
         let started = instance.started();
         let path = started.map(|started| code.path(&started.code_root));
         let settings = function.map(|function| &function.settings);
+        let inspect = function.is_some_and(|function| self.is_inspected(function))
+            && self.can_be_inspected(instance);
         serde_json::json!({
+            "inspect": inspect,
             "code": path.unwrap_or_default(),
             "package_name": package.map(|package| &package.run.name),
             "entries": code.entries,

@@ -4,7 +4,7 @@
 //! ids, and the same way through the code. Lines and columns do not count: they move with every
 //! edit above.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ use std::time::SystemTime;
 use fnlocal_core::InstanceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::fingerprint::fingerprint;
 use super::kept::stamp;
+use super::recent::Recent;
 use super::{Cause, Record, RequestRecord};
 use crate::driver::Failure;
 
@@ -23,8 +24,6 @@ use crate::driver::Failure;
 const FILE: &str = "errors.json";
 /// Groups that are kept; the longest unseen go first.
 const GROUPS: usize = 500;
-/// Requests whose method and path are still to come, and instances whose end is explained already.
-const RECENT: usize = 1000;
 
 /// Errors of one origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +81,8 @@ pub struct Groups {
     by_id: BTreeMap<String, Group>,
     /// Requests that caused something, by name, with the group.
     requests: Recent<String, String>,
+    /// Requests that ended badly, for errors told after that.
+    bad: Recent<String, Request>,
     /// Instances that told why they end, so that their end is no news.
     explained: Recent<(Arc<str>, InstanceId), ()>,
     /// Instances that ended, and the group, for the request that will tell it was theirs.
@@ -219,6 +220,9 @@ impl Groups {
     /// A request that ended may have caused something, and may itself be an error: where the event
     /// loop never turns again, the wrapper cannot tell that time is up.
     fn ended(&mut self, request: &RequestRecord, now: SystemTime) -> Option<Cause> {
+        if request.status == 0 || request.status >= 500 {
+            self.bad.put(request.id.clone(), Request::of(request));
+        }
         let served = request.served.as_ref();
         let instance = served.map(|served| (Arc::clone(&request.node), served.instance));
         if request.problem == Some("instance_died")
@@ -261,7 +265,8 @@ impl Groups {
 
     /// Counts an error with its group: how it came out, how many there were before, the group.
     fn add(&mut self, seen: Seen<'_>, now: SystemTime) -> Option<(Cause, u64, String)> {
-        let id = fingerprint(&seen);
+        let function = seen.function.map(|name| &**name);
+        let id = fingerprint(seen.cause, function, &seen.failure);
         if let Some(request) = &seen.request {
             // The wrapper and the gateway may both see that time is up.
             if seen.cause == Cause::Timeout && self.requests.get(request).is_some() {
@@ -290,15 +295,20 @@ impl Groups {
             last_seen: now,
             first_code: known.map_or_else(|| seen.code.to_owned(), |group| group.first_code),
             last_code: seen.code.to_owned(),
-            request: seen.request.map(|id| Request {
-                id,
-                method: None,
-                path: None,
-            }),
+            request: seen.request.map(|id| self.request(id)),
         };
         self.by_id.insert(id.clone(), group);
         self.forget_oldest();
         Some((seen.cause, before, id))
+    }
+
+    fn request(&self, id: String) -> Request {
+        let ended = self.bad.get(&id).cloned();
+        ended.unwrap_or(Request {
+            id,
+            method: None,
+            path: None,
+        })
     }
 
     fn forget_oldest(&mut self) {
@@ -343,93 +353,6 @@ impl Exit {
             request: request.to_owned(),
             place: (file, line, column),
         })
-    }
-}
-
-fn fingerprint(seen: &Seen<'_>) -> String {
-    let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update(text.as_bytes());
-        hash.update([0]);
-    };
-    part(seen.cause.word());
-    part(seen.function.map_or("", |name| name));
-    part(&seen.failure.name);
-    part(&without_numbers(&seen.failure.message));
-    for line in seen.failure.stack.iter().flat_map(|stack| stack.lines()) {
-        if let Some(frame) = line.trim_start().strip_prefix("at ") {
-            part(without_place(frame));
-        }
-    }
-    let digest = hash.finalize();
-    digest[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// A frame without its line and column.
-fn without_place(frame: &str) -> &str {
-    frame.trim_end_matches(|c: char| c == ')' || c == ':' || c.is_ascii_digit())
-}
-
-/// A message with `#` for every number, and for every word of hexadecimal digits that is an id.
-fn without_numbers(message: &str) -> String {
-    let mut text = String::with_capacity(message.len());
-    let mut word = String::new();
-    for c in message.chars().chain(['\0']) {
-        if c.is_ascii_alphanumeric() {
-            word.push(c);
-            continue;
-        }
-        let digits = word.chars().filter(char::is_ascii_digit).count();
-        let hex = word.len() >= 8 && word.chars().all(|c| c.is_ascii_hexdigit());
-        if digits > 0 && (hex || digits == word.len()) {
-            text.push('#');
-        } else if digits > 0 {
-            text.extend(
-                word.chars()
-                    .map(|c| if c.is_ascii_digit() { '#' } else { c }),
-            );
-        } else {
-            text.push_str(&word);
-        }
-        word.clear();
-        text.push(c);
-    }
-    text
-}
-
-/// The last of something, by key.
-#[derive(Debug)]
-struct Recent<K, V> {
-    known: BTreeMap<K, V>,
-    order: VecDeque<K>,
-}
-
-impl<K, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        Self {
-            known: BTreeMap::new(),
-            order: VecDeque::new(),
-        }
-    }
-}
-
-impl<K: Ord + Clone, V> Recent<K, V> {
-    fn put(&mut self, key: K, value: V) {
-        if self.known.insert(key.clone(), value).is_none() {
-            self.order.push_back(key);
-        }
-        if self.order.len() > RECENT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-    }
-
-    fn get(&self, key: &K) -> Option<&V> {
-        self.known.get(key)
     }
 }
 
@@ -485,12 +408,6 @@ mod tests {
         assert_eq!(again.all(), groups.all());
         again.take(&mut error("no item 13", 4, "r2"), SystemTime::now());
         assert_eq!(again.all()[0].count, 2);
-    }
-
-    #[test]
-    fn numbers_and_ids_make_no_other_message() {
-        assert_eq!(without_numbers("user 12 of 3a4f00bc9d"), "user # of #\0");
-        assert_eq!(without_numbers("no 'name' in v2"), "no 'name' in v#\0");
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! A thread that keeps records: on disk, and errors grouped. It hands them on to who prints.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::errors::{Group, Groups};
-use super::kept::{Invocation, Kept, Line, Measured, Platform, dropped, stamp};
+use super::kept::{Invocation, Kept, Line, Measured, Platform, stamp};
+use super::printer::Printer;
 use super::segments::Segments;
 use super::spans::{self, Spans};
 use super::together::Together;
@@ -22,8 +23,6 @@ use crate::project::ProjectLogs;
 pub const FOLDER: &str = "logs";
 /// Lists that may wait; each is what the gateway gathered in some milliseconds.
 const LISTS: usize = 64;
-/// Records that may wait for who prints.
-const UNPRINTED: usize = 20_000;
 /// How soon after a change the groups of errors are written.
 const SAVE: Duration = Duration::from_millis(500);
 /// How often a printer that was busy is tried again.
@@ -67,9 +66,23 @@ pub struct Archive {
     written: watch::Receiver<u64>,
     groups: Arc<Mutex<Groups>>,
     totals: Arc<Totals>,
+    /// Ends who follows it.
+    stop: CancellationToken,
 }
 
 impl Archive {
+    /// The same, whose followers are let go when `stop` is cancelled.
+    #[must_use]
+    pub fn until(mut self, stop: &CancellationToken) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// Waits until followers are to go.
+    pub(crate) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
     /// The folder of the files.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -117,6 +130,7 @@ pub(super) fn start(
         written,
         groups: Arc::clone(&groups),
         totals: Arc::clone(&totals),
+        stop: CancellationToken::new(),
     };
     let journal = Journal {
         folder,
@@ -130,11 +144,7 @@ pub(super) fn start(
         unsaved: None,
         failing: false,
         lost: 0,
-        printer: Printer {
-            sink: printer,
-            waiting: VecDeque::new(),
-            dropped: 0,
-        },
+        printer: Printer::new(printer),
     };
     let thread = std::thread::Builder::new().name("journal".into());
     thread.spawn(move || journal.run(&lists))?;
@@ -368,60 +378,6 @@ impl Journal {
         let saved = lock(&self.groups).save(&self.folder);
         if let Err(error) = saved {
             self.failed(&error, 0);
-        }
-    }
-}
-
-/// Records on their way to who prints, who may be slow.
-struct Printer {
-    sink: SyncSender<Vec<Record>>,
-    waiting: VecDeque<Record>,
-    dropped: u64,
-}
-
-impl Printer {
-    fn add(&mut self, records: Vec<Record>) {
-        let shown = |record: &Record| !matches!(record, Record::Done { .. });
-        for record in records.into_iter().filter(shown) {
-            if self.waiting.len() < UNPRINTED {
-                self.waiting.push_back(record);
-            } else {
-                self.dropped += 1;
-            }
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    fn pass(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let records = self.take();
-        if let Err(TrySendError::Full(back)) = self.sink.try_send(records) {
-            self.waiting = back.into();
-        }
-    }
-
-    fn take(&mut self) -> Vec<Record> {
-        let mut records: Vec<Record> = std::mem::take(&mut self.waiting).into();
-        let dropped_here = std::mem::take(&mut self.dropped);
-        if dropped_here > 0 {
-            let text = format!("{} to show; the log has them", dropped(dropped_here));
-            let warning = true;
-            records.push(Record::Note { warning, text });
-        }
-        records
-    }
-
-    /// Nothing comes any more, so this may wait.
-    fn end(mut self) {
-        let records = self.take();
-        if !records.is_empty() {
-            // Whoever printed may be gone.
-            let _gone = self.sink.send(records);
         }
     }
 }

@@ -184,7 +184,8 @@ fn spans_of(request: &RequestRecord) -> Vec<SpanData> {
     ];
     let mut at = request.at;
     for (name, length) in phases {
-        let shown = !length.is_zero() && request.start != Some(StartKind::Warm);
+        let taken = name == "queue" || !length.is_zero();
+        let shown = taken && request.start != Some(StartKind::Warm);
         if shown {
             spans.push(span(trace, name.to_owned(), (at, at + length)));
         }

@@ -80,8 +80,11 @@ async fn logs(
             return problem(StatusCode::BAD_REQUEST, "query", &hint);
         }
     };
-    let changes = follow.then(|| archive.written());
-    match Reading::begin(archive.folder().to_owned(), query, changes).await {
+    let follow = follow.then(|| Follow {
+        changes: archive.written(),
+        archive: archive.clone(),
+    });
+    match Reading::begin(archive.folder().to_owned(), query, follow).await {
         Ok((first, reading)) => {
             let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
             (kind, Body::from_stream(reading.stream(first))).into_response()
@@ -98,7 +101,23 @@ struct Reading {
     query: Query,
     cursor: Cursor,
     /// None for who wants only what is there.
-    changes: Option<watch::Receiver<u64>>,
+    follow: Option<Follow>,
+}
+
+/// What tells that there is more.
+struct Follow {
+    changes: watch::Receiver<u64>,
+    archive: Archive,
+}
+
+impl Follow {
+    /// Waits for more; false when none will come, or nobody may wait any longer.
+    async fn more(&mut self) -> bool {
+        tokio::select! {
+            changed = self.changes.changed() => changed.is_ok(),
+            () = self.archive.stopped() => false,
+        }
+    }
 }
 
 impl Reading {
@@ -106,7 +125,7 @@ impl Reading {
     async fn begin(
         folder: PathBuf,
         query: Query,
-        changes: Option<watch::Receiver<u64>>,
+        follow: Option<Follow>,
     ) -> io::Result<(String, Self)> {
         let read = move || {
             let (first, cursor) = match query.limit {
@@ -116,7 +135,7 @@ impl Reading {
             let reading = Self {
                 query,
                 cursor,
-                changes,
+                follow,
             };
             Ok((first, reading))
         };
@@ -124,13 +143,13 @@ impl Reading {
     }
 
     fn stream(self, first: String) -> impl Stream<Item = io::Result<Bytes>> + use<> {
-        let limited = self.query.limit.is_some() && self.changes.is_none();
+        let limited = self.query.limit.is_some() && self.follow.is_none();
         let state = (!limited).then_some(self);
         let rest = stream::unfold(state, async |state| {
             let mut reading = state?;
             loop {
-                if let Some(changes) = &mut reading.changes {
-                    changes.mark_unchanged();
+                if let Some(follow) = &mut reading.follow {
+                    follow.changes.mark_unchanged();
                 }
                 let mut at = reading;
                 let read = off(move || {
@@ -147,8 +166,9 @@ impl Reading {
                 if let Some(text) = text {
                     return Some((Ok(Bytes::from(text)), Some(reading)));
                 }
-                // Ends with who writes.
-                reading.changes.as_mut()?.changed().await.ok()?;
+                if !reading.follow.as_mut()?.more().await {
+                    return None;
+                }
             }
         });
         let first = (!first.is_empty()).then(|| Ok(Bytes::from(first)));

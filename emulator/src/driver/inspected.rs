@@ -1,0 +1,77 @@
+//! The one function that is debugged, if there is one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fnlocal_core::FunctionSpec;
+
+use super::{Driver, Function, Instance};
+use crate::inspect::{Paths, Target};
+use crate::runtime::Address;
+
+/// The inspector's socket, beside the wrapper's own.
+const SOCKET: &str = "i";
+/// As good as for ever, for somebody who looks at a variable.
+const LONG: Duration = Duration::from_secs(24 * 3600);
+
+impl Driver {
+    /// Has one function debugged from now on, which must be before its code is imported.
+    pub(crate) fn inspect(&self, function: Arc<str>) {
+        self.inspected.replace(Some(function));
+    }
+
+    pub(super) fn is_inspected(&self, function: &Function) -> bool {
+        self.inspected.borrow().as_deref() == Some(&*function.name)
+    }
+
+    /// One instance of what is debugged, which nobody pauses or ends. Its wrapper watches the time
+    /// instead of the core: it knows whether somebody stands at a breakpoint.
+    pub(super) fn under_inspection(&self, mut specs: Vec<FunctionSpec>) -> Vec<FunctionSpec> {
+        for spec in &mut specs {
+            let function = self.function(spec.function);
+            if function.is_some_and(|function| self.is_inspected(&function)) {
+                let limits = &mut spec.limits;
+                (limits.min_instances, limits.max_instances) = (1, 1);
+                limits.timeout = LONG;
+                limits.queue_timeout = LONG;
+                limits.pause_after = LONG;
+                limits.stop_after = LONG;
+            }
+        }
+        specs
+    }
+
+    /// Whether an instance can be debugged: its inspector's socket must reach here.
+    pub(super) fn can_be_inspected(&self, instance: &Instance) -> bool {
+        let address = instance.started().map(|started| &started.address);
+        let reached = matches!(address, Some(Address::Unix(_)));
+        if !reached {
+            self.logs.warn(
+                "the debugger's port has nothing behind it: sockets of this engine's containers \
+                 do not reach here\n  hint: add --runtime process",
+            );
+        }
+        reached
+    }
+
+    /// The inspector of the newest instance that is debugged, once there is one.
+    pub(crate) fn inspected(&self) -> Option<Target> {
+        let wanted = self.inspected.borrow().clone()?;
+        let instances = self.instances.borrow();
+        let of_it = |one: &&std::rc::Rc<Instance>| one.function_name().as_ref() == Some(&wanted);
+        let instance = instances.values().rev().find(of_it)?;
+        let started = instance.started()?;
+        let Address::Unix(socket) = &started.address else {
+            return None;
+        };
+        let packages = self.packages.borrow();
+        let package = packages.get(&instance.package)?;
+        let code = package.codes.get(&instance.bound()?.code)?;
+        let inside = format!("{}/", code.path(&started.code_root));
+        let outside = std::fs::canonicalize(&package.shown_root).ok()?;
+        Some(Target {
+            socket: socket.with_file_name(SOCKET),
+            paths: Paths::new(&inside, &format!("{}/", outside.display())),
+        })
+    }
+}

@@ -1,0 +1,238 @@
+//! `dev --inspect`: a port for debuggers that stays the same while instances come and go.
+//!
+//! Behind it is the inspector of whichever instance serves the function now, which the wrapper
+//! passes on from a unix socket of the instance. What goes through is rewritten in one respect:
+//! files are named as the person has them, not as an instance sees its version of them, so that
+//! breakpoints mean the same before and after a save.
+//!
+//! Whoever may attach may run code, so a debugger must know this run's id, which
+//! `/json/list` tells, and that answers to this machine's own names only.
+
+mod paths;
+mod session;
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1 as client;
+use hyper::server::conn::http1 as server;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Notify;
+
+pub(crate) use paths::Paths;
+
+use crate::driver::Driver;
+use crate::gateway::asks_locally;
+use crate::serve::{ListenError, listen};
+
+/// The port debuggers look at first.
+pub const PORT: u16 = 9229;
+/// For an instance to be there: a reload, or the first start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is to be debugged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectOptions {
+    /// The function.
+    pub function: String,
+    /// The port for debuggers, on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+}
+
+/// Where an instance's inspector is.
+pub(crate) struct Target {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// How its files are named on either side.
+    pub paths: Paths,
+}
+
+/// A port for debuggers.
+pub(crate) struct Inspector {
+    listener: TcpListener,
+    function: Arc<str>,
+}
+
+impl Inspector {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// It is taken, or not allowed.
+    pub async fn listen(options: &InspectOptions) -> Result<Self, ListenError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        Ok(Self {
+            listener: listen(address).await?,
+            function: options.function.as_str().into(),
+        })
+    }
+
+    /// The function that is debugged.
+    pub fn function(&self) -> &Arc<str> {
+        &self.function
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.listener
+            .local_addr()
+            .map_or(0, |address| address.port())
+    }
+
+    /// Serves debuggers until dropped.
+    pub async fn serve(self, driver: Rc<Driver>) {
+        let changed = Rc::new(Notify::new());
+        let told = Rc::clone(&changed);
+        driver.on_instances(move |_| told.notify_waiters());
+        let port = Rc::new(Port {
+            driver,
+            changed,
+            id: format!("{:032x}", rand::random::<u128>()),
+        });
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    tokio::task::spawn_local(Rc::clone(&port).connection(stream, peer));
+                }
+                // Out of file descriptors, most likely: waiting lets some connection end first.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+}
+
+struct Port {
+    driver: Rc<Driver>,
+    changed: Rc<Notify>,
+    /// What a debugger names to attach, the same for as long as this runs.
+    id: String,
+}
+
+impl Port {
+    async fn connection(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let service = service_fn(move |request| {
+            let port = Rc::clone(&self);
+            async move { Ok::<_, Infallible>(port.answer(request, peer).await) }
+        });
+        let serving = server::Builder::new().serve_connection(TokioIo::new(stream), service);
+        // A debugger's broken connection is its own affair.
+        let _broken = serving.with_upgrades().await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+        if asks_locally(&request, peer).is_err() {
+            return said(StatusCode::FORBIDDEN, "only this machine may debug\n");
+        }
+        let Some(target) = self.target().await else {
+            let why = "the function has no instance: does its code load?\n";
+            return said(StatusCode::SERVICE_UNAVAILABLE, why);
+        };
+        let answered = if request.headers().contains_key(header::UPGRADE) {
+            self.attach(request, target).await
+        } else {
+            self.tell(&request, &target).await
+        };
+        answered.unwrap_or_else(|error| said(StatusCode::BAD_GATEWAY, &format!("{error}\n")))
+    }
+
+    /// The inspector of the instance that serves the function, waiting for one to come.
+    async fn target(&self) -> Option<Target> {
+        let waiting = async {
+            loop {
+                let changed = self.changed.notified();
+                if let Some(target) = self.driver.inspected() {
+                    return target;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.ok()
+    }
+
+    /// `/json/…`: what there is to attach to.
+    async fn tell(
+        &self,
+        request: &Request<Incoming>,
+        target: &Target,
+    ) -> Result<Response<Full<Bytes>>, BoxError> {
+        let path = request.uri().path();
+        let host = request.headers().get(header::HOST).cloned();
+        let (status, body) = ask(target, path, host.clone()).await?;
+        let mut text = target.paths.to_client(&String::from_utf8_lossy(&body));
+        if let Some(id) = id_of(target).await? {
+            text = text.replace(&id, &self.id);
+        }
+        let mut response = said(status, &text);
+        let kind = HeaderValue::from_static("application/json; charset=UTF-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        Ok(response)
+    }
+
+    /// A debugger attaches to the instance there is now.
+    async fn attach(
+        &self,
+        mut request: Request<Incoming>,
+        target: Target,
+    ) -> Result<Response<Full<Bytes>>, BoxError> {
+        if request.uri().path().trim_matches('/') != self.id {
+            let why = "there is nothing of this id: see /json/list\n";
+            return Ok(said(StatusCode::NOT_FOUND, why));
+        }
+        let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
+        let accept = session::accept_key(key.ok_or("no Sec-WebSocket-Key")?);
+        let id = id_of(&target).await?.ok_or("the inspector has no target")?;
+        let stream = UnixStream::connect(&target.socket).await?;
+        let instance = session::open(stream, &id).await?;
+        let client = hyper::upgrade::on(&mut request);
+        tokio::task::spawn_local(session::carry(client, instance, target.paths));
+        let mut response = said(StatusCode::SWITCHING_PROTOCOLS, "");
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept?);
+        Ok(response)
+    }
+}
+
+/// What the instance's inspector calls itself.
+async fn id_of(target: &Target) -> Result<Option<String>, BoxError> {
+    let (_, body) = ask(target, "/json/list", None).await?;
+    let list: serde_json::Value = serde_json::from_slice(&body)?;
+    Ok(list[0]["id"].as_str().map(str::to_owned))
+}
+
+async fn ask(
+    target: &Target,
+    path: &str,
+    host: Option<HeaderValue>,
+) -> Result<(StatusCode, Bytes), BoxError> {
+    let stream = UnixStream::connect(&target.socket).await?;
+    let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
+    // Ends with the answer; its error is the answer's.
+    tokio::task::spawn_local(async move { drop(connection.await) });
+    // The inspector answers who names this machine, and writes that name into its URLs.
+    let host = host.unwrap_or(HeaderValue::from_static("localhost"));
+    let request = Request::get(path).header(header::HOST, host);
+    let response = sender
+        .send_request(request.body(Empty::<Bytes>::new())?)
+        .await?;
+    let status = response.status();
+    Ok((status, response.into_body().collect().await?.to_bytes()))
+}
+
+fn said(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text.to_owned()));
+    *response.status_mut() = status;
+    response
+}
