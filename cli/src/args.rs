@@ -496,3 +496,39 @@ impl From<ProfileChoice> for fnlocal_core::Profile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Lines of the examples that begin with `fnlocal`, as words, without what a shell does.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let (_, text) = help.split_once("Examples:\n").unwrap_or_default();
+        let lines = text.lines().take_while(|line| !line.is_empty());
+        let lines = lines.filter(|line| line.starts_with("  fnlocal "));
+        let words = |line: &str| {
+            let line = line.trim();
+            let line = line.split_once("  ").map_or(line, |(example, _)| example);
+            let words = shlex::split(line).unwrap().into_iter();
+            words
+                .take_while(|word| word != "|" && word != ">")
+                .collect()
+        };
+        lines.map(words).collect()
+    }
+
+    #[test]
+    fn every_command_has_examples_and_all_of_them_are_understood() {
+        for command in Args::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string);
+            let examples = examples(&help.unwrap_or_default());
+            assert!(!examples.is_empty(), "{} has none", command.get_name());
+            for words in examples {
+                let parsed = Args::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
+mod aws;
+
 use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
@@ -8,7 +10,11 @@ use crate::wait;
 
 /// Looks, and prints.
 pub fn run(args: &Doctor) -> Exit {
-    let findings = match wait::until_done(doctor::examine(&args.folder)) {
+    let findings = match wait::until_done(async {
+        let mut findings = doctor::examine(&args.folder).await;
+        findings.extend(aws::examine().await);
+        findings
+    }) {
         Ok(findings) => findings,
         Err(exit) => return exit,
     };

@@ -142,6 +142,7 @@ pub fn announce(ready: &Ready, json: bool) {
         let line = serde_json::json!({
             "event": "ready",
             "url": format!("http://{}", ready.address),
+            "dashboard": url(ready, "_fnlocal/"),
             "runtime": ready.runtime,
             "took_ms": ready.took.as_millis(),
             "functions": functions,
@@ -189,7 +190,11 @@ fn table(ready: &Ready) -> String {
     if ready.functions.is_empty() {
         let _infallible = writeln!(text, "  {red}no function can be served yet{red:#}");
     }
-    text.push('\n');
+    let _infallible = writeln!(
+        text,
+        "\n  {dim}dashboard  {}{dim:#}\n",
+        url(ready, "_fnlocal/")
+    );
     text
 }
 

@@ -209,3 +209,53 @@ fn a_port_of_the_projects_own_fnlocal_is_no_trouble() {
     assert_eq!(found["state"], "good", "{found}");
     assert!(found["found"].as_str().unwrap().contains("own fnlocal"));
 }
+
+/// A machine of which nothing tells of AWS, but for `more`.
+fn with_aws(folder: &Folder, more: &[(&str, &str)]) -> Vec<Value> {
+    let home = folder.path().to_str().unwrap();
+    let mut command = Command::new(FNLOCAL);
+    command.args(["doctor", "--json"]).arg(folder.path());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command.env("HOME", home).envs(more.iter().copied());
+    findings(command).1
+}
+
+#[test]
+fn aws_is_asked_who_we_are_only_where_credentials_are_set() {
+    let folder = Folder::example("hello");
+    let silent = with_aws(&folder, &[]);
+    assert!(silent.iter().all(|finding| finding["what"] != "aws"), "{silent:#?}");
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    let aws = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", aws.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = aws.accept().unwrap();
+        let mut request = [0; 8192];
+        let _read = stream.read(&mut request).unwrap();
+        let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+            <GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/Ada</Arn><UserId>A</UserId>\
+            <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+    });
+    let found = with_aws(&folder, &[&keys[..], &[("AWS_ENDPOINT_URL", &url)]].concat());
+    let said = finding(&found, "aws");
+    assert_eq!(said["state"], "good", "{said}");
+    let text = said["found"].as_str().unwrap();
+    assert!(text.contains("123456789012") && text.contains("user/Ada"), "{said}");
+    let nowhere = [&keys[..], &[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]].concat();
+    let found = with_aws(&folder, &nowhere);
+    let said = finding(&found, "aws");
+    assert_eq!(said["state"], "odd", "{said}");
+    assert!(!said["fix"].as_str().unwrap().is_empty());
+}

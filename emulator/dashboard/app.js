@@ -117,6 +117,10 @@ store.addEventListener("records", (event) => {
   views.logs.records(event.detail);
   if (current === "requests" && !document.hidden) views.requests.update();
 });
+store.addEventListener("caught-up", () => {
+  views.logs.show();
+  views[current].update();
+});
 document.addEventListener("visibilitychange", () => document.hidden || views[current].update());
 
 const asked = location.hash.slice(1);

@@ -54,16 +54,17 @@ export class Chart {
     });
     const line = ({ name, colour: tone, fill, dash, stepped }) => ({
       label: name, stroke: colour(tone), width: fill ? 1 : 1.75, points: { show: false }, dash: dash ? [5, 4] : undefined,
-      fill: fill ? `color-mix(in srgb, ${colour(tone)} 55%, transparent)` : undefined,
+      // Opaque: what lies behind is another part of the sum.
+      fill: fill ? `color-mix(in srgb, ${colour(tone)} 55%, ${colour("card")})` : undefined,
       paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
     });
     const series = this.lines.map(line);
     const options = {
-      width: this.node.clientWidth, height: this.node.clientHeight, padding: [8, 6, 0, 0], legend: { show: false },
+      width: this.node.clientWidth, height: this.node.clientHeight, padding: [8, 22, 0, 0], legend: { show: false },
       cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
       scales: { x: { time: this.how.clock !== false }, y: { range: (_, low, high) => [0, Math.max(high * 1.1, this.how.least ?? 1)] } },
       axes: [
-        axis({ space: 70, size: 26, values: this.how.clock === false ? (_, ticks) => ticks.map(minutes) : undefined }),
+        axis({ space: 70, size: 26, values: (_, ticks) => ticks.map(this.how.clock === false ? minutes : time) }),
         axis({ size: 52, space: 34, values: (_, ticks) => ticks.map((value) => (value == null ? "" : this.how.format(value))) }),
       ],
       series: [{}, ...series],
@@ -71,6 +72,8 @@ export class Chart {
     return new uPlot(options, this.data, this.node);
   }
 }
+
+const time = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 8);
 
 const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds % 60)).padStart(2, "0")}`;
 

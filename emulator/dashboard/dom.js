@@ -37,12 +37,16 @@ export function figure(value) {
 export const count = (value) => (value ?? 0).toLocaleString("en");
 
 /** MiB. */
-export const memory = (mib) => (mib >= 10_240 ? `${(mib / 1024).toFixed(1)} GiB` : `${count(mib)} MiB`);
+export const memory = (mib) => (mib >= 4096 ? `${(mib / 1024).toFixed(1)} GiB` : `${count(mib)} MiB`);
 
 export const bytes = (size) => (size == null ? "–" : `${(size / 1048576).toFixed(1)} MiB`);
 
-/** A span of the core, which is in microseconds. */
-export const span = (micros) => (micros == null ? "–" : ms(micros / 1000));
+/** A span of the core: seconds and nanoseconds. */
+export function span(time) {
+  if (time == null) return "–";
+  const seconds = time.secs + time.nanos / 1e9;
+  return seconds >= 120 && seconds % 60 === 0 ? `${seconds / 60} min` : seconds >= 1 ? `${+seconds.toFixed(1)} s` : ms(seconds * 1000);
+}
 
 export function clock(time) {
   const at = new Date(time);
@@ -104,7 +108,7 @@ export function waterfall(phases, total) {
   const add = (name, length, colour) => {
     const left = Math.min((begin / whole) * 100, 100);
     const width = Math.min((length / whole) * 100, 100 - left);
-    const bar = el("i", { style: { left: `${left}%`, width: `${width}%`, background: `var(--${colour})` } });
+    const bar = length > 0.005 && el("i", { style: { left: `${left}%`, width: `${width}%`, background: `var(--${colour})` } });
     fall.append(el("span.dim", null, name), el("div.track", null, bar), el("span.ms", null, ms(length)));
     begin += length;
   };

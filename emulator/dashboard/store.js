@@ -24,6 +24,8 @@ class Store extends EventTarget {
   history = { at: [], ...series(["all", "failed", ...START, "refused", "p50", "p99", "queued", "running", "desired", "serving", "spares", ...STATES]) };
   requests = [];
   lines = [];
+  /** The code that answered last, by function. */
+  codes = new Map();
   skipped = 0;
   errors = 0;
   #ticks = [];
@@ -53,6 +55,31 @@ class Store extends EventTarget {
     }
     this.about = about;
     this.dispatchEvent(new Event("about"));
+    this.#catchUp();
+  }
+
+  /** A request that is not listed any more, if the log has it. */
+  async bring(id) {
+    if (this.requests.some((one) => one.request === id)) return;
+    const answer = await fetch(`logs?kind=invocation&request=${encodeURIComponent(id)}`).catch(() => null);
+    const line = answer?.ok ? (await answer.text()).split("\n")[0] : "";
+    if (!line || this.requests.some((one) => one.request === id)) return;
+    this.requests.push(JSON.parse(line));
+    this.dispatchEvent(new CustomEvent("records", { detail: [] }));
+  }
+
+  /** What happened before this page was opened. */
+  async #catchUp() {
+    if (this.requests.length || this.lines.length) return;
+    const answer = await fetch("logs?limit=300").catch(() => null);
+    const text = answer?.ok ? await answer.text() : "";
+    const before = text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    // A log is in the order of its times: what was told meanwhile is the end of this.
+    const known = [...this.requests, ...this.lines].map((record) => record.time).sort()[0] ?? "~";
+    const older = before.filter((record) => record.time < known);
+    this.requests.push(...older.filter((record) => record.kind === "invocation").reverse());
+    this.lines.unshift(...older.filter((record) => record.kind !== "invocation"));
+    this.dispatchEvent(new Event("caught-up"));
   }
 
   #state(state) {
@@ -146,8 +173,10 @@ class Store extends EventTarget {
 
   #records({ records, skipped }) {
     for (const record of records) {
-      if (record.kind === "invocation") this.requests.unshift(record);
-      else this.lines.push(record);
+      if (record.kind === "invocation") {
+        this.requests.unshift(record);
+        if (record.code) this.codes.set(record.function, record.code);
+      } else this.lines.push(record);
     }
     this.skipped += skipped;
     this.requests.length = Math.min(this.requests.length, REQUESTS);

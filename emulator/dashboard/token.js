@@ -3,11 +3,17 @@
 
 const KEY = "fnlocal.token";
 
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
+function take() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!given) return false;
   sessionStorage.setItem(KEY, given);
   history.replaceState(null, "", location.pathname);
+  return true;
 }
+
+take();
+// Pasted into a page that is open already.
+addEventListener("hashchange", () => take() && location.reload());
 
 export const hasToken = () => sessionStorage.getItem(KEY) != null;
 

@@ -35,6 +35,7 @@ pub(crate) use settings::share;
 use crate::dashboard::{About, Dashboard};
 use crate::driver::{Describe, Driver, Feed};
 use crate::gateway::GatewayOptions;
+use crate::gateway::platform::records;
 use crate::logs::Logs;
 use crate::project::StateDir;
 use crate::runtime::open::Opener;
@@ -206,8 +207,11 @@ impl Fleet {
         stop: &Stop,
     ) -> Result<(), Broken> {
         let dashboard = Dashboard::new(&self.0.plant.about, stop.gently.clone());
-        let pages = dashboard.router();
+        let mut pages = dashboard.router();
         let (fleet, archive) = (Rc::clone(&self.0), self.0.plant.logs.archive());
+        if let Some(archive) = &archive {
+            pages = pages.merge(records(archive.clone().until(&stop.gently)));
+        }
         let feeding = spawn_local(dashboard.run(move || fleet.now(), archive));
         let serving = front::serve(&self.0, listener, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);

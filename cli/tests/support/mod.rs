@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 #![allow(dead_code, reason = "each test file uses what it needs of this")]
 
+pub mod browser;
 pub mod images;
 
 use std::io::{BufRead, BufReader, Write};
@@ -191,6 +192,11 @@ impl Dev {
     pub async fn view(&self) -> Value {
         let answer = reqwest::get(self.at("/_fnlocal/view")).await.unwrap();
         answer.json().await.unwrap()
+    }
+
+    /// All records that nobody has waited for yet, once it has ended.
+    pub fn rest(&mut self) -> Vec<Value> {
+        self.records.iter().collect()
     }
 
     /// Ctrl-C, and the exit code.

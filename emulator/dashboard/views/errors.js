@@ -56,7 +56,7 @@ function detail(group) {
   const { request } = group;
   const asked = request && el("button.small", { onclick: () => go("requests", request.id) }, `${request.method ?? ""} ${request.path ?? request.id}`.trim());
   return el("div.detail", null,
-    el("div", null, group.frame && el("h3", null, "Where"), group.frame && el("pre", null, group.frame), group.stack && el("h3", null, "Stack"), group.stack && el("pre", null, group.stack)),
+    el("div", null, group.frame && el("h3", null, "Where"), group.frame && el("pre.asis", null, group.frame), group.stack && el("h3", null, "Stack"), group.stack && el("pre.asis", null, group.stack)),
     el("div", null, el("h3", null, "What it was"), facts([
       ["function", group.function], ["cause", CAUSES[group.cause] ?? group.cause], ["times", group.count],
       ["first seen", `${new Date(group.first_seen).toLocaleString()}, code ${group.first_code}`],

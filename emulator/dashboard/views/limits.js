@@ -4,12 +4,12 @@ import { card, count, el, facts, memory, span } from "../dom.js";
 import { store } from "../store.js";
 
 const COLUMNS = [
-  ["function", (one) => one.name], ["instances", (_, limits) => `${limits.min_instances ?? 0} to ${count(limits.max_instances)}`],
+  ["function", (one) => one.name], ["instances", (_, limits) => `${limits.min_instances} to ${count(limits.max_instances)}`],
   ["now", (one) => count(Object.values(one.instances).reduce((sum, number) => sum + number, 0))],
   ["at once each", (_, limits) => count(limits.concurrency)], ["requests/s", (_, limits) => (limits.rps == null ? "any" : count(limits.rps))],
   ["timeout", (_, limits) => span(limits.timeout)], ["memory", (_, limits) => memory(limits.memory_mib)],
-  ["queue", (_, limits) => count(limits.queue ?? limits.queue_length)], ["longest wait", (_, limits) => span(limits.queue_timeout)],
-  ["paused after", (_, limits) => span(limits.pause_after)], ["stopped after", (_, limits) => span(limits.stop_after ?? limits.idle_after)],
+  ["queue", (_, limits) => count(limits.queue)], ["longest wait", (_, limits) => span(limits.queue_timeout)],
+  ["paused after", (_, limits) => span(limits.pause_after)], ["stopped after", (_, limits) => span(limits.stop_after)],
 ];
 
 export function limits() {

@@ -40,10 +40,17 @@ export function logs() {
   return { node, update() { options(name, [...store.functions.keys()], "all functions"); }, show(what) { name.value = what ?? ""; draw(); }, records: add, search };
 }
 
+/** A stack begins with the message, which stands there already. */
+function more({ kind, text, detail }) {
+  if (kind !== "platform" || !detail) return "";
+  const [first, ...rest] = detail.split("\n");
+  return `\n${(text.startsWith(first) ? rest : [first, ...rest]).join("\n")}`;
+}
+
 function line(one) {
   const kind = one.kind === "line" ? one.stream : `platform${SERIOUS.has(one.event) ? " serious" : ""}`;
   const tone = TONES[[...(one.function ?? "")].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % TONES.length];
-  const text = el("span.text", null, one.text, one.detail && one.kind === "platform" ? `\n${one.detail}` : "");
+  const text = el("span.text", null, one.text, more(one));
   if (one.request) text.append(" ", el("button.small", { onclick: () => go("requests", one.request), title: "The request that wrote it", "aria-label": "Show the request" }, "↗"));
   return el("p", { class: kind }, el("span.dim.time", null, clock(one.time)), el("span.fn", { style: { color: `var(--${tone})` } }, one.function ?? "fnlocal"), text);
 }

@@ -12,13 +12,14 @@ export function overview() {
   const tiles = el("div.tiles");
   const tile = (name) => {
     const value = el("b", null, "–");
-    const box = el("div.tile", null, value, el("span", null, name));
+    const label = el("span", null, name);
+    const box = el("div.tile", null, value, label);
     tiles.append(box);
-    return { box, value };
+    return { box, value, name: label };
   };
   const shown = {
-    rate: tile("requests a second"), p50: tile("p50"), p99: tile("p99"), failed: tile("5xx a second"),
-    queued: tile("waiting"), instances: tile("instances"), memory: tile("memory promised"), all: tile("requests so far"),
+    rate: tile("requests/s"), p50: tile("p50"), p99: tile("p99"), failed: tile("5xx/s"),
+    queued: tile("waiting"), instances: tile("instances"), memory: tile("memory"), all: tile("requests"),
   };
 
   const rate = new Chart(
@@ -27,7 +28,7 @@ export function overview() {
   );
   const latency = new Chart(
     [{ name: "p50", colour: "accent" }, { name: "p99", colour: "cold" }],
-    { format: (value) => ms(value).replace(".0 ", " "), label: "Latency" },
+    { format: short, label: "Latency" },
   );
   const instances = new Chart(
     ROOM.map((state) => ({ name: state, colour: state === "spares" ? "spare" : state, fill: true, stepped: true })),
@@ -62,7 +63,8 @@ export function overview() {
     shown.failed.box.classList.toggle("bad", rates.failed > 0);
     shown.queued.value.textContent = count(totals.queued);
     shown.instances.value.textContent = count(totals.all);
-    shown.memory.value.replaceChildren(memory(totals.promised), el("small", null, totals.memory ? ` ${Math.round((totals.promised / totals.memory) * 100)} %` : ""));
+    shown.memory.value.textContent = memory(totals.promised);
+    shown.memory.name.textContent = `of ${memory(totals.memory)}`;
     shown.all.value.textContent = count(totals.requests);
     rate.draw(history.at, KINDS.map((kind) => history[kind]));
     latency.draw(history.at, [history.p50, history.p99]);
@@ -86,6 +88,8 @@ export function overview() {
   return { node, update };
 }
 
+const short = (value) => (value >= 1000 ? `${+(value / 1000).toFixed(1)} s` : `${+value.toFixed(1)} ms`);
+
 function row(one) {
   const link = el("button.small", { onclick: () => go("invoke", one.name), title: `Call ${one.name}` }, "call");
   return el("tr", { "data-name": one.name },
@@ -93,5 +97,5 @@ function row(one) {
     el("td.n", null, figure(one.rate)), el("td.n.opt", null, ms(one.latency?.p50)), el("td.n", null, ms(one.latency?.p99)),
     el("td", null, states(one.instances)), el("td.n.opt", null, count(one.running)), el("td.n", null, count(one.queued)),
     el("td.n.opt", null, count(one.requests)), el("td.n.opt", { class: one.failed ? "bad" : "" }, count(one.failed)),
-    el("td.mono.dim.opt", null, String(one.code).slice(0, 8)));
+    el("td.mono.dim.opt", null, store.codes.get(one.name)?.slice(0, 8) ?? "–"));
 }

@@ -17,7 +17,8 @@ export function requests() {
     card("Requests", el("div.filters", null, search, name, start, el("label.inline", null, hold, "hold still")),
       el("div.head", null, legend([["queue", "queue"], ["create", "create"], ["boot", "boot"], ["import", "import"], ["handler", "handler"]]), skipped),
       list));
-  const open = new Map();
+
+  let wantedId = null;
 
   const wanted = (one) => {
     if (name.value && one.function !== name.value) return false;
@@ -32,6 +33,10 @@ export function requests() {
     const old = new Map([...list.children].map((item) => [item.dataset.id, item]));
     const focus = document.activeElement;
     list.replaceChildren(...some.map((one) => old.get(one.request) ?? item(one)));
+    if (wantedId && some[0]?.request === wantedId) {
+      wantedId = null;
+      list.querySelector("button").click();
+    }
     if (list.contains(focus)) focus.focus({ preventScroll: true });
     if (!some.length) list.replaceChildren(el("li", null, empty(store.requests.length ? "None is like that." : "Nothing was asked yet.", store.requests.length ? null : "fnlocal invoke NAME")));
     skipped.textContent = store.skipped ? `${store.skipped.toLocaleString("en")} more came too fast to list` : "";
@@ -48,7 +53,8 @@ export function requests() {
       line.setAttribute("aria-expanded", String(!shown));
       if (shown) whole.lastChild.remove();
       else whole.append(detail(one));
-      open.set(one.request, !shown);
+      // What is read must not run away.
+      if (!shown) hold.checked = true;
     });
     return whole;
   }
@@ -59,8 +65,11 @@ export function requests() {
     show(id) {
       search.value = id ?? "";
       name.value = start.value = "";
+      hold.checked = false;
+      // It is told a moment after its answer; an old one has to be asked for.
+      wantedId = id ?? null;
+      if (id) store.bring(id);
       draw();
-      list.querySelector("button")?.click();
     },
     search,
   };

@@ -9,14 +9,13 @@ use fnlocal_core::time::Instant;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::Inner;
 use super::member::{Member, Stage};
 use crate::dashboard::{self, Now};
 use crate::gateway::peers::proves;
-use crate::gateway::platform::{Picture, records};
+use crate::gateway::platform::Picture;
 use crate::gateway::{Problem, ResponseBody, asks_locally};
 use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
@@ -56,17 +55,15 @@ impl Inner {
         request: Request<Incoming>,
         peer: SocketAddr,
         id: &str,
-        stop: &CancellationToken,
-        mut pages: axum::Router,
+        pages: axum::Router,
     ) -> Response<ResponseBody> {
         if let Err(problem) = asks_locally(&request, peer) {
             return problem.response(id);
         }
         let path = request.uri().path();
         let kept = matches!(path, "/_fnlocal/logs" | "/_fnlocal/errors");
-        if let (true, Some(archive)) = (kept, self.plant.logs.archive()) {
-            pages = records(archive.until(stop));
-        } else if !dashboard::has(path) {
+        let kept = kept && self.plant.logs.archive().is_some();
+        if !kept && !dashboard::has(path) {
             return self
                 .asked(&request)
                 .unwrap_or_else(|problem| problem.response(id));

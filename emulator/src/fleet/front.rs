@@ -24,7 +24,6 @@ use crate::gateway::{
 struct Front {
     fleet: Rc<Inner>,
     cut: CancellationToken,
-    stop: CancellationToken,
     run: u32,
     next: Cell<u32>,
     /// What the balancer itself answered; the nodes count the rest.
@@ -55,7 +54,6 @@ pub(super) async fn serve(
     let front = Front {
         fleet: Rc::clone(fleet),
         cut,
-        stop: stop.clone(),
         run: rand::random(),
         next: Cell::new(1),
         counts: Rc::default(),
@@ -81,10 +79,7 @@ impl Answer for Front {
                 return self.fleet.queue(request, peer.address, &id).await;
             }
             let pages = self.pages.clone();
-            return self
-                .fleet
-                .platform(request, peer.address, &id, &self.stop, pages)
-                .await;
+            return self.fleet.platform(request, peer.address, &id, pages).await;
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);
         let idle = self.fleet.settings.balancer.idle_timeout;

@@ -1,0 +1,48 @@
+//! Who AWS takes this machine for.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use super::failure::failed;
+use crate::error::{CloudError, Kind};
+
+/// Time AWS may take to say so: somebody waits for it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who AWS takes this machine for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account's number.
+    pub account: String,
+    /// The user or role.
+    pub arn: String,
+}
+
+/// Asks once, without a second attempt.
+///
+/// # Errors
+/// No region, no or expired credentials, no connection within five seconds.
+pub async fn identity(config: &SdkConfig) -> Result<Identity, CloudError> {
+    if config.region().is_none() {
+        return Err(
+            CloudError::new(Kind::Config, "no AWS region is named").hint("set AWS_REGION")
+        );
+    }
+    let timeout = TimeoutConfig::builder().operation_timeout(PATIENCE).build();
+    let config = config
+        .clone()
+        .into_builder()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeout)
+        .build();
+    let sts = aws_sdk_sts::Client::new(&config);
+    let caller = sts.get_caller_identity().send().await;
+    let caller = caller.map_err(|error| failed("sts:GetCallerIdentity", error))?;
+    Ok(Identity {
+        account: caller.account().unwrap_or_default().to_owned(),
+        arn: caller.arn().unwrap_or_default().to_owned(),
+    })
+}
