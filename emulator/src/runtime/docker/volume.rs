@@ -30,15 +30,17 @@ use crate::runtime::RuntimeError;
 const NODE: &str = "code";
 /// Versions nobody needs any more, before they are removed: that takes a container.
 const STALE: usize = 16;
-/// For a container that removes files.
-const MEMORY_MIB: u32 = 32;
-const PIDS: i64 = 32;
+/// For a container that removes files, which node does: a base need not have more.
+const MEMORY_MIB: u32 = 256;
+const PIDS: i64 = 64;
+const REMOVE: &str = "for (const path of process.argv.slice(1)) \
+                      require('node:fs').rmSync(path, { recursive: true, force: true })";
 
 /// The volumes of a run.
 pub(crate) struct Volumes {
     engine: Engine,
     owner: Owner,
-    /// A local image with `rm`: the base.
+    /// A local image with node: the base.
     image: String,
     packages: Mutex<BTreeMap<String, Copied>>,
 }
@@ -203,7 +205,7 @@ impl Volumes {
     async fn remove(&self, package: &str, versions: &[PathBuf]) -> Result<(), RuntimeError> {
         let what = "removing old code from the engine";
         let docker = &self.engine.docker;
-        let mut command: Vec<String> = ["rm", "-rf", "--"].map(str::to_owned).to_vec();
+        let mut command: Vec<String> = ["node", "-e", REMOVE].map(str::to_owned).to_vec();
         let names = versions.iter().filter_map(|one| one.file_name());
         command.extend(names.map(|name| format!("{CODE}/{}", name.display())));
         let body = self.container(package, command);
