@@ -30,8 +30,8 @@ use fnlocal_core::{PackageId, Profile};
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
     BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
-    LoadRequestConfig, LoadtestConfig, NodeRange, OverRate, Prescale, ProjectLimits, RuntimeKind,
-    ScaleOn, ScenarioConfig, schema,
+    LoadRequestConfig, LoadtestConfig, LogsChoice, NodeRange, OverRate, Prescale, ProjectLimits,
+    RuntimeKind, ScaleOn, ScenarioConfig, schema,
 };
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};
@@ -41,7 +41,7 @@ pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
 pub use state::{StateDir, StateError};
-pub use values::{ByteSize, LogDays, MemorySize, Rate, TimeSpan};
+pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub(crate) use code::hash as hash_of_files;
 pub(crate) use discover::is_code;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
 
-pub use env::{EnvConfig, NodeRange, Prescale, ScaleOn};
+pub use env::{EnvConfig, LogsChoice, NodeRange, Prescale, ScaleOn};
 pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
 
 /// The file's name.
