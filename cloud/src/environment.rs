@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Days that logs are kept when nothing is said.
-const DAYS: u32 = 30;
-
 /// An environment to promote to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,8 +35,8 @@ pub struct Environment {
     /// Where variables come from: name to `ssm:/path`. Those not named come from
     /// [`Environment::parameter`].
     pub variables: BTreeMap<String, String>,
-    /// Days that functions' logs are kept in CloudWatch; none for no logs there.
-    pub logs: Option<u32>,
+    /// Whether functions' logs go to CloudWatch.
+    pub logs: bool,
     /// Releases kept besides the one that runs; images of older ones are deleted.
     pub keep_releases: u32,
 }
@@ -86,7 +83,7 @@ impl Environment {
             subnets: Vec::new(),
             disk_gb: 30,
             variables: BTreeMap::new(),
-            logs: Some(DAYS),
+            logs: true,
             keep_releases: 10,
         }
     }

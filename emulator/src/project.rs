@@ -33,7 +33,7 @@ pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
     AsyncConfig, OnConfig, Signature, SourceWord,
     BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
-    LoadRequestConfig, LoadtestConfig, NodeRange, OverRate, Prescale, ProjectLimits, ProjectLogs,
+    LoadRequestConfig, LoadtestConfig, LogsChoice, NodeRange, OverRate, Prescale, ProjectLimits, ProjectLogs,
     RuntimeKind, ScaleOn, ScenarioConfig, schema,
 };
 pub use config_file::ConfigFile;
@@ -45,7 +45,7 @@ pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
 pub use state::{StateDir, StateError};
-pub use values::{ByteSize, LogDays, MemorySize, Rate, TimeSpan};
+pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub(crate) use code::hash as hash_of_files;
 pub(crate) use discover::is_code;

@@ -1,7 +1,9 @@
 //! From `[env.NAME]` of fnlocal.toml to what the cloud is asked for.
 
 use fnlocal_cloud::environment::{Environment, Prescale, ScaleOn};
-use fnlocal_emulator::project::{EnvConfig, Project, ScaleOn as ScaleOnConfig, suggest};
+use fnlocal_emulator::project::{
+    EnvConfig, LogsChoice, Project, ScaleOn as ScaleOnConfig, suggest,
+};
 
 use super::Refusal;
 
@@ -71,7 +73,9 @@ fn environment(name: &str, config: &EnvConfig) -> Environment {
         subnets: config.subnets.clone(),
         disk_gb: config.disk_gb.unwrap_or(usual.disk_gb),
         variables: config.variables.clone(),
-        logs: config.logs.map_or(usual.logs, |days| days.0),
+        logs: config
+            .logs
+            .map_or(usual.logs, |choice| choice == LogsChoice::Cloudwatch),
         keep_releases: config.keep_releases.unwrap_or(usual.keep_releases),
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
 
-pub use env::{EnvConfig, NodeRange, Prescale, ScaleOn};
+pub use env::{EnvConfig, LogsChoice, NodeRange, Prescale, ScaleOn};
 pub(in crate::project) use on::Need;
 pub use on::{AsyncConfig, OnConfig, SourceWord};
 

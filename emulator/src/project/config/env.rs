@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::values::{LogDays, TimeSpan};
+use super::super::values::TimeSpan;
 
 /// An environment to promote to: `[env.NAME]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,8 +25,9 @@ pub struct EnvConfig {
     pub subnets: Vec<String>,
     /// Size of a node's disk in GB (30).
     pub disk_gb: Option<u32>,
-    /// Days that functions' logs are kept in CloudWatch, or `"off"` (30).
-    pub logs: Option<LogDays>,
+    /// Where functions' logs go: `"cloudwatch"`, for as long as its group keeps them, or `"off"` to
+    /// leave them on the nodes (cloudwatch).
+    pub logs: Option<LogsChoice>,
     /// Releases kept to roll back to, besides the one that runs (10).
     pub keep_releases: Option<u32>,
     /// Where values of variables come from: a name and `"ssm:/path"`, a parameter of AWS Systems
@@ -42,6 +43,16 @@ pub struct EnvConfig {
     pub warm_pool: Option<u32>,
     /// Time after which a new node counts as any other (300s).
     pub warm_up: Option<TimeSpan>,
+}
+
+/// Where functions' logs go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogsChoice {
+    /// To CloudWatch.
+    Cloudwatch,
+    /// Nowhere but to the nodes.
+    Off,
 }
 
 /// How many nodes.

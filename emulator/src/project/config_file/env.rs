@@ -185,8 +185,7 @@ mod tests {
             ),
             ("domain = \"https://x.org\"", "a host's name"),
             ("keep_releases = 0", "at least 1"),
-            ("logs = 2", "days that CloudWatch knows"),
-            ("logs = \"on\"", "or \"off\""),
+            ("logs = \"on\"", "`on` is not one of the choices"),
             ("nodes = { min = 3, max = 2 }", "not more than max"),
         ] {
             let (error, _) = refused(text);
@@ -211,7 +210,7 @@ mod tests {
                     variables = { KEY = \"ssm:/shared/key\" }\n";
         let file = ConfigFile::parse(Path::new("fnlocal.toml"), text).unwrap();
         let env = &file.config.env["prod"];
-        assert_eq!(env.logs, Some(super::super::super::values::LogDays(None)));
+        assert_eq!(env.logs, Some(crate::project::LogsChoice::Off));
         assert_eq!(env.variables["KEY"], "ssm:/shared/key");
     }
 }
