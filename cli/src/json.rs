@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fnlocal_emulator::driver::Failure;
 use fnlocal_emulator::logs::{Record, RequestRecord};
 use serde_json::{Value, json};
 
@@ -39,16 +40,7 @@ pub fn value(record: &Record) -> Value {
             "error": failure.summary(),
             "stack": failure.stack,
         }),
-        Record::ImportFailed { function, failure } => json!({
-            "event": "import_failed",
-            "function": function,
-            "error": failure.summary(),
-            "file": failure.file,
-            "line": failure.line,
-            "column": failure.column,
-            "frame": failure.frame,
-            "hint": failure.hint,
-        }),
+        Record::ImportFailed { function, failure } => not_imported(function, failure),
         Record::Died {
             function,
             instance,
@@ -83,6 +75,19 @@ pub fn value(record: &Record) -> Value {
             json!({"event": "dropped", "function": function, "count": count})
         }
     }
+}
+
+fn not_imported(function: &str, failure: &Failure) -> Value {
+    json!({
+        "event": "import_failed",
+        "function": function,
+        "error": failure.summary(),
+        "file": failure.file,
+        "line": failure.line,
+        "column": failure.column,
+        "frame": failure.frame,
+        "hint": failure.hint,
+    })
 }
 
 fn of_request(request: &RequestRecord) -> Value {

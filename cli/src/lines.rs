@@ -1,5 +1,7 @@
 //! Records as lines for people.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use fnlocal_core::StartKind;
-use fnlocal_emulator::logs::kept::{Invocation, Kept, Platform};
+use fnlocal_emulator::driver::Failure;
 use fnlocal_emulator::logs::{Record, RequestRecord};
 use jiff::Timestamp;
 
@@ -50,21 +52,7 @@ impl Lines {
                 fatal,
                 before,
                 ..
-            } => {
-                let end = if *fatal {
-                    ", and the instance ended"
-                } else {
-                    ""
-                };
-                // What was shown before is known; that it happens again is the news.
-                let again = match before {
-                    0 => String::new(),
-                    before => format!(" (the {} time)", ordinal(before + 1)),
-                };
-                let title = format!("{}{end}{again}", failure.summary());
-                let frame = failure.frame.as_deref().filter(|_| *before == 0);
-                self.failure(function.as_ref(), &title, frame, None)
-            }
+            } => self.error(function.as_ref(), failure, *fatal, *before),
             Record::ImportFailed { function, failure } => {
                 let title = format!("cannot be imported: {}", failure.summary());
                 let hint = failure.hint.as_deref();
@@ -109,74 +97,6 @@ impl Lines {
         }
     }
 
-    /// A document of a log as text, with its line feed.
-    pub fn kept(&mut self, kept: &Kept) -> String {
-        match kept {
-            Kept::Invocation(one) => self.invocation(one),
-            Kept::Line(line) => {
-                let function = line.function.as_ref();
-                let style = function.map_or(DIM, |function| self.style(function));
-                let bar = if line.stream == "stderr" {
-                    "┃"
-                } else {
-                    "│"
-                };
-                let name = self.name(function);
-                let text = printable(&line.text);
-                format!(
-                    "{}  {name}  {style}{bar}{style:#} {text}\n",
-                    time(line.time)
-                )
-            }
-            Kept::Platform(said) => self.said(said),
-        }
-    }
-
-    fn invocation(&mut self, one: &Invocation) -> String {
-        let name = self.name(one.function.as_ref());
-        let length = millis(Duration::from_secs_f64(one.duration_ms / 1000.0));
-        let mut line = format!(
-            "{}  {name}  {}  {length:>9}  {DIM}{:<6}{DIM:#}  {} {}{DIM}",
-            time(one.time),
-            status(one.status),
-            one.start.map_or("-", StartKind::word),
-            one.method,
-            printable(&one.path)
-        );
-        if let Some(billed) = one.billed_ms {
-            let _infallible = write!(line, "  billed {billed} ms");
-        }
-        if let Some(cpu) = one.cpu_ms {
-            let _infallible = write!(line, "  cpu {cpu:.1} ms");
-        }
-        if let Some(memory) = one.memory_bytes {
-            let _infallible = write!(line, "  {}", bytes(memory));
-        }
-        let _infallible = write!(line, "  {}{DIM:#}", one.request);
-        if let Some(problem) = &one.problem {
-            let _infallible = write!(line, "  {YELLOW}{problem}{YELLOW:#}");
-        }
-        line.push('\n');
-        line
-    }
-
-    fn said(&mut self, said: &Platform) -> String {
-        let name = self.name(said.function.as_ref());
-        let style = match said.event.as_str() {
-            "error" | "import_failed" | "died" | "start_failed" => RED,
-            "warning" | "dropped" => YELLOW,
-            "reloaded" => GREEN,
-            _ => DIM,
-        };
-        let text = printable(&said.text);
-        let mut lines = format!("{}  {name}  {style}{text}{style:#}\n", time(said.time));
-        for line in said.detail.as_deref().unwrap_or_default().lines() {
-            let _infallible =
-                writeln!(lines, "              {style}┃{style:#} {}", printable(line));
-        }
-        lines
-    }
-
     /// How many requests were not shown.
     pub fn skipped(&self, count: u64, failed: u64) -> String {
         let failed = match failed {
@@ -208,6 +128,28 @@ impl Lines {
         let style = function.map_or(DIM, |function| self.style(function));
         let bar = if stderr { "┃" } else { "│" };
         format!("              {style}{bar}{style:#} {}\n", printable(line))
+    }
+
+    fn error(
+        &mut self,
+        function: Option<&Arc<str>>,
+        failure: &Failure,
+        fatal: bool,
+        before: u64,
+    ) -> String {
+        let end = if fatal {
+            ", and the instance ended"
+        } else {
+            ""
+        };
+        // What was shown before is known; that it happens again is the news.
+        let again = match before {
+            0 => String::new(),
+            before => format!(" (the {} time)", ordinal(before + 1)),
+        };
+        let title = format!("{}{end}{again}", failure.summary());
+        let frame = failure.frame.as_deref().filter(|_| before == 0);
+        self.failure(function, &title, frame, None)
     }
 
     fn failure(
