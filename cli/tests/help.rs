@@ -35,7 +35,7 @@ fn how(example: &str) -> How {
         ["fnlocal", "top", ..] => How::Not("tests/top.rs does it, on a terminal"),
         ["fnlocal", "dev", ..] if example.contains("--json") => How::Until("\"ready\""),
         ["fnlocal", "dev" | "up", ..] => How::Until("ready in"),
-        ["fnlocal", "registry", ..] => How::Until("http://"),
+        ["fnlocal", "registry", ..] => How::Until("registry at"),
         ["fnlocal", "logs", ..] if example.contains("-f") => How::Until("bid"),
         ["fnlocal", "loadtest", ..] if example.contains("https://") => {
             How::Not("there is no such host")
