@@ -462,7 +462,7 @@ mod tests {
         let lines = lines.filter(|line| line.starts_with("  fnlocal "));
         let words = |line: &str| {
             let line = line.trim();
-            let line = line.split_once("  ").map_or(line, |(example, _)| example);
+            let line = line.split_once("   ").map_or(line, |(example, _)| example);
             let words = shlex::split(line).unwrap().into_iter();
             words
                 .take_while(|word| word != "|" && word != ">")

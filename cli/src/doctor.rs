@@ -1,7 +1,5 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
-mod aws;
-
 use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
@@ -17,11 +15,7 @@ pub fn run(args: &Doctor) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, &error, None),
     };
-    let findings = runtime.block_on(async {
-        let mut findings = doctor::examine(&args.folder).await;
-        findings.extend(aws::examine().await);
-        findings
-    });
+    let findings = runtime.block_on(doctor::examine(&args.folder));
     if args.json {
         let line = serde_json::to_string(&findings);
         anstream::println!("{}", line.unwrap_or_default());

@@ -92,7 +92,7 @@ fn examples() -> BTreeSet<String> {
         for line in lines {
             // What it does stands some blanks behind it.
             let line = line.trim();
-            let line = line.split_once("  ").map_or(line, |(example, _)| example);
+            let line = line.split_once("   ").map_or(line, |(example, _)| example);
             all.insert(line.trim().to_owned());
         }
     }

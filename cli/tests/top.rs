@@ -39,7 +39,7 @@ fn top_draws_on_a_terminal_obeys_keys_and_gives_it_back() {
             }
         }
     });
-    let mut screen = vt100::Parser::new(size.rows.try_into().unwrap(), size.cols.try_into().unwrap(), 0);
+    let mut screen = vt100::Parser::new(size.rows, size.cols, 0);
     let mut until = |what: &str, holds: &dyn Fn(&vt100::Screen) -> bool| {
         let deadline = Instant::now() + PATIENCE;
         while !holds(screen.screen()) {

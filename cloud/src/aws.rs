@@ -6,7 +6,6 @@ mod ecr;
 mod failure;
 mod firewall;
 mod group;
-mod identity;
 mod ids;
 mod network;
 mod profile;
@@ -30,7 +29,6 @@ use crate::names::{ENV_TAG, Names, PROJECT_TAG};
 use crate::registry::Registry;
 
 use failure::failed;
-pub use identity::{Identity, identity};
 pub use ids::Ids;
 
 /// Attempts of one call when AWS is busy or the connection is lost.
