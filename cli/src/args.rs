@@ -1,12 +1,12 @@
 //! What may stand on the command line.
 
+mod errors;
 mod init;
 mod invoke;
 mod loadtest;
+mod logs;
 mod look;
 mod shell;
-mod errors;
-mod logs;
 mod simulate;
 
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 use fnlocal_emulator::inspect::{self, InspectOptions};
 
+pub use errors::Errors;
 pub use init::{Init, Template};
 pub use invoke::Invoke;
 pub use loadtest::{LoadProfile, Loadtest};
+pub use logs::Logs;
 pub use look::{Open, Ps, Top};
 pub use shell::{Completions, Man};
-pub use errors::Errors;
-pub use logs::Logs;
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -462,7 +462,7 @@ mod tests {
         let lines = lines.filter(|line| line.starts_with("  fnlocal "));
         let words = |line: &str| {
             let line = line.trim();
-            let line = line.split_once("   ").map_or(line, |(example, _)| example);
+            let line = line.split_once("  ").map_or(line, |(example, _)| example);
             let words = shlex::split(line).unwrap().into_iter();
             words
                 .take_while(|word| word != "|" && word != ">")

@@ -60,7 +60,7 @@ export class Chart {
     });
     const series = this.lines.map(line);
     const options = {
-      width: this.node.clientWidth, height: this.node.clientHeight, padding: [8, 6, 0, 0], legend: { show: false },
+      width: this.node.clientWidth, height: this.node.clientHeight, padding: [8, 22, 0, 0], legend: { show: false },
       cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
       scales: { x: { time: this.how.clock !== false }, y: { range: (_, low, high) => [0, Math.max(high * 1.1, this.how.least ?? 1)] } },
       axes: [

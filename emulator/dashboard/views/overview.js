@@ -19,7 +19,7 @@ export function overview() {
   };
   const shown = {
     rate: tile("requests/s"), p50: tile("p50"), p99: tile("p99"), failed: tile("5xx/s"),
-    queued: tile("waiting"), instances: tile("instances"), memory: tile("memory promised"), all: tile("requests"),
+    queued: tile("waiting"), instances: tile("instances"), memory: tile("memory"), all: tile("requests"),
   };
 
   const rate = new Chart(
@@ -64,7 +64,7 @@ export function overview() {
     shown.queued.value.textContent = count(totals.queued);
     shown.instances.value.textContent = count(totals.all);
     shown.memory.value.textContent = memory(totals.promised);
-    shown.memory.name.textContent = `of ${memory(totals.memory)} promised`;
+    shown.memory.name.textContent = `of ${memory(totals.memory)}`;
     shown.all.value.textContent = count(totals.requests);
     rate.draw(history.at, KINDS.map((kind) => history[kind]));
     latency.draw(history.at, [history.p50, history.p99]);
