@@ -19,7 +19,14 @@ exports.broken = () => {
 };
 ";
 const VIEWS: [&str; 8] = [
-    "overview", "requests", "logs", "errors", "invoke", "limits", "fleet", "simulation",
+    "overview",
+    "requests",
+    "logs",
+    "errors",
+    "invoke",
+    "limits",
+    "fleet",
+    "simulation",
 ];
 
 fn start(args: &[&str]) -> (Folder, Dev) {
@@ -43,7 +50,9 @@ fn token(folder: &Folder) -> String {
 
 async fn open(browser: &mut Browser, url: &str) {
     // From another page: within one, only what is behind `#` would change.
-    browser.ask("Page.navigate", json!({ "url": "about:blank" })).await;
+    browser
+        .ask("Page.navigate", json!({ "url": "about:blank" }))
+        .await;
     browser.events.clear();
     browser.ask("Page.navigate", json!({ "url": url })).await;
     browser.wait_for("Page.loadEventFired").await;
@@ -60,7 +69,9 @@ fn no_complaints(browser: &Browser, dev: &Dev) {
     ] {
         let some = browser.of(complaint);
         // A 500 that was asked for is told there, too.
-        let some = some.iter().filter(|one| !one.to_string().contains("/broken"));
+        let some = some
+            .iter()
+            .filter(|one| !one.to_string().contains("/broken"));
         assert_eq!(some.collect::<Vec<_>>(), Vec::<&&Value>::new());
     }
     let asked = browser.of("Network.requestWillBeSent");
@@ -75,8 +86,11 @@ fn no_complaints(browser: &Browser, dev: &Dev) {
 
 /// Fills the form and sends it.
 async fn call(browser: &mut Browser, function: &str, path: &str) {
-    browser.evaluate("document.getElementById('tab-invoke').click()").await;
-    let offered = format!("document.querySelector('select[name=function] option[value={function}]') != null");
+    browser
+        .evaluate("document.getElementById('tab-invoke').click()")
+        .await;
+    let offered =
+        format!("document.querySelector('select[name=function] option[value={function}]') != null");
     browser.until(&offered).await;
     let script = format!(
         "document.querySelector('select[name=function]').value = '{function}';
@@ -92,7 +106,10 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
     let mut browser = Browser::start().await;
     browser.screen(1280, "light").await;
     open(&mut browser, &address(&folder)).await;
-    assert_eq!(browser.evaluate("location.hash.includes('token')").await, false);
+    assert_eq!(
+        browser.evaluate("location.hash.includes('token')").await,
+        false
+    );
     call(&mut browser, "greet", "?name=Ada").await;
     browser
         .until("document.querySelector('.answer b')?.textContent === '200 OK'")
@@ -105,11 +122,15 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
         .evaluate("[...document.querySelectorAll('#panel-invoke button')].at(-1).click()")
         .await;
     browser
-        .until("document.querySelector('#panel-requests .detail pre')?.textContent === 'greeting Ada'")
+        .until(
+            "document.querySelector('#panel-requests .detail pre')?.textContent === 'greeting Ada'",
+        )
         .await;
     let bars = "document.querySelectorAll('#panel-requests .detail .track i').length > 0";
     browser.until(bars).await;
-    browser.evaluate("document.getElementById('tab-logs').click()").await;
+    browser
+        .evaluate("document.getElementById('tab-logs').click()")
+        .await;
     browser
         .until("document.querySelector('.log').textContent.includes('greeting Ada')")
         .await;
@@ -117,10 +138,18 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
     browser
         .until("document.querySelector('.answer b')?.textContent.startsWith('500')")
         .await;
-    browser.evaluate("document.getElementById('tab-errors').click()").await;
-    browser.until("document.querySelector('.error') != null").await;
-    browser.evaluate("document.querySelector('.error').click()").await;
-    let error = browser.evaluate("document.getElementById('panel-errors').innerText").await;
+    browser
+        .evaluate("document.getElementById('tab-errors').click()")
+        .await;
+    browser
+        .until("document.querySelector('.error') != null")
+        .await;
+    browser
+        .evaluate("document.querySelector('.error').click()")
+        .await;
+    let error = browser
+        .evaluate("document.getElementById('panel-errors').innerText")
+        .await;
     let error = error.as_str().unwrap();
     assert!(error.contains("TypeError: no such lot"), "{error}");
     assert!(error.contains("index.js:7"), "{error}");
@@ -130,14 +159,19 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
 #[tokio::test]
 async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
     let (folder, dev) = start(&[]);
-    for path in ["/greet?name=a-rather-long-name-that-wants-to-be-wide", "/broken"] {
+    for path in [
+        "/greet?name=a-rather-long-name-that-wants-to-be-wide",
+        "/broken",
+    ] {
         reqwest::get(dev.at(path)).await.unwrap();
     }
     let mut browser = Browser::start().await;
     for (width, scheme) in [(360, "dark"), (1280, "light")] {
         browser.screen(width, scheme).await;
         open(&mut browser, &address(&folder)).await;
-        browser.until("document.querySelectorAll('#panel-overview tbody tr').length === 2").await;
+        browser
+            .until("document.querySelectorAll('#panel-overview tbody tr').length === 2")
+            .await;
         browser
             .until("[...document.querySelectorAll('#panel-overview canvas')].length === 4")
             .await;
@@ -145,8 +179,13 @@ async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
             browser.press(&(number + 1).to_string()).await;
             let shown = format!("!document.getElementById('panel-{view}').hidden");
             browser.until(&shown).await;
-            let wide = browser.evaluate("document.scrollingElement.scrollWidth").await;
-            assert!(wide.as_u64().unwrap() <= u64::from(width), "{view} at {width}: {wide}");
+            let wide = browser
+                .evaluate("document.scrollingElement.scrollWidth")
+                .await;
+            assert!(
+                wide.as_u64().unwrap() <= u64::from(width),
+                "{view} at {width}: {wide}"
+            );
         }
         let back = "getComputedStyle(document.body).backgroundColor";
         let before = browser.evaluate(back).await;
@@ -158,7 +197,9 @@ async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
         assert_ne!(light, dark);
         assert_eq!(before, if scheme == "dark" { dark } else { light });
         browser.press("t").await;
-        browser.evaluate("document.getElementById('tab-overview').focus()").await;
+        browser
+            .evaluate("document.getElementById('tab-overview').focus()")
+            .await;
         browser.press("ArrowLeft").await;
         let focus = browser.evaluate("document.activeElement.id").await;
         assert_eq!(focus, "tab-fleet", "left of the one that was chosen");
@@ -169,7 +210,10 @@ async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
 /// The next event of a kind.
 async fn event(dev: &Dev, kind: &str) -> Value {
     let answer = reqwest::get(dev.at("/_fnlocal/events")).await.unwrap();
-    assert_eq!(support::header(&answer, "content-type"), "text/event-stream");
+    assert_eq!(
+        support::header(&answer, "content-type"),
+        "text/event-stream"
+    );
     let mut text = String::new();
     let mut stream = answer.bytes_stream();
     let wanted = format!("event: {kind}\ndata: ");
@@ -188,20 +232,34 @@ async fn event(dev: &Dev, kind: &str) -> Value {
 async fn its_numbers_are_those_of_the_metrics() {
     let (folder, dev) = start(&[]);
     for number in 0..30 {
-        let path = if number % 10 == 0 { "/broken" } else { "/greet" };
+        let path = if number % 10 == 0 {
+            "/broken"
+        } else {
+            "/greet"
+        };
         reqwest::get(dev.at(path)).await.unwrap();
     }
     let metrics = reqwest::get(dev.at("/_fnlocal/metrics")).await.unwrap();
     let metrics = metrics.text().await.unwrap();
     let counted = |function: &str| -> f64 {
         let wanted = format!("function=\"{function}\"");
-        let lines = metrics.lines().filter(|line| line.starts_with("fnlocal_requests_total{"));
+        let lines = metrics
+            .lines()
+            .filter(|line| line.starts_with("fnlocal_requests_total{"));
         let lines = lines.filter(|line| line.contains(&wanted));
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
     };
-    assert_eq!((counted("greet"), counted("broken")), (27.0, 3.0), "{metrics}");
+    assert_eq!(
+        (counted("greet"), counted("broken")),
+        (27.0, 3.0),
+        "{metrics}"
+    );
     let state = event(&dev, "state").await;
-    let counts = state["nodes"]["local"]["picture"]["requests"].as_array().unwrap();
+    let counts = state["nodes"]["local"]["picture"]["requests"]
+        .as_array()
+        .unwrap();
     let told = |function: &str| -> f64 {
         let own = counts.iter().filter(|count| count["function"] == function);
         own.map(|count| count["requests"].as_f64().unwrap()).sum()
@@ -230,8 +288,17 @@ async fn pages_of_other_sites_are_refused_and_what_acts_wants_the_token() {
     let mine = ("x-fnlocal-token", token.as_str());
     // A name that leads here by DNS rebinding.
     let rebound = [("host", "rebound.example"), mine];
-    for path in ["/_fnlocal/", "/_fnlocal/events", "/_fnlocal/logs", "/_fnlocal/view"] {
-        assert_eq!(status("GET", path, &rebound).await, StatusCode::FORBIDDEN, "{path}");
+    for path in [
+        "/_fnlocal/",
+        "/_fnlocal/events",
+        "/_fnlocal/logs",
+        "/_fnlocal/view",
+    ] {
+        assert_eq!(
+            status("GET", path, &rebound).await,
+            StatusCode::FORBIDDEN,
+            "{path}"
+        );
     }
     assert_eq!(status("POST", cold, &rebound).await, StatusCode::FORBIDDEN);
     // Another site's page: its browser tells the site, the origin, or both.
@@ -241,11 +308,18 @@ async fn pages_of_other_sites_are_refused_and_what_acts_wants_the_token() {
         [("sec-fetch-site", "cross-site"), mine],
         [("sec-fetch-site", "same-site"), mine],
     ] {
-        assert_eq!(status("POST", cold, &foreign).await, StatusCode::FORBIDDEN, "{foreign:?}");
+        assert_eq!(
+            status("POST", cold, &foreign).await,
+            StatusCode::FORBIDDEN,
+            "{foreign:?}"
+        );
         let look = status("GET", "/_fnlocal/events", &foreign).await;
         assert_eq!(look, StatusCode::FORBIDDEN, "{foreign:?}");
     }
-    let followed = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+    let followed = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+    ];
     assert_eq!(status("GET", "/_fnlocal/", &followed).await, StatusCode::OK);
     assert_eq!(status("POST", cold, &followed).await, StatusCode::FORBIDDEN);
     // The page itself, without and with the token.
@@ -253,10 +327,16 @@ async fn pages_of_other_sites_are_refused_and_what_acts_wants_the_token() {
     assert_eq!(status("POST", cold, &page).await, StatusCode::UNAUTHORIZED);
     let wrong = [page[0], ("x-fnlocal-token", "wrong")];
     assert_eq!(status("POST", cold, &wrong).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(status("POST", cold, &[page[0], page[1], mine]).await, StatusCode::NO_CONTENT);
+    assert_eq!(
+        status("POST", cold, &[page[0], page[1], mine]).await,
+        StatusCode::NO_CONTENT
+    );
     let answer = client.get(dev.at("/_fnlocal/")).send().await.unwrap();
     let policy = support::header(&answer, "content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';"),
+        "{policy}"
+    );
     assert!(!answer.text().await.unwrap().contains(&token));
 }
 
@@ -269,7 +349,10 @@ async fn whoever_looks_does_not_hold_up_the_end() {
     let reading = tokio::spawn(async move { while let Some(Ok(_)) = stream.next().await {} });
     assert_eq!(dev.interrupt(), Some(0));
     reading.await.unwrap();
-    let cut = dev.rest().into_iter().find(|record| record.to_string().contains("cut off"));
+    let cut = dev
+        .rest()
+        .into_iter()
+        .find(|record| record.to_string().contains("cut off"));
     assert_eq!(cut, None);
 }
 
@@ -281,7 +364,10 @@ async fn a_fleet_is_shown_node_by_node_and_acts_as_one() {
     assert!(state["fleet"].is_object(), "{state}");
     let nodes = state["nodes"].as_object().unwrap();
     assert_eq!(nodes.len(), 2);
-    assert!(nodes.values().all(|node| node["stage"] == "serving"), "{state}");
+    assert!(
+        nodes.values().all(|node| node["stage"] == "serving"),
+        "{state}"
+    );
     let mut browser = Browser::start().await;
     open(&mut browser, &address(&folder)).await;
     browser.press("7").await;

@@ -35,7 +35,7 @@ fn how(example: &str) -> How {
         ["fnlocal", "top", ..] => How::Not("tests/top.rs does it, on a terminal"),
         ["fnlocal", "dev", ..] if example.contains("--json") => How::Until("\"ready\""),
         ["fnlocal", "dev" | "up", ..] => How::Until("ready in"),
-        ["fnlocal", "registry", ..] => How::Until("http://"),
+        ["fnlocal", "registry", ..] => How::Until("registry at"),
         ["fnlocal", "logs", ..] if example.contains("-f") => How::Until("bid"),
         ["fnlocal", "loadtest", ..] if example.contains("https://") => {
             How::Not("there is no such host")
@@ -79,7 +79,10 @@ fn examples() -> BTreeSet<String> {
         let lines = list.lines().take_while(|line| !line.trim().is_empty());
         let first = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
         let first = first.filter_map(|line| line.split_whitespace().next());
-        first.filter(|name| *name != "help").map(str::to_owned).collect()
+        first
+            .filter(|name| *name != "help")
+            .map(str::to_owned)
+            .collect()
     };
     let mut all = BTreeSet::new();
     for command in commands(&[]) {
@@ -137,7 +140,10 @@ fn shell(folder: &Folder, example: &str) -> Command {
 fn run(folder: &Folder, example: &str) -> (i32, String) {
     let output = shell(folder, example).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
+    (
+        output.status.code().unwrap(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
 }
 
 /// Runs until it writes something, then ends it.
@@ -187,15 +193,23 @@ fn end(mut child: Child) {
 fn releases(folder: &Folder) -> Vec<String> {
     let mut releases = Vec::new();
     for number in 0..2 {
-        folder.write("hello.js", &format!("exports.hello = (req, res) => res.json({number})"));
+        folder.write(
+            "hello.js",
+            &format!("exports.hello = (req, res) => res.json({number})"),
+        );
         let (code, said) = run(folder, "fnlocal build --json 2>/dev/null");
         assert_eq!(code, 0, "{said}");
     }
     let (_, said) = run(folder, "fnlocal release list --json");
     let list: Value = serde_json::from_str(&said).unwrap();
-    let found = list.as_array().or_else(|| list["releases"].as_array()).unwrap();
+    let found = list
+        .as_array()
+        .or_else(|| list["releases"].as_array())
+        .unwrap();
     for release in found {
-        let digest = release["digest"].as_str().unwrap_or_else(|| panic!("{release}"));
+        let digest = release["digest"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{release}"));
         let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
         releases.push(digest[..12].to_owned());
     }
@@ -207,13 +221,16 @@ fn releases(folder: &Folder) -> Vec<String> {
 fn every_example_does_what_the_help_says_it_does() {
     let folder = project();
     let releases = releases(&folder);
-    let (code, said) = run(&folder, &format!("fnlocal release show {} >release.json", releases[0]));
+    let (code, said) = run(
+        &folder,
+        &format!("fnlocal release show {} >release.json", releases[0]),
+    );
     assert_eq!(code, 0, "{said}");
     run_until(&folder, "fnlocal dev --record recording.jsonl", "ready in");
     let examples = examples();
-    let (serving, others): (Vec<_>, Vec<_>) = examples
-        .iter()
-        .partition(|example| example.starts_with("fnlocal dev") || example.starts_with("fnlocal up"));
+    let (serving, others): (Vec<_>, Vec<_>) = examples.iter().partition(|example| {
+        example.starts_with("fnlocal dev") || example.starts_with("fnlocal up")
+    });
     let mut wrong = Vec::new();
     let mut check = |example: &str| {
         let text = adapted(example, &releases);
@@ -236,8 +253,9 @@ fn every_example_does_what_the_help_says_it_does() {
     for example in ["fnlocal invoke bid", "fnlocal loadtest --save old.json"] {
         check(example);
     }
-    let (cleaning, others): (Vec<&String>, Vec<&String>) =
-        others.into_iter().partition(|example| example.starts_with("fnlocal clean"));
+    let (cleaning, others): (Vec<&String>, Vec<&String>) = others
+        .into_iter()
+        .partition(|example| example.starts_with("fnlocal clean"));
     for example in others {
         check(example);
     }

@@ -39,7 +39,11 @@ fn an_archive_holds_the_binary_its_pages_and_completions_and_a_checksum() {
             .current_dir(folder.path())
             .output()
             .unwrap();
-        assert!(output.status.success(), "{program}: {}", text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{program}: {}",
+            text(&output.stderr)
+        );
         text(&output.stdout)
     };
     run("sha256sum", &["--check", "fnlocal-test.tar.gz.sha256"]);

@@ -39,7 +39,11 @@ fn top_draws_on_a_terminal_obeys_keys_and_gives_it_back() {
             }
         }
     });
-    let mut screen = vt100::Parser::new(size.rows.try_into().unwrap(), size.cols.try_into().unwrap(), 0);
+    let mut screen = vt100::Parser::new(
+        size.rows.try_into().unwrap(),
+        size.cols.try_into().unwrap(),
+        0,
+    );
     let mut until = |what: &str, holds: &dyn Fn(&vt100::Screen) -> bool| {
         let deadline = Instant::now() + PATIENCE;
         while !holds(screen.screen()) {
@@ -54,14 +58,22 @@ fn top_draws_on_a_terminal_obeys_keys_and_gives_it_back() {
         screen.alternate_screen() && text.contains("FUNCTION*") && text.contains("hello")
     });
     writer.write_all(b"s").unwrap();
-    until("sorted by rate", &|screen| screen.contents().contains("REQ/S*"));
+    until("sorted by rate", &|screen| {
+        screen.contents().contains("REQ/S*")
+    });
     writer.write_all(b"l").unwrap();
-    until("lines", &|screen| screen.contents().contains("LINES of all functions"));
+    until("lines", &|screen| {
+        screen.contents().contains("LINES of all functions")
+    });
     writer.write_all(b"c").unwrap();
-    until("a cold start", &|screen| screen.contents().contains("its idle instances are stopped"));
+    until("a cold start", &|screen| {
+        screen.contents().contains("its idle instances are stopped")
+    });
     writer.write_all(b"q").unwrap();
     assert!(child.wait().unwrap().success());
-    until("the old screen", &|screen| !screen.alternate_screen() && !screen.hide_cursor());
+    until("the old screen", &|screen| {
+        !screen.alternate_screen() && !screen.hide_cursor()
+    });
 }
 
 #[test]

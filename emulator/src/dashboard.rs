@@ -93,9 +93,7 @@ impl Dashboard {
             about: self.about.clone(),
             stop: self.stop.clone(),
         };
-        let events = Router::new()
-            .route(EVENTS, get(events))
-            .with_state(watched);
+        let events = Router::new().route(EVENTS, get(events)).with_state(watched);
         assets::router().merge(events)
     }
 

@@ -115,7 +115,10 @@ impl Browser {
         while self.evaluate(script).await != true {
             if Instant::now() > deadline {
                 let text = self.evaluate("document.body.innerText").await;
-                panic!("never true: {script}\n{}", text.as_str().unwrap_or_default());
+                panic!(
+                    "never true: {script}\n{}",
+                    text.as_str().unwrap_or_default()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -134,10 +137,15 @@ impl Browser {
 
     /// A screen of a size, in a colour scheme.
     pub async fn screen(&mut self, width: u32, scheme: &str) {
-        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        let size =
+            json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
         self.ask("Emulation.setDeviceMetricsOverride", size).await;
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.ask("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+        self.ask(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": features }),
+        )
+        .await;
     }
 
     pub fn of(&self, method: &str) -> Vec<&Value> {

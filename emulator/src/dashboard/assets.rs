@@ -19,14 +19,22 @@ type Asset = (&'static str, &'static str, &'static str);
 /// A file of the page's folder.
 macro_rules! own {
     ($path:literal, $kind:expr) => {
-        ($path, $kind, include_str!(concat!("../../dashboard/", $path)))
+        (
+            $path,
+            $kind,
+            include_str!(concat!("../../dashboard/", $path)),
+        )
     };
 }
 
 /// A file that the build script took from npm.
 macro_rules! made {
     ($path:literal, $kind:expr) => {
-        ($path, $kind, include_str!(concat!(env!("OUT_DIR"), "/", $path)))
+        (
+            $path,
+            $kind,
+            include_str!(concat!(env!("OUT_DIR"), "/", $path)),
+        )
     };
 }
 
@@ -66,10 +74,8 @@ pub(super) fn has(path: &str) -> bool {
 
 /// Routes to all of them.
 pub(super) fn router() -> Router {
-    let mut router = Router::new().route(
-        "/_fnlocal",
-        get(async || Redirect::permanent("/_fnlocal/")),
-    );
+    let mut router =
+        Router::new().route("/_fnlocal", get(async || Redirect::permanent("/_fnlocal/")));
     for &(path, kind, text) in ASSETS {
         let answer = async move || (headers(kind), text).into_response();
         router = router.route(&format!("/_fnlocal/{path}"), get(answer));

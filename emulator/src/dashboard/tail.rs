@@ -86,7 +86,8 @@ impl Tail {
             };
             let list = if glance.kind == "invocation" {
                 let took = glance.duration_ms;
-                read.latencies.extend(took.map(|took| (glance.function, took)));
+                read.latencies
+                    .extend(took.map(|took| (glance.function, took)));
                 &mut last.requests
             } else {
                 &mut last.others

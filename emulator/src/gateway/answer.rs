@@ -17,7 +17,9 @@ use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
 use super::relay::Elsewhere;
-use super::{Cold, Gateway, Peer, Problem, Timing, asks_locally, comes_from_no_other_site, drain, headers};
+use super::{
+    Cold, Gateway, Peer, Problem, Timing, asks_locally, comes_from_no_other_site, drain, headers,
+};
 use crate::driver::{Counts, Dispatched, Function};
 use crate::logs::{Logs, Record, RequestRecord, Served};
 use crate::trace::Trace;
