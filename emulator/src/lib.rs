@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod gateway;
 pub mod image;
 pub mod logs;
+pub mod node;
 pub mod project;
 pub mod registry;
 pub mod release;
