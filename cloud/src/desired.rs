@@ -385,6 +385,7 @@ fn template(names: &Names, wish: &Wish, inventory: &Inventory, newest: &str) -> 
         drain_hook: node::DRAIN_HOOK.to_owned(),
         metrics: node::METRICS.to_owned(),
         logs: wish.env.logs.then(|| role::log_group(names)),
+        pace: None,
     };
     let mut template = Template {
         name: names.template(),

@@ -32,6 +32,8 @@ pub struct Calls {
     pub blobs: u64,
     /// Faults that have not happened yet.
     pub left: Vec<Value>,
+    /// What was published in CloudWatch.
+    pub metrics: Vec<Value>,
 }
 
 impl Play {
@@ -44,7 +46,7 @@ impl Play {
         );
         let folder = tempfile::tempdir().unwrap();
         let mut process = Command::new(python)
-            .arg(root.join("tests/aws/strict.py"))
+            .arg(root.join("../cloud/tests/aws/strict.py"))
             .arg(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -107,7 +109,13 @@ impl Play {
         self.post("fault", fault).await;
     }
 
-    async fn post(&self, what: &str, body: Value) {
+    /// Where it listens.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Has it do what AWS, or its console, would do; see strict.py.
+    pub async fn post(&self, what: &str, body: Value) -> Value {
         let answer = self
             .http
             .post(self.url(what))
@@ -116,6 +124,7 @@ impl Play {
             .await
             .unwrap();
         assert!(answer.status().is_success());
+        answer.json().await.unwrap()
     }
 
     fn url(&self, what: &str) -> String {
