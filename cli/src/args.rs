@@ -1,6 +1,7 @@
 //! What may stand on the command line.
 
 mod loadtest;
+mod node;
 mod simulate;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
 pub use loadtest::{LoadProfile, Loadtest};
+pub use node::Node;
 pub use simulate::{RoutingChoice, Simulate};
 
 const EXIT_CODES: &str = "\
@@ -113,6 +115,9 @@ Profiles:
   soak       steady for an hour
   coldstart  forces cold starts, one by one and many at once")]
     Loadtest(Box<Loadtest>),
+    /// Serve the release a group of EC2 machines follows; each of them runs this.
+    #[command(after_help = node::EXAMPLES)]
+    Node(Node),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

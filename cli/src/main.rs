@@ -9,6 +9,7 @@ mod exit;
 mod json;
 mod lines;
 mod loadtest;
+mod node;
 mod printer;
 mod registry;
 mod release;

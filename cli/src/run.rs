@@ -10,6 +10,7 @@ use crate::dev;
 use crate::doctor;
 use crate::exit::Exit;
 use crate::loadtest;
+use crate::node;
 use crate::simulate;
 use crate::{registry, release, up};
 
@@ -36,6 +37,7 @@ pub fn run() -> Exit {
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Loadtest(args) => loadtest::run(&args),
+        Command::Node(args) => node::run(&args),
         Command::Schema => schema(),
     }
 }

@@ -181,3 +181,59 @@ docker run --detach --name fnlocal-node --restart always --network host \\
         serde_json::from_str(json).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(logs: Option<&str>) -> NodeSettings {
+        NodeSettings {
+            schema: 1,
+            project: "shop".to_owned(),
+            env: "prod".to_owned(),
+            region: "eu-west-1".to_owned(),
+            registry: "registry".to_owned(),
+            repository: "fnlocal/shop/prod".to_owned(),
+            gateway: "sha256:0f".to_owned(),
+            group: "fnlocal-shop-prod".to_owned(),
+            port: PORT,
+            peer_port: PEER_PORT,
+            peer_key: "/fnlocal/shop/prod/peers".to_owned(),
+            drain_hook: DRAIN_HOOK.to_owned(),
+            metrics: METRICS.to_owned(),
+            logs: logs.map(str::to_owned),
+            pace: None,
+        }
+    }
+
+    #[test]
+    fn the_user_data_gives_back_the_settings_it_was_made_of() {
+        let settings = settings(Some("/shop"));
+        let data = settings.user_data();
+        assert_eq!(NodeSettings::from_user_data(&data), Some(settings));
+    }
+
+    #[test]
+    fn functions_are_kept_from_the_metadata_service_before_a_node_starts() {
+        let data = settings(None).user_data();
+        let rule = "DOCKER-USER --destination 169.254.169.254/32 --jump REJECT";
+        let rule = data.find(rule).unwrap();
+        assert!(data.find("systemctl enable --now docker").unwrap() < rule);
+        assert!(rule < data.find("docker run").unwrap());
+    }
+
+    #[test]
+    fn records_go_to_cloudwatch_only_if_a_log_group_is_named() {
+        let kept = settings(None).user_data();
+        assert!(kept.contains("--log-driver local") && !kept.contains("awslogs"));
+        let sent = settings(Some("/shop")).user_data();
+        assert!(sent.contains("awslogs-group=/shop"), "{sent}");
+    }
+
+    #[test]
+    fn a_node_that_drains_is_done_before_its_group_loses_patience() {
+        let pace = NodePace::default();
+        assert!(pace.drain_ms < u64::from(DRAIN_SECONDS) * 1000);
+        assert!(pace.quiet_ms < pace.drain_ms);
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use fnlocal_core::release::Release;
+use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
 use fnlocal_core::{FunctionLimits, NodeLimits};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
@@ -94,7 +94,7 @@ impl Loader {
                 name: package.name.clone(),
                 image,
                 code_root: None,
-                env: BTreeMap::new(),
+                env: shared(package, &wanted.variables),
             };
             up::load(&feed, id, package, run);
         }
@@ -187,7 +187,7 @@ impl Loader {
         let promised = old.map_or(0, |old| old.driver.load().memory_promised_mib);
         let promised = u32::try_from(promised).unwrap_or(u32::MAX);
         let functions = release.functions();
-        let memory = |function: &fnlocal_core::release::ReleaseFunction| function.limits.memory_mib;
+        let memory = |function: &ReleaseFunction| function.limits.memory_mib;
         let largest = functions
             .values()
             .map(|(_, function)| memory(function))
@@ -274,6 +274,19 @@ impl Loader {
         let releases = kept.iter().flat_map(|(_, digests)| digests);
         releases.chain(&self.own_images).cloned().collect()
     }
+}
+
+/// What the functions of a package declare: one process imports all of them, and code at the top of
+/// a module reads variables too.
+fn shared(
+    package: &ReleasePackage,
+    variables: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let declared = package.functions.iter().flat_map(|function| &function.env);
+    let known = declared.filter_map(|name| variables.get_key_value(name));
+    known
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Waits until every package has been imported.
