@@ -1,8 +1,12 @@
 //! What may stand on the command line.
 
+mod destroy;
 mod loadtest;
 mod node;
+mod promote;
+mod rollback;
 mod simulate;
+mod status;
 
 use std::path::PathBuf;
 
@@ -10,14 +14,18 @@ use clap::{Parser, Subcommand, ValueEnum};
 use fnlocal_emulator::fleet::{FleetOptions, Size};
 use fnlocal_emulator::image::oci::manifest::Platform;
 
+pub use destroy::Destroy;
 pub use loadtest::{LoadProfile, Loadtest};
 pub use node::Node;
+pub use promote::Promote;
+pub use rollback::Rollback;
 pub use simulate::{RoutingChoice, Simulate};
+pub use status::Status;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done   1 failed   2 wrong usage   64 bad configuration   69 Docker unreachable
-  70 a fault of fnlocal   75 try again   130 interrupted";
+  0 done   1 failed   2 wrong usage   3 a plan has changes   64 bad configuration
+  69 Docker or AWS unreachable   70 a fault of fnlocal   75 try again   130 interrupted";
 
 /// Serverless functions on this laptop, and the same images and gateway in the cloud.
 #[derive(Debug, Parser)]
@@ -118,6 +126,18 @@ Profiles:
     /// Serve the release a group of EC2 machines follows; each of them runs this.
     #[command(after_help = node::EXAMPLES)]
     Node(Node),
+    /// Bring a folder of functions to AWS: the same images and gateway, on ECR and a group of nodes.
+    #[command(after_help = promote::EXAMPLES)]
+    Promote(Box<Promote>),
+    /// Show how an environment on AWS is: release, nodes, health, cost.
+    #[command(after_help = status::EXAMPLES)]
+    Status(Status),
+    /// Have an environment's nodes go back to a release that is kept.
+    #[command(after_help = rollback::EXAMPLES)]
+    Rollback(Rollback),
+    /// Delete all that fnlocal has made on AWS for an environment.
+    #[command(after_help = destroy::EXAMPLES)]
+    Destroy(Destroy),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:

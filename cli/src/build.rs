@@ -1,6 +1,6 @@
 //! `fnlocal build`: composes the emulator's builder with a progress display and a table.
 
-mod progress;
+pub mod progress;
 mod table;
 
 use fnlocal_emulator::build::{self, BuildError, BuildOptions};

@@ -11,9 +11,11 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
+    /// There is something to do: `promote --plan`.
+    Changes = 3,
     /// The configuration is wrong.
     Config = 64,
-    /// Docker does not answer.
+    /// Docker or AWS does not answer.
     Unreachable = 69,
     /// A fault of fnlocal's own.
     Bug = 70,

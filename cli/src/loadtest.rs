@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};
+use crate::cloud::door::Environments;
 use crate::exit::Exit;
 use crate::run::fail;
 
@@ -57,7 +58,10 @@ fn on_interrupt(stop: CancellationToken) -> Result<(), ctrlc::Error> {
 async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal> {
     let project = project(args)?;
     let old = args.compare.as_deref().map(Report::read).transpose()?;
-    let target = target::find(args, &target::NoEnvironments).await?;
+    let environments = Environments {
+        folder: args.folder.clone(),
+    };
+    let target = target::find(args, &environments).await?;
     let checked = Checked::look(&target).await?;
     let scenario = scenario::choose(args, project.as_ref(), &checked)?;
     let plan = Plan {
@@ -199,9 +203,10 @@ impl Refusal {
 impl From<LoadError> for Refusal {
     fn from(error: LoadError) -> Self {
         let exit = match &error {
-            LoadError::Dns { .. } | LoadError::Down { .. } | LoadError::Tls { .. } => {
-                Exit::Unreachable
-            }
+            LoadError::Dns { .. }
+            | LoadError::Down { .. }
+            | LoadError::Tls { .. }
+            | LoadError::Env { .. } => Exit::Unreachable,
             LoadError::BadUrl { .. } | LoadError::UnknownFunction { .. } => Exit::Usage,
             _ => Exit::Failed,
         };

@@ -3,6 +3,8 @@
 mod args;
 mod build;
 mod clean;
+mod cloud;
+mod destroy;
 mod dev;
 mod doctor;
 mod exit;
@@ -11,11 +13,14 @@ mod lines;
 mod loadtest;
 mod node;
 mod printer;
+mod promote;
 mod registry;
 mod release;
+mod rollback;
 mod run;
 mod serving;
 mod simulate;
+mod status;
 mod up;
 
 /// A request makes a few dozen small allocations, most of them freed on the same thread.

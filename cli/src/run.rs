@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::loadtest;
 use crate::node;
 use crate::simulate;
+use crate::{destroy, promote, rollback, status};
 use crate::{registry, release, up};
 
 /// Parses the arguments, runs the command, prints its error if it has one.
@@ -38,6 +39,10 @@ pub fn run() -> Exit {
         Command::Simulate(args) => simulate::run(&args),
         Command::Loadtest(args) => loadtest::run(&args),
         Command::Node(args) => node::run(&args),
+        Command::Promote(args) => promote::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
+        Command::Destroy(args) => destroy::run(&args),
         Command::Schema => schema(),
     }
 }

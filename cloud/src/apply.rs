@@ -1,12 +1,13 @@
 //! Carries a plan out, step by step. It chooses nothing: what is to be done stands in the plan.
 
 use crate::aws::{Aws, Ids};
-use crate::copy::{self, Sent, Source};
+use crate::copy::{self, Sent};
 use crate::delivery::{Delivery, MANIFEST_TYPE};
 use crate::error::{CloudError, Kind};
 use crate::inventory::Inventory;
 use crate::plan::{Action, Plan, Step};
 use crate::resource::{Artifact, Image, Resource};
+use crate::source::Source;
 
 /// What happens while a plan is carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub(crate) mod failure;
 mod firewall;
 mod group;
 mod ids;
+mod machines;
 mod network;
 mod profile;
 mod read;
@@ -99,18 +100,19 @@ impl Aws {
                 )),
             );
         };
-        let retry = RetryConfig::standard()
-            .with_max_attempts(ATTEMPTS)
-            .with_initial_backoff(pace.settle);
-        let config = &config.clone().into_builder().retry_config(retry).build();
-        let sts = aws_sdk_sts::Client::new(config);
-        let ecr = aws_sdk_ecr::Client::new(config);
+        let retry = RetryConfig::standard().with_initial_backoff(pace.settle);
+        let patient = retry.clone().with_max_attempts(ATTEMPTS);
+        let hasty = &config.clone().into_builder().retry_config(retry).build();
+        let config = &config.clone().into_builder().retry_config(patient).build();
+        // Who is offline, or unknown to AWS, hears it soon.
+        let sts = aws_sdk_sts::Client::new(hasty);
+        let at_first = aws_sdk_ecr::Client::new(hasty);
         let (caller, login) = tokio::join!(
             async {
                 let call = sts.get_caller_identity().send().await;
                 call.map_err(|error| failed("sts:GetCallerIdentity", error))
             },
-            ecr::login(&ecr)
+            ecr::login(&at_first)
         );
         let (caller, login) = (caller?, login?);
         let arn = caller.arn().unwrap_or_default();
@@ -127,7 +129,7 @@ impl Aws {
             pace,
             autoscaling: aws_sdk_autoscaling::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
-            ecr,
+            ecr: aws_sdk_ecr::Client::new(config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),

@@ -4,28 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use fnlocal_registry::{Digest, Manifest, RepositoryName, Store};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 
 use crate::apply::{News, Watcher};
-use crate::error::{CloudError, Kind};
+use crate::error::CloudError;
 use crate::names::Names;
 use crate::registry::Registry;
 use crate::resource::Image;
+use crate::source::{Source, broken, missing};
 
+/// Between two looks at how much was sent.
+const LOOK: Duration = Duration::from_millis(200);
 /// Blobs sent at once: enough to fill a line, few enough for ECR's limits.
 const AT_ONCE: usize = 4;
-
-/// Where images come from.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The store.
-    pub store: Store,
-    /// The repository of an image, by its digest.
-    pub repositories: BTreeMap<String, RepositoryName>,
-}
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,24 +116,27 @@ async fn send(
     });
     let done = Arc::new(AtomicU64::new(0));
     let work = futures_util::stream::iter(sized.into_iter().map(|(digest, repository, size)| {
-        let done = Arc::clone(&done);
+        let counter = Arc::clone(&done);
         async move {
-            let counter = Arc::clone(&done);
             let open = || open(source, &repository, &digest);
             registry
                 .put_blob(&digest, size, open, move |bytes| {
                     counter.fetch_add(bytes, Ordering::Relaxed);
                 })
-                .await?;
-            watcher(News::Sent {
-                bytes: done.load(Ordering::Relaxed),
-            });
-            Ok::<_, CloudError>(())
+                .await
         }
     }));
-    work.buffer_unordered(AT_ONCE)
-        .try_collect::<Vec<()>>()
-        .await?;
+    let work = work.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
+    let mut work = std::pin::pin!(work);
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            sent = &mut work => break drop(sent?),
+            _ = look.tick() => watcher(News::Sent {
+                bytes: done.load(Ordering::Relaxed),
+            }),
+        }
+    }
     Ok(Sent {
         blobs: count,
         bytes: all,
@@ -182,16 +180,4 @@ impl Load {
         }
         Ok(())
     }
-}
-
-fn missing(what: &str) -> CloudError {
-    CloudError::new(Kind::Failed, format!("the local registry lacks {what}"))
-        .hint("run `fnlocal build`")
-}
-
-fn broken(error: fnlocal_registry::StoreError) -> CloudError {
-    let hint = error.hint().unwrap_or("run `fnlocal doctor`").to_owned();
-    CloudError::new(Kind::Failed, "the local registry cannot be read")
-        .because(error)
-        .hint(hint)
 }

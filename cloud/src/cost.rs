@@ -67,6 +67,8 @@ pub struct Item {
     pub count: (u32, u32),
     /// US dollars a month for one; none when there is no price for it.
     pub each: Option<f64>,
+    /// Every node has one.
+    pub of_node: bool,
 }
 
 impl Estimate {
@@ -92,6 +94,11 @@ impl Estimate {
             what: what.to_owned(),
             count,
             each,
+            of_node: true,
+        };
+        let once = |item: Item| Item {
+            of_node: false,
+            ..item
         };
         let mut items = vec![
             each(
@@ -105,15 +112,15 @@ impl Estimate {
                 Some(here(DISK) * f64::from(env.disk_gb)),
             ),
             each("public address of a node", nodes, Some(ADDRESS * HOURS)),
-            each("load balancer", (1, 1), Some(here(BALANCER) * HOURS)),
-            each(
+            once(each("load balancer", (1, 1), Some(here(BALANCER) * HOURS))),
+            once(each(
                 "public address of the balancer",
                 (2, 2),
                 Some(ADDRESS * HOURS),
-            ),
+            )),
         ];
         if let Some(ScaleOn::MemoryPercent(_)) = env.scale_on {
-            items.push(each("metric", (1, 1), Some(METRIC)));
+            items.push(once(each("metric", (1, 1), Some(METRIC))));
         }
         let assumptions = assumptions(kind, region, european.is_some(), node.is_some());
         let total = |count: fn(&Item) -> u32| {
@@ -128,6 +135,20 @@ impl Estimate {
             items,
             assumptions,
         }
+    }
+}
+
+impl Estimate {
+    /// What nodes that have run for so many hours, all together, and a balancer that was there for
+    /// so many, have cost in US dollars. None when something has no price.
+    #[must_use]
+    pub fn so_far(&self, nodes: f64, door: f64) -> Option<f64> {
+        let parts = self.items.iter().map(|item| {
+            let hours = if item.of_node { nodes } else { door };
+            let count = if item.of_node { 1 } else { item.count.0 };
+            Some(item.each? * f64::from(count) * hours / HOURS)
+        });
+        parts.sum()
     }
 }
 
@@ -153,7 +174,10 @@ fn assumptions(kind: &str, region: &str, region_known: bool, kind_known: bool) -
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "about ${:.0} to ${:.0} a month", self.least, self.most)?;
-        for Item { what, count, each } in &self.items {
+        for Item {
+            what, count, each, ..
+        } in &self.items
+        {
             let count = match count {
                 (least, most) if least == most => least.to_string(),
                 (least, most) => format!("{least} to {most}"),
@@ -184,6 +208,15 @@ mod tests {
         let front = 0.0225 * 730.0 + 2.0 * 0.005 * 730.0;
         assert!((estimate.least - (2.0 * node + front)).abs() < 1e-6);
         assert!((estimate.most - (4.0 * node + front)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_was_spent_counts_the_hours_of_nodes_and_of_the_front_apart() {
+        let env = Environment::new("prod");
+        let estimate = Estimate::of(&env, "us-east-1");
+        let month = estimate.so_far(2.0 * HOURS, HOURS).unwrap();
+        assert!((month - estimate.least).abs() < 1e-6);
+        assert_eq!(estimate.so_far(0.0, 0.0), Some(0.0));
     }
 
     #[test]

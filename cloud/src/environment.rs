@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Days that logs are kept when nothing is said.
+const DAYS: u32 = 30;
+
 /// An environment to promote to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,15 +27,19 @@ pub struct Environment {
     pub prescale: Vec<Prescale>,
     /// ARN of the certificate for HTTPS; plain HTTP without.
     pub certificate: Option<String>,
-    /// Subnets for balancer and nodes; those of the default VPC without.
+    /// The name people call it by, which they have to point at the balancer.
+    pub domain: Option<String>,
+    /// The network; that of the subnets, or the default one, without.
+    pub vpc: Option<String>,
+    /// Subnets for balancer and nodes; those of the network without.
     pub subnets: Vec<String>,
     /// Size of a node's disk in GB.
     pub disk_gb: u32,
     /// Where variables come from: name to `ssm:/path`. Those not named come from
     /// [`Environment::parameter`].
     pub variables: BTreeMap<String, String>,
-    /// Whether functions' logs go to CloudWatch.
-    pub logs: bool,
+    /// Days that functions' logs are kept in CloudWatch; none for no logs there.
+    pub logs: Option<u32>,
     /// Releases kept besides the one that runs; images of older ones are deleted.
     pub keep_releases: u32,
 }
@@ -74,10 +81,12 @@ impl Environment {
             scale_on: Some(ScaleOn::RequestsPerNode(800)),
             prescale: Vec::new(),
             certificate: None,
+            domain: None,
+            vpc: None,
             subnets: Vec::new(),
             disk_gb: 30,
             variables: BTreeMap::new(),
-            logs: true,
+            logs: Some(DAYS),
             keep_releases: 10,
         }
     }

@@ -28,7 +28,7 @@ pub fn compose(
     base: &Digest,
     binary: &Path,
 ) -> Result<Digest, CloudError> {
-    let repository: RepositoryName = REPOSITORY.parse().expect("the name is valid");
+    let repository = repository();
     let manifest = store
         .manifest(base_in, &base.clone().into())
         .map_err(broken)?;
@@ -83,6 +83,11 @@ pub fn compose(
         .map_err(broken)
 }
 
+/// [`REPOSITORY`], parsed.
+pub(crate) fn repository() -> RepositoryName {
+    REPOSITORY.parse().expect("the name is valid")
+}
+
 /// A layer with nothing but the binary, as of no particular time.
 fn layer(binary: &Path) -> Result<Vec<u8>, CloudError> {
     let unreadable = |error: std::io::Error| {
@@ -109,6 +114,10 @@ fn put(
     repository: &RepositoryName,
     bytes: &[u8],
 ) -> Result<(Digest, u64), CloudError> {
+    let digest = Digest::of(bytes);
+    if store.has_blob(repository, &digest) {
+        return Ok((digest, bytes.len() as u64));
+    }
     let mut writer = store.writer().map_err(broken)?;
     writer.write_all(bytes).map_err(|error| {
         CloudError::new(Kind::Failed, "the local registry cannot be written")

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::delivery::Delivery;
+use crate::door::Door;
 use crate::names::Names;
 use crate::resource::{Key, Kind, Resource};
 
@@ -24,8 +25,8 @@ pub struct Inventory {
     pub nodes: Vec<Node>,
     /// A replacement of nodes that is under way.
     pub refresh: Option<Refresh>,
-    /// The balancer's public name.
-    pub address: Option<String>,
+    /// Where requests come in.
+    pub door: Option<Door>,
 }
 
 /// An account and a region.

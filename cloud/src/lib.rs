@@ -14,10 +14,12 @@
 
 pub mod apply;
 pub mod aws;
+pub mod binary;
 pub mod copy;
 pub mod cost;
 pub mod delivery;
 pub mod desired;
+pub mod door;
 pub mod environment;
 mod error;
 pub mod gateway;
@@ -30,6 +32,8 @@ pub mod promote;
 pub mod registry;
 pub mod resource;
 mod role;
+pub mod source;
+pub mod status;
 
 pub use error::{CloudError, Kind};
 pub use inventory::Inventory;

@@ -1,14 +1,15 @@
-//! The commands: promote, status, rollback, destroy.
-
-use serde::{Deserialize, Serialize};
+//! The commands: promote, rollback, destroy.
 
 use crate::apply::{Watcher, apply};
 use crate::aws::Aws;
-use crate::copy::{Sent, Source};
+use crate::copy::Sent;
 use crate::desired::{Wish, desired};
+use crate::door;
 use crate::error::{CloudError, Kind};
-use crate::inventory::{Inventory, Node, Owner, Refresh};
+use crate::inventory::{Inventory, Owner};
+use crate::names::Names;
 use crate::plan::Plan;
+use crate::source::Source;
 
 /// What is there, and the plan to make it what is wished.
 ///
@@ -16,9 +17,19 @@ use crate::plan::Plan;
 /// AWS does not say what is there, or the wish cannot be.
 pub async fn plan(aws: &Aws, wish: &Wish) -> Result<(Inventory, Plan), CloudError> {
     let inventory = aws.inventory(&wish.env).await?;
-    let desired = desired(aws.names(), wish, &inventory)?;
-    let plan = Plan::promote(aws.names(), &wish.env, &inventory, desired)?;
+    let plan = plan_on(aws, wish, &inventory).await?;
     Ok((inventory, plan))
+}
+
+/// The plan to make what is there what is wished.
+///
+/// # Errors
+/// The wish cannot be, or AWS does not say whether variables have values.
+pub async fn plan_on(aws: &Aws, wish: &Wish, inventory: &Inventory) -> Result<Plan, CloudError> {
+    let desired = desired(aws.names(), wish, inventory)?;
+    aws.check_values(&wish.env, &desired.delivery.sources)
+        .await?;
+    Plan::promote(aws.names(), &wish.env, inventory, desired)
 }
 
 /// Carries out a stored plan, exactly, if nothing has moved since it was made.
@@ -37,13 +48,48 @@ pub async fn apply_stored(
     apply(aws, plan, &inventory, Some(source), watcher).await
 }
 
+/// The plan that moves the pointer to a stored release: the one of this number, or the one before
+/// that which runs.
+///
+/// # Errors
+/// There is no such release, or AWS does not say.
+pub async fn plan_rollback(
+    aws: &Aws,
+    number: Option<u32>,
+) -> Result<(Inventory, Plan), CloudError> {
+    let inventory = aws.everything().await?;
+    let number = match number {
+        Some(number) => number,
+        None => before(aws, &inventory)?,
+    };
+    let plan = Plan::rollback(aws.names(), &inventory, number)?;
+    Ok((inventory, plan))
+}
+
+/// The newest release that is older than the one that runs.
+fn before(aws: &Aws, inventory: &Inventory) -> Result<u32, CloudError> {
+    let pointer = inventory.pointer().and_then(|it| it.split_once('@'));
+    let Some(current) = pointer.and_then(|(tag, _)| Names::release_number(tag)) else {
+        return Err(door::none(aws.names()));
+    };
+    let numbers = inventory.release_numbers();
+    let older = numbers.into_iter().rev().find(|number| *number < current);
+    older.ok_or_else(|| {
+        let current = Names::release_tag(current);
+        CloudError::new(
+            Kind::Failed,
+            format!("there is no release before {current}"),
+        )
+        .hint("`fnlocal status` lists those there are; --to names one")
+    })
+}
+
 /// Moves the pointer to a stored release.
 ///
 /// # Errors
 /// There is no such release, or a step fails.
 pub async fn rollback(aws: &Aws, number: u32, watcher: Watcher<'_>) -> Result<Plan, CloudError> {
-    let inventory = aws.everything().await?;
-    let plan = Plan::rollback(aws.names(), &inventory, number)?;
+    let (inventory, plan) = plan_rollback(aws, Some(number)).await?;
     apply(aws, &plan, &inventory, None, watcher).await?;
     Ok(plan)
 }
@@ -83,43 +129,4 @@ pub async fn destroy(
         CloudError::new(Kind::TryAgain, format!("still there: {}", left.join(", ")))
             .hint("run the command again: it goes on where it stopped"),
     )
-}
-
-/// How an environment is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The release the nodes follow, as `TAG@DIGEST`.
-    pub release: Option<String>,
-    /// When it was made.
-    pub created: Option<String>,
-    /// Its functions, sorted.
-    pub functions: Vec<String>,
-    /// All releases that can be rolled back to.
-    pub releases: Vec<String>,
-    /// The nodes.
-    pub nodes: Vec<Node>,
-    /// A replacement of nodes that is under way.
-    pub refresh: Option<Refresh>,
-    /// The balancer's public name.
-    pub address: Option<String>,
-}
-
-/// How the environment is.
-///
-/// # Errors
-/// AWS does not say what is there.
-pub async fn status(aws: &Aws) -> Result<Status, CloudError> {
-    let inventory = aws.everything().await?;
-    let current = inventory.current().map(|(_, delivery)| &delivery.release);
-    let functions =
-        current.map(|release| release.functions().into_keys().map(str::to_owned).collect());
-    Ok(Status {
-        release: inventory.pointer().map(str::to_owned),
-        created: current.map(|release| release.created.clone()),
-        functions: functions.unwrap_or_default(),
-        releases: inventory.deliveries.keys().cloned().collect(),
-        nodes: inventory.nodes,
-        refresh: inventory.refresh,
-        address: inventory.address,
-    })
 }

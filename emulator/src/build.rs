@@ -22,7 +22,7 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fnlocal_registry::{RepositoryName, Store};
+use fnlocal_registry::{Digest, RepositoryName, Store};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,7 @@ pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, News, Part, Report};
 
+use crate::image::oci::base::Base;
 use crate::image::oci::layer::Layer;
 use crate::image::oci::manifest::Platform;
 use crate::image::{LONG, fit};
@@ -79,13 +80,7 @@ pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, Build
         tell(News::Warning(warning.clone()));
     }
     let state = StateDir::lock_build(&project.root)?;
-    let owner = Owner {
-        project: format!("{}-{OWNER}", project_label(&project)),
-        folder: project.root.display().to_string(),
-        run: random_hex(4),
-        node: "n0".to_owned(),
-    };
-    let mut site = Site::new(&project, state.path(), owner, tell)?;
+    let mut site = Site::new(&project, state.path(), owner(&project), tell)?;
     site.pull = options.pull;
     site.large = options.large;
     site.reap = true;
@@ -103,6 +98,33 @@ pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, Build
         images,
         took: began.elapsed(),
     })
+}
+
+/// Sees to it that a project's registry has the default base for a platform, and returns its
+/// repository and digest. The gateway of the cloud's nodes stands on it.
+///
+/// # Errors
+/// [`BuildError`] when it can neither be pulled nor made.
+pub async fn usual_base(
+    options: &BuildOptions,
+    platform: Platform,
+    tell: Tell<'_>,
+) -> Result<(RepositoryName, Digest), BuildError> {
+    let project = Project::open(&options.path, None)?;
+    let state = StateDir::lock_build(&project.root)?;
+    let site = Site::new(&project, state.path(), owner(&project), tell)?;
+    let base = bases::usual(&site, platform).await?;
+    Ok((Base::repository(), base.manifest().clone()))
+}
+
+/// What containers of a project's builds are labelled with.
+fn owner(project: &Project) -> Owner {
+    Owner {
+        project: format!("{}-{OWNER}", project_label(project)),
+        folder: project.root.display().to_string(),
+        run: random_hex(4),
+        node: "n0".to_owned(),
+    }
 }
 
 /// Builds a project for `dev`, which holds its state folder, until told to stop.

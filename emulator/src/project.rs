@@ -41,7 +41,7 @@ pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
 pub use state::{StateDir, StateError};
-pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
+pub use values::{ByteSize, LogDays, MemorySize, Rate, TimeSpan};
 
 pub(crate) use code::hash as hash_of_files;
 pub(crate) use discover::is_code;

@@ -58,10 +58,12 @@ pub enum LoadError {
         why: String,
     },
     /// An environment's target is not known.
-    #[error("the environment `{env}` cannot be found")]
+    #[error("the environment `{env}` cannot be found: {why}")]
     Env {
         /// Its name.
         env: String,
+        /// Why not.
+        why: String,
         /// What to do about it.
         hint: String,
     },

@@ -1,30 +1,13 @@
 //! Where load goes, and whether it may.
 
 use std::fmt::Write as _;
-use std::pin::Pin;
 
 use fnlocal_emulator::project::Running;
-use fnlocal_loadtest::{Load, LoadError, Plan, Resolver, Target};
+use fnlocal_loadtest::{Load, Plan, Resolver, Target};
 
 use super::{Refusal, place};
 use crate::args::Loadtest;
 use crate::exit::Exit;
-
-/// Knows no environment: there is no way to promote to one yet.
-pub struct NoEnvironments;
-
-impl Resolver for NoEnvironments {
-    fn resolve<'a>(
-        &'a self,
-        env: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Target, LoadError>> + 'a>> {
-        let error = LoadError::Env {
-            env: env.to_owned(),
-            hint: "give its address with --url".to_owned(),
-        };
-        Box::pin(std::future::ready(Err(error)))
-    }
-}
 
 /// The URL given, the environment's front door, or the fnlocal that runs on the folder.
 pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target, Refusal> {

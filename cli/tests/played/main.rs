@@ -12,8 +12,7 @@
 mod balancer;
 mod load;
 mod metadata;
-#[path = "../../../cloud/tests/cloud/play.rs"]
-#[allow(dead_code, reason = "the cloud's own tests use the rest")]
+#[path = "../../../cloud/tests/aws/play.rs"]
 mod play;
 mod stage;
 #[path = "../support/mod.rs"]
@@ -55,7 +54,7 @@ async fn under_load(stage: &mut Stage, change: impl AsyncFnOnce(&mut Stage)) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promoted_project_answers_as_in_dev_and_loses_no_request_while_it_changes() {
-    let mut stage = Stage::new(Folder::example("auction"), "127.10.0.0/16", 2).await;
+    let mut stage = Stage::new(Folder::example("auction"), "auction", "127.10.0.0/16", 2).await;
     let members = stage.members().await;
     answers_as_in_dev(&stage).await;
     serves_on_one_node_wherever_a_request_enters(&stage).await;
@@ -74,8 +73,7 @@ async fn a_promoted_project_answers_as_in_dev_and_loses_no_request_while_it_chan
     assert!(answer.text().await.unwrap().contains("the last bid wins"));
 
     let rolled_back = under_load(&mut stage, async |stage: &mut Stage| {
-        let back = fnlocal_cloud::promote::rollback(&stage.aws, 1, &|_| {});
-        back.await.unwrap();
+        stage.command(&["rollback", "--env", "prod", "--to", "1", "--yes"]);
         stage.all_say("release", "r000001").await;
     })
     .await;
@@ -203,9 +201,8 @@ exports.peek = async (req, res) => res.json({
   engine: fs.existsSync("/var/run/docker.sock"),
 });
 "#;
-    let package = r#"{"name": "peek"}"#;
-    let folder = Folder::new(&[("index.js", code), ("package.json", package)]);
-    let stage = Stage::new(folder, "127.11.0.0/16", 1).await;
+    let folder = Folder::new(&[("index.js", code), ("fnlocal.toml", "name = \"peek\"\n")]);
+    let stage = Stage::new(folder, "peek", "127.11.0.0/16", 1).await;
     calls_only_what_its_role_allows(&stage).await;
     let machine = stage.machines.values().next().unwrap();
     let metadata = &machine.metadata;

@@ -5,23 +5,18 @@ use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
-use fnlocal_cloud::apply::apply;
-use fnlocal_cloud::aws::Aws;
-use fnlocal_cloud::copy::Source;
-use fnlocal_cloud::desired::Wish;
-use fnlocal_cloud::environment::Environment;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sts::config::Credentials;
+use fnlocal_cloud::Names;
+use fnlocal_cloud::aws::{Aws, Pace};
 use fnlocal_cloud::node::{NodePace, NodeSettings};
-use fnlocal_cloud::promote;
 use fnlocal_cloud::resource::{Kind as What, Resource};
-use fnlocal_core::release::Release;
-use fnlocal_registry::{Digest, RepositoryName};
 use serde_json::{Value, json};
 
 use super::balancer::Balancer;
 use super::metadata::Metadata;
 use super::play::Play;
-use super::support::images::{build, store};
-use super::support::{Folder, eventually, fnlocal, signal};
+use super::support::{Folder, eventually, signal};
 
 /// As quick as a balancer that looks ten times a second allows.
 const PACE: NodePace = NodePace {
@@ -38,7 +33,6 @@ pub struct Stage {
     pub folder: Folder,
     pub balancer: Balancer,
     pub machines: BTreeMap<String, Machine>,
-    env: Environment,
     place: tempfile::TempDir,
 }
 
@@ -52,25 +46,24 @@ pub struct Machine {
 impl Stage {
     /// Promotes a folder, and boots the machines of its group. `network` is a range of loopback
     /// addresses that no other stage has.
-    pub async fn new(folder: Folder, network: &str, machines: u32) -> Self {
+    pub async fn new(folder: Folder, project: &str, network: &str, machines: u32) -> Self {
         let play = Play::start();
         let made = play.post("network", json!({ "cidr": network })).await;
-        let subnets = made["subnets"].as_array().unwrap().iter();
-        let subnets = subnets.map(|id| id.as_str().unwrap().to_owned()).collect();
-        let env = Environment {
-            region: Some("eu-west-1".to_owned()),
-            min: machines,
-            subnets,
-            ..Environment::new("prod")
-        };
-        let aws = play.aws("shop", "prod").await;
+        let subnets = &made["subnets"];
+        let toml = folder.path().join("fnlocal.toml");
+        let toml = std::fs::read_to_string(toml).unwrap();
+        let env = format!(
+            "{toml}\n[env.prod]\nregion = \"eu-west-1\"\nsubnets = {subnets}\n\
+             nodes = {{ min = {machines}, max = 4 }}\n"
+        );
+        folder.write("fnlocal.toml", &env);
+        let aws = connect(&play, project).await;
         let mut stage = Self {
             balancer: Balancer::start(fnlocal_cloud::node::HEALTH_PATH).await,
             play,
             aws,
             folder,
             machines: BTreeMap::new(),
-            env,
             place: tempfile::tempdir().unwrap(),
         };
         stage.promote().await;
@@ -80,10 +73,10 @@ impl Stage {
 
     /// Builds the folder and promotes it; returns the release's number as a tag.
     pub async fn promote(&mut self) -> String {
-        let (wish, source) = self.wish();
-        let (inventory, plan) = promote::plan(&self.aws, &wish).await.unwrap();
-        let sent = apply(&self.aws, &plan, &inventory, Some(&source), &|_| {});
-        sent.await.unwrap();
+        // The nodes run as processes of this very binary, so what is in the image is never run; a
+        // small program is quickly sent.
+        let args = ["promote", "--env", "prod", "--yes", "--node-binary", "/bin/sleep"];
+        self.command(&args);
         self.release().await
     }
 
@@ -94,55 +87,31 @@ impl Stage {
         pointer.split('@').next().unwrap().to_owned()
     }
 
-    fn wish(&self) -> (Wish, Source) {
-        let (code, built, stderr) = build(&self.folder, &[], &[]);
-        assert_eq!(code, 0, "{stderr}");
-        let digest = built["release"]["digest"].as_str().unwrap();
-        let folder = self.folder.path().to_str().unwrap();
-        let (code, shown, stderr) = fnlocal(&["release", "show", digest, "--folder", folder]);
-        assert_eq!(code, 0, "{stderr}");
-        let release: Release = serde_json::from_str(&shown).unwrap();
-        let store = store(&self.folder);
-        let package = &release.packages[0];
-        let repository: RepositoryName = package.repository.parse().unwrap();
-        let base: Digest = package.digest.parse().unwrap();
-        // The nodes run as processes of this very binary, so the image's content is never run; it is
-        // the same for every release, as the binary is.
-        let binary = self.place.path().join("fnlocal");
-        std::fs::write(&binary, "played by a process").unwrap();
-        let known = self.place.path().join("gateway");
-        let gateway = match std::fs::read_to_string(&known) {
-            Ok(known) => known,
-            Err(_) => {
-                let made = fnlocal_cloud::gateway::compose(&store, &repository, &base, &binary);
-                let digest = made.unwrap().to_string();
-                std::fs::write(&known, &digest).unwrap();
-                digest
-            }
-        };
-        let images = release.packages.iter();
-        let mut repositories: BTreeMap<String, RepositoryName> = images
-            .map(|one| (one.digest.clone(), one.repository.parse().unwrap()))
-            .collect();
-        let of_gateway = fnlocal_cloud::gateway::REPOSITORY.parse().unwrap();
-        repositories.insert(gateway.clone(), of_gateway);
-        let architecture = if cfg!(target_arch = "aarch64") {
-            "arm64"
-        } else {
-            "amd64"
-        };
-        let wish = Wish {
-            env: self.env.clone(),
-            release,
-            gateway,
-            architectures: BTreeSet::from([architecture.to_owned()]),
-            renew: false,
-        };
-        let source = Source {
-            store,
-            repositories,
-        };
-        (wish, source)
+    /// Runs a command in the project's folder, which must go well.
+    pub fn command(&self, args: &[&str]) {
+        let mut command = self.fnlocal();
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env("AWS_ACCESS_KEY_ID", "AKIDPLAY")
+            .env("AWS_SECRET_ACCESS_KEY", "secret");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+    }
+
+    /// One that knows of no other AWS than the play.
+    fn fnlocal(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fnlocal"));
+        let inherited = std::env::vars().map(|(name, _)| name);
+        for name in inherited.filter(|name| name.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        command
+            .stdin(Stdio::null())
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_ENDPOINT_URL", self.play.endpoint());
+        command
     }
 
     /// Starts what the user data would start, for every machine of the group.
@@ -186,20 +155,11 @@ impl Stage {
     }
 
     fn node(&self, metadata: &Metadata) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fnlocal"));
-        let own = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
-        for (name, _) in own {
-            command.env_remove(name);
-        }
-        command
-            .args(["node", "--json", "--settings"])
-            .stdin(Stdio::null())
-            .env("HOME", self.place.path())
-            .env("AWS_ENDPOINT_URL", self.play.endpoint())
-            .env(
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-                format!("http://{}", metadata.address),
-            );
+        let mut command = self.fnlocal();
+        command.args(["node", "--json", "--settings"]).env(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            format!("http://{}", metadata.address),
+        );
         command
     }
 
@@ -260,4 +220,17 @@ impl Drop for Machine {
             let _status = self.child.wait();
         }
     }
+}
+
+/// Looks at the play as the commands do.
+async fn connect(play: &Play, project: &str) -> Aws {
+    let credentials = Credentials::new("AKIDPLAY", "secret", None, None, "play");
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(play.endpoint())
+        .credentials_provider(credentials)
+        .load()
+        .await;
+    let names = Names::new(project, "prod").unwrap();
+    Aws::connect(&config, names, Pace::default()).await.unwrap()
 }

@@ -7,16 +7,17 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::{Aws, Ids, Made, called, found, settled};
+use crate::door::{self, Door};
 use crate::error::CloudError;
 use crate::inventory::{Found, Owner};
 use crate::resource::{Balancer, Kind as What, Listener, Resource, TargetGroup};
 
 impl Aws {
-    /// Balancer, target group and listeners; and the balancer's public name.
+    /// Balancer, target group and listeners; and where requests come in.
     pub(super) async fn read_front(
         &self,
         ids: &Ids,
-    ) -> Result<(Vec<Found>, Option<String>), CloudError> {
+    ) -> Result<(Vec<Found>, Option<Door>), CloudError> {
         let name = self.names.balancer();
         let (balancers, groups) = tokio::join!(
             async {
@@ -67,13 +68,33 @@ impl Aws {
                 .collect(),
         });
         let owner = self.elb_owner(&arn).await?;
-        found.extend(self.read_listeners(&arn, &owner, &ids).await?);
+        let listeners = self.read_listeners(&arn, &owner, &ids).await?;
+        let is_secure = |found: &Found| matches!(&found.resource, Resource::Listener(it) if it.certificate.is_some());
+        let door = balancer.dns_name.map(|address| Door {
+            address,
+            secure: listeners.iter().any(is_secure),
+            since: balancer.created_time.map(|time| time.secs()),
+        });
+        found.extend(listeners);
         found.push(Found {
             resource,
             id: arn,
             owner,
         });
-        Ok((found, balancer.dns_name))
+        Ok((found, door))
+    }
+
+    /// Where requests come in.
+    ///
+    /// # Errors
+    /// There is no balancer of this environment, or AWS does not say.
+    pub async fn door(&self) -> Result<Door, CloudError> {
+        let (found, door) = self.read_front(&Ids::default()).await?;
+        let is_ours = |found: &Found| {
+            found.owner == Owner::Ours && found.resource.key().kind == What::Balancer
+        };
+        let door = door.filter(|_| found.iter().any(is_ours));
+        door.ok_or_else(|| door::none(&self.names))
     }
 
     /// Listeners have the balancer's owner: nobody else can add one to it unseen.

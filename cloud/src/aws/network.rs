@@ -24,7 +24,7 @@ impl Aws {
         })
     }
 
-    /// The named subnets and their network, or the default network and its subnets.
+    /// The named subnets and their network, or the named or the default network and its subnets.
     async fn network(
         &self,
         env: &Environment,
@@ -34,8 +34,13 @@ impl Aws {
             let call = call.set_subnet_ids(Some(env.subnets.clone()));
             let output = called!("ec2:DescribeSubnets", call)?;
             let subnets = plain(output.subnets());
-            let vpc = subnets.first().map(|subnet| subnet.vpc.clone());
-            return Ok((vpc, subnets));
+            let first = subnets.first().map(|subnet| subnet.vpc.clone());
+            return Ok((env.vpc.clone().or(first), subnets));
+        }
+        if let Some(vpc) = &env.vpc {
+            // A balancer for everybody, and nodes that reach the registry, need public addresses.
+            let subnets = self.subnets_of(vpc, "map-public-ip-on-launch").await?;
+            return Ok((Some(vpc.clone()), subnets));
         }
         let call = self
             .ec2
@@ -45,12 +50,18 @@ impl Aws {
         let Some(vpc) = output.vpcs().first().and_then(|vpc| vpc.vpc_id()) else {
             return Ok((None, Vec::new()));
         };
+        let subnets = self.subnets_of(vpc, "default-for-az").await?;
+        Ok((Some(vpc.to_owned()), subnets))
+    }
+
+    /// Subnets of a network for which something is true.
+    async fn subnets_of(&self, vpc: &str, is: &str) -> Result<Vec<Subnet>, CloudError> {
         let call = self.ec2.describe_subnets();
         let call = call
             .filters(filter("vpc-id", vpc))
-            .filters(filter("default-for-az", "true"));
+            .filters(filter(is, "true"));
         let output = called!("ec2:DescribeSubnets", call)?;
-        Ok((Some(vpc.to_owned()), plain(output.subnets())))
+        Ok(plain(output.subnets()))
     }
 
     async fn instance_type(&self, name: &str) -> Result<Option<InstanceType>, CloudError> {

@@ -98,7 +98,7 @@ impl Aws {
             ids.insert(found.resource.key(), found.id.clone());
         }
         let (template, front) = tokio::join!(self.read_template(&ids), self.read_front(&ids));
-        let ((template, versions), (front, address)) = (template?, front?);
+        let ((template, versions), (front, door)) = (template?, front?);
         for found in front.iter().chain(&template) {
             ids.insert(found.resource.key(), found.id.clone());
         }
@@ -121,7 +121,7 @@ impl Aws {
             deliveries: BTreeMap::new(),
             nodes,
             refresh,
-            address,
+            door,
         })
     }
 }

@@ -1,15 +1,77 @@
 //! SSM: the key by which nodes know each other, and the newest machine image.
 
-use aws_sdk_ssm::types::{ParameterType, ResourceTypeForTagging, Tag};
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag};
 use rand::Rng as _;
 
-use super::{Aws, Made, found};
-use crate::error::CloudError;
+use super::{Aws, Made, called, found};
+use crate::environment::Environment;
+use crate::error::{CloudError, Kind};
 use crate::inventory::Found;
 use crate::names::hex;
 use crate::resource::{PeerKey, Resource};
 
+/// Parameters that one call can ask for.
+const AT_ONCE: usize = 50;
+
 impl Aws {
+    /// Checks that the parameters variables come from are there; their values are not read.
+    /// `sources` are the parameters by the variable's name.
+    ///
+    /// # Errors
+    /// One is missing, or AWS does not say.
+    pub(crate) async fn check_values(
+        &self,
+        env: &Environment,
+        sources: &BTreeMap<String, String>,
+    ) -> Result<(), CloudError> {
+        let wanted: BTreeSet<&String> = sources.values().collect();
+        let wanted: Vec<&String> = wanted.into_iter().collect();
+        let mut there = BTreeSet::new();
+        for some in wanted.chunks(AT_ONCE) {
+            self.add_parameters(some, &mut there).await?;
+        }
+        let Some((name, parameter)) = sources.iter().find(|(_, it)| !there.contains(*it)) else {
+            return Ok(());
+        };
+        let region = &self.place.region;
+        Err(CloudError::new(
+            Kind::Config,
+            format!("`{name}` has no value: {region} has no SSM parameter `{parameter}`"),
+        )
+        .hint(format!(
+            "make it with `aws ssm put-parameter --region {region} --type SecureString --name {parameter} \
+             --value …`, or name another in [env.{}.variables]",
+            env.name
+        )))
+    }
+
+    async fn add_parameters(
+        &self,
+        wanted: &[&String],
+        there: &mut BTreeSet<String>,
+    ) -> Result<(), CloudError> {
+        let names = ParameterStringFilter::builder()
+            .key("Name")
+            .option("Equals")
+            .set_values(Some(wanted.iter().map(|name| (*name).clone()).collect()))
+            .build()
+            .expect("the key is set");
+        let mut token = None;
+        loop {
+            let call = self.ssm.describe_parameters();
+            let call = call.parameter_filters(names.clone()).set_next_token(token);
+            let output = called!("ssm:DescribeParameters", call)?;
+            let found = output.parameters().iter();
+            there.extend(found.filter_map(|it| it.name().map(str::to_owned)));
+            token = output.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     pub(super) async fn read_peer_key(&self) -> Result<Option<Found>, CloudError> {
         let name = self.names.peer_key();
         // Its tags say whether it is there; its value is none of our business.

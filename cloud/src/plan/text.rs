@@ -5,7 +5,6 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Action, Change, Plan, Step};
-use crate::resource::Resource;
 
 /// Letters of a value shown at the most.
 const SHOWN: usize = 70;
@@ -62,23 +61,16 @@ impl fmt::Display for Step {
             Action::Delete => '-',
         };
         let key = self.resource.key();
-        let name = match &self.resource {
-            Resource::Image(image) => short_tag(&image.tag),
-            _ => key.name.clone(),
-        };
-        writeln!(f, "  {sign} {} {name}: {}", key.kind.noun(), self.reason)?;
+        let (noun, name) = (key.kind.noun(), key.short_name());
+        match self.action {
+            // That it is missing goes without saying.
+            Action::Create => writeln!(f, "  {sign} {noun} {name}")?,
+            _ => writeln!(f, "  {sign} {noun} {name}: {}", self.reason)?,
+        }
         for Change { field, from, to } in &self.changes {
             writeln!(f, "      {field}: {} → {}", shown(from), shown(to))?;
         }
         Ok(())
-    }
-}
-
-/// A tag with only the beginning of its digest.
-fn short_tag(tag: &str) -> String {
-    match tag.rsplit_once('.') {
-        Some((what, hex)) if hex.len() == 64 => format!("{what} {}", &hex[..12]),
-        _ => tag.to_owned(),
     }
 }
 

@@ -5,7 +5,10 @@ usage: strict.py FOLDER        prints the port when it is ready
 
 POST /_strict/reset            nothing is there any more
 POST /_strict/clear            what was called is forgotten
-POST /_strict/fault            {"action", "nth", "mode": "error" | "cut", "code"}: one call goes wrong
+POST /_strict/parameter        {"name"}: an SSM parameter in eu-west-1 that outlives a reset
+POST /_strict/fault            {"action", "nth", "mode": "error" | "cut" | "hold", "code"}: one call goes wrong,
+                               or is answered only after
+POST /_strict/go
 POST /_strict/network          {"cidr"}: a VPC with a subnet in two zones; its instances have addresses of it
 POST /_strict/addresses        private addresses of all instances
 POST /_strict/terminate        {"instance"}: its group begins to end it, and waits for its lifecycle hook
@@ -30,6 +33,7 @@ from moto.core.exceptions import JsonRESTError  # noqa: F401  (loads moto's erro
 from moto.ec2.models import ec2_backends, launch_templates
 from moto.elbv2.models import elbv2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.ssm.models import ssm_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 ACCOUNT = "123456789012"
@@ -166,9 +170,15 @@ class Strict:
         self.registry = Registry()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.lock = threading.Lock()
-        self.faults = []
+        self.faults, self.parameters = [], []
+        self.held = threading.Event()
         self.clear()
         self.refreshes = {}
+
+    def keep_parameters(self):
+        for name in self.parameters:
+            ssm_backends[ACCOUNT]["eu-west-1"].put_parameter(
+                name, "", "a value", "SecureString", None, None, True, [], "text", None, None)
 
     def clear(self):
         self.calls, self.count = [], {}
@@ -182,6 +192,7 @@ class Strict:
         self.run_moto({"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "127.0.0.1",
                        "SERVER_PORT": "80", "HTTP_HOST": "127.0.0.1", "wsgi.url_scheme": "http",
                        "wsgi.input": __import__("io").BytesIO(), "CONTENT_LENGTH": "0", "QUERY_STRING": ""})
+        self.keep_parameters()
 
     def run_moto(self, environ):
         got = {}
@@ -218,6 +229,11 @@ class Strict:
         elif what == "clear":
             self.clear()
             self.faults = []
+        elif what == "parameter":
+            self.parameters.append(json.loads(body)["name"])
+            self.keep_parameters()
+        elif what == "go":
+            self.held.set()
         elif what == "fault":
             self.faults.append(json.loads(body))
         elif what in ("network", "addresses", "terminate"):
@@ -268,6 +284,10 @@ class Strict:
             fault = next((f for f in self.faults if f["action"] == action and f["nth"] == nth), None)
             if fault:
                 self.faults.remove(fault)
+        if fault and fault["mode"] == "hold":
+            self.held.wait()
+            fault = None
+        with self.lock:
             if fault and fault["mode"] == "error":
                 if service == "registry":
                     return 400, [], b"injected"

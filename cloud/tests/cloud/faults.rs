@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fnlocal_cloud::apply::apply;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::inventory::Found;
-use fnlocal_cloud::promote::{self, plan};
+use fnlocal_cloud::promote::plan;
 use fnlocal_cloud::{CloudError, Kind, Names};
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ fn tried<T>(all: BTreeSet<T>) -> impl Iterator<Item = T> {
 }
 
 async fn each_call_of_a_promote(fault: Value, which: fn(&str) -> bool) {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     let (calls, wanted) = undisturbed(&play, &mut project).await;
     let chosen: BTreeSet<(String, u32)> = calls
@@ -107,7 +107,7 @@ async fn whichever_answer_of_a_promote_is_lost_nothing_is_made_twice() {
 
 #[tokio::test]
 async fn whichever_call_of_a_destroy_goes_wrong_the_next_destroy_leaves_nothing() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     attempt(&play, &mut project).await.unwrap();
     play.clear().await;
@@ -145,7 +145,7 @@ async fn whichever_call_of_a_destroy_goes_wrong_the_next_destroy_leaves_nothing(
 
 #[tokio::test]
 async fn throttled_calls_are_repeated_until_they_pass() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     for action in [
         "ec2:CreateSecurityGroup",
@@ -168,7 +168,7 @@ async fn throttled_calls_are_repeated_until_they_pass() {
 
 #[tokio::test]
 async fn what_aws_refuses_is_said_so_that_people_can_act() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     let cases = [
         (
@@ -225,14 +225,14 @@ async fn what_aws_refuses_is_said_so_that_people_can_act() {
         assert!(said.contains(hint), "{code}: {said}");
     }
     assert!(state(&play).await.iter().all(|it| it["kind"] != "group"));
-    promote::status(&play.aws("shop", "prod").await)
+    fnlocal_cloud::status::status(&play.aws("shop", "prod").await)
         .await
         .unwrap();
 }
 
 #[tokio::test]
 async fn nobody_there_is_no_fault_of_the_project() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let config = play.config().await;
     drop(play);
     let names = Names::new("shop", "prod").unwrap();

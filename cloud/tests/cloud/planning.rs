@@ -43,7 +43,7 @@ fn empty() -> Inventory {
         deliveries: BTreeMap::new(),
         nodes: Vec::new(),
         refresh: None,
-        address: None,
+        door: None,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
-use fnlocal_cloud::copy::Source;
 use fnlocal_cloud::desired::Wish;
 use fnlocal_cloud::environment::{Environment, Prescale};
+use fnlocal_cloud::source::Source;
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage, SCHEMA};
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use serde_json::json;

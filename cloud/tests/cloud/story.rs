@@ -9,6 +9,7 @@ use fnlocal_cloud::node::NodeSettings;
 use fnlocal_cloud::plan::{Action, Plan};
 use fnlocal_cloud::promote;
 use fnlocal_cloud::resource::{Kind as What, Resource};
+use fnlocal_cloud::status;
 use fnlocal_cloud::{Inventory, Kind, policy};
 
 use super::play::Play;
@@ -38,7 +39,7 @@ async fn everything(play: &Play) -> Inventory {
 
 #[tokio::test]
 async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     let (plan, sent) = promote(&play, &mut project).await;
     assert!(
@@ -87,7 +88,7 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
 
 #[tokio::test]
 async fn a_changed_line_sends_its_layer_only_and_replaces_no_node() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
     play.clear().await;
@@ -112,7 +113,7 @@ async fn a_changed_line_sends_its_layer_only_and_replaces_no_node() {
 
 #[tokio::test]
 async fn a_new_fnlocal_replaces_nodes_by_a_numbered_version() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
     project.new_gateway();
@@ -128,7 +129,7 @@ async fn a_new_fnlocal_replaces_nodes_by_a_numbered_version() {
 
 #[tokio::test]
 async fn a_rollback_names_the_old_release_and_the_next_promote_makes_a_new_number() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
     project.set("auction", "exports.bid = 2");
@@ -136,7 +137,7 @@ async fn a_rollback_names_the_old_release_and_the_next_promote_makes_a_new_numbe
     let aws = play.aws("shop", "prod").await;
     let plan = promote::rollback(&aws, 1, &|_| {}).await.unwrap();
     assert_eq!(plan.steps.len(), 1, "{plan}");
-    let status = promote::status(&aws).await.unwrap();
+    let status = status::status(&aws).await.unwrap();
     assert!(status.release.unwrap().starts_with("r000001@"));
     assert_eq!(status.releases, ["r000001", "r000002"]);
     assert_eq!(status.functions, ["auction-function", "mail-function"]);
@@ -144,13 +145,13 @@ async fn a_rollback_names_the_old_release_and_the_next_promote_makes_a_new_numbe
     assert!(error.to_string().contains("r000009") && error.hint.is_some());
     project.set("auction", "exports.bid = 3");
     promote(&play, &mut project).await;
-    let status = promote::status(&aws).await.unwrap();
+    let status = status::status(&aws).await.unwrap();
     assert!(status.release.unwrap().starts_with("r000003@"));
 }
 
 #[tokio::test]
 async fn old_releases_go_and_images_stay_that_a_kept_one_names() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     project.env.keep_releases = 2;
     for number in 1..=4 {
@@ -171,7 +172,7 @@ async fn old_releases_go_and_images_stay_that_a_kept_one_names() {
 
 #[tokio::test]
 async fn a_stored_plan_is_refused_when_something_moved_and_applied_when_not() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     let aws = play.aws("shop", "prod").await;
     let wish = project.wish();
@@ -191,7 +192,7 @@ async fn a_stored_plan_is_refused_when_something_moved_and_applied_when_not() {
 
 #[tokio::test]
 async fn of_two_promotes_at_once_one_wins_and_the_other_is_told() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
     let aws = play.aws("shop", "prod").await;
@@ -209,7 +210,7 @@ async fn of_two_promotes_at_once_one_wins_and_the_other_is_told() {
 
 #[tokio::test]
 async fn destroy_leaves_nothing_and_strangers_alone() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
     let other = play.aws("shop", "staging").await;
@@ -229,7 +230,7 @@ async fn destroy_leaves_nothing_and_strangers_alone() {
 
 #[tokio::test]
 async fn something_untagged_with_our_name_is_never_touched() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let config = play.config().await;
     let ecr = aws_sdk_ecr::Client::new(&config);
     ecr.create_repository()
@@ -252,13 +253,16 @@ async fn something_untagged_with_our_name_is_never_touched() {
 
 #[tokio::test]
 async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
-    let play = Play::start();
+    let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
     project.new_gateway();
     project.env.prescale.clear();
     project.env.max = 12;
     promote(&play, &mut project).await;
+    status::status(&play.aws("shop", "prod").await)
+        .await
+        .unwrap();
     destroy(&play).await.unwrap();
     let calls = play.calls().await.calls;
     let made: BTreeSet<String> = calls.into_iter().map(|(action, _)| action).collect();

@@ -22,9 +22,22 @@ struct Shared {
     records: Records,
 }
 
-/// The base for a platform, and whether the project had it.
+/// The base of the project's images for a platform, and whether the project had it.
 pub(super) async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bool), BuildError> {
     let wanted = site.project.config().build.base_image.as_deref();
+    named(site, wanted, platform).await
+}
+
+/// The default base for a platform, whatever the project's images stand on.
+pub(super) async fn usual(site: &Site<'_>, platform: Platform) -> Result<Base, BuildError> {
+    Ok(named(site, None, platform).await?.0)
+}
+
+async fn named(
+    site: &Site<'_>,
+    wanted: Option<&str>,
+    platform: Platform,
+) -> Result<(Base, bool), BuildError> {
     let key = base::key(wanted, platform);
     if !site.pull
         && let Some(known) = site.records.get::<Base>(KIND, &key)

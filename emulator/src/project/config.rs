@@ -3,6 +3,7 @@
 //! Deliberately absent: what the settings of one function are after code and file are merged, which
 //! is [`super::settings`].
 
+mod env;
 mod loadtest;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
 
+pub use env::{EnvConfig, NodeRange, Prescale, ScaleOn};
 pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
 
 /// The file's name.
@@ -172,61 +174,6 @@ pub enum RuntimeKind {
     Docker,
     /// Plain processes, less isolated.
     Process,
-}
-
-/// An environment to promote to: `[env.NAME]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct EnvConfig {
-    /// AWS region.
-    pub region: Option<String>,
-    /// EC2 instance type of a node.
-    pub instance_type: Option<String>,
-    /// How many nodes.
-    pub nodes: Option<NodeRange>,
-    /// What makes the fleet grow.
-    pub scale_on: Option<ScaleOn>,
-    /// Nodes added before load that is known in advance.
-    pub prescale: Vec<Prescale>,
-    /// Nodes that have booted before and are kept stopped (0).
-    pub warm_pool: Option<u32>,
-    /// Time after which a new node counts as any other (300s).
-    pub warm_up: Option<TimeSpan>,
-}
-
-/// How many nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NodeRange {
-    /// At the least.
-    pub min: u32,
-    /// At the most.
-    pub max: u32,
-}
-
-/// What makes the fleet grow: one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ScaleOn {
-    /// Requests a minute that one node should get.
-    RequestsPerNode(u32),
-    /// Memory committed on a node, in percent.
-    MemoryPercent(u32),
-}
-
-/// Nodes added before load that is known in advance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Prescale {
-    /// A name for it.
-    pub name: String,
-    /// When, as a cron expression.
-    pub cron: String,
-    /// The cron expression's time zone (UTC).
-    #[serde(default)]
-    pub timezone: Option<String>,
-    /// Nodes at the least from then on.
-    pub min: u32,
 }
 
 /// The JSON schema of `fnlocal.toml`, for editors.

@@ -1,5 +1,6 @@
 //! Reading `fnlocal.toml`: spans, pictures, and the checks serde cannot make.
 
+mod env;
 mod loadtest;
 
 use std::ops::Range;
@@ -172,42 +173,6 @@ impl ConfigFile {
             return wrong("idle_timeout", "must be longer than nothing");
         }
         self.check_function(&["limits"], &settings::of_project(limits))
-    }
-
-    fn check_envs(&self) -> Result<(), FileError> {
-        use super::config::ScaleOn;
-        for (name, env) in &self.config.env {
-            let wrong = |key: &str, what: &str| {
-                Err(self.error_at(&["env", name, key], format!("`{key}` {what}")))
-            };
-            if env
-                .nodes
-                .is_some_and(|nodes| nodes.max == 0 || nodes.min > nodes.max)
-            {
-                return wrong(
-                    "nodes",
-                    "must have a min that is not more than max, and a max above 0",
-                );
-            }
-            let max = env.nodes.map_or(u32::MAX, |nodes| nodes.max);
-            if let Some(prescale) = env.prescale.iter().find(|one| one.min > max) {
-                let what = format!(
-                    "of `{}` asks for {} nodes, and `nodes` allows {max}",
-                    prescale.name, prescale.min
-                );
-                return wrong("prescale", &what);
-            }
-            match env.scale_on {
-                Some(ScaleOn::MemoryPercent(percent)) if !(1..=100).contains(&percent) => {
-                    return wrong("scale_on", "must have a memory_percent between 1 and 100");
-                }
-                Some(ScaleOn::RequestsPerNode(0)) => {
-                    return wrong("scale_on", "must have a requests_per_node above 0");
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }
 

@@ -28,10 +28,22 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rate(pub Option<u32>);
 
+/// Days that CloudWatch keeps logs: one of the spans it knows, or `"off"` for no logs there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LogDays(pub Option<u32>);
+
+/// What CloudWatch can be told.
+const LOG_DAYS: [u32; 22] = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+];
+
 const TIME: &str = "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds";
 const MEMORY: &str = "memory such as \"512MB\" or \"2GB\", or megabytes";
 const BYTES: &str = "a size with its unit, such as \"6MB\" or \"64KB\"";
 const RATE: &str = "requests a second, or \"unlimited\"";
+const DAYS: &str = "a number of days that CloudWatch knows (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, \
+     400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653), or \"off\"";
 
 impl TimeSpan {
     fn from_text(text: &str) -> Option<Self> {
@@ -166,4 +178,14 @@ scalar!(
     |text| (text == "unlimited").then_some(Rate(None)),
     |rate| u32::try_from(rate).ok().map(|rate| Rate(Some(rate))),
     { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "unlimited" }] }
+);
+scalar!(
+    LogDays,
+    DAYS,
+    |text| (text == "off").then_some(LogDays(None)),
+    |days| {
+        let known = LOG_DAYS.into_iter().find(|known| u64::from(*known) == days);
+        known.map(|days| LogDays(Some(days)))
+    },
+    { "anyOf": [{ "enum": LOG_DAYS }, { "const": "off" }] }
 );

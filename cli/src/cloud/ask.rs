@@ -1,0 +1,65 @@
+//! Asking the person at the terminal.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use super::{Place, Refusal};
+use crate::exit::Exit;
+
+/// Whether somebody can be asked.
+pub fn can() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks whether a command may do what it has shown.
+pub async fn permitted(place: &Place, command: &str, question: &str) -> Result<(), Refusal> {
+    if !can() {
+        return Err(nobody(place, command));
+    }
+    if yes(question).await? {
+        return Ok(());
+    }
+    Err(unchanged())
+}
+
+/// There is nobody to ask, and --yes was not said.
+pub fn nobody(place: &Place, command: &str) -> Refusal {
+    let show = match command {
+        "rollback" => format!("`{}` shows what is there", place.command("status")),
+        command => format!("`{} --plan` only shows it", place.command(command)),
+    };
+    Refusal::usage(
+        "this changes what runs on AWS, and there is no terminal to ask at",
+        format!("{show}; add --yes if nobody is to be asked"),
+    )
+}
+
+/// The person does not want it.
+pub fn unchanged() -> Refusal {
+    Refusal::new(Exit::Failed, "nothing was changed", None)
+}
+
+/// Asks a question whose answer is yes or anything else.
+async fn yes(question: &str) -> Result<bool, Refusal> {
+    let answer = line(&format!("{question} [y/N] ")).await?;
+    Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks a question; the answer without blanks around it. Nothing at the end of the input.
+pub async fn line(question: &str) -> Result<String, Refusal> {
+    let mut stderr = anstream::stderr();
+    let _closed = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    // On a thread of its own, so that Ctrl-C is heard meanwhile.
+    let reading = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = reading.await.map_err(std::io::Error::other);
+    match answer.and_then(|answer| answer) {
+        Ok(answer) => Ok(answer.trim().to_owned()),
+        Err(source) => Err(Refusal::file(
+            "read the answer from",
+            std::path::Path::new("the terminal"),
+            source,
+        )),
+    }
+}

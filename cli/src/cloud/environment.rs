@@ -1,0 +1,77 @@
+//! From `[env.NAME]` of fnlocal.toml to what the cloud is asked for.
+
+use fnlocal_cloud::environment::{Environment, Prescale, ScaleOn};
+use fnlocal_emulator::project::{EnvConfig, Project, ScaleOn as ScaleOnConfig, suggest};
+
+use super::Refusal;
+
+/// The environment of this name; the only one when none is named.
+pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, Refusal> {
+    let all = &project.config().env;
+    let known: Vec<&str> = all.keys().map(String::as_str).collect();
+    let name = match (named, known.as_slice()) {
+        (Some(name), _) => name,
+        (None, [only]) => only,
+        (None, []) => return Err(none(project, "prod")),
+        (None, _) => {
+            return Err(Refusal::usage(
+                "fnlocal.toml has more than one environment",
+                format!("choose one with --env: {}", known.join(", ")),
+            ));
+        }
+    };
+    match all.get(name) {
+        Some(config) => Ok(environment(name, config)),
+        None if known.is_empty() => Err(none(project, name)),
+        None => Err(Refusal::config(
+            format!("fnlocal.toml has no environment `{name}`"),
+            suggest(name, &known),
+        )),
+    }
+}
+
+/// Nothing costs money that nobody has written down.
+fn none(project: &Project, name: &str) -> Refusal {
+    let file = project.root.join(fnlocal_emulator::project::CONFIG_FILE);
+    Refusal::config(
+        format!("there is no environment `{name}` to promote to"),
+        format!(
+            "write into {}\n\n    [env.{name}]\n    region = \"eu-west-1\"\n    nodes = {{ min = 2, max = 10 }}",
+            file.display()
+        ),
+    )
+}
+
+fn environment(name: &str, config: &EnvConfig) -> Environment {
+    let usual = Environment::new(name);
+    let (min, max) = config
+        .nodes
+        .map_or((usual.min, usual.max), |nodes| (nodes.min, nodes.max));
+    let scale_on = config.scale_on.map(|scale_on| match scale_on {
+        ScaleOnConfig::RequestsPerNode(target) => ScaleOn::RequestsPerNode(target),
+        ScaleOnConfig::MemoryPercent(target) => ScaleOn::MemoryPercent(target),
+    });
+    let prescale = config.prescale.iter().map(|one| Prescale {
+        name: one.name.clone(),
+        cron: one.cron.clone(),
+        timezone: one.timezone.clone(),
+        min: one.min,
+    });
+    Environment {
+        name: name.to_owned(),
+        region: config.region.clone(),
+        instance_type: config.instance_type.clone().unwrap_or(usual.instance_type),
+        min,
+        max,
+        scale_on: scale_on.or(usual.scale_on),
+        prescale: prescale.collect(),
+        certificate: config.certificate.clone(),
+        domain: config.domain.clone(),
+        vpc: config.vpc.clone(),
+        subnets: config.subnets.clone(),
+        disk_gb: config.disk_gb.unwrap_or(usual.disk_gb),
+        variables: config.variables.clone(),
+        logs: config.logs.map_or(usual.logs, |days| days.0),
+        keep_releases: config.keep_releases.unwrap_or(usual.keep_releases),
+    }
+}

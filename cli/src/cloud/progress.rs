@@ -1,0 +1,96 @@
+//! What is being done on AWS, on stderr: a bar on a terminal, a line for each step elsewhere.
+
+use std::io::IsTerminal as _;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use fnlocal_cloud::apply::News;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Journey;
+use crate::lines::bytes;
+
+/// Between two frames of the bar.
+const FRAME: Duration = Duration::from_millis(100);
+/// Percent between two lines about nodes that are replaced.
+const LINES: u32 = 10;
+
+/// Shows what is being done, and notes how far it has come.
+pub struct Progress<'a> {
+    journey: &'a Journey,
+    /// The command that goes on when this one is interrupted.
+    next: String,
+    bar: ProgressBar,
+    plain: bool,
+    now: Mutex<Now>,
+}
+
+/// What is being done now.
+#[derive(Default)]
+struct Now {
+    /// Bytes that are sent in all.
+    sending: u64,
+    /// The last percentage that was shown.
+    percent: Option<u32>,
+}
+
+impl<'a> Progress<'a> {
+    /// Shows nothing yet. `next` is the command that goes on when this one is interrupted.
+    pub fn new(journey: &'a Journey, next: String) -> Self {
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg} {elapsed}");
+        bar.set_style(style.expect("the template is right"));
+        bar.enable_steady_tick(FRAME);
+        Self {
+            journey,
+            next,
+            bar,
+            plain: !std::io::stderr().is_terminal(),
+            now: Mutex::default(),
+        }
+    }
+
+    /// Shows one piece of news.
+    pub fn tell(&self, news: &News) {
+        let mut now = self.now.lock().expect("nobody panics with it");
+        match news {
+            News::Step { number, of, what } => {
+                let at = format!("step {number} of {of} ({what})");
+                self.journey.reach(at, &self.next);
+                self.bar.set_length(*of as u64);
+                self.bar.set_position(*number as u64 - 1);
+                self.bar.set_message(what.clone());
+                self.line(&format!("{number:>4}/{of} {what}"));
+            }
+            News::Sending { blobs, bytes: all } => {
+                now.sending = *all;
+                self.line(&format!("       sending {blobs} blobs, {}", bytes(*all)));
+            }
+            News::Sent { bytes: sent } => {
+                let all = bytes(now.sending);
+                self.bar
+                    .set_message(format!("sending: {} of {all}", bytes(*sent)));
+            }
+            News::Replacing { percent } => {
+                self.bar
+                    .set_message(format!("replacing nodes: {percent} %"));
+                if now.percent.is_none_or(|shown| *percent >= shown + LINES) {
+                    now.percent = Some(*percent);
+                    self.line(&format!("       replacing nodes: {percent} %"));
+                }
+            }
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if self.plain {
+            anstream::eprintln!("{text}");
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

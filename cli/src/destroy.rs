@@ -1,0 +1,66 @@
+//! `fnlocal destroy`: deletes all of an environment, and looks whether anything is left.
+
+use fnlocal_cloud::promote::{destroy, plan_destroy};
+use serde_json::json;
+
+use crate::args::Destroy;
+use crate::cloud::progress::Progress;
+use crate::cloud::{self, Journey, Place, Refusal, ask};
+use crate::exit::Exit;
+
+/// Deletes.
+pub fn run(args: &Destroy) -> Exit {
+    cloud::run(async |journey| delete(args, journey).await)
+}
+
+async fn delete(args: &Destroy, journey: &Journey) -> Result<Exit, Refusal> {
+    let place = Place::open(&args.folder, Some(&args.env))?;
+    let aws = place.connect().await?;
+    let (inventory, plan) = plan_destroy(&aws).await?;
+    if args.plan {
+        if args.json {
+            anstream::println!("{}", cloud::json(&plan)?);
+        } else {
+            anstream::print!("{plan}");
+        }
+        return Ok(if plan.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::Changes
+        });
+    }
+    if !args.json {
+        anstream::print!("{plan}");
+    }
+    if !plan.is_empty() && !args.yes {
+        confirmed(&place).await?;
+    }
+    let progress = Progress::new(journey, place.command("destroy"));
+    let watcher = |news| progress.tell(&news);
+    destroy(&aws, &plan, &inventory, &watcher).await?;
+    drop(progress);
+    if args.json {
+        let line = json!({"deleted": plan.steps.len(), "plan": plan, "left": []});
+        anstream::println!("{line}");
+    } else if plan.is_empty() {
+        anstream::println!("nothing of `{}` is there", args.env);
+    } else {
+        anstream::println!("\ndeleted; nothing that bears its tags is left");
+        anstream::println!("SSM parameters with the variables' values were made by you, and stay");
+    }
+    Ok(Exit::Ok)
+}
+
+/// Whether the person means it: they write the project's name.
+async fn confirmed(place: &Place) -> Result<(), Refusal> {
+    if !ask::can() {
+        return Err(ask::nobody(place, "destroy"));
+    }
+    let name = &place.project.name;
+    let question =
+        format!("\nThis cannot be undone. Write the project's name, {name}, to delete it: ");
+    if ask::line(&question).await? == *name {
+        return Ok(());
+    }
+    Err(ask::unchanged())
+}

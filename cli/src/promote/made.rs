@@ -1,0 +1,115 @@
+//! What is to be promoted: the release and the gateway, in the project's registry.
+
+use std::path::PathBuf;
+
+use fnlocal_cloud::desired::{Wish, instance_type};
+use fnlocal_cloud::{Inventory, binary, gateway, source};
+use fnlocal_core::release::Release;
+use fnlocal_emulator::build::{self, BuildOptions};
+use fnlocal_emulator::image::oci::manifest::Platform;
+use fnlocal_emulator::release::{self, Releases};
+
+use crate::args::Promote;
+use crate::build::progress::Progress;
+use crate::cloud::{Place, Refusal, warn_all};
+use crate::run::now;
+
+/// What is to be promoted, and the store it is in.
+pub struct Made {
+    /// It.
+    pub wish: Wish,
+    /// The store.
+    pub store: source::Store,
+}
+
+/// Builds the release, or takes the kept one that is asked for; and composes the gateway.
+pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<Made, Refusal> {
+    let processor = &instance_type(&place.env, around)?.architecture;
+    let platform: Platform = format!("linux/{processor}")
+        .parse()
+        .map_err(|error: String| Refusal::config(error, "name another `instance_type`"))?;
+    let program = program(args)?;
+    binary::check(&program, processor)?;
+    let options = BuildOptions {
+        path: args.folder.clone(),
+        platforms: vec![platform],
+        pull: false,
+        large: build::LARGE,
+    };
+    let progress = Progress::new();
+    let outcome = both(args, place, &options, platform, &progress).await;
+    progress.clear();
+    let (release, base_in, base) = outcome?;
+    let store = source::open(&place.project.state().join(build::REGISTRY))?;
+    let architectures = source::architectures(&store, &release)?;
+    let composing = {
+        let store = store.clone();
+        tokio::task::spawn_blocking(move || gateway::compose(&store, &base_in, &base, &program))
+    };
+    let gateway = composing.await.map_err(broken)??;
+    Ok(Made {
+        wish: Wish {
+            env: place.env.clone(),
+            release,
+            gateway: gateway.to_string(),
+            architectures,
+            renew: args.renew,
+        },
+        store,
+    })
+}
+
+type Base = (source::RepositoryName, source::Digest);
+
+async fn both(
+    args: &Promote,
+    place: &Place,
+    options: &BuildOptions,
+    platform: Platform,
+    progress: &Progress,
+) -> Result<(Release, source::RepositoryName, source::Digest), Refusal> {
+    let tell = |news| progress.tell(&news);
+    let release = match &args.release {
+        Some(said) => kept(place, said)?,
+        None => {
+            let (_, made) = release::build(options, &tell, now()).await?;
+            progress.clear();
+            warn_all(&made.warnings);
+            made.kept.release
+        }
+    };
+    let (base_in, base): Base = build::usual_base(options, platform, &tell).await?;
+    Ok((release, base_in, base))
+}
+
+fn kept(place: &Place, said: &str) -> Result<Release, Refusal> {
+    let release = Releases::of(&place.project.state()).find(said)?.release;
+    if release.project == place.project.name {
+        return Ok(release);
+    }
+    Err(Refusal::config(
+        format!(
+            "the release is of project `{}`, and this is `{}`",
+            release.project, place.project.name
+        ),
+        "`fnlocal release list` shows those of this project",
+    ))
+}
+
+/// What nodes run: this program, unless another is named.
+fn program(args: &Promote) -> Result<PathBuf, Refusal> {
+    match &args.node_binary {
+        Some(named) => Ok(named.clone()),
+        None => std::env::current_exe().map_err(|source| {
+            Refusal::file("find", std::path::Path::new("this very program"), source)
+        }),
+    }
+}
+
+fn broken(error: tokio::task::JoinError) -> Refusal {
+    Refusal::new(
+        crate::exit::Exit::Bug,
+        format!("composing the gateway's image broke down: {error}"),
+        None,
+    )
+}

@@ -1,0 +1,98 @@
+//! What a promote says at its end.
+
+use std::time::Duration;
+
+use fnlocal_cloud::Plan;
+use fnlocal_cloud::aws::Aws;
+use fnlocal_cloud::copy::Sent;
+use fnlocal_cloud::plan::Action;
+use fnlocal_cloud::resource::{Kind, Resource};
+use serde_json::json;
+
+use super::Drawn;
+use crate::args::Promote;
+use crate::cloud::{Place, Refusal};
+use crate::exit::Exit;
+use crate::lines::{bytes, millis};
+
+/// Says what was done, where it answers, and what to do next.
+pub async fn done(
+    args: &Promote,
+    place: &Place,
+    aws: &Aws,
+    drawn: &Drawn,
+    sent: Sent,
+    took: Duration,
+) -> Result<Exit, Refusal> {
+    let door = aws.door().await?;
+    let url = door.url(&place.env);
+    let plan = &drawn.plan;
+    let release = release(drawn);
+    if args.json {
+        let line = json!({
+            "changes": plan.steps.len(),
+            "plan": plan,
+            "sent": {"blobs": sent.blobs, "bytes": sent.bytes},
+            "took_ms": took.as_secs_f64() * 1000.0,
+            "release": release,
+            "url": url,
+        });
+        anstream::println!("{line}");
+        return Ok(Exit::Ok);
+    }
+    let number = release.split('@').next().unwrap_or_default();
+    if plan.is_empty() {
+        anstream::println!("{number} is at {url}");
+        return Ok(Exit::Ok);
+    }
+    let what = match sent.blobs {
+        0 => "no layer sent".to_owned(),
+        blobs => format!("{blobs} blobs sent, {}", bytes(sent.bytes)),
+    };
+    let bold = anstyle::Style::new().bold();
+    anstream::println!("\npromoted {number} in {}, {what}", millis(took));
+    let function = plan
+        .delivery
+        .iter()
+        .find_map(|delivery| delivery.release.functions().into_keys().next());
+    let function = function.unwrap_or_default();
+    anstream::println!("\n  {bold}{url}/{function}{bold:#}\n");
+    if is_first(plan) {
+        anstream::println!("the nodes boot now, and answer when they have loaded the release");
+    }
+    if let Some(domain) = place.env.domain.as_deref().filter(|_| is_first(plan)) {
+        anstream::println!("point {domain} at {} (CNAME, or an alias)", door.address);
+    }
+    anstream::println!("  {:<34} nodes, health, cost", place.command("status"));
+    if let Some(before) = before(drawn) {
+        let back = format!("{} --to {before}", place.command("rollback"));
+        anstream::println!("  {back:<34} back to what ran before");
+    }
+    Ok(Exit::Ok)
+}
+
+/// The release that runs now, as `TAG@DIGEST`.
+fn release(drawn: &Drawn) -> String {
+    let mut steps = drawn.plan.steps.iter();
+    let moved = steps.find_map(|step| match &step.resource {
+        Resource::Pointer(pointer) => Some(pointer.release.clone()),
+        _ => None,
+    });
+    let before = drawn.inventory.pointer().map(str::to_owned);
+    moved.or(before).unwrap_or_default()
+}
+
+/// The number of the release that ran before, if this is another.
+fn before(drawn: &Drawn) -> Option<u32> {
+    let (tag, _) = drawn.inventory.current()?;
+    let is_other = !release(drawn).starts_with(tag);
+    is_other.then(|| fnlocal_cloud::Names::release_number(tag))?
+}
+
+/// Whether the nodes are all new.
+fn is_first(plan: &Plan) -> bool {
+    let makes_group = |step: &fnlocal_cloud::plan::Step| {
+        step.action == Action::Create && step.resource.key().kind == Kind::Group
+    };
+    plan.steps.iter().any(makes_group)
+}

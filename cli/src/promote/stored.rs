@@ -1,0 +1,58 @@
+//! Plans in files: written by one run, carried out exactly by another.
+
+use std::path::Path;
+
+use fnlocal_cloud::Plan;
+use fnlocal_cloud::aws::Aws;
+use fnlocal_cloud::source::{self, Source};
+use fnlocal_emulator::build;
+
+use super::Drawn;
+use crate::args::Promote;
+use crate::cloud::{Place, Refusal};
+use crate::exit::Exit;
+
+/// The plan that is to be carried out, if that is asked for.
+pub fn wanted(args: &Promote) -> Result<Option<Plan>, Refusal> {
+    let Some(path) = args.plan_file.as_deref().filter(|_| !args.plan) else {
+        return Ok(None);
+    };
+    let others = [
+        ("--release", args.release.is_some()),
+        ("--renew", args.renew),
+    ];
+    if let Some((other, _)) = others.into_iter().find(|(_, given)| *given) {
+        return Err(Refusal::usage(
+            format!("{other} changes the plan, and --plan-file names one that is made"),
+            "give it when you make the plan, with --plan",
+        ));
+    }
+    let text = std::fs::read(path).map_err(|source| Refusal::file("read", path, source))?;
+    let plan = serde_json::from_slice(&text).map_err(|error| {
+        Refusal::new(
+            Exit::Failed,
+            format!("{} is no plan: {error}", path.display()),
+            Some("make one with --plan --plan-file FILE, with this version of fnlocal".to_owned()),
+        )
+    })?;
+    Ok(Some(plan))
+}
+
+/// Checks that nothing has moved since the plan was made.
+pub async fn check(plan: Plan, place: &Place, aws: &Aws) -> Result<Drawn, Refusal> {
+    let inventory = aws.inventory(&place.env).await?;
+    plan.check(aws.names(), &inventory)?;
+    let store = source::open(&place.project.state().join(build::REGISTRY))?;
+    let source = Source::of(store, &plan)?;
+    Ok(Drawn {
+        plan,
+        inventory,
+        source,
+    })
+}
+
+/// Writes a plan.
+pub fn write(path: &Path, plan: &Plan) -> Result<(), Refusal> {
+    let text = crate::cloud::json(plan)?;
+    std::fs::write(path, text + "\n").map_err(|source| Refusal::file("write", path, source))
+}

@@ -1,0 +1,120 @@
+//! What cannot be promoted: said with what to do, and by a documented exit code.
+
+use serde_json::json;
+
+use super::cloud::{Cloud, Ended};
+
+fn run(cloud: &Cloud, args: &[&str], env: &[(&str, &str)]) -> Ended {
+    let mut command = cloud.command(args);
+    for (name, value) in env {
+        command.env(name, value);
+    }
+    Ended::of(command.output().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_aws_is_said_before_anything_is_made() {
+    let cloud = Cloud::new();
+    let nobody = Ended::of(
+        cloud
+            .command(&["promote"])
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .output()
+            .unwrap(),
+    );
+    nobody.refused(69, "there are no AWS credentials", "aws sso login");
+
+    let away = run(
+        &cloud,
+        &["status"],
+        &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")],
+    );
+    away.refused(69, "AWS did not answer", "check the connection");
+
+    let cases = [
+        (
+            "sts:GetCallerIdentity",
+            "ExpiredToken",
+            69,
+            "have expired",
+            "aws sso login",
+        ),
+        (
+            "sts:GetCallerIdentity",
+            "InvalidClientTokenId",
+            69,
+            "not accept",
+            "region",
+        ),
+        (
+            "ec2:DescribeVpcs",
+            "UnauthorizedOperation",
+            1,
+            "ec2:DescribeVpcs",
+            "line ",
+        ),
+        (
+            "ec2:DescribeInstanceTypes",
+            "InvalidInstanceType",
+            64,
+            "t3.large",
+            "instance_type",
+        ),
+    ];
+    for (action, code, exit, said, hint) in cases {
+        cloud.play.clear().await;
+        cloud
+            .play
+            .fault(action, 1, json!({ "mode": "error", "code": code }))
+            .await;
+        cloud.promote(&["--plan"]).refused(exit, said, hint);
+    }
+    cloud.promote(&[]).refused(2, "no terminal to ask", "--yes");
+    let made = cloud.play.calls().await.calls;
+    assert!(
+        !made.iter().any(|(action, _)| action.contains(":Create")),
+        "{made:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_project_is_said_by_name() {
+    let cloud = Cloud::with("region = \"eu-west-1\"\n[env.staging]\n");
+    cloud
+        .promote(&[])
+        .refused(2, "more than one environment", "prod, staging");
+    let typo = cloud.promote(&["--env", "stagin"]);
+    typo.refused(64, "no environment `stagin`", "`staging`");
+
+    let toml = |text: &str| cloud.folder.write("fnlocal.toml", text);
+    toml("name = \"auction\"\n");
+    cloud
+        .promote(&[])
+        .refused(64, "no environment `prod`", "[env.prod]");
+    toml(&format!(
+        "name = \"{}\"\n[env.prod]\nregion = \"eu-west-1\"\n",
+        "a".repeat(60)
+    ));
+    cloud
+        .promote(&[])
+        .refused(64, "too long for the name of an IAM role", "shorten `name`");
+    toml("name = \"auction\"\n[env.prod]\n");
+    cloud
+        .promote(&[])
+        .refused(64, "no AWS region is named", "region = ");
+
+    toml("name = \"auction\"\n[env.prod]\nregion = \"eu-west-1\"\n");
+    let script = cloud.folder.path().join("fnlocal.toml");
+    let script = script.to_str().unwrap();
+    let wrong = cloud.run(&["promote", "--plan", "--node-binary", script]);
+    wrong.refused(64, "no program for Linux", "--node-binary");
+
+    toml(
+        "name = \"auction\"\n[env.prod]\nregion = \"eu-west-1\"\n[functions.bid]\nenv = [\"KEY\"]\n",
+    );
+    let valueless = cloud.promote(&["--plan"]);
+    valueless.refused(64, "`KEY` has no value", "aws ssm put-parameter");
+    cloud.play.parameter("/fnlocal/auction/prod/KEY").await;
+    assert_eq!(cloud.promote(&["--plan"]).code, 3);
+}

@@ -1,0 +1,127 @@
+//! The nodes: what they are started from, how many there are, and when.
+
+use super::Wish;
+use super::checked::Checked;
+use crate::environment::{Environment, ScaleOn};
+use crate::inventory::Inventory;
+use crate::names::Names;
+use crate::node::{self, NodeSettings};
+use crate::resource::{
+    Group, Hook, Key, Kind as What, Metric, Resource, Scaling, Schedule, Template,
+};
+use crate::role;
+
+pub(super) fn template(
+    names: &Names,
+    wish: &Wish,
+    inventory: &Inventory,
+    newest: &str,
+) -> Template {
+    let place = &inventory.place;
+    let settings = NodeSettings {
+        schema: 1,
+        project: names.project().to_owned(),
+        env: names.env().to_owned(),
+        region: place.region.clone(),
+        registry: place.registry.clone(),
+        repository: names.repository(),
+        gateway: wish.gateway.clone(),
+        group: names.group(),
+        port: node::PORT,
+        peer_port: node::PEER_PORT,
+        peer_key: names.peer_key(),
+        drain_hook: node::DRAIN_HOOK.to_owned(),
+        metrics: node::METRICS.to_owned(),
+        logs: wish.env.logs.map(|_| role::log_group(names)),
+        pace: None,
+    };
+    let mut template = Template {
+        name: names.template(),
+        image: newest.to_owned(),
+        instance_type: wish.env.instance_type.clone(),
+        profile: names.role(),
+        firewalls: vec![names.node_firewall()],
+        disk_gb: wish.env.disk_gb,
+        metadata_guarded: true,
+        user_data: settings.user_data(),
+    };
+    // A newer machine image alone replaces no nodes: those who promote twice must get the same.
+    let key = Key {
+        kind: What::Template,
+        name: names.template(),
+    };
+    if let Some(Resource::Template(current)) = inventory.get(&key).map(|found| &found.resource)
+        && !wish.renew
+    {
+        let newest = std::mem::replace(&mut template.image, current.image.clone());
+        if template != *current {
+            template.image = newest;
+        }
+    }
+    template
+}
+
+/// The group and what is in it.
+pub(super) fn fleet(
+    names: &Names,
+    env: &Environment,
+    inventory: &Inventory,
+    around: &Checked<'_>,
+) -> Vec<Resource> {
+    let group = names.group();
+    let mut fleet = vec![
+        Resource::Group(Group {
+            name: group.clone(),
+            min: least(names, env, inventory),
+            max: env.max,
+            subnets: around.subnet_ids(),
+            target_group: Some(names.balancer()),
+            balancer_health: true,
+            grace_seconds: 180,
+        }),
+        Resource::Hook(Hook {
+            name: node::DRAIN_HOOK.to_owned(),
+            group: group.clone(),
+            seconds: node::DRAIN_SECONDS,
+        }),
+    ];
+    fleet.extend(env.scale_on.map(|scale_on| {
+        let (metric, target) = match scale_on {
+            ScaleOn::RequestsPerNode(target) => (Metric::Requests(names.balancer()), target),
+            ScaleOn::MemoryPercent(target) => (Metric::Memory, target),
+        };
+        Resource::Scaling(Scaling {
+            name: "fnlocal".to_owned(),
+            group: group.clone(),
+            metric,
+            target,
+        })
+    }));
+    fleet.extend(env.prescale.iter().map(|prescale| {
+        Resource::Schedule(Schedule {
+            name: format!("fnlocal-{}", prescale.name),
+            group: group.clone(),
+            cron: prescale.cron.clone(),
+            timezone: prescale
+                .timezone
+                .clone()
+                .unwrap_or_else(|| "UTC".to_owned()),
+            min: prescale.min,
+        })
+    }));
+    fleet
+}
+
+/// Nodes at the least. What a schedule has set stays until another schedule changes it.
+fn least(names: &Names, env: &Environment, inventory: &Inventory) -> u32 {
+    let key = Key {
+        kind: What::Group,
+        name: names.group(),
+    };
+    match inventory.get(&key).map(|found| &found.resource) {
+        Some(Resource::Group(group)) if env.prescale.iter().any(|p| p.min == group.min) => {
+            group.min
+        }
+        _ => env.min,
+    }
+}

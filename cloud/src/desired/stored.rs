@@ -1,0 +1,114 @@
+//! What is kept in ECR: the repository, images, and the release under its number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fnlocal_core::release::Release;
+use serde_json::json;
+
+use super::Wish;
+use crate::delivery::Delivery;
+use crate::environment::Environment;
+use crate::error::{CloudError, Kind};
+use crate::inventory::Inventory;
+use crate::names::Names;
+use crate::resource::{Artifact, Image, Key, Kind as What, Repository, Resource};
+
+pub(super) fn sources(
+    names: &Names,
+    env: &Environment,
+    release: &Release,
+) -> Result<BTreeMap<String, String>, CloudError> {
+    let functions = release.functions();
+    let wanted: BTreeSet<&String> = functions
+        .values()
+        .flat_map(|(_, function)| &function.env)
+        .collect();
+    let mut sources = BTreeMap::new();
+    for name in wanted {
+        let Some(parameter) = env.parameter(name, &names.parameters()) else {
+            return Err(CloudError::new(
+                Kind::Config,
+                format!("the value of `{name}` does not come from an SSM parameter"),
+            )
+            .hint(format!(
+                "write `{name} = \"ssm:/path\"` in [env.{}.variables]; values themselves do not belong there",
+                env.name
+            )));
+        };
+        sources.insert(name.clone(), parameter);
+    }
+    Ok(sources)
+}
+
+/// The current release if it does the same, else a new one with the next number.
+pub(super) fn artifact(
+    names: &Names,
+    delivery: Delivery,
+    inventory: &Inventory,
+) -> (Artifact, Delivery) {
+    let current = inventory.current().map(|(tag, _)| tag);
+    let fits = |tag: &str| {
+        let stored = inventory.deliveries.get(tag);
+        let stored = stored.filter(|stored| stored.does_the_same(&delivery))?;
+        let key = Key {
+            kind: What::Release,
+            name: tag.to_owned(),
+        };
+        match &inventory.get(&key)?.resource {
+            Resource::Release(artifact) => Some((artifact.clone(), stored.clone())),
+            _ => None,
+        }
+    };
+    if let Some(fitting) = current.and_then(fits) {
+        return fitting;
+    }
+    // One that was stored by a promote that ended too early is taken up, unless it is older than
+    // what runs: a number that comes back would be a rollback in disguise.
+    let current = current.and_then(Names::release_number);
+    let mut unused = inventory.deliveries.keys().rev();
+    let unused = unused.find_map(|tag| {
+        let is_newer = Names::release_number(tag) > current;
+        is_newer.then(|| fits(tag)).flatten()
+    });
+    if let Some(fitting) = unused {
+        return fitting;
+    }
+    let last = inventory.release_numbers().last().copied().unwrap_or(0);
+    let artifact = Artifact {
+        tag: Names::release_tag(last + 1),
+        repository: names.repository(),
+        digest: delivery.pack().digest.to_string(),
+    };
+    (artifact, delivery)
+}
+
+pub(super) fn repository(names: &Names) -> Repository {
+    Repository {
+        name: names.repository(),
+        immutable_tags: true,
+        scan_on_push: true,
+        // Whatever a release names has a tag. What has none is left from a push that was cut short.
+        lifecycle: json!({ "rules": [{
+            "rulePriority": 1,
+            "description": "left from a push that was cut short",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": 30,
+            },
+            "action": { "type": "expire" },
+        }] }),
+    }
+}
+
+pub(super) fn images<'a>(names: &'a Names, wish: &'a Wish) -> impl Iterator<Item = Image> + 'a {
+    let packages = wish.release.packages.iter();
+    let of_packages = packages.map(|package| Names::image_tag(&package.name, &package.digest));
+    let gateway = Names::image_tag("gateway", &wish.gateway);
+    let tags: BTreeSet<String> = of_packages.chain([gateway]).collect();
+    tags.into_iter().map(|tag| Image {
+        tag,
+        repository: names.repository(),
+    })
+}

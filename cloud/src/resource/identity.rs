@@ -1,0 +1,31 @@
+//! By what nodes are known: to AWS, and to each other.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Key by which nodes know each other. Its value is nobody's business.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerKey {
+    /// The parameter's name.
+    pub name: String,
+}
+
+/// IAM role with one policy of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// Who may take it.
+    pub trust: Value,
+    /// What it allows; null while it has no policy.
+    pub policy: Value,
+}
+
+/// IAM instance profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// The role in it.
+    pub role: Option<String>,
+}

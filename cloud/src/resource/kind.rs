@@ -1,0 +1,108 @@
+//! The kinds of resources, their order, and what hangs on what.
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of resources, in the order in which they are made. They are deleted the other way
+/// round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// ECR repository.
+    Repository,
+    /// Image in it.
+    Image,
+    /// Release in it.
+    Release,
+    /// Key by which nodes know each other, a secret SSM parameter.
+    PeerKey,
+    /// IAM role.
+    Role,
+    /// IAM instance profile.
+    Profile,
+    /// EC2 security group.
+    Firewall,
+    /// EC2 launch template.
+    Template,
+    /// Application load balancer.
+    Balancer,
+    /// Its target group.
+    TargetGroup,
+    /// Its listener.
+    Listener,
+    /// Auto-scaling group.
+    Group,
+    /// Lifecycle hook.
+    Hook,
+    /// Scaling policy.
+    Scaling,
+    /// Scheduled action.
+    Schedule,
+    /// What the running nodes were started from.
+    Nodes,
+    /// The release the nodes follow.
+    Pointer,
+}
+
+impl Kind {
+    /// What people call it.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Repository => "repository",
+            Self::Image => "image",
+            Self::Release => "release",
+            Self::PeerKey => "peer key",
+            Self::Role => "role",
+            Self::Profile => "instance profile",
+            Self::Firewall => "security group",
+            Self::Template => "launch template",
+            Self::Balancer => "load balancer",
+            Self::TargetGroup => "target group",
+            Self::Listener => "listener",
+            Self::Group => "auto-scaling group",
+            Self::Hook => "lifecycle hook",
+            Self::Scaling => "scaling policy",
+            Self::Schedule => "schedule",
+            Self::Nodes => "nodes",
+            Self::Pointer => "current release",
+        }
+    }
+
+    /// What exists only inside another: it is gone when that is.
+    #[must_use]
+    pub fn inside(self) -> Option<Self> {
+        match self {
+            Self::Image | Self::Release => Some(Self::Repository),
+            Self::Hook | Self::Scaling | Self::Schedule | Self::Nodes | Self::Pointer => {
+                Some(Self::Group)
+            }
+            _ => None,
+        }
+    }
+
+    /// Fields AWS cannot change once it is made.
+    #[must_use]
+    pub fn fixed(self) -> &'static [&'static str] {
+        match self {
+            Self::Firewall => &["description", "vpc"],
+            Self::TargetGroup => &["port", "vpc"],
+            _ => &[],
+        }
+    }
+
+    /// Kinds that must be made anew when this one is.
+    #[must_use]
+    pub fn dependents(self) -> &'static [Self] {
+        match self {
+            Self::Firewall => &[
+                Self::Balancer,
+                Self::Listener,
+                Self::Group,
+                Self::TargetGroup,
+            ],
+            Self::TargetGroup => &[Self::Listener, Self::Group],
+            Self::Balancer => &[Self::Listener],
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Nodes: what they are started from, how many there are, and what they follow.
+
+use serde::{Deserialize, Serialize};
+
+/// EC2 launch template, in its latest version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its name.
+    pub name: String,
+    /// Machine image.
+    pub image: String,
+    /// Instance type.
+    pub instance_type: String,
+    /// Instance profile.
+    pub profile: String,
+    /// Security groups.
+    pub firewalls: Vec<String>,
+    /// Size of the encrypted disk in GB.
+    pub disk_gb: u32,
+    /// Instance metadata is given to those with a token only, over at most one hop.
+    pub metadata_guarded: bool,
+    /// What a node runs when it boots, as text.
+    pub user_data: String,
+}
+
+/// Auto-scaling group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Nodes at the least.
+    pub min: u32,
+    /// Nodes at the most.
+    pub max: u32,
+    /// Its subnets, sorted.
+    pub subnets: Vec<String>,
+    /// Its target group.
+    pub target_group: Option<String>,
+    /// The balancer's health checks count.
+    pub balancer_health: bool,
+    /// Seconds a new node has before health checks count.
+    pub grace_seconds: u32,
+}
+
+/// Lifecycle hook: a node that is to end is given time to finish.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Its name.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// Seconds a node has.
+    pub seconds: u32,
+}
+
+/// Target tracking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scaling {
+    /// Its name.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// What is watched.
+    pub metric: Metric,
+    /// The value aimed at.
+    pub target: u32,
+}
+
+/// What target tracking watches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Requests a minute of a node, by this target group.
+    Requests(String),
+    /// Memory committed on a node, in percent, as nodes publish it.
+    Memory,
+    /// Something else, that somebody else has set.
+    Other(String),
+}
+
+/// Scheduled action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Its name.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// When, as a cron expression.
+    pub cron: String,
+    /// Its time zone.
+    pub timezone: String,
+    /// Nodes at the least from then on.
+    pub min: u32,
+}
+
+/// What the running nodes were started from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Nodes {
+    /// Their group.
+    pub name: String,
+    /// The template's content, by [`Template::fingerprint`].
+    pub template: String,
+}
+
+/// The release the nodes follow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Their group.
+    pub name: String,
+    /// `TAG@DIGEST`.
+    pub release: String,
+}
+
+impl Template {
+    /// A hash of what it says, which a version carries as its description.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let text = serde_json::to_string(self).expect("a template is plain data");
+        crate::names::hex(&Sha256::digest(text.as_bytes()))[..16].to_owned()
+    }
+}

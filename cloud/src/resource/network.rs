@@ -1,0 +1,62 @@
+//! What is in front of nodes.
+
+use serde::{Deserialize, Serialize};
+
+/// EC2 security group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Firewall {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The network it is in.
+    pub vpc: String,
+    /// What may come in, sorted.
+    pub ingress: Vec<Rule>,
+}
+
+/// What may come in: TCP on one port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rule {
+    /// The port; 0 for anything that is not one TCP port.
+    pub port: u16,
+    /// From where: a block of addresses, or the name of a security group.
+    pub from: String,
+}
+
+/// Application load balancer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Balancer {
+    /// Its name.
+    pub name: String,
+    /// Its subnets, sorted.
+    pub subnets: Vec<String>,
+    /// Its security groups.
+    pub firewalls: Vec<String>,
+}
+
+/// Target group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetGroup {
+    /// Its name.
+    pub name: String,
+    /// The nodes' port.
+    pub port: u16,
+    /// The network it is in.
+    pub vpc: String,
+    /// Path that tells whether a node is ready.
+    pub health_path: String,
+    /// Seconds between two looks.
+    pub health_seconds: u32,
+}
+
+/// Listener of the balancer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Its name: the port.
+    pub name: String,
+    /// ARN of its certificate, for HTTPS.
+    pub certificate: Option<String>,
+    /// The target group it forwards to; none when it sends people to HTTPS.
+    pub forward: Option<String>,
+}

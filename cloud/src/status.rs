@@ -1,0 +1,137 @@
+//! How an environment is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::Aws;
+use crate::door::Door;
+use crate::error::CloudError;
+use crate::inventory::{Node, Place, Refresh};
+use crate::resource::{Kind, Resource};
+
+/// How an environment is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where it is.
+    pub place: Place,
+    /// The release the nodes follow, as `TAG@DIGEST`.
+    pub release: Option<String>,
+    /// When it was made.
+    pub created: Option<String>,
+    /// Its functions, sorted.
+    pub functions: Vec<String>,
+    /// All releases that can be rolled back to.
+    pub releases: Vec<String>,
+    /// The nodes.
+    pub nodes: Vec<Machine>,
+    /// The group's bounds: nodes at the least and at the most.
+    pub bounds: Option<(u32, u32)>,
+    /// A replacement of nodes that is under way.
+    pub refresh: Option<Refresh>,
+    /// Where requests come in.
+    pub door: Option<Door>,
+}
+
+/// A node, and what is known of its machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// As the group lists it.
+    pub node: Node,
+    /// Whether it was started from what new nodes are started from.
+    pub current: bool,
+    /// What the balancer thinks of it: `healthy`, `initial`, …
+    pub target: Option<String>,
+    /// When it was started, in seconds since 1970.
+    pub since: Option<i64>,
+    /// Its address in the network.
+    pub address: Option<String>,
+}
+
+/// What EC2 says of a machine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// When it was started, in seconds since 1970.
+    pub since: Option<i64>,
+    /// Its address in the network.
+    pub address: Option<String>,
+}
+
+impl Status {
+    /// Nodes that take requests.
+    #[must_use]
+    pub fn serving(&self) -> usize {
+        let takes = |machine: &&Machine| machine.target.as_deref() == Some("healthy");
+        self.nodes.iter().filter(takes).count()
+    }
+
+    /// Hours that the nodes have run, all together, and that the balancer has been there. `now` is
+    /// in seconds since 1970.
+    #[must_use]
+    pub fn hours(&self, now: i64) -> (f64, f64) {
+        let hours = |since: Option<i64>| {
+            let seconds = since.map_or(0, |since| (now - since).max(0));
+            #[expect(clippy::cast_precision_loss, reason = "centuries of seconds fit")]
+            let hours = seconds as f64 / 3600.0;
+            hours
+        };
+        let nodes = self.nodes.iter().map(|machine| hours(machine.since)).sum();
+        let door = hours(self.door.as_ref().and_then(|door| door.since));
+        (nodes, door)
+    }
+}
+
+/// How the environment is.
+///
+/// # Errors
+/// AWS does not say what is there.
+pub async fn status(aws: &Aws) -> Result<Status, CloudError> {
+    let inventory = aws.everything().await?;
+    let ids: Vec<String> = inventory.nodes.iter().map(|node| node.id.clone()).collect();
+    let target_group = inventory.of(Kind::TargetGroup).next();
+    let (mut facts, mut targets) = tokio::try_join!(
+        aws.facts(&ids),
+        aws.targets(target_group.map(|found| found.id.as_str())),
+    )?;
+    let wanted = inventory
+        .of(Kind::Nodes)
+        .find_map(|found| match &found.resource {
+            Resource::Nodes(nodes) => Some(nodes.template.clone()),
+            _ => None,
+        });
+    let bounds = inventory
+        .of(Kind::Group)
+        .find_map(|found| match &found.resource {
+            Resource::Group(group) => Some((group.min, group.max)),
+            _ => None,
+        });
+    let release = inventory.pointer().map(str::to_owned);
+    let current = inventory.current().map(|(_, delivery)| &delivery.release);
+    let functions =
+        current.map(|release| release.functions().into_keys().map(str::to_owned).collect());
+    let created = current.map(|release| release.created.clone());
+    let nodes = inventory.nodes.into_iter().map(|node| {
+        let Facts { since, address } = facts.remove(&node.id).unwrap_or_default();
+        Machine {
+            current: node.template.is_some() && node.template == wanted,
+            target: targets.remove(&node.id),
+            since,
+            address,
+            node,
+        }
+    });
+    Ok(Status {
+        place: inventory.place,
+        release,
+        created,
+        functions: functions.unwrap_or_default(),
+        releases: inventory.deliveries.into_keys().collect(),
+        nodes: nodes.collect(),
+        bounds,
+        refresh: inventory.refresh,
+        door: inventory.door,
+    })
+}
+
+/// By the machine's id.
+pub(crate) type ById<T> = BTreeMap<String, T>;
