@@ -16,6 +16,7 @@ use fnlocal_emulator::serve::Stop;
 use tokio::sync::{oneshot, watch};
 
 use crate::args::Node;
+use crate::cloud::Refusal;
 use crate::exit::Exit;
 use crate::printer::Style;
 use crate::run::fail;
@@ -32,7 +33,7 @@ pub fn run(args: &Node) -> Exit {
     };
     let settings = match NodeSettings::read(&args.settings) {
         Ok(settings) => settings,
-        Err(error) => return told(&Error::Cloud(error)),
+        Err(error) => return Refusal::from(error).tell(),
     };
     serve(
         style,
@@ -43,7 +44,7 @@ pub fn run(args: &Node) -> Exit {
 
 /// Why a node could not begin or go on.
 enum Error {
-    Cloud(CloudError),
+    Cloud(Refusal),
     Node(NodeError),
     /// The cloud's thread panicked, and said why.
     Bug,
@@ -85,7 +86,7 @@ async fn compose(
         begun = beginning => begun.map_err(|_| Error::Bug)?,
         () = stop.gently.cancelled() => return Ok(()),
     };
-    let (machine, key) = begun.map_err(Error::Cloud)?;
+    let (machine, key) = begun.map_err(|error| Error::Cloud(error.into()))?;
     let ended_by_cloud = orders_ending.clone();
     let committed = standing.clone();
     let orders = Orders {
@@ -236,7 +237,7 @@ fn text(error: &CloudError) -> String {
 
 fn told(error: &Error) -> Exit {
     match error {
-        Error::Cloud(error) => fail(exit_of(error.kind), error, error.hint.as_deref()),
+        Error::Cloud(refusal) => refusal.tell(),
         Error::Node(error) => {
             let exit = match error {
                 NodeError::Connect(_) => Exit::Unreachable,
@@ -246,15 +247,5 @@ fn told(error: &Error) -> Exit {
             fail(exit, error, Some(&error.hint()))
         }
         Error::Bug => Exit::Bug,
-    }
-}
-
-fn exit_of(kind: Kind) -> Exit {
-    match kind {
-        Kind::Failed => Exit::Failed,
-        Kind::Config => Exit::Config,
-        Kind::Unreachable => Exit::Unreachable,
-        Kind::TryAgain => Exit::TryAgain,
-        Kind::Interrupted => Exit::Interrupted,
     }
 }

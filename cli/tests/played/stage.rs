@@ -75,7 +75,14 @@ impl Stage {
     pub async fn promote(&mut self) -> String {
         // The nodes run as processes of this very binary, so what is in the image is never run; a
         // small program is quickly sent.
-        let args = ["promote", "--env", "prod", "--yes", "--node-binary", "/bin/sleep"];
+        let args = [
+            "promote",
+            "--env",
+            "prod",
+            "--yes",
+            "--node-binary",
+            "/bin/sleep",
+        ];
         self.command(&args);
         self.release().await
     }

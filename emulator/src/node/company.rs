@@ -73,6 +73,11 @@ impl Company {
         }))
     }
 
+    /// How many other nodes take part.
+    pub fn others(&self) -> usize {
+        self.others.borrow().len()
+    }
+
     /// Requests this node bears at once.
     pub fn bears(&self) -> u32 {
         bears()

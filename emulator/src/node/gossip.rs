@@ -86,3 +86,44 @@ async fn ask(link: &Link, token: &HeaderValue) -> Option<Said> {
     link.put(connection);
     serde_json::from_slice(&body).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_does_not_answer_is_left_within_two_seconds() {
+        let local = LocalSet::new();
+        local.run_until(left()).await;
+    }
+
+    async fn left() {
+        // Connections are taken by the system, and nobody reads them.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let one = Neighbour {
+            name: "i-2".to_owned(),
+            address: silent.local_addr().unwrap(),
+        };
+        let company = Company::new("i-1", "0f").unwrap();
+        let said = Said {
+            node: one.name.clone(),
+            open: true,
+            bears: 8,
+            functions: BTreeMap::new(),
+        };
+        company.heard(one.address, said);
+        assert_eq!(company.others(), 1);
+        let (_told, neighbours) = watch::channel(vec![one]);
+        let listening = spawn_local(listen(Rc::clone(&company), neighbours));
+        let left = async {
+            while company.others() > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(2), left).await.unwrap();
+        listening.abort();
+    }
+}

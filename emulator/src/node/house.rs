@@ -57,6 +57,8 @@ pub(super) struct Health {
     wanted: Option<String>,
     /// The one that could not be loaded.
     refused: Option<String>,
+    /// Other nodes that answer.
+    peers: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -133,6 +135,7 @@ impl House {
             release,
             wanted: self.wanted.borrow().clone(),
             refused: self.refused.borrow().clone(),
+            peers: self.company.others(),
         }
     }
 
