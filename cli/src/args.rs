@@ -2,6 +2,7 @@
 
 mod destroy;
 mod loadtest;
+mod node;
 mod promote;
 mod rollback;
 mod init;
@@ -25,6 +26,7 @@ use fnlocal_emulator::inspect::{self, InspectOptions};
 
 pub use destroy::Destroy;
 pub use loadtest::{LoadProfile, Loadtest};
+pub use node::Node;
 pub use promote::Promote;
 pub use rollback::Rollback;
 pub use init::{Init, Template};
@@ -174,6 +176,9 @@ Profiles:
   soak       steady for an hour
   coldstart  forces cold starts, one by one and many at once")]
     Loadtest(Box<Loadtest>),
+    /// Serve the release a group of EC2 machines follows; each of them runs this.
+    #[command(after_help = node::EXAMPLES)]
+    Node(Node),
     /// Bring a folder of functions to AWS: the same images and gateway, on ECR and a group of nodes.
     #[command(after_help = promote::EXAMPLES)]
     Promote(Box<Promote>),

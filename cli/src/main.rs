@@ -19,6 +19,7 @@ mod lines;
 mod loadtest;
 mod logs;
 mod open;
+mod node;
 mod printer;
 mod promote;
 mod queue;

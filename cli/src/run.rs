@@ -12,6 +12,7 @@ use crate::emit;
 use crate::exit::Exit;
 use crate::loadtest;
 use crate::queue;
+use crate::node;
 use crate::simulate;
 use crate::{destroy, promote, rollback, status};
 use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
@@ -46,6 +47,7 @@ pub fn run() -> Exit {
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Loadtest(args) => loadtest::run(&args),
+        Command::Node(args) => node::run(&args),
         Command::Promote(args) => promote::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Rollback(args) => rollback::run(&args),

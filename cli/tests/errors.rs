@@ -18,6 +18,16 @@ fn a_folder_without_functions_shows_how_to_write_one() {
 }
 
 #[test]
+fn settings_of_a_node_that_are_none_are_refused_with_where_they_come_from() {
+    let folder = Folder::new(&[("node.json", "{\"schema\": 1}")]);
+    let file = folder.path().join("node.json");
+    let (code, _, stderr) = fnlocal(&["node", "--settings", file.to_str().unwrap()]);
+    assert_eq!(code, 64, "{stderr}");
+    assert!(stderr.contains("node.json holds no settings"), "{stderr}");
+    assert!(stderr.contains("hint:") && stderr.contains("fnlocal promote"));
+}
+
+#[test]
 fn an_unknown_key_is_shown_where_it_stands_with_the_nearest_name() {
     let toml = "name = \"x\"\n[functions.a]\ntimeuot = \"1s\"\n";
     let folder = Folder::new(&[("index.js", "exports.a = () => {}"), ("fnlocal.toml", toml)]);

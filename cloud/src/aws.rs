@@ -2,8 +2,8 @@
 //! nothing.
 
 mod balancer;
-mod ecr;
-mod failure;
+pub(crate) mod ecr;
+pub(crate) mod failure;
 mod firewall;
 mod group;
 mod identity;
@@ -239,4 +239,5 @@ macro_rules! found {
         }
     };
 }
-use {called, found, settled};
+pub(crate) use called;
+use {found, settled};

@@ -1,8 +1,22 @@
-//! What a node is told when it boots: its settings, and the user data that carries them.
+//! What a node is told when it boots, its settings and the user data that carries them; and what it
+//! has to do with AWS from then on.
+//!
+//! [`Follower`] looks at the group and at the machine's own metadata, tells what is new there, and
+//! publishes how the node stands. How functions are run is none of its business.
 //!
 //! No secret and no release is in them: changing one of those must not replace a machine.
 
+mod calls;
+mod follow;
+mod machine;
+
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::{CloudError, Kind};
+pub use follow::{Assigned, Follower, News, Peer, Standing};
+pub use machine::Machine;
 
 /// The port the balancer talks to.
 pub const PORT: u16 = 8080;
@@ -52,8 +66,39 @@ pub struct NodeSettings {
     pub drain_hook: String,
     /// The namespace of its metrics.
     pub metrics: String,
-    /// The CloudWatch log group for functions' logs, if they are kept.
+    /// The CloudWatch log group for the node's records, which hold functions' logs; none to keep
+    /// them on the machine.
     pub logs: Option<String>,
+    /// How often it looks and how long it waits, if not as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<NodePace>,
+}
+
+/// How often a node looks at AWS and how long it waits when it ends, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodePace {
+    /// Between two looks at the group; more in groups of many nodes.
+    pub poll_ms: u64,
+    /// Between two metrics.
+    pub metrics_ms: u64,
+    /// Without a request, until a node that ends takes none any more. Longer than the balancer
+    /// needs to notice.
+    pub quiet_ms: u64,
+    /// Until it takes none any more, whatever comes.
+    pub drain_ms: u64,
+}
+
+impl Default for NodePace {
+    /// The drain ends a little before the time that the lifecycle hook gives.
+    fn default() -> Self {
+        Self {
+            poll_ms: 5_000,
+            metrics_ms: 60_000,
+            quiet_ms: 20_000,
+            drain_ms: u64::from(DRAIN_SECONDS - 15) * 1000,
+        }
+    }
 }
 
 impl NodeSettings {
@@ -68,8 +113,9 @@ impl NodeSettings {
             gateway,
             ..
         } = self;
+        let log_options = self.log_options();
         // Host networking: the nodes' ports are the machine's, and the metadata service stays one
-        // hop away for the node and two for its functions.
+        // hop away for the node and two for its functions, which the rule refuses besides.
         format!(
             "#!/bin/bash
 set -euo pipefail
@@ -77,14 +123,54 @@ mkdir -p /etc/fnlocal
 {OPEN}{json}{CLOSE}
 dnf install -y docker
 systemctl enable --now docker
+iptables --insert DOCKER-USER --destination 169.254.169.254/32 --jump REJECT
 until aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}; do sleep 5; done
 until docker pull {registry}/{repository}@{gateway}; do sleep 5; done
 docker run --detach --name fnlocal-node --restart always --network host \\
+  --stop-timeout {DRAIN_SECONDS} {log_options} --env XDG_RUNTIME_DIR=/var/lib/fnlocal \\
   --volume /var/run/docker.sock:/var/run/docker.sock \\
   --volume /etc/fnlocal:/etc/fnlocal:ro --volume /var/lib/fnlocal:/var/lib/fnlocal \\
-  {registry}/{repository}@{gateway} node --settings /etc/fnlocal/node.json
+  {registry}/{repository}@{gateway} node --json --settings /etc/fnlocal/node.json
 "
         )
+    }
+
+    /// Where the container's output goes: every line of it is a record, and functions' lines are
+    /// records with their function and request.
+    fn log_options(&self) -> String {
+        let Some(group) = &self.logs else {
+            return "--log-driver local".to_owned();
+        };
+        format!(
+            "--log-driver awslogs --log-opt awslogs-region={} --log-opt awslogs-group={group} \
+             --log-opt awslogs-create-group=true --log-opt mode=non-blocking",
+            self.region
+        )
+    }
+
+    /// How often it looks and how long it waits.
+    #[must_use]
+    pub fn pace(&self) -> NodePace {
+        self.pace.unwrap_or_default()
+    }
+
+    /// The settings in a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not of this version of fnlocal.
+    pub fn read(path: &Path) -> Result<Self, CloudError> {
+        let broken = |what: &str| {
+            CloudError::new(Kind::Config, format!("{} {what}", path.display()))
+                .hint("`fnlocal promote` writes these settings into a node's user data")
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| broken("cannot be read").because(error))?;
+        let settings: Self = serde_json::from_str(&text)
+            .map_err(|error| broken("holds no settings of a node").because(error))?;
+        if settings.schema != 1 {
+            return Err(broken("is of another version of fnlocal"));
+        }
+        Ok(settings)
     }
 
     /// The settings in a machine's user data; none when it is not ours.
@@ -93,5 +179,61 @@ docker run --detach --name fnlocal-node --restart always --network host \\
         let (_, rest) = text.split_once(OPEN)?;
         let (json, _) = rest.split_once(CLOSE)?;
         serde_json::from_str(json).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(logs: Option<&str>) -> NodeSettings {
+        NodeSettings {
+            schema: 1,
+            project: "shop".to_owned(),
+            env: "prod".to_owned(),
+            region: "eu-west-1".to_owned(),
+            registry: "registry".to_owned(),
+            repository: "fnlocal/shop/prod".to_owned(),
+            gateway: "sha256:0f".to_owned(),
+            group: "fnlocal-shop-prod".to_owned(),
+            port: PORT,
+            peer_port: PEER_PORT,
+            peer_key: "/fnlocal/shop/prod/peers".to_owned(),
+            drain_hook: DRAIN_HOOK.to_owned(),
+            metrics: METRICS.to_owned(),
+            logs: logs.map(str::to_owned),
+            pace: None,
+        }
+    }
+
+    #[test]
+    fn the_user_data_gives_back_the_settings_it_was_made_of() {
+        let settings = settings(Some("/shop"));
+        let data = settings.user_data();
+        assert_eq!(NodeSettings::from_user_data(&data), Some(settings));
+    }
+
+    #[test]
+    fn functions_are_kept_from_the_metadata_service_before_a_node_starts() {
+        let data = settings(None).user_data();
+        let rule = "DOCKER-USER --destination 169.254.169.254/32 --jump REJECT";
+        let rule = data.find(rule).unwrap();
+        assert!(data.find("systemctl enable --now docker").unwrap() < rule);
+        assert!(rule < data.find("docker run").unwrap());
+    }
+
+    #[test]
+    fn records_go_to_cloudwatch_only_if_a_log_group_is_named() {
+        let kept = settings(None).user_data();
+        assert!(kept.contains("--log-driver local") && !kept.contains("awslogs"));
+        let sent = settings(Some("/shop")).user_data();
+        assert!(sent.contains("awslogs-group=/shop"), "{sent}");
+    }
+
+    #[test]
+    fn a_node_that_drains_is_done_before_its_group_loses_patience() {
+        let pace = NodePace::default();
+        assert!(pace.drain_ms < u64::from(DRAIN_SECONDS) * 1000);
+        assert!(pace.quiet_ms < pace.drain_ms);
     }
 }

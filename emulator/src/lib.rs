@@ -15,6 +15,7 @@ pub mod image;
 pub mod inspect;
 pub mod logs;
 pub mod metrics;
+pub mod node;
 pub mod project;
 pub mod registry;
 pub mod release;

@@ -3,7 +3,7 @@
 //! Nothing is mounted and nothing is watched. The release decides what is served and within what
 //! bounds; only variables come from this machine.
 
-mod describe;
+pub(crate) mod describe;
 mod error;
 mod images;
 
@@ -47,7 +47,7 @@ use images::Images;
 pub use error::UpError;
 
 /// How long the packages of a release may take to be imported.
-const LOAD: Duration = Duration::from_secs(120);
+pub(crate) const LOAD: Duration = Duration::from_secs(120);
 
 /// What `fnlocal up` was asked for.
 #[derive(Clone, Debug)]
@@ -116,7 +116,12 @@ async fn up(
     let work = Work {
         why: format!("Docker {}, release {}", engine.version, kept.short()),
         opener: opener(engine, &project, &state, ids.first()).await?,
-        describer: Describer::new(kept.release.clone(), environment.clone(), logs.clone()),
+        describer: Describer::new(
+            kept.release.clone(),
+            environment.clone(),
+            Box::new(|name| std::env::var(name).ok()),
+            logs.clone(),
+        ),
         env: environment.shared().clone(),
         more: options.sources,
         ids,
@@ -392,7 +397,7 @@ async fn opener(
 }
 
 /// Tells the nodes of a package's code, which has it imported.
-fn load(feed: &Feed, id: PackageId, package: &ReleasePackage, run: PackageRun) {
+pub(crate) fn load(feed: &Feed, id: PackageId, package: &ReleasePackage, run: PackageRun) {
     // Hexadecimal: the release was checked.
     let code = CodeHash(u64::from_str_radix(&package.code, 16).unwrap_or_default());
     feed.set_package(id, Arc::new(run), format!("{}/", package.name));
@@ -406,7 +411,11 @@ fn load(feed: &Feed, id: PackageId, package: &ReleasePackage, run: PackageRun) {
 
 /// Bounds of this machine, within what the release allows.
 fn node_limits(project: &Project, release: &Release) -> NodeLimits {
-    let limits = crate::dev::node_limits(project);
+    within(release, crate::dev::node_limits(project))
+}
+
+/// A machine's bounds, within what a release allows.
+pub(crate) fn within(release: &Release, limits: NodeLimits) -> NodeLimits {
     NodeLimits {
         max_instances: release.limits.max_instances.unwrap_or(1000),
         rps: release.limits.rps,
@@ -422,7 +431,7 @@ fn node_limits(project: &Project, release: &Release) -> NodeLimits {
     }
 }
 
-fn gateway_options(release: &Release) -> GatewayOptions {
+pub(crate) fn gateway_options(release: &Release) -> GatewayOptions {
     let usual = GatewayOptions::default();
     let idle_timeout = release.limits.idle_timeout_ms;
     GatewayOptions {

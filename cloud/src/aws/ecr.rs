@@ -11,7 +11,7 @@ use crate::registry::Login;
 use crate::resource::{Repository, Resource};
 
 /// The address and the password of the registry.
-pub(super) async fn login(ecr: &aws_sdk_ecr::Client) -> Result<Login, CloudError> {
+pub(crate) async fn login(ecr: &aws_sdk_ecr::Client) -> Result<Login, CloudError> {
     let output = called!("ecr:GetAuthorizationToken", ecr.get_authorization_token())?;
     let broken = |what: &str| {
         CloudError::new(Kind::Failed, format!("ECR's login {what}"))

@@ -7,7 +7,7 @@ use crate::error::{CloudError, Kind};
 use crate::policy;
 
 /// An error for people, of a call that the policy names `action`.
-pub(super) fn failed<E, R>(action: &'static str, error: SdkError<E, R>) -> CloudError
+pub(crate) fn failed<E, R>(action: &'static str, error: SdkError<E, R>) -> CloudError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

@@ -29,6 +29,8 @@ pub struct Calls {
     pub blobs: u64,
     /// Faults that have not happened yet.
     pub left: Vec<Value>,
+    /// What was published in CloudWatch.
+    pub metrics: Vec<Value>,
 }
 
 impl Play {
@@ -98,7 +100,8 @@ impl Play {
         self.post("go", json!({})).await;
     }
 
-    async fn post(&self, what: &str, body: Value) {
+    /// Has it do what AWS, or its console, would do: see strict.py.
+    pub async fn post(&self, what: &str, body: Value) -> Value {
         let answer = self
             .http
             .post(self.url(what))
@@ -107,6 +110,7 @@ impl Play {
             .await
             .unwrap();
         assert!(answer.status().is_success());
+        answer.json().await.unwrap()
     }
 
     fn url(&self, what: &str) -> String {

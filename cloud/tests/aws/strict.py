@@ -9,7 +9,10 @@ POST /_strict/parameter        {"name"}: an SSM parameter in eu-west-1 that outl
 POST /_strict/fault            {"action", "nth", "mode": "error" | "cut" | "hold", "code"}: one call goes wrong,
                                or is answered only after
 POST /_strict/go
-GET  /_strict/calls            what was called: [[action, nth], ...], and bytes and blobs received
+POST /_strict/network          {"cidr"}: a VPC with a subnet in two zones; its instances have addresses of it
+POST /_strict/addresses        private addresses of all instances
+POST /_strict/terminate        {"instance"}: its group begins to end it, and waits for its lifecycle hook
+GET  /_strict/calls            what was called: [[action, nth], ...], bytes and blobs received, metrics
 """
 
 import http.client
@@ -34,6 +37,7 @@ from moto.ssm.models import ssm_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 ACCOUNT = "123456789012"
+REGION = "eu-west-1"
 FOLDER = Path(sys.argv[1]).resolve()
 
 # moto reads the first version's user data, but only copies that of later ones.
@@ -110,6 +114,52 @@ def fail(service, code, message, status=400):
     return status, [("Content-Type", "text/xml")], body.encode()
 
 
+def cbor(data):
+    """What is in a document of RFC 8949, as far as SDKs write it."""
+    import struct
+    at = 0
+
+    def head():
+        nonlocal at
+        first, at = data[at], at + 1
+        kind, size = first >> 5, first & 31
+        if size < 24 or size == 31:
+            return kind, size, size
+        width = 1 << (size - 24)
+        raw, at = data[at:at + width], at + width
+        return kind, size, raw if kind == 7 else int.from_bytes(raw, "big")
+
+    def items(size, count):
+        left = None if size == 31 else count
+        while left is None or left > 0:
+            if left is None and data[at] == 0xFF:
+                return
+            yield item()
+            left = left and left - 1
+
+    def item():
+        nonlocal at
+        kind, size, value = head()
+        if kind in (0, 1):
+            return value if kind == 0 else -1 - value
+        if kind in (2, 3) and size != 31:
+            raw, at = data[at:at + value], at + value
+            return raw.decode() if kind == 3 else raw.hex()
+        if kind == 6:
+            return item()
+        if kind == 7:
+            floats = {25: ">e", 26: ">f", 27: ">d"}
+            return struct.unpack(floats[size], value)[0] if size in floats else {20: False, 21: True}.get(size)
+        all_items = list(items(size, value if kind != 5 else value * 2))
+        if size == 31:
+            at += 1
+        if kind in (2, 3):
+            return "".join(all_items)
+        return all_items if kind == 4 else dict(zip(all_items[::2], all_items[1::2]))
+
+    return item()
+
+
 def xml(action, inner):
     body = f"<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>"
     return 200, [("Content-Type", "text/xml")], body.encode()
@@ -133,6 +183,7 @@ class Strict:
     def clear(self):
         self.calls, self.count = [], {}
         self.bytes = self.blobs = 0
+        self.metrics = []
 
     def reset(self):
         self.clear()
@@ -185,8 +236,32 @@ class Strict:
             self.held.set()
         elif what == "fault":
             self.faults.append(json.loads(body))
-        reply = {"calls": self.calls, "bytes": self.bytes, "blobs": self.blobs, "left": self.faults}
+        elif what in ("network", "addresses", "terminate"):
+            with self.lock:
+                reply = getattr(self, what)(**json.loads(body))
+            return 200, [("Content-Type", "application/json")], json.dumps(reply).encode()
+        reply = {"calls": self.calls, "metrics": self.metrics, "bytes": self.bytes, "blobs": self.blobs, "left": self.faults}
         return 200, [("Content-Type", "application/json")], json.dumps(reply).encode()
+
+    def network(self, cidr):
+        ec2 = ec2_backends[ACCOUNT][REGION]
+        vpc = ec2.create_vpc(cidr)
+        start = cidr.split(".0.0/")[0]
+        subnets = [ec2.create_subnet(vpc.id, f"{start}.{16 * at}.0/20", availability_zone=f"{REGION}{zone}")
+                   for at, zone in enumerate("ab")]
+        return {"subnets": [subnet.id for subnet in subnets]}
+
+    def addresses(self):
+        machines = ec2_backends[ACCOUNT][REGION].all_running_instances()
+        return {machine.id: machine.private_ip for machine in machines}
+
+    def state_of(self, instance):
+        groups = autoscaling_backends[ACCOUNT][REGION].autoscaling_groups.values()
+        return next(state for group in groups for state in group.instance_states if state.instance.id == instance)
+
+    def terminate(self, instance):
+        self.state_of(instance).lifecycle_state = "Terminating:Wait"
+        return {}
 
     def serve(self, environ, path, body):
         method = environ["REQUEST_METHOD"]
@@ -199,7 +274,9 @@ class Strict:
             service = scope[3] if len(scope) > 3 else "unknown"
             target = environ.get("HTTP_X_AMZ_TARGET")
             form = dict(urllib.parse.parse_qsl(body.decode(errors="replace"))) if not target else {}
-            name = target.split(".")[-1] if target else form.get("Action", "?")
+            # CloudWatch is asked by a protocol of its own, with the action in the path.
+            rpc = path.rsplit("/", 1)[-1] if "/operation/" in path else None
+            name = rpc or (target.split(".")[-1] if target else form.get("Action", "?"))
         action = f"{service}:{name}"
         with self.lock:
             nth = self.count[action] = self.count.get(action, 0) + 1
@@ -264,6 +341,16 @@ class Strict:
             ports = [str(one.port) for one in balancer.listeners.values()] if balancer else []
             if form["Port"] in ports:
                 return fail(service, "DuplicateListener", "a listener already exists on this port")
+        if name == "PutMetricData":
+            self.metrics.append(cbor(body))
+            headers = [("Content-Type", "application/cbor"), ("Smithy-Protocol", "rpc-v2-cbor")]
+            return 200, headers, b"\xa0"
+        if name == "CompleteLifecycleAction":
+            state = self.state_of(form["InstanceId"])
+            if group is None or state.lifecycle_state != "Terminating:Wait":
+                return fail(service, "ValidationError", "no active lifecycle action found")
+            state.lifecycle_state = "Terminating:Proceed"
+            return xml(name, "")
         if name == "BatchDeleteImage":
             return self.delete_images(json.loads(body))
         environ = {**environ, "wsgi.input": __import__("io").BytesIO(body)}

@@ -121,6 +121,15 @@ pub enum Event {
         /// Which.
         function: FunctionId,
     },
+    /// Until told otherwise, a function is to have so many instances ready even when nothing
+    /// arrives, if its `min_instances` does not ask for more: it is about to be given the requests
+    /// another node or release had.
+    Expect {
+        /// Which.
+        function: FunctionId,
+        /// How many; 0 when no more than usual.
+        instances: u32,
+    },
     /// A deadline told by [`crate::Node::next_deadline`] has passed.
     DeadlinePassed,
     /// Take no more requests, finish those under way, stop every instance.

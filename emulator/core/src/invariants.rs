@@ -211,8 +211,8 @@ impl Node {
             pool.starting
         );
         holds!(
-            "functions with `min_instances` are listed",
-            (pool.limits.min_instances > 0) == self.kept.contains(&id),
+            "functions with instances kept ready are listed",
+            (pool.least() > 0) == self.kept.contains(&id),
             "{id}"
         );
         holds!(

@@ -12,6 +12,7 @@ mod admit;
 mod chill;
 mod code;
 mod deadlines;
+mod expect;
 mod lifecycle;
 mod requests;
 mod room;
@@ -48,7 +49,7 @@ pub struct Node {
     pub(crate) hungry: BTreeSet<FunctionId>,
     /// Functions whose next code is being prepared.
     pub(crate) preparing: BTreeSet<FunctionId>,
-    /// Functions with `min_instances`.
+    /// Functions of which instances are kept ready.
     pub(crate) kept: BTreeSet<FunctionId>,
     /// Memory promised to instances, in MiB, from start until nothing remains.
     pub(crate) promised_mib: u64,
@@ -169,6 +170,10 @@ impl Node {
             Event::LimitsChanged { limits } => self.limits_changed(limits),
             Event::MemoryPressure => self.memory_pressure(),
             Event::Chill { function } => self.chill(function),
+            Event::Expect {
+                function,
+                instances,
+            } => self.expect(function, instances),
             Event::DeadlinePassed => {}
             Event::Drain => {
                 self.draining = true;

@@ -67,6 +67,8 @@ pub(crate) struct Pool {
     pub(crate) import_failed: bool,
     /// Instances in a row that ended before their first answer.
     pub(crate) deaths: u32,
+    /// Instances kept ready for now, whatever `min_instances` says.
+    pub(crate) expected: u32,
     /// `min_instances` are not refilled before this.
     pub(crate) refill_at: Instant,
     pub(crate) demand_timer: Option<Instant>,
@@ -103,6 +105,7 @@ impl Pool {
             held_until: Instant::START,
             import_failed: false,
             deaths: 0,
+            expected: 0,
             refill_at: Instant::START,
             demand_timer: None,
             switch_timer: None,
@@ -112,6 +115,12 @@ impl Pool {
     /// Requests an instance takes at once.
     pub(crate) fn slots(&self) -> usize {
         self.limits.concurrency.max(1) as usize
+    }
+
+    /// Instances kept ready even when nothing arrives.
+    pub(crate) fn least(&self) -> usize {
+        let expected = self.expected.min(self.limits.max_instances);
+        self.limits.min_instances.max(expected) as usize
     }
 
     /// Instances that count against `max_instances`.

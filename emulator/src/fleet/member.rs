@@ -16,13 +16,10 @@ use super::{Inner, Opened};
 use crate::driver::Driver;
 use crate::gateway::GatewayOptions;
 use crate::gateway::peers::Link;
-use crate::serve::{self, Broken, Session, Stop, with_hint};
+use crate::serve::{self, Broken, KEEP, Session, Stop, with_hint};
 
 /// How long a node may take to import its packages.
 const IMPORT: Duration = Duration::from_secs(120);
-/// An unused connection is closed by the balancer, not by a node: the other way round, requests
-/// are sent into connections that are being closed. So longer than the balancer's 60 s.
-const KEEP: Duration = Duration::from_secs(75);
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -12,19 +12,25 @@ use crate::driver::{Describe, Failure, Function, Functions};
 use crate::logs::{Logs, Record};
 use crate::project::{BodyMode, DescribedModule, Environment, FunctionSettings};
 
+/// A variable's value by its name.
+pub type Shell = Box<dyn Fn(&str) -> Option<String>>;
+
 /// Knows a release. What instances say of themselves is only held against it: the release decides.
 pub struct Describer {
     release: Release,
     environment: Environment,
+    shell: Shell,
     logs: Logs,
     broken: RefCell<Vec<String>>,
 }
 
 impl Describer {
-    pub fn new(release: Release, environment: Environment, logs: Logs) -> Rc<Self> {
+    /// `shell` has the variables that only go to functions that declare them.
+    pub fn new(release: Release, environment: Environment, shell: Shell, logs: Logs) -> Rc<Self> {
         Rc::new(Self {
             release,
             environment,
+            shell,
             logs,
             broken: RefCell::default(),
         })
@@ -52,10 +58,9 @@ impl Describer {
         failure: Option<Failure>,
         functions: &mut Functions,
     ) -> Function {
-        let shell = |name: &str| std::env::var(name).ok();
         let env = self
             .environment
-            .of_function(&released.name, &released.env, shell);
+            .of_function(&released.name, &released.env, &self.shell);
         let (env, failure) = match env {
             Ok(env) => (env, failure),
             Err(error) => {

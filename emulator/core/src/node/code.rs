@@ -142,12 +142,12 @@ impl Node {
             fresh = true;
             Box::new(Pool::new(owner, limits.clone(), code, now))
         });
-        if limits.min_instances > 0 {
+        let old = pool.set_limits(limits, now);
+        if pool.least() > 0 {
             self.kept.insert(function);
         } else {
             self.kept.remove(&function);
         }
-        let old = pool.set_limits(limits, now);
         let mended = pool.broken && !broken;
         pool.broken = broken;
         pool.deaths = 0;

@@ -138,8 +138,7 @@ impl Node {
         let function = instance.bound.map(|(function, _)| function);
         let (role, power) = (instance.role, instance.power);
         let pool = function.and_then(|function| self.pools.get_mut(&function));
-        let kept =
-            |count: usize, pool: &crate::pool::Pool| count <= pool.limits.min_instances as usize;
+        let kept = |count: usize, pool: &crate::pool::Pool| count <= pool.least();
         match (role, power, pool) {
             (Role::Spare, Power::Running, _) => {}
             (Role::Serving, Power::Running, Some(pool)) => {
@@ -173,9 +172,7 @@ impl Node {
         const CALM: Duration = Duration::from_secs(30);
         let mut victims: Vec<InstanceId> = Vec::new();
         for pool in self.pools.values() {
-            let surplus = pool
-                .live()
-                .saturating_sub(pool.limits.min_instances as usize);
+            let surplus = pool.live().saturating_sub(pool.least());
             victims.extend(pool.paused.iter().take(surplus));
         }
         victims.extend(self.packages.values().flat_map(|package| &package.spares));

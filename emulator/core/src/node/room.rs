@@ -145,9 +145,7 @@ impl Node {
     fn evictable(&self) -> Vec<InstanceId> {
         let mut idle: Vec<(Instant, InstanceId)> = Vec::new();
         for pool in self.pools.values() {
-            let surplus = pool
-                .live()
-                .saturating_sub(pool.limits.min_instances as usize);
+            let surplus = pool.live().saturating_sub(pool.least());
             let candidates = pool.paused.iter().chain(&pool.free).filter_map(|id| {
                 let instance = self.instances.get(id)?;
                 instance.idle().then_some((instance.last_used, *id))

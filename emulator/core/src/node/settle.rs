@@ -37,7 +37,7 @@ impl Node {
         let mut again: Option<Instant> = None;
         let short = |id: &FunctionId| {
             let pool = self.pools.get(id);
-            pool.is_some_and(|pool| pool.unpaused() < pool.limits.min_instances as usize)
+            pool.is_some_and(|pool| pool.unpaused() < pool.least())
         };
         let keeping: Vec<FunctionId> = self.kept.iter().copied().filter(short).collect();
         for function in keeping {
@@ -162,7 +162,7 @@ impl Node {
     fn settle_kept(&mut self, function: FunctionId) -> Option<Instant> {
         loop {
             let pool = self.pools.get(&function)?;
-            if pool.unpaused() >= pool.limits.min_instances as usize || pool.broken {
+            if pool.unpaused() >= pool.least() || pool.broken {
                 return None;
             }
             if self.wake(function) {

@@ -127,6 +127,14 @@ impl Random {
                 let function = FunctionId(self.rng.below(FUNCTIONS * PACKAGES + 1) as u32);
                 self.tell(Event::Chill { function });
             }
+            972..977 => {
+                let function = FunctionId(self.rng.below(FUNCTIONS * PACKAGES + 1) as u32);
+                let instances = self.rng.below(4) as u32;
+                self.tell(Event::Expect {
+                    function,
+                    instances,
+                });
+            }
             _ => self.nonsense(),
         }
     }

@@ -1,0 +1,251 @@
+//! `fnlocal node`: composes the emulator's node with what the cloud tells it.
+//!
+//! The cloud has a thread of its own: its calls are large, and none is to hold up a request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use fnlocal_cloud::aws::configuration;
+use fnlocal_cloud::node::{Assigned, Follower, Machine, News, NodeSettings, Peer, Standing};
+use fnlocal_cloud::{CloudError, Kind};
+use fnlocal_emulator::logs::Record;
+use fnlocal_emulator::node::{self, Ending, Neighbour, NodeError, NodeOptions, Orders, Wanted};
+use fnlocal_emulator::serve::Stop;
+use tokio::sync::{oneshot, watch};
+
+use crate::args::Node;
+use crate::cloud::Refusal;
+use crate::exit::Exit;
+use crate::printer::Style;
+use crate::run::fail;
+use crate::serving::serve;
+
+/// For a last call to AWS when this process is told to end.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// Runs until told to end.
+pub fn run(args: &Node) -> Exit {
+    let style = Style {
+        json: args.json,
+        quiet: args.quiet,
+    };
+    let settings = match NodeSettings::read(&args.settings) {
+        Ok(settings) => settings,
+        Err(error) => return Refusal::from(error).tell(),
+    };
+    serve(
+        style,
+        async |sink, stop| compose(settings, sink, stop).await,
+        told,
+    )
+}
+
+/// Why a node could not begin or go on.
+enum Error {
+    Cloud(Refusal),
+    Node(NodeError),
+    /// The cloud's thread panicked, and said why.
+    Bug,
+}
+
+/// Where the cloud's thread puts what it is told by AWS.
+struct Told {
+    settings: NodeSettings,
+    wanted: watch::Sender<Option<Arc<Wanted>>>,
+    neighbours: watch::Sender<Vec<Neighbour>>,
+    ending: watch::Sender<Option<String>>,
+    sink: SyncSender<Vec<Record>>,
+}
+
+async fn compose(
+    settings: NodeSettings,
+    sink: SyncSender<Vec<Record>>,
+    stop: Stop,
+) -> Result<(), Error> {
+    let (standing, stands) = watch::channel(Standing::default());
+    let (wanted, orders_wanted) = watch::channel(None);
+    let (neighbours, orders_neighbours) = watch::channel(Vec::new());
+    let (ending, orders_ending) = watch::channel(None);
+    let (begun, beginning) = oneshot::channel();
+    let (done, finished) = oneshot::channel();
+    let to = Told {
+        settings: settings.clone(),
+        wanted,
+        neighbours,
+        ending,
+        sink: sink.clone(),
+    };
+    let cloud = std::thread::spawn(move || {
+        follow(to, begun, stands);
+        // The node may have ended before.
+        let _ended = done.send(());
+    });
+    let begun = tokio::select! {
+        begun = beginning => begun.map_err(|_| Error::Bug)?,
+        () = stop.gently.cancelled() => return Ok(()),
+    };
+    let (machine, key) = begun.map_err(|error| Error::Cloud(error.into()))?;
+    let ended_by_cloud = orders_ending.clone();
+    let committed = standing.clone();
+    let orders = Orders {
+        wanted: orders_wanted,
+        neighbours: orders_neighbours,
+        ending: orders_ending,
+        committed: Box::new(move |percent| {
+            committed.send_modify(|standing| standing.memory_percent = percent);
+        }),
+    };
+    let options = options(&settings, &machine, key);
+    let outcome = node::run(options, orders, sink, stop.clone()).await;
+    standing.send_modify(|standing| standing.drained = true);
+    let ended_by_cloud = ended_by_cloud.borrow().is_some();
+    let finished = async {
+        let _ended = finished.await;
+        if ended_by_cloud && outcome.is_ok() {
+            // Its machine goes; until then Docker would only start it again.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = finished => {}
+        () = async { stop.gently.cancelled().await; tokio::time::sleep(LAST_CALL).await } => {}
+        () = stop.now.cancelled() => {}
+    }
+    if cloud.is_finished() && cloud.join().is_err() {
+        return Err(Error::Bug);
+    }
+    outcome.map_err(Error::Node)
+}
+
+fn options(settings: &NodeSettings, machine: &Machine, key: String) -> NodeOptions {
+    let pace = settings.pace();
+    NodeOptions {
+        name: machine.id.clone(),
+        project: format!("{}-{}", settings.project, settings.env),
+        address: machine.address,
+        port: settings.port,
+        peer_port: settings.peer_port,
+        key,
+        own_images: vec![settings.gateway.clone()],
+        ending: Ending {
+            quiet: Duration::from_millis(pace.quiet_ms),
+            drain: Duration::from_millis(pace.drain_ms),
+        },
+    }
+}
+
+/// What is known once the machine and AWS have answered: the machine, and the peers' key.
+type Begun = Result<(Machine, String), CloudError>;
+
+/// The cloud's thread: finds the machine, then follows its group.
+fn follow(to: Told, begun: oneshot::Sender<Begun>, stands: watch::Receiver<Standing>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = CloudError::new(Kind::Failed, "no thread can wait for AWS").because(error);
+            let _ended = begun.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let (follower, known) = match begin(&to.settings).await {
+            Ok((follower, machine, key)) => (Some(follower), Ok((machine, key))),
+            Err(error) => (None, Err(error)),
+        };
+        // The node may have been told to end.
+        let _ended = begun.send(known);
+        if let Some(follower) = follower {
+            follower.run(|news| to.tell(news), stands).await;
+        }
+    });
+}
+
+async fn begin(settings: &NodeSettings) -> Result<(Follower, Machine, String), CloudError> {
+    let machine = Machine::find().await?;
+    let config = configuration(Some(&settings.region)).await;
+    let follower = Follower::new(&config, settings.clone(), machine.clone());
+    let key = follower.peer_key().await?;
+    Ok((follower, machine, key))
+}
+
+impl Told {
+    fn tell(&self, news: News) {
+        match news {
+            News::Release(assigned) => {
+                let wanted = wanted(&self.settings, *assigned);
+                self.wanted.send_replace(Some(Arc::new(wanted)));
+            }
+            News::Peers(peers) => {
+                let port = self.settings.peer_port;
+                let peers = peers.into_iter().map(|peer| neighbour(peer, port));
+                self.neighbours.send_replace(peers.collect());
+            }
+            News::Ending(why) => drop(self.ending.send_replace(Some(why))),
+            News::Trouble(error) => self.say(true, text(&error)),
+            News::Well => self.say(false, "AWS answers as it should again".to_owned()),
+        }
+    }
+
+    fn say(&self, warning: bool, text: String) {
+        // A printer that is behind has other records of it.
+        let _behind = self.sink.try_send(vec![Record::Note { warning, text }]);
+    }
+}
+
+fn wanted(settings: &NodeSettings, assigned: Assigned) -> Wanted {
+    let Assigned {
+        tag,
+        release,
+        login,
+        variables,
+    } = assigned;
+    Wanted {
+        tag,
+        release,
+        repository: format!("{}/{}", login.host(), settings.repository),
+        user: login.user,
+        password: login.password,
+        variables,
+    }
+}
+
+fn neighbour(peer: Peer, port: u16) -> Neighbour {
+    Neighbour {
+        name: peer.id,
+        address: SocketAddr::new(peer.address, port),
+    }
+}
+
+/// An error with its causes and what to do about it, in one text.
+fn text(error: &CloudError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text.push_str(&format!(": {source}"));
+        cause = source.source();
+    }
+    if let Some(hint) = &error.hint {
+        text.push_str(&format!("\n  hint: {hint}"));
+    }
+    text
+}
+
+fn told(error: &Error) -> Exit {
+    match error {
+        Error::Cloud(refusal) => refusal.tell(),
+        Error::Node(error) => {
+            let exit = match error {
+                NodeError::Connect(_) => Exit::Unreachable,
+                NodeError::Bug(_) => Exit::Bug,
+                _ => Exit::Failed,
+            };
+            fail(exit, error, Some(&error.hint()))
+        }
+        Error::Bug => Exit::Bug,
+    }
+}

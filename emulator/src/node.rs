@@ -1,0 +1,225 @@
+//! `fnlocal node`: what an EC2 machine of a promoted project runs.
+//!
+//! The same driver and gateway as everywhere, one of each per release: a new release is loaded
+//! beside the old one and takes over when it is ready, so that a release that does not load changes
+//! nothing. What is to be served, who else serves it and when to end are told from outside
+//! ([`Orders`]); AWS is not known here.
+
+mod company;
+mod door;
+mod error;
+mod follow;
+mod gossip;
+mod house;
+mod images;
+mod load;
+mod serving;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use fnlocal_core::release::Release;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio_util::sync::CancellationToken;
+
+use crate::logs::{Logs, Record};
+use crate::runtime::docker::connect::{Surroundings, connect};
+use crate::serve::{self, Broken, Stop};
+use company::Company;
+use door::Side;
+use follow::Follow;
+use house::House;
+use load::Loader;
+
+pub use error::NodeError;
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// Its name, by which its peers know it, too.
+    pub name: String,
+    /// The project, for labels.
+    pub project: String,
+    /// Where it listens.
+    pub address: IpAddr,
+    /// The balancer's port.
+    pub port: u16,
+    /// The peers' port.
+    pub peer_port: u16,
+    /// By this nodes know each other.
+    pub key: String,
+    /// Digests of images that are never removed.
+    pub own_images: Vec<String>,
+    /// How it ends.
+    pub ending: Ending,
+}
+
+/// How a node ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// Time without a request after which no other is waited for.
+    pub quiet: Duration,
+    /// Time after which none is waited for, whatever comes.
+    pub drain: Duration,
+}
+
+/// What a node is told.
+pub struct Orders {
+    /// The release to serve.
+    pub wanted: watch::Receiver<Option<Arc<Wanted>>>,
+    /// The machines of its group, itself among them or not.
+    pub neighbours: watch::Receiver<Vec<Neighbour>>,
+    /// Why it is to end, once it is.
+    pub ending: watch::Receiver<Option<String>>,
+    /// Told about every second how much of the memory is committed, in percent.
+    pub committed: Box<dyn Fn(f64)>,
+}
+
+/// A release to serve. No `Debug`: passwords and values of variables are in it.
+pub struct Wanted {
+    /// What it is called.
+    pub tag: String,
+    /// What it says.
+    pub release: Release,
+    /// Where its images are, as `HOST/NAME`.
+    pub repository: String,
+    /// User of that registry.
+    pub user: String,
+    /// Password.
+    pub password: String,
+    /// Values of variables, by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A machine of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its node's name.
+    pub name: String,
+    /// Its peers' port.
+    pub address: SocketAddr,
+}
+
+/// Serves what is wanted until told to end, then lets those under way finish. Must run inside a
+/// `LocalSet`.
+///
+/// # Errors
+/// [`NodeError`] when it cannot begin, or a part of it breaks down. A release that cannot be served
+/// is told in `sink` and served around.
+pub async fn run(
+    options: NodeOptions,
+    orders: Orders,
+    sink: SyncSender<Vec<Record>>,
+    stop: Stop,
+) -> Result<(), NodeError> {
+    let logs = Logs::new(sink);
+    let printing = spawn_local(logs.clone().run());
+    let outcome = node(options, orders, &logs, stop).await;
+    printing.abort();
+    logs.flush();
+    outcome
+}
+
+async fn node(
+    options: NodeOptions,
+    orders: Orders,
+    logs: &Logs,
+    stop: Stop,
+) -> Result<(), NodeError> {
+    let at = |port| SocketAddr::new(options.address, port);
+    let (front, side) = (at(options.port), at(options.peer_port));
+    let (front, side) = (serve::listen(front).await?, serve::listen(side).await?);
+    let engine = connect(&Surroundings::from_env()).await?;
+    let company = Company::new(&options.name, &options.key)?;
+    let (house, mut breakdown) = House::new(&options, Rc::clone(&company), logs.clone());
+    let closed = CancellationToken::new();
+    let mut doors = Doors::open(&house, [front, side], &closed, &stop);
+    logs.note(format!("{} is up, without a release yet", options.name));
+    let loader = Loader::new(engine, &options, Rc::clone(&house), stop.clone());
+    let follow = Follow::new(loader, orders.wanted);
+    let mut beside = [
+        spawn_local(follow.run()),
+        spawn_local(gossip::listen(company, orders.neighbours)),
+        spawn_local(Rc::clone(&house).keep_telling(orders.committed)),
+    ];
+    let mut ending = orders.ending;
+    let outcome = tokio::select! {
+        why = told(&mut ending) => Ok(why),
+        () = stop.gently.cancelled() => Ok("it was told to stop".to_owned()),
+        broken = ended(&mut beside) => Err(broken),
+        Some(broken) = breakdown.recv() => Err(broken),
+    };
+    if let Ok(why) = &outcome {
+        logs.note(format!("{} takes no more requests: {why}", options.name));
+        house.begin_to_end();
+        tokio::select! {
+            () = house.quiet(options.ending) => {}
+            () = stop.now.cancelled() => {}
+        }
+    }
+    closed.cancel();
+    doors.closed().await;
+    for task in beside {
+        task.abort();
+    }
+    house.leave().await;
+    outcome.map(drop).map_err(NodeError::from)
+}
+
+async fn told(ending: &mut watch::Receiver<Option<String>>) -> String {
+    match ending.wait_for(Option::is_some).await {
+        Ok(why) => why.clone().unwrap_or_default(),
+        // Nobody can say so any more.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Ready when a task ends that must not.
+async fn ended(tasks: &mut [JoinHandle<()>; 3]) -> Broken {
+    let [first, second, third] = tasks;
+    let ended = tokio::select! {
+        ended = first => ended,
+        ended = second => ended,
+        ended = third => ended,
+    };
+    serve::broken(ended)
+}
+
+/// The node's ports.
+struct Doors([JoinHandle<()>; 2]);
+
+impl Doors {
+    fn open(
+        house: &Rc<House>,
+        listeners: [TcpListener; 2],
+        closed: &CancellationToken,
+        stop: &Stop,
+    ) -> Self {
+        let [front, side] = listeners;
+        let door = |listener, which| {
+            let cut = stop.now.child_token();
+            spawn_local(door::serve(
+                Rc::clone(house),
+                which,
+                listener,
+                closed.clone(),
+                cut,
+            ))
+        };
+        Self([door(front, Side::Balancer), door(side, Side::Peers)])
+    }
+
+    /// Returns when the last connection is.
+    async fn closed(&mut self) {
+        for door in &mut self.0 {
+            // A door that broke down is closed, too.
+            let _ended = door.await;
+        }
+    }
+}

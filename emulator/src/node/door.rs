@@ -1,0 +1,124 @@
+//! The node's two ports: the balancer's, where clients' requests come in, and the peers'.
+
+use std::rc::Rc;
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::gossip;
+use super::house::House;
+use crate::gateway::peers::{FORWARDED, Peers, proves};
+use crate::gateway::{Answer, GatewayOptions, Peer, Problem, ResponseBody, Server};
+use crate::serve::KEEP;
+
+/// Where the balancer asks whether the node wants requests.
+const HEALTH: &str = "/_fnlocal/health";
+
+/// Who comes in by a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Clients, by way of the balancer.
+    Balancer,
+    /// Other nodes, which prove that they are some.
+    Peers,
+}
+
+struct Door {
+    house: Rc<House>,
+    side: Side,
+}
+
+/// Serves a port until `closed`, then lets those under way finish. `cut` breaks them off.
+pub(super) async fn serve(
+    house: Rc<House>,
+    side: Side,
+    listener: TcpListener,
+    closed: CancellationToken,
+    cut: CancellationToken,
+) {
+    let server = Server {
+        options: GatewayOptions {
+            head_timeout: KEEP,
+            ..GatewayOptions::default()
+        },
+        logs: house.logs.clone(),
+        cut,
+        open: tokio::sync::watch::Sender::new(0),
+    };
+    server
+        .serve(Rc::new(Door { house, side }), listener, closed)
+        .await;
+}
+
+impl Door {
+    /// What the platform itself answers.
+    fn own(&self, request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
+        let path = request.uri().path();
+        if path == HEALTH {
+            let health = self.house.health();
+            let status = if health.is_good() {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            return Some(json(status, &health));
+        }
+        if path == gossip::PATH && self.side == Side::Peers {
+            return Some(json(StatusCode::OK, &self.house.says()));
+        }
+        // Whoever may reach the balancer is no friend of the platform's.
+        let is_own = path == "/_fnlocal" || path.starts_with("/_fnlocal/");
+        is_own.then(|| {
+            let what = "a node has no such path";
+            Problem::new(StatusCode::NOT_FOUND, "unknown_path", what).response("")
+        })
+    }
+
+    fn is_peer(&self, request: &Request<Incoming>) -> bool {
+        let given = request.headers().get(FORWARDED);
+        given.is_some_and(|given| proves(self.house.company.token(), given))
+    }
+}
+
+impl Answer for Door {
+    async fn answer(
+        self: Rc<Self>,
+        mut request: Request<Incoming>,
+        peer: Rc<Peer>,
+    ) -> Response<ResponseBody> {
+        match self.side {
+            Side::Balancer => {
+                // Only peers' own port takes what peers send.
+                request.headers_mut().remove(FORWARDED);
+            }
+            Side::Peers if !self.is_peer(&request) => {
+                let what = "this port is for the nodes of the group";
+                return Problem::new(StatusCode::UNAUTHORIZED, "not_a_peer", what).response("");
+            }
+            Side::Peers => {}
+        }
+        if let Some(answer) = self.own(&request) {
+            return answer;
+        }
+        let Some(under_way) = self.house.enter() else {
+            let what = "the node has not loaded a release yet";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", what).response("");
+        };
+        let gateway = Rc::clone(&under_way.serving.gateway);
+        let answer = gateway.answer(request, peer).await;
+        drop(under_way);
+        answer
+    }
+}
+
+fn json(status: StatusCode, what: &impl Serialize) -> Response<ResponseBody> {
+    let text = serde_json::to_string(what).unwrap_or_default();
+    let mut response = Response::new(ResponseBody::full(text));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

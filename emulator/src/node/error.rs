@@ -1,0 +1,64 @@
+//! Why a node could not begin or go on, and why a release could not be loaded.
+
+use crate::image::ImageError;
+use crate::runtime::docker::connect::ConnectError;
+use crate::runtime::open::OpenError;
+use crate::serve::{Broken, ListenError};
+
+/// Why a node could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// A port is taken, or not allowed.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The engine does not answer.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The key of the peers cannot be sent.
+    #[error("the peers' key cannot stand in a header")]
+    Key,
+    /// A part of fnlocal itself broke down.
+    #[error(transparent)]
+    Bug(#[from] Broken),
+}
+
+impl NodeError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Listen(error) => error.hint(),
+            Self::Connect(error) => error.hint().to_owned(),
+            Self::Key => {
+                "delete the SSM parameter and run `fnlocal promote`, which makes one".to_owned()
+            }
+            Self::Bug(error) => error.hint(),
+        }
+    }
+}
+
+/// Why a release is not served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    /// Its image cannot be had.
+    #[error("the image of {package} could not be pulled: {why}")]
+    Pull {
+        /// The package.
+        package: String,
+        /// What the engine said.
+        why: String,
+    },
+    /// An image cannot be looked at.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Nothing can be started.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// There is nothing in it.
+    #[error("it has no packages")]
+    Empty,
+    /// Functions of it do not run.
+    #[error("{}", .0.join("; "))]
+    Unserved(Vec<String>),
+}

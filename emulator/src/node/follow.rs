@@ -1,0 +1,103 @@
+//! Has the release that is wanted loaded, and goes on with the old one while that fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Wanted;
+use super::error::LoadError;
+use super::load::Loader;
+use crate::runtime::docker::error::chain;
+
+/// After a release could not be loaded, until it is tried again: what it needs may have been away.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest such pause; each is twice the one before.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Follows what is wanted.
+pub(super) struct Follow {
+    loader: Loader,
+    wanted: watch::Receiver<Option<Arc<Wanted>>>,
+}
+
+impl Follow {
+    pub fn new(loader: Loader, wanted: watch::Receiver<Option<Arc<Wanted>>>) -> Self {
+        Self { loader, wanted }
+    }
+
+    /// Runs until dropped.
+    pub async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let wanted = self.wanted.borrow_and_update().clone();
+            let again = match wanted {
+                None => None,
+                Some(wanted) => tokio::select! {
+                    outcome = load(&self.loader, &wanted) => outcome.err().map(|Refused| pause),
+                    changed = self.wanted.changed() => {
+                        pause = FIRST_PAUSE;
+                        changed.err().map(|_| LONGEST_PAUSE)
+                    }
+                },
+            };
+            match again {
+                Some(span) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(span) => pause = (pause * 2).min(LONGEST_PAUSE),
+                        _changed = next(&mut self.wanted) => pause = FIRST_PAUSE,
+                    }
+                }
+                None => {
+                    pause = FIRST_PAUSE;
+                    next(&mut self.wanted).await;
+                }
+            }
+        }
+    }
+}
+
+/// Loads a release and says how that came out.
+async fn load(loader: &Loader, wanted: &Wanted) -> Result<(), Refused> {
+    let house = loader.house();
+    house.wanted.replace(Some(wanted.tag.clone()));
+    let serves = house.serving().map(|serving| serving.tag.clone());
+    if serves.as_ref() == Some(&wanted.tag) {
+        house.refused.take();
+        return Ok(());
+    }
+    house.logs.note(format!("loading {}", wanted.tag));
+    match loader.load(wanted).await {
+        Ok(()) => {
+            house.refused.take();
+            house.logs.note(format!("{} is served", wanted.tag));
+            Ok(())
+        }
+        Err(error) => {
+            house.refused.replace(Some(wanted.tag.clone()));
+            house
+                .logs
+                .warn(refusal(&wanted.tag, serves.as_deref(), &error));
+            Err(Refused)
+        }
+    }
+}
+
+/// A release could not be loaded, and that has been said.
+struct Refused;
+
+/// Waits until something else is wanted.
+async fn next(wanted: &mut watch::Receiver<Option<Arc<Wanted>>>) {
+    if wanted.changed().await.is_err() {
+        // Nobody can want anything else any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+fn refusal(tag: &str, serves: Option<&str>, error: &LoadError) -> String {
+    let goes_on = serves.map_or_else(
+        || "the node serves nothing".to_owned(),
+        |old| format!("{old} goes on"),
+    );
+    format!("{tag} cannot be served, {goes_on}: {}", chain(error))
+}

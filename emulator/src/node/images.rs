@@ -1,0 +1,85 @@
+//! The engine's images: pulled by digest, removed when no release needs them.
+
+use std::collections::BTreeSet;
+
+use bollard::Docker;
+use bollard::auth::DockerCredentials;
+use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions};
+use fnlocal_core::release::ReleasePackage;
+use futures_util::StreamExt;
+
+use super::Wanted;
+use super::error::LoadError;
+use crate::image::base;
+use crate::runtime::docker::error::chain;
+
+/// Has the engine hold a package's image, whose digest it checks. Returns the image's id.
+pub(super) async fn ensure(
+    docker: &Docker,
+    wanted: &Wanted,
+    package: &ReleasePackage,
+) -> Result<String, LoadError> {
+    let name = format!("{}@{}", wanted.repository, package.digest);
+    let found = match base::inspect(docker, &name).await? {
+        Some(found) => Some(found),
+        None => {
+            let failed = |why| LoadError::Pull {
+                package: package.name.clone(),
+                why,
+            };
+            pull(docker, wanted, &name).await.map_err(failed)?;
+            base::inspect(docker, &name).await?
+        }
+    };
+    found.and_then(|found| found.id).ok_or(LoadError::Pull {
+        package: package.name.clone(),
+        why: "the engine does not show it".to_owned(),
+    })
+}
+
+async fn pull(docker: &Docker, wanted: &Wanted, name: &str) -> Result<(), String> {
+    let options = CreateImageOptions {
+        from_image: Some(name.to_owned()),
+        ..CreateImageOptions::default()
+    };
+    let host = wanted.repository.split('/').next().unwrap_or_default();
+    let credentials = DockerCredentials {
+        username: Some(wanted.user.clone()),
+        password: Some(wanted.password.clone()),
+        serveraddress: Some(host.to_owned()),
+        ..DockerCredentials::default()
+    };
+    let mut news = docker.create_image(Some(options), None, Some(credentials));
+    while let Some(news) = news.next().await {
+        let news = news.map_err(|error| chain(&error))?;
+        if let Some(error) = news.error_detail.and_then(|detail| detail.message) {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Removes images of a repository but for those with these digests. What is in use stays until the
+/// next time. Returns how many are gone.
+pub(super) async fn remove_others(
+    docker: &Docker,
+    repository: &str,
+    kept: &BTreeSet<String>,
+) -> Result<usize, String> {
+    let list = docker.list_images(None::<ListImagesOptions>).await;
+    let list = list.map_err(|error| chain(&error))?;
+    let names = list.iter().flat_map(|image| &image.repo_digests);
+    let mut removed = 0;
+    for name in names {
+        let Some((of, digest)) = name.split_once('@') else {
+            continue;
+        };
+        if of == repository && !kept.contains(digest) {
+            let gone = docker
+                .remove_image(name, None::<RemoveImageOptions>, None)
+                .await;
+            removed += usize::from(gone.is_ok());
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,317 @@
+//! Loads a release beside the one that serves, and has it take over.
+//!
+//! For as long as both are there the new one may use the memory the old one has not promised, and
+//! at least what it needs to take over: limits are rarely used up, and it is a matter of seconds.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
+use fnlocal_core::{FunctionLimits, NodeLimits};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::error::LoadError;
+use super::house::House;
+use super::serving::Serving;
+use super::{NodeOptions, Wanted, images};
+use crate::driver::{Driver, Feed};
+use crate::gateway::{Gateway, GatewayOptions};
+use crate::project::Environment;
+use crate::runtime::PackageRun;
+use crate::runtime::docker::connect::Engine;
+use crate::runtime::docker::labels::Owner;
+use crate::runtime::open::Opener;
+use crate::runtime::place::random_hex;
+use crate::serve::{Session, Stop, cores, free_memory_mib};
+use crate::up::describe::Describer;
+use crate::up::{self, LOAD};
+
+/// How long instances may take to be ready for the requests of the release before.
+const PREWARM: Duration = Duration::from_secs(20);
+/// Releases whose images are kept, so that a rollback finds them.
+const KEPT: usize = 3;
+
+/// Loads releases.
+pub(super) struct Loader {
+    engine: Engine,
+    owner: Owner,
+    house: Rc<House>,
+    stop: Stop,
+    /// What instances may be promised, in MiB.
+    memory_mib: u32,
+    patience: Duration,
+    own_images: Vec<String>,
+    /// Image digests of the newest releases, the newest last.
+    kept: RefCell<VecDeque<(String, Vec<String>)>>,
+    loads: Cell<u32>,
+}
+
+/// Instances of each function that are in use.
+type Busy = BTreeMap<String, u32>;
+
+impl Loader {
+    pub fn new(engine: Engine, options: &NodeOptions, house: Rc<House>, stop: Stop) -> Self {
+        let owner = Owner {
+            // What an earlier run of this very node left is removed, and nobody else's.
+            project: format!("{}-{}", options.project, options.name),
+            folder: String::new(),
+            run: random_hex(4),
+            node: options.name.clone(),
+        };
+        Self {
+            engine,
+            owner,
+            house,
+            stop,
+            memory_mib: free_memory_mib(),
+            patience: options.ending.drain,
+            own_images: options.own_images.clone(),
+            kept: RefCell::default(),
+            loads: Cell::new(0),
+        }
+    }
+
+    pub fn house(&self) -> &Rc<House> {
+        &self.house
+    }
+
+    /// Loads a release, all of it, and lets it take over. If that fails nothing has changed.
+    pub async fn load(&self, wanted: &Wanted) -> Result<(), LoadError> {
+        let ids = self.images(wanted).await?;
+        let old = self.house.serving();
+        let busy = old.as_ref().map_or_else(Busy::new, |old| busy(&old.driver));
+        let changed = Rc::new(Notify::new());
+        let limits = self.limits(&wanted.release, self.memory_mib);
+        let (serving, feed, describer) = self.start(wanted, &ids, &limits, &busy, &changed).await?;
+        // Given up halfway it ends.
+        let loading = serving.leave.clone().drop_guard();
+        for ((id, package), image) in describer.packages().zip(ids) {
+            let run = PackageRun {
+                name: package.name.clone(),
+                image,
+                code_root: None,
+                env: shared(package, &wanted.variables),
+            };
+            up::load(&feed, id, package, run);
+        }
+        imported(&feed, &describer).await?;
+        self.prewarm(&serving, &busy, &changed).await;
+        loading.disarm();
+        self.take_over(serving, wanted);
+        Ok(())
+    }
+
+    async fn images(&self, wanted: &Wanted) -> Result<Vec<String>, LoadError> {
+        let mut ids = Vec::new();
+        for package in &wanted.release.packages {
+            ids.push(images::ensure(&self.engine.docker, wanted, package).await?);
+        }
+        if ids.is_empty() {
+            return Err(LoadError::Empty);
+        }
+        Ok(ids)
+    }
+
+    /// A driver and a gateway for a release, without code yet.
+    async fn start(
+        &self,
+        wanted: &Wanted,
+        ids: &[String],
+        limits: &NodeLimits,
+        busy: &Busy,
+        changed: &Rc<Notify>,
+    ) -> Result<(Rc<Serving>, Feed, Rc<Describer>), LoadError> {
+        let logs = &self.house.logs;
+        let variables = wanted.variables.clone();
+        let describer = Describer::new(
+            wanted.release.clone(),
+            Environment::default(),
+            Box::new(move |name| variables.get(name).cloned()),
+            logs.clone(),
+        );
+        let number = self.loads.replace(self.loads.get() + 1);
+        let name = format!("{}-{number}", self.owner.node);
+        let base = ids.first().cloned().unwrap_or_default();
+        let opener = Opener::docker(self.engine.clone(), self.owner.clone(), base);
+        let (notices, noticed) = mpsc::channel(1024);
+        let progress = |text| logs.note(text);
+        let runtime = opener.open(&name, notices, &progress).await?;
+        let meanwhile = NodeLimits {
+            memory_mib: self.meanwhile(&wanted.release, limits, busy),
+            ..limits.clone()
+        };
+        let describe = Box::new(Rc::clone(&describer));
+        let session = Session::start(meanwhile, runtime, describe, noticed, logs.clone());
+        let driver = Rc::clone(&session.driver);
+        let options = GatewayOptions {
+            node: self.owner.node.clone(),
+            ..up::gateway_options(&wanted.release)
+        };
+        let peers = Rc::new(Rc::clone(&self.house.company));
+        // The node's doors answer the platform's own paths.
+        let platform = axum::Router::new();
+        let gateway = Gateway::new(Rc::clone(&driver), options, platform, Some(peers), None);
+        let leave = CancellationToken::new();
+        let feed = Feed::of(Rc::clone(&driver));
+        let serving = Serving::new(&wanted.tag, driver, gateway, limits.clone(), leave);
+        self.follow_instances(&serving, changed);
+        let now = self.stop.now.clone();
+        let life = Rc::clone(&serving).live(session, self.patience, now);
+        self.house.keep(life);
+        Ok((serving, feed, describer))
+    }
+
+    /// The routing hears at once when instances are ready or gone.
+    fn follow_instances(&self, serving: &Rc<Serving>, changed: &Rc<Notify>) {
+        let (house, own) = (Rc::downgrade(&self.house), Rc::downgrade(serving));
+        let changed = Rc::clone(changed);
+        serving.driver.on_instances(move |driver| {
+            changed.notify_one();
+            let (Some(house), Some(own)) = (house.upgrade(), own.upgrade()) else {
+                return;
+            };
+            let serves = house.serving();
+            if serves.is_some_and(|serves| Rc::ptr_eq(&serves, &own)) {
+                house.company.ready(&driver.slots());
+            }
+        });
+    }
+
+    /// Memory a release may promise while the one before is there.
+    fn meanwhile(&self, release: &Release, limits: &NodeLimits, busy: &Busy) -> u32 {
+        let old = self.house.serving();
+        let promised = old.map_or(0, |old| old.driver.load().memory_promised_mib);
+        let promised = u32::try_from(promised).unwrap_or(u32::MAX);
+        let functions = release.functions();
+        let memory = |function: &ReleaseFunction| function.limits.memory_mib;
+        let largest = functions
+            .values()
+            .map(|(_, function)| memory(function))
+            .max();
+        let largest = largest.unwrap_or(FunctionLimits::default().memory_mib);
+        let warm = busy.iter().filter_map(|(name, count)| {
+            let (_, function) = functions.get(name.as_str())?;
+            Some(count * memory(function))
+        });
+        let packages = u32::try_from(release.packages.len()).unwrap_or(u32::MAX);
+        let needed = warm.sum::<u32>() + packages.saturating_mul(largest);
+        let left = limits.memory_mib.saturating_sub(promised);
+        left.max(needed)
+    }
+
+    fn limits(&self, release: &Release, memory_mib: u32) -> NodeLimits {
+        let machine = NodeLimits {
+            memory_mib,
+            parallel_starts: cores().clamp(2, 8),
+            ..NodeLimits::default()
+        };
+        up::within(release, machine)
+    }
+
+    /// Has as many instances ready as the release before uses.
+    async fn prewarm(&self, serving: &Serving, busy: &Busy, changed: &Notify) {
+        let wanted = |name: &str| busy.get(name).copied().unwrap_or(0);
+        serving.expect(wanted);
+        let short = || {
+            let functions = serving.driver.with_functions(|functions| functions.all());
+            let slots: BTreeMap<_, _> = serving.driver.slots().into_iter().collect();
+            functions.iter().any(|function| {
+                let limits = &function.settings.limits;
+                let wanted = wanted(&function.name).min(limits.max_instances);
+                let there = slots.get(&function.name).copied().unwrap_or(0);
+                there < wanted * limits.concurrency
+            })
+        };
+        let ready = async {
+            while short() {
+                changed.notified().await;
+            }
+        };
+        if timeout(PREWARM, ready).await.is_err() {
+            let text = format!(
+                "{} takes over with fewer instances than before",
+                serving.tag
+            );
+            self.house.logs.warn(text);
+        }
+    }
+
+    /// Requests go to the new release; the old one finishes what it has.
+    fn take_over(&self, new: Rc<Serving>, wanted: &Wanted) {
+        let digests = wanted.release.packages.iter();
+        let digests = digests.map(|package| package.digest.clone()).collect();
+        let needed = self.keep(&wanted.tag, digests);
+        let Some(old) = self.house.switch(Rc::clone(&new)) else {
+            return new.alone();
+        };
+        old.leave.cancel();
+        let (docker, logs) = (self.engine.docker.clone(), self.house.logs.clone());
+        let repository = wanted.repository.clone();
+        self.house.keep(async move {
+            old.gone.cancelled().await;
+            new.alone();
+            match images::remove_others(&docker, &repository, &needed).await {
+                Ok(0) => {}
+                Ok(count) => logs.note(format!("removed {count} images no release needs")),
+                Err(why) => logs.warn(format!("old images could not be removed: {why}")),
+            }
+            Ok(())
+        });
+    }
+
+    /// Notes a release's images. Returns the digests that are needed.
+    fn keep(&self, tag: &str, digests: Vec<String>) -> BTreeSet<String> {
+        let mut kept = self.kept.borrow_mut();
+        kept.retain(|(known, _)| known != tag);
+        kept.push_back((tag.to_owned(), digests));
+        while kept.len() > KEPT {
+            kept.pop_front();
+        }
+        let releases = kept.iter().flat_map(|(_, digests)| digests);
+        releases.chain(&self.own_images).cloned().collect()
+    }
+}
+
+/// What the functions of a package declare: one process imports all of them, and code at the top of
+/// a module reads variables too.
+fn shared(
+    package: &ReleasePackage,
+    variables: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let declared = package.functions.iter().flat_map(|function| &function.env);
+    let known = declared.filter_map(|name| variables.get_key_value(name));
+    known
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Waits until every package has been imported.
+async fn imported(feed: &Feed, describer: &Describer) -> Result<(), LoadError> {
+    let late = timeout(LOAD, feed.described()).await.is_err();
+    let mut broken = describer.broken();
+    if late {
+        let span = LOAD.as_secs();
+        broken.push(format!("some packages were not imported within {span} s"));
+    }
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(LoadError::Unserved(broken))
+    }
+}
+
+/// Instances of each function that run, the paused ones left out.
+fn busy(driver: &Driver) -> Busy {
+    let view = driver.view();
+    let functions = view.functions.iter().filter_map(|one| {
+        let instances = &one.instances;
+        let running = instances.idle + instances.busy + instances.resuming;
+        let name = driver.function(one.function)?.name.to_string();
+        Some((name, running))
+    });
+    functions.collect()
+}
