@@ -31,7 +31,7 @@ pub struct Entry {
     counts: Rc<Counts>,
     began: Clock,
     /// None once written.
-    record: Option<RequestRecord>,
+    record: Option<Box<RequestRecord>>,
     /// The request is counted somewhere for as long as this lives.
     counted: Option<Counted>,
 }
@@ -58,7 +58,7 @@ impl Entry {
             logs: logs.clone(),
             counts: Rc::clone(counts),
             began: Clock::now(),
-            record: Some(RequestRecord {
+            record: Some(Box::new(RequestRecord {
                 at: SystemTime::now(),
                 id: id.to_owned(),
                 function: None,
@@ -72,7 +72,7 @@ impl Entry {
                 first_byte: Duration::ZERO,
                 total: Duration::ZERO,
                 problem: None,
-            }),
+            })),
             counted: None,
         }
     }

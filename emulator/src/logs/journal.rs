@@ -251,7 +251,7 @@ impl Journal {
                 if let Some(spans) = &self.spans {
                     spans.take(request);
                 }
-                let whole = self.together.ended(Instant::now(), request.clone());
+                let whole = self.together.ended(Instant::now(), (**request).clone());
                 self.whole(whole);
             }
             Record::Done {

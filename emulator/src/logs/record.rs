@@ -14,8 +14,8 @@ use crate::trace::Trace;
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// A request was answered.
-    Request(RequestRecord),
+    /// A request was answered. Boxed, since it changes hands often on the gateway's thread.
+    Request(Box<RequestRecord>),
     /// What an instance's wrapper measured of a request that ended.
     Done {
         /// Which request.
