@@ -20,7 +20,6 @@ pub mod delivery;
 pub mod desired;
 pub mod environment;
 mod error;
-pub mod events;
 pub mod gateway;
 pub mod inventory;
 pub mod names;

@@ -32,7 +32,7 @@ pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
     AsyncConfig, BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig,
     FunctionConfig, LoadRequestConfig, LoadtestConfig, NodeRange, OnConfig, OverRate, Prescale,
-    ProjectLimits, RuntimeKind, ScaleOn, ScenarioConfig, Signature, SourceWord, schema,
+    ProjectLimits, RuntimeKind, ScaleOn, ScenarioConfig, SourceWord, schema,
 };
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};
