@@ -22,7 +22,6 @@ pub mod desired;
 pub mod door;
 pub mod environment;
 mod error;
-pub mod events;
 pub mod gateway;
 pub mod inventory;
 pub mod names;

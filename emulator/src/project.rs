@@ -31,7 +31,7 @@ use fnlocal_core::{PackageId, Profile};
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
-    AsyncConfig, OnConfig, Signature, SourceWord,
+    AsyncConfig, OnConfig, SourceWord,
     BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
     LoadRequestConfig, LoadtestConfig, LogsChoice, NodeRange, OverRate, Prescale, ProjectLimits, ProjectLogs,
     RuntimeKind, ScaleOn, ScenarioConfig, schema,

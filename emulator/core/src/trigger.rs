@@ -210,6 +210,16 @@ impl SourceKind {
     }
 }
 
+/// What a handler takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// `(req, res)`.
+    Http,
+    /// A CloudEvent.
+    Event,
+}
+
 /// What calls a function, besides requests and its schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -218,6 +228,8 @@ pub struct Triggers {
     pub delivery: AsyncPolicy,
     /// Whose events call it.
     pub sources: Vec<SourceSpec>,
+    /// What its handler takes, if the configuration says so; else its code tells.
+    pub signature: Option<Signature>,
 }
 
 /// A source whose events call a function.

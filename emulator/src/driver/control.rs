@@ -194,7 +194,7 @@ impl Driver {
             "timeout_ms": settings.map(|settings| settings.limits.timeout.as_millis()),
             "concurrency": settings.map(|settings| settings.limits.concurrency),
             "body_limit": settings.map(|settings| settings.body_limit),
-            "signature": settings.and_then(|settings| settings.signature),
+            "signature": settings.and_then(|settings| settings.triggers.signature),
             "body": match settings.map(|settings| settings.body) {
                 Some(BodyMode::Stream) => "stream",
                 _ => "parsed",

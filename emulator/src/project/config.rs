@@ -9,7 +9,7 @@ mod on;
 
 use std::collections::BTreeMap;
 
-use fnlocal_core::trigger::ScheduleSpec;
+use fnlocal_core::trigger::{ScheduleSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub use env::{EnvConfig, LogsChoice, NodeRange, Prescale, ScaleOn};
 pub(in crate::project) use on::Need;
+use on::SignatureWord;
 pub use on::{AsyncConfig, OnConfig, SourceWord};
 
 pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
@@ -105,17 +106,8 @@ pub struct FunctionConfig {
     pub on: Option<Vec<OnConfig>>,
     /// Whether the handler takes `(req, res)` or a CloudEvent; its number of arguments tells when
     /// this does not.
+    #[schemars(with = "Option<SignatureWord>")]
     pub signature: Option<Signature>,
-}
-
-/// What a handler takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Signature {
-    /// `(req, res)`.
-    Http,
-    /// A CloudEvent.
-    Event,
 }
 
 /// What becomes of requests over the rate.

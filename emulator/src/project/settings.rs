@@ -21,7 +21,7 @@ use fnlocal_core::trigger::{ScheduleSpec, Triggers};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::config::{BodyMode, Config, FunctionConfig, OnConfig, Signature};
+use super::config::{BodyMode, Config, FunctionConfig, OnConfig};
 use super::config_file::explain;
 use super::names;
 use super::on;
@@ -47,8 +47,6 @@ pub struct FunctionSettings {
     pub schedule: Option<ScheduleSpec>,
     /// What else calls it.
     pub triggers: Triggers,
-    /// What its handler takes, if that is said.
-    pub signature: Option<Signature>,
 }
 
 impl Default for FunctionSettings {
@@ -61,7 +59,6 @@ impl Default for FunctionSettings {
             env: Vec::new(),
             schedule: None,
             triggers: Triggers::default(),
-            signature: None,
         }
     }
 }
@@ -108,7 +105,7 @@ impl FunctionSettings {
             self.triggers.sources = on.iter().map(OnConfig::spec).collect();
         }
         if config.signature.is_some() {
-            self.signature = config.signature;
+            self.triggers.signature = config.signature;
         }
         self.env.extend(config.env.iter().flatten().cloned());
         self.env.sort();

@@ -105,7 +105,6 @@ fn settings(released: &ReleaseFunction) -> FunctionSettings {
         env: released.env.clone(),
         schedule: released.schedule.clone(),
         triggers: released.triggers.clone(),
-        signature: None,
     }
 }
 

@@ -49,6 +49,17 @@ impl AsyncConfig {
     }
 }
 
+/// What a handler takes, for the schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "only described")]
+pub(super) enum SignatureWord {
+    /// `(req, res)`.
+    Http,
+    /// A CloudEvent.
+    Event,
+}
+
 /// What a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
