@@ -32,6 +32,9 @@ fn how(example: &str) -> How {
     match words[..] {
         ["docker", ..] => How::Not("tests/clients.rs does it, on a port that is free"),
         ["fnlocal", command, ..] if AWS.contains(&command) => How::Not("it talks to AWS"),
+        ["fnlocal", "build", ..] if example.contains("linux/arm64") => {
+            How::Not("the base for another platform comes from a network")
+        }
         ["fnlocal", "top", ..] => How::Not("tests/top.rs does it, on a terminal"),
         ["fnlocal", "dev", ..] if example.contains("--json") => How::Until("\"ready\""),
         ["fnlocal", "dev" | "up", ..] => How::Until("ready in"),
@@ -58,6 +61,9 @@ fn adapted(example: &str, releases: &[String]) -> String {
         .replace("clean --shared", "clean --shared --dry-run")
         .replace("3f9a01bc", &releases[0])
         .replace("77b0c2d1", &releases[1]);
+    if text == "fnlocal init" {
+        return "mkdir fresh && cd fresh && fnlocal init".to_owned();
+    }
     if text.starts_with("fnlocal loadtest") {
         let shorter = if text.contains("coldstart") {
             "fnlocal loadtest --rounds 1 --at-once 1"
@@ -86,8 +92,12 @@ fn examples() -> BTreeSet<String> {
     };
     let mut all = BTreeSet::new();
     for command in commands(&[]) {
-        let (code, help, err) = fnlocal(&[&command, "--help"]);
-        assert_eq!(code, 0, "{err}");
+        // Wide enough that no line is broken.
+        let output = Command::new(FNLOCAL)
+            .args([&command, "--help"])
+            .env("COLUMNS", "500")
+            .output();
+        let help = String::from_utf8(output.unwrap().stdout).unwrap();
         let Some((_, text)) = help.split_once("Examples:\n") else {
             panic!("{command} has no example");
         };
@@ -113,7 +123,7 @@ fn project() -> Folder {
     }
     folder.write("examples/.gitignore", "*");
     folder.write("hello.js", "exports.hello = (req, res) => res.json({})");
-    folder.write("bid.json", r#"{"bidder": "Ada", "amount": 1}"#);
+    folder.write("bid.json", r#"{"bidder": "Ada", "amount": 1000}"#);
     let log = "127.0.0.1 - - [10/Oct/2026:13:55:36 +0000] \"GET /bid HTTP/1.1\" 200 12\n";
     folder.write("access.log", &log.repeat(20));
     let config = "name = \"auction\"\n[dev]\nruntime = \"process\"\n[env.prod]\nnodes = { min = 1, max = 3 }\n\
