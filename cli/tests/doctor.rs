@@ -128,7 +128,7 @@ fn a_socket_one_may_not_use_comes_with_the_group_to_join() {
         // Nothing is forbidden to root, so somebody else asks.
         command.uid(65_534).gid(65_534);
     } else {
-        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o0)).unwrap();
     }
     command
         .args(["doctor", "--json"])

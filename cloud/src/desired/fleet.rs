@@ -32,7 +32,7 @@ pub(super) fn template(
         peer_key: names.peer_key(),
         drain_hook: node::DRAIN_HOOK.to_owned(),
         metrics: node::METRICS.to_owned(),
-        logs: wish.env.logs.map(|_| role::log_group(names)),
+        logs: wish.env.logs.then(|| role::log_group(names)),
         pace: None,
     };
     let mut template = Template {

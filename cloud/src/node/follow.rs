@@ -124,10 +124,7 @@ impl Follower {
 
     async fn look_on(&self, tell: &impl Fn(News), told: &mut Told) -> std::convert::Infallible {
         loop {
-            let well = match self.look(tell, told).await {
-                Ok(()) => None,
-                Err(error) => Some(error),
-            };
+            let well = self.look(tell, told).await.err();
             told.report(well, tell);
             let many = u64::try_from(told.peers.len()).unwrap_or(u64::MAX);
             let pace = self.pace().poll_ms.max(many * 1000 / LOOKS);

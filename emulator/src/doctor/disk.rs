@@ -23,7 +23,7 @@ pub(super) fn examine(what: &'static str, folder: &Path, fix: &str) -> Option<Fi
             ..finding
         }
         .not(State::Bad, format!("make room; {fix}")),
-        ..ROOM => finding.not(State::Odd, fix),
+        NONE..ROOM => finding.not(State::Odd, fix),
         _ => finding,
     })
 }

@@ -162,8 +162,8 @@ impl Inner {
         let members = self.members.borrow();
         let drivers = members.values().filter_map(|one| one.driver.get());
         // All of them, not only until the first that has it.
-        let known = drivers.fold(false, |known, driver| driver.chill(&name) || known);
-        if !known {
+        let knowing = drivers.filter(|driver| driver.chill(&name)).count();
+        if knowing == 0 {
             let what = format!("there is no function named `{name}`");
             let hint = "GET /_fnlocal/view names the functions";
             let status = StatusCode::NOT_FOUND;

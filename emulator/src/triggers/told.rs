@@ -27,7 +27,7 @@ pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
         (Fate::Again(_), _) => Some("retried"),
         (Fate::Dead, _) => Some("dead"),
     };
-    logs.send(Record::Request(RequestRecord {
+    logs.send(Record::Request(Box::new(RequestRecord {
         at: SystemTime::now()
             .checked_sub(run.took)
             .unwrap_or(SystemTime::UNIX_EPOCH),
@@ -43,7 +43,7 @@ pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
         first_byte: run.took,
         total: run.took,
         problem,
-    }));
+    })));
     if run.fate == Fate::Dead {
         let why = run.head.error.as_deref().unwrap_or("it failed");
         let first = why.lines().next().unwrap_or_default();
