@@ -1,19 +1,19 @@
 //! What may stand on the command line.
 
 mod destroy;
-mod loadtest;
-mod node;
-mod promote;
-mod rollback;
+mod emit;
+mod errors;
 mod init;
 mod invoke;
-mod look;
-mod shell;
-mod errors;
+mod loadtest;
 mod logs;
-mod emit;
-mod queue;
+mod look;
 mod mounts;
+mod node;
+mod promote;
+mod queue;
+mod rollback;
+mod shell;
 mod simulate;
 mod status;
 
@@ -25,19 +25,19 @@ use fnlocal_emulator::image::oci::manifest::Platform;
 use fnlocal_emulator::inspect::{self, InspectOptions};
 
 pub use destroy::Destroy;
-pub use loadtest::{LoadProfile, Loadtest};
-pub use node::Node;
-pub use promote::Promote;
-pub use rollback::Rollback;
+pub use emit::Emit;
+pub use errors::Errors;
 pub use init::{Init, Template};
 pub use invoke::Invoke;
-pub use look::{Open, Ps, Top};
-pub use shell::{Completions, Man};
-pub use errors::Errors;
+pub use loadtest::{LoadProfile, Loadtest};
 pub use logs::Logs;
-pub use emit::Emit;
-pub use queue::{Chosen, Queue, QueueCommand};
+pub use look::{Open, Ps, Top};
 pub use mounts::MountsChoice;
+pub use node::Node;
+pub use promote::Promote;
+pub use queue::{Chosen, Queue, QueueCommand};
+pub use rollback::Rollback;
+pub use shell::{Completions, Man};
 pub use simulate::{RoutingChoice, Simulate};
 pub use status::Status;
 

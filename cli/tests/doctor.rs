@@ -215,7 +215,9 @@ fn with_aws(folder: &Folder, more: &[(&str, &str)]) -> Vec<Value> {
     let home = folder.path().to_str().unwrap();
     let mut command = Command::new(FNLOCAL);
     command.args(["doctor", "--json"]).arg(folder.path());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"))
+    {
         command.env_remove(name);
     }
     command.env("HOME", home).envs(more.iter().copied());
@@ -226,7 +228,10 @@ fn with_aws(folder: &Folder, more: &[(&str, &str)]) -> Vec<Value> {
 fn aws_is_asked_who_we_are_only_where_credentials_are_set() {
     let folder = Folder::example("hello");
     let silent = with_aws(&folder, &[]);
-    assert!(silent.iter().all(|finding| finding["what"] != "aws"), "{silent:#?}");
+    assert!(
+        silent.iter().all(|finding| finding["what"] != "aws"),
+        "{silent:#?}"
+    );
     let keys = [
         ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -248,11 +253,17 @@ fn aws_is_asked_who_we_are_only_where_credentials_are_set() {
         )
         .unwrap();
     });
-    let found = with_aws(&folder, &[&keys[..], &[("AWS_ENDPOINT_URL", &url)]].concat());
+    let found = with_aws(
+        &folder,
+        &[&keys[..], &[("AWS_ENDPOINT_URL", &url)]].concat(),
+    );
     let said = finding(&found, "aws");
     assert_eq!(said["state"], "good", "{said}");
     let text = said["found"].as_str().unwrap();
-    assert!(text.contains("123456789012") && text.contains("user/Ada"), "{said}");
+    assert!(
+        text.contains("123456789012") && text.contains("user/Ada"),
+        "{said}"
+    );
     let nowhere = [&keys[..], &[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]].concat();
     let found = with_aws(&folder, &nowhere);
     let said = finding(&found, "aws");

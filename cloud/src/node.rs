@@ -114,6 +114,7 @@ impl NodeSettings {
             ..
         } = self;
         let log_options = self.log_options();
+        // The base image may have no certificates to know AWS by; the machine has.
         // Host networking: the nodes' ports are the machine's, and the metadata service stays one
         // hop away for the node and two for its functions, which the rule refuses besides.
         format!(
@@ -128,6 +129,7 @@ until aws ecr get-login-password --region {region} | docker login --username AWS
 until docker pull {registry}/{repository}@{gateway}; do sleep 5; done
 docker run --detach --name fnlocal-node --restart always --network host \\
   --stop-timeout {DRAIN_SECONDS} {log_options} --env XDG_RUNTIME_DIR=/var/lib/fnlocal \\
+  --env SSL_CERT_FILE=/etc/pki/tls/certs/ca-bundle.crt --volume /etc/pki:/etc/pki:ro \\
   --volume /var/run/docker.sock:/var/run/docker.sock \\
   --volume /etc/fnlocal:/etc/fnlocal:ro --volume /var/lib/fnlocal:/var/lib/fnlocal \\
   {registry}/{repository}@{gateway} node --json --settings /etc/fnlocal/node.json

@@ -31,10 +31,9 @@ use fnlocal_core::{PackageId, Profile};
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use config::{
-    AsyncConfig, OnConfig, SourceWord,
-    BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig, FunctionConfig,
-    LoadRequestConfig, LoadtestConfig, LogsChoice, NodeRange, OverRate, Prescale, ProjectLimits, ProjectLogs,
-    RuntimeKind, ScaleOn, ScenarioConfig, schema,
+    AsyncConfig, BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig,
+    FunctionConfig, LoadRequestConfig, LoadtestConfig, LogsChoice, NodeRange, OnConfig, OverRate,
+    Prescale, ProjectLimits, ProjectLogs, RuntimeKind, ScaleOn, ScenarioConfig, SourceWord, schema,
 };
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};

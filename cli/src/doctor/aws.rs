@@ -27,7 +27,7 @@ pub async fn examine() -> Option<Finding> {
         Some(path) => Path::new(&path).exists(),
         None => home.join(usual).exists(),
     };
-    if !NAMES.iter().any(|name| set(name)) && !FILES.iter().any(there) {
+    if !NAMES.iter().any(set) && !FILES.iter().any(there) {
         return None;
     }
     let config = configuration(None).await;

@@ -18,8 +18,8 @@ use crate::driver::Count;
 use crate::logs::Archive;
 use crate::metrics::{self, NodeCounts};
 
-pub(crate) use records::records;
 use crate::triggers::TriggersView;
+pub(crate) use records::records;
 
 /// What a platform path asks of the gateway's thread.
 #[derive(Debug)]

@@ -124,7 +124,9 @@ impl Invoke for Local {
             let counts = driver.counts();
             counts.add(Some(&function), None, (status, problem), run.took);
         }
-        let node = drivers.first().map_or_else(|| "local".into(), |one| one.node());
+        let node = drivers
+            .first()
+            .map_or_else(|| "local".into(), |one| one.node());
         told::tell(&self.logs, node, run);
     }
 
