@@ -9,9 +9,11 @@ use fnlocal_emulator::project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::args::Invoke;
+use crate::cloud::door::base_url;
 use crate::exit::Exit;
 use crate::run::{fail, warn};
-use crate::running::{self, AskError, block_on};
+use crate::running::{self, AskError};
+use crate::{cloud, wait};
 
 use answer::Answer;
 use body::Body;
@@ -37,6 +39,14 @@ enum Refusal {
         function: String,
         status: StatusCode,
     },
+    #[error("{url}, the front door of {env}, does not answer")]
+    Closed {
+        url: String,
+        env: String,
+        source: reqwest::Error,
+    },
+    #[error("the environment cannot be found")]
+    Place(cloud::Refusal),
     #[error("the answer could not be printed")]
     Print(#[from] std::io::Error),
 }
@@ -55,42 +65,84 @@ impl Refusal {
                 self,
                 Some("`fnlocal ps` lists the functions it has"),
             ),
+            Self::Closed { env, .. } => {
+                let hint = format!("`fnlocal status --env {env}` shows its nodes");
+                fail(Exit::Unreachable, self, Some(&hint))
+            }
+            Self::Place(refusal) => refusal.tell(),
             Self::Print(_) => Exit::Failed,
+        }
+    }
+}
+
+/// Who is called.
+enum Callee {
+    /// What runs on this machine.
+    Here(Running),
+    /// An environment on AWS.
+    There { env: String, url: String },
+}
+
+impl Callee {
+    fn url(&self) -> &str {
+        match self {
+            Self::Here(running) => &running.url,
+            Self::There { url, .. } => url,
+        }
+    }
+
+    fn silent(&self, source: reqwest::Error) -> Refusal {
+        match self {
+            Self::Here(running) => running::silent(running, source).into(),
+            Self::There { env, url } => Refusal::Closed {
+                url: url.clone(),
+                env: env.clone(),
+                source: source.without_url(),
+            },
         }
     }
 }
 
 /// Calls it.
 pub fn run(args: &Invoke) -> Exit {
-    let running = match running::find(&args.folder) {
-        Ok(running) => running,
-        Err(exit) => return exit,
-    };
     let body = match Body::read(args) {
         Ok(body) => body,
         Err(refusal) => return refusal.tell(),
     };
-    let mut outcome = Ok(Exit::Ok);
-    let worked = block_on(async {
-        outcome = call(args, &running, body).await;
-        Ok(())
+    let outcome = wait::until_done(async {
+        let callee = match &args.env_name {
+            None => match running::find(&args.folder) {
+                Ok(running) => Callee::Here(running),
+                Err(exit) => return Ok(exit),
+            },
+            Some(env) => {
+                let url = base_url(&args.folder, env).await.map_err(Refusal::Place)?;
+                let env = env.clone();
+                Callee::There { env, url }
+            }
+        };
+        call(args, &callee, body).await
     });
-    match worked {
-        Ok(()) => outcome.unwrap_or_else(|refusal| refusal.tell()),
-        Err(error) => error.tell(),
+    match outcome {
+        Ok(outcome) => outcome.unwrap_or_else(|refusal| refusal.tell()),
+        Err(exit) => exit,
     }
 }
 
-async fn call(args: &Invoke, running: &Running, body: Option<Body>) -> Result<Exit, Refusal> {
-    let client = running::client().map_err(|error| running::silent(running, error))?;
-    if args.cold {
+async fn call(args: &Invoke, callee: &Callee, body: Option<Body>) -> Result<Exit, Refusal> {
+    let client = match callee {
+        Callee::Here(_) => running::client(),
+        Callee::There { .. } => reqwest::Client::builder().build(),
+    };
+    let client = client.map_err(|error| callee.silent(error))?;
+    if let (true, Callee::Here(running)) = (args.cold, callee) {
         chill(&client, running, &args.function).await?;
     }
     let method = args.method.clone().unwrap_or(match body {
         Some(_) => Method::POST,
         None => Method::GET,
     });
-    let mut request = client.request(method, url(running, args));
+    let mut request = client.request(method, url(callee.url(), args));
     let named = |name| args.headers.iter().any(|(given, _)| given == name);
     if let Some(body) = body {
         if !named(header::CONTENT_TYPE) {
@@ -107,7 +159,7 @@ async fn call(args: &Invoke, running: &Running, body: Option<Body>) -> Result<Ex
     }
     let began = Instant::now();
     let response = request.send().await;
-    let response = response.map_err(|error| running::silent(running, error))?;
+    let response = response.map_err(|error| callee.silent(error))?;
     let answer = Answer::new(args, response, began);
     if args.json {
         answer.print_json().await
@@ -116,7 +168,7 @@ async fn call(args: &Invoke, running: &Running, body: Option<Body>) -> Result<Ex
     }
 }
 
-fn url(running: &Running, args: &Invoke) -> String {
+fn url(base: &str, args: &Invoke) -> String {
     let name = args.function.trim_matches('/');
     let path = &args.path;
     let slash = if path.is_empty() || path.starts_with(['/', '?']) {
@@ -124,7 +176,7 @@ fn url(running: &Running, args: &Invoke) -> String {
     } else {
         "/"
     };
-    format!("{}/{name}{slash}{path}", running.url)
+    format!("{base}/{name}{slash}{path}")
 }
 
 /// Has what the next request could be given stopped, and waits until it is gone.

@@ -13,6 +13,7 @@ Examples:
   fnlocal invoke bid --method DELETE --path '/lots/7?force=1'
   fnlocal invoke bid --cold                    see what a cold start costs
   fnlocal invoke bid --json | jq .timing
+  fnlocal invoke bid --env prod                on AWS, through the load balancer
 
 The body goes to stdout; status, kind of start and timing to stderr. A status of 400 or more
 exits 1.";
@@ -41,10 +42,13 @@ pub struct Invoke {
     /// Have the function's idle instances stopped before, so that this is a cold start.
     #[arg(long)]
     pub cold: bool,
+    /// Call it in this environment on AWS.
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "cold")]
+    pub env_name: Option<String>,
     /// Print the answer with its status, headers and timing as JSON.
     #[arg(long)]
     pub json: bool,
-    /// The folder that `fnlocal dev` or `fnlocal up` serves.
+    /// The folder that `fnlocal dev` or `fnlocal up` serves, or that was promoted.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
 }
