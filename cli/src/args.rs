@@ -518,7 +518,7 @@ mod tests {
             let line = line.split_once("  ").map_or(line, |(example, _)| example);
             let words = shlex::split(line).unwrap().into_iter();
             words
-                .take_while(|word| word != "|" && word != ">")
+                .take_while(|word| !["|", ">", "&&"].contains(&word.as_str()))
                 .collect()
         };
         lines.map(words).collect()

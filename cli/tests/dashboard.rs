@@ -142,10 +142,10 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
         .evaluate("document.getElementById('tab-errors').click()")
         .await;
     browser
-        .until("document.querySelector('.error') != null")
+        .until("document.querySelector('#panel-errors .error') != null")
         .await;
     browser
-        .evaluate("document.querySelector('.error').click()")
+        .evaluate("document.querySelector('#panel-errors .error').click()")
         .await;
     let error = browser
         .evaluate("document.getElementById('panel-errors').innerText")

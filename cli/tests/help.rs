@@ -137,7 +137,8 @@ fn project() -> Folder {
     folder.write("hello.js", "exports.hello = (req, res) => res.json({})");
     let events = "exports.mail = (req, res) => res.status(400).end();\n\
                   exports.resize = async (event) => {};";
-    folder.write("events.js", events);
+    let auction = std::fs::read_to_string(inner.path().join("index.js")).unwrap();
+    folder.write("index.js", &format!("{auction}\n{events}\n"));
     folder.write("event.json", r#"{"key": "cat.png"}"#);
     folder.write("bid.json", r#"{"bidder": "Ada", "amount": 1000}"#);
     let log = "127.0.0.1 - - [10/Oct/2026:13:55:36 +0000] \"GET /bid HTTP/1.1\" 200 12\n";
