@@ -74,7 +74,8 @@ fn adapted(example: &str, releases: &[String]) -> String {
         // Each has a job of its own, which was given up at once.
         let put =
             "fnlocal emit mail --async --json | sed 's/.*\"request_id\":\"\\([^\"]*\\)\".*/\\1/'";
-        text = format!("JOB=$({put}) && {}", text.replace(JOB, "$JOB"));
+        let given_up = "until fnlocal queue list --dead | grep -q $JOB; do sleep 0.05; done";
+        text = format!("JOB=$({put}) && {given_up}; {}", text.replace(JOB, "$JOB"));
     }
     if text.starts_with("fnlocal loadtest") {
         let shorter = if text.contains("coldstart") {

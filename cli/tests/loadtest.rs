@@ -142,7 +142,7 @@ async fn what_is_wrong_is_told_before_any_load() {
         (&["--scenario", "bids"], 2, "there is no scenario `bids`"),
         (&["--save", save], 1, save),
         (&["--compare", save], 1, save),
-        (&["--env", "prod"], 1, "[env.prod]"),
+        (&["--env", "prod"], 64, "[env.prod]"),
         (&["--url", "localhost:1"], 2, "http://"),
         (&["--url", "http://127.0.0.1:1"], 69, "does not answer"),
         (

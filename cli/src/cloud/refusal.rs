@@ -21,6 +21,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// A refusal in one sentence.
     pub fn new(exit: Exit, error: impl Into<String>, hint: Option<String>) -> Self {
         Self::of(exit, error.into(), hint)

@@ -7,11 +7,18 @@ use fnlocal_loadtest::{Load, Plan, Resolver, Target};
 
 use super::{Refusal, place};
 use crate::args::Loadtest;
+use crate::cloud::Place;
 use crate::exit::Exit;
 
 /// The URL given, the environment's front door, or the fnlocal that runs on the folder.
 pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target, Refusal> {
     if let Some(env) = &args.env {
+        // What fnlocal.toml says of it is no matter of AWS.
+        Place::open(&args.folder, Some(env)).map_err(|refusal| Refusal {
+            exit: refusal.exit(),
+            error: refusal.text().into(),
+            hint: refusal.hint().map(str::to_owned),
+        })?;
         return Ok(environments.resolve(env).await?);
     }
     let running = Running::find(&args.folder);

@@ -35,7 +35,8 @@ impl Paths {
                 (own(inside), own(outside)),
             ];
             for pair in pairs {
-                if !to_instance.contains(&pair) {
+                // What was renamed once must not be found again by another way to write it.
+                if !to_instance.iter().any(|(from, _)| *from == pair.0) {
                     to_instance.push(pair);
                 }
             }

@@ -187,7 +187,9 @@ fn spans_of(request: &RequestRecord) -> Vec<SpanData> {
         let taken = name == "queue" || !length.is_zero();
         let shown = taken && request.start != Some(StartKind::Warm);
         if shown {
-            spans.push(span(trace, name.to_owned(), (at, at + length)));
+            // A start that was under way when the request came took longer than the request.
+            let within = (at.min(end), (at + length).min(end));
+            spans.push(span(trace, name.to_owned(), within));
         }
         at += length;
     }

@@ -28,7 +28,19 @@ async fn add_to_stream(server: &RedisServer, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let mut add = redis::cmd("XADD");
         add.arg("bids").arg("*").arg("data").arg(number);
-        let _id: String = add.query_async(&mut connection).await.unwrap();
+        loop {
+            match add.query_async::<String>(&mut connection).await {
+                Ok(_id) => break,
+                // It was started a moment ago.
+                Err(error)
+                    if error.kind()
+                        == redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading) =>
+                {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 }
 
