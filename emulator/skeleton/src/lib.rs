@@ -1,0 +1,1 @@
+//! What of a module's code can run while the module is loaded.
