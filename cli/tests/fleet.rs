@@ -145,6 +145,63 @@ async fn a_node_killed_under_load_loses_no_request_that_can_be_repeated() {
     assert_eq!(view["nodes"][&home]["routed"], false);
 }
 
+/// Requests that ended, as the metrics sum them up and as the picture does.
+async fn totals(dev: &Dev) -> (f64, f64) {
+    let get = async |path: &str| {
+        reqwest::get(dev.at(path))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
+    let metrics = get("/_fnlocal/metrics").await;
+    let lines = metrics.lines();
+    let lines = lines.filter(|line| line.starts_with("fnlocal_requests_total{"));
+    let counted = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+    let view: Value = serde_json::from_str(&get("/_fnlocal/view").await).unwrap();
+    let nodes = view["nodes"].as_object().unwrap().values();
+    let nodes = nodes.filter_map(|node| node["picture"]["requests"].as_array());
+    let shown = nodes.chain(view["ended"].as_array()).flatten();
+    let shown = shown.map(|count| count["requests"].as_f64().unwrap());
+    (counted.sum(), shown.sum())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn totals_do_not_fall_when_a_node_ends() {
+    let folder = Folder::new(&[("index.js", QUICK)]);
+    let dev = fleet(&folder, &["--nodes", "3", "--quiet"]);
+    let client = reqwest::Client::new();
+    let mut sent = 0.0;
+    for how in ["kill", "drain"] {
+        let mut home = String::new();
+        for _ in 0..10 {
+            (home, _) = served(&client, dev.at("/quick")).await;
+            sent += 1.0;
+        }
+        assert_eq!(totals(&dev).await, (sent, sent), "before its {how}");
+        assert_eq!(tell(&dev, &folder, &home, how).await, 202);
+        let mut there = true;
+        while there {
+            // At no moment between its life and its end is anything missing, or counted twice.
+            assert_eq!(
+                totals(&dev).await,
+                (sent, sent),
+                "while {home} ends by {how}"
+            );
+            let view: Value = reqwest::get(dev.at("/_fnlocal/view"))
+                .await
+                .unwrap()
+                .json()
+                .await
+                .unwrap();
+            let node = &view["nodes"][&home];
+            there = !node.is_null() && node["stage"] != "dead";
+        }
+        assert_eq!(totals(&dev).await, (sent, sent), "after its {how}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_drains_finishes_what_it_has_and_gets_nothing_more() {
     let code = "exports.slow = async (req, res) => {

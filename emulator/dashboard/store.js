@@ -123,33 +123,36 @@ class Store extends EventTarget {
         }
         functions.set(name, known);
       }
-      for (const end of picture.requests) {
-        totals.requests += end.requests;
-        if (end.status >= 500) totals.failed += end.requests;
-        const known = functions.get(end.function);
-        if (!known) continue;
-        known.requests += end.requests;
-        if (end.status >= 500) known.failed += end.requests;
-        known.ends.push(end);
-      }
+    }
+    for (const end of this.#ends()) {
+      totals.requests += end.requests;
+      if (end.status >= 500) totals.failed += end.requests;
+      const known = functions.get(end.function);
+      if (!known) continue;
+      known.requests += end.requests;
+      if (end.status >= 500) known.failed += end.requests;
+      known.ends.push(end);
     }
     this.functions = new Map([...functions].sort(([a], [b]) => a.localeCompare(b)));
     this.totals = totals;
   }
 
+  /** How requests ended, those of nodes that are there no more included. */
+  #ends() {
+    const now = this.nodes.flatMap(({ picture }) => picture?.requests ?? []);
+    return [...now, ...(this.fleet?.ended ?? [])];
+  }
+
   #rate(at) {
     const now = { at, all: this.totals.requests, failed: this.totals.failed, ...zero(START), refused: 0, by: {} };
-    for (const { picture } of this.nodes) {
-      for (const end of picture?.requests ?? []) now[end.start ?? "refused"] += end.requests;
-    }
+    for (const end of this.#ends()) now[end.start ?? "refused"] += end.requests;
     for (const one of this.functions.values()) now.by[one.name] = one.requests;
     const before = this.#ticks[0];
     const seconds = before ? (at - before.at) / 1000 : 0;
-    // A node that ended takes its counts along.
-    const per = (key) => (seconds > 0 ? Math.max(0, now[key] - before[key]) / seconds : 0);
+    const per = (key) => (seconds > 0 ? (now[key] - before[key]) / seconds : 0);
     for (const key of Object.keys(this.rates)) this.rates[key] = per(key);
     for (const one of this.functions.values()) {
-      one.rate = seconds > 0 ? Math.max(0, one.requests - (before.by[one.name] ?? 0)) / seconds : 0;
+      one.rate = seconds > 0 ? (one.requests - (before.by[one.name] ?? 0)) / seconds : 0;
       one.latency = this.latency[one.name];
     }
     this.#ticks.push(now);

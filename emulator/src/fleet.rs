@@ -10,6 +10,7 @@ mod clock;
 mod control;
 mod front;
 mod member;
+mod past;
 mod roster;
 mod settings;
 
@@ -45,6 +46,7 @@ use crate::serve::{Announced, Broken, Stop};
 use crate::triggers::Triggers;
 use clock::Clock;
 use member::{Member, Stage};
+use past::Past;
 use roster::Roster;
 
 /// The name of the first node.
@@ -86,6 +88,7 @@ pub(super) struct Inner {
     balancer: RefCell<Balancer>,
     group: Option<RefCell<Group>>,
     members: RefCell<BTreeMap<NodeId, Rc<Member>>>,
+    past: Past,
     lives: RefCell<JoinSet<()>>,
     /// Requests that came to the balancer since the last datapoint.
     entered: Cell<u64>,
@@ -117,6 +120,7 @@ impl Fleet {
             balancer: RefCell::new(Balancer::new(settings.balancer)),
             group: group.map(|group| RefCell::new(Group::new(group))),
             members: RefCell::default(),
+            past: Past::default(),
             lives: RefCell::default(),
             entered: Cell::new(0),
             begun: Cell::new(false),

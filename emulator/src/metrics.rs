@@ -12,7 +12,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
-use crate::driver::{Count, Driver, FunctionCounts, Histogram, Starts};
+use crate::driver::{Count, Counts, Driver, FunctionCounts, Histogram, Starts};
 use crate::logs::{Archive, Cause, TotalsView};
 
 use families::{Labels, Rows, counters, gauges, histograms};
@@ -20,15 +20,26 @@ use families::{Labels, Rows, counters, gauges, histograms};
 /// What the text is sent as.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The name under which all nodes that have ended are counted together. Their counts stay: a sum
+/// over the nodes never falls.
+const ENDED: &str = "ended";
+
 /// What a node has counted, at a moment.
 #[derive(Clone, Debug)]
 pub struct NodeCounts {
     node: Arc<str>,
-    names: Vec<(u32, Arc<str>)>,
-    view: NodeView,
+    /// What it is doing; none once it has ended.
+    present: Option<Present>,
     requests: Vec<Count>,
     functions: Vec<FunctionCounts>,
     starts: Starts,
+}
+
+/// What a node is doing, at a moment.
+#[derive(Clone, Debug)]
+struct Present {
+    names: Vec<(u32, Arc<str>)>,
+    view: NodeView,
 }
 
 impl NodeCounts {
@@ -36,20 +47,33 @@ impl NodeCounts {
     #[must_use]
     pub fn of(driver: &Driver) -> Self {
         let functions = driver.with_functions(|functions| functions.all());
-        let counts = driver.counts();
-        Self {
-            node: driver.node(),
-            names: functions
-                .iter()
-                .map(|one| (one.id.0, Arc::clone(&one.name)))
-                .collect(),
+        let names = functions.iter();
+        let names = names.map(|one| (one.id.0, Arc::clone(&one.name)));
+        let present = Present {
+            names: names.collect(),
             view: driver.view(),
+        };
+        Self::counted(driver.node(), Some(present), driver.counts())
+    }
+
+    /// What nodes have counted that are there no more.
+    #[must_use]
+    pub fn ended(counts: &Counts) -> Self {
+        Self::counted(ENDED.into(), None, counts)
+    }
+
+    fn counted(node: Arc<str>, present: Option<Present>, counts: &Counts) -> Self {
+        Self {
+            node,
+            present,
             requests: counts.all(),
             functions: counts.functions(),
             starts: counts.starts(),
         }
     }
+}
 
+impl Present {
     fn name(&self, function: &FunctionView) -> String {
         let known = self.names.iter().find(|(id, _)| *id == function.function.0);
         known.map_or_else(
@@ -137,7 +161,7 @@ impl All {
     }
 
     fn instances(&self, to: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let instances = self.rows(|node| {
+        let instances = self.present(|node| {
             let each = node.view.functions.iter().flat_map(|function| {
                 let name = node.name(function);
                 states(&function.instances).map(move |(state, count)| {
@@ -155,7 +179,7 @@ impl All {
             "Instances, by what they are doing",
             instances,
         )?;
-        let spares = self.rows(|node| {
+        let spares = self.present(|node| {
             let each = node.view.packages.iter().flat_map(|package| {
                 let spares = [
                     ("starting", package.spares_starting),
@@ -183,7 +207,7 @@ impl All {
 
     fn functions(&self, to: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let of = |value: fn(&FunctionView) -> f64| {
-            self.rows(|node| {
+            self.present(|node| {
                 let each = node.view.functions.iter();
                 each.map(|one| (labels(&[("function", &node.name(one))]), value(one)))
                     .collect()
@@ -207,7 +231,10 @@ impl All {
         let cpu = self.rows(|node| node.each(|one| one.spent.cpu.as_secs_f64()));
         let help = "Time on a processor in invocations that ended";
         counters(to, "fnlocal_function_cpu_seconds", help, cpu)?;
-        let memory = self.rows(|node| node.each(|one| one.spent.memory as f64));
+        let memory = self.rows(|node| match node.present {
+            Some(_) => node.each(|one| one.spent.memory as f64),
+            None => Vec::new(),
+        });
         let help = "The most memory one process of a function has had";
         gauges(to, "fnlocal_function_peak_memory_bytes", help, memory)
     }
@@ -231,13 +258,18 @@ impl All {
     fn node(&self, to: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
         const MIB: f64 = 1_048_576.0;
         let promised =
-            self.rows(|node| vec![(Vec::new(), node.view.memory_promised_mib as f64 * MIB)]);
+            self.present(|node| vec![(Vec::new(), node.view.memory_promised_mib as f64 * MIB)]);
         let help = "Memory promised to instances";
         gauges(to, "fnlocal_memory_promised_bytes", help, promised)?;
         let limit =
-            self.rows(|node| vec![(Vec::new(), f64::from(node.view.limits.memory_mib) * MIB)]);
+            self.present(|node| vec![(Vec::new(), f64::from(node.view.limits.memory_mib) * MIB)]);
         let help = "Memory that may be promised to instances";
         gauges(to, "fnlocal_memory_limit_bytes", help, limit)
+    }
+
+    /// Rows of every node that is there, with its name.
+    fn present<T>(&self, of: impl Fn(&Present) -> Rows<T>) -> Rows<T> {
+        self.rows(|node| node.present.as_ref().map(&of).unwrap_or_default())
     }
 
     /// Rows of every node, with its name.

@@ -26,7 +26,12 @@ pub struct View {
 #[serde(untagged)]
 enum Picture {
     Node(NodeView),
-    Fleet { nodes: BTreeMap<String, Member> },
+    Fleet {
+        nodes: BTreeMap<String, Member>,
+        /// Of nodes that are there no more.
+        #[serde(default)]
+        ended: Vec<Count>,
+    },
 }
 
 /// A node of a fleet; without a picture until it has booted.
@@ -123,12 +128,16 @@ pub struct GatewaySample {
 
 impl<'de> Deserialize<'de> for View {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let nodes: Vec<NodeView> = match Picture::deserialize(from)? {
-            Picture::Node(node) => vec![node],
-            Picture::Fleet { nodes } => nodes.into_values().filter_map(|one| one.picture).collect(),
+        let (nodes, ended): (Vec<NodeView>, _) = match Picture::deserialize(from)? {
+            Picture::Node(node) => (vec![node], Vec::new()),
+            Picture::Fleet { nodes, ended } => {
+                let there = nodes.into_values().filter_map(|one| one.picture);
+                (there.collect(), ended)
+            }
         };
         let mut sums: BTreeMap<Count, u64> = BTreeMap::new();
-        for count in nodes.iter().flat_map(|node| &node.requests) {
+        let there = nodes.iter().flat_map(|node| &node.requests);
+        for count in there.chain(&ended) {
             let key = Count {
                 requests: 0,
                 ..count.clone()
@@ -181,7 +190,7 @@ impl View {
         }
         let spares = self.nodes.iter().flat_map(|one| &one.node.packages);
         sample.spares = spares.map(|one| one.spares + one.spares_paused).sum();
-        // A node that is gone took its count along.
+        // Another run counts from zero.
         sample.refused = self.refused().saturating_sub(refused_before);
         sample
     }

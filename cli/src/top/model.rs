@@ -214,12 +214,18 @@ impl Model {
                 add(&mut one.instances, view.instances);
                 totals.queued += view.queued;
             }
-            for count in &picture.requests {
-                let one = count.function.as_deref();
-                if let Some(one) = one.and_then(|name| functions.get_mut(name)) {
-                    one.requests += count.requests;
-                    one.failed += u64::from(count.status >= 500) * count.requests;
-                }
+        }
+        let there = state
+            .nodes
+            .values()
+            .filter_map(|node| node.picture.as_ref());
+        let there = there.flat_map(|picture| &picture.requests);
+        let gone = state.fleet.iter().flat_map(|fleet| &fleet.ended);
+        for count in there.chain(gone) {
+            let one = count.function.as_deref();
+            if let Some(one) = one.and_then(|name| functions.get_mut(name)) {
+                one.requests += count.requests;
+                one.failed += u64::from(count.status >= 500) * count.requests;
             }
         }
         self.rate(state.at, &mut functions);
@@ -244,7 +250,6 @@ impl Model {
             #[allow(clippy::cast_precision_loss, reason = "milliseconds of a second or so")]
             let seconds = at.saturating_sub(*then).max(1) as f64 / 1000.0;
             for one in functions.values_mut() {
-                // A node that ended takes its counts along.
                 let more = before.get(&one.name).copied().unwrap_or(0);
                 #[allow(clippy::cast_precision_loss, reason = "requests of a second or so")]
                 let more = one.requests.saturating_sub(more) as f64;

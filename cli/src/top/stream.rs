@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fnlocal_emulator::driver::Count;
 use fnlocal_emulator::project::Running;
 use serde::Deserialize;
 
@@ -26,8 +27,17 @@ pub struct State {
     pub at: u64,
     /// Nodes by name.
     pub nodes: BTreeMap<String, Node>,
+    /// None where there is one node.
+    pub fleet: Option<Fleet>,
     /// Of the last second, by function; of all under an empty name.
     pub latency: BTreeMap<String, Quantiles>,
+}
+
+/// What is told of a fleet, as far as it is shown.
+#[derive(Debug, Deserialize)]
+pub struct Fleet {
+    /// How requests ended on nodes that are there no more.
+    pub ended: Vec<Count>,
 }
 
 /// How long requests took, in milliseconds.

@@ -76,6 +76,20 @@ pub struct FunctionCounts {
     pub spent: Spent,
 }
 
+impl OfFunction {
+    fn add_all(&mut self, other: &Self) {
+        for (key, requests) in &other.ends {
+            *self.ends.entry(*key).or_default() += requests;
+        }
+        for (start, histogram) in &other.latency {
+            self.latency.entry(*start).or_default().add_all(histogram);
+        }
+        self.spent.cpu += other.spent.cpu;
+        self.spent.memory = self.spent.memory.max(other.spent.memory);
+        self.spent.reloads += other.spent.reloads;
+    }
+}
+
 impl Counts {
     /// One more request ended, `first_byte` after it came.
     pub fn add(
@@ -118,6 +132,17 @@ impl Counts {
     #[must_use]
     pub fn starts(&self) -> Starts {
         self.starts.borrow().clone()
+    }
+
+    /// Counts all that another has counted, too.
+    pub fn add_all(&self, other: &Self) {
+        for (name, theirs) in &*other.functions.borrow() {
+            self.with(Some(name), |ours| ours.add_all(theirs));
+        }
+        let (mut ours, theirs) = (self.starts.borrow_mut(), other.starts.borrow());
+        ours.create.add_all(&theirs.create);
+        ours.boot.add_all(&theirs.boot);
+        ours.import.add_all(&theirs.import);
     }
 
     fn with(&self, function: Option<&Arc<str>>, change: impl FnOnce(&mut OfFunction)) {

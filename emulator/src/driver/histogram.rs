@@ -24,6 +24,14 @@ impl Histogram {
         self.sum += seconds;
     }
 
+    /// Counts all of another's, too.
+    pub fn add_all(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum += other.sum;
+    }
+
     /// How many.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -14,6 +14,7 @@ use tower::ServiceExt;
 use super::Inner;
 use super::member::{Member, Stage};
 use crate::dashboard::{self, Now};
+use crate::driver::{Count, Counts};
 use crate::gateway::peers::proves;
 use crate::gateway::platform::Picture;
 use crate::gateway::{Problem, ResponseBody, asks_locally};
@@ -33,6 +34,8 @@ struct FleetPicture {
     /// Seconds of the fleet's time since it began. Metrics are taken every sixty.
     clock: f64,
     nodes: BTreeMap<String, NodePicture>,
+    /// How requests ended on nodes that are there no more.
+    ended: Vec<Count>,
     /// The queue, schedules and sources of all nodes.
     triggers: Option<TriggersView>,
 }
@@ -44,7 +47,7 @@ struct NodePicture {
     target: Option<TargetState>,
     /// Requests of other nodes may be forwarded to it.
     routed: bool,
-    /// None before it has booted.
+    /// None before it has booted, and after its end.
     picture: Option<Picture>,
 }
 
@@ -151,7 +154,20 @@ impl Inner {
         let members = self.members.borrow();
         let nodes = members.values().filter(|one| !one.ended());
         let nodes = nodes.filter_map(|one| Some(NodeCounts::of(one.driver.get()?)));
-        metrics::text_of(nodes.collect(), self.plant.logs.archive().as_ref())
+        let ended = NodeCounts::ended(&self.counted_before());
+        let nodes = nodes.chain([ended]).collect();
+        metrics::text_of(nodes, self.plant.logs.archive().as_ref())
+    }
+
+    /// What nodes have counted that are there no more.
+    fn counted_before(&self) -> Counts {
+        let members = self.members.borrow();
+        let there = |node| {
+            members
+                .get(&node)
+                .is_some_and(|one: &Rc<Member>| !one.ended())
+        };
+        self.past.besides(there)
     }
 
     /// A cold start for a function's next request, on whichever node it comes to.
@@ -183,6 +199,7 @@ impl Inner {
                 "desired": picture.desired,
                 "pooled": picture.pooled,
                 "time_scale": picture.time_scale,
+                "ended": picture.ended,
             })),
         }
     }
@@ -204,7 +221,7 @@ impl Inner {
             stage: one.stage.get(),
             target: balancer.state(one.node),
             routed: self.roster.has(one.node),
-            picture: one.driver.get().map(picture),
+            picture: one.driver.get().filter(|_| !one.ended()).map(picture),
         };
         let members = self.members.borrow();
         let nodes = members
@@ -216,6 +233,7 @@ impl Inner {
             time_scale: self.clock.scale(),
             clock: self.clock.now().since(Instant::START).as_secs_f64(),
             nodes: nodes.collect(),
+            ended: self.counted_before().all(),
             triggers: self.triggers.get().map(|triggers| triggers.view()),
         }
     }

@@ -81,6 +81,8 @@ impl Inner {
         if let Some(driver) = member.driver.get() {
             self.feed.remove(driver);
         }
+        // In the same breath as its end below: never is it counted twice, or not at all.
+        self.past.end(member.node);
         self.roster.leave(member.node);
         if member.stage.get() == Stage::Dead {
             // The balancer finds out by its checks.
@@ -108,6 +110,7 @@ impl Inner {
         driver.on_instances(move |driver| roster.publish(node, &driver.slots()));
         // Set here only.
         let _again = member.driver.set(Rc::clone(&driver));
+        self.past.begin(member.node, driver.counts());
         self.count_nodes();
         self.feed.add(Rc::clone(&driver));
         let serving = async {

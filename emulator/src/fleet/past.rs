@@ -1,0 +1,45 @@
+//! What nodes have counted that are there no more: a sum over a fleet must not fall when it shrinks.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use fnlocal_core::NodeId;
+
+use crate::driver::Counts;
+
+/// What all nodes have counted that began.
+#[derive(Default)]
+pub(super) struct Past {
+    /// Of nodes that count no more.
+    over: Counts,
+    /// Of nodes whose lives are not over. One that was killed goes on counting for a moment: its
+    /// requests are cut off.
+    living: RefCell<BTreeMap<NodeId, Rc<Counts>>>,
+}
+
+impl Past {
+    /// A node begins to count.
+    pub fn begin(&self, node: NodeId, counts: &Rc<Counts>) {
+        self.living.borrow_mut().insert(node, Rc::clone(counts));
+    }
+
+    /// It counts no more.
+    pub fn end(&self, node: NodeId) {
+        if let Some(counts) = self.living.borrow_mut().remove(&node) {
+            self.over.add_all(&counts);
+        }
+    }
+
+    /// What all have counted that are not `shown` by themselves.
+    pub fn besides(&self, shown: impl Fn(NodeId) -> bool) -> Counts {
+        let counts = Counts::default();
+        counts.add_all(&self.over);
+        for (node, living) in &*self.living.borrow() {
+            if !shown(*node) {
+                counts.add_all(living);
+            }
+        }
+        counts
+    }
+}
