@@ -1,8 +1,10 @@
 //! What the benches share: a running `fnlocal dev`, wrk, and a place for results.
 #![allow(dead_code, reason = "each bench uses what it needs of this")]
 
+pub mod cpu;
 pub mod engine;
 pub mod http;
+pub mod pairs;
 pub mod relay;
 
 use std::io::{BufRead, BufReader};
