@@ -12,6 +12,7 @@ mod mounts;
 mod node;
 mod promote;
 mod queue;
+mod release;
 mod rollback;
 mod shell;
 mod simulate;
@@ -36,6 +37,7 @@ pub use mounts::MountsChoice;
 pub use node::Node;
 pub use promote::Promote;
 pub use queue::{Chosen, Queue, QueueCommand};
+pub use release::{ReleaseCommand, Releases};
 pub use rollback::Rollback;
 pub use shell::{Completions, Man};
 pub use simulate::{RoutingChoice, Simulate};
@@ -120,12 +122,7 @@ Examples:
   fnlocal up --scale --env prod      as many as the group of [env.prod] wants")]
     Up(Up),
     /// Show releases: immutable lists of functions, images and limits.
-    #[command(after_help = "\
-Examples:
-  fnlocal release list
-  fnlocal release show 3f9a01bc > release.json
-  fnlocal release diff 3f9a01bc 77b0c2d1
-  fnlocal release prune --keep 3 --dry-run")]
+    #[command(after_help = release::EXAMPLES)]
     Release(Releases),
     /// Serve the project's registry, for docker pull, docker push, skopeo and other OCI clients.
     #[command(after_help = "\
@@ -192,14 +189,7 @@ Profiles:
     #[command(after_help = destroy::EXAMPLES)]
     Destroy(Destroy),
     /// Look into the queue of invocations nobody waits for, retry what was given up, remove jobs.
-    #[command(after_help = "\
-Examples:
-  curl -X POST localhost:9000/mail -H 'x-fnlocal-invoke: async' -d hello
-  fnlocal queue list
-  fnlocal queue list --dead --json | jq -r '.[].job.error'
-  fnlocal queue show 0006441f2a91c3d8
-  fnlocal queue retry --dead --function mail
-  fnlocal queue purge 0006441f2a91c3d8")]
+    #[command(after_help = queue::EXAMPLES)]
     Queue(Queue),
     /// Send a CloudEvent to a function of the fnlocal that runs here.
     #[command(after_help = "\
@@ -386,48 +376,6 @@ pub struct Up {
     pub fleet: Fleet,
 }
 
-/// Arguments of `fnlocal release`.
-#[derive(Debug, clap::Args)]
-pub struct Releases {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ReleaseCommand,
-    /// The project's folder.
-    #[arg(long, default_value = ".", global = true)]
-    pub folder: PathBuf,
-    /// Print JSON on stdout.
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-/// What to do with releases.
-#[derive(Debug, Subcommand)]
-pub enum ReleaseCommand {
-    /// The releases that are kept, the newest first.
-    List,
-    /// One release, whole.
-    Show {
-        /// A file, or the beginning of its digest.
-        release: String,
-    },
-    /// Forget old releases, and remove images no release names any more.
-    Prune {
-        /// How many of the newest stay.
-        #[arg(long, default_value_t = 10)]
-        keep: usize,
-        /// Say what would be removed, and remove nothing.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// What differs for callers between two.
-    Diff {
-        /// The older one.
-        old: String,
-        /// The newer one.
-        new: String,
-    },
-}
-
 /// Arguments of `fnlocal doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
@@ -526,7 +474,10 @@ mod tests {
 
     #[test]
     fn every_command_has_examples_and_all_of_them_are_understood() {
-        for command in Args::command().get_subcommands() {
+        let root = Args::command();
+        let mut commands: Vec<_> = root.get_subcommands().collect();
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
             let help = command.get_after_help().map(ToString::to_string);
             let examples = examples(&help.unwrap_or_default());
             assert!(!examples.is_empty(), "{} has none", command.get_name());

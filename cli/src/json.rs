@@ -94,7 +94,7 @@ fn of_request(request: &RequestRecord) -> Value {
     json!({
         "event": "request",
         "at": since_epoch(request.at),
-        "request": request.id,
+        "request": &*request.id,
         "function": request.function,
         "method": request.method.as_str(),
         "path": request.path,

@@ -72,14 +72,8 @@ fn print(
     growth: Option<Growth>,
     output: &mut Output,
 ) -> io::Result<()> {
-    let mut cursor = match query.limit {
-        Some(limit) => {
-            let (text, cursor) = query.last(folder, limit)?;
-            output.put(&text)?;
-            cursor
-        }
-        None => Cursor::open(folder, query.since)?,
-    };
+    let (text, mut cursor) = query.begin(folder)?;
+    output.put(&text)?;
     if query.limit.is_some() && growth.is_none() {
         return Ok(());
     }

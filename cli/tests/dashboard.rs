@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use futures_util::StreamExt;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -147,12 +149,11 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
     browser
         .evaluate("document.querySelector('#panel-errors .error').click()")
         .await;
-    let error = browser
-        .evaluate("document.getElementById('panel-errors').innerText")
-        .await;
-    let error = error.as_str().unwrap();
-    assert!(error.contains("TypeError: no such lot"), "{error}");
-    assert!(error.contains("index.js:7"), "{error}");
+    for wanted in ["TypeError: no such lot", "index.js:7"] {
+        let text = "document.getElementById('panel-errors').innerText";
+        // The list is made anew when the next picture tells of another error.
+        browser.until(&format!("{text}.includes('{wanted}')")).await;
+    }
     no_complaints(&browser, &dev);
 }
 
@@ -228,47 +229,71 @@ async fn event(dev: &Dev, kind: &str) -> Value {
     }
 }
 
-#[tokio::test]
-async fn its_numbers_are_those_of_the_metrics() {
-    let (folder, dev) = start(&[]);
-    for number in 0..30 {
-        let path = if number % 10 == 0 {
-            "/broken"
-        } else {
-            "/greet"
+/// How requests ended, by function, start, problem and status.
+type Ends = BTreeMap<[String; 4], u64>;
+
+fn ends_of_metrics(text: &str) -> Ends {
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("fnlocal_requests_total{"));
+    let end = |line: &str| {
+        let (labels, count) = line.split_once("} ").unwrap();
+        let label = |name: &str| {
+            let mut all = labels.split(',').filter_map(|one| one.split_once('='));
+            let (_, value) = all.find(|(known, _)| *known == name).unwrap();
+            value.trim_matches('"').to_owned()
         };
-        reqwest::get(dev.at(path)).await.unwrap();
-    }
-    let metrics = reqwest::get(dev.at("/_fnlocal/metrics")).await.unwrap();
-    let metrics = metrics.text().await.unwrap();
-    let counted = |function: &str| -> f64 {
-        let wanted = format!("function=\"{function}\"");
-        let lines = metrics
-            .lines()
-            .filter(|line| line.starts_with("fnlocal_requests_total{"));
-        let lines = lines.filter(|line| line.contains(&wanted));
-        lines
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum()
+        let key = ["function", "start", "problem", "status"].map(label);
+        (key, count.parse().unwrap())
     };
-    assert_eq!(
-        (counted("greet"), counted("broken")),
-        (27.0, 3.0),
-        "{metrics}"
-    );
-    let state = event(&dev, "state").await;
-    let counts = state["nodes"]["local"]["picture"]["requests"]
-        .as_array()
-        .unwrap();
-    let told = |function: &str| -> f64 {
-        let own = counts.iter().filter(|count| count["function"] == function);
-        own.map(|count| count["requests"].as_f64().unwrap()).sum()
+    lines.map(end).collect()
+}
+
+fn ends_of_state(state: &Value) -> Ends {
+    let counts = state["nodes"]["local"]["picture"]["requests"].as_array();
+    let end = |count: &Value| {
+        let text = |name: &str, none: &str| count[name].as_str().unwrap_or(none).to_owned();
+        let key = [
+            text("function", ""),
+            text("start", "none"),
+            text("problem", ""),
+            count["status"].to_string(),
+        ];
+        (key, count["requests"].as_u64().unwrap())
     };
-    assert_eq!((told("greet"), told("broken")), (27.0, 3.0));
+    counts.unwrap().iter().map(end).collect()
+}
+
+#[tokio::test]
+async fn its_numbers_are_those_of_the_metrics_after_load_of_all_kinds() {
+    let (folder, dev) = start(&[]);
     let mut browser = Browser::start().await;
+    // Somebody looks on all the while.
     open(&mut browser, &address(&folder)).await;
+    let paths = ["/greet", "/greet?name=Ada", "/broken", "/nothing-is-here"];
+    let (client, rounds) = (Client::new(), 200);
+    let urls = (0..rounds).flat_map(|_| paths.map(|path| dev.at(path)));
+    let sent = futures_util::stream::iter(urls).map(|url| client.get(url).send());
+    let answers = sent
+        .buffer_unordered(16)
+        .map(|answer| answer.unwrap().status());
+    let answered: Vec<StatusCode> = answers.collect().await;
+    let metrics = reqwest::get(dev.at("/_fnlocal/metrics")).await.unwrap();
+    let metrics = ends_of_metrics(&metrics.text().await.unwrap());
+    assert_eq!(metrics, ends_of_state(&event(&dev, "state").await));
+    let of = |wanted: &str, status: &str| -> u64 {
+        let own = metrics
+            .iter()
+            .filter(|([function, .., ended], _)| function == wanted && ended == status);
+        own.map(|(_, count)| count).sum()
+    };
+    let ended = [of("greet", "200"), of("broken", "500"), of("", "404")];
+    assert_eq!(ended, [2 * rounds, rounds, rounds], "{metrics:?}");
+    let shown = format!("{}\\nrequests", answered.len());
     browser
-        .until("[...document.querySelectorAll('.tile')].some((tile) => tile.innerText === '30\\nrequests')")
+        .until(&format!(
+            "[...document.querySelectorAll('.tile')].some((tile) => tile.innerText === '{shown}')"
+        ))
         .await;
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 
 use serde_json::Value;
-use support::{Dev, Folder, PATIENCE, fnlocal, signal};
+use support::{Dev, Folder, PATIENCE, signal};
 
 const FNLOCAL: &str = env!("CARGO_BIN_EXE_fnlocal");
 
@@ -88,31 +88,46 @@ fn adapted(example: &str, releases: &[String]) -> String {
     text
 }
 
-/// Examples as they stand in the help of all commands.
-fn examples() -> BTreeSet<String> {
-    let commands = |args: &[&str]| -> Vec<String> {
-        let (_, help, _) = fnlocal(&[args, &["--help"]].concat());
-        let Some((_, list)) = help.split_once("Commands:\n") else {
-            return Vec::new();
-        };
-        let lines = list.lines().take_while(|line| !line.trim().is_empty());
-        let first = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-        let first = first.filter_map(|line| line.split_whitespace().next());
-        first
-            .filter(|name| *name != "help")
-            .map(str::to_owned)
-            .collect()
+/// The help of a command, wide enough that no line is broken.
+fn help(command: &[String]) -> String {
+    let output = Command::new(FNLOCAL)
+        .args(command)
+        .arg("--help")
+        .env("COLUMNS", "500")
+        .output();
+    String::from_utf8(output.unwrap().stdout).unwrap()
+}
+
+/// The commands that a command's help lists.
+fn commands_in(help: &str) -> Vec<String> {
+    let Some((_, list)) = help.split_once("Commands:\n") else {
+        return Vec::new();
     };
+    let lines = list.lines().take_while(|line| !line.trim().is_empty());
+    let first = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let first = first.filter_map(|line| line.split_whitespace().next());
+    first
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Examples as they stand in the help of all commands, and of the commands below them.
+fn examples() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for command in commands(&[]) {
-        // Wide enough that no line is broken.
-        let output = Command::new(FNLOCAL)
-            .args([&command, "--help"])
-            .env("COLUMNS", "500")
-            .output();
-        let help = String::from_utf8(output.unwrap().stdout).unwrap();
+    let mut commands: Vec<Vec<String>> = commands_in(&help(&[]))
+        .into_iter()
+        .map(|name| vec![name])
+        .collect();
+    let mut below = 0;
+    while let Some(command) = commands.pop() {
+        let help = help(&command);
+        for name in commands_in(&help) {
+            commands.push([&command[..], &[name]].concat());
+            below += 1;
+        }
         let Some((_, text)) = help.split_once("Examples:\n") else {
-            panic!("{command} has no example");
+            panic!("{} has no example", command.join(" "));
         };
         let lines = text.lines().take_while(|line| !line.is_empty());
         for line in lines {
@@ -123,6 +138,7 @@ fn examples() -> BTreeSet<String> {
         }
     }
     assert!(all.len() > 40, "{all:#?}");
+    assert!(below >= 8, "those of `queue` and of `release`: {below}");
     all
 }
 

@@ -10,15 +10,21 @@ mod feed;
 mod latency;
 mod tail;
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::Event;
 use axum::routing::get;
+use fnlocal_core::balancer::TargetState;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::driver::Count;
+use crate::fleet::Stage;
+use crate::gateway::platform::Picture;
 use crate::logs::Archive;
 use feed::Feed;
 
@@ -33,13 +39,39 @@ pub(crate) struct About {
     pub runtime: String,
 }
 
-/// What runs at a moment, by node.
-#[derive(Clone, Debug)]
+/// What runs at a moment.
+#[derive(Debug, Serialize)]
 pub(crate) struct Now {
-    /// Nodes by name, as in `/_fnlocal/view` of a fleet.
-    pub nodes: serde_json::Value,
-    /// What the group wants; none where there is only one node.
-    pub fleet: Option<serde_json::Value>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, NodeNow>,
+    /// None where there is only one node.
+    pub fleet: Option<FleetNow>,
+}
+
+/// A node at a moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct NodeNow {
+    /// How far it is.
+    pub stage: Stage,
+    /// How the balancer sees it; none when it does not know it.
+    pub target: Option<TargetState>,
+    /// Requests of other nodes may be forwarded to it.
+    pub routed: bool,
+    /// None before it has booted, and after its end.
+    pub picture: Option<Picture>,
+}
+
+/// A fleet at a moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct FleetNow {
+    /// Nodes wanted; none for a fleet of a fixed size.
+    pub desired: Option<u32>,
+    /// Nodes stopped in the warm pool.
+    pub pooled: u32,
+    /// How many times as fast as usual the fleet's time runs.
+    pub time_scale: f64,
+    /// How requests ended on nodes that are there no more.
+    pub ended: Vec<Count>,
 }
 
 /// The page, and what feeds it.

@@ -300,13 +300,12 @@ impl Driver {
         }
     }
 
-    /// A name for the next request: the run's number and the request's, 16 hexadecimal digits.
+    /// A name for the next request of a run.
     #[must_use]
-    pub fn request_name(&self, run: u32) -> String {
-        format!(
-            "{run:08x}{:08x}",
-            self.next_name.replace(self.next_name.get().wrapping_add(1))
-        )
+    pub fn request_name(&self, run: u32) -> Arc<str> {
+        let next = self.next_name.get();
+        self.next_name.set(next.wrapping_add(1));
+        crate::gateway::request_name(run, next)
     }
 
     /// A picture of the node, for people and machines.

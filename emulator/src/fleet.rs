@@ -31,6 +31,7 @@ use tokio::task::{JoinSet, spawn_local};
 
 pub use settings::{FleetError, FleetOptions, MOST, Settings, Size};
 
+pub(crate) use member::Stage;
 pub(crate) use settings::share;
 
 use crate::dashboard::{About, Dashboard};
@@ -45,7 +46,7 @@ use crate::runtime::{Notice, Runtime};
 use crate::serve::{Announced, Broken, Stop};
 use crate::triggers::Triggers;
 use clock::Clock;
-use member::{Member, Stage};
+use member::Member;
 use past::Past;
 use roster::Roster;
 

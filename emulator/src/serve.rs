@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
-use crate::dashboard::{About, Dashboard, Now};
+use crate::dashboard::{About, Dashboard, NodeNow, Now};
 use crate::driver::{Describe, Driver, Function};
+use crate::fleet::Stage;
 use crate::gateway::peers::Peers;
 use crate::gateway::platform::{self, Ask, Picture};
 use crate::gateway::{Gateway, GatewayOptions};
@@ -292,9 +293,14 @@ pub(crate) async fn accept(
 async fn feed(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
     let Some(dashboard) = dashboard else { return };
     let now = || {
-        let picture = picture(&driver);
+        let alone = NodeNow {
+            stage: Stage::Serving,
+            target: None,
+            routed: false,
+            picture: Some(picture(&driver)),
+        };
         Now {
-            nodes: serde_json::json!({ node.as_str(): { "stage": "serving", "picture": picture } }),
+            nodes: [(node.clone(), alone)].into(),
             fleet: None,
         }
     };

@@ -1,5 +1,6 @@
 //! What those who look are told, made once for all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,11 +8,12 @@ use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast};
+use tokio::task::spawn_blocking;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::Now;
 use super::latency::{Latencies, Quantiles};
 use super::tail::Tail;
+use super::{FleetNow, NodeNow, Now};
 use crate::logs::Archive;
 
 /// Looks a second.
@@ -48,10 +50,10 @@ impl Default for Feed {
 struct StateEvent<'a> {
     /// Milliseconds since 1970.
     at: u64,
-    nodes: &'a serde_json::Value,
-    fleet: Option<&'a serde_json::Value>,
+    nodes: &'a BTreeMap<String, NodeNow>,
+    fleet: Option<&'a FleetNow>,
     /// Of the last second, by function; of all under an empty name.
-    latency: std::collections::BTreeMap<&'a str, Quantiles>,
+    latency: BTreeMap<&'a str, Quantiles>,
     /// Errors since the run began.
     errors: u64,
 }
@@ -84,43 +86,70 @@ impl Feed {
 
     /// Somebody looks: until nobody does any more.
     async fn watched(&self, now: &impl Fn() -> Now, archive: Option<&Archive>) {
-        let mut tail = match archive {
-            Some(archive) => Tail::at_the_end(archive.folder().to_owned()).await,
-            None => None,
+        let mut looks = Looks {
+            tail: match archive {
+                Some(archive) => Tail::at_the_end(archive.folder().to_owned()).await,
+                None => None,
+            },
+            latencies: Latencies::default(),
         };
-        let mut latencies = Latencies::default();
         let mut ticks = ticks();
         while self.sender.receiver_count() > 0 {
             ticks.tick().await;
-            if let Some(reading) = tail.take() {
-                let (mut read, back) = reading.read().await;
-                tail = back;
-                latencies.turn(std::mem::take(&mut read.latencies));
-                if !read.records.is_empty() || read.skipped > 0 {
-                    self.tell("records", read.json());
-                }
-            }
             let now = now();
-            let state = StateEvent {
-                at: millis(),
-                nodes: &now.nodes,
-                fleet: now.fleet.as_ref(),
-                latency: latencies.quantiles(),
-                errors: archive.map_or(0, |archive| archive.totals().errors.iter().sum()),
+            let errors = archive.map_or(0, |archive| archive.totals().errors.iter().sum());
+            // Only the picture is taken here, on the gateway's thread: writing it out is not.
+            let Ok((told, back)) = spawn_blocking(move || looks.look(&now, errors)).await else {
+                return;
             };
-            self.tell(
-                "state",
-                serde_json::to_string(&state).expect("plain numbers and texts"),
-            );
+            looks = back;
+            for told in told {
+                // Whoever looked may have left meanwhile.
+                let _nobody = self.sender.send(told);
+            }
         }
     }
+}
 
-    fn tell(&self, kind: &'static str, json: String) {
-        // Whoever looked may have left meanwhile.
-        let _nobody = self.sender.send(Told {
+/// What goes on from one look to the next.
+struct Looks {
+    /// None when the log cannot be read.
+    tail: Option<Tail>,
+    latencies: Latencies,
+}
+
+impl Looks {
+    /// What there is to tell.
+    fn look(mut self, now: &Now, errors: u64) -> (Vec<Told>, Self) {
+        let mut told = Vec::new();
+        if let Some(mut tail) = self.tail.take()
+            && let Ok(mut read) = tail.read()
+        {
+            self.tail = Some(tail);
+            self.latencies.turn(std::mem::take(&mut read.latencies));
+            if !read.records.is_empty() || read.skipped > 0 {
+                told.push(Told::new("records", read.json()));
+            }
+        }
+        let state = StateEvent {
+            at: millis(),
+            nodes: &now.nodes,
+            fleet: now.fleet.as_ref(),
+            latency: self.latencies.quantiles(),
+            errors,
+        };
+        let json = serde_json::to_string(&state).expect("plain numbers and texts");
+        told.push(Told::new("state", json));
+        (told, self)
+    }
+}
+
+impl Told {
+    fn new(kind: &'static str, json: String) -> Self {
+        Self {
             kind,
             json: json.into(),
-        });
+        }
     }
 }
 

@@ -31,9 +31,9 @@ pub(super) struct Read {
 
 /// What of a record is looked at here.
 #[derive(Deserialize)]
-struct Glance {
-    kind: String,
-    function: Option<String>,
+struct Glance<'a> {
+    kind: &'a str,
+    function: Option<&'a str>,
     duration_ms: Option<f64>,
 }
 
@@ -54,19 +54,11 @@ impl Tail {
         spawn_blocking(end).await.ok()?.ok().map(Self)
     }
 
-    /// What was added, and where it goes on; nowhere when the log cannot be read any more.
-    pub async fn read(mut self) -> (Read, Option<Self>) {
-        let work = spawn_blocking(move || {
-            let read = self.parse();
-            (read, self)
-        });
-        match work.await {
-            Ok((Ok(read), tail)) => (read, Some(tail)),
-            _ => (Read::default(), None),
-        }
-    }
-
-    fn parse(&mut self) -> std::io::Result<Read> {
+    /// What was added.
+    ///
+    /// # Errors
+    /// The log cannot be read any more.
+    pub fn read(&mut self) -> std::io::Result<Read> {
         let mut read = Read::default();
         let mut last = Last {
             requests: VecDeque::new(),
@@ -81,13 +73,13 @@ impl Tail {
                 continue;
             }
             // The end of a file may be torn.
-            let Ok(glance) = serde_json::from_str::<Glance>(&line) else {
+            let Ok(glance) = serde_json::from_str::<Glance<'_>>(&line) else {
                 continue;
             };
             let list = if glance.kind == "invocation" {
+                let function = glance.function.map(str::to_owned);
                 let took = glance.duration_ms;
-                read.latencies
-                    .extend(took.map(|took| (glance.function, took)));
+                read.latencies.extend(took.map(|took| (function, took)));
                 &mut last.requests
             } else {
                 &mut last.others

@@ -309,7 +309,7 @@ impl Reading {
 
 impl Driver {
     fn report(&self, instance: &Instance, line: &[u8], reading: &mut Reading) {
-        let Ok(report) = serde_json::from_slice::<Report<'_>>(line) else {
+        let Some(report) = Report::read(line) else {
             return;
         };
         let function = instance.function_name();
@@ -317,7 +317,7 @@ impl Driver {
             Report::Log {
                 request,
                 at,
-                stream,
+                stderr,
                 line,
             } => Record::Line {
                 at: at.map(|at| UNIX_EPOCH + Duration::from_millis(at)),
@@ -325,7 +325,7 @@ impl Driver {
                 instance: instance.id,
                 node: self.node(),
                 request: request.map(|request| reading.name(request)),
-                stderr: stream == "stderr",
+                stderr,
                 line,
             },
             Report::Done {
@@ -356,7 +356,7 @@ impl Driver {
                     function,
                     instance: instance.id,
                     node: self.node(),
-                    request,
+                    request: request.map(str::to_owned),
                     failure,
                     cause,
                     fatal,

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -111,7 +112,7 @@ pub struct Ticket {
     place: Rc<Place>,
     request: RequestId,
     /// What the instance knows the request by.
-    name: String,
+    name: Arc<str>,
     running_on: RefCell<Option<Rc<Instance>>>,
     ended: Cell<bool>,
 }
@@ -119,7 +120,7 @@ pub struct Ticket {
 impl Driver {
     /// Enters a request. Its outcome may be there at once.
     #[must_use]
-    pub fn arrive(self: &Rc<Self>, function: &Function, name: &str) -> Ticket {
+    pub fn arrive(self: &Rc<Self>, function: &Function, name: Arc<str>) -> Ticket {
         let request = self.new_request();
         let place = Rc::new(Place::default());
         self.requests
@@ -133,7 +134,7 @@ impl Driver {
             driver: Rc::clone(self),
             place,
             request,
-            name: name.to_owned(),
+            name,
             running_on: RefCell::default(),
             ended: Cell::new(false),
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use fnlocal_core::balancer::TargetState;
 use fnlocal_core::time::Instant;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -12,11 +11,10 @@ use serde::Serialize;
 use tower::ServiceExt;
 
 use super::Inner;
-use super::member::{Member, Stage};
-use crate::dashboard::{self, Now};
+use super::member::Member;
+use crate::dashboard::{self, FleetNow, NodeNow, Now};
 use crate::driver::{Count, Counts};
 use crate::gateway::peers::proves;
-use crate::gateway::platform::Picture;
 use crate::gateway::{Problem, ResponseBody, asks_locally};
 use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
@@ -33,22 +31,11 @@ struct FleetPicture {
     time_scale: f64,
     /// Seconds of the fleet's time since it began. Metrics are taken every sixty.
     clock: f64,
-    nodes: BTreeMap<String, NodePicture>,
+    nodes: BTreeMap<String, NodeNow>,
     /// How requests ended on nodes that are there no more.
     ended: Vec<Count>,
     /// The queue, schedules and sources of all nodes.
     triggers: Option<TriggersView>,
-}
-
-#[derive(Serialize)]
-struct NodePicture {
-    stage: Stage,
-    /// How the balancer sees it; none when it does not know it.
-    target: Option<TargetState>,
-    /// Requests of other nodes may be forwarded to it.
-    routed: bool,
-    /// None before it has booted, and after its end.
-    picture: Option<Picture>,
 }
 
 impl Inner {
@@ -194,13 +181,13 @@ impl Inner {
     pub(super) fn now(&self) -> Now {
         let picture = self.picture();
         Now {
-            nodes: serde_json::to_value(&picture.nodes).expect("names, numbers and texts"),
-            fleet: Some(serde_json::json!({
-                "desired": picture.desired,
-                "pooled": picture.pooled,
-                "time_scale": picture.time_scale,
-                "ended": picture.ended,
-            })),
+            nodes: picture.nodes,
+            fleet: Some(FleetNow {
+                desired: picture.desired,
+                pooled: picture.pooled,
+                time_scale: picture.time_scale,
+                ended: picture.ended,
+            }),
         }
     }
 
@@ -217,7 +204,7 @@ impl Inner {
     fn picture(&self) -> FleetPicture {
         let group = self.group.as_ref().map(|group| group.borrow());
         let balancer = self.balancer.borrow();
-        let node = |one: &Rc<Member>| NodePicture {
+        let node = |one: &Rc<Member>| NodeNow {
             stage: one.stage.get(),
             target: balancer.state(one.node),
             routed: self.roster.has(one.node),

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use fnlocal_core::balancer::TargetFailure;
 use http::{Request, Response, StatusCode};
@@ -17,7 +18,7 @@ use crate::driver::Counts;
 use crate::gateway::peers::FORWARDED;
 use crate::gateway::{
     Answer, Entry, GatewayOptions, Outgoing, Peer, Problem, Relay, ResponseBody, Server,
-    by_balancer, relay,
+    by_balancer, relay, request_name,
 };
 
 /// The front, while it serves.
@@ -69,8 +70,8 @@ impl Answer for Front {
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
         let next = self.next.replace(self.next.get().wrapping_add(1));
-        let id = format!("{:08x}{next:08x}", self.run);
-        let named = ("balancer".into(), id.as_str());
+        let id = request_name(self.run, next);
+        let named = ("balancer".into(), Arc::clone(&id));
         let mut entry = Entry::begin(&self.fleet.plant.logs, &self.counts, named, &request);
         let path = request.uri().path();
         if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {

@@ -24,7 +24,7 @@ const IMPORT: Duration = Duration::from_secs(120);
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// Its machine boots.
     Booting,
     /// It imports the code.

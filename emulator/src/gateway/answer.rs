@@ -30,8 +30,8 @@ pub struct Entry {
     logs: Logs,
     counts: Rc<Counts>,
     began: Clock,
-    /// None once written.
-    record: Option<Box<RequestRecord>>,
+    /// None once written. Nobody else has it until then.
+    record: Option<Arc<RequestRecord>>,
     /// The request is counted somewhere for as long as this lives.
     counted: Option<Counted>,
 }
@@ -47,20 +47,18 @@ impl Entry {
     pub(crate) fn begin(
         logs: &Logs,
         counts: &Rc<Counts>,
-        (node, id): (Arc<str>, &str),
+        (node, id): (Arc<str>, Arc<str>),
         request: &Request<Incoming>,
     ) -> Self {
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or_else(String::new, ToString::to_string);
+        let path = request.uri().path_and_query();
+        let path = path.map_or_else(String::new, |path| path.as_str().to_owned());
         Self {
             logs: logs.clone(),
             counts: Rc::clone(counts),
             began: Clock::now(),
-            record: Some(Box::new(RequestRecord {
+            record: Some(Arc::new(RequestRecord {
                 at: SystemTime::now(),
-                id: id.to_owned(),
+                id,
                 function: None,
                 method: request.method().clone(),
                 path,
@@ -95,15 +93,25 @@ impl Entry {
         self.record.as_ref().map_or("", |record| &record.id)
     }
 
+    /// The request's name.
+    pub(super) fn name(&self) -> Arc<str> {
+        let record = self.record.as_ref();
+        record.map_or_else(Arc::default, |record| Arc::clone(&record.id))
+    }
+
+    fn record(&mut self) -> Option<&mut RequestRecord> {
+        self.record.as_mut().and_then(Arc::get_mut)
+    }
+
     pub(super) fn function(&mut self, name: Arc<str>) {
-        if let Some(record) = &mut self.record {
+        if let Some(record) = self.record() {
             record.function = Some(name);
         }
     }
 
     /// An instance is asked.
     pub(super) fn dispatched(&mut self, to: &Dispatched, trace: Trace) {
-        if let Some(record) = &mut self.record {
+        if let Some(record) = self.record() {
             record.trace = Some(trace);
             record.served = Some(Served {
                 instance: to.instance.id,
@@ -116,21 +124,18 @@ impl Entry {
 
     /// It answers: where the time went until then.
     pub(super) fn timing(&mut self, timing: Timing, cold: Option<Cold>) {
-        if let Some(served) = self
-            .record
-            .as_mut()
-            .and_then(|record| record.served.as_mut())
-        {
+        if let Some(served) = self.record().and_then(|record| record.served.as_mut()) {
             served.timing = timing;
             served.cold = cold;
         }
     }
 
     pub(crate) fn head(&mut self, status: StatusCode, start: Option<StartKind>) {
-        if let Some(record) = &mut self.record {
+        let first_byte = self.began.elapsed();
+        if let Some(record) = self.record() {
             record.status = status.as_u16();
             record.start = start;
-            record.first_byte = self.began.elapsed();
+            record.first_byte = first_byte;
         }
     }
 
@@ -140,9 +145,12 @@ impl Entry {
     }
 
     fn end(&mut self, problem: Option<&'static str>) {
-        if let Some(mut record) = self.record.take() {
-            record.total = self.began.elapsed();
+        let total = self.began.elapsed();
+        if let Some(record) = self.record() {
+            record.total = total;
             record.problem = problem;
+        }
+        if let Some(record) = self.record.take() {
             let function = record.function.as_ref();
             let end = (record.status, problem);
             self.counts
@@ -167,7 +175,7 @@ impl Gateway {
         let by_node = self.named_by_node(&request);
         let id = by_node.clone();
         let id = id.unwrap_or_else(|| self.driver.request_name(self.run));
-        let named = (self.driver.node(), id.as_str());
+        let named = (self.driver.node(), Arc::clone(&id));
         let entry = Entry::begin(self.driver.logs(), self.driver.counts(), named, &request);
         if let Some(problem) = refuse_shape(&request) {
             return self.turn_away(request, entry, &problem);
@@ -229,14 +237,14 @@ impl Gateway {
 
     /// The name another node gave a request it sends here. Whoever cannot prove to be one is a
     /// client.
-    fn named_by_node(&self, request: &Request<Incoming>) -> Option<String> {
+    fn named_by_node(&self, request: &Request<Incoming>) -> Option<Arc<str>> {
         let peers = self.peers.as_ref()?;
         let headers = request.headers();
         if !peers::proves(peers.token(), headers.get(peers::FORWARDED)?) {
             return None;
         }
         let id = headers.get(headers::REQUEST_ID)?.to_str().ok()?;
-        Some(id.to_owned())
+        Some(id.into())
     }
 
     /// Refuses a request nobody has looked into yet.

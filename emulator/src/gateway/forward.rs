@@ -37,7 +37,7 @@ impl Gateway {
         mut entry: Entry,
     ) -> Response<ResponseBody> {
         let trace = outgoing.trace(self.driver.logs().sends_spans());
-        let ticket = self.driver.arrive(&function, entry.id());
+        let ticket = self.driver.arrive(&function, entry.name());
         loop {
             let to = match ticket.outcome().await {
                 Outcome::Dispatched(to) => to,

@@ -32,17 +32,39 @@ impl Cursor {
             begun: Vec::new(),
         };
         for number in numbers_in(folder)? {
-            let changed = std::fs::metadata(path(folder, number)).and_then(|file| file.modified());
-            // One that is gone by now is skipped later, as any other.
-            let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
-            let old = since.zip(changed).is_some_and(|(since, at)| at < since);
-            if !old {
+            if !is_before(folder, number, since) {
                 cursor.number = number;
                 cursor.file = file(folder, number)?;
                 break;
             }
         }
         Ok(cursor)
+    }
+
+    /// The beginning of one file.
+    pub(super) fn of_file(folder: &Path, number: u64) -> io::Result<Self> {
+        Ok(Self {
+            folder: folder.to_owned(),
+            number,
+            file: file(folder, number)?,
+            begun: Vec::new(),
+        })
+    }
+
+    /// The next line of the file at hand.
+    pub(super) fn next_here(&mut self) -> io::Result<Option<String>> {
+        let Some(file) = &mut self.file else {
+            return Ok(None);
+        };
+        file.read_until(b'\n', &mut self.begun)?;
+        if !self.begun.ends_with(b"\n") {
+            return Ok(None);
+        }
+        let line = std::mem::take(&mut self.begun);
+        Ok(Some(match String::from_utf8(line) {
+            Ok(line) => line,
+            Err(torn) => String::from_utf8_lossy(torn.as_bytes()).into_owned(),
+        }))
     }
 
     /// The next line, with its line feed; none when there is no more for now.
@@ -52,12 +74,8 @@ impl Cursor {
     pub fn next_line(&mut self) -> io::Result<Option<String>> {
         let mut follower = None;
         loop {
-            if let Some(file) = &mut self.file {
-                file.read_until(b'\n', &mut self.begun)?;
-                if self.begun.ends_with(b"\n") {
-                    let line = std::mem::take(&mut self.begun);
-                    return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
-                }
+            if let Some(line) = self.next_here()? {
+                return Ok(Some(line));
             }
             let Some(next) = follower.take() else {
                 follower = self.follower()?;
@@ -81,7 +99,19 @@ impl Cursor {
     }
 }
 
-fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
+/// Whether a file was written to for the last time before a moment. One that is gone by now is
+/// not: it is skipped when it is read.
+pub(super) fn is_before(folder: &Path, number: u64, moment: Option<Timestamp>) -> bool {
+    let changed = std::fs::metadata(path(folder, number)).and_then(|file| file.modified());
+    let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
+    let (Some(moment), Some(changed)) = (moment, changed) else {
+        return false;
+    };
+    changed < moment
+}
+
+/// The numbers of the files there are, the oldest first; none where there is no folder.
+pub(super) fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
     match numbers(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other,

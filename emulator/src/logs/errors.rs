@@ -221,7 +221,7 @@ impl Groups {
     /// loop never turns again, the wrapper cannot tell that time is up.
     fn ended(&mut self, request: &RequestRecord, now: SystemTime) -> Option<Cause> {
         if request.status == 0 || request.status >= 500 {
-            self.bad.put(request.id.clone(), Request::of(request));
+            self.bad.put(request.id.to_string(), Request::of(request));
         }
         let served = request.served.as_ref();
         let instance = served.map(|served| (Arc::clone(&request.node), served.instance));
@@ -234,10 +234,10 @@ impl Groups {
         {
             group.request = Some(Request::of(request));
         }
-        if let Some(id) = self.requests.get(&request.id).cloned() {
+        if let Some(id) = self.requests.get(&*request.id).cloned() {
             let group = self.by_id.get_mut(&id);
             let caused = group.and_then(|group| group.request.as_mut());
-            if let Some(caused) = caused.filter(|caused| caused.id == request.id) {
+            if let Some(caused) = caused.filter(|caused| *caused.id == *request.id) {
                 *caused = Request::of(request);
             }
             return None;
@@ -256,7 +256,7 @@ impl Groups {
             function: request.function.as_ref(),
             failure,
             code: code.unwrap_or_default(),
-            request: Some(request.id.clone()),
+            request: Some(request.id.to_string()),
         };
         let (cause, _, id) = self.add(seen, now)?;
         self.by_id.get_mut(&id)?.request = Some(Request::of(request));
@@ -324,7 +324,7 @@ impl Groups {
 impl Request {
     fn of(request: &RequestRecord) -> Self {
         Self {
-            id: request.id.clone(),
+            id: request.id.to_string(),
             method: Some(request.method.as_str().to_owned()),
             path: Some(request.path.clone()),
         }

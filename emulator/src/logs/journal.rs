@@ -15,7 +15,7 @@ use super::kept::{Invocation, Kept, Line, Measured, Platform, stamp};
 use super::printer::Printer;
 use super::segments::Segments;
 use super::spans::{self, Spans};
-use super::together::Together;
+use super::together::{Together, Whole};
 use super::{Record, RequestRecord, Totals, TotalsView};
 use crate::project::ProjectLogs;
 
@@ -251,7 +251,7 @@ impl Journal {
                 if let Some(spans) = &self.spans {
                     spans.take(request);
                 }
-                let whole = self.together.ended(Instant::now(), (**request).clone());
+                let whole = self.together.ended(Instant::now(), request);
                 self.whole(whole);
             }
             Record::Done {
@@ -282,7 +282,7 @@ impl Journal {
         }
     }
 
-    fn whole(&mut self, whole: Option<(RequestRecord, Option<Measured>)>) {
+    fn whole(&mut self, whole: Option<Whole>) {
         if let Some((request, measured)) = whole {
             self.invocation(&request, measured);
         }

@@ -220,7 +220,7 @@ impl Invocation {
         let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
         Self {
             time: stamp(request.at + request.total),
-            request: request.id.clone(),
+            request: request.id.to_string(),
             function: request.function.clone(),
             method: request.method.as_str().to_owned(),
             path: request.path.clone(),

@@ -1,5 +1,7 @@
 //! Which documents of a log somebody wants.
 
+mod backwards;
+
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
@@ -99,6 +101,18 @@ impl Query {
             && self.grep.as_ref().is_none_or(|grep| found(grep, kept))
     }
 
+    /// A line's document, if it is wanted.
+    fn parse(&self, line: &str) -> Option<Kept> {
+        // Looking for its name is a hundredth of the work of taking a line apart.
+        let request = self.request.as_deref();
+        if request.is_some_and(|id| !line.contains(id)) {
+            return None;
+        }
+        // The end of a file may be torn.
+        let kept = serde_json::from_str(line).ok()?;
+        self.wants(&kept).then_some(kept)
+    }
+
     /// The next lines of a log that are wanted, as they are in the file, until there are `bytes`
     /// of them; none when there is nothing more for now.
     ///
@@ -107,11 +121,7 @@ impl Query {
     pub fn next(&self, cursor: &mut Cursor, bytes: usize) -> io::Result<Option<String>> {
         let mut text = String::new();
         while let Some(line) = cursor.next_line()? {
-            // The end of a file may be torn.
-            let Ok(kept) = serde_json::from_str::<Kept>(&line) else {
-                continue;
-            };
-            if self.wants(&kept) {
+            if self.parse(&line).is_some() {
                 text.push_str(&line);
                 if text.len() >= bytes {
                     break;
@@ -121,11 +131,20 @@ impl Query {
         Ok((!text.is_empty()).then_some(text))
     }
 
-    /// The last lines there are, no more than the limit, and where the log goes on.
+    /// What is wanted of a log at once, and where it goes on: the last lines up to the limit, and
+    /// all there is of a request.
     ///
     /// # Errors
     /// The files cannot be read.
-    pub fn last(&self, folder: &Path, limit: usize) -> io::Result<(String, Cursor)> {
+    pub fn begin(&self, folder: &Path) -> io::Result<(String, Cursor)> {
+        match (&self.request, self.limit) {
+            (Some(_), _) => backwards::read(self, folder),
+            (None, Some(limit)) => self.last(folder, limit),
+            (None, None) => Ok((String::new(), Cursor::open(folder, self.since)?)),
+        }
+    }
+
+    fn last(&self, folder: &Path, limit: usize) -> io::Result<(String, Cursor)> {
         let mut cursor = Cursor::open(folder, self.since)?;
         let mut last = VecDeque::new();
         // One at a time, so that each counts.

@@ -1,5 +1,6 @@
 //! The last of something, by key.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 
 /// As many are known.
@@ -35,7 +36,10 @@ impl<K: Ord + Clone, V> Recent<K, V> {
     }
 
     /// The value of a key, if it was put lately.
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.known.get(key)
     }
 }

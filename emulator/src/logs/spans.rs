@@ -32,7 +32,7 @@ const SEND: Duration = Duration::from_secs(5);
 
 /// Sends spans.
 pub(super) struct Spans {
-    sink: SyncSender<RequestRecord>,
+    sink: SyncSender<Arc<RequestRecord>>,
     thread: JoinHandle<()>,
     totals: Arc<Totals>,
 }
@@ -85,9 +85,9 @@ impl Spans {
     }
 
     /// Takes a request that has ended.
-    pub fn take(&self, request: &RequestRecord) {
+    pub fn take(&self, request: &Arc<RequestRecord>) {
         if request.trace.is_some_and(|trace| trace.sampled)
-            && let Err(TrySendError::Full(_)) = self.sink.try_send(request.clone())
+            && let Err(TrySendError::Full(_)) = self.sink.try_send(Arc::clone(request))
         {
             Totals::add(&self.totals.spans_dropped, spans_of(request).len() as u64);
         }
@@ -110,7 +110,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn run(mut self, requests: &Receiver<RequestRecord>) {
+    fn run(mut self, requests: &Receiver<Arc<RequestRecord>>) {
         while let Ok(first) = requests.recv() {
             let mut batch = spans_of(&first);
             let mut more = 1;
@@ -245,7 +245,7 @@ fn attributes(request: &RequestRecord) -> Vec<KeyValue> {
         KeyValue::new("http.request.method", request.method.to_string()),
         KeyValue::new("url.path", path.to_owned()),
         KeyValue::new("http.response.status_code", i64::from(request.status)),
-        KeyValue::new("faas.invocation_id", request.id.clone()),
+        KeyValue::new("faas.invocation_id", request.id.to_string()),
         KeyValue::new("fnlocal.node", request.node.to_string()),
     ];
     if let Some(function) = &request.function {

@@ -19,40 +19,37 @@ const WAITING: usize = 50_000;
 /// Wrappers' halves that came first. Of clients who read slowly, so not many.
 const EARLY: usize = 4096;
 
+/// A request, and what its wrapper measured, if it told.
+pub(super) type Whole = (Arc<RequestRecord>, Option<Measured>);
+
 /// Requests that wait for their other half.
 #[derive(Default)]
 pub(super) struct Together {
-    waiting: BTreeMap<String, RequestRecord>,
-    due: VecDeque<(Instant, String)>,
+    waiting: BTreeMap<Arc<str>, Arc<RequestRecord>>,
+    due: VecDeque<(Instant, Arc<str>)>,
     early: BTreeMap<Arc<str>, Measured>,
     oldest: VecDeque<Arc<str>>,
 }
 
 impl Together {
     /// A request ended; back if nothing more will come of it.
-    pub fn ended(
-        &mut self,
-        now: Instant,
-        request: RequestRecord,
-    ) -> Option<(RequestRecord, Option<Measured>)> {
-        if let Some(measured) = self.early.remove(request.id.as_str()) {
+    pub fn ended(&mut self, now: Instant, request: &Arc<RequestRecord>) -> Option<Whole> {
+        let request = Arc::clone(request);
+        if let Some(measured) = self.early.remove(&*request.id) {
             return Some((request, Some(measured)));
         }
         // Whoever was cut short or refused by the platform has no wrapper that will tell.
         if request.start.is_none() || request.problem.is_some() {
             return Some((request, None));
         }
-        self.due.push_back((now + PATIENCE, request.id.clone()));
-        self.waiting.insert(request.id.clone(), request);
+        self.due
+            .push_back((now + PATIENCE, Arc::clone(&request.id)));
+        self.waiting.insert(Arc::clone(&request.id), request);
         None
     }
 
     /// The wrapper told what a request took; both halves if the other is here.
-    pub fn measured(
-        &mut self,
-        id: &Arc<str>,
-        measured: Measured,
-    ) -> Option<(RequestRecord, Option<Measured>)> {
+    pub fn measured(&mut self, id: &Arc<str>, measured: Measured) -> Option<Whole> {
         if let Some(request) = self.waiting.remove(&**id) {
             return Some((request, Some(measured)));
         }
@@ -67,20 +64,20 @@ impl Together {
     }
 
     /// Requests of an instance that will tell nothing any more.
-    pub fn died(&mut self, node: &str, instance: InstanceId) -> Vec<RequestRecord> {
+    pub fn died(&mut self, node: &str, instance: InstanceId) -> Vec<Arc<RequestRecord>> {
         let of_it = |request: &RequestRecord| {
             let served = request.served.as_ref();
             &*request.node == node && served.is_some_and(|served| served.instance == instance)
         };
         let ids = self.waiting.iter().filter(|(_, request)| of_it(request));
-        let ids: Vec<String> = ids.map(|(id, _)| id.clone()).collect();
+        let ids: Vec<Arc<str>> = ids.map(|(id, _)| Arc::clone(id)).collect();
         ids.iter()
             .filter_map(|id| self.waiting.remove(id))
             .collect()
     }
 
     /// The next request that has waited long enough.
-    pub fn overdue(&mut self, now: Instant) -> Option<RequestRecord> {
+    pub fn overdue(&mut self, now: Instant) -> Option<Arc<RequestRecord>> {
         while let Some((due, id)) = self.due.front() {
             if *due > now && self.waiting.len() <= WAITING && self.waiting.contains_key(id) {
                 return None;
@@ -99,7 +96,7 @@ impl Together {
     }
 
     /// All that still wait.
-    pub fn rest(&mut self) -> Vec<RequestRecord> {
+    pub fn rest(&mut self) -> Vec<Arc<RequestRecord>> {
         self.due.clear();
         std::mem::take(&mut self.waiting).into_values().collect()
     }

@@ -193,7 +193,7 @@ async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Sta
             status: 400,
         };
     };
-    let ticket = driver.arrive(&function, &job.head.id.to_string());
+    let ticket = driver.arrive(&function, job.head.id.to_string().into());
     loop {
         let to = match ticket.outcome().await {
             Word::Dispatched(to) => to,

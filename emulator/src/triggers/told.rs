@@ -27,11 +27,11 @@ pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
         (Fate::Again(_), _) => Some("retried"),
         (Fate::Dead, _) => Some("dead"),
     };
-    logs.send(Record::Request(Box::new(RequestRecord {
+    logs.send(Record::Request(Arc::new(RequestRecord {
         at: SystemTime::now()
             .checked_sub(run.took)
             .unwrap_or(SystemTime::UNIX_EPOCH),
-        id: run.head.id.to_string(),
+        id: run.head.id.to_string().into(),
         function: Some(Arc::from(run.head.function.as_str())),
         method: http::Method::from_bytes(word.as_bytes()).unwrap_or(http::Method::POST),
         path: run.head.path.clone(),

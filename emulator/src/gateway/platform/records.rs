@@ -128,10 +128,7 @@ impl Reading {
         follow: Option<Follow>,
     ) -> io::Result<(String, Self)> {
         let read = move || {
-            let (first, cursor) = match query.limit {
-                Some(limit) => query.last(&folder, limit)?,
-                None => (String::new(), Cursor::open(&folder, query.since)?),
-            };
+            let (first, cursor) = query.begin(&folder)?;
             let reading = Self {
                 query,
                 cursor,
