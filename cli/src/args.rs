@@ -1,8 +1,13 @@
 //! What may stand on the command line.
 
+mod build;
+mod clean;
 mod destroy;
+mod dev;
+mod doctor;
 mod emit;
 mod errors;
+mod fleet;
 mod init;
 mod invoke;
 mod loadtest;
@@ -12,22 +17,24 @@ mod mounts;
 mod node;
 mod promote;
 mod queue;
+mod registry;
 mod release;
 mod rollback;
 mod shell;
 mod simulate;
 mod status;
+mod up;
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Parser, Subcommand, ValueEnum};
-use fnlocal_emulator::fleet::{FleetOptions, Size};
-use fnlocal_emulator::image::oci::manifest::Platform;
-use fnlocal_emulator::inspect::{self, InspectOptions};
-
+pub use build::Build;
+pub use clean::Clean;
 pub use destroy::Destroy;
+pub use dev::{Dev, ProfileChoice, RuntimeChoice};
+pub use doctor::Doctor;
 pub use emit::Emit;
 pub use errors::Errors;
+pub use fleet::Fleet;
 pub use init::{Init, Template};
 pub use invoke::Invoke;
 pub use loadtest::{LoadProfile, Loadtest};
@@ -37,11 +44,13 @@ pub use mounts::MountsChoice;
 pub use node::Node;
 pub use promote::Promote;
 pub use queue::{Chosen, Queue, QueueCommand};
+pub use registry::Registry;
 pub use release::{ReleaseCommand, Releases};
 pub use rollback::Rollback;
 pub use shell::{Completions, Man};
 pub use simulate::{RoutingChoice, Simulate};
 pub use status::Status;
+pub use up::Up;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -64,17 +73,7 @@ pub enum Command {
     #[command(after_help = init::EXAMPLES)]
     Init(Init),
     /// Run a folder of functions, with warm pools and hot reload.
-    #[command(after_help = "\
-Examples:
-  fnlocal dev                        run the functions of this folder
-  fnlocal dev examples/auction       those of another
-  fnlocal dev hello.js --port 8080   one file, on a port of your choice
-  fnlocal dev --runtime process      without Docker, less isolated
-  fnlocal dev --mounts copy          code is copied into the engine, not mounted
-  fnlocal dev --nodes 3              three nodes behind a load balancer, as in the cloud
-  fnlocal dev --scale 2..10 --time-scale 10
-  fnlocal dev --inspect bid          let a debugger attach to one function
-  fnlocal dev --json | jq .          records for machines")]
+    #[command(after_help = dev::EXAMPLES)]
     Dev(Dev),
     /// Call a function of a running `fnlocal dev` or `fnlocal up`.
     #[command(after_help = invoke::EXAMPLES)]
@@ -89,89 +88,34 @@ Examples:
     #[command(after_help = look::OPEN_EXAMPLES)]
     Open(Open),
     /// Show what happened: invocations, lines of functions, reloads and errors.
-    #[command(after_help = "\
-Examples:
-  fnlocal logs                       the last of all functions
-  fnlocal logs bid -f                one function's, as they come
-  fnlocal logs --since 5m --grep 'timeout|refused'
-  fnlocal logs --request 5f0c21aa00000001
-  fnlocal logs --json | jq 'select(.kind == \"invocation\") | .duration_ms'")]
+    #[command(after_help = logs::EXAMPLES)]
     Logs(Logs),
     /// Show errors of functions, grouped by where they come from.
-    #[command(after_help = "\
-Examples:
-  fnlocal errors
-  fnlocal errors bid
-  fnlocal errors --json | jq '.[] | {message, count, last_seen}'")]
+    #[command(after_help = errors::EXAMPLES)]
     Errors(Errors),
     /// Build an OCI image of every package, into the project's own registry.
-    #[command(after_help = "\
-Examples:
-  fnlocal build                      the packages of this folder
-  fnlocal build examples/auction     those of another
-  fnlocal build --platform linux/amd64,linux/arm64
-  fnlocal build --json | jq -r '.images[].digest'")]
+    #[command(after_help = build::EXAMPLES)]
     Build(Build),
     /// Serve a release from the registry's images, exactly as a node in the cloud does.
-    #[command(after_help = "\
-Examples:
-  fnlocal up                         build this folder, then serve the release
-  fnlocal up --release 3f9a01bc      serve one that is kept, by the beginning of its digest
-  fnlocal up --release release.json  serve one from a file
-  fnlocal up --nodes 3               on three nodes behind a load balancer
-  fnlocal up --scale --env prod      as many as the group of [env.prod] wants")]
+    #[command(after_help = up::EXAMPLES)]
     Up(Up),
     /// Show releases: immutable lists of functions, images and limits.
     #[command(after_help = release::EXAMPLES)]
     Release(Releases),
     /// Serve the project's registry, for docker pull, docker push, skopeo and other OCI clients.
-    #[command(after_help = "\
-Examples:
-  fnlocal registry --port 5000
-  docker pull 127.0.0.1:5000/auction/auction:latest
-  docker run -e PORT=8080 -p 8080:8080 127.0.0.1:5000/auction/auction:latest")]
+    #[command(after_help = registry::EXAMPLES)]
     Registry(Registry),
     /// Remove what fnlocal keeps for a project: containers, images, its registry and copies of code.
-    #[command(after_help = "\
-Examples:
-  fnlocal clean --dry-run            list what would be removed
-  fnlocal clean                      remove it
-  fnlocal clean --shared             base images and the cache of all projects, too")]
+    #[command(after_help = clean::EXAMPLES)]
     Clean(Clean),
     /// Look at what fnlocal needs of this machine, with a fix for what is not well.
-    #[command(after_help = "\
-Examples:
-  fnlocal doctor
-  fnlocal doctor --json | jq '.[] | select(.state != \"good\")'")]
+    #[command(after_help = doctor::EXAMPLES)]
     Doctor(Doctor),
     /// See what a surge or a spike does to a fleet, on virtual time.
-    #[command(after_help = "\
-Examples:
-  fnlocal simulate --env prod --load spike:2..500 --html spike.html
-  fnlocal simulate --env prod --load spike:2..500 --begin 30m --find-prescale
-  fnlocal simulate --load steady:200 --sweep nodes=1,2,4,8
-  fnlocal simulate --load steady:200 --nodes 3 --kill 1@10m   a node dies
-  fnlocal simulate --trace access.log --profile lambda
-  fnlocal simulate --replay recording.jsonl   what `fnlocal dev --record` wrote
-
-Functions and limits are those of fnlocal.toml; what only code says is not known here.")]
+    #[command(after_help = simulate::EXAMPLES)]
     Simulate(Box<Simulate>),
     /// Send load to running functions, and report warm, spare, cold and queued requests apart.
-    #[command(after_help = "\
-Examples:
-  fnlocal loadtest                                   20 requests a second to all functions of this folder
-  fnlocal loadtest --profile spike --rate 10 --peak 300 --html report.html
-  fnlocal loadtest --profile coldstart --function bid
-  fnlocal loadtest --scenario bids --users 50        users who wait for answers, on goose
-  fnlocal loadtest --save new.json --compare old.json --fail-if 'cold.p99>800ms' --fail-if 'errors>0.1%'
-  fnlocal loadtest --url https://staging.example.org --yes
-
-Profiles:
-  steady     the same rate all the time
-  surge      grows from --rate to --peak over most of the run
-  spike      jumps from --rate to --peak within a second, and back
-  soak       steady for an hour
-  coldstart  forces cold starts, one by one and many at once")]
+    #[command(after_help = loadtest::EXAMPLES)]
     Loadtest(Box<Loadtest>),
     /// Serve the release a group of EC2 machines follows; each of them runs this.
     #[command(after_help = node::EXAMPLES)]
@@ -192,11 +136,7 @@ Profiles:
     #[command(after_help = queue::EXAMPLES)]
     Queue(Queue),
     /// Send a CloudEvent to a function of the fnlocal that runs here.
-    #[command(after_help = "\
-Examples:
-  fnlocal emit resize --type com.example.upload --data '{\"key\": \"cat.png\"}'
-  fnlocal emit resize --data @event.json --structured
-  fnlocal emit resize --async --order-key cat.png")]
+    #[command(after_help = emit::EXAMPLES)]
     Emit(Emit),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
@@ -209,245 +149,6 @@ Examples:
     /// Write a man page of each command.
     #[command(after_help = shell::MAN_EXAMPLES)]
     Man(Man),
-}
-
-/// Arguments of `fnlocal dev`.
-#[derive(Debug, clap::Args)]
-pub struct Dev {
-    /// A folder of functions, or one file.
-    #[arg(default_value = ".")]
-    pub folder: PathBuf,
-    /// The port to listen on; 0 takes a free one.
-    #[arg(short, long, env = "FNLOCAL_PORT")]
-    pub port: Option<u16>,
-    /// The address to listen on. Others than this machine's own let others in.
-    #[arg(long, default_value = "127.0.0.1")]
-    pub host: std::net::IpAddr,
-    /// What runs the instances.
-    #[arg(long, value_enum)]
-    pub runtime: Option<RuntimeChoice>,
-    /// How code gets into containers.
-    #[arg(long, value_enum, default_value_t = MountsChoice::Auto, env = "FNLOCAL_MOUNTS")]
-    pub mounts: MountsChoice,
-    /// Use `.env.NAME` besides `.env`.
-    #[arg(long = "env", value_name = "NAME")]
-    pub env_name: Option<String>,
-    /// Impose the limits of another platform.
-    #[arg(long, value_enum, default_value_t = ProfileChoice::Fnlocal)]
-    pub profile: ProfileChoice,
-    /// Write what the core decides, and why, to a file for `fnlocal simulate --replay`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "scale"])]
-    pub record: Option<PathBuf>,
-    /// Let a debugger attach to a function, on a port of 127.0.0.1 that stays the same across
-    /// reloads [default port: 9229]. It then has one instance, and no timeout while one is attached.
-    #[arg(long, value_name = "FUNCTION[=PORT]", value_parser = inspect, conflicts_with_all = ["nodes", "scale"])]
-    pub inspect: Option<InspectOptions>,
-    /// Do not print a line for every request.
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Print records as JSON, one a line, on stdout.
-    #[arg(long)]
-    pub json: bool,
-    /// Several nodes instead of one.
-    #[command(flatten)]
-    pub fleet: Fleet,
-}
-
-fn inspect(text: &str) -> Result<InspectOptions, &'static str> {
-    let (function, port) = text.split_once('=').unwrap_or((text, ""));
-    let port = match port {
-        "" => Ok(inspect::PORT),
-        port => port
-            .parse()
-            .map_err(|_| "a port is a number up to 65535, as in bid=9230"),
-    };
-    Ok(InspectOptions {
-        function: function.to_owned(),
-        port: port?,
-    })
-}
-
-/// Several nodes in one process, as in the cloud.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Fleet")]
-pub struct Fleet {
-    /// Run so many nodes, each with its own memory and instances, behind a load balancer.
-    #[arg(long, value_name = "N", conflicts_with = "scale", value_parser = clap::value_parser!(u32).range(1..))]
-    pub nodes: Option<u32>,
-    /// Run as many nodes as an auto-scaling group wants: between MIN and MAX, or as in
-    /// [env.NAME] of fnlocal.toml. Nodes boot as late as machines do.
-    #[arg(long, value_name = "MIN..MAX", num_args = 0..=1)]
-    pub scale: Option<Option<NodeRange>>,
-    /// Let nodes boot, metrics be taken and alarms go off so many times as fast.
-    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = time_scale)]
-    pub time_scale: f64,
-}
-
-/// Nodes at the least and at the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeRange {
-    /// At the least.
-    pub min: u32,
-    /// At the most.
-    pub max: u32,
-}
-
-impl std::str::FromStr for NodeRange {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "write the least and the most, as in 2..10";
-        let (min, max) = text.split_once("..").ok_or(wrong)?;
-        let number = |text: &str| text.parse().map_err(|_| wrong);
-        Ok(Self {
-            min: number(min)?,
-            max: number(max)?,
-        })
-    }
-}
-
-fn time_scale(text: &str) -> Result<f64, &'static str> {
-    let times: f64 = text.parse().map_err(|_| "it is not a number")?;
-    if (0.01..=1000.0).contains(&times) {
-        Ok(times)
-    } else {
-        Err("it must be between 0.01 and 1000")
-    }
-}
-
-impl Fleet {
-    /// As the emulator wants it; none for a single node.
-    pub fn options(&self) -> Option<FleetOptions> {
-        let size = match (self.nodes, self.scale) {
-            (Some(nodes), _) => Size::Fixed(nodes),
-            (None, Some(range)) => Size::Scaled(range.map(|range| (range.min, range.max))),
-            (None, None) => return None,
-        };
-        Some(FleetOptions {
-            size,
-            time_scale: self.time_scale,
-        })
-    }
-}
-
-/// Arguments of `fnlocal build`.
-#[derive(Debug, clap::Args)]
-pub struct Build {
-    /// A folder of functions, or one file.
-    #[arg(default_value = ".")]
-    pub folder: PathBuf,
-    /// Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].
-    #[arg(long, value_delimiter = ',', value_name = "PLATFORM")]
-    pub platform: Vec<Platform>,
-    /// Look for a newer base image.
-    #[arg(long)]
-    pub pull: bool,
-    /// Print what was built as JSON on stdout.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `fnlocal up`.
-#[derive(Debug, clap::Args)]
-pub struct Up {
-    /// A folder of functions, or one file.
-    #[arg(default_value = ".")]
-    pub folder: PathBuf,
-    /// A release: a file, or the beginning of its digest [default: built anew].
-    #[arg(long)]
-    pub release: Option<String>,
-    /// The port to listen on; 0 takes a free one.
-    #[arg(short, long, env = "FNLOCAL_PORT")]
-    pub port: Option<u16>,
-    /// The address to listen on. Others than this machine's own let others in.
-    #[arg(long, default_value = "127.0.0.1")]
-    pub host: std::net::IpAddr,
-    /// Use `.env.NAME` besides `.env`.
-    #[arg(long = "env", value_name = "NAME")]
-    pub env_name: Option<String>,
-    /// Do not print a line for every request.
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Print records as JSON, one a line, on stdout.
-    #[arg(long)]
-    pub json: bool,
-    /// Several nodes instead of one.
-    #[command(flatten)]
-    pub fleet: Fleet,
-}
-
-/// Arguments of `fnlocal doctor`.
-#[derive(Debug, clap::Args)]
-pub struct Doctor {
-    /// A folder of functions, or one file.
-    #[arg(default_value = ".")]
-    pub folder: PathBuf,
-    /// Print what was found as JSON on stdout.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `fnlocal clean`.
-#[derive(Debug, clap::Args)]
-pub struct Clean {
-    /// A folder of functions, or one file.
-    #[arg(default_value = ".")]
-    pub folder: PathBuf,
-    /// Also what projects share: base images and the cache of bases.
-    #[arg(long)]
-    pub shared: bool,
-    /// List what would be removed, and remove nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print what was removed as JSON on stdout.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `fnlocal registry`.
-#[derive(Debug, clap::Args)]
-pub struct Registry {
-    /// A folder of functions, or one file.
-    #[arg(default_value = ".")]
-    pub folder: PathBuf,
-    /// The port to listen on; 0 takes a free one.
-    #[arg(short, long, default_value_t = 5000)]
-    pub port: u16,
-    /// Print records as JSON, one a line, on stdout.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What runs the instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RuntimeChoice {
-    /// Docker if it answers, else processes; says which and why.
-    Auto,
-    /// Containers of the Docker engine.
-    Docker,
-    /// Node.js processes of your own user.
-    Process,
-}
-
-/// Whose limits apply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ProfileChoice {
-    /// Those of fnlocal.toml.
-    Fnlocal,
-    /// AWS Lambda's: 1,000 at once, 1,000 starts in 10 s, 6 MB, 429 instead of a queue.
-    Lambda,
-    /// Google Cloud Run's: 100 instances of 80 requests, a wait of 10 s or more, then 429.
-    Cloudrun,
-}
-
-impl From<ProfileChoice> for fnlocal_core::Profile {
-    fn from(choice: ProfileChoice) -> Self {
-        match choice {
-            ProfileChoice::Fnlocal => Self::Fnlocal,
-            ProfileChoice::Lambda => Self::Lambda,
-            ProfileChoice::Cloudrun => Self::CloudRun,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod background;
 mod describe;
 mod error;
 mod reload;
+mod settings;
 mod tracked;
 
 use std::cell::RefCell;
@@ -17,18 +18,17 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use fnlocal_core::{FunctionLimits, NodeLimits, PackageId, Profile};
+use fnlocal_core::{PackageId, Profile};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::dashboard::About;
-use crate::driver::{Driver, Feed, Recorder};
+use crate::driver::{Driver, Feed};
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
-use crate::gateway::GatewayOptions;
 use crate::inspect::{InspectOptions, Inspector};
 use crate::logs::{Logs, Record};
-use crate::project::{Project, RuntimeKind, StateDir};
+use crate::project::{Project, StateDir};
 use crate::runtime::Notice;
 use crate::runtime::docker::mounts::Mounts;
 use crate::runtime::select;
@@ -40,10 +40,12 @@ use crate::watch::{Change, Watcher};
 use background::Background;
 use describe::Describer;
 use reload::Reloader;
+use settings::{choice, recorder};
 use tracked::Made;
 
 pub use crate::serve::{PORT, Ready, Stop};
 pub use error::DevError;
+pub(crate) use settings::{gateway_options, node_limits};
 
 /// Time without a save after which copies are made ahead for the next.
 const QUIET: Duration = Duration::from_millis(300);
@@ -155,17 +157,6 @@ async fn serve(
     };
     preparer.close().await;
     served
-}
-
-fn recorder(options: &DevOptions, limits: &NodeLimits) -> Result<Option<Recorder>, DevError> {
-    let Some(path) = &options.record else {
-        return Ok(None);
-    };
-    let made = Recorder::create(path, limits);
-    made.map(Some).map_err(|source| DevError::Record {
-        path: path.clone(),
-        source,
-    })
 }
 
 /// What serves while `dev` runs.
@@ -374,16 +365,6 @@ impl Work {
     }
 }
 
-/// How the gateway is to behave by the project's configuration.
-pub(crate) fn gateway_options(project: &Project) -> GatewayOptions {
-    let usual = GatewayOptions::default();
-    let idle_timeout = project.config().limits.idle_timeout;
-    GatewayOptions {
-        idle_timeout: idle_timeout.map_or(usual.idle_timeout, |span| span.0),
-        ..usual
-    }
-}
-
 /// Reloads what changes until dropped.
 async fn reloading(
     (mut reloader, describer, background): (Reloader, Rc<Describer>, Rc<Background>),
@@ -412,39 +393,4 @@ async fn reloading(
             }
         }
     }
-}
-
-fn choice(options: &DevOptions, project: &Project) -> Choice {
-    options
-        .runtime
-        .unwrap_or(match project.config().dev.runtime {
-            None => Choice::Auto,
-            Some(RuntimeKind::Docker) => Choice::Docker,
-            Some(RuntimeKind::Process) => Choice::Process,
-        })
-}
-
-/// Bounds of this machine. Instances are started about one a core at a time: more in parallel
-/// only lengthens everyone's wait.
-pub(crate) fn node_limits(project: &Project) -> NodeLimits {
-    let limits = &project.config().limits;
-    let memory_mib = limits
-        .memory
-        .map_or_else(serve::free_memory_mib, |memory| memory.0);
-    let own = NodeLimits {
-        memory_mib,
-        max_instances: limits.max_instances.unwrap_or(1000),
-        rps: limits.rps.and_then(|rate| rate.0),
-        burst: limits.burst,
-        over_rate: limits.over_rate.map(Into::into).unwrap_or_default(),
-        parallel_starts: serve::cores().clamp(2, 8),
-        parallel_refills: 2,
-        spares: project.config().dev.spares.unwrap_or(1),
-        spare_memory_mib: project
-            .config()
-            .defaults
-            .memory
-            .map_or(FunctionLimits::default().memory_mib, |memory| memory.0),
-    };
-    project.profile.node(own)
 }

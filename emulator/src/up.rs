@@ -6,6 +6,8 @@
 pub(crate) mod describe;
 mod error;
 mod images;
+mod settings;
+mod wanted;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,21 +19,19 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::release::{Release, ReleasePackage};
-use fnlocal_core::{CodeHash, FunctionLimits, NodeLimits, PackageId};
+use fnlocal_core::{CodeHash, NodeLimits, PackageId};
 use fnlocal_registry::Store;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use crate::build::{self, BuildOptions, News, REGISTRY};
+use crate::build::REGISTRY;
 use crate::dashboard::About;
 use crate::driver::{Code, Driver, Feed};
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
-use crate::gateway::GatewayOptions;
 use crate::logs::{Logs, Record};
 use crate::project::{Project, StateDir};
 use crate::registry::Served;
-use crate::release::{self, Kept, Releases};
 use crate::runtime::PackageRun;
 use crate::runtime::docker::connect::{Engine, Surroundings, connect};
 use crate::runtime::docker::labels::Owner;
@@ -39,12 +39,15 @@ use crate::runtime::docker::mounts::{self, Mounts};
 use crate::runtime::open::{OpenError, Opener};
 use crate::runtime::place::random_hex;
 use crate::runtime::select::project_label;
-use crate::serve::{self, Announced, Front, PORT, Ready, Session, Stop, with_hint};
+use crate::serve::{self, Announced, Front, PORT, Ready, Session, Stop};
 use crate::triggers::{self, MakeSource, Sources, Triggers};
 use describe::Describer;
 use images::Images;
+use settings::node_limits;
+use wanted::wanted;
 
 pub use error::UpError;
+pub(crate) use settings::{gateway_options, within};
 
 /// How long the packages of a release may take to be imported.
 pub(crate) const LOAD: Duration = Duration::from_secs(120);
@@ -314,45 +317,6 @@ impl Work {
     }
 }
 
-/// The release to serve.
-async fn wanted(
-    options: &UpOptions,
-    project: &Project,
-    state: &StateDir,
-    logs: &Logs,
-) -> Result<Kept, UpError> {
-    let kept = match &options.release {
-        Some(said) => Releases::of(state.path()).find(said)?,
-        None => {
-            let build = BuildOptions {
-                path: options.path.clone(),
-                platforms: Vec::new(),
-                pull: false,
-                large: build::LARGE,
-            };
-            let tell = |news: News| match news {
-                News::Note(text) => logs.note(text),
-                News::Warning(warning) => {
-                    logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
-                }
-                News::Began { .. } | News::Done { .. } => {}
-            };
-            let (_, made) = release::build(&build, &tell, options.now.clone()).await?;
-            for warning in &made.warnings {
-                logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
-            }
-            made.kept
-        }
-    };
-    if kept.release.project != project.name {
-        return Err(UpError::Foreign {
-            release: kept.release.project,
-            project: project.name.clone(),
-        });
-    }
-    Ok(kept)
-}
-
 /// Has the engine hold every image, while the registry is there for it to pull from.
 async fn images(
     engine: &Engine,
@@ -407,35 +371,4 @@ pub(crate) fn load(feed: &Feed, id: PackageId, package: &ReleasePackage, run: Pa
         entries: package.entries.clone(),
     };
     feed.set_code(id, code, what, true);
-}
-
-/// Bounds of this machine, within what the release allows.
-fn node_limits(project: &Project, release: &Release) -> NodeLimits {
-    within(release, crate::dev::node_limits(project))
-}
-
-/// A machine's bounds, within what a release allows.
-pub(crate) fn within(release: &Release, limits: NodeLimits) -> NodeLimits {
-    NodeLimits {
-        max_instances: release.limits.max_instances.unwrap_or(1000),
-        rps: release.limits.rps,
-        burst: release.limits.burst,
-        over_rate: release.limits.over_rate,
-        spare_memory_mib: release
-            .functions()
-            .values()
-            .map(|(_, function)| function.limits.memory_mib)
-            .min()
-            .unwrap_or(FunctionLimits::default().memory_mib),
-        ..limits
-    }
-}
-
-pub(crate) fn gateway_options(release: &Release) -> GatewayOptions {
-    let usual = GatewayOptions::default();
-    let idle_timeout = release.limits.idle_timeout_ms;
-    GatewayOptions {
-        idle_timeout: idle_timeout.map_or(usual.idle_timeout, Duration::from_millis),
-        ..usual
-    }
 }

@@ -2,6 +2,13 @@
 
 use std::path::PathBuf;
 
+/// Shown with `fnlocal emit --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fnlocal emit resize --type com.example.upload --data '{\"key\": \"cat.png\"}'
+  fnlocal emit resize --data @event.json --structured
+  fnlocal emit resize --async --order-key cat.png";
+
 /// Arguments of `fnlocal emit`.
 #[derive(Debug, clap::Args)]
 pub struct Emit {

@@ -2,6 +2,13 @@
 
 use std::path::PathBuf;
 
+/// Shown with `fnlocal errors --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fnlocal errors
+  fnlocal errors bid
+  fnlocal errors --json | jq '.[] | {message, count, last_seen}'";
+
 /// Arguments of `fnlocal errors`.
 #[derive(Debug, clap::Args)]
 pub struct Errors {

@@ -6,6 +6,23 @@ use std::time::Duration;
 use clap::ValueEnum;
 use fnlocal_loadtest::budget::{Budget, BudgetError};
 
+/// Shown with `fnlocal loadtest --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fnlocal loadtest                                   20 requests a second to all functions of this folder
+  fnlocal loadtest --profile spike --rate 10 --peak 300 --html report.html
+  fnlocal loadtest --profile coldstart --function bid
+  fnlocal loadtest --scenario bids --users 50        users who wait for answers, on goose
+  fnlocal loadtest --save new.json --compare old.json --fail-if 'cold.p99>800ms' --fail-if 'errors>0.1%'
+  fnlocal loadtest --url https://staging.example.org --yes
+
+Profiles:
+  steady     the same rate all the time
+  surge      grows from --rate to --peak over most of the run
+  spike      jumps from --rate to --peak within a second, and back
+  soak       steady for an hour
+  coldstart  forces cold starts, one by one and many at once";
+
 /// Arguments of `fnlocal loadtest`.
 #[derive(Debug, clap::Args)]
 pub struct Loadtest {

@@ -2,6 +2,15 @@
 
 use std::path::PathBuf;
 
+/// Shown with `fnlocal logs --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fnlocal logs                       the last of all functions
+  fnlocal logs bid -f                one function's, as they come
+  fnlocal logs --since 5m --grep 'timeout|refused'
+  fnlocal logs --request 5f0c21aa00000001
+  fnlocal logs --json | jq 'select(.kind == \"invocation\") | .duration_ms'";
+
 /// Arguments of `fnlocal logs`.
 #[derive(Debug, clap::Args)]
 pub struct Logs {

@@ -9,6 +9,18 @@ use fnlocal_sim::{Distribution, Slo};
 use super::ProfileChoice;
 use crate::simulate::load::{Load, NodesAt, Span};
 
+/// Shown with `fnlocal simulate --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fnlocal simulate --env prod --load spike:2..500 --html spike.html
+  fnlocal simulate --env prod --load spike:2..500 --begin 30m --find-prescale
+  fnlocal simulate --load steady:200 --sweep nodes=1,2,4,8
+  fnlocal simulate --load steady:200 --nodes 3 --kill 1@10m   a node dies
+  fnlocal simulate --trace access.log --profile lambda
+  fnlocal simulate --replay recording.jsonl   what `fnlocal dev --record` wrote
+
+Functions and limits are those of fnlocal.toml; what only code says is not known here.";
+
 /// Arguments of `fnlocal simulate`.
 #[derive(Debug, clap::Args)]
 pub struct Simulate {
@@ -82,7 +94,7 @@ pub struct Simulate {
     pub machine_boot: Option<Distribution>,
     /// The fleet's time runs so many times as fast as that of its requests, as with the same option
     /// of `dev` and `up`.
-    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = super::time_scale, help_heading = "Fleet")]
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = super::fleet::time_scale, help_heading = "Fleet")]
     pub time_scale: f64,
     /// At least so many nodes from so long after the beginning: `12@10m`.
     #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]

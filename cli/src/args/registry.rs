@@ -1,0 +1,24 @@
+//! Arguments of `fnlocal registry`.
+
+use std::path::PathBuf;
+
+/// Shown with `fnlocal registry --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fnlocal registry --port 5000
+  docker pull 127.0.0.1:5000/auction/auction:latest
+  docker run -e PORT=8080 -p 8080:8080 127.0.0.1:5000/auction/auction:latest";
+
+/// Arguments of `fnlocal registry`.
+#[derive(Debug, clap::Args)]
+pub struct Registry {
+    /// A folder of functions, or one file.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(short, long, default_value_t = 5000)]
+    pub port: u16,
+    /// Print records as JSON, one a line, on stdout.
+    #[arg(long)]
+    pub json: bool,
+}

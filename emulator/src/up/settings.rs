@@ -1,0 +1,41 @@
+//! What a release says of the node that serves it.
+
+use std::time::Duration;
+
+use fnlocal_core::release::Release;
+use fnlocal_core::{FunctionLimits, NodeLimits};
+
+use crate::gateway::GatewayOptions;
+use crate::project::Project;
+
+/// Bounds of this machine, within what the release allows.
+pub(super) fn node_limits(project: &Project, release: &Release) -> NodeLimits {
+    within(release, crate::dev::node_limits(project))
+}
+
+/// A machine's bounds, within what a release allows.
+pub(crate) fn within(release: &Release, limits: NodeLimits) -> NodeLimits {
+    NodeLimits {
+        max_instances: release.limits.max_instances.unwrap_or(1000),
+        rps: release.limits.rps,
+        burst: release.limits.burst,
+        over_rate: release.limits.over_rate,
+        spare_memory_mib: release
+            .functions()
+            .values()
+            .map(|(_, function)| function.limits.memory_mib)
+            .min()
+            .unwrap_or(FunctionLimits::default().memory_mib),
+        ..limits
+    }
+}
+
+/// How the gateway is to behave by the release.
+pub(crate) fn gateway_options(release: &Release) -> GatewayOptions {
+    let usual = GatewayOptions::default();
+    let idle_timeout = release.limits.idle_timeout_ms;
+    GatewayOptions {
+        idle_timeout: idle_timeout.map_or(usual.idle_timeout, Duration::from_millis),
+        ..usual
+    }
+}

@@ -1,0 +1,48 @@
+//! Which release is served.
+
+use crate::build::{self, BuildOptions, News};
+use crate::logs::Logs;
+use crate::project::{Project, StateDir};
+use crate::release::{self, Kept, Releases};
+use crate::serve::with_hint;
+
+use super::{UpError, UpOptions};
+
+/// The one that was named, or one built anew.
+pub(super) async fn wanted(
+    options: &UpOptions,
+    project: &Project,
+    state: &StateDir,
+    logs: &Logs,
+) -> Result<Kept, UpError> {
+    let kept = match &options.release {
+        Some(said) => Releases::of(state.path()).find(said)?,
+        None => {
+            let build = BuildOptions {
+                path: options.path.clone(),
+                platforms: Vec::new(),
+                pull: false,
+                large: build::LARGE,
+            };
+            let tell = |news: News| match news {
+                News::Note(text) => logs.note(text),
+                News::Warning(warning) => {
+                    logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
+                }
+                News::Began { .. } | News::Done { .. } => {}
+            };
+            let (_, made) = release::build(&build, &tell, options.now.clone()).await?;
+            for warning in &made.warnings {
+                logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
+            }
+            made.kept
+        }
+    };
+    if kept.release.project != project.name {
+        return Err(UpError::Foreign {
+            release: kept.release.project,
+            project: project.name.clone(),
+        });
+    }
+    Ok(kept)
+}
