@@ -20,6 +20,8 @@ use support::pairs::Pairs;
 use support::{Dev, wrk};
 
 const PAIRS: usize = 24;
+/// Of fewer, none says with 95 % where the median lies.
+const LEAST: usize = 6;
 const SLOTS: u32 = 4;
 /// Of a round in which everybody sends what they can.
 const SECONDS: u32 = 2;
@@ -31,6 +33,7 @@ const ANSWER: &str = "hello";
 fn main() {
     let pairs = std::env::var("FNLOCAL_BENCH_PAIRS").ok();
     let pairs = pairs.map_or(PAIRS, |text| text.parse().expect("a number of pairs"));
+    assert!(pairs >= LEAST, "{LEAST} pairs at the least");
     let folder = tempfile::tempdir().expect("a folder can be made");
     let code = format!("exports.hello = (req, res) => res.send('{ANSWER}');\n");
     let config = format!(

@@ -137,7 +137,7 @@ class Store extends EventTarget {
     this.totals = totals;
   }
 
-  /** How requests ended, those of nodes that are there no more included. */
+  /** How requests ended, also those of which no node tells. */
   #ends() {
     const now = this.nodes.flatMap(({ picture }) => picture?.requests ?? []);
     return [...now, ...(this.fleet?.ended ?? [])];

@@ -70,7 +70,7 @@ pub(crate) struct FleetNow {
     pub pooled: u32,
     /// How many times as fast as usual the fleet's time runs.
     pub time_scale: f64,
-    /// How requests ended on nodes that are there no more.
+    /// How requests ended of which no node tells.
     pub ended: Vec<Count>,
 }
 

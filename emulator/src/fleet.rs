@@ -35,7 +35,7 @@ pub(crate) use member::Stage;
 pub(crate) use settings::share;
 
 use crate::dashboard::{About, Dashboard};
-use crate::driver::{Describe, Driver, Feed};
+use crate::driver::{Counts, Describe, Driver, Feed};
 use crate::gateway::GatewayOptions;
 use crate::gateway::platform::records;
 use crate::logs::Logs;
@@ -90,6 +90,8 @@ pub(super) struct Inner {
     group: Option<RefCell<Group>>,
     members: RefCell<BTreeMap<NodeId, Rc<Member>>>,
     past: Past,
+    /// What the balancer itself answered; the nodes count the rest.
+    answered: Rc<Counts>,
     lives: RefCell<JoinSet<()>>,
     /// Requests that came to the balancer since the last datapoint.
     entered: Cell<u64>,
@@ -122,6 +124,7 @@ impl Fleet {
             group: group.map(|group| RefCell::new(Group::new(group))),
             members: RefCell::default(),
             past: Past::default(),
+            answered: Rc::default(),
             lives: RefCell::default(),
             entered: Cell::new(0),
             begun: Cell::new(false),

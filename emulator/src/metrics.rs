@@ -20,15 +20,11 @@ use families::{Labels, Rows, counters, gauges, histograms};
 /// What the text is sent as.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The name under which all nodes that have ended are counted together. Their counts stay: a sum
-/// over the nodes never falls.
-const ENDED: &str = "ended";
-
 /// What a node has counted, at a moment.
 #[derive(Clone, Debug)]
 pub struct NodeCounts {
     node: Arc<str>,
-    /// What it is doing; none once it has ended.
+    /// What it is doing; none where it is no node that is there.
     present: Option<Present>,
     requests: Vec<Count>,
     functions: Vec<FunctionCounts>,
@@ -56,10 +52,10 @@ impl NodeCounts {
         Self::counted(driver.node(), Some(present), driver.counts())
     }
 
-    /// What nodes have counted that are there no more.
+    /// What was counted under a name that is no node's.
     #[must_use]
-    pub fn ended(counts: &Counts) -> Self {
-        Self::counted(ENDED.into(), None, counts)
+    pub fn apart(name: &str, counts: &Counts) -> Self {
+        Self::counted(name.into(), None, counts)
     }
 
     fn counted(node: Arc<str>, present: Option<Present>, counts: &Counts) -> Self {
@@ -249,7 +245,11 @@ impl All {
             let all = [("create", create), ("boot", boot), ("import", import)];
             let of =
                 |(phase, histogram): (&str, Histogram)| (labels(&[("phase", phase)]), histogram);
-            all.into_iter().map(of).collect()
+            // Nothing is started apart from nodes, but by those that were one.
+            let some = all
+                .into_iter()
+                .filter(|(_, histogram)| node.present.is_some() || histogram.count() > 0);
+            some.map(of).collect()
         });
         let help = "Time to start an instance and give it a function, by phase";
         histograms(to, "fnlocal_start_phase_seconds", help, phases)

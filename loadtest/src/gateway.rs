@@ -28,7 +28,7 @@ enum Picture {
     Node(NodeView),
     Fleet {
         nodes: BTreeMap<String, Member>,
-        /// Of nodes that are there no more.
+        /// Of which no node tells.
         #[serde(default)]
         ended: Vec<Count>,
     },

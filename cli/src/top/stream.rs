@@ -36,7 +36,7 @@ pub struct State {
 /// What is told of a fleet, as far as it is shown.
 #[derive(Debug, Deserialize)]
 pub struct Fleet {
-    /// How requests ended on nodes that are there no more.
+    /// How requests ended of which no node tells.
     pub ended: Vec<Count>,
 }
 

@@ -20,6 +20,12 @@ use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
 use crate::triggers::TriggersView;
 
+/// The name under which all nodes that have ended are counted together. Their counts stay: a sum
+/// over the nodes never falls.
+const ENDED: &str = "ended";
+/// The name under which the balancer's own answers are counted.
+const BALANCER: &str = "balancer";
+
 /// A picture of the fleet.
 #[derive(Serialize)]
 struct FleetPicture {
@@ -32,7 +38,8 @@ struct FleetPicture {
     /// Seconds of the fleet's time since it began. Metrics are taken every sixty.
     clock: f64,
     nodes: BTreeMap<String, NodeNow>,
-    /// How requests ended on nodes that are there no more.
+    /// How requests ended of which no node tells: on nodes that are there no more, and those the
+    /// balancer answered itself.
     ended: Vec<Count>,
     /// The queue, schedules and sources of all nodes.
     triggers: Option<TriggersView>,
@@ -141,8 +148,11 @@ impl Inner {
         let members = self.members.borrow();
         let nodes = members.values().filter(|one| !one.ended());
         let nodes = nodes.filter_map(|one| Some(NodeCounts::of(one.driver.get()?)));
-        let ended = NodeCounts::ended(&self.counted_before());
-        let nodes = nodes.chain([ended]).collect();
+        let others = [
+            NodeCounts::apart(ENDED, &self.counted_before()),
+            NodeCounts::apart(BALANCER, &self.answered),
+        ];
+        let nodes = nodes.chain(others).collect();
         metrics::text_of(nodes, self.plant.logs.archive().as_ref())
     }
 
@@ -220,7 +230,7 @@ impl Inner {
             time_scale: self.clock.scale(),
             clock: self.clock.now().since(Instant::START).as_secs_f64(),
             nodes: nodes.collect(),
-            ended: self.counted_before().all(),
+            ended: [self.counted_before().all(), self.answered.all()].concat(),
             triggers: self.triggers.get().map(|triggers| triggers.view()),
         }
     }

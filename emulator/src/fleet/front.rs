@@ -14,7 +14,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
-use crate::driver::Counts;
 use crate::gateway::peers::FORWARDED;
 use crate::gateway::{
     Answer, Entry, GatewayOptions, Outgoing, Peer, Problem, Relay, ResponseBody, Server,
@@ -27,8 +26,6 @@ struct Front {
     cut: CancellationToken,
     run: u32,
     next: Cell<u32>,
-    /// What the balancer itself answered; the nodes count the rest.
-    counts: Rc<Counts>,
     /// The dashboard.
     pages: axum::Router,
 }
@@ -57,7 +54,6 @@ pub(super) async fn serve(
         cut,
         run: rand::random(),
         next: Cell::new(1),
-        counts: Rc::default(),
         pages,
     };
     server.serve(Rc::new(front), listener, stop).await;
@@ -72,7 +68,8 @@ impl Answer for Front {
         let next = self.next.replace(self.next.get().wrapping_add(1));
         let id = request_name(self.run, next);
         let named = ("balancer".into(), Arc::clone(&id));
-        let mut entry = Entry::begin(&self.fleet.plant.logs, &self.counts, named, &request);
+        let (logs, counts) = (&self.fleet.plant.logs, &self.fleet.answered);
+        let mut entry = Entry::begin(logs, counts, named, &request);
         let path = request.uri().path();
         if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {
             entry.forget();
