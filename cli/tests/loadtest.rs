@@ -94,6 +94,71 @@ async fn a_spikes_requests_are_told_apart_and_the_gateway_counted_the_same() {
     assert!(page.exists());
 }
 
+/// A run on a machine that lets it: where requests were sent late, somebody else had the processor,
+/// and it is tried again.
+fn in_peace(folder: &Folder, args: &[&str]) -> Value {
+    let load = [
+        "loadtest",
+        at(folder),
+        "--json",
+        "--rate",
+        "25",
+        "--duration",
+        "4s",
+    ];
+    let all = [&load[..], args].concat();
+    let run = || -> Value {
+        let (code, stdout, stderr) = fnlocal(&all);
+        assert_eq!(code, 0, "{stderr}");
+        serde_json::from_str(&stdout).unwrap()
+    };
+    let calm = |run: &Value| run["report"]["lag"]["p99"].as_u64().unwrap() < 2000;
+    let mut runs = std::iter::repeat_with(run).take(3);
+    let first = runs.next().unwrap();
+    if calm(&first) {
+        return first;
+    }
+    runs.find(calm).unwrap_or(first)
+}
+
+#[tokio::test]
+async fn two_runs_of_a_build_are_no_change_and_a_build_twice_as_slow_is_one() {
+    let build = |millis: u32| {
+        format!(
+            "exports.work = async (req, res) => {{
+              await new Promise((done) => setTimeout(done, {millis}));
+              res.send('done');
+            }};"
+        )
+    };
+    let folder = Folder::new(&[("index.js", &build(20))]);
+    let mut dev = Dev::start_with(&folder, &["--runtime", "process"]);
+    let file = folder.path().join("base.json");
+    let file = file.to_str().unwrap();
+    // The first one starts instances, which is no matter of the build.
+    in_peace(&folder, &[]);
+    in_peace(&folder, &["--save", file]);
+    let same = &in_peace(&folder, &["--compare", file])["comparison"];
+    let significant = |comparison: &Value| -> Vec<Value> {
+        let changes = comparison["changes"].as_array().unwrap().iter();
+        let changes = changes.filter(|change| change["significant"] == true);
+        changes.cloned().collect()
+    };
+    assert!(!same["changes"].as_array().unwrap().is_empty(), "{same}");
+    assert_eq!(significant(same), Vec::<Value>::new(), "{same}");
+    folder.write("index.js", &build(40));
+    dev.wait_reloaded("work");
+    in_peace(&folder, &[]);
+    let slower = &in_peace(&folder, &["--compare", file])["comparison"];
+    let found = significant(slower);
+    let p50 = found
+        .iter()
+        .find(|change| change["metric"] == "p50")
+        .unwrap_or_else(|| panic!("{slower}"));
+    let (low, high) = (p50["low"].as_f64().unwrap(), p50["high"].as_f64().unwrap());
+    assert!(low > 15_000.0 && high < 25_000.0, "{p50}");
+}
+
 #[tokio::test]
 async fn cold_starts_are_forced_and_their_phases_told() {
     let folder = Folder::new(&[(

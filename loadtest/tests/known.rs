@@ -34,14 +34,8 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
     assert_eq!(report.invalid, Vec::<String>::new());
     assert_eq!((report.sent, report.total.count), (1000, 1000));
     assert_eq!(report.errors, 10);
-    // Three percent of 20 ms are less than what an unoptimised generator and a busy machine add;
-    // how late requests were sent is reported, and part of the latencies.
-    let (p50, truth) = (report.total.p50 as f64, backend.median());
-    let late = report.lag.p50 as f64 + 1_000.0;
-    assert!(
-        p50 >= truth * 0.97 && p50 <= truth * 1.03 + late,
-        "{p50} µs, in truth {truth}"
-    );
+    let (p50, truth) = (report.total.p50, backend.quantile(0.5));
+    assert!(near(p50, truth, 3.0), "{p50} µs, in truth {truth}");
     for (found, truth) in [
         (report.total.p99, 1_920_000.0),
         (report.total.p999, 2_010_000.0),
