@@ -5,7 +5,8 @@
 //! are resampled instead, within each part of the load, from both runs (a block bootstrap); their
 //! histograms are added and the quantile is taken of the sum. Two runs of one build differ by more
 //! than one run differs from itself, since machines have moods: a change counts only when the
-//! interval leaves out zero and the change is at least a tenth and a millisecond.
+//! interval leaves out zero and the change is at least a tenth and a millisecond. Runs that are not
+//! valid tell of the generator: between them nothing counts.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,7 @@ pub struct Change {
     pub low: Option<f64>,
     /// The most it may be.
     pub high: Option<f64>,
-    /// More than chance.
+    /// More than chance, between runs that are valid.
     pub significant: bool,
 }
 
@@ -114,6 +115,7 @@ fn changes_of(old: &Report, new: &Report, scope: &str, kinds: &[Kind]) -> Vec<Ch
             };
             (0..RESAMPLES).map(one).collect()
         });
+    let valid = old.invalid.is_empty() && new.invalid.is_empty();
     let (a, b) = (before.all(), after.all());
     let each = QUANTILES.iter().enumerate();
     each.map(|(at, (metric, quantile))| {
@@ -136,7 +138,7 @@ fn changes_of(old: &Report, new: &Report, scope: &str, kinds: &[Kind]) -> Vec<Ch
             new,
             low: ends.map(|(low, _)| low),
             high: ends.map(|(_, high)| high),
-            significant: large && ends.is_some_and(|(low, high)| low > 0.0 || high < 0.0),
+            significant: valid && large && ends.is_some_and(|(low, high)| low > 0.0 || high < 0.0),
         }
     })
     .collect()
@@ -202,7 +204,7 @@ fn warnings(old: &Report, new: &Report) -> Vec<String> {
     for (which, report) in [("old", old), ("new", new)] {
         if !report.invalid.is_empty() {
             warnings.push(format!(
-                "the {which} run is not valid: {}",
+                "the {which} run is not valid, so no change counts: {}",
                 report.invalid.join("; ")
             ));
         }

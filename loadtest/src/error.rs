@@ -116,7 +116,12 @@ impl LoadError {
             }
             Self::NoCold { .. } => "run it against a local `fnlocal dev`".to_owned(),
             Self::Env { hint, .. } => hint.clone(),
-            _ => return None,
+            Self::File { what: "write", .. } => {
+                "choose a folder that there is and that you may write to".to_owned()
+            }
+            Self::File { .. } => "give a file that `--save` wrote".to_owned(),
+            Self::NotAReport { .. } => "give a file that `--save` of this version wrote".to_owned(),
+            Self::Users(_) | Self::Thread(_) => return None,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fnlocal_core::view::InstancesView;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::{Deserialize, Serialize};
@@ -70,26 +71,7 @@ struct Function {
     package: u32,
     queued: u32,
     running: u32,
-    instances: Instances,
-}
-
-/// Instances by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Instances {
-    /// Being created and booted.
-    pub starting: u32,
-    /// Importing their code.
-    pub assigning: u32,
-    /// Running, without a request.
-    pub idle: u32,
-    /// With a request at least.
-    pub busy: u32,
-    /// Paused, or being paused.
-    pub paused: u32,
-    /// Being resumed.
-    pub resuming: u32,
-    /// Being stopped.
-    pub stopping: u32,
+    instances: InstancesView,
 }
 
 /// Requests of one function that ended in one way.
@@ -112,8 +94,8 @@ pub struct Count {
 pub struct GatewaySample {
     /// When, in milliseconds from the beginning of the run.
     pub at_ms: u64,
-    /// Instances of the functions by state.
-    pub instances: Instances,
+    /// InstancesView of the functions by state.
+    pub instances: InstancesView,
     /// Spares of the packages.
     pub spares: u32,
     /// All instances, whatever their state.
@@ -177,14 +159,7 @@ impl View {
             ..GatewaySample::default()
         };
         for function in self.nodes.iter().flat_map(|one| &one.node.functions) {
-            let (sum, one) = (&mut sample.instances, &function.instances);
-            sum.starting += one.starting;
-            sum.assigning += one.assigning;
-            sum.idle += one.idle;
-            sum.busy += one.busy;
-            sum.paused += one.paused;
-            sum.resuming += one.resuming;
-            sum.stopping += one.stopping;
+            sample.instances += function.instances;
             sample.queued += function.queued;
             sample.running += function.running;
         }
@@ -222,7 +197,7 @@ impl NodeView {
         let Some(function) = function else {
             return false;
         };
-        let instances = function.instances == Instances::default();
+        let instances = function.instances == InstancesView::default();
         let mut packages = self.node.packages.iter();
         let package = packages.find(|one| one.package == function.package);
         instances && package.is_none_or(|one| one.spares + one.spares_paused == 0 && !one.priming)

@@ -1,30 +1,26 @@
 //! Sends requests when they are due, whether or not earlier ones were answered.
 //!
-//! A thread of its own keeps the time, since an async runtime's timers round to milliseconds: it
-//! sleeps until the next request is due and hands what is due to the workers. Latencies count from
-//! the moment a request was due, so that a request which could not be sent in time, because the
-//! target stalled or the generator did, is not made to look quick (coordinated omission).
+//! Each worker keeps the time of its share of the requests itself: a thread for it would have to
+//! wake another one for every request. Latencies count from the moment a request was due, so that
+//! a request which could not be sent in time, because the target stalled or the generator did, is
+//! not made to look quick (coordinated omission).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::connect::Connector;
 use crate::error::LoadError;
 use crate::profile::{Schedule, Segment};
 use crate::recorder::{Recorder, Window, coarse};
 use crate::scenario::Scenario;
-use crate::worker::{Arrival, Shared, Worker};
+use crate::worker::{Arrival, Order, Share, Shared, Worker};
 
-/// Shortest sleep of the time keeper: waking costs more than what is gained below.
-const SHORTEST: Duration = Duration::from_micros(100);
-/// Requests handed to a worker at once at the most.
-const LONGEST: usize = 128;
 /// The same requests in the same order in every run of a scenario.
 const SEED: u64 = 0x6c6f_6164;
 
@@ -47,11 +43,18 @@ pub struct Settings {
 /// Threads that send requests.
 pub struct Generator {
     shared: Arc<Shared>,
-    workers: Arc<[Worker]>,
-    pick: Picker,
-    stopped: Arc<AtomicBool>,
-    /// Requests handed to workers.
-    sent: Arc<AtomicU64>,
+    workers: Vec<Worker>,
+}
+
+/// Schedules that are followed; over when nothing more is sent.
+pub struct Followed(mpsc::Receiver<()>);
+
+impl Followed {
+    /// Waits for the last request to be sent, or for [`Generator::stop`].
+    pub async fn over(&mut self) {
+        // Nobody sends anything: each worker drops its end when its share is over.
+        let _none = self.0.recv().await;
+    }
 }
 
 /// Which step comes next.
@@ -91,19 +94,18 @@ impl Generator {
             scenario: Arc::clone(&settings.scenario),
             connections: settings.connections.div_ceil(count),
             timeout: settings.timeout,
+            sent: AtomicU64::new(0),
             under_way: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             quiet: Notify::new(),
+            stopped: CancellationToken::new(),
         });
         let workers: Result<Vec<_>, _> = (0..count)
             .map(|_| Worker::start(Arc::clone(&shared), Recorder::new(settings.width)))
             .collect();
         Ok(Self {
             shared,
-            workers: workers.map_err(LoadError::Thread)?.into(),
-            pick: Picker::new(Arc::clone(&settings.scenario)),
-            stopped: Arc::default(),
-            sent: Arc::default(),
+            workers: workers.map_err(LoadError::Thread)?,
         })
     }
 
@@ -113,10 +115,10 @@ impl Generator {
         self.shared.began
     }
 
-    /// Requests sent, or due and handed to a worker.
+    /// Requests sent, or due and waiting for a connection.
     #[must_use]
     pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Acquire)
+        self.shared.sent.load(Ordering::Acquire)
     }
 
     /// Requests that were due and that no worker had room for.
@@ -132,47 +134,55 @@ impl Generator {
     }
 
     /// Sends requests of one step now, all at once.
-    pub fn burst(&mut self, step: usize, count: u64) {
+    pub fn burst(&self, step: usize, count: u64) {
         let at = self.shared.began.elapsed();
         let first = self.sent();
-        for number in 1..=count {
-            let arrival = Arrival {
+        self.shared.due(count);
+        for (number, worker) in (1..).zip(&self.workers) {
+            let numbers = (number..=count).step_by(self.workers.len());
+            let arrivals = numbers.map(|number| Arrival {
                 at,
                 step,
                 seq: first + number,
-            };
-            let worker = (number % self.workers.len() as u64) as usize;
-            self.hand(worker, vec![arrival]);
+            });
+            worker.order(Order::Now(arrivals.collect()));
         }
     }
 
-    fn hand(&self, worker: usize, batch: Vec<Arrival>) {
-        hand(&self.shared, &self.workers[worker], batch, &self.sent);
-    }
-
-    /// Keeps sending by a schedule on a thread of its own, until it ends or [`Self::stop`].
-    ///
-    /// # Errors
-    /// [`LoadError::Thread`].
-    pub fn follow(&mut self, segments: &[Segment]) -> Result<JoinHandle<()>, LoadError> {
-        let schedule = Schedule::new(segments);
-        let keeper = Keeper {
-            shared: Arc::clone(&self.shared),
-            workers: Arc::clone(&self.workers),
-            pick: Picker::new(Arc::clone(&self.pick.scenario)),
-            stopped: Arc::clone(&self.stopped),
-            sent: Arc::clone(&self.sent),
-            from: self.shared.began.elapsed(),
-        };
-        std::thread::Builder::new()
-            .name("pace".into())
-            .spawn(move || keeper.run(schedule))
-            .map_err(LoadError::Thread)
+    /// Begins to send by a schedule, and goes on until it ends or [`Self::stop`].
+    #[must_use]
+    pub fn follow(&self, segments: &[Segment]) -> Followed {
+        let from = self.shared.began.elapsed();
+        let (over, followed) = mpsc::channel(1);
+        for (number, worker) in self.workers.iter().enumerate() {
+            let mut pick = Picker::new(Arc::clone(&self.shared.scenario));
+            // Every worker counts and picks them all, so that requests are the same however many
+            // workers there are.
+            let arrivals = (1..)
+                .zip(Schedule::new(segments))
+                .map(move |(seq, at)| Arrival {
+                    at: from + at,
+                    step: pick.next(),
+                    seq,
+                });
+            let share = arrivals.skip(number).step_by(self.workers.len());
+            worker.order(Order::Follow(Share {
+                arrivals: Box::new(share),
+                over: over.clone(),
+            }));
+        }
+        Followed(followed)
     }
 
     /// Sends no more.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
+        self.shared.stopped.cancel();
+    }
+
+    /// Whether it was told to send no more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.stopped.is_cancelled()
     }
 
     /// Waits until every request sent was answered or given up.
@@ -191,7 +201,7 @@ impl Generator {
             latency: coarse(),
             errors: 0,
         };
-        for worker in &*self.workers {
+        for worker in &self.workers {
             let window = worker.recorded().take_window();
             let _infallible = all.latency.add(&window.latency);
             all.errors += window.errors;
@@ -204,82 +214,10 @@ impl Generator {
     pub fn finish(self) -> Recorder {
         let width = self.workers[0].recorded().width;
         let mut all = Recorder::new(width);
-        for worker in &*self.workers {
+        for worker in &self.workers {
             let gathered = std::mem::replace(&mut *worker.recorded(), Recorder::new(width));
             all.merge(gathered);
         }
         all
-    }
-}
-
-fn hand(shared: &Shared, worker: &Worker, batch: Vec<Arrival>, sent: &AtomicU64) {
-    let count = batch.len() as u64;
-    shared.under_way.fetch_add(count, Ordering::AcqRel);
-    if worker.due.try_send(batch).is_ok() {
-        sent.fetch_add(count, Ordering::AcqRel);
-    } else {
-        shared.under_way.fetch_sub(count, Ordering::AcqRel);
-        shared.dropped.fetch_add(count, Ordering::AcqRel);
-    }
-}
-
-/// The thread that keeps the time.
-struct Keeper {
-    shared: Arc<Shared>,
-    workers: Arc<[Worker]>,
-    pick: Picker,
-    stopped: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-    from: Duration,
-}
-
-impl Keeper {
-    fn run(mut self, schedule: Schedule) {
-        let mut batches: Vec<Vec<Arrival>> = vec![Vec::new(); self.workers.len()];
-        let mut seq = self.sent.load(Ordering::Acquire);
-        for at in schedule {
-            let at = self.from + at;
-            let now = self.shared.began.elapsed();
-            if at > now {
-                self.flush(&mut batches);
-                self.sleep((at - now).max(SHORTEST));
-            }
-            if self.stopped.load(Ordering::Acquire) {
-                break;
-            }
-            seq += 1;
-            let worker = (seq % self.workers.len() as u64) as usize;
-            batches[worker].push(Arrival {
-                at,
-                step: self.pick.next(),
-                seq,
-            });
-            // Late already: what is due must not wait for a pause that does not come.
-            if batches[worker].len() >= LONGEST {
-                self.flush(&mut batches);
-            }
-        }
-        self.flush(&mut batches);
-    }
-
-    /// Looks up now and then, so that a stopped run with a slow rate ends soon.
-    fn sleep(&self, span: Duration) {
-        let until = Instant::now() + span;
-        while !self.stopped.load(Ordering::Acquire) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(50)));
-        }
-    }
-
-    fn flush(&self, batches: &mut [Vec<Arrival>]) {
-        for (worker, batch) in self.workers.iter().zip(batches) {
-            if !batch.is_empty() {
-                let batch = std::mem::take(batch);
-                hand(&self.shared, worker, batch, &self.sent);
-            }
-        }
     }
 }

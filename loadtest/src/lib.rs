@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod calibration;
+mod clock;
 pub mod compare;
 mod connect;
 mod error;

@@ -208,19 +208,18 @@ impl Checked {
         mut watch: Watch<'_, P>,
         stop: &CancellationToken,
     ) -> Result<Gathered, LoadError> {
-        let mut generator = Generator::start(&self.settings(plan))?;
+        let generator = Generator::start(&self.settings(plan))?;
         watch.began = generator.began();
-        let pace = generator.follow(segments)?;
+        let mut followed = generator.follow(segments);
         let mut tick = tokio::time::interval(PROGRESS);
-        while !pace.is_finished() {
+        loop {
             tokio::select! {
+                () = followed.over() => break,
+                // Its workers end what they are at, which is over at once.
+                () = stop.cancelled(), if !generator.is_stopped() => generator.stop(),
                 _ = tick.tick() => watch.look(generator.window()).await,
-                () = stop.cancelled() => break,
             }
         }
-        generator.stop();
-        // It looks up every 50 ms; the sleep is this thread's only duty now.
-        let _panicked = pace.join();
         watch.phase = "waiting for answers".to_owned();
         let patience = if stop.is_cancelled() {
             SHORT_WAIT

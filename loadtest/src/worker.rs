@@ -1,8 +1,8 @@
 //! A thread that sends requests and reads their answers.
 //!
-//! Requests arrive on a channel when they are due. Each takes an idle connection, the one used
-//! last; else a new one; else, when there are as many as may be, it waits for one, and that wait
-//! counts as the generator's lag.
+//! It is told what to send now, or given its share of a schedule, whose time it keeps. A request
+//! that is due takes an idle connection, the one used last; else a new one; else, when there are as
+//! many as may be, it waits for one, and that wait counts as the generator's lag.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::connect::{Connection, Connector};
 use crate::recorder::Recorder;
 use crate::sample::{Failure, Kind, Phases, Sample};
@@ -37,6 +39,22 @@ pub struct Arrival {
     pub seq: u64,
 }
 
+/// What a worker is told to do.
+pub enum Order {
+    /// Send these.
+    Now(Vec<Arrival>),
+    /// Send these when they are due.
+    Follow(Share),
+}
+
+/// A worker's share of a schedule.
+pub struct Share {
+    /// What is due when, in order.
+    pub arrivals: Box<dyn Iterator<Item = Arrival> + Send>,
+    /// Dropped when the last of it was sent.
+    pub over: mpsc::Sender<()>,
+}
+
 /// What workers have in common.
 pub struct Shared {
     /// The run's beginning.
@@ -49,15 +67,32 @@ pub struct Shared {
     pub connections: usize,
     /// Time a request may take.
     pub timeout: Duration,
+    /// Requests sent, or due and waiting for a connection.
+    pub sent: AtomicU64,
     /// Requests under way.
     pub under_way: AtomicU64,
     /// Requests that were due and that there was no room for.
     pub dropped: AtomicU64,
     /// Rung when the last of them ends.
     pub quiet: Notify,
+    /// Nothing more is sent of schedules.
+    pub stopped: CancellationToken,
 }
 
 impl Shared {
+    /// So many requests are due.
+    pub fn due(&self, count: u64) {
+        self.sent.fetch_add(count, Ordering::AcqRel);
+        self.under_way.fetch_add(count, Ordering::AcqRel);
+    }
+
+    /// A request that is due cannot be sent.
+    fn drop_one(&self) {
+        self.sent.fetch_sub(1, Ordering::AcqRel);
+        self.dropped.fetch_add(1, Ordering::AcqRel);
+        self.ended();
+    }
+
     /// A request is not under way any more.
     fn ended(&self) {
         if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -68,17 +103,17 @@ impl Shared {
 
 /// A worker as others see it.
 pub struct Worker {
-    /// Takes requests that are due.
-    pub due: mpsc::Sender<Vec<Arrival>>,
-    /// What it gathered.
-    pub recorder: Arc<Mutex<Recorder>>,
+    orders: mpsc::Sender<Order>,
+    recorder: Arc<Mutex<Recorder>>,
 }
 
 /// Requests that may wait for a connection of a worker: a target that serves so few of them is
 /// not one whose latency anybody asks for.
 const WAITING: usize = 1 << 20;
-/// Batches that may wait for a worker: at one a tenth of a millisecond, over six seconds of them.
-const BATCHES: usize = 1 << 16;
+/// Orders that may wait for a worker: whoever gives one waits for its end before the next.
+const ORDERS: usize = 8;
+/// Requests that are late already and are sent before answers are looked at again.
+const LONGEST: usize = 32;
 
 impl Worker {
     /// Starts one. It ends when its sender is dropped; requests under way end with it.
@@ -86,19 +121,32 @@ impl Worker {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(shared: Arc<Shared>, recorder: Recorder) -> std::io::Result<Self> {
-        let (due, arrivals) = mpsc::channel(BATCHES);
+        let (orders, given) = mpsc::channel(ORDERS);
         let recorder = Arc::new(Mutex::new(recorder));
         let gathered = Arc::clone(&recorder);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let clock = {
+            let _here = runtime.enter();
+            Clock::new()?
+        };
         std::thread::Builder::new()
             .name("load".into())
             .spawn(move || {
-                let sender = Rc::new(Sender::new(shared, gathered));
-                tokio::task::LocalSet::new().block_on(&runtime, sender.run(arrivals));
+                let sender = Rc::new(Sender::new(shared, gathered, clock));
+                tokio::task::LocalSet::new().block_on(&runtime, sender.run(given));
             })?;
-        Ok(Self { due, recorder })
+        Ok(Self { orders, recorder })
+    }
+
+    /// Has it do something.
+    ///
+    /// # Panics
+    /// When it is given many orders before it could begin with the first.
+    pub fn order(&self, order: Order) {
+        let given = self.orders.try_send(order);
+        assert!(given.is_ok(), "one order follows the other's end");
     }
 
     /// What it gathered so far.
@@ -115,7 +163,10 @@ fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
 struct Sender {
     shared: Arc<Shared>,
     recorder: Arc<Mutex<Recorder>>,
+    clock: Clock,
     host: HeaderValue,
+    /// Of each step, where all its requests have the same.
+    uris: Vec<Option<Uri>>,
     idle: RefCell<Vec<Connection>>,
     waiting: RefCell<VecDeque<Arrival>>,
     open: Cell<usize>,
@@ -130,24 +181,53 @@ struct Answer {
 }
 
 impl Sender {
-    fn new(shared: Arc<Shared>, recorder: Arc<Mutex<Recorder>>) -> Self {
+    fn new(shared: Arc<Shared>, recorder: Arc<Mutex<Recorder>>, clock: Clock) -> Self {
         let host = HeaderValue::from_str(&shared.connector.target().authority());
         Self {
+            uris: uris(&shared),
             host: host.unwrap_or_else(|_| HeaderValue::from_static("localhost")),
             shared,
             recorder,
+            clock,
             idle: RefCell::default(),
             waiting: RefCell::default(),
             open: Cell::new(0),
         }
     }
 
-    async fn run(self: Rc<Self>, mut arrivals: mpsc::Receiver<Vec<Arrival>>) {
-        while let Some(batch) = arrivals.recv().await {
-            for arrival in batch {
-                self.take_in(arrival);
+    async fn run(self: Rc<Self>, mut orders: mpsc::Receiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Now(arrivals) => {
+                    for arrival in arrivals {
+                        self.take_in(arrival);
+                    }
+                }
+                Order::Follow(share) => {
+                    let stopped = self.shared.stopped.clone();
+                    let _whole = stopped.run_until_cancelled(self.follow(share)).await;
+                }
             }
         }
+    }
+
+    async fn follow(self: &Rc<Self>, share: Share) {
+        let Share { arrivals, over } = share;
+        let mut late = 0;
+        for arrival in arrivals {
+            let due = self.shared.began + arrival.at;
+            if due > Instant::now() {
+                self.clock.until(due).await;
+                late = 0;
+            } else if late == LONGEST {
+                tokio::task::yield_now().await;
+                late = 0;
+            }
+            late += 1;
+            self.shared.due(1);
+            self.take_in(arrival);
+        }
+        drop(over);
     }
 
     fn take_in(self: &Rc<Self>, arrival: Arrival) {
@@ -158,8 +238,7 @@ impl Sender {
                 if waiting.len() < WAITING {
                     waiting.push_back(arrival);
                 } else {
-                    self.shared.dropped.fetch_add(1, Ordering::AcqRel);
-                    self.shared.ended();
+                    self.shared.drop_one();
                 }
                 return;
             }
@@ -193,7 +272,7 @@ impl Sender {
             return connection;
         };
         let lag = self.shared.began.elapsed().saturating_sub(arrival.at);
-        let exchange = self.exchange(connection, step, arrival.seq);
+        let exchange = self.exchange(connection, arrival, step);
         let outcome = tokio::time::timeout(self.shared.timeout, exchange).await;
         let (connection, outcome) = match outcome {
             Ok(Ok((connection, answer))) => (Some(connection), Ok(answer)),
@@ -226,10 +305,10 @@ impl Sender {
     async fn exchange(
         &self,
         connection: Option<Connection>,
+        arrival: Arrival,
         step: &Step,
-        seq: u64,
     ) -> Result<(Connection, Answer), Failure> {
-        let mut request = self.fill(step, seq);
+        let mut request = self.fill(arrival, step);
         let mut connection = connection.filter(|idle| !idle.is_closed());
         loop {
             let mut open = match connection.take() {
@@ -256,23 +335,32 @@ impl Sender {
         }
     }
 
-    fn fill(&self, step: &Step, seq: u64) -> Request<Full<Bytes>> {
-        let filled = step.fill(Values { seq, user: seq });
+    fn fill(&self, arrival: Arrival, step: &Step) -> Request<Full<Bytes>> {
+        let (seq, user) = (arrival.seq, arrival.seq);
+        let filled = step.fill(Values { seq, user });
         let mut request = Request::new(Full::new(filled.body));
         *request.method_mut() = step.method.clone();
-        let prefix = &self.shared.connector.target().prefix;
-        let path = if prefix.is_empty() {
-            filled.path
-        } else {
-            format!("{prefix}{}", filled.path)
-        };
-        // Paths were checked with their placeholders; a filled one may still be odd.
-        *request.uri_mut() = path.parse().unwrap_or_default();
+        let uri = self.uris[arrival.step].clone();
+        *request.uri_mut() = uri.unwrap_or_else(|| uri_of(&self.shared, &filled.path));
         let headers = request.headers_mut();
         headers.insert(header::HOST, self.host.clone());
         headers.extend(filled.headers);
         request
     }
+}
+
+/// The URIs of steps whose path is the same in every request: reading one takes longer than a copy.
+fn uris(shared: &Shared) -> Vec<Option<Uri>> {
+    let steps = shared.scenario.steps.iter();
+    steps
+        .map(|step| step.path.fixed().map(|path| uri_of(shared, path)))
+        .collect()
+}
+
+/// Paths were checked with their placeholders; a filled one may still be odd.
+fn uri_of(shared: &Shared, path: &str) -> Uri {
+    let prefix = &shared.connector.target().prefix;
+    format!("{prefix}{path}").parse().unwrap_or_default()
 }
 
 /// Reads an answer to its last byte.

@@ -2,130 +2,17 @@
 //! complains. The browser is driven by its own protocol (Chrome DevTools).
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "support/browser.rs"]
+mod browser;
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use browser::Browser;
 use fnlocal_loadtest::compare::compare;
 use fnlocal_loadtest::{Load, Report, html};
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use support::{Backend, Behaviour, plan, run, steady};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-/// A Chromium without a window.
-struct Browser {
-    child: Child,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    session: Option<String>,
-    next: u64,
-    /// Events as they came.
-    events: Vec<Value>,
-    _profile: tempfile::TempDir,
-}
-
-impl Browser {
-    async fn start() -> Self {
-        let profile = tempfile::tempdir().unwrap();
-        let name = std::env::var("FNLOCAL_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
-        let mut child = Command::new(&name)
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--remote-debugging-port=0",
-            ])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
-            .arg("about:blank")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name}: {error}; `.ci/tools` installs it"));
-        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
-        let url = stderr
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(line.split_once("DevTools listening on ")?.1.to_owned()));
-        // Its pipe must stay open for as long as it writes.
-        std::thread::spawn(move || stderr.for_each(drop));
-        let (socket, _) = connect_async(url.expect("Chromium tells its address"))
-            .await
-            .unwrap();
-        let mut browser = Self {
-            child,
-            socket,
-            session: None,
-            next: 0,
-            events: Vec::new(),
-            _profile: profile,
-        };
-        let made = browser
-            .ask("Target.createTarget", json!({ "url": "about:blank" }))
-            .await;
-        let target = json!({ "targetId": made["targetId"], "flatten": true });
-        let attached = browser.ask("Target.attachToTarget", target).await;
-        browser.session = attached["sessionId"].as_str().map(str::to_owned);
-        for domain in ["Page", "Network", "Runtime", "Log"] {
-            browser.ask(&format!("{domain}.enable"), json!({})).await;
-        }
-        browser
-    }
-
-    async fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.next += 1;
-        let id = self.next;
-        let mut message = json!({ "id": id, "method": method, "params": params });
-        if let Some(session) = &self.session {
-            message["sessionId"] = json!(session);
-        }
-        let text = Message::text(message.to_string());
-        self.socket.send(text).await.unwrap();
-        loop {
-            let answer = self.read().await;
-            if answer["id"] == id {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
-            }
-            self.events.push(answer);
-        }
-    }
-
-    async fn read(&mut self) -> Value {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.socket.next());
-        let message = next.await.expect("Chromium answers").unwrap().unwrap();
-        serde_json::from_str(message.to_text().unwrap()).unwrap()
-    }
-
-    async fn wait_for(&mut self, method: &str) {
-        while !self.events.iter().any(|event| event["method"] == method) {
-            let event = self.read().await;
-            self.events.push(event);
-        }
-    }
-
-    async fn evaluate(&mut self, script: &str) -> Value {
-        let params = json!({ "expression": script, "returnByValue": true });
-        let result = self.ask("Runtime.evaluate", params).await;
-        assert!(result["exceptionDetails"].is_null(), "{result}");
-        result["result"]["value"].clone()
-    }
-
-    fn of(&self, method: &str) -> Vec<&Value> {
-        let events = self.events.iter();
-        events.filter(|event| event["method"] == method).collect()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
 
 /// A real run, with what a gateway and a cold start would add.
 fn report() -> Report {
@@ -175,9 +62,7 @@ async fn every_chart_is_drawn_without_network_and_without_complaint_in_both_sche
     std::fs::write(&file, page).unwrap();
     let mut browser = Browser::start().await;
     for scheme in ["light", "dark"] {
-        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        let media = json!({ "features": features });
-        browser.ask("Emulation.setEmulatedMedia", media).await;
+        browser.screen(800, scheme).await;
         browser.events.clear();
         let url = format!("file://{}", file.display());
         browser.ask("Page.navigate", json!({ "url": url })).await;
@@ -185,8 +70,7 @@ async fn every_chart_is_drawn_without_network_and_without_complaint_in_both_sche
         // uPlot draws in a microtask after it is made; two frames later it is on the screen.
         let frames =
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
-        let waited = json!({ "expression": frames, "awaitPromise": true });
-        browser.ask("Runtime.evaluate", waited).await;
+        browser.evaluate(frames).await;
         let painted = browser.evaluate(PAINTED).await;
         let painted: Vec<u64> = serde_json::from_value(painted).unwrap();
         assert_eq!(painted.len(), 4, "latency, rate, instances, queue");

@@ -8,11 +8,15 @@ use fnlocal_emulator::project::{
 };
 use fnlocal_loadtest::Checked;
 use fnlocal_loadtest::scenario::{Expect, Scenario, Step};
-use fnlocal_loadtest::template::{Template, TemplateError};
-use http::{HeaderName, Method};
+use fnlocal_loadtest::template::{Template, TemplateError, Values};
+use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::Refusal;
 use crate::args::Loadtest;
+
+/// What placeholders are filled with to see what comes of them.
+const SAMPLE: Values = Values { seq: 1, user: 1 };
+const ENCODE: &str = "write a space as %20, and so on";
 
 /// What the arguments ask for; else the only scenario there is; else a GET of every function.
 pub fn choose(
@@ -21,7 +25,15 @@ pub fn choose(
     checked: &Checked,
 ) -> Result<Scenario, Refusal> {
     if !args.functions.is_empty() {
-        return Ok(of_functions(&args.functions));
+        let scenario = of_functions(&args.functions);
+        let mut steps = scenario.steps.iter();
+        return match steps.find(|step| !is_path(&step.path)) {
+            Some(step) => Err(Refusal::usage(
+                format!("`{}` is no path of a URL", step.path.fill(SAMPLE)),
+                ENCODE,
+            )),
+            None => Ok(scenario),
+        };
     }
     let known = project.map(|project| &project.config().loadtest.scenarios);
     let names: Vec<&str> = known
@@ -153,19 +165,35 @@ fn step(
     let mut headers = Vec::new();
     for (name, value) in &request.headers {
         let value = place.template("headers", value)?;
-        headers.extend(HeaderName::try_from(name).ok().map(|name| (name, value)));
+        let filled = value.fill(SAMPLE);
+        let valid = HeaderName::try_from(name)
+            .ok()
+            .filter(|_| HeaderValue::from_str(&filled).is_ok());
+        let Some(name) = valid else {
+            let message = format!("`{name}: {}` is no header", filled.escape_debug());
+            let hint = "names are letters, digits and dashes; values are one line".to_owned();
+            return Err(place.error("headers", message).with_hint(Some(hint)));
+        };
+        headers.push((name, value));
     }
     let path = format!(
         "/{}{}",
         request.function,
         request.path.as_deref().unwrap_or_default()
     );
+    let path = place.template("path", &path)?;
+    if !is_path(&path) {
+        let message = format!("`{}` is no path of a URL", path.fill(SAMPLE));
+        return Err(place
+            .error("path", message)
+            .with_hint(Some(ENCODE.to_owned())));
+    }
     let expect = request.expect.clone().unwrap_or_default();
     Ok(Step {
         function: request.function.clone(),
         weight: request.weight.unwrap_or(1),
         method: method.unwrap_or(default),
-        path: place.template("path", &path)?,
+        path,
         headers,
         body,
         think: request.think.map_or(think, |span| span.0),
@@ -176,6 +204,11 @@ fn step(
     })
 }
 
+/// A path that cannot be read would be sent as another one.
+fn is_path(path: &Template) -> bool {
+    path.fill(SAMPLE).parse::<Uri>().is_ok()
+}
+
 fn body_of(path: &str, place: &Place<'_>) -> Result<String, FileError> {
     let folder = place.file.path.as_deref().and_then(Path::parent);
     let whole = folder.unwrap_or(Path::new(".")).join(path);
@@ -184,6 +217,7 @@ fn body_of(path: &str, place: &Place<'_>) -> Result<String, FileError> {
             std::io::ErrorKind::NotFound => format!("there is no {}", whole.display()),
             _ => format!("{} cannot be read: {error}", whole.display()),
         };
-        place.error("body_file", message)
+        let hint = "its path counts from the folder of fnlocal.toml".to_owned();
+        place.error("body_file", message).with_hint(Some(hint))
     })
 }

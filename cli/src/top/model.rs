@@ -211,7 +211,7 @@ impl Model {
                     });
                 one.queued += view.queued;
                 one.broken |= view.broken;
-                add(&mut one.instances, view.instances);
+                one.instances += view.instances;
                 totals.queued += view.queued;
             }
         }
@@ -283,14 +283,4 @@ impl Model {
             .unwrap_or(self.at)
             .min(self.functions.len().saturating_sub(1));
     }
-}
-
-fn add(sum: &mut InstancesView, more: InstancesView) {
-    sum.starting += more.starting;
-    sum.assigning += more.assigning;
-    sum.idle += more.idle;
-    sum.busy += more.busy;
-    sum.paused += more.paused;
-    sum.resuming += more.resuming;
-    sum.stopping += more.stopping;
 }

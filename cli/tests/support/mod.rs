@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 #![allow(dead_code, reason = "each test file uses what it needs of this")]
 
+#[path = "../../../loadtest/tests/support/browser.rs"]
 pub mod browser;
 pub mod images;
 

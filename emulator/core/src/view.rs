@@ -97,6 +97,18 @@ pub struct InstancesView {
     pub stopping: u32,
 }
 
+impl std::ops::AddAssign for InstancesView {
+    fn add_assign(&mut self, more: Self) {
+        self.starting += more.starting;
+        self.assigning += more.assigning;
+        self.idle += more.idle;
+        self.busy += more.busy;
+        self.paused += more.paused;
+        self.resuming += more.resuming;
+        self.stopping += more.stopping;
+    }
+}
+
 /// What a node bears at a moment, cheap to ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeLoad {

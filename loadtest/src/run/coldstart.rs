@@ -33,7 +33,7 @@ impl Checked {
         mut watch: Watch<'_, P>,
         stop: &CancellationToken,
     ) -> Result<Gathered, LoadError> {
-        let mut generator = Generator::start(&self.settings(plan))?;
+        let generator = Generator::start(&self.settings(plan))?;
         watch.began = generator.began();
         let forcing = async {
             for (at, step) in plan.scenario.steps.iter().enumerate() {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 #![allow(dead_code, reason = "each test file uses what it needs of this")]
 
+mod watched;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -22,6 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 use tokio_util::sync::CancellationToken;
+use watched::{Took, Watched};
 
 /// How a backend behaves.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,19 @@ pub struct Behaviour {
     /// When it stands still, in seconds from its first request, and for how long each time.
     pub stalls: &'static [u64],
     pub stall: Duration,
+}
+
+impl Behaviour {
+    /// When work on a request starts: at once, or when a stall ends. Only the work stands still, so
+    /// that when requests arrived is known of all.
+    fn starts(&self, began: Instant, arrived: Instant) -> Instant {
+        let stalls = self
+            .stalls
+            .iter()
+            .map(|at| began + Duration::from_secs(*at));
+        let mut stalls = stalls.filter(|from| (*from..*from + self.stall).contains(&arrived));
+        stalls.next().map_or(arrived, |from| from + self.stall)
+    }
 }
 
 impl Default for Behaviour {
@@ -52,9 +68,6 @@ pub struct Backend {
     served: Arc<AtomicU64>,
     took: Took,
 }
-
-/// What answers to load really took in the backend, in microseconds.
-type Took = Arc<Mutex<Vec<u64>>>;
 
 impl Backend {
     pub fn start(behaviour: Behaviour) -> Self {
@@ -81,12 +94,12 @@ impl Backend {
         }
     }
 
-    /// What half of its answers really took, in microseconds: on a busy machine a sleep is longer
-    /// than it was asked to be.
-    pub fn median(&self) -> f64 {
+    /// What it really took to answer load, seen at its sockets: below so many microseconds for
+    /// this share of the requests.
+    pub fn quantile(&self, share: f64) -> f64 {
         let mut took = self.took.lock().unwrap().clone();
         took.sort_unstable();
-        took[took.len() / 2] as f64
+        took[((took.len() as f64 * share).ceil() as usize).max(1) - 1] as f64
     }
 
     /// Requests it has answered.
@@ -101,22 +114,19 @@ async fn serve(listener: TcpListener, behaviour: Behaviour, served: Arc<AtomicU6
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (began, served) = (Rc::clone(&began), Arc::clone(&served));
-        let took = Arc::clone(&took);
         let service = service_fn(move |request: Request<Incoming>| {
             // It is no fnlocal, and is asked whether it is one.
             let load = !request.uri().path().starts_with("/_fnlocal");
             let arrived = Instant::now();
-            if load && began.replace(Some(())).is_none() {
-                stalls(arrived, behaviour);
+            if load && began.get().is_none() {
+                began.set(Some(arrived));
             }
+            let starts = began
+                .get()
+                .map_or(arrived, |began| behaviour.starts(began, arrived));
             let number = served.fetch_add(u64::from(load), Ordering::AcqRel) + 1;
-            let took = Arc::clone(&took);
             async move {
-                until(arrived + behaviour.answer).await;
-                if load {
-                    let micros = u64::try_from(arrived.elapsed().as_micros()).unwrap();
-                    took.lock().unwrap().push(micros);
-                }
+                until(starts + behaviour.answer).await;
                 let mut response = Response::new(Full::new(Bytes::from_static(b"{\"bids\":1}")));
                 let fails = |every: u64| load && number.is_multiple_of(every);
                 if behaviour.error_every.is_some_and(fails) {
@@ -125,18 +135,9 @@ async fn serve(listener: TcpListener, behaviour: Behaviour, served: Arc<AtomicU6
                 Ok::<_, Infallible>(response)
             }
         });
+        let stream = Watched::new(stream, Arc::clone(&took));
         let builder = hyper::server::conn::http1::Builder::new();
         spawn_local(builder.serve_connection(TokioIo::new(stream), service));
-    }
-}
-
-/// Stands still: its one thread really does nothing.
-fn stalls(from: Instant, behaviour: Behaviour) {
-    for at in behaviour.stalls {
-        spawn_local(async move {
-            until(from + Duration::from_secs(*at)).await;
-            std::thread::sleep(behaviour.stall);
-        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! A Chromium without a window, driven by its own protocol (Chrome DevTools).
 
+#![allow(dead_code, reason = "each test file uses what it needs of this")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +11,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// How long a page may take to do what is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Chromium without a window.
 pub struct Browser {
@@ -94,7 +99,7 @@ impl Browser {
     }
 
     pub async fn wait_for(&mut self, method: &str) {
-        let deadline = Instant::now() + super::PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         while !self.events.iter().any(|event| event["method"] == method) {
             assert!(Instant::now() < deadline, "no {method} came");
             let event = self.read().await;
@@ -111,7 +116,7 @@ impl Browser {
 
     /// Asks the page until it says yes.
     pub async fn until(&mut self, script: &str) {
-        let deadline = Instant::now() + super::PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         while self.evaluate(script).await != true {
             if Instant::now() > deadline {
                 let text = self.evaluate("document.body.innerText").await;
