@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
+import Module, { syncBuiltinESMExports } from "node:module";
 import { extname, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
  *
  * @typedef {object} Watched
  * @property {number[]} ran the marks that were reached
- * @property {boolean} settled nothing was left that could run later
+ * @property {boolean} settled nothing was left that could run later, and nobody changed how code is loaded
  * @property {boolean} read the modules' code read its own text, in which the marks are
  */
 
@@ -58,11 +58,18 @@ export function watch(code) {
   }
   syncBuiltinESMExports();
 
+  const loader = loaderParts();
   return () => ({
     ran: Object.keys(ran).map(Number),
-    settled: process.getActiveResourcesInfo().length === 0,
+    settled: process.getActiveResourcesInfo().length === 0 && loaderParts().every((part, at) => part === loader[at]),
     read,
   });
+}
+
+/** What packages replace that compile code in their own way, and so read all of it. */
+function loaderParts() {
+  const { prototype, _extensions } = /** @type {any} */ (Module);
+  return [prototype._compile, ...[...CODE].map((extension) => _extensions[extension])];
 }
 
 /** @param {unknown} path */
@@ -78,16 +85,17 @@ function toPath(path) {
 
 /** Whether Node's loader reads a file, or this runner in order to tell what Node will take it for. */
 function isLoader() {
-  const { prepareStackTrace, stackTraceLimit } = Error;
+  const errors = /** @type {any} */ (Error);
+  const { prepareStackTrace, stackTraceLimit } = errors;
   try {
-    Error.prepareStackTrace = undefined;
-    Error.stackTraceLimit = 4;
+    errors.prepareStackTrace = undefined;
+    errors.stackTraceLimit = 4;
     // Of an error's lines the first is its name, the next two are this function's and the reader's.
     const caller = String(new Error().stack).split("\n")[3] ?? "";
     return caller.includes("node:internal/modules/") || caller.includes(RUNNER);
   } finally {
-    Error.prepareStackTrace = prepareStackTrace;
-    Error.stackTraceLimit = stackTraceLimit;
+    errors.prepareStackTrace = prepareStackTrace;
+    errors.stackTraceLimit = stackTraceLimit;
   }
 }
 

@@ -44,6 +44,12 @@ test("code that could go on later is not settled", () => {
   assert.equal(watched("import 'node:fs/promises'; export const a = () => {};", "index.mjs").settled, true);
 });
 
+test("code that changes how code is loaded is not settled", () => {
+  const text = "exports.a = () => {};";
+  assert.equal(watched(`require("module").prototype._compile = function () {}; ${text}`).settled, false);
+  assert.equal(watched(`require.extensions[".ts"] = () => {}; ${text}`).settled, false);
+});
+
 test("code that reads the text of its functions is noticed", () => {
   const text = "exports.a = () => { fnlocal$ran(0); };";
   for (const reads of ["String(exports.a)", "`${exports.a}`", "Function.prototype.toString.call(exports.a)"]) {
@@ -54,7 +60,7 @@ test("code that reads the text of its functions is noticed", () => {
 
 test("code that reads its own file is noticed", () => {
   const text = "exports.a = () => {};";
-  for (const reads of ["fs.readFileSync(__filename)", "fs.openSync('./index.js')", "fs.promises.readFile(__filename)"]) {
+  for (const reads of ["fs.readFileSync(__filename)", "fs.openSync('./index.js')", "fs.createReadStream('index.js')", "fs.promises.readFile(__filename)"]) {
     assert.equal(watched(`const fs = require("fs"); ${text} ${reads};`).read, true, reads);
   }
   const named = `import { readFileSync } from "node:fs"; readFileSync(new URL(import.meta.url)); export const a = () => {};`;

@@ -20,8 +20,8 @@
 //!   readers look for are kept.
 //! - **The code reads its own text**, by `Function.prototype.toString` or from its file. The marks
 //!   are in such a text, so whoever loads the module can notice.
-//! - **Lines and columns** in the stack of an error made while loading. An edit moves them. Nothing
-//!   is done about code whose exports depend on the line it stands in.
+//! - **Lines and columns** in the stack of an error made while loading, and the size and times of
+//!   the file. Nothing is done about code whose exports depend on those.
 //!
 //! Bodies of nested functions belong to the outermost one's. Parameters, their defaults included,
 //! names, `async` and `*` are kept, and so are static blocks and initialisers of fields.
@@ -102,8 +102,8 @@ impl Skeleton {
         };
         let allocator = Allocator::default();
         let (program, kind) = check::parse(&allocator, plain, dialect.kind)?;
-        let bodies = bodies::find(&program, text)?;
-        let kept = keep(&program, kind, text, &bodies);
+        let bodies = bodies::find(program, text)?;
+        let kept = keep(program, kind, text, &bodies);
         Some(Self { kind, kept, bodies })
     }
 

@@ -30,7 +30,7 @@ pub(super) fn blank(text: &str, kind: Option<Kind>) -> Option<String> {
         text,
         spans: Vec::new(),
     };
-    types.visit_program(&program);
+    types.visit_program(program);
     let mut bytes = text.as_bytes().to_vec();
     for span in types.spans {
         for byte in &mut bytes[span] {

@@ -67,8 +67,8 @@ fn bodies_are_left_out() {
         ),
         (
             "ts",
-            "import { a, type B } from './b.ts'; export const f = (a?: B) => 1;",
-            "import { a, type B } from './b.ts'; export const f = (a?: B) => a!;",
+            "import { a, type B } from './b.ts'; export const f = (a?: B) => { 1 };",
+            "import { a, type B } from './b.ts'; export const f = (a?: B) => { a! };",
         ),
     ] {
         assert_eq!(kept(extension, before), kept(extension, after), "{after}");
@@ -200,4 +200,29 @@ fn every_body_that_is_left_out_gets_a_mark_and_lines_stay() {
     );
     let bodies: Vec<&str> = skeleton.bodies().map(|body| &text[body]).collect();
     assert_eq!(bodies, ["(1)", "{\n  'use strict'\n  return 1;\n}", "{}"]);
+}
+
+#[test]
+fn every_example_can_be_edited_in_its_handlers() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut seen = 0;
+    for example in std::fs::read_dir(examples).unwrap() {
+        for file in std::fs::read_dir(example.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let extension = path.extension().unwrap_or_default().to_str().unwrap();
+            let Some(dialect) = Dialect::of(extension, None) else {
+                continue;
+            };
+            let text = std::fs::read_to_string(&path).unwrap();
+            let skeleton = Skeleton::of(&text, dialect);
+            let bodies = skeleton.map(|skeleton| skeleton.bodies().len());
+            assert!(
+                bodies.is_some_and(|bodies| bodies > 0),
+                "{}",
+                path.display()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "only {seen} files");
 }

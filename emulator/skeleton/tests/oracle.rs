@@ -11,7 +11,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-const CASES: usize = 1500;
+/// A third of a minute of Node's time.
+const CASES: usize = 400;
 
 /// Parts of CommonJS modules. `#` is a number, `@` a body.
 const COMMON: &[&str] = &[
@@ -62,17 +63,19 @@ const TYPES: &[&str] = &[
     "export const f# = { func: (a: number): unknown => { @ }, config: { a: 1 } satisfies object };",
     "const g# = (a: string) => { @ }; export const f# = { func: (a) => a, config: [g#('a') as unknown] };",
 ];
+/// How many of the bodies do no harm wherever they stand.
+const SAFE: usize = 6;
 const BODIES: &[&str] = &[
     "",
     "return 1;",
     "return { timeout: 7 };",
     "return [1, 2, 3];",
+    "return (a, b) => a;",
+    "return (a) => a;",
     "throw new Error('no');",
     "exports.extra = (a, b) => a;",
     "globalThis.exports?.x;",
     "this.z = 1; return 3;",
-    "return (a, b) => a;",
-    "return (a) => a;",
     "return { func: (a) => a, config: { b: 1 } };",
     "yield 1;",
     "await null; return 2;",
@@ -136,8 +139,8 @@ struct Case {
 
 #[derive(Deserialize)]
 struct Said {
-    /// Error and functions before, error and functions after, for each case.
-    said: Vec<[String; 4]>,
+    /// Functions before and after of each case; nothing where it failed.
+    said: Vec<[Option<String>; 2]>,
     ran: BTreeSet<usize>,
 }
 
@@ -191,15 +194,15 @@ fn modules_that_seem_the_same_export_the_same() {
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let said: Said = serde_json::from_slice(&output.stdout).expect(&stderr);
+    let said = serde_json::from_slice(&output.stdout);
+    let said: Said = said.unwrap_or_else(|error| panic!("{error}, {}: {stderr}", output.status));
     let mut known = 0;
-    for (case, [error, functions, error_after, functions_after]) in cases.iter().zip(&said.said) {
-        if !case.same || error != "null" || !case.differ.is_disjoint(&said.ran) {
+    for (case, [functions, functions_after]) in cases.iter().zip(&said.said) {
+        if !case.same || functions.is_none() || !case.differ.is_disjoint(&said.ran) {
             continue;
         }
         known += 1;
         let [before, after] = &case.texts;
-        assert_eq!(error_after, "null", "{before}\n---\n{after}");
         assert_eq!(functions, functions_after, "{before}\n---\n{after}");
     }
     println!("{known} of {CASES} edits needed no node");
@@ -218,7 +221,7 @@ fn pair(random: &mut ChaCha8Rng, extension: &str) -> (String, String) {
     for number in 0..3 {
         let part = *parts.choose(random).unwrap().choose(random).unwrap();
         // Most modules should be importable at first.
-        let body = BODIES[random.random_range(0..12)];
+        let body = BODIES[random.random_range(0..SAFE)];
         let part = part.replace('#', &number.to_string());
         // Private names keep their sign.
         let part = part.replace(&format!("{{ {number}p;"), "{ #p;");

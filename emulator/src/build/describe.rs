@@ -1,6 +1,7 @@
 //! What a package exports, asked of its code.
 //!
-//! First with this machine's node, which takes a fraction of what a container does: under Node's
+//! An earlier build may know, if nothing has changed since that runs while the code is imported. Else
+//! this machine's node is asked, which takes a fraction of what a container does: under Node's
 //! permission model, so that the code can read itself and its dependencies but neither write, start
 //! programs, load native addons nor see this machine's environment. Whatever does not succeed
 //! there, for any reason, is asked again of the image itself; that answer counts.
