@@ -52,6 +52,101 @@ fn a_changed_line_makes_a_new_code_layer_and_asks_no_engine() {
     assert_eq!(built(&folder, &[])["digest"], before["digest"]);
 }
 
+/// A folder with a `node` that notes that it was started, before it is the real one.
+fn counting_node(folder: &Folder) -> (String, std::path::PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::var("PATH").unwrap();
+    let real = std::env::split_paths(&path).map(|place| place.join("node"));
+    let real = real.into_iter().find(|node| node.is_file()).unwrap();
+    let (bin, starts) = (folder.path().join("bin"), folder.path().join("starts"));
+    std::fs::create_dir(&bin).unwrap();
+    let node = bin.join("node");
+    let (real, noted) = (real.display(), starts.display());
+    let script = format!("#!/bin/sh\necho started >> '{noted}'\nexec '{real}' \"$@\"\n");
+    std::fs::write(&node, script).unwrap();
+    std::fs::set_permissions(&node, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (format!("{}:{path}", bin.display()), starts)
+}
+
+#[test]
+fn node_is_asked_only_when_what_changed_runs_while_the_code_is_imported() {
+    let elsewhere = Folder::new(&[]);
+    let (path, noted) = counting_node(&elsewhere);
+    let env = [("PATH", path.as_str()), NO_ENGINE[0]];
+    let starts = || {
+        let noted = std::fs::read_to_string(&noted).unwrap_or_default();
+        noted.lines().count()
+    };
+    let code = "const { join } = require('node:path');\n\
+                const timeout = (() => 5000)();\n\
+                exports.hi = { func: async (req, res) => res.send(join('a')), config: { timeout } };\n";
+    let folder = Folder::new(&[("index.js", code), ("late.js", "exports.late = () => 1;\n")]);
+    let building = |from: &str, to: &str| {
+        assert!(code.contains(from));
+        folder.write("index.js", &code.replace(from, to));
+        build(&folder, &[], &env)
+    };
+    let (exit, first, stderr) = building("'a'", "'a'");
+    assert_eq!(exit, 0, "{stderr}");
+    let first = &first["images"][0];
+    assert_eq!((first["described"].as_str(), starts()), (Some("node"), 1));
+
+    // In a handler.
+    let (exit, second, stderr) = building("'a'", "'a', 'b'");
+    assert_eq!(exit, 0, "{stderr}");
+    let second = &second["images"][0];
+    assert_eq!((second["described"].as_str(), starts()), (Some("known"), 1));
+    assert_ne!(first["digest"], second["digest"]);
+    assert_eq!(first["functions"], second["functions"]);
+    // A comment between statements.
+    let (_, third, _) = building("exports.hi", "// says hi\nexports.hi");
+    assert_eq!(
+        (third["images"][0]["described"].as_str(), starts()),
+        (Some("known"), 1)
+    );
+
+    // In a function that runs while the module is imported.
+    let (exit, fourth, stderr) = building("5000", "7000");
+    assert_eq!(exit, 0, "{stderr}");
+    let fourth = &fourth["images"][0];
+    assert_eq!((fourth["described"].as_str(), starts()), (Some("node"), 2));
+    let functions = &fourth["functions"][0]["functions"];
+    assert_eq!(functions[0]["config"], json!({"timeout": 7000}));
+
+    for (from, to, says) in [
+        ("'a'", "'a", "cannot be imported"),
+        ("(req, res) =>", "(req, req) =>", "cannot be imported"),
+        (
+            "const timeout",
+            "require('./gone');\nconst timeout",
+            "there is no file ./gone",
+        ),
+        ("(() => 5000)()", "gone()", "gone is not defined"),
+    ] {
+        let before = starts();
+        folder.write("index.js", &code.replace(from, to));
+        let (exit, _, stderr) = build(&folder, &[], &env[..1]);
+        assert_eq!(exit, 1, "{to}: {stderr}");
+        assert!(stderr.contains(says), "{to}: {stderr}");
+        assert_eq!(starts(), before + 1, "{to}");
+    }
+}
+
+#[test]
+fn code_that_reads_its_own_text_is_asked_as_it_is() {
+    let code = "const say = (req, res) => res.send('hi');\n\
+                exports.hi = { func: say, config: { memory: 64 + String(say).length } };\n";
+    let folder = Folder::new(&[("index.js", code)]);
+    for said in ["hi", "hello"] {
+        folder.write("index.js", &code.replace("'hi'", &format!("'{said}'")));
+        let image = built(&folder, &[]);
+        let config = &image["functions"][0]["functions"][0]["config"];
+        let length = "(req, res) => res.send('')".len() + said.len();
+        assert_eq!(config["memory"], 64 + length);
+        assert_eq!(image["described"], "node");
+    }
+}
+
 #[test]
 fn what_is_secret_ignored_or_installed_never_enters_an_image() {
     let secret = "do-not-ship-me";

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
 pub use git::Commit;
-pub use report::{Built, BuiltLayer, BuiltPlatform, News, Part, Report};
+pub use report::{Built, BuiltLayer, BuiltPlatform, Described, News, Part, Report};
 
 use crate::image::oci::base::Base;
 use crate::image::oci::layer::Layer;

@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
  * @property {string | undefined} function the function to load at start
  * @property {string | undefined} packageName name for an index file's default export
  * @property {boolean} wait describe only once a byte came on stdin
+ * @property {boolean} watch describe also what ran meanwhile
  * @property {boolean} dev error bodies carry message and stack
  * @property {boolean} endWithParent exit when stdin ends
  * @property {number} slowRequestMs how long a body may take to arrive; 0 means the gateway watches that
@@ -54,6 +55,7 @@ export function readConfig(env, argv) {
     function: env.FNLOCAL_FUNCTION || undefined,
     packageName: env.FNLOCAL_PACKAGE || undefined,
     wait: env.FNLOCAL_WAIT === "1",
+    watch: env.FNLOCAL_WATCH === "1",
     dev: env.FNLOCAL_DEV === "1" || (named && !platform),
     endWithParent: env.FNLOCAL_PARENT === "1",
     slowRequestMs: platform ? 0 : Number(env.FNLOCAL_SLOW_REQUEST_MS ?? 30_000),

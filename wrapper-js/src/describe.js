@@ -3,6 +3,7 @@ import { discoverEntries } from "./discover.js";
 import { UsageError } from "./config.js";
 import { describeModules, loadModule } from "./load.js";
 import { markDuplicates } from "./modules.js";
+import { watch } from "./watch.js";
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -18,13 +19,16 @@ export async function describe(config) {
   Object.defineProperty(process, "stdout", { get: () => process.stderr });
   if (config.wait) waitForCode();
   try {
+    const watched = config.watch ? watch(config.code) : undefined;
     const entries = discoverEntries(config.code, config.entries);
     process.chdir(config.code);
     const loaded = [];
     for (const entry of entries) loaded.push(await loadModule(config.code, entry, config.packageName));
     const modules = describeModules(markDuplicates(loaded));
     const failed = modules.some(({ error }) => error !== null);
-    writeFileSync(STDOUT, `${JSON.stringify({ modules }, null, 2)}\n`);
+    // User code may have its say even here, by a getter or toJSON, so that it is watched until then.
+    const said = JSON.parse(JSON.stringify({ modules }));
+    writeFileSync(STDOUT, `${JSON.stringify({ ...said, watched: watched?.() }, null, 2)}\n`);
     process.exit(failed ? 1 : 0);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

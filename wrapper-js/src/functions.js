@@ -1,5 +1,7 @@
 import { eventHandler } from "./cloudevent.js";
 
+const { toString } = Function.prototype;
+
 /**
  * @typedef {(req: any, res: any) => unknown} Handler
  * @typedef {(req: import("node:http").IncomingMessage, socket: import("node:stream").Duplex, head: Buffer) => unknown} UpgradeHandler
@@ -111,5 +113,5 @@ export function handlerOf({ handler, onRequest, kind }, said) {
 /** @param {any} value */
 function isHandler(value) {
   if (typeof value !== "function") return false;
-  return !/^class[\s{]/.test(Function.prototype.toString.call(value));
+  return !/^class[\s{]/.test(Reflect.apply(toString, value, []));
 }

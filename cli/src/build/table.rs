@@ -90,6 +90,7 @@ fn image(built: &Built) -> Value {
         "tags": [built.tag.as_str(), "latest"],
         "platforms": platforms,
         "functions": built.functions,
+        "described": built.described.to_string(),
         "source": built.source.to_string(),
         "commit": commit.map(|commit| json!({"hash": commit.hash, "dirty": commit.dirty})),
     })

@@ -68,6 +68,12 @@ impl Code {
         }
     }
 
+    /// Every file: its path in the package, where it is, and whether it can be executed.
+    pub fn each(&self) -> impl Iterator<Item = (&str, &Path, bool)> {
+        let files = self.files.iter();
+        files.map(|file| (file.relative.as_str(), file.path.as_path(), file.executable))
+    }
+
     /// The files, below a folder of an image.
     pub fn root(&self, at: &str) -> Root {
         let mut root = Root::default();

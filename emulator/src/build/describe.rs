@@ -1,11 +1,17 @@
 //! What a package exports, asked of its code.
 //!
-//! First with this machine's node, which takes a fraction of what a container does: under Node's
+//! An earlier build may know, if nothing has changed since that runs while the code is imported. Else
+//! this machine's node is asked, which takes a fraction of what a container does: under Node's
 //! permission model, so that the code can read itself and its dependencies but neither write, start
 //! programs, load native addons nor see this machine's environment. Whatever does not succeed
 //! there, for any reason, is asked again of the image itself; that answer counts.
 
-pub(super) mod host;
+mod asking;
+mod host;
+mod known;
+mod outline;
+
+pub(super) use asking::Asking;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,11 +40,16 @@ pub(super) struct Question<'a> {
 impl Question<'_> {
     /// A key for records: the same for the same code, dependencies and variables.
     pub fn key(&self, source: &Digest) -> String {
+        short_hash(&[source.to_string().as_bytes(), self.about().as_bytes()])
+    }
+
+    /// The same for the same dependencies, variables and wrapper.
+    fn about(&self) -> String {
         let deps = self.deps.map(|deps| deps.diff_id.to_string());
         let deps = deps.unwrap_or_default();
         let env = format!("{:?}", self.env);
         let settings = format!("{:?}", settings(self.package, Path::new("")));
-        let texts = [&source.to_string(), &deps, &env, &settings];
+        let texts = [&deps, &env, &settings];
         let mut parts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
         parts.push(wrapper::RUNNER);
         short_hash(&parts)
@@ -48,6 +59,19 @@ impl Question<'_> {
 #[derive(Deserialize)]
 struct Description {
     modules: Vec<DescribedModule>,
+    #[serde(default)]
+    watched: Option<Watched>,
+}
+
+/// What happened while the code was loaded, where it carried marks.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Watched {
+    /// The bodies that ran, by their numbers.
+    ran: Vec<usize>,
+    /// Whether nothing was left that could have run later.
+    settled: bool,
+    /// Whether the code read its own text, and met the marks in it.
+    read: bool,
 }
 
 /// The wrapper's settings, for code in a folder.

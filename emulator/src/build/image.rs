@@ -6,10 +6,10 @@ use bollard::query_parameters::RemoveImageOptions;
 use fnlocal_registry::{Digest, RepositoryName};
 
 use super::code::{self, Code};
-use super::describe::{Question, host};
+use super::describe::{Asking, Question};
 use super::error::{BuildError, bug};
 use super::git::{self, Commit};
-use super::report::{Built, BuiltPlatform, News, Part};
+use super::report::{Built, BuiltPlatform, Described, News, Part};
 use super::stack::{self, Stack};
 use super::{Site, container, dockerfile, labels, size};
 use crate::image::oci::content;
@@ -20,8 +20,6 @@ use crate::project::{DescribedModule, Package};
 
 /// How often a package that is saved while it is built is built anew.
 const TRIES: usize = 3;
-/// What records of descriptions are called.
-const KIND: &str = "functions";
 
 /// Builds a package's image for some platforms; anew if it is saved meanwhile.
 pub(super) async fn build(
@@ -44,7 +42,7 @@ async fn attempt(
     platforms: &[Platform],
 ) -> Result<Built, BuildError> {
     let repository = site.repository(&package.name);
-    let (made, functions) = if dockerfile::of(package).is_some() {
+    let (made, functions, described) = if dockerfile::of(package).is_some() {
         own(site, package, platforms, &repository).await?
     } else {
         ours(site, package, platforms, &repository).await?
@@ -64,6 +62,7 @@ async fn attempt(
         digest: made.digest,
         platforms: made.images.into_iter().map(platform).collect(),
         functions,
+        described,
         source: made.source,
         code: made.hash,
         commit: made.commit,
@@ -76,7 +75,7 @@ async fn ours(
     package: &Package,
     platforms: &[Platform],
     repository: &RepositoryName,
-) -> Result<(Made, Vec<DescribedModule>), BuildError> {
+) -> Result<(Made, Vec<DescribedModule>, Described), BuildError> {
     let mut stacks = Vec::new();
     for &platform in platforms {
         stacks.push(stack::below(site, package, platform, repository).await?);
@@ -92,24 +91,11 @@ async fn ours(
         records: &site.records,
         env: environment.shared(),
     };
-    // Node takes the longest, so that it goes first and all else happens beside it.
-    let booting = host::boot(&question).await;
     let code = read(site, package).await?;
     let source = measure(&code).await?;
     let key = question.key(&source);
-    let known = site.records.get::<Vec<DescribedModule>>(KIND, &key);
-    // Laid out for it before it is packed: a save in between shows by what was packed.
-    let asked = match booting {
-        Some(booting) if known.is_none() => booting.tell(&code).await,
-        _ => None,
-    };
-    let described = async {
-        match (&known, asked) {
-            (Some(known), _) => Some(known.clone()),
-            (None, Some(asked)) => asked.answer().await,
-            (None, None) => None,
-        }
-    };
+    // Before it is packed, as is all that reads it: a save in between shows by what was packed.
+    let asking = Asking::begin(&question, &key, &code).await?;
     let making = async {
         let packed = stack::code(site, package, &code, repository).await?;
         if packed.layer.diff_id != source {
@@ -119,18 +105,17 @@ async fn ours(
         for stack in &mut stacks {
             stack.layers.extend([wrapper.clone(), packed.clone()]);
         }
-        Made::store(site, package, &code, stacks, source, repository).await
+        Made::store(site, package, &code, stacks, source.clone(), repository).await
     };
-    let (described, made) = tokio::join!(described, making);
-    let made = made?;
-    let functions = match described {
-        Some(functions) => functions,
+    let (said, made) = tokio::join!(asking.answer(&question, &code, &source), making);
+    let (said, made) = (said?, made?);
+    let functions = match &said.modules {
+        Some(functions) => functions.clone(),
         None => in_container(site, package, &made, repository, question.env).await?,
     };
-    if known.is_none() {
-        site.records.put(KIND, &key, &functions);
-    }
-    Ok((made, functions))
+    said.keep(&question, &key, &functions);
+    let described = said.how;
+    Ok((made, functions, described))
 }
 
 /// What a package's own Dockerfile makes, and the wrapper.
@@ -139,7 +124,7 @@ async fn own(
     package: &Package,
     platforms: &[Platform],
     repository: &RepositoryName,
-) -> Result<(Made, Vec<DescribedModule>), BuildError> {
+) -> Result<(Made, Vec<DescribedModule>, Described), BuildError> {
     let code = read(site, package).await?;
     let environment = site.project.environment()?;
     let wrapper = stack::wrapper(site, repository)?;
@@ -160,7 +145,7 @@ async fn own(
     }
     let source = measure(&code).await?;
     let made = Made::store(site, package, &code, stacks, source, repository).await?;
-    Ok((made, functions))
+    Ok((made, functions, Described::Image))
 }
 
 async fn read(site: &Site<'_>, package: &Package) -> Result<Code, BuildError> {

@@ -87,12 +87,35 @@ pub struct Built {
     pub platforms: Vec<BuiltPlatform>,
     /// What its files export.
     pub functions: Vec<DescribedModule>,
+    /// Who said so.
+    pub described: Described,
     /// The digest of its files as a layer.
     pub source: Digest,
     /// The hash of its files, as `x-fnlocal-code` shows it.
     pub code: String,
     /// The commit its files are of, where there is git.
     pub commit: Option<Commit>,
+}
+
+/// Who said what a package's files export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Described {
+    /// An earlier build: nothing has changed since that runs when the files are imported.
+    Known,
+    /// This machine's node.
+    Node,
+    /// The image itself, in a container.
+    Image,
+}
+
+impl fmt::Display for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known => "known",
+            Self::Node => "node",
+            Self::Image => "image",
+        })
+    }
 }
 
 /// The image of a package for one platform.

@@ -1,11 +1,11 @@
 //! Node on this machine as who is asked.
 //!
-//! It is started before anything else is done and boots while the code is read, hashed and laid
-//! out for it: most of what a build takes after a change of code is Node's boot. Its answer is
-//! taken as soon as it is there; nobody waits for it to end.
+//! It boots while the code is laid out for it and packed. Its answer is taken as soon as it is
+//! there; nobody waits for it to end.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 
-use super::{Question, parse, settings};
+use super::outline::Outline;
+use super::{Description, Question, Watched, settings};
 use crate::build::code::{Code, short};
 use crate::build::records::Records;
 use crate::image::oci::content;
@@ -29,14 +30,30 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const END: &[u8] = b"\n}\n";
 
 /// Node, booting, in a folder without code. Killed when dropped.
-pub(in crate::build) struct Booting {
+struct Booting {
     node: Child,
     /// Beside `node_modules`, where Node looks for it as it does in the image.
     code: TempDir,
 }
 
-/// Starts node, if there is one.
-pub(in crate::build) async fn boot(question: &Question<'_>) -> Option<Booting> {
+/// What it said of code of which every file could be imported.
+pub(in crate::build) struct Answer {
+    pub modules: Vec<DescribedModule>,
+    /// Nothing when the code carried no marks.
+    pub watched: Option<Watched>,
+}
+
+/// Asks node, if there is one; nothing unless every file could be imported.
+pub(in crate::build) async fn ask(
+    question: &Question<'_>,
+    code: &Code,
+    outline: Option<Arc<Outline>>,
+) -> Option<Asked> {
+    let booting = boot(question, outline.is_some()).await?;
+    booting.tell(code, outline).await
+}
+
+async fn boot(question: &Question<'_>, watching: bool) -> Option<Booting> {
     let (records, store) = (question.records.clone(), question.store.clone());
     let (repository, deps) = (question.repository.clone(), question.deps.cloned());
     let name = question.package.name.clone();
@@ -59,6 +76,7 @@ pub(in crate::build) async fn boot(question: &Question<'_>) -> Option<Booting> {
         .envs(question.env)
         .envs(settings(question.package, code.path()))
         .env("FNLOCAL_WAIT", "1")
+        .env("FNLOCAL_WATCH", if watching { "1" } else { "" })
         .current_dir(code.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -70,10 +88,14 @@ pub(in crate::build) async fn boot(question: &Question<'_>) -> Option<Booting> {
 }
 
 impl Booting {
-    /// Lays the code out for it. Nothing when that is not possible.
-    pub async fn tell(mut self, code: &Code) -> Option<Asked> {
+    /// Lays the code out for it, with marks if there is an outline. Nothing when that is not
+    /// possible.
+    async fn tell(mut self, code: &Code, outline: Option<Arc<Outline>>) -> Option<Asked> {
         let (code, folder) = (code.clone(), self.code.path().to_owned());
-        let copied = spawn_blocking(move || code.copy(&folder));
+        let copied = spawn_blocking(move || {
+            code.copy(&folder)?;
+            outline.map_or(Ok(()), |outline| outline.mark(&folder))
+        });
         copied.await.ok()?.ok()?;
         // Closed with it: code that reads its input finds nothing.
         let mut stdin = self.node.stdin.take()?;
@@ -87,7 +109,7 @@ pub(in crate::build) struct Asked(Booting);
 
 impl Asked {
     /// What it says; nothing unless every file could be imported.
-    pub async fn answer(mut self) -> Option<Vec<DescribedModule>> {
+    pub async fn answer(mut self) -> Option<Answer> {
         let mut stdout = self.0.node.stdout.take()?;
         let mut said = Vec::new();
         let hearing = async {
@@ -96,14 +118,14 @@ impl Asked {
         };
         let heard = tokio::time::timeout(PATIENCE, hearing).await;
         heard.ok()?.ok()?;
-        let described = parse(&said)?;
-        let whole = described.iter().all(|module| module.error.is_none());
-        whole.then_some(described)
+        let Description { modules, watched } = serde_json::from_slice(&said).ok()?;
+        let whole = modules.iter().all(|module| module.error.is_none());
+        whole.then_some(Answer { modules, watched })
     }
 }
 
 /// Looked for before the environment is emptied, and `PATH` with it.
-fn find_node() -> Option<PathBuf> {
+pub(super) fn find_node() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join("node"))
