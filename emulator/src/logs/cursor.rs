@@ -170,7 +170,7 @@ mod tests {
         write!(log, "{long}\nfirst\nsec").unwrap();
         let mut end = Cursor::at_the_end(folder.path()).unwrap();
         assert_eq!(end.next_line().unwrap(), None);
-        write!(log, "ond\n").unwrap();
+        writeln!(log, "ond").unwrap();
         assert_eq!(end.next_line().unwrap().as_deref(), Some("second\n"));
         // Who looked before there was a log sees all of it.
         assert_eq!(empty.next_line().unwrap(), Some(format!("{long}\n")));
