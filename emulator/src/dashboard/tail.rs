@@ -46,12 +46,8 @@ struct Last {
 impl Tail {
     /// The end as it is now; none when the log cannot be read.
     pub async fn at_the_end(folder: PathBuf) -> Option<Self> {
-        let end = move || -> std::io::Result<Cursor> {
-            let mut cursor = Cursor::open(&folder, Some(jiff::Timestamp::now()))?;
-            while cursor.next_line()?.is_some() {}
-            Ok(cursor)
-        };
-        spawn_blocking(end).await.ok()?.ok().map(Self)
+        let end = spawn_blocking(move || Cursor::at_the_end(&folder));
+        end.await.ok()?.ok().map(Self)
     }
 
     /// What was added.

@@ -1,12 +1,15 @@
 //! A place in a log's files, from which one goes on reading, also while they are written.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::segments::{numbers, path};
+
+/// Bytes read at once.
+const PIECE: usize = 64 * 1024;
 
 /// A place in a log.
 #[derive(Debug)]
@@ -37,6 +40,30 @@ impl Cursor {
                 cursor.file = file(folder, number)?;
                 break;
             }
+        }
+        Ok(cursor)
+    }
+
+    /// The end as it is now, after the last whole line. Nothing before it is read, however much
+    /// there is: somebody looks on while requests are served.
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub fn at_the_end(folder: &Path) -> io::Result<Self> {
+        let Some(newest) = numbers_in(folder)?.pop() else {
+            return Self::open(folder, None);
+        };
+        let mut cursor = Self::of_file(folder, newest)?;
+        if let Some(file) = &mut cursor.file {
+            let end = file.seek(SeekFrom::End(0))?;
+            let from = end.saturating_sub(PIECE as u64);
+            file.seek(SeekFrom::Start(from))?;
+            let mut last = Vec::new();
+            file.by_ref().take(end - from).read_to_end(&mut last)?;
+            let whole = last.iter().rposition(|&byte| byte == b'\n');
+            // Of a line longer than that the rest will be no document, and is skipped as such.
+            let whole = whole.map_or(0, |at| at as u64 + 1);
+            file.seek(SeekFrom::Start(from + whole))?;
         }
         Ok(cursor)
     }
@@ -120,9 +147,32 @@ pub(super) fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
 
 fn file(folder: &Path, number: u64) -> io::Result<Option<BufReader<File>>> {
     match File::open(path(folder, number)) {
-        Ok(file) => Ok(Some(BufReader::with_capacity(64 * 1024, file))),
+        Ok(file) => Ok(Some(BufReader::with_capacity(PIECE, file))),
         // The oldest go when there are too many.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_end_is_after_the_last_whole_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut empty = Cursor::at_the_end(folder.path()).unwrap();
+        assert_eq!(empty.next_line().unwrap(), None);
+        let mut log = File::create(path(folder.path(), 7)).unwrap();
+        let long = "long ".repeat(PIECE / 4);
+        write!(log, "{long}\nfirst\nsec").unwrap();
+        let mut end = Cursor::at_the_end(folder.path()).unwrap();
+        assert_eq!(end.next_line().unwrap(), None);
+        writeln!(log, "ond").unwrap();
+        assert_eq!(end.next_line().unwrap().as_deref(), Some("second\n"));
+        // Who looked before there was a log sees all of it.
+        assert_eq!(empty.next_line().unwrap(), Some(format!("{long}\n")));
     }
 }
