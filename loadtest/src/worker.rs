@@ -314,7 +314,8 @@ impl Sender {
             let mut open = match connection.take() {
                 Some(open) => open,
                 None => {
-                    let made = self.shared.connector.connect().await;
+                    // Apart: it is large, and each request's future would be moved with it.
+                    let made = Box::pin(self.shared.connector.connect()).await;
                     made.map_err(|_| Failure::Connect)?
                 }
             };
