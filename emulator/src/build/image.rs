@@ -97,7 +97,10 @@ async fn ours(
     // Before it is packed, as is all that reads it: a save in between shows by what was packed.
     let asking = Asking::begin(&question, &key, &code).await?;
     let making = async {
-        let packed = stack::code(site, package, &code, repository).await?;
+        // Git takes as long as the disk does for the layer.
+        let packing = stack::code(site, package, &code, repository);
+        let (packed, commit) = tokio::join!(packing, git::commit(&package.root));
+        let packed = packed?;
         if packed.layer.diff_id != source {
             return Err(BuildError::Restless);
         }
@@ -105,7 +108,8 @@ async fn ours(
         for stack in &mut stacks {
             stack.layers.extend([wrapper.clone(), packed.clone()]);
         }
-        Made::store(site, package, &code, stacks, source.clone(), repository).await
+        let files = (&code, source.clone(), commit);
+        Made::store(site, package, files, stacks, repository).await
     };
     let (said, made) = tokio::join!(asking.answer(&question, &code, &source), making);
     let (said, made) = (said?, made?);
@@ -144,7 +148,8 @@ async fn own(
         });
     }
     let source = measure(&code).await?;
-    let made = Made::store(site, package, &code, stacks, source, repository).await?;
+    let files = (&code, source, git::commit(&package.root).await);
+    let made = Made::store(site, package, files, stacks, repository).await?;
     Ok((made, functions, Described::Image))
 }
 
@@ -179,15 +184,13 @@ impl Made {
     async fn store(
         site: &Site<'_>,
         package: &Package,
-        code: &Code,
+        (code, source, commit): (&Code, Digest, Option<Commit>),
         stacks: Vec<Stack>,
-        source: Digest,
         repository: &RepositoryName,
     ) -> Result<Self, BuildError> {
         let code = code.clone();
         let hashing = tokio::task::spawn_blocking(move || code.hash());
-        let (hash, commit) = tokio::join!(hashing, git::commit(&package.root));
-        let hash = hash.map_err(bug)?.map_err(layer::full)?;
+        let hash = hashing.await.map_err(bug)?.map_err(layer::full)?;
         if let Some(stack) = stacks.first()
             && let Some(warning) = size::warning(&package.name, &stack.layers, site.large)
         {

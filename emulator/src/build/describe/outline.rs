@@ -199,3 +199,31 @@ fn hex(hasher: Sha256) -> String {
     let hash = hasher.finalize();
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_package_json_says_what_a_file_is() {
+        let types = [("", Some("module")), ("a", None), ("a/b", Some("commonjs"))];
+        let types = types.map(|(folder, kind)| (folder.to_owned(), kind.map(str::to_owned)));
+        let types = BTreeMap::from(types);
+        let kind = |path: &str| dialect(path, &types).map(|dialect| dialect.kind);
+        assert_eq!(kind("x.js"), Some(Some(Kind::Module)));
+        assert_eq!(kind("c/d/x.ts"), Some(Some(Kind::Module)));
+        assert_eq!(kind("a/x.js"), Some(None));
+        assert_eq!(kind("a/b/c/x.js"), Some(Some(Kind::CommonJs)));
+        assert_eq!(kind("a/b/x.mjs"), Some(Some(Kind::Module)));
+        assert_eq!(kind("x.json"), None);
+        assert_eq!(kind("js"), None);
+    }
+
+    #[test]
+    fn code_that_is_too_deep_to_be_written_by_hand_is_taken_whole() {
+        let dialect = Dialect::of("js", None).unwrap();
+        let deep = |depth: usize| format!("a{}{}", "[".repeat(depth), "0]".repeat(depth));
+        assert!(skeleton("exports.a = () => 1", dialect).is_some());
+        assert!(skeleton(&deep(100_000), dialect).is_none());
+    }
+}
