@@ -87,13 +87,7 @@ Examples:
     #[command(after_help = look::OPEN_EXAMPLES)]
     Open(Open),
     /// Show what happened: invocations, lines of functions, reloads and errors.
-    #[command(after_help = "\
-Examples:
-  fnlocal logs                       the last of all functions
-  fnlocal logs bid -f                one function's, as they come
-  fnlocal logs --since 5m --grep 'timeout|refused'
-  fnlocal logs --request 5f0c21aa00000001
-  fnlocal logs --json | jq 'select(.kind == \"invocation\") | .duration_ms'")]
+    #[command(after_help = logs::EXAMPLES)]
     Logs(Logs),
     /// Show errors of functions, grouped by where they come from.
     #[command(after_help = "\

@@ -37,6 +37,8 @@ pub struct Environment {
     pub variables: BTreeMap<String, String>,
     /// Whether functions' logs go to CloudWatch.
     pub logs: bool,
+    /// Days they are kept there, of those that CloudWatch knows.
+    pub log_days: u32,
     /// Releases kept besides the one that runs; images of older ones are deleted.
     pub keep_releases: u32,
 }
@@ -84,6 +86,7 @@ impl Environment {
             disk_gb: 30,
             variables: BTreeMap::new(),
             logs: true,
+            log_days: 30,
             keep_releases: 10,
         }
     }

@@ -145,7 +145,7 @@ docker run --detach --name fnlocal-node --restart always --network host \\
         };
         format!(
             "--log-driver awslogs --log-opt awslogs-region={} --log-opt awslogs-group={group} \
-             --log-opt awslogs-create-group=true --log-opt mode=non-blocking",
+             --log-opt mode=non-blocking",
             self.region
         )
     }
@@ -230,6 +230,7 @@ mod tests {
         assert!(kept.contains("--log-driver local") && !kept.contains("awslogs"));
         let sent = settings(Some("/shop")).user_data();
         assert!(sent.contains("awslogs-group=/shop"), "{sent}");
+        assert!(!sent.contains("create-group"), "promote makes it: {sent}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod identity;
 mod kind;
+mod logs;
 mod machines;
 mod network;
 mod registry;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 pub use identity::{PeerKey, Profile, Role};
 pub use kind::Kind;
+pub use logs::LogGroup;
 pub use machines::{Group, Hook, Metric, Nodes, Pointer, Scaling, Schedule, Template};
 pub use network::{Balancer, Firewall, Listener, Rule, TargetGroup};
 pub use registry::{Artifact, Image, Repository};
@@ -39,6 +41,8 @@ pub enum Resource {
     Release(Artifact),
     /// Key by which nodes know each other.
     PeerKey(PeerKey),
+    /// CloudWatch log group.
+    LogGroup(LogGroup),
     /// IAM role.
     Role(Role),
     /// IAM instance profile.
@@ -89,6 +93,7 @@ impl Resource {
             Self::Image(it) => (Kind::Image, &it.tag),
             Self::Release(it) => (Kind::Release, &it.tag),
             Self::PeerKey(it) => (Kind::PeerKey, &it.name),
+            Self::LogGroup(it) => (Kind::LogGroup, &it.name),
             Self::Role(it) => (Kind::Role, &it.name),
             Self::Profile(it) => (Kind::Profile, &it.name),
             Self::Firewall(it) => (Kind::Firewall, &it.name),

@@ -33,11 +33,12 @@ impl Aws {
     /// # Errors
     /// A call is refused or not answered.
     pub async fn everything(&self) -> Result<Inventory, CloudError> {
-        let (stored, role, profile, peer_key, machines) = tokio::join!(
+        let (stored, role, profile, peer_key, log_group, machines) = tokio::join!(
             Box::pin(self.stored()),
             self.read_role(),
             self.read_profile(),
             self.read_peer_key(),
+            self.read_log_group(),
             Box::pin(self.machines()),
         );
         let (mut found, deliveries) = stored?;
@@ -45,6 +46,7 @@ impl Aws {
         found.extend(role?);
         found.extend(profile?);
         found.extend(peer_key?);
+        found.extend(log_group?);
         found.append(&mut inventory.found);
         found.sort_by_key(|found| found.resource.key());
         Ok(Inventory {

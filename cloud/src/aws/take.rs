@@ -46,6 +46,7 @@ impl Aws {
         match wanted {
             Resource::Repository(it) => self.create_repository(it).await,
             Resource::PeerKey(it) => self.create_peer_key(it).await,
+            Resource::LogGroup(it) => self.create_log_group(it).await,
             Resource::Role(it) => self.create_role(it).await,
             Resource::Profile(it) => self.create_profile(it).await,
             Resource::Firewall(it) => self.create_firewall(it, ids).await,
@@ -86,6 +87,7 @@ impl Aws {
     ) -> Result<(), CloudError> {
         match &step.resource {
             Resource::Repository(it) => self.change_repository(it, fields).await,
+            Resource::LogGroup(it) => self.set_retention(it).await,
             Resource::Role(it) => self.change_role(it, fields).await,
             Resource::Profile(it) => {
                 let from = step.changes.iter().find_map(|change| change.from.as_str());
@@ -116,6 +118,7 @@ impl Aws {
             Resource::Image(it) => self.delete_image(&it.tag).await,
             Resource::Release(it) => self.delete_image(&it.tag).await,
             Resource::PeerKey(it) => self.delete_peer_key(&it.name).await,
+            Resource::LogGroup(it) => self.delete_log_group(&it.name).await,
             Resource::Role(it) => self.delete_role(&it.name).await,
             Resource::Profile(it) => self.delete_profile(it).await,
             Resource::Firewall(_) => self.delete_firewall(id).await,

@@ -9,7 +9,6 @@ use crate::node::{self, NodeSettings};
 use crate::resource::{
     Group, Hook, Key, Kind as What, Metric, Resource, Scaling, Schedule, Template,
 };
-use crate::role;
 
 pub(super) fn template(
     names: &Names,
@@ -32,7 +31,7 @@ pub(super) fn template(
         peer_key: names.peer_key(),
         drain_hook: node::DRAIN_HOOK.to_owned(),
         metrics: node::METRICS.to_owned(),
-        logs: wish.env.logs.then(|| role::log_group(names)),
+        logs: wish.env.logs.then(|| names.log_group()),
         pace: None,
     };
     let mut template = Template {

@@ -15,6 +15,8 @@ pub enum Kind {
     Release,
     /// Key by which nodes know each other, a secret SSM parameter.
     PeerKey,
+    /// CloudWatch log group.
+    LogGroup,
     /// IAM role.
     Role,
     /// IAM instance profile.
@@ -52,6 +54,7 @@ impl Kind {
             Self::Image => "image",
             Self::Release => "release",
             Self::PeerKey => "peer key",
+            Self::LogGroup => "log group",
             Self::Role => "role",
             Self::Profile => "instance profile",
             Self::Firewall => "security group",

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fnlocal_cloud::apply::apply;
 use fnlocal_cloud::copy::Sent;
+use fnlocal_cloud::logs::{Reader, Wanted};
 use fnlocal_cloud::node::NodeSettings;
 use fnlocal_cloud::plan::{Action, Plan};
 use fnlocal_cloud::promote;
@@ -53,7 +54,7 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
         .collect();
     assert_eq!(
         kinds.len(),
-        16,
+        17,
         "all kinds but the nodes, which come by themselves: {kinds:?}"
     );
     // The base they share is sent once.
@@ -260,9 +261,10 @@ async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
     project.env.prescale.clear();
     project.env.max = 12;
     promote(&play, &mut project).await;
-    status::status(&play.aws("shop", "prod").await)
-        .await
-        .unwrap();
+    let aws = play.aws("shop", "prod").await;
+    status::status(&aws).await.unwrap();
+    let mut logs = Reader::new(&aws, &Wanted::default());
+    assert_eq!(logs.next().await.unwrap(), None);
     destroy(&play).await.unwrap();
     let calls = play.calls().await.calls;
     let made: BTreeSet<String> = calls.into_iter().map(|(action, _)| action).collect();
