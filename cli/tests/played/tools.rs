@@ -57,6 +57,7 @@ fn loadtest_sends_what_it_counts(stage: &Stage) {
     for (shape, least) in [(steady.as_slice(), 50), (spike.as_slice(), 15)] {
         let report = stage.command(&[load.as_slice(), shape].concat());
         let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        let report = &report["report"];
         assert_eq!(report["errors"], 0, "{report}");
         assert_eq!(report["unanswered"], 0, "{report}");
         let sent = report["sent"].as_u64().unwrap();
