@@ -34,6 +34,8 @@ pub const DRAIN_SECONDS: u32 = 120;
 pub const DRAIN_HOOK: &str = "fnlocal-drain";
 
 const OPEN: &str = "cat >/etc/fnlocal/node.json <<'FNLOCAL_NODE'\n";
+/// Keeps the machine's metadata, and with it its credentials, from functions.
+const RULE: &str = "DOCKER-USER --destination 169.254.169.254/32 --jump REJECT";
 const CLOSE: &str = "\nFNLOCAL_NODE\n";
 
 /// The settings of `fnlocal node`.
@@ -107,32 +109,40 @@ impl NodeSettings {
     pub fn user_data(&self) -> String {
         let json = serde_json::to_string_pretty(self).expect("settings are plain data");
         let Self {
-            region,
             registry,
             repository,
             gateway,
             ..
         } = self;
         let log_options = self.log_options();
+        let image = quoted(&format!("{registry}/{repository}@{gateway}"));
+        let (region, registry) = (quoted(&self.region), quoted(registry));
         // The base image may have no certificates to know AWS by; the machine has.
         // Host networking: the nodes' ports are the machine's, and the metadata service stays one
-        // hop away for the node and two for its functions, which the rule refuses besides.
+        // hop away for the node and two for its functions, which the rule refuses besides: from
+        // before the engine starts, also after the machine was stopped. Without it no node starts.
         format!(
             "#!/bin/bash
 set -euo pipefail
-mkdir -p /etc/fnlocal
+mkdir -p /etc/fnlocal /etc/systemd/system/docker.service.d
 {OPEN}{json}{CLOSE}
+cat >/etc/systemd/system/docker.service.d/fnlocal.conf <<'FNLOCAL_GUARD'
+[Service]
+ExecStartPre=-/bin/sh -c 'iptables --wait --new-chain DOCKER-USER'
+ExecStartPre=/bin/sh -c 'iptables --wait --check {RULE} || iptables --wait --insert {RULE}'
+FNLOCAL_GUARD
 dnf install -y docker
+systemctl daemon-reload
 systemctl enable --now docker
-iptables --insert DOCKER-USER --destination 169.254.169.254/32 --jump REJECT
+iptables --wait --check {RULE}
 until aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}; do sleep 5; done
-until docker pull {registry}/{repository}@{gateway}; do sleep 5; done
+until docker pull {image}; do sleep 5; done
 docker run --detach --name fnlocal-node --restart always --network host \\
   --stop-timeout {DRAIN_SECONDS} {log_options} --env XDG_RUNTIME_DIR=/var/lib/fnlocal \\
   --env SSL_CERT_FILE=/etc/pki/tls/certs/ca-bundle.crt --volume /etc/pki:/etc/pki:ro \\
   --volume /var/run/docker.sock:/var/run/docker.sock \\
   --volume /etc/fnlocal:/etc/fnlocal:ro --volume /var/lib/fnlocal:/var/lib/fnlocal \\
-  {registry}/{repository}@{gateway} node --json --settings /etc/fnlocal/node.json
+  {image} node --json --settings /etc/fnlocal/node.json
 "
         )
     }
@@ -144,9 +154,9 @@ docker run --detach --name fnlocal-node --restart always --network host \\
             return "--log-driver local".to_owned();
         };
         format!(
-            "--log-driver awslogs --log-opt awslogs-region={} --log-opt awslogs-group={group} \
-             --log-opt mode=non-blocking",
-            self.region
+            "--log-driver awslogs --log-opt {} --log-opt {} --log-opt mode=non-blocking",
+            quoted(&format!("awslogs-region={}", self.region)),
+            quoted(&format!("awslogs-group={group}")),
         )
     }
 
@@ -184,6 +194,12 @@ docker run --detach --name fnlocal-node --restart always --network host \\
     }
 }
 
+/// A word of a shell's command, whatever is in it.
+fn quoted(word: &str) -> String {
+    // No name of AWS has a NUL.
+    shlex::try_quote(word).map_or_else(|_| "''".to_owned(), Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,10 +234,11 @@ mod tests {
     #[test]
     fn functions_are_kept_from_the_metadata_service_before_a_node_starts() {
         let data = settings(None).user_data();
-        let rule = "DOCKER-USER --destination 169.254.169.254/32 --jump REJECT";
-        let rule = data.find(rule).unwrap();
-        assert!(data.find("systemctl enable --now docker").unwrap() < rule);
-        assert!(rule < data.find("docker run").unwrap());
+        let put = data.find(&format!("--insert {RULE}")).unwrap();
+        let begun = data.find("systemctl enable --now docker").unwrap();
+        let checked = data.rfind(&format!("--check {RULE}")).unwrap();
+        assert!(put < begun && begun < checked);
+        assert!(checked < data.find("docker run").unwrap());
     }
 
     #[test]

@@ -28,6 +28,29 @@ impl Aws {
         })
     }
 
+    /// What surrounds it, without what is ours.
+    ///
+    /// # Errors
+    /// A call is refused or not answered.
+    pub async fn around(&self, env: &Environment) -> Result<Inventory, CloudError> {
+        Ok(Inventory {
+            around: Box::pin(self.surroundings(env)).await?,
+            ..self.nothing()
+        })
+    }
+
+    fn nothing(&self) -> Inventory {
+        Inventory {
+            place: self.place.clone(),
+            around: Surroundings::default(),
+            found: Vec::new(),
+            deliveries: BTreeMap::new(),
+            nodes: Vec::new(),
+            refresh: None,
+            door: None,
+        }
+    }
+
     /// What is ours, without what surrounds it.
     ///
     /// # Errors
@@ -117,13 +140,11 @@ impl Aws {
         };
         let parts = [firewalls, front, found_group, scaling];
         Ok(Inventory {
-            place: self.place.clone(),
-            around: Surroundings::default(),
             found: parts.into_iter().flatten().chain(template).collect(),
-            deliveries: BTreeMap::new(),
             nodes,
             refresh,
             door,
+            ..self.nothing()
         })
     }
 }
