@@ -32,7 +32,6 @@ struct Drawn {
 async fn promote(args: &Promote, journey: &Journey) -> Result<Exit, Refusal> {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let stored = stored::wanted(args)?;
-    place.warn_of_what_is_left_out();
     let aws = place.connect().await?;
     let drawn = match stored {
         Some(plan) => stored::check(plan, &place, &aws).await?,

@@ -39,6 +39,10 @@ pub struct Environment {
     pub logs: bool,
     /// Days they are kept there, of those that CloudWatch knows.
     pub log_days: u32,
+    /// Machines that have booted before and are kept stopped.
+    pub warm_pool: u32,
+    /// Seconds after which a new node counts as any other.
+    pub warm_up: u32,
     /// Releases kept besides the one that runs; images of older ones are deleted.
     pub keep_releases: u32,
 }
@@ -87,6 +91,8 @@ impl Environment {
             variables: BTreeMap::new(),
             logs: true,
             log_days: 30,
+            warm_pool: 0,
+            warm_up: 300,
             keep_releases: 10,
         }
     }

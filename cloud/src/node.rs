@@ -32,6 +32,10 @@ pub const MEMORY_METRIC: &str = "MemoryCommitted";
 pub const DRAIN_SECONDS: u32 = 120;
 /// The lifecycle hook that gives it this time.
 pub const DRAIN_HOOK: &str = "fnlocal-drain";
+/// Seconds a machine has to boot until its node is ready, where machines are kept stopped.
+pub const BOOT_SECONDS: u32 = 900;
+/// The lifecycle hook that waits for that.
+pub const BOOT_HOOK: &str = "fnlocal-boot";
 
 const OPEN: &str = "cat >/etc/fnlocal/node.json <<'FNLOCAL_NODE'\n";
 /// Keeps the machine's metadata, and with it its credentials, from functions.
@@ -66,6 +70,10 @@ pub struct NodeSettings {
     pub peer_key: String,
     /// The lifecycle hook to answer when drained.
     pub drain_hook: String,
+    /// The lifecycle hook that the machine answers whenever its node is ready; none where machines
+    /// are not kept stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_hook: Option<String>,
     /// The namespace of its metrics.
     pub metrics: String,
     /// The CloudWatch log group for the node's records, which hold functions' logs; none to keep
@@ -114,7 +122,7 @@ impl NodeSettings {
             gateway,
             ..
         } = self;
-        let log_options = self.log_options();
+        let (log_options, booted) = (self.log_options(), self.booted());
         let image = quoted(&format!("{registry}/{repository}@{gateway}"));
         let (region, registry) = (quoted(&self.region), quoted(registry));
         // The base image may have no certificates to know AWS by; the machine has.
@@ -143,6 +151,39 @@ docker run --detach --name fnlocal-node --restart always --network host \\
   --volume /var/run/docker.sock:/var/run/docker.sock \\
   --volume /etc/fnlocal:/etc/fnlocal:ro --volume /var/lib/fnlocal:/var/lib/fnlocal \\
   {image} node --json --settings /etc/fnlocal/node.json
+{booted}"
+        )
+    }
+
+    /// What answers the group when a machine has booted: each time, since one that was kept stopped
+    /// is waited for again.
+    fn booted(&self) -> String {
+        let Some(hook) = &self.boot_hook else {
+            return String::new();
+        };
+        let (region, group, hook) = (quoted(&self.region), quoted(&self.group), quoted(hook));
+        let port = self.port;
+        format!(
+            "cat >/etc/fnlocal/booted <<'FNLOCAL_BOOTED'
+set -euo pipefail
+metadata=http://169.254.169.254/latest
+token=$(curl -sf -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 300' $metadata/api/token)
+known() {{ curl -sf -H \"x-aws-ec2-metadata-token: $token\" $metadata/meta-data/$1; }}
+until curl -sf -o /dev/null http://$(known local-ipv4):{port}{HEALTH_PATH}; do sleep 2; done
+aws autoscaling complete-lifecycle-action --region {region} --auto-scaling-group-name {group} \\
+  --lifecycle-hook-name {hook} --instance-id $(known instance-id) --lifecycle-action-result CONTINUE
+FNLOCAL_BOOTED
+cat >/etc/systemd/system/fnlocal-booted.service <<'FNLOCAL_UNIT'
+[Unit]
+After=docker.service network-online.target
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /etc/fnlocal/booted
+[Install]
+WantedBy=multi-user.target
+FNLOCAL_UNIT
+systemctl daemon-reload
+systemctl enable --now --no-block fnlocal-booted
 "
         )
     }
@@ -218,6 +259,7 @@ mod tests {
             peer_port: PEER_PORT,
             peer_key: "/fnlocal/shop/prod/peers".to_owned(),
             drain_hook: DRAIN_HOOK.to_owned(),
+            boot_hook: None,
             metrics: METRICS.to_owned(),
             logs: logs.map(str::to_owned),
             pace: None,

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 pub use identity::{PeerKey, Profile, Role};
 pub use kind::Kind;
 pub use logs::LogGroup;
-pub use machines::{Group, Hook, Metric, Nodes, Pointer, Scaling, Schedule, Template};
+pub use machines::{Group, Hook, Metric, Nodes, Pointer, Scaling, Schedule, Template, WarmPool};
 pub use network::{Balancer, Firewall, Listener, Rule, TargetGroup};
 pub use registry::{Artifact, Image, Repository};
 
@@ -61,6 +61,8 @@ pub enum Resource {
     Group(Group),
     /// Lifecycle hook.
     Hook(Hook),
+    /// Machines that have booted before.
+    WarmPool(WarmPool),
     /// Scaling policy.
     Scaling(Scaling),
     /// Scheduled action.
@@ -103,6 +105,7 @@ impl Resource {
             Self::Listener(it) => (Kind::Listener, &it.name),
             Self::Group(it) => (Kind::Group, &it.name),
             Self::Hook(it) => (Kind::Hook, &it.name),
+            Self::WarmPool(it) => (Kind::WarmPool, &it.name),
             Self::Scaling(it) => (Kind::Scaling, &it.name),
             Self::Schedule(it) => (Kind::Schedule, &it.name),
             Self::Nodes(it) => (Kind::Nodes, &it.name),

@@ -59,6 +59,10 @@ impl Aws {
                 self.create_group(it, &fingerprint, ids).await
             }
             Resource::Hook(it) => self.put_hook(it).await.map(|()| Made::New(it.name.clone())),
+            Resource::WarmPool(it) => self
+                .put_warm_pool(it)
+                .await
+                .map(|()| Made::New(it.name.clone())),
             Resource::Scaling(it) => self
                 .put_scaling(it, ids)
                 .await
@@ -100,6 +104,7 @@ impl Aws {
             Resource::Listener(it) => self.change_listener(id, it, ids).await,
             Resource::Group(it) => self.change_group(it, ids).await,
             Resource::Hook(it) => self.put_hook(it).await,
+            Resource::WarmPool(it) => self.put_warm_pool(it).await,
             Resource::Scaling(it) => self.put_scaling(it, ids).await,
             Resource::Schedule(it) => self.put_schedule(it).await,
             Resource::Nodes(it) => {
@@ -128,6 +133,7 @@ impl Aws {
             Resource::Listener(_) => self.delete_listener(id).await,
             Resource::Group(it) => self.delete_group(&it.name).await,
             Resource::Hook(it) => self.delete_hook(it).await,
+            Resource::WarmPool(it) => self.delete_warm_pool(it).await,
             Resource::Scaling(it) => self.delete_scaling(it).await,
             Resource::Schedule(it) => self.delete_schedule(it).await,
             // These go with their group.

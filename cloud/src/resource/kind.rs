@@ -35,6 +35,8 @@ pub enum Kind {
     Group,
     /// Lifecycle hook.
     Hook,
+    /// Machines that have booted before.
+    WarmPool,
     /// Scaling policy.
     Scaling,
     /// Scheduled action.
@@ -64,6 +66,7 @@ impl Kind {
             Self::Listener => "listener",
             Self::Group => "auto-scaling group",
             Self::Hook => "lifecycle hook",
+            Self::WarmPool => "warm pool",
             Self::Scaling => "scaling policy",
             Self::Schedule => "schedule",
             Self::Nodes => "nodes",
@@ -76,9 +79,12 @@ impl Kind {
     pub fn inside(self) -> Option<Self> {
         match self {
             Self::Image | Self::Release => Some(Self::Repository),
-            Self::Hook | Self::Scaling | Self::Schedule | Self::Nodes | Self::Pointer => {
-                Some(Self::Group)
-            }
+            Self::Hook
+            | Self::WarmPool
+            | Self::Scaling
+            | Self::Schedule
+            | Self::Nodes
+            | Self::Pointer => Some(Self::Group),
             _ => None,
         }
     }

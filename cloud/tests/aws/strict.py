@@ -178,7 +178,7 @@ class Strict:
         self.held = threading.Event()
         self.address = None
         self.clear()
-        self.refreshes = {}
+        self.refreshes, self.warm_ups = {}, {}
 
     def keep_parameters(self):
         for name in self.parameters:
@@ -192,7 +192,7 @@ class Strict:
 
     def reset(self):
         self.clear()
-        self.faults, self.refreshes = [], {}
+        self.faults, self.refreshes, self.warm_ups = [], {}, {}
         self.registry.forget()
         self.run_moto({"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "127.0.0.1",
                        "SERVER_PORT": "80", "HTTP_HOST": "127.0.0.1", "wsgi.url_scheme": "http",
@@ -345,6 +345,9 @@ class Strict:
             low, high = int(form["MinSize"]), int(form["MaxSize"])
             if not low <= int(form.get("DesiredCapacity", low)) <= high:
                 return fail(service, "ValidationError", "desired capacity must be between min and max size")
+            self.warm_ups.pop(form["AutoScalingGroupName"], None)
+        if name in ("CreateAutoScalingGroup", "UpdateAutoScalingGroup") and "DefaultInstanceWarmup" in form:
+            self.warm_ups[form["AutoScalingGroupName"]] = form["DefaultInstanceWarmup"]
         if name in ("StartInstanceRefresh", "DescribeInstanceRefreshes"):
             if group is None:
                 return fail(service, "ValidationError", "AutoScalingGroup name not found")
@@ -385,6 +388,11 @@ class Strict:
         if service == "ecr" and b"repositoryUri" in content:
             host = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
             content = content.replace(host.encode(), environ["HTTP_HOST"].encode())
+        if name == "DescribeAutoScalingGroups":
+            for group, seconds in self.warm_ups.items():
+                named = f"<AutoScalingGroupName>{group}</AutoScalingGroupName>"
+                more = f"{named}<DefaultInstanceWarmup>{seconds}</DefaultInstanceWarmup>"
+                content = content.replace(named.encode(), more.encode(), 1)
         if name == "DescribeLoadBalancers" and self.address:
             named = f"<DNSName>{self.address}</DNSName>".encode()
             content = re.sub(b"<DNSName>[^<]*</DNSName>", named, content)

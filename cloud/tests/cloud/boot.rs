@@ -9,13 +9,22 @@ use fnlocal_cloud::node::NodeSettings;
 /// Notes each call; the first attempts at what may take a while fail.
 const PLAYED: &str = r#"#!/bin/bash
 name=$(basename "$0")
-{ printf '%s' "$name"; printf ' %s' "$@"; echo; } >>"$PLAYED/calls"
+line="$name $*"
+printf '%s\n' "$line" >>"$PLAYED/calls"
 first() { [ -e "$PLAYED/$1" ] || { touch "$PLAYED/$1"; return 0; }; return 1; }
 case "$name $1" in
   "aws ecr") first aws && exit 255; echo the-password ;;
   "docker login") cat >"$PLAYED/password" ;;
   "docker pull") first pull && exit 1 ;;
   "docker run") shift; printf '%s\n' "$@" >"$PLAYED/run" ;;
+  "curl "*)
+    case "$*" in
+      *health) first health && exit 22 ;;
+      *api/token) echo a-token ;;
+      *"token: a-token "*/local-ipv4) echo 10.0.0.7 ;;
+      *"token: a-token "*/instance-id) echo i-1 ;;
+      *) exit 22 ;;
+    esac ;;
   "systemctl enable")
     # As systemd does before it starts the service.
     sed -n -e 's/^ExecStartPre=-\(.*\)/\1 || true/p' -e t -e 's/^ExecStartPre=//p' \
@@ -45,7 +54,15 @@ impl Machine {
         std::fs::write(programs.join("played"), PLAYED).unwrap();
         let executable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(programs.join("played"), executable).unwrap();
-        for name in ["aws", "dnf", "docker", "iptables", "sleep", "systemctl"] {
+        for name in [
+            "aws",
+            "curl",
+            "dnf",
+            "docker",
+            "iptables",
+            "sleep",
+            "systemctl",
+        ] {
             std::os::unix::fs::symlink("played", programs.join(name)).unwrap();
         }
         Self { folder }
@@ -64,9 +81,13 @@ impl Machine {
         let script = user_data.replace("/etc/", &format!("{}/etc/", self.root()));
         let file = self.at("user-data");
         std::fs::write(&file, script).unwrap();
+        self.run(&format!("bash {}", file.display()))
+    }
+
+    fn run(&self, command: &str) -> Output {
         let path = format!("{}:/usr/bin:/bin", self.at("bin").display());
         Command::new("bash")
-            .arg(&file)
+            .args(["-c", command])
             .env_clear()
             .env("PATH", path)
             .env("PLAYED", self.folder.path())
@@ -195,6 +216,36 @@ fn no_node_starts_on_a_machine_that_does_not_keep_its_credentials_from_functions
             .iter()
             .any(|call| call.starts_with("docker"))
     );
+}
+
+#[test]
+fn a_machine_that_is_kept_stopped_says_when_its_node_is_ready() {
+    let (machine, plain) = (Machine::new(), settings());
+    let settings = NodeSettings {
+        boot_hook: Some("fnlocal-boot".to_owned()),
+        ..plain.clone()
+    };
+    let booted = machine.boot(&settings.user_data());
+    assert!(booted.status.success(), "{booted:?}");
+    let unit = machine.text("etc/systemd/system/fnlocal-booted.service");
+    let command = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="));
+    let told = machine.run(command.unwrap());
+    assert!(told.status.success(), "{told:?}");
+    let calls = machine.calls();
+    let ready = "curl -sf -o /dev/null http://10.0.0.7:8080/_fnlocal/health";
+    let done = "aws autoscaling complete-lifecycle-action --region eu-west-1 \
+        --auto-scaling-group-name fnlocal-shop-prod --lifecycle-hook-name fnlocal-boot \
+        --instance-id i-1 --lifecycle-action-result CONTINUE";
+    assert!(
+        position(&calls, ready) < position(&calls, done),
+        "{calls:#?}"
+    );
+    let looks = calls.iter().filter(|call| *call == ready);
+    assert_eq!(looks.count(), 2, "until it is: {calls:#?}");
+    // Where no machine is kept, nothing of it is there.
+    assert!(!plain.user_data().contains("booted"));
 }
 
 #[test]
