@@ -117,6 +117,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   fnlocal release list
+  fnlocal release list --env prod    what rollback could go back to, the one that runs marked
   fnlocal release show 3f9a01bc > release.json
   fnlocal release diff 3f9a01bc 77b0c2d1
   fnlocal release prune --keep 3 --dry-run")]
@@ -398,7 +399,11 @@ pub struct Releases {
 #[derive(Debug, Subcommand)]
 pub enum ReleaseCommand {
     /// The releases that are kept, the newest first.
-    List,
+    List {
+        /// Those that can be rolled back to in this environment on AWS.
+        #[arg(long = "env", value_name = "NAME")]
+        env_name: Option<String>,
+    },
     /// One release, whole.
     Show {
         /// A file, or the beginning of its digest.

@@ -84,7 +84,10 @@ async fn print(args: &Logs, env: &str, query: &Query, output: &mut Output) -> Re
     }
     let last: String = last.into_iter().collect();
     output.put(&last).map_err(Error::Print)?;
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(LOOK).await;
         while let Some(events) = reader.next().await.map_err(refused)? {
             let lines = events.iter().filter_map(|event| line(event, query));
@@ -92,7 +95,6 @@ async fn print(args: &Logs, env: &str, query: &Query, output: &mut Output) -> Re
             output.put(&text).map_err(Error::Print)?;
         }
     }
-    Ok(())
 }
 
 fn refused(error: fnlocal_cloud::CloudError) -> Error {

@@ -92,6 +92,15 @@ async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
     let status = cloud.json(&["status"]);
     assert!(status["release"].as_str().unwrap().starts_with("r000001@"));
     cloud.json(&["rollback", "--to", "2", "--yes"]);
+    let listed = cloud.run(&["release", "list", "--env", "prod"]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{listed:?}");
+    assert!(lines[0].starts_with("* r000002  ") && lines[0].contains("bid"));
+    assert!(lines[1].starts_with("  r000001  "));
+    let json = cloud.json(&["release", "list", "--env", "prod"]);
+    assert_eq!(json[0]["runs"], true, "{json}");
+    assert_eq!(json[1]["tag"], "r000001", "{json}");
     let gone = cloud.run(&["rollback", "--to", "9", "--yes"]);
     gone.refused(1, "there is no release r000009", "fnlocal status");
 
