@@ -68,7 +68,8 @@ pub fn exit_of(error: &BuildError) -> Exit {
         BuildError::Project(_)
         | BuildError::Env(_)
         | BuildError::Code(_)
-        | BuildError::Entrypoint { .. } => Exit::Config,
+        | BuildError::Entrypoint { .. }
+        | BuildError::Program { .. } => Exit::Config,
         BuildError::State(_) => Exit::TryAgain,
         BuildError::Engine { .. } => Exit::Unreachable,
         BuildError::Bug(_) => Exit::Bug,

@@ -43,23 +43,6 @@ impl Place {
         Ok(Aws::connect(&config, names, Pace::default()).await?)
     }
 
-    /// Says which keys of the environment only the simulation knows.
-    pub fn warn_of_what_is_left_out(&self) {
-        let name = &self.env.name;
-        let Some(config) = self.project.config().env.get(name) else {
-            return;
-        };
-        let keys = [
-            ("warm_pool", config.warm_pool.is_some_and(|size| size > 0)),
-            ("warm_up", config.warm_up.is_some()),
-        ];
-        for (key, _) in keys.into_iter().filter(|(_, is_set)| *is_set) {
-            let text =
-                format!("`{key}` in [env.{name}] is for simulations: promote does not set it");
-            warn(&text, None);
-        }
-    }
-
     /// A command of fnlocal for this environment, to be typed.
     pub fn command(&self, name: &str) -> String {
         format!("fnlocal {name} --env {}", self.env.name)

@@ -15,6 +15,7 @@ use crate::serving::{announce, serve};
 pub fn run(args: &Dev) -> Exit {
     let style = Style {
         json: args.json,
+        documents: false,
         quiet: args.quiet,
     };
     let on_ready = |ready: &_| announce(ready, args.json);

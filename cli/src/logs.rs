@@ -1,7 +1,9 @@
-//! `fnlocal logs`: what happened, from the files that `dev` and `up` write.
+//! `fnlocal logs`: what happened, from the files that `dev` and `up` write, or from CloudWatch.
 //!
 //! The files are all it needs: they are read whether or not anything runs, and followed across the
 //! runs that write them.
+
+mod there;
 
 use std::io::{self, Write};
 
@@ -25,6 +27,9 @@ const PIECE: usize = 64 * 1024;
 
 /// Prints what is there, and follows.
 pub fn run(args: &Logs) -> Exit {
+    if let Some(env) = &args.env_name {
+        return there::run(args, env);
+    }
     let folder = match kept::find(&args.folder) {
         Ok(folder) => folder,
         Err(error) => return fail(Exit::Failed, &error, Some(NO_LOG_HINT)),
@@ -34,11 +39,7 @@ pub fn run(args: &Logs) -> Exit {
         Err(error) => return fail(Exit::Usage, &error, Some(&error.hint())),
     };
     let growth = args.follow.then(|| Growth::of(&folder));
-    let mut output = Output {
-        json: args.json,
-        lines: Lines::default(),
-        printed: false,
-    };
+    let mut output = Output::new(args.json);
     match print(&query, &folder, growth, &mut output) {
         Ok(()) => {
             if !output.printed && !args.json {
@@ -95,6 +96,14 @@ struct Output {
 }
 
 impl Output {
+    fn new(json: bool) -> Self {
+        Self {
+            json,
+            lines: Lines::default(),
+            printed: false,
+        }
+    }
+
     fn put(&mut self, text: &str) -> io::Result<()> {
         self.printed |= !text.is_empty();
         if self.json {

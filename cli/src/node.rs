@@ -29,6 +29,7 @@ const LAST_CALL: Duration = Duration::from_secs(5);
 pub fn run(args: &Node) -> Exit {
     let style = Style {
         json: args.json,
+        documents: true,
         quiet: args.quiet,
     };
     let settings = match NodeSettings::read(&args.settings) {

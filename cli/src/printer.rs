@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fnlocal_emulator::logs::Record;
+use fnlocal_emulator::logs::kept::Kept;
+use fnlocal_emulator::logs::{Documents, Record};
 
 use crate::json;
 use crate::lines::Lines;
@@ -20,6 +21,8 @@ const LINES_A_SECOND: u64 = 200;
 pub struct Style {
     /// As JSON on stdout, all of them.
     pub json: bool,
+    /// If as JSON, then as documents of a log, which `fnlocal logs` reads.
+    pub documents: bool,
     /// Without the lines of requests that went well.
     pub quiet: bool,
 }
@@ -30,6 +33,7 @@ pub fn start(style: Style) -> std::io::Result<(SyncSender<Vec<Record>>, JoinHand
     let printer = Printer {
         style,
         lines: Lines::default(),
+        documents: (style.json && style.documents).then(Documents::default),
         window: Instant::now(),
         shown: 0,
         skipped: 0,
@@ -48,6 +52,7 @@ fn went_well(record: &Record) -> bool {
 struct Printer {
     style: Style,
     lines: Lines,
+    documents: Option<Documents>,
     window: Instant,
     shown: u64,
     skipped: u64,
@@ -59,17 +64,25 @@ impl Printer {
         loop {
             let text = match lists.recv_timeout(Duration::from_secs(1)) {
                 Ok(records) => self.text(&records),
-                Err(RecvTimeoutError::Timeout) => self.turn_window(),
+                Err(RecvTimeoutError::Timeout) => self.text(&[]),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             self.put(&text);
         }
-        let rest = self.turn_window();
+        let mut rest = self.turn_window();
+        let waiting = self.documents.as_mut().map(Documents::rest);
+        for kept in waiting.unwrap_or_default() {
+            self.document(&kept, &mut rest);
+        }
         self.put(&rest);
     }
 
     fn text(&mut self, records: &[Record]) -> String {
         let mut text = String::new();
+        if self.documents.is_some() {
+            self.write_documents(records, &mut text);
+            return text;
+        }
         for record in records {
             if matches!(record, Record::Done { .. }) {
                 // Its request has been told.
@@ -89,6 +102,30 @@ impl Printer {
             text.push_str(&self.turn_window());
         }
         text
+    }
+
+    fn write_documents(&mut self, records: &[Record], text: &mut String) {
+        let Some(documents) = &mut self.documents else {
+            return;
+        };
+        let now = Instant::now();
+        let mut made: Vec<Kept> = records
+            .iter()
+            .flat_map(|record| documents.take(record, now))
+            .collect();
+        made.extend(std::iter::from_fn(|| documents.overdue(now)));
+        for kept in made {
+            self.document(&kept, text);
+        }
+    }
+
+    fn document(&self, kept: &Kept, text: &mut String) {
+        let well = matches!(kept, Kept::Invocation(one) if one.status < 500);
+        if !(self.style.quiet && well) {
+            let json = serde_json::to_string(kept).expect("a document is plain data");
+            text.push_str(&json);
+            text.push('\n');
+        }
     }
 
     fn wanted(&mut self, record: &Record) -> bool {

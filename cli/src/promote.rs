@@ -32,7 +32,6 @@ struct Drawn {
 async fn promote(args: &Promote, journey: &Journey) -> Result<Exit, Refusal> {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let stored = stored::wanted(args)?;
-    place.warn_of_what_is_left_out();
     let aws = place.connect().await?;
     let drawn = match stored {
         Some(plan) => stored::check(plan, &place, &aws).await?,
@@ -54,8 +53,18 @@ async fn promote(args: &Promote, journey: &Journey) -> Result<Exit, Refusal> {
 
 /// Builds, looks at what is there, and plans.
 async fn draw(args: &Promote, place: &Place, aws: &Aws) -> Result<Drawn, Refusal> {
-    let inventory = aws.inventory(&place.env).await?;
-    let made = made::make(args, place, &inventory).await?;
+    // What is built depends on the nodes' processor alone.
+    let building = async {
+        let around = aws.around(&place.env).await?;
+        let made = made::make(args, place, &around).await?;
+        Ok::<_, Refusal>((around, made))
+    };
+    let looking = async { Ok(aws.everything().await?) };
+    let ((around, made), found) = tokio::try_join!(building, looking)?;
+    let inventory = Inventory {
+        around: around.around,
+        ..found
+    };
     let plan = plan_on(aws, &made.wish, &inventory).await?;
     let source = Source::of(made.store, &plan)?;
     Ok(Drawn {

@@ -1,7 +1,10 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
+mod there;
+
 use std::path::Path;
 
+use fnlocal_core::release::Release;
 use fnlocal_emulator::project::Project;
 use fnlocal_emulator::release::{Kept, MakeError, ReleaseStoreError, Releases, prune};
 
@@ -13,6 +16,12 @@ use crate::run::fail;
 
 /// Prints what was asked for.
 pub fn run(args: &Args) -> Exit {
+    if let ReleaseCommand::List {
+        env_name: Some(env),
+    } = &args.command
+    {
+        return there::run(args, env);
+    }
     let project = match Project::open(&args.folder, None) {
         Ok(project) => project,
         Err(error) => return fail(Exit::Config, &error, error.hint().as_deref()),
@@ -71,7 +80,7 @@ fn print(args: &Args, releases: &Releases) -> Result<String, ReleaseStoreError> 
     Ok(match &args.command {
         // Not a matter of printing: `forget`.
         ReleaseCommand::Prune { .. } => String::new(),
-        ReleaseCommand::List => {
+        ReleaseCommand::List { .. } => {
             let all = releases.list()?;
             if args.json {
                 line(&all.iter().map(named).collect::<Vec<_>>())
@@ -115,22 +124,20 @@ fn named(kept: &Kept) -> serde_json::Value {
 }
 
 fn list(all: &[Kept]) -> String {
-    let mut text = String::new();
-    for kept in all {
-        let release = &kept.release;
-        let commit = release.commit.as_ref().map_or_else(String::new, |commit| {
-            let dirty = if commit.dirty { "+" } else { "" };
-            format!("{}{dirty}", commit.id.get(..8).unwrap_or(&commit.id))
-        });
-        let names: Vec<&str> = release.functions().into_keys().collect();
-        text.push_str(&format!(
-            "{}  {}  {commit:9}  {}\n",
-            kept.short(),
-            release.created,
-            names.join(", ")
-        ));
-    }
-    text
+    let lines = all.iter();
+    lines
+        .map(|kept| format!("{}  {}", kept.short(), described(&kept.release)))
+        .collect()
+}
+
+/// When a release was made, from what, and its functions, with the line feed.
+fn described(release: &Release) -> String {
+    let commit = release.commit.as_ref().map_or_else(String::new, |commit| {
+        let dirty = if commit.dirty { "+" } else { "" };
+        format!("{}{dirty}", commit.id.get(..8).unwrap_or(&commit.id))
+    });
+    let names: Vec<&str> = release.functions().into_keys().collect();
+    format!("{}  {commit:9}  {}\n", release.created, names.join(", "))
 }
 
 /// How a command ends whose release could not be made.

@@ -8,6 +8,7 @@ mod firewall;
 mod group;
 mod identity;
 mod ids;
+mod logs;
 mod machines;
 mod network;
 mod profile;
@@ -74,6 +75,7 @@ pub struct Aws {
     ecr: aws_sdk_ecr::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
     iam: aws_sdk_iam::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
     ssm: aws_sdk_ssm::Client,
     registry: Registry,
 }
@@ -134,6 +136,7 @@ impl Aws {
             ecr: aws_sdk_ecr::Client::new(config),
             elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
             registry,
         })

@@ -122,6 +122,11 @@ impl Estimate {
         if let Some(ScaleOn::MemoryPercent(_)) = env.scale_on {
             items.push(once(each("metric", (1, 1), Some(METRIC))));
         }
+        if env.warm_pool > 0 {
+            let disk = Some(here(DISK) * f64::from(env.disk_gb));
+            let pool = (env.warm_pool, env.warm_pool);
+            items.push(once(each("disk of a machine kept stopped", pool, disk)));
+        }
         let assumptions = assumptions(kind, region, european.is_some(), node.is_some());
         let total = |count: fn(&Item) -> u32| {
             items
@@ -208,6 +213,15 @@ mod tests {
         let front = 0.0225 * 730.0 + 2.0 * 0.005 * 730.0;
         assert!((estimate.least - (2.0 * node + front)).abs() < 1e-6);
         assert!((estimate.most - (4.0 * node + front)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_machine_that_is_kept_stopped_costs_its_disk() {
+        let mut env = Environment::new("prod");
+        let without = Estimate::of(&env, "us-east-1").least;
+        (env.warm_pool, env.disk_gb) = (3, 30);
+        let with = Estimate::of(&env, "us-east-1").least;
+        assert!((with - without - 3.0 * 0.08 * 30.0).abs() < 1e-6);
     }
 
     #[test]

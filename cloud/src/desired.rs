@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::error::CloudError;
 use crate::inventory::Inventory;
 use crate::names::Names;
-use crate::resource::{Nodes, PeerKey, Pointer, Profile, Resource, Role};
+use crate::resource::{LogGroup, Nodes, PeerKey, Pointer, Profile, Resource, Role};
 use crate::role;
 use checked::Checked;
 pub use checked::instance_type;
@@ -70,6 +70,12 @@ pub fn desired(names: &Names, wish: &Wish, inventory: &Inventory) -> Result<Desi
         name: names.peer_key(),
     };
     resources.push(Resource::PeerKey(peer_key));
+    if env.logs {
+        resources.push(Resource::LogGroup(LogGroup {
+            name: names.log_group(),
+            days: env.log_days,
+        }));
+    }
     let parameters: BTreeSet<String> = delivery.sources.values().cloned().collect();
     resources.push(Resource::Role(Role {
         name: names.role(),

@@ -37,6 +37,12 @@ pub struct Environment {
     pub variables: BTreeMap<String, String>,
     /// Whether functions' logs go to CloudWatch.
     pub logs: bool,
+    /// Days they are kept there, of those that CloudWatch knows.
+    pub log_days: u32,
+    /// Machines that have booted before and are kept stopped.
+    pub warm_pool: u32,
+    /// Seconds after which a new node counts as any other.
+    pub warm_up: u32,
     /// Releases kept besides the one that runs; images of older ones are deleted.
     pub keep_releases: u32,
 }
@@ -84,6 +90,9 @@ impl Environment {
             disk_gb: 30,
             variables: BTreeMap::new(),
             logs: true,
+            log_days: 30,
+            warm_pool: 0,
+            warm_up: 300,
             keep_releases: 10,
         }
     }

@@ -3,14 +3,18 @@
 //! It has no Docker client: the node talks to the engine's socket. Its layer is not compressed, so
 //! that the same binary gives the same digest whatever compresses elsewhere.
 
+mod known;
+
 use std::io::Write as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use serde_json::{Value, json};
 
 use crate::delivery::MANIFEST_TYPE;
 use crate::error::{CloudError, Kind};
+use known::{Known, Stamp};
 
 /// Where the binary is in the image.
 pub const BINARY: &str = "usr/local/bin/fnlocal";
@@ -18,7 +22,8 @@ pub const BINARY: &str = "usr/local/bin/fnlocal";
 pub const REPOSITORY: &str = "fnlocal/gateway";
 
 /// Composes the gateway image from a base image for one processor; returns its digest. The same
-/// base and binary give the same digest.
+/// base and binary give the same digest. `known` is a file that remembers the binary's layer, so
+/// that one that has not changed is not read again.
 ///
 /// # Errors
 /// The base is not in the store or is no image for one processor, or the binary cannot be read.
@@ -27,6 +32,7 @@ pub fn compose(
     base_in: &RepositoryName,
     base: &Digest,
     binary: &Path,
+    known: &Path,
 ) -> Result<Digest, CloudError> {
     let repository = repository();
     let manifest = store
@@ -47,7 +53,7 @@ pub fn compose(
             return Err(no_base(base));
         }
     }
-    let (digest, size) = put(store, &repository, &layer(binary)?)?;
+    let (digest, size) = put_binary(store, &repository, binary, known)?;
     layers.push(json!({
         "mediaType": "application/vnd.oci.image.layer.v1.tar",
         "digest": digest.to_string(),
@@ -88,13 +94,38 @@ pub(crate) fn repository() -> RepositoryName {
     REPOSITORY.parse().expect("the name is valid")
 }
 
+/// The layer of a binary: as it was the last time, if the binary has not changed.
+fn put_binary(
+    store: &Store,
+    repository: &RepositoryName,
+    binary: &Path,
+    known: &Path,
+) -> Result<(Digest, u64), CloudError> {
+    let metadata = std::fs::metadata(binary).map_err(|error| unreadable(binary, error))?;
+    // Before it is read, so that a change meanwhile shows.
+    let stamp = Stamp::of(&metadata, SystemTime::now());
+    let before = stamp.and_then(|stamp| Known::find(known, binary, &stamp));
+    if let Some((digest, size)) = before
+        && store.has_blob(repository, &digest)
+    {
+        return Ok((digest, size));
+    }
+    let (digest, size) = put(store, repository, &layer(binary)?)?;
+    if let Some(stamp) = stamp {
+        Known::new(binary, stamp, &digest, size).keep(known);
+    }
+    Ok((digest, size))
+}
+
+fn unreadable(binary: &Path, error: std::io::Error) -> CloudError {
+    CloudError::new(Kind::Failed, format!("{} cannot be read", binary.display()))
+        .because(error)
+        .hint("name a `fnlocal` built for Linux and the nodes' processor")
+}
+
 /// A layer with nothing but the binary, as of no particular time.
 fn layer(binary: &Path) -> Result<Vec<u8>, CloudError> {
-    let unreadable = |error: std::io::Error| {
-        CloudError::new(Kind::Failed, format!("{} cannot be read", binary.display()))
-            .because(error)
-            .hint("name a `fnlocal` built for Linux and the nodes' processor")
-    };
+    let unreadable = |error| unreadable(binary, error);
     let bytes = std::fs::read(binary).map_err(unreadable)?;
     let mut header = tar::Header::new_ustar();
     header.set_size(bytes.len() as u64);
@@ -183,8 +214,10 @@ mod tests {
         let binary = folder.path().join("fnlocal");
         std::fs::write(&binary, "binary").unwrap();
 
-        let image = compose(&store, &base_in, &base, &binary).unwrap();
-        assert_eq!(compose(&store, &base_in, &base, &binary).unwrap(), image);
+        let known = folder.path().join("known");
+        let image = compose(&store, &base_in, &base, &binary, &known).unwrap();
+        let again = compose(&store, &base_in, &base, &binary, &known).unwrap();
+        assert_eq!(again, image);
         let repository: RepositoryName = REPOSITORY.parse().unwrap();
         let manifest = store.manifest(&repository, &image.into()).unwrap().unwrap();
         let manifest: Value = serde_json::from_slice(&manifest.bytes).unwrap();
@@ -198,7 +231,7 @@ mod tests {
         );
         assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 2);
 
-        let error = compose(&store, &base_in, &Digest::of(b"none"), &binary).unwrap_err();
+        let error = compose(&store, &base_in, &Digest::of(b"none"), &binary, &known).unwrap_err();
         assert!(error.hint.is_some());
     }
 }

@@ -24,6 +24,7 @@ pub mod environment;
 mod error;
 pub mod gateway;
 pub mod inventory;
+pub mod logs;
 pub mod names;
 pub mod node;
 pub mod plan;

@@ -127,6 +127,12 @@ impl Names {
         format!("{}/peer-key", self.parameters())
     }
 
+    /// The log group of the nodes' records, which hold functions' logs.
+    #[must_use]
+    pub fn log_group(&self) -> String {
+        format!("/{}", self.repository())
+    }
+
     /// The tag of an image: what it is, and its digest in full, so that a list of tags says which
     /// images are there.
     #[must_use]

@@ -32,8 +32,14 @@ pub const MEMORY_METRIC: &str = "MemoryCommitted";
 pub const DRAIN_SECONDS: u32 = 120;
 /// The lifecycle hook that gives it this time.
 pub const DRAIN_HOOK: &str = "fnlocal-drain";
+/// Seconds a machine has to boot until its node is ready, where machines are kept stopped.
+pub const BOOT_SECONDS: u32 = 900;
+/// The lifecycle hook that waits for that.
+pub const BOOT_HOOK: &str = "fnlocal-boot";
 
 const OPEN: &str = "cat >/etc/fnlocal/node.json <<'FNLOCAL_NODE'\n";
+/// Keeps the machine's metadata, and with it its credentials, from functions.
+const RULE: &str = "DOCKER-USER --destination 169.254.169.254/32 --jump REJECT";
 const CLOSE: &str = "\nFNLOCAL_NODE\n";
 
 /// The settings of `fnlocal node`.
@@ -64,6 +70,10 @@ pub struct NodeSettings {
     pub peer_key: String,
     /// The lifecycle hook to answer when drained.
     pub drain_hook: String,
+    /// The lifecycle hook that the machine answers whenever its node is ready; none where machines
+    /// are not kept stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_hook: Option<String>,
     /// The namespace of its metrics.
     pub metrics: String,
     /// The CloudWatch log group for the node's records, which hold functions' logs; none to keep
@@ -107,32 +117,73 @@ impl NodeSettings {
     pub fn user_data(&self) -> String {
         let json = serde_json::to_string_pretty(self).expect("settings are plain data");
         let Self {
-            region,
             registry,
             repository,
             gateway,
             ..
         } = self;
-        let log_options = self.log_options();
+        let (log_options, booted) = (self.log_options(), self.booted());
+        let image = quoted(&format!("{registry}/{repository}@{gateway}"));
+        let (region, registry) = (quoted(&self.region), quoted(registry));
         // The base image may have no certificates to know AWS by; the machine has.
         // Host networking: the nodes' ports are the machine's, and the metadata service stays one
-        // hop away for the node and two for its functions, which the rule refuses besides.
+        // hop away for the node and two for its functions, which the rule refuses besides: from
+        // before the engine starts, also after the machine was stopped. Without it no node starts.
         format!(
             "#!/bin/bash
 set -euo pipefail
-mkdir -p /etc/fnlocal
+mkdir -p /etc/fnlocal /etc/systemd/system/docker.service.d
 {OPEN}{json}{CLOSE}
+cat >/etc/systemd/system/docker.service.d/fnlocal.conf <<'FNLOCAL_GUARD'
+[Service]
+ExecStartPre=-/bin/sh -c 'iptables --wait --new-chain DOCKER-USER'
+ExecStartPre=/bin/sh -c 'iptables --wait --check {RULE} || iptables --wait --insert {RULE}'
+FNLOCAL_GUARD
 dnf install -y docker
+systemctl daemon-reload
 systemctl enable --now docker
-iptables --insert DOCKER-USER --destination 169.254.169.254/32 --jump REJECT
+iptables --wait --check {RULE}
 until aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}; do sleep 5; done
-until docker pull {registry}/{repository}@{gateway}; do sleep 5; done
+until docker pull {image}; do sleep 5; done
 docker run --detach --name fnlocal-node --restart always --network host \\
   --stop-timeout {DRAIN_SECONDS} {log_options} --env XDG_RUNTIME_DIR=/var/lib/fnlocal \\
   --env SSL_CERT_FILE=/etc/pki/tls/certs/ca-bundle.crt --volume /etc/pki:/etc/pki:ro \\
   --volume /var/run/docker.sock:/var/run/docker.sock \\
   --volume /etc/fnlocal:/etc/fnlocal:ro --volume /var/lib/fnlocal:/var/lib/fnlocal \\
-  {registry}/{repository}@{gateway} node --json --settings /etc/fnlocal/node.json
+  {image} node --json --settings /etc/fnlocal/node.json
+{booted}"
+        )
+    }
+
+    /// What answers the group when a machine has booted: each time, since one that was kept stopped
+    /// is waited for again.
+    fn booted(&self) -> String {
+        let Some(hook) = &self.boot_hook else {
+            return String::new();
+        };
+        let (region, group, hook) = (quoted(&self.region), quoted(&self.group), quoted(hook));
+        let port = self.port;
+        format!(
+            "cat >/etc/fnlocal/booted <<'FNLOCAL_BOOTED'
+set -euo pipefail
+metadata=http://169.254.169.254/latest
+token=$(curl -sf -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 300' $metadata/api/token)
+known() {{ curl -sf -H \"x-aws-ec2-metadata-token: $token\" $metadata/meta-data/$1; }}
+until curl -sf -o /dev/null http://$(known local-ipv4):{port}{HEALTH_PATH}; do sleep 2; done
+aws autoscaling complete-lifecycle-action --region {region} --auto-scaling-group-name {group} \\
+  --lifecycle-hook-name {hook} --instance-id $(known instance-id) --lifecycle-action-result CONTINUE
+FNLOCAL_BOOTED
+cat >/etc/systemd/system/fnlocal-booted.service <<'FNLOCAL_UNIT'
+[Unit]
+After=docker.service network-online.target
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /etc/fnlocal/booted
+[Install]
+WantedBy=multi-user.target
+FNLOCAL_UNIT
+systemctl daemon-reload
+systemctl enable --now --no-block fnlocal-booted
 "
         )
     }
@@ -144,9 +195,9 @@ docker run --detach --name fnlocal-node --restart always --network host \\
             return "--log-driver local".to_owned();
         };
         format!(
-            "--log-driver awslogs --log-opt awslogs-region={} --log-opt awslogs-group={group} \
-             --log-opt awslogs-create-group=true --log-opt mode=non-blocking",
-            self.region
+            "--log-driver awslogs --log-opt {} --log-opt {} --log-opt mode=non-blocking",
+            quoted(&format!("awslogs-region={}", self.region)),
+            quoted(&format!("awslogs-group={group}")),
         )
     }
 
@@ -184,6 +235,12 @@ docker run --detach --name fnlocal-node --restart always --network host \\
     }
 }
 
+/// A word of a shell's command, whatever is in it.
+fn quoted(word: &str) -> String {
+    // No name of AWS has a NUL.
+    shlex::try_quote(word).map_or_else(|_| "''".to_owned(), Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +259,7 @@ mod tests {
             peer_port: PEER_PORT,
             peer_key: "/fnlocal/shop/prod/peers".to_owned(),
             drain_hook: DRAIN_HOOK.to_owned(),
+            boot_hook: None,
             metrics: METRICS.to_owned(),
             logs: logs.map(str::to_owned),
             pace: None,
@@ -218,10 +276,11 @@ mod tests {
     #[test]
     fn functions_are_kept_from_the_metadata_service_before_a_node_starts() {
         let data = settings(None).user_data();
-        let rule = "DOCKER-USER --destination 169.254.169.254/32 --jump REJECT";
-        let rule = data.find(rule).unwrap();
-        assert!(data.find("systemctl enable --now docker").unwrap() < rule);
-        assert!(rule < data.find("docker run").unwrap());
+        let put = data.find(&format!("--insert {RULE}")).unwrap();
+        let begun = data.find("systemctl enable --now docker").unwrap();
+        let checked = data.rfind(&format!("--check {RULE}")).unwrap();
+        assert!(put < begun && begun < checked);
+        assert!(checked < data.find("docker run").unwrap());
     }
 
     #[test]
@@ -230,6 +289,7 @@ mod tests {
         assert!(kept.contains("--log-driver local") && !kept.contains("awslogs"));
         let sent = settings(Some("/shop")).user_data();
         assert!(sent.contains("awslogs-group=/shop"), "{sent}");
+        assert!(!sent.contains("create-group"), "promote makes it: {sent}");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! A plan is complete: who carries it out chooses nothing. Stored as JSON, it is carried out exactly
 //! as it was shown, or not at all when things have moved since.
 
+mod anew;
+mod gone;
 mod text;
-
-use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,8 @@ use crate::error::{CloudError, Kind};
 use crate::inventory::{Found, Inventory, Owner, Place};
 use crate::names::Names;
 use crate::resource::{Key, Kind as What, Resource};
+use anew::{is_gone_with_another, is_inside_replaced, replaced};
+use gone::{in_reverse, no_longer_wanted, too_old};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -326,114 +328,4 @@ fn refuse_strangers(inventory: &Inventory) -> Result<(), CloudError> {
         .hint("it is left alone: rename it, or give this project or environment another name"));
     }
     Ok(())
-}
-
-/// Resources that cannot be changed to what is wanted, and those that hang on them.
-fn replaced(inventory: &Inventory, wanted: &[Resource]) -> BTreeSet<Key> {
-    let is_fixed = |resource: &&Resource| {
-        let key = resource.key();
-        let found = inventory.get(&key);
-        found.is_some_and(|found| {
-            differences(&found.resource, resource)
-                .iter()
-                .any(|change| key.kind.fixed().contains(&change.field.as_str()))
-        })
-    };
-    let mut kinds: BTreeSet<What> = BTreeSet::new();
-    let mut keys: BTreeSet<Key> = wanted.iter().filter(is_fixed).map(Resource::key).collect();
-    let mut more: Vec<What> = keys.iter().map(|key| key.kind).collect();
-    while let Some(kind) = more.pop() {
-        more.extend(kind.dependents().iter().filter(|kind| kinds.insert(**kind)));
-    }
-    let dependents = inventory.found.iter().map(|found| found.resource.key());
-    keys.extend(dependents.filter(|key| kinds.contains(&key.kind)));
-    keys
-}
-
-fn is_inside_replaced(kind: What, replaced: &BTreeSet<Key>) -> bool {
-    let outer = kind.inside();
-    outer.is_some_and(|outer| replaced.iter().any(|key| key.kind == outer))
-}
-
-fn is_gone_with_another(found: &Found, replaced: &BTreeSet<Key>) -> bool {
-    is_inside_replaced(found.resource.key().kind, replaced)
-}
-
-fn in_reverse(inventory: &Inventory, which: impl Fn(&Found) -> bool) -> Vec<&Found> {
-    let mut chosen: Vec<&Found> = inventory
-        .found
-        .iter()
-        .filter(|found| which(found))
-        .collect();
-    chosen.sort_by_key(|found| std::cmp::Reverse(found.resource.key()));
-    chosen
-}
-
-/// What has our name and tags, and is wanted no more.
-fn no_longer_wanted(
-    inventory: &Inventory,
-    wanted: &[Resource],
-    replaced: &BTreeSet<Key>,
-) -> Vec<Step> {
-    let wanted: BTreeSet<Key> = wanted.iter().map(Resource::key).collect();
-    let may_go = |kind| {
-        matches!(
-            kind,
-            What::Listener | What::Hook | What::Scaling | What::Schedule
-        )
-    };
-    let chosen = in_reverse(inventory, |found| {
-        let key = found.resource.key();
-        may_go(key.kind)
-            && !wanted.contains(&key)
-            && !replaced.contains(&key)
-            && !is_inside_replaced(key.kind, replaced)
-    });
-    let gone = chosen.into_iter();
-    gone.map(|found| Step::delete(found, "fnlocal.toml no longer asks for it"))
-        .collect()
-}
-
-/// Releases beyond those that are kept, and the images only they name.
-fn too_old(env: &Environment, inventory: &Inventory, desired: &Desired) -> Vec<Step> {
-    let numbers = inventory.release_numbers();
-    let keep = env.keep_releases as usize;
-    let old = &numbers[..numbers.len().saturating_sub(keep)];
-    let current = inventory.current().map(|(tag, _)| tag);
-    let old: BTreeSet<String> = old
-        .iter()
-        .map(|number| Names::release_tag(*number))
-        .filter(|tag| Some(tag.as_str()) != current)
-        .filter(|tag| !desired.resources.iter().any(|it| it.key().name == *tag))
-        .collect();
-    let stays = inventory
-        .deliveries
-        .iter()
-        .filter(|(tag, _)| !old.contains(*tag));
-    let kept: BTreeSet<String> = stays
-        .map(|(_, delivery)| delivery)
-        .chain([&desired.delivery])
-        .flat_map(Delivery::images)
-        .map(str::to_owned)
-        .collect();
-    let unnamed: BTreeSet<String> = inventory
-        .deliveries
-        .iter()
-        .filter(|(tag, _)| old.contains(*tag))
-        .flat_map(|(_, delivery)| delivery.images())
-        .filter(|image| !kept.contains(*image))
-        .map(str::to_owned)
-        .collect();
-    let reason = format!("only the last {keep} releases are kept, and what they name");
-    let chosen = in_reverse(inventory, |found| match &found.resource {
-        Resource::Release(artifact) => old.contains(&artifact.tag),
-        Resource::Image(image) => {
-            Names::tagged_digest(&image.tag).is_some_and(|digest| unnamed.contains(&digest))
-        }
-        _ => false,
-    });
-    chosen
-        .into_iter()
-        .map(|found| Step::delete(found, &reason))
-        .collect()
 }

@@ -5,6 +5,7 @@
 
 mod identity;
 mod kind;
+mod logs;
 mod machines;
 mod network;
 mod registry;
@@ -14,7 +15,8 @@ use serde_json::{Map, Value};
 
 pub use identity::{PeerKey, Profile, Role};
 pub use kind::Kind;
-pub use machines::{Group, Hook, Metric, Nodes, Pointer, Scaling, Schedule, Template};
+pub use logs::LogGroup;
+pub use machines::{Group, Hook, Metric, Nodes, Pointer, Scaling, Schedule, Template, WarmPool};
 pub use network::{Balancer, Firewall, Listener, Rule, TargetGroup};
 pub use registry::{Artifact, Image, Repository};
 
@@ -39,6 +41,8 @@ pub enum Resource {
     Release(Artifact),
     /// Key by which nodes know each other.
     PeerKey(PeerKey),
+    /// CloudWatch log group.
+    LogGroup(LogGroup),
     /// IAM role.
     Role(Role),
     /// IAM instance profile.
@@ -57,6 +61,8 @@ pub enum Resource {
     Group(Group),
     /// Lifecycle hook.
     Hook(Hook),
+    /// Machines that have booted before.
+    WarmPool(WarmPool),
     /// Scaling policy.
     Scaling(Scaling),
     /// Scheduled action.
@@ -89,6 +95,7 @@ impl Resource {
             Self::Image(it) => (Kind::Image, &it.tag),
             Self::Release(it) => (Kind::Release, &it.tag),
             Self::PeerKey(it) => (Kind::PeerKey, &it.name),
+            Self::LogGroup(it) => (Kind::LogGroup, &it.name),
             Self::Role(it) => (Kind::Role, &it.name),
             Self::Profile(it) => (Kind::Profile, &it.name),
             Self::Firewall(it) => (Kind::Firewall, &it.name),
@@ -98,6 +105,7 @@ impl Resource {
             Self::Listener(it) => (Kind::Listener, &it.name),
             Self::Group(it) => (Kind::Group, &it.name),
             Self::Hook(it) => (Kind::Hook, &it.name),
+            Self::WarmPool(it) => (Kind::WarmPool, &it.name),
             Self::Scaling(it) => (Kind::Scaling, &it.name),
             Self::Schedule(it) => (Kind::Schedule, &it.name),
             Self::Nodes(it) => (Kind::Nodes, &it.name),

@@ -82,19 +82,13 @@ pub fn policy(names: &Names, place: &Place, parameters: &BTreeSet<String>, logs:
         }),
     ];
     if logs {
-        let group = format!("log-group:{}", log_group(names));
+        let group = format!("log-group:{}", names.log_group());
         statements.push(json!({
             "Sid": "WriteLogs",
             "Effect": "Allow",
-            "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": [arn("logs", &group), arn("logs", &format!("{group}:*"))],
         }));
     }
     json!({ "Version": "2012-10-17", "Statement": statements })
-}
-
-/// The CloudWatch log group of functions' logs.
-#[must_use]
-pub fn log_group(names: &Names) -> String {
-    format!("/{}", names.repository())
 }

@@ -21,6 +21,7 @@ mod records;
 mod report;
 mod size;
 mod stack;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -33,6 +34,7 @@ pub(crate) use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, Described, News, Part, Report};
+pub use trial::{Trial, try_program};
 
 use crate::image::oci::base::Base;
 use crate::image::oci::layer::Layer;

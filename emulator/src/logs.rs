@@ -9,6 +9,7 @@
 //! Whoever reads ([`cursor`], [`query`]) reads the files, whether or not somebody writes them.
 
 pub mod cursor;
+mod documents;
 pub mod errors;
 mod fingerprint;
 pub mod journal;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub use documents::Documents;
 pub use journal::{Archive, Bounds};
 pub use record::{Cause, Record, Report, RequestRecord, Served};
 pub use totals::{Totals, TotalsView};

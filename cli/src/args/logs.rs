@@ -9,6 +9,7 @@ Examples:
   fnlocal logs bid -f                one function's, as they come
   fnlocal logs --since 5m --grep 'timeout|refused'
   fnlocal logs --request 5f0c21aa00000001
+  fnlocal logs bid --env prod -f     of the nodes on AWS, from CloudWatch
   fnlocal logs --json | jq 'select(.kind == \"invocation\") | .duration_ms'";
 
 /// Arguments of `fnlocal logs`.
@@ -32,6 +33,9 @@ pub struct Logs {
     /// Only so many of the last [default: 200, or all with --since or --request].
     #[arg(short = 'n', long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Of this environment on AWS; without --since of the last hour, or day with --request.
+    #[arg(long = "env", value_name = "NAME")]
+    pub env_name: Option<String>,
     /// A folder of functions, or one below it.
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub folder: PathBuf,

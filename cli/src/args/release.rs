@@ -8,6 +8,7 @@ use clap::Subcommand;
 pub const EXAMPLES: &str = "\
 Examples:
   fnlocal release list
+  fnlocal release list --env prod    what rollback could go back to, the one that runs marked
   fnlocal release show 3f9a01bc > release.json
   fnlocal release diff 3f9a01bc 77b0c2d1
   fnlocal release prune --keep 3 --dry-run";
@@ -52,7 +53,11 @@ pub struct Releases {
 pub enum ReleaseCommand {
     /// The releases that are kept, the newest first.
     #[command(after_help = LIST_EXAMPLES)]
-    List,
+    List {
+        /// Those that can be rolled back to in this environment on AWS.
+        #[arg(long = "env", value_name = "NAME")]
+        env_name: Option<String>,
+    },
     /// One release, whole.
     #[command(after_help = SHOW_EXAMPLES)]
     Show {

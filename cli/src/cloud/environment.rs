@@ -2,7 +2,7 @@
 
 use fnlocal_cloud::environment::{Environment, Prescale, ScaleOn};
 use fnlocal_emulator::project::{
-    EnvConfig, LogsChoice, Project, ScaleOn as ScaleOnConfig, suggest,
+    EnvConfig, LogsChoice, Project, ScaleOn as ScaleOnConfig, TimeSpan, suggest,
 };
 
 use super::Refusal;
@@ -44,6 +44,16 @@ fn none(project: &Project, name: &str) -> Refusal {
     )
 }
 
+/// Whole seconds, as AWS takes them.
+fn seconds(span: TimeSpan) -> u32 {
+    u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Whole days; the file's check lets no others through.
+fn days(span: TimeSpan) -> u32 {
+    u32::try_from(span.0.as_secs() / (24 * 3600)).unwrap_or(u32::MAX)
+}
+
 fn environment(name: &str, config: &EnvConfig) -> Environment {
     let usual = Environment::new(name);
     let (min, max) = config
@@ -76,6 +86,9 @@ fn environment(name: &str, config: &EnvConfig) -> Environment {
         logs: config
             .logs
             .map_or(usual.logs, |choice| choice == LogsChoice::Cloudwatch),
+        log_days: config.keep_logs.map_or(usual.log_days, days),
+        warm_pool: config.warm_pool.unwrap_or(usual.warm_pool),
+        warm_up: config.warm_up.map_or(usual.warm_up, seconds),
         keep_releases: config.keep_releases.unwrap_or(usual.keep_releases),
     }
 }

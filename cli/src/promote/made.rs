@@ -1,18 +1,21 @@
 //! What is to be promoted: the release and the gateway, in the project's registry.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fnlocal_cloud::desired::{Wish, instance_type};
 use fnlocal_cloud::{Inventory, binary, gateway, source};
 use fnlocal_core::release::Release;
-use fnlocal_emulator::build::{self, BuildOptions};
+use fnlocal_emulator::build::{self, BuildOptions, Trial};
 use fnlocal_emulator::image::oci::manifest::Platform;
 use fnlocal_emulator::release::{self, Releases};
 
 use crate::args::Promote;
 use crate::build::progress::Progress;
 use crate::cloud::{Place, Refusal, warn_all};
-use crate::run::now;
+use crate::run::{now, warn};
+
+/// Remembers the nodes' program, beside what is remembered of other layers.
+const KNOWN: &str = "build/gateway.json";
 
 /// What is to be promoted, and the store it is in.
 pub struct Made {
@@ -44,9 +47,13 @@ pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<M
     let architectures = source::architectures(&store, &release)?;
     let composing = {
         let store = store.clone();
-        tokio::task::spawn_blocking(move || gateway::compose(&store, &base_in, &base, &program))
+        let (known, program) = (place.project.state().join(KNOWN), program.clone());
+        tokio::task::spawn_blocking(move || {
+            gateway::compose(&store, &base_in, &base, &program, &known)
+        })
     };
     let gateway = composing.await.map_err(broken)??;
+    try_out(&options, platform, &program, &gateway, &progress).await?;
     Ok(Made {
         wish: Wish {
             env: place.env.clone(),
@@ -57,6 +64,27 @@ pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<M
         },
         store,
     })
+}
+
+/// Has the nodes' program run once, if this machine can: whether machines on AWS can is known late.
+async fn try_out(
+    options: &BuildOptions,
+    platform: Platform,
+    program: &Path,
+    image: &source::Digest,
+    progress: &Progress,
+) -> Result<(), Refusal> {
+    let tell = |news| progress.tell(&news);
+    let tried = build::try_program(options, platform, program, image, &tell).await;
+    progress.clear();
+    if let Trial::Untried(why) = tried? {
+        let text = format!("whether the nodes' program runs on their image was not tried: {why}");
+        warn(
+            &text,
+            Some("with a Docker engine for their processor it is"),
+        );
+    }
+    Ok(())
 }
 
 type Base = (source::RepositoryName, source::Digest);

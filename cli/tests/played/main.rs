@@ -17,6 +17,7 @@ mod play;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod tools;
 
 use std::collections::BTreeSet;
 

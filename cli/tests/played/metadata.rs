@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ const ROLE: &str = "played-role";
 pub struct Metadata {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
+    taken_back: Arc<AtomicBool>,
     serving: JoinHandle<()>,
 }
 
@@ -31,13 +33,16 @@ impl Metadata {
         let at = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (id, noted) = (id.to_owned(), Arc::clone(&asked));
+        let taken_back = Arc::new(AtomicBool::new(false));
+        let notice = Arc::clone(&taken_back);
         let serving = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (id, noted) = (id.clone(), Arc::clone(&noted));
+                let notice = Arc::clone(&notice);
                 let service = service_fn(move |request: Request<Incoming>| {
                     noted.lock().unwrap().push(request.uri().path().to_owned());
-                    let answer = answer(&request, &id, address);
+                    let answer = answer(&request, &id, address, notice.load(Ordering::SeqCst));
                     async move { Ok::<_, Infallible>(answer) }
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
@@ -51,8 +56,14 @@ impl Metadata {
         Self {
             address: at,
             asked,
+            taken_back,
             serving,
         }
+    }
+
+    /// Gives notice, as EC2 does two minutes before it takes a spot instance back.
+    pub fn take_back(&self) {
+        self.taken_back.store(true, Ordering::SeqCst);
     }
 
     /// Paths that were asked for.
@@ -67,7 +78,12 @@ impl Drop for Metadata {
     }
 }
 
-fn answer(request: &Request<Incoming>, id: &str, address: IpAddr) -> Response<Full<Bytes>> {
+fn answer(
+    request: &Request<Incoming>,
+    id: &str,
+    address: IpAddr,
+    taken_back: bool,
+) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     let headers = request.headers();
     let ttl = "x-aws-ec2-metadata-token-ttl-seconds";
@@ -89,6 +105,10 @@ fn answer(request: &Request<Incoming>, id: &str, address: IpAddr) -> Response<Fu
         "/latest/meta-data/instance-id" => text(StatusCode::OK, id),
         "/latest/meta-data/local-ipv4" => text(StatusCode::OK, &address.to_string()),
         "/latest/meta-data/placement/availability-zone" => text(StatusCode::OK, "eu-west-1a"),
+        "/latest/meta-data/spot/instance-action" if taken_back => {
+            let notice = json!({ "action": "terminate", "time": "2026-01-01T00:02:00Z" });
+            text(StatusCode::OK, &notice.to_string())
+        }
         "/latest/meta-data/iam/security-credentials/" => text(StatusCode::OK, ROLE),
         path if path == credentials => {
             let credentials = json!({

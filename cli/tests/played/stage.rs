@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sts::config::Credentials;
@@ -95,15 +96,31 @@ impl Stage {
     }
 
     /// Runs a command in the project's folder, which must go well.
-    pub fn command(&self, args: &[&str]) {
+    pub fn command(&self, args: &[&str]) -> Output {
+        let output = self.output(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        output
+    }
+
+    /// Runs a command in the project's folder.
+    pub fn output(&self, args: &[&str]) -> Output {
+        self.asked(args).output().unwrap()
+    }
+
+    /// Starts a command in the project's folder that goes on until it is ended.
+    pub fn start(&self, args: &[&str]) -> Running {
+        let child = self.asked(args).stdout(Stdio::piped()).spawn();
+        Running(child.unwrap())
+    }
+
+    fn asked(&self, args: &[&str]) -> Command {
         let mut command = self.fnlocal();
         command
             .args(args)
             .current_dir(self.folder.path())
             .env("AWS_ACCESS_KEY_ID", "AKIDPLAY")
             .env("AWS_SECRET_ACCESS_KEY", "secret");
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{args:?}: {output:?}");
+        command
     }
 
     /// One that knows of no other AWS than the play.
@@ -203,6 +220,30 @@ impl Stage {
     pub async fn members(&self) -> BTreeSet<String> {
         let inventory = self.aws.everything().await.unwrap();
         inventory.nodes.into_iter().map(|node| node.id).collect()
+    }
+}
+
+/// A command that goes on.
+pub struct Running(Child);
+
+impl Running {
+    /// What it prints, line by line, as it comes.
+    pub fn lines(&mut self) -> impl Iterator<Item = String> {
+        let output = self.0.stdout.take().unwrap();
+        BufReader::new(output).lines().map(Result::unwrap)
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub fn end(mut self) {
+        signal(self.0.id(), "INT");
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that failed leaves it; one that went well has ended it.
+        let _ended = self.0.kill();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::cloud::{Cloud, Ended};
+use super::cloud::{Cloud, Ended, small_program};
 
 fn run(cloud: &Cloud, args: &[&str], env: &[(&str, &str)]) -> Ended {
     let mut command = cloud.command(args);
@@ -78,6 +78,15 @@ async fn what_is_wrong_with_aws_is_said_before_anything_is_made() {
     );
 }
 
+/// A program whose loader is named as no system names it.
+fn without_its_loader(mut program: Vec<u8>) -> Vec<u8> {
+    let name = b"/ld-linux";
+    let at = program.windows(name.len()).position(|at| at == name);
+    let at = at.expect("a program that is linked to libraries names its loader");
+    program[at + 1] = b'x';
+    program
+}
+
 #[tokio::test]
 async fn what_is_wrong_with_the_project_is_said_by_name() {
     let cloud = Cloud::with("region = \"eu-west-1\"\n[env.staging]\n");
@@ -109,6 +118,23 @@ async fn what_is_wrong_with_the_project_is_said_by_name() {
     let script = script.to_str().unwrap();
     let wrong = cloud.run(&["promote", "--plan", "--node-binary", script]);
     wrong.refused(64, "no program for Linux", "--node-binary");
+    // As one that was made for another system's C library: what loads it is not there.
+    let program = cloud.folder.path().join("foreign");
+    let bytes = std::fs::read(small_program()).unwrap();
+    std::fs::write(&program, without_its_loader(bytes)).unwrap();
+    let foreign = [
+        "promote",
+        "--plan",
+        "--node-binary",
+        program.to_str().unwrap(),
+    ];
+    let refused = cloud.run(&foreign);
+    refused.refused(64, "does not run on the image nodes have", "--node-binary");
+    let nowhere = ("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let untried = run(&cloud, &foreign, &[nowhere]);
+    assert_eq!(untried.code, 3, "{untried:?}");
+    assert!(untried.stderr.contains("was not tried"), "{untried:?}");
+    std::fs::remove_file(program).unwrap();
 
     toml(
         "name = \"auction\"\n[env.prod]\nregion = \"eu-west-1\"\n[functions.bid]\nenv = [\"KEY\"]\n",

@@ -47,7 +47,7 @@ async fn from_an_empty_account_a_promote_makes_all_of_it_and_a_second_changes_no
     assert!(said.contains("http://fnlocal-auction-prod-"), "{said}");
     assert!(said.contains("fnlocal status --env prod"), "{said}");
     assert!(
-        promoted.stderr.contains("17/17 current release"),
+        promoted.stderr.contains("18/18 current release"),
         "{promoted:?}"
     );
 
@@ -92,6 +92,15 @@ async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
     let status = cloud.json(&["status"]);
     assert!(status["release"].as_str().unwrap().starts_with("r000001@"));
     cloud.json(&["rollback", "--to", "2", "--yes"]);
+    let listed = cloud.run(&["release", "list", "--env", "prod"]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{listed:?}");
+    assert!(lines[0].starts_with("* r000002  ") && lines[0].contains("bid"));
+    assert!(lines[1].starts_with("  r000001  "));
+    let json = cloud.json(&["release", "list", "--env", "prod"]);
+    assert_eq!(json[0]["runs"], true, "{json}");
+    assert_eq!(json[1]["tag"], "r000001", "{json}");
     let gone = cloud.run(&["rollback", "--to", "9", "--yes"]);
     gone.refused(1, "there is no release r000009", "fnlocal status");
 
@@ -111,7 +120,7 @@ async fn a_plan_in_a_file_is_carried_out_exactly_or_not_at_all() {
     let done = cloud
         .promote(&["--plan-file", "plan.json", "--yes", "--json"])
         .json();
-    assert_eq!(done["changes"], 17);
+    assert_eq!(done["changes"], 18);
     // Once it is done, things are not as they were when it was made.
     let again = cloud.promote(&["--plan-file", "plan.json", "--yes"]);
     again.refused(75, "has changed since the plan was made", "new plan");
@@ -205,7 +214,7 @@ async fn an_interrupted_promote_says_where_and_the_next_goes_on() {
     let interrupted = Ended::of(promoting.wait_with_output().unwrap());
     interrupted.refused(
         130,
-        "interrupted at step 14 of 17 (auto-scaling group fnlocal-auction-prod)",
+        "interrupted at step 15 of 18 (auto-scaling group fnlocal-auction-prod)",
         "`fnlocal promote --env prod` goes on from there",
     );
     cloud.play.go().await;

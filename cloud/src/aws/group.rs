@@ -84,7 +84,8 @@ impl Aws {
             .desired_capacity(number(wanted.min))
             .vpc_zone_identifier(wanted.subnets.join(","))
             .health_check_type(health(wanted))
-            .health_check_grace_period(number(wanted.grace_seconds));
+            .health_check_grace_period(number(wanted.grace_seconds))
+            .default_instance_warmup(number(wanted.warm_up_seconds));
         if let Some(name) = &wanted.target_group {
             call = call.target_group_arns(ids.get(What::TargetGroup, name)?);
         }
@@ -117,7 +118,8 @@ impl Aws {
             .max_size(number(wanted.max))
             .vpc_zone_identifier(wanted.subnets.join(","))
             .health_check_type(health(wanted))
-            .health_check_grace_period(number(wanted.grace_seconds));
+            .health_check_grace_period(number(wanted.grace_seconds))
+            .default_instance_warmup(number(wanted.warm_up_seconds));
         settled!(
             self,
             "autoscaling:UpdateAutoScalingGroup",
@@ -225,6 +227,7 @@ fn plain(name: &str, group: &AutoScalingGroup, ids: &Ids) -> Group {
         target_group: (!targets.is_empty()).then(|| targets.join(" ")),
         balancer_health: group.health_check_type() == Some("ELB"),
         grace_seconds: count(group.health_check_grace_period()),
+        warm_up_seconds: count(group.default_instance_warmup()),
     }
 }
 

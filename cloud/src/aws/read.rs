@@ -28,16 +28,40 @@ impl Aws {
         })
     }
 
+    /// What surrounds it, without what is ours.
+    ///
+    /// # Errors
+    /// A call is refused or not answered.
+    pub async fn around(&self, env: &Environment) -> Result<Inventory, CloudError> {
+        Ok(Inventory {
+            around: Box::pin(self.surroundings(env)).await?,
+            ..self.nothing()
+        })
+    }
+
+    fn nothing(&self) -> Inventory {
+        Inventory {
+            place: self.place.clone(),
+            around: Surroundings::default(),
+            found: Vec::new(),
+            deliveries: BTreeMap::new(),
+            nodes: Vec::new(),
+            refresh: None,
+            door: None,
+        }
+    }
+
     /// What is ours, without what surrounds it.
     ///
     /// # Errors
     /// A call is refused or not answered.
     pub async fn everything(&self) -> Result<Inventory, CloudError> {
-        let (stored, role, profile, peer_key, machines) = tokio::join!(
+        let (stored, role, profile, peer_key, log_group, machines) = tokio::join!(
             Box::pin(self.stored()),
             self.read_role(),
             self.read_profile(),
             self.read_peer_key(),
+            self.read_log_group(),
             Box::pin(self.machines()),
         );
         let (mut found, deliveries) = stored?;
@@ -45,6 +69,7 @@ impl Aws {
         found.extend(role?);
         found.extend(profile?);
         found.extend(peer_key?);
+        found.extend(log_group?);
         found.append(&mut inventory.found);
         found.sort_by_key(|found| found.resource.key());
         Ok(Inventory {
@@ -115,13 +140,11 @@ impl Aws {
         };
         let parts = [firewalls, front, found_group, scaling];
         Ok(Inventory {
-            place: self.place.clone(),
-            around: Surroundings::default(),
             found: parts.into_iter().flatten().chain(template).collect(),
-            deliveries: BTreeMap::new(),
             nodes,
             refresh,
             door,
+            ..self.nothing()
         })
     }
 }

@@ -2,24 +2,32 @@
 
 use aws_sdk_autoscaling::types::{
     CustomizedMetricSpecification, MetricDimension, MetricStatistic, MetricType,
-    PredefinedMetricSpecification, TargetTrackingConfiguration,
+    PredefinedMetricSpecification, TargetTrackingConfiguration, WarmPoolState, WarmPoolStatus,
 };
 
 use super::{Aws, Ids, called, found};
 use crate::error::CloudError;
 use crate::inventory::{Found, Owner};
 use crate::node;
-use crate::resource::{Hook, Kind as What, Metric, Resource, Scaling, Schedule};
+use crate::resource::{Hook, Kind as What, Metric, Resource, Scaling, Schedule, WarmPool};
 
 /// What in the group is ours: these things have no tags.
 const PREFIX: &str = "fnlocal";
+/// When a hook of machines that begin is due.
+const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 
 impl Aws {
     pub(super) async fn read_scaling(&self, ids: &Ids) -> Result<Vec<Found>, CloudError> {
-        let (hooks, policies, schedules) =
-            tokio::join!(self.hooks(), self.policies(ids), self.schedules());
+        let (hooks, pool, policies, schedules) = tokio::join!(
+            self.hooks(),
+            self.warm_pool(),
+            self.policies(ids),
+            self.schedules()
+        );
         let all = hooks?.into_iter().chain(policies?).chain(schedules?);
         let ours = all.filter(|resource| resource.key().name.starts_with(PREFIX));
+        // A group has one pool at the most, so it is the group's owner's.
+        let ours = ours.chain(pool?);
         let found = ours.map(|resource| Found {
             id: resource.key().name,
             resource,
@@ -47,10 +55,30 @@ impl Aws {
             Resource::Hook(Hook {
                 name: hook.lifecycle_hook_name.unwrap_or_default(),
                 group: group.clone(),
+                at_launch: hook.lifecycle_transition.as_deref() == Some(LAUNCHING),
                 seconds: u32::try_from(seconds).unwrap_or(0),
             })
         });
         Ok(hooks.collect())
+    }
+
+    async fn warm_pool(&self) -> Result<Option<Resource>, CloudError> {
+        let name = self.names.group();
+        let call = self.autoscaling.describe_warm_pool();
+        let call = call.auto_scaling_group_name(&name);
+        let output = found!("autoscaling:DescribeWarmPool", ["ValidationError"], call)?;
+        let pool = output.and_then(|output| output.warm_pool_configuration);
+        // One that is being deleted is as good as gone.
+        let pool = pool.filter(|pool| pool.status() != Some(&WarmPoolStatus::PendingDelete));
+        Ok(pool.map(|pool| {
+            // With another bound than its least the pool changes with its group.
+            let (least, most) = (pool.min_size, pool.max_group_prepared_capacity);
+            let size = least.filter(|_| most == least).unwrap_or(0);
+            Resource::WarmPool(WarmPool {
+                name,
+                size: u32::try_from(size).unwrap_or(0),
+            })
+        }))
     }
 
     async fn policies(&self, ids: &Ids) -> Result<Vec<Resource>, CloudError> {
@@ -106,15 +134,40 @@ impl Aws {
 
     /// Makes or changes it: AWS does not tell the two apart.
     pub(super) async fn put_hook(&self, wanted: &Hook) -> Result<(), CloudError> {
+        // A machine that never gets ready is given up, one that never gets done is ended.
+        let (transition, otherwise) = if wanted.at_launch {
+            (LAUNCHING, "ABANDON")
+        } else {
+            ("autoscaling:EC2_INSTANCE_TERMINATING", "CONTINUE")
+        };
         let call = self
             .autoscaling
             .put_lifecycle_hook()
             .auto_scaling_group_name(&wanted.group)
             .lifecycle_hook_name(&wanted.name)
-            .lifecycle_transition("autoscaling:EC2_INSTANCE_TERMINATING")
+            .lifecycle_transition(transition)
             .heartbeat_timeout(i32::try_from(wanted.seconds).unwrap_or(i32::MAX))
-            .default_result("CONTINUE");
+            .default_result(otherwise);
         called!("autoscaling:PutLifecycleHook", call).map(drop)
+    }
+
+    /// Makes or changes it: AWS does not tell the two apart.
+    pub(super) async fn put_warm_pool(&self, wanted: &WarmPool) -> Result<(), CloudError> {
+        let size = i32::try_from(wanted.size).unwrap_or(i32::MAX);
+        let call = self
+            .autoscaling
+            .put_warm_pool()
+            .auto_scaling_group_name(&wanted.name)
+            .min_size(size)
+            .max_group_prepared_capacity(size)
+            .pool_state(WarmPoolState::Stopped);
+        called!("autoscaling:PutWarmPool", call).map(drop)
+    }
+
+    pub(super) async fn delete_warm_pool(&self, pool: &WarmPool) -> Result<(), CloudError> {
+        let call = self.autoscaling.delete_warm_pool();
+        let call = call.auto_scaling_group_name(&pool.name).force_delete(true);
+        found!("autoscaling:DeleteWarmPool", ["ValidationError"], call).map(drop)
     }
 
     /// Makes or changes it: AWS does not tell the two apart.

@@ -46,6 +46,7 @@ impl Aws {
         match wanted {
             Resource::Repository(it) => self.create_repository(it).await,
             Resource::PeerKey(it) => self.create_peer_key(it).await,
+            Resource::LogGroup(it) => self.create_log_group(it).await,
             Resource::Role(it) => self.create_role(it).await,
             Resource::Profile(it) => self.create_profile(it).await,
             Resource::Firewall(it) => self.create_firewall(it, ids).await,
@@ -58,6 +59,10 @@ impl Aws {
                 self.create_group(it, &fingerprint, ids).await
             }
             Resource::Hook(it) => self.put_hook(it).await.map(|()| Made::New(it.name.clone())),
+            Resource::WarmPool(it) => self
+                .put_warm_pool(it)
+                .await
+                .map(|()| Made::New(it.name.clone())),
             Resource::Scaling(it) => self
                 .put_scaling(it, ids)
                 .await
@@ -86,6 +91,7 @@ impl Aws {
     ) -> Result<(), CloudError> {
         match &step.resource {
             Resource::Repository(it) => self.change_repository(it, fields).await,
+            Resource::LogGroup(it) => self.set_retention(it).await,
             Resource::Role(it) => self.change_role(it, fields).await,
             Resource::Profile(it) => {
                 let from = step.changes.iter().find_map(|change| change.from.as_str());
@@ -98,6 +104,7 @@ impl Aws {
             Resource::Listener(it) => self.change_listener(id, it, ids).await,
             Resource::Group(it) => self.change_group(it, ids).await,
             Resource::Hook(it) => self.put_hook(it).await,
+            Resource::WarmPool(it) => self.put_warm_pool(it).await,
             Resource::Scaling(it) => self.put_scaling(it, ids).await,
             Resource::Schedule(it) => self.put_schedule(it).await,
             Resource::Nodes(it) => {
@@ -116,6 +123,7 @@ impl Aws {
             Resource::Image(it) => self.delete_image(&it.tag).await,
             Resource::Release(it) => self.delete_image(&it.tag).await,
             Resource::PeerKey(it) => self.delete_peer_key(&it.name).await,
+            Resource::LogGroup(it) => self.delete_log_group(&it.name).await,
             Resource::Role(it) => self.delete_role(&it.name).await,
             Resource::Profile(it) => self.delete_profile(it).await,
             Resource::Firewall(_) => self.delete_firewall(id).await,
@@ -125,6 +133,7 @@ impl Aws {
             Resource::Listener(_) => self.delete_listener(id).await,
             Resource::Group(it) => self.delete_group(&it.name).await,
             Resource::Hook(it) => self.delete_hook(it).await,
+            Resource::WarmPool(it) => self.delete_warm_pool(it).await,
             Resource::Scaling(it) => self.delete_scaling(it).await,
             Resource::Schedule(it) => self.delete_schedule(it).await,
             // These go with their group.

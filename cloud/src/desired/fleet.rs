@@ -7,9 +7,8 @@ use crate::inventory::Inventory;
 use crate::names::Names;
 use crate::node::{self, NodeSettings};
 use crate::resource::{
-    Group, Hook, Key, Kind as What, Metric, Resource, Scaling, Schedule, Template,
+    Group, Hook, Key, Kind as What, Metric, Resource, Scaling, Schedule, Template, WarmPool,
 };
-use crate::role;
 
 pub(super) fn template(
     names: &Names,
@@ -32,7 +31,8 @@ pub(super) fn template(
         peer_key: names.peer_key(),
         drain_hook: node::DRAIN_HOOK.to_owned(),
         metrics: node::METRICS.to_owned(),
-        logs: wish.env.logs.then(|| role::log_group(names)),
+        boot_hook: (wish.env.warm_pool > 0).then(|| node::BOOT_HOOK.to_owned()),
+        logs: wish.env.logs.then(|| names.log_group()),
         pace: None,
     };
     let mut template = Template {
@@ -78,13 +78,28 @@ pub(super) fn fleet(
             target_group: Some(names.balancer()),
             balancer_health: true,
             grace_seconds: 180,
+            warm_up_seconds: env.warm_up,
         }),
         Resource::Hook(Hook {
             name: node::DRAIN_HOOK.to_owned(),
             group: group.clone(),
+            at_launch: false,
             seconds: node::DRAIN_SECONDS,
         }),
     ];
+    if env.warm_pool > 0 {
+        // A machine must not be stopped before it has booted to its end.
+        fleet.push(Resource::Hook(Hook {
+            name: node::BOOT_HOOK.to_owned(),
+            group: group.clone(),
+            at_launch: true,
+            seconds: node::BOOT_SECONDS,
+        }));
+        fleet.push(Resource::WarmPool(WarmPool {
+            name: group.clone(),
+            size: env.warm_pool,
+        }));
+    }
     fleet.extend(env.scale_on.map(|scale_on| {
         let (metric, target) = match scale_on {
             ScaleOn::RequestsPerNode(target) => (Metric::Requests(names.balancer()), target),

@@ -170,7 +170,8 @@ impl Follower {
     /// The machines that are not about to end. Addresses are asked for when a machine is new.
     async fn peers(&self, group: &Group, told: &mut Told) -> Result<Vec<Peer>, CloudError> {
         let staying = group.members.iter();
-        let staying = staying.filter(|(_, state)| !state.starts_with("Terminat"));
+        let away = |state: &str| state.starts_with("Terminat") || state.starts_with("Warmed");
+        let staying = staying.filter(|(_, state)| !away(state));
         let ids: Vec<String> = staying.map(|(id, _)| id.clone()).collect();
         if ids.iter().any(|id| !told.addresses.contains_key(id)) {
             told.addresses = self.calls.addresses(&ids).await?;

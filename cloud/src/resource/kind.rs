@@ -15,6 +15,8 @@ pub enum Kind {
     Release,
     /// Key by which nodes know each other, a secret SSM parameter.
     PeerKey,
+    /// CloudWatch log group.
+    LogGroup,
     /// IAM role.
     Role,
     /// IAM instance profile.
@@ -33,6 +35,8 @@ pub enum Kind {
     Group,
     /// Lifecycle hook.
     Hook,
+    /// Machines that have booted before.
+    WarmPool,
     /// Scaling policy.
     Scaling,
     /// Scheduled action.
@@ -52,6 +56,7 @@ impl Kind {
             Self::Image => "image",
             Self::Release => "release",
             Self::PeerKey => "peer key",
+            Self::LogGroup => "log group",
             Self::Role => "role",
             Self::Profile => "instance profile",
             Self::Firewall => "security group",
@@ -61,6 +66,7 @@ impl Kind {
             Self::Listener => "listener",
             Self::Group => "auto-scaling group",
             Self::Hook => "lifecycle hook",
+            Self::WarmPool => "warm pool",
             Self::Scaling => "scaling policy",
             Self::Schedule => "schedule",
             Self::Nodes => "nodes",
@@ -73,9 +79,12 @@ impl Kind {
     pub fn inside(self) -> Option<Self> {
         match self {
             Self::Image | Self::Release => Some(Self::Repository),
-            Self::Hook | Self::Scaling | Self::Schedule | Self::Nodes | Self::Pointer => {
-                Some(Self::Group)
-            }
+            Self::Hook
+            | Self::WarmPool
+            | Self::Scaling
+            | Self::Schedule
+            | Self::Nodes
+            | Self::Pointer => Some(Self::Group),
             _ => None,
         }
     }

@@ -40,15 +40,28 @@ pub struct Group {
     pub balancer_health: bool,
     /// Seconds a new node has before health checks count.
     pub grace_seconds: u32,
+    /// Seconds after which a new node counts as any other; 0 for each policy's own.
+    pub warm_up_seconds: u32,
 }
 
-/// Lifecycle hook: a node that is to end is given time to finish.
+/// Machines that have booted before and are kept stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WarmPool {
+    /// Their group.
+    pub name: String,
+    /// How many, whatever the group's size.
+    pub size: u32,
+}
+
+/// Lifecycle hook: a node that is to end is given time to finish, one that begins to be ready.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
     /// Its name.
     pub name: String,
     /// Its group.
     pub group: String,
+    /// It is for nodes that begin, not for those that end.
+    pub at_launch: bool,
     /// Seconds a node has.
     pub seconds: u32,
 }

@@ -11,6 +11,8 @@ POST /_strict/fault            {"action", "nth", "mode": "error" | "cut" | "hold
 POST /_strict/go
 POST /_strict/network          {"cidr"}: a VPC with a subnet in two zones; its instances have addresses of it
 POST /_strict/addresses        private addresses of all instances
+POST /_strict/log              {"group", "stream", "lines"}: what Docker's log driver would send
+POST /_strict/door             {"address"}: where balancers are from now on
 POST /_strict/terminate        {"instance"}: its group begins to end it, and waits for its lifecycle hook
 GET  /_strict/calls            what was called: [[action, nth], ...], bytes and blobs received, metrics
 """
@@ -18,6 +20,7 @@ GET  /_strict/calls            what was called: [[action, nth], ...], bytes and 
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -32,6 +35,7 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.core.exceptions import JsonRESTError  # noqa: F401  (loads moto's error classes early)
 from moto.ec2.models import ec2_backends, launch_templates
 from moto.elbv2.models import elbv2_backends
+from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ssm.models import ssm_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -103,7 +107,7 @@ class Registry:
 
 
 def fail(service, code, message, status=400):
-    if service in ("ecr", "ssm"):
+    if service in ("ecr", "logs", "ssm"):
         body = json.dumps({"__type": code, "message": message})
         return status, [("Content-Type", "application/x-amz-json-1.1")], body.encode()
     error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
@@ -172,8 +176,9 @@ class Strict:
         self.lock = threading.Lock()
         self.faults, self.parameters = [], []
         self.held = threading.Event()
+        self.address = None
         self.clear()
-        self.refreshes = {}
+        self.refreshes, self.warm_ups = {}, {}
 
     def keep_parameters(self):
         for name in self.parameters:
@@ -187,7 +192,7 @@ class Strict:
 
     def reset(self):
         self.clear()
-        self.faults, self.refreshes = [], {}
+        self.faults, self.refreshes, self.warm_ups = [], {}, {}
         self.registry.forget()
         self.run_moto({"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "127.0.0.1",
                        "SERVER_PORT": "80", "HTTP_HOST": "127.0.0.1", "wsgi.url_scheme": "http",
@@ -236,7 +241,7 @@ class Strict:
             self.held.set()
         elif what == "fault":
             self.faults.append(json.loads(body))
-        elif what in ("network", "addresses", "terminate"):
+        elif what in ("network", "addresses", "terminate", "log", "door"):
             with self.lock:
                 reply = getattr(self, what)(**json.loads(body))
             return 200, [("Content-Type", "application/json")], json.dumps(reply).encode()
@@ -254,6 +259,18 @@ class Strict:
     def addresses(self):
         machines = ec2_backends[ACCOUNT][REGION].all_running_instances()
         return {machine.id: machine.private_ip for machine in machines}
+
+    def log(self, group, stream, lines):
+        logs = logs_backends[ACCOUNT][REGION]
+        logs.ensure_log_stream(group, stream)
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": line} for line in lines]
+        logs.put_log_events(group, stream, events)
+        return {}
+
+    def door(self, address):
+        self.address = address
+        return {}
 
     def state_of(self, instance):
         groups = autoscaling_backends[ACCOUNT][REGION].autoscaling_groups.values()
@@ -328,6 +345,9 @@ class Strict:
             low, high = int(form["MinSize"]), int(form["MaxSize"])
             if not low <= int(form.get("DesiredCapacity", low)) <= high:
                 return fail(service, "ValidationError", "desired capacity must be between min and max size")
+            self.warm_ups.pop(form["AutoScalingGroupName"], None)
+        if name in ("CreateAutoScalingGroup", "UpdateAutoScalingGroup") and "DefaultInstanceWarmup" in form:
+            self.warm_ups[form["AutoScalingGroupName"]] = form["DefaultInstanceWarmup"]
         if name in ("StartInstanceRefresh", "DescribeInstanceRefreshes"):
             if group is None:
                 return fail(service, "ValidationError", "AutoScalingGroup name not found")
@@ -353,6 +373,10 @@ class Strict:
             return xml(name, "")
         if name == "BatchDeleteImage":
             return self.delete_images(json.loads(body))
+        if name == "FilterLogEvents":
+            # All streams in the order of time, and a part at a time.
+            body = json.dumps({**json.loads(body), "interleaved": True, "limit": 20}).encode()
+            environ = {**environ, "CONTENT_LENGTH": str(len(body))}
         environ = {**environ, "wsgi.input": __import__("io").BytesIO(body)}
         status, headers, content = self.run_moto(environ)
         if name == "GetAuthorizationToken":
@@ -364,6 +388,14 @@ class Strict:
         if service == "ecr" and b"repositoryUri" in content:
             host = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
             content = content.replace(host.encode(), environ["HTTP_HOST"].encode())
+        if name == "DescribeAutoScalingGroups":
+            for group, seconds in self.warm_ups.items():
+                named = f"<AutoScalingGroupName>{group}</AutoScalingGroupName>"
+                more = f"{named}<DefaultInstanceWarmup>{seconds}</DefaultInstanceWarmup>"
+                content = content.replace(named.encode(), more.encode(), 1)
+        if name == "DescribeLoadBalancers" and self.address:
+            named = f"<DNSName>{self.address}</DNSName>".encode()
+            content = re.sub(b"<DNSName>[^<]*</DNSName>", named, content)
         if name == "DeleteRepository" and status == 200:
             self.registry.forget(json.loads(body)["repositoryName"])
         return status, headers, content

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fnlocal_cloud::desired::{Wish, desired};
 use fnlocal_cloud::environment::ScaleOn;
 use fnlocal_cloud::inventory::{Found, InstanceType, Owner, Place, Subnet, Surroundings};
-use fnlocal_cloud::plan::{Action, Plan};
+use fnlocal_cloud::plan::{Action, Plan, Step};
 use fnlocal_cloud::resource::{Kind as What, Resource};
 use fnlocal_cloud::{CloudError, Inventory, Kind, Names};
 
@@ -142,6 +142,26 @@ fn drift_is_shown_with_what_it_was() {
     let plan = plan(&inventory, &wish).unwrap();
     assert_eq!(steps(&plan), [(Action::Change, What::Group)]);
     assert!(plan.to_string().contains("max: 99 → 10"), "{plan}");
+}
+
+#[test]
+fn logs_that_somebody_keeps_otherwise_are_set_right_and_never_deleted_by_a_promote() {
+    let mut project = Project::new();
+    let mut inventory = done(&project.wish());
+    for found in &mut inventory.found {
+        if let Resource::LogGroup(group) = &mut found.resource {
+            group.days = 0;
+        }
+    }
+    let changed = plan(&inventory, &project.wish()).unwrap();
+    assert_eq!(steps(&changed), [(Action::Change, What::LogGroup)]);
+    assert!(changed.to_string().contains("days: 0 → 30"), "{changed}");
+    project.env.logs = false;
+    let without = plan(&inventory, &project.wish()).unwrap();
+    let of_logs = |step: &&Step| step.resource.key().kind == What::LogGroup;
+    assert_eq!(without.steps.iter().find(of_logs), None, "{without}");
+    let destroyed = Plan::destroy(&names(), &inventory);
+    assert!(destroyed.steps.iter().any(|step| of_logs(&step)));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fnlocal_cloud::apply::apply;
 use fnlocal_cloud::copy::Sent;
+use fnlocal_cloud::logs::{Reader, Wanted};
 use fnlocal_cloud::node::NodeSettings;
 use fnlocal_cloud::plan::{Action, Plan};
 use fnlocal_cloud::promote;
@@ -53,8 +54,8 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
         .collect();
     assert_eq!(
         kinds.len(),
-        16,
-        "all kinds but the nodes, which come by themselves: {kinds:?}"
+        17,
+        "all kinds but the nodes, which come by themselves, and a warm pool: {kinds:?}"
     );
     // The base they share is sent once.
     let base = u64::try_from(BASE).unwrap();
@@ -229,6 +230,32 @@ async fn destroy_leaves_nothing_and_strangers_alone() {
 }
 
 #[tokio::test]
+async fn machines_that_are_kept_stopped_come_and_go_with_a_hook_that_waits_for_their_boot() {
+    let play = Play::with_values().await;
+    let mut project = Project::new();
+    promote(&play, &mut project).await;
+    project.env.warm_pool = 2;
+    project.env.warm_up = 120;
+    let (plan, _) = promote(&play, &mut project).await;
+    let text = plan.to_string();
+    assert!(text.contains("+ warm pool fnlocal-shop-prod"), "{text}");
+    assert!(text.contains("+ lifecycle hook fnlocal-boot"), "{text}");
+    assert!(text.contains("warm_up_seconds: 300 → 120"), "{text}");
+    let (plan, _) = promote(&play, &mut project).await;
+    assert!(plan.is_empty(), "{plan}");
+    project.env.warm_pool = 3;
+    let (plan, _) = promote(&play, &mut project).await;
+    assert_eq!(plan.steps.len(), 1, "{plan}");
+    assert!(plan.to_string().contains("size: 2 → 3"), "{plan}");
+    project.env.warm_pool = 0;
+    let (plan, _) = promote(&play, &mut project).await;
+    assert!(plan.to_string().contains("- warm pool"), "{plan}");
+    let left = everything(&play).await;
+    assert_eq!(left.of(What::WarmPool).count(), 0);
+    assert_eq!(left.of(What::Hook).count(), 1);
+}
+
+#[tokio::test]
 async fn something_untagged_with_our_name_is_never_touched() {
     let play = Play::with_values().await;
     let config = play.config().await;
@@ -259,10 +286,12 @@ async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
     project.new_gateway();
     project.env.prescale.clear();
     project.env.max = 12;
+    project.env.warm_pool = 1;
     promote(&play, &mut project).await;
-    status::status(&play.aws("shop", "prod").await)
-        .await
-        .unwrap();
+    let aws = play.aws("shop", "prod").await;
+    status::status(&aws).await.unwrap();
+    let mut logs = Reader::new(&aws, &Wanted::default());
+    assert_eq!(logs.next().await.unwrap(), None);
     destroy(&play).await.unwrap();
     let calls = play.calls().await.calls;
     let made: BTreeSet<String> = calls.into_iter().map(|(action, _)| action).collect();
@@ -293,6 +322,7 @@ async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
         "autoscaling:AttachLoadBalancerTargetGroups",
         "autoscaling:DeleteLifecycleHook",
         "autoscaling:DeletePolicy",
+        "autoscaling:DeleteWarmPool",
         "autoscaling:DetachLoadBalancerTargetGroups",
         "ec2:RevokeSecurityGroupIngress",
         "ecr:BatchDeleteImage",

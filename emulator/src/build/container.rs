@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bollard::container::LogOutput;
+use bollard::errors::Error as EngineError;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{LogsOptions, UploadToContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
@@ -85,23 +86,48 @@ fn body(
 }
 
 async fn ask(engine_: &Engine, id: &str) -> Result<(Vec<u8>, Vec<u8>), BuildError> {
-    let docker = &engine_.docker;
-    let what = "describing in a container";
     let mut root = Root::default();
     root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
     let bytes = root.bytes().map_err(bug)?;
+    let ran = run(engine_, id, bytes, "describing in a container").await?;
+    Ok((ran.stdout, ran.stderr))
+}
+
+/// What a container did.
+pub(super) struct Ran {
+    /// Its exit code.
+    pub code: i64,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// Puts the files of a tar into a container, starts it and waits for its end.
+pub(super) async fn run(
+    engine_: &Engine,
+    id: &str,
+    tar: Vec<u8>,
+    what: &'static str,
+) -> Result<Ran, BuildError> {
+    let docker = &engine_.docker;
     let options = UploadToContainerOptions {
         path: "/".to_owned(),
         ..UploadToContainerOptions::default()
     };
-    let body = bollard::body_full(bytes.into());
+    let body = bollard::body_full(tar.into());
     let put = docker.upload_to_container(id, Some(options), body).await;
     put.map_err(engine(what))?;
     let started = docker.start_container(id, None).await;
     started.map_err(engine(what))?;
-    // An exit code other than 0 comes as an error; what was written says more.
     let mut ended = docker.wait_container(id, None::<WaitContainerOptions>);
-    while let Some(Ok(_)) = ended.next().await {}
+    let mut code = 0;
+    while let Some(end) = ended.next().await {
+        code = match end {
+            Ok(end) => end.status_code,
+            // An exit code other than 0 comes as an error.
+            Err(EngineError::DockerContainerWaitError { code, .. }) => code,
+            Err(error) => return Err(engine(what)(error).into()),
+        };
+    }
     let options = LogsOptions {
         stdout: true,
         stderr: true,
@@ -115,5 +141,9 @@ async fn ask(engine_: &Engine, id: &str) -> Result<(Vec<u8>, Vec<u8>), BuildErro
             other => stdout.extend_from_slice(other.as_ref()),
         }
     }
-    Ok((stdout, stderr))
+    Ok(Ran {
+        code,
+        stdout,
+        stderr,
+    })
 }

@@ -1,5 +1,7 @@
 //! Why a build failed.
 
+use std::path::PathBuf;
+
 use crate::driver::Failure;
 use crate::image::ImageError;
 use crate::image::oci::manifest::Platform;
@@ -78,6 +80,14 @@ pub enum BuildError {
         /// For which platform.
         platform: Platform,
     },
+    /// The nodes' program does not start on the base image.
+    #[error("{} does not run on the image nodes have:\n{why}", program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// What was written instead.
+        why: String,
+    },
     /// A part of fnlocal itself broke down.
     #[error("a part of fnlocal broke down: {0}")]
     Bug(String),
@@ -111,6 +121,11 @@ impl BuildError {
                 crate::image::wrapper::PATH
             )),
             Self::Foreign { .. } => Some("build it on such a machine, in CI for example".into()),
+            Self::Program { .. } => Some(format!(
+                "the image is Debian's: get `fnlocal` {} that was built for it, or for any Linux, and \
+                 name it with --node-binary FILE",
+                env!("CARGO_PKG_VERSION")
+            )),
             Self::Bug(_) => {
                 Some("this is a fault of fnlocal; please report it with the lines above".to_owned())
             }

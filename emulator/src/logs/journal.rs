@@ -10,13 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::documents::Documents;
 use super::errors::{Group, Groups};
-use super::kept::{Invocation, Kept, Line, Measured, Platform, stamp};
+use super::kept::Kept;
 use super::printer::Printer;
 use super::segments::Segments;
 use super::spans::{self, Spans};
-use super::together::{Together, Whole};
-use super::{Record, RequestRecord, Totals, TotalsView};
+use super::{Record, Totals, TotalsView};
 use crate::project::ProjectLogs;
 
 /// Where a project's log is, below `.fnlocal`.
@@ -135,7 +135,7 @@ pub(super) fn start(
     let journal = Journal {
         folder,
         segments,
-        together: Together::default(),
+        documents: Documents::default(),
         groups,
         totals,
         changed,
@@ -178,7 +178,7 @@ fn lock(groups: &Mutex<Groups>) -> MutexGuard<'_, Groups> {
 struct Journal {
     folder: PathBuf,
     segments: Segments,
-    together: Together,
+    documents: Documents,
     groups: Arc<Mutex<Groups>>,
     totals: Arc<Totals>,
     changed: watch::Sender<u64>,
@@ -212,8 +212,8 @@ impl Journal {
             }
             self.settle(Instant::now());
         }
-        for request in self.together.rest() {
-            self.invocation(&request, None);
+        for kept in self.documents.rest() {
+            self.write(&kept);
         }
         self.flush();
         self.save();
@@ -225,13 +225,13 @@ impl Journal {
 
     fn next_due(&self) -> Option<Instant> {
         let printing = self.printer.is_busy().then(|| Instant::now() + RETRY);
-        let due = [self.together.next_due(), self.unsaved, printing];
+        let due = [self.documents.next_due(), self.unsaved, printing];
         due.into_iter().flatten().min()
     }
 
     fn settle(&mut self, now: Instant) {
-        while let Some(request) = self.together.overdue(now) {
-            self.invocation(&request, None);
+        while let Some(kept) = self.documents.overdue(now) {
+            self.write(&kept);
         }
         self.flush();
         if self.unsaved.is_some_and(|due| due <= now) {
@@ -251,78 +251,16 @@ impl Journal {
                 if let Some(spans) = &self.spans {
                     spans.take(request);
                 }
-                let whole = self.together.ended(Instant::now(), request);
-                self.whole(whole);
-            }
-            Record::Done {
-                request,
-                handler,
-                cpu,
-                memory,
-            } => {
-                let measured = Measured {
-                    handler: *handler,
-                    cpu: *cpu,
-                    memory: *memory,
-                };
-                let whole = self.together.measured(request, measured);
-                self.whole(whole);
-            }
-            Record::Line { .. } => self.line(record),
-            Record::Died { node, instance, .. } => {
-                for request in self.together.died(node, *instance) {
-                    self.invocation(&request, None);
-                }
             }
             Record::Dropped { count, .. } => Totals::add(&self.totals.dropped, *count),
             _ => {}
         }
-        if let Some(platform) = Platform::of(record) {
-            self.write(&Kept::Platform(platform));
+        for kept in self.documents.take(record, Instant::now()) {
+            self.write(&kept);
         }
     }
 
-    fn whole(&mut self, whole: Option<Whole>) {
-        if let Some((request, measured)) = whole {
-            self.invocation(&request, measured);
-        }
-    }
-
-    fn invocation(&mut self, request: &RequestRecord, measured: Option<Measured>) {
-        let invocation = Invocation::new(request, measured);
-        if self.write(&Kept::Invocation(invocation)) {
-            Totals::add(&self.totals.invocations, 1);
-        }
-    }
-
-    fn line(&mut self, record: &Record) {
-        let Record::Line {
-            at,
-            function,
-            instance,
-            node,
-            request,
-            stderr,
-            line,
-        } = record
-        else {
-            return;
-        };
-        let line = Line {
-            time: stamp(at.unwrap_or_else(SystemTime::now)),
-            function: function.clone(),
-            instance: instance.to_string(),
-            node: Arc::clone(node),
-            request: request.as_deref().map(str::to_owned),
-            stream: if *stderr { "stderr" } else { "stdout" }.to_owned(),
-            text: line.clone(),
-        };
-        if self.write(&Kept::Line(line)) {
-            Totals::add(&self.totals.lines, 1);
-        }
-    }
-
-    fn write(&mut self, kept: &Kept) -> bool {
+    fn write(&mut self, kept: &Kept) {
         self.line.clear();
         let encoded = serde_json::to_writer(&mut self.line, kept);
         self.line.push(b'\n');
@@ -332,12 +270,13 @@ impl Journal {
         match written {
             Ok(()) => {
                 Totals::add(&self.totals.bytes, self.line.len() as u64);
-                true
+                match kept {
+                    Kept::Invocation(_) => Totals::add(&self.totals.invocations, 1),
+                    Kept::Line(_) => Totals::add(&self.totals.lines, 1),
+                    Kept::Platform(_) => {}
+                }
             }
-            Err(error) => {
-                self.failed(&error, 1);
-                false
-            }
+            Err(error) => self.failed(&error, 1),
         }
     }
 

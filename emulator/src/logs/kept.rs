@@ -269,6 +269,15 @@ impl Phases {
 }
 
 impl Platform {
+    /// A line that came from somewhere else.
+    #[must_use]
+    pub fn plain(time: Timestamp, text: &str) -> Self {
+        Self {
+            time,
+            ..Self::new("note", text)
+        }
+    }
+
     fn new(event: &str, text: impl Into<String>) -> Self {
         Self {
             time: stamp(SystemTime::now()),

@@ -25,9 +25,10 @@ pub struct EnvConfig {
     pub subnets: Vec<String>,
     /// Size of a node's disk in GB (30).
     pub disk_gb: Option<u32>,
-    /// Where functions' logs go: `"cloudwatch"`, for as long as its group keeps them, or `"off"` to
-    /// leave them on the nodes (cloudwatch).
+    /// Where functions' logs go: `"cloudwatch"`, or `"off"` to leave them on the nodes (cloudwatch).
     pub logs: Option<LogsChoice>,
+    /// How long CloudWatch keeps them, in days it knows, such as `"7d"` or `"90d"` (30d).
+    pub keep_logs: Option<TimeSpan>,
     /// Releases kept to roll back to, besides the one that runs (10).
     pub keep_releases: Option<u32>,
     /// Where values of variables come from: a name and `"ssm:/path"`, a parameter of AWS Systems

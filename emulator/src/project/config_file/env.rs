@@ -1,6 +1,7 @@
 //! Checks of `[env.NAME]` that serde cannot make.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::super::config::{EnvConfig, ScaleOn};
 use super::super::names;
@@ -9,6 +10,12 @@ use super::ConfigFile;
 
 /// GB of a node's disk at the least and at the most: the machine image, and what EBS makes.
 const DISK: std::ops::RangeInclusive<u32> = 8..=16_384;
+
+/// Days for which CloudWatch can keep logs.
+const LOG_DAYS: [u32; 22] = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+];
 
 impl ConfigFile {
     pub(super) fn check_envs(&self) -> Result<(), FileError> {
@@ -149,12 +156,25 @@ fn check_front(env: &EnvConfig) -> Result<(), Wrong> {
     Ok(())
 }
 
+fn days_long(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 3600)
+}
+
 fn check_kept(env: &EnvConfig) -> Result<(), Wrong> {
     if env.keep_releases == Some(0) {
         return wrong(
             "keep_releases",
             "must be at least 1, or there is nothing to roll back to",
         );
+    }
+    let kept = env.keep_logs.map(|span| span.0);
+    if kept.is_some_and(|kept| !LOG_DAYS.iter().any(|days| kept == days_long(*days))) {
+        let days: Vec<String> = LOG_DAYS.iter().map(u32::to_string).collect();
+        let what = format!(
+            "must be as many days as CloudWatch can keep logs: {}",
+            days.join(", ")
+        );
+        return wrong("keep_logs", &what);
     }
     Ok(())
 }
@@ -185,6 +205,7 @@ mod tests {
             ),
             ("domain = \"https://x.org\"", "a host's name"),
             ("keep_releases = 0", "at least 1"),
+            ("keep_logs = \"31d\"", "30, 60, 90"),
             ("logs = \"on\"", "`on` is not one of the choices"),
             ("nodes = { min = 3, max = 2 }", "not more than max"),
         ] {

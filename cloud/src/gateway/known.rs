@@ -1,0 +1,108 @@
+//! The layer a binary gave last time, so that one that has not changed is not read again.
+
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use fnlocal_registry::Digest;
+use serde::{Deserialize, Serialize};
+
+/// A change of a file shows in its times only when the file system's clock has moved on.
+const TICK: Duration = Duration::from_secs(2);
+
+/// What is remembered of a binary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Known {
+    binary: PathBuf,
+    stamp: Stamp,
+    /// Its layer's digest.
+    layer: String,
+    /// Its layer's bytes.
+    size: u64,
+}
+
+/// What tells, without reading, that a file is as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stamp {
+    size: u64,
+    /// Seconds and nanoseconds; who sets a file's time of change changes this one.
+    changed: (i64, i64),
+    modified: (i64, i64),
+    inode: (u64, u64),
+}
+
+impl Known {
+    pub fn new(binary: &Path, stamp: Stamp, layer: &Digest, size: u64) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            stamp,
+            layer: layer.to_string(),
+            size,
+        }
+    }
+
+    /// What a file remembers of a binary; none when it is another or has changed. A file that cannot
+    /// be read or understood remembers nothing: the binary is then read.
+    pub fn find(file: &Path, binary: &Path, stamp: &Stamp) -> Option<(Digest, u64)> {
+        let text = std::fs::read_to_string(file).ok()?;
+        let known: Self = serde_json::from_str(&text).ok()?;
+        let is_same = known.binary == binary && known.stamp == *stamp;
+        Some((known.layer.parse().ok().filter(|_| is_same)?, known.size))
+    }
+
+    /// Writes it. That it cannot be written costs time next time, and nothing else.
+    pub fn keep(&self, file: &Path) {
+        let json = serde_json::to_string(self).expect("it is plain data");
+        let beside = file.with_extension("new");
+        let _unwritten =
+            std::fs::write(&beside, json).and_then(|()| std::fs::rename(&beside, file));
+    }
+}
+
+impl Stamp {
+    /// Of a file; none where a change after `now` might not show.
+    #[cfg(unix)]
+    pub fn of(metadata: &Metadata, now: SystemTime) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let changed = u64::try_from(metadata.ctime()).ok()?;
+        let settled = SystemTime::UNIX_EPOCH + Duration::from_secs(changed) + TICK;
+        (settled < now).then(|| Self {
+            size: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            inode: (metadata.dev(), metadata.ino()),
+        })
+    }
+
+    /// Other systems do not tell when a file was really changed.
+    #[cfg(not(unix))]
+    pub fn of(_metadata: &Metadata, _now: SystemTime) -> Option<Self> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_changed_or_only_just_changed_is_not_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (binary, file) = (folder.path().join("fnlocal"), folder.path().join("known"));
+        std::fs::write(&binary, "one").unwrap();
+        let stamp = |now| Stamp::of(&std::fs::metadata(&binary).unwrap(), now);
+        let now = SystemTime::now();
+        assert_eq!(stamp(now), None);
+        let later = now + TICK * 2;
+        let first = stamp(later).unwrap();
+        let digest = Digest::of(b"layer");
+        Known::new(&binary, first, &digest, 5).keep(&file);
+        assert_eq!(Known::find(&file, &binary, &first), Some((digest, 5)));
+        std::fs::write(&binary, "another").unwrap();
+        let second = stamp(later).unwrap();
+        assert_eq!(Known::find(&file, &binary, &second), None);
+        assert_eq!(Known::find(&file, Path::new("other"), &first), None);
+    }
+}

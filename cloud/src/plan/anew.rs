@@ -1,0 +1,38 @@
+//! What cannot be changed and has to be made anew, with all that hangs on it.
+
+use std::collections::BTreeSet;
+
+use super::differences;
+use crate::inventory::{Found, Inventory};
+use crate::resource::{Key, Kind as What, Resource};
+
+/// Resources that cannot be changed to what is wanted, and those that hang on them.
+pub(super) fn replaced(inventory: &Inventory, wanted: &[Resource]) -> BTreeSet<Key> {
+    let is_fixed = |resource: &&Resource| {
+        let key = resource.key();
+        let found = inventory.get(&key);
+        found.is_some_and(|found| {
+            differences(&found.resource, resource)
+                .iter()
+                .any(|change| key.kind.fixed().contains(&change.field.as_str()))
+        })
+    };
+    let mut kinds: BTreeSet<What> = BTreeSet::new();
+    let mut keys: BTreeSet<Key> = wanted.iter().filter(is_fixed).map(Resource::key).collect();
+    let mut more: Vec<What> = keys.iter().map(|key| key.kind).collect();
+    while let Some(kind) = more.pop() {
+        more.extend(kind.dependents().iter().filter(|kind| kinds.insert(**kind)));
+    }
+    let dependents = inventory.found.iter().map(|found| found.resource.key());
+    keys.extend(dependents.filter(|key| kinds.contains(&key.kind)));
+    keys
+}
+
+pub(super) fn is_inside_replaced(kind: What, replaced: &BTreeSet<Key>) -> bool {
+    let outer = kind.inside();
+    outer.is_some_and(|outer| replaced.iter().any(|key| key.kind == outer))
+}
+
+pub(super) fn is_gone_with_another(found: &Found, replaced: &BTreeSet<Key>) -> bool {
+    is_inside_replaced(found.resource.key().kind, replaced)
+}

@@ -1,0 +1,97 @@
+//! From records to documents: a request's two halves joined, and all else as it comes.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::kept::{Invocation, Kept, Line, Measured, Platform, stamp};
+use super::together::{Together, Whole};
+use super::{Record, RequestRecord};
+
+/// Makes documents of records.
+#[derive(Default)]
+pub struct Documents {
+    together: Together,
+}
+
+impl Documents {
+    /// What a record completes.
+    pub fn take(&mut self, record: &Record, now: Instant) -> Vec<Kept> {
+        let mut made: Vec<Kept> = match record {
+            Record::Request(request) => {
+                let whole = self.together.ended(now, request);
+                whole.iter().map(whole_of).collect()
+            }
+            Record::Done {
+                request,
+                handler,
+                cpu,
+                memory,
+            } => {
+                let measured = Measured {
+                    handler: *handler,
+                    cpu: *cpu,
+                    memory: *memory,
+                };
+                let whole = self.together.measured(request, measured);
+                whole.iter().map(whole_of).collect()
+            }
+            Record::Line { .. } => line(record).into_iter().collect(),
+            Record::Died { node, instance, .. } => {
+                let alone = self.together.died(node, *instance);
+                alone.iter().map(|one| half_of(one)).collect()
+            }
+            _ => Vec::new(),
+        };
+        made.extend(Platform::of(record).map(Kept::Platform));
+        made
+    }
+
+    /// The next request whose instance has not told in time what it took.
+    pub fn overdue(&mut self, now: Instant) -> Option<Kept> {
+        self.together.overdue(now).map(|one| half_of(&one))
+    }
+
+    /// When the next will be.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.together.next_due()
+    }
+
+    /// All that still wait.
+    pub fn rest(&mut self) -> Vec<Kept> {
+        let rest = self.together.rest();
+        rest.iter().map(|one| half_of(one)).collect()
+    }
+}
+
+fn whole_of((request, measured): &Whole) -> Kept {
+    Kept::Invocation(Invocation::new(request, *measured))
+}
+
+fn half_of(request: &RequestRecord) -> Kept {
+    Kept::Invocation(Invocation::new(request, None))
+}
+
+fn line(record: &Record) -> Option<Kept> {
+    let Record::Line {
+        at,
+        function,
+        instance,
+        node,
+        request,
+        stderr,
+        line,
+    } = record
+    else {
+        return None;
+    };
+    Some(Kept::Line(Line {
+        time: stamp(at.unwrap_or_else(SystemTime::now)),
+        function: function.clone(),
+        instance: instance.to_string(),
+        node: Arc::clone(node),
+        request: request.as_deref().map(str::to_owned),
+        stream: if *stderr { "stderr" } else { "stdout" }.to_owned(),
+        text: line.clone(),
+    }))
+}
