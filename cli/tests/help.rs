@@ -35,7 +35,9 @@ fn how(example: &str) -> How {
         ["curl", ..] => How::Not("tests/queue.rs does it, on a port that is free"),
         ["docker", ..] => How::Not("tests/clients.rs does it, on a port that is free"),
         ["fnlocal", command, ..] if AWS.contains(&command) => How::Not("it talks to AWS"),
-        ["fnlocal", "invoke" | "loadtest", ..] if example.contains("--env") => {
+        ["fnlocal", "invoke" | "loadtest" | "logs" | "release", ..]
+            if example.contains("--env") =>
+        {
             How::Not("it talks to AWS")
         }
         ["fnlocal", "build", ..] if example.contains("linux/arm64") => {
