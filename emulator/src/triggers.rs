@@ -202,15 +202,16 @@ impl Triggers {
         self.clockwork.looked()
     }
 
-    /// Functions that have something only one node may see to, and that are this node's.
-    pub fn owned(&self) -> BTreeSet<String> {
+    /// Functions that have something only one node may see to.
+    pub fn exclusive(&self) -> BTreeSet<String> {
         let functions = self.functions().into_iter();
         let exclusive = functions.filter(|function| {
             let triggers = &function.settings.triggers;
             function.settings.schedule.is_some() || triggers.sources.iter().any(tells_all)
         });
-        let names = exclusive.map(|function| function.name.to_string());
-        names.filter(|name| (self.duty)(name).is_some()).collect()
+        exclusive
+            .map(|function| function.name.to_string())
+            .collect()
     }
 
     pub(crate) fn queue(&self) -> &Rc<Queue> {

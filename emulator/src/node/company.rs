@@ -130,6 +130,16 @@ impl Company {
         self.roster.borrow().owns(function)
     }
 
+    /// Whether it says so to others.
+    pub fn claims(&self, function: &str) -> bool {
+        self.roster.borrow().claims(function)
+    }
+
+    /// This node begins to serve.
+    pub fn begins(&self) {
+        self.roster.borrow_mut().begins();
+    }
+
     /// The other node that is to have a function's jobs when this one ends, and after it those that
     /// might have them instead.
     pub fn heirs(&self, function: &str) -> Vec<(NodeId, Rc<Link>)> {

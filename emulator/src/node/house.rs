@@ -132,8 +132,9 @@ impl House {
     pub fn switch(&self, to: Rc<Serving>) -> Option<Rc<Serving>> {
         self.triggers.feed().add(Rc::clone(&to.driver));
         let before = self.serving.replace(Some(to));
-        if let Some(before) = &before {
-            self.triggers.feed().remove(&before.driver);
+        match &before {
+            Some(before) => self.triggers.feed().remove(&before.driver),
+            None => self.company.begins(),
         }
         self.publish();
         self.triggers.look_again();
@@ -173,14 +174,21 @@ impl House {
         let looked = self.triggers.looked().into_iter();
         let looked = looked.filter_map(|(function, until)| Some((function, until?)));
         Duties {
-            claims: self.triggers.owned(),
+            claims: self.exclusive(|name| self.company.claims(name)),
             looked: looked.collect(),
         }
     }
 
+    /// Of the functions that have something only one node may see to those that are `wanted`.
+    fn exclusive(&self, wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let mut names = self.triggers.exclusive();
+        names.retain(|name| wanted(name));
+        names
+    }
+
     /// What is this node's to do may be something else than a second ago.
     fn notice_duties(&self) {
-        let owned = self.triggers.owned();
+        let owned = self.exclusive(|name| self.company.owns(name).is_some());
         if *self.owned.borrow() != owned {
             self.owned.replace(owned);
             self.triggers.look_again();

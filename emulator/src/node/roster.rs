@@ -30,8 +30,10 @@ pub(super) struct Roster {
     others: BTreeMap<String, Other>,
     /// Up to when whichever node has fired each schedule.
     looked: BTreeMap<String, u64>,
-    /// Nodes that have neither answered nor failed to; none before this one was told of any.
-    unheard: Option<BTreeSet<String>>,
+    /// The nodes there are; none before this one was told of any.
+    names: Option<BTreeSet<String>>,
+    /// Those that have neither answered nor failed to since this node serves.
+    unheard: BTreeSet<String>,
 }
 
 struct Other {
@@ -46,17 +48,26 @@ impl Roster {
             open: true,
             others: BTreeMap::new(),
             looked: BTreeMap::new(),
-            unheard: None,
+            names: None,
+            unheard: BTreeSet::new(),
         }
     }
 
-    /// These are all the nodes there are. Until all of those it was first told of have been asked
-    /// this node does nothing that another may be doing.
+    /// These are all the nodes there are.
     pub fn told_of<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        if self.unheard.is_none() {
-            let others = names.filter(|name| *name != self.own && !self.others.contains_key(*name));
-            self.unheard = Some(others.map(str::to_owned).collect());
+        let others = names.filter(|name| *name != self.own);
+        let others: BTreeSet<String> = others.map(str::to_owned).collect();
+        if self.names.is_none() {
+            self.unheard.clone_from(&others);
         }
+        self.names = Some(others);
+    }
+
+    /// This node begins to serve. Until all others have been asked from now on it does nothing that
+    /// one of them may be doing; meanwhile it claims, so that of two that begin at once, whichever
+    /// asks later knows.
+    pub fn begins(&mut self) {
+        self.unheard = self.names.clone().unwrap_or_default();
     }
 
     /// Another node has said what it does.
@@ -84,18 +95,19 @@ impl Roster {
 
     /// Whether this node sees to what only one may for a function, and what was done elsewhere.
     pub fn owns(&self, function: &str) -> Option<Owned> {
-        let settled = self.unheard.as_ref().is_some_and(BTreeSet::is_empty);
+        let settled = self.names.is_some() && self.unheard.is_empty();
+        let since = self.looked.get(function).copied();
+        (settled && self.claims(function)).then_some(Owned { since })
+    }
+
+    /// Whether it does, or will once it has asked all others.
+    pub fn claims(&self, function: &str) -> bool {
         let rank = rank(function, &self.own);
         let first = |(name, other): (&String, &Other)| {
             other.functions.contains(function) && self::rank(function, name) > rank
         };
         let claimed = |other: &Other| other.claims.contains(function);
-        let owns = self.open
-            && settled
-            && !self.others.iter().any(first)
-            && !self.others.values().any(claimed);
-        let since = self.looked.get(function).copied();
-        owns.then_some(Owned { since })
+        self.open && !self.others.iter().any(first) && !self.others.values().any(claimed)
     }
 
     /// The other nodes in a function's order, those that have it first.
@@ -109,9 +121,7 @@ impl Roster {
     }
 
     fn asked(&mut self, name: &str) {
-        if let Some(unheard) = &mut self.unheard {
-            unheard.remove(name);
-        }
+        self.unheard.remove(name);
     }
 }
 
@@ -132,7 +142,7 @@ mod tests {
 
     /// What a node says.
     fn says(roster: &Roster, function: &str, looked: Option<u64>) -> Duties {
-        let claims = roster.owns(function).map(|_| function.to_owned());
+        let claims = roster.claims(function).then(|| function.to_owned());
         let looked = looked.map(|until| (function.to_owned(), until));
         Duties {
             claims: claims.into_iter().collect(),
@@ -207,6 +217,25 @@ mod tests {
         let said = says(&rosters[old], &function, Some(1300));
         new.heard(&owner, all(&function), said);
         assert_eq!(new.owns(&function), Some(Owned { since: Some(1300) }));
+    }
+
+    #[test]
+    fn of_two_nodes_that_begin_at_once_one_knows_of_the_other() {
+        let [mut a, mut b, _] = rosters(&NAMES).try_into().ok().unwrap();
+        for (name, one) in [("i-2", &mut a), ("i-1", &mut b)] {
+            // Neither serves yet.
+            one.silent(name);
+            one.silent("i-3");
+        }
+        a.begins();
+        a.silent("i-2");
+        b.begins();
+        assert_eq!(a.owns("job"), None, "it has not asked all");
+        b.heard("i-1", all("job"), says(&a, "job", None));
+        b.silent("i-3");
+        a.silent("i-3");
+        assert!(a.owns("job").is_some());
+        assert_eq!(b.owns("job"), None);
     }
 
     #[test]
