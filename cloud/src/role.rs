@@ -91,14 +91,7 @@ pub fn policy(
             "Resource": parameters,
         }),
     ];
-    if !queues.is_empty() {
-        statements.push(json!({
-            "Sid": "ReadQueues",
-            "Effect": "Allow",
-            "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
-            "Resource": queues,
-        }));
-    }
+    statements.extend(read_queues(queues));
     if logs {
         let group = format!("log-group:{}", log_group(names));
         statements.push(json!({
@@ -109,6 +102,17 @@ pub fn policy(
         }));
     }
     json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+fn read_queues(queues: &BTreeSet<String>) -> Option<Value> {
+    (!queues.is_empty()).then(|| {
+        json!({
+            "Sid": "ReadQueues",
+            "Effect": "Allow",
+            "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+            "Resource": queues,
+        })
+    })
 }
 
 /// The ARNs of the SQS queues that functions get events from. A queue's URL ends in its account and

@@ -44,7 +44,7 @@ pub struct Clockwork {
     schedules: RefCell<BTreeMap<String, Timed>>,
     changed: Notify,
     /// Whether this node is the one that fires a function.
-    owns: Box<dyn Fn(&str) -> Option<Owned>>,
+    owns: Box<Owns>,
     /// Lines for people: something is wrong, and what.
     tell: Box<dyn Fn(bool, String)>,
 }
@@ -55,6 +55,9 @@ struct Timed {
     /// When it was last looked at, in milliseconds since 1970; none before its note was read.
     looked: Option<u64>,
 }
+
+/// Says whether a function's schedule is this node's.
+type Owns = dyn Fn(&str) -> Option<Owned>;
 
 /// A schedule that is this node's to fire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -163,7 +163,7 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// It is new, and on disk.
-    New(Head),
+    New(Box<Head>),
     /// Its key was there already: this is the job that has it.
     Known(JobId),
 }

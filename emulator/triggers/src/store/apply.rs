@@ -140,7 +140,7 @@ impl Tables<'_> {
             max_age_ms: Some(job.max_age_ms),
         };
         self.insert(&head, &job.body)?;
-        Ok(Accepted::New(head))
+        Ok(Accepted::New(Box::new(head)))
     }
 
     /// A job of another queue, with a number of this one's; all else stays as it was.
@@ -161,7 +161,7 @@ impl Tables<'_> {
         self.keys.insert(named.as_str(), (head.id.0, until))?;
         self.expiries.insert((until, named.as_str()), ())?;
         self.insert(&head, &body)?;
-        Ok(Accepted::New(head))
+        Ok(Accepted::New(Box::new(head)))
     }
 
     fn insert(&mut self, head: &Head, body: &[u8]) -> Result<(), StoreError> {
