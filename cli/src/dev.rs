@@ -42,7 +42,7 @@ fn options(args: &Dev) -> DevOptions {
         record: args.record.clone(),
         inspect: args.inspect.clone(),
         fleet: args.fleet.options(),
-        sources: None,
+        sources: Some(fnlocal_cloud::events::make),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The cloud has a thread of its own: its calls are large, and none is to hold up a request.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub fn run(args: &Node) -> Exit {
     };
     serve(
         style,
-        async |sink, stop| compose(settings, sink, stop).await,
+        async |sink, stop| compose(settings, args.state.clone(), sink, stop).await,
         told,
     )
 }
@@ -62,6 +63,7 @@ struct Told {
 
 async fn compose(
     settings: NodeSettings,
+    state: PathBuf,
     sink: SyncSender<Vec<Record>>,
     stop: Stop,
 ) -> Result<(), Error> {
@@ -98,7 +100,10 @@ async fn compose(
             committed.send_modify(|standing| standing.memory_percent = percent);
         }),
     };
-    let options = options(&settings, &machine, key);
+    let options = NodeOptions {
+        state,
+        ..options(&settings, &machine, key)
+    };
     let outcome = node::run(options, orders, sink, stop.clone()).await;
     standing.send_modify(|standing| standing.drained = true);
     let ended_by_cloud = ended_by_cloud.borrow().is_some();
@@ -134,6 +139,8 @@ fn options(settings: &NodeSettings, machine: &Machine, key: String) -> NodeOptio
             quiet: Duration::from_millis(pace.quiet_ms),
             drain: Duration::from_millis(pace.drain_ms),
         },
+        state: PathBuf::new(),
+        sources: Some(fnlocal_cloud::events::make),
     }
 }
 

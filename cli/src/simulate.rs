@@ -7,6 +7,7 @@ mod error;
 mod html;
 pub mod load;
 mod table;
+mod triggered;
 
 use std::io::BufReader;
 use std::path::Path;

@@ -35,7 +35,7 @@ fn options(args: &Up) -> UpOptions {
         release: args.release.clone(),
         now: now(),
         fleet: args.fleet.options(),
-        sources: None,
+        sources: Some(fnlocal_cloud::events::make),
     }
 }
 

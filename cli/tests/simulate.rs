@@ -256,3 +256,33 @@ async fn a_profile_is_imposed_on_dev() {
     assert_eq!(limits["queue"], 0, "{view}");
     assert_eq!(limits["start_rate"], 1000, "{view}");
 }
+
+#[test]
+fn schedules_and_rates_of_what_nobody_waits_for_are_counted_apart() {
+    let toml = "[functions.bid]\n[functions.report]\nschedule = \"*/10 * * * *\"\n";
+    let folder = Folder::new(&[("fnlocal.toml", toml)]);
+    let load = ["--load", "steady:5", "--duration", "30m", "--nodes", "1"];
+    let begin = ["--at", "2026-11-27T08:55Z"];
+    let run = |more: &[&str]| json(&folder, &[&load[..], more].concat());
+    let scheduled = run(&begin);
+    // At 9:00, 9:10 and 9:20.
+    assert_eq!(scheduled["jobs"]["came"], 3);
+    assert_eq!(scheduled["jobs"]["done"], 3);
+    let both = run(&[&begin[..], &["--async", "bid=2"]].concat());
+    let came = both["jobs"]["came"].as_u64().unwrap();
+    assert!((3000..4200).contains(&came), "{came}");
+    assert_eq!(
+        both["requests"]["arrived"],
+        scheduled["requests"]["arrived"]
+    );
+    let left_out = run(&[]);
+    assert!(left_out["jobs"].is_null());
+    assert!(
+        left_out["notes"]
+            .to_string()
+            .contains("the schedule of `report`")
+    );
+    let (code, _, stderr) = simulate(&folder, &["--async", "nobody=1"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("no function `nobody`"), "{stderr}");
+}

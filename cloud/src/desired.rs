@@ -80,7 +80,13 @@ pub fn desired(names: &Names, wish: &Wish, inventory: &Inventory) -> Result<Desi
     resources.push(Resource::Role(Role {
         name: names.role(),
         trust: role::trust(),
-        policy: role::policy(names, &inventory.place, &parameters, env.logs),
+        policy: role::policy(
+            names,
+            &inventory.place,
+            &parameters,
+            &role::queues(&wish.release, &inventory.place),
+            env.logs,
+        ),
     }));
     resources.push(Resource::Profile(Profile {
         name: names.role(),

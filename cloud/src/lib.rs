@@ -4,7 +4,7 @@
 //! First [`Inventory`] says what is there, then [`desired`](desired::desired) what should be, and
 //! [`Plan`] is the difference; all three are plain data, and none of it knows an AWS crate. Then
 //! [`apply`](apply::apply) carries the plan out and chooses nothing; `aws` does what it says, one
-//! file a service.
+//! file a service. Beside it `events` reads the sources of events that AWS has.
 //!
 //! # What no emulator proves
 //! The tests run against servers that play AWS. They show which calls are made, in which order,
@@ -22,6 +22,7 @@ pub mod desired;
 pub mod door;
 pub mod environment;
 mod error;
+pub mod events;
 pub mod gateway;
 pub mod inventory;
 pub mod logs;

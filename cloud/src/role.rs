@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use fnlocal_core::release::Release;
+use fnlocal_core::trigger::SourceKind;
 use serde_json::{Value, json};
 
+use crate::events;
 use crate::inventory::Place;
 use crate::names::Names;
 use crate::node;
@@ -21,9 +24,16 @@ pub fn trust() -> Value {
     })
 }
 
-/// What the role allows; `parameters` are the SSM parameters functions get their variables from.
+/// What the role allows; `parameters` are the SSM parameters functions get their variables from,
+/// `queues` the ARNs of the SQS queues they get events from.
 #[must_use]
-pub fn policy(names: &Names, place: &Place, parameters: &BTreeSet<String>, logs: bool) -> Value {
+pub fn policy(
+    names: &Names,
+    place: &Place,
+    parameters: &BTreeSet<String>,
+    queues: &BTreeSet<String>,
+    logs: bool,
+) -> Value {
     let Place {
         partition,
         account,
@@ -81,6 +91,7 @@ pub fn policy(names: &Names, place: &Place, parameters: &BTreeSet<String>, logs:
             "Resource": parameters,
         }),
     ];
+    statements.extend(read_queues(queues));
     if logs {
         let group = format!("log-group:{}", names.log_group());
         statements.push(json!({
@@ -91,4 +102,36 @@ pub fn policy(names: &Names, place: &Place, parameters: &BTreeSet<String>, logs:
         }));
     }
     json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+fn read_queues(queues: &BTreeSet<String>) -> Option<Value> {
+    (!queues.is_empty()).then(|| {
+        json!({
+            "Sid": "ReadQueues",
+            "Effect": "Allow",
+            "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+            "Resource": queues,
+        })
+    })
+}
+
+/// The ARNs of the SQS queues that functions get events from. A queue's URL ends in its account and
+/// its name, and names its region.
+#[must_use]
+pub fn queues(release: &Release, place: &Place) -> BTreeSet<String> {
+    let functions = release.functions();
+    let sources = functions
+        .values()
+        .flat_map(|(_, function)| &function.triggers.sources);
+    let read = sources.filter(|one| matches!(one.source, SourceKind::Sqs | SourceKind::S3));
+    read.filter_map(|one| {
+        let (rest, name) = one.name.rsplit_once('/')?;
+        let account = rest.rsplit('/').next()?;
+        let region = events::region_of(&one.name).unwrap_or(&place.region);
+        Some(format!(
+            "arn:{}:sqs:{region}:{account}:{name}",
+            place.partition
+        ))
+    })
+    .collect()
 }

@@ -129,7 +129,7 @@ async fn serve(
         () = stop.gently.cancelled() => return Ok(()),
     };
     let sources = Sources {
-        root: project.root.clone(),
+        root: Some(project.root.clone()),
         project: project.name.clone(),
         env: environment.shared().clone(),
         more: options.sources,

@@ -12,11 +12,14 @@ mod follow;
 mod gossip;
 mod house;
 mod images;
+mod inherit;
 mod load;
+mod roster;
 mod serving;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -26,11 +29,14 @@ use fnlocal_core::release::Release;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::driver::Feed;
 use crate::logs::{Logs, Record};
 use crate::runtime::docker::connect::{Surroundings, connect};
 use crate::serve::{self, Broken, Stop};
+use crate::triggers::{MakeSource, Sources, Triggers};
 use company::Company;
 use door::Side;
 use follow::Follow;
@@ -58,6 +64,10 @@ pub struct NodeOptions {
     pub own_images: Vec<String>,
     /// How it ends.
     pub ending: Ending,
+    /// The folder of its queue, made if it is not there. What is in it must outlive the process.
+    pub state: PathBuf,
+    /// Makes sources that need an SDK of a cloud.
+    pub sources: Option<MakeSource>,
 }
 
 /// How a node ends.
@@ -137,7 +147,13 @@ async fn node(
     let (front, side) = (serve::listen(front).await?, serve::listen(side).await?);
     let engine = connect(&Surroundings::from_env()).await?;
     let company = Company::new(&options.name, &options.key)?;
-    let (house, mut breakdown) = House::new(&options, Rc::clone(&company), logs.clone());
+    let triggers = open_triggers(&options, &company, logs)?;
+    let (house, mut breakdown) = House::new(
+        &options,
+        Rc::clone(&company),
+        Rc::clone(&triggers),
+        logs.clone(),
+    );
     let closed = CancellationToken::new();
     let mut doors = Doors::open(&house, [front, side], &closed, &stop);
     logs.note(format!("{} is up, without a release yet", options.name));
@@ -147,6 +163,7 @@ async fn node(
         spawn_local(follow.run()),
         spawn_local(gossip::listen(company, orders.neighbours)),
         spawn_local(Rc::clone(&house).keep_telling(orders.committed)),
+        spawn_local(Rc::clone(&triggers).run()),
     ];
     let mut ending = orders.ending;
     let outcome = tokio::select! {
@@ -155,6 +172,7 @@ async fn node(
         broken = ended(&mut beside) => Err(broken),
         Some(broken) = breakdown.recv() => Err(broken),
     };
+    let until = Instant::now() + options.ending.drain;
     if let Ok(why) = &outcome {
         logs.note(format!("{} takes no more requests: {why}", options.name));
         house.begin_to_end();
@@ -165,11 +183,38 @@ async fn node(
     }
     closed.cancel();
     doors.closed().await;
+    if outcome.is_ok() {
+        tokio::select! {
+            () = inherit::hand_over(&house, until) => {}
+            () = stop.now.cancelled() => {}
+        }
+    }
     for task in beside {
         task.abort();
     }
     house.leave().await;
+    triggers.close().await;
     outcome.map(drop).map_err(NodeError::from)
+}
+
+/// The node's queue, schedules and sources, with all that waits in its folder.
+fn open_triggers(
+    options: &NodeOptions,
+    company: &Rc<Company>,
+    logs: &Logs,
+) -> Result<Rc<Triggers>, NodeError> {
+    let path = options.state.clone();
+    std::fs::create_dir_all(&path).map_err(|source| NodeError::State { path, source })?;
+    let sources = Sources {
+        root: None,
+        project: options.project.clone(),
+        env: BTreeMap::new(),
+        more: options.sources,
+    };
+    let company = Rc::clone(company);
+    let duty = Rc::new(move |function: &str| company.owns(function));
+    let feed = Feed::default();
+    Ok(Triggers::among(&options.state, feed, sources, logs, duty)?)
 }
 
 async fn told(ending: &mut watch::Receiver<Option<String>>) -> String {
@@ -181,12 +226,13 @@ async fn told(ending: &mut watch::Receiver<Option<String>>) -> String {
 }
 
 /// Ready when a task ends that must not.
-async fn ended(tasks: &mut [JoinHandle<()>; 3]) -> Broken {
-    let [first, second, third] = tasks;
+async fn ended(tasks: &mut [JoinHandle<()>; 4]) -> Broken {
+    let [first, second, third, fourth] = tasks;
     let ended = tokio::select! {
         ended = first => ended,
         ended = second => ended,
         ended = third => ended,
+        ended = fourth => ended,
     };
     serve::broken(ended)
 }

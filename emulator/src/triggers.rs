@@ -2,7 +2,8 @@
 //! its sources, in front of the drivers that run functions.
 //!
 //! One for each run of fnlocal, however many nodes it has, so a schedule fires once and an event
-//! is taken once.
+//! is taken once. Where nodes are machines of their own each has one, and [`Duty`] says which of
+//! them fires a schedule.
 
 mod admin;
 mod client;
@@ -11,12 +12,14 @@ mod made;
 mod told;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::clock::Clock;
-use fnlocal_triggers::clockwork::Clockwork;
+use fnlocal_triggers::clockwork::{Clockwork, Owned};
 use fnlocal_triggers::job::{Accepted, NewJob};
 use fnlocal_triggers::keeper::Writer;
 use fnlocal_triggers::queue::{AcceptError, Queue, QueueView};
@@ -28,7 +31,7 @@ use tokio::task::spawn_local;
 
 pub(crate) use admin::PATH;
 pub use client::{AskError, ask};
-pub use fnlocal_triggers::{clock, event, job, queue, store};
+pub use fnlocal_triggers::{clock, event, job, queue, schedule, store};
 pub use made::{MakeSource, Sources};
 
 use crate::driver::{Feed, Function};
@@ -40,13 +43,17 @@ use made::Running;
 /// Time for jobs that run when fnlocal is to end.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Whether a function's schedule, and sources that tell all who listen, are this node's.
+pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
+
 /// The project's queue, schedules and sources.
 pub(crate) struct Triggers {
     queue: Rc<Queue>,
     clockwork: Rc<Clockwork>,
     feed: Feed,
     logs: Logs,
-    sources: Sources,
+    duty: Duty,
+    sources: RefCell<Sources>,
     running: RefCell<BTreeMap<String, Running>>,
     writer: RefCell<Option<Writer>>,
 }
@@ -71,7 +78,23 @@ impl Triggers {
         sources: Sources,
         logs: &Logs,
     ) -> Result<Rc<Self>, StoreError> {
-        let (queue, writer) = Queue::open(state.path(), Clock::system())?;
+        // The nodes of one process share this one, so it owns all functions.
+        let duty = Rc::new(|_: &str| Some(Owned { since: None }));
+        Self::among(state.path(), feed, sources, logs, duty)
+    }
+
+    /// Opens the queue in a folder, for a node among others.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn among(
+        folder: &Path,
+        feed: Feed,
+        sources: Sources,
+        logs: &Logs,
+        duty: Duty,
+    ) -> Result<Rc<Self>, StoreError> {
+        let (queue, writer) = Queue::open(folder, Clock::system())?;
         let tell = logs.clone();
         let tell = move |wrong, text: String| {
             if wrong {
@@ -80,14 +103,15 @@ impl Triggers {
                 tell.note(text);
             }
         };
-        // The nodes of one process share this one, so it owns all functions.
-        let clockwork = Clockwork::new(Rc::clone(&queue), |_| true, tell);
+        let owns = Rc::clone(&duty);
+        let clockwork = Clockwork::new(Rc::clone(&queue), move |name| owns(name), tell);
         Ok(Rc::new(Self {
             queue,
             clockwork,
             feed,
             logs: logs.clone(),
-            sources,
+            duty,
+            sources: RefCell::new(sources),
             running: RefCell::default(),
             writer: RefCell::new(Some(writer)),
         }))
@@ -153,7 +177,44 @@ impl Triggers {
         }
     }
 
-    pub(super) fn queue(&self) -> &Rc<Queue> {
+    /// Its functions are others, or others are this node's: looks at all of it anew.
+    pub fn look_again(&self) {
+        self.feed.bell().described.notify_one();
+    }
+
+    /// Functions have these variables from now on.
+    pub fn set_variables(&self, variables: BTreeMap<String, String>) {
+        let mut sources = self.sources.borrow_mut();
+        if sources.env != variables {
+            sources.env = variables;
+            // Where they are may be another place.
+            self.stop_sources();
+        }
+    }
+
+    /// Where the drivers are that run its jobs.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Up to when each schedule was fired here, in milliseconds since 1970.
+    pub fn looked(&self) -> BTreeMap<String, Option<u64>> {
+        self.clockwork.looked()
+    }
+
+    /// Functions that have something only one node may see to.
+    pub fn exclusive(&self) -> BTreeSet<String> {
+        let functions = self.functions().into_iter();
+        let exclusive = functions.filter(|function| {
+            let triggers = &function.settings.triggers;
+            function.settings.schedule.is_some() || triggers.sources.iter().any(tells_all)
+        });
+        exclusive
+            .map(|function| function.name.to_string())
+            .collect()
+    }
+
+    pub(crate) fn queue(&self) -> &Rc<Queue> {
         &self.queue
     }
 
@@ -195,6 +256,9 @@ impl Triggers {
         let mut wanted = BTreeMap::new();
         for function in functions {
             for spec in &function.settings.triggers.sources {
+                if tells_all(spec) && (self.duty)(&function.name).is_none() {
+                    continue;
+                }
                 let key = format!(
                     "{} {spec:?} {:?}",
                     function.name, function.settings.triggers
@@ -208,7 +272,7 @@ impl Triggers {
             if running.contains_key(&key) {
                 continue;
             }
-            match self.sources.make(spec, function) {
+            match self.sources.borrow().make(spec, function) {
                 Ok(source) => {
                     let logs = self.logs.clone();
                     let begun = Running::begin(source, &self.queue, spec.source, function, logs);
@@ -219,9 +283,15 @@ impl Triggers {
         }
     }
 
-    fn stop_sources(&self) {
+    /// Reads no source any more, until it looks again.
+    pub fn stop_sources(&self) {
         self.running.borrow_mut().clear();
     }
+}
+
+/// Whether a source tells everybody who listens, so that only one may.
+fn tells_all(spec: &SourceSpec) -> bool {
+    spec.source == SourceKind::Postgres && spec.outbox.is_none()
 }
 
 /// Runs triggers beside what else serves, until dropped.

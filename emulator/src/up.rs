@@ -254,7 +254,7 @@ impl Work {
 
     fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, UpError> {
         let sources = Sources {
-            root: self.project.root.clone(),
+            root: Some(self.project.root.clone()),
             project: self.project.name.clone(),
             env: self.env.clone(),
             more: self.more,

@@ -17,6 +17,9 @@ pub struct Node {
     /// The settings that `fnlocal promote` made for this machine.
     #[arg(long, value_name = "FILE")]
     pub settings: PathBuf,
+    /// The folder of its queue, which must outlive the process.
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/fnlocal/queue")]
+    pub state: PathBuf,
     /// Write records as JSON, one a line.
     #[arg(long)]
     pub json: bool,

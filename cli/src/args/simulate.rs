@@ -7,7 +7,7 @@ use fnlocal_sim::search::Sweep;
 use fnlocal_sim::{Distribution, Slo};
 
 use super::ProfileChoice;
-use crate::simulate::load::{Load, NodesAt, Span};
+use crate::simulate::load::{AsyncRate, Load, NodesAt, Span};
 
 /// Shown with `fnlocal simulate --help`.
 pub const EXAMPLES: &str = "\
@@ -55,6 +55,11 @@ pub struct Simulate {
     /// Requests recorded elsewhere: an access log, or Azure's counts per function and minute.
     #[arg(long, value_name = "FILE", help_heading = "Load", conflicts_with_all = ["load", "even", "skew"])]
     pub trace: Option<PathBuf>,
+
+    /// Invocations a second that nobody waits for: `20` over all functions, `NAME=20` of one. The
+    /// schedules of fnlocal.toml come too, once --at says when the load begins.
+    #[arg(long = "async", value_name = "RATE", help_heading = "Load")]
+    pub rate: Vec<AsyncRate>,
 
     /// So many functions, instead of those of fnlocal.toml.
     #[arg(long, value_name = "N", help_heading = "Functions")]

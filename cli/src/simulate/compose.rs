@@ -17,6 +17,7 @@ use fnlocal_sim::workload::{Source, Workload};
 use super::begin::begin;
 use super::error::SimulateError;
 use super::load::NodesAt;
+use super::triggered::triggered;
 use crate::args::{RoutingChoice, Simulate};
 
 /// What a node is when nobody says.
@@ -31,11 +32,13 @@ pub fn scenario(args: &Simulate) -> Result<(Scenario, Vec<String>), SimulateErro
     let machine = machine(args, &file, env, &mut notes)?;
     let functions = functions(args, &file, &source, &machine, &mut notes)?;
     let fleet = fleet(args, env, &machine, source.duration(), &mut notes)?;
+    let triggered = triggered(args, &file, &functions, source.duration(), &mut notes)?;
     let usual = Times::default();
     let mut scenario = Scenario {
         seed: args.seed,
         functions,
         source,
+        triggered,
         fleet,
         time_scale: args.time_scale,
         routing: match args.routing {

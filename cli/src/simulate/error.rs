@@ -26,6 +26,10 @@ pub enum SimulateError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error(transparent)]
+    Cron(fnlocal_emulator::triggers::schedule::ScheduleError),
+    #[error("there is no function `{0}` to be called at a rate")]
+    UnknownFunction(String),
+    #[error(transparent)]
     Begin(#[from] BadTime),
     #[error("{what} {} cannot be used", path.display())]
     File {
@@ -56,10 +60,14 @@ impl SimulateError {
     /// How the command ends.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Project(_) | Self::Config(_) | Self::UnknownEnv { .. } | Self::Schedule(_) => {
-                Exit::Config
+            Self::Project(_)
+            | Self::Config(_)
+            | Self::UnknownEnv { .. }
+            | Self::Schedule(_)
+            | Self::Cron(_) => Exit::Config,
+            Self::UnknownType(_) | Self::UnknownFunction(_) | Self::Begin(_) | Self::Sweep(_) => {
+                Exit::Usage
             }
-            Self::UnknownType(_) | Self::Begin(_) | Self::Sweep(_) => Exit::Usage,
             Self::Sim(SimError::TooLarge { .. } | SimError::Limits(_)) => Exit::Config,
             Self::Sim(SimError::Workload(_)) => Exit::Usage,
             Self::Json(_) => Exit::Bug,
@@ -81,6 +89,10 @@ impl SimulateError {
                 Some(format!("known are {}", names.join(", ")))
             }
             Self::Schedule(error) => Some(error.hint()),
+            Self::Cron(error) => Some(error.hint().to_owned()),
+            Self::UnknownFunction(_) => {
+                Some("name one of fnlocal.toml, or of the trace, or say the rate alone".to_owned())
+            }
             Self::Begin(_) => Some("write --at 2026-11-27T17:00[Asia/Kolkata]".to_owned()),
             Self::Trace { source, .. } => Some(source.hint.to_owned()),
             Self::Calibration { .. } => Some(

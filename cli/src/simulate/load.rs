@@ -78,6 +78,31 @@ impl Load {
     }
 }
 
+/// Invocations a second that nobody waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AsyncRate {
+    /// Of this function; of all together when none.
+    pub function: Option<String>,
+    /// How many.
+    pub rate: f64,
+}
+
+impl FromStr for AsyncRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let help = "write invocations a second, as in 20 or resize=20";
+        let (function, rate) = match text.split_once('=') {
+            Some((name, rate)) => (Some(name.trim().to_owned()), rate),
+            None => (None, text),
+        };
+        let rate: Option<f64> = rate.trim().parse().ok();
+        let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+        let rate = rate.ok_or(help)?;
+        Ok(Self { function, rate })
+    }
+}
+
 /// A number of nodes, and a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NodesAt {

@@ -94,6 +94,7 @@ pub fn report(report: &Report) -> String {
             );
         }
     }
+    jobs(report, &mut out);
     let peak = &report.peak;
     let _ = writeln!(
         out,
@@ -109,6 +110,32 @@ pub fn report(report: &Report) -> String {
         let _ = writeln!(out, "{dim}note: {note}{dim:#}");
     }
     out
+}
+
+/// Triggered work, which is in none of what stands above it.
+fn jobs(report: &Report, out: &mut String) {
+    let Some(jobs) = &report.jobs else {
+        return;
+    };
+    let dim = anstyle::Style::new().dimmed();
+    let (waited, took) = (&jobs.waited, &jobs.took);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "\n{dim}nobody waits for{dim:#}  {}: {} done, {} cold, {} repeated, {} given up, at the \
+         most {} waiting",
+        plural(jobs.came as usize, "job"),
+        count(jobs.done),
+        count(jobs.cold),
+        count(jobs.repeated),
+        count(jobs.dead),
+        count(jobs.backlog)
+    );
+    for (name, summary) in [("until it ran", waited), ("until it ended", took)] {
+        let times = [summary.p50, summary.p95, summary.p99, summary.max].map(time);
+        let [p50, p95, p99, max] = times;
+        let _ = writeln!(out, "{name:<16} p50 {p50}, p95 {p95}, p99 {p99}, max {max}");
+    }
 }
 
 fn plural(number: usize, word: &str) -> String {

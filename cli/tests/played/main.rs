@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod balancer;
+mod jobs;
 mod load;
 mod metadata;
 #[path = "../../../cloud/tests/aws/play.rs"]

@@ -161,7 +161,10 @@ impl Stage {
             assert!(address.is_loopback(), "{address} is not this machine");
             let metadata = Metadata::start(&node.id, address).await;
             let log = File::create(self.place.path().join(&node.id)).unwrap();
-            let child = self.node(&metadata).arg(&file).stdout(log).spawn().unwrap();
+            let state = self.place.path().join(format!("{}-state", node.id));
+            let mut command = self.node(&metadata);
+            command.arg(&file).arg("--state").arg(state);
+            let child = command.stdout(log).spawn().unwrap();
             let address = SocketAddr::new(address, settings.port);
             self.balancer.register(address);
             let machine = Machine {

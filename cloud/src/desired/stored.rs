@@ -21,7 +21,11 @@ pub(super) fn sources(
     let functions = release.functions();
     let wanted: BTreeSet<&String> = functions
         .values()
-        .flat_map(|(_, function)| &function.env)
+        .flat_map(|(_, function)| {
+            let sources = function.triggers.sources.iter();
+            let urls = sources.filter_map(|source| source.url_env.as_ref());
+            function.env.iter().chain(urls)
+        })
         .collect();
     let mut sources = BTreeMap::new();
     for name in wanted {

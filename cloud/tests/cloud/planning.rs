@@ -8,6 +8,7 @@ use fnlocal_cloud::inventory::{Found, InstanceType, Owner, Place, Subnet, Surrou
 use fnlocal_cloud::plan::{Action, Plan, Step};
 use fnlocal_cloud::resource::{Kind as What, Resource};
 use fnlocal_cloud::{CloudError, Inventory, Kind, Names};
+use fnlocal_core::trigger::{SourceKind, SourceSpec};
 
 use super::project::Project;
 
@@ -293,6 +294,33 @@ fn values_of_variables_are_nowhere_and_where_they_come_from_is_checked() {
     variable(&mut project, "redis://hunter2@host");
     let error = plan_of(&mut project).unwrap_err();
     assert!(error.to_string().contains("REDIS_URL") && !error.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_node_may_read_the_queues_its_functions_name_and_gets_the_urls_of_their_servers() {
+    let mut project = Project::new();
+    let mut wish = project.wish();
+    let source = |source, name: &str, variable: Option<&str>| SourceSpec {
+        source,
+        name: name.to_owned(),
+        url: None,
+        url_env: variable.map(str::to_owned),
+        group: None,
+        outbox: None,
+        batch: 10,
+        visibility: std::time::Duration::from_secs(30),
+    };
+    let queue = "https://sqs.us-east-1.amazonaws.com/210987654321/uploads";
+    wish.release.packages[0].functions[0].triggers.sources = vec![
+        source(SourceKind::S3, queue, None),
+        source(SourceKind::Postgres, "orders", Some("DATABASE_URL")),
+    ];
+    let plan = plan(&empty(), &wish).unwrap();
+    let sources = &plan.delivery.as_ref().unwrap().sources;
+    assert_eq!(sources["DATABASE_URL"], "/fnlocal/shop/prod/DATABASE_URL");
+    let text = serde_json::to_string(&plan).unwrap();
+    assert!(text.contains("arn:aws:sqs:us-east-1:210987654321:uploads"));
+    assert!(text.contains("sqs:DeleteMessage"));
 }
 
 #[test]

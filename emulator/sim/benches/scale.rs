@@ -36,6 +36,7 @@ fn scenario(nodes: u32, requests: u64) -> Scenario {
             poisson: true,
             skew: 1.1,
         }),
+        triggered: Vec::new(),
         fleet: Fleet::Fixed(nodes),
         time_scale: 1.0,
         machine: Machine::new("bench", 2, 8192),

@@ -13,6 +13,7 @@ pub(crate) enum Use {
     Network,
     Machines,
     Deaths,
+    Jobs,
 }
 
 /// The stream of one use.

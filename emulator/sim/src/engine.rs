@@ -10,6 +10,7 @@ mod death;
 mod fleet;
 mod host;
 mod hosts;
+mod jobs;
 mod perform;
 mod queue;
 mod requests;
@@ -30,6 +31,7 @@ use crate::workload::{Arrival, BadWorkload, Source};
 
 use clock::Clock;
 use hosts::Hosts;
+use jobs::Jobs;
 use queue::{Queue, What};
 use requests::Requests;
 
@@ -95,6 +97,7 @@ pub fn simulate(scenario: &Scenario) -> Result<Report, SimError> {
         .arrivals(scenario.functions.len(), scenario.seed)?;
     let mut sim = Sim::new(scenario);
     sim.begin();
+    sim.begin_jobs();
     sim.run(arrivals)?;
     Ok(sim.finish())
 }
@@ -131,6 +134,7 @@ struct Chances {
     network: ChaCha8Rng,
     machines: ChaCha8Rng,
     deaths: ChaCha8Rng,
+    jobs: ChaCha8Rng,
 }
 
 struct Sim<'a> {
@@ -140,6 +144,7 @@ struct Sim<'a> {
     queue: Queue,
     hosts: Hosts,
     requests: Requests,
+    jobs: Jobs,
     balancer: Balancer,
     group: Option<Group>,
     router: Option<Router>,
@@ -172,6 +177,7 @@ impl<'a> Sim<'a> {
             queue: Queue::default(),
             hosts: Hosts::default(),
             requests: Requests::default(),
+            jobs: Jobs::default(),
             balancer: Balancer::new(scenario.balancer),
             group,
             router: settings.map(|settings: RouterSettings| Router::new(settings)),
@@ -181,6 +187,7 @@ impl<'a> Sim<'a> {
                 network: stream(seed, Use::Network),
                 machines: stream(seed, Use::Machines),
                 deaths: stream(seed, Use::Deaths),
+                jobs: stream(seed, Use::Jobs),
             },
             recorder: Recorder::new(scenario, SETTLE),
             budget: Budget::new(scenario.events),
@@ -257,7 +264,7 @@ impl<'a> Sim<'a> {
         self.recorder.end_bucket(crate::report::Moment {
             serving: self.balancer.in_service(),
             waiting,
-            open: self.requests.open(),
+            open: self.requests.open() - self.jobs.running(),
             promised_mib: promised,
         });
     }
@@ -283,6 +290,8 @@ impl<'a> Sim<'a> {
             What::Checked(node) => self.checked(node),
             What::Dies(count) => self.die(count),
             What::Missed(node) => self.missed(node),
+            What::JobComes(by) => self.job_comes(by),
+            What::JobAgain(job) => self.job_waits(job),
         }
         kind
     }

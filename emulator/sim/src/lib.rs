@@ -22,6 +22,7 @@ pub mod scenario;
 pub mod search;
 pub mod slo;
 pub mod trace;
+pub mod triggered;
 pub mod workload;
 
 pub use budget::Exhausted;

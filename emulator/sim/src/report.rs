@@ -1,5 +1,6 @@
 //! What came of a run.
 
+mod jobs;
 mod recorder;
 mod summary;
 
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::scenario::Times;
 
+pub use jobs::JobsReport;
 pub use recorder::{InstanceState, Refusal};
 pub(crate) use recorder::{Moment, Recorder};
 pub use summary::{Latency, Summary};
@@ -22,6 +24,9 @@ pub struct Report {
     pub refused: Vec<Refused>,
     /// Time from the client's request to its answer, by what it waited for.
     pub latency: Vec<Latency>,
+    /// Triggered work, which is in none of the above; none if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobsReport>,
     /// The most there was at any time.
     pub peak: Peak,
     /// Whether the objective was held.

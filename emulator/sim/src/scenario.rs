@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::Distribution;
 use crate::slo::Slo;
+use crate::triggered::Triggered;
 use crate::workload::Source;
 
 /// Events a simulation may take, unless said otherwise: several minutes' worth.
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub functions: Vec<Function>,
     /// Requests.
     pub source: Source,
+    /// Work that nobody waits for.
+    pub triggered: Vec<Triggered>,
     /// How many nodes.
     pub fleet: Fleet,
     /// How many times as fast as everything else the fleet's time runs: health checks, metrics,

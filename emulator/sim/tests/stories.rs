@@ -6,8 +6,10 @@ mod common;
 use common::*;
 use fnlocal_core::scaling::{GroupSettings, Metric, Reason, Scheduled};
 use fnlocal_core::time::Instant;
+use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_core::{FunctionLimits, Profile};
 use fnlocal_sim::scenario::{Death, Fleet, Machine};
+use fnlocal_sim::triggered::{Due, Triggered};
 use fnlocal_sim::workload::{Shape, Source};
 use fnlocal_sim::{Distribution, SimError, Workload, simulate};
 
@@ -319,4 +321,89 @@ fn a_group_replaces_a_node_that_died() {
             .serving
             .contains(&(before.series.serving[50] - 1))
     );
+}
+
+/// Triggered work at a rate, of the first function.
+fn at_rate(rate: f64) -> Triggered {
+    Triggered {
+        function: 0,
+        due: Due::Rate(rate),
+        policy: AsyncPolicy::default(),
+    }
+}
+
+#[test]
+fn every_job_runs_beside_requests_and_none_of_them_counts_as_one() {
+    let mut scenario = fleet_of(2, 2, steady(20.0, 60.0));
+    scenario.triggered = vec![at_rate(20.0)];
+    let alone = simulate(&fleet_of(2, 2, steady(20.0, 60.0))).unwrap();
+    let report = simulate(&scenario).unwrap();
+    let jobs = report.jobs.unwrap();
+    assert!((1000..1400).contains(&jobs.came), "{jobs:?}");
+    assert_eq!(jobs.done + jobs.dead, jobs.came, "{jobs:?}");
+    assert_eq!(jobs.dead, 0);
+    assert_eq!(report.requests.arrived, alone.requests.arrived);
+    assert_eq!(report.requests.refused, 0);
+    assert_eq!(alone.jobs, None);
+    let again = simulate(&scenario).unwrap();
+    let bytes = |report: &fnlocal_sim::Report| serde_json::to_vec(report).unwrap();
+    assert_eq!(
+        bytes(&again),
+        bytes(&report),
+        "the same seed gives the same bytes"
+    );
+}
+
+#[test]
+fn a_flood_of_jobs_waits_for_its_share_and_requests_do_not_wait_for_it() {
+    let flood = || {
+        let mut scenario = fleet_of(1, 1, steady(5.0, 120.0));
+        scenario.functions[0].service = Distribution::Constant(100.0);
+        scenario.functions[0].cpu = 0.0;
+        scenario.functions[0].limits.max_instances = 10;
+        scenario
+    };
+    let alone = simulate(&flood()).unwrap();
+    let mut scenario = flood();
+    // Twice what five of its ten places do: 50 a second.
+    scenario.triggered = vec![at_rate(100.0)];
+    let report = simulate(&scenario).unwrap();
+    let jobs = report.jobs.unwrap();
+    assert_eq!(report.requests.refused, 0);
+    let p99 = |report: &fnlocal_sim::Report| report.latency[0].summary.p99;
+    assert!(
+        p99(&report) < p99(&alone) + 300.0,
+        "{} {}",
+        p99(&report),
+        p99(&alone)
+    );
+    assert!(jobs.backlog > 3000, "{jobs:?}");
+    assert!(jobs.waited.max > 30_000.0, "{jobs:?}");
+    assert_eq!(
+        jobs.done, jobs.came,
+        "what waits is run when no requests come any more"
+    );
+}
+
+#[test]
+fn a_schedule_of_a_scenario_fires_when_it_is_due() {
+    let mut scenario = fleet_of(1, 1, steady(1.0, 600.0));
+    scenario.triggered = vec![Triggered {
+        due: Due::At(vec![0.0, 300.0, 599.0]),
+        ..at_rate(1.0)
+    }];
+    let jobs = simulate(&scenario).unwrap().jobs.unwrap();
+    assert_eq!((jobs.came, jobs.done), (3, 3));
+}
+
+#[test]
+fn a_job_of_a_node_that_dies_runs_on_another() {
+    let mut scenario = fleet_of(2, 1, steady(1.0, 60.0));
+    scenario.functions[0].service = Distribution::Constant(5000.0);
+    scenario.triggered = vec![at_rate(2.0)];
+    scenario.deaths = vec![Death { at: 30.0, nodes: 1 }];
+    let report = simulate(&scenario).unwrap();
+    let jobs = report.jobs.unwrap();
+    assert!(jobs.repeated > 0, "{jobs:?}");
+    assert_eq!(jobs.done, jobs.came, "{jobs:?}");
 }

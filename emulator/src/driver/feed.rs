@@ -37,6 +37,14 @@ impl Feed {
         feed
     }
 
+    /// A feed whose drivers ring a bell that others have, too.
+    pub fn ringing(bell: Rc<Bell>) -> Self {
+        Self(Rc::new(Fed {
+            bell,
+            ..Fed::default()
+        }))
+    }
+
     /// Tells a driver what the others know, and from now on what they hear.
     pub fn add(&self, driver: Rc<Driver>) {
         driver.set_bell(Rc::clone(&self.0.bell));

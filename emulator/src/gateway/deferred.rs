@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
-use fnlocal_triggers::queue::AcceptError;
+use fnlocal_triggers::queue::{AcceptError, millis};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -95,6 +95,7 @@ impl Gateway {
         };
         headers::to_instance(&mut parts.headers, &HeaderValue::from_static("-"), peer);
         let path = parts.uri.path_and_query();
+        let delivery = &function.settings.triggers.delivery;
         let job = NewJob {
             function: function.name.to_string(),
             trigger: Trigger::Async,
@@ -103,8 +104,8 @@ impl Gateway {
             body,
             order: asked.order,
             key: asked.key,
-            keep_key_ms: u64::try_from(function.settings.triggers.delivery.keep_keys.as_millis())
-                .unwrap_or(u64::MAX),
+            keep_key_ms: millis(delivery.keep_keys),
+            max_age_ms: millis(delivery.max_age),
             dead: None,
         };
         triggers.accept(job).await.map_err(|error| {

@@ -10,10 +10,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use fnlocal_core::{Entered, FunctionId, NodeId, Route, Router, RouterSettings, Standing, routing};
+use fnlocal_triggers::clockwork::Owned;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::NodeError;
+use super::roster::{Duties, Roster};
 use crate::gateway::peers::{Counted, Link, Peers, Way};
 use crate::serve::cores;
 
@@ -31,6 +33,9 @@ pub(super) struct Said {
     pub bears: u32,
     /// How its functions stand.
     pub functions: BTreeMap<String, Standing>,
+    /// What it does that only one node may.
+    #[serde(default)]
+    pub duties: Duties,
 }
 
 /// The nodes requests are routed to.
@@ -39,6 +44,7 @@ pub(super) struct Company {
     others: RefCell<BTreeMap<NodeId, Other>>,
     numbers: RefCell<Numbers>,
     own: RefCell<BTreeMap<String, Standing>>,
+    roster: RefCell<Roster>,
     token: HeaderValue,
 }
 
@@ -69,6 +75,7 @@ impl Company {
             others: RefCell::default(),
             numbers: RefCell::new(numbers),
             own: RefCell::default(),
+            roster: RefCell::new(Roster::new(name)),
             token,
         }))
     }
@@ -110,6 +117,39 @@ impl Company {
     /// This node ends: its clients' requests are served elsewhere if they can be.
     pub fn close(&self) {
         self.router.borrow_mut().leave(OWN);
+        self.roster.borrow_mut().close();
+    }
+
+    /// These are all the nodes there are, this one among them or not.
+    pub fn told_of<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        self.roster.borrow_mut().told_of(names);
+    }
+
+    /// Whether this node sees to what only one node may see to for a function, and from when on.
+    pub fn owns(&self, function: &str) -> Option<Owned> {
+        self.roster.borrow().owns(function)
+    }
+
+    /// Whether it says so to others.
+    pub fn claims(&self, function: &str) -> bool {
+        self.roster.borrow().claims(function)
+    }
+
+    /// This node begins to serve.
+    pub fn begins(&self) {
+        self.roster.borrow_mut().begins();
+    }
+
+    /// The other node that is to have a function's jobs when this one ends, and after it those that
+    /// might have them instead.
+    pub fn heirs(&self, function: &str) -> Vec<(NodeId, Rc<Link>)> {
+        let order = self.roster.borrow().order(function);
+        let (numbers, others) = (self.numbers.borrow(), self.others.borrow());
+        let heir = |name: &String| {
+            let node = *numbers.nodes.get(name)?;
+            Some((node, Rc::clone(&others.get(&node)?.link)))
+        };
+        order.iter().filter_map(heir).collect()
     }
 
     /// Another node has said how it stands.
@@ -118,7 +158,13 @@ impl Company {
         if node == OWN {
             return;
         }
+        let functions = said.functions.keys().cloned().collect();
+        // What one that ends did last counts, too.
+        self.roster
+            .borrow_mut()
+            .heard(&said.node, functions, said.duties);
         if !said.open {
+            self.roster.borrow_mut().silent(&said.node);
             return self.forget(node);
         }
         let mut others = self.others.borrow_mut();
@@ -136,6 +182,7 @@ impl Company {
 
     /// Another node did not say how it stands.
     pub fn silent(&self, name: &str) {
+        self.roster.borrow_mut().silent(name);
         let node = self.node(name);
         self.forget(node);
     }
@@ -228,6 +275,7 @@ mod tests {
             open: true,
             bears: 8,
             functions: functions.iter().map(named).collect(),
+            duties: Duties::default(),
         }
     }
 

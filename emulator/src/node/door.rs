@@ -8,8 +8,8 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::gossip;
 use super::house::House;
+use super::{gossip, inherit};
 use crate::gateway::peers::{FORWARDED, Peers, proves};
 use crate::gateway::{Answer, GatewayOptions, Peer, Problem, ResponseBody, Server};
 use crate::serve::KEEP;
@@ -55,7 +55,10 @@ pub(super) async fn serve(
 
 impl Door {
     /// What the platform itself answers.
-    fn own(&self, request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
+    async fn own(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, Request<Incoming>> {
         let path = request.uri().path();
         if path == HEALTH {
             let health = self.house.health();
@@ -64,17 +67,21 @@ impl Door {
             } else {
                 StatusCode::SERVICE_UNAVAILABLE
             };
-            return Some(json(status, &health));
+            return Ok(json(status, &health));
         }
         if path == gossip::PATH && self.side == Side::Peers {
-            return Some(json(StatusCode::OK, &self.house.says()));
+            return Ok(json(StatusCode::OK, &self.house.says()));
+        }
+        if path == inherit::PATH && self.side == Side::Peers {
+            return Ok(inherit::take(&self.house, request).await);
         }
         // Whoever may reach the balancer is no friend of the platform's.
         let is_own = path == "/_fnlocal" || path.starts_with("/_fnlocal/");
-        is_own.then(|| {
-            let what = "a node has no such path";
-            Problem::new(StatusCode::NOT_FOUND, "unknown_path", what).response("")
-        })
+        if !is_own {
+            return Err(request);
+        }
+        let what = "a node has no such path";
+        Ok(Problem::new(StatusCode::NOT_FOUND, "unknown_path", what).response(""))
     }
 
     fn is_peer(&self, request: &Request<Incoming>) -> bool {
@@ -100,9 +107,10 @@ impl Answer for Door {
             }
             Side::Peers => {}
         }
-        if let Some(answer) = self.own(&request) {
-            return answer;
-        }
+        let request = match self.own(request).await {
+            Ok(answer) => return answer,
+            Err(request) => request,
+        };
         let Some(under_way) = self.house.enter() else {
             let what = "the node has not loaded a release yet";
             return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", what).response("");

@@ -1,5 +1,9 @@
 //! Why a node could not begin or go on, and why a release could not be loaded.
 
+use std::path::PathBuf;
+
+use fnlocal_triggers::store::StoreError;
+
 use crate::image::ImageError;
 use crate::runtime::docker::connect::ConnectError;
 use crate::runtime::open::OpenError;
@@ -18,6 +22,17 @@ pub enum NodeError {
     /// The key of the peers cannot be sent.
     #[error("the peers' key cannot stand in a header")]
     Key,
+    /// The folder for what must outlive it cannot be made.
+    #[error("the node's folder {} cannot be made", path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its queue cannot be opened.
+    #[error(transparent)]
+    Queue(#[from] StoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),
@@ -33,6 +48,8 @@ impl NodeError {
             Self::Key => {
                 "delete the SSM parameter and run `fnlocal promote`, which makes one".to_owned()
             }
+            Self::State { .. } => "name one that can be written with --state".to_owned(),
+            Self::Queue(error) => error.hint(),
             Self::Bug(error) => error.hint(),
         }
     }

@@ -31,6 +31,9 @@ pub(super) async fn listen(company: Rc<Company>, mut neighbours: watch::Receiver
     let mut asked: BTreeMap<String, (Neighbour, AbortHandle)> = BTreeMap::new();
     loop {
         let now = neighbours.borrow_and_update().clone();
+        if !now.is_empty() {
+            company.told_of(now.iter().map(|one| one.name.as_str()));
+        }
         asked.retain(|name, (known, task)| {
             let stays = now.contains(known);
             if !stays {
@@ -92,6 +95,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::{LocalSet, spawn_local, yield_now};
 
+    use super::super::roster::Duties;
     use super::*;
 
     #[tokio::test]
@@ -113,6 +117,7 @@ mod tests {
             open: true,
             bears: 8,
             functions: BTreeMap::new(),
+            duties: Duties::default(),
         };
         company.heard(one.address, said);
         assert_eq!(company.others(), 1);

@@ -1,7 +1,7 @@
 //! What a node's parts share: the release that serves, and how the node stands.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,10 +12,12 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::company::{Company, Said};
+use super::roster::Duties;
 use super::serving::{Entered, Serving};
 use super::{Ending, NodeOptions};
 use crate::logs::Logs;
 use crate::serve::Broken;
+use crate::triggers::Triggers;
 
 /// How often a node looks at itself and at its peers.
 pub(super) const TICK: Duration = Duration::from_secs(1);
@@ -24,8 +26,11 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 pub(super) struct House {
     name: String,
     pub company: Rc<Company>,
+    pub triggers: Rc<Triggers>,
     pub logs: Logs,
     serving: RefCell<Option<Rc<Serving>>>,
+    /// What only one node may see to, and is this one's.
+    owned: RefCell<BTreeSet<String>>,
     /// The release that was told last.
     pub wanted: RefCell<Option<String>>,
     /// A release that could not be loaded, until another is wanted or it can.
@@ -70,6 +75,11 @@ enum State {
 }
 
 impl Health {
+    /// The node's name.
+    pub fn node(&self) -> String {
+        self.node.clone()
+    }
+
     /// Whether requests are wanted.
     pub fn is_good(&self) -> bool {
         self.state == State::Ready
@@ -81,12 +91,15 @@ impl House {
     pub fn new(
         options: &NodeOptions,
         company: Rc<Company>,
+        triggers: Rc<Triggers>,
         logs: Logs,
     ) -> (Rc<Self>, mpsc::Receiver<Broken>) {
         let (breakdown, broken) = mpsc::channel(1);
         let house = Rc::new(Self {
             name: options.name.clone(),
             company,
+            triggers,
+            owned: RefCell::default(),
             logs,
             serving: RefCell::default(),
             wanted: RefCell::default(),
@@ -115,10 +128,16 @@ impl House {
         self.serving.borrow().clone()
     }
 
-    /// Requests go to another release from now on. Returns the one before.
+    /// Requests and jobs go to another release from now on. Returns the one before.
     pub fn switch(&self, to: Rc<Serving>) -> Option<Rc<Serving>> {
+        self.triggers.feed().add(Rc::clone(&to.driver));
         let before = self.serving.replace(Some(to));
+        match &before {
+            Some(before) => self.triggers.feed().remove(&before.driver),
+            None => self.company.begins(),
+        }
         self.publish();
+        self.triggers.look_again();
         before
     }
 
@@ -146,6 +165,33 @@ impl House {
             open: self.health().is_good(),
             bears: self.company.bears(),
             functions: self.company.own(),
+            duties: self.duties(),
+        }
+    }
+
+    /// What it does that only one node may.
+    fn duties(&self) -> Duties {
+        let looked = self.triggers.looked().into_iter();
+        let looked = looked.filter_map(|(function, until)| Some((function, until?)));
+        Duties {
+            claims: self.exclusive(|name| self.company.claims(name)),
+            looked: looked.collect(),
+        }
+    }
+
+    /// Of the functions that have something only one node may see to those that are `wanted`.
+    fn exclusive(&self, wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let mut names = self.triggers.exclusive();
+        names.retain(|name| wanted(name));
+        names
+    }
+
+    /// What is this node's to do may be something else than a second ago.
+    fn notice_duties(&self) {
+        let owned = self.exclusive(|name| self.company.owns(name).is_some());
+        if *self.owned.borrow() != owned {
+            self.owned.replace(owned);
+            self.triggers.look_again();
         }
     }
 
@@ -207,6 +253,7 @@ impl House {
         loop {
             tick.tick().await;
             self.publish();
+            self.notice_duties();
             if let Some(serving) = self.serving() {
                 let load = serving.driver.load();
                 let promised = load.memory_promised_mib as f64;

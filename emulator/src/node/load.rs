@@ -154,9 +154,12 @@ impl Loader {
         let peers = Rc::new(Rc::clone(&self.house.company));
         // The node's doors answer the platform's own paths.
         let platform = axum::Router::new();
-        let gateway = Gateway::new(Rc::clone(&driver), options, platform, Some(peers), None);
+        // Nobody has the token of the queue's paths: they are not there.
+        let queue = Some((Rc::clone(&self.house.triggers), ""));
+        let gateway = Gateway::new(Rc::clone(&driver), options, platform, Some(peers), queue);
         let leave = CancellationToken::new();
-        let feed = Feed::of(Rc::clone(&driver));
+        let feed = Feed::ringing(Rc::clone(self.house.triggers.feed().bell()));
+        feed.add(Rc::clone(&driver));
         let serving = Serving::new(&wanted.tag, driver, gateway, limits.clone(), leave);
         self.follow_instances(&serving, changed);
         let now = self.stop.now.clone();
@@ -245,6 +248,8 @@ impl Loader {
         let digests = wanted.release.packages.iter();
         let digests = digests.map(|package| package.digest.clone()).collect();
         let needed = self.keep(&wanted.tag, digests);
+        let variables = wanted.variables.clone();
+        self.house.triggers.set_variables(variables);
         let Some(old) = self.house.switch(Rc::clone(&new)) else {
             return new.alone();
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::queue::Queue;
@@ -17,11 +18,15 @@ use crate::logs::Logs;
 /// known there either.
 pub type MakeSource = fn(&SourceSpec, Option<&str>) -> Option<Box<dyn Source>>;
 
+/// Entries of a Redis stream that a node was given and has not acknowledged for so long are taken
+/// over by another.
+const ABANDONED: Duration = Duration::from_secs(60);
+
 /// What sources are made of.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The project's folder, to which folders are relative.
-    pub root: PathBuf,
+    /// The project's folder, to which folders are relative; none where there is none.
+    pub root: Option<PathBuf>,
     /// The project's name, the consumer group where none is said.
     pub project: String,
     /// Variables of all functions.
@@ -40,21 +45,33 @@ impl Sources {
         let url = self.url(spec, function)?;
         let need = || {
             let word = spec.source.word();
-            url.clone()
-                .ok_or_else(|| format!("its source of kind `{word}` has no URL"))
+            let none = || format!("its source of kind `{word}` has no URL");
+            let url = url.clone().ok_or_else(none)?;
+            if wants_tls(&url) {
+                let hint = "reach it by a private network, a unix socket, or a proxy that does TLS";
+                let what = format!("its source `{}` is at a URL that asks for TLS", spec.name);
+                return Err(format!("{what}, which is not supported\n  hint: {hint}"));
+            }
+            Ok(url)
         };
         let name = spec.name.clone();
         let batch = spec.batch as usize;
         Ok(match spec.source {
-            SourceKind::Folder => Box::new(Folder {
-                path: self.root.join(&name),
-                bucket: name,
-            }),
+            SourceKind::Folder => {
+                let hint = "put its files into a bucket, and name the source `s3`";
+                let none = || format!("a node has no folder `{name}` to watch\n  hint: {hint}");
+                let root = self.root.as_ref().ok_or_else(none)?;
+                Box::new(Folder {
+                    path: root.join(&name),
+                    bucket: name,
+                })
+            }
             SourceKind::Redis => Box::new(RedisStream {
                 url: need()?,
                 stream: name,
                 group: spec.group.clone().unwrap_or_else(|| self.project.clone()),
                 batch,
+                abandoned: ABANDONED,
             }),
             SourceKind::Postgres => Box::new(Postgres {
                 url: need()?,
@@ -88,6 +105,13 @@ impl Sources {
             )
         })
     }
+}
+
+/// Whether a server is to be talked to by TLS only.
+fn wants_tls(url: &str) -> bool {
+    let modes = ["require", "verify-ca", "verify-full"];
+    let asked = modes.map(|mode| format!("sslmode={mode}"));
+    url.starts_with("rediss:") || asked.iter().any(|asked| url.contains(asked))
 }
 
 /// A source that is read until this is dropped.
@@ -128,5 +152,19 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wants_tls;
+
+    #[test]
+    fn a_url_that_asks_for_tls_is_not_taken_for_one_that_does_without() {
+        assert!(wants_tls("rediss://db:6380"));
+        assert!(wants_tls("postgres://u@db/app?sslmode=require"));
+        assert!(wants_tls("host=db sslmode=verify-full"));
+        assert!(!wants_tls("redis://db"));
+        assert!(!wants_tls("postgres://u@db/app?sslmode=prefer"));
     }
 }

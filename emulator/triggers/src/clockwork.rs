@@ -4,6 +4,11 @@
 //! jobs, and every job carries function and due time as its idempotency key. So a due time makes
 //! one run, whoever fires it and however often.
 //!
+//! Nodes with queues of their own share no key. One of them owns a schedule and fires it; it tells
+//! the others up to when it has looked ([`Clockwork::looked`]), and who owns the schedule next goes
+//! on from there ([`Owned`]). What the last owner fired without having told it any more is fired
+//! again: at least once, as everything here.
+//!
 //! The clock may jump. Forward, what was jumped over was missed, and the schedule's policy decides.
 //! Back, what comes a second time does not run again, thanks to the key.
 
@@ -39,7 +44,7 @@ pub struct Clockwork {
     schedules: RefCell<BTreeMap<String, Timed>>,
     changed: Notify,
     /// Whether this node is the one that fires a function.
-    owns: Box<dyn Fn(&str) -> bool>,
+    owns: Box<Owns>,
     /// Lines for people: something is wrong, and what.
     tell: Box<dyn Fn(bool, String)>,
 }
@@ -51,13 +56,23 @@ struct Timed {
     looked: Option<u64>,
 }
 
+/// Says whether a function's schedule is this node's.
+type Owns = dyn Fn(&str) -> Option<Owned>;
+
+/// A schedule that is this node's to fire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// Up to when other nodes have fired it, in milliseconds since 1970; none if none said so.
+    pub since: Option<u64>,
+}
+
 impl Clockwork {
     /// Fires into `queue` what `owns` says is this node's to fire. `tell` is told what is worth a
     /// line, and whether something is wrong.
     #[must_use]
     pub fn new(
         queue: Rc<Queue>,
-        owns: impl Fn(&str) -> bool + 'static,
+        owns: impl Fn(&str) -> Option<Owned> + 'static,
         tell: impl Fn(bool, String) + 'static,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -92,6 +107,22 @@ impl Clockwork {
         let schedules = self.schedules.borrow();
         let next = schedules.iter();
         next.map(|(function, timed)| (function.clone(), timed.schedule.next(now)))
+            .collect()
+    }
+
+    /// Looks once more, soon: what it owns may be something else.
+    pub fn look_again(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Up to when each function was looked at here, in milliseconds since 1970; none before its
+    /// first look. What was due until then is on the disk.
+    #[must_use]
+    pub fn looked(&self) -> BTreeMap<String, Option<u64>> {
+        let schedules = self.schedules.borrow();
+        let looked = schedules.iter();
+        looked
+            .map(|(function, timed)| (function.clone(), timed.looked))
             .collect()
     }
 
@@ -137,18 +168,31 @@ impl Clockwork {
     /// Fires what is due.
     async fn look(&self, now: u64) -> Result<(), AcceptError> {
         let names: Vec<String> = self.schedules.borrow().keys().cloned().collect();
-        for function in names.into_iter().filter(|name| (self.owns)(name)) {
-            let since = match self.looked(&function).await? {
+        for function in names {
+            let Some(owned) = (self.owns)(&function) else {
+                continue;
+            };
+            let looked = self.known(&function).await?;
+            let since = match looked {
                 // Its first look, or the clock was set back.
                 None => now,
                 Some(looked) => looked.min(now),
+            };
+            // A clock that is far ahead of this one's would keep it from ever being due.
+            let elsewhere = owned
+                .since
+                .filter(|since| *since <= now.saturating_add(JUMP));
+            let since = match (elsewhere, looked) {
+                (Some(elsewhere), Some(looked)) if elsewhere <= looked => since,
+                (Some(elsewhere), _) => elsewhere,
+                (None, _) => since,
             };
             self.fire(&function, since, now).await?;
         }
         Ok(())
     }
 
-    async fn looked(&self, function: &str) -> Result<Option<u64>, StoreError> {
+    async fn known(&self, function: &str) -> Result<Option<u64>, StoreError> {
         let known = self.schedules.borrow().get(function).map(|one| one.looked);
         match known {
             // Removed meanwhile.
@@ -225,6 +269,7 @@ fn job(function: &str, at: u64, overlap: bool, policy: &AsyncPolicy) -> NewJob {
         key: Some(format!("schedule {at}")),
         // A clock set back by less than a week makes no run twice.
         keep_key_ms: millis(policy.keep_keys).max(7 * 24 * 3_600_000),
+        max_age_ms: millis(policy.max_age),
         dead: None,
     }
 }

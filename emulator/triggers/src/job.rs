@@ -109,6 +109,9 @@ pub struct NewJob {
     pub key: Option<String>,
     /// How long the key is remembered, in milliseconds.
     pub keep_key_ms: u64,
+    /// Time after its acceptance at which it is given up if its function is gone by then, in
+    /// milliseconds. While the function is there, its configuration of the day counts.
+    pub max_age_ms: u64,
     /// Why it is dead from the start: a message that cannot be run is kept, not lost.
     pub dead: Option<String>,
 }
@@ -142,6 +145,9 @@ pub struct Head {
     pub error: Option<String>,
     /// When it was given up, in milliseconds since 1970.
     pub died_ms: Option<u64>,
+    /// As in [`NewJob`]; none in files of older versions.
+    #[serde(default)]
+    pub max_age_ms: Option<u64>,
 }
 
 /// A job, whole.
@@ -157,7 +163,7 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// It is new, and on disk.
-    New(Head),
+    New(Box<Head>),
     /// Its key was there already: this is the job that has it.
     Known(JobId),
 }

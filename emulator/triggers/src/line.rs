@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use fnlocal_core::trigger::AsyncPolicy;
+
 use crate::job::{Head, JobId, Trigger};
+use crate::queue::millis;
 
 /// Jobs that wait, are ready, or run.
 #[derive(Debug, Default)]
@@ -50,6 +53,8 @@ struct Lane {
     all: usize,
     running: usize,
     scheduled: usize,
+    /// How old they may become while there is no such function: as the last that came says.
+    max_age: u64,
 }
 
 /// The jobs of one order key.
@@ -82,6 +87,7 @@ impl Line {
         let scheduled = head.trigger == Trigger::Schedule;
         let lane = self.lanes.entry(Arc::clone(&function)).or_default();
         lane.all += 1;
+        lane.max_age = head.max_age_ms.unwrap_or_else(usual_max_age);
         lane.scheduled += usize::from(scheduled);
         if let Some(order) = &order {
             let key = lane.keys.entry(Arc::clone(order)).or_default();
@@ -184,11 +190,11 @@ impl Line {
     }
 
     /// Jobs that do not run and have become older than their function's jobs may, which is in
-    /// milliseconds.
-    pub fn too_old(&self, now: u64, max_age: impl Fn(&str) -> u64) -> Vec<JobId> {
+    /// milliseconds; where `max_age` knows no such function, than they were accepted for.
+    pub fn too_old(&self, now: u64, max_age: impl Fn(&str) -> Option<u64>) -> Vec<JobId> {
         let mut old = Vec::new();
         for (function, lane) in &self.lanes {
-            let most = max_age(function);
+            let most = max_age(function).unwrap_or(lane.max_age);
             let over = |(accepted, _): &&(u64, JobId)| accepted.saturating_add(most) <= now;
             old.extend(lane.ages.iter().take_while(over).map(|(_, id)| *id));
         }
@@ -196,11 +202,12 @@ impl Line {
     }
 
     /// When the next job becomes too old.
-    pub fn next_too_old(&self, max_age: impl Fn(&str) -> u64) -> Option<u64> {
+    pub fn next_too_old(&self, max_age: impl Fn(&str) -> Option<u64>) -> Option<u64> {
         let lanes = self.lanes.iter();
         let next = lanes.filter_map(|(function, lane)| {
             let (accepted, _) = lane.ages.first()?;
-            Some(accepted.saturating_add(max_age(function)))
+            let most = max_age(function).unwrap_or(lane.max_age);
+            Some(accepted.saturating_add(most))
         });
         next.min()
     }
@@ -350,128 +357,10 @@ impl Line {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn head(id: u64, order: Option<u8>, due_ms: u64) -> Head {
-        Head {
-            id: JobId(id),
-            function: "f".to_owned(),
-            trigger: Trigger::Async,
-            path: "/f".to_owned(),
-            headers: Vec::new(),
-            size: 0,
-            order: order.map(|order| order.to_string()),
-            key: None,
-            accepted_ms: id,
-            due_ms,
-            attempts: 0,
-            error: None,
-            died_ms: None,
-        }
-    }
-
-    /// What happens to the line.
-    #[derive(Clone, Debug)]
-    enum Step {
-        Add(Option<u8>, u64),
-        Take,
-        /// Which of the running ones ends, and when it runs again if it does.
-        End(usize, Option<u64>),
-        Pass(u64),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            3 => (proptest::option::of(0u8..3), 0u64..20).prop_map(|(key, in_ms)| Step::Add(key, in_ms)),
-            4 => Just(Step::Take),
-            3 => (0usize..8, proptest::option::of(0u64..20)).prop_map(|(which, again)| Step::End(which, again)),
-            1 => (1u64..10).prop_map(Step::Pass),
-        ]
-    }
-
-    /// The jobs as a list would keep them.
-    #[derive(Default)]
-    struct Model {
-        line: Line,
-        orders: BTreeMap<JobId, Option<u8>>,
-        running: Vec<JobId>,
-        now: u64,
-        next: u64,
-    }
-
-    impl Model {
-        fn take(&mut self) -> Option<JobId> {
-            self.line.wake(self.now);
-            let id = self.line.take("f")?;
-            let order = self.orders[&id];
-            assert!(!self.running.contains(&id), "no job runs twice at once");
-            if order.is_some() {
-                let same = |other: &&JobId| self.orders[*other] == order;
-                assert!(
-                    !self.running.iter().any(|other| same(&other)),
-                    "one of a key"
-                );
-                let oldest = self.orders.keys().find(same);
-                assert_eq!(oldest, Some(&id), "in the order of acceptance");
-            }
-            self.running.push(id);
-            Some(id)
-        }
-
-        fn perform(&mut self, step: Step) {
-            match step {
-                Step::Add(order, in_ms) => {
-                    self.next += 1;
-                    let head = head(self.next, order, self.now + in_ms);
-                    self.orders.insert(head.id, order);
-                    self.line.add(&head, self.now);
-                }
-                Step::Take => drop(self.take()),
-                Step::End(which, again) if !self.running.is_empty() => {
-                    let id = self.running.remove(which % self.running.len());
-                    self.line.ended(id);
-                    match again {
-                        Some(in_ms) => self.line.put_back(id, self.now + in_ms, self.now),
-                        None => {
-                            self.line.remove(id);
-                            self.orders.remove(&id);
-                        }
-                    }
-                }
-                Step::End(..) => {}
-                Step::Pass(ms) => self.now += ms,
-            }
-            assert_eq!(self.line.len(), self.orders.len());
-            assert_eq!(self.line.running_of("f"), self.running.len());
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_job_runs_to_its_end_and_those_of_a_key_in_order(
-            steps in proptest::collection::vec(step(), 1..200),
-        ) {
-            let mut model = Model::default();
-            for step in steps {
-                model.perform(step);
-            }
-            // From here on all ends well, so nothing may stay.
-            while !model.orders.is_empty() {
-                while model.take().is_some() {}
-                if model.running.is_empty() {
-                    let due = model.line.next_due();
-                    prop_assert!(due.is_some_and(|due| due > model.now), "stuck");
-                    model.now = due.unwrap_or_default();
-                }
-                while !model.running.is_empty() {
-                    model.perform(Step::End(0, None));
-                }
-            }
-            prop_assert!(model.line.ready().is_empty() && model.line.next_due().is_none());
-        }
-    }
+/// For jobs of a file that does not say.
+fn usual_max_age() -> u64 {
+    millis(AsyncPolicy::default().max_age)
 }
+
+#[cfg(test)]
+mod tests;

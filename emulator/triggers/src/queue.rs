@@ -6,6 +6,7 @@
 //! of which there are never more than a few.
 
 mod admin;
+mod hand;
 mod settle;
 
 use std::cell::{Cell, RefCell};
@@ -37,7 +38,8 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// Runs functions.
 pub trait Invoke {
-    /// How a function's jobs are delivered; none while there is no such function. Its jobs wait.
+    /// How a function's jobs are delivered; none while there is no such function. Its jobs wait,
+    /// but no longer than they were accepted for.
     fn policy(&self, function: &str) -> Option<AsyncPolicy>;
 
     /// How many more jobs of a function may begin to run now, of which `running` do already.
@@ -207,6 +209,11 @@ impl Queue {
             return Err(AcceptError::Full);
         }
         let changed = self.keeper.change(Change::Accept { jobs, notes }).await?;
+        self.accepted(changed)
+    }
+
+    /// What is on disk now comes into line.
+    fn accepted(&self, changed: Changed) -> Result<Vec<Accepted>, AcceptError> {
         let Changed::Accepted(accepted) = changed else {
             return Err(StoreError::Closed.into());
         };
@@ -330,14 +337,13 @@ async fn whole<T: 'static>(doing: impl Future<Output = T> + 'static) -> Result<T
     done.map_err(|_| StoreError::Closed)
 }
 
-/// How old a function's jobs may become, in milliseconds.
-fn max_age(invoke: &dyn Invoke, function: &str) -> u64 {
-    invoke
-        .policy(function)
-        .map_or(u64::MAX, |policy| millis(policy.max_age))
+/// How old a function's jobs may become, in milliseconds; none while there is no such function.
+fn max_age(invoke: &dyn Invoke, function: &str) -> Option<u64> {
+    invoke.policy(function).map(|policy| millis(policy.max_age))
 }
 
 /// Milliseconds of a span, as the queue's file has them.
-pub(crate) fn millis(span: Duration) -> u64 {
+#[must_use]
+pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -91,7 +91,12 @@ pub struct Intake {
     repeated: Cell<u64>,
     refused: Cell<u64>,
     name: String,
+    /// Where what is worth a line is told, while it is kept being read.
+    tell: RefCell<Option<Rc<Tell>>>,
 }
+
+/// Told lines for people: something is wrong, and what.
+type Tell = dyn Fn(bool, String);
 
 /// An event with what the queue needs to know of it.
 #[derive(Clone, Debug)]
@@ -126,12 +131,21 @@ impl Intake {
             repeated: Cell::new(0),
             refused: Cell::new(0),
             name,
+            tell: RefCell::default(),
         }
     }
 
     /// The source answers.
     pub fn reading(&self) {
         self.health.replace(Health::Reading);
+    }
+
+    /// Something is wrong that does not keep the source from being read.
+    pub fn warn(&self, text: &str) {
+        if let Some(tell) = &*self.tell.borrow() {
+            let (name, function) = (&self.name, &self.function);
+            tell(true, format!("{name}, a source of /{function}: {text}"));
+        }
     }
 
     /// Takes events: they are on disk when this returns, with what is to be noted of them. One that
@@ -208,13 +222,20 @@ impl Intake {
             order,
             key: Some(format!("{} {key}", self.name)),
             keep_key_ms: millis(self.policy.keep_keys),
+            max_age_ms: millis(self.policy.max_age),
             dead,
         }
     }
 }
 
 /// Reads a source until dropped, again and again: after each failure later, as the policy says.
-pub async fn keep(mut source: Box<dyn Source>, intake: Rc<Intake>, tell: impl Fn(bool, String)) {
+pub async fn keep(
+    mut source: Box<dyn Source>,
+    intake: Rc<Intake>,
+    tell: impl Fn(bool, String) + 'static,
+) {
+    let tell: Rc<Tell> = Rc::new(tell);
+    intake.tell.replace(Some(Rc::clone(&tell)));
     let mut attempts = 0;
     loop {
         let began = Instant::now();

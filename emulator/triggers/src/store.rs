@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use redb::Database;
 
-use crate::job::{Accepted, Head, JobId, NewJob};
+use crate::job::{Accepted, Head, Job, JobId, NewJob};
 
 pub use read::Snapshot;
 
@@ -36,6 +36,13 @@ pub enum Change {
         jobs: Vec<NewJob>,
         /// What is noted by name; none forgets it.
         notes: Vec<(String, Option<String>)>,
+    },
+    /// Jobs of another queue are this one's from now on.
+    Adopt {
+        /// The jobs, with their numbers there.
+        jobs: Vec<Job>,
+        /// What that queue is called, so that what is handed over twice is known.
+        from: String,
     },
     /// A job has run: nothing of it stays but its key.
     Done(JobId),

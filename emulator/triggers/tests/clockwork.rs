@@ -1,14 +1,14 @@
 //! Schedules into a queue, by a clock that is set.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fnlocal_core::trigger::{AsyncPolicy, Missed, ScheduleSpec};
 use fnlocal_triggers::clock::Clock;
-use fnlocal_triggers::clockwork::Clockwork;
+use fnlocal_triggers::clockwork::{Clockwork, Owned};
 use fnlocal_triggers::queue::{Queue, Selection};
 use fnlocal_triggers::schedule::Schedule;
 use tokio::task::LocalSet;
@@ -40,7 +40,11 @@ impl Bench {
     fn clockwork(&self, missed: Missed, overlap: bool, owns: bool) -> Rc<Clockwork> {
         let told = Rc::clone(&self.told);
         let tell = move |_, text| told.borrow_mut().push(text);
-        let clockwork = Clockwork::new(Rc::clone(&self.queue), move |_| owns, tell);
+        let clockwork = Clockwork::new(
+            Rc::clone(&self.queue),
+            move |_| owns.then_some(Owned { since: None }),
+            tell,
+        );
         clockwork.set(vec![wanted(missed, overlap)]);
         clockwork
     }
@@ -54,6 +58,16 @@ impl Bench {
             tokio::task::yield_now().await;
             let _answered = self.queue.accept(Vec::new(), Vec::new()).await.unwrap();
         }
+    }
+
+    /// A clockwork that owns its schedules while `owns` says so.
+    fn owning(&self, owns: &Rc<Cell<Option<Owned>>>) -> Rc<Clockwork> {
+        let (owns, told) = (Rc::clone(owns), Rc::clone(&self.told));
+        let tell = move |_, text| told.borrow_mut().push(text);
+        let clockwork = Clockwork::new(Rc::clone(&self.queue), move |_| owns.get(), tell);
+        clockwork.set(vec![wanted(Missed::Skip, true)]);
+        tokio::task::spawn_local(Rc::clone(&clockwork).run());
+        clockwork
     }
 
     async fn due(&self) -> Vec<String> {
@@ -179,6 +193,50 @@ async fn a_run_that_has_not_ended_keeps_the_next_from_beginning() {
         bench.now.store(NOON + 2 * HOUR, Ordering::SeqCst);
         bench.look(&clockwork, Missed::Skip, false).await;
         assert_eq!(bench.due().await, [key(NOON + 2 * HOUR)]);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_takes_a_schedule_over_goes_on_where_the_one_before_stopped() {
+    let test = async {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (a, b) = (
+            Bench::open(folders[0].path(), NOON - 1000),
+            Bench::open(folders[1].path(), NOON - 1000),
+        );
+        let alone = Some(Owned { since: None });
+        let (a_owns, b_owns) = (Rc::new(Cell::new(alone)), Rc::new(Cell::new(None)));
+        let (first, second) = (a.owning(&a_owns), b.owning(&b_owns));
+        let pass = async |at: u64| {
+            for (bench, node) in [(&a, &first), (&b, &second)] {
+                bench.now.store(at, Ordering::SeqCst);
+                bench.look(node, Missed::Skip, true).await;
+            }
+        };
+        let after = |other: &Clockwork| {
+            let since = other.looked()["job"];
+            Some(Owned { since })
+        };
+        pass(NOON - 1000).await;
+        pass(NOON).await;
+        // The first dies; nobody fires until that is noticed, half a minute after the next hour.
+        a_owns.set(None);
+        pass(NOON + HOUR + 30_000).await;
+        b_owns.set(after(&first));
+        pass(NOON + HOUR + 31_000).await;
+        assert_eq!(a.due().await, [key(NOON)]);
+        assert_eq!(b.due().await, [key(NOON + HOUR)], "late, and not lost");
+        // It comes back with an old note, and hears before it fires.
+        b_owns.set(None);
+        a_owns.set(after(&second));
+        pass(NOON + HOUR + 40_000).await;
+        assert_eq!(
+            a.due().await,
+            [key(NOON)],
+            "what the other fired is not fired again"
+        );
+        assert_eq!(b.due().await, [key(NOON + HOUR)]);
     };
     LocalSet::new().run_until(test).await;
 }

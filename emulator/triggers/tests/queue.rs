@@ -1,7 +1,7 @@
 //! The queue with a clock that is set and runs that end as they are told.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,15 +28,18 @@ struct Scripted {
     ended: mpsc::UnboundedSender<Run>,
     /// Runs wait for it, if there is one.
     gate: Option<Rc<Notify>>,
+    /// There is no such function.
+    gone: Cell<bool>,
 }
 
 impl Invoke for Scripted {
     fn policy(&self, _function: &str) -> Option<AsyncPolicy> {
-        Some(self.policy.clone())
+        (!self.gone.get()).then(|| self.policy.clone())
     }
 
     fn room(&self, _function: &str, running: usize) -> u32 {
-        u32::try_from(self.room.saturating_sub(running)).unwrap()
+        let room = if self.gone.get() { 0 } else { self.room };
+        u32::try_from(room.saturating_sub(running)).unwrap()
     }
 
     fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>> {
@@ -111,6 +114,7 @@ impl Bench {
             began: RefCell::default(),
             ended,
             gate,
+            gone: Cell::new(false),
         });
         let running = Rc::clone(&queue).run(Rc::clone(&invoke) as Rc<dyn Invoke>, Rc::default());
         let task = tokio::task::spawn_local(running);
@@ -164,6 +168,7 @@ fn job(body: &str) -> NewJob {
         order: None,
         key: None,
         keep_key_ms: 60_000,
+        max_age_ms: 6 * 3_600_000,
         dead: None,
     }
 }
@@ -433,6 +438,106 @@ async fn one_process_has_the_file_and_another_may_change_it_when_it_is_gone() {
         };
         assert!(queue.list(Selection::default()).await.unwrap().is_empty());
         assert!(invoke.began.borrow().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_whose_function_is_gone_is_given_up_when_it_has_waited_as_long_as_it_may() {
+    local(async {
+        let mut bench = Bench::new(quick(), &[], None);
+        bench.invoke.gone.set(true);
+        let waits = NewJob {
+            max_age_ms: 60_000,
+            ..job("waits")
+        };
+        bench.accept_job(waits).await;
+        bench.now.fetch_add(30_000, Ordering::SeqCst);
+        bench.accept("younger").await;
+        assert_eq!(bench.queue.view().dead, 0);
+        bench.now.fetch_add(6 * 3_600_000, Ordering::SeqCst);
+        bench.accept("wakes it up").await;
+        let run = bench.over().await;
+        assert_eq!(run.fate, Fate::Dead);
+        let error = run.head.error.unwrap();
+        assert!(
+            error.contains("no function named `work`") && error.contains("max_age"),
+            "{error}"
+        );
+        // It comes back, and those that are young enough run.
+        bench.invoke.gone.set(false);
+        bench.accept("new").await;
+        while bench.over().await.fate != Fate::Done {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn jobs_are_handed_from_queue_to_queue_once_with_all_that_is_known_of_them() {
+    local(async {
+        let failing = vec![failed(); 9];
+        let slow = AsyncPolicy {
+            backoff: Duration::from_secs(3600),
+            backoff_max: Duration::from_secs(3600),
+            ..AsyncPolicy::default()
+        };
+        let gone = Bench::new(slow, &[("fails", failing)], None);
+        gone.accept_job(keyed("fails", Some("o"), Some("k"))).await;
+        gone.accept_job(NewJob {
+            dead: Some("too large".to_owned()),
+            ..job("dead")
+        })
+        .await;
+        let once = async {
+            while gone
+                .queue
+                .all()
+                .await
+                .unwrap()
+                .iter()
+                .all(|head| head.attempts == 0)
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        once.await;
+        gone.queue.drain().await;
+        gone.accept("accepted while it drains").await;
+        let heads = gone.queue.all().await.unwrap();
+        let mut jobs = Vec::new();
+        for head in &heads {
+            jobs.push(gone.queue.show(head.id).await.unwrap().unwrap());
+        }
+        let mut stays = Bench::new(quick(), &[], None);
+        // The answer was lost, so they are handed over again.
+        for _ in 0..2 {
+            let adopted = stays.queue.adopt(jobs.clone(), "n1").await.unwrap();
+            assert_eq!(adopted.len(), 3);
+        }
+        gone.queue
+            .forget(heads.iter().map(|head| head.id).collect())
+            .await
+            .unwrap();
+        assert!(gone.queue.all().await.unwrap().is_empty());
+        assert_eq!(stays.over().await.head.path, "/work");
+        let all = stays.queue.all().await.unwrap();
+        let failed = all.iter().find(|head| head.attempts == 1).unwrap();
+        assert_eq!(failed.error.as_deref(), Some("no luck"));
+        let failed = Selection {
+            ids: vec![failed.id],
+            ..Selection::default()
+        };
+        stays.queue.retry(failed).await.unwrap();
+        stays.over().await;
+        let mut began = stays.invoke.began.borrow().clone();
+        began.sort();
+        assert_eq!(began, ["accepted while it drains", "fails"]);
+        let left = stays.queue.all().await.unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].error.as_deref(), Some("too large"));
+        // A client's key is known where the job is now.
+        let again = stays.accept_job(keyed("fails", Some("o"), Some("k"))).await;
+        assert!(matches!(again, Accepted::Known(_)));
     })
     .await;
 }

@@ -1,15 +1,18 @@
 //! Sources against the real servers, through a restart of each: none of 1,000 events is lost.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "support/servers.rs"]
+mod servers;
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use fnlocal_triggers::job::Trigger;
 use fnlocal_triggers::queue::Selection;
 use fnlocal_triggers::source::Health;
 use fnlocal_triggers::sources::{Folder, Postgres, RedisStream};
-use support::servers::{PostgresServer, RedisServer};
+use servers::{PostgresServer, RedisServer};
 use support::{Taking, local};
 use tokio_postgres::NoTls;
 
@@ -36,7 +39,7 @@ async fn add_to_stream(server: &RedisServer, numbers: std::ops::Range<usize>) {
                     if error.kind()
                         == redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading) =>
                 {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(error) => panic!("{error}"),
             }
@@ -53,6 +56,7 @@ async fn a_redis_stream_delivers_all_through_a_restart() {
             stream: "bids".to_owned(),
             group: "shop".to_owned(),
             batch: 50,
+            abandoned: Duration::from_secs(60),
         };
         let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
         add_to_stream(&server, 0..EVENTS / 2).await;
@@ -67,6 +71,109 @@ async fn a_redis_stream_delivers_all_through_a_restart() {
         taking.until(|ran| ran.len() >= EVENTS).await;
         assert_eq!(taking.ran(), all());
         assert_eq!(taking.runs(), EVENTS, "each ran once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nodes_share_a_redis_group_and_take_over_what_a_dead_one_was_given() {
+    local(async {
+        let server = RedisServer::start();
+        let source = || {
+            Box::new(RedisStream {
+                url: server.url(),
+                stream: "bids".to_owned(),
+                group: "shop".to_owned(),
+                batch: 10,
+                abandoned: Duration::from_millis(500),
+            })
+        };
+        add_to_stream(&server, 0..5).await;
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let commands = [
+            "XGROUP CREATE bids shop 0",
+            "XREADGROUP GROUP shop dead COUNT 5 STREAMS bids >",
+        ];
+        for command in commands {
+            let mut words = command.split(' ');
+            let mut asked = redis::cmd(words.next().unwrap());
+            for word in words {
+                asked.arg(word);
+            }
+            let _given: redis::Value = asked.query_async(&mut connection).await.unwrap();
+        }
+        let nodes = [
+            Taking::of(source(), Trigger::Redis, 1 << 20),
+            Taking::of(source(), Trigger::Redis, 1 << 20),
+        ];
+        add_to_stream(&server, 5..EVENTS).await;
+        let ran = || {
+            nodes
+                .iter()
+                .flat_map(Taking::ran)
+                .collect::<BTreeSet<String>>()
+        };
+        let patience = Duration::from_secs(60);
+        let all_ran = async {
+            while ran().len() < EVENTS {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(patience, all_ran).await;
+        waited.unwrap_or_else(|_| panic!("{} ran", ran().len()));
+        assert_eq!(ran(), all());
+        let runs = nodes.iter().map(Taking::runs);
+        assert!(runs.clone().all(|runs| runs > 0), "both take some");
+        assert_eq!(runs.sum::<usize>(), EVENTS, "each ran on one node only");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nodes_share_an_outbox_and_no_row_runs_on_two() {
+    local(async {
+        let server = PostgresServer::start();
+        let sql = "CREATE TABLE outbox (id bigserial PRIMARY KEY, payload jsonb NOT NULL)";
+        let client = server.connect().await;
+        client.batch_execute(sql).await.unwrap();
+        let source = || {
+            Box::new(Postgres {
+                url: server.url(),
+                channel: "bids".to_owned(),
+                outbox: Some("outbox".to_owned()),
+                batch: 10,
+            })
+        };
+        let nodes = [
+            Taking::of(source(), Trigger::Postgres, 1 << 20),
+            Taking::of(source(), Trigger::Postgres, 1 << 20),
+        ];
+        for node in &nodes {
+            node.until_health(|health| *health == Health::Reading).await;
+        }
+        let insert = format!(
+            "INSERT INTO outbox (payload) SELECT to_jsonb(n) FROM generate_series(0, {}) n; \
+             NOTIFY bids",
+            EVENTS - 1
+        );
+        client.batch_execute(&insert).await.unwrap();
+        let ran = || {
+            nodes
+                .iter()
+                .flat_map(Taking::ran)
+                .collect::<BTreeSet<String>>()
+        };
+        let all_ran = async {
+            while ran().len() < EVENTS {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), all_ran).await;
+        waited.unwrap_or_else(|_| panic!("{} ran", ran().len()));
+        assert_eq!(ran(), all());
+        let runs = nodes.iter().map(Taking::runs);
+        assert_eq!(runs.sum::<usize>(), EVENTS, "each ran on one node only");
     })
     .await;
 }
@@ -187,6 +294,7 @@ async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
             stream: "bids".to_owned(),
             group: "shop".to_owned(),
             batch: 50,
+            abandoned: Duration::from_secs(60),
         };
         let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
         taking

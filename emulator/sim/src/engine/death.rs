@@ -38,7 +38,7 @@ impl Sim<'_> {
         let (mut broken, mut repeated) = (0, 0);
         for (ticket, request) in self.requests.of(node) {
             if request.entered == node {
-                broken += 1;
+                broken += u64::from(!self.jobs.has(ticket));
                 self.balancer_fails(ticket, TargetFailure::Broken);
             } else if request.there {
                 repeated += 1;

@@ -52,7 +52,10 @@ impl Sim<'_> {
                 host.armed = Some(next);
                 self.queue.at(next.as_micros(), What::Deadline(node));
             }
-            Some(_) => self.tell(node, Event::DeadlinePassed),
+            Some(_) => {
+                self.tell(node, Event::DeadlinePassed);
+                self.room_on(node);
+            }
             None => {}
         }
     }
@@ -68,12 +71,16 @@ impl Sim<'_> {
                 let Some(open) = self.requests.get(ticket) else {
                     return;
                 };
-                (open.start, open.instance) = (Some(start), instance.0);
+                let first = open.start.replace(start).is_none();
+                open.instance = instance.0;
                 let function = open.function;
                 self.change(node, instance, |one| {
                     one.running += 1;
                     one.state = InstanceState::Busy;
                 });
+                if first {
+                    self.job_begins(node, ticket, function);
+                }
                 self.respond(node, ticket, function);
             }
             Effect::Refuse {
@@ -220,6 +227,7 @@ impl Sim<'_> {
                 self.change(node, instance, |one| one.state = InstanceState::Idle);
                 self.tell(node, Event::Assigned { instance });
                 self.ready_changed(node, instance);
+                self.room_on(node);
             }
             Job::Pause(instance) => self.tell(node, Event::Paused { instance }),
             Job::Resume(instance) => {
@@ -257,6 +265,7 @@ impl Sim<'_> {
         self.answered(ticket);
         let request = ticket.id();
         self.tell(node, Event::ResponseFinished { request });
+        self.room_on(node);
     }
 
     fn primed(&mut self, node: NodeId, instance: InstanceId, code: CodeHash) {
@@ -286,6 +295,7 @@ impl Sim<'_> {
         );
         if ready {
             self.node_ready(node);
+            self.room_on(node);
         }
     }
 

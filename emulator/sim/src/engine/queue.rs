@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use fnlocal_core::{CodeHash, InstanceId, NodeId};
 
+use super::jobs::Pending;
 use super::requests::Ticket;
 
 /// Something that takes its time on a node and then is told to its core.
@@ -41,6 +42,10 @@ pub(super) enum What {
     Dies(u32),
     /// The other nodes find that one is gone.
     Missed(NodeId),
+    /// A job comes, by the place in the scenario of what makes it.
+    JobComes(usize),
+    /// A job that failed comes again.
+    JobAgain(Pending),
 }
 
 impl What {
@@ -52,6 +57,7 @@ impl What {
             Self::Done(_, Job::Respond(_)) => "responses",
             Self::Done(..) => "instances that start and stop",
             Self::Deadline(_) => "deadlines",
+            Self::JobComes(_) | Self::JobAgain(_) => "jobs that come",
             Self::MachineUp(_) | Self::Checked(_) | Self::Dies(_) | Self::Missed(_) => "nodes",
         }
     }

@@ -5,6 +5,7 @@ use fnlocal_core::{Entered, Event, FunctionId, NodeId, RefuseReason, Route};
 
 use super::Sim;
 use super::host::Stage;
+use super::jobs::Pending;
 use super::queue::What;
 use super::requests::{Request, Ticket};
 use crate::report::Refusal;
@@ -125,23 +126,31 @@ impl Sim<'_> {
 
     /// A request is over without an answer of the function's.
     pub(super) fn refuse(&mut self, ticket: Ticket, reason: RefuseReason) {
-        if self.ends(ticket).is_some() {
-            self.recorder.refused(Refusal::Core(reason));
+        match self.ends(ticket) {
+            Some((_, Some(job))) => self.job_failed(job, Self::may_have_run(reason)),
+            Some((_, None)) => self.recorder.refused(Refusal::Core(reason)),
+            None => {}
         }
     }
 
     pub(super) fn balancer_fails(&mut self, ticket: Ticket, failure: TargetFailure) {
-        if self.ends(ticket).is_some() {
-            self.recorder.refused(Refusal::Balancer(failure));
+        match self.ends(ticket) {
+            // Its node is gone, and with it the answer.
+            Some((_, Some(job))) => self.job_failed(job, true),
+            Some((_, None)) => self.recorder.refused(Refusal::Balancer(failure)),
+            None => {}
         }
     }
 
     /// A request is over with an answer.
     pub(super) fn answered(&mut self, ticket: Ticket) {
         let hop = self.hop();
-        let Some(request) = self.ends(ticket) else {
+        let Some((request, job)) = self.ends(ticket) else {
             return;
         };
+        if let Some(job) = job {
+            return self.job_done(job, request.start);
+        }
         let hops = if request.serves == request.entered {
             1
         } else {
@@ -156,14 +165,19 @@ impl Sim<'_> {
         self.recorder.answered(took, request.start);
     }
 
-    fn ends(&mut self, ticket: Ticket) -> Option<Request> {
+    /// A request, and the job it was if it was one.
+    fn ends(&mut self, ticket: Ticket) -> Option<(Request, Option<Pending>)> {
         let request = self.requests.end(ticket)?;
+        let job = self.job_over(ticket, &request);
+        if job.is_some() {
+            return Some((request, job));
+        }
         if request.routed
             && let Some(router) = &mut self.router
         {
             router.ended(request.function, request.serves);
         }
         self.tell_balancer(BalancerEvent::Ended(request.entered));
-        Some(request)
+        Some((request, None))
     }
 }

@@ -7,6 +7,7 @@ use fnlocal_core::scaling::Reason;
 use fnlocal_core::{NodeId, RefuseReason, StartKind};
 use hdrhistogram::Histogram;
 
+use super::jobs::JobsRecorder;
 use super::summary::{Latency, Summary, millis};
 use super::{Cost, Died, Peak, Refused, Report, Requests, Scaled, Series, Setup, Verdict};
 use crate::price;
@@ -110,9 +111,10 @@ pub(crate) struct Recorder {
     deaths: Vec<Died>,
     series: Series,
     slo: Slo,
+    jobs: JobsRecorder,
 }
 
-fn histogram(digits: u8) -> Histogram<u64> {
+pub(super) fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_max(LONGEST, digits).expect("the bounds are constants and fit")
 }
 
@@ -142,11 +144,17 @@ impl Recorder {
                 ..Series::default()
             },
             slo: scenario.slo.clone(),
+            jobs: JobsRecorder::new(),
         }
     }
 
     pub(crate) fn bucket_ends(&self) -> u64 {
         self.bucket_ends
+    }
+
+    /// Triggered work.
+    pub(crate) fn jobs(&mut self) -> &mut JobsRecorder {
+        &mut self.jobs
     }
 
     pub(crate) fn arrived(&mut self) {
@@ -278,6 +286,7 @@ impl Recorder {
             requests,
             refused: refused.collect(),
             latency: latency.collect(),
+            jobs: self.jobs.report(),
             peak: self.peak,
             slo: self.verdict(),
             cost: self.cost(scenario, duration),

@@ -29,6 +29,7 @@ pub fn fleet_of(nodes: u32, functions: u32, workload: Workload) -> Scenario {
         seed: 1,
         functions: (0..functions).map(function).collect(),
         source: Source::Drawn(workload),
+        triggered: Vec::new(),
         fleet: Fleet::Fixed(nodes),
         time_scale: 1.0,
         machine,

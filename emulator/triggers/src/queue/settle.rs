@@ -83,7 +83,12 @@ impl Queue {
             let mut head = job.head;
             let last = head.error.take();
             let last = last.map_or_else(String::new, |last| format!("; the last run: {last}"));
-            head.error = Some(format!("it became older than `max_age` allows{last}"));
+            let gone = if invoke.policy(&head.function).is_none() {
+                format!("there was no function named `{}`, and ", head.function)
+            } else {
+                String::new()
+            };
+            head.error = Some(format!("{gone}it became older than `max_age` allows{last}"));
             head.died_ms = Some(self.clock.now_ms());
             if let Err(error) = self.keeper.change(Change::Kill(head.clone())).await {
                 invoke.warn(format!("job {id} could not be given up: {error}"));

@@ -1,5 +1,6 @@
 //! A Redis stream, read as one of a consumer group.
 //!
+//! Every queue is a consumer of its own, by a name it keeps, so any number of nodes share a group.
 //! What was handed out and not acknowledged comes first: this consumer's own, then what others of
 //! the group were given and left for a minute (XAUTOCLAIM). An entry is acknowledged when it is in
 //! the queue's file. What the server itself forgets when it is restarted is its configuration's
@@ -20,8 +21,6 @@ use crate::source::{Intake, Source, SourceError, Taken};
 
 /// How long the server may wait for an entry before it answers that there is none.
 const BLOCK: Duration = Duration::from_secs(5);
-/// An entry that somebody else was given and has not acknowledged for so long is taken over.
-const ABANDONED: Duration = Duration::from_secs(60);
 /// An answer that does not come: longer than the server may wait.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -35,10 +34,12 @@ pub struct RedisStream {
     pub group: String,
     /// Entries taken at once, at the most.
     pub batch: usize,
+    /// An entry that somebody else was given and has not acknowledged for so long is taken over.
+    pub abandoned: Duration,
 }
 
-/// Who reads: one fnlocal a group and project, so that what it was given before a crash is its own.
-const CONSUMER: &str = "fnlocal";
+/// Under this a queue notes what it is called among the consumers of a group.
+const CONSUMER: &str = "redis\0consumer";
 
 impl Source for RedisStream {
     fn name(&self) -> String {
@@ -63,11 +64,12 @@ impl RedisStream {
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
         self.make_group(&mut connection).await?;
+        let consumer = &consumer(intake).await?;
         intake.reading();
-        self.own(&mut connection, intake).await?;
+        self.own(&mut connection, intake, consumer).await?;
         loop {
-            self.abandoned(&mut connection, intake).await?;
-            let options = self.options().block(BLOCK.as_millis() as usize);
+            self.abandoned(&mut connection, intake, consumer).await?;
+            let options = self.options(consumer).block(BLOCK.as_millis() as usize);
             let ids = self.entries(&mut connection, ">", &options).await?;
             self.take(&mut connection, intake, ids).await?;
         }
@@ -88,9 +90,12 @@ impl RedisStream {
         &self,
         connection: &mut MultiplexedConnection,
         intake: &Intake,
+        consumer: &str,
     ) -> Result<(), SourceError> {
         loop {
-            let ids = self.entries(connection, "0", &self.options()).await?;
+            let ids = self
+                .entries(connection, "0", &self.options(consumer))
+                .await?;
             if ids.is_empty() {
                 return Ok(());
             }
@@ -102,11 +107,12 @@ impl RedisStream {
         &self,
         connection: &mut MultiplexedConnection,
         intake: &Intake,
+        consumer: &str,
     ) -> Result<(), SourceError> {
         let options = StreamAutoClaimOptions::default().count(self.batch);
-        let idle = ABANDONED.as_millis() as usize;
+        let idle = self.abandoned.as_millis() as usize;
         let claimed: StreamAutoClaimReply = connection
-            .xautoclaim_options(&self.stream, &self.group, CONSUMER, idle, "0-0", options)
+            .xautoclaim_options(&self.stream, &self.group, consumer, idle, "0-0", options)
             .await?;
         self.take(connection, intake, claimed.claimed).await
     }
@@ -144,9 +150,9 @@ impl RedisStream {
         Ok(())
     }
 
-    fn options(&self) -> StreamReadOptions {
+    fn options(&self, consumer: &str) -> StreamReadOptions {
         StreamReadOptions::default()
-            .group(&self.group, CONSUMER)
+            .group(&self.group, consumer)
             .count(self.batch)
     }
 
@@ -186,4 +192,18 @@ impl RedisStream {
             order: None,
         }
     }
+}
+
+/// What this queue is called: what it was given before a crash is its own still, for as long as its
+/// file is there.
+async fn consumer(intake: &Intake) -> Result<String, SourceError> {
+    let queue = intake.queue();
+    let kept = queue.keeper().read(|file| file.note(CONSUMER)).await?;
+    if let Some(name) = kept {
+        return Ok(name);
+    }
+    let name = format!("fnlocal-{:016x}", rand::random::<u64>());
+    let note = (CONSUMER.to_owned(), Some(name.clone()));
+    queue.accept(Vec::new(), vec![note]).await?;
+    Ok(name)
 }

@@ -4,10 +4,12 @@ use redb::{Database, ReadableTable, Table};
 
 use super::tables::{BODIES, DEAD, EXPIRIES, HEADS, KEYS, NOTES, NUMBERS};
 use super::{Change, Changed, StoreError};
-use crate::job::{Accepted, Head, JobId, NewJob};
+use crate::job::{Accepted, Head, Job, JobId, NewJob};
 
 /// Keys forgotten in one commit at the most, so that none takes long.
 const FORGET: usize = 64;
+/// How long an adopted job is known by its key, in milliseconds: a week, as schedules' are.
+const KEEP_ADOPTED: u64 = 7 * 24 * 3_600_000;
 
 /// All tables, for the length of a commit.
 struct Tables<'t> {
@@ -63,6 +65,10 @@ impl Tables<'_> {
                     }
                 }
                 Ok(Changed::Accepted(accepted))
+            }
+            Change::Adopt { jobs, from } => {
+                let adopted = jobs.into_iter().map(|job| self.adopt(job, &from));
+                Ok(Changed::Accepted(adopted.collect::<Result<_, _>>()?))
             }
             Change::Done(id) => {
                 self.heads.remove(id.0)?;
@@ -131,15 +137,42 @@ impl Tables<'_> {
             attempts: 0,
             error: job.dead,
             died_ms,
+            max_age_ms: Some(job.max_age_ms),
         };
-        let text = json(&head)?;
-        if died_ms.is_some() {
-            self.dead.insert(id.0, text.as_slice())?;
-        } else {
-            self.heads.insert(id.0, text.as_slice())?;
+        self.insert(&head, &job.body)?;
+        Ok(Accepted::New(Box::new(head)))
+    }
+
+    /// A job of another queue, with a number of this one's; all else stays as it was.
+    fn adopt(&mut self, job: Job, from: &str) -> Result<Accepted, StoreError> {
+        let Job { mut head, body } = job;
+        let key = head.key.clone();
+        let key = key.unwrap_or_else(|| format!("{from} {}", head.id));
+        let named = format!("{}\0{key}", head.function);
+        let known = self.keys.get(named.as_str())?.map(|known| known.value());
+        if let Some((id, until)) = known {
+            if until > self.now {
+                return Ok(Accepted::Known(JobId(id)));
+            }
+            self.expiries.remove((until, named.as_str()))?;
         }
-        self.bodies.insert(id.0, &*job.body)?;
-        Ok(Accepted::New(head))
+        head.id = self.next_id()?;
+        let until = self.now.saturating_add(KEEP_ADOPTED);
+        self.keys.insert(named.as_str(), (head.id.0, until))?;
+        self.expiries.insert((until, named.as_str()), ())?;
+        self.insert(&head, &body)?;
+        Ok(Accepted::New(Box::new(head)))
+    }
+
+    fn insert(&mut self, head: &Head, body: &[u8]) -> Result<(), StoreError> {
+        let text = json(head)?;
+        let table = match head.died_ms {
+            Some(_) => &mut self.dead,
+            None => &mut self.heads,
+        };
+        table.insert(head.id.0, text.as_slice())?;
+        self.bodies.insert(head.id.0, body)?;
+        Ok(())
     }
 
     /// The time, so that numbers sort by acceptance and none comes twice; a clock that was set

@@ -1,0 +1,106 @@
+//! What nobody waits for, on nodes: a schedule fires once, and a node that ends loses no job.
+
+use std::collections::BTreeSet;
+
+use super::stage::Stage;
+use super::support::{Folder, eventually};
+
+const CODE: &str = r#"
+exports.tick = (event) => { console.log(`due <${event.data.due}>`); };
+exports.work = async (req, res) => {
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  console.log(`ran <${req.body.n}>`);
+  res.end();
+};
+"#;
+const TOML: &str = r#"
+name = "jobs"
+[functions.tick]
+schedule = "*/2 * * * * *"
+signature = "event"
+[functions.work]
+max_instances = 1
+"#;
+/// More than one instance does within the time a node waits for those that run.
+const JOBS: usize = 60;
+
+/// What stands in brackets after a word, in all logs, with repetitions.
+fn said(stage: &Stage, nodes: &BTreeSet<String>, word: &str) -> Vec<String> {
+    let begin = format!("{word} <");
+    let mut found = Vec::new();
+    for node in nodes {
+        let log = stage.log(node);
+        let texts = log.split(&begin).skip(1);
+        found.extend(texts.filter_map(|text| Some(text.split_once('>')?.0.to_owned())));
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
+    let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", TOML)]);
+    let mut stage = Stage::new(folder, "jobs", "127.14.0.0/16", 3).await;
+    let nodes: BTreeSet<String> = stage.machines.keys().cloned().collect();
+    eventually("the schedule has fired three times", async || {
+        said(&stage, &nodes, "due").len() >= 3
+    })
+    .await;
+    // While nodes come one after the other it may have moved.
+    let owner = || {
+        let due = said(&stage, &nodes, "due");
+        let last: Vec<&String> = due.iter().rev().take(3).collect();
+        let fired = |node: &&String| {
+            let own = said(&stage, &BTreeSet::from([(*node).clone()]), "due");
+            last.iter().all(|time| own.contains(time))
+        };
+        nodes.iter().find(fired).cloned()
+    };
+    eventually("one of three fires it", async || owner().is_some()).await;
+    let owner = owner().unwrap();
+
+    let client = reqwest::Client::new();
+    for number in 0..JOBS {
+        let post = client
+            .post(stage.machines[&owner].at("/work"))
+            .header("x-fnlocal-invoke", "async")
+            .json(&serde_json::json!({ "n": number }));
+        assert_eq!(post.send().await.unwrap().status(), 202);
+    }
+    let before = said(&stage, &nodes, "due").len();
+    let gone = serde_json::json!({ "instance": owner });
+    stage.play.post("terminate", gone).await;
+    let play = &stage.play;
+    eventually("the lifecycle action is completed", async || {
+        let calls = play.calls().await.calls;
+        let mut names = calls.iter().map(|(name, _)| name.as_str());
+        names.any(|name| name == "autoscaling:CompleteLifecycleAction")
+    })
+    .await;
+    let code = stage.machines.get_mut(&owner).unwrap().stop();
+    assert_eq!(code, Some(0), "{}", stage.log(&owner));
+    let log = stage.log(&owner);
+    assert!(log.contains("jobs were handed to other nodes"), "{log}");
+    assert!(!log.contains("stay on this machine"), "{log}");
+
+    eventually("every job has run", async || {
+        let ran: BTreeSet<String> = said(&stage, &nodes, "ran").into_iter().collect();
+        ran.len() == JOBS
+    })
+    .await;
+    assert_eq!(said(&stage, &nodes, "ran").len(), JOBS, "each ran once");
+    eventually("the schedule goes on elsewhere", async || {
+        said(&stage, &nodes, "due").len() >= before + 5
+    })
+    .await;
+    let due = said(&stage, &nodes, "due");
+    let once: BTreeSet<&String> = due.iter().collect();
+    assert_eq!(once.len(), due.len(), "no time fires twice: {due:?}");
+    let time = |text: &String| text.parse::<jiff::Timestamp>().unwrap().as_second();
+    let span = time(&due[due.len() - 1]) - time(&due[0]);
+    assert_eq!(
+        span,
+        2 * (due.len() as i64 - 1),
+        "none is left out: {due:?}"
+    );
+}

@@ -1,0 +1,27 @@
+//! Work that nobody waits for: schedules, and invocations at a rate.
+//!
+//! It enters as it does live: by `fnlocal_core::share`, from one queue in front of all nodes, on the
+//! node with most room. Nodes in the cloud have a queue each, so a job there runs where it was
+//! accepted.
+
+use fnlocal_core::trigger::AsyncPolicy;
+
+/// What makes jobs of one function.
+#[derive(Clone, Debug)]
+pub struct Triggered {
+    /// The function, by its number.
+    pub function: u32,
+    /// When they come.
+    pub due: Due,
+    /// How they are delivered. Keys and their time are not simulated.
+    pub policy: AsyncPolicy,
+}
+
+/// When jobs come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Due {
+    /// At these seconds from the first moment of the workload, in their order.
+    At(Vec<f64>),
+    /// So many a second, by chance, for as long as requests come.
+    Rate(f64),
+}

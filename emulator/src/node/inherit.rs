@@ -1,0 +1,204 @@
+//! What becomes of a node's jobs when it ends: its peers have them.
+//!
+//! Its requests have ended by then, so none comes any more. Jobs that run are waited for; those
+//! that wait, and the dead letters, go to the first of the others in the function's order, and are
+//! forgotten here only when they are on its disk. An answer that is lost has them handed over again,
+//! to where they are known. A node without others runs what it has for as long as it may.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use fnlocal_core::NodeId;
+use fnlocal_triggers::job::{Head, Job, JobId};
+use fnlocal_triggers::queue::AcceptError;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::house::House;
+use crate::driver::RequestBody;
+use crate::gateway::peers::{FORWARDED, Link, Peers};
+use crate::gateway::{Problem, ResponseBody};
+
+/// Where a node takes over jobs, on its peers' port.
+pub(super) const PATH: &str = "/_fnlocal/peer/jobs";
+/// Bodies of the jobs that are handed over at once, in bytes. One may be larger by itself.
+const AT_ONCE: usize = 1 << 20;
+/// Jobs that are handed over at once.
+const MANY: usize = 256;
+/// Bytes of such a request at the most.
+const LARGEST: usize = 1 << 30;
+/// For an answer, which comes after a sync of the disk.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Jobs on their way.
+#[derive(Serialize, Deserialize)]
+struct Handed {
+    /// The node that had them.
+    from: String,
+    jobs: Vec<Whole>,
+}
+
+/// A job with its body.
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    head: Head,
+    /// As base64.
+    body: String,
+}
+
+/// Takes over jobs of another node.
+pub(super) async fn take(house: &House, request: Request<Incoming>) -> Response<ResponseBody> {
+    let wrong = |status, what: String| Problem::new(status, "jobs", what).response("");
+    if !house.health().is_good() {
+        let what = "this node takes over no jobs now";
+        return wrong(StatusCode::SERVICE_UNAVAILABLE, what.to_owned());
+    }
+    let body = Limited::new(request.into_body(), LARGEST).collect().await;
+    let handed = body
+        .map_err(|error| error.to_string())
+        .and_then(|body| read(&body.to_bytes()));
+    let (from, jobs) = match handed {
+        Ok(handed) => handed,
+        Err(what) => return wrong(StatusCode::BAD_REQUEST, what),
+    };
+    match house.triggers.queue().adopt(jobs, &from).await {
+        Ok(adopted) => {
+            let count = adopted.len();
+            house
+                .logs
+                .note(format!("{count} jobs of {from} are run here"));
+            Response::new(ResponseBody::full("{}"))
+        }
+        Err(error @ AcceptError::Full) => wrong(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        Err(error) => wrong(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+fn read(body: &[u8]) -> Result<(String, Vec<Job>), String> {
+    let handed: Handed = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let jobs = handed.jobs.into_iter().map(|one| {
+        let body = STANDARD.decode(one.body);
+        let body = Bytes::from(body.map_err(|error| error.to_string())?);
+        let head = one.head;
+        Ok(Job { head, body })
+    });
+    Ok((handed.from, jobs.collect::<Result<_, String>>()?))
+}
+
+/// Runs or hands over all jobs of a node that ends.
+pub(super) async fn hand_over(house: &House, until: Instant) {
+    let triggers = &house.triggers;
+    triggers.stop_sources();
+    if house.company.others() == 0 {
+        // What is left then is on the disk, if that stays.
+        let _late = timeout_at(until, triggers.queue().emptied()).await;
+    }
+    // What does not end in time runs again, elsewhere.
+    let _late = timeout_at(until, triggers.queue().drain()).await;
+    let moved = Cell::new(0);
+    let handing = timeout_at(until.max(Instant::now() + ANSWER), hand_all(house, &moved)).await;
+    if moved.get() > 0 {
+        let count = moved.get();
+        house
+            .logs
+            .note(format!("{count} jobs were handed to other nodes"));
+    }
+    let left = triggers.queue().all().await.map_or(0, |all| all.len());
+    let why = match handing {
+        Ok(Ok(())) if left == 0 => return,
+        Ok(Ok(())) => "no other node takes them".to_owned(),
+        Ok(Err(why)) => why,
+        Err(_) => "there was no time left".to_owned(),
+    };
+    house.logs.warn(format!(
+        "{left} jobs stay on this machine, and are lost with its disk: {why}"
+    ));
+}
+
+async fn hand_all(house: &House, moved: &Cell<usize>) -> Result<(), String> {
+    let all = house.triggers.queue().all().await;
+    let all = all.map_err(|error| error.to_string())?;
+    let mut by_function: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
+    for head in all {
+        by_function.entry(head.function).or_default().push(head.id);
+    }
+    for (function, ids) in by_function {
+        let mut heirs = house.company.heirs(&function);
+        heirs.reverse();
+        let mut ids = ids.into_iter().peekable();
+        while ids.peek().is_some() {
+            let jobs = some(house, &mut ids).await?;
+            let gone: Vec<JobId> = jobs.iter().map(|one| one.head.id).collect();
+            if !offer(house, jobs, &mut heirs).await? {
+                break;
+            }
+            moved.update(|count| count + gone.len());
+            let forgotten = house.triggers.queue().forget(gone).await;
+            forgotten.map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// As many jobs as are handed over at once.
+async fn some(house: &House, ids: &mut impl Iterator<Item = JobId>) -> Result<Vec<Whole>, String> {
+    let (mut jobs, mut bytes) = (Vec::new(), 0);
+    while bytes < AT_ONCE && jobs.len() < MANY {
+        let Some(id) = ids.next() else { break };
+        let job = house.triggers.queue().show(id).await;
+        let Some(job) = job.map_err(|error| error.to_string())? else {
+            continue;
+        };
+        bytes += job.body.len();
+        jobs.push(Whole {
+            head: job.head,
+            body: STANDARD.encode(&job.body),
+        });
+    }
+    Ok(jobs)
+}
+
+/// Offers jobs to one heir after the other, the last of them first; whether one has them now.
+async fn offer(
+    house: &House,
+    jobs: Vec<Whole>,
+    heirs: &mut Vec<(NodeId, Rc<Link>)>,
+) -> Result<bool, String> {
+    let from = house.health().node();
+    let handed = serde_json::to_vec(&Handed { from, jobs });
+    let handed = Bytes::from(handed.map_err(|error| error.to_string())?);
+    while let Some((_, link)) = heirs.last() {
+        let token = house.company.token();
+        if let Ok(true) = timeout(ANSWER, send(link, token, handed.clone())).await {
+            return Ok(true);
+        }
+        heirs.pop();
+    }
+    Ok(false)
+}
+
+/// Whether the jobs were taken over.
+async fn send(link: &Link, token: &HeaderValue, handed: Bytes) -> bool {
+    let mut request = Request::new(RequestBody::Full(Some(handed)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = http::Uri::from_static(PATH);
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, HeaderValue::from_static("peer"));
+    headers.insert(FORWARDED, token.clone());
+    let Ok((response, connection)) = link.send(request).await else {
+        return false;
+    };
+    let taken = response.status() == StatusCode::OK;
+    if response.into_body().collect().await.is_ok() {
+        link.put(connection);
+    }
+    taken
+}
