@@ -202,6 +202,11 @@ impl Triggers {
         self.clockwork.looked()
     }
 
+    /// Whether a function's schedule is being fired.
+    pub fn is_firing(&self, function: &str) -> bool {
+        self.clockwork.is_firing(function)
+    }
+
     /// Functions that have something only one node may see to.
     pub fn exclusive(&self) -> BTreeSet<String> {
         let functions = self.functions().into_iter();

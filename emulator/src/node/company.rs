@@ -159,14 +159,13 @@ impl Company {
             return;
         }
         let functions = said.functions.keys().cloned().collect();
-        // What one that ends did last counts, too.
+        if !said.open {
+            self.roster.borrow_mut().shut(&said.node, said.duties);
+            return self.forget(node);
+        }
         self.roster
             .borrow_mut()
             .heard(&said.node, functions, said.duties);
-        if !said.open {
-            self.roster.borrow_mut().silent(&said.node);
-            return self.forget(node);
-        }
         let mut others = self.others.borrow_mut();
         if !others.contains_key(&node) {
             let key = routing::key(&said.node);
@@ -183,6 +182,13 @@ impl Company {
     /// Another node did not say how it stands.
     pub fn silent(&self, name: &str) {
         self.roster.borrow_mut().silent(name);
+        let node = self.node(name);
+        self.forget(node);
+    }
+
+    /// Another node is there no more.
+    pub fn left(&self, name: &str) {
+        self.roster.borrow_mut().left(name);
         let node = self.node(name);
         self.forget(node);
     }

@@ -38,7 +38,7 @@ pub(super) async fn listen(company: Rc<Company>, mut neighbours: watch::Receiver
             let stays = now.contains(known);
             if !stays {
                 task.abort();
-                company.silent(name);
+                company.left(name);
             }
             stays
         });

@@ -174,7 +174,9 @@ impl House {
         let looked = self.triggers.looked().into_iter();
         let looked = looked.filter_map(|(function, until)| Some((function, until?)));
         Duties {
-            claims: self.exclusive(|name| self.company.claims(name)),
+            // What is being fired is not yet told as fired.
+            claims: self
+                .exclusive(|name| self.company.claims(name) || self.triggers.is_firing(name)),
             looked: looked.collect(),
         }
     }

@@ -3,15 +3,20 @@
 //! Of the nodes that answer and have the function the first in rendezvous order owns it, and says
 //! so. Who thinks that it owns what another still claims waits until that one has heard of it and
 //! lets go, a second later; it then goes on from where the other was. So while nodes come and go by
-//! the rules nothing is done twice. A node that is silent claims nothing: what it did in its last
-//! second may be done again, and if it only cannot be reached it goes on beside its successor. That
-//! is at least once, with a consensus among the nodes left out.
+//! the rules nothing is done twice. A node that is busy may be silent for a moment, so only one that
+//! stays silent claims nothing: what it did in its last second may be done again, and if it only
+//! cannot be reached it goes on beside its successor. That is at least once, with a consensus among
+//! the nodes left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fnlocal_core::routing::{key, mix};
 use fnlocal_triggers::clockwork::Owned;
 use serde::{Deserialize, Serialize};
+
+/// Questions a node leaves unanswered, one a second, until others do what it claims. Requests are
+/// sent elsewhere after the first: those can be repeated.
+const PATIENCE: u32 = 5;
 
 /// What a node says of what only one may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,8 @@ pub(super) struct Roster {
 struct Other {
     functions: BTreeSet<String>,
     claims: BTreeSet<String>,
+    /// Questions in a row that it left unanswered.
+    missed: u32,
 }
 
 impl Roster {
@@ -73,17 +80,46 @@ impl Roster {
     /// Another node has said what it does.
     pub fn heard(&mut self, name: &str, functions: BTreeSet<String>, duties: Duties) {
         self.asked(name);
-        for (function, until) in duties.looked {
-            let known = self.looked.entry(function).or_default();
-            *known = until.max(*known);
-        }
+        self.learn(duties.looked);
         let claims = duties.claims;
-        let other = Other { functions, claims };
+        let other = Other {
+            functions,
+            claims,
+            missed: 0,
+        };
         self.others.insert(name.to_owned(), other);
     }
 
-    /// Another node does not answer, or ends.
+    /// Another node has left a question unanswered.
     pub fn silent(&mut self, name: &str) {
+        self.asked(name);
+        let Some(other) = self.others.get_mut(name) else {
+            return;
+        };
+        other.missed += 1;
+        if other.missed >= PATIENCE {
+            self.others.remove(name);
+        }
+    }
+
+    /// Another node wants nothing more: it ends, or has not begun. One that ends may have something
+    /// to finish, and claims that.
+    pub fn shut(&mut self, name: &str, duties: Duties) {
+        self.asked(name);
+        self.learn(duties.looked);
+        let ends = self.others.remove(name).is_some();
+        if ends && !duties.claims.is_empty() {
+            let other = Other {
+                functions: BTreeSet::new(),
+                claims: duties.claims,
+                missed: 0,
+            };
+            self.others.insert(name.to_owned(), other);
+        }
+    }
+
+    /// Another node is there no more.
+    pub fn left(&mut self, name: &str) {
         self.asked(name);
         self.others.remove(name);
     }
@@ -118,6 +154,13 @@ impl Roster {
             std::cmp::Reverse((has, rank(function, name)))
         });
         order.into_iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn learn(&mut self, looked: BTreeMap<String, u64>) {
+        for (function, until) in looked {
+            let known = self.looked.entry(function).or_default();
+            *known = until.max(*known);
+        }
     }
 
     fn asked(&mut self, name: &str) {
@@ -246,14 +289,47 @@ mod tests {
         }
         let [owner] = owners(&rosters, "job").try_into().unwrap();
         rosters.retain(|one| one.own != owner);
-        for one in &mut rosters {
-            one.silent(&owner);
+        for silent in 1..=PATIENCE {
+            assert!(owners(&rosters, "job").is_empty(), "silent {silent} times");
+            for one in &mut rosters {
+                one.silent(&owner);
+            }
         }
         assert_eq!(owners(&rosters, "job").len(), 1);
         rosters[0].close();
         let ended = rosters[0].own.clone();
-        rosters[1].silent(&ended);
+        rosters[1].left(&ended);
         assert_eq!(owners(&rosters, "job"), [rosters[1].own.clone()]);
+    }
+
+    #[test]
+    fn what_one_that_ends_is_about_to_finish_is_its_own_until_it_has() {
+        let mut rosters = rosters(&NAMES[..2]);
+        round(&mut rosters, "job");
+        round(&mut rosters, "job");
+        let [owner] = owners(&rosters, "job").try_into().unwrap();
+        rosters.retain(|one| one.own != owner);
+        let [mut heir] = rosters.try_into().ok().unwrap();
+        let says = |claims: BTreeSet<String>, until| Duties {
+            claims,
+            looked: BTreeMap::from([("job".to_owned(), until)]),
+        };
+        heir.shut(&owner, says(all("job"), 1000));
+        assert_eq!(heir.owns("job"), None, "it still fires");
+        heir.shut(&owner, says(BTreeSet::new(), 3000));
+        assert_eq!(heir.owns("job"), Some(Owned { since: Some(3000) }));
+    }
+
+    #[test]
+    fn one_that_has_not_begun_claims_nothing() {
+        let mut roster = Roster::new("i-1");
+        roster.told_of(NAMES.into_iter());
+        for name in &NAMES[1..] {
+            let claims = all("job");
+            let looked = BTreeMap::new();
+            roster.shut(name, Duties { claims, looked });
+        }
+        assert!(roster.owns("job").is_some());
     }
 
     #[test]

@@ -42,6 +42,8 @@ const NOTE: &str = "schedule\0";
 pub struct Clockwork {
     queue: Rc<Queue>,
     schedules: RefCell<BTreeMap<String, Timed>>,
+    /// The schedule that is being fired.
+    firing: RefCell<Option<String>>,
     changed: Notify,
     /// Whether this node is the one that fires a function.
     owns: Box<Owns>,
@@ -78,6 +80,7 @@ impl Clockwork {
         Rc::new(Self {
             queue,
             schedules: RefCell::default(),
+            firing: RefCell::default(),
             changed: Notify::new(),
             owns: Box::new(owns),
             tell: Box::new(tell),
@@ -126,6 +129,13 @@ impl Clockwork {
             .collect()
     }
 
+    /// Whether a function's schedule is being fired: what is due may be on the disk already, and
+    /// [`Clockwork::looked`] not say so yet.
+    #[must_use]
+    pub fn is_firing(&self, function: &str) -> bool {
+        self.firing.borrow().as_deref() == Some(function)
+    }
+
     /// Fires until dropped.
     pub async fn run(self: Rc<Self>) {
         let mut seen: Option<(u64, Instant)> = None;
@@ -172,24 +182,32 @@ impl Clockwork {
             let Some(owned) = (self.owns)(&function) else {
                 continue;
             };
-            let looked = self.known(&function).await?;
-            let since = match looked {
-                // Its first look, or the clock was set back.
-                None => now,
-                Some(looked) => looked.min(now),
-            };
-            // A clock that is far ahead of this one's would keep it from ever being due.
-            let elsewhere = owned
-                .since
-                .filter(|since| *since <= now.saturating_add(JUMP));
-            let since = match (elsewhere, looked) {
-                (Some(elsewhere), Some(looked)) if elsewhere <= looked => since,
-                (Some(elsewhere), _) => elsewhere,
-                (None, _) => since,
-            };
-            self.fire(&function, since, now).await?;
+            self.firing.replace(Some(function.clone()));
+            let fired = self.go_on(&function, owned, now).await;
+            self.firing.replace(None);
+            fired?;
         }
         Ok(())
+    }
+
+    /// Fires a schedule from where this node or another was.
+    async fn go_on(&self, function: &str, owned: Owned, now: u64) -> Result<(), AcceptError> {
+        let looked = self.known(function).await?;
+        let since = match looked {
+            // Its first look, or the clock was set back.
+            None => now,
+            Some(looked) => looked.min(now),
+        };
+        // A clock that is far ahead of this one's would keep it from ever being due.
+        let elsewhere = owned
+            .since
+            .filter(|since| *since <= now.saturating_add(JUMP));
+        let since = match (elsewhere, looked) {
+            (Some(elsewhere), Some(looked)) if elsewhere <= looked => since,
+            (Some(elsewhere), _) => elsewhere,
+            (None, _) => since,
+        };
+        self.fire(function, since, now).await
     }
 
     async fn known(&self, function: &str) -> Result<Option<u64>, StoreError> {
