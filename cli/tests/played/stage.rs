@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sts::config::Credentials;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use super::balancer::Balancer;
 use super::metadata::Metadata;
 use super::play::Play;
-use super::support::{Folder, eventually, signal};
+use super::support::{Folder, PATIENCE, eventually, signal};
 
 /// As quick as a balancer that looks ten times a second allows.
 const PACE: NodePace = NodePace {
@@ -203,15 +204,20 @@ impl Stage {
 
     /// Waits until all nodes say so of their health.
     pub async fn all_say(&self, key: &str, value: &str) {
-        eventually(&format!("all nodes say {key}: {value}"), async || {
-            for id in self.machines.keys() {
-                if self.health(id).await[key] != value {
-                    return false;
-                }
+        let deadline = Instant::now() + PATIENCE;
+        for id in self.machines.keys() {
+            let mut says = self.health(id).await;
+            while says[key] != value {
+                let log = || self.log(id);
+                assert!(
+                    Instant::now() < deadline,
+                    "{key} is not {value}: {says}\n{}",
+                    log()
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                says = self.health(id).await;
             }
-            true
-        })
-        .await;
+        }
     }
 
     /// What a node has written.
