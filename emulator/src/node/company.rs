@@ -160,8 +160,8 @@ impl Company {
         }
         let functions = said.functions.keys().cloned().collect();
         if !said.open {
-            self.roster.borrow_mut().shut(&said.node, said.duties);
-            return self.forget(node);
+            self.shuts(said);
+            return;
         }
         self.roster
             .borrow_mut()
@@ -179,18 +179,22 @@ impl Company {
         other.functions = said.functions;
     }
 
-    /// Another node did not say how it stands.
-    pub fn silent(&self, name: &str) {
-        self.roster.borrow_mut().silent(name);
+    /// Another node did not say how it stands. Whether what it claims is still its own.
+    pub fn silent(&self, name: &str) -> bool {
+        self.leaves(name);
+        self.roster.borrow_mut().silent(name)
+    }
+
+    /// Another node is sent no more requests.
+    pub fn leaves(&self, name: &str) {
         let node = self.node(name);
         self.forget(node);
     }
 
-    /// Another node is there no more.
-    pub fn left(&self, name: &str) {
-        self.roster.borrow_mut().left(name);
-        let node = self.node(name);
-        self.forget(node);
+    /// Another node wants no requests, or is to get none. Whether it claims something still.
+    pub fn shuts(&self, said: Said) -> bool {
+        self.leaves(&said.node);
+        self.roster.borrow_mut().shut(&said.node, said.duties)
     }
 
     fn forget(&self, node: NodeId) {

@@ -29,6 +29,7 @@ const LARGEST: usize = 1 << 20;
 pub(super) async fn listen(company: Rc<Company>, mut neighbours: watch::Receiver<Vec<Neighbour>>) {
     let mut asking = JoinSet::new();
     let mut asked: BTreeMap<String, (Neighbour, AbortHandle)> = BTreeMap::new();
+    let mut leaving: BTreeMap<String, AbortHandle> = BTreeMap::new();
     loop {
         let now = neighbours.borrow_and_update().clone();
         if !now.is_empty() {
@@ -38,13 +39,18 @@ pub(super) async fn listen(company: Rc<Company>, mut neighbours: watch::Receiver
             let stays = now.contains(known);
             if !stays {
                 task.abort();
-                company.left(name);
+                let last = see_off(Rc::clone(&company), known.clone());
+                leaving.insert(name.clone(), asking.spawn_local(last));
             }
             stays
         });
+        leaving.retain(|_, task| !task.is_finished());
         for one in now {
             if asked.contains_key(&one.name) || company.is(&one.name) {
                 continue;
+            }
+            if let Some(task) = leaving.remove(&one.name) {
+                task.abort();
             }
             let task = asking.spawn_local(ask_on(Rc::clone(&company), one.clone()));
             asked.insert(one.name.clone(), (one, task));
@@ -66,8 +72,27 @@ async fn ask_on(company: Rc<Company>, one: Neighbour) {
         match timeout(ANSWER, ask(&link, company.token())).await {
             // Another machine may have been given the address.
             Ok(Some(said)) if said.node == one.name => company.heard(one.address, said),
-            _ => company.silent(&one.name),
+            _ => {
+                company.silent(&one.name);
+            }
         }
+    }
+}
+
+/// Asks one that is no neighbour any more until it has nothing to do that only one node may: it may
+/// learn later than this node that it ends.
+async fn see_off(company: Rc<Company>, one: Neighbour) {
+    let link = Link::new(one.address);
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    company.leaves(&one.name);
+    let mut there = true;
+    while there {
+        tick.tick().await;
+        there = match timeout(ANSWER, ask(&link, company.token())).await {
+            Ok(Some(said)) if said.node == one.name => company.shuts(said),
+            _ => company.silent(&one.name),
+        };
     }
 }
 

@@ -90,25 +90,28 @@ impl Roster {
         self.others.insert(name.to_owned(), other);
     }
 
-    /// Another node has left a question unanswered.
-    pub fn silent(&mut self, name: &str) {
+    /// Another node has left a question unanswered. Whether what it claims is still its own.
+    pub fn silent(&mut self, name: &str) -> bool {
         self.asked(name);
         let Some(other) = self.others.get_mut(name) else {
-            return;
+            return false;
         };
         other.missed += 1;
-        if other.missed >= PATIENCE {
+        let gone = other.missed >= PATIENCE;
+        if gone {
             self.others.remove(name);
         }
+        !gone
     }
 
     /// Another node wants nothing more: it ends, or has not begun. One that ends may have something
-    /// to finish, and claims that.
-    pub fn shut(&mut self, name: &str, duties: Duties) {
+    /// to finish, or not know of it yet, and claims that. Whether it does.
+    pub fn shut(&mut self, name: &str, duties: Duties) -> bool {
         self.asked(name);
         self.learn(duties.looked);
         let ends = self.others.remove(name).is_some();
-        if ends && !duties.claims.is_empty() {
+        let claims = ends && !duties.claims.is_empty();
+        if claims {
             let other = Other {
                 functions: BTreeSet::new(),
                 claims: duties.claims,
@@ -116,12 +119,7 @@ impl Roster {
             };
             self.others.insert(name.to_owned(), other);
         }
-    }
-
-    /// Another node is there no more.
-    pub fn left(&mut self, name: &str) {
-        self.asked(name);
-        self.others.remove(name);
+        claims
     }
 
     /// This node ends.
@@ -298,7 +296,7 @@ mod tests {
         assert_eq!(owners(&rosters, "job").len(), 1);
         rosters[0].close();
         let ended = rosters[0].own.clone();
-        rosters[1].left(&ended);
+        rosters[1].shut(&ended, Duties::default());
         assert_eq!(owners(&rosters, "job"), [rosters[1].own.clone()]);
     }
 
