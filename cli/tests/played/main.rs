@@ -123,8 +123,8 @@ async fn serves_on_one_node_wherever_a_request_enters(stage: &Stage) {
 }
 
 async fn a_release_that_cannot_load_leaves_the_old_one(stage: &mut Stage) {
-    // Only in an instance is this so.
-    let broken = "if (process.env.HOME === '/tmp') throw new Error('not on a node');\n\
+    // A build may ask the image too, which is no instance.
+    let broken = "if (process.env.HOME === '/tmp' && !process.argv.includes('--describe')) throw new Error('not on a node');\n\
                   exports.rules = (req, res) => res.send('broken');\n";
     stage.folder.write("index.js", broken);
     let tag = stage.promote().await;

@@ -1,5 +1,7 @@
 //! What an engine holds of ours.
 
+use std::collections::BTreeMap;
+
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::ImageSummary;
@@ -11,7 +13,7 @@ use bollard::query_parameters::{
 use super::{Item, Kind};
 use crate::image::{PROJECT, host::KEY};
 use crate::runtime::docker::error::chain;
-use crate::runtime::docker::labels::pair;
+use crate::runtime::docker::labels::{KIND as KIND_LABEL, pair};
 use crate::runtime::docker::reaper::remove_volume;
 
 /// Beginnings of the names of images that belong to no project.
@@ -25,10 +27,19 @@ pub(super) async fn list(
     project: &str,
     shared: bool,
 ) -> Result<Vec<Item>, Error> {
-    let mut items = containers(docker, folder).await?;
+    let mut items = containers(docker, &[("label", folder)]).await?;
+    let project = pair(PROJECT, project);
+    // Of runs that were ended halfway, in this folder or as a node: they would keep the images.
+    let ended = [
+        ("label", project.as_str()),
+        ("label", KIND_LABEL),
+        ("status", "exited"),
+        ("status", "dead"),
+    ];
+    items.extend(containers(docker, &ended).await?);
     items.extend(volumes(docker, folder).await?);
     items.extend(networks(docker, folder).await?);
-    items.extend(images(docker, &pair(PROJECT, project)).await?);
+    items.extend(images(docker, &project).await?);
     if shared {
         // What people build upon our base has its label too; its name tells it from ours.
         let found = images(docker, KEY).await?;
@@ -45,14 +56,22 @@ pub(super) async fn list(
 }
 
 fn labelled<T: FromIterator<(String, Vec<String>)>>(label: &str) -> Option<T> {
-    let filter = ("label".to_owned(), vec![label.to_owned()]);
-    Some([filter].into_iter().collect())
+    filters(&[("label", label)])
 }
 
-async fn containers(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+fn filters<T: FromIterator<(String, Vec<String>)>>(pairs: &[(&str, &str)]) -> Option<T> {
+    let mut filters: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in pairs {
+        let values = filters.entry((*name).to_owned()).or_default();
+        values.push((*value).to_owned());
+    }
+    Some(filters.into_iter().collect())
+}
+
+async fn containers(docker: &Docker, wanted: &[(&str, &str)]) -> Result<Vec<Item>, Error> {
     let options = ListContainersOptions {
         all: true,
-        filters: labelled(label),
+        filters: filters(wanted),
         ..ListContainersOptions::default()
     };
     let found = docker.list_containers(Some(options)).await?;
