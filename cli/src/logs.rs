@@ -85,7 +85,7 @@ fn print(
         let Some(growth) = &growth else {
             return Ok(());
         };
-        growth.wait();
+        let _told = growth.wait();
     }
 }
 

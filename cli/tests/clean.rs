@@ -39,8 +39,21 @@ fn what_is_kept_for_a_project_is_removed_and_nothing_else() {
     let files = [("index.js", code), ("fnlocal.toml", &config)];
     let (folder, other) = (Folder::new(&files), Folder::new(&[("index.js", code)]));
     let mut up = Dev::up(&folder);
-    // A crash leaves containers behind.
+    // A crash leaves containers behind; one that ended halfway elsewhere keeps an image.
     up.kill();
+    let image = images_of(&name);
+    let image = image.lines().next().unwrap();
+    let stopped = docker(&[
+        "run",
+        "--detach",
+        "--label",
+        "fnlocal.kind=instance",
+        "--entrypoint",
+        "node",
+        image,
+        "--version",
+    ]);
+    docker(&["wait", &stopped]);
     let _other = Dev::start(&other);
     let others = containers_of(&other);
     assert!(!images_of(&name).is_empty() && !others.is_empty());
@@ -61,6 +74,8 @@ fn what_is_kept_for_a_project_is_removed_and_nothing_else() {
     clean(&folder, &[]);
     assert_eq!(images_of(&name), "");
     assert!(containers_of(&folder).is_empty());
+    let all = docker(&["ps", "--all", "--quiet", "--no-trunc"]);
+    assert!(!all.contains(&stopped), "{all}");
     let left = std::fs::read_dir(folder.path().join(".fnlocal")).unwrap();
     let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     left.sort();

@@ -23,7 +23,7 @@ use crate::project::ProjectLogs;
 pub const FOLDER: &str = "logs";
 /// Lists that may wait; each is what the gateway gathered in some milliseconds.
 const LISTS: usize = 64;
-/// How soon after a change the groups of errors are written.
+/// The groups of errors are written at once when they change, but no more often than this.
 const SAVE: Duration = Duration::from_millis(500);
 /// How often a printer that was busy is tried again.
 const RETRY: Duration = Duration::from_millis(20);
@@ -142,6 +142,7 @@ pub(super) fn start(
         spans,
         line: Vec::new(),
         unsaved: None,
+        rests: Instant::now(),
         failing: false,
         lost: 0,
         printer: Printer::new(printer),
@@ -186,6 +187,8 @@ struct Journal {
     line: Vec<u8>,
     /// When the groups have to be written.
     unsaved: Option<Instant>,
+    /// Before this they are not written again.
+    rests: Instant,
     /// The last write failed.
     failing: bool,
     /// Documents that could not be written since.
@@ -205,12 +208,14 @@ impl Journal {
                     for record in &mut records {
                         self.take(record);
                     }
+                    // First kept, then shown: who reads of an error finds it among the kept ones.
+                    self.settle(Instant::now());
                     self.printer.add(records);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.settle(Instant::now()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.settle(Instant::now());
+            self.printer.pass();
         }
         for kept in self.documents.rest() {
             self.write(&kept);
@@ -237,14 +242,13 @@ impl Journal {
         if self.unsaved.is_some_and(|due| due <= now) {
             self.save();
         }
-        self.printer.pass();
     }
 
     fn take(&mut self, record: &mut Record) {
         let seen = lock(&self.groups).take(record, SystemTime::now());
         if let Some(cause) = seen {
             self.totals.error(cause);
-            self.unsaved.get_or_insert_with(|| Instant::now() + SAVE);
+            self.unsaved = Some(self.rests);
         }
         match record {
             Record::Request(request) => {
@@ -314,9 +318,43 @@ impl Journal {
 
     fn save(&mut self) {
         self.unsaved = None;
+        self.rests = Instant::now() + SAVE;
         let saved = lock(&self.groups).save(&self.folder);
         if let Err(error) = saved {
             self.failed(&error, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::Cause;
+
+    #[test]
+    fn an_error_that_is_shown_is_among_those_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let (printer, shown) = sync_channel(1);
+        let bounds = Bounds::default();
+        let (sender, _archive, _) =
+            start(folder.path().to_owned(), bounds, printer, "shop").unwrap();
+        sender.send(vec![error()]).unwrap();
+        let records = shown.recv().unwrap();
+        assert!(matches!(records[..], [Record::Error { .. }]));
+        assert_eq!(Groups::read(folder.path()).all().len(), 1);
+    }
+
+    fn error() -> Record {
+        Record::Error {
+            function: Some("bid".into()),
+            instance: fnlocal_core::InstanceId(1),
+            node: "local".into(),
+            request: None,
+            failure: crate::driver::Failure::default(),
+            cause: Cause::Handler,
+            fatal: false,
+            code: "c0de".to_owned(),
+            before: 0,
         }
     }
 }

@@ -20,7 +20,11 @@ impl Growth {
     #[must_use]
     pub fn of(folder: &Path) -> Self {
         let (changed, changes) = channel();
-        let told = move |_| {
+        let told = move |event: notify::Result<notify::Event>| {
+            // Reading is told of as well: who looks after each event would never rest.
+            if event.is_ok_and(|event| event.kind.is_access()) {
+                return;
+            }
             // Whoever waited may be gone.
             let _gone = changed.send(());
         };
@@ -34,10 +38,29 @@ impl Growth {
         }
     }
 
-    /// Waits until something may have changed since the last time, half a second at the most.
-    pub fn wait(&self) {
-        if self.changes.recv_timeout(LOOK).is_ok() {
-            while self.changes.try_recv().is_ok() {}
-        }
+    /// Waits until something may have changed since the last time, half a second at the most; whether
+    /// a change was told of.
+    pub fn wait(&self) -> bool {
+        let told = self.changes.recv_timeout(LOOK).is_ok();
+        while self.changes.try_recv().is_ok() {}
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_what_is_there_is_no_change_and_writing_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("00000001.jsonl");
+        std::fs::write(&file, "{}\n").unwrap();
+        let growth = Growth::of(folder.path());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::read_to_string(&file).unwrap();
+        assert!(!growth.wait());
+        std::fs::write(&file, "{}\n{}\n").unwrap();
+        assert!(growth.wait());
     }
 }

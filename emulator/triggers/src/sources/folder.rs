@@ -51,7 +51,11 @@ impl Source for Folder {
 impl Folder {
     async fn watch(&self, intake: &Intake) -> Result<(), SourceError> {
         let (hint, mut hints) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |_| {
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<_>| {
+            // Reading is told of as well: the look after each event would be the next one.
+            if event.is_ok_and(|event: notify::Event| event.kind.is_access()) {
+                return;
+            }
             // One hint waiting says as much as many.
             let _full = hint.try_send(());
         })?;
