@@ -14,6 +14,7 @@ mod house;
 mod images;
 mod inherit;
 mod load;
+mod needed;
 mod roster;
 mod serving;
 

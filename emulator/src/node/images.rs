@@ -1,7 +1,5 @@
 //! The engine's images: pulled by digest, removed when no release needs them.
 
-use std::collections::BTreeSet;
-
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions};
@@ -10,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::Wanted;
 use super::error::LoadError;
+use super::needed::Needed;
 use crate::image::base;
 use crate::runtime::docker::error::chain;
 
@@ -59,12 +58,12 @@ async fn pull(docker: &Docker, wanted: &Wanted, name: &str) -> Result<(), String
     Ok(())
 }
 
-/// Removes images of a repository but for those with these digests. What is in use stays until the
-/// next time. Returns how many are gone.
+/// Removes images of a repository but for those that are needed. What is in use stays until the next
+/// time. Returns how many are gone.
 pub(super) async fn remove_others(
     docker: &Docker,
     repository: &str,
-    kept: &BTreeSet<String>,
+    needed: &Needed,
 ) -> Result<usize, String> {
     let list = docker.list_images(None::<ListImagesOptions>).await;
     let list = list.map_err(|error| chain(&error))?;
@@ -74,7 +73,11 @@ pub(super) async fn remove_others(
         let Some((of, digest)) = name.split_once('@') else {
             continue;
         };
-        if of == repository && !kept.contains(digest) {
+        if of != repository {
+            continue;
+        }
+        let _alone = needed.alone().await;
+        if !needed.has(digest) {
             let gone = docker
                 .remove_image(name, None::<RemoveImageOptions>, None)
                 .await;

@@ -3,8 +3,8 @@
 //! For as long as both are there the new one may use the memory the old one has not promised, and
 //! at least what it needs to take over: limits are rarely used up, and it is a matter of seconds.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::LoadError;
 use super::house::House;
+use super::needed::Needed;
 use super::serving::Serving;
 use super::{NodeOptions, Wanted, images};
 use crate::driver::{Driver, Feed};
@@ -32,8 +33,6 @@ use crate::up::{self, LOAD};
 
 /// How long instances may take to be ready for the requests of the release before.
 const PREWARM: Duration = Duration::from_secs(20);
-/// Releases whose images are kept, so that a rollback finds them.
-const KEPT: usize = 3;
 
 /// Loads releases.
 pub(super) struct Loader {
@@ -44,9 +43,7 @@ pub(super) struct Loader {
     /// What instances may be promised, in MiB.
     memory_mib: u32,
     patience: Duration,
-    own_images: Vec<String>,
-    /// Image digests of the newest releases, the newest last.
-    kept: RefCell<VecDeque<(String, Vec<String>)>>,
+    needed: Rc<Needed>,
     loads: Cell<u32>,
 }
 
@@ -69,8 +66,7 @@ impl Loader {
             stop,
             memory_mib: free_memory_mib(),
             patience: options.ending.drain,
-            own_images: options.own_images.clone(),
-            kept: RefCell::default(),
+            needed: Rc::new(Needed::new(options.own_images.clone())),
             loads: Cell::new(0),
         }
     }
@@ -106,6 +102,8 @@ impl Loader {
     }
 
     async fn images(&self, wanted: &Wanted) -> Result<Vec<String>, LoadError> {
+        self.needed.want(digests(&wanted.release));
+        let _alone = self.needed.alone().await;
         let mut ids = Vec::new();
         for package in &wanted.release.packages {
             ids.push(images::ensure(&self.engine.docker, wanted, package).await?);
@@ -245,9 +243,7 @@ impl Loader {
 
     /// Requests go to the new release; the old one finishes what it has.
     fn take_over(&self, new: Rc<Serving>, wanted: &Wanted) {
-        let digests = wanted.release.packages.iter();
-        let digests = digests.map(|package| package.digest.clone()).collect();
-        let needed = self.keep(&wanted.tag, digests);
+        self.needed.serve(&wanted.tag, digests(&wanted.release));
         let variables = wanted.variables.clone();
         self.house.triggers.set_variables(variables);
         let Some(old) = self.house.switch(Rc::clone(&new)) else {
@@ -255,7 +251,7 @@ impl Loader {
         };
         old.leave.cancel();
         let (docker, logs) = (self.engine.docker.clone(), self.house.logs.clone());
-        let repository = wanted.repository.clone();
+        let (repository, needed) = (wanted.repository.clone(), Rc::clone(&self.needed));
         self.house.keep(async move {
             old.gone.cancelled().await;
             new.alone();
@@ -267,18 +263,11 @@ impl Loader {
             Ok(())
         });
     }
+}
 
-    /// Notes a release's images. Returns the digests that are needed.
-    fn keep(&self, tag: &str, digests: Vec<String>) -> BTreeSet<String> {
-        let mut kept = self.kept.borrow_mut();
-        kept.retain(|(known, _)| known != tag);
-        kept.push_back((tag.to_owned(), digests));
-        while kept.len() > KEPT {
-            kept.pop_front();
-        }
-        let releases = kept.iter().flat_map(|(_, digests)| digests);
-        releases.chain(&self.own_images).cloned().collect()
-    }
+fn digests(release: &Release) -> Vec<String> {
+    let packages = release.packages.iter();
+    packages.map(|package| package.digest.clone()).collect()
 }
 
 /// What the functions of a package declare: one process imports all of them, and code at the top of
