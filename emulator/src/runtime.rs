@@ -153,6 +153,14 @@ pub enum RuntimeError {
         /// What the engine said.
         why: String,
     },
+    /// The image was there when fnlocal started.
+    #[error("{what}: the image {image} is not in the engine any more")]
+    ImageGone {
+        /// What was tried.
+        what: &'static str,
+        /// The image.
+        image: String,
+    },
     /// The instance ended or stayed silent while booting.
     #[error("the instance did not come up: {0}")]
     NotUp(String),
@@ -165,6 +173,10 @@ impl RuntimeError {
         let hint = match self {
             Self::Unreachable(_) => "start Docker, or run without it: --runtime process",
             Self::Refused { .. } => "the engine's own log tells more; `fnlocal doctor` checks it",
+            Self::ImageGone { .. } => {
+                "somebody removed it, perhaps by `docker image prune -a`; start fnlocal again, which \
+                 makes or fetches what is missing"
+            }
             Self::NotUp(_) => "code outside the handlers must not block or end the process",
         };
         Some(hint.to_owned())
