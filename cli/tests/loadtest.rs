@@ -60,7 +60,7 @@ async fn a_spikes_requests_are_told_apart_and_the_gateway_counted_the_same() {
         "--rate",
         "10",
         "--peak",
-        "200",
+        "1500",
         "--duration",
         "6s",
     ];
