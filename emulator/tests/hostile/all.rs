@@ -1,0 +1,8 @@
+//! Hostile functions, clients and repositories against the real `fnlocal`, from outside.
+//!
+//! One module a border of trust. Cargo builds this as a test of the crate `fnlocal`, since the
+//! binary stands there.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+#[path = "../../../cli/tests/support/mod.rs"]
+mod support;
