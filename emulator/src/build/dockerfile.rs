@@ -1,7 +1,7 @@
 //! A package's own Dockerfile, built by the engine; fnlocal adds the wrapper.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{ImageConfig, ImageInspect};
 use bollard::query_parameters::BuildImageOptions;
@@ -10,25 +10,30 @@ use futures_util::StreamExt;
 use oci_client::config::Config;
 
 use super::Site;
-use super::code::Code;
-use super::container;
+use super::code::{Code, FOLDER};
+use super::container::{self, Subject};
+use super::describe::settings;
 use super::error::{BuildError, bug};
-use super::report::{BuiltLayer, News, Part};
+use super::report::{BuiltLayer, Described, News, Part};
 use crate::image::base::inspect;
 use crate::image::oci::layer::Layer;
 use crate::image::oci::manifest::Platform;
 use crate::image::oci::saved;
-use crate::image::wrapper;
+use crate::image::{Root, short_hash, wrapper};
 use crate::project::{DescribedModule, Package};
+use crate::runtime::docker::helper;
 
 /// The file's name.
 const FILE: &str = "Dockerfile";
+/// The kind of the records with what its image exports.
+const DESCRIBED: &str = "dockerfile-functions";
 
 /// What a Dockerfile made.
 pub(super) struct Own {
     pub layers: Vec<BuiltLayer>,
     pub config: Config,
-    pub described: Vec<DescribedModule>,
+    /// What it exports, and who said so.
+    pub said: (Vec<DescribedModule>, Described),
 }
 
 /// The package's Dockerfile, if it has one.
@@ -64,7 +69,7 @@ pub(super) async fn build(
     let found = found.ok_or_else(|| bug("the engine does not show what it built"))?;
     let config = config(package, &found)?;
     let (layers, cached) = layers(site, &found, repository).await?;
-    let described = container::describe(site, engine, package, &name, env).await?;
+    let said = describe(site, package, &found, env).await?;
     let built = |layer| BuiltLayer {
         part: Part::Base,
         layer,
@@ -73,8 +78,46 @@ pub(super) async fn build(
     Ok(Own {
         layers: layers.into_iter().map(built).collect(),
         config,
-        described,
+        said,
     })
+}
+
+/// Imports the code in a container of the image, to which the wrapper is added; unless a record has
+/// the answer.
+async fn describe(
+    site: &Site<'_>,
+    package: &Package,
+    image: &ImageInspect,
+    env: &BTreeMap<String, String>,
+) -> Result<(Vec<DescribedModule>, Described), BuildError> {
+    let id = image.id.clone().unwrap_or_default();
+    let texts = [
+        format!("{env:?}"),
+        format!("{:?}", settings(package, Path::new(FOLDER))),
+    ];
+    let parts = [
+        id.as_bytes(),
+        texts[0].as_bytes(),
+        texts[1].as_bytes(),
+        wrapper::RUNNER,
+    ];
+    let key = short_hash(&parts);
+    if let Some(known) = site.records.get(DESCRIBED, &key) {
+        return Ok((known, Described::Known));
+    }
+    let (at, file) = wrapper::PATH.rsplit_once('/').unwrap_or_default();
+    let mut root = Root::default();
+    root.text(file, wrapper::RUNNER, 0o755);
+    let tar = helper::whole(root.bytes().map_err(bug)?);
+    let subject = Subject {
+        package,
+        image: &id,
+        env,
+        at,
+    };
+    let described = container::describe(site, &subject, tar).await?;
+    site.records.put(DESCRIBED, &key, &described);
+    Ok((described, Described::Image))
 }
 
 async fn run(
