@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use bollard::models::{ImageConfig, ImageInspect};
+use bollard::errors::Error as EngineError;
+use bollard::models::{BuildInfo, ImageConfig, ImageInspect};
 use bollard::query_parameters::BuildImageOptions;
 use fnlocal_registry::RepositoryName;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use oci_client::config::Config;
 
 use super::Site;
@@ -25,6 +27,10 @@ use crate::runtime::docker::helper;
 
 /// The file's name.
 const FILE: &str = "Dockerfile";
+/// How long it may be built. The engine ends its steps when nobody waits for them any more.
+const TIME: Duration = Duration::from_mins(30);
+/// Bytes of the engine's words that are kept for an error.
+const OUTPUT_BYTES: usize = 256 * 1024;
 /// The kind of the records with what its image exports.
 const DESCRIBED: &str = "dockerfile-functions";
 
@@ -135,25 +141,35 @@ async fn run(
         ..BuildImageOptions::default()
     };
     let body = bollard::body_full(context.into());
-    let mut news = engine.docker.build_image(options, None, Some(body));
+    let news = engine.docker.build_image(options, None, Some(body));
     let mut output = String::new();
-    let failed = |output: &str| BuildError::Dockerfile {
-        package: package.name.clone(),
-        output: output.trim_end().to_owned(),
-    };
+    let built = tokio::time::timeout(TIME, follow(news, &mut output)).await;
+    built
+        .unwrap_or_else(|_| {
+            let minutes = TIME.as_secs() / 60;
+            Err(format!("\nit took more than {minutes} minutes"))
+        })
+        .map_err(|why| BuildError::Dockerfile {
+            package: package.name.clone(),
+            output: (output + &why).trim_end().to_owned(),
+        })
+}
+
+/// Takes in what an engine writes while it builds, and why it failed if it did. The end of it is
+/// kept.
+async fn follow(
+    mut news: impl Stream<Item = Result<BuildInfo, EngineError>> + Unpin,
+    output: &mut String,
+) -> Result<(), String> {
     while let Some(one) = news.next().await {
-        match one {
-            Ok(one) => {
-                output.push_str(one.stream.as_deref().unwrap_or_default());
-                if let Some(error) = one.error_detail.and_then(|detail| detail.message) {
-                    output.push_str(&error);
-                    return Err(failed(&output));
-                }
-            }
-            Err(error) => {
-                output.push_str(&error.to_string());
-                return Err(failed(&output));
-            }
+        let one = one.map_err(|error| error.to_string())?;
+        output.push_str(one.stream.as_deref().unwrap_or_default());
+        if output.len() > 2 * OUTPUT_BYTES {
+            let from = output.ceil_char_boundary(output.len() - OUTPUT_BYTES);
+            output.drain(..from);
+        }
+        if let Some(error) = one.error_detail.and_then(|detail| detail.message) {
+            return Err(error);
         }
     }
     Ok(())

@@ -131,7 +131,7 @@ fn links_among_installed_packages_that_lead_out_one_after_the_other_are_refused_
     let script = "const fs = require('node:fs');\n\
                   fs.mkdirSync('a/b', { recursive: true });\n\
                   fs.symlinkSync('a/b', 'deep');\n\
-                  fs.symlinkSync('deep/../../../../etc', 'out');";
+                  fs.symlinkSync('deep/../../../etc', 'out');";
     let (_, exit, _, stderr) = built_with(script, "");
     assert_eq!(exit, 0, "inside of the package: {stderr}");
     let script = script.replace("'a/b', 'deep'", "'.', 'deep'");
