@@ -113,7 +113,6 @@ pub struct Gateway {
     triggers: Option<Rc<Triggers>>,
     /// What `/_fnlocal/*` wants to see.
     token: String,
-    run: u32,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
     /// How many there are.
@@ -152,7 +151,6 @@ impl Gateway {
             peers,
             triggers: queue.map(|(triggers, _)| triggers),
             token,
-            run: rand::random(),
             cut: CancellationToken::new(),
             open: watch::Sender::new(0),
         })

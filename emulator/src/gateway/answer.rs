@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use super::body::ResponseBody;
 use super::deferred;
+use super::name::request_name;
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
@@ -174,7 +175,7 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         let by_node = self.named_by_node(&request);
         let id = by_node.clone();
-        let id = id.unwrap_or_else(|| self.driver.request_name(self.run));
+        let id = id.unwrap_or_else(request_name);
         let named = (self.driver.node(), Arc::clone(&id));
         let entry = Entry::begin(self.driver.logs(), self.driver.counts(), named, &request);
         if let Some(problem) = refuse_shape(&request) {
