@@ -6,6 +6,7 @@
 //! wrapper, and their outcomes into events.
 
 mod bell;
+mod channel;
 mod control;
 mod counts;
 mod exchange;

@@ -5,7 +5,7 @@ import { describe } from "./describe.js";
 
 try {
   const config = readConfig(process.env, ["--describe", ...process.argv.slice(2)]);
-  hideInternals(process.env);
+  hideInternals(process.env, config);
   describe(config);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

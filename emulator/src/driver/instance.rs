@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::Function;
 use super::exchange::Connection;
-use crate::runtime::{End, Started};
+use crate::runtime::{End, InstanceListener, Started};
 
 /// Lines kept to explain a death with.
 const LAST_LINES: usize = 20;
@@ -26,6 +26,8 @@ pub struct Instance {
     /// Its number as a response header.
     pub id_header: HeaderValue,
     started: OnceCell<Started>,
+    /// Where its inspector comes in, when it is debugged.
+    inspector: OnceCell<InstanceListener>,
     idle: RefCell<Vec<Connection>>,
     bound: RefCell<Option<Bound>>,
     import: Cell<Duration>,
@@ -57,6 +59,7 @@ impl Instance {
             package,
             id_header: header(&id.to_string()),
             started: OnceCell::new(),
+            inspector: OnceCell::new(),
             idle: RefCell::default(),
             bound: RefCell::default(),
             import: Cell::default(),
@@ -126,6 +129,16 @@ impl Instance {
         let _already = self.started.set(started);
     }
 
+    /// Where its inspector comes in; none if it is not debugged.
+    pub(super) fn inspector(&self) -> Option<&InstanceListener> {
+        self.inspector.get()
+    }
+
+    /// Returns whether it was the first.
+    pub(super) fn set_inspector(&self, listener: InstanceListener) -> bool {
+        self.inspector.set(listener).is_ok()
+    }
+
     pub(super) fn bind(
         &self,
         function: Rc<Function>,
@@ -179,6 +192,9 @@ impl Instance {
 
     pub(super) fn close(&self) {
         self.closed.set(true);
+        if let Some(started) = self.started() {
+            started.address.close();
+        }
         self.idle.borrow_mut().clear();
     }
 }

@@ -55,6 +55,7 @@ pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
 }
 
 async fn clean(inner: &Inner, live: Live) {
+    live.address.close();
     let docker = &inner.engine.docker;
     tokio::join!(
         reaper::remove(docker, &live.container),
@@ -72,7 +73,7 @@ async fn clean(inner: &Inner, live: Live) {
 pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i64>) {
     let end = end(&inner, instance, code).await;
     let phase = inner.state.with(instance, |live| {
-        live.ended.send_replace(Some(end.reason.clone()));
+        live.end(end.reason.clone());
         live.phase
     });
     // Otherwise whoever starts or stops it cleans up.
