@@ -18,7 +18,7 @@ import { acceptUpgrades } from "./upgrade.js";
 /** @typedef {import("./config.js").Config} Config */
 
 /**
- * Listens at once, since that is what a cold start waits for; Express and user code are loaded
+ * Listens or dials at once, since that is what a cold start waits for; Express and user code are loaded
  * after, and a request that comes too early waits for them.
  *
  * @param {Config} config

@@ -10,8 +10,10 @@ use super::{Driver, Instance};
 
 /// How long after its channel ended the runtime may take to say that the instance ended.
 const EXIT_GRACE: Duration = Duration::from_secs(10);
-/// What is said of an instance that lives and reports nothing.
+/// The reason for the end of an instance that answers and no longer reports.
 const DARK: &str = "it closed the channel by which it reports, so it was ended";
+/// The reason for the end of one that does neither.
+const SILENT: &str = "it neither reports nor answers any more, so it was ended";
 
 impl Driver {
     /// Follows an instance's reports. One that lives on without them is ended, whatever it is doing:
@@ -19,10 +21,11 @@ impl Driver {
     pub(super) async fn keep_reports(self: Rc<Self>, instance: Rc<Instance>) {
         Rc::clone(&self).follow_reports(Rc::clone(&instance)).await;
         // Most often it has just ended, and then it answers no question.
-        tokio::select! {
-            _ended = instance.end(EXIT_GRACE) => {}
-            Ok(_alive) = control(&instance, Method::GET, "/_fnlocal/health", None) => {}
-        }
-        self.lose(instance.id, DARK, false).await;
+        let reason = tokio::select! {
+            _ended = instance.end(EXIT_GRACE) => SILENT,
+            Ok(_alive) = control(&instance, Method::GET, "/_fnlocal/health", None) => DARK,
+        };
+        // One that has ended is not known any more.
+        self.lose(instance.id, reason, false).await;
     }
 }

@@ -12,7 +12,7 @@ use crate::support::{Dev, Folder, eventually, header};
 const FIND: &str = r#"
 const fs = require('fs'), net = require('net'), path = require('path');
 const { execFileSync } = require('child_process');
-const dial = fs.readFileSync('/proc/self/environ', 'latin1').match(/FNLOCAL_DIAL=([^\0]+)/)[1];
+const dial = fs.readFileSync('/proc/self/environ', 'latin1').match(/FNLOCAL_(?:DIAL|SOCKET)=([^\0]+)/)[1];
 const folder = path.dirname(dial);
 const code = (act) => { try { act(); return 'done'; } catch (error) { return error.code ?? String(error); } };
 const sockets = () => process._getActiveHandles().filter((one) => one instanceof net.Socket && one.fd !== 0 && one.server);
