@@ -112,7 +112,7 @@ async fn boot(
         Ok(started) => Ok(started),
         Err(error) => {
             finish::discard(inner, spec.instance).await;
-            Err(with_tail(error, &tail, &spec.package.image))
+            Err(explained(error, &tail.text(), &spec.package.image))
         }
     }
 }
@@ -197,17 +197,16 @@ async fn pump(attached: AttachContainerResults, mut output: Output) {
     output.finish().await;
 }
 
-fn with_tail(error: RuntimeError, tail: &Tail, image: &str) -> RuntimeError {
-    match (error, tail.text()) {
-        (RuntimeError::NotUp(_), text) if text.contains(UNKNOWN_ARGUMENT) => {
-            RuntimeError::OldImage {
-                image: image.to_owned(),
-            }
+/// Adds what an instance that did not come up wrote.
+fn explained(error: RuntimeError, wrote: &str, image: &str) -> RuntimeError {
+    match error {
+        RuntimeError::NotUp(_) if wrote.contains(UNKNOWN_ARGUMENT) => RuntimeError::OldImage {
+            image: image.to_owned(),
+        },
+        RuntimeError::NotUp(why) if !wrote.is_empty() => {
+            RuntimeError::NotUp(format!("{why}; it wrote:\n{wrote}"))
         }
-        (RuntimeError::NotUp(why), text) if !text.is_empty() => {
-            RuntimeError::NotUp(format!("{why}; it wrote:\n{text}"))
-        }
-        (error, _) => error,
+        error => error,
     }
 }
 
@@ -223,5 +222,25 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_whose_wrapper_is_older_is_named_with_what_to_do() {
+        let wrote = "Unknown option '--instance'. To specify a positional argument…\n\nusage: …";
+        let ended = || RuntimeError::NotUp("exit code 2".to_owned());
+        let error = explained(ended(), wrote, "shop:1");
+        assert!(error.to_string().contains("shop:1"), "{error}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("fnlocal build"))
+        );
+        let error = explained(ended(), "boom", "shop:1");
+        assert!(error.to_string().ends_with("exit code 2; it wrote:\nboom"));
     }
 }
