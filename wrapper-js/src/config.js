@@ -13,8 +13,6 @@ import { parseArgs } from "node:util";
  * @property {string[]} entries entry files, relative to `code`; empty means: discover them
  * @property {string | undefined} function the function to load at start
  * @property {string | undefined} packageName name for an index file's default export
- * @property {boolean} wait describe only once a byte came on stdin
- * @property {boolean} watch describe also what ran meanwhile
  * @property {boolean} dev error bodies carry message and stack
  * @property {number} slowRequestMs how long a body may take to arrive; 0 means the gateway watches that
  */
@@ -56,8 +54,6 @@ export function readConfig(env, argv, token) {
     entries: named ? args.files : list(env.FNLOCAL_ENTRIES),
     function: env.FNLOCAL_FUNCTION || undefined,
     packageName: env.FNLOCAL_PACKAGE || undefined,
-    wait: env.FNLOCAL_WAIT === "1",
-    watch: env.FNLOCAL_WATCH === "1",
     dev: env.FNLOCAL_DEV === "1" || (named && !platform),
     slowRequestMs: platform ? 0 : Number(env.FNLOCAL_SLOW_REQUEST_MS ?? 30_000),
   };

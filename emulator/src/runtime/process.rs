@@ -28,6 +28,7 @@ use super::{
     Started, ready,
 };
 use crate::image::wrapper::RUNNER;
+use crate::programs;
 
 /// For a killed process to be gone.
 const KILLED: Duration = Duration::from_secs(5);
@@ -329,13 +330,17 @@ fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
 }
 
 async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessError> {
-    let program = given.unwrap_or(Path::new("node"));
+    let found = given.map(Path::to_owned).or_else(|| programs::find("node"));
+    let program = found.clone().unwrap_or_else(|| PathBuf::from("node"));
     let fail = |why: String| ProcessError::NoNode {
-        program: program.to_owned(),
+        program: program.clone(),
         why,
     };
+    let Some(found) = found else {
+        return Err(fail("no folder of PATH has it".to_owned()));
+    };
     // Version managers put a shim in the path; started once, it tells what it starts.
-    let asked = Command::new(program)
+    let asked = Command::new(&found)
         .args(["-p", "process.execPath + '\\n' + process.version"])
         .stdin(Stdio::null())
         .output()

@@ -7,3 +7,5 @@
 mod link;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+
+mod build_time;

@@ -170,7 +170,7 @@ fn mounts(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Vec<Mount> {
 }
 
 /// Native addons may be unpacked and loaded there, hence `exec`. It counts as memory.
-fn tmpfs<T: FromIterator<(String, String)>>(memory_mib: u32) -> T {
+pub(crate) fn tmpfs<T: FromIterator<(String, String)>>(memory_mib: u32) -> T {
     let options = format!("rw,exec,nosuid,nodev,mode=1777,size={memory_mib}m");
     [("/tmp".to_owned(), options)].into_iter().collect()
 }
