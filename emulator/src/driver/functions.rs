@@ -8,7 +8,11 @@ use std::sync::Arc;
 use fnlocal_core::{FunctionId, PackageId};
 use serde::{Deserialize, Serialize};
 
+use crate::logs::{MAX_LINE_BYTES, cut};
 use crate::project::FunctionSettings;
+
+/// The maximum length of an error's class, file or hint, in bytes.
+const MAX_NAME_BYTES: usize = 4 << 10;
 
 /// A function as the driver and the gateway know it.
 pub struct Function {
@@ -66,6 +70,38 @@ impl Failure {
             hint: hint.map(str::to_owned),
             ..Self::default()
         }
+    }
+
+    /// Cuts all texts to a length that a log can bear.
+    pub fn bound(&mut self) {
+        cut(&mut self.name, MAX_NAME_BYTES);
+        cut(&mut self.message, MAX_LINE_BYTES);
+        let texts = [
+            (&mut self.file, MAX_NAME_BYTES),
+            (&mut self.frame, MAX_LINE_BYTES),
+            (&mut self.stack, MAX_LINE_BYTES),
+            (&mut self.hint, MAX_NAME_BYTES),
+        ];
+        for (text, max_bytes) in texts {
+            if let Some(text) = text {
+                cut(text, max_bytes);
+            }
+        }
+    }
+
+    /// Bytes of all its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [&self.file, &self.frame, &self.stack, &self.hint];
+        let texts = texts.into_iter().flatten().map(String::len);
+        self.name.len() + self.message.len() + texts.sum::<usize>()
+    }
+
+    /// The summary in one line of at most 500 bytes.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let mut text = self.summary().replace('\n', " ");
+        cut(&mut text, 500);
+        text
     }
 
     /// The failure with paths as the person knows them: `from` is where an instance saw the code,
