@@ -1,15 +1,19 @@
 import { isBuiltin } from "node:module";
 import { isAbsolute, relative } from "node:path";
-import { MAX_LINE_BYTES, cut } from "./cut.js";
+import { cut } from "./cut.js";
 import { codeFrame } from "./frame.js";
 import { locate } from "./locate.js";
 import { mapStack, sourceText } from "./sourcemap.js";
 import { isError, property, textOf, textProperty } from "./thrown.js";
 
-const MAX_NAME_BYTES = 4 * 1024;
-const MAX_FRAME_BYTES = 16 * 1024;
+/** The platform keeps as much. */
+const MAX_NAME_BYTES = 256;
+const MAX_MESSAGE_BYTES = 8 * 1024;
+const MAX_STACK_BYTES = 16 * 1024;
+const MAX_FRAME_BYTES = 4 * 1024;
+const MAX_HINT_BYTES = 1024;
 /** Of one error, without its causes. Beyond it, finding frames in it takes seconds. */
-const MAX_STACK_BYTES = 24 * 1024;
+const MAX_RAW_BYTES = 24 * 1024;
 
 /**
  * An error as the platform and the developer see it.
@@ -36,13 +40,13 @@ export function describeFailure(thrown, { code, entry, hint }) {
   const found = hint ?? textProperty(error, "hint") ?? missingPackageHint(error);
   return {
     name: cut(textProperty(error, "name") ?? "Error", MAX_NAME_BYTES),
-    message: cut(textProperty(error, "message") ?? "", MAX_LINE_BYTES),
-    stack: error instanceof NotAnError ? "" : cut(mapStack(stackOf(error)), MAX_LINE_BYTES),
-    file: place === undefined ? null : cut(shorten(place.file, code), MAX_NAME_BYTES),
+    message: cut(textProperty(error, "message") ?? "", MAX_MESSAGE_BYTES),
+    stack: error instanceof NotAnError ? "" : cut(mapStack(stackOf(error)), MAX_STACK_BYTES),
+    file: place === undefined ? null : cut(shorten(place.file, code), MAX_HINT_BYTES),
     line: place === undefined ? null : bounded(place.line),
     column: bounded(place?.column ?? null),
     frame: place === undefined ? null : readFrame(place),
-    ...(found === undefined ? {} : { hint: cut(found, MAX_NAME_BYTES) }),
+    ...(found === undefined ? {} : { hint: cut(found, MAX_HINT_BYTES) }),
   };
 }
 
@@ -111,9 +115,9 @@ function stackOf(error, depth = 0) {
 function rawStack(error) {
   const message = textProperty(error, "message") ?? "";
   const stack = textProperty(error, "stack") ?? `${textProperty(error, "name")}: ${message}`;
-  if (stack.length <= MAX_STACK_BYTES / 3) return stack;
+  if (stack.length <= MAX_RAW_BYTES / 3) return stack;
   const end = stack.indexOf(message) + message.length;
-  return cut(stack.slice(0, end), MAX_STACK_BYTES / 4) + cut(stack.slice(end), MAX_STACK_BYTES / 2);
+  return cut(stack.slice(0, end), MAX_RAW_BYTES / 4) + cut(stack.slice(end), MAX_RAW_BYTES / 2);
 }
 
 /** @param {string} line */

@@ -140,7 +140,7 @@ impl Driver {
                     .filter_map(|module| module.error.as_mut())
                 {
                     if let Ok(mut failure) = Failure::deserialize(&*error) {
-                        failure.bound();
+                        failure.cut();
                         self.localise(instance, code, &mut failure);
                         *error = serde_json::json!(failure);
                     }
@@ -235,7 +235,7 @@ impl Driver {
         reply.import = bounded_millis(reply.import_ms).min(began.elapsed());
         match reply.error.take() {
             Some(mut failure) => {
-                failure.bound();
+                failure.cut();
                 Err(failure)
             }
             None => Ok(reply),

@@ -8,11 +8,8 @@ use std::sync::Arc;
 use fnlocal_core::{FunctionId, PackageId};
 use serde::{Deserialize, Serialize};
 
-use crate::logs::{MAX_LINE_BYTES, cut};
+use crate::logs::cut;
 use crate::project::FunctionSettings;
-
-/// The maximum length of an error's class, file or hint, in bytes.
-const MAX_NAME_BYTES: usize = 4 << 10;
 
 /// A function as the driver and the gateway know it.
 pub struct Function {
@@ -72,20 +69,18 @@ impl Failure {
         }
     }
 
-    /// Cuts all texts to a length that a log can bear.
-    pub fn bound(&mut self) {
-        cut(&mut self.name, MAX_NAME_BYTES);
-        cut(&mut self.message, MAX_LINE_BYTES);
+    /// Cuts its texts, which code may make of any length.
+    pub fn cut(&mut self) {
+        cut(&mut self.name, 256);
+        cut(&mut self.message, 8 << 10);
         let texts = [
-            (&mut self.file, MAX_NAME_BYTES),
-            (&mut self.frame, MAX_LINE_BYTES),
-            (&mut self.stack, MAX_LINE_BYTES),
-            (&mut self.hint, MAX_NAME_BYTES),
+            (&mut self.file, 1 << 10),
+            (&mut self.frame, 4 << 10),
+            (&mut self.stack, 16 << 10),
+            (&mut self.hint, 1 << 10),
         ];
-        for (text, max_bytes) in texts {
-            if let Some(text) = text {
-                cut(text, max_bytes);
-            }
+        for (text, bytes) in texts {
+            text.iter_mut().for_each(|text| cut(text, bytes));
         }
     }
 

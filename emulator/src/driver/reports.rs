@@ -168,7 +168,7 @@ impl Driver {
         if nr.is_some_and(|nr| !instance.is_news(nr)) {
             return true;
         }
-        failure.bound();
+        failure.cut();
         if let Some(code) = instance.code() {
             self.localise(instance, code, &mut failure);
         }
