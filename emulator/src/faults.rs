@@ -136,6 +136,17 @@ impl Faults {
         Guard {
             faults: self.clone(),
             part,
+            fatal: true,
+        }
+    }
+
+    /// Notes a fault that is not fatal if the thread panics while the guard lives.
+    #[must_use]
+    pub fn lasting(&self, part: &'static str) -> Guard {
+        Guard {
+            faults: self.clone(),
+            part,
+            fatal: false,
         }
     }
 
@@ -199,16 +210,17 @@ impl Faults {
     }
 }
 
-/// Notes a fatal fault when it is dropped by a panic.
+/// Notes a fault when it is dropped by a panic.
 pub struct Guard {
     faults: Faults,
     part: &'static str,
+    fatal: bool,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.faults.raise(self.part, "it panicked", true);
+            self.faults.raise(self.part, "it panicked", self.fatal);
         }
     }
 }

@@ -228,7 +228,10 @@ impl Fleet {
         if let Some(archive) = &archive {
             pages = pages.merge(records(archive.clone().until(&stop.gently)));
         }
-        let feeding = spawn_local(dashboard.run(move || fleet.now(), archive));
+        let feeding = spawn_local(async move {
+            let _guard = Faults::process().lasting("the dashboard");
+            dashboard.run(move || fleet.now(), archive).await;
+        });
         let serving = front::serve(&self.0, listener, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);
         let served = tokio::select! {

@@ -297,6 +297,7 @@ pub(crate) async fn accept(
 /// Feeds the dashboard, if there is one, with the only node there is.
 async fn feed(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
     let Some(dashboard) = dashboard else { return };
+    let _guard = Faults::process().lasting("the dashboard");
     let now = || {
         let alone = NodeNow {
             stage: Stage::Serving,

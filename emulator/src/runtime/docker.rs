@@ -155,7 +155,7 @@ impl DockerRuntime {
         inner.tasks.spawn(watching);
         let keeping = stock::keep_sandboxes(Arc::clone(&inner));
         inner.tasks.spawn(async {
-            let _guard = faults.guard("the stock of sandboxes");
+            let _guard = faults.lasting("the stock of sandboxes");
             keeping.await;
         });
         Ok((Self { inner }, reaped))

@@ -4,5 +4,6 @@
 //! binary stands there.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod reports;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
