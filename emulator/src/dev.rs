@@ -25,6 +25,7 @@ use tokio::task::spawn_local;
 
 use crate::dashboard::About;
 use crate::driver::{Driver, Feed};
+use crate::faults::Faults;
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::inspect::{InspectOptions, Inspector};
 use crate::logs::{Logs, Record};
@@ -89,7 +90,7 @@ pub async fn run(
 ) -> Result<(), DevError> {
     let began = std::time::Instant::now();
     let logs = Logs::new(sink);
-    let printing = spawn_local(logs.clone().run());
+    let printing = spawn_local(Faults::process().clone().vital("logs", logs.clone().run()));
     let outcome = serve(options, &logs, on_ready, stop, began).await;
     printing.abort();
     logs.finish();

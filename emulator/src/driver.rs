@@ -18,6 +18,8 @@ mod instance;
 mod package;
 mod perform;
 mod record;
+mod reports;
+mod served;
 mod table;
 mod ticket;
 
@@ -46,6 +48,7 @@ pub use package::{Code, Package};
 pub use record::Recorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
 
+use crate::faults::Faults;
 use crate::logs::{Logs, Record};
 use crate::project::DescribedModule;
 use crate::runtime::{End, Notice, Runtime};
@@ -211,6 +214,8 @@ impl Driver {
 
     /// Tells the core what happened and performs what it answers.
     pub fn handle(self: &Rc<Self>, event: Event) {
+        // What the core decided and was not performed is lost: nothing can be built on that.
+        let _whole = Faults::process().guard("the core");
         let mut effects = self.effects.take();
         let of_instance = concerns_instances(&event);
         let rings = self.bell.get().map(|bell| (bell, Bell::rings(&event)));
@@ -273,6 +278,9 @@ impl Driver {
                 } => {
                     let known = self.instance(instance);
                     if let Some(known) = &known {
+                        if stderr && self.take_crash(known, &line) {
+                            continue;
+                        }
                         known.remember_line(&line);
                     }
                     self.logs.send(Record::Line {
@@ -372,12 +380,18 @@ impl Driver {
         let Some(instance) = self.forget_instance(id) else {
             return;
         };
-        let last_line = instance.last_lines().pop();
+        let last_line = instance.exit_line().or_else(|| instance.last_lines().pop());
+        // The reason itself may be shown to clients; what was thrown is for the log.
+        let crash = instance.crash().filter(|_| !end.outside);
+        let reason = match crash {
+            Some(crash) => format!("{}: {}", end.reason, crash.brief()),
+            None => end.reason.clone(),
+        };
         self.logs.send(Record::Died {
             function: instance.function_name(),
             instance: id,
             node: self.node(),
-            reason: end.reason.clone(),
+            reason,
             code: instance.code_text(),
             last_line: last_line.map(|line| self.as_shown(&instance, &line)),
         });

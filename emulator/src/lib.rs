@@ -9,6 +9,7 @@ pub(crate) mod dashboard;
 pub mod dev;
 pub mod doctor;
 pub mod driver;
+pub mod faults;
 pub mod fleet;
 pub mod gateway;
 pub mod image;

@@ -28,6 +28,7 @@ use tokio::task::spawn_local;
 use crate::build::REGISTRY;
 use crate::dashboard::About;
 use crate::driver::{Code, Driver, Feed};
+use crate::faults::Faults;
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::logs::{Logs, Record};
 use crate::project::{Project, StateDir};
@@ -85,7 +86,7 @@ pub async fn run(
 ) -> Result<(), UpError> {
     let began = Clock::now();
     let logs = Logs::new(sink);
-    let printing = spawn_local(logs.clone().run());
+    let printing = spawn_local(Faults::process().clone().vital("logs", logs.clone().run()));
     let outcome = up(options, &logs, on_ready, stop, began).await;
     printing.abort();
     logs.finish();

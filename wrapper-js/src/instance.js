@@ -5,6 +5,7 @@ import { expressLoaded, loadExpress } from "./express.js";
 import { describeFailure, printFailure } from "./failure.js";
 import { Invocation } from "./invocation.js";
 import { sendProblem } from "./problem.js";
+import { writeCrash } from "./last.js";
 import { splitPath } from "./path.js";
 import { BodyError, holdTo } from "./receive.js";
 
@@ -173,12 +174,17 @@ export class Instance {
 
   /**
    * @param {unknown} error
-   * @param {{ request: string | null, fatal?: boolean, hint?: string, cause?: import("./events.js").Cause }} options
+   * @param {{ request: string | null, fatal?: boolean, hint?: string, cause?: import("./events.js").Cause, nr?: number }} options
+   *   `nr`: the number of a crash, which is also written where it cannot get lost
    */
-  report(error, { request, fatal = false, hint, cause = "handler" }) {
+  report(error, { request, fatal = false, hint, cause = "handler", nr }) {
     const failure = describeFailure(error, { code: this.code, hint });
-    if (this.events !== undefined) this.events.push({ t: "error", request, fatal, cause, error: failure });
-    else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
+    if (this.events !== undefined) {
+      /** @type {import("./events.js").ErrorEvent} */
+      const event = { t: "error", request, fatal, cause, nr, error: failure };
+      if (nr !== undefined) writeCrash(event);
+      this.events.push(event);
+    } else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
   }
 
   /** @param {{ id: string, func: BoundFunction, res?: import("node:http").ServerResponse }} invocation */

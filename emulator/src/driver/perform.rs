@@ -62,6 +62,13 @@ impl Driver {
                 reason,
                 grace,
             } => self.spawn(Self::stop(Rc::clone(self), instance, reason, grace)),
+            Effect::Abandon { instance } => {
+                let _ended = self.forget_instance(instance);
+                self.logs.warn(format!(
+                    "{instance} was told to stop and nothing answered; something of it may remain \
+                     until the next start of fnlocal"
+                ));
+            }
             Effect::Switched { function, code } => self.switched(function, code),
             Effect::Drained => {
                 self.is_drained.set(true);
@@ -161,6 +168,10 @@ impl Driver {
     }
 
     async fn stop(self: Rc<Self>, id: InstanceId, reason: StopReason, grace: Duration) {
+        if reason == StopReason::Unanswered {
+            let text = format!("{id} did not answer what it was asked for, and is stopped");
+            self.logs.warn(text);
+        }
         if reason == StopReason::Broken
             && let Some(instance) = self.instance(id)
         {
@@ -193,6 +204,7 @@ fn stopped(reason: StopReason) -> &'static str {
         StopReason::Broken => "it was stopped because its connection broke",
         StopReason::Memory => "it was stopped to make room",
         StopReason::Drain => "fnlocal is shutting down",
+        StopReason::Unanswered => "it was stopped because it did not answer the platform",
         StopReason::Idle | StopReason::OldCode | StopReason::Removed => "it was stopped",
     }
 }

@@ -17,6 +17,7 @@ use super::name::request_name;
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
+use super::problem::INTERNAL_ERROR;
 use super::relay::Elsewhere;
 use super::{
     Cold, Gateway, Peer, Problem, Timing, asks_locally, comes_from_no_other_site, drain, headers,
@@ -40,6 +41,10 @@ pub struct Entry {
 /// A request that ends without an answer is one whose client left before.
 impl Drop for Entry {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.head(StatusCode::INTERNAL_SERVER_ERROR, None);
+            return self.end(Some(INTERNAL_ERROR));
+        }
         self.end(Some("client_gone"));
     }
 }

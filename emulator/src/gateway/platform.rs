@@ -15,6 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::Count;
+use crate::faults::{Fault, Faults};
 use crate::logs::Archive;
 use crate::metrics::{self, NodeCounts};
 
@@ -85,8 +86,18 @@ pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<
     (router.fallback(not_found), questions)
 }
 
-async fn health() -> &'static str {
-    "ok\n"
+async fn health() -> Response {
+    health_of(&Faults::process().missing()).into_response()
+}
+
+/// `ok`, or 503 with the parts of the platform that are missing.
+pub(crate) fn health_of(missing: &[Fault]) -> (StatusCode, String) {
+    if missing.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    let line = |one: &Fault| format!("{}: {}\n", one.part, one.what);
+    let text = missing.iter().map(line).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
 async fn view(State(platform): State<Platform>) -> Response {

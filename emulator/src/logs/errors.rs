@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::fingerprint::fingerprint;
 use super::kept::stamp;
 use super::recent::Recent;
+use super::record::EXIT_PREFIXES;
 use super::{Cause, Record, RequestRecord};
 use crate::driver::Failure;
 
@@ -195,7 +196,7 @@ impl Groups {
         if let Some(exit) = exit {
             failure.message = exit.message;
             (failure.file, failure.line, failure.column) = exit.place;
-            request = Some(exit.request);
+            request = exit.request;
         }
         failure.name = match cause {
             Cause::OutOfMemory => "OutOfMemory",
@@ -334,15 +335,23 @@ impl Request {
 /// What the wrapper writes when code calls `process.exit`.
 struct Exit {
     message: String,
-    request: String,
+    /// `None` for code that ran for none.
+    request: Option<String>,
     place: (Option<String>, Option<u32>, Option<u32>),
 }
 
 impl Exit {
     fn parse(line: &str) -> Option<Self> {
-        let rest = line.strip_prefix("fnlocal: function ")?;
-        let (_, rest) = rest.split_once(" (request ")?;
-        let (request, rest) = rest.split_once(") called ")?;
+        let [of_request, of_other] = EXIT_PREFIXES;
+        let (request, rest) = match line.strip_prefix(of_other) {
+            Some(rest) => (None, rest),
+            None => {
+                let rest = line.strip_prefix(of_request)?;
+                let (_, rest) = rest.split_once(" (request ")?;
+                let (request, rest) = rest.split_once(") called ")?;
+                (Some(request.to_owned()), rest)
+            }
+        };
         let (call, place) = rest.split_once(" at ").unwrap_or((rest, ""));
         let mut parts = place.rsplitn(3, ':');
         let column = parts.next().and_then(|part| part.parse().ok());
@@ -350,7 +359,7 @@ impl Exit {
         let file = parts.next().map(str::to_owned);
         Some(Self {
             message: format!("the function called {call}"),
-            request: request.to_owned(),
+            request,
             place: (file, line, column),
         })
     }
@@ -416,6 +425,8 @@ mod tests {
         let exit = Exit::parse(line).unwrap();
         assert_eq!(exit.message, "the function called process.exit(3)");
         assert_eq!(exit.place, (Some("/a/b.js".into()), Some(19), Some(24)));
-        assert_eq!(exit.request, "r1");
+        assert_eq!(exit.request.as_deref(), Some("r1"));
+        let exit = Exit::parse("fnlocal: user code called process.abort() at /a/b.js:2:1");
+        assert_eq!(exit.unwrap().request, None);
     }
 }
