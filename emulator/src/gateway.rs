@@ -18,6 +18,7 @@ pub mod platform;
 mod problem;
 mod relay;
 mod server;
+pub(crate) mod spool;
 mod stall;
 mod tunnel;
 
