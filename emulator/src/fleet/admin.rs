@@ -94,7 +94,12 @@ impl Inner {
         let path = request.uri().path().trim_start_matches("/_fnlocal");
         let words: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), &words[..]) {
-            (&Method::GET, ["health"]) => Ok(text("text/plain", "ok\n".to_owned())),
+            (&Method::GET, ["health"]) => {
+                match self.triggers.get().and_then(|triggers| triggers.fault()) {
+                    Some(fault) => Err(Problem::unwell(fault)),
+                    None => Ok(text("text/plain", "ok\n".to_owned())),
+                }
+            }
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
             (&Method::POST, ["cold"]) => {

@@ -16,6 +16,7 @@ use super::deferred;
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
+use super::platform::HEALTH_PATH;
 use super::relay::Elsewhere;
 use super::{
     Cold, Gateway, Peer, Problem, Timing, asks_locally, comes_from_no_other_site, drain, headers,
@@ -324,6 +325,13 @@ impl Gateway {
             && request.uri().path().starts_with(triggers::PATH)
         {
             return triggers.admin(request, &self.token).await;
+        }
+        // The nodes of one process share the queue, and none of them is to blame for it.
+        if self.peers.is_none()
+            && request.uri().path() == HEALTH_PATH
+            && let Some(fault) = self.triggers.as_ref().and_then(|one| one.fault())
+        {
+            return Problem::unwell(fault).response(entry.id());
         }
         request.extensions_mut().insert(ConnectInfo(peer));
         match self.platform.clone().oneshot(request).await {

@@ -50,6 +50,9 @@ pub struct Picture {
     pub triggers: Option<TriggersView>,
 }
 
+/// Where a fnlocal says whether it is well.
+pub(crate) const HEALTH_PATH: &str = "/_fnlocal/health";
+
 /// The header that carries the token.
 pub const TOKEN_HEADER: &str = "x-fnlocal-token";
 
@@ -73,7 +76,7 @@ pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<
         archive: archive.clone(),
     };
     let router = Router::new()
-        .route("/_fnlocal/health", get(health))
+        .route(HEALTH_PATH, get(health))
         .route("/_fnlocal/view", get(view))
         .route("/_fnlocal/metrics", get(scrape))
         .route("/_fnlocal/cold", post(cold))

@@ -52,6 +52,13 @@ impl Problem {
         self
     }
 
+    /// The problem of a fnlocal that is not well, with what is wrong.
+    #[must_use]
+    pub fn unwell(fault: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unwell", fault);
+        problem.hint("see fnlocal's own output; it goes on by itself where it can")
+    }
+
     /// The problem for a request the core refused.
     #[must_use]
     pub fn refused(reason: RefuseReason, retry_after: Option<Duration>) -> Self {

@@ -64,6 +64,8 @@ pub(super) struct Health {
     refused: Option<String>,
     /// Other nodes that answer.
     peers: usize,
+    /// What is wrong with the node itself.
+    faults: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -83,6 +85,11 @@ impl Health {
     /// Whether requests are wanted.
     pub fn is_good(&self) -> bool {
         self.state == State::Ready
+    }
+
+    /// Whether nothing is wrong with the node itself.
+    pub fn is_well(&self) -> bool {
+        self.faults.is_empty()
     }
 }
 
@@ -155,6 +162,7 @@ impl House {
             wanted: self.wanted.borrow().clone(),
             refused: self.refused.borrow().clone(),
             peers: self.company.others(),
+            faults: self.triggers.fault().into_iter().collect(),
         }
     }
 

@@ -18,10 +18,13 @@ pub struct Line {
     lanes: BTreeMap<Arc<str>, Lane>,
     /// Those that wait for their time.
     due: BTreeSet<(u64, JobId)>,
+    /// Bytes of all of them on disk.
+    bytes: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
+    bytes: u64,
     function: Arc<str>,
     order: Option<Arc<str>>,
     accepted: u64,
@@ -51,6 +54,7 @@ struct Lane {
     /// Those that do not run, by when they were accepted.
     ages: BTreeSet<(u64, JobId)>,
     all: usize,
+    bytes: u64,
     running: usize,
     scheduled: usize,
     /// How old they may become while there is no such function: as the last that came says.
@@ -86,7 +90,10 @@ impl Line {
         let order: Option<Arc<str>> = head.order.as_deref().map(Arc::from);
         let scheduled = head.trigger == Trigger::Schedule;
         let lane = self.lanes.entry(Arc::clone(&function)).or_default();
+        let bytes = head.bytes();
         lane.all += 1;
+        lane.bytes += bytes;
+        self.bytes += bytes;
         lane.max_age = head.max_age_ms.unwrap_or_else(usual_max_age);
         lane.scheduled += usize::from(scheduled);
         if let Some(order) = &order {
@@ -95,6 +102,7 @@ impl Line {
         }
         lane.ages.insert((head.accepted_ms, head.id));
         let entry = Entry {
+            bytes,
             function,
             order,
             accepted: head.accepted_ms,
@@ -151,10 +159,12 @@ impl Line {
         let Some(entry) = self.jobs.remove(&id) else {
             return;
         };
+        self.bytes -= entry.bytes;
         let Some(lane) = self.lanes.get_mut(&entry.function) else {
             return;
         };
         lane.all -= 1;
+        lane.bytes -= entry.bytes;
         lane.ages.remove(&(entry.accepted, id));
         lane.scheduled -= usize::from(entry.scheduled);
         if let Some(order) = &entry.order
@@ -245,6 +255,18 @@ impl Line {
     #[must_use]
     pub fn len_of(&self, function: &str) -> usize {
         self.lanes.get(function).map_or(0, |lane| lane.all)
+    }
+
+    /// Returns about how many bytes all jobs take on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns about how many bytes the jobs of a function take on disk.
+    #[must_use]
+    pub fn bytes_of(&self, function: &str) -> u64 {
+        self.lanes.get(function).map_or(0, |lane| lane.bytes)
     }
 
     /// Jobs of a function that run.

@@ -7,6 +7,7 @@
 
 mod admin;
 mod hand;
+mod room;
 mod settle;
 
 use std::cell::{Cell, RefCell};
@@ -25,14 +26,17 @@ use crate::clock::Clock;
 use crate::job::{Accepted, Head, Job, NewJob};
 use crate::keeper::{Keeper, Writer};
 use crate::line::{Counts, Line};
-use crate::store::{Change, Changed, Store, StoreError};
+use crate::store::{BodyFile, Change, Changed, Store, StoreError};
 
-pub use admin::{Listed, Offline, Selection, State};
+pub use admin::{Listed, MAX_LISTED, Offline, Selection, State};
+pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
 /// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
 pub const MOST: usize = 100_000;
 /// Runs that have ended and are not on disk yet, at the most: they would run again after a crash.
 const UNWRITTEN: usize = 8;
+/// The pause after the disk refused what was to be written.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Jobs are looked at again after so long even if nothing happened: the clock may have been set.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -111,6 +115,9 @@ pub enum AcceptError {
     /// As many wait as may.
     #[error("{MOST} jobs are waiting, as many as may")]
     Full,
+    /// They take as many bytes as they may.
+    #[error("the waiting jobs take {0} bytes, as many as they may")]
+    FullOfBytes(u64),
     /// The file cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,6 +128,8 @@ pub enum AcceptError {
 pub struct QueueView {
     /// Counts by function.
     pub functions: BTreeMap<Arc<str>, Counts>,
+    /// Bytes all jobs take that are to run, about.
+    pub bytes: u64,
     /// Jobs that were given up.
     pub dead: usize,
     /// Runs that ended well since fnlocal began.
@@ -149,6 +158,9 @@ pub struct Queue {
     over: Notify,
     /// The function after which the next look begins, so that all get their turn.
     after: RefCell<Option<Arc<str>>>,
+    reserved: room::Reserved,
+    /// The maximum number of bytes of all jobs that are to run.
+    max_bytes: Cell<u64>,
 }
 
 impl Queue {
@@ -161,10 +173,15 @@ impl Queue {
         let snapshot = store.snapshot()?;
         let mut line = Line::default();
         let now = clock.now_ms();
-        for head in snapshot.alive()? {
+        snapshot.alive(None, |head| {
             line.add(&head, now);
-        }
-        let dead = snapshot.dead()?.len();
+            true
+        })?;
+        let mut dead = 0;
+        snapshot.dead(None, |_| {
+            dead += 1;
+            true
+        })?;
         drop(snapshot);
         let started = Keeper::start(store, clock.clone());
         let (keeper, writer) =
@@ -182,6 +199,8 @@ impl Queue {
             closing: Cell::new(false),
             over: Notify::new(),
             after: RefCell::default(),
+            reserved: room::Reserved::default(),
+            max_bytes: Cell::new(DEFAULT_QUEUE_BYTES),
         });
         Ok((queue, writer))
     }
@@ -196,19 +215,42 @@ impl Queue {
         jobs: Vec<NewJob>,
         notes: Vec<(String, Option<String>)>,
     ) -> Result<Vec<Accepted>, AcceptError> {
-        let accepting = Rc::clone(self).accept_whole(jobs, notes);
+        let accepting = Rc::clone(self).accept_whole(jobs, notes, None);
         whole(accepting).await?
+    }
+
+    /// Accepts a job whose room was reserved, with its body in `file` if that is on disk. It is on
+    /// disk when this returns.
+    ///
+    /// # Errors
+    /// [`AcceptError`]
+    pub async fn accept_reserved(
+        self: &Rc<Self>,
+        job: NewJob,
+        file: Option<Arc<BodyFile>>,
+        reserved: Reservation,
+    ) -> Result<Accepted, AcceptError> {
+        let queue = Rc::clone(self);
+        let accepting = async move {
+            let accepted = queue.accept_whole(vec![job], Vec::new(), file).await;
+            drop(reserved);
+            accepted
+        };
+        let mut accepted = whole(accepting).await??;
+        accepted.pop().ok_or(AcceptError::Store(StoreError::Closed))
     }
 
     async fn accept_whole(
         self: Rc<Self>,
         jobs: Vec<NewJob>,
         notes: Vec<(String, Option<String>)>,
+        file: Option<Arc<BodyFile>>,
     ) -> Result<Vec<Accepted>, AcceptError> {
         if self.line.borrow().len() + jobs.len() > MOST {
             return Err(AcceptError::Full);
         }
-        let changed = self.keeper.change(Change::Accept { jobs, notes }).await?;
+        let accept = Change::Accept { jobs, notes, file };
+        let changed = self.keeper.change(accept).await?;
         self.accepted(changed)
     }
 
@@ -233,9 +275,21 @@ impl Queue {
     pub async fn run(self: Rc<Self>, invoke: Rc<dyn Invoke>, freed: Rc<Notify>) {
         let mut runs = JoinSet::new();
         loop {
-            self.give_up_old(&*invoke).await;
-            self.begin(&invoke, &mut runs);
-            let next = self.next_look(&*invoke);
+            if let Some(why) = self.keeper.fault() {
+                invoke.warn(format!("the queue stands still: {why}"));
+                self.keeper.well().await;
+                invoke.warn("the queue goes on".to_owned());
+            }
+            let next = match self.give_up_old(&*invoke).await {
+                Ok(()) => {
+                    self.begin(&invoke, &mut runs);
+                    self.next_look(&*invoke)
+                }
+                Err(error) => {
+                    invoke.warn(format!("old jobs could not be given up: {error}"));
+                    DISK_PAUSE
+                }
+            };
             tokio::select! {
                 () = self.work.notified() => {}
                 () = freed.notified() => {}
@@ -262,6 +316,7 @@ impl Queue {
     pub fn view(&self) -> QueueView {
         QueueView {
             functions: self.line.borrow().counts(),
+            bytes: self.line.borrow().bytes(),
             dead: self.dead.get(),
             done: self.done.get(),
             failed: self.failed.get(),
@@ -284,6 +339,12 @@ impl Queue {
     #[must_use]
     pub fn has_scheduled(&self, function: &str) -> bool {
         self.line.borrow().has_scheduled(function)
+    }
+
+    /// Returns why the queue cannot be read or written now; `None` if all is well.
+    #[must_use]
+    pub fn fault(&self) -> Option<Arc<str>> {
+        self.keeper.fault()
     }
 
     /// Jobs of a function that have not ended.

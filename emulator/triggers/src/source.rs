@@ -192,7 +192,12 @@ impl Intake {
     /// What waits at the source costs nothing here. There is no event for room in the queue, since
     /// nobody else needs one.
     async fn wait_for_room(&self) {
-        while self.queue.len_of(&self.function) >= ENOUGH {
+        let enough = |queue: &Queue| {
+            queue.len_of(&self.function) >= ENOUGH
+                || queue.bytes_of(&self.function) >= self.policy.queue_bytes
+                || queue.free_bytes() == 0
+        };
+        while enough(&self.queue) {
             tokio::time::sleep(FULL_PAUSE).await;
         }
     }
