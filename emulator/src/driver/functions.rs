@@ -68,6 +68,34 @@ impl Failure {
         }
     }
 
+    /// Cuts its texts, which code may make of any length.
+    pub fn cut(&mut self) {
+        let cut = |text: &mut String, bytes: usize| {
+            if text.len() > bytes {
+                *text = crate::logs::beginning(text, bytes);
+            }
+        };
+        cut(&mut self.name, 256);
+        cut(&mut self.message, 8 << 10);
+        let texts = [
+            (&mut self.file, 1 << 10),
+            (&mut self.frame, 4 << 10),
+            (&mut self.stack, 16 << 10),
+            (&mut self.hint, 1 << 10),
+        ];
+        for (text, bytes) in texts {
+            text.iter_mut().for_each(|text| cut(text, bytes));
+        }
+    }
+
+    /// Returns the number of bytes of its texts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.file, &self.frame, &self.stack, &self.hint];
+        let texts = texts.into_iter().flatten().map(String::len);
+        self.name.len() + self.message.len() + texts.sum::<usize>()
+    }
+
     /// The failure with paths as the person knows them: `from` is where an instance saw the code,
     /// `to` where it lies.
     pub fn rebase(&mut self, from: &str, to: &str) {

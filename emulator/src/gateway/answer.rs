@@ -52,7 +52,7 @@ impl Entry {
         request: &Request<Incoming>,
     ) -> Self {
         let path = request.uri().path_and_query();
-        let path = path.map_or_else(String::new, |path| path.as_str().to_owned());
+        let path = path.map_or_else(String::new, |path| RequestRecord::path_of(path.as_str()));
         Self {
             logs: logs.clone(),
             counts: Rc::clone(counts),

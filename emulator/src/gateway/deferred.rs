@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
 use fnlocal_triggers::queue::{AcceptError, Reservation, millis};
 use fnlocal_triggers::store::BodyFile;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use tokio::task::spawn_blocking;
 
@@ -30,8 +30,9 @@ const ORDER: HeaderName = HeaderName::from_static("x-fnlocal-order-key");
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in bytes.
 const KEY_BYTES: usize = 256;
-/// The maximum number of bytes of a job's headers, names included.
-const MAX_HEADER_BYTES: usize = 64 << 10;
+/// The maximum number of bytes of a job's path and headers. Node takes 16 KiB, some of which the
+/// platform adds.
+const MAX_HEADER_BYTES: usize = 15 << 10;
 /// The maximum number of bytes of a job's path with its query.
 const MAX_PATH_BYTES: usize = 8 << 10;
 /// The maximum number of bytes of a body that is kept in memory, and in the queue's own file.
@@ -119,7 +120,7 @@ impl Gateway {
             function: function.name.to_string(),
             trigger: Trigger::Async,
             path: path.map_or_else(|| format!("/{}", function.name), ToString::to_string),
-            headers: texts(&parts.headers)?,
+            headers: texts(&parts)?,
             body: Bytes::new(),
             order: asked.order,
             key: asked.key,
@@ -267,17 +268,23 @@ impl Asked {
 }
 
 /// Headers as they are kept; which speak of this connection, or will be set anew, are not.
-fn texts(headers: &HeaderMap) -> Result<Vec<(String, String)>, Problem> {
+fn texts(parts: &http::request::Parts) -> Result<Vec<(String, String)>, Problem> {
     let anew = [
         header::HOST,
         header::CONTENT_LENGTH,
         header::TE,
         super::headers::REQUEST_ID,
     ];
-    let kept = || headers.iter().filter(|(name, _)| !anew.contains(*name));
-    let bytes = kept().map(|(name, value)| name.as_str().len() + value.len());
-    if bytes.sum::<usize>() > MAX_HEADER_BYTES {
-        let what = format!("the headers have more than {MAX_HEADER_BYTES} bytes");
+    let kept = || {
+        let all = parts.headers.iter();
+        all.filter(|(name, _)| !anew.contains(*name))
+    };
+    // As they are sent, with a colon, a space and a line's end.
+    let bytes = kept().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let path = parts.uri.path_and_query();
+    let path = path.map_or(0, |path| path.as_str().len());
+    if path + bytes.sum::<usize>() > MAX_HEADER_BYTES {
+        let what = format!("path and headers have more than {MAX_HEADER_BYTES} bytes");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let problem = Problem::new(status, "headers_too_large", what);
         return Err(problem.hint("send large values in the body"));

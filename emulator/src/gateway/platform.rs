@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use fnlocal_core::NodeView;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 
 use crate::driver::Count;
 use crate::logs::Archive;
@@ -96,7 +97,7 @@ async fn view(State(platform): State<Platform>) -> Response {
     let (answer, answered) = oneshot::channel();
     let asked = platform.asks.send(Ask::View(answer)).await;
     match (asked, answered.await) {
-        (Ok(()), Ok(picture)) => Json(picture).into_response(),
+        (Ok(()), Ok(picture)) => json(move || picture).await,
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
@@ -106,10 +107,21 @@ async fn scrape(State(platform): State<Platform>) -> Response {
     let asked = platform.asks.send(Ask::Counts(answer)).await;
     match (asked, answered.await) {
         (Ok(()), Ok(counts)) => {
-            let text = metrics::text_of(vec![counts], platform.archive.as_ref());
-            ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+            let write = move || metrics::text_of(vec![counts], platform.archive.as_ref());
+            match spawn_blocking(write).await {
+                Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
         }
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// JSON, written off the gateway's thread.
+async fn json<T: serde::Serialize>(what: impl FnOnce() -> T + Send + 'static) -> Response {
+    match spawn_blocking(move || serde_json::to_vec(&what())).await {
+        Ok(Ok(text)) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -37,6 +37,8 @@ const AT_ONCE: usize = 1 << 20;
 const MANY: usize = 256;
 /// The maximum number of bytes of such a request. A source's event has no file, whatever its size.
 const LARGEST: usize = 64 << 20;
+/// The maximum number of bytes of a peer's answer.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// For an answer, which comes after a sync of the disk.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -247,7 +249,8 @@ async fn send(link: &Link, request: Request<RequestBody>) -> bool {
         return false;
     };
     let taken = response.status() == StatusCode::OK;
-    if response.into_body().collect().await.is_ok() {
+    let rest = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
+    if rest.collect().await.is_ok() {
         link.put(connection);
     }
     taken

@@ -57,7 +57,10 @@ impl Triggers {
         let value = match (&method, path.trim_start_matches('/')) {
             (&Method::POST, "list") => {
                 let selection = selection(request).await?;
-                json!(self.queue().list(selection).await.map_err(store)?)
+                let list = self.queue().list(selection).await.map_err(store)?;
+                let written = spawn_blocking(move || serde_json::to_string(&list)).await;
+                let written = written.ok().and_then(Result::ok);
+                return Ok(answer(written.ok_or_else(|| store(StoreError::Closed))?));
             }
             (&Method::POST, "retry") => {
                 let selection = selection(request).await?;
@@ -70,10 +73,7 @@ impl Triggers {
             (&Method::GET, id) => self.shown(id).await?,
             _ => return Err(unknown("the queue has no such path")),
         };
-        let mut response = Response::new(ResponseBody::full(value.to_string()));
-        let kind = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        Ok(response)
+        Ok(answer(value.to_string()))
     }
 
     async fn shown(&self, id: &str) -> Result<serde_json::Value, Problem> {
@@ -92,6 +92,13 @@ impl Triggers {
         let body = body.map_err(|error| broken(&error))?;
         Ok(json!({ "job": job.head, "body": STANDARD.encode(&body) }))
     }
+}
+
+fn answer(json: String) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(json));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// The beginning of a body that is a file.

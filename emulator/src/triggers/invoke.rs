@@ -207,7 +207,7 @@ async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Sta
             }
         };
         stay.runs();
-        let until = Instant::now() + function.settings.limits.timeout;
+        let until = Instant::now() + driver.timeout_of(&function);
         match attempt(&ticket, &to, request).await {
             Attempt::Answered(response, connection) => {
                 ticket.response_started();

@@ -6,3 +6,5 @@
 
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+
+mod queue;

@@ -11,6 +11,11 @@ use fnlocal_core::trigger::AsyncPolicy;
 use crate::job::{Head, JobId, Trigger};
 use crate::queue::millis;
 
+mod lane;
+
+pub use lane::Counts;
+use lane::{Entry, Lane, Stage};
+
 /// Jobs that wait, are ready, or run.
 #[derive(Debug, Default)]
 pub struct Line {
@@ -20,64 +25,6 @@ pub struct Line {
     due: BTreeSet<(u64, JobId)>,
     /// Bytes of all of them on disk.
     bytes: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    bytes: u64,
-    function: Arc<str>,
-    order: Option<Arc<str>>,
-    accepted: u64,
-    scheduled: bool,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Until then.
-    Waiting(u64),
-    /// It may run.
-    Ready,
-    /// It may run, and an older one of its key has not ended.
-    Behind,
-    /// It runs.
-    Running,
-    /// It has run, and what became of it is being written.
-    Ended,
-}
-
-/// The jobs of one function.
-#[derive(Debug, Default)]
-struct Lane {
-    ready: BTreeSet<JobId>,
-    keys: BTreeMap<Arc<str>, Key>,
-    /// Those that do not run, by when they were accepted.
-    ages: BTreeSet<(u64, JobId)>,
-    all: usize,
-    bytes: u64,
-    running: usize,
-    scheduled: usize,
-    /// How old they may become while there is no such function: as the last that came says.
-    max_age: u64,
-}
-
-/// The jobs of one order key.
-#[derive(Debug, Default)]
-struct Key {
-    jobs: BTreeSet<JobId>,
-    /// The one that is ready or runs.
-    active: Option<JobId>,
-}
-
-/// Counts of a function's jobs. Each job is in one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// Ready, or behind another of their key.
-    pub ready: usize,
-    /// Waiting for another attempt.
-    pub waiting: usize,
-    /// Running, or having run without that being on disk.
-    pub running: usize,
 }
 
 impl Line {
@@ -120,7 +67,7 @@ impl Line {
         lane.running += 1;
         if let Some(entry) = self.jobs.get_mut(&id) {
             lane.ages.remove(&(entry.accepted, id));
-            entry.stage = Stage::Running;
+            entry.enter(lane, Stage::Running);
         }
         Some(id)
     }
@@ -130,9 +77,9 @@ impl Line {
         if let Some(entry) = self.jobs.get_mut(&id)
             && entry.stage == Stage::Running
         {
-            entry.stage = Stage::Ended;
             if let Some(lane) = self.lanes.get_mut(&entry.function) {
                 lane.running -= 1;
+                entry.enter(lane, Stage::Ended);
             }
         }
     }
@@ -278,16 +225,16 @@ impl Line {
     /// Counts by function.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<Arc<str>, Counts> {
-        let mut all: BTreeMap<Arc<str>, Counts> = BTreeMap::new();
-        for entry in self.jobs.values() {
-            let counts = all.entry(Arc::clone(&entry.function)).or_default();
-            match entry.stage {
-                Stage::Waiting(_) => counts.waiting += 1,
-                Stage::Ready | Stage::Behind => counts.ready += 1,
-                Stage::Running | Stage::Ended => counts.running += 1,
-            }
-        }
-        all
+        let lanes = self.lanes.iter();
+        let counts = lanes.map(|(function, lane)| {
+            let counts = Counts {
+                ready: lane.all - lane.waiting - lane.active,
+                waiting: lane.waiting,
+                running: lane.active,
+            };
+            (Arc::clone(function), counts)
+        });
+        counts.collect()
     }
 
     /// Takes a job out of where it stands; false if there is none.
@@ -295,13 +242,14 @@ impl Line {
         let Some(entry) = self.jobs.get_mut(&id) else {
             return false;
         };
-        let stage = std::mem::replace(&mut entry.stage, Stage::Behind);
+        let stage = entry.stage;
         if let Stage::Waiting(due) = stage {
             self.due.remove(&(due, id));
         }
         let Some(lane) = self.lanes.get_mut(&entry.function) else {
             return true;
         };
+        entry.enter(lane, Stage::Behind);
         lane.ready.remove(&id);
         lane.running -= usize::from(stage == Stage::Running);
         if let Some(order) = &entry.order
@@ -317,8 +265,10 @@ impl Line {
         if due <= now {
             return self.come_due(id);
         }
-        if let Some(entry) = self.jobs.get_mut(&id) {
-            entry.stage = Stage::Waiting(due);
+        if let Some(entry) = self.jobs.get_mut(&id)
+            && let Some(lane) = self.lanes.get_mut(&entry.function)
+        {
+            entry.enter(lane, Stage::Waiting(due));
             self.due.insert((due, id));
         }
     }
@@ -328,14 +278,15 @@ impl Line {
         let Some(entry) = self.jobs.get_mut(&id) else {
             return;
         };
+        let Some(lane) = self.lanes.get_mut(&entry.function) else {
+            return;
+        };
         if entry.order.is_some() {
-            entry.stage = Stage::Behind;
+            entry.enter(lane, Stage::Behind);
             return self.turn(id);
         }
-        entry.stage = Stage::Ready;
-        if let Some(lane) = self.lanes.get_mut(&entry.function) {
-            lane.ready.insert(id);
-        }
+        entry.enter(lane, Stage::Ready);
+        lane.ready.insert(id);
     }
 
     /// Whose turn it is among those of a job's key.
@@ -363,18 +314,18 @@ impl Line {
             if oldest == Some(active) || !lane.ready.remove(&active) {
                 return;
             }
+            key.active = None;
             if let Some(entry) = self.jobs.get_mut(&active) {
                 entry.stage = Stage::Behind;
             }
-            key.active = None;
         }
         if let Some(oldest) = oldest
             && let Some(entry) = self.jobs.get_mut(&oldest)
             && entry.stage == Stage::Behind
         {
-            entry.stage = Stage::Ready;
             key.active = Some(oldest);
             lane.ready.insert(oldest);
+            entry.stage = Stage::Ready;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! disk. So after a crash run again those that were running and those whose end was being written,
 //! of which there are never more than a few.
 
+mod accept;
 mod admin;
 mod hand;
 mod room;
@@ -23,11 +24,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::job::{Accepted, Head, Job, NewJob};
+use crate::job::{Head, Job};
 use crate::keeper::{Keeper, Writer};
 use crate::line::{Counts, Line};
-use crate::store::{BodyFile, Change, Changed, Store, StoreError};
+use crate::store::{Store, StoreError};
 
+pub use accept::AcceptError;
 pub use admin::{Listed, MAX_LISTED, Offline, Selection, State};
 pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
@@ -107,20 +109,6 @@ pub struct Run {
     pub fate: Fate,
     /// How long it ran.
     pub took: Duration,
-}
-
-/// Why jobs are not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
-    /// As many wait as may.
-    #[error("{MOST} jobs are waiting, as many as may")]
-    Full,
-    /// They take as many bytes as they may.
-    #[error("the waiting jobs take {0} bytes, as many as they may")]
-    FullOfBytes(u64),
-    /// The file cannot be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// What a queue looks like at a moment.
@@ -203,72 +191,6 @@ impl Queue {
             max_bytes: Cell::new(DEFAULT_QUEUE_BYTES),
         });
         Ok((queue, writer))
-    }
-
-    /// Accepts jobs, all or none. They are on disk when this returns. Whoever leaves before may
-    /// have had them accepted.
-    ///
-    /// # Errors
-    /// [`AcceptError`]
-    pub async fn accept(
-        self: &Rc<Self>,
-        jobs: Vec<NewJob>,
-        notes: Vec<(String, Option<String>)>,
-    ) -> Result<Vec<Accepted>, AcceptError> {
-        let accepting = Rc::clone(self).accept_whole(jobs, notes, None);
-        whole(accepting).await?
-    }
-
-    /// Accepts a job whose room was reserved, with its body in `file` if that is on disk. It is on
-    /// disk when this returns.
-    ///
-    /// # Errors
-    /// [`AcceptError`]
-    pub async fn accept_reserved(
-        self: &Rc<Self>,
-        job: NewJob,
-        file: Option<Arc<BodyFile>>,
-        reserved: Reservation,
-    ) -> Result<Accepted, AcceptError> {
-        let queue = Rc::clone(self);
-        let accepting = async move {
-            let accepted = queue.accept_whole(vec![job], Vec::new(), file).await;
-            drop(reserved);
-            accepted
-        };
-        let mut accepted = whole(accepting).await??;
-        accepted.pop().ok_or(AcceptError::Store(StoreError::Closed))
-    }
-
-    async fn accept_whole(
-        self: Rc<Self>,
-        jobs: Vec<NewJob>,
-        notes: Vec<(String, Option<String>)>,
-        file: Option<Arc<BodyFile>>,
-    ) -> Result<Vec<Accepted>, AcceptError> {
-        if self.line.borrow().len() + jobs.len() > MOST {
-            return Err(AcceptError::Full);
-        }
-        let accept = Change::Accept { jobs, notes, file };
-        let changed = self.keeper.change(accept).await?;
-        self.accepted(changed)
-    }
-
-    /// What is on disk now comes into line.
-    fn accepted(&self, changed: Changed) -> Result<Vec<Accepted>, AcceptError> {
-        let Changed::Accepted(accepted) = changed else {
-            return Err(StoreError::Closed.into());
-        };
-        let now = self.clock.now_ms();
-        for one in &accepted {
-            match one {
-                Accepted::New(head) if head.died_ms.is_some() => self.dead.update(|n| n + 1),
-                Accepted::New(head) => self.line.borrow_mut().add(head, now),
-                Accepted::Known(_) => {}
-            }
-        }
-        self.work.notify_one();
-        Ok(accepted)
     }
 
     /// Hands jobs to `invoke` until dropped. `freed` is rung when there may be more room.

@@ -35,6 +35,8 @@ struct Folder {
 pub struct BodyFile {
     bodies: Bodies,
     name: String,
+    /// It was made.
+    made: AtomicBool,
     /// Its bytes, once it is on disk.
     size: AtomicU64,
     kept: AtomicBool,
@@ -69,6 +71,7 @@ impl Bodies {
         Arc::new(BodyFile {
             bodies: self.clone(),
             name,
+            made: AtomicBool::new(false),
             size: AtomicU64::new(0),
             kept: AtomicBool::new(false),
         })
@@ -131,7 +134,9 @@ impl BodyFile {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let mode = Mode::RUSR | Mode::WUSR;
         let dir = &self.bodies.0.dir;
-        Ok(openat(dir, &*self.name, flags | OFlags::CLOEXEC, mode)?.into())
+        let file = openat(dir, &*self.name, flags | OFlags::CLOEXEC, mode)?;
+        self.made.store(true, Ordering::Release);
+        Ok(file.into())
     }
 
     /// Puts the file and its name on disk; to be called once all of it is written.
@@ -164,10 +169,20 @@ impl BodyFile {
 
 impl Drop for BodyFile {
     fn drop(&mut self) {
-        if !self.kept.load(Ordering::Acquire) {
-            self.bodies.remove(&self.name);
+        let (bodies, name) = (self.bodies.clone(), std::mem::take(&mut self.name));
+        if self.kept.load(Ordering::Acquire) || !self.made.load(Ordering::Acquire) {
+            bodies.in_hand().remove(&name);
+            return;
         }
-        self.bodies.in_hand().remove(&self.name);
+        let remove = move || {
+            bodies.remove(&name);
+            bodies.in_hand().remove(&name);
+        };
+        // Removing a large file takes a while, and this may be the gateway's thread.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
+        }
     }
 }
 
