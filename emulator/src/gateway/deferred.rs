@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
 use fnlocal_triggers::queue::{AcceptError, Reservation, millis};
 use fnlocal_triggers::store::BodyFile;
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body, Incoming};
 use tokio::task::spawn_blocking;
@@ -111,8 +112,25 @@ impl Gateway {
         peer: &Peer,
         function: &Function,
     ) -> Result<Accepted, Problem> {
-        let (mut parts, mut body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let holds_back = drain::holds_back(&parts.headers);
+        let accepting = self.accept_parts(triggers, asked, parts, &mut body, peer, function);
+        let accepted = accepting.await;
+        if accepted.is_err() && !holds_back {
+            drain::drain(body);
+        }
+        accepted
+    }
+
+    async fn accept_parts(
+        &self,
+        triggers: &Triggers,
+        asked: Asked,
+        mut parts: Parts,
+        body: &mut Incoming,
+        peer: &Peer,
+        function: &Function,
+    ) -> Result<Accepted, Problem> {
         let delivery = &function.settings.triggers.delivery;
         headers::to_instance(&mut parts.headers, &HeaderValue::from_static("-"), peer);
         let path = parts.uri.path_and_query();
@@ -135,18 +153,8 @@ impl Gateway {
             Ok(reserved)
         });
         let mut reserved = reserved.map_err(not_accepted)?;
-        let arrived = self
-            .arrive(triggers, &mut body, &mut reserved, function)
-            .await;
-        let (spooled, file) = match arrived {
-            Ok(arrived) => arrived,
-            Err(problem) => {
-                if !holds_back {
-                    drain::drain(body);
-                }
-                return Err(problem);
-            }
-        };
+        let arriving = self.arrive(triggers, body, &mut reserved, function);
+        let (spooled, file) = arriving.await?;
         if let Some(bytes) = spooled.in_memory() {
             job.body = bytes.clone();
         }
@@ -268,7 +276,7 @@ impl Asked {
 }
 
 /// Headers as they are kept; which speak of this connection, or will be set anew, are not.
-fn texts(parts: &http::request::Parts) -> Result<Vec<(String, String)>, Problem> {
+fn texts(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
     let anew = [
         header::HOST,
         header::CONTENT_LENGTH,

@@ -213,12 +213,13 @@ async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Sta
                 ticket.response_started();
                 let status = response.status();
                 let left = until.saturating_duration_since(Instant::now());
-                let Ok(read) = timeout(left, read(response)).await else {
-                    // Dropping the ticket has the instance asked whether it is idle.
+                // Dropping the ticket has the instance asked whether it is idle.
+                let Ok(read) = timeout(left, read(response, &function)).await else {
                     return too_long(&function);
                 };
-                let Some(kept) = read else {
-                    return cut_off();
+                let kept = match read {
+                    Ok(kept) => kept,
+                    Err(outcome) => return outcome,
                 };
                 if reusable {
                     to.instance.put_connection(connection);
@@ -257,19 +258,29 @@ async fn attempt(ticket: &Ticket, to: &Dispatched, request: Request<RequestBody>
     }
 }
 
-/// Reads the answer to its end, since that is the run's end, and returns the beginning of it; `None`
-/// if the instance ended before.
-async fn read(response: Response<Incoming>) -> Option<Vec<u8>> {
+/// Reads the answer to its end, since that is the run's end, and returns the beginning of it.
+async fn read(response: Response<Incoming>, function: &Function) -> Result<Vec<u8>, Outcome> {
     let mut kept = Vec::new();
+    let mut left = function.settings.response_limit.unwrap_or(u64::MAX);
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
-        let frame = frame.ok()?;
+        let frame = frame.map_err(|_| cut_off())?;
         if let Some(data) = frame.data_ref() {
+            let rest = left.checked_sub(data.len() as u64);
+            left = rest.ok_or_else(too_large)?;
             let room = KEPT.saturating_sub(kept.len()).min(data.len());
             kept.extend_from_slice(&data[..room]);
         }
     }
-    Some(kept)
+    Ok(kept)
+}
+
+fn too_large() -> Outcome {
+    Outcome::Failed {
+        error: "its answer is larger than its response_limit".to_owned(),
+        hopeless: true,
+        status: StatusCode::BAD_GATEWAY.as_u16(),
+    }
 }
 
 /// Nobody reads a run's answer, so unlike a request's it ends within the function's timeout, too.
