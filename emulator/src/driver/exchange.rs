@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::Instance;
+use crate::gateway::spool::SpooledBody;
 use crate::runtime::Address;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -157,6 +158,8 @@ pub enum RequestBody {
     Full(Option<Bytes>),
     /// A client's body, streamed as it comes.
     Client(Box<ClientBody>),
+    /// A body that has arrived whole.
+    Spooled(Box<SpooledBody>),
 }
 
 /// A client's body, which must keep coming.
@@ -253,6 +256,7 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Client(body) => body.poll_next(cx),
+            Self::Spooled(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -261,6 +265,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
             Self::Client(body) => body.body.is_end_stream(),
+            Self::Spooled(body) => body.is_end_stream(),
         }
     }
 
@@ -271,6 +276,7 @@ impl Body for RequestBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Client(body) => body.body.size_hint(),
+            Self::Spooled(body) => body.size_hint(),
         }
     }
 }

@@ -24,6 +24,14 @@ impl Driver {
         self.inspected.borrow().as_deref() == Some(&*function.name)
     }
 
+    /// Returns the function's timeout, or a day while it is debugged.
+    pub(crate) fn timeout_of(&self, function: &Function) -> Duration {
+        if self.is_inspected(function) {
+            return LONG;
+        }
+        function.settings.limits.timeout
+    }
+
     /// One instance of what is debugged, which nobody pauses or ends. Its wrapper watches the time
     /// instead of the core: it knows whether somebody stands at a breakpoint.
     pub(super) fn under_inspection(&self, mut specs: Vec<FunctionSpec>) -> Vec<FunctionSpec> {

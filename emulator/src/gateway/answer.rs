@@ -17,6 +17,7 @@ use super::name::request_name;
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
+use super::platform::{self, HEALTH_PATH};
 use super::problem::INTERNAL_ERROR;
 use super::relay::Elsewhere;
 use super::{
@@ -57,7 +58,7 @@ impl Entry {
         request: &Request<Incoming>,
     ) -> Self {
         let path = request.uri().path_and_query();
-        let path = path.map_or_else(String::new, |path| path.as_str().to_owned());
+        let path = path.map_or_else(String::new, |path| RequestRecord::path_of(path.as_str()));
         Self {
             logs: logs.clone(),
             counts: Rc::clone(counts),
@@ -330,6 +331,13 @@ impl Gateway {
             && request.uri().path().starts_with(triggers::PATH)
         {
             return triggers.admin(request, &self.token).await;
+        }
+        // The nodes of one process share the queue, and none of them is to blame for it.
+        if self.peers.is_none()
+            && request.uri().path() == HEALTH_PATH
+            && let Some(fault) = self.triggers.as_ref().and_then(|one| one.fault())
+        {
+            return platform::health_with(Some(fault)).map(ResponseBody::Platform);
         }
         request.extensions_mut().insert(ConnectInfo(peer));
         match self.platform.clone().oneshot(request).await {

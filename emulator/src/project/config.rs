@@ -164,6 +164,8 @@ pub struct ProjectLimits {
     pub response_limit: Option<ByteSize>,
     /// Memory of a node that may be promised to instances.
     pub memory: Option<MemorySize>,
+    /// Size of all waiting asynchronous invocations at the most (1GB).
+    pub async_queue_size: Option<ByteSize>,
     /// How long a stream or an upgraded connection may stay silent (60s).
     pub idle_timeout: Option<TimeSpan>,
 }

@@ -183,6 +183,9 @@ impl ConfigFile {
         if limits.idle_timeout.is_some_and(|span| span.0.is_zero()) {
             return wrong("idle_timeout", "must be longer than nothing");
         }
+        if limits.async_queue_size.is_some_and(|size| size.0 < 1 << 20) {
+            return wrong("async_queue_size", "must be at least 1MB");
+        }
         let said = FunctionConfig {
             delivery: None,
             ..settings::of_project(&self.config)

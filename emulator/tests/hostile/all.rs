@@ -9,3 +9,5 @@ mod link;
 mod reports;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+
+mod queue;
