@@ -6,6 +6,7 @@
 //! wrapper, and their outcomes into events.
 
 mod bell;
+mod channel;
 mod control;
 mod counts;
 mod exchange;
@@ -61,7 +62,6 @@ pub struct Driver {
     began: Clock,
     requests: RefCell<ticket::Waiting>,
     next_request: Cell<u64>,
-    next_name: Cell<u32>,
     instances: RefCell<BTreeMap<InstanceId, Rc<Instance>>>,
     functions: RefCell<Functions>,
     packages: RefCell<BTreeMap<PackageId, Package>>,
@@ -122,7 +122,6 @@ impl Driver {
             began: Clock::now(),
             requests: RefCell::default(),
             next_request: Cell::new(1),
-            next_name: Cell::new(1),
             instances: RefCell::default(),
             functions: RefCell::default(),
             packages: RefCell::default(),
@@ -306,14 +305,6 @@ impl Driver {
             self.counts.reloaded(&function.name);
             self.describe.switched(&function, code, &files);
         }
-    }
-
-    /// A name for the next request of a run.
-    #[must_use]
-    pub fn request_name(&self, run: u32) -> Arc<str> {
-        let next = self.next_name.get();
-        self.next_name.set(next.wrapping_add(1));
-        crate::gateway::request_name(run, next)
     }
 
     /// A picture of the node, for people and machines.

@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod logs;
 pub mod metrics;
 pub mod node;
+pub(crate) mod programs;
 pub mod project;
 pub mod registry;
 pub mod release;

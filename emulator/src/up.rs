@@ -189,7 +189,7 @@ impl Work {
             self.logs.flush();
             let front = Front {
                 listener,
-                options: gateway_options(self.describer.release()),
+                options: gateway_options(self.describer.release(), address.ip().is_loopback()),
                 token: &announced.token,
                 peers: None,
                 triggers: Some(Rc::clone(&triggers)),
@@ -213,6 +213,7 @@ impl Work {
     ) -> Result<(), UpError> {
         let describer = Rc::clone(&self.describer);
         let limits = fleet::share(self.limits(), &self.project, &settings);
+        let address = serve::address_of(&listener)?;
         let fleet = Fleet::new(
             Plant {
                 opener: self.opener.clone(),
@@ -220,7 +221,7 @@ impl Work {
                 describe: Box::new(move || Box::new(Rc::clone(&describer))),
                 counted: Box::new(|_| {}),
                 limits,
-                gateway: gateway_options(self.describer.release()),
+                gateway: gateway_options(self.describer.release(), address.ip().is_loopback()),
                 logs: self.logs.clone(),
                 about: self.about(),
             },
@@ -241,7 +242,6 @@ impl Work {
             let Some(driver) = loading.await? else {
                 return Ok(());
             };
-            let address = serve::address_of(&listener)?;
             let _announced = fleet.announce(address, &self.why, &self.state);
             on_ready(&self.ready(&driver, address));
             self.logs.flush();
@@ -260,12 +260,9 @@ impl Work {
             env: self.env.clone(),
             more: self.more,
         };
-        Ok(Triggers::open(
-            &self.state,
-            feed.clone(),
-            sources,
-            &self.logs,
-        )?)
+        let triggers = Triggers::open(&self.state, feed.clone(), sources, &self.logs)?;
+        triggers.bound_queue(&self.project);
+        Ok(triggers)
     }
 
     fn limits(&self) -> NodeLimits {

@@ -1,4 +1,4 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { hasBody, parseBody, setEmptyBody } from "./body.js";
 import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
@@ -37,14 +37,15 @@ export class Instance {
     /** @type {(exitCode: number) => void} */
     this.drain = () => {};
     this.made = 0;
+    /** Only where the platform is dialed. @type {import("./dial.js").Dialer | undefined} */
+    this.dialer = undefined;
     /** Only of an instance that can be debugged. @type {import("./inspect.js").Debuggers | undefined} */
     this.debuggers = undefined;
   }
 
-  /** The folder of this instance's own socket. */
-  get socketFolder() {
-    const { listen } = this.config;
-    return "path" in listen ? dirname(listen.path) : ".";
+  /** The platform's socket for debuggers, beside the one for requests. */
+  get inspectorSocket() {
+    return join(dirname(this.dialer?.path ?? "."), "i");
   }
 
   /** How often a debugger was attached: what {@link debuggedSince} is asked with later. */

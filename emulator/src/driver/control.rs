@@ -296,7 +296,7 @@ fn started(instance: &Instance) -> Timing {
 
 /// One control call, on a connection of its own, which is the instance's first to serve on if
 /// the caller gives it back once the answer is read.
-async fn control(
+pub(super) async fn control(
     instance: &Rc<Instance>,
     method: Method,
     path: &str,

@@ -84,8 +84,9 @@ impl Failure {
         }
     }
 
-    /// Bytes of all its texts.
-    pub(crate) fn bytes(&self) -> usize {
+    /// Returns the number of bytes of its texts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         let texts = [&self.file, &self.frame, &self.stack, &self.hint];
         let texts = texts.into_iter().flatten().map(String::len);
         self.name.len() + self.message.len() + texts.sum::<usize>()

@@ -14,7 +14,7 @@ use super::exchange::Connection;
 use super::served::ServedRequests;
 use super::{Failure, Function};
 use crate::logs::EXIT_PREFIXES;
-use crate::runtime::{End, Started};
+use crate::runtime::{End, InstanceListener, Started};
 
 /// Lines kept to explain a death with.
 const LAST_LINES: usize = 20;
@@ -30,6 +30,8 @@ pub struct Instance {
     /// Its number as a response header.
     pub id_header: HeaderValue,
     started: OnceCell<Started>,
+    /// Where its inspector comes in, when it is debugged.
+    inspector: OnceCell<InstanceListener>,
     idle: RefCell<Vec<Connection>>,
     bound: RefCell<Option<Bound>>,
     import: Cell<Duration>,
@@ -71,6 +73,7 @@ impl Instance {
             package,
             id_header: header(&id.to_string()),
             started: OnceCell::new(),
+            inspector: OnceCell::new(),
             idle: RefCell::default(),
             bound: RefCell::default(),
             import: Cell::default(),
@@ -207,6 +210,16 @@ impl Instance {
         let _already = self.started.set(started);
     }
 
+    /// Where its inspector comes in; none if it is not debugged.
+    pub(super) fn inspector(&self) -> Option<&InstanceListener> {
+        self.inspector.get()
+    }
+
+    /// Returns whether it was the first.
+    pub(super) fn set_inspector(&self, listener: InstanceListener) -> bool {
+        self.inspector.set(listener).is_ok()
+    }
+
     pub(super) fn bind(
         &self,
         function: Rc<Function>,
@@ -263,6 +276,9 @@ impl Instance {
 
     pub(super) fn close(&self) {
         self.closed.set(true);
+        if let Some(started) = self.started() {
+            started.address.close();
+        }
         self.idle.borrow_mut().clear();
     }
 }

@@ -14,9 +14,8 @@ use super::Inner;
 use super::member::Member;
 use crate::dashboard::{self, FleetNow, NodeNow, Now};
 use crate::driver::{Count, Counts};
-use crate::faults::Faults;
 use crate::gateway::peers::proves;
-use crate::gateway::platform::health_of;
+use crate::gateway::platform::health_with;
 use crate::gateway::{Problem, ResponseBody, asks_locally};
 use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
@@ -96,7 +95,10 @@ impl Inner {
         let path = request.uri().path().trim_start_matches("/_fnlocal");
         let words: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), &words[..]) {
-            (&Method::GET, ["health"]) => Ok(health()),
+            (&Method::GET, ["health"]) => {
+                let queue = self.triggers.get().and_then(|triggers| triggers.fault());
+                Ok(health_with(queue).map(ResponseBody::Platform))
+            },
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
             (&Method::POST, ["cold"]) => {
@@ -236,14 +238,6 @@ impl Inner {
             triggers: self.triggers.get().map(|triggers| triggers.view()),
         }
     }
-}
-
-/// `ok`, or 503 with the parts of the platform that are missing.
-fn health() -> Response<ResponseBody> {
-    let (status, body) = health_of(&Faults::process().missing());
-    let mut response = text("text/plain", body);
-    *response.status_mut() = status;
-    response
 }
 
 fn unknown_path() -> Problem {

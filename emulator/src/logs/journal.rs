@@ -21,10 +21,11 @@ use crate::project::ProjectLogs;
 
 /// Where a project's log is, below `.fnlocal`.
 pub const FOLDER: &str = "logs";
-/// Lists that may wait; each is what the gateway gathered in some milliseconds.
-const LISTS: usize = 64;
 /// The maximum length of a document, in bytes: texts of the usual maximum, of control characters.
 const MAX_DOCUMENT_BYTES: usize = 1 << 20;
+/// Lists that may wait. Each has at the most the bytes that may wait at the gateway, and what has no
+/// room here waits there.
+const LISTS: usize = 2;
 /// The groups of errors are written at once when they change, but no more often than this.
 const SAVE: Duration = Duration::from_millis(500);
 /// How often a printer that was busy is tried again.

@@ -184,6 +184,30 @@ pub struct RequestRecord {
     pub problem: Option<&'static str>,
 }
 
+/// The maximum number of bytes of a path in the log.
+const MAX_PATH_BYTES: usize = 2048;
+
+impl RequestRecord {
+    /// The beginning of a path with its query, as much as the log has.
+    #[must_use]
+    pub fn path_of(path: &str) -> String {
+        beginning(path, MAX_PATH_BYTES)
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.path.len() + self.id.len() + size_of::<Self>()
+    }
+}
+
+/// The beginning of a text, with a mark where it was cut.
+pub(crate) fn beginning(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes)])
+}
+
 /// Who served a request, and where its time went.
 #[derive(Clone, Debug)]
 pub struct Served {
@@ -295,14 +319,34 @@ impl<'a> Report<'a> {
 }
 
 impl Record {
-    /// Bytes of text it holds, as far as that can be much.
+    /// About how many bytes it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Line { line, .. } => line.len(),
-            Self::Error { failure, .. } | Self::ImportFailed { failure, .. } => failure.bytes(),
-            Self::Note { text, .. } => text.len(),
-            Self::Died { last_line, .. } => last_line.as_ref().map_or(0, String::len),
-            _ => 0,
+        let texts = match self {
+            Self::Request(request) => request.bytes(),
+            Self::Done { request, .. } => request.len(),
+            Self::Line { line, request, .. } => {
+                line.len() + request.as_ref().map_or(0, |id| id.len())
+            }
+            Self::Error {
+                failure, request, ..
+            } => failure.bytes() + request.as_ref().map_or(0, String::len),
+            Self::ImportFailed { failure, .. } => failure.bytes(),
+            Self::Died {
+                reason, last_line, ..
+            } => reason.len() + last_line.as_ref().map_or(0, String::len),
+            Self::StartFailed { error, hint, .. } => {
+                error.len() + hint.as_ref().map_or(0, String::len)
+            }
+            Self::Engine { message: text, .. } | Self::Note { text, .. } => text.len(),
+            Self::Switched { .. } | Self::Dropped { .. } => 0,
+        };
+        texts + size_of::<Self>()
+    }
+
+    /// Cuts what a function says of its errors, which may be of any length.
+    pub(super) fn cut(&mut self) {
+        if let Self::Error { failure, .. } | Self::ImportFailed { failure, .. } = self {
+            failure.cut();
         }
     }
 }

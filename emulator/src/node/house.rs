@@ -85,7 +85,12 @@ impl Health {
 
     /// Whether requests are wanted.
     pub fn is_good(&self) -> bool {
-        self.state == State::Ready && self.faults.is_empty()
+        self.state == State::Ready
+    }
+
+    /// Whether nothing is wrong with the node itself.
+    pub fn is_well(&self) -> bool {
+        self.faults.is_empty()
     }
 }
 
@@ -151,6 +156,8 @@ impl House {
             Some(_) => State::Ready,
             None => State::Loading,
         };
+        let missing = Faults::process().missing().into_iter();
+        let missing = missing.chain(self.triggers.fault()).collect();
         Health {
             node: self.name.clone(),
             state,
@@ -158,7 +165,7 @@ impl House {
             wanted: self.wanted.borrow().clone(),
             refused: self.refused.borrow().clone(),
             peers: self.company.others(),
-            faults: Faults::process().missing(),
+            faults: missing,
         }
     }
 

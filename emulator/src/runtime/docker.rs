@@ -10,6 +10,7 @@ pub(crate) mod container;
 pub(crate) mod error;
 mod events;
 mod finish;
+pub(crate) mod helper;
 pub mod labels;
 pub mod mounts;
 pub mod reaper;

@@ -4,6 +4,10 @@
 //! binary stands there.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod build_time;
+mod link;
 mod reports;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+
+mod queue;

@@ -57,6 +57,7 @@ pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
 }
 
 async fn clean(inner: &Inner, live: Live) {
+    live.address.close();
     let docker = &inner.engine.docker;
     tokio::join!(
         reaper::remove(docker, &live.container),
@@ -82,7 +83,7 @@ pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i
     drain(pump.flatten()).await;
     let end = end(&inner, instance, code).await;
     let phase = inner.state.with(instance, |live| {
-        live.ended.send_replace(Some(end.reason.clone()));
+        live.end(end.reason.clone());
         live.phase
     });
     // Otherwise whoever starts or stops it cleans up.

@@ -53,6 +53,7 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
                 outside: false,
             },
         };
+        live.address.close();
         live.ended.send_replace(Some(end.reason.clone()));
         // Otherwise whoever starts or stops it is waiting for this.
         if !live.running {
