@@ -20,8 +20,10 @@ pub(super) async fn commit(folder: &Path) -> Option<Commit> {
         .ancestors()
         .find(|above| above.join(".git").exists())?;
     let asked = Command::new("git")
-        // A build beside somebody's `git commit` must not hold the index.
-        .args(["--no-optional-locks", "status", "--porcelain=v2"])
+        // A build beside somebody's `git commit` must not hold the index, and a repository's own
+        // configuration must not start a program.
+        .args(["--no-optional-locks", "-c", "core.fsmonitor=false"])
+        .args(["status", "--porcelain=v2"])
         .args(["--branch", "--untracked-files=normal", "--", "."])
         .current_dir(folder)
         .stdin(Stdio::null())

@@ -5,12 +5,13 @@
 //! edit above.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use fnlocal_core::InstanceId;
+use fnlocal_files::OwnPath;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +103,7 @@ impl Groups {
     /// What was kept in a folder. A file that cannot be read counts as none.
     #[must_use]
     pub fn read(folder: &Path) -> Self {
-        let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
+        let text = OwnPath::new(folder).join(FILE).read().unwrap_or_default();
         let groups: Vec<Group> = serde_json::from_slice(&text).unwrap_or_default();
         let by_id = groups.into_iter().map(|group| (group.id.clone(), group));
         Self {
@@ -116,12 +117,8 @@ impl Groups {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-        beside.write_all(&serde_json::to_vec(&self.all())?)?;
-        beside
-            .persist(folder.join(FILE))
-            .map_err(|error| error.error)?;
-        Ok(())
+        let bytes = serde_json::to_vec(&self.all())?;
+        OwnPath::new(folder).join(FILE).write(&bytes)
     }
 
     /// All of them, the last seen first.

@@ -49,7 +49,7 @@ impl ConfigFile {
     /// It cannot be read, or something is wrong in it.
     pub fn read(folder: &Path) -> Result<Self, ProjectError> {
         let path = folder.join(CONFIG_FILE);
-        match std::fs::read_to_string(&path) {
+        match fnlocal_files::read_given_text(&path) {
             Ok(text) => {
                 Self::parse(&path, &text).map_err(|error| ProjectError::Config(Box::new(error)))
             }

@@ -7,7 +7,6 @@
 //! it. So nothing of the shell leaks, and nothing depends on it unsaid.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -112,7 +111,7 @@ impl Environment {
 }
 
 fn read_file(path: &Path) -> Result<Vec<(String, String)>, EnvError> {
-    let text = match fs::read_to_string(path) {
+    let text = match fnlocal_files::read_given_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => {

@@ -6,3 +6,6 @@
 
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+
+mod leftovers;
+mod repository;

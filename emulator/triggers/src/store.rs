@@ -12,7 +12,8 @@ mod tables;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::Database;
+use fnlocal_files::OwnPath;
+use redb::{Builder, Database};
 
 use crate::job::{Accepted, Head, Job, JobId, NewJob};
 
@@ -105,16 +106,26 @@ impl StoreError {
     pub fn hint(&self) -> String {
         match self {
             Self::Taken(_) => "use the fnlocal that runs on this folder, or end it".to_owned(),
-            Self::Open { path, .. } => format!(
-                "see to the disk and the rights of {}; moved away, a new queue is begun",
-                path.display()
-            ),
+            Self::Open { path, source } => refused(source).unwrap_or_else(|| {
+                format!(
+                    "see to the disk and the rights of {}; moved away, a new queue is begun",
+                    path.display()
+                )
+            }),
             Self::Use(_) => "is the disk full?".to_owned(),
             Self::Foreign { .. } => {
                 "it may be another version's; `fnlocal queue purge` removes it".to_owned()
             }
             Self::Closed => "fnlocal is ending; start it again".to_owned(),
         }
+    }
+}
+
+/// What to do about a file that is none of this user's, or a link.
+fn refused(error: &redb::DatabaseError) -> Option<String> {
+    match error {
+        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => fnlocal_files::hint(error),
+        _ => None,
     }
 }
 
@@ -149,7 +160,9 @@ impl Store {
     /// [`StoreError::Taken`] when another process has it, [`StoreError::Open`].
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
-        let db = match Database::create(&path) {
+        let file = OwnPath::new(folder).join(FILE).open_or_create();
+        let opened = file.map_err(|error| redb::DatabaseError::Storage(error.into()));
+        let db = match opened.and_then(|file| Builder::new().create_file(file)) {
             Ok(db) => db,
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::Taken(path)),
             Err(source) => {

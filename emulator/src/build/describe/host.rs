@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
+use fnlocal_files::OwnPath;
 use fnlocal_registry::{RepositoryName, Store};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -135,7 +136,7 @@ pub(super) fn find_node() -> Option<PathBuf> {
 /// What of the runner describes, as a file.
 fn runner(records: &Records) -> std::io::Result<PathBuf> {
     let name = format!("describe-{}.cjs", short_hash(&[wrapper::DESCRIBE]));
-    std::fs::create_dir_all(records.folder())?;
+    OwnPath::new(records.folder()).make_folder()?;
     let path = records.folder().canonicalize()?.join(name);
     if !path.is_file() {
         let file = tempfile::NamedTempFile::new_in(records.folder())?;
@@ -156,12 +157,13 @@ fn modules(
     let all = records.folder().join("modules").join(package);
     let name = deps.map_or_else(|| "none".to_owned(), |deps| short(&deps.diff_id));
     let folder = all.join(name);
-    if folder.is_dir() {
+    if OwnPath::new(&folder).is_folder() {
         return Ok(folder);
     }
     // Those of former dependencies.
-    let _none = std::fs::remove_dir_all(&all);
-    std::fs::create_dir_all(&all)?;
+    let own = OwnPath::new(&all);
+    let _none = own.remove_all();
+    own.make_folder()?;
     let new = tempfile::Builder::new().prefix("new-").tempdir_in(&all)?;
     if let Some(deps) = deps {
         let opened = content::open(store, repository, &deps.digest);

@@ -120,7 +120,7 @@ impl DepsCache {
 }
 
 fn contents(path: &Path) -> Result<Option<Vec<u8>>, (PathBuf, io::Error)> {
-    match fs::read(path) {
+    match fnlocal_files::read_given(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err((path.to_owned(), error)),
