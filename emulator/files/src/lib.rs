@@ -9,11 +9,9 @@
 
 mod file;
 mod folder;
-mod given;
 mod lookup;
 
 pub use file::Metadata;
-pub use given::{read_given, read_given_text};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::files::read_text_inside;
 use super::picture::FileError;
 
 /// Fields of package.json that decide what is installed.
@@ -80,7 +81,7 @@ impl Manifest {
     /// Reads `folder/package.json`; none when there is none.
     pub(super) fn read(folder: &Path, project: &Path) -> Result<Option<Self>, ManifestError> {
         let path = folder.join("package.json");
-        let text = match fnlocal_files::read_given_text(&path) {
+        let text = match read_text_inside(project, &path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ManifestError::Io(error)),

@@ -80,7 +80,7 @@ mod linux {
             let marked = marked.filter_map(|pid| Process::pin(pid, |pid| bears(pid, prefix)));
             let found = below(marked.collect());
             // One that is dead but not yet waited for has no environment, and is not found again.
-            if !found.iter().any(Process::kill) {
+            if found.iter().filter(|process| process.kill()).count() == 0 {
                 break;
             }
         }

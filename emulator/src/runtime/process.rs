@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use fnlocal_core::InstanceId;
 use fnlocal_files::OwnPath;
 use futures_util::future::BoxFuture;
-use tokio::process::Command;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -26,8 +27,12 @@ use super::family::{self, Family};
 use super::leftovers;
 use super::lines::Tail;
 use super::place::{Place, SOCKET, default_base, random_hex, temporary_base};
-use super::{Address, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started, ready};
+use super::{
+    AS_INSTANCE, Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec,
+    Started, ready,
+};
 use crate::image::wrapper::RUNNER;
+use crate::programs;
 
 /// For a killed process to be gone.
 const KILLED: Duration = Duration::from_secs(5);
@@ -97,6 +102,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Live {
     pid: u32,
+    address: Address,
     folder: PathBuf,
     temporary: PathBuf,
     /// What its descendants bear.
@@ -180,17 +186,19 @@ impl Inner {
         let temporary = temporary.map_err(refused("making a folder for temporary files"))?;
         let mark = family::mark(self.place.run(), &name);
         let token = random_hex(16);
-        let address = address(&folder).map_err(refused("finding a port"))?;
+        let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = code_root(&spec.package)?;
-        let mut command = self.command(&spec, code_root, &address, &token);
+        let mut command = self.command(&spec, code_root, &address);
         command.env("TMPDIR", &temporary).env(family::MARK, &mark);
         let spawned = command.spawn();
-        let child = spawned.map_err(refused("starting node"))?;
+        let mut child = spawned.map_err(refused("starting node"))?;
+        introduce(&mut child, &address, &token).await;
         let create = begun.elapsed();
         let tail = Tail::default();
         let (ended, mut end) = watch::channel(None);
         let live = Live {
             pid: child.id().unwrap_or_default(),
+            address: address.clone(),
             folder,
             temporary,
             mark,
@@ -241,24 +249,17 @@ impl Inner {
         })
     }
 
-    fn command(
-        &self,
-        spec: &StartSpec,
-        code_root: &Path,
-        address: &Address,
-        token: &str,
-    ) -> Command {
+    fn command(&self, spec: &StartSpec, code_root: &Path, address: &Address) -> Command {
         let mut command = Command::new(&self.node);
         command
             .arg(super::docker::heap_limit(spec.memory_mib))
             .arg(&self.runner)
+            .arg(AS_INSTANCE)
             .current_dir(code_root)
             .env_clear()
             .envs(inherited())
             .envs(&spec.package.env)
-            .env("FNLOCAL_TOKEN", token)
             .env("FNLOCAL_DEV", "1")
-            .env("FNLOCAL_PARENT", "1")
             .env("FNLOCAL_CODE", code_root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -267,7 +268,9 @@ impl Inner {
         #[cfg(unix)]
         command.process_group(0);
         match address {
-            Address::Unix(path) => command.env("FNLOCAL_SOCKET", path),
+            Address::Dialed(listener) => {
+                command.env("FNLOCAL_DIAL", listener.folder().join(SOCKET))
+            }
             Address::Tcp(at) => command.env("PORT", at.port().to_string()),
         };
         command
@@ -298,6 +301,7 @@ impl Inner {
             let _ended = tokio::task::spawn_blocking(move || family.end()).await;
         }
         if let Some(live) = self.lock().remove(&instance) {
+            live.address.close();
             live.remove_folders();
         }
     }
@@ -374,13 +378,17 @@ fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
 }
 
 async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessError> {
-    let program = given.unwrap_or(Path::new("node"));
+    let found = given.map(Path::to_owned).or_else(|| programs::find("node"));
+    let program = found.clone().unwrap_or_else(|| PathBuf::from("node"));
     let fail = |why: String| ProcessError::NoNode {
-        program: program.to_owned(),
+        program: program.clone(),
         why,
     };
+    let Some(found) = found else {
+        return Err(fail("no folder of PATH has it".to_owned()));
+    };
     // Version managers put a shim in the path; started once, it tells what it starts.
-    let asked = Command::new(program)
+    let asked = Command::new(&found)
         .args(["-p", "process.execPath + '\\n' + process.version"])
         .stdin(Stdio::null())
         .output()
@@ -396,17 +404,20 @@ async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessErr
     }
 }
 
-#[cfg(unix)]
 fn address(folder: &Path) -> std::io::Result<Address> {
-    Ok(Address::Unix(folder.join(SOCKET)))
+    Ok(Address::Dialed(InstanceListener::bind(folder.to_owned())?))
 }
 
-#[cfg(not(unix))]
-fn address(_folder: &Path) -> std::io::Result<Address> {
-    let _ = SOCKET;
-    // Free now; taken by somebody else until node listens, the start fails and is tried again.
-    let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
-    Ok(Address::Tcp(free.local_addr()?))
+/// Tells a process its token, in a way that nothing else can read, and takes connections of this
+/// process alone.
+async fn introduce(child: &mut Child, address: &Address, token: &str) {
+    if let (Address::Dialed(listener), Some(process)) = (address, child.id()) {
+        listener.only_from(process);
+    }
+    if let Some(input) = &mut child.stdin {
+        // One that has ended already cannot be told; its end is.
+        let _ended = input.write_all(format!("{token}\n").as_bytes()).await;
+    }
 }
 
 fn code_root(package: &PackageRun) -> Result<&Path, RuntimeError> {

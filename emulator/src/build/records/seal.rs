@@ -1,117 +1,88 @@
-//! A line before a record that only this user can have written.
+//! The key by which this person's records are told from others'.
 
+use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, OnceLock};
 
-use fnlocal_files::OwnPath;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::build::cache;
+use crate::build::bases::cache;
 
-/// Bytes of the key.
+/// The key's file in the person's cache.
+const FILE: &str = "records.key";
 const KEY_BYTES: usize = 32;
-/// The key's file, in the user's cache folder.
-const KEY_FILE: &str = "records.key";
 
-/// Where there is no folder to keep the key in, records are good for this process only.
-static KEY: LazyLock<[u8; KEY_BYTES]> = LazyLock::new(|| {
-    cache()
-        .and_then(|cache| key(&cache))
-        .unwrap_or_else(rand::random)
-});
+/// A secret key.
+pub(super) struct Key([u8; KEY_BYTES]);
 
-/// A record with its seal, which holds for this name only.
-pub(super) fn seal(name: &str, record: &[u8]) -> Vec<u8> {
-    seal_with(&KEY, name, record)
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
 }
 
-/// A sealed record; `None` if this user's key did not seal it under this name.
-pub(super) fn open<'a>(name: &str, sealed: &'a [u8]) -> Option<&'a [u8]> {
-    open_with(&KEY, name, sealed)
-}
-
-fn seal_with(key: &[u8; KEY_BYTES], name: &str, record: &[u8]) -> Vec<u8> {
-    let seal = mac(key, name, record).finalize().into_bytes();
-    let mut sealed: Vec<u8> = seal
-        .iter()
-        .flat_map(|byte| format!("{byte:02x}").into_bytes())
-        .collect();
-    sealed.push(b'\n');
-    sealed.extend_from_slice(record);
-    sealed
-}
-
-fn open_with<'a>(key: &[u8; KEY_BYTES], name: &str, sealed: &'a [u8]) -> Option<&'a [u8]> {
-    let end = sealed.iter().position(|&byte| byte == b'\n')?;
-    let (seal, record) = (
-        std::str::from_utf8(&sealed[..end]).ok()?,
-        &sealed[end + 1..],
-    );
-    let pairs = seal.as_bytes().chunks(2);
-    let seal: Option<Vec<u8>> = pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    mac(key, name, record).verify_slice(&seal?).ok()?;
-    Some(record)
-}
-
-fn mac(key: &[u8; KEY_BYTES], name: &str, record: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length will do");
-    mac.update(&(name.len() as u64).to_le_bytes());
-    mac.update(name.as_bytes());
-    mac.update(record);
-    mac
-}
-
-/// The user's key, made if it is not there; `None` if it can be neither read nor written.
-fn key(cache: &Path) -> Option<[u8; KEY_BYTES]> {
-    let folder = OwnPath::new(cache);
-    let file = folder.join(KEY_FILE);
-    let read = || file.read().ok()?.try_into().ok();
-    read().or_else(|| {
-        folder.make_folder().ok()?;
-        file.write(&rand::random::<[u8; KEY_BYTES]>()).ok()?;
-        // Of two that made one at a time, the later is everyone's.
-        read()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_opens_under_its_own_name_and_key_only() {
-        let key = [7; KEY_BYTES];
-        let sealed = seal_with(&key, "base-1.json", b"{}");
-        assert_eq!(open_with(&key, "base-1.json", &sealed), Some(&b"{}"[..]));
-        assert_eq!(open_with(&key, "base-2.json", &sealed), None);
-        assert_eq!(open_with(&[8; KEY_BYTES], "base-1.json", &sealed), None);
+impl Key {
+    /// The person's key, made when there is none. Where nothing can be kept, it lasts as long as this
+    /// process.
+    pub fn of_person() -> Arc<Self> {
+        static KEY: OnceLock<Arc<Key>> = OnceLock::new();
+        let kept = || cache().and_then(|folder| Self::kept(&folder).ok());
+        Arc::clone(KEY.get_or_init(|| Arc::new(kept().unwrap_or_else(Self::random))))
     }
 
-    #[test]
-    fn a_record_that_is_changed_or_bears_no_seal_does_not_open() {
-        let key = [7; KEY_BYTES];
-        let mut sealed = seal_with(&key, "n", b"{\"a\":1}");
-        *sealed.last_mut().unwrap() = b']';
-        assert_eq!(open_with(&key, "n", &sealed), None);
-        for foreign in [&b"{}"[..], b"\n{}", b"00\n{}", b"zz\n{}", b""] {
-            assert_eq!(open_with(&key, "n", foreign), None);
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    fn kept(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(FILE);
+        let mut bytes = Vec::new();
+        match std::fs::File::open(&path) {
+            Ok(file) => file.take(64).read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        if let Ok(key) = bytes.as_slice().try_into() {
+            return Ok(Self(key));
+        }
+        std::fs::create_dir_all(folder)?;
+        // 0600, and never seen half.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let key = Self::random();
+        file.write_all(&key.0)?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Ok(key),
+            // Another process was quicker: the next one takes that process's key.
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                let theirs: Vec<u8> = std::fs::read(&path)?;
+                let theirs = theirs.try_into();
+                theirs
+                    .map(Self)
+                    .map_err(|_| io::ErrorKind::InvalidData.into())
+            }
+            Err(error) => Err(error.error),
         }
     }
 
-    #[test]
-    fn the_key_stays_and_is_readable_by_its_owner_only() {
-        use std::os::unix::fs::PermissionsExt;
-        let cache = tempfile::tempdir().unwrap();
-        let cache = cache.path().join("fnlocal");
-        let first = key(&cache).unwrap();
-        assert_eq!(key(&cache), Some(first));
-        let mode = std::fs::metadata(cache.join(KEY_FILE))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600);
+    /// The seal of a value under a name.
+    pub fn seal(&self, name: &str, value: &str) -> String {
+        STANDARD_NO_PAD.encode(self.mac(name, value).finalize().into_bytes())
+    }
+
+    /// Whether a seal is this key's, of this value under this name.
+    pub fn fits(&self, seal: &str, name: &str, value: &str) -> bool {
+        let seal = STANDARD_NO_PAD.decode(seal);
+        seal.is_ok_and(|seal| self.mac(name, value).verify_slice(&seal).is_ok())
+    }
+
+    fn mac(&self, name: &str, value: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::new_from_slice(&self.0).expect("a key of any length will do");
+        mac.update(&(name.len() as u64).to_le_bytes());
+        mac.update(name.as_bytes());
+        mac.update(value.as_bytes());
+        mac
     }
 }
