@@ -7,10 +7,10 @@ use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
 use fnlocal_triggers::queue::{AcceptError, millis};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 
 use super::answer::Entry;
 use super::body::ResponseBody;
+use super::client_body::ClientBody;
 use super::{Gateway, Peer, Problem, drain, headers};
 use crate::driver::Function;
 use crate::triggers::Triggers;
@@ -27,7 +27,7 @@ const KEY_BYTES: usize = 256;
 const FULL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Whether a request is one nobody waits for.
-pub(super) fn is_deferred(request: &Request<Incoming>) -> bool {
+pub(super) fn is_deferred(request: &Request<ClientBody>) -> bool {
     request.headers().contains_key(INVOKE)
 }
 
@@ -35,7 +35,7 @@ impl Gateway {
     /// Accepts a request into the queue.
     pub(super) async fn defer(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
         function: Rc<Function>,
         mut entry: Entry,
@@ -65,7 +65,7 @@ impl Gateway {
         &self,
         triggers: &Triggers,
         asked: Asked,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
         function: &Function,
     ) -> Result<Accepted, Problem> {
@@ -151,7 +151,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(request: &Request<Incoming>) -> Result<Self, Problem> {
+    fn read(request: &Request<ClientBody>) -> Result<Self, Problem> {
         let given = request.headers().get(INVOKE);
         if given.is_none_or(|word| word != "async") {
             let what = "x-fnlocal-invoke may say `async` only";
@@ -199,7 +199,7 @@ fn bad(what: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_invoke", what)
 }
 
-fn too_large(limit: u64) -> Problem {
+pub(super) fn too_large(limit: u64) -> Problem {
     let what = format!("the body is larger than {limit} bytes");
     let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", what);
     problem.hint("raise `body_limit`, or send a link to what is large")

@@ -4,5 +4,8 @@
 //! binary stands there.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod front;
+mod origin;
+
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;

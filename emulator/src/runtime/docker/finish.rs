@@ -17,8 +17,6 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 const OOM_NEWS: Duration = Duration::from_millis(100);
 /// A kill by the kernel looks like this from outside.
 const KILLED: i64 = 137;
-/// By SIGTERM.
-const ASKED: i64 = 143;
 
 /// Stops an instance: SIGTERM, grace, then SIGKILL; at once without grace or when paused.
 pub(crate) async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duration) {
@@ -68,9 +66,16 @@ async fn clean(inner: &Inner, live: Live) {
     }
 }
 
-/// Acts on a container's end, told by the engine.
-pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i64>) {
-    let end = end(&inner, instance, code).await;
+/// Acts on a container's end, told by the engine, or found out once an engine that was gone
+/// answers again.
+pub(crate) async fn died(
+    inner: Arc<Inner>,
+    instance: InstanceId,
+    code: Option<i64>,
+    engine_was_gone: bool,
+) {
+    let mut end = end(&inner, instance, code).await;
+    end.outside = engine_was_gone;
     let phase = inner.state.with(instance, |live| {
         live.ended.send_replace(Some(end.reason.clone()));
         live.phase
@@ -91,7 +96,7 @@ async fn end(inner: &Inner, instance: InstanceId, code: Option<i64>) -> End {
         let reason = "its container was removed by somebody else".to_owned();
         return End {
             reason,
-            outside: true,
+            outside: false,
         };
     };
     if code == KILLED && !oom(inner, instance).await {
@@ -111,7 +116,7 @@ async fn end(inner: &Inner, instance: InstanceId, code: Option<i64>) -> End {
         },
         None => End {
             reason: crate::runtime::exit_text(code),
-            outside: [KILLED, ASKED].contains(&code),
+            outside: false,
         },
     }
 }
