@@ -42,5 +42,8 @@ mod wait;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    run::run().into()
+    fnlocal_emulator::faults::install();
+    // What panicked was printed; the exit code says whose fault it is.
+    let exit = std::panic::catch_unwind(run::run).unwrap_or(exit::Exit::Bug);
+    exit.into()
 }

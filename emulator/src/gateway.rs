@@ -73,6 +73,8 @@ pub struct GatewayOptions {
     pub open_platform: bool,
     /// The maximum number of connections. For more, the longest idle ones are closed.
     pub max_connections: usize,
+    /// Clients may ask for asynchronous invocations of functions that do not say whether they may.
+    pub async_from_clients: bool,
 }
 
 impl Default for GatewayOptions {
@@ -86,6 +88,7 @@ impl Default for GatewayOptions {
             node: "local".into(),
             open_platform: false,
             max_connections: connections_of(open_files()),
+            async_from_clients: true,
         }
     }
 }
@@ -126,7 +129,6 @@ pub struct Gateway {
     token: String,
     /// The port of the platform's own origin; none where there is none.
     platform_port: Option<u16>,
-    run: u32,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
     /// What bodies take that arrive before their requests are entered.
@@ -168,7 +170,6 @@ impl Gateway {
             triggers,
             token: token.to_owned(),
             platform_port,
-            run: rand::random(),
             cut: CancellationToken::new(),
             room: Rc::default(),
             open: watch::Sender::new(0),

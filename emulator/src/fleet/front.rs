@@ -3,7 +3,6 @@
 //! It differs from an ALB in one thing: a request that a node did not take, and one that can be
 //! repeated, is tried on another, where an ALB answers 502 until its checks have found out.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,8 +23,6 @@ use crate::serve::Listeners;
 struct Front {
     fleet: Rc<Inner>,
     cut: CancellationToken,
-    run: u32,
-    next: Cell<u32>,
     /// The dashboard.
     pages: axum::Router,
     platform_port: Option<u16>,
@@ -55,8 +52,6 @@ pub(super) async fn serve(
     let front = Rc::new(Front {
         fleet: Rc::clone(fleet),
         cut,
-        run: rand::random(),
-        next: Cell::new(1),
         pages,
         platform_port: at.ok().map(|at| at.port()),
     });
@@ -76,7 +71,7 @@ impl Platform for Front {
         request: Request<ClientBody>,
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
-        let id = self.name();
+        let id = request_name();
         if request.uri().path().starts_with(crate::triggers::PATH) {
             return self.fleet.queue(request, peer.address, &id).await;
         }
@@ -91,7 +86,7 @@ impl Answer for Front {
         request: Request<ClientBody>,
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
-        let id = self.name();
+        let id = request_name();
         let named = ("balancer".into(), Arc::clone(&id));
         let (logs, counts) = (&self.fleet.plant.logs, &self.fleet.answered);
         let mut entry = Entry::begin(logs, counts, named, &request);
@@ -114,11 +109,6 @@ impl Answer for Front {
 }
 
 impl Front {
-    fn name(&self) -> Arc<str> {
-        let next = self.next.replace(self.next.get().wrapping_add(1));
-        request_name(self.run, next)
-    }
-
     async fn balance(&self, mut outgoing: Outgoing, mut entry: Entry) -> Response<ResponseBody> {
         let timeout = self.fleet.settings.balancer.idle_timeout;
         let mut tried = Vec::new();

@@ -13,12 +13,14 @@ use tower::ServiceExt;
 use super::body::ResponseBody;
 use super::client_body::ClientBody;
 use super::deferred;
+use super::name::request_name;
 use super::origin::{Platform, is_worker_over_all, on_functions_port};
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
+use super::platform::{self, HEALTH_PATH};
+use super::problem::INTERNAL_ERROR;
 use super::relay::Elsewhere;
-use super::unknown::cut;
 use super::{
     Cold, Gateway, Peer, Problem, Timing, asks_locally, comes_from_no_other_site, drain, headers,
 };
@@ -26,9 +28,6 @@ use crate::driver::{Counts, Dispatched, Function};
 use crate::logs::{Logs, Record, RequestRecord, Served};
 use crate::trace::Trace;
 use crate::triggers;
-
-/// Bytes of a request's path and query that are logged.
-const MAX_LOGGED_PATH: usize = 2048;
 
 /// A request's line in the log, while the request is under way.
 pub struct Entry {
@@ -44,6 +43,10 @@ pub struct Entry {
 /// A request that ends without an answer is one whose client left before.
 impl Drop for Entry {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.head(StatusCode::INTERNAL_SERVER_ERROR, None);
+            return self.end(Some(INTERNAL_ERROR));
+        }
         self.end(Some("client_gone"));
     }
 }
@@ -56,7 +59,7 @@ impl Entry {
         request: &Request<ClientBody>,
     ) -> Self {
         let path = request.uri().path_and_query();
-        let path = cut(path.map_or("", |path| path.as_str()), MAX_LOGGED_PATH).into_owned();
+        let path = path.map_or_else(String::new, |path| RequestRecord::path_of(path.as_str()));
         Self {
             logs: logs.clone(),
             counts: Rc::clone(counts),
@@ -179,7 +182,7 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         let by_node = self.named_by_node(&request);
         let id = by_node.clone();
-        let id = id.unwrap_or_else(|| self.driver.request_name(self.run));
+        let id = id.unwrap_or_else(request_name);
         let named = (self.driver.node(), Arc::clone(&id));
         let entry = Entry::begin(self.driver.logs(), self.driver.counts(), named, &request);
         if let Some(problem) = refuse_shape(&request) {
@@ -306,6 +309,13 @@ impl Gateway {
             && request.uri().path().starts_with(triggers::PATH)
         {
             return triggers.admin(request, &self.token).await;
+        }
+        // The nodes of one process share the queue, and none of them is to blame for it.
+        if self.peers.is_none()
+            && request.uri().path() == HEALTH_PATH
+            && let Some(fault) = self.triggers.as_ref().and_then(|one| one.fault())
+        {
+            return platform::health_with(Some(fault)).map(ResponseBody::Platform);
         }
         request.extensions_mut().insert(ConnectInfo(peer));
         match self.platform.clone().oneshot(request).await {

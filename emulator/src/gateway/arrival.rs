@@ -129,7 +129,7 @@ impl Gateway {
     ///
     /// # Errors
     /// What to answer; nothing was dispatched then.
-    pub(super) async fn arrive(
+    pub(super) async fn arrive_whole(
         &self,
         outgoing: &mut Outgoing,
         function: &Function,

@@ -39,7 +39,7 @@ impl Gateway {
         function: Rc<Function>,
         mut entry: Entry,
     ) -> Response<ResponseBody> {
-        if let Err(problem) = self.arrive(&mut outgoing, &function).await {
+        if let Err(problem) = self.arrive_whole(&mut outgoing, &function).await {
             return self.refuse(entry, &problem);
         }
         let arrived = Clock::now();

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -26,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Deadlines, UnderWay};
 use super::client_body::ClientBody;
 use super::connections::Connections;
-use super::{GatewayOptions, MAX_HEAD, Peer, ResponseBody, stall};
+use super::{GatewayOptions, MAX_HEAD, Peer, Problem, ResponseBody, stall};
 use crate::logs::Logs;
 
 /// The time an overdue connection has to take a farewell (HTTP/2's GOAWAY) and to finish what is
@@ -133,7 +135,7 @@ impl Server {
             .into_owned();
         let (cut, stop) = (self.cut.clone(), stop.clone());
         let open = self.open.clone();
-        open.send_modify(|count| *count += 1);
+        let counted = Open::new(open);
         tokio::task::spawn_local(async move {
             let mut connection = pin!(connection);
             tokio::select! {
@@ -157,8 +159,7 @@ impl Server {
                     }
                 }
             }
-            open.send_modify(|count| *count -= 1);
-            drop(listed);
+            drop((counted, listed));
         });
     }
 }
@@ -205,7 +206,7 @@ fn service<A: Answer>(
         let answer = Rc::clone(&answers).answer(request, Rc::clone(&peer));
         // Boxed, since hyper moves the future it is given about with its connection.
         let answer: Pin<Box<dyn Future<Output = _>>> = Box::pin(async move {
-            let response = answer.await;
+            let response = whole(answer).await;
             under_way.waits_here(false);
             under_way.pass();
             Ok::<_, Infallible>(response.map(|body| Watched { body, under_way }))
@@ -243,6 +244,28 @@ impl Body for Watched {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// Counts a connection until it is dropped, by a panic too.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn new(count: watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The answer, or 500 where making it panics: that costs this request, and none beside it.
+async fn whole(answer: impl Future<Output = Response<ResponseBody>>) -> Response<ResponseBody> {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    answered.unwrap_or_else(|_| Problem::internal_error().response(""))
 }
 
 /// Runs hyper's tasks on the gateway's own thread.

@@ -240,7 +240,14 @@ impl Spooled {
     /// Reads it from its beginning, at most one chunk in memory.
     #[must_use]
     pub fn body(&self) -> SpooledBody {
+        self.body_after(Bytes::new())
+    }
+
+    /// As [`Spooled::body`], with something before it.
+    #[must_use]
+    pub fn body_after(&self, first: Bytes) -> SpooledBody {
         SpooledBody {
+            first,
             left: self.clone(),
             at: 0,
             reading: None,
@@ -260,6 +267,7 @@ impl From<Bytes> for Spooled {
 /// A [`Spooled`] being read.
 #[derive(Debug)]
 pub struct SpooledBody {
+    first: Bytes,
     left: Spooled,
     at: u64,
     reading: Option<JoinHandle<std::io::Result<Bytes>>>,
@@ -299,6 +307,10 @@ impl Body for SpooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if !self.first.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
         if self.rest() == 0 {
             let trailers = self.left.trailers.take();
             return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
@@ -311,11 +323,11 @@ impl Body for SpooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest() == 0 && self.left.trailers.is_none()
+        self.first.is_empty() && self.rest() == 0 && self.left.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest())
+        SizeHint::with_exact(self.first.len() as u64 + self.rest())
     }
 }
 

@@ -4,8 +4,13 @@
 //! binary stands there.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod build_time;
 mod front;
+mod link;
 mod origin;
+mod reports;
 
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+
+mod queue;
