@@ -25,7 +25,7 @@ use crate::project::BodyMode;
 /// Bytes of one body that are kept in memory; a larger one goes to a file.
 const MEMORY_BYTES: u64 = 64 << 10;
 /// Bytes of all bodies in memory.
-const MAX_MEMORY_BYTES: u64 = 48 << 20;
+const MAX_MEMORY_BYTES: u64 = 32 << 20;
 /// Bytes of all bodies in files.
 const MAX_FILE_BYTES: u64 = 2 << 30;
 /// Bodies in files, each of which is an open file.
