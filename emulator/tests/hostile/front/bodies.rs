@@ -58,6 +58,24 @@ async fn slow_bodies_hold_no_container_of_a_function_that_parses() {
     slow_bodies_hold_nothing(&dev).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_bodies_are_answered_by_a_fleet_that_goes_on_serving() {
+    let folder = Folder::new(&[("index.js", CODE)]);
+    let dev = Dev::start_with(&folder, &["--runtime", "process", "--nodes", "2"]);
+    let mut slow = JoinSet::new();
+    for _ in 0..12 {
+        let port = dev.port();
+        let pause = Duration::from_millis(100);
+        slow.spawn(async move { timeout(CLOSED, slowly(port, "parsed", pause)).await });
+    }
+    is_served(&dev, "/parsed").await;
+    while let Some(answer) = slow.join_next().await {
+        let answer = answer.unwrap().expect("a slow sender is answered");
+        assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
+    is_served(&dev, "/parsed").await;
+}
+
 async fn slow_bodies_hold_nothing(dev: &Dev) {
     let before = is_served(dev, "/parsed").await;
     let before = header(&before, "x-fnlocal-instance").to_owned();
