@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod build_time;
+mod front;
 mod leftovers;
 mod link;
+mod origin;
 mod queue;
 mod reports;
 mod repository;
