@@ -33,6 +33,7 @@ mod serving;
 mod shell;
 mod simulate;
 mod status;
+mod terminal;
 mod top;
 mod up;
 mod wait;

@@ -18,6 +18,7 @@ use crate::args::Top;
 use crate::exit::Exit;
 use crate::run::fail;
 use crate::running::{self, AskError, block_on};
+use crate::terminal::safe;
 
 use model::Model;
 use stream::Stream;
@@ -37,7 +38,7 @@ pub fn run(args: &Top) -> Exit {
         Ok(running) => running,
         Err(exit) => return exit,
     };
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+    if !crate::terminal::is_out() || !std::io::stdin().is_terminal() {
         let hint = "`fnlocal ps` prints the same once, and with --json for machines";
         return fail(Exit::Usage, &NoTerminal, Some(hint));
     }
@@ -68,7 +69,10 @@ async fn show(
     };
     tokio::pin!(end);
     loop {
-        terminal.draw(|frame| screen::draw(frame, &mut model))?;
+        terminal.draw(|frame| {
+            screen::draw(frame, &mut model);
+            safe::cells(frame.buffer_mut());
+        })?;
         tokio::select! {
             Some(event) = keys.recv() => match asked(&event) {
                 Asked::Quit => return Ok(()),

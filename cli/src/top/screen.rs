@@ -8,6 +8,7 @@ use ratatui::widgets::{Paragraph, Row, Sparkline, Table, TableState};
 
 use super::model::{Below, Function, Model, Order};
 use super::stream::Record;
+use crate::terminal::one_line;
 
 const DIM: Style = Style::new().fg(Color::DarkGray);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
@@ -101,7 +102,7 @@ fn row(one: &Function) -> Row<'static> {
     let all = one.instances;
     let other = all.starting + all.assigning + all.paused + all.resuming + all.stopping;
     let row = Row::new(vec![
-        one.name.clone(),
+        one_line(&one.name).into_owned(),
         format!("{:.1}", one.rate),
         time(|latency| latency.p50),
         time(|latency| latency.p99),
@@ -136,7 +137,7 @@ fn records(frame: &mut Frame, area: Rect, model: &Model) {
         Below::Requests => "REQUESTS",
         Below::Lines => "LINES",
     };
-    let whose = chosen.as_deref().unwrap_or("all functions");
+    let whose = one_line(chosen.as_deref().unwrap_or("all functions"));
     let mut lines = vec![Line::styled(
         format!("{what} of {whose}, the newest first"),
         DIM,
@@ -159,15 +160,15 @@ fn request(record: &Record) -> Line<'_> {
         Span::styled(clock(&record.time), DIM),
         Span::raw(format!(
             "  {:<14} ",
-            record.function.as_deref().unwrap_or("–")
+            one_line(record.function.as_deref().unwrap_or("–"))
         )),
         Span::styled(format!("{:>3} ", record.status), Style::new().fg(colour)),
         Span::raw(format!(
             "{:>9}  {:<7} {} {}",
             ms(record.duration_ms),
             start.unwrap_or_default(),
-            record.method,
-            record.path
+            one_line(&record.method),
+            one_line(&record.path)
         )),
     ])
 }
@@ -178,11 +179,11 @@ fn said(record: &Record) -> Line<'_> {
     } else {
         Style::new()
     };
-    let whose = record.function.as_deref().unwrap_or("fnlocal");
+    let whose = one_line(record.function.as_deref().unwrap_or("fnlocal"));
     Line::from(vec![
         Span::styled(clock(&record.time), DIM),
         Span::raw(format!("  {whose:<14} ")),
-        Span::styled(record.text.as_str(), style),
+        Span::styled(one_line(&record.text), style),
     ])
 }
 
@@ -190,7 +191,7 @@ fn footer(frame: &mut Frame, area: Rect, model: &Model) {
     let keys =
         "↑↓ choose  enter only it  l lines or requests  s sort  c cold start  space hold  q quit";
     let line = match &model.said {
-        Some(said) => Line::styled(said.as_str(), Style::new().fg(Color::Yellow)),
+        Some(said) => Line::styled(one_line(said), Style::new().fg(Color::Yellow)),
         None => Line::styled(keys, DIM),
     };
     frame.render_widget(Paragraph::new(line), area);
