@@ -2,6 +2,7 @@
 // load again as Node to boot.
 import { UsageError, hideInternals, readConfig } from "./config.js";
 import { describe } from "./describe.js";
+import { printable } from "./printable.js";
 
 try {
   const config = readConfig(process.env, ["--describe", ...process.argv.slice(2)]);
@@ -9,6 +10,6 @@ try {
   describe(config);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  console.error(error.message);
+  console.error(printable(error.message));
   process.exit(2);
 }
