@@ -14,7 +14,7 @@ pub mod safe;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-pub use progress::{bar, spinner};
+pub use progress::{bar, line, spinner};
 pub use safe::{one_line, printed_line};
 
 use crate::exit::Exit;

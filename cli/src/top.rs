@@ -18,7 +18,6 @@ use crate::args::Top;
 use crate::exit::Exit;
 use crate::run::fail;
 use crate::running::{self, AskError, block_on};
-use crate::terminal::safe;
 
 use model::Model;
 use stream::Stream;
@@ -71,7 +70,7 @@ async fn show(
     loop {
         terminal.draw(|frame| {
             screen::draw(frame, &mut model);
-            safe::cells(frame.buffer_mut());
+            screen::make_safe(frame.buffer_mut());
         })?;
         tokio::select! {
             Some(event) = keys.recv() => match asked(&event) {

@@ -17,18 +17,26 @@ const DRAWS_A_SECOND: u8 = 20;
 
 /// A bar that moves, on a terminal only.
 pub fn bar(template: &str) -> ProgressBar {
-    moving(ProgressBar::with_draw_target(Some(0), target()), template)
+    let bar = styled(ProgressBar::with_draw_target(Some(0), target()), template);
+    bar.enable_steady_tick(FRAME);
+    bar
 }
 
 /// A line that moves, on a terminal only.
 pub fn spinner(template: &str) -> ProgressBar {
-    moving(ProgressBar::with_draw_target(None, target()), template)
+    let bar = line(template);
+    bar.enable_steady_tick(FRAME);
+    bar
 }
 
-fn moving(bar: ProgressBar, template: &str) -> ProgressBar {
+/// A line that is drawn anew when it changes, on a terminal only.
+pub fn line(template: &str) -> ProgressBar {
+    styled(ProgressBar::with_draw_target(None, target()), template)
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template);
     bar.set_style(style.expect("the template is right"));
-    bar.enable_steady_tick(FRAME);
     bar
 }
 

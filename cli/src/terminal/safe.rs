@@ -7,8 +7,6 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use ratatui::buffer::Buffer;
-
 /// The maximum length in bytes of a colour sequence that passes: `38;2;R;G;B` twice fits.
 const MAX_COLOUR_BYTES: usize = 40;
 /// Ends all colours.
@@ -17,7 +15,7 @@ const RESET: &str = "\x1b[0m";
 /// Returns whether a terminal acts on a character, or a reader cannot see that it is there.
 ///
 /// Joiners (U+200C, U+200D) stay: scripts and emoji need them.
-fn deceives(c: char) -> bool {
+pub fn deceives(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -166,16 +164,6 @@ pub fn json(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
-}
-
-/// Makes the cells of a full screen safe. What stands there is made visible before, where it is
-/// known; a cell has no room for an escape.
-pub fn cells(screen: &mut Buffer) {
-    for cell in &mut screen.content {
-        if cell.symbol().chars().any(deceives) {
-            cell.set_symbol("�");
-        }
-    }
 }
 
 /// A stream of bytes that is shown on a terminal. Nothing in it is taken for a colour.

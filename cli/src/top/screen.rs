@@ -1,6 +1,7 @@
 //! How it looks. It is given everything and changes nothing.
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -9,6 +10,7 @@ use ratatui::widgets::{Paragraph, Row, Sparkline, Table, TableState};
 use super::model::{Below, Function, Model, Order};
 use super::stream::Record;
 use crate::terminal::one_line;
+use crate::terminal::safe::deceives;
 
 const DIM: Style = Style::new().fg(Color::DarkGray);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
@@ -195,6 +197,16 @@ fn footer(frame: &mut Frame, area: Rect, model: &Model) {
         None => Line::styled(keys, DIM),
     };
     frame.render_widget(Paragraph::new(line), area);
+}
+
+/// Makes all cells safe. What stands there is made visible before, where it is known; a cell has no
+/// room for an escape.
+pub fn make_safe(screen: &mut Buffer) {
+    for cell in &mut screen.content {
+        if cell.symbol().chars().any(deceives) {
+            cell.set_symbol("�");
+        }
+    }
 }
 
 /// Of a time like 2026-01-31T12:00:00.123456Z, the hours to the milliseconds.

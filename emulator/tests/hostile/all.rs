@@ -6,3 +6,4 @@
 
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+mod terminal;
