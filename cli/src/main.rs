@@ -1,4 +1,5 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
+#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 mod args;
 mod ask;

@@ -102,7 +102,7 @@ impl Body {
     }
 }
 
-/// Has panics reported by way of this module: their messages quote text, too.
+/// Sends panics' messages through this module: they quote text, too.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let trace = std::backtrace::Backtrace::capture();
@@ -114,12 +114,12 @@ pub fn report_panics() {
     }));
 }
 
-/// Whether stdout, or stderr, is a terminal.
+/// Returns whether stdout is a terminal.
 pub fn is_out() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether stderr is a terminal.
+/// Returns whether stderr is a terminal.
 pub fn is_err() -> bool {
     io::stderr().is_terminal()
 }

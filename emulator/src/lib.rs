@@ -2,6 +2,7 @@
 //!
 //! Knows Docker, files, sockets and the clock; decides nothing about instances: that is
 //! `fnlocal-core`, whose effects [`driver`] performs. See ARCHITECTURE.md for the three flows.
+#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 pub mod build;
 pub mod clean;
@@ -10,6 +11,8 @@ pub mod dev;
 pub mod doctor;
 pub mod driver;
 pub mod fleet;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod image;
 pub mod inspect;

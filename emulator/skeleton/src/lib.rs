@@ -28,6 +28,7 @@
 //!
 //! Pure: text in, text out. Recursion is as deep as the text's nesting, so callers bound the text
 //! and give the thread a stack that suits it.
+#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 mod bodies;
 mod check;

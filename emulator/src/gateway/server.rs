@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -108,11 +108,7 @@ impl Server {
     ) {
         // A socket that is already gone is found out by the first read.
         let _gone = stream.set_nodelay(true);
-        let peer = Rc::new(Peer {
-            address,
-            forwarded_for: HeaderValue::from_str(&address.ip().to_string())
-                .expect("an address is plain ASCII"),
-        });
+        let peer = Rc::new(Peer::at(address));
         let answers = Rc::clone(answers);
         let service = service_fn(move |request| {
             let answers = Rc::clone(&answers);

@@ -72,10 +72,14 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, QueryError> {
             .trim()
             .strip_suffix('d')
             .and_then(|days| days.parse::<i64>().ok());
-        days.map(|days| jiff::SignedDuration::from_hours(days.saturating_mul(24)))
+        let hours = days.and_then(|days| days.checked_mul(24));
+        hours
+            .and_then(jiff::SignedDuration::try_from_hours)
             .ok_or(error)
     });
-    let at = ago.ok().and_then(|ago| now.checked_sub(ago.abs()).ok());
+    let at = ago
+        .ok()
+        .and_then(|ago| now.checked_sub(ago.unsigned_abs()).ok());
     at.ok_or_else(|| QueryError::Since(text.to_owned()))
 }
 

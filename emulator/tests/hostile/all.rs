@@ -4,6 +4,7 @@
 //! binary stands there.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod memory;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
 mod terminal;
