@@ -1,4 +1,5 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
+#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 mod args;
 mod ask;
@@ -33,6 +34,7 @@ mod serving;
 mod shell;
 mod simulate;
 mod status;
+mod terminal;
 mod top;
 mod up;
 mod wait;

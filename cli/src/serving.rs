@@ -1,7 +1,6 @@
 //! What `dev` and `up` have in common: a printer, Ctrl-C, and the table at the start.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
@@ -12,6 +11,7 @@ use crate::exit::Exit;
 use crate::lines::millis;
 use crate::printer::{self, Style};
 use crate::run::fail;
+use crate::terminal;
 use crate::wait;
 
 /// Serves until Ctrl-C. `told` turns an error into an exit code and prints it.
@@ -83,7 +83,7 @@ pub async fn interrupted() {
 
 /// A terminal that is gone is no reason to panic.
 fn say(text: &str) {
-    let _gone = writeln!(anstream::stderr(), "{text}");
+    terminal::eprintln!("{text}");
 }
 
 /// Ctrl-C, a request to terminate, a terminal that was closed. Listened to from the start, so that
@@ -149,10 +149,10 @@ pub fn announce(ready: &Ready, json: bool) {
             "took_ms": ready.took.as_millis(),
             "functions": functions,
         });
-        anstream::println!("{line}");
+        terminal::print_json(&line);
         return;
     }
-    anstream::eprint!("{}", table(ready));
+    terminal::eprint!("{}", table(ready));
 }
 
 fn table(ready: &Ready) -> String {

@@ -12,12 +12,12 @@ mod connections;
 mod deferred;
 mod drain;
 mod forward;
-mod headers;
+pub(crate) mod headers;
 mod local;
 mod name;
 mod origin;
 mod outgoing;
-mod path;
+pub(crate) mod path;
 pub mod peers;
 pub mod platform;
 mod problem;
@@ -141,6 +141,17 @@ pub struct Gateway {
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     forwarded_for: HeaderValue,
+}
+
+impl Peer {
+    /// A client at an address.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let text = address.ip().to_string();
+        Self {
+            address,
+            forwarded_for: HeaderValue::from_str(&text).expect("an address is visible ASCII"),
+        }
+    }
 }
 
 /// Largest head of a request in bytes; above, hyper answers 431. Node's own bound is 16 KB.

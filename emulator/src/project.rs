@@ -8,7 +8,7 @@ mod code;
 mod config;
 mod config_file;
 mod discover;
-mod env;
+pub(crate) mod env;
 mod files;
 mod manifest;
 mod names;

@@ -5,6 +5,7 @@
 //! no web pages.
 
 mod blobs;
+pub(crate) mod fuzzing;
 mod host;
 mod lists;
 mod manifests;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -194,11 +194,7 @@ fn service<A: Answer>(
     Error = Infallible,
     Future = Pin<Box<dyn Future<Output = Result<Response<Watched>, Infallible>>>>,
 > + use<A> {
-    let peer = Rc::new(Peer {
-        address,
-        forwarded_for: HeaderValue::from_str(&address.ip().to_string())
-            .expect("an address is plain ASCII"),
-    });
+    let peer = Rc::new(Peer::at(address));
     let (answers, activity) = (Rc::clone(answers), Arc::clone(activity));
     service_fn(move |request: Request<Incoming>| {
         let mut under_way = activity.request();

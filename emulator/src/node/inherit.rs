@@ -105,7 +105,7 @@ fn not_taken(error: &AcceptError) -> (StatusCode, String) {
     (status, error.to_string())
 }
 
-fn read(body: &[u8]) -> Result<(String, Vec<Job>), String> {
+pub(crate) fn read(body: &[u8]) -> Result<(String, Vec<Job>), String> {
     let handed: Handed = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let jobs = handed.jobs.into_iter().map(|one| {
         let body = STANDARD.decode(one.body);

@@ -8,9 +8,11 @@ mod build_time;
 mod front;
 mod leftovers;
 mod link;
+mod memory;
 mod origin;
 mod queue;
 mod reports;
 mod repository;
+mod terminal;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
