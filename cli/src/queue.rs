@@ -1,25 +1,33 @@
 //! `fnlocal queue`: asks the fnlocal that runs on the folder, else opens the queue's file itself.
 
+use std::io::Read;
 use std::path::Path;
 
 use fnlocal_emulator::project::{Project, Running};
+use fnlocal_emulator::triggers::MAX_SHOWN_BYTES;
 use fnlocal_emulator::triggers::clock::Clock;
 use fnlocal_emulator::triggers::event::rfc3339;
 use fnlocal_emulator::triggers::job::{Head, JobId};
 use fnlocal_emulator::triggers::queue::{Listed, Offline, Selection, State};
 use fnlocal_emulator::triggers::store::{FILE, StoreError};
+use fnlocal_files::OwnPath;
 use serde_json::{Value, json};
 
 use crate::args::{Chosen, Queue, QueueCommand};
 use crate::ask::{Answer, Failure, ask};
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal::{self, one_line};
 
 /// Does what was asked for.
 pub fn run(args: &Queue) -> Exit {
     match perform(args) {
         Ok(text) => {
-            anstream::print!("{text}");
+            if args.json {
+                terminal::print_json(&text.trim_end());
+            } else {
+                terminal::print!("{text}");
+            }
             Exit::Ok
         }
         Err(failure) => fail(failure.exit, &*failure.error, failure.hint.as_deref()),
@@ -70,6 +78,7 @@ fn selection(chosen: &Chosen) -> Selection {
         ids: chosen.ids.clone(),
         function: chosen.function.clone(),
         dead: chosen.dead,
+        after: None,
     }
 }
 
@@ -94,7 +103,9 @@ impl Place {
             error: error.into(),
         })?;
         let state = project.state();
-        if !state.join(FILE).exists() {
+        // What is there but is no plain file is refused when it is opened.
+        let file = OwnPath::new(&state).join(FILE).metadata();
+        if file.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(Self::None);
         }
         Ok(Self::File(
@@ -102,7 +113,20 @@ impl Place {
         ))
     }
 
-    fn list(&self, selection: Selection) -> Result<Vec<Listed>, Failure> {
+    /// All jobs, page by page.
+    fn list(&self, mut selection: Selection) -> Result<Vec<Listed>, Failure> {
+        let mut all: Vec<Listed> = Vec::new();
+        loop {
+            let page = self.page(selection.clone())?;
+            let Some(last) = page.last() else {
+                return Ok(all);
+            };
+            selection.after = Some(last.job.id);
+            all.extend(page);
+        }
+    }
+
+    fn page(&self, selection: Selection) -> Result<Vec<Listed>, Failure> {
         match self {
             Self::Running(running) => ask(running, "list", Some(&json!(selection)))?.read(),
             Self::File(file) => file.list(&selection).map_err(store),
@@ -123,7 +147,16 @@ impl Place {
             }
             Self::File(file) => {
                 let job = file.show(id).map_err(store)?.ok_or_else(unknown)?;
-                Ok((job.head, job.body.to_vec()))
+                let mut body = job.body.to_vec();
+                if let Some(file) = job.file {
+                    let mut file = (&*file).take(MAX_SHOWN_BYTES);
+                    file.read_to_end(&mut body).map_err(|error| Failure {
+                        exit: Exit::Failed,
+                        error: error.into(),
+                        hint: None,
+                    })?;
+                }
+                Ok((job.head, body))
             }
             Self::None => Err(unknown()),
         }
@@ -191,10 +224,11 @@ fn table(all: &[Listed]) -> String {
             .chars()
             .take(80)
             .collect();
+        let error = one_line(&error);
         let row = format!(
             "{}  {state:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  {error}",
             job.id,
-            job.function,
+            one_line(&job.function),
             job.trigger.word(),
             job.attempts,
             rfc3339(job.accepted_ms).unwrap_or_default(),
@@ -208,20 +242,28 @@ fn table(all: &[Listed]) -> String {
 fn show(head: &Head, body: &[u8], json: bool) -> String {
     let text = std::str::from_utf8(body).ok();
     if json {
-        return line(&json!({ "job": head, "body": text, "bytes": body.len() }));
+        return line(&json!({ "job": head, "body": text, "bytes": head.size }));
     }
-    let mut shown = format!("POST {}\n", head.path);
+    let mut shown = format!("POST {}\n", one_line(&head.path));
     for (name, value) in &head.headers {
-        shown.push_str(&format!("{name}: {value}\n"));
+        shown.push_str(&format!("{}: {}\n", one_line(name), one_line(value)));
     }
     shown.push('\n');
     match text {
         Some(text) => shown.push_str(text),
-        None => shown.push_str(&format!("({} bytes)", body.len())),
+        None => shown.push_str(&format!("({} bytes)", head.size)),
+    }
+    if head.size > body.len() as u64 {
+        let (shown_bytes, all) = (body.len(), head.size);
+        shown.push_str(&format!("\n(the first {shown_bytes} of {all} bytes)"));
     }
     shown.push('\n');
     if let Some(error) = &head.error {
-        shown.push_str(&format!("\nafter {} runs: {error}\n", head.attempts));
+        shown.push_str(&format!(
+            "\nafter {} runs: {}\n",
+            head.attempts,
+            one_line(error)
+        ));
     }
     shown
 }

@@ -147,14 +147,22 @@ impl Loader {
         let driver = Rc::clone(&session.driver);
         let options = GatewayOptions {
             node: self.owner.node.clone(),
-            ..up::gateway_options(&wanted.release)
+            // Behind the balancer is everybody.
+            ..up::gateway_options(&wanted.release, false)
         };
         let peers = Rc::new(Rc::clone(&self.house.company));
         // The node's doors answer the platform's own paths.
         let platform = axum::Router::new();
         // Nobody has the token of the queue's paths: they are not there.
-        let queue = Some((Rc::clone(&self.house.triggers), ""));
-        let gateway = Gateway::new(Rc::clone(&driver), options, platform, Some(peers), queue);
+        let queue = Some(Rc::clone(&self.house.triggers));
+        let gateway = Gateway::new(
+            Rc::clone(&driver),
+            options,
+            platform,
+            Some(peers),
+            queue,
+            ("", None),
+        );
         let leave = CancellationToken::new();
         let feed = Feed::ringing(Rc::clone(self.house.triggers.feed().bell()));
         feed.add(Rc::clone(&driver));
