@@ -1,4 +1,5 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
+#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 mod args;
 mod ask;
@@ -33,6 +34,7 @@ mod serving;
 mod shell;
 mod simulate;
 mod status;
+mod terminal;
 mod top;
 mod up;
 mod wait;
@@ -42,5 +44,8 @@ mod wait;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    run::run().into()
+    fnlocal_emulator::faults::install();
+    // What panicked was printed; the exit code says whose fault it is.
+    let exit = std::panic::catch_unwind(run::run).unwrap_or(exit::Exit::Bug);
+    exit.into()
 }

@@ -16,7 +16,6 @@ mod settings;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,7 +24,6 @@ use fnlocal_core::scaling::Group;
 use fnlocal_core::time::Instant;
 use fnlocal_core::{NodeId, NodeLimits};
 use fnlocal_sim::Times;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_local};
 
@@ -36,6 +34,7 @@ pub(crate) use settings::share;
 
 use crate::dashboard::{About, Dashboard};
 use crate::driver::{Counts, Describe, Driver, Feed};
+use crate::faults::Faults;
 use crate::gateway::GatewayOptions;
 use crate::gateway::platform::records;
 use crate::logs::Logs;
@@ -43,7 +42,7 @@ use crate::project::StateDir;
 use crate::runtime::open::Opener;
 use crate::runtime::place::random_hex;
 use crate::runtime::{Notice, Runtime};
-use crate::serve::{Announced, Broken, Stop};
+use crate::serve::{Addresses, Announced, Broken, Listeners, Stop};
 use crate::triggers::Triggers;
 use clock::Clock;
 use member::Member;
@@ -165,19 +164,26 @@ impl Fleet {
         fleet.begin();
         let mut deadlines = spawn_local(Rc::clone(fleet).keep_deadlines());
         let mut looking = spawn_local(Rc::clone(fleet).look());
-        let served = tokio::select! {
-            served = serving => served,
-            // Neither ends by itself.
-            ended = &mut deadlines => Err(crate::serve::broken(ended).into()),
-            ended = &mut looking => Err(crate::serve::broken(ended).into()),
+        let beside = [deadlines.abort_handle(), looking.abort_handle()];
+        let whole = async {
+            tokio::select! {
+                served = serving => served,
+                // Neither ends by itself.
+                ended = &mut deadlines => Err(crate::serve::broken(ended).into()),
+                ended = &mut looking => Err(crate::serve::broken(ended).into()),
+            }
         };
-        fleet.ending.set(true);
-        deadlines.abort();
-        looking.abort();
-        fleet.stop.gently.cancel();
-        let mut lives = fleet.lives.take();
-        while lives.join_next().await.is_some() {}
-        served
+        let ending = async {
+            fleet.ending.set(true);
+            for task in beside {
+                task.abort();
+            }
+            fleet.stop.gently.cancel();
+            let mut lives = fleet.lives.take();
+            while lives.join_next().await.is_some() {}
+        };
+        let logs = &fleet.plant.logs;
+        Faults::process().around(logs, whole, ending).await
     }
 
     /// Waits until the first nodes are in service, or will not be. One of them; none when told to
@@ -199,9 +205,9 @@ impl Fleet {
     }
 
     /// Lets other commands, and tests, find this run.
-    pub fn announce(&self, address: SocketAddr, runtime: &str, state: &StateDir) -> Announced {
+    pub fn announce(&self, at: Addresses, runtime: &str, state: &StateDir) -> Announced {
         let (token, logs) = (self.0.token.clone(), &self.0.plant.logs);
-        Announced::with(state, address, runtime, token, logs)
+        Announced::with(state, at, runtime, token, logs)
     }
 
     /// Accepts requests until told to stop, then lets those under way finish.
@@ -210,7 +216,7 @@ impl Fleet {
     /// [`Broken`] when `beside`, which runs meanwhile, ends unasked.
     pub async fn serve(
         &self,
-        listener: TcpListener,
+        listeners: Listeners,
         beside: impl Future<Output = ()> + 'static,
         stop: &Stop,
     ) -> Result<(), Broken> {
@@ -220,8 +226,11 @@ impl Fleet {
         if let Some(archive) = &archive {
             pages = pages.merge(records(archive.clone().until(&stop.gently)));
         }
-        let feeding = spawn_local(dashboard.run(move || fleet.now(), archive));
-        let serving = front::serve(&self.0, listener, pages, stop.gently.clone());
+        let feeding = spawn_local(async move {
+            let _guard = Faults::process().lasting("the dashboard");
+            dashboard.run(move || fleet.now(), archive).await;
+        });
+        let serving = front::serve(&self.0, listeners, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);
         let served = tokio::select! {
             () = serving => Ok(()),

@@ -1,7 +1,7 @@
 //! `dev --inspect`: a port for debuggers that stays the same while instances come and go.
 //!
 //! Behind it is the inspector of whichever instance serves the function now, which the wrapper
-//! passes on from a unix socket of the instance. What goes through is rewritten in one respect:
+//! connects to a socket of ours. What goes through is rewritten in one respect:
 //! files are named as the person has them, not as an instance sees its version of them, so that
 //! breakpoints mean the same before and after a save.
 //!
@@ -13,7 +13,6 @@ mod session;
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +24,26 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1 as client;
 use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use paths::Paths;
 
 use crate::driver::Driver;
 use crate::gateway::asks_locally;
+use crate::runtime::InstanceListener;
 use crate::serve::{ListenError, listen};
 
 /// The port debuggers look at first.
 pub const PORT: u16 = 9229;
 /// For an instance to be there: a reload, or the first start.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Time for the head of a debugger's request, and for an unused connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The maximum number of connections that have not become a debugger's session yet.
+const MAX_CONNECTIONS: usize = 64;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -53,8 +58,8 @@ pub struct InspectOptions {
 
 /// Where an instance's inspector is.
 pub(crate) struct Target {
-    /// Its socket.
-    pub socket: PathBuf,
+    /// The socket that it dials.
+    pub listener: InstanceListener,
     /// How its files are named on either side.
     pub paths: Paths,
 }
@@ -100,10 +105,17 @@ impl Inspector {
             changed,
             id: format!("{:032x}", rand::random::<u128>()),
         });
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
+            // Those that send nothing end soon, and then there is room.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    tokio::task::spawn_local(Rc::clone(&port).connection(stream, peer));
+                    let serving = Rc::clone(&port).connection(stream, peer);
+                    tokio::task::spawn_local(async move {
+                        serving.await;
+                        drop(place);
+                    });
                 }
                 // Out of file descriptors, most likely: waiting lets some connection end first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -125,7 +137,10 @@ impl Port {
             let port = Rc::clone(&self);
             async move { Ok::<_, Infallible>(port.answer(request, peer).await) }
         });
-        let serving = server::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let serving = server::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
         // A debugger's broken connection is its own affair.
         let _broken = serving.with_upgrades().await;
     }
@@ -192,7 +207,7 @@ impl Port {
         let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
         let accept = session::accept_key(key.ok_or("no Sec-WebSocket-Key")?);
         let id = id_of(&target).await?.ok_or("the inspector has no target")?;
-        let stream = UnixStream::connect(&target.socket).await?;
+        let stream = connection(&target).await?;
         let instance = session::open(stream, &id).await?;
         let client = hyper::upgrade::on(&mut request);
         tokio::task::spawn_local(session::carry(client, instance, target.paths));
@@ -203,6 +218,11 @@ impl Port {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept?);
         Ok(response)
     }
+}
+
+async fn connection(target: &Target) -> Result<UnixStream, BoxError> {
+    let dialed = tokio::time::timeout(PATIENCE, target.listener.accept());
+    Ok(dialed.await??)
 }
 
 /// What the instance's inspector calls itself.
@@ -217,7 +237,7 @@ async fn ask(
     path: &str,
     host: Option<HeaderValue>,
 ) -> Result<(StatusCode, Bytes), BoxError> {
-    let stream = UnixStream::connect(&target.socket).await?;
+    let stream = connection(target).await?;
     let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
     // Ends with the answer; its error is the answer's.
     tokio::task::spawn_local(async move { drop(connection.await) });

@@ -9,6 +9,7 @@
 //! Whoever reads ([`cursor`], [`query`]) reads the files, whether or not somebody writes them.
 
 pub mod cursor;
+mod cut;
 mod documents;
 pub mod errors;
 mod fingerprint;
@@ -31,9 +32,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub(crate) use cut::{MAX_LINE_BYTES, cut};
 pub use documents::Documents;
 pub use journal::{Archive, Bounds};
-pub(crate) use record::beginning;
+pub(crate) use record::{CRASH_PREFIX, EXIT_PREFIXES};
 pub use record::{Cause, Record, Report, RequestRecord, Served};
 pub use totals::{Totals, TotalsView};
 

@@ -8,7 +8,7 @@ mod code;
 mod config;
 mod config_file;
 mod discover;
-mod env;
+pub(crate) mod env;
 mod files;
 mod manifest;
 mod names;
@@ -38,6 +38,7 @@ pub use config::{
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};
 pub use manifest::{Lockfile, LockfileKind, Manifest};
+pub use names::MAX_FUNCTION_NAME;
 pub use picture::{FileError, suggest};
 pub use prescale::ScheduleError;
 pub use running::{NotRunning, Running, RunningFile};
@@ -48,7 +49,10 @@ pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub(crate) use code::hash as hash_of_files;
 pub(crate) use discover::is_code;
-pub(crate) use files::{Found, IGNORE_FILES, Memo, Rules, Tree, WalkError, is_excluded};
+pub(crate) use files::{
+    Found, IGNORE_FILES, LinkFree, Memo, Rules, Tree, WalkError, is_excluded, open_within,
+    read_inside,
+};
 pub(crate) use manifest::LOCKFILES;
 use state::STATE_DIR;
 

@@ -1,7 +1,10 @@
 //! What runs instances: containers of a Docker engine, or plain processes.
 
 pub mod docker;
+mod family;
+pub mod leftovers;
 pub(crate) mod lines;
+pub(crate) mod listener;
 pub(crate) mod open;
 pub(crate) mod place;
 pub mod process;
@@ -14,8 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::InstanceId;
+use fnlocal_files::OwnPath;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
+
+pub use listener::InstanceListener;
 
 /// Runs instances. One per node, shared by all its tasks.
 ///
@@ -63,6 +69,23 @@ pub struct PackageRun {
     pub env: BTreeMap<String, String>,
 }
 
+impl PackageRun {
+    /// Refuses a folder of code that a link leads to. An engine follows links, and a checkout may have
+    /// put one there since the folder was made.
+    pub(crate) fn check_code_root(&self) -> Result<(), RuntimeError> {
+        let checked = self
+            .code_root
+            .as_deref()
+            .map(|root| OwnPath::new(root).check_folder());
+        checked
+            .unwrap_or(Ok(()))
+            .map_err(|error| RuntimeError::Refused {
+                what: "finding the code",
+                why: error.to_string(),
+            })
+    }
+}
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct StartSpec {
@@ -77,7 +100,7 @@ pub struct StartSpec {
 /// A booted instance.
 #[derive(Clone, Debug)]
 pub struct Started {
-    /// Where its wrapper listens.
+    /// How its wrapper is reached.
     pub address: Address,
     /// Proof, for the wrapper's control calls, that the platform is calling (`x-fnlocal-token`).
     pub token: String,
@@ -89,13 +112,26 @@ pub struct Started {
     pub boot: Duration,
 }
 
-/// Where a wrapper listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The argument by which a wrapper knows that it is an instance, whose token is the first line of its
+/// stdin and whose end is stdin's. One that was built before does not know it, and ends.
+pub(crate) const AS_INSTANCE: &str = "--instance";
+
+/// How a wrapper is reached.
+#[derive(Clone, Debug)]
 pub enum Address {
-    /// A unix socket in a folder of this instance alone.
-    Unix(PathBuf),
+    /// It dials a socket of ours in a folder of this instance alone.
+    Dialed(InstanceListener),
     /// A port published on 127.0.0.1, where sockets cannot cross into the engine's machine.
     Tcp(std::net::SocketAddr),
+}
+
+impl Address {
+    /// Ends all waiting for connections: the instance has ended.
+    pub(crate) fn close(&self) {
+        if let Self::Dialed(listener) = self {
+            listener.close();
+        }
+    }
 }
 
 /// What a runtime tells unasked.
@@ -131,7 +167,8 @@ pub enum Notice {
 pub struct End {
     /// For people: `exit code 1`, `memory limit exceeded`, `killed by signal 9`.
     pub reason: String,
-    /// Somebody else ended it; nothing it ran is to blame.
+    /// This platform, or its engine's own end, ended the instance. A signal that comes from
+    /// elsewhere may be the function's own doing, and is taken for it.
     pub outside: bool,
 }
 
@@ -161,6 +198,14 @@ pub enum RuntimeError {
         /// The image.
         image: String,
     },
+    /// The image's wrapper speaks another protocol.
+    #[error(
+        "an older fnlocal built the image {image}, and its wrapper does not know this one's way of starting it"
+    )]
+    OldImage {
+        /// The image.
+        image: String,
+    },
     /// The instance ended or stayed silent while booting.
     #[error("the instance did not come up: {0}")]
     NotUp(String),
@@ -177,6 +222,7 @@ impl RuntimeError {
                 "somebody removed it, perhaps by `docker image prune -a`; start fnlocal again, which \
                  makes or fetches what is missing"
             }
+            Self::OldImage { .. } => "build it again with `fnlocal build`",
             Self::NotUp(_) => "code outside the handlers must not block or end the process",
         };
         Some(hint.to_owned())

@@ -38,6 +38,7 @@ pub use fnlocal_triggers::{clock, event, job, queue, schedule, store};
 pub use made::{MakeSource, Sources};
 
 use crate::driver::{Feed, Function};
+use crate::faults::Fault;
 use crate::logs::Logs;
 use crate::project::{Project, StateDir};
 use invoke::Local;
@@ -172,9 +173,13 @@ impl Triggers {
     }
 
     /// Returns why jobs are neither accepted nor run now; `None` if the queue is well.
-    pub fn fault(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<Fault> {
         let why = self.queue.fault()?;
-        Some(format!("the queue is down: {why}"))
+        Some(Fault {
+            part: "queue".to_owned(),
+            what: format!("neither accepts nor runs jobs now: {why}"),
+            fatal: false,
+        })
     }
 
     /// Waits for a place among the large bodies that arrive at once; `None` if there is none in time.

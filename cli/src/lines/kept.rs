@@ -1,12 +1,12 @@
 //! Documents of a log as lines for people.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use fnlocal_core::StartKind;
 use fnlocal_emulator::logs::kept::{Invocation, Kept, Platform};
 
-use super::{DIM, GREEN, Lines, RED, YELLOW, bytes, millis, printable, status, time};
+use super::{DIM, GREEN, Lines, RED, YELLOW, bytes, millis, status, time};
+use crate::terminal::{one_line, printed_line};
 
 impl Lines {
     /// A document of a log as text, with its line feed.
@@ -22,7 +22,7 @@ impl Lines {
                     "│"
                 };
                 let name = self.name(function);
-                let text = printable(&line.text);
+                let text = printed_line(&line.text);
                 format!(
                     "{}  {name}  {style}{bar}{style:#} {text}\n",
                     time(line.time)
@@ -34,14 +34,14 @@ impl Lines {
 
     fn invocation(&mut self, one: &Invocation) -> String {
         let name = self.name(one.function.as_ref());
-        let length = millis(Duration::from_secs_f64(one.duration_ms / 1000.0));
+        let length = millis(fnlocal_core::time::bounded_millis(one.duration_ms));
         let mut line = format!(
             "{}  {name}  {}  {length:>9}  {DIM}{:<6}{DIM:#}  {} {}{DIM}",
             time(one.time),
             status(one.status),
             one.start.map_or("-", StartKind::word),
-            one.method,
-            printable(&one.path)
+            one_line(&one.method),
+            one_line(&one.path)
         );
         if let Some(billed) = one.billed_ms {
             let _infallible = write!(line, "  billed {billed} ms");
@@ -68,11 +68,14 @@ impl Lines {
             "reloaded" => GREEN,
             _ => DIM,
         };
-        let text = printable(&said.text);
+        let text = one_line(&said.text);
         let mut lines = format!("{}  {name}  {style}{text}{style:#}\n", time(said.time));
         for line in said.detail.as_deref().unwrap_or_default().lines() {
-            let _infallible =
-                writeln!(lines, "              {style}┃{style:#} {}", printable(line));
+            let _infallible = writeln!(
+                lines,
+                "              {style}┃{style:#} {}",
+                printed_line(line)
+            );
         }
         lines
     }

@@ -53,7 +53,7 @@ impl AsyncPolicy {
         let doublings = attempts.saturating_sub(1).min(30);
         let whole = self.backoff.saturating_mul(1 << doublings);
         let whole = whole.min(self.backoff_max);
-        whole.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+        crate::time::scaled(whole, 1.0 - chance.clamp(0.0, 1.0) / 2.0)
     }
 
     /// Checks what the types cannot say. The error names the key and what is wrong with it.

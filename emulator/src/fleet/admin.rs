@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use fnlocal_core::time::Instant;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use serde::Serialize;
 use tower::ServiceExt;
 
@@ -15,7 +14,8 @@ use super::member::Member;
 use crate::dashboard::{self, FleetNow, NodeNow, Now};
 use crate::driver::{Count, Counts};
 use crate::gateway::peers::proves;
-use crate::gateway::{Problem, ResponseBody, asks_locally};
+use crate::gateway::platform::health_with;
+use crate::gateway::{ClientBody, Problem, ResponseBody, asks_locally};
 use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
 use crate::triggers::TriggersView;
@@ -49,7 +49,7 @@ impl Inner {
     /// Answers a path of the platform's own.
     pub(super) async fn platform(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: SocketAddr,
         id: &str,
         pages: axum::Router,
@@ -74,7 +74,7 @@ impl Inner {
     /// Answers a question about the queue.
     pub(super) async fn queue(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: SocketAddr,
         id: &str,
     ) -> Response<ResponseBody> {
@@ -89,16 +89,14 @@ impl Inner {
 
     fn asked(
         self: &Rc<Self>,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
     ) -> Result<Response<ResponseBody>, Problem> {
         let path = request.uri().path().trim_start_matches("/_fnlocal");
         let words: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), &words[..]) {
             (&Method::GET, ["health"]) => {
-                match self.triggers.get().and_then(|triggers| triggers.fault()) {
-                    Some(fault) => Err(Problem::unwell(fault)),
-                    None => Ok(text("text/plain", "ok\n".to_owned())),
-                }
+                let queue = self.triggers.get().and_then(|triggers| triggers.fault());
+                Ok(health_with(queue).map(ResponseBody::Platform))
             }
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
@@ -122,7 +120,7 @@ impl Inner {
         }
     }
 
-    fn proven(&self, request: &Request<Incoming>) -> Result<(), Problem> {
+    fn proven(&self, request: &Request<ClientBody>) -> Result<(), Problem> {
         let given = request.headers().get("x-fnlocal-token");
         let token = HeaderValue::from_str(&self.token).ok();
         if token

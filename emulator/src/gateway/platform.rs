@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use crate::driver::Count;
+use crate::faults::{Fault, Faults};
 use crate::logs::Archive;
 use crate::metrics::{self, NodeCounts};
 
@@ -89,8 +90,24 @@ pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<
     (router.fallback(not_found), questions)
 }
 
-async fn health() -> &'static str {
-    "ok\n"
+async fn health() -> Response {
+    health_with(None)
+}
+
+/// `ok`, or 503 with the parts of the platform that are missing: those of the process, and the queue
+/// while it is down.
+pub(crate) fn health_with(queue: Option<Fault>) -> Response {
+    let missing: Vec<Fault> = Faults::process()
+        .missing()
+        .into_iter()
+        .chain(queue)
+        .collect();
+    if missing.is_empty() {
+        return "ok\n".into_response();
+    }
+    let line = |one: &Fault| format!("{}: {}\n", one.part, one.what);
+    let text: String = missing.iter().map(line).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 async fn view(State(platform): State<Platform>) -> Response {

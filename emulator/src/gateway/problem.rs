@@ -7,6 +7,9 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::body::ResponseBody;
 
+/// The reason of answers to requests whose handling in the platform panicked.
+pub const INTERNAL_ERROR: &str = "internal_error";
+
 /// An answer the platform gives in a function's stead.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -38,6 +41,25 @@ impl Problem {
         }
     }
 
+    /// A client broke off while it sent its body, or sent too slowly.
+    #[must_use]
+    pub fn body_broke() -> Self {
+        let what = "the request's body did not arrive whole";
+        let problem = Self::new(StatusCode::REQUEST_TIMEOUT, "request_body", what);
+        let least = super::client_body::LEAST_RATE;
+        problem.hint(format!(
+            "send at least {least} bytes a second, without pauses"
+        ))
+    }
+
+    /// The problem of a request whose handling in the platform panicked.
+    #[must_use]
+    pub fn internal_error() -> Self {
+        let what = "fnlocal itself failed while it handled the request";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_ERROR, what)
+            .hint("this is a fault of fnlocal; report it with the lines it printed")
+    }
+
     /// With what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -50,13 +72,6 @@ impl Problem {
     pub fn function(mut self, name: &str) -> Self {
         self.function = Some(name.to_owned());
         self
-    }
-
-    /// The problem of a fnlocal that is not well, with what is wrong.
-    #[must_use]
-    pub fn unwell(fault: impl Into<String>) -> Self {
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unwell", fault);
-        problem.hint("see fnlocal's own output; it goes on by itself where it can")
     }
 
     /// The problem for a request the core refused.

@@ -5,19 +5,20 @@
 //! edit above.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use fnlocal_core::InstanceId;
+use fnlocal_files::OwnPath;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::fingerprint;
 use super::kept::stamp;
 use super::recent::Recent;
+use super::record::EXIT_PREFIXES;
 use super::{Cause, Record, RequestRecord};
 use crate::driver::Failure;
 
@@ -112,7 +113,9 @@ impl Groups {
     #[must_use]
     pub fn read(folder: &Path) -> Self {
         let mut text = Vec::new();
-        let read = File::open(folder.join(FILE))
+        let read = OwnPath::new(folder)
+            .join(FILE)
+            .open()
             .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut text));
         let found: Vec<Group> = match read {
             Ok(_) => serde_json::from_slice(&text).unwrap_or_default(),
@@ -130,12 +133,8 @@ impl Groups {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-        beside.write_all(&serde_json::to_vec(&self.all())?)?;
-        beside
-            .persist(folder.join(FILE))
-            .map_err(|error| error.error)?;
-        Ok(())
+        let bytes = serde_json::to_vec(&self.all())?;
+        OwnPath::new(folder).join(FILE).write(&bytes)
     }
 
     /// All of them, the last seen first.
@@ -209,7 +208,7 @@ impl Groups {
         if let Some(exit) = exit {
             failure.message = exit.message;
             (failure.file, failure.line, failure.column) = exit.place;
-            request = Some(exit.request);
+            request = exit.request;
         }
         failure.name = match cause {
             Cause::OutOfMemory => "OutOfMemory",
@@ -369,15 +368,23 @@ impl Request {
 /// What the wrapper writes when code calls `process.exit`.
 struct Exit {
     message: String,
-    request: String,
+    /// `None` for code that ran for none.
+    request: Option<String>,
     place: (Option<String>, Option<u32>, Option<u32>),
 }
 
 impl Exit {
     fn parse(line: &str) -> Option<Self> {
-        let rest = line.strip_prefix("fnlocal: function ")?;
-        let (_, rest) = rest.split_once(" (request ")?;
-        let (request, rest) = rest.split_once(") called ")?;
+        let [of_request, of_other] = EXIT_PREFIXES;
+        let (request, rest) = match line.strip_prefix(of_other) {
+            Some(rest) => (None, rest),
+            None => {
+                let rest = line.strip_prefix(of_request)?;
+                let (_, rest) = rest.split_once(" (request ")?;
+                let (request, rest) = rest.split_once(") called ")?;
+                (Some(request.to_owned()), rest)
+            }
+        };
         let (call, place) = rest.split_once(" at ").unwrap_or((rest, ""));
         let mut parts = place.rsplitn(3, ':');
         let column = parts.next().and_then(|part| part.parse().ok());
@@ -385,7 +392,7 @@ impl Exit {
         let file = parts.next().map(str::to_owned);
         Some(Self {
             message: format!("the function called {call}"),
-            request: request.to_owned(),
+            request,
             place: (file, line, column),
         })
     }

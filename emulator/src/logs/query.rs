@@ -72,10 +72,14 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, QueryError> {
             .trim()
             .strip_suffix('d')
             .and_then(|days| days.parse::<i64>().ok());
-        days.map(|days| jiff::SignedDuration::from_hours(days.saturating_mul(24)))
+        let hours = days.and_then(|days| days.checked_mul(24));
+        hours
+            .and_then(jiff::SignedDuration::try_from_hours)
             .ok_or(error)
     });
-    let at = ago.ok().and_then(|ago| now.checked_sub(ago.abs()).ok());
+    let at = ago
+        .ok()
+        .and_then(|ago| now.checked_sub(ago.unsigned_abs()).ok());
     at.ok_or_else(|| QueryError::Since(text.to_owned()))
 }
 
@@ -178,6 +182,23 @@ fn found(grep: &Regex, kept: &Kept) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_that_cannot_be_are_refused() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        for text in [
+            "999999999999999999d",
+            "-999999999999999999d",
+            "9223372036854775807d",
+            "384307168202282326d",
+            "9223372036854775807s",
+            "-9223372036854775808s",
+            "NaNs",
+            "1e400s",
+        ] {
+            assert!(since(text, now).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn spans_are_counted_back_and_times_are_taken() {

@@ -11,6 +11,11 @@ use crate::driver::Failure;
 use crate::gateway::{Cold, Timing};
 use crate::trace::Trace;
 
+/// The beginning of the line on an instance's real stderr that reports what ends the process.
+pub(crate) const CRASH_PREFIX: &str = "fnlocal: crash ";
+/// The beginnings of the line that reports that code ended the process: a request's, and other code.
+pub(crate) const EXIT_PREFIXES: [&str; 2] = ["fnlocal: function ", "fnlocal: user code called "];
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Record {
@@ -249,6 +254,8 @@ pub enum Report<'a> {
         fatal: bool,
         /// How it came out.
         cause: Cause,
+        /// The crash's number within its instance; `None` if the process does not end by it.
+        nr: Option<u32>,
         /// What.
         error: Failure,
     },
@@ -277,6 +284,7 @@ struct Told<'a> {
     cause: Cause,
     error: Option<Failure>,
     count: Option<u64>,
+    nr: Option<u32>,
 }
 
 impl<'a> Report<'a> {
@@ -301,6 +309,7 @@ impl<'a> Report<'a> {
                 request: told.request,
                 fatal: told.fatal,
                 cause: told.cause,
+                nr: told.nr,
                 error: told.error?,
             },
             "dropped" => Self::Dropped { count: told.count? },

@@ -15,6 +15,7 @@ use super::company::{Company, Said};
 use super::roster::Duties;
 use super::serving::{Entered, Serving};
 use super::{Ending, NodeOptions};
+use crate::faults::{Fault, Faults};
 use crate::logs::Logs;
 use crate::serve::Broken;
 use crate::triggers::Triggers;
@@ -64,8 +65,8 @@ pub(super) struct Health {
     refused: Option<String>,
     /// Other nodes that answer.
     peers: usize,
-    /// What is wrong with the node itself.
-    faults: Vec<String>,
+    /// Parts of the node that are missing.
+    faults: Vec<Fault>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -155,6 +156,8 @@ impl House {
             Some(_) => State::Ready,
             None => State::Loading,
         };
+        let missing = Faults::process().missing().into_iter();
+        let missing = missing.chain(self.triggers.fault()).collect();
         Health {
             node: self.name.clone(),
             state,
@@ -162,7 +165,7 @@ impl House {
             wanted: self.wanted.borrow().clone(),
             refused: self.refused.borrow().clone(),
             peers: self.company.others(),
-            faults: self.triggers.fault().into_iter().collect(),
+            faults: missing,
         }
     }
 
@@ -240,6 +243,7 @@ impl House {
         let mut lives = self.lives.borrow_mut();
         while lives.try_join_next().is_some() {}
         lives.spawn_local(async move {
+            let _guard = Faults::process().guard("a loaded release");
             if let Err(broken) = life.await {
                 // The node may be ending already.
                 let _ending = breakdown.send(broken).await;

@@ -10,6 +10,7 @@ pub(crate) mod container;
 pub(crate) mod error;
 mod events;
 mod finish;
+pub(crate) mod helper;
 pub mod labels;
 pub mod mounts;
 pub mod reaper;
@@ -34,8 +35,10 @@ use self::error::{already, refused};
 use self::labels::Owner;
 use self::reaper::Reaped;
 use self::state::{State, Tasks};
+use super::leftovers;
 use super::place::{Place, default_base};
 use super::{Notice, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started};
+use crate::faults::Faults;
 
 /// How instances are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +118,7 @@ impl DockerRuntime {
         notices: Notices,
     ) -> Result<(Self, Reaped), RuntimeError> {
         let base = options.sockets.clone().unwrap_or_else(default_base);
+        let _cleared = tokio::task::spawn_blocking(|| leftovers::clear(false)).await;
         let reaped = reaper::reap(&engine.docker, &options.owner, &base).await?;
         let place = Place::new(
             &base,
@@ -148,8 +152,15 @@ impl DockerRuntime {
             parks: AtomicBool::new(true),
             closing: AtomicBool::new(false),
         });
-        inner.tasks.spawn(events::watch(Arc::clone(&inner)));
-        inner.tasks.spawn(stock::keep_sandboxes(Arc::clone(&inner)));
+        let faults = Faults::process();
+        let watching = events::watch(Arc::clone(&inner));
+        let watching = faults.clone().vital("the engine's events", watching);
+        inner.tasks.spawn(watching);
+        let keeping = stock::keep_sandboxes(Arc::clone(&inner));
+        inner.tasks.spawn(async {
+            let _guard = faults.lasting("the stock of sandboxes");
+            keeping.await;
+        });
         Ok((Self { inner }, reaped))
     }
 

@@ -1,11 +1,15 @@
 //! Folders for sockets: one per run, in it one per instance.
 //!
-//! The run's folder is closed to other users of the machine; an instance's folder inside it is
-//! open to any user id, because an instance in a container has another one.
+//! The run's folder is closed to other users of the machine. An instance's folder inside it can be
+//! read, and not written to, by any user id, because an instance in a container has another one.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use fnlocal_files::OwnPath;
+
+use super::leftovers::{self, Alive};
 
 /// A unix socket's path must fit into `sockaddr_un`: 104 bytes on macOS, 108 on Linux.
 const LONGEST_SOCKET: usize = 100;
@@ -18,15 +22,35 @@ pub(crate) const SOCKET: &str = "s";
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     run: PathBuf,
+    _alive: Alive,
 }
 
 impl Place {
     /// Makes the folder of `run` under `base`.
     pub(crate) fn new(base: &Path, run: &str) -> io::Result<Self> {
-        private_folder(base)?;
-        let run = base.join(run);
-        private_folder(&run)?;
-        Ok(Self { run })
+        let alive = leftovers::begin(base, run)?;
+        Ok(Self {
+            run: base.join(run),
+            _alive: alive,
+        })
+    }
+
+    /// The run's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.run
+    }
+
+    /// The run's name.
+    pub(crate) fn run(&self) -> &str {
+        let name = self.run.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
+    }
+
+    /// Makes a folder in the run's that is closed to other users.
+    pub(crate) fn private(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = OwnPath::new(&self.run).join(name);
+        folder.make_folder()?;
+        Ok(folder.path().to_owned())
     }
 
     /// Makes a folder for one instance.
@@ -37,13 +61,13 @@ impl Place {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         fs::create_dir(&folder)?;
-        open_to_all(&folder)?;
+        readable_by_all(&folder)?;
         Ok(folder)
     }
 
     /// Removes the run's folder and everything in it.
     pub(crate) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.run);
+        let _ = OwnPath::new(&self.run).remove_all();
     }
 }
 
@@ -57,6 +81,12 @@ pub(crate) fn default_base() -> PathBuf {
         }
         _ => PathBuf::from(format!("/tmp/fnlocal-{}", own_id())),
     }
+}
+
+/// Where runs keep their instances' temporary files: on the disk that the user's own are on, which
+/// `$XDG_RUNTIME_DIR` is not.
+pub(crate) fn temporary_base() -> PathBuf {
+    std::env::temp_dir().join(format!("fnlocal-{}", own_id()))
 }
 
 /// Whether `name` can be a run's name, so that a folder may be removed by it.
@@ -74,37 +104,13 @@ pub(crate) fn random_hex(bytes: usize) -> String {
 }
 
 #[cfg(unix)]
-fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    // Somebody else may have made it first, in a folder open to all such as /tmp.
-    let found = fs::symlink_metadata(path)?;
-    if !found.is_dir() || found.uid() != own_id() {
-        let why = format!("{} belongs to somebody else", path.display());
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    }
-    if found.mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-#[cfg(unix)]
-fn open_to_all(path: &Path) -> io::Result<()> {
+fn readable_by_all(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o777))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 #[cfg(not(unix))]
-fn open_to_all(_path: &Path) -> io::Result<()> {
+fn readable_by_all(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -129,13 +135,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_folder_is_private_and_an_instance_folder_is_not() {
+    fn a_run_folder_is_private_and_an_instance_folder_can_be_read() {
         use std::os::unix::fs::MetadataExt;
         let base = tempfile::tempdir().unwrap();
         let place = Place::new(&base.path().join("b"), "r1").unwrap();
         let folder = place.instance("i1").unwrap();
         assert_eq!(fs::metadata(&place.run).unwrap().mode() & 0o777, 0o700);
-        assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o777);
+        assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o755);
         place.remove();
         assert!(!place.run.exists());
     }

@@ -1,19 +1,20 @@
 //! What a package's files are now, reading only those that may have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use fnlocal_core::CodeHash;
+use fnlocal_files::OwnPath;
 use sha2::{Digest, Sha256};
 
 use super::{CodeError, MAX_BYTES, MAX_FILES, WARN_BYTES};
 use crate::project::Warning;
-use crate::project::files::{Found, Memo, Stamp, Tree, WalkError};
+use crate::project::files::{Found, LinkFree, Memo, Stamp, Tree, WalkError};
 
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 5;
@@ -60,11 +61,11 @@ impl Scanned {
         &self,
         tree: &Tree,
         memo: &mut Memo,
-        blobs: &Path,
+        blobs: &OwnPath,
     ) -> Result<(Self, Vec<Warning>), CodeError> {
         let mut warnings = Vec::new();
         let mut sizes = Sizes::default();
-        let mut unread: Vec<(Arc<str>, PathBuf)> = Vec::new();
+        let mut unread: Vec<(Arc<str>, PathBuf, PathBuf)> = Vec::new();
         let mut next = Self::default();
         let walked = tree.walk(memo, &mut |found| match found {
             Found::Folder { .. } => true,
@@ -76,6 +77,7 @@ impl Scanned {
             Found::File {
                 relative,
                 path,
+                real,
                 metadata,
                 ..
             } => {
@@ -84,7 +86,7 @@ impl Scanned {
                     Some(known) if known.settled && known.stamp == stamp => {
                         next.files.insert(Arc::clone(relative), known.clone());
                     }
-                    _ => unread.push((Arc::clone(relative), path.to_owned())),
+                    _ => unread.push((Arc::clone(relative), path.to_owned(), real.to_owned())),
                 }
                 sizes.add(relative, metadata.size())
             }
@@ -97,9 +99,14 @@ impl Scanned {
             Err(WalkError::Io { path, source }) => return Err(CodeError::Read { path, source }),
             Err(WalkError::Stopped) => return Err(sizes.too_big(&tree.root)),
         }
-        for (relative, path) in unread {
+        for (relative, path, real) in unread {
+            let place = LinkFree::new(&tree.project, &real);
+            let place = place.map_err(|source| CodeError::Read {
+                path: path.clone(),
+                source,
+            })?;
             // None when it is gone since it was listed.
-            if let Some(known) = read(&path, blobs)? {
+            if let Some(known) = read(&path, &place, blobs)? {
                 next.files.insert(relative, known);
             }
         }
@@ -148,7 +155,7 @@ impl Scanned {
     }
 
     /// Removes blobs that no version links to and that are not needed for the next.
-    pub fn prune(&self, blobs: &Path) -> io::Result<()> {
+    pub fn prune(&self, blobs: &OwnPath) -> io::Result<()> {
         let needed: BTreeSet<String> = self.contents().map(|(_, content)| content.blob()).collect();
         remove_unlinked(blobs, |name| needed.contains(name))
     }
@@ -183,7 +190,7 @@ impl From<EightBytes> for CodeHash {
 }
 
 /// Reads a file into the blobs, so that what is kept is what was hashed; none when it is gone.
-fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
+fn read(path: &Path, place: &LinkFree, blobs: &OwnPath) -> Result<Option<Known>, CodeError> {
     let unreadable = |source| CodeError::Read {
         path: path.to_owned(),
         source,
@@ -192,14 +199,16 @@ fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
     loop {
         tries += 1;
         let now = SystemTime::now();
-        let mut file = match File::open(path) {
+        let file = match place.open() {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
         };
         let before = Stamp::of(&file.metadata().map_err(unreadable)?);
         let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0) + 1);
-        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let most = MAX_BYTES + 1;
+        let read = (&file).take(most).read_to_end(&mut bytes);
+        read.map_err(unreadable)?;
         let after = Stamp::of(&file.metadata().map_err(unreadable)?);
         let still = before == after && after.size == bytes.len() as u64;
         // What never stands still is taken as it was read, and read again the next time.
@@ -211,7 +220,7 @@ fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
             executable: after.executable,
         };
         keep(&bytes, content, blobs).map_err(|source| CodeError::Store {
-            path: blobs.to_owned(),
+            path: blobs.path().to_owned(),
             source,
         })?;
         let mut stamp = after;
@@ -224,41 +233,50 @@ fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
     }
 }
 
-/// Puts contents into the blobs. One that nothing links to may be half, after a crash, and is removed
-/// at the next start; see [`remove_unlinked`].
-fn keep(bytes: &[u8], content: Content, blobs: &Path) -> io::Result<()> {
+/// Puts contents into the blobs. One may be half after a crash, so the next start removes them all.
+fn keep(bytes: &[u8], content: Content, blobs: &OwnPath) -> io::Result<()> {
     let path = blobs.join(content.blob());
     let mode = if content.executable { 0o555 } else { 0o444 };
-    let mut options = File::options();
-    let mut file = match options.write(true).create_new(true).mode(mode).open(&path) {
+    // The user of an instance's container reads it too.
+    let mut file = match path.create_new_with_mode(mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         file => file?,
     };
-    let mut write = || {
-        file.write_all(bytes)?;
-        // The umask may have cut the mode; a container's user must read it all the same.
-        if file.metadata()?.mode() & 0o777 != mode {
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-        }
-        Ok(())
-    };
-    let written = write();
+    let written = file.write_all(bytes);
     if written.is_err() {
-        let _ = fs::remove_file(&path);
+        let _ = path.remove();
     }
     written
 }
 
-/// Removes blobs no version links to, except some.
-pub(super) fn remove_unlinked(blobs: &Path, keep: impl Fn(&str) -> bool) -> io::Result<()> {
-    for entry in fs::read_dir(blobs)? {
-        let entry = entry?;
-        let kept = entry.file_name().to_str().is_some_and(&keep);
-        if !kept && entry.metadata().is_ok_and(|metadata| metadata.nlink() == 1) {
-            fs::remove_file(entry.path())?;
+/// Removes blobs no version links to, except some. Other files are none of ours, and stay.
+pub(super) fn remove_unlinked(blobs: &OwnPath, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+    for name in blobs.names()? {
+        let Some(name) = name.to_str().filter(|name| is_blob(name) && !keep(name)) else {
+            continue;
+        };
+        let blob = blobs.join(name);
+        if blob.metadata().is_ok_and(|found| found.names == 1) {
+            blob.remove()?;
         }
     }
     Ok(())
+}
+
+/// Removes all blobs.
+pub(super) fn remove_all(blobs: &OwnPath) -> io::Result<()> {
+    for name in blobs.names()? {
+        if name.to_str().is_some_and(is_blob) {
+            blobs.join(name).remove_all()?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether [`Content::blob`] can have given the name.
+fn is_blob(name: &str) -> bool {
+    let digest = name.strip_suffix("-x").unwrap_or(name);
+    digest.len() == 64 && digest.bytes().all(|byte| HEX.contains(&byte))
 }
 
 /// Adds up sizes while walking.

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use bollard::query_parameters::{InspectContainerOptions, KillContainerOptions};
 use fnlocal_core::InstanceId;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::state::{Live, Phase};
 use super::{Inner, boot, reaper};
 use crate::runtime::{End, Notice};
 
-/// For the last lines of a dead instance to arrive before its exit is told.
-const LAST_LINES: Duration = Duration::from_millis(500);
+/// The maximum wait for the last lines of a dead instance, which tell why it ended. They come with
+/// its end, unless whoever takes lines is behind.
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// For the engine's word about memory, which may come after its word about the end.
 const OOM_NEWS: Duration = Duration::from_millis(100);
 /// A kill by the kernel looks like this from outside.
 const KILLED: i64 = 137;
-/// By SIGTERM.
-const ASKED: i64 = 143;
 
 /// Stops an instance: SIGTERM, grace, then SIGKILL; at once without grace or when paused.
 pub(crate) async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duration) {
@@ -55,24 +55,40 @@ pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
 }
 
 async fn clean(inner: &Inner, live: Live) {
+    live.address.close();
     let docker = &inner.engine.docker;
     tokio::join!(
         reaper::remove(docker, &live.container),
         reaper::remove(docker, &live.sandbox)
     );
     let _ = std::fs::remove_dir_all(&live.folder);
-    if let Some(mut pump) = live.pump
+    drain(live.pump).await;
+}
+
+/// Waits until all output of an instance that ended was handed on.
+async fn drain(pump: Option<JoinHandle<()>>) {
+    if let Some(mut pump) = pump
         && timeout(LAST_LINES, &mut pump).await.is_err()
     {
         pump.abort();
     }
 }
 
-/// Acts on a container's end, told by the engine.
-pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i64>) {
-    let end = end(&inner, instance, code).await;
+/// Acts on a container's end, told by the engine, or found out once an engine that was gone
+/// answers again.
+pub(crate) async fn died(
+    inner: Arc<Inner>,
+    instance: InstanceId,
+    code: Option<i64>,
+    engine_was_gone: bool,
+) {
+    // With what of its output was not read yet, and before its container is removed.
+    let pump = inner.state.with(instance, |live| live.pump.take());
+    drain(pump.flatten()).await;
+    let mut end = end(&inner, instance, code).await;
+    end.outside = engine_was_gone;
     let phase = inner.state.with(instance, |live| {
-        live.ended.send_replace(Some(end.reason.clone()));
+        live.end(end.reason.clone());
         live.phase
     });
     // Otherwise whoever starts or stops it cleans up.
@@ -91,7 +107,7 @@ async fn end(inner: &Inner, instance: InstanceId, code: Option<i64>) -> End {
         let reason = "its container was removed by somebody else".to_owned();
         return End {
             reason,
-            outside: true,
+            outside: false,
         };
     };
     if code == KILLED && !oom(inner, instance).await {
@@ -111,7 +127,7 @@ async fn end(inner: &Inner, instance: InstanceId, code: Option<i64>) -> End {
         },
         None => End {
             reason: crate::runtime::exit_text(code),
-            outside: [KILLED, ASKED].contains(&code),
+            outside: false,
         },
     }
 }

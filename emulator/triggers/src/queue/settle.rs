@@ -1,8 +1,11 @@
 //! One job's run, and what becomes of it.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
 
 use super::{DISK_PAUSE, Fate, Invoke, Outcome, Queue, Run, max_age, millis};
 use crate::job::{Head, JobId};
@@ -32,7 +35,13 @@ impl Queue {
         };
         let head = job.head.clone();
         let began = Instant::now();
-        let outcome = invoke.run(job).await;
+        let running = AssertUnwindSafe(async { invoke.run(job).await }).catch_unwind();
+        // What is counted for the run must end with it, whatever becomes of it.
+        let outcome = running.await.unwrap_or_else(|_| Outcome::Failed {
+            error: "fnlocal itself failed while it ran the job".to_owned(),
+            hopeless: false,
+            status: 500,
+        });
         let took = began.elapsed();
         self.ended(head, outcome, took, function, invoke).await;
     }
