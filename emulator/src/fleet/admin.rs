@@ -98,7 +98,7 @@ impl Inner {
             (&Method::GET, ["health"]) => {
                 let queue = self.triggers.get().and_then(|triggers| triggers.fault());
                 Ok(health_with(queue).map(ResponseBody::Platform))
-            },
+            }
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
             (&Method::POST, ["cold"]) => {

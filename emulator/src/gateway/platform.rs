@@ -97,7 +97,11 @@ async fn health() -> Response {
 /// `ok`, or 503 with the parts of the platform that are missing: those of the process, and the queue
 /// while it is down.
 pub(crate) fn health_with(queue: Option<Fault>) -> Response {
-    let missing: Vec<Fault> = Faults::process().missing().into_iter().chain(queue).collect();
+    let missing: Vec<Fault> = Faults::process()
+        .missing()
+        .into_iter()
+        .chain(queue)
+        .collect();
     if missing.is_empty() {
         return "ok\n".into_response();
     }
