@@ -22,15 +22,7 @@ fn main() {
         let copied = fs::copy(from, out.join(name)).map(drop);
         copied.map_err(|error| format!("{}: {error}", from.display()))
     };
-    if let Err(why) = runner(&wrapper).and_then(|made| {
-        copy(&made, "runner.cjs")?;
-        // The runner can describe too; this only takes less time to load.
-        let describe = made.with_file_name("describe.cjs");
-        copy(
-            if describe.is_file() { &describe } else { &made },
-            "describe.cjs",
-        )
-    }) {
+    if let Err(why) = runner(&wrapper).and_then(|made| copy(&made, "runner.cjs")) {
         println!("cargo::error=the wrapper could not be bundled: {why}");
     }
     let dashboard = Path::new(&manifest).join("dashboard");

@@ -1,12 +1,13 @@
-//! The gateway against nginx, in one run, to the same backends over the same unix sockets.
+//! The gateway against nginx, in one run, to backends of the same kind over unix sockets.
 //!
-//! `fnlocal dev --runtime process` runs as it is; nginx is put in front of the very sockets its
-//! instances listen on, so both proxy to the same processes. First a trivial backend in Rust,
-//! which shows the proxies' own ceiling, then real Node functions.
+//! `fnlocal dev --runtime process` runs as it is. Its instances dial it and listen nowhere, so nginx
+//! gets backends of its own: first the same trivial backend in Rust, which shows the proxies' own
+//! ceiling, then real Node functions, each in a wrapper of its own that serves alone (and reports to
+//! no platform, which is to nginx's advantage).
 //!
 //! The trivial backend is one process behind all sockets, so that switching between dozens of
 //! processes does not drown what the proxies differ in. fnlocal starts this same program in place
-//! of Node.js; each start only asks the one backend to listen on its socket as well.
+//! of Node.js; each start only dials fnlocal and hands its connections to the one backend.
 //!
 //! Beside them runs a relay that only copies bytes: what it is ahead of nginx is all that a machine
 //! leaves to be won.
@@ -17,27 +18,31 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
 use serde_json::json;
 use support::relay::{self, Relay};
 use support::{Dev, Load, median, ratio, wrk};
-use tokio::io::AsyncBufReadExt;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 3;
 
 fn main() {
-    if let Ok(socket) = std::env::var("FNLOCAL_SOCKET") {
+    if let Ok(socket) = std::env::var("FNLOCAL_DIAL") {
         hand_over(&socket);
         return;
     }
     if std::env::args().nth(1).as_deref() == Some("backend") {
-        trivial_backend();
+        let slots = std::env::args().nth(2).and_then(|slots| slots.parse().ok());
+        trivial_backend(slots.expect("it is started with a number"));
         return;
     }
     if std::env::args().nth(1).as_deref() == Some("relay") {
@@ -114,14 +119,21 @@ fn compare(
     std::fs::write(folder.path().join("fnlocal.toml"), config).expect("the file can be written");
     let bin = tempfile::tempdir().expect("a folder can be made");
     let path = backend.map(|backend| path_with_node(bin.path(), backend));
-    let _backend = backend.map(|program| Backend::start(program, bin.path()));
+    let _backend = backend.map(|program| Backend::start(program, bin.path(), slots));
     let mut env: Vec<(&str, &Path)> = path.iter().map(|path| ("PATH", path.as_path())).collect();
     env.push(("TMPDIR", bin.path()));
     let dev = Dev::start(folder.path(), &["--runtime", "process", "--quiet"], &env);
     // Everybody busy once, so that every instance is there.
     wait_for_instances(&dev, slots);
     wrk(&dev.url("/hello"), slots, 2);
-    let sockets = sockets_of(dev.pid(), slots);
+    let sockets: Vec<PathBuf> = (0..slots).map(|slot| socket_of(bin.path(), slot)).collect();
+    let _alone: Vec<Ended> = match backend {
+        Some(_) => Vec::new(),
+        None => sockets
+            .iter()
+            .map(|at| wrapper(folder.path(), at))
+            .collect(),
+    };
     let nginx = Nginx::start(bin.path(), &sockets);
     wrk(&nginx.url(), slots, 1);
     let relay = Relay::start(program, &sockets);
@@ -162,24 +174,39 @@ fn wait_for_instances(dev: &Dev, slots: u32) {
     panic!("the instances did not come up");
 }
 
-/// The sockets of fnlocal's child processes, from their environment.
-fn sockets_of(fnlocal: u32, wanted: u32) -> Vec<PathBuf> {
-    let listed = Command::new("pgrep")
-        .args(["--parent", &fnlocal.to_string()])
-        .output()
-        .expect("pgrep is installed");
-    let sockets: Vec<PathBuf> = String::from_utf8_lossy(&listed.stdout)
-        .lines()
-        .filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/environ")).ok())
-        .filter_map(|environ| {
-            let found = environ
-                .split('\0')
-                .find_map(|entry| entry.strip_prefix("FNLOCAL_SOCKET="))?;
-            Some(PathBuf::from(found))
-        })
-        .collect();
-    assert_eq!(sockets.len(), wanted as usize, "one socket an instance");
-    sockets
+/// Where a backend listens for nginx.
+fn socket_of(folder: &Path, slot: u32) -> PathBuf {
+    folder.join(format!("{slot}.sock"))
+}
+
+/// A wrapper without a platform, serving the function alone.
+fn wrapper(code: &Path, socket: &Path) -> Ended {
+    let child = Command::new("node")
+        .arg(code.join(".fnlocal/runner.cjs"))
+        .current_dir(code)
+        .env("FNLOCAL_SOCKET", socket)
+        .env("FNLOCAL_FUNCTION", "hello")
+        .env("FNLOCAL_CODE", code)
+        .spawn()
+        .expect("node starts");
+    wait_for(socket);
+    Ended(child)
+}
+
+fn wait_for(socket: &Path) {
+    while std::os::unix::net::UnixStream::connect(socket).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// A process that is ended when this is dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
 }
 
 struct Nginx {
@@ -240,26 +267,17 @@ impl Drop for Nginx {
 }
 
 /// The one process behind all sockets.
-struct Backend(Child);
+struct Backend(Ended);
 
 impl Backend {
-    fn start(program: &Path, folder: &Path) -> Self {
+    fn start(program: &Path, folder: &Path, slots: u32) -> Self {
         let child = Command::new(program)
-            .arg("backend")
+            .args(["backend", &slots.to_string()])
             .env("TMPDIR", folder)
             .spawn()
             .expect("this program starts");
-        while !meeting_point(folder).exists() {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        Self(child)
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _status = self.0.wait();
+        wait_for(&meeting_point(folder));
+        Self(Ended(child))
     }
 }
 
@@ -267,32 +285,65 @@ fn meeting_point(folder: &Path) -> PathBuf {
     folder.join("backend.sock")
 }
 
-/// Has the backend listen on a socket in this process's stead, and waits for fnlocal's end of it.
+/// Connections that an instance dials: more than one that serves a request at a time needs.
+const DIALED: usize = 8;
+
+/// Dials fnlocal in the backend's stead, hands it the connections, and waits for fnlocal's end.
 fn hand_over(socket: &str) {
-    use std::io::{Read, Write};
-    let at = meeting_point(&std::env::temp_dir());
-    let mut backend = std::os::unix::net::UnixStream::connect(at).expect("the backend listens");
-    writeln!(backend, "{socket}").expect("the backend reads");
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    let dial = |_| UnixStream::connect(socket).expect("fnlocal listens");
+    let dialed: [UnixStream; DIALED] = std::array::from_fn(dial);
+    let backend = UnixStream::connect(meeting_point(&std::env::temp_dir())).expect("it listens");
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DIALED))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let handed = dialed.each_ref().map(AsFd::as_fd);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&handed)));
+    let byte = [std::io::IoSlice::new(b"x")];
+    rustix::net::sendmsg(&backend, &byte, &mut control, SendFlags::empty()).expect("it reads");
+    drop((dialed, backend));
     let mut rest = Vec::new();
     let _ended = std::io::stdin().read_to_end(&mut rest);
 }
 
-fn trivial_backend() {
+/// The connections that were handed over.
+fn handed_over(from: &std::os::unix::net::UnixStream) -> Vec<std::os::unix::net::UnixStream> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DIALED))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut into = [std::io::IoSliceMut::new(&mut byte)];
+    let received = rustix::net::recvmsg(from, &mut into, &mut control, RecvFlags::empty());
+    received.expect("it is sent at once");
+    let messages = control.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(handed) => handed.collect(),
+        _ => Vec::new(),
+    });
+    messages.map(Into::into).collect()
+}
+
+fn trivial_backend(slots: u32) {
+    let folder = std::env::temp_dir();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime can be made");
     runtime.block_on(async {
-        let asks = UnixListener::bind(meeting_point(&std::env::temp_dir())).expect("it is free");
+        for slot in 0..slots {
+            let listener = UnixListener::bind(socket_of(&folder, slot)).expect("it is free");
+            tokio::spawn(listen(listener));
+        }
+        let meeting = UnixListener::bind(meeting_point(&folder)).expect("it is free");
         loop {
-            let Ok((stream, _)) = asks.accept().await else {
+            let Ok((stream, _)) = meeting.accept().await else {
                 continue;
             };
-            let mut socket = String::new();
-            let mut stream = tokio::io::BufReader::new(stream);
-            if stream.read_line(&mut socket).await.is_ok() {
-                let listener = UnixListener::bind(socket.trim()).expect("the socket is free");
-                tokio::spawn(listen(listener));
+            let stream = stream.into_std().expect("it is a socket");
+            stream.set_nonblocking(false).expect("it can block");
+            // The first was only to see whether anybody listens, and hands over nothing.
+            for dialed in handed_over(&stream) {
+                dialed.set_nonblocking(true).expect("it need not block");
+                serve(UnixStream::from_std(dialed).expect("it is a socket"));
             }
         }
     });
@@ -303,14 +354,35 @@ async fn listen(listener: UnixListener) {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        tokio::spawn(
-            hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service_fn(trivial_answer)),
-        );
+        serve(stream);
     }
 }
 
-async fn trivial_answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+fn serve(stream: UnixStream) {
+    tokio::spawn(
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service_fn(trivial_answer)),
+    );
+}
+
+/// Reports: none, and no end of them.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Pending
+    }
+}
+
+async fn trivial_answer(
+    request: Request<Incoming>,
+) -> Result<Response<Either<Full<Bytes>, Endless>>, Infallible> {
     let body: Bytes = match request.uri().path() {
         "/_fnlocal/assign" => {
             let sent = request
@@ -321,8 +393,8 @@ async fn trivial_answer(request: Request<Incoming>) -> Result<Response<Full<Byte
             drop(sent);
             r#"{"import_ms":0,"modules":[{"entry":"index.js","functions":[{"name":"hello","config":{},"kind":["http"]}]}]}"#.into()
         }
-        "/_fnlocal/events" => Bytes::new(),
+        "/_fnlocal/events" => return Ok(Response::new(Either::Right(Endless))),
         _ => "hello".into(),
     };
-    Ok(Response::new(Full::new(body)))
+    Ok(Response::new(Either::Left(Full::new(body))))
 }

@@ -80,11 +80,13 @@ async fn compose(
         ending,
         sink: sink.clone(),
     };
-    let cloud = std::thread::spawn(move || {
+    let cloud = std::thread::Builder::new().name("cloud".to_owned());
+    let cloud = cloud.spawn(move || {
         follow(to, begun, stands);
         // The node may have ended before.
         let _ended = done.send(());
     });
+    let cloud = cloud.map_err(|_| Error::Bug)?;
     let begun = tokio::select! {
         begun = beginning => begun.map_err(|_| Error::Bug)?,
         () = stop.gently.cancelled() => return Ok(()),

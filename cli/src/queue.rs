@@ -1,8 +1,10 @@
 //! `fnlocal queue`: asks the fnlocal that runs on the folder, else opens the queue's file itself.
 
+use std::io::Read;
 use std::path::Path;
 
 use fnlocal_emulator::project::{Project, Running};
+use fnlocal_emulator::triggers::MAX_SHOWN_BYTES;
 use fnlocal_emulator::triggers::clock::Clock;
 use fnlocal_emulator::triggers::event::rfc3339;
 use fnlocal_emulator::triggers::job::{Head, JobId};
@@ -75,6 +77,7 @@ fn selection(chosen: &Chosen) -> Selection {
         ids: chosen.ids.clone(),
         function: chosen.function.clone(),
         dead: chosen.dead,
+        after: None,
     }
 }
 
@@ -107,7 +110,20 @@ impl Place {
         ))
     }
 
-    fn list(&self, selection: Selection) -> Result<Vec<Listed>, Failure> {
+    /// All jobs, page by page.
+    fn list(&self, mut selection: Selection) -> Result<Vec<Listed>, Failure> {
+        let mut all: Vec<Listed> = Vec::new();
+        loop {
+            let page = self.page(selection.clone())?;
+            let Some(last) = page.last() else {
+                return Ok(all);
+            };
+            selection.after = Some(last.job.id);
+            all.extend(page);
+        }
+    }
+
+    fn page(&self, selection: Selection) -> Result<Vec<Listed>, Failure> {
         match self {
             Self::Running(running) => ask(running, "list", Some(&json!(selection)))?.read(),
             Self::File(file) => file.list(&selection).map_err(store),
@@ -128,7 +144,16 @@ impl Place {
             }
             Self::File(file) => {
                 let job = file.show(id).map_err(store)?.ok_or_else(unknown)?;
-                Ok((job.head, job.body.to_vec()))
+                let mut body = job.body.to_vec();
+                if let Some(file) = job.file {
+                    let mut file = (&*file).take(MAX_SHOWN_BYTES);
+                    file.read_to_end(&mut body).map_err(|error| Failure {
+                        exit: Exit::Failed,
+                        error: error.into(),
+                        hint: None,
+                    })?;
+                }
+                Ok((job.head, body))
             }
             Self::None => Err(unknown()),
         }
@@ -214,7 +239,7 @@ fn table(all: &[Listed]) -> String {
 fn show(head: &Head, body: &[u8], json: bool) -> String {
     let text = std::str::from_utf8(body).ok();
     if json {
-        return line(&json!({ "job": head, "body": text, "bytes": body.len() }));
+        return line(&json!({ "job": head, "body": text, "bytes": head.size }));
     }
     let mut shown = format!("POST {}\n", one_line(&head.path));
     for (name, value) in &head.headers {
@@ -223,7 +248,11 @@ fn show(head: &Head, body: &[u8], json: bool) -> String {
     shown.push('\n');
     match text {
         Some(text) => shown.push_str(text),
-        None => shown.push_str(&format!("({} bytes)", body.len())),
+        None => shown.push_str(&format!("({} bytes)", head.size)),
+    }
+    if head.size > body.len() as u64 {
+        let (shown_bytes, all) = (body.len(), head.size);
+        shown.push_str(&format!("\n(the first {shown_bytes} of {all} bytes)"));
     }
     shown.push('\n');
     if let Some(error) = &head.error {

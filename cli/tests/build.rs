@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::Read;
+
 use fnlocal_emulator::project::StateDir;
 use serde_json::{Value, json};
 use support::images::{Alone, age, build, built, config, docker, files, given, layer, manifest};
@@ -34,49 +36,34 @@ fn copies_in_other_folders_with_other_times_give_the_same_digests() {
 }
 
 #[test]
-fn a_changed_line_makes_a_new_code_layer_and_asks_no_engine() {
+fn a_changed_line_makes_a_new_code_layer_and_nothing_else() {
     let folder = Folder::example("websocket");
     let before = built(&folder, &[]);
+    assert_eq!(before["described"], "image");
     let code = std::fs::read_to_string(folder.path().join("index.js")).unwrap();
     folder.write("index.js", &format!("{code}// changed\n"));
+    let after = built(&folder, &[]);
+    for part in ["base", "deps", "wrapper"] {
+        assert_eq!(
+            layer(&after, part),
+            (layer(&before, part).0, true),
+            "{part}"
+        );
+    }
+    assert_ne!(layer(&after, "code").0, layer(&before, "code").0);
+    assert!(!layer(&after, "code").1);
+    // As it was, it is what it was, and no engine is asked.
+    folder.write("index.js", &code);
     let (exit, report, stderr) = build(&folder, &[], &NO_ENGINE);
     assert_eq!(exit, 0, "{stderr}");
-    let after = &report["images"][0];
-    for part in ["base", "deps", "wrapper"] {
-        assert_eq!(layer(after, part), (layer(&before, part).0, true), "{part}");
-    }
-    assert_ne!(layer(after, "code").0, layer(&before, "code").0);
-    assert!(!layer(after, "code").1);
-    // As it was, it is what it was.
-    folder.write("index.js", &code);
-    assert_eq!(built(&folder, &[])["digest"], before["digest"]);
-}
-
-/// A folder with a `node` that notes that it was started, before it is the real one.
-fn counting_node(folder: &Folder) -> (String, std::path::PathBuf) {
-    use std::os::unix::fs::PermissionsExt;
-    let path = std::env::var("PATH").unwrap();
-    let real = std::env::split_paths(&path).map(|place| place.join("node"));
-    let real = real.into_iter().find(|node| node.is_file()).unwrap();
-    let (bin, starts) = (folder.path().join("bin"), folder.path().join("starts"));
-    std::fs::create_dir(&bin).unwrap();
-    let node = bin.join("node");
-    let (real, noted) = (real.display(), starts.display());
-    let script = format!("#!/bin/sh\necho started >> '{noted}'\nexec '{real}' \"$@\"\n");
-    std::fs::write(&node, script).unwrap();
-    std::fs::set_permissions(&node, std::fs::Permissions::from_mode(0o755)).unwrap();
-    (format!("{}:{path}", bin.display()), starts)
+    let again = &report["images"][0];
+    assert_eq!(again["digest"], before["digest"]);
+    assert_eq!(again["described"], "known");
+    assert_eq!(again["functions"], before["functions"]);
 }
 
 #[test]
-fn node_is_asked_only_when_what_changed_runs_while_the_code_is_imported() {
-    let elsewhere = Folder::new(&[]);
-    let (path, noted) = counting_node(&elsewhere);
-    let env = [("PATH", path.as_str()), NO_ENGINE[0]];
-    let starts = || {
-        let noted = std::fs::read_to_string(&noted).unwrap_or_default();
-        noted.lines().count()
-    };
+fn code_is_asked_again_when_anything_of_it_has_changed() {
     let code = "const { join } = require('node:path');\n\
                 const timeout = (() => 5000)();\n\
                 exports.hi = { func: async (req, res) => res.send(join('a')), config: { timeout } };\n";
@@ -84,35 +71,16 @@ fn node_is_asked_only_when_what_changed_runs_while_the_code_is_imported() {
     let building = |from: &str, to: &str| {
         assert!(code.contains(from));
         folder.write("index.js", &code.replace(from, to));
-        build(&folder, &[], &env)
+        build(&folder, &[], &[])
     };
-    let (exit, first, stderr) = building("'a'", "'a'");
-    assert_eq!(exit, 0, "{stderr}");
-    let first = &first["images"][0];
-    assert_eq!((first["described"].as_str(), starts()), (Some("node"), 1));
-
-    // In a handler.
-    let (exit, second, stderr) = building("'a'", "'a', 'b'");
-    assert_eq!(exit, 0, "{stderr}");
-    let second = &second["images"][0];
-    assert_eq!((second["described"].as_str(), starts()), (Some("known"), 1));
-    assert_ne!(first["digest"], second["digest"]);
-    assert_eq!(first["functions"], second["functions"]);
-    // A comment between statements.
-    let (_, third, _) = building("exports.hi", "// says hi\nexports.hi");
-    assert_eq!(
-        (third["images"][0]["described"].as_str(), starts()),
-        (Some("known"), 1)
-    );
-
-    // In a function that runs while the module is imported.
-    let (exit, fourth, stderr) = building("5000", "7000");
-    assert_eq!(exit, 0, "{stderr}");
-    let fourth = &fourth["images"][0];
-    assert_eq!((fourth["described"].as_str(), starts()), (Some("node"), 2));
-    let functions = &fourth["functions"][0]["functions"];
-    assert_eq!(functions[0]["config"], json!({"timeout": 7000}));
-
+    for (from, to, timeout) in [("'a'", "'a', 'b'", 5000), ("5000", "7000", 7000)] {
+        let (exit, report, stderr) = building(from, to);
+        assert_eq!(exit, 0, "{stderr}");
+        let image = &report["images"][0];
+        assert_eq!(image["described"], "image");
+        let functions = &image["functions"][0]["functions"];
+        assert_eq!(functions[0]["config"], json!({"timeout": timeout}));
+    }
     for (from, to, says) in [
         ("'a'", "'a", "cannot be imported"),
         ("(req, res) =>", "(req, req) =>", "cannot be imported"),
@@ -123,12 +91,9 @@ fn node_is_asked_only_when_what_changed_runs_while_the_code_is_imported() {
         ),
         ("(() => 5000)()", "gone()", "gone is not defined"),
     ] {
-        let before = starts();
-        folder.write("index.js", &code.replace(from, to));
-        let (exit, _, stderr) = build(&folder, &[], &env[..1]);
+        let (exit, _, stderr) = building(from, to);
         assert_eq!(exit, 1, "{to}: {stderr}");
         assert!(stderr.contains(says), "{to}: {stderr}");
-        assert_eq!(starts(), before + 1, "{to}");
     }
 }
 
@@ -143,7 +108,7 @@ fn code_that_reads_its_own_text_is_asked_as_it_is() {
         let config = &image["functions"][0]["functions"][0]["config"];
         let length = "(req, res) => res.send('')".len() + said.len();
         assert_eq!(config["memory"], 64 + length);
-        assert_eq!(image["described"], "node");
+        assert_eq!(image["described"], "image");
     }
 }
 
@@ -299,8 +264,16 @@ fn npm_failing_is_told_in_its_own_words() {
 #[test]
 fn a_missing_engine_matters_only_when_it_is_needed() {
     let folder = Folder::new(&[("index.js", HELLO)]);
+    built(&folder, &[]);
     let (exit, _, stderr) = build(&folder, &[], &NO_ENGINE);
     assert_eq!(exit, 0, "{stderr}");
+    folder.write("index.js", &HELLO.replace("'hi'", "'ho'"));
+    let (exit, _, stderr) = build(&folder, &[], &NO_ENGINE);
+    assert_eq!(exit, 69, "{stderr}");
+    assert!(
+        stderr.contains("for its functions needs the Docker engine"),
+        "{stderr}"
+    );
     let manifest = r#"{"name":"a","dependencies":{"ws":"8.18.0"}}"#;
     folder.write("package.json", manifest);
     let (exit, _, stderr) = build(&folder, &[], &NO_ENGINE);
@@ -429,7 +402,8 @@ async fn a_dockerfile_of_ones_own_is_built_if_it_starts_the_wrapper() {
 async fn a_base_in_a_registry_is_taken_as_it_is_for_every_platform() {
     let theirs = tempfile::tempdir().unwrap();
     let store = fnlocal_registry::Store::open(theirs.path()).unwrap();
-    let pushed = two_platforms(&store);
+    let usual = Folder::new(&[("index.js", HELLO)]);
+    let pushed = two_platforms(&store, &base_of(&usual));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
@@ -452,21 +426,41 @@ async fn a_base_in_a_registry_is_taken_as_it_is_for_every_platform() {
     });
     let (folder, image) = building.await.unwrap();
     let platforms = image["platforms"].as_array().unwrap();
-    let bases: Vec<&str> = platforms
-        .iter()
-        .map(|one| one["layers"][0]["digest"].as_str().unwrap())
-        .collect();
-    assert_eq!(bases, pushed, "the base's digests are kept");
-    let code = |at: usize| &platforms[at]["layers"][2]["digest"];
-    assert_eq!(code(0), code(1));
+    let digests = |part: &str| {
+        let layers = platforms
+            .iter()
+            .flat_map(|one| one["layers"].as_array().unwrap());
+        let layers = layers.filter(|layer| layer["part"] == part);
+        let digests = layers.map(|layer| layer["digest"].as_str().unwrap().to_owned());
+        digests.collect::<Vec<String>>()
+    };
+    assert_eq!(digests("base"), pushed, "the base's digests are kept");
+    assert_eq!(digests("code")[0], digests("code")[1]);
     let index = manifest(&folder, &image, "latest").unwrap();
     assert_eq!(image["digest"], index.to_string());
     stop.cancel();
     serving.await.unwrap();
 }
 
-/// An image for two platforms, each with a layer of its own, as `some/base:1`; the layers.
-fn two_platforms(store: &fnlocal_registry::Store) -> Vec<String> {
+/// The layers of the base that images have here, which has node.
+fn base_of(folder: &Folder) -> Vec<Vec<u8>> {
+    let image = built(folder, &[]);
+    let repository = image["repository"].as_str().unwrap().parse().unwrap();
+    let layers = image["platforms"][0]["layers"].as_array().unwrap().iter();
+    let base = layers.filter(|layer| layer["part"] == "base");
+    base.map(|layer| {
+        let digest = layer["digest"].as_str().unwrap().parse().unwrap();
+        let blob = support::images::store(folder).blob(&repository, &digest);
+        let mut bytes = Vec::new();
+        blob.unwrap().unwrap().0.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+    .collect()
+}
+
+/// An image for two platforms as `some/base:1`: for this machine's with layers that are given, for
+/// the other with one that is nothing; all their layers.
+fn two_platforms(store: &fnlocal_registry::Store, here: &[Vec<u8>]) -> Vec<String> {
     use fnlocal_registry::{Digest, RepositoryName};
     use std::io::Write;
     let repository: RepositoryName = "some/base".parse().unwrap();
@@ -477,20 +471,36 @@ fn two_platforms(store: &fnlocal_registry::Store) -> Vec<String> {
     };
     let image = "application/vnd.oci.image.manifest.v1+json";
     let (mut manifests, mut layers) = (Vec::new(), Vec::new());
+    let own = if cfg!(target_arch = "x86_64") {
+        "amd64"
+    } else {
+        "arm64"
+    };
     for architecture in ["amd64", "arm64"] {
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(architecture.len() as u64);
-        tar.append_data(&mut header, "which", architecture.as_bytes())
-            .unwrap();
-        let tar = tar.into_inner().unwrap();
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(&tar).unwrap();
-        let gzip = gzip.finish().unwrap();
-        let layer = keep(&gzip);
+        let gzips = if architecture == own {
+            here.to_vec()
+        } else {
+            vec![small_layer()]
+        };
+        let diff_id = |gzip: &Vec<u8>| {
+            let mut tar = Vec::new();
+            flate2::read::MultiGzDecoder::new(gzip.as_slice())
+                .read_to_end(&mut tar)
+                .unwrap();
+            Digest::of(&tar).to_string()
+        };
+        let diff_ids: Vec<String> = gzips.iter().map(diff_id).collect();
+        let layer = |gzip: &Vec<u8>| {
+            json!({
+                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "digest": keep(gzip).to_string(), "size": gzip.len(),
+            })
+        };
+        let of_image: Vec<Value> = gzips.iter().map(layer).collect();
         let config = json!({
-            "architecture": architecture, "os": "linux", "config": {"Env": ["PATH=/bin"]},
-            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&tar).to_string()]},
+            "architecture": architecture, "os": "linux",
+            "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
         });
         let config = config.to_string();
         let made = json!({
@@ -499,10 +509,7 @@ fn two_platforms(store: &fnlocal_registry::Store) -> Vec<String> {
                 "mediaType": "application/vnd.oci.image.config.v1+json",
                 "digest": keep(config.as_bytes()).to_string(), "size": config.len(),
             },
-            "layers": [{
-                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
-                "digest": layer.to_string(), "size": gzip.len(),
-            }],
+            "layers": of_image,
         });
         let made = made.to_string();
         let digest = Digest::of(made.as_bytes());
@@ -514,7 +521,10 @@ fn two_platforms(store: &fnlocal_registry::Store) -> Vec<String> {
             "mediaType": image, "digest": digest.to_string(), "size": made.len(),
             "platform": {"architecture": architecture, "os": "linux"},
         }));
-        layers.push(layer.to_string());
+        let digests = of_image
+            .iter()
+            .map(|layer| layer["digest"].as_str().unwrap().to_owned());
+        layers.extend(digests);
     }
     let index = "application/vnd.oci.image.index.v1+json";
     let made = json!({"schemaVersion": 2, "mediaType": index, "manifests": manifests}).to_string();
@@ -523,6 +533,18 @@ fn two_platforms(store: &fnlocal_registry::Store) -> Vec<String> {
         .put_manifest(&repository, &tag, index, made.as_bytes())
         .unwrap();
     layers
+}
+
+/// A layer with one file.
+fn small_layer() -> Vec<u8> {
+    use std::io::Write;
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1);
+    tar.append_data(&mut header, "which", &b"x"[..]).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar.into_inner().unwrap()).unwrap();
+    gzip.finish().unwrap()
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! An image is the base, dependencies, the wrapper and code, each a layer made here so that the
 //! same input gives the same digests on every machine, in every folder, at any time. What has not
-//! changed is known by a record, so that a change of code talks to no engine and no network.
+//! changed is known by a record, so that the same code talks to no engine and no network. Code and
+//! install scripts run in containers and nowhere else.
 //!
 //! Several builds beside each other are safe, and so is one beside `dev`: contents go by their
 //! digests. `fnlocal build` still takes a lock of its own, for two at once do the same work twice.

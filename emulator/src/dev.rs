@@ -25,6 +25,7 @@ use tokio::task::spawn_local;
 
 use crate::dashboard::About;
 use crate::driver::{Driver, Feed};
+use crate::faults::Faults;
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::inspect::{InspectOptions, Inspector};
 use crate::logs::{Logs, Record};
@@ -89,7 +90,7 @@ pub async fn run(
 ) -> Result<(), DevError> {
     let began = std::time::Instant::now();
     let logs = Logs::new(sink);
-    let printing = spawn_local(logs.clone().run());
+    let printing = spawn_local(Faults::process().clone().vital("logs", logs.clone().run()));
     let outcome = serve(options, &logs, on_ready, stop, began).await;
     printing.abort();
     logs.finish();
@@ -209,7 +210,7 @@ impl Work {
             self.logs.flush();
             let front = Front {
                 listener,
-                options: gateway_options(&self.describer.project()),
+                options: gateway_options(&self.describer.project(), address),
                 token: &announced.token,
                 peers: None,
                 triggers: Some(Rc::clone(&triggers)),
@@ -266,6 +267,7 @@ impl Work {
         let describer = Rc::clone(&self.describer);
         let counting = Rc::clone(&self.describer);
         let limits = fleet::share(node_limits(&project), &project, &settings);
+        let address = serve::address_of(&listener)?;
         let fleet = Fleet::new(
             Plant {
                 opener: self.selected.opener.clone(),
@@ -273,7 +275,7 @@ impl Work {
                 describe: Box::new(move || Box::new(Rc::clone(&describer))),
                 counted: Box::new(move |nodes| counting.set_nodes(nodes)),
                 limits,
-                gateway: gateway_options(&project),
+                gateway: gateway_options(&project, address),
                 logs: self.logs.clone(),
                 about: self.about(),
             },
@@ -289,7 +291,6 @@ impl Work {
             let Some(driver) = fleet.in_service(&stop).await? else {
                 return Ok(());
             };
-            let address = serve::address_of(&listener)?;
             let _announced = fleet.announce(address, &self.selected.why, &self.state);
             on_ready(&self.ready(&driver, address));
             self.logs.flush();
@@ -304,12 +305,9 @@ impl Work {
 
     fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, DevError> {
         let sources = self.sources.clone();
-        Ok(Triggers::open(
-            &self.state,
-            feed.clone(),
-            sources,
-            &self.logs,
-        )?)
+        let triggers = Triggers::open(&self.state, feed.clone(), sources, &self.logs)?;
+        triggers.bound_queue(&self.describer.project());
+        Ok(triggers)
     }
 
     /// Loads all packages. What is to run beside the serving, and what builds images ahead; none

@@ -136,7 +136,8 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
 }
 
 async fn node() -> Finding {
-    let asked = tokio::process::Command::new("node")
+    let found = crate::programs::find("node");
+    let asked = tokio::process::Command::new(found.unwrap_or_default())
         .arg("--version")
         .stdin(std::process::Stdio::null())
         .output()

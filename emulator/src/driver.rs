@@ -6,6 +6,7 @@
 //! wrapper, and their outcomes into events.
 
 mod bell;
+mod channel;
 mod control;
 mod counts;
 mod exchange;
@@ -17,6 +18,8 @@ mod instance;
 mod package;
 mod perform;
 mod record;
+pub(crate) mod reports;
+mod served;
 mod table;
 mod ticket;
 
@@ -45,6 +48,7 @@ pub use package::{Code, Package};
 pub use record::Recorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
 
+use crate::faults::Faults;
 use crate::logs::{Logs, Record};
 use crate::project::DescribedModule;
 use crate::runtime::{End, Notice, Runtime};
@@ -58,7 +62,6 @@ pub struct Driver {
     began: Clock,
     requests: RefCell<ticket::Waiting>,
     next_request: Cell<u64>,
-    next_name: Cell<u32>,
     instances: RefCell<BTreeMap<InstanceId, Rc<Instance>>>,
     functions: RefCell<Functions>,
     packages: RefCell<BTreeMap<PackageId, Package>>,
@@ -119,7 +122,6 @@ impl Driver {
             began: Clock::now(),
             requests: RefCell::default(),
             next_request: Cell::new(1),
-            next_name: Cell::new(1),
             instances: RefCell::default(),
             functions: RefCell::default(),
             packages: RefCell::default(),
@@ -212,6 +214,8 @@ impl Driver {
 
     /// Tells the core what happened and performs what it answers.
     pub fn handle(self: &Rc<Self>, event: Event) {
+        // What the core decided and was not performed is lost: nothing can be built on that.
+        let _whole = Faults::process().guard("the core");
         let mut effects = self.effects.take();
         let of_instance = concerns_instances(&event);
         let rings = self.bell.get().map(|bell| (bell, Bell::rings(&event)));
@@ -274,6 +278,9 @@ impl Driver {
                 } => {
                     let known = self.instance(instance);
                     if let Some(known) = &known {
+                        if stderr && self.take_crash(known, &line) {
+                            continue;
+                        }
                         known.remember_line(&line);
                     }
                     self.logs.send(Record::Line {
@@ -298,14 +305,6 @@ impl Driver {
             self.counts.reloaded(&function.name);
             self.describe.switched(&function, code, &files);
         }
-    }
-
-    /// A name for the next request of a run.
-    #[must_use]
-    pub fn request_name(&self, run: u32) -> Arc<str> {
-        let next = self.next_name.get();
-        self.next_name.set(next.wrapping_add(1));
-        crate::gateway::request_name(run, next)
     }
 
     /// A picture of the node, for people and machines.
@@ -381,12 +380,18 @@ impl Driver {
         let Some(instance) = self.forget_instance(id) else {
             return;
         };
-        let last_line = instance.last_lines().pop();
+        let last_line = instance.exit_line().or_else(|| instance.last_lines().pop());
+        // The reason itself may be shown to clients; what was thrown is for the log.
+        let crash = instance.crash().filter(|_| !end.outside);
+        let reason = match crash {
+            Some(crash) => format!("{}: {}", end.reason, crash.brief()),
+            None => end.reason.clone(),
+        };
         self.logs.send(Record::Died {
             function: instance.function_name(),
             instance: id,
             node: self.node(),
-            reason: end.reason.clone(),
+            reason,
             code: instance.code_text(),
             last_line: last_line.map(|line| self.as_shown(&instance, &line)),
         });

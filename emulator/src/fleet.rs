@@ -36,6 +36,7 @@ pub(crate) use settings::share;
 
 use crate::dashboard::{About, Dashboard};
 use crate::driver::{Counts, Describe, Driver, Feed};
+use crate::faults::Faults;
 use crate::gateway::GatewayOptions;
 use crate::gateway::platform::records;
 use crate::logs::Logs;
@@ -165,19 +166,26 @@ impl Fleet {
         fleet.begin();
         let mut deadlines = spawn_local(Rc::clone(fleet).keep_deadlines());
         let mut looking = spawn_local(Rc::clone(fleet).look());
-        let served = tokio::select! {
-            served = serving => served,
-            // Neither ends by itself.
-            ended = &mut deadlines => Err(crate::serve::broken(ended).into()),
-            ended = &mut looking => Err(crate::serve::broken(ended).into()),
+        let beside = [deadlines.abort_handle(), looking.abort_handle()];
+        let whole = async {
+            tokio::select! {
+                served = serving => served,
+                // Neither ends by itself.
+                ended = &mut deadlines => Err(crate::serve::broken(ended).into()),
+                ended = &mut looking => Err(crate::serve::broken(ended).into()),
+            }
         };
-        fleet.ending.set(true);
-        deadlines.abort();
-        looking.abort();
-        fleet.stop.gently.cancel();
-        let mut lives = fleet.lives.take();
-        while lives.join_next().await.is_some() {}
-        served
+        let ending = async {
+            fleet.ending.set(true);
+            for task in beside {
+                task.abort();
+            }
+            fleet.stop.gently.cancel();
+            let mut lives = fleet.lives.take();
+            while lives.join_next().await.is_some() {}
+        };
+        let logs = &fleet.plant.logs;
+        Faults::process().around(logs, whole, ending).await
     }
 
     /// Waits until the first nodes are in service, or will not be. One of them; none when told to
@@ -220,7 +228,10 @@ impl Fleet {
         if let Some(archive) = &archive {
             pages = pages.merge(records(archive.clone().until(&stop.gently)));
         }
-        let feeding = spawn_local(dashboard.run(move || fleet.now(), archive));
+        let feeding = spawn_local(async move {
+            let _guard = Faults::process().lasting("the dashboard");
+            dashboard.run(move || fleet.now(), archive).await;
+        });
         let serving = front::serve(&self.0, listener, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);
         let served = tokio::select! {

@@ -18,6 +18,7 @@ pub mod platform;
 mod problem;
 mod relay;
 mod server;
+pub(crate) mod spool;
 mod stall;
 mod tunnel;
 
@@ -63,6 +64,8 @@ pub struct GatewayOptions {
     pub open_platform: bool,
     /// Connections at the most; more wait in the system's queue until one ends.
     pub max_connections: usize,
+    /// Clients may ask for asynchronous invocations of functions that do not say whether they may.
+    pub async_from_clients: bool,
 }
 
 impl Default for GatewayOptions {
@@ -75,6 +78,7 @@ impl Default for GatewayOptions {
             node: "local".into(),
             open_platform: false,
             max_connections: connections_of(open_files()),
+            async_from_clients: true,
         }
     }
 }
@@ -113,7 +117,6 @@ pub struct Gateway {
     triggers: Option<Rc<Triggers>>,
     /// What `/_fnlocal/*` wants to see.
     token: String,
-    run: u32,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
     /// How many there are.
@@ -163,7 +166,6 @@ impl Gateway {
             peers,
             triggers: queue.map(|(triggers, _)| triggers),
             token,
-            run: rand::random(),
             cut: CancellationToken::new(),
             open: watch::Sender::new(0),
         })

@@ -17,7 +17,6 @@ pub mod wrapper;
 
 use std::time::Duration;
 
-use bollard::Docker;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
@@ -30,10 +29,12 @@ use crate::runtime::docker::labels::Owner;
 use base::Base;
 use deps::Dependencies;
 
-/// For a pull, an import or an install.
+/// For a pull or an import.
 pub(crate) const LONG: Duration = Duration::from_mins(10);
+/// How long an install may take unless fnlocal.toml says otherwise.
+pub const INSTALL_TIME: Duration = Duration::from_mins(10);
 /// What is put on top of a base; a change here makes every image anew.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 
 /// The label that says whose an image is.
 pub(crate) const PROJECT: &str = "dev.fnlocal.project";
@@ -56,8 +57,9 @@ pub struct ImageOptions {
 
 /// Makes images, each at most once at a time.
 pub struct Images {
-    docker: Docker,
+    engine: Engine,
     options: ImageOptions,
+    install_time: Duration,
     base: Mutex<Option<Base>>,
     building: Mutex<()>,
 }
@@ -66,12 +68,23 @@ impl Images {
     /// Makes nothing yet.
     #[must_use]
     pub fn new(engine: &Engine, options: ImageOptions) -> Self {
-        let docker = engine.docker.clone().with_timeout(LONG);
+        let mut engine = engine.clone();
+        engine.docker = engine.docker.with_timeout(LONG);
         Self {
-            docker,
+            engine,
             options,
+            install_time: INSTALL_TIME,
             base: Mutex::new(None),
             building: Mutex::new(()),
+        }
+    }
+
+    /// Sets how long an install may take; [`INSTALL_TIME`] without this.
+    #[must_use]
+    pub fn with_install_time(self, install_time: Duration) -> Self {
+        Self {
+            install_time,
+            ..self
         }
     }
 
@@ -84,7 +97,7 @@ impl Images {
         if let Some(base) = &*known {
             return Ok(base.clone());
         }
-        let found = base::find(&self.docker, &self.options, progress).await?;
+        let found = base::find(&self.engine.docker, &self.options, progress).await?;
         Ok(known.insert(found).clone())
     }
 
@@ -103,7 +116,10 @@ impl Images {
         let reference = self.reference(&base, package, dependencies.as_ref());
         // Packages without dependencies share an image: the second finds what the first made.
         let _one_at_a_time = self.building.lock().await;
-        if base::inspect(&self.docker, &reference).await?.is_some() {
+        if base::inspect(&self.engine.docker, &reference)
+            .await?
+            .is_some()
+        {
             return Ok(reference);
         }
         if let Some(dependencies) = &dependencies {
@@ -113,7 +129,7 @@ impl Images {
             progress(format!("package {}: installing dependencies", package.name));
         }
         let build = build::Build {
-            docker: &self.docker,
+            engine: &self.engine,
             owner: &self.options.owner,
             base: &base.id,
             // Without dependencies it is shared by all projects.
@@ -122,6 +138,7 @@ impl Images {
                 .then_some(self.options.project.as_str()),
             package: &package.name,
             reference: &reference,
+            install_time: self.install_time,
         };
         build.run(dependencies.as_ref(), progress).await?;
         Ok(reference)

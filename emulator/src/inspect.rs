@@ -1,7 +1,7 @@
 //! `dev --inspect`: a port for debuggers that stays the same while instances come and go.
 //!
 //! Behind it is the inspector of whichever instance serves the function now, which the wrapper
-//! passes on from a unix socket of the instance. What goes through is rewritten in one respect:
+//! connects to a socket of ours. What goes through is rewritten in one respect:
 //! files are named as the person has them, not as an instance sees its version of them, so that
 //! breakpoints mean the same before and after a save.
 //!
@@ -13,7 +13,6 @@ mod session;
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +32,7 @@ pub(crate) use paths::Paths;
 
 use crate::driver::Driver;
 use crate::gateway::asks_locally;
+use crate::runtime::InstanceListener;
 use crate::serve::{ListenError, listen};
 
 /// The port debuggers look at first.
@@ -53,8 +53,8 @@ pub struct InspectOptions {
 
 /// Where an instance's inspector is.
 pub(crate) struct Target {
-    /// Its socket.
-    pub socket: PathBuf,
+    /// The socket that it dials.
+    pub listener: InstanceListener,
     /// How its files are named on either side.
     pub paths: Paths,
 }
@@ -192,7 +192,7 @@ impl Port {
         let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
         let accept = session::accept_key(key.ok_or("no Sec-WebSocket-Key")?);
         let id = id_of(&target).await?.ok_or("the inspector has no target")?;
-        let stream = UnixStream::connect(&target.socket).await?;
+        let stream = connection(&target).await?;
         let instance = session::open(stream, &id).await?;
         let client = hyper::upgrade::on(&mut request);
         tokio::task::spawn_local(session::carry(client, instance, target.paths));
@@ -203,6 +203,11 @@ impl Port {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept?);
         Ok(response)
     }
+}
+
+async fn connection(target: &Target) -> Result<UnixStream, BoxError> {
+    let dialed = tokio::time::timeout(PATIENCE, target.listener.accept());
+    Ok(dialed.await??)
 }
 
 /// What the instance's inspector calls itself.
@@ -217,7 +222,7 @@ async fn ask(
     path: &str,
     host: Option<HeaderValue>,
 ) -> Result<(StatusCode, Bytes), BoxError> {
-    let stream = UnixStream::connect(&target.socket).await?;
+    let stream = connection(target).await?;
     let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
     // Ends with the answer; its error is the answer's.
     tokio::task::spawn_local(async move { drop(connection.await) });

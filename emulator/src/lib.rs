@@ -2,7 +2,7 @@
 //!
 //! Knows Docker, files, sockets and the clock; decides nothing about instances: that is
 //! `fnlocal-core`, whose effects [`driver`] performs. See ARCHITECTURE.md for the three flows.
-#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
+#![warn(clippy::disallowed_macros)]
 
 pub mod build;
 pub mod clean;
@@ -10,6 +10,7 @@ pub(crate) mod dashboard;
 pub mod dev;
 pub mod doctor;
 pub mod driver;
+pub mod faults;
 pub mod fleet;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -19,6 +20,7 @@ pub mod inspect;
 pub mod logs;
 pub mod metrics;
 pub mod node;
+pub(crate) mod programs;
 pub mod project;
 pub mod registry;
 pub mod release;

@@ -2,13 +2,14 @@
 //!
 //! The gateway's thread only pushes onto a list; a task hands whole lists to the journal's thread,
 //! which keeps them on disk and hands them on to whoever prints. So neither a slow disk nor a slow
-//! terminal slows a request. Beyond [`BOUND`] records or [`BYTES`] of lines they are counted
+//! terminal slows a request. Beyond [`BOUND`] records or [`BYTES`] they are counted
 //! instead of kept, and the count is said.
 //!
 //! On disk is what [`kept`] describes, one JSON document a line, in [`segments`] of bounded size.
 //! Whoever reads ([`cursor`], [`query`]) reads the files, whether or not somebody writes them.
 
 pub mod cursor;
+mod cut;
 mod documents;
 pub mod errors;
 mod fingerprint;
@@ -31,15 +32,17 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub(crate) use cut::{MAX_LINE_BYTES, cut};
 pub use documents::Documents;
 pub use journal::{Archive, Bounds};
+pub(crate) use record::{CRASH_PREFIX, EXIT_PREFIXES};
 pub use record::{Cause, Record, Report, RequestRecord, Served};
 pub use totals::{Totals, TotalsView};
 
 /// Records that may wait for the journal: two seconds' worth at 10,000 a second.
 const BOUND: usize = 20_000;
-/// Bytes of the lines among them.
-const BYTES: usize = 32 << 20;
+/// Bytes of them.
+const BYTES: usize = 8 << 20;
 /// How long records are gathered before they are handed on.
 const GATHER: Duration = Duration::from_millis(10);
 
@@ -109,7 +112,8 @@ impl Logs {
     }
 
     /// Adds a record.
-    pub fn send(&self, record: Record) {
+    pub fn send(&self, mut record: Record) {
+        record.cut();
         let mut waiting = self.inner.waiting.borrow_mut();
         let bytes = self.inner.bytes.get() + record.bytes();
         if waiting.len() >= BOUND || bytes > BYTES {

@@ -13,6 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use crate::driver::{Count, Counts, Driver, FunctionCounts, Histogram, Starts};
+use crate::faults::Faults;
 use crate::logs::{Archive, Cause, TotalsView};
 
 use families::{Labels, Rows, counters, gauges, histograms};
@@ -105,6 +106,9 @@ impl Collector for All {
         self.functions(&mut encoder)?;
         self.starts(&mut encoder)?;
         self.node(&mut encoder)?;
+        let panics = vec![(Vec::new(), Faults::process().panics())];
+        let help = "Panics of fnlocal itself";
+        counters(&mut encoder, "fnlocal_panics", help, panics)?;
         let Some(kept) = &self.kept else {
             return Ok(());
         };
@@ -224,6 +228,10 @@ impl All {
         let reloads = self.rows(|node| node.each(|one| one.spent.reloads));
         let help = "Times a function's requests went to new code";
         counters(to, "fnlocal_reloads", help, reloads)?;
+        let ignored = self.rows(|node| node.each(|one| one.spent.ignored_reports));
+        let help = "Reports of a function's instances that were too long, unreadable, or about a \
+                    request that is not the instance's";
+        counters(to, "fnlocal_ignored_reports", help, ignored)?;
         let cpu = self.rows(|node| node.each(|one| one.spent.cpu.as_secs_f64()));
         let help = "Time on a processor in invocations that ended";
         counters(to, "fnlocal_function_cpu_seconds", help, cpu)?;

@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::Feed;
+use crate::faults::Faults;
 use crate::logs::{Logs, Record};
 use crate::runtime::docker::connect::{Surroundings, connect};
 use crate::serve::{self, Broken, Stop};
@@ -130,7 +131,7 @@ pub async fn run(
     stop: Stop,
 ) -> Result<(), NodeError> {
     let logs = Logs::new(sink);
-    let printing = spawn_local(logs.clone().run());
+    let printing = spawn_local(Faults::process().clone().vital("logs", logs.clone().run()));
     let outcome = node(options, orders, &logs, stop).await;
     printing.abort();
     logs.flush();
@@ -167,8 +168,10 @@ async fn node(
         spawn_local(Rc::clone(&triggers).run()),
     ];
     let mut ending = orders.ending;
+    let faults = Faults::process();
     let outcome = tokio::select! {
         why = told(&mut ending) => Ok(why),
+        broken = faults.watch(logs) => Err(broken),
         () = stop.gently.cancelled() => Ok("it was told to stop".to_owned()),
         broken = ended(&mut beside) => Err(broken),
         Some(broken) = breakdown.recv() => Err(broken),
@@ -251,13 +254,11 @@ impl Doors {
         let [front, side] = listeners;
         let door = |listener, which| {
             let cut = stop.now.child_token();
-            spawn_local(door::serve(
-                Rc::clone(house),
-                which,
-                listener,
-                closed.clone(),
-                cut,
-            ))
+            let serving = door::serve(Rc::clone(house), which, listener, closed.clone(), cut);
+            spawn_local(async {
+                let _guard = Faults::process().guard("a port of the node");
+                serving.await;
+            })
         };
         Self([door(front, Side::Balancer), door(side, Side::Peers)])
     }

@@ -48,7 +48,10 @@ pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub(crate) use code::hash as hash_of_files;
 pub(crate) use discover::is_code;
-pub(crate) use files::{Found, IGNORE_FILES, Memo, Rules, Tree, WalkError, is_excluded};
+pub(crate) use files::{
+    Found, IGNORE_FILES, LinkFree, Memo, Rules, Tree, WalkError, is_excluded, open_within,
+    read_inside,
+};
 pub(crate) use manifest::LOCKFILES;
 use state::STATE_DIR;
 

@@ -2,6 +2,7 @@
 
 pub mod docker;
 pub(crate) mod lines;
+pub(crate) mod listener;
 pub(crate) mod open;
 pub(crate) mod place;
 pub mod process;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use fnlocal_core::InstanceId;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
+
+pub use listener::InstanceListener;
 
 /// Runs instances. One per node, shared by all its tasks.
 ///
@@ -77,7 +80,7 @@ pub struct StartSpec {
 /// A booted instance.
 #[derive(Clone, Debug)]
 pub struct Started {
-    /// Where its wrapper listens.
+    /// How its wrapper is reached.
     pub address: Address,
     /// Proof, for the wrapper's control calls, that the platform is calling (`x-fnlocal-token`).
     pub token: String,
@@ -89,13 +92,26 @@ pub struct Started {
     pub boot: Duration,
 }
 
-/// Where a wrapper listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The argument by which a wrapper knows that it is an instance, whose token is the first line of its
+/// stdin and whose end is stdin's. One that was built before does not know it, and ends.
+pub(crate) const AS_INSTANCE: &str = "--instance";
+
+/// How a wrapper is reached.
+#[derive(Clone, Debug)]
 pub enum Address {
-    /// A unix socket in a folder of this instance alone.
-    Unix(PathBuf),
+    /// It dials a socket of ours in a folder of this instance alone.
+    Dialed(InstanceListener),
     /// A port published on 127.0.0.1, where sockets cannot cross into the engine's machine.
     Tcp(std::net::SocketAddr),
+}
+
+impl Address {
+    /// Ends all waiting for connections: the instance has ended.
+    pub(crate) fn close(&self) {
+        if let Self::Dialed(listener) = self {
+            listener.close();
+        }
+    }
 }
 
 /// What a runtime tells unasked.
@@ -161,6 +177,14 @@ pub enum RuntimeError {
         /// The image.
         image: String,
     },
+    /// The image's wrapper speaks another protocol.
+    #[error(
+        "an older fnlocal built the image {image}, and its wrapper does not know this one's way of starting it"
+    )]
+    OldImage {
+        /// The image.
+        image: String,
+    },
     /// The instance ended or stayed silent while booting.
     #[error("the instance did not come up: {0}")]
     NotUp(String),
@@ -177,6 +201,7 @@ impl RuntimeError {
                 "somebody removed it, perhaps by `docker image prune -a`; start fnlocal again, which \
                  makes or fetches what is missing"
             }
+            Self::OldImage { .. } => "build it again with `fnlocal build`",
             Self::NotUp(_) => "code outside the handlers must not block or end the process",
         };
         Some(hint.to_owned())

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::{About, Dashboard, NodeNow, Now};
 use crate::driver::{Describe, Driver, Function};
+use crate::faults::Faults;
 use crate::fleet::Stage;
 use crate::gateway::peers::Peers;
 use crate::gateway::platform::{self, Ask, Picture};
@@ -154,13 +155,17 @@ impl Session {
         serving: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
         let [deadlines, following] = &mut self.tasks;
-        let served = tokio::select! {
-            served = serving => served,
-            // Neither ends by itself.
-            ended = deadlines => Err(broken(ended).into()),
-            ended = following => Err(broken(ended).into()),
+        let whole = async {
+            tokio::select! {
+                served = serving => served,
+                // Neither ends by itself.
+                ended = deadlines => Err(broken(ended).into()),
+                ended = following => Err(broken(ended).into()),
+            }
         };
-        self.runtime.shutdown().await;
+        let logs = self.driver.logs();
+        let ending = self.runtime.shutdown();
+        let served = Faults::process().around(logs, whole, ending).await;
         for task in self.tasks {
             task.abort();
         }
@@ -292,6 +297,7 @@ pub(crate) async fn accept(
 /// Feeds the dashboard, if there is one, with the only node there is.
 async fn feed(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
     let Some(dashboard) = dashboard else { return };
+    let _guard = Faults::process().lasting("the dashboard");
     let now = || {
         let alone = NodeNow {
             stage: Stage::Serving,
@@ -350,7 +356,7 @@ pub(crate) fn picture(driver: &Rc<Driver>) -> Picture {
 
 pub(crate) fn broken(ended: Result<(), JoinError>) -> Broken {
     Broken(ended.err().map_or_else(
-        || "a task that must not end did".to_owned(),
+        || "an internal task exited unexpectedly".to_owned(),
         |error| error.to_string(),
     ))
 }

@@ -15,33 +15,42 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::clockwork::{Clockwork, Owned};
-use fnlocal_triggers::job::{Accepted, NewJob};
 use fnlocal_triggers::keeper::Writer;
-use fnlocal_triggers::queue::{AcceptError, Queue, QueueView};
+use fnlocal_triggers::queue::{Queue, QueueView};
 use fnlocal_triggers::schedule::Schedule;
 use fnlocal_triggers::source::SourceView;
 use fnlocal_triggers::store::StoreError;
 use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
+pub use admin::MAX_SHOWN_BYTES;
 pub(crate) use admin::PATH;
 pub use client::{AskError, ask};
 pub use fnlocal_triggers::{clock, event, job, queue, schedule, store};
 pub use made::{MakeSource, Sources};
 
 use crate::driver::{Feed, Function};
+use crate::faults::Fault;
 use crate::logs::Logs;
-use crate::project::StateDir;
+use crate::project::{Project, StateDir};
 use invoke::Local;
 use made::Running;
 
 /// Time for jobs that run when fnlocal is to end.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// The maximum number of large bodies of jobs that arrive at once; more wait.
+const MAX_UPLOADS: usize = 64;
+/// The maximum time a large body waits before it may arrive.
+const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 
 /// Whether a function's schedule, and sources that tell all who listen, are this node's.
 pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
@@ -56,6 +65,8 @@ pub(crate) struct Triggers {
     sources: RefCell<Sources>,
     running: RefCell<BTreeMap<String, Running>>,
     writer: RefCell<Option<Writer>>,
+    /// Large bodies that may arrive at once.
+    uploads: Arc<Semaphore>,
 }
 
 /// What triggers look like at a moment.
@@ -114,6 +125,7 @@ impl Triggers {
             sources: RefCell::new(sources),
             running: RefCell::default(),
             writer: RefCell::new(Some(writer)),
+            uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
         }))
     }
 
@@ -138,10 +150,7 @@ impl Triggers {
     /// runs again.
     pub async fn drain(&self) {
         self.stop_sources();
-        if tokio::time::timeout(DRAIN, self.queue.drain())
-            .await
-            .is_err()
-        {
+        if timeout(DRAIN, self.queue.drain()).await.is_err() {
             let text = "some jobs did not end in time; they run again when fnlocal is back";
             self.logs.warn(text);
         }
@@ -156,13 +165,27 @@ impl Triggers {
         }
     }
 
-    /// Accepts a job: it is on disk when this returns.
-    ///
-    /// # Errors
-    /// [`AcceptError`]
-    pub async fn accept(&self, job: NewJob) -> Result<Accepted, AcceptError> {
-        let mut accepted = self.queue.accept(vec![job], Vec::new()).await?;
-        accepted.pop().ok_or(AcceptError::Store(StoreError::Closed))
+    /// Bounds the queue as the project says.
+    pub fn bound_queue(&self, project: &Project) {
+        if let Some(size) = project.config().limits.async_queue_size {
+            self.queue.set_max_bytes(size.0);
+        }
+    }
+
+    /// Returns why jobs are neither accepted nor run now; `None` if the queue is well.
+    pub fn fault(&self) -> Option<Fault> {
+        let why = self.queue.fault()?;
+        Some(Fault {
+            part: "queue".to_owned(),
+            what: format!("neither accepts nor runs jobs now: {why}"),
+            fatal: false,
+        })
+    }
+
+    /// Waits for a place among the large bodies that arrive at once; `None` if there is none in time.
+    pub async fn upload(&self) -> Option<OwnedSemaphorePermit> {
+        let waiting = Arc::clone(&self.uploads).acquire_owned();
+        timeout(UPLOAD_WAIT, waiting).await.ok()?.ok()
     }
 
     /// What they look like now.

@@ -28,6 +28,7 @@ use tokio::task::spawn_local;
 use crate::build::REGISTRY;
 use crate::dashboard::About;
 use crate::driver::{Code, Driver, Feed};
+use crate::faults::Faults;
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
 use crate::logs::{Logs, Record};
 use crate::project::{Project, StateDir};
@@ -85,7 +86,7 @@ pub async fn run(
 ) -> Result<(), UpError> {
     let began = Clock::now();
     let logs = Logs::new(sink);
-    let printing = spawn_local(logs.clone().run());
+    let printing = spawn_local(Faults::process().clone().vital("logs", logs.clone().run()));
     let outcome = up(options, &logs, on_ready, stop, began).await;
     printing.abort();
     logs.finish();
@@ -188,7 +189,7 @@ impl Work {
             self.logs.flush();
             let front = Front {
                 listener,
-                options: gateway_options(self.describer.release()),
+                options: gateway_options(self.describer.release(), address.ip().is_loopback()),
                 token: &announced.token,
                 peers: None,
                 triggers: Some(Rc::clone(&triggers)),
@@ -212,6 +213,7 @@ impl Work {
     ) -> Result<(), UpError> {
         let describer = Rc::clone(&self.describer);
         let limits = fleet::share(self.limits(), &self.project, &settings);
+        let address = serve::address_of(&listener)?;
         let fleet = Fleet::new(
             Plant {
                 opener: self.opener.clone(),
@@ -219,7 +221,7 @@ impl Work {
                 describe: Box::new(move || Box::new(Rc::clone(&describer))),
                 counted: Box::new(|_| {}),
                 limits,
-                gateway: gateway_options(self.describer.release()),
+                gateway: gateway_options(self.describer.release(), address.ip().is_loopback()),
                 logs: self.logs.clone(),
                 about: self.about(),
             },
@@ -240,7 +242,6 @@ impl Work {
             let Some(driver) = loading.await? else {
                 return Ok(());
             };
-            let address = serve::address_of(&listener)?;
             let _announced = fleet.announce(address, &self.why, &self.state);
             on_ready(&self.ready(&driver, address));
             self.logs.flush();
@@ -259,12 +260,9 @@ impl Work {
             env: self.env.clone(),
             more: self.more,
         };
-        Ok(Triggers::open(
-            &self.state,
-            feed.clone(),
-            sources,
-            &self.logs,
-        )?)
+        let triggers = Triggers::open(&self.state, feed.clone(), sources, &self.logs)?;
+        triggers.bound_queue(&self.project);
+        Ok(triggers)
     }
 
     fn limits(&self) -> NodeLimits {

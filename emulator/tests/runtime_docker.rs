@@ -23,7 +23,7 @@ const MIB: u32 = 256;
 async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
     let bench = Bench::new(&[]).await;
     let started = bench.start(1, &[], MIB).await;
-    assert!(matches!(started.address, Address::Unix(_)));
+    assert!(matches!(started.address, Address::Dialed(_)));
     assert_eq!(started.code_root, "/app");
     assert_eq!(health(&started, &started.token).await, "HTTP/1.1 200 OK");
     bench
@@ -34,10 +34,11 @@ async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
         )
         .await;
     assert_eq!(bench.containers("instance").await, []);
-    let Address::Unix(socket) = started.address else {
+    let Address::Dialed(listener) = started.address else {
         unreachable!()
     };
-    assert!(!socket.parent().unwrap().exists());
+    assert!(!listener.folder().exists());
+    assert!(listener.accept().await.is_err());
     bench.close().await;
 }
 

@@ -98,10 +98,11 @@ async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
     assert!(alive(&pid));
     bench.runtime.stop(ONE, Duration::from_secs(5)).await;
     assert!(!alive(&pid));
-    let Address::Unix(socket) = started.address else {
+    let Address::Dialed(listener) = started.address else {
         panic!("not a socket")
     };
-    assert!(!socket.parent().unwrap().exists());
+    assert!(!listener.folder().exists());
+    assert!(listener.accept().await.is_err());
     bench.close().await;
 }
 

@@ -147,7 +147,7 @@ mod tests {
         let clock = Clock::new().unwrap();
         let began = Instant::now();
         for millis in [0.3, 0.6, 3.0, 6.0, 9.0, 9.01] {
-            let moment = began + Duration::from_secs_f64(millis / 1000.0);
+            let moment = began + fnlocal_core::time::bounded_millis(millis);
             clock.until(moment).await;
             assert!(Instant::now() >= moment);
         }

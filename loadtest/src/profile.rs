@@ -76,7 +76,7 @@ impl Shape {
     /// Its parts: `base` requests a second or users, and `peak` where the shape has one.
     #[must_use]
     pub fn segments(self, base: f64, peak: f64, length: Duration) -> Vec<Segment> {
-        let part = |share: f64| length.mul_f64(share);
+        let part = |share: f64| fnlocal_core::time::scaled(length, share);
         match self {
             Self::Steady | Self::Soak | Self::Coldstart => {
                 vec![Segment::new("steady", length, base, base)]
@@ -90,12 +90,13 @@ impl Shape {
             Self::Spike => {
                 let rise = part(0.05).min(Duration::from_secs(1));
                 let rest = length - 2 * rise;
+                let before = fnlocal_core::time::scaled(rest, 0.3);
                 vec![
-                    Segment::new("before", rest.mul_f64(0.3), base, base),
+                    Segment::new("before", before, base, base),
                     Segment::new("rise", rise, base, peak),
-                    Segment::new("spike", rest.mul_f64(0.3), peak, peak),
+                    Segment::new("spike", before, peak, peak),
                     Segment::new("fall", rise, peak, base),
-                    Segment::new("after", rest.mul_f64(0.4), base, base),
+                    Segment::new("after", fnlocal_core::time::scaled(rest, 0.4), base, base),
                 ]
             }
         }
@@ -157,7 +158,7 @@ impl Iterator for Schedule {
                 0.0 => 0.0,
                 sum => 2.0 * missing / sum,
             };
-            return Some(Duration::from_secs_f64(began + t));
+            return Some(fnlocal_core::time::bounded_secs(began + t));
         }
     }
 }

@@ -101,6 +101,15 @@ impl Shared {
     }
 }
 
+/// A request that is under way until this is dropped, by a panic too.
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
 /// A worker as others see it.
 pub struct Worker {
     orders: mpsc::Sender<Order>,
@@ -271,6 +280,7 @@ impl Sender {
         let Some(step) = self.shared.scenario.steps.get(arrival.step) else {
             return connection;
         };
+        let _ended = Ended(&self.shared);
         let lag = self.shared.began.elapsed().saturating_sub(arrival.at);
         let exchange = self.exchange(connection, arrival, step);
         let outcome = tokio::time::timeout(self.shared.timeout, exchange).await;
@@ -298,7 +308,6 @@ impl Sender {
             error: answer.error,
             phases: answer.phases,
         });
-        self.shared.ended();
         connection
     }
 

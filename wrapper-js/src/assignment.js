@@ -64,7 +64,7 @@ export class Assignment {
     if (spec === undefined) {
       return { status: 422, body: { error: findFailure(this.modules, request.function), ...described } };
     }
-    if (request.inspect) this.instance.debuggers ??= await openInspector(`${this.instance.socketFolder}/i`);
+    if (request.inspect) this.instance.debuggers ??= await openInspector(this.instance.inspectorSocket);
     this.instance.bind(bindFunction(spec, request, 1));
     if (spec.upgrade !== undefined) this.onUpgrades();
     this.state = "bound";

@@ -6,16 +6,14 @@ import { parseArgs } from "node:util";
  *
  * @typedef {object} Config
  * @property {"platform" | "single" | "all" | "describe"} mode
- * @property {{ path: string } | { port: number, host?: string }} listen
+ * @property {{ path: string } | { port: number, host?: string } | { dial: string }} listen where requests come from;
+ *   `dial` is the platform's socket, which this process connects to
  * @property {string | undefined} token
  * @property {string} code folder of the package's code
  * @property {string[]} entries entry files, relative to `code`; empty means: discover them
  * @property {string | undefined} function the function to load at start
  * @property {string | undefined} packageName name for an index file's default export
- * @property {boolean} wait describe only once a byte came on stdin
- * @property {boolean} watch describe also what ran meanwhile
  * @property {boolean} dev error bodies carry message and stack
- * @property {boolean} endWithParent exit when stdin ends
  * @property {number} slowRequestMs how long a body may take to arrive; 0 means the gateway watches that
  */
 
@@ -40,38 +38,53 @@ export class UsageError extends Error {
 /**
  * @param {NodeJS.ProcessEnv} env
  * @param {string[]} argv
+ * @param {string} [token] the platform's, of an instance
  * @returns {Config}
  */
-export function readConfig(env, argv) {
-  const args = argv.every((word) => word === DESCRIBE) ? { ...NO_ARGUMENTS, describe: argv.length > 0 } : readArguments(argv);
-  const platform = env.FNLOCAL_TOKEN !== undefined;
+export function readConfig(env, argv, token) {
+  const platform = token !== undefined;
+  const words = platform ? [] : argv;
+  const args = words.every((word) => word === DESCRIBE) ? { ...NO_ARGUMENTS, describe: words.length > 0 } : readArguments(words);
   const named = args.files.length > 0;
   return {
     mode: args.describe ? "describe" : platform ? "platform" : env.FNLOCAL_FUNCTION ? "single" : "all",
     listen: readListen(env, args, named),
-    token: env.FNLOCAL_TOKEN,
+    token,
     code: resolve(named ? "." : env.FNLOCAL_CODE ?? (platform || env.FNLOCAL_FUNCTION ? "/app" : ".")),
     entries: named ? args.files : list(env.FNLOCAL_ENTRIES),
     function: env.FNLOCAL_FUNCTION || undefined,
     packageName: env.FNLOCAL_PACKAGE || undefined,
-    wait: env.FNLOCAL_WAIT === "1",
-    watch: env.FNLOCAL_WATCH === "1",
     dev: env.FNLOCAL_DEV === "1" || (named && !platform),
-    endWithParent: env.FNLOCAL_PARENT === "1",
     slowRequestMs: platform ? 0 : Number(env.FNLOCAL_SLOW_REQUEST_MS ?? 30_000),
   };
 }
 
 /**
- * User code must see neither the token nor the rest of our own settings.
+ * Whether the platform runs this process as an instance, whose token comes on stdin. An argument and
+ * not a variable: a wrapper that does not know it ends at once and says so.
+ *
+ * @param {string[]} argv
+ */
+export function isInstance(argv) {
+  return argv.length === 1 && argv[0] === INSTANCE;
+}
+
+/**
+ * User code must not see our own settings.
  *
  * @param {NodeJS.ProcessEnv} env
+ * @param {Config} config
  */
-export function hideInternals(env) {
+export function hideInternals(env, { token }) {
   for (const key of Object.keys(env)) {
     if (key.startsWith("FNLOCAL_")) delete env[key];
   }
+  if (token === undefined) return;
+  delete env.PORT;
+  process.argv.splice(2);
 }
+
+const INSTANCE = "--instance";
 
 const DESCRIBE = "--describe";
 
@@ -118,6 +131,7 @@ function readArguments(argv) {
  * @returns {Config["listen"]}
  */
 function readListen(env, args, named) {
+  if (env.FNLOCAL_DIAL) return { dial: env.FNLOCAL_DIAL };
   if (env.FNLOCAL_SOCKET) return { path: env.FNLOCAL_SOCKET };
   const port = Number(args.port ?? env.PORT ?? 8080);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {

@@ -1,5 +1,5 @@
 import { currentInvocation, storage } from "./context.js";
-import { writeNow } from "./events.js";
+import { writeNow } from "./last.js";
 
 /** @typedef {import("./instance.js").Instance} Instance */
 
@@ -40,15 +40,30 @@ export function watchCrashes(instance, exit) {
  */
 export function watchExits(instance) {
   const exit = process.exit.bind(process);
-  process.exit = (code) => {
+  const abort = process.abort.bind(process);
+  const kill = process.kill.bind(process);
+  const tell = (/** @type {string} */ call) => {
     const invocation = currentInvocation();
     const whom = invocation === undefined ? "user code" : `function ${invocation.func.name} (request ${invocation.id})`;
     instance.events?.spill();
-    writeNow(2, `fnlocal: ${whom} called process.exit(${code ?? ""})${callerOf(new Error().stack ?? "")}`);
+    writeNow(2, `fnlocal: ${whom} called process.${call}${callerOf(new Error().stack ?? "")}`);
+  };
+  process.exit = (code) => {
+    tell(`exit(${code ?? ""})`);
     return exit(code);
+  };
+  process.abort = () => {
+    tell("abort()");
+    return abort();
+  };
+  process.kill = (pid, signal) => {
+    if (pid === process.pid && signal !== 0) tell(`kill(process.pid${signal === undefined ? "" : `, ${signal}`})`);
+    return kill(pid, signal);
   };
   return /** @type {any} */ (exit);
 }
+
+let crashes = 0;
 
 /**
  * @param {Instance} instance
@@ -58,7 +73,8 @@ export function watchExits(instance) {
  */
 function crash(instance, error, cause, exit) {
   const invocation = currentInvocation();
-  instance.report(error, { request: invocation?.id ?? null, fatal: true, cause });
+  crashes += 1;
+  instance.report(error, { request: invocation?.id ?? null, fatal: true, cause, nr: crashes });
   const leave = () => exit(1);
   const { res } = /** @type {any} */ (invocation ?? {});
   if (res === undefined || res.headersSent || res.destroyed) {
@@ -91,7 +107,8 @@ function reportLateAnswer(instance, error) {
 
 /** @param {string} stack */
 function callerOf(stack) {
-  const line = stack.split("\n")[2] ?? "";
+  // Of this error, of what made it, and of what it stands for.
+  const line = stack.split("\n")[3] ?? "";
   const place = /\(?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(line)?.[1];
   return place === undefined ? "" : ` at ${place.replace(/^file:\/\//, "")}`;
 }

@@ -1,4 +1,5 @@
-import { readFileSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { writeNow } from "./last.js";
 
 /** Two seconds' worth at 10,000 a second, or so many bytes. */
 const BOUND = 20_000;
@@ -13,7 +14,7 @@ const LAST_FLUSH_MS = 200;
  * @typedef {{ t: "log", request: string | null, at: number, stream: "stdout" | "stderr", line: string }} LogEvent
  * @typedef {{ t: "done", request: string, ms: number, cpu_ms: number, memory?: number, status: number }} DoneEvent
  * @typedef {"handler" | "uncaught" | "rejection" | "timeout"} Cause how an error came out
- * @typedef {{ t: "error", request: string | null, fatal: boolean, cause: Cause, error: import("./failure.js").Failure }} ErrorEvent
+ * @typedef {{ t: "error", request: string | null, fatal: boolean, cause: Cause, nr?: number, error: import("./failure.js").Failure }} ErrorEvent
  * @typedef {{ t: "dropped", count: number }} DroppedEvent
  * @typedef {LogEvent | DoneEvent | ErrorEvent | DroppedEvent} Event
  */
@@ -28,6 +29,10 @@ export class Events {
     /** @type {import("node:http").ServerResponse | undefined} */
     this.listener = undefined;
     this.blocked = false;
+    /** Batches that are not handed to the system yet. */
+    this.unwritten = 0;
+    /** @type {(() => void)[]} called once none is */
+    this.waiters = [];
     /** @type {NodeJS.Timeout | undefined} */
     this.timer = undefined;
   }
@@ -68,13 +73,29 @@ export class Events {
   flush(written) {
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (this.listener === undefined || this.pending.length === 0) return written?.();
+    if (written !== undefined) this.waiters.push(written);
+    if (this.listener !== undefined && this.pending.length > 0) this.#send(this.listener);
+    this.#tell();
+  }
+
+  /** @param {import("node:http").ServerResponse} listener */
+  #send(listener) {
     const batch = this.pending;
     this.pending = [];
     this.bytes = 0;
     if (this.dropped > 0) batch.unshift({ t: "dropped", count: this.dropped });
     this.dropped = 0;
-    this.blocked = !this.listener.write(encode(batch), written);
+    this.unwritten += 1;
+    // Node keeps what is written until the end of this turn, in which the process may end.
+    this.blocked = !listener.write(encode(batch), () => {
+      this.unwritten -= 1;
+      this.#tell();
+    });
+  }
+
+  #tell() {
+    if (this.unwritten > 0) return;
+    for (const written of this.waiters.splice(0)) written();
   }
 
   /**
@@ -112,23 +133,12 @@ export class Events {
   }
 }
 
-/**
- * A synchronous write, for words that must be out before the process is gone.
- *
- * @param {1 | 2} descriptor
- * @param {string} line
- */
-export function writeNow(descriptor, line) {
-  try {
-    writeSync(descriptor, `${line}\n`);
-  } catch {
-    // The other end is closed or full; nobody is left to tell.
-  }
-}
-
 /** @param {Event} event */
 function sizeOf(event) {
-  return event.t === "log" ? TYPICAL_BYTES + event.line.length : TYPICAL_BYTES;
+  if (event.t === "log") return TYPICAL_BYTES + event.line.length;
+  if (event.t !== "error") return TYPICAL_BYTES;
+  const { message, stack, frame } = event.error;
+  return TYPICAL_BYTES + message.length + stack.length + (frame?.length ?? 0);
 }
 
 /** @param {Event[]} batch */

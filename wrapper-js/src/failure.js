@@ -1,9 +1,20 @@
 import { isBuiltin } from "node:module";
 import { isAbsolute, relative } from "node:path";
+import { cut } from "./cut.js";
 import { codeFrame } from "./frame.js";
 import { locate } from "./locate.js";
 import { printable } from "./printable.js";
 import { mapStack, sourceText } from "./sourcemap.js";
+import { isError, property, textOf, textProperty } from "./thrown.js";
+
+/** The platform keeps as much. */
+const MAX_NAME_BYTES = 256;
+const MAX_MESSAGE_BYTES = 8 * 1024;
+const MAX_STACK_BYTES = 16 * 1024;
+const MAX_FRAME_BYTES = 4 * 1024;
+const MAX_HINT_BYTES = 1024;
+/** Of one error, without its causes. Beyond it, finding frames in it takes seconds. */
+const MAX_RAW_BYTES = 24 * 1024;
 
 /**
  * An error as the platform and the developer see it.
@@ -25,20 +36,38 @@ import { mapStack, sourceText } from "./sourcemap.js";
  * @returns {Failure}
  */
 export function describeFailure(thrown, { code, entry, hint }) {
-  const error = thrown instanceof Error || isErrorLike(thrown) ? /** @type {Error} */ (thrown) : new NotAnError(thrown);
-  const stack = mapStack(stackOf(error));
-  const place = locate(error, code, entry, mapStack(String(error.stack ?? "")));
-  const found = hint ?? /** @type {any} */ (error).hint ?? missingPackageHint(error);
+  const error = /** @type {Error} */ (isError(thrown) ? thrown : new NotAnError(thrown));
+  const place = locatePlace(error, code, entry);
+  const found = hint ?? textProperty(error, "hint") ?? missingPackageHint(error);
   return {
-    name: String(error.name ?? "Error"),
-    message: String(error.message ?? ""),
-    stack: error instanceof NotAnError ? "" : stack,
-    file: place === undefined ? null : shorten(place.file, code),
-    line: place?.line ?? null,
-    column: place?.column ?? null,
+    name: cut(textProperty(error, "name") ?? "Error", MAX_NAME_BYTES),
+    message: cut(textProperty(error, "message") ?? "", MAX_MESSAGE_BYTES),
+    stack: error instanceof NotAnError ? "" : cut(mapStack(stackOf(error)), MAX_STACK_BYTES),
+    file: place === undefined ? null : cut(shorten(place.file, code), MAX_HINT_BYTES),
+    line: place === undefined ? null : bounded(place.line),
+    column: bounded(place?.column ?? null),
     frame: place === undefined ? null : readFrame(place),
-    ...(found === undefined ? {} : { hint: found }),
+    ...(found === undefined ? {} : { hint: cut(found, MAX_HINT_BYTES) }),
   };
+}
+
+/**
+ * @param {Error} error
+ * @param {string} code
+ * @param {string | undefined} entry
+ */
+function locatePlace(error, code, entry) {
+  try {
+    return locate(error, code, entry, mapStack(rawStack(error)));
+  } catch {
+    // Other people's getters, or files that are gone.
+    return undefined;
+  }
+}
+
+/** @param {number | null} place a stack is a text anybody can write */
+function bounded(place) {
+  return place === null ? null : Math.min(place, 2 ** 31 - 1);
 }
 
 /**
@@ -59,14 +88,9 @@ export function printFailure({ name, message, stack, file, line, column, frame, 
 class NotAnError extends Error {
   /** @param {unknown} value */
   constructor(value) {
-    super(String(value));
+    super(textOf(value));
     this.name = `thrown ${value === null ? "null" : typeof value}`;
   }
-}
-
-/** @param {unknown} value an error of another realm, say of node:vm, is no instance of our Error */
-function isErrorLike(value) {
-  return typeof value === "object" && value !== null && "message" in value && "stack" in value;
 }
 
 /**
@@ -77,11 +101,24 @@ function isErrorLike(value) {
  * @returns {string}
  */
 function stackOf(error, depth = 0) {
-  const lines = String(error.stack ?? `${error.name}: ${error.message}`).split("\n");
+  const lines = rawStack(error).split("\n");
   const own = lines.filter((line) => !/^\s+at /.test(line) || !isForeignFrame(line));
-  const { cause } = error;
-  if (!(cause instanceof Error) || depth > 4) return own.join("\n");
+  const cause = property(error, "cause");
+  if (depth > 4 || !isError(cause)) return own.join("\n");
   return `${own.join("\n")}\nCaused by: ${stackOf(cause, depth + 1)}`;
+}
+
+/**
+ * An error's own stack, of bounded length: the frames come after the message, which may be long.
+ *
+ * @param {Error} error
+ */
+function rawStack(error) {
+  const message = textProperty(error, "message") ?? "";
+  const stack = textProperty(error, "stack") ?? `${textProperty(error, "name")}: ${message}`;
+  if (stack.length <= MAX_RAW_BYTES / 3) return stack;
+  const end = stack.indexOf(message) + message.length;
+  return cut(stack.slice(0, end), MAX_RAW_BYTES / 4) + cut(stack.slice(end), MAX_RAW_BYTES / 2);
 }
 
 /** @param {string} line */
@@ -92,7 +129,7 @@ function isForeignFrame(line) {
 /** @param {{ file: string, line: number, column: number | null }} place */
 function readFrame({ file, line, column }) {
   try {
-    return codeFrame(sourceText(file), line, column);
+    return cut(codeFrame(sourceText(file), line, column), MAX_FRAME_BYTES);
   } catch {
     return null;
   }
@@ -109,8 +146,9 @@ function shorten(file, code) {
 
 /** @param {Error & { code?: string }} error */
 function missingPackageHint(error) {
-  if (error.code !== "MODULE_NOT_FOUND" && error.code !== "ERR_MODULE_NOT_FOUND") return undefined;
-  const wanted = /Cannot find (?:module|package) '([^']+)'/.exec(error.message)?.[1];
+  const code = property(error, "code");
+  if (code !== "MODULE_NOT_FOUND" && code !== "ERR_MODULE_NOT_FOUND") return undefined;
+  const wanted = /Cannot find (?:module|package) '([^']+)'/.exec(textProperty(error, "message") ?? "")?.[1];
   if (wanted === undefined) return undefined;
   if (wanted.startsWith(".") || isAbsolute(wanted)) return `there is no file ${wanted}`;
   if (isBuiltin(wanted)) return undefined;

@@ -1,9 +1,9 @@
 /**
  * The inspector of a process whose platform has a debugger's port for it.
  *
- * Node's inspector listens on TCP only, which nobody outside an instance can reach. A thread passes
- * it on to a unix socket: the main one stands still at a breakpoint. It also counts debuggers, so
- * that the time somebody spends looking is not the function's.
+ * Node's inspector listens on TCP only, which nobody outside an instance can reach. A thread connects
+ * it to the platform's socket: the main one stands still at a breakpoint. It also counts debuggers,
+ * so that the time somebody spends looking is not the function's.
  */
 
 /** How many debuggers are attached, and how often one has been. */
@@ -28,7 +28,7 @@ export class Debuggers {
 }
 
 /**
- * Opens the inspector, and the socket where debuggers come in.
+ * Opens the inspector, and connects to the socket where debuggers come in.
  *
  * @param {string} path
  * @returns {Promise<Debuggers>}
@@ -54,21 +54,41 @@ function relay() {
   const net = process.getBuiltinModule("node:net");
   const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
   const counts = new Int32Array(workerData.shared);
-  const server = net.createServer((client) => {
+  const carry = (/** @type {import("node:net").Socket} */ client, /** @type {Buffer} */ head) => {
     const inspector = net.connect(workerData.port, "127.0.0.1");
-    let attached = false;
-    client.once("data", (head) => {
-      attached = /^upgrade:/im.test(head.toString("latin1"));
-      if (!attached) return;
+    const attached = /^upgrade:/im.test(head.toString("latin1"));
+    if (attached) {
       Atomics.add(counts, 0, 1);
       Atomics.add(counts, 1, 1);
-    });
-    client.on("error", () => {}).on("close", () => {
+    }
+    client.on("close", () => {
       if (attached) Atomics.sub(counts, 0, 1);
       inspector.destroy();
     });
     inspector.on("error", () => {}).on("close", () => client.destroy());
+    inspector.write(head);
     client.pipe(inspector).pipe(client);
-  });
-  server.listen(workerData.path, () => parentPort?.postMessage("listening"));
+  };
+  let reached = false;
+  // One connection waits for a debugger. When it is used, or closed unused, it is replaced.
+  const dial = () => {
+    const client = net.connect(workerData.path);
+    let waits = true;
+    client.once("connect", () => {
+      reached = true;
+      parentPort?.postMessage("connected");
+    });
+    client.once("data", (head) => {
+      waits = false;
+      dial();
+      carry(client, head);
+    });
+    client.on("error", (error) => {
+      if (!reached) throw error;
+    });
+    client.on("close", () => {
+      if (waits) setTimeout(dial, 100);
+    });
+  };
+  dial();
 }

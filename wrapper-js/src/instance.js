@@ -1,10 +1,11 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { hasBody, parseBody, setEmptyBody } from "./body.js";
 import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
 import { describeFailure, printFailure } from "./failure.js";
 import { Invocation } from "./invocation.js";
 import { sendProblem } from "./problem.js";
+import { writeCrash } from "./last.js";
 import { splitPath } from "./path.js";
 import { BodyError, holdTo } from "./receive.js";
 
@@ -36,14 +37,15 @@ export class Instance {
     /** @type {(exitCode: number) => void} */
     this.drain = () => {};
     this.made = 0;
+    /** Only where the platform is dialed. @type {import("./dial.js").Dialer | undefined} */
+    this.dialer = undefined;
     /** Only of an instance that can be debugged. @type {import("./inspect.js").Debuggers | undefined} */
     this.debuggers = undefined;
   }
 
-  /** The folder of this instance's own socket. */
-  get socketFolder() {
-    const { listen } = this.config;
-    return "path" in listen ? dirname(listen.path) : ".";
+  /** The platform's socket for debuggers, beside the one for requests. */
+  get inspectorSocket() {
+    return join(dirname(this.dialer?.path ?? "."), "i");
   }
 
   /** How often a debugger was attached: what {@link debuggedSince} is asked with later. */
@@ -172,12 +174,17 @@ export class Instance {
 
   /**
    * @param {unknown} error
-   * @param {{ request: string | null, fatal?: boolean, hint?: string, cause?: import("./events.js").Cause }} options
+   * @param {{ request: string | null, fatal?: boolean, hint?: string, cause?: import("./events.js").Cause, nr?: number }} options
+   *   `nr`: the number of a crash, which is also written where it cannot get lost
    */
-  report(error, { request, fatal = false, hint, cause = "handler" }) {
+  report(error, { request, fatal = false, hint, cause = "handler", nr }) {
     const failure = describeFailure(error, { code: this.code, hint });
-    if (this.events !== undefined) this.events.push({ t: "error", request, fatal, cause, error: failure });
-    else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
+    if (this.events !== undefined) {
+      /** @type {import("./events.js").ErrorEvent} */
+      const event = { t: "error", request, fatal, cause, nr, error: failure };
+      if (nr !== undefined) writeCrash(event);
+      this.events.push(event);
+    } else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
   }
 
   /** @param {{ id: string, func: BoundFunction, res?: import("node:http").ServerResponse }} invocation */

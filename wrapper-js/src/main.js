@@ -1,10 +1,15 @@
 #!/usr/bin/env node
-import { UsageError, readConfig } from "./config.js";
+import { UsageError, isInstance, readConfig } from "./config.js";
 import { printable } from "./printable.js";
 import { run } from "./run.js";
+import { readToken } from "./token.js";
 
 try {
-  run(readConfig(process.env, process.argv.slice(2)));
+  const words = process.argv.slice(2);
+  const token = isInstance(words) ? readToken() : undefined;
+  // Whoever started it has gone.
+  if (isInstance(words) && token === undefined) process.exit(0);
+  run(readConfig(process.env, words, token));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
   console.error(printable(error.message));

@@ -1,8 +1,8 @@
 import { StringDecoder } from "node:string_decoder";
 import { currentInvocation } from "./context.js";
+import { MAX_LINE_BYTES, cut } from "./cut.js";
 
 const PARTIAL_MS = 100;
-const LONGEST_LINE = 64 * 1024;
 
 /** @typedef {import("./events.js").Events} Events */
 /** @typedef {import("./invocation.js").Invocation} Invocation */
@@ -68,7 +68,7 @@ class Lines {
     }
     if (start === text.length) return;
     const rest = text.slice(start);
-    if (rest.length >= LONGEST_LINE) return this.#line(rest, invocation);
+    if (rest.length >= MAX_LINE_BYTES) return this.#line(rest, invocation);
     this.partial.set(invocation, rest);
     this.timer ??= setTimeout(() => this.#letGo(), PARTIAL_MS).unref();
   }
@@ -88,7 +88,8 @@ class Lines {
    * @param {Invocation | undefined} invocation
    */
   #line(text, invocation) {
-    this.emit(text.endsWith("\r") ? text.slice(0, -1) : text, invocation?.id ?? null);
+    const line = text.endsWith("\r") ? text.slice(0, -1) : text;
+    this.emit(cut(line, MAX_LINE_BYTES), invocation?.id ?? null);
   }
 
   #letGo() {

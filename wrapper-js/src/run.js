@@ -4,9 +4,10 @@ import { inspect } from "node:util";
 import { Assignment } from "./assignment.js";
 import { UsageError, hideInternals } from "./config.js";
 import { countConnections } from "./connections.js";
-import { handleControl, isControl } from "./control.js";
+import { Control, isControl } from "./control.js";
 import { watchCrashes, watchExits } from "./crash.js";
 import { describe } from "./describe.js";
+import { Dialer } from "./dial.js";
 import { makeDrain } from "./drain.js";
 import { Events } from "./events.js";
 import { FunctionRequest, FunctionResponse, loadExpress } from "./express.js";
@@ -19,13 +20,13 @@ import { acceptUpgrades } from "./upgrade.js";
 /** @typedef {import("./config.js").Config} Config */
 
 /**
- * Listens at once, since that is what a cold start waits for; Express and user code are loaded
+ * Listens or dials at once, since that is what a cold start waits for; Express and user code are loaded
  * after, and a request that comes too early waits for them.
  *
  * @param {Config} config
  */
 export function run(config) {
-  hideInternals(process.env);
+  hideInternals(process.env, config);
   if (config.mode === "describe") return void describe(config);
   const platform = config.token !== undefined;
   const events = platform ? new Events() : undefined;
@@ -39,7 +40,14 @@ export function run(config) {
     else events.finish(() => exit(code));
   };
   watchCrashes(instance, leave);
-  instance.drain = makeDrain(server, instance, leave);
+  instance.drain = makeDrain(
+    () => {
+      instance.dialer?.stop();
+      server.close();
+    },
+    instance,
+    leave,
+  );
   process.on("SIGTERM", () => instance.drain(0));
   // Ctrl-C reaches a whole process group; under a gateway it is the gateway's to act on. Alone,
   // whoever presses it again will not wait.
@@ -51,17 +59,19 @@ export function run(config) {
     else leave(130);
   });
 
-  const control = { token: config.token ?? "", bootMs: 0, assignment, events: events ?? new Events(), instance };
+  const control = new Control(config.token ?? "", assignment, events ?? new Events(), instance);
   server.on("request", (req, res) => {
-    if (platform && isControl(/** @type {string} */ (req.url))) handleControl(control, req, res);
+    instance.dialer?.used(req.socket);
+    if (platform && isControl(/** @type {string} */ (req.url))) control.handle(req, res);
     else instance.handle(/** @type {FunctionRequest} */ (req), res);
   });
   server.on("error", (error) => leaveWith(error, exit));
-  countConnections(server, "path" in config.listen);
-  listen(server, config.listen, () => {
-    control.bootMs = Math.round(performance.now() * 10) / 10;
+  const listening = () => {
+    control.bootMs ||= Math.round(performance.now() * 10) / 10;
     if (!platform) printServing(server, config, instance);
-  });
+  };
+  const gone = (/** @type {Error} */ error) => (control.bootMs > 0 ? instance.drain(0) : leaveWith(error, exit));
+  listen(server, config.listen, instance, listening, gone);
   instance.starting = start(config, instance, assignment, server)?.then(
     () => void (instance.starting = undefined),
     (error) => leaveWith(error, leave),
@@ -80,9 +90,17 @@ function serverOptions(platform) {
 /**
  * @param {import("node:http").Server} server
  * @param {Config["listen"]} where
+ * @param {Instance} instance
  * @param {() => void} listening
+ * @param {(error: Error) => void} gone
  */
-function listen(server, where, listening) {
+function listen(server, where, instance, listening, gone) {
+  countConnections(server, where);
+  if ("dial" in where) {
+    const concurrency = () => instance.bound?.turns.limit ?? 0;
+    instance.dialer = new Dialer(server, where.dial, { connected: listening, gone, concurrency });
+    return instance.dialer.fill();
+  }
   if ("port" in where) return void server.listen(where, listening);
   try {
     unlinkSync(where.path);
@@ -115,7 +133,7 @@ function start(config, instance, assignment, server) {
 function prepareSpare(config, events, exit) {
   loadExpress();
   if (events !== undefined) captureOutput(events);
-  if (!config.endWithParent) return;
+  if (config.token === undefined) return;
   process.stdin.on("end", () => exit(0)).on("error", () => exit(0)).resume();
 }
 
@@ -124,7 +142,7 @@ function prepareSpare(config, events, exit) {
  * @param {(code: number) => void} exit
  */
 function leaveWith(error, exit) {
-  const known = error instanceof UsageError || error.syscall === "listen";
+  const known = error instanceof UsageError || error.syscall === "listen" || error.syscall === "connect";
   console.error(printable(known ? `fnlocal-runner: ${error.message}` : inspect(error)));
   exit(error instanceof UsageError ? error.exitCode : 1);
 }

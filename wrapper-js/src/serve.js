@@ -70,7 +70,7 @@ export async function printServing(server, config, instance) {
  * @param {Config} config
  */
 function baseUrl(server, { listen }) {
-  if ("path" in listen) return `unix:${listen.path}:`;
+  if (!("port" in listen)) return `unix:${"path" in listen ? listen.path : listen.dial}:`;
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   return `http://${listen.host ?? "localhost"}:${port}`;
 }

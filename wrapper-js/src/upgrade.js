@@ -18,6 +18,7 @@ import { sendRawProblem } from "./problem.js";
 export function acceptUpgrades(server, instance) {
   if (server.listenerCount("upgrade") > 0) return;
   server.on("upgrade", (req, socket, head) => {
+    instance.dialer?.used(socket);
     socket.on("error", () => {});
     const { func, base, rest } = instance.find(/** @type {string} */ (req.url));
     if (func?.upgrade === undefined) return serveWithout(server, req, /** @type {import("node:net").Socket} */ (socket));

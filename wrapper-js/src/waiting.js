@@ -32,7 +32,9 @@ export class Waiting {
   decide(done) {
     if (this.forListeners()) return done(true);
     // Promises nobody returned run first: they may answer, or begin what will.
+    looking += 1;
     setImmediate(() => {
+      looking -= 1;
       if (this.res.writableEnded || this.forListeners() || this.#moreResources()) return done(true);
       setTimeout(() => done(this.res.writableEnded || this.forListeners() || this.#moreResources()), GRACE_MS).unref();
     });
@@ -43,8 +45,8 @@ export class Waiting {
   }
 }
 
-/** Writes of this server's own, which come and go. */
-const OWN = new Set(["WriteWrap", "ShutdownWrap"]);
+/** Writes and connects of this server's own, which come and go. */
+const OWN = new Set(["WriteWrap", "ShutdownWrap", "SimpleShutdownWrap", "ConnectWrap"]);
 
 const ANSWERING = ["unpipe", "drain", "finish", "close", "error", "prefinish"];
 const READING = ["data", "end", "readable"];
@@ -59,12 +61,16 @@ function countListeners(emitter, events) {
   return count;
 }
 
-/** What keeps the process busy, by kind, without this server's own connections. */
+/** Looks of {@link Waiting} to come, of other requests too. */
+let looking = 0;
+
+/** What keeps the process busy, by kind, without this server's own connections and looks. */
 function tally() {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const { kind, open } = ownConnections;
   counts.set(kind, (counts.get(kind) ?? 0) - open);
+  counts.set("Immediate", (counts.get("Immediate") ?? 0) - looking);
   return counts;
 }

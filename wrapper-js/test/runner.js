@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,25 +29,70 @@ export function folder(files) {
 const made = [];
 process.on("exit", () => made.forEach((root) => rmSync(root, { recursive: true, force: true })));
 
+/** The platform's end of an instance: the socket that the instance dials. */
+class Host {
+  /** @param {string} path */
+  constructor(path) {
+    /** @type {import("node:net").Socket[]} */
+    this.dialed = [];
+    /** @type {((socket: import("node:net").Socket | Error) => void)[]} */
+    this.waiting = [];
+    this.ended = false;
+    this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+      socket.on("error", () => {}).on("close", () => (this.dialed = this.dialed.filter((other) => other !== socket)));
+      const taker = this.waiting.shift();
+      if (taker === undefined) this.dialed.push(socket);
+      else taker(socket);
+    }).listen(path);
+    this.listening = once(this.server, "listening");
+  }
+
+  /** @param {(error: Error | null, socket?: any) => void} callback */
+  take(callback) {
+    const use = (/** @type {import("node:net").Socket | Error} */ taken) => {
+      if (taken instanceof Error) return callback(taken);
+      callback(null, taken);
+      taken.resume();
+    };
+    const socket = this.dialed.shift();
+    if (socket !== undefined) use(socket);
+    else if (this.ended) use(new Error("the instance ended"));
+    else this.waiting.push(use);
+  }
+
+  close() {
+    this.ended = true;
+    this.server.close();
+    for (const taker of this.waiting.splice(0)) taker(new Error("the instance ended"));
+  }
+}
+
 /** A wrapper process under test. */
 export class Runner {
   /**
    * @param {string} code
-   * @param {{ env?: Record<string, string>, args?: string[] }} [options]
+   * @param {{ env?: Record<string, string>, args?: string[], host?: Host }} [options]
    */
-  constructor(code, { env = {}, args = [] } = {}) {
+  constructor(code, { env = {}, args = [], host } = {}) {
     this.code = code;
     this.socketPath = join(code, "s.sock");
-    this.child = spawn(process.execPath, [BUNDLE, ...args], {
+    this.host = host;
+    /** @type {Awaited<ReturnType<Runner["openEvents"]>> | undefined} */
+    this.channel = undefined;
+    this.child = spawn(process.execPath, [BUNDLE, ...args, ...(host ? ["--instance"] : [])], {
       cwd: code,
-      env: { PATH: process.env.PATH, FNLOCAL_SOCKET: this.socketPath, ...env },
+      env: { PATH: process.env.PATH, [host ? "FNLOCAL_DIAL" : "FNLOCAL_SOCKET"]: this.socketPath, ...env },
       stdio: ["pipe", "pipe", "pipe"],
     });
+    if (host) this.child.stdin.on("error", () => {}).write(`${TOKEN}\n`);
     this.out = "";
     this.err = "";
     this.child.stdout.setEncoding("utf8").on("data", (text) => (this.out += text));
     this.child.stderr.setEncoding("utf8").on("data", (text) => (this.err += text));
-    this.exited = once(this.child, "close").then(([code]) => code);
+    this.exited = once(this.child, "close").then(([code]) => {
+      host?.close();
+      return code;
+    });
   }
 
   /**
@@ -78,7 +124,10 @@ export class Runner {
    * @param {(res: any) => void} [onResponse]
    */
   open(path, { target = { socketPath: this.socketPath }, ...options }, onResponse) {
-    return http.request({ ...target, agent: false, path, ...options }, onResponse);
+    const { host } = this;
+    if (host === undefined) return http.request({ ...target, agent: false, path, ...options }, onResponse);
+    const createConnection = (/** @type {unknown} */ _, /** @type {any} */ callback) => void host.take(callback);
+    return http.request({ createConnection: /** @type {any} */ (createConnection), path, ...options }, onResponse);
   }
 
   /**
@@ -96,8 +145,13 @@ export class Runner {
     return this.control("assign", { code: this.code, entries: ["index.js"], function: null, env: {}, ...request });
   }
 
-  /** Opens the event stream; the result gathers what comes. */
+  /** The event stream, which the platform opens before it has any code loaded. */
   async events() {
+    return (this.channel ??= await this.openEvents());
+  }
+
+  /** Opens the event stream; the result gathers what comes. */
+  async openEvents() {
     /** @type {any[]} */
     const all = [];
     /** @type {any} */
@@ -124,7 +178,7 @@ export class Runner {
         watchers.add(look);
         look();
       });
-    return { all, find, close: () => res.destroy() };
+    return { all, find, res };
   }
 
   /** Waits until something answers. */
@@ -133,6 +187,7 @@ export class Runner {
       if (this.child.exitCode !== null) throw new Error(`the runner ended: ${this.err}`);
       try {
         await this.call("/_fnlocal/health");
+        if (this.host) await this.events();
         return this;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 5));
@@ -150,10 +205,13 @@ export class Runner {
 /**
  * @param {import("node:test").TestContext} t
  * @param {Record<string, string> | string} files
- * @param {{ env?: Record<string, string>, args?: string[] }} [options]
+ * @param {{ env?: Record<string, string>, args?: string[], platform?: boolean }} [options]
  */
-export async function start(t, files, options) {
-  const runner = new Runner(typeof files === "string" ? files : folder(files), options);
+export async function start(t, files, { platform = false, ...options } = {}) {
+  const code = typeof files === "string" ? files : folder(files);
+  const host = platform ? new Host(join(code, "s.sock")) : undefined;
+  await host?.listening;
+  const runner = new Runner(code, { ...options, host });
   t.after(() => runner.stop());
   return runner.ready();
 }
@@ -164,7 +222,7 @@ export async function start(t, files, options) {
  * @param {Record<string, string>} [env]
  */
 export function startSpare(t, files, env = {}) {
-  return start(t, files, { env: { FNLOCAL_TOKEN: TOKEN, ...env } });
+  return start(t, files, { platform: true, env });
 }
 
 /**

@@ -61,6 +61,11 @@ export interface FunctionConfig {
   signature?: "http" | "event";
   /** When to call the function by itself. */
   schedule?: string | { cron: string; timezone?: string; missed?: "skip" | "once" | "all"; overlap?: boolean };
+  /**
+   * Asynchronous invocations: whether clients of other machines may ask for them, and the size of
+   * all that may wait, such as "256MB".
+   */
+  async?: { from_clients?: boolean; queue_size?: number | string; [key: string]: unknown };
   [key: string]: unknown;
 }
 

@@ -136,7 +136,7 @@ pub fn span(text: &str) -> Result<Duration, String> {
     };
     let seconds = number.parse::<f64>().unwrap_or(0.0) * factor;
     if (0.1..=7.0 * 86_400.0).contains(&seconds) {
-        Ok(Duration::from_secs_f64(seconds))
+        Ok(fnlocal_core::time::bounded_secs(seconds))
     } else {
         Err("it must be between 100ms and a week".to_owned())
     }

@@ -1,7 +1,6 @@
 //! Documents of a log as lines for people.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use fnlocal_core::StartKind;
 use fnlocal_emulator::logs::kept::{Invocation, Kept, Platform};
@@ -35,7 +34,7 @@ impl Lines {
 
     fn invocation(&mut self, one: &Invocation) -> String {
         let name = self.name(one.function.as_ref());
-        let length = millis(Duration::from_secs_f64(one.duration_ms / 1000.0));
+        let length = millis(fnlocal_core::time::bounded_millis(one.duration_ms));
         let mut line = format!(
             "{}  {name}  {}  {length:>9}  {DIM}{:<6}{DIM:#}  {} {}{DIM}",
             time(one.time),

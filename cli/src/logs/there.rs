@@ -19,9 +19,9 @@ use crate::wait;
 /// Between two looks for more. An account may look some times a second, all its people together.
 const LOOK: Duration = Duration::from_secs(2);
 /// How far back is read when nobody says: CloudWatch searches from the beginning.
-const BACK: SignedDuration = SignedDuration::from_hours(1);
+const BACK: SignedDuration = SignedDuration::from_secs(3600);
 /// The same for a request, whose time is not known.
-const REQUEST_BACK: SignedDuration = SignedDuration::from_hours(24);
+const REQUEST_BACK: SignedDuration = SignedDuration::from_secs(24 * 3600);
 
 /// Why it ends early.
 enum Error {

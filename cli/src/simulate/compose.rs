@@ -1,11 +1,10 @@
 //! A scenario from arguments and `fnlocal.toml`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::scaling::{GroupSettings, Metric, Scheduled, WarmPool};
-use fnlocal_core::time::Instant;
+use fnlocal_core::time::{Instant, bounded_secs};
 use fnlocal_core::{Profile, RouterSettings};
 use fnlocal_emulator::project::{ConfigFile, EnvConfig, ScaleOn};
 use fnlocal_sim::calibrate::Calibration;
@@ -249,7 +248,7 @@ fn fleet(
     let mut scheduled: Vec<Scheduled> = args
         .prescale
         .iter()
-        .map(|one| action(one.nodes, Duration::from_secs_f64(one.at)))
+        .map(|one| action(one.nodes, bounded_secs(one.at)))
         .collect();
     let begin = args.at.as_deref().map(begin).transpose()?;
     for prescale in env.iter().flat_map(|env| &env.prescale) {
@@ -261,7 +260,7 @@ fn fleet(
             ));
             continue;
         };
-        let times = prescale.occurrences(begin, Duration::from_secs_f64(duration))?;
+        let times = prescale.occurrences(begin, bounded_secs(duration))?;
         scheduled.extend(times.into_iter().map(|at| action(prescale.min, at)));
     }
     let pool = env.and_then(|env| env.warm_pool).filter(|&size| size > 0);

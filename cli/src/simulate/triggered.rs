@@ -74,7 +74,7 @@ pub fn triggered(
 /// When a schedule is due, in seconds from the beginning, which is in seconds since 1970.
 fn times(schedule: &Schedule, begin: i64, duration: f64) -> Vec<f64> {
     let begin = u64::try_from(begin).unwrap_or(0) * 1000;
-    let end = begin + (duration * 1000.0) as u64;
+    let end = begin.saturating_add((duration * 1000.0) as u64);
     // What is due at the very beginning belongs to it.
     let due = schedule.due(begin.saturating_sub(1), end);
     due.into_iter()

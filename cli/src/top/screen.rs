@@ -215,7 +215,7 @@ fn clock(time: &str) -> &str {
 }
 
 fn ms(time: f64) -> String {
-    crate::lines::millis(std::time::Duration::from_secs_f64(time.max(0.0) / 1000.0))
+    crate::lines::millis(fnlocal_core::time::bounded_millis(time))
 }
 
 #[cfg(test)]

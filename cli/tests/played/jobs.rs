@@ -20,6 +20,8 @@ schedule = "*/2 * * * * *"
 signature = "event"
 [functions.work]
 max_instances = 1
+[functions.work.async]
+from_clients = true
 "#;
 /// More than one instance does within the time a node waits for those that run.
 const JOBS: usize = 60;
@@ -60,6 +62,11 @@ async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
     let owner = owner().unwrap();
 
     let client = reqwest::Client::new();
+    let unasked = client
+        .post(stage.machines[&owner].at("/tick"))
+        .header("x-fnlocal-invoke", "async");
+    let refused = unasked.send().await.unwrap();
+    assert_eq!(refused.status(), 403, "clients may only where it is said");
     for number in 0..JOBS {
         let post = client
             .post(stage.machines[&owner].at("/work"))

@@ -67,7 +67,8 @@ impl Stamp {
     pub fn of(metadata: &Metadata, now: SystemTime) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let changed = u64::try_from(metadata.ctime()).ok()?;
-        let settled = SystemTime::UNIX_EPOCH + Duration::from_secs(changed) + TICK;
+        let since_1970 = Duration::from_secs(changed).checked_add(TICK)?;
+        let settled = SystemTime::UNIX_EPOCH.checked_add(since_1970)?;
         (settled < now).then(|| Self {
             size: metadata.size(),
             changed: (metadata.ctime(), metadata.ctime_nsec()),

@@ -259,5 +259,5 @@ impl Told {
 
 /// About so long, so that the nodes of a group do not all ask at once.
 fn jittered(millis: u64) -> Duration {
-    Duration::from_millis(millis).mul_f64(rand::random_range(0.8..1.2))
+    fnlocal_core::time::scaled(Duration::from_millis(millis), rand::random_range(0.8..1.2))
 }

@@ -53,7 +53,7 @@ pub enum Effect {
         instance: InstanceId,
     },
     /// End an instance and remove it, whatever it is doing: asked for at most once, and never
-    /// before it has booted. Answer: stopped.
+    /// before it has booted unless its start was never answered. Answer: stopped.
     Stop {
         /// Which.
         instance: InstanceId,
@@ -61,6 +61,12 @@ pub enum Effect {
         reason: StopReason,
         /// How long it may take to end by itself; zero kills it.
         grace: Duration,
+    },
+    /// Report that a stop was never answered. The node counts on nothing of the instance any more,
+    /// although something of it may remain. Answer: none.
+    Abandon {
+        /// Which.
+        instance: InstanceId,
     },
     /// Answer a request that no instance will.
     Refuse {
@@ -80,6 +86,26 @@ pub enum Effect {
     },
     /// Draining is over: no request and no instance is left.
     Drained,
+}
+
+impl Effect {
+    /// The instance that must answer this effect. `None` if no answer is awaited, or if it is the
+    /// request's.
+    pub(crate) fn awaits(&self) -> Option<InstanceId> {
+        match *self {
+            Self::Start { instance, .. }
+            | Self::Prime { instance, .. }
+            | Self::Assign { instance, .. }
+            | Self::Pause { instance }
+            | Self::Resume { instance }
+            | Self::Stop { instance, .. } => Some(instance),
+            Self::Abandon { .. }
+            | Self::Dispatch { .. }
+            | Self::Refuse { .. }
+            | Self::Switched { .. }
+            | Self::Drained => None,
+        }
+    }
 }
 
 /// What a request waited for.
@@ -127,6 +153,8 @@ pub enum StopReason {
     Broken,
     /// The node is shutting down.
     Drain,
+    /// It did not answer what it was asked for.
+    Unanswered,
 }
 
 /// Why a request is refused.

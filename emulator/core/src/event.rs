@@ -136,6 +136,24 @@ pub enum Event {
     Drain,
 }
 
+impl Event {
+    /// The instance that tells this. `None` for events of requests, code, limits and time.
+    pub(crate) fn instance(&self) -> Option<InstanceId> {
+        match *self {
+            Self::Primed { instance, .. }
+            | Self::InstanceBooted { instance }
+            | Self::StartFailed { instance }
+            | Self::Assigned { instance }
+            | Self::AssignFailed { instance }
+            | Self::Paused { instance }
+            | Self::Resumed { instance }
+            | Self::InstanceDied { instance }
+            | Self::InstanceStopped { instance } => Some(instance),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a request whose exchange broke may be tried on another instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Retry {

@@ -7,7 +7,7 @@ use crate::ids::{FunctionId, InstanceId, RequestId};
 use crate::node::Node;
 use crate::package::Prime;
 use crate::pool::Pool;
-use crate::pool::slot::{Instance, Intent, Power, Role, Stage};
+use crate::pool::slot::{Awaited, Instance, Intent, Power, Role, Stage};
 use crate::timers::Timer;
 
 /// An invariant that does not hold: a mistake in this crate.
@@ -134,6 +134,15 @@ impl Node {
             "{id} has imported {:?} and is bound to {:?}",
             instance.loaded,
             instance.bound
+        );
+        holds!(
+            "what an instance has yet to answer has a deadline",
+            instance.awaited == Awaited::of(instance)
+                && instance.awaited.is_some() == instance.answer_timer.is_some(),
+            "{id}: {:?} awaits {:?} until {:?}",
+            (instance.role, instance.power),
+            instance.awaited,
+            instance.answer_timer
         );
         if !matches!(instance.role, Role::Serving | Role::Assigning) {
             return Ok(());
@@ -413,6 +422,7 @@ impl Node {
         }
         for (&id, instance) in &self.instances {
             check(instance.timer, Timer::Idle(id))?;
+            check(instance.answer_timer, Timer::Unanswered(id))?;
         }
         for (&id, pool) in &self.pools {
             check(pool.demand_timer, Timer::Demand(id))?;

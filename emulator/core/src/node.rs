@@ -6,9 +6,10 @@
 //! function is in `serve`; starting, evicting and stopping in `room`.
 //!
 //! Deliberately absent: retries of effects. Every effect is answered by an event, failures
-//! included; what is never answered is never repeated.
+//! included. What is never answered has a deadline (`answers`), and is given up then.
 
 mod admit;
+mod answers;
 mod chill;
 mod code;
 mod deadlines;
@@ -118,6 +119,7 @@ impl Node {
     /// goes backwards stands still.
     pub fn handle(&mut self, now: Instant, event: Event, effects: &mut Vec<Effect>) {
         self.now = self.now.max(now);
+        let told = event.instance();
         self.apply(event);
         loop {
             self.pass_deadlines();
@@ -126,6 +128,7 @@ impl Node {
             }
             self.settle();
         }
+        self.await_answers(told);
         effects.append(&mut self.out);
     }
 

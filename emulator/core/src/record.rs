@@ -13,7 +13,7 @@ use crate::time::Instant;
 
 /// The version this code writes and reads. Raised whenever the same events may give other effects,
 /// or are written in another way.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

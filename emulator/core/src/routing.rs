@@ -163,7 +163,7 @@ impl Router {
         }
         if let Some(member) = self.members[slot].take() {
             self.capacity -= u64::from(member.capacity);
-            self.in_hand -= u64::from(member.in_hand);
+            self.in_hand = self.in_hand.saturating_sub(u64::from(member.in_hand));
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     Backoff(PackageId),
     /// A hold on refilling spares and `min_instances` is over.
     Refill,
+    /// An instance has not answered what it was asked for.
+    Unanswered(InstanceId),
 }
 
 /// The deadlines. The owner keeps the time its timer is set to.

@@ -23,6 +23,10 @@ pub struct AsyncPolicy {
     pub keep_keys: Duration,
     /// Part of the function's places that such work may take, in percent.
     pub share: u32,
+    /// Whether clients may ask for it. `None` if they may where only this machine can.
+    pub from_clients: Option<bool>,
+    /// The maximum number of bytes of the invocations that wait, bodies included.
+    pub queue_bytes: u64,
 }
 
 impl Default for AsyncPolicy {
@@ -35,6 +39,8 @@ impl Default for AsyncPolicy {
             max_age: Duration::from_secs(6 * 3600),
             keep_keys: Duration::from_secs(24 * 3600),
             share: 50,
+            from_clients: None,
+            queue_bytes: 256 << 20,
         }
     }
 }
@@ -47,7 +53,7 @@ impl AsyncPolicy {
         let doublings = attempts.saturating_sub(1).min(30);
         let whole = self.backoff.saturating_mul(1 << doublings);
         let whole = whole.min(self.backoff_max);
-        whole.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+        crate::time::scaled(whole, 1.0 - chance.clamp(0.0, 1.0) / 2.0)
     }
 
     /// Checks what the types cannot say. The error names the key and what is wrong with it.
@@ -69,6 +75,9 @@ impl AsyncPolicy {
         }
         if !(1..=100).contains(&self.share) {
             return Err(("share", "must be between 1 and 100 percent"));
+        }
+        if self.queue_bytes < 1 << 20 {
+            return Err(("queue_size", "must be at least 1MB"));
         }
         Ok(self)
     }

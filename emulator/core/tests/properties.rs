@@ -3,7 +3,6 @@
 mod common;
 
 use common::random::Random;
-use fnlocal_core::time::Duration;
 use proptest::prelude::*;
 
 proptest! {
@@ -30,8 +29,7 @@ proptest! {
         }
         random.answer_everything();
         let mut wakes = 0;
-        while random.world.node.next_deadline().is_some() {
-            random.world.pass(Duration::from_secs(60));
+        while random.pass_deadline() {
             random.answer_everything();
             wakes += 1;
             prop_assert!(wakes < 1000, "{:#?}", random.world.node.view(random.world.now));

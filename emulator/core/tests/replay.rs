@@ -46,7 +46,7 @@ fn play(trace: &str) -> Vec<(Instant, Effect)> {
 /// The world counts reasons and kinds of start too.
 fn is_effect(name: &str) -> bool {
     let names = [
-        "Start", "Prime", "Assign", "Dispatch", "Pause", "Resume", "Stop", "Refuse",
+        "Start", "Prime", "Assign", "Dispatch", "Pause", "Resume", "Stop", "Abandon", "Refuse",
     ];
     names.contains(&name) || name == "Switched" || name == "Drained"
 }

@@ -126,11 +126,6 @@ pub const TARGETS: &[Target] = &[
         seeds: project::DESCRIBED,
     },
     Target {
-        name: "code",
-        run: |data| with_text(data, project::code),
-        seeds: project::CODE,
-    },
-    Target {
         name: "schedules",
         run: |data| with_text(data, project::schedule),
         seeds: &[b"0 12 * * MON-FRI\nEurope/Berlin", b"*/5 * * * * *\nUTC", b"0 0 29 2 *\nUTC", b"0 0 L * 5#3\nUTC"],

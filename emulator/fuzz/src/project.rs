@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use fnlocal_core::Profile;
 use fnlocal_core::trigger::ScheduleSpec;
 use fnlocal_emulator::project::{ConfigFile, DescribedModule, Project};
-use fnlocal_skeleton::{Dialect, Kind, Skeleton};
 use fnlocal_triggers::schedule::Schedule;
 
 /// A day, in milliseconds.
@@ -21,12 +20,6 @@ pub const TOML: &[&[u8]] = &[
 pub const DESCRIBED: &[&[u8]] = &[
     b"[{\"entry\":\"index.js\",\"functions\":[{\"name\":\"a\",\"config\":{\"timeout\":3000,\"memory\":256},\"kind\":[\"http\"]}]}]",
     b"[{\"entry\":\"index.js\",\"functions\":[{\"name\":\"a\",\"config\":{\"timeout\":1e300,\"maxInstances\":-1,\"schedule\":{\"cron\":\"* * * * *\"}}}],\"error\":{}}]",
-];
-
-pub const CODE: &[&[u8]] = &[
-    b"\0exports.a = (req, res) => { res.end(`x${1}`) }; class A { static { f() } get b() { return 1 } }",
-    b"\x01import x from 'y'; export async function* f() { await x }; export default () => {}",
-    b"\x02export const f = (a: string, b?: number): void => { type T = A<B>; }; enum E { A }",
 ];
 
 /// fnlocal.toml: what is taken gives every function settings, or an error that can be shown.
@@ -63,22 +56,6 @@ pub fn described(data: &[u8]) {
         for problem in &settled.problems {
             drop((problem.to_string(), problem.hint()));
         }
-    }
-}
-
-/// A file of code, after a byte for its dialect. What was taken apart can be put together.
-pub fn code(text: &str) {
-    let Some(first) = text.bytes().next().filter(u8::is_ascii) else {
-        return;
-    };
-    let dialect = Dialect {
-        typescript: first & 2 != 0,
-        kind: [None, Some(Kind::Module), Some(Kind::CommonJs)][usize::from(first) % 3],
-    };
-    let text = &text[1..];
-    if let Some(skeleton) = Skeleton::of(text, dialect) {
-        assert!(skeleton.kept().len() <= text.len() * 16 + 64);
-        assert!(skeleton.watched(text, 0).len() >= text.len());
     }
 }
 

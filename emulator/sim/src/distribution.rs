@@ -74,7 +74,8 @@ impl Distribution {
             }
             Self::Empirical(points) => between(points, rng.random::<f64>() * 100.0),
         };
-        (millis.max(0.0) * 1000.0).round() as u64
+        let longest = fnlocal_core::time::LONGEST_SPAN.as_micros() as f64;
+        (millis.max(0.0) * 1000.0).round().min(longest) as u64
     }
 
     /// The value at a percentile of what was measured, in milliseconds; the mean of what was not.

@@ -185,7 +185,7 @@ mod tests {
             assert!(error.to_string().starts_with("line 1 is not"), "{error}");
         }
         let mut lines = recording();
-        lines[0] = lines[0].replace("\"version\":1", "\"version\":99");
+        lines[0] = lines[0].replace("\"version\":2", "\"version\":99");
         let error = replay(lines.join("\n").as_bytes()).unwrap_err();
         assert!(error.to_string().contains("99") && error.hint().is_some());
         let mut cut = recording().join("\n");

@@ -1,7 +1,7 @@
 //! A package's code as a layer: the files `dev` runs, and nothing else.
 
 use std::fs::Metadata;
-use std::path::{Path, PathBuf};
+use std::io::Read;
 use std::sync::Arc;
 
 use fnlocal_core::CodeHash;
@@ -13,7 +13,9 @@ use super::error::BuildError;
 use super::records::Records;
 use crate::image::oci::layer::{self, Layer};
 use crate::image::{ImageError, Root};
-use crate::project::{CodeError, Found, Memo, Package, Tree, WalkError, Warning, hash_of_files};
+use crate::project::{
+    CodeError, Found, LinkFree, Memo, Package, Tree, WalkError, Warning, hash_of_files,
+};
 
 /// The folder of the code in an image.
 pub(super) const FOLDER: &str = "/app";
@@ -30,7 +32,7 @@ pub(super) struct Code {
 #[derive(Debug)]
 struct File {
     relative: String,
-    path: PathBuf,
+    place: LinkFree,
     executable: bool,
 }
 
@@ -38,19 +40,25 @@ impl Code {
     pub fn read(package: &Package) -> Result<Self, CodeError> {
         let mut files = Vec::new();
         let mut warnings = Vec::new();
-        let walked = Tree::of(package).walk(&mut Memo::default(), &mut |found| {
+        let mut outside = None;
+        let tree = Tree::of(package);
+        let walked = tree.walk(&mut Memo::default(), &mut |found| {
             match found {
                 Found::Folder { .. } => {}
                 Found::File {
                     relative,
                     path,
+                    real,
                     metadata,
                     ..
-                } => files.push(File {
-                    relative: relative.to_string(),
-                    path: path.to_owned(),
-                    executable: executable(metadata),
-                }),
+                } => match LinkFree::new(&tree.project, real) {
+                    Ok(place) => files.push(File {
+                        relative: relative.to_string(),
+                        place,
+                        executable: executable(metadata),
+                    }),
+                    Err(source) => outside = Some((path.to_owned(), source)),
+                },
                 Found::LeftOut { path, why } => warnings.push(Warning {
                     text: format!("{} is left out: {why}", path.display()),
                     hint: None,
@@ -58,6 +66,9 @@ impl Code {
             }
             true
         });
+        if let Some((path, source)) = outside {
+            return Err(CodeError::Read { path, source });
+        }
         match walked {
             Ok(()) | Err(WalkError::Stopped) => Ok(Self {
                 files: Arc::new(files),
@@ -68,12 +79,6 @@ impl Code {
         }
     }
 
-    /// Every file: its path in the package, where it is, and whether it can be executed.
-    pub fn each(&self) -> impl Iterator<Item = (&str, &Path, bool)> {
-        let files = self.files.iter();
-        files.map(|file| (file.relative.as_str(), file.path.as_path(), file.executable))
-    }
-
     /// The files, below a folder of an image.
     pub fn root(&self, at: &str) -> Root {
         let mut root = Root::default();
@@ -82,7 +87,7 @@ impl Code {
         }
         for file in self.files.iter() {
             let mode = if file.executable { 0o755 } else { 0o644 };
-            root.file(&format!("{at}/{}", file.relative), &file.path, mode);
+            root.own_file(&format!("{at}/{}", file.relative), file.place.clone(), mode);
         }
         root
     }
@@ -91,23 +96,13 @@ impl Code {
     pub fn hash(&self) -> std::io::Result<CodeHash> {
         let mut files: Vec<(&str, bool, [u8; 32])> = Vec::with_capacity(self.files.len());
         for file in self.files.iter() {
-            let digest = Sha256::digest(std::fs::read(&file.path)?).into();
+            let mut bytes = Vec::new();
+            file.place.open()?.read_to_end(&mut bytes)?;
+            let digest = Sha256::digest(&bytes).into();
             files.push((&file.relative, file.executable, digest));
         }
         files.sort_unstable_by_key(|(path, ..)| *path);
         Ok(hash_of_files(files.into_iter()))
-    }
-
-    /// Copies the files into a folder of this machine.
-    pub fn copy(&self, to: &Path) -> std::io::Result<()> {
-        for file in self.files.iter() {
-            let to = to.join(&file.relative);
-            if let Some(folder) = to.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            std::fs::copy(&file.path, to)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,149 +1,126 @@
-//! The wrapper's description asked of an image, in a container.
+//! Code described where it will run: in a container without network, with the limits and the user of
+//! an instance, and with nothing in it but the image and the package's own files.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use bollard::container::LogOutput;
-use bollard::errors::Error as EngineError;
 use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{LogsOptions, UploadToContainerOptions, WaitContainerOptions};
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::Stream;
 
 use super::Site;
 use super::code::FOLDER;
 use super::describe;
-use super::error::{BuildError, bug};
+use super::error::{BuildError, ImportLimit};
 use crate::image::error::engine;
 use crate::image::oci::manifest::entrypoint;
-use crate::image::{Root, wrapper};
 use crate::project::{DescribedModule, Package};
 use crate::runtime::docker::connect::Engine;
-use crate::runtime::docker::container::hardened;
+use crate::runtime::docker::container::{hardened, tmpfs};
+use crate::runtime::docker::helper::{self, Bounds, HelperError, Ran};
 use crate::runtime::docker::reaper;
 
-/// As much as a function has unless it says otherwise.
-const MEMORY_MIB: u32 = 512;
+/// Memory of the container in MiB. An instance's may be less; there a function is told so.
+const MEMORY_MIB: u32 = 1024;
+/// Processes and threads, as an instance has.
 const PIDS: i64 = 256;
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_mins(1),
+    stdout_bytes: 4 << 20,
+};
+const WHAT: &str = "describing code in a container";
 
-/// What an image of the engine says of its functions.
+/// What is described.
+pub(super) struct Subject<'a> {
+    pub package: &'a Package,
+    /// The image, by a name or an id of the engine.
+    pub image: &'a str,
+    /// The variables code finds, see [`describe::placeholders`].
+    pub env: &'a BTreeMap<String, String>,
+    /// The folder for files that the image does not have.
+    pub at: &'a str,
+}
+
+/// Returns what a package exports, having imported it in a container of an image to which the files
+/// of a tar are added.
 pub(super) async fn describe(
     site: &Site<'_>,
-    engine_: &Engine,
-    package: &Package,
-    image: &str,
-    env: &BTreeMap<String, String>,
+    subject: &Subject<'_>,
+    tar: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Result<Vec<DescribedModule>, BuildError> {
+    let package = subject.package;
+    let what = format!("asking {} for its functions", package.name);
+    let engine_ = site.engine(&what).await?;
     let docker = &engine_.docker;
-    let body = body(site, engine_, package, image, env);
-    let made = docker.create_container(None, body).await;
-    let id = made.map_err(engine("creating a container to describe"))?.id;
-    let written = ask(engine_, &id).await;
+    let made = docker.create_container(None, body(site, engine_, subject));
+    let id = made.await.map_err(engine(WHAT))?.id;
+    let ran = match helper::put(docker, &id, subject.at, tar).await {
+        Ok(()) => helper::run(docker, &id, BOUNDS).await,
+        Err(error) => Err(error.into()),
+    };
     reaper::remove(docker, &id).await;
-    let (stdout, stderr) = written?;
-    let described = describe::parse(&stdout).ok_or_else(|| BuildError::Describe {
+    said(package, ran)
+}
+
+fn said(
+    package: &Package,
+    ran: Result<Ran, HelperError>,
+) -> Result<Vec<DescribedModule>, BuildError> {
+    let limit = |limit| BuildError::ImportLimit {
         package: package.name.clone(),
-        why: String::from_utf8_lossy(&stderr).trim_end().to_owned(),
+        limit,
+    };
+    let ran = match ran {
+        Ok(ran) if ran.out_of_memory => return Err(limit(ImportLimit::MemoryMib(MEMORY_MIB))),
+        Ok(ran) => ran,
+        Err(HelperError::Time(time)) => return Err(limit(ImportLimit::Time(time))),
+        Err(HelperError::Output(bytes)) => return Err(limit(ImportLimit::OutputBytes(bytes))),
+        Err(HelperError::Engine(error)) => return Err(engine(WHAT)(error).into()),
+    };
+    let described = describe::parse(&ran.stdout).ok_or_else(|| {
+        let words = String::from_utf8_lossy(&ran.stderr);
+        let why = match words.trim_end() {
+            "" => format!(
+                "importing its code ended the process with exit code {}",
+                ran.code
+            ),
+            words => words.to_owned(),
+        };
+        BuildError::Describe {
+            package: package.name.clone(),
+            why,
+        }
     })?;
     describe::failed(package, &described)?;
     Ok(described)
 }
 
-fn body(
-    site: &Site<'_>,
-    engine: &Engine,
-    package: &Package,
-    image: &str,
-    env: &BTreeMap<String, String>,
-) -> ContainerCreateBody {
-    let mut variables: Vec<String> = env
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+fn body(site: &Site<'_>, engine: &Engine, subject: &Subject<'_>) -> ContainerCreateBody {
+    let package = subject.package;
     let settings = describe::settings(package, Path::new(FOLDER));
-    variables.extend(settings.iter().map(|(key, value)| format!("{key}={value}")));
-    variables.push("HOME=/tmp".to_owned());
-    let tmp = (
-        "/tmp".to_owned(),
-        "rw,exec,nosuid,nodev,mode=1777".to_owned(),
-    );
+    let settings = settings.iter().map(|(key, value)| (*key, value.as_str()));
+    let variables = subject
+        .env
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
+    // Ours come last, so that a package cannot replace them.
+    let all = variables.chain(settings).chain([("HOME", "/tmp")]);
     ContainerCreateBody {
-        image: Some(image.to_owned()),
-        env: Some(variables),
+        image: Some(subject.image.to_owned()),
+        user: Some(helper::helper_user(engine)),
+        env: Some(all.map(|(key, value)| format!("{key}={value}")).collect()),
         entrypoint: Some(entrypoint()),
         cmd: Some(vec!["--describe".to_owned()]),
+        working_dir: Some(FOLDER.to_owned()),
         labels: Some(site.owner.labels("build", Some(&package.name))),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
-            tmpfs: Some([tmp].into()),
-            // Its lines are read from the log.
-            log_config: None,
-            // The wrapper may have to be put in first.
-            readonly_rootfs: Some(false),
+            mounts: Some(vec![helper::scratch(subject.at)]),
+            tmpfs: Some(tmpfs(MEMORY_MIB)),
             ..hardened(engine, MEMORY_MIB, PIDS)
         }),
         ..ContainerCreateBody::default()
     }
-}
-
-async fn ask(engine_: &Engine, id: &str) -> Result<(Vec<u8>, Vec<u8>), BuildError> {
-    let mut root = Root::default();
-    root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
-    let bytes = root.bytes().map_err(bug)?;
-    let ran = run(engine_, id, bytes, "describing in a container").await?;
-    Ok((ran.stdout, ran.stderr))
-}
-
-/// What a container did.
-pub(super) struct Ran {
-    /// Its exit code.
-    pub code: i64,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-}
-
-/// Puts the files of a tar into a container, starts it and waits for its end.
-pub(super) async fn run(
-    engine_: &Engine,
-    id: &str,
-    tar: Vec<u8>,
-    what: &'static str,
-) -> Result<Ran, BuildError> {
-    let docker = &engine_.docker;
-    let options = UploadToContainerOptions {
-        path: "/".to_owned(),
-        ..UploadToContainerOptions::default()
-    };
-    let body = bollard::body_full(tar.into());
-    let put = docker.upload_to_container(id, Some(options), body).await;
-    put.map_err(engine(what))?;
-    let started = docker.start_container(id, None).await;
-    started.map_err(engine(what))?;
-    let mut ended = docker.wait_container(id, None::<WaitContainerOptions>);
-    let mut code = 0;
-    while let Some(end) = ended.next().await {
-        code = match end {
-            Ok(end) => end.status_code,
-            // An exit code other than 0 comes as an error.
-            Err(EngineError::DockerContainerWaitError { code, .. }) => code,
-            Err(error) => return Err(engine(what)(error).into()),
-        };
-    }
-    let options = LogsOptions {
-        stdout: true,
-        stderr: true,
-        ..LogsOptions::default()
-    };
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let mut lines = docker.logs(id, Some(options));
-    while let Some(line) = lines.next().await {
-        match line.map_err(engine(what))? {
-            LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-            other => stdout.extend_from_slice(other.as_ref()),
-        }
-    }
-    Ok(Ran {
-        code,
-        stdout,
-        stderr,
-    })
 }

@@ -1,7 +1,7 @@
 //! Dependencies as a layer: installed in a container of the base, taken out, known by a record.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 
 use bollard::Docker;
 use bollard::query_parameters::DownloadFromContainerOptions;
@@ -24,7 +24,10 @@ use crate::project::{Package, Warning};
 use crate::runtime::docker::reaper;
 
 /// A change of how dependencies become a layer makes them anew.
-const RECIPE: &[u8] = b"1";
+const RECIPE: &[u8] = b"2";
+
+/// Bytes of installed dependencies that are taken into an image.
+const MODULES_BYTES: u64 = 8 << 30;
 
 /// The layer of a package's dependencies and whether it was there; nothing when it has none.
 pub(super) async fn layer(
@@ -84,7 +87,8 @@ async fn install(
         });
     }
     let what = format!("installing the dependencies of {}", package.name);
-    let docker = &site.engine(&what).await?.docker;
+    let engine = site.engine(&what).await?;
+    let docker = &engine.docker;
     // npm chooses what is for another platform, but runs only on this one.
     let own = if foreign {
         Some(bases::get(site, here).await?.0)
@@ -94,11 +98,12 @@ async fn install(
     let base = own.as_ref().unwrap_or(base);
     let base = base.in_engine(docker, &site.store).await?;
     let installer = Installer {
-        docker,
+        engine,
         owner: &site.owner,
         base: &base,
         package: &package.name,
         target: foreign.then_some(platform),
+        time: site.project.config().build.install_time(),
     };
     let id = installer.create().await?;
     let progress = |text| site.tell(News::Note(text));
@@ -127,7 +132,11 @@ async fn take_out(site: &Site<'_>, docker: &Docker, id: &str) -> Result<File, Bu
     let spooled = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
         let mut file = tempfile::tempfile_in(&folder)?;
-        io::copy(&mut reader, &mut file)?;
+        let copied = io::copy(&mut reader.by_ref().take(MODULES_BYTES), &mut file)?;
+        if copied == MODULES_BYTES {
+            let why = format!("node_modules holds more than {} GiB", MODULES_BYTES >> 30);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
         Ok(file)
     });
     Ok(spooled.await.map_err(bug)?.map_err(layer::full)?)

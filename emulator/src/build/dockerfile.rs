@@ -1,34 +1,45 @@
 //! A package's own Dockerfile, built by the engine; fnlocal adds the wrapper.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use bollard::models::{ImageConfig, ImageInspect};
+use bollard::errors::Error as EngineError;
+use bollard::models::{BuildInfo, ImageConfig, ImageInspect};
 use bollard::query_parameters::BuildImageOptions;
 use fnlocal_registry::RepositoryName;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use oci_client::config::Config;
 
 use super::Site;
-use super::code::Code;
-use super::container;
+use super::code::{Code, FOLDER};
+use super::container::{self, Subject};
+use super::describe::settings;
 use super::error::{BuildError, bug};
-use super::report::{BuiltLayer, News, Part};
+use super::report::{BuiltLayer, Described, News, Part};
 use crate::image::base::inspect;
 use crate::image::oci::layer::Layer;
 use crate::image::oci::manifest::Platform;
 use crate::image::oci::saved;
-use crate::image::wrapper;
+use crate::image::{Root, short_hash, wrapper};
 use crate::project::{DescribedModule, Package};
+use crate::runtime::docker::helper;
 
 /// The file's name.
 const FILE: &str = "Dockerfile";
+/// How long it may be built. The engine ends its steps when nobody waits for them any more.
+const TIME: Duration = Duration::from_mins(30);
+/// Bytes of the engine's words that are kept for an error.
+const OUTPUT_BYTES: usize = 256 * 1024;
+/// The kind of the records with what its image exports.
+const DESCRIBED: &str = "dockerfile-functions";
 
 /// What a Dockerfile made.
 pub(super) struct Own {
     pub layers: Vec<BuiltLayer>,
     pub config: Config,
-    pub described: Vec<DescribedModule>,
+    /// What it exports, and who said so.
+    pub said: (Vec<DescribedModule>, Described),
 }
 
 /// The package's Dockerfile, if it has one.
@@ -64,7 +75,7 @@ pub(super) async fn build(
     let found = found.ok_or_else(|| bug("the engine does not show what it built"))?;
     let config = config(package, &found)?;
     let (layers, cached) = layers(site, &found, repository).await?;
-    let described = container::describe(site, engine, package, &name, env).await?;
+    let said = describe(site, package, &found, env).await?;
     let built = |layer| BuiltLayer {
         part: Part::Base,
         layer,
@@ -73,8 +84,46 @@ pub(super) async fn build(
     Ok(Own {
         layers: layers.into_iter().map(built).collect(),
         config,
-        described,
+        said,
     })
+}
+
+/// Imports the code in a container of the image, to which the wrapper is added; unless a record has
+/// the answer.
+async fn describe(
+    site: &Site<'_>,
+    package: &Package,
+    image: &ImageInspect,
+    env: &BTreeMap<String, String>,
+) -> Result<(Vec<DescribedModule>, Described), BuildError> {
+    let id = image.id.clone().unwrap_or_default();
+    let texts = [
+        format!("{env:?}"),
+        format!("{:?}", settings(package, Path::new(FOLDER))),
+    ];
+    let parts = [
+        id.as_bytes(),
+        texts[0].as_bytes(),
+        texts[1].as_bytes(),
+        wrapper::RUNNER,
+    ];
+    let key = short_hash(&parts);
+    if let Some(known) = site.records.get(DESCRIBED, &key) {
+        return Ok((known, Described::Known));
+    }
+    let (at, file) = wrapper::PATH.rsplit_once('/').unwrap_or_default();
+    let mut root = Root::default();
+    root.text(file, wrapper::RUNNER, 0o755);
+    let tar = helper::whole(root.bytes().map_err(bug)?);
+    let subject = Subject {
+        package,
+        image: &id,
+        env,
+        at,
+    };
+    let described = container::describe(site, &subject, tar).await?;
+    site.records.put(DESCRIBED, &key, &described);
+    Ok((described, Described::Image))
 }
 
 async fn run(
@@ -92,25 +141,35 @@ async fn run(
         ..BuildImageOptions::default()
     };
     let body = bollard::body_full(context.into());
-    let mut news = engine.docker.build_image(options, None, Some(body));
+    let news = engine.docker.build_image(options, None, Some(body));
     let mut output = String::new();
-    let failed = |output: &str| BuildError::Dockerfile {
-        package: package.name.clone(),
-        output: output.trim_end().to_owned(),
-    };
+    let built = tokio::time::timeout(TIME, follow(news, &mut output)).await;
+    built
+        .unwrap_or_else(|_| {
+            let minutes = TIME.as_secs() / 60;
+            Err(format!("\nit took more than {minutes} minutes"))
+        })
+        .map_err(|why| BuildError::Dockerfile {
+            package: package.name.clone(),
+            output: (output + &why).trim_end().to_owned(),
+        })
+}
+
+/// Takes in what an engine writes while it builds, and why it failed if it did. The end of it is
+/// kept.
+async fn follow(
+    mut news: impl Stream<Item = Result<BuildInfo, EngineError>> + Unpin,
+    output: &mut String,
+) -> Result<(), String> {
     while let Some(one) = news.next().await {
-        match one {
-            Ok(one) => {
-                output.push_str(one.stream.as_deref().unwrap_or_default());
-                if let Some(error) = one.error_detail.and_then(|detail| detail.message) {
-                    output.push_str(&error);
-                    return Err(failed(&output));
-                }
-            }
-            Err(error) => {
-                output.push_str(&error.to_string());
-                return Err(failed(&output));
-            }
+        let one = one.map_err(|error| error.to_string())?;
+        output.push_str(one.stream.as_deref().unwrap_or_default());
+        if output.len() > 2 * OUTPUT_BYTES {
+            let from = output.ceil_char_boundary(output.len() - OUTPUT_BYTES);
+            output.drain(..from);
+        }
+        if let Some(error) = one.error_detail.and_then(|detail| detail.message) {
+            return Err(error);
         }
     }
     Ok(())

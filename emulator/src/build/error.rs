@@ -1,6 +1,8 @@
 //! Why a build failed.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::driver::Failure;
 use crate::image::ImageError;
@@ -56,6 +58,14 @@ pub enum BuildError {
         /// What was written instead.
         why: String,
     },
+    /// The package took too much while it was imported.
+    #[error("{package}: its functions could not be listed: importing its code {limit}")]
+    ImportLimit {
+        /// The package.
+        package: String,
+        /// Too much of what.
+        limit: ImportLimit,
+    },
     /// The package's own Dockerfile cannot be built.
     #[error("the Dockerfile of {package} could not be built:\n{output}")]
     Dockerfile {
@@ -93,6 +103,27 @@ pub enum BuildError {
     Bug(String),
 }
 
+/// What importing code took too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportLimit {
+    /// More time than this.
+    Time(Duration),
+    /// More memory than this, in MiB.
+    MemoryMib(u32),
+    /// More on stdout than this, in bytes.
+    OutputBytes(usize),
+}
+
+impl fmt::Display for ImportLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => write!(f, "took more than {} s", time.as_secs()),
+            Self::MemoryMib(mib) => write!(f, "needed more than {mib} MiB of memory"),
+            Self::OutputBytes(bytes) => write!(f, "wrote more than {} MiB", bytes >> 20),
+        }
+    }
+}
+
 impl BuildError {
     /// What to do about it.
     #[must_use]
@@ -114,6 +145,9 @@ impl BuildError {
             Self::Restless => Some("end what writes into the package, or ignore its files".into()),
             Self::Import { failure, .. } => failure.hint.clone(),
             Self::Describe { .. } => None,
+            Self::ImportLimit { .. } => Some(
+                "do this in a function: a build imports the code only to list its functions".into(),
+            ),
             Self::Dockerfile { .. } => Some("the engine's words above say why".to_owned()),
             Self::Entrypoint { .. } => Some(format!(
                 "end the Dockerfile with\n\n    WORKDIR /app\n    USER 1000:1000\n    \

@@ -1,21 +1,17 @@
 //! One package's image: made while its code is asked what it exports, and named once it has said.
 
-use std::collections::BTreeMap;
-
-use bollard::query_parameters::RemoveImageOptions;
 use fnlocal_registry::{Digest, RepositoryName};
 
 use super::code::{self, Code};
-use super::describe::{Asking, Question};
+use super::describe::{Question, placeholders};
 use super::error::{BuildError, bug};
 use super::git::{self, Commit};
 use super::report::{Built, BuiltPlatform, Described, News, Part};
 use super::stack::{self, Stack};
-use super::{Site, container, dockerfile, labels, size};
+use super::{Site, dockerfile, labels, size};
 use crate::image::oci::content;
-use crate::image::oci::layer::{self, Layer};
-use crate::image::oci::load::{Loading, load};
-use crate::image::oci::manifest::{self, Image, Platform, Stored};
+use crate::image::oci::layer;
+use crate::image::oci::manifest::{self, Platform, Stored};
 use crate::project::{DescribedModule, Package};
 
 /// How often a package that is saved while it is built is built anew.
@@ -80,46 +76,35 @@ async fn ours(
     for &platform in platforms {
         stacks.push(stack::below(site, package, platform, repository).await?);
     }
-    let deps = stacks[0].layers.iter().find(|one| one.part == Part::Deps);
-    let deps = deps.map(|one| one.layer.clone());
-    let environment = site.project.environment()?;
+    let here = |stack: &&Stack| stack.platform == Platform::here();
+    let below = stacks.iter().find(here).unwrap_or(&stacks[0]).clone();
     let question = Question {
         package,
-        deps: deps.as_ref(),
-        store: &site.store,
         repository,
-        records: &site.records,
-        env: environment.shared(),
+        below: &below,
+        env: placeholders(site.project.environment()?.shared()),
     };
     let code = read(site, package).await?;
     let source = measure(&code).await?;
-    let key = question.key(&source);
-    // Before it is packed, as is all that reads it: a save in between shows by what was packed.
-    let asking = Asking::begin(&question, &key, &code).await?;
+    // Git takes as long as the disk does for the layer.
+    let packing = stack::code(site, package, &code, repository);
+    let (packed, commit) = tokio::join!(packing, git::commit(&package.root));
+    let packed = packed?;
+    if packed.layer.diff_id != source {
+        return Err(BuildError::Restless);
+    }
+    // What was packed is described, whatever is saved meanwhile.
+    let layer = packed.layer.clone();
     let making = async {
-        // Git takes as long as the disk does for the layer.
-        let packing = stack::code(site, package, &code, repository);
-        let (packed, commit) = tokio::join!(packing, git::commit(&package.root));
-        let packed = packed?;
-        if packed.layer.diff_id != source {
-            return Err(BuildError::Restless);
-        }
-        let wrapper = stack::wrapper(site, repository)?;
         for stack in &mut stacks {
-            stack.layers.extend([wrapper.clone(), packed.clone()]);
+            stack.settle(package);
+            stack.layers.push(packed.clone());
         }
-        let files = (&code, source.clone(), commit);
-        Made::store(site, package, files, stacks, repository).await
+        Made::store(site, package, (&code, source, commit), stacks, repository).await
     };
-    let (said, made) = tokio::join!(asking.answer(&question, &code, &source), making);
-    let (said, made) = (said?, made?);
-    let functions = match &said.modules {
-        Some(functions) => functions.clone(),
-        None => in_container(site, package, &made, repository, question.env).await?,
-    };
-    said.keep(&question, &key, &functions);
-    let described = said.how;
-    Ok((made, functions, described))
+    let (said, made) = tokio::join!(question.answer(site, &layer), making);
+    let (functions, described) = said?;
+    Ok((made?, functions, described))
 }
 
 /// What a package's own Dockerfile makes, and the wrapper.
@@ -130,16 +115,15 @@ async fn own(
     repository: &RepositoryName,
 ) -> Result<(Made, Vec<DescribedModule>, Described), BuildError> {
     let code = read(site, package).await?;
-    let environment = site.project.environment()?;
+    let env = placeholders(site.project.environment()?.shared());
     let wrapper = stack::wrapper(site, repository)?;
-    let (mut stacks, mut functions) = (Vec::new(), Vec::new());
+    let (mut stacks, mut said) = (Vec::new(), (Vec::new(), Described::Image));
     for &platform in platforms {
-        let env = environment.shared();
-        let made = dockerfile::build(site, package, &code, platform, repository, env).await?;
+        let made = dockerfile::build(site, package, &code, platform, repository, &env).await?;
         stack::tell_done(site, package, Part::Base, &made.layers);
         let mut layers = made.layers;
         layers.push(wrapper.clone());
-        functions = made.described;
+        said = made.said;
         stacks.push(Stack {
             platform,
             layers,
@@ -150,7 +134,8 @@ async fn own(
     let source = measure(&code).await?;
     let files = (&code, source, git::commit(&package.root).await);
     let made = Made::store(site, package, files, stacks, repository).await?;
-    Ok((made, functions, Described::Image))
+    let (functions, described) = said;
+    Ok((made, functions, described))
 }
 
 async fn read(site: &Site<'_>, package: &Package) -> Result<Code, BuildError> {
@@ -199,7 +184,7 @@ impl Made {
         let labels = labels::of(&site.project.name, &source, commit.as_ref());
         let mut images = Vec::new();
         for stack in stacks {
-            let stored = store(site, repository, &stack, &labels)?;
+            let stored = stack::store(site, repository, &stack, &labels)?;
             images.push((stack, stored));
         }
         Ok(Self {
@@ -210,55 +195,6 @@ impl Made {
             commit,
         })
     }
-}
-
-/// What the image itself says of its functions, when node on this machine could not.
-async fn in_container(
-    site: &Site<'_>,
-    package: &Package,
-    made: &Made,
-    repository: &RepositoryName,
-    env: &BTreeMap<String, String>,
-) -> Result<Vec<DescribedModule>, BuildError> {
-    let here = |(stack, _): &&(Stack, Stored)| stack.platform == Platform::here();
-    let (_, stored) = made.images.iter().find(here).unwrap_or(&made.images[0]);
-    let what = format!("asking {} for its functions", package.name);
-    let engine = site.engine(&what).await?;
-    let loading = Loading {
-        repository: repository.clone(),
-        manifest: stored.digest.clone(),
-        name: site.engine_name(repository, "describe"),
-    };
-    load(&engine.docker, &site.store, &loading).await?;
-    let described = container::describe(site, engine, package, &loading.name, env).await;
-    let _stays = engine
-        .docker
-        .remove_image(&loading.name, None::<RemoveImageOptions>, None)
-        .await;
-    described
-}
-
-fn store(
-    site: &Site<'_>,
-    repository: &RepositoryName,
-    stack: &Stack,
-    labels: &BTreeMap<String, String>,
-) -> Result<Stored, BuildError> {
-    let layers: Vec<(String, Layer)> = stack
-        .layers
-        .iter()
-        .map(|built| (built.part.to_string(), built.layer.clone()))
-        .collect();
-    let mut config = stack.config.clone();
-    let own = config.labels.take().unwrap_or_default();
-    let all = own.into_iter().chain(labels.clone());
-    config.labels = Some(all.collect());
-    let image = Image {
-        platform: stack.platform,
-        layers: &layers,
-        config,
-    };
-    Ok(image.store(&site.store, repository)?)
 }
 
 fn whole(

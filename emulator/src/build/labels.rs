@@ -5,7 +5,16 @@ use std::collections::BTreeMap;
 use fnlocal_registry::Digest;
 
 use super::git::Commit;
-use crate::image::PROJECT;
+use crate::image::{PROJECT, host};
+
+/// The labels of an image without code: whose its dependencies are, or that all projects share it.
+pub(super) fn below(project: &str, has_deps: bool) -> BTreeMap<String, String> {
+    let label = match has_deps {
+        true => (PROJECT, project),
+        false => (host::KEY, "runner"),
+    };
+    BTreeMap::from([(label.0.to_owned(), label.1.to_owned())])
+}
 
 /// What can be read off an image. Nothing of the machine or the time, and a commit only if the
 /// files are the commit's: two clones of it then give one image.

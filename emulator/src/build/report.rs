@@ -100,10 +100,8 @@ pub struct Built {
 /// Who said what a package's files export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Described {
-    /// An earlier build: nothing has changed since that runs when the files are imported.
+    /// An earlier build of the same code upon the same layers.
     Known,
-    /// This machine's node.
-    Node,
     /// The image itself, in a container.
     Image,
 }
@@ -112,7 +110,6 @@ impl fmt::Display for Described {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Known => "known",
-            Self::Node => "node",
             Self::Image => "image",
         })
     }

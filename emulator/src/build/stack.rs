@@ -1,5 +1,7 @@
 //! What an image consists of: base, dependencies, wrapper and code.
 
+use std::collections::BTreeMap;
+
 use fnlocal_registry::RepositoryName;
 use oci_client::config::Config;
 
@@ -9,7 +11,7 @@ use super::report::{BuiltLayer, News, Part};
 use super::{Site, bases, deps, describe};
 use crate::image::oci::base::Base;
 use crate::image::oci::layer::{self, Layer};
-use crate::image::oci::manifest::{Platform, entrypoint};
+use crate::image::oci::manifest::{Image, Platform, Stored, entrypoint};
 use crate::image::{Root, short_hash, wrapper};
 use crate::project::Package;
 
@@ -17,6 +19,7 @@ use crate::project::Package;
 const USER: &str = "1000:1000";
 
 /// What an image consists of.
+#[derive(Clone)]
 pub(super) struct Stack {
     pub platform: Platform,
     pub layers: Vec<BuiltLayer>,
@@ -24,7 +27,21 @@ pub(super) struct Stack {
     pub base: String,
 }
 
-/// Base and dependencies.
+impl Stack {
+    /// Whether dependencies are among its layers.
+    pub fn has_deps(&self) -> bool {
+        self.layers.iter().any(|built| built.part == Part::Deps)
+    }
+
+    /// Adds what an image of ours is told of its package.
+    pub fn settle(&mut self, package: &Package) {
+        let settings = describe::settings(package, std::path::Path::new(code::FOLDER));
+        let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));
+        self.config.env.get_or_insert_default().extend(settings);
+    }
+}
+
+/// Base, dependencies and wrapper.
 pub(super) async fn below(
     site: &Site<'_>,
     package: &Package,
@@ -57,18 +74,17 @@ pub(super) async fn below(
         tell_done(site, package, Part::Deps, std::slice::from_ref(&built));
         layers.push(built);
     }
+    layers.push(wrapper(site, repository)?);
     Ok(Stack {
         platform,
         layers,
-        config: config(package, base.env),
+        config: config(base.env),
         base: base.origin,
     })
 }
 
 /// How an image of ours runs: alone with `PORT`, or as an instance of the platform.
-fn config(package: &Package, mut env: Vec<String>) -> Config {
-    let settings = describe::settings(package, std::path::Path::new(code::FOLDER));
-    env.extend(settings.iter().map(|(key, value)| format!("{key}={value}")));
+fn config(env: Vec<String>) -> Config {
     Config {
         user: Some(USER.to_owned()),
         env: Some(env),
@@ -126,6 +142,30 @@ pub(super) async fn code(
     };
     tell_done(site, package, Part::Code, std::slice::from_ref(&built));
     Ok(built)
+}
+
+/// Stores a stack as an image with some labels.
+pub(super) fn store(
+    site: &Site<'_>,
+    repository: &RepositoryName,
+    stack: &Stack,
+    labels: &BTreeMap<String, String>,
+) -> Result<Stored, BuildError> {
+    let layers: Vec<(String, Layer)> = stack
+        .layers
+        .iter()
+        .map(|built| (built.part.to_string(), built.layer.clone()))
+        .collect();
+    let mut config = stack.config.clone();
+    let own = config.labels.take().unwrap_or_default();
+    let all = own.into_iter().chain(labels.clone());
+    config.labels = Some(all.collect());
+    let image = Image {
+        platform: stack.platform,
+        layers: &layers,
+        config,
+    };
+    Ok(image.store(&site.store, repository)?)
 }
 
 pub(super) fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {

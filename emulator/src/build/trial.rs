@@ -2,30 +2,37 @@
 //! against a newer C library than the base has does not, and that would show on machines only.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use fnlocal_registry::Digest;
 
-use super::container::{Ran, run};
 use super::error::{BuildError, bug};
 use super::{BuildOptions, Site, Tell, bases, owner};
+use crate::image::Root;
 use crate::image::error::engine;
 use crate::image::oci::manifest::Platform;
-use crate::image::{ImageError, Root};
 use crate::project::{Project, StateDir};
 use crate::runtime::docker::connect::Engine;
 use crate::runtime::docker::container::hardened;
+use crate::runtime::docker::helper::{self, Bounds, HelperError, Ran};
 use crate::runtime::docker::reaper;
 
 /// What one kind of record is called.
 const KIND: &str = "trial";
 /// Where the program is put.
-const PROGRAM: &str = "usr/local/bin/fnlocal";
+const PROGRAM: &str = "fnlocal";
+/// The folder it is put into.
+const FOLDER: &str = "/fnlocal-trial";
 /// What is being done, for people.
 const WHAT: &str = "trying the nodes' program";
 const MEMORY_MIB: u32 = 512;
 const PIDS: i64 = 256;
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_secs(30),
+    stdout_bytes: 64 * 1024,
+};
 
 /// What came of a trial that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,42 +92,44 @@ async fn try_on(
     let docker = &engine_.docker;
     let body = ContainerCreateBody {
         image: Some(base.to_owned()),
-        entrypoint: Some(vec![format!("/{PROGRAM}")]),
+        user: Some(helper::helper_user(engine_)),
+        entrypoint: Some(vec![format!("{FOLDER}/{PROGRAM}")]),
         cmd: Some(vec!["--version".to_owned()]),
         labels: Some(site.owner.labels("build", None)),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
-            // What it writes is read from the log.
-            log_config: None,
-            // It has to be put in first.
-            readonly_rootfs: Some(false),
+            mounts: Some(vec![helper::scratch(FOLDER)]),
             ..hardened(engine_, MEMORY_MIB, PIDS)
         }),
         ..ContainerCreateBody::default()
     };
-    let made = docker.create_container(None, body).await;
-    let id = made.map_err(engine("creating a container to try the nodes' program in"))?;
     let mut root = Root::default();
     root.file(PROGRAM, program, 0o755);
     let bytes = tokio::task::spawn_blocking(move || root.bytes()).await;
-    let ran = match bytes {
-        Ok(Ok(bytes)) => run(engine_, &id.id, bytes, WHAT).await,
-        Ok(Err(error)) => Err(bug(error)),
-        Err(error) => Err(bug(error)),
+    let bytes = match bytes {
+        Ok(Ok(bytes)) => helper::whole(bytes),
+        Ok(Err(error)) => return Err(bug(error)),
+        Err(error) => return Err(bug(error)),
+    };
+    let made = docker.create_container(None, body).await;
+    let id = made.map_err(engine("creating a container to try the nodes' program in"))?;
+    let ran = match helper::put(docker, &id.id, FOLDER, bytes).await {
+        Ok(()) => helper::run(docker, &id.id, BOUNDS).await,
+        Err(error) => Err(error.into()),
     };
     reaper::remove(docker, &id.id).await;
-    match ran {
+    let does_not_run = |why| BuildError::Program {
+        program: program.to_owned(),
+        why,
+    };
+    ran.map_err(|error| match error {
         // Without the program's own interpreter an engine does not even start it.
-        Err(BuildError::Image(ImageError::Engine { source, .. })) => match *source {
-            EngineError::DockerResponseServerError {
-                status_code: 400..=499,
-                message,
-            } => Err(BuildError::Program {
-                program: program.to_owned(),
-                why: message,
-            }),
-            other => Err(engine(WHAT)(other).into()),
-        },
-        other => other,
-    }
+        HelperError::Engine(EngineError::DockerResponseServerError {
+            status_code: 400..=499,
+            message,
+        }) => does_not_run(message),
+        HelperError::Engine(other) => engine(WHAT)(other).into(),
+        HelperError::Time(time) => does_not_run(format!("no end within {} s", time.as_secs())),
+        HelperError::Output(bytes) => does_not_run(format!("it wrote more than {bytes} bytes")),
+    })
 }

@@ -122,7 +122,8 @@ fn run(project: &Project, state: &std::path::Path, stop: &CancellationToken) -> 
     runtime.shutdown_background();
     match outcome {
         // `dev` shows what is wrong with code, and has more to say about it.
-        Ok(()) | Err(BuildError::Import { .. }) => None,
+        // Processes need no engine, and without one there is no image.
+        Ok(()) | Err(BuildError::Import { .. } | BuildError::Engine { .. }) => None,
         Err(error) => error.to_string().lines().next().map(str::to_owned),
     }
 }

@@ -19,6 +19,9 @@ use crate::serve::with_hint;
 /// A save of which nothing was told for so long was overtaken by another.
 const OVERTAKEN: Duration = Duration::from_secs(60);
 
+/// The maximum number of warnings that are remembered to be told once.
+const MAX_TOLD: usize = 1000;
+
 /// Knows the project's configuration and turns descriptions into functions by it.
 pub struct Describer {
     project: RefCell<Project>,
@@ -233,7 +236,11 @@ impl Describer {
     }
 
     pub(super) fn warn_once(&self, text: &str, hint: Option<&str>) {
-        if self.told.borrow_mut().insert(text.to_owned()) {
+        let mut told = self.told.borrow_mut();
+        if told.len() >= MAX_TOLD {
+            told.clear();
+        }
+        if told.insert(text.to_owned()) {
             self.logs.warn(with_hint(text, hint));
         }
     }

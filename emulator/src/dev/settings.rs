@@ -1,5 +1,7 @@
 //! What the project's configuration and this machine say of a node.
 
+use std::net::SocketAddr;
+
 use fnlocal_core::{FunctionLimits, NodeLimits};
 
 use super::{DevError, DevOptions};
@@ -9,12 +11,13 @@ use crate::project::{Project, RuntimeKind};
 use crate::runtime::select::Choice;
 use crate::serve;
 
-/// How the gateway is to behave by the project's configuration.
-pub(crate) fn gateway_options(project: &Project) -> GatewayOptions {
+/// How the gateway that listens on `address` is to behave by the project's configuration.
+pub(crate) fn gateway_options(project: &Project, address: SocketAddr) -> GatewayOptions {
     let usual = GatewayOptions::default();
     let idle_timeout = project.config().limits.idle_timeout;
     GatewayOptions {
         idle_timeout: idle_timeout.map_or(usual.idle_timeout, |span| span.0),
+        async_from_clients: address.ip().is_loopback(),
         ..usual
     }
 }

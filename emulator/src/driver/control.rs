@@ -1,9 +1,9 @@
 //! Calls to a wrapper outside the user's requests: prime, assign, idle, events.
 
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
+use fnlocal_core::time::bounded_millis;
 use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId, Retry};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
@@ -11,15 +11,15 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 
 use super::exchange::{Connection, RequestBody};
+use super::reports::ReportLines;
+use super::ticket::Running;
 use super::{Driver, Failure, Function, Instance};
 use crate::gateway::Timing;
-use crate::logs::{Record, Report};
+use crate::logs::Record;
 use crate::project::{BodyMode, DescribedModule};
 
 /// How long an import may take: longer than any function's own timeout is no use.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest report line, in bytes: a stack with its frame has a few kilobytes.
-const REPORT: usize = 1 << 20;
 /// Largest description of a package, in bytes.
 const REPLY: usize = 8 << 20;
 /// How long after a connection broke the runtime may take to say why.
@@ -29,6 +29,9 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 struct Reply {
     #[serde(default)]
     import_ms: f64,
+    /// How long the import took, as far as that can be.
+    #[serde(skip)]
+    import: Duration,
     #[serde(default)]
     modules: Vec<DescribedModule>,
     #[serde(default)]
@@ -42,9 +45,10 @@ impl Driver {
             return;
         };
         let body = self.assignment(&instance, code, None);
+        instance.set_code(code);
         let (described, alive) = match self.call_assign(&instance, body).await {
             Ok(reply) => {
-                instance.add_import(Duration::from_secs_f64(reply.import_ms / 1000.0));
+                instance.add_import(reply.import);
                 (Ok(reply.modules), true)
             }
             Err(failure) => (Err(failure), false),
@@ -79,11 +83,11 @@ impl Driver {
             return;
         };
         let body = self.assignment(&instance, code, Some(&function));
+        instance.set_code(code);
         match self.call_assign(&instance, body).await {
             Ok(reply) => {
-                let import = Duration::from_secs_f64(reply.import_ms / 1000.0);
                 let files = self.files_of(instance.package, code);
-                instance.bind(function, code, &files, import);
+                instance.bind(function, code, &files, reply.import);
                 self.counts.started(&started(&instance));
                 self.handle(Event::Assigned { instance: id });
             }
@@ -101,17 +105,12 @@ impl Driver {
 
     /// Waits until an instance no longer works for a request whose client left, then gives its
     /// place back.
-    pub(super) fn release_when_over(
-        self: &Rc<Self>,
-        request: RequestId,
-        name: &str,
-        instance: Rc<Instance>,
-    ) {
+    pub(super) fn release_when_over(self: &Rc<Self>, request: RequestId, running: Running) {
         // Other requests may keep the instance busy for as long as it lives.
-        let path = format!("/_fnlocal/idle?request={name}");
+        let path = format!("/_fnlocal/idle?request={}", running.name());
         let driver = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            let request_idle = control(&instance, Method::GET, &path, None);
+            let request_idle = control(running.instance(), Method::GET, &path, None);
             let event = match request_idle.await {
                 Ok((response, _)) if response.status().is_success() => Event::Released { request },
                 _ => Event::RequestFailed {
@@ -141,6 +140,7 @@ impl Driver {
                     .filter_map(|module| module.error.as_mut())
                 {
                     if let Ok(mut failure) = Failure::deserialize(&*error) {
+                        failure.cut();
                         self.localise(instance, code, &mut failure);
                         *error = serde_json::json!(failure);
                     }
@@ -152,13 +152,13 @@ impl Driver {
     /// A line with paths as the person knows them.
     pub(super) fn as_shown(&self, instance: &Instance, line: &str) -> String {
         let mut failure = Failure::plain(line, None);
-        if let Some(bound) = instance.bound() {
-            self.localise(instance, bound.code, &mut failure);
+        if let Some(code) = instance.code() {
+            self.localise(instance, code, &mut failure);
         }
         failure.message
     }
 
-    fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
+    pub(super) fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
         let packages = self.packages.borrow();
         if let (Some(package), Some(started)) =
             (packages.get(&instance.package), instance.started())
@@ -218,7 +218,8 @@ impl Driver {
             instance.put_connection(connection);
             serde_json::from_slice::<Reply>(&bytes).map_err(|error| error.to_string())
         };
-        let reply = match tokio::time::timeout(IMPORT_TIMEOUT, call).await {
+        let began = std::time::Instant::now();
+        let mut reply = match tokio::time::timeout(IMPORT_TIMEOUT, call).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(cause)) => return Err(self.died_importing(instance, cause).await),
             Err(_) => {
@@ -231,14 +232,21 @@ impl Driver {
                 ));
             }
         };
-        match reply.error {
-            Some(failure) => Err(failure),
+        reply.import = bounded_millis(reply.import_ms).min(began.elapsed());
+        match reply.error.take() {
+            Some(mut failure) => {
+                failure.cut();
+                Err(failure)
+            }
             None => Ok(reply),
         }
     }
 
     async fn died_importing(&self, instance: &Rc<Instance>, cause: String) -> Failure {
         let end = instance.end(PATIENCE).await;
+        if let Some(crash) = instance.crash() {
+            return crash;
+        }
         let why = end.map_or(cause, |end| end.reason);
         let mut failure = Failure::plain(
             format!("the process ended while it imported the code: {why}"),
@@ -266,113 +274,13 @@ impl Driver {
             return;
         };
         let mut body = response.into_body();
-        let mut rest: Vec<u8> = Vec::new();
-        let mut reading = Reading::default();
+        let mut lines = ReportLines::default();
         while let Some(Ok(frame)) = body.frame().await {
-            let Some(data) = frame.data_ref() else {
-                continue;
-            };
-            if rest.len() > REPORT {
-                // No wrapper of ours sends such a line; whoever does gets no more attention.
-                return;
+            if let Some(data) = frame.data_ref() {
+                self.take_reports(&instance, &mut lines, data);
             }
-            rest.extend_from_slice(data);
-            let whole = rest
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |end| end + 1);
-            for line in rest[..whole].split(|byte| *byte == b'\n') {
-                self.report(&instance, line, &mut reading);
-            }
-            rest.drain(..whole);
         }
     }
-}
-
-/// What is the same from one report of an instance to the next, mostly.
-#[derive(Default)]
-struct Reading {
-    request: Option<Arc<str>>,
-}
-
-impl Reading {
-    /// A request's name, without another copy where it is that of the last report.
-    fn name(&mut self, request: &str) -> Arc<str> {
-        if let Some(last) = self.request.as_ref().filter(|last| &***last == request) {
-            return Arc::clone(last);
-        }
-        let name: Arc<str> = request.into();
-        self.request = Some(Arc::clone(&name));
-        name
-    }
-}
-
-impl Driver {
-    fn report(&self, instance: &Instance, line: &[u8], reading: &mut Reading) {
-        let Some(report) = Report::read(line) else {
-            return;
-        };
-        let function = instance.function_name();
-        let record = match report {
-            Report::Log {
-                request,
-                at,
-                stderr,
-                line,
-            } => Record::Line {
-                at: at.map(|at| UNIX_EPOCH + Duration::from_millis(at)),
-                function,
-                instance: instance.id,
-                node: self.node(),
-                request: request.map(|request| reading.name(request)),
-                stderr,
-                line,
-            },
-            Report::Done {
-                request,
-                ms,
-                cpu_ms,
-                memory,
-            } => {
-                let cpu = span(cpu_ms);
-                self.counts.spent(function.as_ref(), cpu, memory);
-                Record::Done {
-                    request: reading.name(request),
-                    handler: span(ms),
-                    cpu,
-                    memory,
-                }
-            }
-            Report::Error {
-                request,
-                fatal,
-                cause,
-                error: mut failure,
-            } => {
-                if let Some(bound) = instance.bound() {
-                    self.localise(instance, bound.code, &mut failure);
-                }
-                Record::Error {
-                    function,
-                    instance: instance.id,
-                    node: self.node(),
-                    request: request.map(str::to_owned),
-                    failure,
-                    cause,
-                    fatal,
-                    code: instance.code_text(),
-                    before: 0,
-                }
-            }
-            Report::Dropped { count } => Record::Dropped { function, count },
-        };
-        self.logs.send(record);
-    }
-}
-
-/// Milliseconds a wrapper told; nothing for what cannot be.
-fn span(millis: f64) -> Duration {
-    Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default()
 }
 
 /// What it took until an instance had its function.
@@ -388,7 +296,7 @@ fn started(instance: &Instance) -> Timing {
 
 /// One control call, on a connection of its own, which is the instance's first to serve on if
 /// the caller gives it back once the answer is read.
-async fn control(
+pub(super) async fn control(
     instance: &Rc<Instance>,
     method: Method,
     path: &str,

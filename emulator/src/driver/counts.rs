@@ -37,6 +37,9 @@ pub struct Spent {
     pub memory: u64,
     /// Times its requests went to new code.
     pub reloads: u64,
+    /// Reports of its instances that were ignored: too long, unreadable, or about a request that is
+    /// not the instance's.
+    pub ignored_reports: u64,
 }
 
 /// What starting took, by phase.
@@ -84,9 +87,10 @@ impl OfFunction {
         for (start, histogram) in &other.latency {
             self.latency.entry(*start).or_default().add_all(histogram);
         }
-        self.spent.cpu += other.spent.cpu;
+        self.spent.cpu = self.spent.cpu.saturating_add(other.spent.cpu);
         self.spent.memory = self.spent.memory.max(other.spent.memory);
         self.spent.reloads += other.spent.reloads;
+        self.spent.ignored_reports += other.spent.ignored_reports;
     }
 }
 
@@ -110,9 +114,14 @@ impl Counts {
     /// An invocation ended that used so much.
     pub fn spent(&self, function: Option<&Arc<str>>, cpu: Duration, memory: Option<u64>) {
         self.with(function, |counts| {
-            counts.spent.cpu += cpu;
+            counts.spent.cpu = counts.spent.cpu.saturating_add(cpu);
             counts.spent.memory = counts.spent.memory.max(memory.unwrap_or_default());
         });
+    }
+
+    /// So many reports of an instance were ignored.
+    pub fn ignored(&self, function: Option<&Arc<str>>, reports: u64) {
+        self.with(function, |counts| counts.spent.ignored_reports += reports);
     }
 
     /// A function's requests go to new code.

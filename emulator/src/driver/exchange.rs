@@ -12,13 +12,18 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::Instance;
+use crate::gateway::spool::SpooledBody;
 use crate::runtime::Address;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The maximum number of connections tried for one request: one that was closed before the request
+/// was sent does not count against it.
+const ATTEMPTS: usize = 4;
 
 /// A connection to a wrapper, kept for one request after another.
 pub struct Connection {
@@ -30,13 +35,13 @@ impl Connection {
         self.sender.is_closed()
     }
 
-    /// Connects to a wrapper.
+    /// Connects to a wrapper, or takes a connection that it has dialed, waiting for one.
     ///
     /// # Errors
-    /// When nothing listens there (any more).
+    /// When nothing is there (any more).
     pub async fn open(address: &Address) -> std::io::Result<Self> {
         match address {
-            Address::Unix(path) => Self::shake(UnixStream::connect(path).await?).await,
+            Address::Dialed(listener) => Self::shake(listener.accept().await?).await,
             Address::Tcp(at) => {
                 let stream = TcpStream::connect(at).await?;
                 stream.set_nodelay(true)?;
@@ -85,31 +90,38 @@ impl Exchange<'_> {
         &self,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Connection), ExchangeError> {
-        if let Some(mut connection) = self.instance.take_connection() {
+        let mut cause = String::new();
+        for _ in 0..ATTEMPTS {
+            let mut connection = match self.connection().await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    cause = error;
+                    break;
+                }
+            };
             match connection.send(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(ExchangeError {
-                    unsent: Some(back), ..
-                }) => request = back,
+                    unsent: Some(back),
+                    cause: why,
+                }) => (request, cause) = (back, why),
                 Err(error) => return Err(error),
             }
         }
-        let Some(started) = self.instance.started() else {
-            return Err(ExchangeError {
-                unsent: Some(request),
-                cause: "the instance has no address yet".into(),
-            });
-        };
-        match Connection::open(&started.address).await {
-            Ok(mut connection) => {
-                let response = connection.send(request).await?;
-                Ok((response, connection))
-            }
-            Err(error) => Err(ExchangeError {
-                unsent: Some(request),
-                cause: format!("cannot connect: {error}"),
-            }),
+        Err(ExchangeError {
+            unsent: Some(request),
+            cause,
+        })
+    }
+
+    async fn connection(&self) -> Result<Connection, String> {
+        if let Some(kept) = self.instance.take_connection() {
+            return Ok(kept);
         }
+        let started = self.instance.started();
+        let started = started.ok_or("the instance has no address yet")?;
+        let opened = Connection::open(&started.address).await;
+        opened.map_err(|error| format!("cannot connect: {error}"))
     }
 }
 
@@ -146,6 +158,8 @@ pub enum RequestBody {
     Full(Option<Bytes>),
     /// A client's body, streamed as it comes.
     Client(Box<ClientBody>),
+    /// A body that has arrived whole.
+    Spooled(Box<SpooledBody>),
 }
 
 /// A client's body, which must keep coming.
@@ -242,6 +256,7 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Client(body) => body.poll_next(cx),
+            Self::Spooled(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -250,6 +265,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
             Self::Client(body) => body.body.is_end_stream(),
+            Self::Spooled(body) => body.is_end_stream(),
         }
     }
 
@@ -260,6 +276,7 @@ impl Body for RequestBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Client(body) => body.body.size_hint(),
+            Self::Spooled(body) => body.size_hint(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use fnlocal_core::{FunctionId, PackageId};
 use serde::{Deserialize, Serialize};
 
+use crate::logs::cut;
 use crate::project::FunctionSettings;
 
 /// A function as the driver and the gateway know it.
@@ -66,6 +67,37 @@ impl Failure {
             hint: hint.map(str::to_owned),
             ..Self::default()
         }
+    }
+
+    /// Cuts its texts, which code may make of any length.
+    pub fn cut(&mut self) {
+        cut(&mut self.name, 256);
+        cut(&mut self.message, 8 << 10);
+        let texts = [
+            (&mut self.file, 1 << 10),
+            (&mut self.frame, 4 << 10),
+            (&mut self.stack, 16 << 10),
+            (&mut self.hint, 1 << 10),
+        ];
+        for (text, bytes) in texts {
+            text.iter_mut().for_each(|text| cut(text, bytes));
+        }
+    }
+
+    /// Returns the number of bytes of its texts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.file, &self.frame, &self.stack, &self.hint];
+        let texts = texts.into_iter().flatten().map(String::len);
+        self.name.len() + self.message.len() + texts.sum::<usize>()
+    }
+
+    /// The summary in one line of at most 500 bytes.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let mut text = self.summary().replace('\n', " ");
+        cut(&mut text, 500);
+        text
     }
 
     /// The failure with paths as the person knows them: `from` is where an instance saw the code,

@@ -9,7 +9,7 @@ use super::{Driver, Function, Instance};
 use crate::inspect::{Paths, Target};
 use crate::runtime::Address;
 
-/// The inspector's socket, beside the wrapper's own.
+/// The name of the socket for debuggers, beside the one for requests.
 const SOCKET: &str = "i";
 /// As good as for ever, for somebody who looks at a variable.
 const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -22,6 +22,14 @@ impl Driver {
 
     pub(super) fn is_inspected(&self, function: &Function) -> bool {
         self.inspected.borrow().as_deref() == Some(&*function.name)
+    }
+
+    /// Returns the function's timeout, or a day while it is debugged.
+    pub(crate) fn timeout_of(&self, function: &Function) -> Duration {
+        if self.is_inspected(function) {
+            return LONG;
+        }
+        function.settings.limits.timeout
     }
 
     /// One instance of what is debugged, which nobody pauses or ends. Its wrapper watches the time
@@ -41,10 +49,16 @@ impl Driver {
         specs
     }
 
-    /// Whether an instance can be debugged: its inspector's socket must reach here.
+    /// Whether an instance can be debugged: its inspector must be able to dial a socket of ours, which
+    /// is there from now on.
     pub(super) fn can_be_inspected(&self, instance: &Instance) -> bool {
-        let address = instance.started().map(|started| &started.address);
-        let reached = matches!(address, Some(Address::Unix(_)));
+        let reached = match instance.started().map(|started| &started.address) {
+            Some(Address::Dialed(listener)) => match listener.beside(SOCKET) {
+                Ok(inspector) => instance.set_inspector(inspector),
+                Err(_) => instance.inspector().is_some(),
+            },
+            _ => false,
+        };
         if !reached {
             self.logs.warn(
                 "the debugger's port has nothing behind it: sockets of this engine's containers \
@@ -61,16 +75,14 @@ impl Driver {
         let of_it = |one: &&std::rc::Rc<Instance>| one.function_name().as_ref() == Some(&wanted);
         let instance = instances.values().rev().find(of_it)?;
         let started = instance.started()?;
-        let Address::Unix(socket) = &started.address else {
-            return None;
-        };
+        let listener = instance.inspector()?.clone();
         let packages = self.packages.borrow();
         let package = packages.get(&instance.package)?;
         let code = package.codes.get(&instance.bound()?.code)?;
         let inside = format!("{}/", code.path(&started.code_root));
         let outside = std::fs::canonicalize(&package.shown_root).ok()?;
         Some(Target {
-            socket: socket.with_file_name(SOCKET),
+            listener,
             paths: Paths::new(&inside, &format!("{}/", outside.display())),
         })
     }

@@ -4,18 +4,22 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant as Clock};
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use fnlocal_core::{CodeHash, InstanceId, PackageId};
 use http::HeaderValue;
 use tokio::sync::Notify;
 
-use super::Function;
 use super::exchange::Connection;
-use crate::runtime::{End, Started};
+use super::served::ServedRequests;
+use super::{Failure, Function};
+use crate::logs::EXIT_PREFIXES;
+use crate::runtime::{End, InstanceListener, Started};
 
 /// Lines kept to explain a death with.
 const LAST_LINES: usize = 20;
+/// Crashes whose numbers are kept, to tell the second report of one from another.
+const LAST_CRASHES: usize = 16;
 
 /// One running wrapper: its address, its kept connections and what it runs.
 pub struct Instance {
@@ -26,13 +30,25 @@ pub struct Instance {
     /// Its number as a response header.
     pub id_header: HeaderValue,
     started: OnceCell<Started>,
+    /// Where its inspector comes in, when it is debugged.
+    inspector: OnceCell<InstanceListener>,
     idle: RefCell<Vec<Connection>>,
     bound: RefCell<Option<Bound>>,
     import: Cell<Duration>,
     end: RefCell<Option<End>>,
     ended: Notify,
     last_lines: RefCell<VecDeque<String>>,
+    exit_line: RefCell<Option<String>>,
     closed: Cell<bool>,
+    /// When the driver began to start it.
+    since: SystemTime,
+    served: RefCell<ServedRequests>,
+    /// What ended it, as its wrapper told.
+    crash: RefCell<Option<Failure>>,
+    /// The code it imports, or runs.
+    code: Cell<Option<CodeHash>>,
+    /// Numbers of the crashes that were reported.
+    crashes: RefCell<VecDeque<u32>>,
 }
 
 /// What an instance serves.
@@ -57,14 +73,82 @@ impl Instance {
             package,
             id_header: header(&id.to_string()),
             started: OnceCell::new(),
+            inspector: OnceCell::new(),
             idle: RefCell::default(),
             bound: RefCell::default(),
             import: Cell::default(),
             end: RefCell::default(),
             ended: Notify::new(),
             last_lines: RefCell::default(),
+            exit_line: RefCell::default(),
             closed: Cell::new(false),
+            since: SystemTime::now(),
+            served: RefCell::default(),
+            crash: RefCell::default(),
+            code: Cell::new(None),
+            crashes: RefCell::default(),
         }
+    }
+
+    /// When the driver began to start it.
+    #[must_use]
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    /// The error that ended it, if its wrapper reported one.
+    #[must_use]
+    pub fn crash(&self) -> Option<Failure> {
+        self.crash.borrow().clone()
+    }
+
+    /// The line by which its wrapper reported that code ended the process, if code did.
+    #[must_use]
+    pub fn exit_line(&self) -> Option<String> {
+        self.exit_line.borrow().clone()
+    }
+
+    /// The code it imports, or runs; `None` for a spare that was given none.
+    pub(super) fn code(&self) -> Option<CodeHash> {
+        self.code.get()
+    }
+
+    pub(super) fn set_code(&self, code: CodeHash) {
+        self.code.set(Some(code));
+    }
+
+    pub(super) fn begin_request(&self, name: &Arc<str>) {
+        self.served.borrow_mut().begin(name);
+    }
+
+    pub(super) fn end_request(&self, name: &Arc<str>) {
+        self.served.borrow_mut().end(name);
+    }
+
+    /// Whether it serves a request, or served it recently.
+    pub(super) fn serves(&self, request: &str) -> bool {
+        self.served.borrow().knows(request)
+    }
+
+    pub(super) fn request_done(&self, request: &str) -> Option<Duration> {
+        self.served.borrow_mut().done(request)
+    }
+
+    pub(super) fn set_crash(&self, failure: &Failure) {
+        self.crash.replace(Some(failure.clone()));
+    }
+
+    /// Whether a crash of this number was not reported before.
+    pub(super) fn is_news(&self, nr: u32) -> bool {
+        let mut crashes = self.crashes.borrow_mut();
+        if crashes.contains(&nr) {
+            return false;
+        }
+        if crashes.len() == LAST_CRASHES {
+            crashes.pop_front();
+        }
+        crashes.push_back(nr);
+        true
     }
 
     /// How it was started; none while it is being started.
@@ -126,6 +210,16 @@ impl Instance {
         let _already = self.started.set(started);
     }
 
+    /// Where its inspector comes in; none if it is not debugged.
+    pub(super) fn inspector(&self) -> Option<&InstanceListener> {
+        self.inspector.get()
+    }
+
+    /// Returns whether it was the first.
+    pub(super) fn set_inspector(&self, listener: InstanceListener) -> bool {
+        self.inspector.set(listener).is_ok()
+    }
+
     pub(super) fn bind(
         &self,
         function: Rc<Function>,
@@ -153,6 +247,9 @@ impl Instance {
     }
 
     pub(super) fn remember_line(&self, line: &str) {
+        if EXIT_PREFIXES.iter().any(|prefix| line.starts_with(prefix)) {
+            self.exit_line.replace(Some(line.to_owned()));
+        }
         let mut lines = self.last_lines.borrow_mut();
         if lines.len() == LAST_LINES {
             lines.pop_front();
@@ -179,6 +276,9 @@ impl Instance {
 
     pub(super) fn close(&self) {
         self.closed.set(true);
+        if let Some(started) = self.started() {
+            started.address.close();
+        }
         self.idle.borrow_mut().clear();
     }
 }

@@ -8,7 +8,7 @@ use fnlocal_core::{Effect, Event, InstanceId, PackageId, Retry, StopReason};
 use super::control::PATIENCE;
 use super::{Dispatched, Driver, Instance, Outcome, Refused};
 use crate::logs::Record;
-use crate::runtime::{End, RuntimeError, StartSpec};
+use crate::runtime::{End, StartSpec};
 
 impl Driver {
     pub(super) fn perform(self: &Rc<Self>, effect: Effect) {
@@ -62,6 +62,13 @@ impl Driver {
                 reason,
                 grace,
             } => self.spawn(Self::stop(Rc::clone(self), instance, reason, grace)),
+            Effect::Abandon { instance } => {
+                let _ended = self.forget_instance(instance);
+                self.logs.warn(format!(
+                    "{instance} was told to stop and nothing answered; something of it may remain \
+                     until the next start of fnlocal"
+                ));
+            }
             Effect::Switched { function, code } => self.switched(function, code),
             Effect::Drained => {
                 self.is_drained.set(true);
@@ -108,7 +115,7 @@ impl Driver {
                     self.handle(Event::InstanceStopped { instance: id });
                     return;
                 }
-                self.spawn(Self::follow_reports(Rc::clone(&self), instance));
+                self.spawn(Self::keep_reports(Rc::clone(&self), instance));
                 self.start_failures.borrow_mut().remove(&package);
                 self.handle(Event::InstanceBooted { instance: id });
                 self.runtime.stock(run, memory_mib).await;
@@ -135,31 +142,36 @@ impl Driver {
     async fn pause(self: Rc<Self>, id: InstanceId) {
         match self.runtime.pause(id).await {
             Ok(()) => self.handle(Event::Paused { instance: id }),
-            Err(error) => self.lose(id, &error).await,
+            Err(error) => self.lose(id, &error.to_string(), true).await,
         }
     }
 
     async fn resume(self: Rc<Self>, id: InstanceId) {
         match self.runtime.resume(id).await {
             Ok(()) => self.handle(Event::Resumed { instance: id }),
-            Err(error) => self.lose(id, &error).await,
+            Err(error) => self.lose(id, &error.to_string(), true).await,
         }
     }
 
-    /// An instance that cannot be paused or resumed is of no use: it is ended, and that is said.
-    async fn lose(self: &Rc<Self>, id: InstanceId, error: &RuntimeError) {
+    /// Ends an instance that is of no use any more, and says why. `outside` is true unless what it
+    /// ran is to blame.
+    pub(super) async fn lose(self: &Rc<Self>, id: InstanceId, reason: &str, outside: bool) {
         if self.instance(id).is_none() {
             return;
         }
         self.runtime.stop(id, Duration::ZERO).await;
         let end = End {
-            reason: error.to_string(),
-            outside: true,
+            reason: reason.to_owned(),
+            outside,
         };
         self.exited(id, end);
     }
 
     async fn stop(self: Rc<Self>, id: InstanceId, reason: StopReason, grace: Duration) {
+        if reason == StopReason::Unanswered {
+            let text = format!("{id} did not answer what it was asked for, and is stopped");
+            self.logs.warn(text);
+        }
         if reason == StopReason::Broken
             && let Some(instance) = self.instance(id)
         {
@@ -192,6 +204,7 @@ fn stopped(reason: StopReason) -> &'static str {
         StopReason::Broken => "it was stopped because its connection broke",
         StopReason::Memory => "it was stopped to make room",
         StopReason::Drain => "fnlocal is shutting down",
+        StopReason::Unanswered => "it was stopped because it did not answer the platform",
         StopReason::Idle | StopReason::OldCode | StopReason::Removed => "it was stopped",
     }
 }

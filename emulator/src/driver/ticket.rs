@@ -113,8 +113,38 @@ pub struct Ticket {
     request: RequestId,
     /// What the instance knows the request by.
     name: Arc<str>,
-    running_on: RefCell<Option<Rc<Instance>>>,
+    running_on: RefCell<Option<Running>>,
     ended: Cell<bool>,
+}
+
+/// A request an instance works for, until dropped.
+pub(super) struct Running {
+    instance: Rc<Instance>,
+    name: Arc<str>,
+}
+
+impl Running {
+    fn new(instance: &Rc<Instance>, name: &Arc<str>) -> Self {
+        instance.begin_request(name);
+        Self {
+            instance: Rc::clone(instance),
+            name: Arc::clone(name),
+        }
+    }
+
+    pub(super) fn instance(&self) -> &Rc<Instance> {
+        &self.instance
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.instance.end_request(&self.name);
+    }
 }
 
 impl Driver {
@@ -154,7 +184,8 @@ impl Ticket {
         let outcome = poll_fn(|cx| self.place.poll_take(cx.waker())).await;
         match &outcome {
             Outcome::Dispatched(to) => {
-                self.running_on.replace(Some(Rc::clone(&to.instance)));
+                let running = Running::new(&to.instance, &self.name);
+                self.running_on.replace(Some(running));
             }
             Outcome::Refused(_) => self.ended.set(true),
         }
@@ -221,12 +252,12 @@ impl Drop for Ticket {
         // The core may have refused it in this very moment; it then ignores the event.
         let request = self.request;
         self.driver.handle(Event::ClientGone { request });
-        let instance = match self.place.outcome.take() {
-            Some(Outcome::Dispatched(to)) => Some(to.instance),
+        let running = match self.place.outcome.take() {
+            Some(Outcome::Dispatched(to)) => Some(Running::new(&to.instance, &self.name)),
             _ => self.running_on.take(),
         };
-        if let Some(instance) = instance {
-            self.driver.release_when_over(request, &self.name, instance);
+        if let Some(running) = running {
+            self.driver.release_when_over(request, running);
         }
     }
 }

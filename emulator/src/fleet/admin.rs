@@ -15,6 +15,7 @@ use super::member::Member;
 use crate::dashboard::{self, FleetNow, NodeNow, Now};
 use crate::driver::{Count, Counts};
 use crate::gateway::peers::proves;
+use crate::gateway::platform::health_with;
 use crate::gateway::{Problem, ResponseBody, asks_locally};
 use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
@@ -94,7 +95,10 @@ impl Inner {
         let path = request.uri().path().trim_start_matches("/_fnlocal");
         let words: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), &words[..]) {
-            (&Method::GET, ["health"]) => Ok(text("text/plain", "ok\n".to_owned())),
+            (&Method::GET, ["health"]) => {
+                let queue = self.triggers.get().and_then(|triggers| triggers.fault());
+                Ok(health_with(queue).map(ResponseBody::Platform))
+            }
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
             (&Method::POST, ["cold"]) => {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant as Wall};
 
-use fnlocal_core::time::Instant;
+use fnlocal_core::time::{Instant, bounded_secs, scaled};
 
 /// Time as the balancer and the group see it.
 pub(super) struct Clock {
@@ -18,7 +18,7 @@ impl Clock {
     }
 
     pub fn now(&self) -> Instant {
-        let passed = self.began.elapsed().mul_f64(self.scale);
+        let passed = scaled(self.began.elapsed(), self.scale);
         Instant::START + passed
     }
 
@@ -29,7 +29,7 @@ impl Clock {
 
     /// How long a span of the fleet's time really takes.
     pub fn real(&self, span: Duration) -> Duration {
-        span.div_f64(self.scale)
+        bounded_secs(span.as_secs_f64() / self.scale)
     }
 
     /// When a moment of the fleet's time really is.

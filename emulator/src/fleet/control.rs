@@ -13,6 +13,7 @@ use tokio::task::spawn_local;
 use super::Inner;
 use super::member::{Member, Stage};
 use crate::driver::RequestBody;
+use crate::faults::Faults;
 use crate::gateway::peers::{Counted, Link};
 
 /// Between two looks of the nodes at each other.
@@ -215,7 +216,10 @@ impl Inner {
         self.members.borrow_mut().insert(node, Rc::clone(&member));
         self.count_nodes();
         let living = Rc::clone(self).live(member, delay);
-        self.lives.borrow_mut().spawn_local(living);
+        self.lives.borrow_mut().spawn_local(async {
+            let _guard = Faults::process().guard("a node of the fleet");
+            living.await;
+        });
     }
 
     /// The metric of the last minute of the fleet's time. A balancer that had no requests has no

@@ -3,7 +3,6 @@
 //! It differs from an ALB in one thing: a request that a node did not take, and one that can be
 //! repeated, is tried on another, where an ALB answers 502 until its checks have found out.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,8 +23,6 @@ use crate::gateway::{
 struct Front {
     fleet: Rc<Inner>,
     cut: CancellationToken,
-    run: u32,
-    next: Cell<u32>,
     /// The dashboard.
     pages: axum::Router,
 }
@@ -52,8 +49,6 @@ pub(super) async fn serve(
     let front = Front {
         fleet: Rc::clone(fleet),
         cut,
-        run: rand::random(),
-        next: Cell::new(1),
         pages,
     };
     server.serve(Rc::new(front), listener, stop).await;
@@ -65,8 +60,7 @@ impl Answer for Front {
         request: Request<Incoming>,
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
-        let next = self.next.replace(self.next.get().wrapping_add(1));
-        let id = request_name(self.run, next);
+        let id = request_name();
         let named = ("balancer".into(), Arc::clone(&id));
         let (logs, counts) = (&self.fleet.plant.logs, &self.fleet.answered);
         let mut entry = Entry::begin(logs, counts, named, &request);

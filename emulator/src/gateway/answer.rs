@@ -13,9 +13,12 @@ use tower::ServiceExt;
 
 use super::body::ResponseBody;
 use super::deferred;
+use super::name::request_name;
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
+use super::platform::{self, HEALTH_PATH};
+use super::problem::INTERNAL_ERROR;
 use super::relay::Elsewhere;
 use super::{
     Cold, Gateway, Peer, Problem, Timing, asks_locally, comes_from_no_other_site, drain, headers,
@@ -39,6 +42,10 @@ pub struct Entry {
 /// A request that ends without an answer is one whose client left before.
 impl Drop for Entry {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.head(StatusCode::INTERNAL_SERVER_ERROR, None);
+            return self.end(Some(INTERNAL_ERROR));
+        }
         self.end(Some("client_gone"));
     }
 }
@@ -51,7 +58,7 @@ impl Entry {
         request: &Request<Incoming>,
     ) -> Self {
         let path = request.uri().path_and_query();
-        let path = path.map_or_else(String::new, |path| path.as_str().to_owned());
+        let path = path.map_or_else(String::new, |path| RequestRecord::path_of(path.as_str()));
         Self {
             logs: logs.clone(),
             counts: Rc::clone(counts),
@@ -174,7 +181,7 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         let by_node = self.named_by_node(&request);
         let id = by_node.clone();
-        let id = id.unwrap_or_else(|| self.driver.request_name(self.run));
+        let id = id.unwrap_or_else(request_name);
         let named = (self.driver.node(), Arc::clone(&id));
         let entry = Entry::begin(self.driver.logs(), self.driver.counts(), named, &request);
         if let Some(problem) = refuse_shape(&request) {
@@ -324,6 +331,13 @@ impl Gateway {
             && request.uri().path().starts_with(triggers::PATH)
         {
             return triggers.admin(request, &self.token).await;
+        }
+        // The nodes of one process share the queue, and none of them is to blame for it.
+        if self.peers.is_none()
+            && request.uri().path() == HEALTH_PATH
+            && let Some(fault) = self.triggers.as_ref().and_then(|one| one.fault())
+        {
+            return platform::health_with(Some(fault)).map(ResponseBody::Platform);
         }
         request.extensions_mut().insert(ConnectInfo(peer));
         match self.platform.clone().oneshot(request).await {

@@ -2,15 +2,23 @@
 //! disk, and run from the queue.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
-use fnlocal_triggers::queue::{AcceptError, millis};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use fnlocal_triggers::queue::{AcceptError, Reservation, millis};
+use fnlocal_triggers::store::BodyFile;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::{Body, Incoming};
+use tokio::task::spawn_blocking;
 
 use super::answer::Entry;
 use super::body::ResponseBody;
+use super::peers::proves;
+use super::platform::TOKEN_HEADER;
+use super::spool::{SpoolError, SpoolLimits, Spooled, spool};
 use super::{Gateway, Peer, Problem, drain, headers};
 use crate::driver::Function;
 use crate::triggers::Triggers;
@@ -23,8 +31,19 @@ const ORDER: HeaderName = HeaderName::from_static("x-fnlocal-order-key");
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in bytes.
 const KEY_BYTES: usize = 256;
+/// The maximum number of bytes of a job's path and headers. Node takes 16 KiB, some of which the
+/// platform adds.
+const MAX_HEADER_BYTES: usize = 15 << 10;
+/// The maximum number of bytes of a job's path with its query.
+const MAX_PATH_BYTES: usize = 8 << 10;
+/// The maximum number of bytes of a body that is kept in memory, and in the queue's own file.
+const MEMORY_BYTES: usize = 16 << 10;
+/// The minimum rate of a body in bytes per second, after [`GRACE`].
+const MIN_RATE: u64 = 16 << 10;
+/// The time in which a body need not keep up its rate.
+const GRACE: Duration = Duration::from_secs(30);
 /// When trying again makes sense while the queue is full.
-const FULL: std::time::Duration = std::time::Duration::from_secs(5);
+const FULL: Duration = Duration::from_secs(5);
 
 /// Whether a request is one nobody waits for.
 pub(super) fn is_deferred(request: &Request<Incoming>) -> bool {
@@ -46,6 +65,9 @@ impl Gateway {
             let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "no_queue", what);
             return self.turn_away(request, entry, &problem.function(&function.name));
         };
+        if let Err(problem) = self.may_defer(&request, &function) {
+            return self.turn_away(request, entry, &problem.function(&function.name));
+        }
         let asked = match Asked::read(&request) {
             Ok(asked) => asked,
             Err(problem) => {
@@ -61,6 +83,27 @@ impl Gateway {
         }
     }
 
+    /// Whether a request may ask for it: by the function's configuration, else where only this
+    /// machine can send requests. Commands of this machine always may.
+    fn may_defer(&self, request: &Request<Incoming>, function: &Function) -> Result<(), Problem> {
+        let said = function.settings.triggers.delivery.from_clients;
+        let token = HeaderValue::from_str(&self.token).ok();
+        let token = token.filter(|token| !token.is_empty());
+        let given = request.headers().get(TOKEN_HEADER);
+        let proven = token
+            .zip(given)
+            .is_some_and(|(token, given)| proves(&token, given));
+        if proven || said.unwrap_or(self.options.async_from_clients) {
+            return Ok(());
+        }
+        let what = "clients may not ask for asynchronous invocations of this function";
+        let hint = format!(
+            "set `from_clients = true` in [functions.{}.async] or [async] of fnlocal.toml",
+            function.name
+        );
+        Err(Problem::new(StatusCode::FORBIDDEN, "async_not_allowed", what).hint(hint))
+    }
+
     async fn accept(
         &self,
         triggers: &Triggers,
@@ -69,54 +112,102 @@ impl Gateway {
         peer: &Peer,
         function: &Function,
     ) -> Result<Accepted, Problem> {
-        let (mut parts, body) = request.into_parts();
-        let limit = function.settings.body_limit;
-        let room = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (parts, mut body) = request.into_parts();
         let holds_back = drain::holds_back(&parts.headers);
-        if http_body::Body::size_hint(&body).lower() > limit {
-            if !holds_back {
-                drain::drain(body);
-            }
-            return Err(too_large(limit));
+        let accepting = self.accept_parts(triggers, asked, parts, &mut body, peer, function);
+        let accepted = accepting.await;
+        if accepted.is_err() && !holds_back {
+            drain::drain(body);
         }
-        let patience = self.options.idle_timeout;
-        let read = tokio::time::timeout(patience, Limited::new(body, room).collect()).await;
-        let body = match read {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(limit)),
-            Ok(Err(_)) | Err(_) => {
-                let what = "the request's body did not arrive whole";
-                return Err(Problem::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "request_body",
-                    what,
-                ));
-            }
-        };
+        accepted
+    }
+
+    async fn accept_parts(
+        &self,
+        triggers: &Triggers,
+        asked: Asked,
+        mut parts: Parts,
+        body: &mut Incoming,
+        peer: &Peer,
+        function: &Function,
+    ) -> Result<Accepted, Problem> {
+        let delivery = &function.settings.triggers.delivery;
         headers::to_instance(&mut parts.headers, &HeaderValue::from_static("-"), peer);
         let path = parts.uri.path_and_query();
-        let delivery = &function.settings.triggers.delivery;
-        let job = NewJob {
+        let mut job = NewJob {
             function: function.name.to_string(),
             trigger: Trigger::Async,
             path: path.map_or_else(|| format!("/{}", function.name), ToString::to_string),
-            headers: texts(&parts.headers)?,
-            body,
+            headers: texts(&parts)?,
+            body: Bytes::new(),
             order: asked.order,
             key: asked.key,
             keep_key_ms: millis(delivery.keep_keys),
             max_age_ms: millis(delivery.max_age),
             dead: None,
         };
-        triggers.accept(job).await.map_err(|error| {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            let mut problem = Problem::new(status, "queue_unavailable", error.to_string());
-            match error {
-                AcceptError::Full => problem.retry_after = Some(FULL),
-                AcceptError::Store(error) => problem = problem.hint(error.hint()),
-            }
-            problem
-        })
+        let queue = triggers.queue();
+        let reserving = queue.reserve(&function.name, delivery.queue_bytes);
+        let reserved = reserving.and_then(|mut reserved| {
+            reserved.grow(job.bytes())?;
+            Ok(reserved)
+        });
+        let mut reserved = reserved.map_err(not_accepted)?;
+        let arriving = self.arrive(triggers, body, &mut reserved, function);
+        let (spooled, file) = arriving.await?;
+        if let Some(bytes) = spooled.in_memory() {
+            job.body = bytes.clone();
+        }
+        let accepting = queue.accept_reserved(job, file, reserved);
+        accepting.await.map_err(not_accepted)
+    }
+
+    /// Reads a job's body to its end. One that is too large for memory is in a file then, and on
+    /// disk.
+    async fn arrive(
+        &self,
+        triggers: &Triggers,
+        body: &mut Incoming,
+        reserved: &mut Reservation,
+        function: &Function,
+    ) -> Result<(Spooled, Option<Arc<BodyFile>>), Problem> {
+        let small = body.size_hint().upper();
+        let small = small.is_some_and(|bytes| bytes <= MEMORY_BYTES as u64);
+        let _place = if small {
+            None
+        } else {
+            Some(triggers.upload().await.ok_or_else(too_many)?)
+        };
+        let limits = SpoolLimits {
+            memory_bytes: MEMORY_BYTES,
+            max_bytes: function.settings.body_limit,
+            idle: self.options.idle_timeout,
+            min_rate: MIN_RATE,
+            grace: GRACE,
+        };
+        let file = triggers.queue().keeper().bodies().reserve();
+        let making = Arc::clone(&file);
+        let mut full = None;
+        let room = |more| {
+            reserved
+                .grow(more)
+                .map_err(|error| full = Some(error))
+                .is_ok()
+        };
+        let spooled = spool(body, limits, room, move || making.create()).await;
+        let spooled = match (spooled, full) {
+            (Ok(spooled), _) => spooled,
+            (Err(_), Some(error)) => return Err(not_accepted(error)),
+            (Err(error), None) => return Err(not_arrived(error)),
+        };
+        let Some(written) = spooled.file().cloned() else {
+            return Ok((spooled, None));
+        };
+        let syncing = Arc::clone(&file);
+        let synced = spawn_blocking(move || syncing.sync(&written)).await;
+        let synced = synced.map_err(std::io::Error::other).flatten();
+        synced.map_err(|error| not_arrived(SpoolError::Disk(error)))?;
+        Ok((spooled, Some(file)))
     }
 
     fn accepted(
@@ -161,6 +252,12 @@ impl Asked {
             let what = "only POST requests can be run later";
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", what));
         }
+        let path = request.uri().path_and_query();
+        if path.is_some_and(|path| path.as_str().len() > MAX_PATH_BYTES) {
+            let what = format!("the path has more than {MAX_PATH_BYTES} bytes");
+            let problem = Problem::new(StatusCode::URI_TOO_LONG, "path_too_long", what);
+            return Err(problem.hint("send large values in the body"));
+        }
         let key = |name: HeaderName| {
             let Some(value) = request.headers().get(&name) else {
                 return Ok(None);
@@ -179,20 +276,81 @@ impl Asked {
 }
 
 /// Headers as they are kept; which speak of this connection, or will be set anew, are not.
-fn texts(headers: &HeaderMap) -> Result<Vec<(String, String)>, Problem> {
+fn texts(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
     let anew = [
         header::HOST,
         header::CONTENT_LENGTH,
         header::TE,
         super::headers::REQUEST_ID,
     ];
-    let kept = headers.iter().filter(|(name, _)| !anew.contains(*name));
-    kept.map(|(name, value)| {
+    let kept = || {
+        let all = parts.headers.iter();
+        all.filter(|(name, _)| !anew.contains(*name))
+    };
+    // As they are sent, with a colon, a space and a line's end.
+    let bytes = kept().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let path = parts.uri.path_and_query();
+    let path = path.map_or(0, |path| path.as_str().len());
+    if path + bytes.sum::<usize>() > MAX_HEADER_BYTES {
+        let what = format!("path and headers have more than {MAX_HEADER_BYTES} bytes");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let problem = Problem::new(status, "headers_too_large", what);
+        return Err(problem.hint("send large values in the body"));
+    }
+    let kept = kept().map(|(name, value)| {
         let text = std::str::from_utf8(value.as_bytes());
         let text = text.map_err(|_| bad(&format!("the header {name} is not UTF-8")))?;
         Ok((name.to_string(), text.to_owned()))
-    })
-    .collect()
+    });
+    kept.collect()
+}
+
+/// The problem of a job that was not accepted.
+fn not_accepted(error: AcceptError) -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        AcceptError::Full | AcceptError::FullOfBytes(_) => {
+            let mut problem = Problem::new(status, "queue_full", error.to_string());
+            problem.retry_after = Some(FULL);
+            problem.hint("wait until some have run, or raise `queue_size` in [async]")
+        }
+        AcceptError::Store(error) => {
+            let mut problem = Problem::new(status, "queue_unavailable", error.chain());
+            problem.retry_after = Some(FULL);
+            problem.hint(error.hint())
+        }
+    }
+}
+
+/// The problem of a body that did not arrive.
+fn not_arrived(error: SpoolError) -> Problem {
+    match error {
+        SpoolError::TooLarge(limit) => too_large(limit),
+        SpoolError::Disk(source) => {
+            let what = format!("the body cannot be written to disk: {source}");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let mut problem = Problem::new(status, "queue_unavailable", what);
+            problem.retry_after = Some(FULL);
+            problem.hint("see to the disk of the folder `.fnlocal`")
+        }
+        SpoolError::TooSlow => {
+            let what = format!("the body arrived at less than {MIN_RATE} bytes a second");
+            let status = StatusCode::REQUEST_TIMEOUT;
+            Problem::new(status, "request_body", what).hint("send a link to what is large")
+        }
+        SpoolError::Broken(_) | SpoolError::NoRoom => {
+            let what = "the request's body did not arrive whole";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_body", what)
+        }
+    }
+}
+
+fn too_many() -> Problem {
+    let what = "too many large bodies arrive at once";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut problem = Problem::new(status, "too_many_uploads", what);
+    problem.retry_after = Some(FULL);
+    problem.hint("send fewer at once")
 }
 
 fn bad(what: &str) -> Problem {

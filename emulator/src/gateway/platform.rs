@@ -13,8 +13,10 @@ use axum::routing::{get, post};
 use fnlocal_core::NodeView;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 
 use crate::driver::Count;
+use crate::faults::{Fault, Faults};
 use crate::logs::Archive;
 use crate::metrics::{self, NodeCounts};
 
@@ -50,6 +52,9 @@ pub struct Picture {
     pub triggers: Option<TriggersView>,
 }
 
+/// Where a fnlocal says whether it is well.
+pub(crate) const HEALTH_PATH: &str = "/_fnlocal/health";
+
 /// The header that carries the token.
 pub const TOKEN_HEADER: &str = "x-fnlocal-token";
 
@@ -73,7 +78,7 @@ pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<
         archive: archive.clone(),
     };
     let router = Router::new()
-        .route("/_fnlocal/health", get(health))
+        .route(HEALTH_PATH, get(health))
         .route("/_fnlocal/view", get(view))
         .route("/_fnlocal/metrics", get(scrape))
         .route("/_fnlocal/cold", post(cold))
@@ -85,15 +90,31 @@ pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<
     (router.fallback(not_found), questions)
 }
 
-async fn health() -> &'static str {
-    "ok\n"
+async fn health() -> Response {
+    health_with(None)
+}
+
+/// `ok`, or 503 with the parts of the platform that are missing: those of the process, and the queue
+/// while it is down.
+pub(crate) fn health_with(queue: Option<Fault>) -> Response {
+    let missing: Vec<Fault> = Faults::process()
+        .missing()
+        .into_iter()
+        .chain(queue)
+        .collect();
+    if missing.is_empty() {
+        return "ok\n".into_response();
+    }
+    let line = |one: &Fault| format!("{}: {}\n", one.part, one.what);
+    let text: String = missing.iter().map(line).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 async fn view(State(platform): State<Platform>) -> Response {
     let (answer, answered) = oneshot::channel();
     let asked = platform.asks.send(Ask::View(answer)).await;
     match (asked, answered.await) {
-        (Ok(()), Ok(picture)) => Json(picture).into_response(),
+        (Ok(()), Ok(picture)) => json(move || picture).await,
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
@@ -103,10 +124,21 @@ async fn scrape(State(platform): State<Platform>) -> Response {
     let asked = platform.asks.send(Ask::Counts(answer)).await;
     match (asked, answered.await) {
         (Ok(()), Ok(counts)) => {
-            let text = metrics::text_of(vec![counts], platform.archive.as_ref());
-            ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+            let write = move || metrics::text_of(vec![counts], platform.archive.as_ref());
+            match spawn_blocking(write).await {
+                Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
         }
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// JSON, written off the gateway's thread.
+async fn json<T: serde::Serialize>(what: impl FnOnce() -> T + Send + 'static) -> Response {
+    match spawn_blocking(move || serde_json::to_vec(&what())).await {
+        Ok(Ok(text)) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

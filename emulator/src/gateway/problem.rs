@@ -7,6 +7,9 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::body::ResponseBody;
 
+/// The reason of answers to requests whose handling in the platform panicked.
+pub const INTERNAL_ERROR: &str = "internal_error";
+
 /// An answer the platform gives in a function's stead.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -36,6 +39,14 @@ impl Problem {
             function: None,
             retry_after: None,
         }
+    }
+
+    /// The problem of a request whose handling in the platform panicked.
+    #[must_use]
+    pub fn internal_error() -> Self {
+        let what = "fnlocal itself failed while it handled the request";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_ERROR, what)
+            .hint("this is a fault of fnlocal; report it with the lines it printed")
     }
 
     /// With what to do about it.

@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -16,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{GatewayOptions, MAX_HEAD, Peer, ResponseBody, stall};
+use super::{GatewayOptions, MAX_HEAD, Peer, Problem, ResponseBody, stall};
 use crate::logs::Logs;
 
 /// What requests are given to.
@@ -114,7 +116,7 @@ impl Server {
             let answers = Rc::clone(&answers);
             let peer = Rc::clone(&peer);
             // Boxed, since hyper moves the future it is given about with its connection.
-            Box::pin(async move { Ok::<_, Infallible>(answers.answer(request, peer).await) })
+            Box::pin(async move { Ok::<_, Infallible>(whole(answers.answer(request, peer)).await) })
         });
         let io = TokioIo::new(stall::Stall::new(
             stream,
@@ -139,7 +141,7 @@ impl Server {
         let watched = graceful.watch(connection);
         let cut = self.cut.clone();
         let open = self.open.clone();
-        open.send_modify(|count| *count += 1);
+        let counted = Open::new(open);
         tokio::task::spawn_local(async move {
             tokio::select! {
                 biased;
@@ -147,10 +149,31 @@ impl Server {
                 // A client's broken connection is its own affair.
                 _broken = watched => {}
             }
-            open.send_modify(|count| *count -= 1);
-            drop(place);
+            drop((counted, place));
         });
     }
+}
+
+/// Counts a connection until it is dropped, by a panic too.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn new(count: watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The answer, or 500 where making it panics: that costs this request, and none beside it.
+async fn whole(answer: impl Future<Output = Response<ResponseBody>>) -> Response<ResponseBody> {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    answered.unwrap_or_else(|_| Problem::internal_error().response(""))
 }
 
 /// Runs hyper's tasks on the gateway's own thread.

@@ -1,7 +1,8 @@
 //! Making one image inside the engine: a container of the base, files put in, dependencies
 //! installed, committed.
 
-use bollard::Docker;
+use std::time::Duration;
+
 use bollard::models::ContainerConfig;
 use bollard::query_parameters::CommitContainerOptions;
 
@@ -11,18 +12,20 @@ use super::install::Installer;
 use super::oci::manifest;
 use super::root::Root;
 use super::{PROJECT, Progress, wrapper};
+use crate::runtime::docker::connect::Engine;
 use crate::runtime::docker::labels::Owner;
 use crate::runtime::docker::reaper;
 
 /// One image to make.
 pub(super) struct Build<'a> {
-    pub docker: &'a Docker,
+    pub engine: &'a Engine,
     pub owner: &'a Owner,
     pub base: &'a str,
     /// Whose image it is alone.
     pub project: Option<&'a str>,
     pub package: &'a str,
     pub reference: &'a str,
+    pub install_time: Duration,
 }
 
 impl Build<'_> {
@@ -32,11 +35,12 @@ impl Build<'_> {
         progress: Progress<'_>,
     ) -> Result<(), ImageError> {
         let installer = Installer {
-            docker: self.docker,
+            engine: self.engine,
             owner: self.owner,
             base: self.base,
             package: self.package,
             target: None,
+            time: self.install_time,
         };
         let id = installer.create().await?;
         let mut root = Root::default();
@@ -49,7 +53,7 @@ impl Build<'_> {
             Ok(()) => self.commit(&id).await,
             Err(error) => Err(error),
         };
-        reaper::remove(self.docker, &id).await;
+        reaper::remove(&self.engine.docker, &id).await;
         built
     }
 
@@ -81,7 +85,7 @@ impl Build<'_> {
             labels: Some(emptied.chain(project).collect()),
             ..ContainerConfig::default()
         };
-        let made = self.docker.commit_container(options, config).await;
+        let made = self.engine.docker.commit_container(options, config).await;
         made.map(drop)
             .map_err(engine("making an image of a container"))
     }

@@ -6,12 +6,13 @@ use std::process::Stdio;
 use serde_json::{Map, Value};
 use tokio::process::Command;
 
-use super::error::{ImageError, io};
+use super::error::{ImageError, InstallLimit, io};
 use super::manager::Manager;
 use super::npm::{self, HostSettings};
 use super::oci::manifest::Platform;
 use super::{LONG, Progress, short_hash};
-use crate::project::{LOCKFILES, LockfileKind, Package};
+use crate::programs;
+use crate::project::{LOCKFILES, LockfileKind, Package, read_inside};
 
 /// Fields of package.json that decide what is installed. Scripts are left out: they would run
 /// without the code they belong to.
@@ -58,6 +59,7 @@ impl Dependencies {
     /// Reads what `package` asks for as of now; nothing when it has no dependencies.
     pub fn read(package: &Package) -> Result<Option<Self>, ImageError> {
         let path = package.root.join("package.json");
+        let contents = |path: &Path| contents(&package.project_root, path);
         let Some(text) = contents(&path)? else {
             return Ok(None);
         };
@@ -233,8 +235,16 @@ async fn run(
     env: &[String],
 ) -> Result<(), ImageError> {
     let package = wanted.package.clone();
-    let running = Command::new(&step[0])
+    // A step is a program's name, or the path of one that a step before installed.
+    let program = match Path::new(&step[0]).is_absolute() {
+        true => PathBuf::from(&step[0]),
+        false => programs::find(&step[0]).ok_or_else(|| ImageError::NoNpm {
+            package: package.clone(),
+        })?,
+    };
+    let running = Command::new(program)
         .args(&step[1..])
+        .env("PATH", programs::path())
         .envs(env.iter().filter_map(|pair| pair.split_once('=')))
         .current_dir(work)
         .stdin(Stdio::null())
@@ -242,8 +252,9 @@ async fn run(
         .output();
     let done = match tokio::time::timeout(LONG, running).await {
         Err(_) => {
-            return Err(ImageError::Slow {
+            return Err(ImageError::InstallLimit {
                 package,
+                limit: InstallLimit::Time(LONG),
                 output: String::new(),
             });
         }
@@ -279,7 +290,7 @@ fn find_lock(
                 continue;
             }
             if *folder == package.root
-                && let Some(bytes) = contents(&path)?
+                && let Some(bytes) = contents(&package.project_root, &path)?
                 && let Some(manager) = Manager::of(kind, &bytes, manifest)
             {
                 return Ok((Some((manager, kind, bytes)), None));
@@ -300,8 +311,9 @@ fn name_of(kind: LockfileKind) -> &'static str {
     }
 }
 
-fn contents(path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
-    match std::fs::read(path) {
+/// A file of the project, all of which an install container may be given.
+fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
+    match read_inside(project, path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io(path)(error)),

@@ -1,6 +1,8 @@
 //! Why an image or a package's dependencies cannot be had.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
 
@@ -36,12 +38,14 @@ pub enum ImageError {
         /// All npm wrote.
         output: String,
     },
-    /// npm was still busy when its time was up.
-    #[error("installing the dependencies of {package} took more than 10 minutes:\n{output}")]
-    Slow {
+    /// An install took too much.
+    #[error("installing the dependencies of {package} {limit}:\n{output}")]
+    InstallLimit {
         /// Whose.
         package: String,
-        /// What npm wrote until then.
+        /// Too much of what.
+        limit: InstallLimit,
+        /// What the package manager wrote until then.
         output: String,
     },
     /// package.json is not JSON.
@@ -87,6 +91,46 @@ pub enum ImageError {
     },
 }
 
+/// What an install took too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstallLimit {
+    /// More time than this.
+    Time(Duration),
+    /// More memory than this, in MiB.
+    MemoryMib(u32),
+    /// More processes and threads than this.
+    Processes(i64),
+    /// More files than this, in bytes.
+    DiskBytes(i64),
+}
+
+impl InstallLimit {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Time(_) => {
+                "check the network and the registry's address in .npmrc; an install script may also \
+                 wait without end (install_timeout in fnlocal.toml's [build] allows more time)"
+            }
+            Self::MemoryMib(_) | Self::Processes(_) | Self::DiskBytes(_) => {
+                "an install script takes too much: the words above may say which"
+            }
+        }
+    }
+}
+
+impl fmt::Display for InstallLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => write!(f, "took more than its time limit of {} s", time.as_secs()),
+            Self::MemoryMib(mib) => write!(f, "took more than its memory limit of {mib} MiB"),
+            Self::Processes(most) => write!(f, "reached its limit of {most} processes"),
+            Self::DiskBytes(bytes) => {
+                write!(f, "wrote more than its disk limit of {} GiB", bytes >> 30)
+            }
+        }
+    }
+}
+
 impl ImageError {
     /// What the person can do about it.
     #[must_use]
@@ -99,7 +143,7 @@ impl ImageError {
             Self::Install { .. } => {
                 "the words above say why; the same command there shows them too"
             }
-            Self::Slow { .. } => "check the network and the registry's address in .npmrc",
+            Self::InstallLimit { limit, .. } => limit.hint(),
             Self::NoNpm { .. } => "install npm, or use Docker with a base image that has it",
             Self::Engine { .. } => "`fnlocal doctor` checks the engine",
             Self::Outside { .. } => {

@@ -15,6 +15,7 @@ use tokio::process::Command;
 
 use super::root::Root;
 use super::short_hash;
+use crate::programs;
 use crate::runtime::docker::error::chain;
 
 /// Label that tells from which node a base was made.
@@ -64,8 +65,11 @@ impl HostNode {
         if !cfg!(target_os = "linux") {
             return Err("only possible on Linux".to_owned());
         }
-        let program = given.unwrap_or(Path::new("node"));
-        let asked = Command::new(program)
+        let program = match given {
+            Some(given) => given.to_owned(),
+            None => programs::find("node").ok_or("there is no node in PATH")?,
+        };
+        let asked = Command::new(&program)
             .args(["-p", "process.execPath + '\\n' + process.version"])
             .stdin(Stdio::null())
             .output()
@@ -213,10 +217,7 @@ fn settings(root: &mut Root) {
 fn find_npm(node: &Path) -> Option<PathBuf> {
     let beside = node.parent()?.parent()?.join("lib/node_modules/npm");
     let in_path = || {
-        let path = std::env::var_os("PATH")?;
-        let npm = std::env::split_paths(&path)
-            .map(|dir| dir.join("npm"))
-            .find(|npm| npm.exists())?;
+        let npm = programs::find("npm")?;
         let cli = std::fs::canonicalize(npm).ok()?;
         Some(cli.parent()?.parent()?.to_owned())
     };
@@ -252,7 +253,8 @@ fn key(binary: &Path, version: &str, npm: Option<&Path>) -> io::Result<String> {
 }
 
 async fn libraries(program: &Path) -> Result<Vec<String>, String> {
-    let told = Command::new("ldd")
+    let ldd = programs::find("ldd").ok_or("there is no ldd in PATH")?;
+    let told = Command::new(ldd)
         .arg(program)
         .env("LC_ALL", "C")
         .output()

@@ -8,39 +8,61 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::UploadToContainerOptions;
+use bollard::query_parameters::{InspectContainerOptions, StatsOptions, UploadToContainerOptions};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
+use super::Progress;
 use super::deps::{Dependencies, settings};
-use super::error::{ImageError, engine};
+use super::error::{ImageError, InstallLimit, engine};
 use super::npm::{HostSettings, WORK, text};
 use super::oci::manifest::Platform;
 use super::root::Root;
-use super::{LONG, Progress};
+use crate::runtime::docker::connect::Engine;
+use crate::runtime::docker::container::{hardened, tmpfs};
+use crate::runtime::docker::helper::{helper_ids, helper_user};
 use crate::runtime::docker::labels::Owner;
 
 /// Bytes of npm's output kept for an error.
 const KEPT: usize = 1024 * 1024;
 /// How often the person hears that an install goes on.
 const NEWS: Duration = Duration::from_secs(10);
+/// Memory of an install in MiB. Some packages compile native code.
+const MEMORY_MIB: u32 = 2048;
+/// The size of its `/tmp` in MiB, which counts as memory.
+const TMP_MIB: u32 = 512;
+/// Its processes and threads. Compilers run one for each processor.
+const PIDS: i64 = 512;
+/// Its weight when the processor is short: half of what a container has by default.
+const CPU_SHARES: i64 = 512;
+/// Bytes it may write: packages and what package managers keep beside.
+const DISK_BYTES: i64 = 8 << 30;
+/// How often a running install is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Exit codes of `install.cjs` that say which limit was reached.
+const OUT_OF_MEMORY: i64 = 90;
+const OUT_OF_PROCESSES: i64 = 91;
+/// The exit code of a process that was killed.
+const KILLED: i64 = 137;
 
 /// Containers to install in.
 #[derive(Clone, Copy)]
 pub(crate) struct Installer<'a> {
-    pub docker: &'a Docker,
+    pub engine: &'a Engine,
     pub owner: &'a Owner,
     /// The image to install upon.
     pub base: &'a str,
     pub package: &'a str,
     /// Where it will run, if not where it is installed.
     pub target: Option<Platform>,
+    /// How long it may take.
+    pub time: Duration,
 }
 
 impl Installer<'_> {
     /// Makes a container, which the caller removes.
     pub async fn create(&self) -> Result<String, ImageError> {
-        let made = self.docker.create_container(None, self.container()).await;
+        let made = self.docker().create_container(None, self.container()).await;
         Ok(made.map_err(engine("creating a container to build in"))?.id)
     }
 
@@ -48,14 +70,16 @@ impl Installer<'_> {
     pub async fn install(
         &self,
         id: &str,
-        mut root: Root,
+        root: Root,
         dependencies: &Dependencies,
         progress: Progress<'_>,
     ) -> Result<(), ImageError> {
         let host = settings(dependencies);
-        work(&mut root, dependencies, &host);
         self.upload(id, &root).await?;
-        let started = self.docker.start_container(id, None).await;
+        let mut work = Root::owned_by(helper_ids(self.engine));
+        fill(&mut work, dependencies, &host);
+        self.upload(id, &work).await?;
+        let started = self.docker().start_container(id, None).await;
         started.map_err(engine("starting a container to build in"))?;
         self.run(id, dependencies, host.env, progress).await
     }
@@ -63,20 +87,27 @@ impl Installer<'_> {
     fn container(&self) -> ContainerCreateBody {
         ContainerCreateBody {
             image: Some(self.base.to_owned()),
-            user: Some("0:0".to_owned()),
+            user: Some(helper_user(self.engine)),
             entrypoint: Some(vec!["sleep".to_owned()]),
             cmd: Some(vec!["infinity".to_owned()]),
             working_dir: Some("/".to_owned()),
             labels: Some(self.owner.labels("build", Some(self.package))),
             host_config: Some(HostConfig {
-                // Install scripts are code from strangers; npm itself needs no capability.
-                cap_drop: Some(vec!["ALL".to_owned()]),
-                security_opt: Some(vec!["no-new-privileges".to_owned()]),
-                init: None,
-                ..HostConfig::default()
+                // What is installed is part of the image that is made of this container. The user
+                // can write to two folders.
+                readonly_rootfs: Some(false),
+                tmpfs: Some(tmpfs(TMP_MIB)),
+                // Install scripts are code from strangers; one that forks without end must leave
+                // the rest of the machine its share.
+                cpu_shares: Some(CPU_SHARES),
+                ..hardened(self.engine, MEMORY_MIB, PIDS)
             }),
             ..ContainerCreateBody::default()
         }
+    }
+
+    fn docker(&self) -> &Docker {
+        &self.engine.docker
     }
 
     /// Puts files into a container.
@@ -86,7 +117,7 @@ impl Installer<'_> {
             path: "/".to_owned(),
             ..UploadToContainerOptions::default()
         };
-        self.docker
+        self.docker()
             .upload_to_container(id, Some(options), bollard::body_full(bytes.into()))
             .await
             .map_err(engine("putting files into a container to build in"))
@@ -112,7 +143,7 @@ impl Installer<'_> {
         };
         let what = "installing in a container";
         let exec = self
-            .docker
+            .docker()
             .create_exec(id, options)
             .await
             .map_err(engine(what))?
@@ -120,7 +151,7 @@ impl Installer<'_> {
         let mut output = Vec::new();
         let package = || dependencies.package().to_owned();
         let StartExecResults::Attached { output: stream, .. } = self
-            .docker
+            .docker()
             .start_exec(&exec, None)
             .await
             .map_err(engine(what))?
@@ -130,33 +161,73 @@ impl Installer<'_> {
                 output: text(&output),
             });
         };
-        if timeout(LONG, read(stream, &mut output, dependencies, progress))
-            .await
-            .is_err()
-        {
-            return Err(ImageError::Slow {
-                package: package(),
-                output: text(&output),
-            });
+        let reading = read(stream, &mut output, dependencies, progress);
+        let ended = tokio::select! {
+            read = timeout(self.time, reading) => read.map_err(|_| InstallLimit::Time(self.time)),
+            limit = self.reached(id) => Err(limit),
+        };
+        let limited = |limit, output: &[u8]| ImageError::InstallLimit {
+            package: package(),
+            limit,
+            output: text(output),
+        };
+        if let Err(limit) = ended {
+            return Err(limited(limit, &output));
         }
-        let ended = self
-            .docker
-            .inspect_exec(&exec)
-            .await
-            .map_err(engine(what))?;
-        match ended.exit_code {
+        let ended = self.docker().inspect_exec(&exec).await;
+        match ended.map_err(engine(what))?.exit_code {
             Some(0) => Ok(()),
+            // The kernel may also have killed the very script that would say so.
+            Some(OUT_OF_MEMORY | KILLED) => {
+                Err(limited(InstallLimit::MemoryMib(MEMORY_MIB), &output))
+            }
+            Some(OUT_OF_PROCESSES) => Err(limited(InstallLimit::Processes(PIDS), &output)),
             _ => Err(ImageError::Install {
                 package: package(),
                 output: text(&output),
             }),
         }
     }
+
+    /// Returns once a container has reached a bound that does not end its processes.
+    async fn reached(&self, id: &str) -> InstallLimit {
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            looks.tick().await;
+            if self.processes(id).await >= PIDS.unsigned_abs() {
+                return InstallLimit::Processes(PIDS);
+            }
+            if self.written(id).await > DISK_BYTES {
+                return InstallLimit::DiskBytes(DISK_BYTES);
+            }
+        }
+    }
+
+    /// The number of a container's processes and threads; 0 if the engine does not say.
+    async fn processes(&self, id: &str) -> u64 {
+        let options = StatsOptions {
+            stream: false,
+            one_shot: true,
+        };
+        let mut stats = Box::pin(self.docker().stats(id, Some(options)));
+        let stats = stats.next().await.and_then(Result::ok);
+        let pids = stats.and_then(|stats| stats.pids_stats);
+        pids.and_then(|pids| pids.current).unwrap_or(0)
+    }
+
+    /// The bytes of files that a container has written; 0 if the engine does not say.
+    async fn written(&self, id: &str) -> i64 {
+        let options = InspectContainerOptions { size: true };
+        let found = self.docker().inspect_container(id, Some(options)).await;
+        let size = found.ok().and_then(|found| found.size_rw);
+        size.unwrap_or(0)
+    }
 }
 
-/// What npm needs, in a folder the install removes.
-fn work(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
+/// What npm needs, in a folder the install empties, and the folder it installs into.
+fn fill(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
     root.folder(WORK, 0o700);
+    root.folder("/node_modules", 0o755);
     root.text(
         &format!("{WORK}/install.cjs"),
         include_bytes!("install.cjs"),

@@ -7,22 +7,33 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::oci::tarball::{Tally, Tarball};
+use crate::project::LinkFree;
 
 /// What will be in a tar.
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     entries: BTreeMap<String, Entry>,
+    owner: (u32, u32),
 }
 
 #[derive(Debug)]
 enum Entry {
     Folder(u32),
     File(PathBuf, u32),
+    Own(LinkFree, u32),
     Text(Vec<u8>, u32),
     Link(String),
 }
 
 impl Root {
+    /// An empty one whose files will belong to a user and a group; without this they are root's.
+    pub fn owned_by(owner: (u32, u32)) -> Self {
+        Self {
+            owner,
+            ..Self::default()
+        }
+    }
+
     pub fn folder(&mut self, at: &str, mode: u32) {
         self.put(at, Entry::Folder(mode));
     }
@@ -30,6 +41,11 @@ impl Root {
     /// A copy of what `from` is or leads to.
     pub fn file(&mut self, at: &str, from: &Path, mode: u32) {
         self.put(at, Entry::File(from.to_owned(), mode));
+    }
+
+    /// A copy of a file of the project.
+    pub fn own_file(&mut self, at: &str, from: LinkFree, mode: u32) {
+        self.put(at, Entry::Own(from, mode));
     }
 
     pub fn text(&mut self, at: &str, text: impl Into<Vec<u8>>, mode: u32) {
@@ -78,12 +94,17 @@ impl Root {
     }
 
     pub fn write(&self, out: impl Write) -> io::Result<Tally> {
-        let mut tar = Tarball::new(out);
+        let mut tar = Tarball::new(out).owned_by(self.owner);
         for (path, entry) in &self.entries {
             match entry {
                 Entry::Folder(mode) => tar.folder(path, *mode)?,
                 Entry::File(from, mode) => {
                     let file = File::open(from).map_err(|error| named(from, &error))?;
+                    let size = file.metadata()?.len();
+                    tar.file(path, *mode, size, file)?;
+                }
+                Entry::Own(from, mode) => {
+                    let file = from.open().map_err(|error| named(&from.path(), &error))?;
                     let size = file.metadata()?.len();
                     tar.file(path, *mode, size, file)?;
                 }

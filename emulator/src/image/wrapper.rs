@@ -2,7 +2,5 @@
 
 /// `runner.cjs`.
 pub const RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runner.cjs"));
-/// `describe.cjs`: what of the runner `--describe` needs.
-pub const DESCRIBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/describe.cjs"));
 /// Where the runner is in an image.
 pub const PATH: &str = "/fnlocal/runner.cjs";

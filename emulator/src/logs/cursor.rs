@@ -8,6 +8,8 @@ use jiff::Timestamp;
 
 use super::segments::{numbers, path};
 
+/// The maximum length of a line, in bytes. No document is as long.
+const MAX_LINE_BYTES: usize = 4 << 20;
 /// Bytes read at once.
 const PIECE: usize = 64 * 1024;
 
@@ -19,6 +21,8 @@ pub struct Cursor {
     file: Option<BufReader<File>>,
     /// A line that is not whole yet.
     begun: Vec<u8>,
+    /// The line at hand is too long.
+    skipping: bool,
 }
 
 impl Cursor {
@@ -33,6 +37,7 @@ impl Cursor {
             number: 0,
             file: None,
             begun: Vec::new(),
+            skipping: false,
         };
         for number in numbers_in(folder)? {
             if !is_before(folder, number, since) {
@@ -75,6 +80,7 @@ impl Cursor {
             number,
             file: file(folder, number)?,
             begun: Vec::new(),
+            skipping: false,
         })
     }
 
@@ -83,11 +89,21 @@ impl Cursor {
         let Some(file) = &mut self.file else {
             return Ok(None);
         };
-        file.read_until(b'\n', &mut self.begun)?;
-        if !self.begun.ends_with(b"\n") {
-            return Ok(None);
-        }
-        let line = std::mem::take(&mut self.begun);
+        let line = loop {
+            let room = MAX_LINE_BYTES.saturating_sub(self.begun.len());
+            let mut some = file.by_ref().take(room as u64);
+            some.read_until(b'\n', &mut self.begun)?;
+            let whole = self.begun.ends_with(b"\n");
+            if whole && !std::mem::take(&mut self.skipping) {
+                break std::mem::take(&mut self.begun);
+            }
+            if !whole && self.begun.len() < MAX_LINE_BYTES {
+                return Ok(None);
+            }
+            // No document of ours: it is skipped to its end.
+            self.skipping = !whole;
+            self.begun.clear();
+        };
         Ok(Some(match String::from_utf8(line) {
             Ok(line) => line,
             Err(torn) => String::from_utf8_lossy(torn.as_bytes()).into_owned(),
@@ -114,6 +130,7 @@ impl Cursor {
             };
             // Whoever wrote a line without an end does so no more.
             self.begun.clear();
+            self.skipping = false;
             self.number = next;
             self.file = file(&self.folder, next)?;
         }
@@ -159,6 +176,20 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped_in_bounded_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cursor = Cursor::open(folder.path(), None).unwrap();
+        let mut log = File::create(path(folder.path(), 7)).unwrap();
+        let long = "x".repeat(MAX_LINE_BYTES);
+        write!(log, "first\n{long}{long}").unwrap();
+        assert_eq!(cursor.next_line().unwrap().as_deref(), Some("first\n"));
+        assert_eq!(cursor.next_line().unwrap(), None);
+        assert!(cursor.begun.len() < MAX_LINE_BYTES);
+        write!(log, "{long}\nlast\n").unwrap();
+        assert_eq!(cursor.next_line().unwrap().as_deref(), Some("last\n"));
+    }
 
     #[test]
     fn the_end_is_after_the_last_whole_line() {

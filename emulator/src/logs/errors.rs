@@ -5,7 +5,8 @@
 //! edit above.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::fingerprint::fingerprint;
 use super::kept::stamp;
 use super::recent::Recent;
+use super::record::EXIT_PREFIXES;
 use super::{Cause, Record, RequestRecord};
 use crate::driver::Failure;
 
@@ -24,6 +26,12 @@ use crate::driver::Failure;
 const FILE: &str = "errors.json";
 /// Groups that are kept; the longest unseen go first.
 const GROUPS: usize = 500;
+/// Bytes of their texts.
+const MAX_GROUP_BYTES: usize = 4 << 20;
+/// Bytes of the file; one that is larger was not written by this version.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+/// A request's name has no more bytes; a longer one is none of ours.
+const MAX_ID_BYTES: usize = 64;
 
 /// Errors of one origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +87,8 @@ pub struct Request {
 #[derive(Debug, Default)]
 pub struct Groups {
     by_id: BTreeMap<String, Group>,
+    /// Bytes of their texts.
+    bytes: usize,
     /// Requests that caused something, by name, with the group.
     requests: Recent<String, String>,
     /// Requests that ended badly, for errors told after that.
@@ -102,13 +112,18 @@ impl Groups {
     /// What was kept in a folder. A file that cannot be read counts as none.
     #[must_use]
     pub fn read(folder: &Path) -> Self {
-        let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
-        let groups: Vec<Group> = serde_json::from_slice(&text).unwrap_or_default();
-        let by_id = groups.into_iter().map(|group| (group.id.clone(), group));
-        Self {
-            by_id: by_id.collect(),
-            ..Self::default()
+        let mut text = Vec::new();
+        let read = File::open(folder.join(FILE))
+            .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut text));
+        let found: Vec<Group> = match read {
+            Ok(_) => serde_json::from_slice(&text).unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        let mut groups = Self::default();
+        for group in found {
+            groups.put(group);
         }
+        groups
     }
 
     /// Keeps them in a folder, whole or not at all.
@@ -155,7 +170,7 @@ impl Groups {
                     function: function.as_ref(),
                     failure: failure.clone(),
                     code,
-                    request: request.clone(),
+                    request: request.clone().filter(|id| id.len() <= MAX_ID_BYTES),
                 };
                 let (cause, count, _) = self.add(seen, now)?;
                 *before = count;
@@ -195,7 +210,7 @@ impl Groups {
         if let Some(exit) = exit {
             failure.message = exit.message;
             (failure.file, failure.line, failure.column) = exit.place;
-            request = Some(exit.request);
+            request = exit.request;
         }
         failure.name = match cause {
             Cause::OutOfMemory => "OutOfMemory",
@@ -275,7 +290,7 @@ impl Groups {
             self.requests.put(request.clone(), id.clone());
         }
         let now = stamp(now);
-        let known = self.by_id.remove(&id);
+        let known = self.remove(&id);
         let before = known.as_ref().map_or(0, |group| group.count);
         let failure = seen.failure;
         let group = Group {
@@ -297,8 +312,7 @@ impl Groups {
             last_code: seen.code.to_owned(),
             request: seen.request.map(|id| self.request(id)),
         };
-        self.by_id.insert(id.clone(), group);
-        self.forget_oldest();
+        self.put(group);
         Some((seen.cause, before, id))
     }
 
@@ -311,13 +325,35 @@ impl Groups {
         })
     }
 
-    fn forget_oldest(&mut self) {
-        if self.by_id.len() > GROUPS
-            && let Some(oldest) = self.by_id.values().min_by_key(|group| group.last_seen)
-        {
-            let id = oldest.id.clone();
-            self.by_id.remove(&id);
+    /// Adds a group; those unseen for longest make room.
+    fn put(&mut self, group: Group) {
+        let id = group.id.clone();
+        self.bytes += group.bytes();
+        self.by_id.insert(id.clone(), group);
+        while self.by_id.len() > GROUPS || self.bytes > MAX_GROUP_BYTES {
+            let others = self.by_id.values().filter(|group| group.id != id);
+            let oldest = others.min_by_key(|group| group.last_seen);
+            let Some(oldest) = oldest.map(|group| group.id.clone()) else {
+                break;
+            };
+            self.remove(&oldest);
         }
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Group> {
+        let group = self.by_id.remove(id)?;
+        self.bytes -= group.bytes();
+        Some(group)
+    }
+}
+
+impl Group {
+    /// The number of bytes of what does not change between two errors, about. A request's path is
+    /// bounded by itself.
+    fn bytes(&self) -> usize {
+        let texts = [&self.file, &self.frame, &self.stack, &self.hint];
+        let texts = texts.into_iter().flatten().map(String::len);
+        self.name.len() + self.message.len() + texts.sum::<usize>() + size_of::<Self>()
     }
 }
 
@@ -334,15 +370,23 @@ impl Request {
 /// What the wrapper writes when code calls `process.exit`.
 struct Exit {
     message: String,
-    request: String,
+    /// `None` for code that ran for none.
+    request: Option<String>,
     place: (Option<String>, Option<u32>, Option<u32>),
 }
 
 impl Exit {
     fn parse(line: &str) -> Option<Self> {
-        let rest = line.strip_prefix("fnlocal: function ")?;
-        let (_, rest) = rest.split_once(" (request ")?;
-        let (request, rest) = rest.split_once(") called ")?;
+        let [of_request, of_other] = EXIT_PREFIXES;
+        let (request, rest) = match line.strip_prefix(of_other) {
+            Some(rest) => (None, rest),
+            None => {
+                let rest = line.strip_prefix(of_request)?;
+                let (_, rest) = rest.split_once(" (request ")?;
+                let (request, rest) = rest.split_once(") called ")?;
+                (Some(request.to_owned()), rest)
+            }
+        };
         let (call, place) = rest.split_once(" at ").unwrap_or((rest, ""));
         let mut parts = place.rsplitn(3, ':');
         let column = parts.next().and_then(|part| part.parse().ok());
@@ -350,72 +394,11 @@ impl Exit {
         let file = parts.next().map(str::to_owned);
         Some(Self {
             message: format!("the function called {call}"),
-            request: request.to_owned(),
+            request,
             place: (file, line, column),
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(message: &str, line: u32, request: &str) -> Record {
-        let stack = format!("TypeError: {message}\n    at bid (/shop/index.js:{line}:7)");
-        Record::Error {
-            function: Some("bid".into()),
-            instance: InstanceId(1),
-            node: "local".into(),
-            request: Some(request.to_owned()),
-            failure: Failure {
-                name: "TypeError".to_owned(),
-                message: message.to_owned(),
-                stack: Some(stack),
-                ..Failure::default()
-            },
-            cause: Cause::Handler,
-            fatal: false,
-            code: format!("code{line}"),
-            before: 0,
-        }
-    }
-
-    #[test]
-    fn the_same_error_of_other_items_and_after_an_edit_is_one_group() {
-        let mut groups = Groups::default();
-        let now = SystemTime::now();
-        groups.take(&mut error("no item 12", 4, "r1"), now);
-        groups.take(&mut error("no item 7531", 4, "r2"), now);
-        let mut third = error("no item 1", 9, "r3");
-        groups.take(&mut third, now);
-        groups.take(&mut error("no bidder", 9, "r4"), now);
-        let all = groups.all();
-        assert_eq!(all.len(), 2, "{all:#?}");
-        let items = all.iter().find(|group| group.count == 3).unwrap();
-        let codes = (items.first_code.as_str(), items.last_code.as_str());
-        assert_eq!(codes, ("code4", "code9"));
-        assert_eq!(items.request.as_ref().unwrap().id, "r3");
-        assert!(matches!(third, Record::Error { before: 2, .. }));
-    }
-
-    #[test]
-    fn groups_outlive_the_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut groups = Groups::default();
-        groups.take(&mut error("no item 12", 4, "r1"), SystemTime::now());
-        groups.save(folder.path()).unwrap();
-        let mut again = Groups::read(folder.path());
-        assert_eq!(again.all(), groups.all());
-        again.take(&mut error("no item 13", 4, "r2"), SystemTime::now());
-        assert_eq!(again.all()[0].count, 2);
-    }
-
-    #[test]
-    fn an_exit_is_told_with_its_place() {
-        let line = "fnlocal: function exits (request r1) called process.exit(3) at /a/b.js:19:24";
-        let exit = Exit::parse(line).unwrap();
-        assert_eq!(exit.message, "the function called process.exit(3)");
-        assert_eq!(exit.place, (Some("/a/b.js".into()), Some(19), Some(24)));
-        assert_eq!(exit.request, "r1");
-    }
-}
+mod tests;

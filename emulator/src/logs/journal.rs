@@ -21,8 +21,11 @@ use crate::project::ProjectLogs;
 
 /// Where a project's log is, below `.fnlocal`.
 pub const FOLDER: &str = "logs";
-/// Lists that may wait; each is what the gateway gathered in some milliseconds.
-const LISTS: usize = 64;
+/// The maximum length of a document, in bytes: texts of the usual maximum, of control characters.
+const MAX_DOCUMENT_BYTES: usize = 1 << 20;
+/// Lists that may wait. Each has at the most the bytes that may wait at the gateway, and what has no
+/// room here waits there.
+const LISTS: usize = 2;
 /// The groups of errors are written at once when they change, but no more often than this.
 const SAVE: Duration = Duration::from_millis(500);
 /// How often a printer that was busy is tried again.
@@ -265,8 +268,12 @@ impl Journal {
     }
 
     fn write(&mut self, kept: &Kept) {
-        self.line.clear();
-        let encoded = serde_json::to_writer(&mut self.line, kept);
+        let mut encoded = self.encode(kept);
+        if self.line.len() > MAX_DOCUMENT_BYTES {
+            let mut kept = kept.clone();
+            kept.cut();
+            encoded = self.encode(&kept);
+        }
         self.line.push(b'\n');
         let written = encoded
             .map_err(io::Error::from)
@@ -282,6 +289,11 @@ impl Journal {
             }
             Err(error) => self.failed(&error, 1),
         }
+    }
+
+    fn encode(&mut self, kept: &Kept) -> serde_json::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, kept)
     }
 
     fn flush(&mut self) {
@@ -342,6 +354,21 @@ mod tests {
         let records = shown.recv().unwrap();
         assert!(matches!(records[..], [Record::Error { .. }]));
         assert_eq!(Groups::read(folder.path()).all().len(), 1);
+    }
+
+    #[test]
+    fn a_document_is_never_longer_than_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let (printer, shown) = sync_channel(1);
+        let bounds = Bounds::default();
+        let (sender, archive, _) =
+            start(folder.path().to_owned(), bounds, printer, "shop").unwrap();
+        let text = "\u{1}".repeat(3 << 20);
+        let warning = true;
+        sender.send(vec![Record::Note { warning, text }]).unwrap();
+        shown.recv().unwrap();
+        let bytes = *archive.written().borrow();
+        assert!((1..=MAX_DOCUMENT_BYTES as u64).contains(&bytes), "{bytes}");
     }
 
     fn error() -> Record {

@@ -10,7 +10,7 @@ use fnlocal_core::StartKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Record, RequestRecord};
+use super::{MAX_LINE_BYTES, Record, RequestRecord, cut};
 
 /// One document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -197,6 +197,20 @@ impl Kept {
             Self::Invocation(one) => Some(&one.request),
             Self::Line(one) => one.request.as_deref(),
             Self::Platform(one) => one.request.as_deref(),
+        }
+    }
+
+    /// Cuts its texts to a length that any reader can bear.
+    pub(super) fn cut(&mut self) {
+        match self {
+            Self::Invocation(one) => cut(&mut one.path, MAX_LINE_BYTES),
+            Self::Line(one) => cut(&mut one.text, MAX_LINE_BYTES),
+            Self::Platform(one) => {
+                cut(&mut one.text, MAX_LINE_BYTES);
+                if let Some(detail) = &mut one.detail {
+                    cut(detail, MAX_LINE_BYTES);
+                }
+            }
         }
     }
 

@@ -8,11 +8,15 @@ use super::kept::dropped;
 
 /// Records that may wait.
 const UNPRINTED: usize = 20_000;
+/// Bytes of them.
+const MAX_UNPRINTED_BYTES: usize = 8 << 20;
 
 /// Records on their way to who prints, who may be slow.
 pub(super) struct Printer {
     sink: SyncSender<Vec<Record>>,
     waiting: VecDeque<Record>,
+    /// Bytes of them.
+    bytes: usize,
     dropped: u64,
 }
 
@@ -22,6 +26,7 @@ impl Printer {
         Self {
             sink,
             waiting: VecDeque::new(),
+            bytes: 0,
             dropped: 0,
         }
     }
@@ -30,7 +35,9 @@ impl Printer {
     pub fn add(&mut self, records: Vec<Record>) {
         let shown = |record: &Record| !matches!(record, Record::Done { .. });
         for record in records.into_iter().filter(shown) {
-            if self.waiting.len() < UNPRINTED {
+            let bytes = self.bytes + record.bytes();
+            if self.waiting.len() < UNPRINTED && bytes <= MAX_UNPRINTED_BYTES {
+                self.bytes = bytes;
                 self.waiting.push_back(record);
             } else {
                 self.dropped += 1;
@@ -50,12 +57,14 @@ impl Printer {
         }
         let records = self.take();
         if let Err(TrySendError::Full(back)) = self.sink.try_send(records) {
+            self.bytes = back.iter().map(Record::bytes).sum();
             self.waiting = back.into();
         }
     }
 
     fn take(&mut self) -> Vec<Record> {
         let mut records: Vec<Record> = std::mem::take(&mut self.waiting).into();
+        self.bytes = 0;
         let dropped_here = std::mem::take(&mut self.dropped);
         if dropped_here > 0 {
             let text = format!("{} to show; the log has them", dropped(dropped_here));

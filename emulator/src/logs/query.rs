@@ -184,6 +184,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn times_that_cannot_be_are_refused() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        for text in [
+            "999999999999999999d",
+            "-999999999999999999d",
+            "9223372036854775807d",
+            "384307168202282326d",
+            "9223372036854775807s",
+            "-9223372036854775808s",
+            "NaNs",
+            "1e400s",
+        ] {
+            assert!(since(text, now).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn spans_are_counted_back_and_times_are_taken() {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         let at = |text: &str| since(text, now).unwrap().to_string();

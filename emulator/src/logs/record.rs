@@ -11,6 +11,11 @@ use crate::driver::Failure;
 use crate::gateway::{Cold, Timing};
 use crate::trace::Trace;
 
+/// The beginning of the line on an instance's real stderr that reports what ends the process.
+pub(crate) const CRASH_PREFIX: &str = "fnlocal: crash ";
+/// The beginnings of the line that reports that code ended the process: a request's, and other code.
+pub(crate) const EXIT_PREFIXES: [&str; 2] = ["fnlocal: function ", "fnlocal: user code called "];
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Record {
@@ -179,6 +184,30 @@ pub struct RequestRecord {
     pub problem: Option<&'static str>,
 }
 
+/// The maximum number of bytes of a path in the log.
+const MAX_PATH_BYTES: usize = 2048;
+
+impl RequestRecord {
+    /// The beginning of a path with its query, as much as the log has.
+    #[must_use]
+    pub fn path_of(path: &str) -> String {
+        beginning(path, MAX_PATH_BYTES)
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.path.len() + self.id.len() + size_of::<Self>()
+    }
+}
+
+/// The beginning of a text, with a mark where it was cut.
+pub(crate) fn beginning(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes)])
+}
+
 /// Who served a request, and where its time went.
 #[derive(Clone, Debug)]
 pub struct Served {
@@ -225,6 +254,8 @@ pub enum Report<'a> {
         fatal: bool,
         /// How it came out.
         cause: Cause,
+        /// The crash's number within its instance; `None` if the process does not end by it.
+        nr: Option<u32>,
         /// What.
         error: Failure,
     },
@@ -253,6 +284,7 @@ struct Told<'a> {
     cause: Cause,
     error: Option<Failure>,
     count: Option<u64>,
+    nr: Option<u32>,
 }
 
 impl<'a> Report<'a> {
@@ -277,6 +309,7 @@ impl<'a> Report<'a> {
                 request: told.request,
                 fatal: told.fatal,
                 cause: told.cause,
+                nr: told.nr,
                 error: told.error?,
             },
             "dropped" => Self::Dropped { count: told.count? },
@@ -286,11 +319,34 @@ impl<'a> Report<'a> {
 }
 
 impl Record {
-    /// Bytes of text it holds, as far as that can be much.
+    /// About how many bytes it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Line { line, .. } => line.len(),
-            _ => 0,
+        let texts = match self {
+            Self::Request(request) => request.bytes(),
+            Self::Done { request, .. } => request.len(),
+            Self::Line { line, request, .. } => {
+                line.len() + request.as_ref().map_or(0, |id| id.len())
+            }
+            Self::Error {
+                failure, request, ..
+            } => failure.bytes() + request.as_ref().map_or(0, String::len),
+            Self::ImportFailed { failure, .. } => failure.bytes(),
+            Self::Died {
+                reason, last_line, ..
+            } => reason.len() + last_line.as_ref().map_or(0, String::len),
+            Self::StartFailed { error, hint, .. } => {
+                error.len() + hint.as_ref().map_or(0, String::len)
+            }
+            Self::Engine { message: text, .. } | Self::Note { text, .. } => text.len(),
+            Self::Switched { .. } | Self::Dropped { .. } => 0,
+        };
+        texts + size_of::<Self>()
+    }
+
+    /// Cuts what a function says of its errors, which may be of any length.
+    pub(super) fn cut(&mut self) {
+        if let Self::Error { failure, .. } | Self::ImportFailed { failure, .. } = self {
+            failure.cut();
         }
     }
 }

@@ -16,6 +16,10 @@ use super::kept::Measured;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Requests that wait for their half at the most: a second's worth of the most there can be.
 const WAITING: usize = 50_000;
+/// Bytes of them.
+const MAX_WAITING_BYTES: usize = 16 << 20;
+/// A request's name has no more bytes; a longer one is none of ours.
+const MAX_ID_BYTES: usize = 64;
 /// Wrappers' halves that came first. Of clients who read slowly, so not many.
 const EARLY: usize = 4096;
 
@@ -26,6 +30,8 @@ pub(super) type Whole = (Arc<RequestRecord>, Option<Measured>);
 #[derive(Default)]
 pub(super) struct Together {
     waiting: BTreeMap<Arc<str>, Arc<RequestRecord>>,
+    /// Bytes of those.
+    bytes: usize,
     due: VecDeque<(Instant, Arc<str>)>,
     early: BTreeMap<Arc<str>, Measured>,
     oldest: VecDeque<Arc<str>>,
@@ -44,14 +50,19 @@ impl Together {
         }
         self.due
             .push_back((now + PATIENCE, Arc::clone(&request.id)));
-        self.waiting.insert(Arc::clone(&request.id), request);
+        self.bytes += request.bytes();
+        let before = self.waiting.insert(Arc::clone(&request.id), request);
+        self.bytes -= before.map_or(0, |before| before.bytes());
         None
     }
 
     /// The wrapper told what a request took; both halves if the other is here.
     pub fn measured(&mut self, id: &Arc<str>, measured: Measured) -> Option<Whole> {
-        if let Some(request) = self.waiting.remove(&**id) {
+        if let Some(request) = self.remove(id) {
             return Some((request, Some(measured)));
+        }
+        if id.len() > MAX_ID_BYTES {
+            return None;
         }
         if self.oldest.len() >= EARLY
             && let Some(oldest) = self.oldest.pop_front()
@@ -71,23 +82,28 @@ impl Together {
         };
         let ids = self.waiting.iter().filter(|(_, request)| of_it(request));
         let ids: Vec<Arc<str>> = ids.map(|(id, _)| Arc::clone(id)).collect();
-        ids.iter()
-            .filter_map(|id| self.waiting.remove(id))
-            .collect()
+        ids.iter().filter_map(|id| self.remove(id)).collect()
     }
 
     /// The next request that has waited long enough.
     pub fn overdue(&mut self, now: Instant) -> Option<Arc<RequestRecord>> {
         while let Some((due, id)) = self.due.front() {
-            if *due > now && self.waiting.len() <= WAITING && self.waiting.contains_key(id) {
+            let few = self.waiting.len() <= WAITING && self.bytes <= MAX_WAITING_BYTES;
+            if *due > now && few && self.waiting.contains_key(id) {
                 return None;
             }
             let (_, id) = self.due.pop_front()?;
-            if let Some(request) = self.waiting.remove(&id) {
+            if let Some(request) = self.remove(&id) {
                 return Some(request);
             }
         }
         None
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Arc<RequestRecord>> {
+        let request = self.waiting.remove(id)?;
+        self.bytes -= request.bytes();
+        Some(request)
     }
 
     /// When the next will have.
@@ -98,6 +114,7 @@ impl Together {
     /// All that still wait.
     pub fn rest(&mut self) -> Vec<Arc<RequestRecord>> {
         self.due.clear();
+        self.bytes = 0;
         std::mem::take(&mut self.waiting).into_values().collect()
     }
 }

@@ -15,7 +15,7 @@ use crate::gateway::{Answer, GatewayOptions, Peer, Problem, ResponseBody, Server
 use crate::serve::KEEP;
 
 /// Where the balancer asks whether the node wants requests.
-const HEALTH: &str = "/_fnlocal/health";
+const HEALTH: &str = crate::gateway::platform::HEALTH_PATH;
 
 /// Who comes in by a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Door {
         let path = request.uri().path();
         if path == HEALTH {
             let health = self.house.health();
-            let status = if health.is_good() {
+            let status = if health.is_good() && health.is_well() {
                 StatusCode::OK
             } else {
                 StatusCode::SERVICE_UNAVAILABLE

@@ -15,6 +15,7 @@ use super::company::{Company, Said};
 use super::roster::Duties;
 use super::serving::{Entered, Serving};
 use super::{Ending, NodeOptions};
+use crate::faults::{Fault, Faults};
 use crate::logs::Logs;
 use crate::serve::Broken;
 use crate::triggers::Triggers;
@@ -64,6 +65,8 @@ pub(super) struct Health {
     refused: Option<String>,
     /// Other nodes that answer.
     peers: usize,
+    /// Parts of the node that are missing.
+    faults: Vec<Fault>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -83,6 +86,11 @@ impl Health {
     /// Whether requests are wanted.
     pub fn is_good(&self) -> bool {
         self.state == State::Ready
+    }
+
+    /// Whether nothing is wrong with the node itself.
+    pub fn is_well(&self) -> bool {
+        self.faults.is_empty()
     }
 }
 
@@ -148,6 +156,8 @@ impl House {
             Some(_) => State::Ready,
             None => State::Loading,
         };
+        let missing = Faults::process().missing().into_iter();
+        let missing = missing.chain(self.triggers.fault()).collect();
         Health {
             node: self.name.clone(),
             state,
@@ -155,6 +165,7 @@ impl House {
             wanted: self.wanted.borrow().clone(),
             refused: self.refused.borrow().clone(),
             peers: self.company.others(),
+            faults: missing,
         }
     }
 
@@ -232,6 +243,7 @@ impl House {
         let mut lives = self.lives.borrow_mut();
         while lives.try_join_next().is_some() {}
         lives.spawn_local(async move {
+            let _guard = Faults::process().guard("a loaded release");
             if let Err(broken) = life.await {
                 // The node may be ending already.
                 let _ending = breakdown.send(broken).await;

@@ -5,8 +5,9 @@
 //! forgotten here only when they are on its disk. An answer that is lost has them handed over again,
 //! to where they are known. A node without others runs what it has for as long as it may.
 
+mod large;
+
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use fnlocal_core::NodeId;
 use fnlocal_triggers::job::{Head, Job, JobId};
 use fnlocal_triggers::queue::AcceptError;
+use fnlocal_triggers::store::StoreError;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -29,12 +31,14 @@ use crate::gateway::{Problem, ResponseBody};
 
 /// Where a node takes over jobs, on its peers' port.
 pub(super) const PATH: &str = "/_fnlocal/peer/jobs";
-/// Bodies of the jobs that are handed over at once, in bytes. One may be larger by itself.
+/// Bytes of the jobs that are handed over at once. One may be larger by itself.
 const AT_ONCE: usize = 1 << 20;
 /// Jobs that are handed over at once.
 const MANY: usize = 256;
-/// Bytes of such a request at the most.
-const LARGEST: usize = 1 << 30;
+/// The maximum number of bytes of such a request. A source's event has no file, whatever its size.
+const LARGEST: usize = 64 << 20;
+/// The maximum number of bytes of a peer's answer.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// For an answer, which comes after a sync of the disk.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -57,9 +61,19 @@ struct Whole {
 /// Takes over jobs of another node.
 pub(super) async fn take(house: &House, request: Request<Incoming>) -> Response<ResponseBody> {
     let wrong = |status, what: String| Problem::new(status, "jobs", what).response("");
-    if !house.health().is_good() {
+    let health = house.health();
+    if !health.is_good() || !health.is_well() {
         let what = "this node takes over no jobs now";
         return wrong(StatusCode::SERVICE_UNAVAILABLE, what.to_owned());
+    }
+    if request.headers().contains_key(large::FROM) {
+        return match large::take(house, request).await {
+            Ok(from) => {
+                house.logs.note(format!("1 job of {from} is run here"));
+                Response::new(ResponseBody::full("{}"))
+            }
+            Err((status, what)) => wrong(status, what),
+        };
     }
     let body = Limited::new(request.into_body(), LARGEST).collect().await;
     let handed = body
@@ -77,9 +91,19 @@ pub(super) async fn take(house: &House, request: Request<Incoming>) -> Response<
                 .note(format!("{count} jobs of {from} are run here"));
             Response::new(ResponseBody::full("{}"))
         }
-        Err(error @ AcceptError::Full) => wrong(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-        Err(error) => wrong(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        Err(error) => {
+            let (status, what) = not_taken(&error);
+            wrong(status, what)
+        }
     }
+}
+
+fn not_taken(error: &AcceptError) -> (StatusCode, String) {
+    let status = match error {
+        AcceptError::Full | AcceptError::FullOfBytes(_) => StatusCode::SERVICE_UNAVAILABLE,
+        AcceptError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, error.to_string())
 }
 
 pub(crate) fn read(body: &[u8]) -> Result<(String, Vec<Job>), String> {
@@ -88,7 +112,8 @@ pub(crate) fn read(body: &[u8]) -> Result<(String, Vec<Job>), String> {
         let body = STANDARD.decode(one.body);
         let body = Bytes::from(body.map_err(|error| error.to_string())?);
         let head = one.head;
-        Ok(Job { head, body })
+        let file = None;
+        Ok(Job { head, body, file })
     });
     Ok((handed.from, jobs.collect::<Result<_, String>>()?))
 }
@@ -111,7 +136,8 @@ pub(super) async fn hand_over(house: &House, until: Instant) {
             .logs
             .note(format!("{count} jobs were handed to other nodes"));
     }
-    let left = triggers.queue().all().await.map_or(0, |all| all.len());
+    let left = triggers.queue().ids().await;
+    let left = left.map_or(0, |all| all.values().map(Vec::len).sum());
     let why = match handing {
         Ok(Ok(())) if left == 0 => return,
         Ok(Ok(())) => "no other node takes them".to_owned(),
@@ -124,20 +150,14 @@ pub(super) async fn hand_over(house: &House, until: Instant) {
 }
 
 async fn hand_all(house: &House, moved: &Cell<usize>) -> Result<(), String> {
-    let all = house.triggers.queue().all().await;
-    let all = all.map_err(|error| error.to_string())?;
-    let mut by_function: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
-    for head in all {
-        by_function.entry(head.function).or_default().push(head.id);
-    }
-    for (function, ids) in by_function {
+    let by_function = house.triggers.queue().ids().await;
+    for (function, ids) in by_function.map_err(|error| error.to_string())? {
         let mut heirs = house.company.heirs(&function);
         heirs.reverse();
         let mut ids = ids.into_iter().peekable();
         while ids.peek().is_some() {
-            let jobs = some(house, &mut ids).await?;
-            let gone: Vec<JobId> = jobs.iter().map(|one| one.head.id).collect();
-            if !offer(house, jobs, &mut heirs).await? {
+            let (jobs, gone) = some(house, &mut ids).await?;
+            if !offer(house, &jobs, &mut heirs).await? {
                 break;
             }
             moved.update(|count| count + gone.len());
@@ -148,36 +168,74 @@ async fn hand_all(house: &House, moved: &Cell<usize>) -> Result<(), String> {
     Ok(())
 }
 
-/// As many jobs as are handed over at once.
-async fn some(house: &House, ids: &mut impl Iterator<Item = JobId>) -> Result<Vec<Whole>, String> {
-    let (mut jobs, mut bytes) = (Vec::new(), 0);
+/// What is handed over at once.
+enum Parcel {
+    Small(Bytes),
+    Large(large::LargeJob),
+}
+
+/// As many jobs as are handed over at once, and their numbers.
+async fn some(
+    house: &House,
+    ids: &mut std::iter::Peekable<impl Iterator<Item = JobId>>,
+) -> Result<(Parcel, Vec<JobId>), String> {
+    let (mut jobs, mut gone, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let from = house.health().node();
     while bytes < AT_ONCE && jobs.len() < MANY {
-        let Some(id) = ids.next() else { break };
-        let job = house.triggers.queue().show(id).await;
-        let Some(job) = job.map_err(|error| error.to_string())? else {
+        let Some(&id) = ids.peek() else { break };
+        let job = match house.triggers.queue().show(id).await {
+            Ok(job) => job,
+            // Its body is gone, and nobody else has it.
+            Err(StoreError::Body { .. }) => None,
+            Err(error) => return Err(error.to_string()),
+        };
+        let Some(job) = job else {
+            ids.next();
             continue;
         };
-        bytes += job.body.len();
+        if let Some(file) = job.file {
+            if jobs.is_empty() {
+                ids.next();
+                let large = large::LargeJob::new(from, &job.head, file);
+                return Ok((Parcel::Large(large?), vec![id]));
+            }
+            break;
+        }
+        ids.next();
+        gone.push(id);
+        bytes += usize::try_from(job.head.bytes()).unwrap_or(AT_ONCE);
         jobs.push(Whole {
             head: job.head,
             body: STANDARD.encode(&job.body),
         });
     }
-    Ok(jobs)
+    let handed = serde_json::to_vec(&Handed { from, jobs });
+    let handed = handed.map_err(|error| error.to_string())?;
+    Ok((Parcel::Small(handed.into()), gone))
 }
 
 /// Offers jobs to one heir after the other, the last of them first; whether one has them now.
 async fn offer(
     house: &House,
-    jobs: Vec<Whole>,
+    jobs: &Parcel,
     heirs: &mut Vec<(NodeId, Rc<Link>)>,
 ) -> Result<bool, String> {
-    let from = house.health().node();
-    let handed = serde_json::to_vec(&Handed { from, jobs });
-    let handed = Bytes::from(handed.map_err(|error| error.to_string())?);
     while let Some((_, link)) = heirs.last() {
         let token = house.company.token();
-        if let Ok(true) = timeout(ANSWER, send(link, token, handed.clone())).await {
+        let mut request = match jobs {
+            Parcel::Small(handed) => Request::new(RequestBody::Full(Some(handed.clone()))),
+            Parcel::Large(job) => job.request(),
+        };
+        let patience = match jobs {
+            Parcel::Small(_) => ANSWER,
+            Parcel::Large(job) => ANSWER + job.patience(),
+        };
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = http::Uri::from_static(PATH);
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, HeaderValue::from_static("peer"));
+        headers.insert(FORWARDED, token.clone());
+        if let Ok(true) = timeout(patience, send(link, request)).await {
             return Ok(true);
         }
         heirs.pop();
@@ -186,18 +244,13 @@ async fn offer(
 }
 
 /// Whether the jobs were taken over.
-async fn send(link: &Link, token: &HeaderValue, handed: Bytes) -> bool {
-    let mut request = Request::new(RequestBody::Full(Some(handed)));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = http::Uri::from_static(PATH);
-    let headers = request.headers_mut();
-    headers.insert(header::HOST, HeaderValue::from_static("peer"));
-    headers.insert(FORWARDED, token.clone());
+async fn send(link: &Link, request: Request<RequestBody>) -> bool {
     let Ok((response, connection)) = link.send(request).await else {
         return false;
     };
     let taken = response.status() == StatusCode::OK;
-    if response.into_body().collect().await.is_ok() {
+    let rest = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
+    if rest.collect().await.is_ok() {
         link.put(connection);
     }
     taken

@@ -147,7 +147,8 @@ impl Loader {
         let driver = Rc::clone(&session.driver);
         let options = GatewayOptions {
             node: self.owner.node.clone(),
-            ..up::gateway_options(&wanted.release)
+            // Behind the balancer is everybody.
+            ..up::gateway_options(&wanted.release, false)
         };
         let peers = Rc::new(Rc::clone(&self.house.company));
         // The node's doors answer the platform's own paths.

@@ -8,12 +8,14 @@ mod loadtest;
 mod on;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fnlocal_core::trigger::{ScheduleSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
+use crate::image::INSTALL_TIME;
 
 pub use env::{EnvConfig, LogsChoice, NodeRange, Prescale, ScaleOn};
 pub(in crate::project) use on::Need;
@@ -162,6 +164,8 @@ pub struct ProjectLimits {
     pub response_limit: Option<ByteSize>,
     /// Memory of a node that may be promised to instances.
     pub memory: Option<MemorySize>,
+    /// Size of all waiting asynchronous invocations at the most (1GB).
+    pub async_queue_size: Option<ByteSize>,
     /// How long a stream or an upgraded connection may stay silent (60s).
     pub idle_timeout: Option<TimeSpan>,
 }
@@ -174,6 +178,17 @@ pub struct BuildConfig {
     pub base_image: Option<String>,
     /// Whether `fnlocal dev` builds the image of the last quiet state ahead (true).
     pub background: Option<bool>,
+    /// How long installing a package's dependencies may take (10m).
+    pub install_timeout: Option<TimeSpan>,
+}
+
+impl BuildConfig {
+    /// How long an install may take: at least a second, at most an hour.
+    #[must_use]
+    pub fn install_time(&self) -> Duration {
+        let asked = self.install_timeout.map_or(INSTALL_TIME, |span| span.0);
+        asked.clamp(Duration::from_secs(1), Duration::from_hours(1))
+    }
 }
 
 /// What is kept of what happened, in `.fnlocal/logs`.

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::ProjectError;
 use super::config::{CONFIG_FILE, Config, FunctionConfig};
+use super::files::read_text_inside;
 use super::names;
 use super::on;
 use super::picture::{FileError, suggest};
@@ -49,7 +50,7 @@ impl ConfigFile {
     /// It cannot be read, or something is wrong in it.
     pub fn read(folder: &Path) -> Result<Self, ProjectError> {
         let path = folder.join(CONFIG_FILE);
-        match std::fs::read_to_string(&path) {
+        match read_text_inside(folder, &path) {
             Ok(text) => {
                 Self::parse(&path, &text).map_err(|error| ProjectError::Config(Box::new(error)))
             }
@@ -181,6 +182,9 @@ impl ConfigFile {
         }
         if limits.idle_timeout.is_some_and(|span| span.0.is_zero()) {
             return wrong("idle_timeout", "must be longer than nothing");
+        }
+        if limits.async_queue_size.is_some_and(|size| size.0 < 1 << 20) {
+            return wrong("async_queue_size", "must be at least 1MB");
         }
         let said = FunctionConfig {
             delivery: None,

@@ -7,11 +7,11 @@
 //! it. So nothing of the shell leaks, and nothing depends on it unsaid.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Project;
+use super::files::read_text_inside;
 use super::picture::nearest;
 
 /// Variables the platform itself sets for an instance.
@@ -64,7 +64,7 @@ impl Environment {
             ..Self::default()
         };
         for name in &environment.files {
-            for (key, value) in read_file(&folder.join(name))? {
+            for (key, value) in read_file(folder, &folder.join(name))? {
                 if RESERVED[0] == key || key.starts_with(RESERVED[1]) {
                     environment.left_out.insert(key);
                 } else {
@@ -111,8 +111,8 @@ impl Environment {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<(String, String)>, EnvError> {
-    let text = match fs::read_to_string(path) {
+fn read_file(folder: &Path, path: &Path) -> Result<Vec<(String, String)>, EnvError> {
+    let text = match read_text_inside(folder, path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => {

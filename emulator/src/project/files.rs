@@ -9,6 +9,7 @@ mod output;
 mod rules;
 mod stamp;
 mod walk;
+mod within;
 
 use std::fs::Metadata;
 use std::io;
@@ -20,6 +21,7 @@ use super::{Package, Scope};
 pub(crate) use memo::Memo;
 pub(crate) use rules::Rules;
 pub(crate) use stamp::Stamp;
+pub(crate) use within::{LinkFree, open_within, read_inside, read_text_inside};
 
 /// Names of ignore files, the stronger first.
 pub(crate) const IGNORE_FILES: [&str; 2] = [".fnlocalignore", ".gitignore"];
@@ -28,7 +30,8 @@ pub(crate) const IGNORE_FILES: [&str; 2] = [".fnlocalignore", ".gitignore"];
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub root: PathBuf,
-    project: PathBuf,
+    /// The project's folder, which links may not leave.
+    pub project: Arc<Path>,
     nested: Vec<PathBuf>,
     entries: Vec<String>,
     scope: Scope,
@@ -44,10 +47,11 @@ pub(crate) enum Found<'a> {
         real: &'a Path,
         rules: &'a Rules,
     },
-    /// A file, through links; `target` is where a link leads.
+    /// A file; `real` is where it is without links, and `target` where its own link leads.
     File {
         relative: &'a Arc<str>,
         path: &'a Path,
+        real: &'a Path,
         metadata: &'a Metadata,
         target: Option<&'a Path>,
     },
@@ -133,7 +137,7 @@ impl Tree {
     pub fn of(package: &Package) -> Self {
         Self {
             root: package.root.clone(),
-            project: package.project_root.clone(),
+            project: package.project_root.as_path().into(),
             nested: package.nested.clone(),
             entries: package.entries.clone(),
             scope: package.scope,

@@ -1,11 +1,11 @@
 //! What matters of a package.json: names, entries, and whether there is anything to install.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::files::read_text_inside;
 use super::picture::FileError;
 
 /// Fields of package.json that decide what is installed.
@@ -81,7 +81,7 @@ impl Manifest {
     /// Reads `folder/package.json`; none when there is none.
     pub(super) fn read(folder: &Path, project: &Path) -> Result<Option<Self>, ManifestError> {
         let path = folder.join("package.json");
-        let text = match fs::read_to_string(&path) {
+        let text = match read_text_inside(project, &path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ManifestError::Io(error)),

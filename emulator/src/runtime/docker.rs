@@ -10,6 +10,7 @@ pub(crate) mod container;
 pub(crate) mod error;
 mod events;
 mod finish;
+pub(crate) mod helper;
 pub mod labels;
 pub mod mounts;
 pub mod reaper;
@@ -36,6 +37,7 @@ use self::reaper::Reaped;
 use self::state::{State, Tasks};
 use super::place::{Place, default_base};
 use super::{Notice, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started};
+use crate::faults::Faults;
 
 /// How instances are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +150,15 @@ impl DockerRuntime {
             parks: AtomicBool::new(true),
             closing: AtomicBool::new(false),
         });
-        inner.tasks.spawn(events::watch(Arc::clone(&inner)));
-        inner.tasks.spawn(stock::keep_sandboxes(Arc::clone(&inner)));
+        let faults = Faults::process();
+        let watching = events::watch(Arc::clone(&inner));
+        let watching = faults.clone().vital("the engine's events", watching);
+        inner.tasks.spawn(watching);
+        let keeping = stock::keep_sandboxes(Arc::clone(&inner));
+        inner.tasks.spawn(async {
+            let _guard = faults.lasting("the stock of sandboxes");
+            keeping.await;
+        });
         Ok((Self { inner }, reaped))
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fnlocal_core::InstanceId;
 
 use super::{Notice, Notices};
+use crate::logs::{CRASH_PREFIX, Report};
 
 /// Longer lines are cut: one line must not hold the memory of a whole log.
 const LONGEST: usize = 16 * 1024;
@@ -30,7 +31,7 @@ impl Lines {
                 lines.extend(self.cut());
             }
             while self.rest.len() > LONGEST {
-                let longer = self.rest.split_off(LONGEST);
+                let longer = self.rest.split_off(whole_chars(&self.rest));
                 lines.extend(self.finish());
                 self.rest = longer;
             }
@@ -45,14 +46,24 @@ impl Lines {
     }
 
     fn cut(&mut self) -> Vec<String> {
-        let rest = std::mem::take(&mut self.rest);
-        if rest.is_empty() {
-            return vec![String::new()];
+        let mut rest = std::mem::take(&mut self.rest);
+        let mut pieces = Vec::new();
+        while rest.len() > LONGEST {
+            let longer = rest.split_off(whole_chars(&rest));
+            pieces.push(String::from_utf8_lossy(&rest).into_owned());
+            rest = longer;
         }
-        rest.chunks(LONGEST)
-            .map(|piece| String::from_utf8_lossy(piece).into_owned())
-            .collect()
+        pieces.push(String::from_utf8_lossy(&rest).into_owned());
+        pieces
     }
+}
+
+/// The length of the first piece of a line that is too long: no character is cut in two.
+fn whole_chars(line: &[u8]) -> usize {
+    let continues = |at: &usize| line.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    // A character has four bytes at most; what continues longer is no text.
+    let begin = (LONGEST - 3..=LONGEST).rev().find(|at| !continues(at));
+    begin.unwrap_or(LONGEST)
 }
 
 /// The last lines an instance wrote to stderr.
@@ -65,7 +76,7 @@ impl Tail {
         if kept.len() == KEPT {
             kept.pop_front();
         }
-        kept.push_back(line.to_owned());
+        kept.push_back(readable(line));
     }
 
     /// The kept lines, oldest first.
@@ -82,6 +93,15 @@ impl Tail {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter()
             .any(|line| line.contains("JavaScript heap out of memory"))
+    }
+}
+
+/// A line for people: a crash is written for the platform.
+fn readable(line: &str) -> String {
+    let crash = line.strip_prefix(CRASH_PREFIX).map(str::as_bytes);
+    match crash.and_then(Report::read) {
+        Some(Report::Error { error, .. }) => error.brief(),
+        _ => line.to_owned(),
     }
 }
 
@@ -155,6 +175,26 @@ mod tests {
         assert_eq!(lines.push(b"d"), Vec::<String>::new());
         assert_eq!(lines.finish().as_deref(), Some("d"));
         assert_eq!(lines.finish(), None);
+    }
+
+    #[test]
+    fn no_character_is_cut_in_two() {
+        for text in [
+            "ü".repeat(40_000),
+            format!("x{}", "€".repeat(40_000)),
+            "😀".repeat(40_000),
+        ] {
+            for piece in [7, 16 * 1024 + 1, 1 << 20] {
+                let mut lines = Lines::default();
+                let mut got = Vec::new();
+                for bytes in text.as_bytes().chunks(piece) {
+                    got.extend(lines.push(bytes));
+                }
+                got.extend(lines.push(b"\n"));
+                assert!(got.iter().all(|line| line.len() <= LONGEST));
+                assert_eq!(got.concat(), text, "in pieces of {piece}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Folders for sockets: one per run, in it one per instance.
 //!
-//! The run's folder is closed to other users of the machine; an instance's folder inside it is
-//! open to any user id, because an instance in a container has another one.
+//! The run's folder is closed to other users of the machine. An instance's folder inside it can be
+//! read, and not written to, by any user id, because an instance in a container has another one.
 
 use std::fs;
 use std::io;
@@ -37,7 +37,7 @@ impl Place {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         fs::create_dir(&folder)?;
-        open_to_all(&folder)?;
+        readable_by_all(&folder)?;
         Ok(folder)
     }
 
@@ -98,13 +98,13 @@ fn private_folder(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn open_to_all(path: &Path) -> io::Result<()> {
+fn readable_by_all(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o777))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 #[cfg(not(unix))]
-fn open_to_all(_path: &Path) -> io::Result<()> {
+fn readable_by_all(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -129,13 +129,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_folder_is_private_and_an_instance_folder_is_not() {
+    fn a_run_folder_is_private_and_an_instance_folder_can_be_read() {
         use std::os::unix::fs::MetadataExt;
         let base = tempfile::tempdir().unwrap();
         let place = Place::new(&base.path().join("b"), "r1").unwrap();
         let folder = place.instance("i1").unwrap();
         assert_eq!(fs::metadata(&place.run).unwrap().mode() & 0o777, 0o700);
-        assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o777);
+        assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o755);
         place.remove();
         assert!(!place.run.exists());
     }

@@ -14,15 +14,21 @@ use std::time::{Duration, Instant};
 
 use fnlocal_core::InstanceId;
 use futures_util::future::BoxFuture;
-use tokio::process::Command;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::child::{Signal, signal};
 use super::lines::Tail;
-use super::place::{Place, SOCKET, default_base, random_hex};
-use super::{Address, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started, ready};
+use super::place::SOCKET;
+use super::place::{Place, default_base, random_hex};
+use super::{
+    AS_INSTANCE, Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec,
+    Started, ready,
+};
 use crate::image::wrapper::RUNNER;
+use crate::programs;
 
 /// For a killed process to be gone.
 const KILLED: Duration = Duration::from_secs(5);
@@ -88,6 +94,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Live {
     pid: u32,
+    address: Address,
     folder: PathBuf,
     memory_mib: u32,
     /// It answers, and nobody is stopping it: its end is news.
@@ -154,15 +161,17 @@ impl Inner {
             .instance(&name)
             .map_err(refused("making a folder for a socket"))?;
         let token = random_hex(16);
-        let address = address(&folder).map_err(refused("finding a port"))?;
+        let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = code_root(&spec.package)?;
-        let spawned = self.command(&spec, code_root, &address, &token).spawn();
-        let child = spawned.map_err(refused("starting node"))?;
+        let spawned = self.command(&spec, code_root, &address).spawn();
+        let mut child = spawned.map_err(refused("starting node"))?;
+        introduce(&mut child, &address, &token).await;
         let create = begun.elapsed();
         let tail = Tail::default();
         let (ended, mut end) = watch::channel(None);
         let live = Live {
             pid: child.id().unwrap_or_default(),
+            address: address.clone(),
             folder,
             memory_mib: spec.memory_mib,
             running: false,
@@ -211,24 +220,17 @@ impl Inner {
         })
     }
 
-    fn command(
-        &self,
-        spec: &StartSpec,
-        code_root: &Path,
-        address: &Address,
-        token: &str,
-    ) -> Command {
+    fn command(&self, spec: &StartSpec, code_root: &Path, address: &Address) -> Command {
         let mut command = Command::new(&self.node);
         command
             .arg(super::docker::heap_limit(spec.memory_mib))
             .arg(&self.runner)
+            .arg(AS_INSTANCE)
             .current_dir(code_root)
             .env_clear()
             .envs(inherited())
             .envs(&spec.package.env)
-            .env("FNLOCAL_TOKEN", token)
             .env("FNLOCAL_DEV", "1")
-            .env("FNLOCAL_PARENT", "1")
             .env("FNLOCAL_CODE", code_root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -237,7 +239,9 @@ impl Inner {
         #[cfg(unix)]
         command.process_group(0);
         match address {
-            Address::Unix(path) => command.env("FNLOCAL_SOCKET", path),
+            Address::Dialed(listener) => {
+                command.env("FNLOCAL_DIAL", listener.folder().join(SOCKET))
+            }
             Address::Tcp(at) => command.env("PORT", at.port().to_string()),
         };
         command
@@ -262,6 +266,7 @@ impl Inner {
             let _ = timeout(KILLED, child::ended(&mut end)).await;
         }
         if let Some(live) = self.lock().remove(&instance) {
+            live.address.close();
             let _ = std::fs::remove_dir_all(&live.folder);
         }
     }
@@ -325,13 +330,17 @@ fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
 }
 
 async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessError> {
-    let program = given.unwrap_or(Path::new("node"));
+    let found = given.map(Path::to_owned).or_else(|| programs::find("node"));
+    let program = found.clone().unwrap_or_else(|| PathBuf::from("node"));
     let fail = |why: String| ProcessError::NoNode {
-        program: program.to_owned(),
+        program: program.clone(),
         why,
     };
+    let Some(found) = found else {
+        return Err(fail("no folder of PATH has it".to_owned()));
+    };
     // Version managers put a shim in the path; started once, it tells what it starts.
-    let asked = Command::new(program)
+    let asked = Command::new(&found)
         .args(["-p", "process.execPath + '\\n' + process.version"])
         .stdin(Stdio::null())
         .output()
@@ -347,17 +356,20 @@ async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessErr
     }
 }
 
-#[cfg(unix)]
 fn address(folder: &Path) -> std::io::Result<Address> {
-    Ok(Address::Unix(folder.join(SOCKET)))
+    Ok(Address::Dialed(InstanceListener::bind(folder.to_owned())?))
 }
 
-#[cfg(not(unix))]
-fn address(_folder: &Path) -> std::io::Result<Address> {
-    let _ = SOCKET;
-    // Free now; taken by somebody else until node listens, the start fails and is tried again.
-    let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
-    Ok(Address::Tcp(free.local_addr()?))
+/// Tells a process its token, in a way that nothing else can read, and takes connections of this
+/// process alone.
+async fn introduce(child: &mut Child, address: &Address, token: &str) {
+    if let (Address::Dialed(listener), Some(process)) = (address, child.id()) {
+        listener.only_from(process);
+    }
+    if let Some(input) = &mut child.stdin {
+        // One that has ended already cannot be told; its end is.
+        let _ended = input.write_all(format!("{token}\n").as_bytes()).await;
+    }
 }
 
 fn code_root(package: &PackageRun) -> Result<&Path, RuntimeError> {

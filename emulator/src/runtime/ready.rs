@@ -1,7 +1,8 @@
 //! Waiting until a wrapper answers.
 //!
 //! An open port proves nothing: a published one is opened by the engine long before the wrapper
-//! listens. Only an answer to the health question counts.
+//! listens. Only an answer to the health question counts. A wrapper that dials is there when its
+//! connection is, and a connection that does not answer as it should is dropped for the next.
 
 use std::time::Duration;
 
@@ -13,44 +14,37 @@ use super::Address;
 
 /// How long an instance may take to boot.
 pub(crate) const BOOT: Duration = Duration::from_secs(20);
-/// Between two attempts at a unix socket: a failed one costs microseconds.
-const UNIX_PAUSE: Duration = Duration::from_millis(1);
 /// Between two attempts at a port, which go through the engine's proxy.
-const TCP_PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(5);
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Returns when the wrapper at `address` answers; never if it does not.
 pub(crate) async fn answers(address: &Address, token: &str) {
     loop {
-        if matches!(timeout(ANSWER, ask(address, token)).await, Ok(true)) {
+        let healthy = match address {
+            Address::Dialed(listener) => match listener.accept().await {
+                Ok(stream) => health(stream, token).await,
+                Err(_) => false,
+            },
+            Address::Tcp(at) => match TcpStream::connect(at).await {
+                Ok(stream) => health(stream, token).await,
+                Err(_) => false,
+            },
+        };
+        if healthy {
             return;
         }
-        sleep(match address {
-            Address::Unix(_) => UNIX_PAUSE,
-            Address::Tcp(_) => TCP_PAUSE,
-        })
-        .await;
+        sleep(PAUSE).await;
     }
 }
 
-async fn ask(address: &Address, token: &str) -> bool {
-    match address {
-        #[cfg(unix)]
-        Address::Unix(path) => match tokio::net::UnixStream::connect(path).await {
-            Ok(stream) => health(stream, token).await,
-            Err(_) => false,
-        },
-        #[cfg(not(unix))]
-        Address::Unix(_) => false,
-        Address::Tcp(at) => match TcpStream::connect(at).await {
-            Ok(stream) => health(stream, token).await,
-            Err(_) => false,
-        },
-    }
+async fn health(stream: impl AsyncRead + AsyncWrite + Unpin, token: &str) -> bool {
+    let answered = timeout(ANSWER, ask(stream, token));
+    answered.await.unwrap_or_default()
 }
 
-async fn health(mut stream: impl AsyncRead + AsyncWrite + Unpin, token: &str) -> bool {
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, token: &str) -> bool {
     let question = format!(
         "GET /_fnlocal/health HTTP/1.1\r\nhost: fnlocal\r\nx-fnlocal-token: {token}\r\n\
          connection: close\r\n\r\n"

@@ -245,7 +245,8 @@ async fn docker(
             owner: owner.clone(),
             node: None,
         },
-    );
+    )
+    .with_install_time(project.config().build.install_time());
     let base = images.base(progress).await?;
     let settled = mounts::settle(engine, &owner, &base.reference, state, mounts).await;
     let engine = settled.map_err(OpenError::from)?;

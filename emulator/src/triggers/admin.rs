@@ -2,8 +2,12 @@
 //!
 //! All of it wants the run's token, reading too: jobs hold what clients sent.
 
+use std::fs::File;
+use std::io::Read;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use fnlocal_triggers::job::JobId;
 use fnlocal_triggers::queue::Selection;
 use fnlocal_triggers::store::StoreError;
@@ -11,6 +15,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
+use tokio::task::spawn_blocking;
 
 use super::Triggers;
 use crate::gateway::peers::proves;
@@ -21,6 +26,9 @@ use crate::gateway::{Problem, ResponseBody};
 pub(crate) const PATH: &str = "/_fnlocal/queue";
 /// A selection's size at the most, in bytes: some ten thousand ids.
 const SELECTION: usize = 256 << 10;
+
+/// The maximum number of bytes of a body that is shown if it has a file of its own.
+pub const MAX_SHOWN_BYTES: u64 = 1 << 20;
 
 impl Triggers {
     /// Answers a question about the queue.
@@ -49,7 +57,10 @@ impl Triggers {
         let value = match (&method, path.trim_start_matches('/')) {
             (&Method::POST, "list") => {
                 let selection = selection(request).await?;
-                json!(self.queue().list(selection).await.map_err(store)?)
+                let list = self.queue().list(selection).await.map_err(store)?;
+                let written = spawn_blocking(move || serde_json::to_string(&list)).await;
+                let written = written.ok().and_then(Result::ok);
+                return Ok(answer(written.ok_or_else(|| store(StoreError::Closed))?));
             }
             (&Method::POST, "retry") => {
                 let selection = selection(request).await?;
@@ -62,18 +73,39 @@ impl Triggers {
             (&Method::GET, id) => self.shown(id).await?,
             _ => return Err(unknown("the queue has no such path")),
         };
-        let mut response = Response::new(ResponseBody::full(value.to_string()));
-        let kind = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        Ok(response)
+        Ok(answer(value.to_string()))
     }
 
     async fn shown(&self, id: &str) -> Result<serde_json::Value, Problem> {
         let id: JobId = id.parse().map_err(unknown)?;
         let job = self.queue().show(id).await.map_err(store)?;
         let job = job.ok_or_else(|| unknown("there is no such job"))?;
-        Ok(json!({ "job": job.head, "body": STANDARD.encode(&job.body) }))
+        let body = match job.file {
+            Some(file) => spawn_blocking(move || beginning(&file)).await,
+            None => Ok(Ok(job.body)),
+        };
+        let broken = |error: &dyn std::fmt::Display| {
+            let what = format!("the body of job {id} cannot be read: {error}");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "queue", what)
+        };
+        let body = body.map_err(|error| broken(&error))?;
+        let body = body.map_err(|error| broken(&error))?;
+        Ok(json!({ "job": job.head, "body": STANDARD.encode(&body) }))
     }
+}
+
+fn answer(json: String) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(json));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// The beginning of a body that is a file.
+fn beginning(file: &File) -> std::io::Result<Bytes> {
+    let mut body = Vec::new();
+    file.take(MAX_SHOWN_BYTES).read_to_end(&mut body)?;
+    Ok(body.into())
 }
 
 async fn selection(request: Request<Incoming>) -> Result<Selection, Problem> {

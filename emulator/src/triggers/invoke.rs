@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fnlocal_core::share::{Entered, room};
 use fnlocal_core::trigger::AsyncPolicy;
@@ -14,6 +15,7 @@ use fnlocal_triggers::queue::{Fate, Invoke, Outcome, Run};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::told;
 use crate::driver::{
@@ -21,6 +23,7 @@ use crate::driver::{
     Refused, RequestBody, Ticket,
 };
 use crate::gateway::Problem;
+use crate::gateway::spool::Spooled;
 use crate::logs::Logs;
 
 /// What is kept of an answer that is an error, in bytes.
@@ -186,6 +189,8 @@ enum Attempt {
 }
 
 async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Stay) -> Outcome {
+    // What is left of a body is sent behind the answer, so no other request follows on its connection.
+    let reusable = job.file.is_none();
     let Some(mut request) = request(&job) else {
         return Outcome::Failed {
             error: "its path or a header of it is none HTTP allows".to_owned(),
@@ -202,9 +207,25 @@ async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Sta
             }
         };
         stay.runs();
+        let until = Instant::now() + driver.timeout_of(&function);
         match attempt(&ticket, &to, request).await {
             Attempt::Answered(response, connection) => {
-                return answered(ticket, to, response, connection).await;
+                ticket.response_started();
+                let status = response.status();
+                let left = until.saturating_duration_since(Instant::now());
+                // Dropping the ticket has the instance asked whether it is idle.
+                let Ok(read) = timeout(left, read(response, &function)).await else {
+                    return too_long(&function);
+                };
+                let kept = match read {
+                    Ok(kept) => kept,
+                    Err(outcome) => return outcome,
+                };
+                if reusable {
+                    to.instance.put_connection(connection);
+                }
+                ticket.finished();
+                return judge(status, &kept);
             }
             Attempt::Refused(refused) => {
                 return refused_outcome(&driver, &function, refused, Some(&to)).await;
@@ -237,33 +258,49 @@ async fn attempt(ticket: &Ticket, to: &Dispatched, request: Request<RequestBody>
     }
 }
 
-/// Reads the answer to its end, since that is the run's end, and keeps the beginning of an error.
-async fn answered(
-    ticket: Ticket,
-    to: Dispatched,
-    response: Response<Incoming>,
-    connection: Connection,
-) -> Outcome {
-    ticket.response_started();
-    let status = response.status();
+/// Reads the answer to its end, since that is the run's end, and returns the beginning of it.
+async fn read(response: Response<Incoming>, function: &Function) -> Result<Vec<u8>, Outcome> {
     let mut kept = Vec::new();
+    let mut left = function.settings.response_limit.unwrap_or(u64::MAX);
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            return Outcome::Failed {
-                error: "the instance ended in the middle of its answer".to_owned(),
-                hopeless: false,
-                status: 502,
-            };
-        };
+        let frame = frame.map_err(|_| cut_off())?;
         if let Some(data) = frame.data_ref() {
+            let rest = left.checked_sub(data.len() as u64);
+            left = rest.ok_or_else(too_large)?;
             let room = KEPT.saturating_sub(kept.len()).min(data.len());
             kept.extend_from_slice(&data[..room]);
         }
     }
-    to.instance.put_connection(connection);
-    ticket.finished();
-    judge(status, &kept)
+    Ok(kept)
+}
+
+fn too_large() -> Outcome {
+    Outcome::Failed {
+        error: "its answer is larger than its response_limit".to_owned(),
+        hopeless: true,
+        status: StatusCode::BAD_GATEWAY.as_u16(),
+    }
+}
+
+/// Nobody reads a run's answer, so unlike a request's it ends within the function's timeout, too.
+fn too_long(function: &Function) -> Outcome {
+    Outcome::Failed {
+        error: format!(
+            "its answer did not end within the function's timeout of {} ms",
+            function.settings.limits.timeout.as_millis()
+        ),
+        hopeless: false,
+        status: StatusCode::GATEWAY_TIMEOUT.as_u16(),
+    }
+}
+
+fn cut_off() -> Outcome {
+    Outcome::Failed {
+        error: "the instance ended in the middle of its answer".to_owned(),
+        hopeless: false,
+        status: StatusCode::BAD_GATEWAY.as_u16(),
+    }
 }
 
 /// What an answer means. 408, 425, 429 and what is a server's fault may be better another time;
@@ -322,7 +359,14 @@ async fn refused_outcome(
 
 /// The request a job becomes.
 fn request(job: &Job) -> Option<Request<RequestBody>> {
-    let mut request = Request::new(RequestBody::Full(Some(job.body.clone())));
+    let body = match &job.file {
+        Some(file) => {
+            let spooled = Spooled::of_file(Arc::clone(file), job.head.size);
+            RequestBody::Spooled(Box::new(spooled.body()))
+        }
+        None => RequestBody::Full(Some(job.body.clone())),
+    };
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = job.head.path.parse().ok()?;
     let headers = request.headers_mut();

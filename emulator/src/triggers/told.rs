@@ -34,7 +34,7 @@ pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
         id: run.head.id.to_string().into(),
         function: Some(Arc::from(run.head.function.as_str())),
         method: http::Method::from_bytes(word.as_bytes()).unwrap_or(http::Method::POST),
-        path: run.head.path.clone(),
+        path: RequestRecord::path_of(&run.head.path),
         node,
         status: status(&run.outcome),
         start: None,

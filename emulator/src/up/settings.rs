@@ -30,12 +30,14 @@ pub(crate) fn within(release: &Release, limits: NodeLimits) -> NodeLimits {
     }
 }
 
-/// How the gateway is to behave by the release.
-pub(crate) fn gateway_options(release: &Release) -> GatewayOptions {
+/// How the gateway is to behave by the release, and by whether clients may ask for asynchronous
+/// invocations of functions that do not say.
+pub(crate) fn gateway_options(release: &Release, async_from_clients: bool) -> GatewayOptions {
     let usual = GatewayOptions::default();
     let idle_timeout = release.limits.idle_timeout_ms;
     GatewayOptions {
         idle_timeout: idle_timeout.map_or(usual.idle_timeout, Duration::from_millis),
+        async_from_clients,
         ..usual
     }
 }

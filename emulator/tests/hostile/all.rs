@@ -4,7 +4,11 @@
 //! binary stands there.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod build_time;
+mod link;
 mod memory;
+mod queue;
+mod reports;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
 mod terminal;

@@ -250,8 +250,8 @@ pub async fn health(started: &Started, token: &str) -> String {
     );
     let mut text = String::new();
     match &started.address {
-        Address::Unix(path) => {
-            let mut stream = tokio::net::UnixStream::connect(path).await.unwrap();
+        Address::Dialed(listener) => {
+            let mut stream = listener.accept().await.unwrap();
             stream.write_all(ask.as_bytes()).await.unwrap();
             stream.read_to_string(&mut text).await.unwrap();
         }

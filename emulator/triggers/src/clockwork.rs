@@ -139,16 +139,21 @@ impl Clockwork {
     /// Fires until dropped.
     pub async fn run(self: Rc<Self>) {
         let mut seen: Option<(u64, Instant)> = None;
+        let mut failing = false;
         loop {
             let now = self.queue.clock().now_ms();
             self.notice_jump(seen.replace((now, Instant::now())), now);
             let mut pause = LOOK;
             if let Err(error) = self.look(now).await {
-                (self.tell)(true, format!("schedules could not be fired: {error}"));
+                if !std::mem::replace(&mut failing, true) {
+                    (self.tell)(true, format!("schedules could not be fired: {error}"));
+                }
                 pause = PAUSE;
-            } else if let Some(next) = self.next().into_values().flatten().min() {
-                let wait = next.saturating_sub(self.queue.clock().now_ms());
-                pause = pause.min(Duration::from_millis(wait));
+            } else {
+                failing = false;
+                let next = self.next().into_values().flatten().min();
+                let wait = next.map(|next| next.saturating_sub(self.queue.clock().now_ms()));
+                pause = wait.map_or(pause, |wait| pause.min(Duration::from_millis(wait)));
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

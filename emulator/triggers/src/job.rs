@@ -1,7 +1,9 @@
 //! A job: one invocation nobody waits for, from its acceptance to its end.
 
 use std::fmt;
+use std::fs::File;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -101,7 +103,7 @@ pub struct NewJob {
     pub path: String,
     /// Its headers.
     pub headers: Vec<(String, String)>,
-    /// Its body.
+    /// Its body; empty if that is a file of its own.
     pub body: Bytes,
     /// Jobs of a function with one key run one after the other, in the order of their acceptance.
     pub order: Option<String>,
@@ -155,8 +157,38 @@ pub struct Head {
 pub struct Job {
     /// All but its body.
     pub head: Head,
-    /// Its body.
+    /// Its body; empty if that is a file.
     pub body: Bytes,
+    /// The file with its body, if it is too large to be in memory.
+    pub file: Option<Arc<File>>,
+}
+
+/// Bytes a job takes besides its texts and its body: its entries in tables and indexes.
+const ENTRY_BYTES: usize = 512;
+
+impl Head {
+    /// Returns about how many bytes the job takes on disk, its body included.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let texts = texts_bytes(&self.path, &self.headers, [&self.order, &self.key]);
+        self.size
+            .saturating_add((texts + self.function.len()) as u64)
+    }
+}
+
+impl NewJob {
+    /// Returns about how many bytes the job will take on disk, except for a body in a file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let texts = texts_bytes(&self.path, &self.headers, [&self.order, &self.key]);
+        (texts + self.function.len() + self.body.len()) as u64
+    }
+}
+
+fn texts_bytes(path: &str, headers: &[(String, String)], keys: [&Option<String>; 2]) -> usize {
+    let headers = headers.iter().map(|(name, value)| name.len() + value.len());
+    let keys = keys.into_iter().flatten().map(String::len);
+    ENTRY_BYTES + path.len() + headers.sum::<usize>() + keys.sum::<usize>()
 }
 
 /// What became of a job that was to be accepted.

@@ -1,22 +1,38 @@
 //! One thread writes the queue's file. What is asked of it meanwhile goes into its next commit, so
 //! that a hundred acceptances cost one sync, and nobody else waits for a disk.
+//!
+//! When the file breaks, what is asked is refused with the reason until it could be opened again,
+//! which is tried later and later.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::store::{Change, Changed, Snapshot, Store, StoreError};
+use crate::store::{Bodies, Change, Changed, Snapshot, Store, StoreError};
 
 /// Changes in one commit at the most.
 const GROUP: usize = 256;
 /// Changes that may wait: whoever has more waits itself.
 const WAITING: usize = 1024;
+/// After this time without a change, free space is given back, and the file is looked for.
+const CALM: Duration = Duration::from_secs(1);
+/// The pause before a broken file is opened again; it doubles until a commit succeeds.
+const REOPEN_BACKOFF: Duration = Duration::from_millis(100);
+/// The longest such pause.
+const MAX_REOPEN_BACKOFF: Duration = Duration::from_secs(5);
 
 type Answer = oneshot::Sender<Result<Changed, StoreError>>;
+/// Why the file cannot be used; `None` if it can.
+type Fault = Option<Arc<str>>;
 
 enum Asked {
     Change(Box<Change>, Answer),
+    /// A reader found it broken.
+    Broken(Arc<str>),
     /// Nothing more is to be written.
     Close,
 }
@@ -26,6 +42,7 @@ enum Asked {
 pub struct Keeper {
     store: Store,
     asked: mpsc::Sender<Asked>,
+    fault: watch::Receiver<Fault>,
 }
 
 /// The thread. What was answered is on disk, so nothing is lost when it is not closed.
@@ -41,15 +58,30 @@ impl Keeper {
     /// The system has no thread to give.
     pub fn start(store: Store, clock: Clock) -> std::io::Result<(Self, Writer)> {
         let (asked, asks) = mpsc::channel(WAITING);
-        let written = store.clone();
+        let (faults, fault) = watch::channel(None);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let writing = Writing {
+            store: store.clone(),
+            clock,
+            faults,
+            backoff: REOPEN_BACKOFF,
+            reopen_at: None,
+        };
         let thread = std::thread::Builder::new()
             .name("queue".to_owned())
-            .spawn(move || write(&written, &clock, asks))?;
+            .spawn(move || runtime.block_on(writing.run(asks)))?;
         let writer = Writer {
             asked: asked.clone(),
             thread,
         };
-        Ok((Self { store, asked }, writer))
+        let keeper = Self {
+            store,
+            asked,
+            fault,
+        };
+        Ok((keeper, writer))
     }
 
     /// Makes a change, which is on disk when this returns.
@@ -76,7 +108,31 @@ impl Keeper {
     ) -> Result<T, StoreError> {
         let store = self.store.clone();
         let reading = tokio::task::spawn_blocking(move || read(&store.snapshot()?));
-        reading.await.map_err(|_| StoreError::Closed)?
+        let read = reading.await.map_err(|_| StoreError::Closed)?;
+        if let Err(error @ StoreError::Use(_)) = &read {
+            // The writer may have no place for it now; it finds out by itself then.
+            let _full = self.asked.try_send(Asked::Broken(error.chain().into()));
+        }
+        read
+    }
+
+    /// Where bodies are that have files of their own.
+    #[must_use]
+    pub fn bodies(&self) -> Bodies {
+        self.store.bodies()
+    }
+
+    /// Returns why nothing can be read or written now; `None` if all is well.
+    #[must_use]
+    pub fn fault(&self) -> Option<Arc<str>> {
+        self.fault.borrow().clone()
+    }
+
+    /// Returns when all is well, or when it never will be.
+    pub async fn well(&self) {
+        let mut fault = self.fault.clone();
+        // The thread has ended.
+        let _closed = fault.wait_for(Option::is_none).await;
     }
 }
 
@@ -91,16 +147,48 @@ impl Writer {
     }
 }
 
-fn write(store: &Store, clock: &Clock, mut asks: mpsc::Receiver<Asked>) {
-    let mut open = true;
-    while open && let Some(mut asked) = asks.blocking_recv() {
-        let (mut changes, mut answers) = (Vec::new(), Vec::new());
+/// What the thread does.
+struct Writing {
+    store: Store,
+    clock: Clock,
+    faults: watch::Sender<Fault>,
+    backoff: Duration,
+    /// When the broken file is opened again; `None` while it is well.
+    reopen_at: Option<Instant>,
+}
+
+impl Writing {
+    async fn run(mut self, mut asks: mpsc::Receiver<Asked>) {
+        loop {
+            let wait = self
+                .reopen_at
+                .map_or(CALM, |at| at.saturating_duration_since(Instant::now()));
+            match timeout(wait, asks.recv()).await {
+                Ok(Some(asked)) => {
+                    if !self.group(asked, &mut asks) {
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(_) if self.reopen_at.is_none() => self.calm(),
+                Err(_) => {}
+            }
+            if self.reopen_at.is_some_and(|at| at <= Instant::now()) {
+                self.reopen();
+            }
+        }
+    }
+
+    /// Writes what is asked for in one commit. Returns whether more may come.
+    fn group(&mut self, mut asked: Asked, asks: &mut mpsc::Receiver<Asked>) -> bool {
+        let (mut changes, mut answers, mut open) = (Vec::new(), Vec::new(), true);
         loop {
             match asked {
                 Asked::Change(change, answer) => {
                     changes.push(*change);
                     answers.push(answer);
                 }
+                Asked::Broken(why) => self.broke(why),
                 Asked::Close => open = false,
             }
             if !open || changes.len() >= GROUP {
@@ -111,31 +199,85 @@ fn write(store: &Store, clock: &Clock, mut asks: mpsc::Receiver<Asked>) {
                 Err(_) => break,
             }
         }
-        if changes.is_empty() {
-            continue;
+        if !changes.is_empty() {
+            self.write(changes, answers);
         }
-        match store.commit(changes, clock.now_ms()) {
+        open
+    }
+
+    fn write(&mut self, changes: Vec<Change>, answers: Vec<Answer>) {
+        if let Some(why) = self.faults.borrow().clone() {
+            return refuse(answers, StoreError::Down(why));
+        }
+        let purges = changes
+            .iter()
+            .any(|change| matches!(change, Change::Purge(_)));
+        match self.store.commit(changes, self.clock.now_ms()) {
             Ok(made) => {
+                self.backoff = REOPEN_BACKOFF;
+                if purges {
+                    self.give_back();
+                }
                 for (answer, made) in answers.into_iter().zip(made) {
                     // Whoever asked may have gone away.
                     let _gone = answer.send(Ok(made));
                 }
             }
-            Err(error) => refuse(answers, error),
+            Err(error) => {
+                if error.breaks_store() {
+                    self.broke(error.chain().into());
+                }
+                refuse(answers, error);
+            }
+        }
+    }
+
+    /// Nothing was asked for a while.
+    fn calm(&mut self) {
+        self.give_back();
+        if let Err(error) = self.store.look() {
+            self.broke(error.chain().into());
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Err(error) = self.store.give_back() {
+            self.broke(error.chain().into());
+        }
+    }
+
+    fn broke(&mut self, why: Arc<str>) {
+        if self.reopen_at.is_none() {
+            self.reopen_at = Some(Instant::now() + self.backoff);
+            self.faults.send_replace(Some(why));
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.backoff = (self.backoff * 2).min(MAX_REOPEN_BACKOFF);
+        match self.store.reopen() {
+            Ok(()) => {
+                self.reopen_at = None;
+                self.faults.send_replace(None);
+            }
+            Err(error) => {
+                self.reopen_at = Some(Instant::now() + self.backoff);
+                self.faults.send_replace(Some(error.chain().into()));
+            }
         }
     }
 }
 
 /// Tells the reason to the first, and to the others that there was one.
 fn refuse(answers: Vec<Answer>, error: StoreError) {
-    let text = error.to_string();
+    let why: Arc<str> = error.chain().into();
     let mut first = Some(error);
     for answer in answers {
-        let error = first.take().unwrap_or_else(|| {
-            StoreError::Use(Box::new(redb::Error::Io(std::io::Error::other(
-                text.clone(),
-            ))))
-        });
+        let error = first.take();
+        let error = error.unwrap_or_else(|| StoreError::Down(Arc::clone(&why)));
         let _gone = answer.send(Err(error));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,11 @@ use fnlocal_core::trigger::AsyncPolicy;
 use crate::job::{Head, JobId, Trigger};
 use crate::queue::millis;
 
+mod lane;
+
+pub use lane::Counts;
+use lane::{Entry, Lane, Stage};
+
 /// Jobs that wait, are ready, or run.
 #[derive(Debug, Default)]
 pub struct Line {
@@ -18,62 +23,8 @@ pub struct Line {
     lanes: BTreeMap<Arc<str>, Lane>,
     /// Those that wait for their time.
     due: BTreeSet<(u64, JobId)>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    function: Arc<str>,
-    order: Option<Arc<str>>,
-    accepted: u64,
-    scheduled: bool,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Until then.
-    Waiting(u64),
-    /// It may run.
-    Ready,
-    /// It may run, and an older one of its key has not ended.
-    Behind,
-    /// It runs.
-    Running,
-    /// It has run, and what became of it is being written.
-    Ended,
-}
-
-/// The jobs of one function.
-#[derive(Debug, Default)]
-struct Lane {
-    ready: BTreeSet<JobId>,
-    keys: BTreeMap<Arc<str>, Key>,
-    /// Those that do not run, by when they were accepted.
-    ages: BTreeSet<(u64, JobId)>,
-    all: usize,
-    running: usize,
-    scheduled: usize,
-    /// How old they may become while there is no such function: as the last that came says.
-    max_age: u64,
-}
-
-/// The jobs of one order key.
-#[derive(Debug, Default)]
-struct Key {
-    jobs: BTreeSet<JobId>,
-    /// The one that is ready or runs.
-    active: Option<JobId>,
-}
-
-/// Counts of a function's jobs. Each job is in one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// Ready, or behind another of their key.
-    pub ready: usize,
-    /// Waiting for another attempt.
-    pub waiting: usize,
-    /// Running, or having run without that being on disk.
-    pub running: usize,
+    /// Bytes of all of them on disk.
+    bytes: u64,
 }
 
 impl Line {
@@ -86,7 +37,10 @@ impl Line {
         let order: Option<Arc<str>> = head.order.as_deref().map(Arc::from);
         let scheduled = head.trigger == Trigger::Schedule;
         let lane = self.lanes.entry(Arc::clone(&function)).or_default();
+        let bytes = head.bytes();
         lane.all += 1;
+        lane.bytes += bytes;
+        self.bytes += bytes;
         lane.max_age = head.max_age_ms.unwrap_or_else(usual_max_age);
         lane.scheduled += usize::from(scheduled);
         if let Some(order) = &order {
@@ -95,6 +49,7 @@ impl Line {
         }
         lane.ages.insert((head.accepted_ms, head.id));
         let entry = Entry {
+            bytes,
             function,
             order,
             accepted: head.accepted_ms,
@@ -112,7 +67,7 @@ impl Line {
         lane.running += 1;
         if let Some(entry) = self.jobs.get_mut(&id) {
             lane.ages.remove(&(entry.accepted, id));
-            entry.stage = Stage::Running;
+            entry.enter(lane, Stage::Running);
         }
         Some(id)
     }
@@ -122,9 +77,9 @@ impl Line {
         if let Some(entry) = self.jobs.get_mut(&id)
             && entry.stage == Stage::Running
         {
-            entry.stage = Stage::Ended;
             if let Some(lane) = self.lanes.get_mut(&entry.function) {
                 lane.running -= 1;
+                entry.enter(lane, Stage::Ended);
             }
         }
     }
@@ -151,10 +106,12 @@ impl Line {
         let Some(entry) = self.jobs.remove(&id) else {
             return;
         };
+        self.bytes -= entry.bytes;
         let Some(lane) = self.lanes.get_mut(&entry.function) else {
             return;
         };
         lane.all -= 1;
+        lane.bytes -= entry.bytes;
         lane.ages.remove(&(entry.accepted, id));
         lane.scheduled -= usize::from(entry.scheduled);
         if let Some(order) = &entry.order
@@ -247,6 +204,18 @@ impl Line {
         self.lanes.get(function).map_or(0, |lane| lane.all)
     }
 
+    /// Returns about how many bytes all jobs take on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns about how many bytes the jobs of a function take on disk.
+    #[must_use]
+    pub fn bytes_of(&self, function: &str) -> u64 {
+        self.lanes.get(function).map_or(0, |lane| lane.bytes)
+    }
+
     /// Jobs of a function that run.
     #[must_use]
     pub fn running_of(&self, function: &str) -> usize {
@@ -256,16 +225,16 @@ impl Line {
     /// Counts by function.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<Arc<str>, Counts> {
-        let mut all: BTreeMap<Arc<str>, Counts> = BTreeMap::new();
-        for entry in self.jobs.values() {
-            let counts = all.entry(Arc::clone(&entry.function)).or_default();
-            match entry.stage {
-                Stage::Waiting(_) => counts.waiting += 1,
-                Stage::Ready | Stage::Behind => counts.ready += 1,
-                Stage::Running | Stage::Ended => counts.running += 1,
-            }
-        }
-        all
+        let lanes = self.lanes.iter();
+        let counts = lanes.map(|(function, lane)| {
+            let counts = Counts {
+                ready: lane.all - lane.waiting - lane.active,
+                waiting: lane.waiting,
+                running: lane.active,
+            };
+            (Arc::clone(function), counts)
+        });
+        counts.collect()
     }
 
     /// Takes a job out of where it stands; false if there is none.
@@ -273,13 +242,14 @@ impl Line {
         let Some(entry) = self.jobs.get_mut(&id) else {
             return false;
         };
-        let stage = std::mem::replace(&mut entry.stage, Stage::Behind);
+        let stage = entry.stage;
         if let Stage::Waiting(due) = stage {
             self.due.remove(&(due, id));
         }
         let Some(lane) = self.lanes.get_mut(&entry.function) else {
             return true;
         };
+        entry.enter(lane, Stage::Behind);
         lane.ready.remove(&id);
         lane.running -= usize::from(stage == Stage::Running);
         if let Some(order) = &entry.order
@@ -295,8 +265,10 @@ impl Line {
         if due <= now {
             return self.come_due(id);
         }
-        if let Some(entry) = self.jobs.get_mut(&id) {
-            entry.stage = Stage::Waiting(due);
+        if let Some(entry) = self.jobs.get_mut(&id)
+            && let Some(lane) = self.lanes.get_mut(&entry.function)
+        {
+            entry.enter(lane, Stage::Waiting(due));
             self.due.insert((due, id));
         }
     }
@@ -306,14 +278,15 @@ impl Line {
         let Some(entry) = self.jobs.get_mut(&id) else {
             return;
         };
+        let Some(lane) = self.lanes.get_mut(&entry.function) else {
+            return;
+        };
         if entry.order.is_some() {
-            entry.stage = Stage::Behind;
+            entry.enter(lane, Stage::Behind);
             return self.turn(id);
         }
-        entry.stage = Stage::Ready;
-        if let Some(lane) = self.lanes.get_mut(&entry.function) {
-            lane.ready.insert(id);
-        }
+        entry.enter(lane, Stage::Ready);
+        lane.ready.insert(id);
     }
 
     /// Whose turn it is among those of a job's key.
@@ -341,18 +314,18 @@ impl Line {
             if oldest == Some(active) || !lane.ready.remove(&active) {
                 return;
             }
+            key.active = None;
             if let Some(entry) = self.jobs.get_mut(&active) {
                 entry.stage = Stage::Behind;
             }
-            key.active = None;
         }
         if let Some(oldest) = oldest
             && let Some(entry) = self.jobs.get_mut(&oldest)
             && entry.stage == Stage::Behind
         {
-            entry.stage = Stage::Ready;
             key.active = Some(oldest);
             lane.ready.insert(oldest);
+            entry.stage = Stage::Ready;
         }
     }
 }

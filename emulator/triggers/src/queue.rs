@@ -5,8 +5,10 @@
 //! disk. So after a crash run again those that were running and those whose end was being written,
 //! of which there are never more than a few.
 
+mod accept;
 mod admin;
 mod hand;
+mod room;
 mod settle;
 
 use std::cell::{Cell, RefCell};
@@ -22,17 +24,21 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::job::{Accepted, Head, Job, NewJob};
+use crate::job::{Head, Job};
 use crate::keeper::{Keeper, Writer};
 use crate::line::{Counts, Line};
-use crate::store::{Change, Changed, Store, StoreError};
+use crate::store::{Store, StoreError};
 
-pub use admin::{Listed, Offline, Selection, State};
+pub use accept::AcceptError;
+pub use admin::{Listed, MAX_LISTED, Offline, Selection, State};
+pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
 /// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
 pub const MOST: usize = 100_000;
 /// Runs that have ended and are not on disk yet, at the most: they would run again after a crash.
 const UNWRITTEN: usize = 8;
+/// The pause after the disk refused what was to be written.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Jobs are looked at again after so long even if nothing happened: the clock may have been set.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -105,22 +111,13 @@ pub struct Run {
     pub took: Duration,
 }
 
-/// Why jobs are not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
-    /// As many wait as may.
-    #[error("{MOST} jobs are waiting, as many as may")]
-    Full,
-    /// The file cannot be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// What a queue looks like at a moment.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct QueueView {
     /// Counts by function.
     pub functions: BTreeMap<Arc<str>, Counts>,
+    /// Bytes all jobs take that are to run, about.
+    pub bytes: u64,
     /// Jobs that were given up.
     pub dead: usize,
     /// Runs that ended well since fnlocal began.
@@ -149,6 +146,9 @@ pub struct Queue {
     over: Notify,
     /// The function after which the next look begins, so that all get their turn.
     after: RefCell<Option<Arc<str>>>,
+    reserved: room::Reserved,
+    /// The maximum number of bytes of all jobs that are to run.
+    max_bytes: Cell<u64>,
 }
 
 impl Queue {
@@ -161,10 +161,15 @@ impl Queue {
         let snapshot = store.snapshot()?;
         let mut line = Line::default();
         let now = clock.now_ms();
-        for head in snapshot.alive()? {
+        snapshot.alive(None, |head| {
             line.add(&head, now);
-        }
-        let dead = snapshot.dead()?.len();
+            true
+        })?;
+        let mut dead = 0;
+        snapshot.dead(None, |_| {
+            dead += 1;
+            true
+        })?;
         drop(snapshot);
         let started = Keeper::start(store, clock.clone());
         let (keeper, writer) =
@@ -182,60 +187,31 @@ impl Queue {
             closing: Cell::new(false),
             over: Notify::new(),
             after: RefCell::default(),
+            reserved: room::Reserved::default(),
+            max_bytes: Cell::new(DEFAULT_QUEUE_BYTES),
         });
         Ok((queue, writer))
-    }
-
-    /// Accepts jobs, all or none. They are on disk when this returns. Whoever leaves before may
-    /// have had them accepted.
-    ///
-    /// # Errors
-    /// [`AcceptError`]
-    pub async fn accept(
-        self: &Rc<Self>,
-        jobs: Vec<NewJob>,
-        notes: Vec<(String, Option<String>)>,
-    ) -> Result<Vec<Accepted>, AcceptError> {
-        let accepting = Rc::clone(self).accept_whole(jobs, notes);
-        whole(accepting).await?
-    }
-
-    async fn accept_whole(
-        self: Rc<Self>,
-        jobs: Vec<NewJob>,
-        notes: Vec<(String, Option<String>)>,
-    ) -> Result<Vec<Accepted>, AcceptError> {
-        if self.line.borrow().len() + jobs.len() > MOST {
-            return Err(AcceptError::Full);
-        }
-        let changed = self.keeper.change(Change::Accept { jobs, notes }).await?;
-        self.accepted(changed)
-    }
-
-    /// What is on disk now comes into line.
-    fn accepted(&self, changed: Changed) -> Result<Vec<Accepted>, AcceptError> {
-        let Changed::Accepted(accepted) = changed else {
-            return Err(StoreError::Closed.into());
-        };
-        let now = self.clock.now_ms();
-        for one in &accepted {
-            match one {
-                Accepted::New(head) if head.died_ms.is_some() => self.dead.update(|n| n + 1),
-                Accepted::New(head) => self.line.borrow_mut().add(head, now),
-                Accepted::Known(_) => {}
-            }
-        }
-        self.work.notify_one();
-        Ok(accepted)
     }
 
     /// Hands jobs to `invoke` until dropped. `freed` is rung when there may be more room.
     pub async fn run(self: Rc<Self>, invoke: Rc<dyn Invoke>, freed: Rc<Notify>) {
         let mut runs = JoinSet::new();
         loop {
-            self.give_up_old(&*invoke).await;
-            self.begin(&invoke, &mut runs);
-            let next = self.next_look(&*invoke);
+            if let Some(why) = self.keeper.fault() {
+                invoke.warn(format!("the queue stands still: {why}"));
+                self.keeper.well().await;
+                invoke.warn("the queue goes on".to_owned());
+            }
+            let next = match self.give_up_old(&*invoke).await {
+                Ok(()) => {
+                    self.begin(&invoke, &mut runs);
+                    self.next_look(&*invoke)
+                }
+                Err(error) => {
+                    invoke.warn(format!("old jobs could not be given up: {error}"));
+                    DISK_PAUSE
+                }
+            };
             tokio::select! {
                 () = self.work.notified() => {}
                 () = freed.notified() => {}
@@ -262,6 +238,7 @@ impl Queue {
     pub fn view(&self) -> QueueView {
         QueueView {
             functions: self.line.borrow().counts(),
+            bytes: self.line.borrow().bytes(),
             dead: self.dead.get(),
             done: self.done.get(),
             failed: self.failed.get(),
@@ -284,6 +261,12 @@ impl Queue {
     #[must_use]
     pub fn has_scheduled(&self, function: &str) -> bool {
         self.line.borrow().has_scheduled(function)
+    }
+
+    /// Returns why the queue cannot be read or written now; `None` if all is well.
+    #[must_use]
+    pub fn fault(&self) -> Option<Arc<str>> {
+        self.keeper.fault()
     }
 
     /// Jobs of a function that have not ended.

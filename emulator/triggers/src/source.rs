@@ -24,6 +24,9 @@ const FULL_PAUSE: Duration = Duration::from_millis(200);
 /// A source that could be read for so long has come back: its next failure is a first one.
 const WELL: Duration = Duration::from_secs(10);
 
+/// The maximum number of bytes that are kept of why a source cannot be read.
+const MAX_WHY_BYTES: usize = 2048;
+
 /// Why a source cannot be read.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -192,7 +195,12 @@ impl Intake {
     /// What waits at the source costs nothing here. There is no event for room in the queue, since
     /// nobody else needs one.
     async fn wait_for_room(&self) {
-        while self.queue.len_of(&self.function) >= ENOUGH {
+        let enough = |queue: &Queue| {
+            queue.len_of(&self.function) >= ENOUGH
+                || queue.bytes_of(&self.function) >= self.policy.queue_bytes
+                || queue.free_bytes() == 0
+        };
+        while enough(&self.queue) {
             tokio::time::sleep(FULL_PAUSE).await;
         }
     }
@@ -277,5 +285,6 @@ fn chain(error: SourceError) -> String {
         }
         cause = source.source();
     }
+    text.truncate(text.floor_char_boundary(MAX_WHY_BYTES));
     text
 }

@@ -6,26 +6,23 @@
 //! second, committing in groups gains here. One process has the file at a time.
 
 mod apply;
+mod bodies;
+mod handle;
 mod read;
 mod tables;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use redb::Database;
 
 use crate::job::{Accepted, Head, Job, JobId, NewJob};
 
+pub use apply::{MAX_DEAD_BYTES, MAX_DEAD_LETTERS};
+pub use bodies::{Bodies, BodyFile};
+pub use handle::Store;
 pub use read::Snapshot;
 
 /// The file's name, in a project's `.fnlocal`.
 pub const FILE: &str = "queue.redb";
-
-/// The queue's file, open. Cheap to clone.
-#[derive(Clone)]
-pub struct Store {
-    db: Arc<Database>,
-}
 
 /// One change. Those of one commit are made in order, all or none.
 #[derive(Clone, Debug)]
@@ -36,6 +33,8 @@ pub enum Change {
         jobs: Vec<NewJob>,
         /// What is noted by name; none forgets it.
         notes: Vec<(String, Option<String>)>,
+        /// The body of the last job, if it is a file. It is on disk.
+        file: Option<Arc<BodyFile>>,
     },
     /// Jobs of another queue are this one's from now on.
     Adopt {
@@ -43,12 +42,14 @@ pub enum Change {
         jobs: Vec<Job>,
         /// What that queue is called, so that what is handed over twice is known.
         from: String,
+        /// The body of the one job there is, if it is a file. It is on disk.
+        file: Option<Arc<BodyFile>>,
     },
     /// A job has run: nothing of it stays but its key.
     Done(JobId),
     /// A job's head is another.
     Rewrite(Head),
-    /// A job is given up: it stays among the dead letters.
+    /// A job is given up: it stays among the dead letters, of which the oldest make room.
     Kill(Head),
     /// A dead letter is to run again, as if it were new.
     Revive(JobId),
@@ -65,6 +66,8 @@ pub enum Changed {
     Revived(Option<Head>),
     /// How many were there to be removed.
     Purged(usize),
+    /// The job is among the dead letters; how many older ones had to make room.
+    Killed(usize),
     /// It was made.
     Made,
 }
@@ -94,6 +97,20 @@ pub enum StoreError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The file with a job's body cannot be read.
+    #[error("the body of job {id} cannot be read")]
+    Body {
+        /// Which.
+        id: JobId,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It broke, and is opened again as soon as that can be done.
+    #[error("the queue's file cannot be used: {0}")]
+    Down(Arc<str>),
+    /// The file, or the folder with bodies, is not where it was.
+    #[error("the queue's file {} is not there any more", .0.display())]
+    Removed(PathBuf),
     /// Whoever writes it has ended.
     #[error("the queue is closed")]
     Closed,
@@ -109,7 +126,11 @@ impl StoreError {
                 "see to the disk and the rights of {}; moved away, a new queue is begun",
                 path.display()
             ),
-            Self::Use(_) => "is the disk full?".to_owned(),
+            Self::Use(_) | Self::Down(_) => {
+                "see to the disk; the queue goes on by itself once it can be written".to_owned()
+            }
+            Self::Removed(path) => format!("leave {} alone while fnlocal runs", path.display()),
+            Self::Body { id, .. } => format!("`fnlocal queue purge {id}` removes the job"),
             Self::Foreign { .. } => {
                 "it may be another version's; `fnlocal queue purge` removes it".to_owned()
             }
@@ -142,40 +163,29 @@ impl From<redb::CommitError> for StoreError {
     }
 }
 
-impl Store {
-    /// Opens the file of a folder, and makes it if it is not there.
-    ///
-    /// # Errors
-    /// [`StoreError::Taken`] when another process has it, [`StoreError::Open`].
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join(FILE);
-        let db = match Database::create(&path) {
-            Ok(db) => db,
-            Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::Taken(path)),
-            Err(source) => {
-                let source = Box::new(source);
-                return Err(StoreError::Open { path, source });
+impl StoreError {
+    /// Whether nothing can be read or written before the file is opened again.
+    #[must_use]
+    pub fn breaks_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Use(_) | Self::Open { .. } | Self::Taken(_) | Self::Down(_) | Self::Removed(_)
+        )
+    }
+
+    /// Returns all that is known of it, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(source) = cause {
+            let next = source.to_string();
+            if !text.contains(&next) {
+                text.push_str(": ");
+                text.push_str(&next);
             }
-        };
-        let store = Self { db: Arc::new(db) };
-        tables::make(&store.db)?;
-        Ok(store)
-    }
-
-    /// Makes changes in one commit, which is on disk when this returns. `now` is in milliseconds
-    /// since 1970.
-    ///
-    /// # Errors
-    /// [`StoreError`]; then none of them was made.
-    pub fn commit(&self, changes: Vec<Change>, now: u64) -> Result<Vec<Changed>, StoreError> {
-        apply::commit(&self.db, changes, now)
-    }
-
-    /// What is in it now; later commits do not change what was read.
-    ///
-    /// # Errors
-    /// [`StoreError::Use`]
-    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Snapshot::of(&self.db)
+            cause = source.source();
+        }
+        text
     }
 }

@@ -33,6 +33,7 @@ impl Node {
                     }
                     self.unsettled = true;
                 }
+                Timer::Unanswered(instance) => self.never_answered(instance),
                 Timer::Refill => {
                     self.refill_timer = None;
                     self.unsettled = true;

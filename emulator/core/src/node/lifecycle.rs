@@ -76,6 +76,18 @@ impl Node {
     }
 
     pub(super) fn start_failed(&mut self, id: InstanceId) {
+        self.start_ended(id, Self::gone);
+    }
+
+    /// Gives up a start that was never answered. Something of it may be there, so it is stopped.
+    pub(super) fn start_overdue(&mut self, id: InstanceId) {
+        self.start_ended(id, |node, id| {
+            node.begin_stop(id, StopReason::Unanswered, Duration::ZERO);
+        });
+    }
+
+    /// Takes in that a start came to nothing; `end` takes the instance out of the starting ones.
+    fn start_ended(&mut self, id: InstanceId, end: impl FnOnce(&mut Self, InstanceId)) {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
@@ -85,7 +97,7 @@ impl Node {
         let (refill, owner, asked_at) = (instance.refill, instance.package, instance.asked_at);
         self.end_start(refill);
         self.leave_intent(id);
-        self.gone(id);
+        end(self, id);
         let now = self.now;
         if let Some(package) = self.packages.get_mut(&owner) {
             let at = package.start_failed(asked_at, now);
@@ -176,7 +188,7 @@ impl Node {
 
     /// If this instance was to bring a function's new code, the function switches to that code
     /// anyway: its error is more use to the person than the stale answer.
-    fn lost_in_preparation(&mut self, function: FunctionId, id: InstanceId) {
+    pub(super) fn lost_in_preparation(&mut self, function: FunctionId, id: InstanceId) {
         let next = self.pools.get(&function).and_then(|pool| pool.next);
         if next.is_some_and(|next| next.instance == Some(id)) {
             self.switch(function);
@@ -269,7 +281,7 @@ impl Node {
     }
 
     /// Refuses what waits for a function whose instances keep dying while they import it.
-    fn give_up_imports(&mut self, function: FunctionId) {
+    pub(super) fn give_up_imports(&mut self, function: FunctionId) {
         let Some(pool) = self.pools.get(&function) else {
             return;
         };

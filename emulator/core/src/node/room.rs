@@ -170,7 +170,7 @@ impl Node {
             return;
         };
         let grace = match reason {
-            StopReason::Timeout => Duration::ZERO,
+            StopReason::Timeout | StopReason::Unanswered => Duration::ZERO,
             StopReason::Broken => GRACE_BUSY,
             _ if instance.running.is_empty() => GRACE_IDLE,
             _ => GRACE_BUSY,
@@ -183,6 +183,11 @@ impl Node {
             }
             _ => self.detach(id),
         }
+        self.begin_stop(id, reason, grace);
+    }
+
+    /// Has an instance stopped that is in no list any more.
+    pub(super) fn begin_stop(&mut self, id: InstanceId, reason: StopReason, grace: Duration) {
         let Some(instance) = self.instances.get_mut(&id) else {
             return;
         };
@@ -338,6 +343,8 @@ impl Node {
             return;
         };
         self.timers.clear(&mut instance.timer, Timer::Idle(id));
+        self.timers
+            .clear(&mut instance.answer_timer, Timer::Unanswered(id));
         self.promised_mib -= u64::from(instance.memory_mib);
         if instance.role == Role::Stopping {
             self.stopping -= 1;

@@ -136,7 +136,12 @@ impl Node {
         let Some(pool) = self.pools.get(&function) else {
             return false;
         };
-        if pool.held_until > self.now || !(pool.below_max() || pool.starting > 0) {
+        if !(pool.below_max() || pool.starting > 0) {
+            return false;
+        }
+        if pool.held_until > self.now {
+            // A start under way may cover the waiters, and take longer than the hold.
+            self.look_again(function, pool.held_until);
             return false;
         }
         let (code, memory, surplus) = (pool.code, pool.limits.memory_mib, pool.uncovered() == 0);

@@ -45,6 +45,17 @@ pub(crate) enum Power {
     Resuming,
 }
 
+/// What an instance was asked for and has not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    Start,
+    Prime,
+    Assign,
+    Pause,
+    Resume,
+    Stop,
+}
+
 /// One instance, from the start being asked for until nothing of it remains.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -74,6 +85,10 @@ pub(crate) struct Instance {
     /// When it was last resumed.
     pub(crate) awake_since: Instant,
     pub(crate) timer: Option<Instant>,
+    /// What it has yet to answer.
+    pub(crate) awaited: Option<Awaited>,
+    /// When it is given up if it has not.
+    pub(crate) answer_timer: Option<Instant>,
 }
 
 impl Instance {
@@ -96,6 +111,8 @@ impl Instance {
             last_used: now,
             awake_since: now,
             timer: None,
+            awaited: None,
+            answer_timer: None,
         }
     }
 

@@ -234,6 +234,10 @@ impl World {
                     "{effect:?} but it was {standing:?}"
                 );
             }
+            Effect::Abandon { instance } => {
+                let gone = self.machines.remove(&instance);
+                assert!(gone.is_some_and(|one| one.stopping), "{effect:?}");
+            }
             Effect::Switched { .. } => {}
             Effect::Drained => {
                 assert!(self.machines.is_empty(), "drained with {:?}", self.machines);

@@ -48,6 +48,8 @@ pub struct Random {
     pub rng: Rng,
     /// Failures in a hundred answers.
     pub failing: u64,
+    /// Effects in a hundred that are never answered.
+    pub silent: u64,
     owed: Vec<Owed>,
     next_request: u64,
 }
@@ -63,6 +65,7 @@ impl Random {
             world: World::new(limits),
             rng,
             failing: 5,
+            silent: 0,
             owed: Vec::new(),
             next_request: 1,
         };
@@ -89,7 +92,10 @@ impl Random {
                 Effect::Pause { instance } => Owed::Pause(instance),
                 Effect::Resume { instance } => Owed::Resume(instance),
                 Effect::Stop { instance, .. } => Owed::Stop(instance),
-                Effect::Refuse { .. } | Effect::Switched { .. } | Effect::Drained => continue,
+                Effect::Abandon { .. }
+                | Effect::Refuse { .. }
+                | Effect::Switched { .. }
+                | Effect::Drained => continue,
             });
         }
     }
@@ -170,6 +176,11 @@ impl Random {
         }
         let at = self.rng.below(self.owed.len() as u64) as usize;
         let owed = self.owed.swap_remove(at);
+        // What performs effects may break down and never answer.
+        let silent = self.silent;
+        if !matches!(owed, Owed::Respond(..)) && self.rng.chance(silent) {
+            return;
+        }
         let fails = self.failing;
         let failed = self.rng.chance(fails);
         self.settle_debt(owed, failed);
@@ -332,6 +343,16 @@ impl Random {
         self.tell(event);
     }
 
+    /// Lets time pass until the next deadline. Returns `false` if there is none.
+    pub fn pass_deadline(&mut self) -> bool {
+        let Some(next) = self.world.node.next_deadline() else {
+            return false;
+        };
+        self.world.now = self.world.now.max(next);
+        self.tell(Event::DeadlinePassed);
+        true
+    }
+
     /// Answers what is owed, and what is asked for because of that, and so on.
     pub fn answer_everything(&mut self) {
         let mut answers = 0;
@@ -349,6 +370,7 @@ impl Random {
     /// Answers everything, drains, and sees everything end.
     pub fn live_on(&mut self) {
         self.failing = 0;
+        self.silent = 0;
         self.tell(Event::Drain);
         let mut rounds = 0;
         while !self.world.counts.contains_key("Drained") {
@@ -360,11 +382,8 @@ impl Random {
             );
             if let Some(owed) = self.owed.pop() {
                 self.settle_debt(owed, false);
-            } else {
-                let next = self.world.node.next_deadline();
-                let next = next.unwrap_or_else(|| panic!("stuck: {:#?}", self.world.node));
-                self.world.now = self.world.now.max(next);
-                self.tell(Event::DeadlinePassed);
+            } else if !self.pass_deadline() {
+                panic!("stuck: {:#?}", self.world.node);
             }
         }
         let open = self

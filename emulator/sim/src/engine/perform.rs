@@ -124,7 +124,7 @@ impl Sim<'_> {
                 self.ready_changed(node, instance);
                 self.wait(node, |times| &times.stop, Job::Stop(instance));
             }
-            Effect::Switched { .. } => {}
+            Effect::Switched { .. } | Effect::Abandon { .. } => {}
             Effect::Drained => self.drained(node),
         }
     }

@@ -1,7 +1,5 @@
 //! The smallest pre-scaling that holds an objective: how many nodes, and how long before.
 
-use std::time::Duration;
-
 use fnlocal_core::scaling::{GroupSettings, Scheduled};
 use fnlocal_core::time::Instant;
 use serde::Serialize;
@@ -105,7 +103,7 @@ impl Search<'_> {
     /// Runs with so many nodes at the least, so many minutes before the event.
     fn run(&mut self, nodes: u32, minutes: u32) -> Result<(bool, Report), SimError> {
         let lead = f64::from(minutes) * 60.0;
-        let at = Duration::from_secs_f64((self.event - lead).max(0.0));
+        let at = fnlocal_core::time::bounded_secs(self.event - lead);
         let mut group = self.group.clone();
         group.scheduled.push(Scheduled {
             at: Instant::START + at,

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query as Words, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::{Stream, stream};
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ pub fn records(archive: Archive) -> Router {
 }
 
 async fn errors(State(archive): State<Archive>) -> Response {
-    Json(archive.errors()).into_response()
+    super::json(move || archive.errors()).await
 }
 
 /// What may stand behind `/_fnlocal/logs?`.

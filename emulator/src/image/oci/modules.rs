@@ -1,6 +1,8 @@
 //! Installed dependencies as a layer: what an engine gives as a tar, in order and without what
 //! package managers note for themselves.
 
+mod links;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -32,6 +34,16 @@ enum Item {
     Link(String),
 }
 
+impl Item {
+    /// Where a link leads.
+    fn target(&self) -> Option<&str> {
+        match self {
+            Self::Link(to) => Some(to),
+            Self::Folder | Self::File { .. } => None,
+        }
+    }
+}
+
 /// Stores a tar of `node_modules` as a layer.
 pub(crate) fn pack(
     store: &Store,
@@ -55,6 +67,9 @@ fn read(mut tar: &File) -> io::Result<BTreeMap<String, Item>> {
         let path = path.trim_start_matches("./").trim_end_matches('/');
         if is_note(path) {
             continue;
+        }
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(odd(format!("the path {path} is not plain")));
         }
         let link = entry
             .link_name_bytes()
@@ -81,10 +96,13 @@ fn read(mut tar: &File) -> io::Result<BTreeMap<String, Item>> {
     }
     // Which of several hard links comes first is the engine's choice: each becomes a file.
     for (path, to) in again {
-        if let Some(Item::File { at, size, mode }) = items.get(to.trim_start_matches("./")) {
-            let (at, size, mode) = (*at, *size, *mode);
-            items.insert(path, Item::File { at, size, mode });
-        }
+        let Some(Item::File { at, size, mode }) = items.get(to.trim_start_matches("./")) else {
+            return Err(odd(format!(
+                "{path} is the same file as {to}, which is not there"
+            )));
+        };
+        let (at, size, mode) = (*at, *size, *mode);
+        items.insert(path, Item::File { at, size, mode });
     }
     Ok(items)
 }
@@ -121,37 +139,30 @@ fn is_note(path: &str) -> bool {
 
 /// A link out of `node_modules` would lead nowhere in the image.
 fn check_links(items: &BTreeMap<String, Item>, package: &str) -> Result<(), ImageError> {
+    let outside = |link: &str, target: &str| ImageError::Outside {
+        package: package.to_owned(),
+        link: link.to_owned(),
+        target: target.to_owned(),
+    };
     for (path, item) in items {
         if let Item::Link(to) = item
-            && !stays(path, to)
+            && !links::stays(items, Item::target, path, to)
         {
-            return Err(ImageError::Outside {
-                package: package.to_owned(),
-                link: path.clone(),
-                target: to.clone(),
-            });
+            return Err(outside(path, to));
+        }
+        // Unpacked, it would be written wherever the link leads.
+        let folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+        for folder in folders {
+            if let Some(Item::Link(to)) = items.get(folder) {
+                return Err(outside(folder, to));
+            }
         }
     }
     Ok(())
 }
 
-fn stays(path: &str, to: &str) -> bool {
-    if to.starts_with('/') {
-        return false;
-    }
-    // One part for `node_modules` itself, which may not be left, and none for the link's name.
-    let mut depth = path.split('/').count() - 1;
-    for part in to.split('/') {
-        match part {
-            ".." => match depth.checked_sub(1) {
-                Some(up) if up > 0 => depth = up,
-                _ => return false,
-            },
-            "." | "" => {}
-            _ => depth += 1,
-        }
-    }
-    true
+fn odd(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 fn text(bytes: &[u8]) -> io::Result<String> {
@@ -210,12 +221,64 @@ mod tests {
         );
     }
 
+    /// A tar with one entry whose path and kind are as given.
+    fn entry(path: &str, kind: EntryType, link: Option<&str>) -> File {
+        let mut tar = tar::Builder::new(tempfile::tempfile().unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o644);
+        header.set_entry_type(kind);
+        // As a hostile archive has it: the library would refuse to write such a path.
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        if let Some(link) = link {
+            header.set_link_name_literal(link).unwrap();
+        }
+        header.set_cksum();
+        tar.append(&header, std::io::empty()).unwrap();
+        tar.into_inner().unwrap()
+    }
+
     #[test]
-    fn links_may_lead_about_but_not_out() {
-        assert!(stays("node_modules/.bin/a", "../a/cli.js"));
-        assert!(stays("node_modules/a", ".pnpm/a@1/node_modules/a"));
-        assert!(!stays("node_modules/a", "../lib"));
-        assert!(!stays("node_modules/a", "/etc"));
-        assert!(!stays("node_modules/a/b", "../../node_modules/c"));
+    fn an_entry_that_would_lie_outside_is_an_error_and_a_device_is_left_out() {
+        for path in [
+            "node_modules/../x",
+            "node_modules/a//../../../x",
+            "node_modules/./../x",
+        ] {
+            let error = read(&entry(path, EntryType::Regular, None)).unwrap_err();
+            assert!(error.to_string().contains(path), "{path}: {error}");
+        }
+        for to in ["/etc/passwd", "node_modules/gone", "../x"] {
+            let hard = entry("node_modules/a", EntryType::Link, Some(to));
+            let error = read(&hard).unwrap_err();
+            assert!(error.to_string().contains(to), "{to}: {error}");
+        }
+        for kind in [EntryType::Fifo, EntryType::Char, EntryType::Block] {
+            let items = read(&entry("node_modules/a", kind, None)).unwrap();
+            assert_eq!(items.len(), 1);
+        }
+        assert_eq!(
+            read(&entry("/etc/x", EntryType::Regular, None))
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_file_behind_a_link_is_an_error() {
+        let mut tar = tar::Builder::new(tempfile::tempfile().unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::Symlink);
+        header.set_size(0);
+        tar.append_link(&mut header, "node_modules/a", "b").unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, "node_modules/a/x", std::io::empty())
+            .unwrap();
+        let items = read(&tar.into_inner().unwrap()).unwrap();
+        let error = check_links(&items, "p").unwrap_err().to_string();
+        assert!(error.contains("node_modules/a"), "{error}");
     }
 }

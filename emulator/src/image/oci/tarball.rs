@@ -31,6 +31,7 @@ impl Tally {
 pub(crate) struct Tarball<W: Write> {
     tar: Builder<W>,
     tally: Tally,
+    owner: (u32, u32),
 }
 
 impl<W: Write> Tarball<W> {
@@ -38,7 +39,13 @@ impl<W: Write> Tarball<W> {
         Self {
             tar: Builder::new(out),
             tally: Tally::default(),
+            owner: (0, 0),
         }
+    }
+
+    /// Gives what follows to a user and a group; without this it is root's.
+    pub fn owned_by(self, owner: (u32, u32)) -> Self {
+        Self { owner, ..self }
     }
 
     pub fn folder(&mut self, path: &str, mode: u32) -> io::Result<()> {
@@ -88,8 +95,8 @@ impl<W: Write> Tarball<W> {
         header.set_entry_type(kind);
         header.set_mode(mode);
         header.set_size(size);
-        header.set_uid(0);
-        header.set_gid(0);
+        header.set_uid(self.owner.0.into());
+        header.set_gid(self.owner.1.into());
         header.set_mtime(0);
         let mut pax: Vec<(&str, &[u8])> = Vec::new();
         if header.set_path(path).is_err() {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::scan::first_eight;
 use crate::project::Package;
-use crate::project::files::Stamp;
+use crate::project::files::{Stamp, read_inside};
 use crate::project::manifest::{DEPENDENCY_FIELDS, LOCKFILES};
 
 /// Hash of what package.json asks for, of the lock file, and of `.npmrc`.
@@ -75,6 +75,8 @@ impl DepsCache {
     }
 
     fn compute(&self, root: &Path) -> Result<Option<DepsHash>, (PathBuf, io::Error)> {
+        let project = self.folders.last().unwrap_or(&self.folders[0]);
+        let contents = |path: &Path| contents(project, path);
         let Some(manifest) = contents(&root.join("package.json"))? else {
             return Ok(None);
         };
@@ -119,8 +121,8 @@ impl DepsCache {
     }
 }
 
-fn contents(path: &Path) -> Result<Option<Vec<u8>>, (PathBuf, io::Error)> {
-    match fs::read(path) {
+fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, (PathBuf, io::Error)> {
+    match read_inside(project, path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err((path.to_owned(), error)),

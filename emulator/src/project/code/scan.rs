@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CodeError, MAX_BYTES, MAX_FILES, WARN_BYTES};
 use crate::project::Warning;
-use crate::project::files::{Found, Memo, Stamp, Tree, WalkError};
+use crate::project::files::{Found, LinkFree, Memo, Stamp, Tree, WalkError};
 
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 5;
@@ -64,7 +64,7 @@ impl Scanned {
     ) -> Result<(Self, Vec<Warning>), CodeError> {
         let mut warnings = Vec::new();
         let mut sizes = Sizes::default();
-        let mut unread: Vec<(Arc<str>, PathBuf)> = Vec::new();
+        let mut unread: Vec<(Arc<str>, PathBuf, PathBuf)> = Vec::new();
         let mut next = Self::default();
         let walked = tree.walk(memo, &mut |found| match found {
             Found::Folder { .. } => true,
@@ -76,6 +76,7 @@ impl Scanned {
             Found::File {
                 relative,
                 path,
+                real,
                 metadata,
                 ..
             } => {
@@ -84,7 +85,7 @@ impl Scanned {
                     Some(known) if known.settled && known.stamp == stamp => {
                         next.files.insert(Arc::clone(relative), known.clone());
                     }
-                    _ => unread.push((Arc::clone(relative), path.to_owned())),
+                    _ => unread.push((Arc::clone(relative), path.to_owned(), real.to_owned())),
                 }
                 sizes.add(relative, metadata.size())
             }
@@ -97,9 +98,14 @@ impl Scanned {
             Err(WalkError::Io { path, source }) => return Err(CodeError::Read { path, source }),
             Err(WalkError::Stopped) => return Err(sizes.too_big(&tree.root)),
         }
-        for (relative, path) in unread {
+        for (relative, path, real) in unread {
+            let place = LinkFree::new(&tree.project, &real);
+            let place = place.map_err(|source| CodeError::Read {
+                path: path.clone(),
+                source,
+            })?;
             // None when it is gone since it was listed.
-            if let Some(known) = read(&path, blobs)? {
+            if let Some(known) = read(&path, &place, blobs)? {
                 next.files.insert(relative, known);
             }
         }
@@ -183,7 +189,7 @@ impl From<EightBytes> for CodeHash {
 }
 
 /// Reads a file into the blobs, so that what is kept is what was hashed; none when it is gone.
-fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
+fn read(path: &Path, place: &LinkFree, blobs: &Path) -> Result<Option<Known>, CodeError> {
     let unreadable = |source| CodeError::Read {
         path: path.to_owned(),
         source,
@@ -192,14 +198,16 @@ fn read(path: &Path, blobs: &Path) -> Result<Option<Known>, CodeError> {
     loop {
         tries += 1;
         let now = SystemTime::now();
-        let mut file = match File::open(path) {
+        let file = match place.open() {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
         };
         let before = Stamp::of(&file.metadata().map_err(unreadable)?);
         let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0) + 1);
-        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let most = MAX_BYTES + 1;
+        let read = (&file).take(most).read_to_end(&mut bytes);
+        read.map_err(unreadable)?;
         let after = Stamp::of(&file.metadata().map_err(unreadable)?);
         let still = before == after && after.size == bytes.len() as u64;
         // What never stands still is taken as it was read, and read again the next time.

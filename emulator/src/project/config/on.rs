@@ -6,7 +6,7 @@ use fnlocal_core::trigger::{AsyncPolicy, SourceKind, SourceSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::project::values::TimeSpan;
+use crate::project::values::{ByteSize, TimeSpan};
 
 /// How invocations are delivered that nobody waits for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,11 @@ pub struct AsyncConfig {
     pub keep_keys: Option<TimeSpan>,
     /// Part of the function's places that such work may take, in percent (50).
     pub share: Option<u32>,
+    /// Whether requests of clients may ask for it (only where fnlocal listens on this machine
+    /// alone).
+    pub from_clients: Option<bool>,
+    /// Size of all waiting invocations of the function at the most (256MB).
+    pub queue_size: Option<ByteSize>,
 }
 
 impl AsyncConfig {
@@ -36,6 +41,8 @@ impl AsyncConfig {
         };
         policy.attempts = self.attempts.unwrap_or(policy.attempts);
         policy.share = self.share.unwrap_or(policy.share);
+        policy.from_clients = self.from_clients.or(policy.from_clients);
+        policy.queue_bytes = self.queue_size.map_or(policy.queue_bytes, |size| size.0);
         span(&mut policy.backoff, self.backoff);
         span(&mut policy.backoff_max, self.backoff_max);
         span(&mut policy.max_age, self.max_age);

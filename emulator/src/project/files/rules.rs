@@ -1,12 +1,16 @@
 //! Ignore files.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use super::IGNORE_FILES;
+use super::{IGNORE_FILES, open_within};
+
+/// Bytes of an ignore file that count.
+const MAX_RULES_BYTES: u64 = 1 << 20;
 
 /// What is ignored in a folder: its own ignore files and those above. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -45,9 +49,10 @@ impl Rules {
         let files = IGNORE_FILES.map(|name| {
             let path = folder.join(name);
             let mut builder = GitignoreBuilder::new(folder);
-            // A pattern that does not parse is left out, as git does.
-            if path.is_file() {
-                let _ = builder.add(path);
+            // A link is not followed, and a pattern that does not parse is left out, as git does.
+            let lines = read_rules(folder, name).unwrap_or_default();
+            for line in lines.lines() {
+                let _ = builder.add_line(Some(path.clone()), line);
             }
             builder.build().unwrap_or_else(|_| Gitignore::empty())
         });
@@ -96,6 +101,14 @@ impl Rules {
             _ => false,
         }
     }
+}
+
+/// The text of an ignore file; nothing for one that is none.
+fn read_rules(folder: &Path, name: &str) -> Option<String> {
+    let file = open_within(folder, Path::new(name)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(MAX_RULES_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Folders above a package whose ignore files count, outermost first: from the git root, or else

@@ -84,15 +84,16 @@ impl Walk<'_> {
                 let real = real.join(name);
                 self.enter(child, real)?;
             } else {
-                self.file(child, None)?;
+                let name = child.path.file_name().unwrap_or_default();
+                self.file(child, &real.join(name), None)?;
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, child: &Child, target: Option<&Path>) -> Result<(), WalkError> {
+    fn file(&mut self, child: &Child, real: &Path, target: Option<&Path>) -> Result<(), WalkError> {
         let Child { relative, path, .. } = child;
-        match fs::metadata(path) {
+        match fs::symlink_metadata(real) {
             // Every line about a reload would be a reason for the next.
             Ok(metadata) if output::goes_to(&metadata) => self.tell(Found::LeftOut {
                 path,
@@ -101,6 +102,7 @@ impl Walk<'_> {
             Ok(metadata) if metadata.is_file() => self.tell(Found::File {
                 relative,
                 path,
+                real,
                 metadata: &metadata,
                 target,
             }),
@@ -146,7 +148,7 @@ impl Walk<'_> {
         if target.is_dir() {
             return self.enter(child, target);
         }
-        self.file(child, Some(&target))
+        self.file(child, &target, Some(&target))
     }
 
     fn tell(&mut self, found: Found<'_>) -> Result<(), WalkError> {

@@ -16,6 +16,9 @@ use super::{Inner, container, finish, stock};
 use crate::runtime::lines::{Output, Tail};
 use crate::runtime::{Address, RuntimeError, StartSpec, Started, ready};
 
+/// What a wrapper of before says of [`crate::runtime::AS_INSTANCE`].
+const UNKNOWN_ARGUMENT: &str = "Unknown option '--instance'";
+
 /// Starts an instance in a task of its own: one whose caller goes away is not left behind.
 pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
     if inner.closing() {
@@ -79,6 +82,7 @@ async fn boot(
         container: container.clone(),
         sandbox: ahead.sandbox.id,
         folder: ahead.folder,
+        address: address.clone(),
         memory_mib: spec.memory_mib,
         phase: Phase::Booting,
         oom: false,
@@ -87,7 +91,15 @@ async fn boot(
         ended,
     };
     inner.state.insert(spec.instance, live);
-    let gone = go(inner, &container, parked, &mut attached.input).await;
+    let introduction = container::introduction(parked, &token);
+    let gone = go(
+        inner,
+        &container,
+        parked,
+        &introduction,
+        &mut attached.input,
+    )
+    .await;
     let pumping = tokio::spawn(pump(attached, output));
     inner
         .state
@@ -100,29 +112,30 @@ async fn boot(
         Ok(started) => Ok(started),
         Err(error) => {
             finish::discard(inner, spec.instance).await;
-            Err(with_tail(error, &tail))
+            Err(explained(error, &tail.text(), &spec.package.image))
         }
     }
 }
 
-/// Has node start in a container.
+/// Has node start in a container, and tells it what nobody else may know.
 async fn go(
     inner: &Inner,
     container: &str,
     parked: bool,
+    introduction: &str,
     input: &mut (impl AsyncWrite + Unpin),
 ) -> Result<(), RuntimeError> {
     if !parked {
         let docker = &inner.engine.docker;
         let started = docker.start_container(container, None).await;
-        return started.map_err(refused("starting a container"));
+        started.map_err(refused("starting a container"))?;
     }
     let told = async {
-        input.write_all(container::GO).await?;
+        input.write_all(introduction.as_bytes()).await?;
         input.flush().await
     };
     told.await.map_err(|error| RuntimeError::Refused {
-        what: "starting node in a container made ahead",
+        what: "starting node in a container",
         why: error.to_string(),
     })
 }
@@ -184,12 +197,16 @@ async fn pump(attached: AttachContainerResults, mut output: Output) {
     output.finish().await;
 }
 
-fn with_tail(error: RuntimeError, tail: &Tail) -> RuntimeError {
-    match (error, tail.text()) {
-        (RuntimeError::NotUp(why), text) if !text.is_empty() => {
-            RuntimeError::NotUp(format!("{why}; it wrote:\n{text}"))
+/// Adds what an instance that did not come up wrote.
+fn explained(error: RuntimeError, wrote: &str, image: &str) -> RuntimeError {
+    match error {
+        RuntimeError::NotUp(_) if wrote.contains(UNKNOWN_ARGUMENT) => RuntimeError::OldImage {
+            image: image.to_owned(),
+        },
+        RuntimeError::NotUp(why) if !wrote.is_empty() => {
+            RuntimeError::NotUp(format!("{why}; it wrote:\n{wrote}"))
         }
-        (error, _) => error,
+        error => error,
     }
 }
 
@@ -205,5 +222,25 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_whose_wrapper_is_older_is_named_with_what_to_do() {
+        let wrote = "Unknown option '--instance'. To specify a positional argument…\n\nusage: …";
+        let ended = || RuntimeError::NotUp("exit code 2".to_owned());
+        let error = explained(ended(), wrote, "shop:1");
+        assert!(error.to_string().contains("shop:1"), "{error}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("fnlocal build"))
+        );
+        let error = explained(ended(), "boom", "shop:1");
+        assert!(error.to_string().ends_with("exit code 2; it wrote:\nboom"));
     }
 }

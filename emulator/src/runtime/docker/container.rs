@@ -11,11 +11,11 @@ use super::connect::Engine;
 use super::labels::Owner;
 use super::volume;
 use crate::runtime::place::{SOCKET, own_group, own_id};
-use crate::runtime::{Address, PackageRun};
+use crate::runtime::{AS_INSTANCE, Address, PackageRun};
 
 /// The code's folder inside.
 pub(crate) const CODE: &str = "/app";
-/// The socket's folder inside.
+/// The folder of the socket that is dialed, inside.
 const SOCKETS: &str = "/run/fnlocal";
 /// The wrapper's port inside, where sockets cannot be used.
 pub(crate) const PORT: u16 = 8080;
@@ -29,15 +29,18 @@ pub(crate) struct Shape<'a> {
     pub package: &'a PackageRun,
     pub memory_mib: u32,
     pub sandbox: &'a str,
-    pub folder: &'a Path,
     pub address: &'a Address,
-    pub token: &'a str,
     pub init: bool,
     pub parked: bool,
 }
 
-/// What a parked container waits for on its input before it starts node.
-pub(crate) const GO: &[u8] = b"\n";
+/// What is written to a container's input: the word that a parked one waits for before it starts
+/// node, and the token, which node reads. The environment and the arguments could be read by
+/// whatever runs in the container, for as long as it lives.
+pub(crate) fn introduction(parked: bool, token: &str) -> String {
+    let go = if parked { "\n" } else { "" };
+    format!("{go}{token}\n")
+}
 
 /// The container of one instance.
 pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> ContainerCreateBody {
@@ -73,7 +76,7 @@ pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Con
 /// start, and can thus be made ahead, without the memory of a booted node.
 fn entrypoint(shape: &Shape<'_>) -> Vec<String> {
     let heap = heap_limit(shape.memory_mib);
-    let node = ["node", &heap, "/fnlocal/runner.cjs"];
+    let node = ["node", &heap, "/fnlocal/runner.cjs", AS_INSTANCE];
     let wait = ["sh", "-c", "read _ && exec \"$@\"", "sh"];
     let words = if shape.parked { &wait[..] } else { &[] };
     let all = words.iter().chain(&node);
@@ -126,8 +129,8 @@ pub(crate) fn heap_limit(memory_mib: u32) -> String {
 }
 
 fn environment(shape: &Shape<'_>) -> Vec<String> {
-    let listen = match shape.address {
-        Address::Unix(_) => format!("FNLOCAL_SOCKET={SOCKETS}/{SOCKET}"),
+    let reached = match shape.address {
+        Address::Dialed(_) => format!("FNLOCAL_DIAL={SOCKETS}/{SOCKET}"),
         Address::Tcp(_) => format!("PORT={PORT}"),
     };
     let mut env: Vec<String> = shape
@@ -137,12 +140,7 @@ fn environment(shape: &Shape<'_>) -> Vec<String> {
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     // Ours come last, so that a package cannot replace them.
-    env.extend([
-        listen,
-        format!("FNLOCAL_TOKEN={}", shape.token),
-        "FNLOCAL_PARENT=1".to_owned(),
-        "HOME=/tmp".to_owned(),
-    ]);
+    env.extend([reached, "HOME=/tmp".to_owned()]);
     // Code that is mounted is being worked on.
     if shape.package.code_root.is_some() {
         env.push("FNLOCAL_DEV=1".to_owned());
@@ -164,14 +162,15 @@ fn mounts(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Vec<Mount> {
         false => volume::mount(owner, &shape.package.name, true),
     });
     let mut mounts: Vec<Mount> = code.collect();
-    if matches!(shape.address, Address::Unix(_)) {
-        mounts.push(bind(shape.folder, SOCKETS, false));
+    if let Address::Dialed(listener) = shape.address {
+        // One can connect through it, but write nothing to this system.
+        mounts.push(bind(listener.folder(), SOCKETS, true));
     }
     mounts
 }
 
 /// Native addons may be unpacked and loaded there, hence `exec`. It counts as memory.
-fn tmpfs<T: FromIterator<(String, String)>>(memory_mib: u32) -> T {
+pub(crate) fn tmpfs<T: FromIterator<(String, String)>>(memory_mib: u32) -> T {
     let options = format!("rw,exec,nosuid,nodev,mode=1777,size={memory_mib}m");
     [("/tmp".to_owned(), options)].into_iter().collect()
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use bollard::query_parameters::{InspectContainerOptions, KillContainerOptions};
 use fnlocal_core::InstanceId;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::state::{Live, Phase};
 use super::{Inner, boot, reaper};
 use crate::runtime::{End, Notice};
 
-/// For the last lines of a dead instance to arrive before its exit is told.
-const LAST_LINES: Duration = Duration::from_millis(500);
+/// The maximum wait for the last lines of a dead instance, which tell why it ended. They come with
+/// its end, unless whoever takes lines is behind.
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// For the engine's word about memory, which may come after its word about the end.
 const OOM_NEWS: Duration = Duration::from_millis(100);
 /// A kill by the kernel looks like this from outside.
@@ -55,13 +57,19 @@ pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
 }
 
 async fn clean(inner: &Inner, live: Live) {
+    live.address.close();
     let docker = &inner.engine.docker;
     tokio::join!(
         reaper::remove(docker, &live.container),
         reaper::remove(docker, &live.sandbox)
     );
     let _ = std::fs::remove_dir_all(&live.folder);
-    if let Some(mut pump) = live.pump
+    drain(live.pump).await;
+}
+
+/// Waits until all output of an instance that ended was handed on.
+async fn drain(pump: Option<JoinHandle<()>>) {
+    if let Some(mut pump) = pump
         && timeout(LAST_LINES, &mut pump).await.is_err()
     {
         pump.abort();
@@ -70,9 +78,12 @@ async fn clean(inner: &Inner, live: Live) {
 
 /// Acts on a container's end, told by the engine.
 pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i64>) {
+    // With what of its output was not read yet, and before its container is removed.
+    let pump = inner.state.with(instance, |live| live.pump.take());
+    drain(pump.flatten()).await;
     let end = end(&inner, instance, code).await;
     let phase = inner.state.with(instance, |live| {
-        live.ended.send_replace(Some(end.reason.clone()));
+        live.end(end.reason.clone());
         live.phase
     });
     // Otherwise whoever starts or stops it cleans up.

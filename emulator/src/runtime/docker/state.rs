@@ -45,6 +45,7 @@ pub(crate) struct Live {
     pub container: String,
     pub sandbox: String,
     pub folder: PathBuf,
+    pub address: Address,
     pub memory_mib: u32,
     pub phase: Phase,
     /// The kernel killed something in it for memory.
@@ -192,12 +193,19 @@ impl State {
     pub fn clear(&self) {
         let tables = std::mem::take(&mut *self.lock());
         for live in tables.live.into_values() {
+            live.end("fnlocal is ending".to_owned());
             if let Some(pump) = live.pump {
                 pump.abort();
             }
-            live.ended
-                .send_replace(Some("fnlocal is ending".to_owned()));
         }
+    }
+}
+
+impl Live {
+    /// Tells those who wait for it why it ended, and those who wait for a connection that none comes.
+    pub fn end(&self, reason: String) {
+        self.address.close();
+        self.ended.send_replace(Some(reason));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is made ahead: sandboxes for any instance, containers for packages in stock.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use super::error::refused;
 use super::reaper;
 use super::sandbox::{self, Sandbox};
 use super::state::Ahead;
-use crate::runtime::place::{SOCKET, random_hex};
-use crate::runtime::{Address, PackageRun, RuntimeError};
+use crate::runtime::place::random_hex;
+use crate::runtime::{Address, InstanceListener, PackageRun, RuntimeError};
 
 /// How long refilling gives way to starts, which need the same processors.
 const GIVE_WAY: Duration = Duration::from_millis(500);
@@ -84,30 +85,26 @@ pub(crate) async fn create(
         None => make_sandbox(inner).await?,
     };
     inner.refill.notify_one();
-    let folder = match inner.place.instance(&random_hex(4)) {
-        Ok(folder) => folder,
-        Err(error) => {
-            reaper::remove(&inner.engine.docker, &sandbox.id).await;
-            let what = "making a folder for a socket";
-            return Err(RuntimeError::Refused {
-                what,
-                why: error.to_string(),
-            });
-        }
-    };
-    let address = match sandbox.published {
-        Some(at) => Address::Tcp(at),
-        None => Address::Unix(folder.join(SOCKET)),
-    };
+    let placed = inner.place.instance(&random_hex(4));
+    let (folder, address) =
+        match placed.and_then(|folder| Ok((folder.clone(), address(&sandbox, folder)?))) {
+            Ok(placed) => placed,
+            Err(error) => {
+                reaper::remove(&inner.engine.docker, &sandbox.id).await;
+                let what = "making a socket";
+                return Err(RuntimeError::Refused {
+                    what,
+                    why: error.to_string(),
+                });
+            }
+        };
     let token = random_hex(16);
     let parked = inner.parks.load(Ordering::Relaxed);
     let shape = Shape {
         package,
         memory_mib,
         sandbox: &sandbox.id,
-        folder: &folder,
         address: &address,
-        token: &token,
         init: inner.init.load(Ordering::Relaxed),
         parked,
     };
@@ -132,6 +129,14 @@ pub(crate) async fn create(
             Err(error)
         }
     }
+}
+
+/// How an instance in the sandbox is reached. Its socket is bound before it is started.
+fn address(sandbox: &Sandbox, folder: PathBuf) -> std::io::Result<Address> {
+    Ok(match sandbox.published {
+        Some(at) => Address::Tcp(at),
+        None => Address::Dialed(InstanceListener::bind(folder)?),
+    })
 }
 
 /// The output is attached to before the start, so that no line is lost.

@@ -9,17 +9,18 @@ mod version;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, VolumeCreateRequest,
 };
-use bollard::query_parameters::{UploadToContainerOptions, WaitContainerOptions};
-use futures_util::StreamExt;
+use bollard::query_parameters::UploadToContainerOptions;
 use tokio::sync::Mutex;
 
 use super::connect::Engine;
 use super::container::{CODE, hardened};
 use super::error::refused;
+use super::helper::{self, Bounds, HelperError};
 use super::labels::Owner;
 use super::reaper;
 use crate::image::oci::sending;
@@ -33,6 +34,10 @@ const STALE: usize = 16;
 /// For a container that removes files, which node does: a base need not have more.
 const MEMORY_MIB: u32 = 256;
 const PIDS: i64 = 64;
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_mins(1),
+    stdout_bytes: 64 * 1024,
+};
 const REMOVE: &str = "for (const path of process.argv.slice(1)) \
                       require('node:fs').rmSync(path, { recursive: true, force: true })";
 
@@ -211,14 +216,19 @@ impl Volumes {
         let body = self.container(package, command);
         let made = docker.create_container(None, body).await;
         let id = made.map_err(refused(what))?.id;
-        let mut result = docker.start_container(&id, None).await;
-        if result.is_ok() {
-            let mut ended = docker.wait_container(&id, None::<WaitContainerOptions>);
-            while let Some(end) = ended.next().await {
-                result = result.and(end.map(drop));
-            }
-        }
+        let ran = helper::run(docker, &id, BOUNDS).await;
         reaper::remove(docker, &id).await;
-        result.map_err(refused(what))
+        match ran {
+            Ok(ran) if ran.code == 0 => Ok(()),
+            Ok(ran) => Err(RuntimeError::Refused {
+                what,
+                why: String::from_utf8_lossy(&ran.stderr).trim_end().to_owned(),
+            }),
+            Err(HelperError::Engine(error)) => Err(refused(what)(error)),
+            Err(HelperError::Time(_) | HelperError::Output(_)) => Err(RuntimeError::Refused {
+                what,
+                why: format!("it took more than {} s", BOUNDS.time.as_secs()),
+            }),
+        }
     }
 }

@@ -14,8 +14,9 @@ use super::Inner;
 use crate::runtime::lines::{Output, Tail};
 use crate::runtime::{End, Notice};
 
-/// For the last lines after the end; a grandchild may hold the pipe open for ever.
-const LAST_LINES: Duration = Duration::from_millis(500);
+/// The maximum wait for the last lines after the end, which tell why: a grandchild may hold the pipe
+/// open for ever, and whoever takes lines may be behind.
+const LAST_LINES: Duration = Duration::from_secs(1);
 const PIECE: usize = 16 * 1024;
 
 /// Passes a child's lines on until it ends, and then tells that.
@@ -52,6 +53,7 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
                 outside: false,
             },
         };
+        live.address.close();
         live.ended.send_replace(Some(end.reason.clone()));
         // Otherwise whoever starts or stops it is waiting for this.
         if !live.running {

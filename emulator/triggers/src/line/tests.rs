@@ -96,6 +96,13 @@ impl Model {
         }
         assert_eq!(self.line.len(), self.orders.len());
         assert_eq!(self.line.running_of("f"), self.running.len());
+        let counts = self.line.counts().remove("f").unwrap_or_default();
+        assert_eq!(counts.running, self.running.len());
+        let all = counts.ready + counts.waiting + counts.running;
+        assert_eq!(all, self.orders.len());
+        let bytes = self.line.bytes();
+        assert_eq!(bytes, self.line.bytes_of("f"));
+        assert_eq!(bytes == 0, self.orders.is_empty());
     }
 }
 

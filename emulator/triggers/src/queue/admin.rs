@@ -1,5 +1,6 @@
 //! Looking into the queue, and putting a hand in: beside a running fnlocal, or without one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
@@ -40,34 +41,98 @@ pub struct Selection {
     pub function: Option<String>,
     /// Those that were given up only.
     pub dead: bool,
+    /// Those accepted after this one only: where the next page of a list begins.
+    pub after: Option<JobId>,
 }
 
+/// The maximum number of jobs in one page of a list.
+pub const MAX_LISTED: usize = 1000;
+/// The maximum number of bytes of one page's texts. A single job may have more.
+const MAX_LISTED_BYTES: usize = 1 << 20;
+
 impl Selection {
-    fn has(&self, listed: &Listed) -> bool {
+    fn has(&self, ids: &BTreeSet<JobId>, head: &Head) -> bool {
         let of = self.function.as_ref();
-        (self.ids.is_empty() || self.ids.contains(&listed.job.id))
-            && of.is_none_or(|function| *function == listed.job.function)
-            && (!self.dead || listed.state == State::Dead)
+        (ids.is_empty() || ids.contains(&head.id))
+            && of.is_none_or(|function| *function == head.function)
     }
 
-    /// Those of a snapshot, the oldest first; none of them runs as far as a file knows.
-    fn of(&self, snapshot: &Snapshot) -> Result<Vec<Listed>, StoreError> {
-        let listed = |state| move |job| Listed { state, job };
-        let alive = snapshot.alive()?.into_iter().map(listed(State::Waiting));
-        let dead = snapshot.dead()?.into_iter().map(listed(State::Dead));
-        let mut all: Vec<Listed> = alive.chain(dead).filter(|one| self.has(one)).collect();
-        all.sort_by_key(|one| one.job.id);
+    /// Hands out those of a snapshot, for as long as `each` returns true: first those that are to
+    /// run, then the dead, the oldest of each first. None of them runs as far as a file knows.
+    fn each(
+        &self,
+        snapshot: &Snapshot,
+        mut each: impl FnMut(Listed) -> bool,
+    ) -> Result<(), StoreError> {
+        let ids: BTreeSet<JobId> = self.ids.iter().copied().collect();
+        let mut take = |state, job: Head| !self.has(&ids, &job) || each(Listed { state, job });
+        if !self.dead {
+            snapshot.alive(self.after, |job| take(State::Waiting, job))?;
+        }
+        snapshot.dead(self.after, |job| take(State::Dead, job))
+    }
+
+    /// One page of them, the oldest first.
+    fn page(&self, snapshot: &Snapshot) -> Result<Vec<Listed>, StoreError> {
+        let mut page = Page::default();
+        self.each(snapshot, |one| page.take(one))?;
+        Ok(page.jobs.into_values().collect())
+    }
+
+    /// The numbers of all of them, and whether they are dead.
+    fn numbers(&self, snapshot: &Snapshot) -> Result<BTreeMap<JobId, State>, StoreError> {
+        let mut all = BTreeMap::new();
+        self.each(snapshot, |one| {
+            all.insert(one.job.id, one.state);
+            true
+        })?;
         Ok(all)
     }
 }
 
+/// The oldest jobs that fit on a page.
+#[derive(Default)]
+struct Page {
+    jobs: BTreeMap<JobId, Listed>,
+    bytes: usize,
+    /// The oldest that did not fit: no younger one is on this page.
+    cut: Option<JobId>,
+}
+
+impl Page {
+    /// Takes a job if it is among the oldest; returns false if none after it can be.
+    fn take(&mut self, one: Listed) -> bool {
+        let id = one.job.id;
+        if self.cut.is_some_and(|cut| id > cut) {
+            return false;
+        }
+        self.bytes += bytes(&one.job);
+        self.jobs.insert(id, one);
+        while self.jobs.len() > MAX_LISTED || (self.bytes > MAX_LISTED_BYTES && self.jobs.len() > 1)
+        {
+            let Some((last, out)) = self.jobs.pop_last() else {
+                break;
+            };
+            self.bytes -= bytes(&out.job);
+            self.cut = Some(last);
+        }
+        self.cut != Some(id)
+    }
+}
+
+fn bytes(head: &Head) -> usize {
+    let error = head.error.as_ref().map_or(0, String::len);
+    usize::try_from(head.bytes() - head.size).unwrap_or(usize::MAX) + error
+}
+
 impl Queue {
-    /// Lists jobs, the oldest first.
+    /// Lists jobs, the oldest first: one page, whose last job is where the next begins
+    /// ([`Selection::after`]).
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn list(&self, selection: Selection) -> Result<Vec<Listed>, StoreError> {
-        let reading = self.keeper.read(move |snapshot| selection.of(snapshot));
+        let reading = self.keeper.read(move |snapshot| selection.page(snapshot));
         let mut all = reading.await?;
         let line = self.line.borrow();
         for one in &mut all {
@@ -96,13 +161,13 @@ impl Queue {
 
     async fn retry_whole(self: Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
         let mut done = 0;
-        for one in self.list(selection).await? {
+        for (id, state) in self.numbers(selection).await? {
             let now = self.clock.now_ms();
-            match one.state {
+            match state {
                 State::Running => continue,
-                State::Waiting => self.line.borrow_mut().put_back(one.job.id, now, now),
+                State::Waiting => self.line.borrow_mut().put_back(id, now, now),
                 State::Dead => {
-                    let revived = self.keeper.change(Change::Revive(one.job.id)).await?;
+                    let revived = self.keeper.change(Change::Revive(id)).await?;
                     let Changed::Revived(Some(head)) = revived else {
                         continue;
                     };
@@ -125,21 +190,56 @@ impl Queue {
     }
 
     async fn purge_whole(self: Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
-        let mut all = self.list(selection).await?;
+        let mut all = self.numbers(selection).await?;
         // From here on nothing begins to run before the line forgets them.
-        all.retain(|one| !self.line.borrow().runs(one.job.id));
-        let ids: Vec<JobId> = all.iter().map(|one| one.job.id).collect();
+        all.retain(|id, _| !self.line.borrow().runs(*id));
+        let dead = all.values().filter(|state| **state == State::Dead).count();
+        let ids: Vec<JobId> = all.into_keys().collect();
         for &id in &ids {
             self.line.borrow_mut().remove(id);
         }
-        let dead = all.iter().filter(|one| one.state == State::Dead).count();
-        let purged = self.keeper.change(Change::Purge(ids)).await?;
+        let purged = match self.keeper.change(Change::Purge(ids.clone())).await {
+            Ok(purged) => purged,
+            Err(error) => {
+                tokio::task::spawn_local(self.stay(ids));
+                return Err(error);
+            }
+        };
         self.dead.update(|count| count.saturating_sub(dead));
         self.work.notify_one();
         let Changed::Purged(gone) = purged else {
             return Err(StoreError::Closed);
         };
         Ok(gone)
+    }
+
+    /// Puts jobs back into line that could not be removed from the disk.
+    async fn stay(self: Rc<Self>, ids: Vec<JobId>) {
+        self.keeper.well().await;
+        let reading = self.keeper.read(move |snapshot| {
+            let heads = ids.into_iter().map(|id| snapshot.head(id));
+            heads.collect::<Result<Vec<_>, _>>()
+        });
+        let heads = reading.await.unwrap_or_default().into_iter().flatten();
+        let now = self.clock.now_ms();
+        for head in heads.filter(|head| head.died_ms.is_none()) {
+            self.line.borrow_mut().add(&head, now);
+        }
+        self.work.notify_one();
+    }
+
+    async fn numbers(&self, selection: Selection) -> Result<BTreeMap<JobId, State>, StoreError> {
+        let reading = self
+            .keeper
+            .read(move |snapshot| selection.numbers(snapshot));
+        let mut all = reading.await?;
+        let line = self.line.borrow();
+        for (id, state) in &mut all {
+            if line.runs(*id) {
+                *state = State::Running;
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -164,7 +264,7 @@ impl Offline {
     /// # Errors
     /// [`StoreError`]
     pub fn list(&self, selection: &Selection) -> Result<Vec<Listed>, StoreError> {
-        selection.of(&self.store.snapshot()?)
+        selection.page(&self.store.snapshot()?)
     }
 
     /// As [`Queue::show`].
@@ -178,21 +278,28 @@ impl Offline {
     /// As [`Queue::retry`]: they run when a fnlocal is there again.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing was done.
+    /// [`StoreError`]; some may have been done before it.
     pub fn retry(&self, selection: &Selection) -> Result<usize, StoreError> {
         let now = self.clock.now_ms();
-        let all = self.list(selection)?;
-        let count = all.len();
-        let change = |one: Listed| match one.state {
-            State::Dead => Change::Revive(one.job.id),
-            State::Waiting | State::Running => Change::Rewrite(Head {
-                due_ms: now,
-                ..one.job
-            }),
-        };
-        self.store
-            .commit(all.into_iter().map(change).collect(), now)?;
-        Ok(count)
+        let mut selection = selection.clone();
+        let mut count = 0;
+        loop {
+            let page = self.list(&selection)?;
+            let Some(last) = page.last() else {
+                return Ok(count);
+            };
+            selection.after = Some(last.job.id);
+            count += page.len();
+            let change = |one: Listed| match one.state {
+                State::Dead => Change::Revive(one.job.id),
+                State::Waiting | State::Running => Change::Rewrite(Head {
+                    due_ms: now,
+                    ..one.job
+                }),
+            };
+            self.store
+                .commit(page.into_iter().map(change).collect(), now)?;
+        }
     }
 
     /// As [`Queue::purge`].
@@ -200,10 +307,12 @@ impl Offline {
     /// # Errors
     /// [`StoreError`]; then nothing was done.
     pub fn purge(&self, selection: &Selection) -> Result<usize, StoreError> {
-        let ids: Vec<JobId> = self.list(selection)?.iter().map(|one| one.job.id).collect();
+        let all = selection.numbers(&self.store.snapshot()?)?;
+        let ids: Vec<JobId> = all.into_keys().collect();
         let count = ids.len();
         self.store
             .commit(vec![Change::Purge(ids)], self.clock.now_ms())?;
+        self.store.give_back()?;
         Ok(count)
     }
 }

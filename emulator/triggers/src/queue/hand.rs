@@ -1,10 +1,14 @@
 //! From one queue to another: a node that ends hands its jobs to one that stays.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::{AcceptError, MOST, Queue, whole};
 use crate::job::{Accepted, Head, Job, JobId};
-use crate::store::{Change, StoreError};
+use crate::store::{BodyFile, Change, Snapshot, StoreError};
 
 impl Queue {
     /// All that is in the queue, those that wait first and then the dead letters, the oldest first.
@@ -12,9 +16,24 @@ impl Queue {
     /// # Errors
     /// [`StoreError`]
     pub async fn all(&self) -> Result<Vec<Head>, StoreError> {
-        let read = |file: &crate::store::Snapshot| {
-            let mut all = file.alive()?;
-            all.extend(file.dead()?);
+        let read = |file: &Snapshot| {
+            let mut all = Vec::new();
+            each(file, |head| all.push(head))?;
+            Ok(all)
+        };
+        self.keeper.read(read).await
+    }
+
+    /// The numbers of all that is in the queue, by function; in the order of [`Queue::all`].
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn ids(&self) -> Result<BTreeMap<String, Vec<JobId>>, StoreError> {
+        let read = |file: &Snapshot| {
+            let mut all: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
+            each(file, |head| {
+                all.entry(head.function).or_default().push(head.id)
+            })?;
             Ok(all)
         };
         self.keeper.read(read).await
@@ -30,7 +49,26 @@ impl Queue {
         jobs: Vec<Job>,
         from: &str,
     ) -> Result<Vec<Accepted>, AcceptError> {
-        let adopting = Rc::clone(self).adopt_whole(jobs, from.to_owned());
+        let adopting = Rc::clone(self).adopt_whole(jobs, from.to_owned(), None);
+        whole(adopting).await?
+    }
+
+    /// As [`Queue::adopt`], for one job whose body is in `file` and on disk.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; then it was not taken over.
+    pub async fn adopt_with(
+        self: &Rc<Self>,
+        head: Head,
+        from: &str,
+        file: Arc<BodyFile>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        let job = Job {
+            head,
+            body: Bytes::new(),
+            file: None,
+        };
+        let adopting = Rc::clone(self).adopt_whole(vec![job], from.to_owned(), Some(file));
         whole(adopting).await?
     }
 
@@ -38,6 +76,7 @@ impl Queue {
         self: Rc<Self>,
         jobs: Vec<Job>,
         from: String,
+        file: Option<Arc<BodyFile>>,
     ) -> Result<Vec<Accepted>, AcceptError> {
         if self.closing.get() {
             return Err(StoreError::Closed.into());
@@ -45,7 +84,8 @@ impl Queue {
         if self.line.borrow().len() + jobs.len() > MOST {
             return Err(AcceptError::Full);
         }
-        let changed = self.keeper.change(Change::Adopt { jobs, from }).await?;
+        let adopt = Change::Adopt { jobs, from, file };
+        let changed = self.keeper.change(adopt).await?;
         self.accepted(changed)
     }
 
@@ -67,4 +107,13 @@ impl Queue {
             self.over.notified().await;
         }
     }
+}
+
+fn each(file: &Snapshot, mut take: impl FnMut(Head)) -> Result<(), StoreError> {
+    let mut all = |head| {
+        take(head);
+        true
+    };
+    file.alive(None, &mut all)?;
+    file.dead(None, all)
 }

@@ -1,15 +1,16 @@
 //! One job's run, and what becomes of it.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Fate, Invoke, Outcome, Queue, Run, max_age, millis};
-use crate::job::{Head, JobId};
-use crate::store::{Change, StoreError};
+use futures_util::FutureExt;
 
-/// A job whose end could not be written is looked at again after so long.
-const DISK_PAUSE: Duration = Duration::from_secs(1);
+use super::{DISK_PAUSE, Fate, Invoke, Outcome, Queue, Run, max_age, millis};
+use crate::job::{Head, JobId};
+use crate::store::{Change, Changed, MAX_DEAD_BYTES, MAX_DEAD_LETTERS, StoreError};
+
 /// What is kept of an error, in bytes.
 const ERROR: usize = 2048;
 
@@ -27,21 +28,68 @@ impl Queue {
             Ok(Some(job)) => job,
             // Purged in this very moment.
             Ok(None) => return self.leave(id),
+            Err(error @ StoreError::Body { .. }) => {
+                return self.bodiless(id, function, invoke, &error).await;
+            }
             Err(error) => return self.broken(id, &**invoke, &error),
         };
-        let mut head = job.head.clone();
+        let head = job.head.clone();
         let began = Instant::now();
-        let outcome = invoke.run(job).await;
+        let running = AssertUnwindSafe(async { invoke.run(job).await }).catch_unwind();
+        // What is counted for the run must end with it, whatever becomes of it.
+        let outcome = running.await.unwrap_or_else(|_| Outcome::Failed {
+            error: "fnlocal itself failed while it ran the job".to_owned(),
+            hopeless: false,
+            status: 500,
+        });
         let took = began.elapsed();
+        self.ended(head, outcome, took, function, invoke).await;
+    }
+
+    /// A job whose body is gone cannot be run.
+    async fn bodiless(
+        &self,
+        id: JobId,
+        function: &str,
+        invoke: &Rc<dyn Invoke>,
+        error: &StoreError,
+    ) {
+        match self.keeper.read(move |snapshot| snapshot.head(id)).await {
+            Ok(Some(head)) => {
+                let outcome = Outcome::Failed {
+                    error: error.chain(),
+                    hopeless: true,
+                    status: 500,
+                };
+                self.ended(head, outcome, Duration::ZERO, function, invoke)
+                    .await;
+            }
+            Ok(None) => self.leave(id),
+            Err(error) => self.broken(id, &**invoke, &error),
+        }
+    }
+
+    /// Sees to it that what became of a job is on disk.
+    async fn ended(
+        &self,
+        mut head: Head,
+        outcome: Outcome,
+        took: Duration,
+        function: &str,
+        invoke: &Rc<dyn Invoke>,
+    ) {
+        let id = head.id;
         let fate = self.judge(&mut head, &outcome, &**invoke);
         self.unwritten.update(|count| count + 1);
         self.line.borrow_mut().ended(id);
         self.work.notify_one();
-        let written = self.write(&head, &outcome, fate).await;
+        let written = self.write(&head, &outcome, fate, invoke).await;
         self.unwritten.update(|count| count - 1);
-        if let Err(error) = written {
-            return self.broken(id, &**invoke, &error);
-        }
+        let dropped = match written {
+            Ok(dropped) => dropped,
+            Err(error) => return self.broken(id, &**invoke, &error),
+        };
+        self.note_dropped(dropped, &**invoke);
         match fate {
             Fate::Done => {
                 self.done.update(|count| count + 1);
@@ -70,17 +118,16 @@ impl Queue {
     }
 
     /// Gives up jobs that became too old while they waited.
-    pub(super) async fn give_up_old(&self, invoke: &dyn Invoke) {
+    pub(super) async fn give_up_old(&self, invoke: &dyn Invoke) -> Result<(), StoreError> {
         let max_age = |function: &str| max_age(invoke, function);
         let old = self.line.borrow().too_old(self.clock.now_ms(), max_age);
         for id in old {
-            let read = self.keeper.read(move |snapshot| snapshot.job(id)).await;
             // A run cannot have begun meanwhile: that is done by whoever calls this.
-            let Ok(Some(job)) = read else {
+            let read = self.keeper.read(move |snapshot| snapshot.head(id)).await;
+            let Some(mut head) = read? else {
                 self.line.borrow_mut().remove(id);
                 continue;
             };
-            let mut head = job.head;
             let last = head.error.take();
             let last = last.map_or_else(String::new, |last| format!("; the last run: {last}"));
             let gone = if invoke.policy(&head.function).is_none() {
@@ -90,11 +137,9 @@ impl Queue {
             };
             head.error = Some(format!("{gone}it became older than `max_age` allows{last}"));
             head.died_ms = Some(self.clock.now_ms());
-            if let Err(error) = self.keeper.change(Change::Kill(head.clone())).await {
-                invoke.warn(format!("job {id} could not be given up: {error}"));
-                return;
-            }
+            let killed = self.keeper.change(Change::Kill(head.clone())).await?;
             self.line.borrow_mut().remove(id);
+            self.note_dropped(dropped(&killed), invoke);
             self.dead.update(|count| count + 1);
             let outcome = Outcome::NotRun {
                 why: head.error.clone().unwrap_or_default(),
@@ -106,6 +151,18 @@ impl Queue {
                 fate: Fate::Dead,
                 took: Duration::ZERO,
             });
+        }
+        Ok(())
+    }
+
+    /// Dead letters had to make room.
+    fn note_dropped(&self, dropped: usize, invoke: &dyn Invoke) {
+        if dropped > 0 {
+            self.dead.update(|count| count.saturating_sub(dropped));
+            invoke.warn(format!(
+                "{dropped} of the oldest dead letters were removed: {MAX_DEAD_LETTERS}, or \
+                 {MAX_DEAD_BYTES} bytes, are kept"
+            ));
         }
     }
 
@@ -138,15 +195,38 @@ impl Queue {
         Fate::Again(pause)
     }
 
-    async fn write(&self, head: &Head, outcome: &Outcome, fate: Fate) -> Result<(), StoreError> {
+    /// Writes what became of a job, as soon as that can be done: it has run, and is not to run
+    /// again for a disk that is full. Returns how many dead letters had to make room.
+    async fn write(
+        &self,
+        head: &Head,
+        outcome: &Outcome,
+        fate: Fate,
+        invoke: &Rc<dyn Invoke>,
+    ) -> Result<usize, StoreError> {
         let change = match (fate, outcome) {
             (Fate::Done, _) => Change::Done(head.id),
             (Fate::Dead, _) => Change::Kill(head.clone()),
             // Nothing ran, so there is nothing a crash may not forget.
-            (Fate::Again(_), Outcome::NotRun { .. }) => return Ok(()),
+            (Fate::Again(_), Outcome::NotRun { .. }) => return Ok(0),
             (Fate::Again(_), _) => Change::Rewrite(head.clone()),
         };
-        self.keeper.change(change).await.map(drop)
+        let mut told = false;
+        loop {
+            match self.keeper.change(change.clone()).await {
+                Ok(changed) => return Ok(dropped(&changed)),
+                Err(error) if error.breaks_store() => {
+                    if !std::mem::replace(&mut told, true) {
+                        invoke.warn(format!(
+                            "the end of job {} is not on disk: {error}",
+                            head.id
+                        ));
+                    }
+                    self.keeper.well().await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The job stays, and may run once more.
@@ -161,6 +241,14 @@ impl Queue {
     fn leave(&self, id: JobId) {
         self.line.borrow_mut().remove(id);
         self.work.notify_one();
+    }
+}
+
+/// How many dead letters had to make room.
+fn dropped(changed: &Changed) -> usize {
+    match changed {
+        Changed::Killed(dropped) => *dropped,
+        _ => 0,
     }
 }
 

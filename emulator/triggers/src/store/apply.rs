@@ -1,13 +1,26 @@
 //! Changes, made in one commit.
 
-use redb::{Database, ReadableTable, Table};
+use std::sync::Arc;
 
-use super::tables::{BODIES, DEAD, EXPIRIES, HEADS, KEYS, NOTES, NUMBERS};
+use redb::{Database, ReadableTable, ReadableTableMetadata, Table};
+
+use super::bodies::BodyFile;
+use super::tables::{
+    BODIES, DEAD, EXPIRIES, FILES, HEADS, KEYS, LAST, NOTES, NUMBERS, Totals, key_bytes,
+};
 use super::{Change, Changed, StoreError};
 use crate::job::{Accepted, Head, Job, JobId, NewJob};
 
-/// Keys forgotten in one commit at the most, so that none takes long.
-const FORGET: usize = 64;
+/// The maximum number of keys forgotten in one commit, so that none takes long; more than one
+/// commit brings.
+const MAX_KEYS_FORGOTTEN: usize = 512;
+/// The maximum number of bytes that idempotency keys take; beyond them the oldest are forgotten
+/// before their time.
+const MAX_KEY_BYTES: u64 = 128 << 20;
+/// The maximum number of dead letters; beyond it the oldest are removed.
+pub const MAX_DEAD_LETTERS: u64 = 10_000;
+/// The maximum number of bytes that dead letters take, bodies included. One may be larger by itself.
+pub const MAX_DEAD_BYTES: u64 = 256 << 20;
 /// How long an adopted job is known by its key, in milliseconds: a week, as schedules' are.
 const KEEP_ADOPTED: u64 = 7 * 24 * 3_600_000;
 
@@ -16,47 +29,75 @@ struct Tables<'t> {
     heads: Table<'t, u64, &'static [u8]>,
     dead: Table<'t, u64, &'static [u8]>,
     bodies: Table<'t, u64, &'static [u8]>,
+    files: Table<'t, u64, &'static str>,
     keys: Table<'t, &'static str, (u64, u64)>,
     expiries: Table<'t, (u64, &'static str), ()>,
     notes: Table<'t, &'static str, &'static str>,
     numbers: Table<'t, &'static str, u64>,
+    totals: Totals,
     now: u64,
+    /// Names of files that no job has once this is on disk.
+    over: Vec<String>,
+    /// Files that jobs have once this is on disk.
+    taken: Vec<Arc<BodyFile>>,
+}
+
+/// What a commit has done.
+pub(super) struct Committed {
+    pub live_bytes: u64,
+    pub changed: Vec<Changed>,
+    pub over: Vec<String>,
+    pub taken: Vec<Arc<BodyFile>>,
 }
 
 pub(super) fn commit(
     db: &Database,
     changes: Vec<Change>,
     now: u64,
-) -> Result<Vec<Changed>, StoreError> {
+) -> Result<Committed, StoreError> {
     let writing = db.begin_write()?;
-    let mut made = Vec::with_capacity(changes.len());
-    {
+    let mut changed = Vec::with_capacity(changes.len());
+    let (over, taken, live_bytes) = {
+        let numbers = writing.open_table(NUMBERS)?;
         let mut tables = Tables {
             heads: writing.open_table(HEADS)?,
             dead: writing.open_table(DEAD)?,
             bodies: writing.open_table(BODIES)?,
+            files: writing.open_table(FILES)?,
             keys: writing.open_table(KEYS)?,
             expiries: writing.open_table(EXPIRIES)?,
             notes: writing.open_table(NOTES)?,
-            numbers: writing.open_table(NUMBERS)?,
+            totals: Totals::read(&numbers)?,
+            numbers,
             now,
+            over: Vec::new(),
+            taken: Vec::new(),
         };
         tables.forget()?;
         for change in changes {
-            made.push(tables.apply(change)?);
+            changed.push(tables.apply(change)?);
         }
-    }
+        tables.totals.write(&mut tables.numbers)?;
+        (tables.over, tables.taken, tables.totals.live())
+    };
     writing.commit()?;
-    Ok(made)
+    Ok(Committed {
+        live_bytes,
+        changed,
+        over,
+        taken,
+    })
 }
 
 impl Tables<'_> {
     fn apply(&mut self, change: Change) -> Result<Changed, StoreError> {
         match change {
-            Change::Accept { jobs, notes } => {
+            Change::Accept { jobs, notes, file } => {
+                let last = jobs.len().saturating_sub(1);
                 let mut accepted = Vec::with_capacity(jobs.len());
-                for job in jobs {
-                    accepted.push(self.accept(job)?);
+                for (index, job) in jobs.into_iter().enumerate() {
+                    let file = file.as_ref().filter(|_| index == last);
+                    accepted.push(self.accept(job, file)?);
                 }
                 for (name, note) in notes {
                     match note {
@@ -66,35 +107,36 @@ impl Tables<'_> {
                 }
                 Ok(Changed::Accepted(accepted))
             }
-            Change::Adopt { jobs, from } => {
-                let adopted = jobs.into_iter().map(|job| self.adopt(job, &from));
+            Change::Adopt { jobs, from, file } => {
+                let adopted = jobs.into_iter();
+                let adopted = adopted.map(|job| self.adopt(job, &from, file.as_ref()));
                 Ok(Changed::Accepted(adopted.collect::<Result<_, _>>()?))
             }
             Change::Done(id) => {
-                self.heads.remove(id.0)?;
-                self.bodies.remove(id.0)?;
+                self.remove_head(id)?;
+                self.remove_body(id)?;
                 Ok(Changed::Made)
             }
             Change::Rewrite(head) => {
                 // One that was purged while it ran stays away.
-                if self.heads.get(head.id.0)?.is_some() {
-                    self.heads.insert(head.id.0, json(&head)?.as_slice())?;
+                if self.remove_head(head.id)? {
+                    self.insert_head(&head)?;
                 }
                 Ok(Changed::Made)
             }
             Change::Kill(head) => {
-                if self.heads.remove(head.id.0)?.is_some() {
-                    self.dead.insert(head.id.0, json(&head)?.as_slice())?;
+                if self.remove_head(head.id)? {
+                    self.bury(&head)?;
                 }
-                Ok(Changed::Made)
+                self.bound_dead().map(Changed::Killed)
             }
             Change::Revive(id) => self.revive(id).map(Changed::Revived),
             Change::Purge(ids) => {
                 let mut gone = 0;
-                for JobId(id) in ids {
-                    let alive = self.heads.remove(id)?.is_some();
-                    let dead = self.dead.remove(id)?.is_some();
-                    self.bodies.remove(id)?;
+                for id in ids {
+                    let alive = self.remove_head(id)?;
+                    let dead = self.unbury(id)?.is_some();
+                    self.remove_body(id)?;
                     gone += usize::from(alive || dead);
                 }
                 Ok(Changed::Purged(gone))
@@ -102,25 +144,111 @@ impl Tables<'_> {
         }
     }
 
-    fn accept(&mut self, job: NewJob) -> Result<Accepted, StoreError> {
+    fn insert_head(&mut self, head: &Head) -> Result<(), StoreError> {
+        let text = json(head)?;
+        self.totals.alive += text.len() as u64;
+        self.heads.insert(head.id.0, text.as_slice())?;
+        Ok(())
+    }
+
+    /// Whether there was one.
+    fn remove_head(&mut self, id: JobId) -> Result<bool, StoreError> {
+        let found = self.heads.remove(id.0)?;
+        let bytes = found.as_ref().map(|text| text.value().len() as u64);
+        less(&mut self.totals.alive, bytes.unwrap_or_default());
+        Ok(bytes.is_some())
+    }
+
+    fn bury(&mut self, head: &Head) -> Result<(), StoreError> {
+        let text = json(head)?;
+        self.totals.alive += text.len() as u64;
+        self.totals.dead += head.bytes();
+        self.dead.insert(head.id.0, text.as_slice())?;
+        Ok(())
+    }
+
+    /// Takes a job out of the dead letters.
+    fn unbury(&mut self, id: JobId) -> Result<Option<Head>, StoreError> {
+        let found = self.dead.remove(id.0)?.map(|found| found.value().to_vec());
+        let Some(text) = found else {
+            return Ok(None);
+        };
+        less(&mut self.totals.alive, text.len() as u64);
+        let head = head(id, &text)?;
+        less(&mut self.totals.dead, head.bytes());
+        Ok(Some(head))
+    }
+
+    /// Removes the oldest dead letters that are more than may be, and returns how many.
+    fn bound_dead(&mut self) -> Result<usize, StoreError> {
+        let mut gone = 0;
+        while self.dead.len()? > 1 {
+            if self.dead.len()? <= MAX_DEAD_LETTERS && self.totals.dead <= MAX_DEAD_BYTES {
+                break;
+            }
+            let oldest = self.dead.first()?.map(|(id, _)| JobId(id.value()));
+            let Some(oldest) = oldest else { break };
+            self.unbury(oldest)?;
+            self.remove_body(oldest)?;
+            gone += 1;
+        }
+        Ok(gone)
+    }
+
+    fn remove_body(&mut self, id: JobId) -> Result<(), StoreError> {
+        let body = self.bodies.remove(id.0)?;
+        let bytes = body.map_or(0, |body| body.value().len() as u64);
+        less(&mut self.totals.alive, bytes);
+        let file = self.files.remove(id.0)?;
+        self.over.extend(file.map(|name| name.value().to_owned()));
+        Ok(())
+    }
+
+    fn remember(&mut self, named: &str, id: JobId, until: u64) -> Result<(), StoreError> {
+        self.keys.insert(named, (id.0, until))?;
+        self.expiries.insert((until, named), ())?;
+        self.totals.keys += key_bytes(named);
+        Ok(())
+    }
+
+    /// The job that is known by a key; one that is known no longer is forgotten.
+    fn known(&mut self, named: &str) -> Result<Option<JobId>, StoreError> {
+        let known = self.keys.get(named)?.map(|known| known.value());
+        let Some((id, until)) = known else {
+            return Ok(None);
+        };
+        if until > self.now {
+            return Ok(Some(JobId(id)));
+        }
+        self.forget_one(named, until)?;
+        Ok(None)
+    }
+
+    fn forget_one(&mut self, named: &str, until: u64) -> Result<(), StoreError> {
+        self.expiries.remove((until, named))?;
+        self.keys.remove(named)?;
+        less(&mut self.totals.keys, key_bytes(named));
+        Ok(())
+    }
+
+    fn accept(
+        &mut self,
+        job: NewJob,
+        file: Option<&Arc<BodyFile>>,
+    ) -> Result<Accepted, StoreError> {
         let named = job
             .key
             .as_ref()
             .map(|key| format!("{}\0{key}", job.function));
-        if let Some(named) = &named {
-            let known = self.keys.get(named.as_str())?.map(|known| known.value());
-            if let Some((id, until)) = known {
-                if until > self.now {
-                    return Ok(Accepted::Known(JobId(id)));
-                }
-                self.expiries.remove((until, named.as_str()))?;
-            }
+        if let Some(named) = &named
+            && let Some(known) = self.known(named)?
+        {
+            return Ok(Accepted::Known(known));
         }
         let id = self.next_id()?;
         if let Some(named) = &named {
             let until = self.now.saturating_add(job.keep_key_ms);
-            self.keys.insert(named.as_str(), (id.0, until))?;
-            self.expiries.insert((until, named.as_str()), ())?;
+            self.remember(named, id, until)?;
         }
         let died_ms = job.dead.is_some().then_some(self.now);
         let head = Head {
@@ -129,7 +257,7 @@ impl Tables<'_> {
             trigger: job.trigger,
             path: job.path,
             headers: job.headers,
-            size: job.body.len() as u64,
+            size: file.map_or(job.body.len() as u64, |file| file.size()),
             order: job.order,
             key: job.key,
             accepted_ms: self.now,
@@ -139,82 +267,99 @@ impl Tables<'_> {
             died_ms,
             max_age_ms: Some(job.max_age_ms),
         };
-        self.insert(&head, &job.body)?;
+        self.insert(&head, &job.body, file)?;
         Ok(Accepted::New(Box::new(head)))
     }
 
     /// A job of another queue, with a number of this one's; all else stays as it was.
-    fn adopt(&mut self, job: Job, from: &str) -> Result<Accepted, StoreError> {
-        let Job { mut head, body } = job;
+    fn adopt(
+        &mut self,
+        job: Job,
+        from: &str,
+        file: Option<&Arc<BodyFile>>,
+    ) -> Result<Accepted, StoreError> {
+        let Job { mut head, body, .. } = job;
         let key = head.key.clone();
         let key = key.unwrap_or_else(|| format!("{from} {}", head.id));
         let named = format!("{}\0{key}", head.function);
-        let known = self.keys.get(named.as_str())?.map(|known| known.value());
-        if let Some((id, until)) = known {
-            if until > self.now {
-                return Ok(Accepted::Known(JobId(id)));
-            }
-            self.expiries.remove((until, named.as_str()))?;
+        if let Some(known) = self.known(&named)? {
+            return Ok(Accepted::Known(known));
         }
         head.id = self.next_id()?;
+        head.size = file.map_or(body.len() as u64, |file| file.size());
         let until = self.now.saturating_add(KEEP_ADOPTED);
-        self.keys.insert(named.as_str(), (head.id.0, until))?;
-        self.expiries.insert((until, named.as_str()), ())?;
-        self.insert(&head, &body)?;
+        self.remember(&named, head.id, until)?;
+        self.insert(&head, &body, file)?;
         Ok(Accepted::New(Box::new(head)))
     }
 
-    fn insert(&mut self, head: &Head, body: &[u8]) -> Result<(), StoreError> {
-        let text = json(head)?;
-        let table = match head.died_ms {
-            Some(_) => &mut self.dead,
-            None => &mut self.heads,
-        };
-        table.insert(head.id.0, text.as_slice())?;
-        self.bodies.insert(head.id.0, body)?;
-        Ok(())
+    fn insert(
+        &mut self,
+        head: &Head,
+        body: &[u8],
+        file: Option<&Arc<BodyFile>>,
+    ) -> Result<(), StoreError> {
+        let id = head.id.0;
+        match file {
+            Some(file) => {
+                self.files.insert(id, file.name())?;
+                self.taken.push(Arc::clone(file));
+            }
+            None => {
+                self.totals.alive += body.len() as u64;
+                self.bodies.insert(id, body)?;
+            }
+        }
+        if head.died_ms.is_some() {
+            self.bury(head)?;
+            return self.bound_dead().map(drop);
+        }
+        self.insert_head(head)
     }
 
     /// The time, so that numbers sort by acceptance and none comes twice; a clock that was set
     /// back counts on from the last.
     fn next_id(&mut self) -> Result<JobId, StoreError> {
-        let last = self.numbers.get("last")?.map_or(0, |last| last.value());
+        let last = self.numbers.get(LAST)?.map_or(0, |last| last.value());
         let id = last.saturating_add(1).max(self.now.saturating_mul(1000));
-        self.numbers.insert("last", id)?;
+        self.numbers.insert(LAST, id)?;
         Ok(JobId(id))
     }
 
     fn revive(&mut self, id: JobId) -> Result<Option<Head>, StoreError> {
-        let found = self.dead.remove(id.0)?.map(|found| found.value().to_vec());
-        let Some(text) = found else {
+        let Some(mut head) = self.unbury(id)? else {
             return Ok(None);
         };
-        let mut head = head(id, &text)?;
         head.accepted_ms = self.now;
         head.due_ms = self.now;
         head.attempts = 0;
         head.died_ms = None;
-        self.heads.insert(id.0, json(&head)?.as_slice())?;
+        self.insert_head(&head)?;
         Ok(Some(head))
     }
 
-    /// Forgets keys whose time is over.
+    /// Forgets keys whose time is over, and those that are more than may be.
     fn forget(&mut self) -> Result<(), StoreError> {
+        let mut bytes = self.totals.keys;
         let mut over = Vec::new();
-        for entry in self.expiries.iter()?.take(FORGET) {
+        for entry in self.expiries.iter()?.take(MAX_KEYS_FORGOTTEN) {
             let (key, ()) = entry.map(|(key, value)| (key, value.value()))?;
             let (until, named) = key.value();
-            if until > self.now {
+            if until > self.now && bytes <= MAX_KEY_BYTES {
                 break;
             }
+            bytes = bytes.saturating_sub(key_bytes(named));
             over.push((until, named.to_owned()));
         }
         for (until, named) in over {
-            self.expiries.remove((until, named.as_str()))?;
-            self.keys.remove(named.as_str())?;
+            self.forget_one(&named, until)?;
         }
         Ok(())
     }
+}
+
+fn less(number: &mut u64, by: u64) {
+    *number = number.saturating_sub(by);
 }
 
 /// A head as it was written.

@@ -1,35 +1,52 @@
 //! The file at a moment.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::StoreError;
 use super::apply::head;
-use super::tables::{BODIES, DEAD, HEADS, NOTES};
+use super::bodies::Bodies;
+use super::tables::{BODIES, DEAD, FILES, HEADS, NOTES};
 use crate::job::{Head, Job, JobId};
 
 /// The file at a moment.
-pub struct Snapshot(ReadTransaction);
+pub struct Snapshot {
+    reading: ReadTransaction,
+    bodies: Bodies,
+}
 
 impl Snapshot {
-    pub(super) fn of(db: &Database) -> Result<Self, StoreError> {
-        Ok(Self(db.begin_read()?))
+    pub(super) fn of(db: &Database, bodies: Bodies) -> Result<Self, StoreError> {
+        let reading = db.begin_read()?;
+        Ok(Self { reading, bodies })
     }
 
-    /// Jobs that are to run, the oldest first.
+    /// Hands out the heads of jobs that are to run, those after `after`, the oldest first, for as
+    /// long as `each` returns true.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn alive(&self) -> Result<Vec<Head>, StoreError> {
-        self.heads(HEADS)
+    pub fn alive(
+        &self,
+        after: Option<JobId>,
+        each: impl FnMut(Head) -> bool,
+    ) -> Result<(), StoreError> {
+        self.heads(HEADS, after, each)
     }
 
-    /// Dead letters, the oldest first.
+    /// As [`Snapshot::alive`], of dead letters.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn dead(&self) -> Result<Vec<Head>, StoreError> {
-        self.heads(DEAD)
+    pub fn dead(
+        &self,
+        after: Option<JobId>,
+        each: impl FnMut(Head) -> bool,
+    ) -> Result<(), StoreError> {
+        self.heads(DEAD, after, each)
     }
 
     /// A job, alive or dead.
@@ -37,20 +54,38 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError`]
     pub fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let Some(head) = self.head(id)? else {
+            return Ok(None);
+        };
+        if let Some(name) = self.reading.open_table(FILES)?.get(id.0)? {
+            let file = self.bodies.read(name.value());
+            let file = file.map_err(|source| StoreError::Body { id, source })?;
+            return Ok(Some(Job {
+                head,
+                body: Bytes::new(),
+                file: Some(Arc::new(file)),
+            }));
+        }
+        let bodies = self.reading.open_table(BODIES)?;
+        let body = bodies.get(id.0)?;
+        let body = body.map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.value()));
+        let file = None;
+        Ok(Some(Job { head, body, file }))
+    }
+
+    /// All of a job, alive or dead, but its body.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn head(&self, id: JobId) -> Result<Option<Head>, StoreError> {
         let mut found = None;
         for table in [HEADS, DEAD] {
-            let table = self.0.open_table(table)?;
+            let table = self.reading.open_table(table)?;
             if let Some(text) = table.get(id.0)? {
                 found = Some(head(id, text.value())?);
             }
         }
-        let Some(head) = found else {
-            return Ok(None);
-        };
-        let bodies = self.0.open_table(BODIES)?;
-        let body = bodies.get(id.0)?;
-        let body = body.map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.value()));
-        Ok(Some(Job { head, body }))
+        Ok(found)
     }
 
     /// What was noted by a name.
@@ -58,7 +93,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError`]
     pub fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let notes = self.0.open_table(NOTES)?;
+        let notes = self.reading.open_table(NOTES)?;
         Ok(notes.get(name)?.map(|note| note.value().to_owned()))
     }
 
@@ -67,7 +102,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError`]
     pub fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let notes = self.0.open_table(NOTES)?;
+        let notes = self.reading.open_table(NOTES)?;
         let mut found = Vec::new();
         for entry in notes.range(prefix..)? {
             let (name, note) = entry?;
@@ -79,13 +114,30 @@ impl Snapshot {
         Ok(found)
     }
 
-    fn heads(&self, table: TableDefinition<u64, &'static [u8]>) -> Result<Vec<Head>, StoreError> {
-        let table = self.0.open_table(table)?;
-        let mut heads = Vec::new();
-        for entry in table.iter()? {
-            let (id, text) = entry?;
-            heads.push(head(JobId(id.value()), text.value())?);
+    /// The names of all bodies' files.
+    pub(super) fn files(&self) -> Result<BTreeSet<String>, StoreError> {
+        let files = self.reading.open_table(FILES)?;
+        let mut names = BTreeSet::new();
+        for entry in files.iter()? {
+            names.insert(entry?.1.value().to_owned());
         }
-        Ok(heads)
+        Ok(names)
+    }
+
+    fn heads(
+        &self,
+        table: TableDefinition<u64, &'static [u8]>,
+        after: Option<JobId>,
+        mut each: impl FnMut(Head) -> bool,
+    ) -> Result<(), StoreError> {
+        let table = self.reading.open_table(table)?;
+        let first = after.map_or(0, |after| after.0.saturating_add(1));
+        for entry in table.range(first..)? {
+            let (id, text) = entry?;
+            if !each(head(JobId(id.value()), text.value())?) {
+                break;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! A version of code as a tar.
 
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::image::oci::tarball::Tarball;
+use crate::project::open_within;
 
 /// Writes a version's folder, under its own name. What it shares with `near`, a version beside it
 /// that is there already, is written as links.
@@ -38,17 +39,19 @@ impl<W: Write> Writer<'_, W> {
             if entry.file_type()?.is_dir() {
                 self.folder(&path, &at)?;
             } else {
-                self.file(&path, &at)?;
+                let below = path.strip_prefix(self.version);
+                self.file(below.map_err(io::Error::other)?, &at)?;
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, at: &str) -> io::Result<()> {
-        let file = File::open(path)?;
+    /// A version holds files and folders; a link is an error.
+    fn file(&mut self, below: &Path, at: &str) -> io::Result<()> {
+        let file = open_within(self.version, below)?;
         let metadata = file.metadata()?;
         let mode = if executable(&metadata) { 0o755 } else { 0o644 };
-        match self.there(path, &metadata) {
+        match self.there(below, &metadata) {
             Some(there) => self.tar.same_file(at, mode, &there),
             None => self.tar.file(at, mode, metadata.len(), file),
         }
@@ -56,10 +59,9 @@ impl<W: Write> Writer<'_, W> {
 
     /// The same file's name in the version beside. Contents are kept once: what has not changed is
     /// the same file on the disk.
-    fn there(&self, path: &Path, metadata: &Metadata) -> Option<String> {
+    fn there(&self, below: &Path, metadata: &Metadata) -> Option<String> {
         let near = self.near?;
-        let below = path.strip_prefix(self.version).ok()?;
-        let there = std::fs::metadata(near.join(below)).ok()?;
+        let there = std::fs::symlink_metadata(near.join(below)).ok()?;
         let name = near.file_name()?.display();
         same(metadata, &there).then(|| format!("{name}/{}", below.display()))
     }

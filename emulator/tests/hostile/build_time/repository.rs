@@ -1,0 +1,136 @@
+//! A repository whose own settings name programs, and a `PATH` that leads into a project.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::Folder;
+use crate::support::images::{build, built};
+
+const HELLO: &str = "exports.hi = (req, res) => res.send('hi');";
+
+fn git(folder: &Path, args: &[&str]) {
+    let done = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{args:?}: {done:?}");
+}
+
+/// A program that notes that it ran, and where.
+fn program(at: PathBuf) -> (PathBuf, PathBuf) {
+    let noted = at.with_extension("ran");
+    let script = format!(
+        "#!/bin/sh\necho ran >> '{}'\ncat\nexit 0\n",
+        noted.display()
+    );
+    std::fs::write(&at, script).unwrap();
+    std::fs::set_permissions(&at, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (at, noted)
+}
+
+#[test]
+fn programs_that_a_repositorys_settings_name_are_not_run() {
+    let outside = tempfile::tempdir().unwrap();
+    let (evil, noted) = program(outside.path().join("evil"));
+    let evil = evil.to_str().unwrap();
+    let hooks = outside.path().join("hooks");
+    std::fs::create_dir(&hooks).unwrap();
+    for (keys, attributes) in [
+        (vec![("core.fsmonitor", evil)], ""),
+        (
+            vec![("filter.x.clean", evil), ("filter.x.required", "true")],
+            "*.js filter=x\n",
+        ),
+        (vec![("filter.x.process", evil)], "*.js filter=x\n"),
+        (
+            vec![
+                ("diff.external", evil),
+                ("core.pager", evil),
+                ("core.sshCommand", evil),
+            ],
+            "",
+        ),
+        (
+            vec![
+                ("extensions.partialClone", "origin"),
+                ("remote.origin.url", "ext::sh -c evil"),
+                ("remote.origin.promisor", "true"),
+                ("protocol.ext.allow", "always"),
+                ("core.gitProxy", evil),
+            ],
+            "",
+        ),
+    ] {
+        let folder = Folder::new(&[("index.js", HELLO), (".gitattributes", attributes)]);
+        git(folder.path(), &["init", "--quiet"]);
+        git(folder.path(), &["add", "."]);
+        git(folder.path(), &["commit", "--quiet", "--message=first"]);
+        for (key, value) in &keys {
+            let value = value.replace("sh -c evil", evil);
+            git(folder.path(), &["config", key, &value]);
+        }
+        // Changed without another size, so that git has to compare.
+        folder.write("index.js", &HELLO.replace("hi')", "ho')"));
+        let _none = std::fs::remove_file(&noted);
+        let image = built(&folder, &[]);
+        assert!(!noted.exists(), "{keys:?}");
+        assert_eq!(image["commit"]["dirty"], true, "{keys:?}");
+        let first = keys[0].0;
+        if first.starts_with("filter") || first == "core.fsmonitor" {
+            git(folder.path(), &["status", "--porcelain"]);
+            assert!(noted.exists(), "the attack itself works: {keys:?}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_among_the_files_that_looks_like_a_repository_is_not_taken_for_one() {
+    let outside = tempfile::tempdir().unwrap();
+    let (evil, noted) = program(outside.path().join("evil"));
+    let folder = Folder::new(&[("index.js", HELLO), (".git-is-above", "")]);
+    let inner = folder.path().join("package");
+    std::fs::create_dir(&inner).unwrap();
+    git(folder.path(), &["init", "--quiet"]);
+    git(&inner, &["init", "--quiet", "--bare", "."]);
+    git(&inner, &["config", "core.bare", "false"]);
+    git(&inner, &["config", "core.worktree", "."]);
+    git(
+        &inner,
+        &["config", "core.fsmonitor", evil.to_str().unwrap()],
+    );
+    std::fs::write(inner.join("index.js"), HELLO).unwrap();
+    std::fs::write(inner.join("package.json"), r#"{"name":"inner"}"#).unwrap();
+    folder.write("fnlocal.toml", "packages = [\"package\"]\n");
+    folder.remove("index.js");
+    let (exit, _, stderr) = build(&folder, &[], &[]);
+    assert_eq!(exit, 0, "{stderr}");
+    assert!(!noted.exists());
+}
+
+#[test]
+fn programs_in_relative_folders_of_the_path_are_not_run() {
+    let folder = Folder::new(&[("index.js", HELLO)]);
+    let bin = folder.path().join("node_modules/.bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let mut notes = Vec::new();
+    for name in ["node", "git", "npm", "ldd"] {
+        notes.push(program(bin.join(name)).1);
+    }
+    git(folder.path(), &["init", "--quiet"]);
+    let path = format!("node_modules/.bin:{}", std::env::var("PATH").unwrap());
+    let cache = tempfile::tempdir().unwrap();
+    let built = Command::new(env!("CARGO_BIN_EXE_fnlocal"))
+        .args(["build", "."])
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env("XDG_CACHE_HOME", cache.path())
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{built:?}");
+    for note in notes {
+        assert!(!note.exists(), "{}", note.display());
+    }
+}

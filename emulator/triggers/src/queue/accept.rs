@@ -1,0 +1,90 @@
+//! Jobs on their way into the queue.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{MOST, Queue, Reservation, whole};
+use crate::job::{Accepted, NewJob};
+use crate::store::{BodyFile, Change, Changed, StoreError};
+
+/// Why jobs are not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// As many wait as may.
+    #[error("{MOST} jobs are waiting, as many as may")]
+    Full,
+    /// They take as many bytes as they may.
+    #[error("the waiting jobs take {0} bytes, as many as they may")]
+    FullOfBytes(u64),
+    /// The file cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Queue {
+    /// Accepts jobs, all or none. They are on disk when this returns. Whoever leaves before may
+    /// have had them accepted.
+    ///
+    /// # Errors
+    /// [`AcceptError`]
+    pub async fn accept(
+        self: &Rc<Self>,
+        jobs: Vec<NewJob>,
+        notes: Vec<(String, Option<String>)>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        let accepting = Rc::clone(self).accept_whole(jobs, notes, None);
+        whole(accepting).await?
+    }
+
+    /// Accepts a job whose room was reserved, with its body in `file` if that is on disk. It is on
+    /// disk when this returns.
+    ///
+    /// # Errors
+    /// [`AcceptError`]
+    pub async fn accept_reserved(
+        self: &Rc<Self>,
+        job: NewJob,
+        file: Option<Arc<BodyFile>>,
+        reserved: Reservation,
+    ) -> Result<Accepted, AcceptError> {
+        let queue = Rc::clone(self);
+        let accepting = async move {
+            let accepted = queue.accept_whole(vec![job], Vec::new(), file).await;
+            drop(reserved);
+            accepted
+        };
+        let mut accepted = whole(accepting).await??;
+        accepted.pop().ok_or(AcceptError::Store(StoreError::Closed))
+    }
+
+    async fn accept_whole(
+        self: Rc<Self>,
+        jobs: Vec<NewJob>,
+        notes: Vec<(String, Option<String>)>,
+        file: Option<Arc<BodyFile>>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        if self.line.borrow().len() + jobs.len() > MOST {
+            return Err(AcceptError::Full);
+        }
+        let accept = Change::Accept { jobs, notes, file };
+        let changed = self.keeper.change(accept).await?;
+        self.accepted(changed)
+    }
+
+    /// What is on disk now comes into line.
+    pub(super) fn accepted(&self, changed: Changed) -> Result<Vec<Accepted>, AcceptError> {
+        let Changed::Accepted(accepted) = changed else {
+            return Err(StoreError::Closed.into());
+        };
+        let now = self.clock.now_ms();
+        for one in &accepted {
+            match one {
+                Accepted::New(head) if head.died_ms.is_some() => self.dead.update(|n| n + 1),
+                Accepted::New(head) => self.line.borrow_mut().add(head, now),
+                Accepted::Known(_) => {}
+            }
+        }
+        self.work.notify_one();
+        Ok(accepted)
+    }
+}
