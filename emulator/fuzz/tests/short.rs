@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Inputs of each target.
-const INPUTS: u32 = 2000;
+const INPUTS: u32 = 5000;
 /// The maximum time of a target, on a machine with other work.
 const MAX_TIME: Duration = Duration::from_secs(60);
 /// The maximum length of an input, in bytes.
