@@ -4,6 +4,7 @@ pub mod progress;
 mod table;
 
 use fnlocal_emulator::build::{self, BuildError, BuildOptions};
+use fnlocal_emulator::project::StateError;
 use fnlocal_emulator::release::{self, MakeError};
 
 use crate::args::Build;
@@ -71,7 +72,7 @@ pub fn exit_of(error: &BuildError) -> Exit {
         | BuildError::Code(_)
         | BuildError::Entrypoint { .. }
         | BuildError::Program { .. } => Exit::Config,
-        BuildError::State(_) => Exit::TryAgain,
+        BuildError::State(StateError::Taken { .. }) => Exit::TryAgain,
         BuildError::Engine { .. } => Exit::Unreachable,
         BuildError::Bug(_) => Exit::Bug,
         _ => Exit::Failed,

@@ -1,6 +1,7 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and says what.
 
 use fnlocal_emulator::clean::{self, CleanError, CleanOptions, Cleaned, Item};
+use fnlocal_emulator::project::StateError;
 
 use crate::args::Clean;
 use crate::exit::Exit;
@@ -89,7 +90,7 @@ fn table(dry_run: bool, items: &[Item]) -> String {
 fn exit_of(error: &CleanError) -> Exit {
     match error {
         CleanError::Project(_) => Exit::Config,
-        CleanError::State(_) => Exit::TryAgain,
+        CleanError::State(StateError::Taken { .. }) => Exit::TryAgain,
         CleanError::Engine(_) => Exit::Unreachable,
         _ => Exit::Failed,
     }

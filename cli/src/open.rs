@@ -14,7 +14,7 @@ pub fn run(args: &Open) -> Exit {
         Ok(running) => running,
         Err(exit) => return exit,
     };
-    let plain = format!("{}/_fnlocal/", running.url);
+    let plain = format!("{}/_fnlocal/", running.platform);
     let whole = format!("{plain}#token={}", running.token);
     if args.print {
         terminal::println!("{whole}");

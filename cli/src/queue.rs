@@ -10,6 +10,7 @@ use fnlocal_emulator::triggers::event::rfc3339;
 use fnlocal_emulator::triggers::job::{Head, JobId};
 use fnlocal_emulator::triggers::queue::{Listed, Offline, Selection, State};
 use fnlocal_emulator::triggers::store::{FILE, StoreError};
+use fnlocal_files::OwnPath;
 use serde_json::{Value, json};
 
 use crate::args::{Chosen, Queue, QueueCommand};
@@ -102,7 +103,9 @@ impl Place {
             error: error.into(),
         })?;
         let state = project.state();
-        if !state.join(FILE).exists() {
+        // What is there but is no plain file is refused when it is opened.
+        let file = OwnPath::new(&state).join(FILE).metadata();
+        if file.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(Self::None);
         }
         Ok(Self::File(

@@ -1,6 +1,7 @@
 //! What `dev` and `up` have in common: a printer, Ctrl-C, and the table at the start.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
 use fnlocal_emulator::logs::Record;
@@ -134,7 +135,7 @@ pub fn announce(ready: &Ready, json: bool) {
             .map(|function| {
                 serde_json::json!({
                     "name": function.name,
-                    "url": url(ready, &function.name),
+                    "url": url(ready.address, &function.name),
                     "broken": function.failure.borrow().is_some(),
                 })
             })
@@ -142,7 +143,8 @@ pub fn announce(ready: &Ready, json: bool) {
         let line = serde_json::json!({
             "event": "ready",
             "url": format!("http://{}", ready.address),
-            "dashboard": url(ready, "_fnlocal/"),
+            "platform": format!("http://{}", ready.platform),
+            "dashboard": url(ready.platform, "_fnlocal/"),
             "runtime": ready.runtime,
             "took_ms": ready.took.as_millis(),
             "functions": functions,
@@ -180,7 +182,7 @@ fn table(ready: &Ready) -> String {
                 limits.max_instances
             ),
         };
-        let url = url(ready, &function.name);
+        let url = url(ready.address, &function.name);
         let _infallible = writeln!(
             text,
             "  {bold}{:width$}{bold:#}  {url}  {state}",
@@ -193,16 +195,16 @@ fn table(ready: &Ready) -> String {
     let _infallible = writeln!(
         text,
         "\n  {dim}dashboard  {}{dim:#}\n",
-        url(ready, "_fnlocal/")
+        url(ready.platform, "_fnlocal/")
     );
     text
 }
 
-fn url(ready: &Ready, name: &str) -> String {
-    let host = if ready.address.ip().is_loopback() {
+fn url(address: SocketAddr, name: &str) -> String {
+    let host = if address.ip().is_loopback() {
         "localhost".to_owned()
     } else {
-        ready.address.ip().to_string()
+        address.ip().to_string()
     };
-    format!("http://{host}:{}/{name}", ready.address.port())
+    format!("http://{host}:{}/{name}", address.port())
 }

@@ -208,7 +208,8 @@ fn open_triggers(
     logs: &Logs,
 ) -> Result<Rc<Triggers>, NodeError> {
     let path = options.state.clone();
-    std::fs::create_dir_all(&path).map_err(|source| NodeError::State { path, source })?;
+    let made = fnlocal_files::OwnPath::new(&path).make_folder();
+    made.map_err(|source| NodeError::State { path, source })?;
     let sources = Sources {
         root: None,
         project: options.project.clone(),

@@ -38,6 +38,7 @@ pub use config::{
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};
 pub use manifest::{Lockfile, LockfileKind, Manifest};
+pub use names::MAX_FUNCTION_NAME;
 pub use picture::{FileError, suggest};
 pub use prescale::ScheduleError;
 pub use running::{NotRunning, Running, RunningFile};

@@ -134,7 +134,22 @@ function prepareSpare(config, events, exit) {
   loadExpress();
   if (events !== undefined) captureOutput(events);
   if (config.token === undefined) return;
-  process.stdin.on("end", () => exit(0)).on("error", () => exit(0)).resume();
+  const end = () => endGroup(exit);
+  process.stdin.on("end", end).on("error", end).resume();
+}
+
+/**
+ * The platform is gone: ends with all that the functions started in this process's group.
+ *
+ * @param {(code: number) => void} exit
+ */
+function endGroup(exit) {
+  try {
+    process.kill(-process.pid, "SIGKILL");
+  } catch {
+    // This process leads no group of its own.
+  }
+  exit(0);
 }
 
 /**

@@ -1,4 +1,4 @@
-//! What a cloned repository says: its configuration, its code, what that code describes.
+//! What a cloned repository says: its configuration, and what its code describes.
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -27,12 +27,18 @@ pub async fn ask(
     running: &Running,
     mut request: Request<Full<Bytes>>,
 ) -> Result<Response<Bytes>, AskError> {
+    let is_platform = request.uri().path().starts_with("/_fnlocal/");
+    let url = if is_platform {
+        &running.platform
+    } else {
+        &running.url
+    };
     let fail = |source: std::io::Error| AskError {
-        url: running.url.clone(),
+        url: url.clone(),
         source,
     };
     let other = |error: hyper::Error| fail(std::io::Error::other(error));
-    let place = running.url.trim_start_matches("http://");
+    let place = url.trim_start_matches("http://");
     let stream = TcpStream::connect(place).await.map_err(fail)?;
     let headers = request.headers_mut();
     let host = HeaderValue::from_str(place);
