@@ -81,7 +81,10 @@ impl Bench {
                 self.running.push(request);
                 return None;
             }
-            Effect::Refuse { .. } | Effect::Switched { .. } | Effect::Drained => return None,
+            Effect::Refuse { .. }
+            | Effect::Switched { .. }
+            | Effect::Drained
+            | Effect::Abandon { .. } => return None,
         })
     }
 
