@@ -1,5 +1,5 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
-#![warn(clippy::disallowed_macros, clippy::disallowed_methods)]
+#![warn(clippy::disallowed_macros)]
 
 mod args;
 mod ask;
@@ -44,6 +44,7 @@ mod wait;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    terminal::report_panics();
     fnlocal_emulator::faults::install();
     // What panicked was printed; the exit code says whose fault it is.
     let exit = std::panic::catch_unwind(run::run).unwrap_or(exit::Exit::Bug);

@@ -20,7 +20,6 @@ use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top,
 
 /// Parses the arguments, runs the command, prints its error if it has one.
 pub fn run() -> Exit {
-    terminal::report_panics();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

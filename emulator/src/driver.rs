@@ -18,7 +18,7 @@ mod instance;
 mod package;
 mod perform;
 mod record;
-mod reports;
+pub(crate) mod reports;
 mod served;
 mod table;
 mod ticket;

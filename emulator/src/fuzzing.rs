@@ -10,6 +10,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
+use crate::driver::reports::ReportLines;
 use crate::gateway::Peer;
 use crate::gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
 use crate::gateway::path::{Route, route};
@@ -74,16 +75,24 @@ pub fn headers(bytes: &[u8]) {
     assert!(last.as_bytes().ends_with(address.as_bytes()));
 }
 
-/// What an instance reports, line by line, as documents of the log.
+/// What an instance reports, in pieces of any length: the same reports come of it as of the whole.
 pub fn reports(bytes: &[u8]) {
-    for line in bytes.split(|byte| *byte == b'\n') {
+    let mut whole = Vec::new();
+    ReportLines::default().push(bytes, |line| whole.push(line.to_vec()));
+    let mut lines = ReportLines::default();
+    let mut pieces = Vec::new();
+    let length = bytes.first().map_or(1, |byte| usize::from(byte % 16) + 1);
+    for piece in bytes.chunks(length) {
+        lines.push(piece, |line| pieces.push(line.to_vec()));
+    }
+    assert_eq!(whole, pieces);
+    for line in &whole {
         if let Some(Report::Log { line, .. }) = Report::read(line) {
-            let mut documents = Documents::default();
             let note = Record::Note {
                 warning: false,
                 text: line,
             };
-            let kept = documents.take(&note, Instant::now());
+            let kept = Documents::default().take(&note, Instant::now());
             assert_eq!(kept.len(), 1);
         }
     }

@@ -70,6 +70,14 @@ impl OwnPath {
         self.open_as_folder().map(drop)
     }
 
+    /// Opens a folder, to lock it.
+    ///
+    /// # Errors
+    /// A [`Refused`] for a link or another user's folder; `NotFound`.
+    pub fn open_folder(&self) -> io::Result<fs::File> {
+        self.open_as_folder().map(fs::File::from)
+    }
+
     /// The names in a folder, sorted.
     ///
     /// # Errors
@@ -106,7 +114,7 @@ impl OwnPath {
     /// # Errors
     /// A [`Refused`] for a link or another user's folder.
     pub fn sync_folder(&self) -> io::Result<()> {
-        fs::File::from(self.open_as_folder()?).sync_all()
+        self.open_folder()?.sync_all()
     }
 
     /// Checks that this folder, and each file and folder directly in it, is this user's and neither

@@ -21,8 +21,8 @@ pub fn event(text: &str) {
         HeaderName::try_from(&*name).expect("a header's name");
         HeaderValue::try_from(&*value).expect("a header's value");
     }
-    content_type(&event.data);
-    rfc3339(u64::MAX - text.len() as u64);
+    let _kind = content_type(&event.data);
+    let _none = rfc3339(u64::MAX - text.len() as u64);
 }
 
 /// What `dev --record` wrote, or somebody else.

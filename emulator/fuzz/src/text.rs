@@ -24,7 +24,7 @@ pub fn traces(text: &str) {
 /// A template of a scenario.
 pub fn template(text: &str) {
     if let Ok(template) = Template::parse(text) {
-        template.fill(Values {
+        let _filled = template.fill(Values {
             seq: u64::MAX,
             user: 1,
         });

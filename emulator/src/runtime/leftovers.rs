@@ -16,8 +16,6 @@ use super::place::{default_base, is_run_name, temporary_base};
 
 /// A run's lock, in its folder.
 const LOCK: &str = "lock";
-/// Held while a run's folder is made, and while dead runs' are looked for.
-const BASE_LOCK: &str = "runs.lock";
 
 /// What was removed, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,10 +80,11 @@ pub(super) fn begin(base: &Path, run: &str) -> io::Result<Alive> {
     }
 }
 
+/// Held while a run's folder is made, and while dead runs' are looked for.
 fn hold_base(base: &OwnPath) -> io::Result<File> {
-    let lock = base.join(BASE_LOCK).open_or_create()?;
-    lock.lock()?;
-    Ok(lock)
+    let folder = base.open_folder()?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 /// Whether a folder is a run's that has ended. One without a lock is none of ours, or older.

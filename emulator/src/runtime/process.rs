@@ -189,7 +189,11 @@ impl Inner {
         let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = code_root(&spec.package)?;
         let mut command = self.command(&spec, code_root, &address);
-        command.env("TMPDIR", &temporary).env(family::MARK, &mark);
+        command.env(family::MARK, &mark);
+        // The person's own settings come first.
+        if !spec.package.env.contains_key("TMPDIR") {
+            command.env("TMPDIR", &temporary);
+        }
         let spawned = command.spawn();
         let mut child = spawned.map_err(refused("starting node"))?;
         introduce(&mut child, &address, &token).await;

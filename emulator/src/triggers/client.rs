@@ -45,11 +45,9 @@ pub async fn ask(
     let host = host.map_err(|error| fail(std::io::Error::other(error)))?;
     headers.insert(header::HOST, host);
     // By it a command of this machine may also ask for what clients may not. No function sees it.
-    {
-        let token = HeaderValue::from_str(&running.token);
-        let token = token.map_err(|error| fail(std::io::Error::other(error)))?;
-        request.headers_mut().insert("x-fnlocal-token", token);
-    }
+    let token = HeaderValue::from_str(&running.token);
+    let token = token.map_err(|error| fail(std::io::Error::other(error)))?;
+    headers.insert("x-fnlocal-token", token);
     let shaken = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(other)?;
     let asking = async {

@@ -13,6 +13,6 @@ mod origin;
 mod queue;
 mod reports;
 mod repository;
-mod terminal;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+mod terminal;

@@ -171,7 +171,7 @@ async fn names_of_65_000_bytes_leave_other_requests_alone() {
         "{answered}"
     );
     // A bound that a machine with other work keeps, too.
-    let least = Duration::from_millis(if full() { 0 } else { 15 });
+    let least = Duration::from_millis(if full() { 0 } else { 50 });
     assert!(busy < 3 * quiet.max(least), "p99 {busy:?}, was {quiet:?}");
     assert_small("long names", &dev);
 }
