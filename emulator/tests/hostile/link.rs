@@ -249,7 +249,7 @@ exports.steal = {
     let text = '';
     const ask = new Duplex({
       read() {},
-      write(chunk, _, done) { text += chunk; done(); if (text.includes('\r\n\r\n')) res.json({ token: true, status: text.split(' ')[1] }); },
+      write(chunk, _, done) { text += chunk; done(); if (!res.headersSent && text.includes('\r\n\r\n')) res.json({ token: true, status: text.split(' ')[1] }); },
     });
     server.emit('connection', ask);
     ask.push(`GET /_fnlocal/events HTTP/1.1\r\nhost: x\r\nx-fnlocal-token: ${token}\r\n\r\n`);
