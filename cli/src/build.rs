@@ -4,11 +4,13 @@ pub mod progress;
 mod table;
 
 use fnlocal_emulator::build::{self, BuildError, BuildOptions};
+use fnlocal_emulator::project::StateError;
 use fnlocal_emulator::release::{self, MakeError};
 
 use crate::args::Build;
 use crate::exit::Exit;
 use crate::run::{fail, now, warn};
+use crate::terminal;
 use crate::wait;
 use progress::Progress;
 
@@ -41,9 +43,9 @@ pub fn run(args: &Build) -> Exit {
                 warn(&warning.text, warning.hint.as_deref());
             }
             if args.json {
-                anstream::println!("{}", table::json(&report, &made));
+                terminal::print_json(&table::json(&report, &made));
             } else {
-                anstream::print!("{}", table::text(&report, &made));
+                terminal::print!("{}", table::text(&report, &made));
             }
             Exit::Ok
         }
@@ -51,7 +53,7 @@ pub fn run(args: &Build) -> Exit {
             if let MakeError::Build(error) = &error
                 && let Some(frame) = error.frame()
             {
-                anstream::eprintln!("{frame}");
+                terminal::eprintln!("{frame}");
             }
             fail(
                 crate::release::exit_of(&error),
@@ -70,7 +72,7 @@ pub fn exit_of(error: &BuildError) -> Exit {
         | BuildError::Code(_)
         | BuildError::Entrypoint { .. }
         | BuildError::Program { .. } => Exit::Config,
-        BuildError::State(_) => Exit::TryAgain,
+        BuildError::State(StateError::Taken { .. }) => Exit::TryAgain,
         BuildError::Engine { .. } => Exit::Unreachable,
         BuildError::Bug(_) => Exit::Bug,
         _ => Exit::Failed,

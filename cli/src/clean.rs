@@ -1,11 +1,13 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and says what.
 
 use fnlocal_emulator::clean::{self, CleanError, CleanOptions, Cleaned, Item};
+use fnlocal_emulator::project::StateError;
 
 use crate::args::Clean;
 use crate::exit::Exit;
 use crate::lines::bytes;
 use crate::run::{fail, warn};
+use crate::terminal;
 use crate::wait;
 
 /// Removes, or lists.
@@ -33,9 +35,9 @@ fn tell(args: &Clean, cleaned: &Cleaned) -> Exit {
     if args.json {
         let items: Vec<_> = cleaned.removed.iter().map(value).collect();
         let line = serde_json::json!({"dry_run": args.dry_run, "removed": items});
-        anstream::println!("{line}");
+        terminal::print_json(&line);
     } else {
-        anstream::print!("{}", table(args.dry_run, &cleaned.removed));
+        terminal::print!("{}", table(args.dry_run, &cleaned.removed));
     }
     if cleaned.kept.is_empty() {
         Exit::Ok
@@ -88,7 +90,7 @@ fn table(dry_run: bool, items: &[Item]) -> String {
 fn exit_of(error: &CleanError) -> Exit {
     match error {
         CleanError::Project(_) => Exit::Config,
-        CleanError::State(_) => Exit::TryAgain,
+        CleanError::State(StateError::Taken { .. }) => Exit::TryAgain,
         CleanError::Engine(_) => Exit::Unreachable,
         _ => Exit::Failed,
     }

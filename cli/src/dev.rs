@@ -2,6 +2,7 @@
 
 use fnlocal_emulator::dev::{self, DevError, DevOptions};
 use fnlocal_emulator::fleet::FleetError;
+use fnlocal_emulator::project::StateError;
 use fnlocal_emulator::runtime::select::Choice;
 use fnlocal_emulator::triggers::store::StoreError;
 
@@ -51,7 +52,7 @@ fn exit_of(error: &DevError) -> Exit {
         DevError::Project(_) | DevError::Env(_) => Exit::Config,
         DevError::Fleet(FleetError::NoNode) => Exit::Failed,
         DevError::Fleet(_) => Exit::Config,
-        DevError::State(_) => Exit::TryAgain,
+        DevError::State(StateError::Taken { .. }) => Exit::TryAgain,
         DevError::Queue(StoreError::Taken(_)) => Exit::TryAgain,
         DevError::Bug(_) => Exit::Bug,
         DevError::Runtime(_) => Exit::Unreachable,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::args::{Init, Template};
 use crate::exit::Exit;
 use crate::run::{fail, warn};
+use crate::terminal;
 
 /// A file by its path in the project, and what is in it.
 type File = (&'static str, &'static str);
@@ -99,7 +100,7 @@ fn write(args: &Init) -> Result<Vec<&'static str>, InitError> {
     })?;
     let name = name_of(&args.folder);
     for (path, text) in files {
-        put(&args.folder.join(path), &text.replace("{{name}}", &name))?;
+        put(&args.folder, path, &text.replace("{{name}}", &name))?;
     }
     let mut stayed = Vec::new();
     for &(path, text) in BESIDES {
@@ -107,25 +108,34 @@ fn write(args: &Init) -> Result<Vec<&'static str>, InitError> {
             // An editor's own file is nobody's business; what git sees is.
             stayed.extend((path == ".gitignore").then_some(path));
         } else {
-            put(&args.folder.join(path), text)?;
+            put(&args.folder, path, text)?;
         }
     }
     Ok(stayed)
 }
 
 /// Writes a file that is not there: one that came meanwhile is an error, too.
-fn put(path: &Path, text: &str) -> Result<(), InitError> {
+/// Nor does it go through a link that stands where a folder of its own would.
+fn put(folder: &Path, relative: &str, text: &str) -> Result<(), InitError> {
+    let path = folder.join(relative);
     let written = || -> io::Result<()> {
+        for above in Path::new(relative).ancestors().skip(1) {
+            let above = folder.join(above);
+            if above != folder && above.is_symlink() {
+                let why = format!("{} is a link", above.display());
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+            }
+        }
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
         file.write_all(text.as_bytes())
     };
-    written().map_err(|source| InitError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    written().map_err(|source| InitError::Write { path, source })
 }
 
 /// The folder's name, as npm allows names.
@@ -161,7 +171,7 @@ fn say_next(args: &Init) {
          fnlocal invoke {first:<10}calls a function, from another terminal\n  \
          fnlocal open             shows the dashboard"
     ));
-    anstream::eprintln!("{bold}ready{bold:#}; next:\n{next}");
+    terminal::eprintln!("{bold}ready{bold:#}; next:\n{next}");
 }
 
 #[cfg(test)]

@@ -10,18 +10,24 @@ use fnlocal_emulator::triggers::event::rfc3339;
 use fnlocal_emulator::triggers::job::{Head, JobId};
 use fnlocal_emulator::triggers::queue::{Listed, Offline, Selection, State};
 use fnlocal_emulator::triggers::store::{FILE, StoreError};
+use fnlocal_files::OwnPath;
 use serde_json::{Value, json};
 
 use crate::args::{Chosen, Queue, QueueCommand};
 use crate::ask::{Answer, Failure, ask};
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal::{self, one_line};
 
 /// Does what was asked for.
 pub fn run(args: &Queue) -> Exit {
     match perform(args) {
         Ok(text) => {
-            anstream::print!("{text}");
+            if args.json {
+                terminal::print_json(&text.trim_end());
+            } else {
+                terminal::print!("{text}");
+            }
             Exit::Ok
         }
         Err(failure) => fail(failure.exit, &*failure.error, failure.hint.as_deref()),
@@ -97,7 +103,9 @@ impl Place {
             error: error.into(),
         })?;
         let state = project.state();
-        if !state.join(FILE).exists() {
+        // What is there but is no plain file is refused when it is opened.
+        let file = OwnPath::new(&state).join(FILE).metadata();
+        if file.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(Self::None);
         }
         Ok(Self::File(
@@ -216,10 +224,11 @@ fn table(all: &[Listed]) -> String {
             .chars()
             .take(80)
             .collect();
+        let error = one_line(&error);
         let row = format!(
             "{}  {state:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  {error}",
             job.id,
-            job.function,
+            one_line(&job.function),
             job.trigger.word(),
             job.attempts,
             rfc3339(job.accepted_ms).unwrap_or_default(),
@@ -235,9 +244,9 @@ fn show(head: &Head, body: &[u8], json: bool) -> String {
     if json {
         return line(&json!({ "job": head, "body": text, "bytes": head.size }));
     }
-    let mut shown = format!("POST {}\n", head.path);
+    let mut shown = format!("POST {}\n", one_line(&head.path));
     for (name, value) in &head.headers {
-        shown.push_str(&format!("{name}: {value}\n"));
+        shown.push_str(&format!("{}: {}\n", one_line(name), one_line(value)));
     }
     shown.push('\n');
     match text {
@@ -250,7 +259,11 @@ fn show(head: &Head, body: &[u8], json: bool) -> String {
     }
     shown.push('\n');
     if let Some(error) = &head.error {
-        shown.push_str(&format!("\nafter {} runs: {error}\n", head.attempts));
+        shown.push_str(&format!(
+            "\nafter {} runs: {}\n",
+            head.attempts,
+            one_line(error)
+        ));
     }
     shown
 }

@@ -1,6 +1,7 @@
 //! `fnlocal up`: composes the emulator with a printer and Ctrl-C.
 
 use fnlocal_emulator::fleet::FleetError;
+use fnlocal_emulator::project::StateError;
 use fnlocal_emulator::triggers::store::StoreError;
 use fnlocal_emulator::up::{self, UpError, UpOptions};
 
@@ -44,7 +45,7 @@ fn exit_of(error: &UpError) -> Exit {
         UpError::Project(_) | UpError::Env(_) | UpError::Foreign { .. } => Exit::Config,
         UpError::Fleet(FleetError::NoNode) => Exit::Failed,
         UpError::Fleet(_) => Exit::Config,
-        UpError::State(_) => Exit::TryAgain,
+        UpError::State(StateError::Taken { .. }) => Exit::TryAgain,
         UpError::Make(error) => release::exit_of(error),
         UpError::Connect(_) | UpError::Runtime(_) => Exit::Unreachable,
         UpError::Queue(StoreError::Taken(_)) => Exit::TryAgain,

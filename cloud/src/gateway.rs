@@ -172,7 +172,9 @@ fn no_base(base: &Digest) -> CloudError {
 }
 
 fn broken(error: fnlocal_registry::StoreError) -> CloudError {
-    let hint = error.hint().unwrap_or("run `fnlocal doctor`").to_owned();
+    let hint = error
+        .hint()
+        .unwrap_or_else(|| "run `fnlocal doctor`".to_owned());
     CloudError::new(Kind::Failed, "the local registry cannot be used")
         .because(error)
         .hint(hint)

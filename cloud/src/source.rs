@@ -116,7 +116,9 @@ pub(crate) fn missing(what: &str) -> CloudError {
 
 /// The store cannot be read or written.
 pub(crate) fn broken(error: StoreError) -> CloudError {
-    let hint = error.hint().unwrap_or("run `fnlocal doctor`").to_owned();
+    let hint = error
+        .hint()
+        .unwrap_or_else(|| "run `fnlocal doctor`".to_owned());
     CloudError::new(Kind::Failed, "the local registry cannot be used")
         .because(error)
         .hint(hint)

@@ -2,7 +2,7 @@
 //!
 //! First everything is listed, then what was listed is removed: a dry run shows exactly what a real
 //! one would do. Containers, volumes, networks and images are known by our labels, files by their
-//! place.
+//! place. What dead runs left on the machine goes too: processes, sockets, temporary files.
 
 mod engine;
 
@@ -10,10 +10,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fnlocal_files::OwnPath;
+
 use crate::build::cache;
 use crate::project::{Project, ProjectError, StateDir, StateError};
 use crate::runtime::docker::connect::{ConnectError, Surroundings, connect};
 use crate::runtime::docker::labels::{FOLDER, pair};
+use crate::runtime::leftovers;
 
 /// Files of `.fnlocal` that stay: they hold the locks, and keep git from seeing the folder.
 const STAYS: [&str; 3] = ["lock", "build.lock", ".gitignore"];
@@ -87,9 +90,8 @@ pub struct Cleaned {
 pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
     let project = Project::open(&options.path, None)?;
     let state = project.state();
-    let _locks = if state.is_dir() {
-        let held = StateDir::lock(&project.root)?;
-        Some((held, StateDir::lock_build(&project.root)?))
+    let _locks = if fs::symlink_metadata(&state).is_ok() {
+        Some(StateDir::lock_to_remove(&project.root)?)
     } else {
         None
     };
@@ -101,6 +103,16 @@ pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
             None
         }
     };
+    // Of dead runs of any project: no other than its own could tell whose they were.
+    for folder in leftovers::clear(options.dry_run).folders {
+        let text = folder.display().to_string();
+        cleaned.removed.push(Item {
+            kind: Kind::Path,
+            id: text.clone(),
+            name: text,
+            bytes: 0,
+        });
+    }
     let mut items = files(&state)?;
     if options.shared
         && let Some(cache) = cache().filter(|cache| cache.is_dir())
@@ -119,7 +131,9 @@ pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
             continue;
         }
         let removed = match (&item.kind, &engine) {
-            (Kind::Path, _) => remove(Path::new(&item.id)).map_err(|error| error.to_string()),
+            (Kind::Path, _) => OwnPath::new(Path::new(&item.id))
+                .remove_all()
+                .map_err(|error| error.to_string()),
             (_, Some(engine)) => engine::remove(&engine.docker, &item).await,
             (_, None) => continue,
         };
@@ -132,17 +146,16 @@ pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
 }
 
 fn files(state: &Path) -> Result<Vec<Item>, CleanError> {
-    let entries = match fs::read_dir(state) {
-        Ok(entries) => entries,
+    let folder = OwnPath::new(state);
+    let names = match folder.names() {
+        Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(fail(state)(source)),
     };
     let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(fail(state))?;
-        let stays = STAYS.iter().any(|name| entry.file_name() == *name);
-        if !stays {
-            found.push(path(entry.path())?);
+    for name in names {
+        if !STAYS.iter().any(|stays| name == *stays) {
+            found.push(path(state.join(name))?);
         }
     }
     Ok(found)
@@ -178,14 +191,6 @@ fn size(path: &Path) -> io::Result<u64> {
         bytes += size(&entry?.path())?;
     }
     Ok(bytes)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    }
 }
 
 /// Why nothing was removed.

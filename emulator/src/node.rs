@@ -5,14 +5,14 @@
 //! nothing. What is to be served, who else serves it and when to end are told from outside
 //! ([`Orders`]); AWS is not known here.
 
-mod company;
+pub(crate) mod company;
 mod door;
 mod error;
 mod follow;
 mod gossip;
 mod house;
 mod images;
-mod inherit;
+pub(crate) mod inherit;
 mod load;
 mod needed;
 mod roster;
@@ -208,7 +208,8 @@ fn open_triggers(
     logs: &Logs,
 ) -> Result<Rc<Triggers>, NodeError> {
     let path = options.state.clone();
-    std::fs::create_dir_all(&path).map_err(|source| NodeError::State { path, source })?;
+    let made = fnlocal_files::OwnPath::new(&path).make_folder();
+    made.map_err(|source| NodeError::State { path, source })?;
     let sources = Sources {
         root: None,
         project: options.project.clone(),

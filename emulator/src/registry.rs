@@ -80,7 +80,7 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Project(error) => error.hint(),
-            Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Store(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),
         }
     }

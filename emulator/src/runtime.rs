@@ -1,6 +1,8 @@
 //! What runs instances: containers of a Docker engine, or plain processes.
 
 pub mod docker;
+mod family;
+pub mod leftovers;
 pub(crate) mod lines;
 pub(crate) mod listener;
 pub(crate) mod open;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::InstanceId;
+use fnlocal_files::OwnPath;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
@@ -64,6 +67,23 @@ pub struct PackageRun {
     pub code_root: Option<PathBuf>,
     /// Environment all functions of the package share.
     pub env: BTreeMap<String, String>,
+}
+
+impl PackageRun {
+    /// Refuses a folder of code that a link leads to. An engine follows links, and a checkout may have
+    /// put one there since the folder was made.
+    pub(crate) fn check_code_root(&self) -> Result<(), RuntimeError> {
+        let checked = self
+            .code_root
+            .as_deref()
+            .map(|root| OwnPath::new(root).check_folder());
+        checked
+            .unwrap_or(Ok(()))
+            .map_err(|error| RuntimeError::Refused {
+                what: "finding the code",
+                why: error.to_string(),
+            })
+    }
 }
 
 /// What to start.
@@ -147,7 +167,8 @@ pub enum Notice {
 pub struct End {
     /// For people: `exit code 1`, `memory limit exceeded`, `killed by signal 9`.
     pub reason: String,
-    /// Somebody else ended it; nothing it ran is to blame.
+    /// This platform, or its engine's own end, ended the instance. A signal that comes from
+    /// elsewhere may be the function's own doing, and is taken for it.
     pub outside: bool,
 }
 

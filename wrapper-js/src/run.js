@@ -1,5 +1,6 @@
 import { unlinkSync } from "node:fs";
 import { createServer } from "node:http";
+import { inspect } from "node:util";
 import { Assignment } from "./assignment.js";
 import { UsageError, hideInternals } from "./config.js";
 import { countConnections } from "./connections.js";
@@ -12,6 +13,7 @@ import { Events } from "./events.js";
 import { FunctionRequest, FunctionResponse, loadExpress } from "./express.js";
 import { Instance } from "./instance.js";
 import { captureOutput } from "./output.js";
+import { printable } from "./printable.js";
 import { printServing, serveAll, serveOne } from "./serve.js";
 import { acceptUpgrades } from "./upgrade.js";
 
@@ -132,7 +134,22 @@ function prepareSpare(config, events, exit) {
   loadExpress();
   if (events !== undefined) captureOutput(events);
   if (config.token === undefined) return;
-  process.stdin.on("end", () => exit(0)).on("error", () => exit(0)).resume();
+  const end = () => endGroup(exit);
+  process.stdin.on("end", end).on("error", end).resume();
+}
+
+/**
+ * The platform is gone: ends with all that the functions started in this process's group.
+ *
+ * @param {(code: number) => void} exit
+ */
+function endGroup(exit) {
+  try {
+    process.kill(-process.pid, "SIGKILL");
+  } catch {
+    // This process leads no group of its own.
+  }
+  exit(0);
 }
 
 /**
@@ -141,6 +158,6 @@ function prepareSpare(config, events, exit) {
  */
 function leaveWith(error, exit) {
   const known = error instanceof UsageError || error.syscall === "listen" || error.syscall === "connect";
-  console.error(known ? `fnlocal-runner: ${error.message}` : error);
+  console.error(printable(known ? `fnlocal-runner: ${error.message}` : inspect(error)));
   exit(error instanceof UsageError ? error.exitCode : 1);
 }

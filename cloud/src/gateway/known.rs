@@ -4,6 +4,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use fnlocal_files::OwnPath;
 use fnlocal_registry::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +47,7 @@ impl Known {
     /// What a file remembers of a binary; none when it is another or has changed. A file that cannot
     /// be read or understood remembers nothing: the binary is then read.
     pub fn find(file: &Path, binary: &Path, stamp: &Stamp) -> Option<(Digest, u64)> {
-        let text = std::fs::read_to_string(file).ok()?;
+        let text = OwnPath::new(file).read_to_string().ok()?;
         let known: Self = serde_json::from_str(&text).ok()?;
         let is_same = known.binary == binary && known.stamp == *stamp;
         Some((known.layer.parse().ok().filter(|_| is_same)?, known.size))
@@ -55,9 +56,7 @@ impl Known {
     /// Writes it. That it cannot be written costs time next time, and nothing else.
     pub fn keep(&self, file: &Path) {
         let json = serde_json::to_string(self).expect("it is plain data");
-        let beside = file.with_extension("new");
-        let _unwritten =
-            std::fs::write(&beside, json).and_then(|()| std::fs::rename(&beside, file));
+        let _unwritten = OwnPath::new(file).write(json.as_bytes());
     }
 }
 

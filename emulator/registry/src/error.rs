@@ -1,7 +1,9 @@
 //! Why the store cannot do what it was asked for.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use fnlocal_files::OwnPath;
 
 use crate::digest::Digest;
 use crate::name::RepositoryName;
@@ -68,12 +70,13 @@ impl StoreError {
 
     /// What the person can do about it.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<String> {
         match self {
             Self::Io { .. } if self.is_full() => {
-                Some("make room on the disk; `fnlocal clean` removes images")
+                Some("make room on the disk; `fnlocal clean` removes images".to_owned())
             }
-            Self::Missing { .. } => Some("push the blobs and the inner manifests first"),
+            Self::Io { source, .. } => fnlocal_files::hint(source),
+            Self::Missing { .. } => Some("push the blobs and the inner manifests first".to_owned()),
             _ => None,
         }
     }
@@ -87,9 +90,9 @@ pub(crate) fn full(error: &io::Error) -> bool {
     )
 }
 
-pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> StoreError + '_ {
+pub(crate) fn io(path: &OwnPath) -> impl FnOnce(io::Error) -> StoreError + '_ {
     move |source| StoreError::Io {
-        path: path.to_owned(),
+        path: path.path().to_owned(),
         source,
     }
 }

@@ -14,6 +14,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use fnlocal_files::OwnPath;
+
 pub use catalog::Descriptor;
 pub use collect::Collected;
 pub use manifests::{MANIFEST_LIMIT, Manifest};
@@ -39,8 +41,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`] when a folder cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let root = std::path::absolute(root).map_err(io(root))?;
-        let layout = Layout::new(root);
+        let absolute = std::path::absolute(root).map_err(io(&OwnPath::new(root)))?;
+        let layout = Layout::new(OwnPath::new(&absolute));
         for folder in [
             layout.contents(Algorithm::Sha256),
             layout.contents(Algorithm::Sha512),
@@ -78,14 +80,9 @@ impl Store {
     }
 
     /// Opened anew each time: a lock belongs to one opening, so that threads exclude each other.
-    fn lock_file(&self) -> Result<(File, std::path::PathBuf), StoreError> {
+    fn lock_file(&self) -> Result<(File, OwnPath), StoreError> {
         let path = self.layout.lock();
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(io(&path))?;
+        let file = path.open_or_create().map_err(io(&path))?;
         Ok((file, path))
     }
 }

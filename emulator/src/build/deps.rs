@@ -130,7 +130,7 @@ async fn take_out(site: &Site<'_>, docker: &Docker, id: &str) -> Result<File, Bu
     let mut reader = SyncIoBridge::new(StreamReader::new(stream));
     let folder = site.records.folder().to_owned();
     let spooled = tokio::task::spawn_blocking(move || {
-        std::fs::create_dir_all(&folder)?;
+        fnlocal_files::OwnPath::new(&folder).make_folder()?;
         let mut file = tempfile::tempfile_in(&folder)?;
         let copied = io::copy(&mut reader.by_ref().take(MODULES_BYTES), &mut file)?;
         if copied == MODULES_BYTES {

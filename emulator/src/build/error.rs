@@ -141,7 +141,7 @@ impl BuildError {
                     .find_map(|or| hint.find(or));
                 Some(end.map_or(hint, |end| &hint[..end]).to_owned())
             }
-            Self::Image(error) => error.hint().map(str::to_owned),
+            Self::Image(error) => error.hint(),
             Self::Restless => Some("end what writes into the package, or ignore its files".into()),
             Self::Import { failure, .. } => failure.hint.clone(),
             Self::Describe { .. } => None,

@@ -7,10 +7,11 @@
 
 mod seal;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fnlocal_files::OwnPath;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -64,11 +65,11 @@ impl Records {
         let write = || -> std::io::Result<()> {
             let value = serde_json::to_string(value)?;
             let seal = self.key.seal(&name, &value);
-            std::fs::create_dir_all(&self.folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-            file.write_all(&serde_json::to_vec(&Sealed { seal, value })?)?;
-            file.persist(self.folder.join(&name))?;
-            Ok(())
+            let folder = OwnPath::new(&self.folder);
+            folder.make_folder()?;
+            folder
+                .join(&name)
+                .write(&serde_json::to_vec(&Sealed { seal, value })?)
         };
         let _asked_again_next_time = write();
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use fnlocal_files::OwnPath;
 use serde_json::{Map, Value};
 use tokio::process::Command;
 
@@ -188,14 +189,14 @@ pub async fn on_host(
     let mut parts = wanted.parts();
     parts.push(node_version.as_bytes());
     let folder = cache.join(short_hash(&parts));
-    if folder.is_dir() {
+    if OwnPath::new(&folder).is_folder() {
         return Ok(Some(folder));
     }
     if let Some(warning) = wanted.warning() {
         progress(format!("package {}: {warning}", package.name));
     }
     progress(format!("package {}: installing dependencies", package.name));
-    std::fs::create_dir_all(cache).map_err(io(cache))?;
+    OwnPath::new(cache).make_folder().map_err(io(cache))?;
     // Installed beside and moved when whole: an interrupted install leaves nothing that looks it.
     let work = tempfile::Builder::new()
         .prefix("new-")

@@ -134,8 +134,8 @@ impl fmt::Display for InstallLimit {
 impl ImageError {
     /// What the person can do about it.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::NoBase { .. } => {
                 "pull the base once while online, name one you have (base_image in fnlocal.toml), \
                  or run without Docker: --runtime process"
@@ -154,8 +154,10 @@ impl ImageError {
             Self::Layer { source } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "make room on the disk"
             }
-            Self::Manifest { .. } | Self::Io { .. } | Self::Layer { .. } => return None,
-        })
+            Self::Io { source, .. } => return fnlocal_files::hint(source),
+            Self::Manifest { .. } | Self::Layer { .. } => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -146,7 +146,7 @@ impl Cursor {
 /// Whether a file was written to for the last time before a moment. One that is gone by now is
 /// not: it is skipped when it is read.
 pub(super) fn is_before(folder: &Path, number: u64, moment: Option<Timestamp>) -> bool {
-    let changed = std::fs::metadata(path(folder, number)).and_then(|file| file.modified());
+    let changed = path(folder, number).modified();
     let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
     let (Some(moment), Some(changed)) = (moment, changed) else {
         return false;
@@ -163,7 +163,7 @@ pub(super) fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
 }
 
 fn file(folder: &Path, number: u64) -> io::Result<Option<BufReader<File>>> {
-    match File::open(path(folder, number)) {
+    match path(folder, number).open() {
         Ok(file) => Ok(Some(BufReader::with_capacity(PIECE, file))),
         // The oldest go when there are too many.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -196,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut empty = Cursor::at_the_end(folder.path()).unwrap();
         assert_eq!(empty.next_line().unwrap(), None);
-        let mut log = File::create(path(folder.path(), 7)).unwrap();
+        let mut log = path(folder.path(), 7).create_new().unwrap();
         let long = "long ".repeat(PIECE / 4);
         write!(log, "{long}\nfirst\nsec").unwrap();
         let mut end = Cursor::at_the_end(folder.path()).unwrap();

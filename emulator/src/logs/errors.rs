@@ -5,13 +5,13 @@
 //! edit above.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use fnlocal_core::InstanceId;
+use fnlocal_files::OwnPath;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +113,9 @@ impl Groups {
     #[must_use]
     pub fn read(folder: &Path) -> Self {
         let mut text = Vec::new();
-        let read = File::open(folder.join(FILE))
+        let read = OwnPath::new(folder)
+            .join(FILE)
+            .open()
             .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut text));
         let found: Vec<Group> = match read {
             Ok(_) => serde_json::from_slice(&text).unwrap_or_default(),
@@ -131,12 +133,8 @@ impl Groups {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-        beside.write_all(&serde_json::to_vec(&self.all())?)?;
-        beside
-            .persist(folder.join(FILE))
-            .map_err(|error| error.error)?;
-        Ok(())
+        let bytes = serde_json::to_vec(&self.all())?;
+        OwnPath::new(folder).join(FILE).write(&bytes)
     }
 
     /// All of them, the last seen first.

@@ -1,9 +1,11 @@
 //! The files a log is kept in: numbered, of bounded size, together of bounded size and age.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use fnlocal_files::OwnPath;
 
 use super::Bounds;
 
@@ -24,7 +26,7 @@ pub(super) struct Segments {
 impl Segments {
     /// Begins after what is there. No file is made before there is a line for it.
     pub fn open(folder: &Path, bounds: Bounds) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        OwnPath::new(folder).make_folder()?;
         let number = numbers(folder)?.last().copied().unwrap_or(0);
         let segments = Self {
             folder: folder.to_owned(),
@@ -80,7 +82,7 @@ impl Segments {
         self.forget_old()?;
         self.number += 1;
         let path = path(&self.folder, self.number);
-        let file = File::options().create_new(true).append(true).open(path)?;
+        let file = path.create_new_to_append()?;
         self.size = 0;
         self.begun = SystemTime::now();
         Ok(self.file.insert(BufWriter::with_capacity(64 * 1024, file)))
@@ -92,11 +94,10 @@ impl Segments {
         let mut all = 0;
         for number in numbers(&self.folder)?.into_iter().rev() {
             let path = path(&self.folder, number);
-            let about = fs::metadata(&path)?;
-            all += about.len();
-            let age = about.modified()?.elapsed().unwrap_or_default();
+            all += path.metadata()?.len;
+            let age = path.modified()?.elapsed().unwrap_or_default();
             if all > room || age > self.bounds.age {
-                fs::remove_file(&path)?;
+                path.remove()?;
             }
         }
         Ok(())
@@ -109,8 +110,7 @@ impl Segments {
 /// The folder cannot be read.
 pub(super) fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
+    for name in OwnPath::new(folder).names()? {
         let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
         numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
@@ -119,8 +119,8 @@ pub(super) fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 }
 
 /// The file of a number.
-pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:08}{SUFFIX}"))
+pub(super) fn path(folder: &Path, number: u64) -> OwnPath {
+    OwnPath::new(folder).join(format!("{number:08}{SUFFIX}"))
 }
 
 #[cfg(test)]
@@ -149,10 +149,12 @@ mod tests {
         let numbers = numbers(folder.path()).unwrap();
         let sizes = numbers
             .iter()
-            .map(|&number| fs::metadata(path(folder.path(), number)).unwrap().len());
+            .map(|&number| path(folder.path(), number).metadata().unwrap().len);
         let all: u64 = sizes.sum();
         assert!((6_000..=8_000).contains(&all), "{all}");
-        let last = fs::read_to_string(path(folder.path(), *numbers.last().unwrap())).unwrap();
+        let last = path(folder.path(), *numbers.last().unwrap())
+            .read_to_string()
+            .unwrap();
         assert!(last.ends_with("999\n"));
     }
 
@@ -160,14 +162,9 @@ mod tests {
     fn what_is_too_old_goes_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         let old = path(folder.path(), 3);
-        fs::write(&old, "old\n").unwrap();
+        old.write(b"old\n").unwrap();
         let long_ago = SystemTime::now() - Duration::from_secs(7200);
-        File::options()
-            .append(true)
-            .open(&old)
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        old.open_to_write().unwrap().set_modified(long_ago).unwrap();
         let mut segments = Segments::open(folder.path(), bounds(8_000)).unwrap();
         segments.write(b"new\n").unwrap();
         segments.flush().unwrap();

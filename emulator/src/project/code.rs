@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fnlocal_core::CodeHash;
+use fnlocal_files::OwnPath;
 
 use super::files::{Memo, Tree};
 use super::state::StateDir;
@@ -40,9 +41,9 @@ const TRIES: usize = 3;
 pub struct CodeStore {
     tree: Tree,
     /// Holds the versions.
-    versions: PathBuf,
+    versions: OwnPath,
     /// Holds contents by hash.
-    blobs: PathBuf,
+    blobs: OwnPath,
     files: Scanned,
     memo: Memo,
     deps: DepsCache,
@@ -71,15 +72,17 @@ pub struct Snapshot {
 }
 
 impl CodeStore {
-    /// A store for a package, in a project's state folder. Removes what a crash left behind.
+    /// A store for a package, in a project's state folder. Begins with none of the versions and
+    /// contents that are there: what a repository brought along has our names, but not what they
+    /// stand for.
     ///
     /// # Errors
     /// [`CodeError::Store`] when the folder cannot be made.
     pub fn new(state: &StateDir, package: &Package) -> Result<Self, CodeError> {
         let store = Self {
             tree: Tree::of(package),
-            versions: state.code_root(package),
-            blobs: state.path().join("blobs").join(&package.name),
+            versions: OwnPath::new(&state.code_root(package)),
+            blobs: state.folder().join("blobs").join(&package.name),
             files: Scanned::default(),
             memo: Memo::default(),
             deps: DepsCache::new(package),
@@ -87,8 +90,8 @@ impl CodeStore {
             last: None,
         };
         store.make_folders()?;
-        version::remove_leftovers(&store.versions)
-            .and_then(|()| scan::remove_unlinked(&store.blobs, |_| false))
+        version::remove_all(&store.versions)
+            .and_then(|()| scan::remove_all(&store.blobs))
             .map_err(|error| store.fail(error))?;
         Ok(store)
     }
@@ -103,7 +106,7 @@ impl CodeStore {
     /// Where versions are.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.versions
+        self.versions.path()
     }
 
     /// Makes a version of what is there now. Blocks; quick when little changed.
@@ -156,7 +159,7 @@ impl CodeStore {
         let (files, warnings) = self.files.rescan(&self.tree, &mut self.memo, &self.blobs)?;
         let hash = files.hash();
         let path = self.versions.join(hash.to_string());
-        if !path.is_dir() {
+        if !path.is_folder() {
             let ahead = match self.ahead.take() {
                 Some(mut ahead) => ahead.change_into(&self.blobs, &files).map(|()| ahead),
                 None => version::Ahead::make(&self.versions, &self.blobs, &files),
@@ -179,7 +182,7 @@ impl CodeStore {
         self.last = Some(hash);
         Ok(Snapshot {
             hash,
-            path,
+            path: path.path().to_owned(),
             changed,
             files: count,
             bytes,
@@ -189,14 +192,16 @@ impl CodeStore {
     }
 
     fn make_folders(&self) -> Result<(), CodeError> {
-        version::make_folder(&self.versions)
-            .and_then(|()| version::make_folder(&self.blobs))
+        // An instance's user in a container reads the versions, and nothing above them.
+        self.versions
+            .make_folder_with_mode(version::READABLE)
+            .and_then(|()| self.blobs.make_folder())
             .map_err(|error| self.fail(error))
     }
 
     fn fail(&self, source: io::Error) -> CodeError {
         CodeError::Store {
-            path: self.versions.clone(),
+            path: self.versions.path().to_owned(),
             source,
         }
     }
@@ -252,7 +257,7 @@ impl CodeError {
             ),
             Self::TooBig { .. } => Some("list what is no code in .fnlocalignore".into()),
             Self::Read { .. } => Some("make it readable, or list it in .fnlocalignore".into()),
-            Self::Store { .. } => None,
+            Self::Store { source, .. } => fnlocal_files::hint(source),
         }
     }
 }

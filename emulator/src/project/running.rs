@@ -1,21 +1,24 @@
 //! `.fnlocal/running.json`: where a running fnlocal is, for other commands on the same project.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use fnlocal_files::OwnPath;
 use serde::{Deserialize, Serialize};
 
 use super::state::{STATE_DIR, StateDir, is_held};
 
 /// The file's name.
-const RUNNING_FILE: &str = "running.json";
+pub(super) const RUNNING_FILE: &str = "running.json";
 
 /// A fnlocal that serves a project on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// Where it answers, such as `http://127.0.0.1:9000`.
     pub url: String,
+    /// Where the platform's own pages and data are, such as `http://127.0.0.1:9001`.
+    pub platform: String,
     /// Its process.
     pub pid: u32,
     /// What runs its instances.
@@ -28,7 +31,7 @@ pub struct Running {
 
 /// The file, removed when dropped.
 #[derive(Debug)]
-pub struct RunningFile(PathBuf);
+pub struct RunningFile(OwnPath);
 
 impl Running {
     /// Writes the file, whole or not at all, readable by its owner only.
@@ -36,12 +39,9 @@ impl Running {
     /// # Errors
     /// When `.fnlocal` cannot be written.
     pub fn write(&self, state: &StateDir) -> io::Result<RunningFile> {
-        // A file of tempfile's has mode 0600, and keeps it.
-        let mut beside = tempfile::NamedTempFile::new_in(state.path())?;
-        beside.write_all(&serde_json::to_vec_pretty(self)?)?;
-        let path = state.path().join(RUNNING_FILE);
-        beside.persist(&path).map_err(|error| error.error)?;
-        Ok(RunningFile(path))
+        let file = state.folder().join(RUNNING_FILE);
+        file.write(&serde_json::to_vec_pretty(self)?)?;
+        Ok(RunningFile(file))
     }
 
     /// The fnlocal that serves `folder` or the nearest folder above it. A file left behind by one
@@ -54,7 +54,7 @@ impl Running {
         let mut stale = None;
         for folder in start.ancestors() {
             let state = folder.join(STATE_DIR);
-            let Ok(text) = fs::read_to_string(state.join(RUNNING_FILE)) else {
+            let Ok(text) = OwnPath::new(&state).join(RUNNING_FILE).read_to_string() else {
                 continue;
             };
             let Ok(running) = serde_json::from_str::<Self>(&text) else {
@@ -75,7 +75,7 @@ impl Running {
 impl Drop for RunningFile {
     fn drop(&mut self) {
         // What is left behind is known to be stale by the lock.
-        let _left = fs::remove_file(&self.0);
+        let _left = self.0.remove();
     }
 }
 

@@ -1,18 +1,21 @@
 //! `.fnlocal`: what fnlocal keeps in a project's folder, for one process at a time.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use fnlocal_files::OwnPath;
+
 use super::Package;
+use super::running::RUNNING_FILE;
 
 /// The folder's name.
-pub(crate) const STATE_DIR: &str = ".fnlocal";
+pub(crate) use fnlocal_files::STATE_DIR;
 
 /// A project's `.fnlocal`, held until dropped.
 #[derive(Debug)]
 pub struct StateDir {
-    path: PathBuf,
+    folder: OwnPath,
     /// Its lock ends with the file, also when the process dies.
     _lock: File,
 }
@@ -23,7 +26,10 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Taken`] when another process has it.
     pub fn lock(project: &Path) -> Result<Self, StateError> {
-        Self::take(project, "lock", "running on")
+        let state = Self::take(project, "lock", "running on")?;
+        // Left by a run that was killed, or brought along by a repository: of no run that lives.
+        let _none = state.folder.join(RUNNING_FILE).remove();
+        Ok(state)
     }
 
     /// Takes it for a build only, which goes well with one who has taken all else.
@@ -34,20 +40,37 @@ impl StateDir {
         Self::take(project, "build.lock", "building")
     }
 
+    /// Takes it for a run and a build, to remove what is in it. So links in it are no reason to
+    /// refuse it: they go, and what they lead to stays.
+    ///
+    /// # Errors
+    /// [`StateError::Taken`] when another process has it.
+    pub fn lock_to_remove(project: &Path) -> Result<[Self; 2], StateError> {
+        let run = Self::take_unchecked(project, "lock", "running on")?;
+        Ok([
+            run,
+            Self::take_unchecked(project, "build.lock", "building")?,
+        ])
+    }
+
     fn take(project: &Path, name: &str, doing: &'static str) -> Result<Self, StateError> {
-        let path = project.join(STATE_DIR);
+        let taken = Self::take_unchecked(project, name, doing)?;
+        let checked = taken.folder.check_children();
+        checked.map_err(|source| StateError::Io {
+            path: taken.path().to_owned(),
+            source,
+        })?;
+        Ok(taken)
+    }
+
+    fn take_unchecked(project: &Path, name: &str, doing: &'static str) -> Result<Self, StateError> {
+        let folder = OwnPath::new(&project.join(STATE_DIR));
         let fail = |source| StateError::Io {
-            path: path.clone(),
+            path: folder.path().to_owned(),
             source,
         };
-        fs::create_dir_all(&path).map_err(fail)?;
-        let ignore = path.join(".gitignore");
-        if !ignore.exists() {
-            fs::write(&ignore, "*\n").map_err(fail)?;
-        }
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(path.join(name)).map_err(fail)?;
+        make(&folder).map_err(fail)?;
+        let mut lock = folder.join(name).open_or_create().map_err(fail)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -63,25 +86,43 @@ impl StateDir {
         }
         lock.set_len(0).and_then(|()| lock.rewind()).map_err(fail)?;
         writeln!(lock, "{}", std::process::id()).map_err(fail)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
     }
 
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
+    }
+
+    /// The folder, to reach what is in it without following links.
+    #[must_use]
+    pub fn folder(&self) -> &OwnPath {
+        &self.folder
     }
 
     /// Where a package's code versions are: [`crate::runtime::PackageRun::code_root`].
     #[must_use]
     pub fn code_root(&self, package: &Package) -> PathBuf {
-        self.path.join("code").join(&package.name)
+        self.path().join("code").join(&package.name)
+    }
+}
+
+/// Makes the folder, closed to other users.
+fn make(folder: &OwnPath) -> io::Result<()> {
+    folder.make_folder()?;
+    match folder.join(".gitignore").create_new() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made?.write_all(b"*\n"),
     }
 }
 
 /// Whether a process holds a `.fnlocal` folder.
 pub(super) fn is_held(state: &Path) -> bool {
-    let Ok(lock) = File::open(state.join("lock")) else {
+    let Ok(lock) = OwnPath::new(state).join("lock").open() else {
         return false;
     };
     matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
@@ -120,9 +161,9 @@ impl StateError {
                 Some(format!("use that one, or end it: kill {pid}"))
             }
             Self::Taken { pid: None, .. } => Some("use that one, or end it".to_owned()),
-            Self::Io { .. } => {
-                Some("fnlocal keeps code versions and its lock there; make it writable".to_owned())
-            }
+            Self::Io { source, .. } => Some(fnlocal_files::hint(source).unwrap_or_else(|| {
+                "fnlocal keeps code versions and its lock there; make it writable".to_owned()
+            })),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The releases a project keeps.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fnlocal_core::release::{Release, ReleaseError};
+use fnlocal_files::OwnPath;
 use fnlocal_registry::Digest;
 
 /// The folder's name in a project's `.fnlocal`.
@@ -55,7 +55,7 @@ fn bytes(release: &Release) -> Vec<u8> {
 /// A project's releases.
 #[derive(Clone, Debug)]
 pub struct Releases {
-    folder: PathBuf,
+    folder: OwnPath,
 }
 
 impl Releases {
@@ -63,7 +63,7 @@ impl Releases {
     #[must_use]
     pub fn of(state: &Path) -> Self {
         Self {
-            folder: state.join(FOLDER),
+            folder: OwnPath::new(&state.join(FOLDER)),
         }
     }
 
@@ -72,25 +72,21 @@ impl Releases {
     /// # Errors
     /// [`ReleaseStoreError::Io`] when it cannot be written.
     pub fn put(&self, kept: &Kept) -> Result<PathBuf, ReleaseStoreError> {
-        let path = self.folder.join(format!("{}.json", kept.digest.hex()));
-        if path.is_file() {
+        let file = self.file(kept);
+        let path = file.path().to_owned();
+        let bytes = bytes(&kept.release);
+        if file.read().is_ok_and(|there| there == bytes) {
             return Ok(path);
         }
-        self.write(&path, &bytes(&kept.release))
-            .map_err(|source| ReleaseStoreError::Io {
-                path: path.clone(),
-                source,
-            })?;
-        Ok(path)
+        let written = self.folder.make_folder().and_then(|()| file.write(&bytes));
+        match written {
+            Ok(()) => Ok(path),
+            Err(source) => Err(ReleaseStoreError::Io { path, source }),
+        }
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+    fn file(&self, kept: &Kept) -> OwnPath {
+        self.folder.join(format!("{}.json", kept.digest.hex()))
     }
 
     /// All that are kept, the newest first. Files that are no whole release are left out.
@@ -99,20 +95,24 @@ impl Releases {
     /// [`ReleaseStoreError::Io`] when the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Kept>, ReleaseStoreError> {
         let fail = |source| ReleaseStoreError::Io {
-            path: self.folder.clone(),
+            path: self.folder.path().to_owned(),
             source,
         };
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
+        let names = match self.folder.names() {
+            Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(fail(error)),
         };
         let mut all = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(fail)?.path();
-            if path.extension().is_some_and(|end| end == "json") {
-                all.extend(read(&path).ok());
-            }
+        for name in names {
+            let file = self.folder.join(name);
+            let digest = file.name().and_then(|name| name.strip_suffix(".json"));
+            let kept = file
+                .read()
+                .ok()
+                .and_then(|bytes| parse(file.path(), &bytes).ok());
+            // Another name than its digest: not one that was kept here.
+            all.extend(kept.filter(|kept| digest == Some(kept.digest.hex())));
         }
         all.sort_by(|one, other| {
             let newest = other.release.created.cmp(&one.release.created);
@@ -126,9 +126,10 @@ impl Releases {
     /// # Errors
     /// [`ReleaseStoreError::Io`] when its file cannot be removed.
     pub fn remove(&self, kept: &Kept) -> Result<(), ReleaseStoreError> {
-        let path = self.folder.join(format!("{}.json", kept.digest.hex()));
-        match fs::remove_file(&path) {
+        let file = self.file(kept);
+        match file.remove() {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                let path = file.path().to_owned();
                 Err(ReleaseStoreError::Io { path, source })
             }
             _ => Ok(()),
@@ -162,12 +163,16 @@ impl Releases {
 }
 
 fn read(path: &Path) -> Result<Kept, ReleaseStoreError> {
-    let bytes = fs::read(path).map_err(|source| ReleaseStoreError::Io {
+    let bytes = std::fs::read(path).map_err(|source| ReleaseStoreError::Io {
         path: path.to_owned(),
         source,
     })?;
+    parse(path, &bytes)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Kept, ReleaseStoreError> {
     let release: Release =
-        serde_json::from_slice(&bytes).map_err(|source| ReleaseStoreError::Format {
+        serde_json::from_slice(bytes).map_err(|source| ReleaseStoreError::Format {
             path: path.to_owned(),
             source,
         })?;
@@ -229,7 +234,7 @@ impl ReleaseStoreError {
             Self::Format { .. } | Self::Invalid { .. } => {
                 Some("`fnlocal build` makes a new one".to_owned())
             }
-            Self::Io { .. } => None,
+            Self::Io { source, .. } => fnlocal_files::hint(source),
         }
     }
 }
@@ -275,7 +280,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let releases = Releases::of(folder.path());
         let path = releases.put(&kept("2026-01-01T00:00:00Z")).unwrap();
-        fs::write(&path, "{\"schema\": 1").unwrap();
+        std::fs::write(&path, "{\"schema\": 1").unwrap();
         assert!(releases.list().unwrap().is_empty());
         let error = releases.find(path.to_str().unwrap()).unwrap_err();
         assert!(matches!(error, ReleaseStoreError::Format { .. }));

@@ -100,7 +100,7 @@ impl PruneError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Releases(error) => error.hint(),
-            Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Store(error) => error.hint(),
         }
     }
 }

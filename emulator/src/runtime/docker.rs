@@ -35,6 +35,7 @@ use self::error::{already, refused};
 use self::labels::Owner;
 use self::reaper::Reaped;
 use self::state::{State, Tasks};
+use super::leftovers;
 use super::place::{Place, default_base};
 use super::{Notice, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started};
 use crate::faults::Faults;
@@ -117,6 +118,7 @@ impl DockerRuntime {
         notices: Notices,
     ) -> Result<(Self, Reaped), RuntimeError> {
         let base = options.sockets.clone().unwrap_or_else(default_base);
+        let _cleared = tokio::task::spawn_blocking(|| leftovers::clear(false)).await;
         let reaped = reaper::reap(&engine.docker, &options.owner, &base).await?;
         let place = Place::new(
             &base,

@@ -7,6 +7,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fnlocal_files::OwnPath;
+
+use super::leftovers::{self, Alive};
+
 /// A unix socket's path must fit into `sockaddr_un`: 104 bytes on macOS, 108 on Linux.
 const LONGEST_SOCKET: usize = 100;
 /// Longest `/<run>/<instance>/s` we make, for choosing a base.
@@ -18,15 +22,35 @@ pub(crate) const SOCKET: &str = "s";
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     run: PathBuf,
+    _alive: Alive,
 }
 
 impl Place {
     /// Makes the folder of `run` under `base`.
     pub(crate) fn new(base: &Path, run: &str) -> io::Result<Self> {
-        private_folder(base)?;
-        let run = base.join(run);
-        private_folder(&run)?;
-        Ok(Self { run })
+        let alive = leftovers::begin(base, run)?;
+        Ok(Self {
+            run: base.join(run),
+            _alive: alive,
+        })
+    }
+
+    /// The run's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.run
+    }
+
+    /// The run's name.
+    pub(crate) fn run(&self) -> &str {
+        let name = self.run.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
+    }
+
+    /// Makes a folder in the run's that is closed to other users.
+    pub(crate) fn private(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = OwnPath::new(&self.run).join(name);
+        folder.make_folder()?;
+        Ok(folder.path().to_owned())
     }
 
     /// Makes a folder for one instance.
@@ -43,7 +67,7 @@ impl Place {
 
     /// Removes the run's folder and everything in it.
     pub(crate) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.run);
+        let _ = OwnPath::new(&self.run).remove_all();
     }
 }
 
@@ -59,6 +83,12 @@ pub(crate) fn default_base() -> PathBuf {
     }
 }
 
+/// Where runs keep their instances' temporary files: on the disk that the user's own are on, which
+/// `$XDG_RUNTIME_DIR` is not.
+pub(crate) fn temporary_base() -> PathBuf {
+    std::env::temp_dir().join(format!("fnlocal-{}", own_id()))
+}
+
 /// Whether `name` can be a run's name, so that a folder may be removed by it.
 pub(crate) fn is_run_name(name: &str) -> bool {
     !name.is_empty()
@@ -71,30 +101,6 @@ pub(crate) fn random_hex(bytes: usize) -> String {
     (0..bytes)
         .map(|_| format!("{:02x}", rand::random::<u8>()))
         .collect()
-}
-
-#[cfg(unix)]
-fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    // Somebody else may have made it first, in a folder open to all such as /tmp.
-    let found = fs::symlink_metadata(path)?;
-    if !found.is_dir() || found.uid() != own_id() {
-        let why = format!("{} belongs to somebody else", path.display());
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    }
-    if found.mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
 }
 
 #[cfg(unix)]

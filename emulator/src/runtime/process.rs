@@ -5,6 +5,7 @@
 //! group of its own, sockets only its owner can reach, and an end together with fnlocal.
 
 mod child;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fnlocal_core::InstanceId;
+use fnlocal_files::OwnPath;
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
@@ -20,9 +22,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::child::{Signal, signal};
+use self::watchdog::Watchdog;
+use super::family::{self, Family};
+use super::leftovers;
 use super::lines::Tail;
-use super::place::SOCKET;
-use super::place::{Place, default_base, random_hex};
+use super::place::{Place, SOCKET, default_base, random_hex, temporary_base};
 use super::{
     AS_INSTANCE, Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec,
     Started, ready,
@@ -87,7 +91,11 @@ pub(crate) struct Inner {
     version: String,
     runner: PathBuf,
     place: Place,
+    /// Temporary files of instances.
+    temporary: Place,
     notices: Notices,
+    /// Clears up should this process be killed.
+    watchdog: Option<Watchdog>,
     live: Mutex<BTreeMap<InstanceId, Live>>,
 }
 
@@ -96,6 +104,9 @@ pub(crate) struct Live {
     pid: u32,
     address: Address,
     folder: PathBuf,
+    temporary: PathBuf,
+    /// What its descendants bear.
+    mark: String,
     memory_mib: u32,
     /// It answers, and nobody is stopping it: its end is news.
     running: bool,
@@ -114,20 +125,31 @@ impl ProcessRuntime {
             let path = path.to_owned();
             move |source| ProcessError::Io { path, source }
         };
-        let runner = options.state.join("runner.cjs");
-        std::fs::create_dir_all(&options.state).map_err(fail(&options.state))?;
-        if std::fs::read(&runner).ok().as_deref() != Some(RUNNER) {
-            std::fs::write(&runner, RUNNER).map_err(fail(&runner))?;
+        let state = OwnPath::new(&options.state);
+        let runner = state.join("runner.cjs");
+        state.make_folder().map_err(fail(&options.state))?;
+        if runner.read().ok().as_deref() != Some(RUNNER) {
+            runner.write(RUNNER).map_err(fail(runner.path()))?;
         }
+        let runner = runner.path().to_owned();
         let base = options.sockets.unwrap_or_else(default_base);
-        let place = Place::new(&base, &random_hex(4)).map_err(fail(&base))?;
+        let _cleared = tokio::task::spawn_blocking(|| leftovers::clear(false)).await;
+        let run = random_hex(4);
+        let place = Place::new(&base, &run).map_err(fail(&base))?;
+        let temporary = match temporary_base() {
+            same if same == base => place.clone(),
+            other => Place::new(&other, &run).map_err(fail(&other))?,
+        };
+        let watchdog = Watchdog::start(&run, &[place.folder(), temporary.folder()]);
         let live = Mutex::default();
         let inner = Inner {
             node,
             version,
             runner,
             place,
+            temporary,
             notices,
+            watchdog,
             live,
         };
         Ok(Self {
@@ -160,10 +182,19 @@ impl Inner {
             .place
             .instance(&name)
             .map_err(refused("making a folder for a socket"))?;
+        let temporary = self.temporary.private(&format!("tmp-{name}"));
+        let temporary = temporary.map_err(refused("making a folder for temporary files"))?;
+        let mark = family::mark(self.place.run(), &name);
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = code_root(&spec.package)?;
-        let spawned = self.command(&spec, code_root, &address).spawn();
+        let mut command = self.command(&spec, code_root, &address);
+        command.env(family::MARK, &mark);
+        // The person's own settings come first.
+        if !spec.package.env.contains_key("TMPDIR") {
+            command.env("TMPDIR", &temporary);
+        }
+        let spawned = command.spawn();
         let mut child = spawned.map_err(refused("starting node"))?;
         introduce(&mut child, &address, &token).await;
         let create = begun.elapsed();
@@ -173,6 +204,8 @@ impl Inner {
             pid: child.id().unwrap_or_default(),
             address: address.clone(),
             folder,
+            temporary,
+            mark,
             memory_mib: spec.memory_mib,
             running: false,
             tail: tail.clone(),
@@ -251,9 +284,12 @@ impl Inner {
     async fn end(&self, instance: InstanceId, grace: Duration) {
         let begun = self.lock().get_mut(&instance).map(|live| {
             live.running = false;
-            (live.pid, live.ended.subscribe())
+            (live.pid, live.mark.clone(), live.ended.subscribe())
         });
-        let Some((pid, mut end)) = begun else { return };
+        let Some((pid, mark, mut end)) = begun else {
+            return;
+        };
+        let family = tokio::task::spawn_blocking(move || Family::of(&mark, pid)).await;
         let alive = |end: &watch::Receiver<Option<String>>| end.borrow().is_none();
         if !grace.is_zero() && alive(&end) {
             signal(pid, Signal::Terminate);
@@ -265,9 +301,12 @@ impl Inner {
             signal(pid, Signal::Kill);
             let _ = timeout(KILLED, child::ended(&mut end)).await;
         }
+        if let Ok(family) = family {
+            let _ended = tokio::task::spawn_blocking(move || family.end()).await;
+        }
         if let Some(live) = self.lock().remove(&instance) {
             live.address.close();
-            let _ = std::fs::remove_dir_all(&live.folder);
+            live.remove_folders();
         }
     }
 
@@ -317,13 +356,26 @@ impl Runtime for ProcessRuntime {
                 .map(|instance| self.inner.end(instance, Duration::ZERO));
             futures_util::future::join_all(ends).await;
             self.inner.place.remove();
+            self.inner.temporary.remove();
+            if let Some(watchdog) = &self.inner.watchdog {
+                watchdog.dismiss().await;
+            }
         })
+    }
+}
+
+impl Live {
+    /// Removes its socket's folder and its temporary files.
+    fn remove_folders(&self) {
+        for folder in [&self.folder, &self.temporary] {
+            let _left = OwnPath::new(folder).remove_all();
+        }
     }
 }
 
 /// The little of the person's environment that a program needs to work at all.
 fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
-    let needed = ["PATH", "HOME", "TMPDIR", "LANG", "SystemRoot", "TEMP"];
+    let needed = ["PATH", "HOME", "LANG", "SystemRoot", "TEMP"];
     needed
         .into_iter()
         .filter_map(|key| Some((key, std::env::var_os(key)?)))
@@ -373,11 +425,11 @@ async fn introduce(child: &mut Child, address: &Address, token: &str) {
 }
 
 fn code_root(package: &PackageRun) -> Result<&Path, RuntimeError> {
-    package
-        .code_root
-        .as_deref()
-        .ok_or_else(|| RuntimeError::Refused {
-            what: "finding the code",
-            why: "it is in an image, which only Docker can run".to_owned(),
-        })
+    let root = package.code_root.as_deref();
+    let root = root.ok_or_else(|| RuntimeError::Refused {
+        what: "finding the code",
+        why: "it is in an image, which only Docker can run".to_owned(),
+    })?;
+    package.check_code_root()?;
+    Ok(root)
 }

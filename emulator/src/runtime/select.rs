@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fnlocal_files::OwnPath;
 use sha2::{Digest, Sha256};
 
 use super::docker::connect::{ConnectError, Surroundings, connect};
@@ -66,7 +67,7 @@ impl SelectError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Connect(error) => Some(error.hint().to_owned()),
-            Self::Image(error) => error.hint().map(str::to_owned),
+            Self::Image(error) => error.hint(),
             Self::Open(error) => error.hint(),
             Self::Process(error) => Some(error.hint().to_owned()),
         }
@@ -108,7 +109,9 @@ impl Preparer {
         env: BTreeMap<String, String>,
         progress: Progress<'_>,
     ) -> Result<PackageRun, PrepareError> {
-        std::fs::create_dir_all(&code_root).map_err(|source| ImageError::Io {
+        // The user of an instance's container reads it.
+        let made = OwnPath::new(&code_root).make_folder_with_mode(0o755);
+        made.map_err(|source| ImageError::Io {
             path: code_root.clone(),
             source,
         })?;
@@ -187,7 +190,7 @@ impl PrepareError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Image(error) => error.hint().map(str::to_owned),
+            Self::Image(error) => error.hint(),
             Self::Runtime(error) => error.hint(),
         }
     }

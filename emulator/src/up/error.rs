@@ -99,11 +99,11 @@ impl UpError {
             Self::Make(error) => error.hint(),
             Self::Release(error) => error.hint(),
             Self::Foreign { .. } => Some("run it from its own project's folder".to_owned()),
-            Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Store(error) => error.hint(),
             Self::Lost { .. } | Self::Platform { .. } => {
                 Some("`fnlocal build` builds it anew".to_owned())
             }
-            Self::Image(error) => error.hint().map(str::to_owned),
+            Self::Image(error) => error.hint(),
             Self::Connect(error) => Some(error.hint().to_owned()),
             Self::Runtime(error) => error.hint(),
             Self::Listen(error) => Some(error.hint()),

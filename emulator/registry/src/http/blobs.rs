@@ -11,6 +11,8 @@ use super::refusal::{Refusal, empty, plain};
 use super::route::Call;
 use super::uploads::CONTENT_DIGEST;
 use super::{Answer, Registry, send};
+use fnlocal_files::OwnPath;
+
 use crate::digest::Digest;
 use crate::error::io;
 use crate::name::RepositoryName;
@@ -89,7 +91,7 @@ impl Registry {
         let file = self
             .blocking(move |store| {
                 file.seek(SeekFrom::Start(start))
-                    .map_err(io(store.root()))?;
+                    .map_err(io(&OwnPath::new(store.root())))?;
                 Ok(file)
             })
             .await?;

@@ -1,6 +1,6 @@
 //! Blobs of a repository, and whether contents are still what they were.
 
-use std::fs::{self, File};
+use std::fs::File;
 
 use super::Store;
 use super::files;
@@ -18,11 +18,11 @@ impl Store {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<(File, u64)>, StoreError> {
-        if !self.layout.blob(repository, digest).exists() {
+        if !self.layout.blob(repository, digest).is_file() {
             return Ok(None);
         }
         let path = self.layout.content(digest);
-        let Some(file) = files::present(&path, File::open(&path))? else {
+        let Some(file) = files::present(&path, path.open())? else {
             return Ok(None);
         };
         let size = file.metadata().map_err(io(&path))?.len();
@@ -41,11 +41,11 @@ impl Store {
     ) -> Result<Option<u64>, StoreError> {
         let _held = self.adding()?;
         let path = self.layout.content(digest);
-        let Some(content) = files::present(&path, fs::metadata(&path))? else {
+        let Some(content) = files::present(&path, path.metadata())? else {
             return Ok(None);
         };
         let linked = files::refresh(&self.layout.blob(repository, digest))?;
-        Ok(linked.then_some(content.len()))
+        Ok(linked.then_some(content.len))
     }
 
     /// Whether the repository has a blob, as [`Store::blob_size`] tells; not when that fails.
@@ -65,7 +65,8 @@ impl Store {
         to: &RepositoryName,
     ) -> Result<bool, StoreError> {
         let _held = self.adding()?;
-        let there = self.layout.blob(from, digest).exists() && self.layout.content(digest).exists();
+        let there =
+            self.layout.blob(from, digest).is_file() && self.layout.content(digest).is_file();
         if there {
             self.link_blob(to, digest)?;
         }
@@ -80,7 +81,7 @@ impl Store {
         let all = self.all_repositories()?;
         let from = all
             .iter()
-            .find(|from| self.layout.blob(from, digest).exists());
+            .find(|from| self.layout.blob(from, digest).is_file());
         from.map_or(Ok(false), |from| self.mount(digest, from, to))
     }
 
@@ -105,7 +106,7 @@ impl Store {
     /// [`StoreError::Io`] when it cannot be read or moved.
     pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
         let path = self.layout.content(digest);
-        let Some(file) = files::present(&path, File::open(&path))? else {
+        let Some(file) = files::present(&path, path.open())? else {
             return Ok(false);
         };
         let mut hasher = Hasher::new(digest.algorithm());
@@ -121,9 +122,10 @@ impl Store {
     pub(crate) fn quarantine(&self, digest: &Digest, bad: &File) -> Result<(), StoreError> {
         let path = self.layout.content(digest);
         let _held = self.removing()?;
-        let Some(now) = files::present(&path, fs::metadata(&path))? else {
+        let Some(now) = files::present(&path, path.open())? else {
             return Ok(());
         };
+        let now = now.metadata().map_err(io(&path))?;
         let then = bad.metadata().map_err(io(&path))?;
         let same = now.len() == then.len()
             && matches!((now.modified(), then.modified()), (Ok(now), Ok(then)) if now == then);
@@ -132,7 +134,7 @@ impl Store {
         }
         let away = format!("{}.{:08x}", digest.file_name(), rand::random::<u32>());
         let away = self.layout.quarantine().join(away);
-        fs::rename(&path, &away).map_err(io(&away))?;
+        path.rename(&away).map_err(io(&away))?;
         files::sync_parent(&path)
     }
 

@@ -1,7 +1,6 @@
 //! What a repository has, and which there are.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use serde::Serialize;
 
@@ -42,7 +41,7 @@ impl Store {
         tag: &Tag,
     ) -> Result<Option<Digest>, StoreError> {
         let path = self.layout.tag(repository, tag);
-        let text = files::present(&path, fs::read_to_string(&path))?;
+        let text = files::present(&path, path.read_to_string())?;
         Ok(text.and_then(|text| text.parse().ok()))
     }
 
@@ -113,7 +112,10 @@ impl Store {
         let mut found: Vec<RepositoryName> = Vec::new();
         let mut waiting = vec![String::new()];
         while let Some(above) = waiting.pop() {
-            let folder = self.layout.repositories().join(&above);
+            let folder = match above.as_str() {
+                "" => self.layout.repositories(),
+                above => self.layout.repositories().join(above),
+            };
             for part in files::list(&folder, |part| Some(part.to_owned()))? {
                 let name = match above.as_str() {
                     "" => part,
@@ -135,5 +137,5 @@ impl Store {
 }
 
 fn is_repository(layout: &Layout, name: &RepositoryName) -> bool {
-    layout.manifests(name).is_dir() || layout.blobs(name).is_dir()
+    layout.manifests(name).is_folder() || layout.blobs(name).is_folder()
 }

@@ -5,15 +5,15 @@
 //! that stays names it, or while it is young: its manifest may be on its way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
+
+use fnlocal_files::{Metadata, OwnPath};
 
 use super::Store;
 use super::files;
 use super::named::Named;
 use crate::digest::{Algorithm, Digest};
-use crate::error::{StoreError, io};
+use crate::error::StoreError;
 use crate::name::{RepositoryName, Tag};
 
 /// What a collection removed.
@@ -56,8 +56,8 @@ impl Store {
         self.sweep_contents(&linked, &mut collected)?;
         self.sweep_uploads(grace, &mut collected)?;
         for (path, metadata) in entries(&self.layout.quarantine())? {
-            if files::is_old(&metadata, grace) && files::remove(&path)? {
-                collected.bytes += metadata.len();
+            if files::is_old(&path, grace)? && files::remove(&path)? {
+                collected.bytes += metadata.len;
             }
         }
         Ok(collected)
@@ -87,11 +87,11 @@ impl Store {
                 None => {}
             }
         }
-        for (path, metadata) in entries(&self.layout.blobs(repository))? {
+        for (path, _) in entries(&self.layout.blobs(repository))? {
             let Some(digest) = digest_of(&path) else {
                 continue;
             };
-            if all_known && !blobs.contains(&digest) && files::is_old(&metadata, grace) {
+            if all_known && !blobs.contains(&digest) && files::is_old(&path, grace)? {
                 files::remove(&path)?;
             } else {
                 linked.insert(digest);
@@ -115,8 +115,7 @@ impl Store {
         let mut roots = Vec::new();
         for digest in self.manifest_links(repository)? {
             let path = self.layout.manifest(repository, &digest);
-            let metadata = fs::metadata(&path).map_err(io(&path))?;
-            if keep.contains(&digest) || !files::is_old(&metadata, grace) {
+            if keep.contains(&digest) || !files::is_old(&path, grace)? {
                 roots.push(digest.clone());
             }
             let named = self.named(repository, &digest)?;
@@ -142,12 +141,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
             for (path, metadata) in entries(&self.layout.contents(algorithm))? {
-                let hex = path.file_name().and_then(|name| name.to_str());
-                let name = format!("{}-{}", algorithm.name(), hex.unwrap_or_default());
+                let hex = path.name().unwrap_or_default();
+                let name = format!("{}-{hex}", algorithm.name());
                 let ours = Digest::from_file_name(&name);
                 if ours.is_some_and(|digest| !linked.contains(&digest)) && files::remove(&path)? {
                     collected.blobs += 1;
-                    collected.bytes += metadata.len();
+                    collected.bytes += metadata.len;
                 }
             }
         }
@@ -156,14 +155,14 @@ impl Store {
 
     fn sweep_uploads(&self, grace: Duration, collected: &mut Collected) -> Result<(), StoreError> {
         for (path, metadata) in entries(&self.layout.uploads())? {
-            if !files::is_old(&metadata, grace) {
+            if !metadata.is_file || !files::is_old(&path, grace)? {
                 continue;
             }
             // One that somebody writes to is locked, however slow they are.
-            let file = files::present(&path, fs::File::open(&path))?;
+            let file = files::present(&path, path.open())?;
             if file.is_some_and(|file| file.try_lock().is_ok()) && files::remove(&path)? {
                 collected.uploads += 1;
-                collected.bytes += metadata.len();
+                collected.bytes += metadata.len;
             }
         }
         Ok(())
@@ -173,16 +172,18 @@ impl Store {
     fn remove_empty(&self, repository: &RepositoryName) -> Result<(), StoreError> {
         let folder = self.layout.repository(repository);
         for subject in files::names(&folder.join("_referrers"))? {
-            let _not_empty = fs::remove_dir(folder.join("_referrers").join(subject));
+            let _not_empty = folder.join("_referrers").join(subject).remove_folder();
         }
         for own in ["_referrers", "_tags", "_manifests", "_blobs"] {
-            let _not_empty = fs::remove_dir(folder.join(own));
+            let _not_empty = folder.join(own).remove_folder();
         }
         let parts = repository.as_str().split('/').count();
-        for folder in folder.ancestors().take(parts) {
-            if fs::remove_dir(folder).is_err() {
+        let mut above = Some(folder);
+        for _ in 0..parts {
+            let Some(folder) = above.filter(|folder| folder.remove_folder().is_ok()) else {
                 break;
-            }
+            };
+            above = folder.parent();
         }
         Ok(())
     }
@@ -209,16 +210,16 @@ impl Marks {
     }
 }
 
-fn digest_of(path: &Path) -> Option<Digest> {
-    Digest::from_file_name(path.file_name()?.to_str()?)
+fn digest_of(path: &OwnPath) -> Option<Digest> {
+    Digest::from_file_name(path.name()?)
 }
 
 /// The files of a folder. One that vanishes meanwhile is not there.
-fn entries(folder: &Path) -> Result<Vec<(std::path::PathBuf, fs::Metadata)>, StoreError> {
+fn entries(folder: &OwnPath) -> Result<Vec<(OwnPath, Metadata)>, StoreError> {
     let mut found = Vec::new();
     for name in files::names(folder)? {
         let path = folder.join(name);
-        if let Some(metadata) = files::present(&path, fs::symlink_metadata(&path))? {
+        if let Some(metadata) = files::present(&path, path.metadata())? {
             found.push((path, metadata));
         }
     }

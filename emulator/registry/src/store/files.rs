@@ -1,10 +1,11 @@
 //! Files that appear whole or not at all, and stay.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use fnlocal_files::OwnPath;
 
 use crate::error::{StoreError, io};
 
@@ -12,24 +13,19 @@ use crate::error::{StoreError, io};
 #[derive(Debug)]
 pub struct Temporary {
     pub file: File,
-    pub path: PathBuf,
+    pub path: OwnPath,
     keep: bool,
 }
 
 impl Temporary {
     /// A new file, which must not exist.
-    pub fn new(path: PathBuf) -> Result<Self, StoreError> {
-        let file = File::options()
-            .create_new(true)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(io(&path))?;
+    pub fn new(path: OwnPath) -> Result<Self, StoreError> {
+        let file = path.create_new().map_err(io(&path))?;
         Ok(Self::of(file, path))
     }
 
     /// Takes over a file.
-    pub fn of(file: File, path: PathBuf) -> Self {
+    pub fn of(file: File, path: OwnPath) -> Self {
         Self {
             file,
             path,
@@ -48,8 +44,8 @@ impl Temporary {
     }
 
     /// Gives a synced file its name, in place of what had it.
-    pub fn rename(mut self, to: &Path) -> Result<(), StoreError> {
-        fs::rename(&self.path, to).map_err(io(to))?;
+    pub fn rename(mut self, to: &OwnPath) -> Result<(), StoreError> {
+        self.path.rename(to).map_err(io(to))?;
         self.keep = true;
         sync_parent(to)
     }
@@ -59,13 +55,13 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.keep {
             // What cannot be removed now, a collection removes later.
-            let _left = fs::remove_file(&self.path);
+            let _left = self.path.remove();
         }
     }
 }
 
 /// Writes a small file by way of `temporary`.
-pub fn write(temporary: PathBuf, to: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub fn write(temporary: OwnPath, to: &OwnPath, bytes: &[u8]) -> Result<(), StoreError> {
     let mut temporary = Temporary::new(temporary)?;
     temporary
         .file
@@ -76,17 +72,17 @@ pub fn write(temporary: PathBuf, to: &Path, bytes: &[u8]) -> Result<(), StoreErr
 }
 
 /// Makes an empty file, or makes one that is there young again.
-pub fn mark(path: &Path) -> Result<(), StoreError> {
+pub fn mark(path: &OwnPath) -> Result<(), StoreError> {
     if refresh(path)? {
         return Ok(());
     }
-    File::create(path).map_err(io(path))?;
+    path.open_or_create().map_err(io(path))?;
     sync_parent(path)
 }
 
 /// Makes a file young again. Returns whether it is there.
-pub fn refresh(path: &Path) -> Result<bool, StoreError> {
-    let Some(file) = present(path, File::options().write(true).open(path))? else {
+pub fn refresh(path: &OwnPath) -> Result<bool, StoreError> {
+    let Some(file) = present(path, path.open_to_write())? else {
         return Ok(false);
     };
     file.set_modified(SystemTime::now()).map_err(io(path))?;
@@ -94,26 +90,24 @@ pub fn refresh(path: &Path) -> Result<bool, StoreError> {
 }
 
 /// Makes a folder and those above it, durably.
-pub fn make_folder(path: &Path) -> Result<(), StoreError> {
-    if path.is_dir() {
+pub fn make_folder(path: &OwnPath) -> Result<(), StoreError> {
+    if path.is_folder() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        make_folder(parent)?;
+        make_folder(&parent)?;
     }
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(path)(error)),
-        _ => sync_parent(path),
-    }
+    path.make_folder().map_err(io(path))?;
+    sync_parent(path)
 }
 
 /// Removes a file. Returns whether it was there.
-pub fn remove(path: &Path) -> Result<bool, StoreError> {
-    Ok(present(path, fs::remove_file(path))?.is_some())
+pub fn remove(path: &OwnPath) -> Result<bool, StoreError> {
+    Ok(present(path, path.remove())?.is_some())
 }
 
 /// Removes a file for good. Returns whether it was there.
-pub fn delete(path: &Path) -> Result<bool, StoreError> {
+pub fn delete(path: &OwnPath) -> Result<bool, StoreError> {
     let there = remove(path)?;
     if there {
         sync_parent(path)?;
@@ -122,27 +116,19 @@ pub fn delete(path: &Path) -> Result<bool, StoreError> {
 }
 
 /// The names in a folder, sorted; none when there is no such folder.
-pub fn names(folder: &Path) -> Result<Vec<OsString>, StoreError> {
-    let Some(entries) = present(folder, fs::read_dir(folder))? else {
-        return Ok(Vec::new());
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(entry.map_err(io(folder))?.file_name());
-    }
-    names.sort();
-    Ok(names)
+pub fn names(folder: &OwnPath) -> Result<Vec<OsString>, StoreError> {
+    Ok(present(folder, folder.names())?.unwrap_or_default())
 }
 
 /// What names in a folder stand for, by `read`, which passes over what is not ours.
-pub fn list<T>(folder: &Path, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, StoreError> {
+pub fn list<T>(folder: &OwnPath, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, StoreError> {
     let names = names(folder)?;
     let read = names.iter().filter_map(|name| read(name.to_str()?));
     Ok(read.collect())
 }
 
 /// Nothing instead of an error where a file is missing.
-pub fn present<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>, StoreError> {
+pub fn present<T>(path: &OwnPath, result: io::Result<T>) -> Result<Option<T>, StoreError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -151,16 +137,14 @@ pub fn present<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>, Store
 }
 
 /// Whether a file was last changed at least `grace` ago. One from the future is not old.
-pub fn is_old(metadata: &fs::Metadata, grace: Duration) -> bool {
-    metadata
-        .modified()
-        .is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age >= grace))
+pub fn is_old(path: &OwnPath, grace: Duration) -> Result<bool, StoreError> {
+    let changed = present(path, path.modified())?;
+    Ok(changed.is_some_and(|changed| changed.elapsed().is_ok_and(|age| age >= grace)))
 }
 
-pub fn sync_parent(path: &Path) -> Result<(), StoreError> {
+pub fn sync_parent(path: &OwnPath) -> Result<(), StoreError> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };
-    let synced = File::open(parent).and_then(|folder| folder.sync_all());
-    synced.map_err(io(parent))
+    parent.sync_folder().map_err(io(&parent))
 }

@@ -1,6 +1,6 @@
 //! Manifests, tags and referrers of a repository.
 
-use std::fs::{self, File};
+use std::fs::File;
 
 use serde::{Deserialize, Serialize};
 
@@ -181,7 +181,7 @@ impl Store {
         digest: &Digest,
     ) -> Result<bool, StoreError> {
         let _held = self.removing()?;
-        if !self.layout.manifest(repository, digest).exists() {
+        if !self.layout.manifest(repository, digest).is_file() {
             return Ok(false);
         }
         for tag in self.tags(repository)?.unwrap_or_default() {
@@ -228,7 +228,7 @@ impl Store {
             .children()
             .map(|digest| (digest, self.layout.manifest(repository, digest)));
         for (digest, link) in blobs.chain(children) {
-            if !link.exists() || !self.layout.content(digest).exists() {
+            if !link.is_file() || !self.layout.content(digest).is_file() {
                 return Err(StoreError::Missing {
                     digest: digest.clone(),
                     repository: repository.clone(),
@@ -259,13 +259,13 @@ impl Store {
         digest: &Digest,
     ) -> Result<Option<(Manifest, File)>, StoreError> {
         let path = self.layout.manifest(repository, digest);
-        let Some(link) = files::present(&path, fs::read(&path))? else {
+        let Some(link) = files::present(&path, path.read())? else {
             return Ok(None);
         };
         let link: Link = serde_json::from_slice(&link)
             .map_err(|error| io(&path)(std::io::Error::from(error)))?;
         let path = self.layout.content(digest);
-        let Some(mut file) = files::present(&path, File::open(&path))? else {
+        let Some(mut file) = files::present(&path, path.open())? else {
             return Ok(None);
         };
         let mut bytes = Vec::new();

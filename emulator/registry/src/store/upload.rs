@@ -1,11 +1,11 @@
 //! Content on its way in: hashed while it is written, served only once it is whole.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
+
+use fnlocal_files::OwnPath;
 
 use super::Store;
 use super::files::{self, Temporary};
@@ -88,8 +88,7 @@ impl Store {
     ) -> Result<BlobWriter, StoreError> {
         let path = self.upload_path(repository, id);
         let held = self.adding()?;
-        let opened = File::options().read(true).write(true).open(&path);
-        let file = files::present(&path, opened)?.ok_or(StoreError::UnknownUpload)?;
+        let file = files::present(&path, path.open_to_write())?.ok_or(StoreError::UnknownUpload)?;
         let mut temporary = Temporary::of(file, path);
         temporary.keep(true);
         lock(&temporary)?;
@@ -126,8 +125,8 @@ impl Store {
         id: &UploadId,
     ) -> Result<u64, StoreError> {
         let path = self.upload_path(repository, id);
-        let found = files::present(&path, std::fs::metadata(&path))?;
-        Ok(found.ok_or(StoreError::UnknownUpload)?.len())
+        let found = files::present(&path, path.metadata())?;
+        Ok(found.ok_or(StoreError::UnknownUpload)?.len)
     }
 
     /// Gives an upload up.
@@ -146,12 +145,12 @@ impl Store {
     }
 
     /// A path for a file on its way in.
-    pub(super) fn temporary(&self) -> PathBuf {
+    pub(super) fn temporary(&self) -> OwnPath {
         self.layout.uploads().join(UploadId::random().to_string())
     }
 
     /// The repository is in the name, so that an upload is found only where it was begun.
-    fn upload_path(&self, repository: &RepositoryName, id: &UploadId) -> PathBuf {
+    fn upload_path(&self, repository: &RepositoryName, id: &UploadId) -> OwnPath {
         let place = Digest::of(repository.as_str().as_bytes());
         let name = format!("{id}-{}", &place.hex()[..16]);
         self.layout.uploads().join(name)
@@ -166,7 +165,7 @@ impl BlobWriter {
     }
 
     /// The file it is written to.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &OwnPath {
         &self.temporary.path
     }
 

@@ -1,14 +1,15 @@
 //! What a package's files are now, reading only those that may have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use fnlocal_core::CodeHash;
+use fnlocal_files::OwnPath;
 use sha2::{Digest, Sha256};
 
 use super::{CodeError, MAX_BYTES, MAX_FILES, WARN_BYTES};
@@ -60,7 +61,7 @@ impl Scanned {
         &self,
         tree: &Tree,
         memo: &mut Memo,
-        blobs: &Path,
+        blobs: &OwnPath,
     ) -> Result<(Self, Vec<Warning>), CodeError> {
         let mut warnings = Vec::new();
         let mut sizes = Sizes::default();
@@ -154,7 +155,7 @@ impl Scanned {
     }
 
     /// Removes blobs that no version links to and that are not needed for the next.
-    pub fn prune(&self, blobs: &Path) -> io::Result<()> {
+    pub fn prune(&self, blobs: &OwnPath) -> io::Result<()> {
         let needed: BTreeSet<String> = self.contents().map(|(_, content)| content.blob()).collect();
         remove_unlinked(blobs, |name| needed.contains(name))
     }
@@ -189,7 +190,7 @@ impl From<EightBytes> for CodeHash {
 }
 
 /// Reads a file into the blobs, so that what is kept is what was hashed; none when it is gone.
-fn read(path: &Path, place: &LinkFree, blobs: &Path) -> Result<Option<Known>, CodeError> {
+fn read(path: &Path, place: &LinkFree, blobs: &OwnPath) -> Result<Option<Known>, CodeError> {
     let unreadable = |source| CodeError::Read {
         path: path.to_owned(),
         source,
@@ -219,7 +220,7 @@ fn read(path: &Path, place: &LinkFree, blobs: &Path) -> Result<Option<Known>, Co
             executable: after.executable,
         };
         keep(&bytes, content, blobs).map_err(|source| CodeError::Store {
-            path: blobs.to_owned(),
+            path: blobs.path().to_owned(),
             source,
         })?;
         let mut stamp = after;
@@ -232,41 +233,50 @@ fn read(path: &Path, place: &LinkFree, blobs: &Path) -> Result<Option<Known>, Co
     }
 }
 
-/// Puts contents into the blobs. One that nothing links to may be half, after a crash, and is removed
-/// at the next start; see [`remove_unlinked`].
-fn keep(bytes: &[u8], content: Content, blobs: &Path) -> io::Result<()> {
+/// Puts contents into the blobs. One may be half after a crash, so the next start removes them all.
+fn keep(bytes: &[u8], content: Content, blobs: &OwnPath) -> io::Result<()> {
     let path = blobs.join(content.blob());
     let mode = if content.executable { 0o555 } else { 0o444 };
-    let mut options = File::options();
-    let mut file = match options.write(true).create_new(true).mode(mode).open(&path) {
+    // The user of an instance's container reads it too.
+    let mut file = match path.create_new_with_mode(mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         file => file?,
     };
-    let mut write = || {
-        file.write_all(bytes)?;
-        // The umask may have cut the mode; a container's user must read it all the same.
-        if file.metadata()?.mode() & 0o777 != mode {
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-        }
-        Ok(())
-    };
-    let written = write();
+    let written = file.write_all(bytes);
     if written.is_err() {
-        let _ = fs::remove_file(&path);
+        let _ = path.remove();
     }
     written
 }
 
-/// Removes blobs no version links to, except some.
-pub(super) fn remove_unlinked(blobs: &Path, keep: impl Fn(&str) -> bool) -> io::Result<()> {
-    for entry in fs::read_dir(blobs)? {
-        let entry = entry?;
-        let kept = entry.file_name().to_str().is_some_and(&keep);
-        if !kept && entry.metadata().is_ok_and(|metadata| metadata.nlink() == 1) {
-            fs::remove_file(entry.path())?;
+/// Removes blobs no version links to, except some. Other files are none of ours, and stay.
+pub(super) fn remove_unlinked(blobs: &OwnPath, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+    for name in blobs.names()? {
+        let Some(name) = name.to_str().filter(|name| is_blob(name) && !keep(name)) else {
+            continue;
+        };
+        let blob = blobs.join(name);
+        if blob.metadata().is_ok_and(|found| found.names == 1) {
+            blob.remove()?;
         }
     }
     Ok(())
+}
+
+/// Removes all blobs.
+pub(super) fn remove_all(blobs: &OwnPath) -> io::Result<()> {
+    for name in blobs.names()? {
+        if name.to_str().is_some_and(is_blob) {
+            blobs.join(name).remove_all()?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether [`Content::blob`] can have given the name.
+fn is_blob(name: &str) -> bool {
+    let digest = name.strip_suffix("-x").unwrap_or(name);
+    digest.len() == 64 && digest.bytes().all(|byte| HEX.contains(&byte))
 }
 
 /// Adds up sizes while walking.

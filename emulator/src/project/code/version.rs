@@ -1,34 +1,36 @@
 //! Folders that hold one version each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use fnlocal_core::CodeHash;
+use fnlocal_files::OwnPath;
 
 use super::scan::{Content, Scanned};
 
 /// What folders that are being made begin with.
 const UNFINISHED: &str = ".new-";
+/// The rights of a folder that an instance reads, in a container as another user.
+pub(super) const READABLE: u32 = 0o755;
 
 /// A version that has no name yet, and may still change.
 #[derive(Debug)]
 pub(super) struct Ahead {
-    folder: PathBuf,
+    folder: OwnPath,
     files: BTreeMap<Arc<str>, Content>,
 }
 
 impl Ahead {
     /// Makes one of `files` from their blobs.
-    pub fn make(versions: &Path, blobs: &Path, files: &Scanned) -> io::Result<Self> {
+    pub fn make(versions: &OwnPath, blobs: &OwnPath, files: &Scanned) -> io::Result<Self> {
         let folder = (0..)
             .map(|number: u32| versions.join(format!("{UNFINISHED}{number}")))
-            .find(|folder| !folder.exists())
+            .find(|folder| folder.metadata().is_err())
             .unwrap_or_else(|| versions.join(UNFINISHED));
-        make_folder(&folder)?;
+        folder.make_one_folder(READABLE)?;
         let mut ahead = Self {
             folder,
             files: BTreeMap::new(),
@@ -38,7 +40,7 @@ impl Ahead {
     }
 
     /// Makes it hold `files` and nothing else.
-    pub fn change_into(&mut self, blobs: &Path, files: &Scanned) -> io::Result<()> {
+    pub fn change_into(&mut self, blobs: &OwnPath, files: &Scanned) -> io::Result<()> {
         let wanted: BTreeMap<&Arc<str>, Content> = files.contents().collect();
         let stale: Vec<Arc<str>> = self
             .files
@@ -66,20 +68,20 @@ impl Ahead {
     }
 
     /// Gives it its name.
-    pub fn become_version(self, path: &Path) -> io::Result<()> {
-        match fs::rename(&self.folder, path) {
-            Err(_) if path.is_dir() => fs::remove_dir_all(&self.folder),
+    pub fn become_version(self, path: &OwnPath) -> io::Result<()> {
+        match self.folder.rename(path) {
+            Err(_) if path.is_folder() => self.folder.remove_all(),
             result => result,
         }
     }
 
     fn remove(&mut self, path: &Arc<str>) -> io::Result<()> {
-        fs::remove_file(self.folder.join(&**path))?;
+        self.folder.join(&**path).remove()?;
         self.files.remove(path);
         let mut folder = Path::new(&**path).parent();
         // Folders that are now empty; the first that is not ends it.
         while let Some(name) = folder.filter(|name| !name.as_os_str().is_empty()) {
-            if fs::remove_dir(self.folder.join(name)).is_err() {
+            if self.folder.join(name).remove_folder().is_err() {
                 break;
             }
             folder = name.parent();
@@ -89,67 +91,56 @@ impl Ahead {
 }
 
 /// Links `to` to a blob, or copies it where the file system has no more links to give.
-fn link(blob: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(blob, to) {
+fn link(blob: &OwnPath, to: &OwnPath) -> io::Result<()> {
+    match blob.hard_link(to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
-        Err(_) => fs::copy(blob, to).map(drop),
+        Err(_) => copy(blob, to),
         linked => linked,
     }
 }
 
-/// Makes a folder that every user may read, and those above.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+fn copy(blob: &OwnPath, to: &OwnPath) -> io::Result<()> {
+    let mut from = blob.open()?;
+    let mode = from.metadata()?.permissions().mode() & 0o777;
+    io::copy(&mut from, &mut to.create_new_with_mode(mode)?).map(drop)
 }
 
-fn make_folders(base: &Path, relative: &str) -> io::Result<()> {
-    let mut path = base.to_owned();
+fn make_folders(base: &OwnPath, relative: &str) -> io::Result<()> {
+    let mut folder = base.clone();
     for part in relative.split('/') {
-        path.push(part);
-        match fs::create_dir(&path) {
-            Ok(()) => fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
+        folder = folder.join(part);
+        folder.make_one_folder(READABLE)?;
     }
     Ok(())
 }
 
-/// Removes folders a crash left unfinished.
-pub(super) fn remove_leftovers(versions: &Path) -> io::Result<()> {
-    for (name, path) in names(versions)? {
-        if name.starts_with(UNFINISHED) {
-            fs::remove_dir_all(path)?;
+/// Removes all versions, and folders a crash left unfinished.
+pub(super) fn remove_all(versions: &OwnPath) -> io::Result<()> {
+    for name in names(versions)? {
+        if name.starts_with(UNFINISHED) || version(&name).is_some() {
+            versions.join(name).remove_all()?;
         }
     }
     Ok(())
 }
 
 /// Removes versions that are not to be kept.
-pub(super) fn prune(versions: &Path, keep: impl Fn(CodeHash) -> bool) -> io::Result<()> {
-    for (name, path) in names(versions)? {
-        let hash = (name.len() == 16)
-            .then(|| u64::from_str_radix(&name, 16).ok())
-            .flatten();
-        if hash.is_some_and(|hash| !keep(CodeHash(hash))) {
-            fs::remove_dir_all(path)?;
+pub(super) fn prune(versions: &OwnPath, keep: impl Fn(CodeHash) -> bool) -> io::Result<()> {
+    for name in names(versions)? {
+        if version(&name).is_some_and(|hash| !keep(hash)) {
+            versions.join(name).remove_all()?;
         }
     }
     Ok(())
 }
 
-fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        names.extend(
-            entry
-                .file_name()
-                .into_string()
-                .ok()
-                .map(|name| (name, entry.path())),
-        );
-    }
-    Ok(names)
+/// The version whose folder has this name.
+fn version(name: &str) -> Option<CodeHash> {
+    let hash = (name.len() == 16).then(|| u64::from_str_radix(name, 16).ok());
+    hash.flatten().map(CodeHash)
+}
+
+fn names(folder: &OwnPath) -> io::Result<Vec<String>> {
+    let names = folder.names()?.into_iter();
+    Ok(names.filter_map(|name| name.into_string().ok()).collect())
 }

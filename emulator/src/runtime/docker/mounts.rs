@@ -8,6 +8,7 @@ use std::path::Path;
 
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
 use bollard::query_parameters::ContainerArchiveInfoOptions;
+use fnlocal_files::OwnPath;
 
 use super::connect::Engine;
 use super::container::hardened;
@@ -72,7 +73,7 @@ impl Looking<'_> {
             what: "looking whether the engine sees this system's folders",
             why: format!("{}: {error}", folder.display()),
         };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        OwnPath::new(folder).make_folder().map_err(failed)?;
         let fresh = tempfile::Builder::new()
             .prefix("look-")
             .tempdir_in(folder)

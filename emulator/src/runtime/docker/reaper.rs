@@ -9,6 +9,7 @@ use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
     RemoveContainerOptions, RemoveVolumeOptions,
 };
+use fnlocal_files::OwnPath;
 use futures_util::{StreamExt, stream};
 use tokio::time::{sleep, timeout};
 
@@ -81,7 +82,8 @@ pub async fn reap(docker: &Docker, owner: &Owner, sockets: &Path) -> Result<Reap
             && is_run_name(run)
             && is_run_name(node)
         {
-            let _ = std::fs::remove_dir_all(sockets.join(format!("{run}-{node}")));
+            let folder = OwnPath::new(sockets).join(format!("{run}-{node}"));
+            let _ = folder.remove_all();
         }
     }
     Ok(reaped)

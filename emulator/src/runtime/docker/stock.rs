@@ -144,6 +144,7 @@ async fn create_attached(
     inner: &Inner,
     shape: &Shape<'_>,
 ) -> Result<(String, bollard::container::AttachContainerResults), RuntimeError> {
+    shape.package.check_code_root()?;
     let docker = &inner.engine.docker;
     let body = container::instance(&inner.engine, &inner.options.owner, shape);
     let container = docker

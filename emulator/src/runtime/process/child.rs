@@ -10,7 +10,7 @@ use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::Inner;
+use super::{Inner, family};
 use crate::runtime::lines::{Output, Tail};
 use crate::runtime::{End, Notice};
 
@@ -28,6 +28,7 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
     let pid = child.id().unwrap_or_default();
     let status = child.wait().await;
     signal(pid, Signal::Kill);
+    end_family(&inner, instance).await;
     if timeout(LAST_LINES, &mut pump).await.is_err() {
         pump.abort();
     }
@@ -46,7 +47,7 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
             }
             Ok(status) => End {
                 reason: text(status),
-                outside: killed(status),
+                outside: false,
             },
             Err(error) => End {
                 reason: error.to_string(),
@@ -59,11 +60,20 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
         if !live.running {
             return;
         }
-        all.remove(&instance).map(|live| (live.folder, end))
+        all.remove(&instance).map(|live| (live, end))
     };
-    if let Some((folder, end)) = told {
-        let _ = std::fs::remove_dir_all(folder);
+    if let Some((live, end)) = told {
+        live.remove_folders();
         let _ = inner.notices.send(Notice::Exit { instance, end }).await;
+    }
+}
+
+/// Kills what an instance that has ended left outside of its process group.
+async fn end_family(inner: &Inner, instance: InstanceId) {
+    let mark = inner.lock().get(&instance).map(|live| live.mark.clone());
+    if let Some(mark) = mark {
+        let end = move || family::end_instance(&mark);
+        let _ended = tokio::task::spawn_blocking(end).await;
     }
 }
 
@@ -144,18 +154,6 @@ fn text(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "it ended".to_owned(),
     }
-}
-
-/// Ended by SIGKILL or SIGTERM, which no program sends itself by mistake.
-#[cfg(unix)]
-fn killed(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    matches!(status.signal(), Some(9 | 15))
-}
-
-#[cfg(not(unix))]
-fn killed(_status: ExitStatus) -> bool {
-    false
 }
 
 #[cfg(not(unix))]
