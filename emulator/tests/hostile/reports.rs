@@ -58,7 +58,7 @@ exports.liar = (q, s) => {
   let forged = 0;
   for (const handle of process._getActiveHandles()) {
     const res = handle._httpMessage;
-    if (!res || res === s || !String(res.getHeader?.("content-type")).includes("ndjson")) continue;
+    if (!res || res === s || !String(res._header).includes("x-ndjson")) continue;
     for (const report of JSON.parse(q.query.reports)) {
       res.write(JSON.stringify(report) + "\n");
       forged += 1;
