@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOR_TESTS := $(CURDIR)/target/tools/node/bin
 
-.PHONY: demo test test-rust test-wrapper test-every-call lint bench tools
+.PHONY: demo test test-rust test-wrapper test-every-call lint fuzz bench tools
 
 demo:
 	$(CARGO) build --quiet --bin fnlocal
@@ -29,6 +29,12 @@ test-rust:
 # Fails every single AWS call of a promote and of a destroy, where `test` tries every fifth.
 test-every-call: tools
 	FNLOCAL_EVERY_CALL=1 $(CARGO) test -p fnlocal-cloud --test cloud whichever
+
+# Feeds every parser of strangers' bytes for FUZZ_SECONDS each, guided by coverage. Wants a C++
+# compiler. FUZZ_TARGETS names some of them. `test` feeds each a few thousand inputs.
+FUZZ_SECONDS ?= 60
+fuzz:
+	CARGO="$(CARGO)" emulator/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 # Ratios from one run, also written to bench-results/. Needs wrk and nginx.
 bench: tools

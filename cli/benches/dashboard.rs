@@ -93,7 +93,7 @@ fn say(what: &str, rounds: &Pairs, wanted: &str) {
 
 /// Measures while somebody looks, or while nobody does.
 fn looking(dev: &Dev, looked_at: bool, measure: impl FnOnce() -> f64) -> f64 {
-    let watcher = looked_at.then(|| Watcher::start(dev.port));
+    let watcher = looked_at.then(|| Watcher::start(dev.platform));
     let measured = measure();
     if let Some(watcher) = watcher {
         let pictures = watcher.end();

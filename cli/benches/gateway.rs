@@ -161,7 +161,8 @@ fn path_with_node(bin: &Path, backend: &Path) -> PathBuf {
 fn wait_for_instances(dev: &Dev, slots: u32) {
     for _ in 0..600 {
         let view = Command::new("curl")
-            .args(["--silent", &dev.url("/_fnlocal/view")])
+            .arg("--silent")
+            .arg(format!("http://127.0.0.1:{}/_fnlocal/view", dev.platform))
             .output()
             .expect("curl is installed");
         let view: serde_json::Value = serde_json::from_slice(&view.stdout).unwrap_or_default();

@@ -10,6 +10,7 @@ use fnlocal_emulator::release::{self, MakeError};
 use crate::args::Build;
 use crate::exit::Exit;
 use crate::run::{fail, now, warn};
+use crate::terminal;
 use crate::wait;
 use progress::Progress;
 
@@ -42,9 +43,9 @@ pub fn run(args: &Build) -> Exit {
                 warn(&warning.text, warning.hint.as_deref());
             }
             if args.json {
-                anstream::println!("{}", table::json(&report, &made));
+                terminal::print_json(&table::json(&report, &made));
             } else {
-                anstream::print!("{}", table::text(&report, &made));
+                terminal::print!("{}", table::text(&report, &made));
             }
             Exit::Ok
         }
@@ -52,7 +53,7 @@ pub fn run(args: &Build) -> Exit {
             if let MakeError::Build(error) = &error
                 && let Some(frame) = error.frame()
             {
-                anstream::eprintln!("{frame}");
+                terminal::eprintln!("{frame}");
             }
             fail(
                 crate::release::exit_of(&error),

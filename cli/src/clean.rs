@@ -7,6 +7,7 @@ use crate::args::Clean;
 use crate::exit::Exit;
 use crate::lines::bytes;
 use crate::run::{fail, warn};
+use crate::terminal;
 use crate::wait;
 
 /// Removes, or lists.
@@ -34,9 +35,9 @@ fn tell(args: &Clean, cleaned: &Cleaned) -> Exit {
     if args.json {
         let items: Vec<_> = cleaned.removed.iter().map(value).collect();
         let line = serde_json::json!({"dry_run": args.dry_run, "removed": items});
-        anstream::println!("{line}");
+        terminal::print_json(&line);
     } else {
-        anstream::print!("{}", table(args.dry_run, &cleaned.removed));
+        terminal::print!("{}", table(args.dry_run, &cleaned.removed));
     }
     if cleaned.kept.is_empty() {
         Exit::Ok

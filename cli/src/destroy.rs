@@ -7,6 +7,7 @@ use crate::args::Destroy;
 use crate::cloud::progress::Progress;
 use crate::cloud::{self, Journey, Place, Refusal, ask};
 use crate::exit::Exit;
+use crate::terminal;
 
 /// Deletes.
 pub fn run(args: &Destroy) -> Exit {
@@ -19,9 +20,9 @@ async fn delete(args: &Destroy, journey: &Journey) -> Result<Exit, Refusal> {
     let (inventory, plan) = plan_destroy(&aws).await?;
     if args.plan {
         if args.json {
-            anstream::println!("{}", cloud::json(&plan)?);
+            terminal::print_json(&cloud::json(&plan)?);
         } else {
-            anstream::print!("{plan}");
+            terminal::print!("{plan}");
         }
         return Ok(if plan.is_empty() {
             Exit::Ok
@@ -30,7 +31,7 @@ async fn delete(args: &Destroy, journey: &Journey) -> Result<Exit, Refusal> {
         });
     }
     if !args.json {
-        anstream::print!("{plan}");
+        terminal::print!("{plan}");
     }
     if !plan.is_empty() && !args.yes {
         confirmed(&place).await?;
@@ -41,12 +42,12 @@ async fn delete(args: &Destroy, journey: &Journey) -> Result<Exit, Refusal> {
     drop(progress);
     if args.json {
         let line = json!({"deleted": plan.steps.len(), "plan": plan, "left": []});
-        anstream::println!("{line}");
+        terminal::print_json(&line);
     } else if plan.is_empty() {
-        anstream::println!("nothing of `{}` is there", args.env);
+        terminal::println!("nothing of `{}` is there", args.env);
     } else {
-        anstream::println!("\ndeleted; nothing that bears its tags is left");
-        anstream::println!("SSM parameters with the variables' values were made by you, and stay");
+        terminal::println!("\ndeleted; nothing that bears its tags is left");
+        terminal::println!("SSM parameters with the variables' values were made by you, and stay");
     }
     Ok(Exit::Ok)
 }

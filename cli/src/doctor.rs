@@ -6,6 +6,7 @@ use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
 use crate::exit::Exit;
+use crate::terminal;
 use crate::wait;
 
 /// Looks, and prints.
@@ -20,9 +21,9 @@ pub fn run(args: &Doctor) -> Exit {
     };
     if args.json {
         let line = serde_json::to_string(&findings);
-        anstream::println!("{}", line.unwrap_or_default());
+        terminal::print_json(&line.unwrap_or_default());
     } else {
-        anstream::print!("{}", findings.iter().map(line).collect::<String>());
+        terminal::print!("{}", findings.iter().map(line).collect::<String>());
     }
     if findings.iter().any(|finding| finding.state == State::Bad) {
         Exit::Failed

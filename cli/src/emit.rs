@@ -14,6 +14,7 @@ use crate::args::Emit;
 use crate::ask::{Answer, Failure, send};
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal;
 
 /// Sends it, and prints the answer.
 pub fn run(args: &Emit) -> Exit {
@@ -132,13 +133,10 @@ fn print(args: &Emit, answer: &Answer) -> Exit {
         let parsed: Option<Value> = serde_json::from_slice(response.body()).ok();
         let body = parsed.unwrap_or_else(|| json!(body));
         let text = json!({ "status": status.as_u16(), "request_id": request, "body": body });
-        anstream::println!("{text}");
+        terminal::print_json(&text);
     } else {
-        anstream::eprintln!("{status}");
-        anstream::print!("{body}");
-        if !body.is_empty() && !body.ends_with('\n') {
-            anstream::println!();
-        }
+        terminal::eprintln!("{status}");
+        terminal::print_body(response.body());
     }
     if status.is_success() {
         Exit::Ok

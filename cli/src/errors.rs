@@ -9,8 +9,9 @@ use fnlocal_emulator::logs::errors::{Group, Groups};
 use crate::args::Errors;
 use crate::exit::Exit;
 use crate::kept::{self, NO_LOG_HINT};
-use crate::lines::{ago, printable};
+use crate::lines::ago;
 use crate::run::fail;
+use crate::terminal::{self, one_line};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -31,17 +32,17 @@ pub fn run(args: &Errors) -> Exit {
     if args.json {
         return match serde_json::to_string_pretty(&groups) {
             Ok(text) => {
-                anstream::println!("{text}");
+                terminal::print_json(&text);
                 Exit::Ok
             }
             Err(error) => fail(Exit::Bug, &error, None),
         };
     }
     if groups.is_empty() {
-        anstream::eprintln!("no errors were seen");
+        terminal::eprintln!("no errors were seen");
     }
     let texts: Vec<String> = groups.iter().map(text).collect();
-    anstream::print!("{}", texts.join("\n"));
+    terminal::print!("{}", texts.join("\n"));
     Exit::Ok
 }
 
@@ -50,19 +51,19 @@ fn text(group: &Group) -> String {
         1 => "once".to_owned(),
         count => format!("{count} times"),
     };
-    let function = group.function.as_deref().unwrap_or("-");
+    let function = one_line(group.function.as_deref().unwrap_or("-"));
     let name = match group.name.as_str() {
         "" => String::new(),
-        name => format!("{name}: "),
+        name => format!("{}: ", one_line(name)),
     };
-    let message = printable(&group.message);
+    let message = one_line(&group.message);
     let mut text = format!(
         "{RED}{name}{message}{RED:#}\n  {BOLD}{function}{BOLD:#}  {times}, {}{}\n",
         ago(group.last_seen),
         how(group.cause)
     );
     let mut line = |label: &str, value: String| {
-        let _infallible = writeln!(text, "  {DIM}{label:<8}{DIM:#} {}", printable(&value));
+        let _infallible = writeln!(text, "  {DIM}{label:<8}{DIM:#} {}", one_line(&value));
     };
     if let Some(file) = &group.file {
         line("at", place(file, group.line, group.column));
@@ -86,10 +87,10 @@ fn text(group: &Group) -> String {
     let frames = group.stack.iter().flat_map(|stack| stack.lines());
     let frames = frames.filter(|line| line.trim_start().starts_with("at "));
     for frame in frames.take(FRAMES) {
-        let _infallible = writeln!(text, "    {DIM}{}{DIM:#}", printable(frame.trim()));
+        let _infallible = writeln!(text, "    {DIM}{}{DIM:#}", one_line(frame.trim()));
     }
     if let Some(hint) = &group.hint {
-        let _infallible = writeln!(text, "  {BOLD}hint:{BOLD:#} {}", printable(hint));
+        let _infallible = writeln!(text, "  {BOLD}hint:{BOLD:#} {}", one_line(hint));
     }
     text
 }

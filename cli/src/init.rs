@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::args::{Init, Template};
 use crate::exit::Exit;
 use crate::run::{fail, warn};
+use crate::terminal;
 
 /// A file by its path in the project, and what is in it.
 type File = (&'static str, &'static str);
@@ -170,7 +171,7 @@ fn say_next(args: &Init) {
          fnlocal invoke {first:<10}calls a function, from another terminal\n  \
          fnlocal open             shows the dashboard"
     ));
-    anstream::eprintln!("{bold}ready{bold:#}; next:\n{next}");
+    terminal::eprintln!("{bold}ready{bold:#}; next:\n{next}");
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use fnlocal_emulator::driver::Failure;
 use fnlocal_emulator::logs::{Record, RequestRecord};
 use jiff::Timestamp;
 
+use crate::terminal::{one_line, printed_line};
+
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 const RED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
@@ -114,8 +116,8 @@ impl Lines {
             "{}  {name}  {status}  {:>9}  {DIM}{start:<6}{DIM:#}  {} {}",
             clock(request.at),
             millis(request.total),
-            request.method,
-            printable(&request.path)
+            one_line(request.method.as_str()),
+            one_line(&request.path)
         );
         if let Some(problem) = request.problem {
             let _infallible = write!(line, "  {YELLOW}{problem}{YELLOW:#}");
@@ -127,7 +129,10 @@ impl Lines {
     fn output(&mut self, function: Option<&Arc<str>>, line: &str, stderr: bool) -> String {
         let style = function.map_or(DIM, |function| self.style(function));
         let bar = if stderr { "┃" } else { "│" };
-        format!("              {style}{bar}{style:#} {}\n", printable(line))
+        format!(
+            "              {style}{bar}{style:#} {}\n",
+            printed_line(line)
+        )
     }
 
     fn error(
@@ -163,13 +168,14 @@ impl Lines {
         let mut text = format!(
             "{}  {name}  {RED}{}{RED:#}\n",
             clock(SystemTime::now()),
-            printable(title)
+            one_line(title)
         );
         for line in frame.unwrap_or_default().lines() {
-            let _infallible = writeln!(text, "              {RED}┃{RED:#} {}", printable(line));
+            let _infallible = writeln!(text, "              {RED}┃{RED:#} {}", printed_line(line));
         }
         if let Some(hint) = hint {
-            let _infallible = writeln!(text, "              {BOLD}hint:{BOLD:#} {hint}");
+            let _infallible =
+                writeln!(text, "              {BOLD}hint:{BOLD:#} {}", one_line(hint));
         }
         text
     }
@@ -178,9 +184,10 @@ impl Lines {
         let Some(function) = function else {
             return format!("{:width$}", "-", width = self.width.max(1));
         };
-        self.width = self.width.max(function.chars().count());
         let style = self.style(function);
-        format!("{style}{function:width$}{style:#}", width = self.width)
+        let name = one_line(function);
+        self.width = self.width.max(name.chars().count());
+        format!("{style}{name:width$}{style:#}", width = self.width)
     }
 
     fn style(&mut self, function: &Arc<str>) -> Style {
@@ -217,13 +224,6 @@ fn mark(fine: bool, text: &str) -> String {
     } else {
         format!("{YELLOW}!{YELLOW:#} {text}\n")
     }
-}
-
-/// A function's output without what could move the cursor or repaint the screen.
-pub fn printable(line: &str) -> String {
-    line.chars()
-        .map(|c| if c.is_control() && c != '\t' { '·' } else { c })
-        .collect()
 }
 
 /// Bytes for people.

@@ -14,13 +14,13 @@ use fnlocal_loadtest::budget::BudgetError;
 use fnlocal_loadtest::profile::Shape;
 use fnlocal_loadtest::report::Context;
 use fnlocal_loadtest::{Checked, ColdPlan, Load, LoadError, Plan, Report, Target};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};
 use crate::cloud::door::Environments;
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal;
 use crate::wait;
 
 /// Runs a load test.
@@ -80,7 +80,7 @@ async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal>
     }
     output::check_places(args)?;
     target::permitted(args, &target, &plan)?;
-    let bar = progress();
+    let bar = terminal::line("{wide_msg}");
     let diverted = args.users.and_then(|_| stdout::Diverted::new());
     let gathered = checked
         .run(
@@ -159,14 +159,6 @@ fn check_users(plan: &Plan) -> Result<(), Refusal> {
             "they send GET, HEAD, POST, PUT, PATCH and DELETE; with --rate there is no such limit",
         )),
     }
-}
-
-/// One line that is drawn anew; nothing where stderr is no terminal.
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    let style = ProgressStyle::with_template("{wide_msg}").expect("a template of one field");
-    bar.set_style(style);
-    bar
 }
 
 /// Why there is no run, with what to do about it and the exit code.

@@ -5,7 +5,7 @@
 
 mod there;
 
-use std::io::{self, Write};
+use std::io;
 
 use fnlocal_emulator::logs::cursor::Cursor;
 use fnlocal_emulator::logs::kept::{Invocation, Kept, Line, Platform};
@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::kept::{self, NO_LOG_HINT};
 use crate::lines::Lines;
 use crate::run::{fail, warn};
+use crate::terminal;
 
 /// Lines when none are asked for: some screens.
 const LAST: usize = 200;
@@ -107,9 +108,7 @@ impl Output {
     fn put(&mut self, text: &str) -> io::Result<()> {
         self.printed |= !text.is_empty();
         if self.json {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(text.as_bytes())?;
-            return stdout.flush();
+            return terminal::write_json(text);
         }
         let mut shown = String::new();
         for line in text.lines() {
@@ -117,9 +116,7 @@ impl Output {
                 shown.push_str(&self.lines.kept(&kept));
             }
         }
-        let mut stdout = anstream::stdout().lock();
-        stdout.write_all(shown.as_bytes())?;
-        stdout.flush()
+        terminal::write_out(&shown)
     }
 }
 

@@ -1,4 +1,5 @@
 //! The `fnlocal` command: arguments, composition, printing. It decides nothing.
+#![warn(clippy::disallowed_macros)]
 
 mod args;
 mod ask;
@@ -33,6 +34,7 @@ mod serving;
 mod shell;
 mod simulate;
 mod status;
+mod terminal;
 mod top;
 mod up;
 mod wait;
@@ -42,6 +44,7 @@ mod wait;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    terminal::report_panics();
     fnlocal_emulator::faults::install();
     // What panicked was printed; the exit code says whose fault it is.
     let exit = std::panic::catch_unwind(run::run).unwrap_or(exit::Exit::Bug);

@@ -6,6 +6,7 @@ use crate::args::Open;
 use crate::exit::Exit;
 use crate::run::fail;
 use crate::running::find;
+use crate::terminal;
 
 /// Opens it, or prints where it is.
 pub fn run(args: &Open) -> Exit {
@@ -13,15 +14,15 @@ pub fn run(args: &Open) -> Exit {
         Ok(running) => running,
         Err(exit) => return exit,
     };
-    let plain = format!("{}/_fnlocal/", running.url);
+    let plain = format!("{}/_fnlocal/", running.platform);
     let whole = format!("{plain}#token={}", running.token);
     if args.print {
-        anstream::println!("{whole}");
+        terminal::println!("{whole}");
         return Exit::Ok;
     }
     match webbrowser::open(&whole) {
         Ok(()) => {
-            anstream::println!("{plain}");
+            terminal::println!("{plain}");
             Exit::Ok
         }
         Err(error) => {

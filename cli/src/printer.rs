@@ -1,6 +1,5 @@
 //! A thread that prints, so that a slow terminal holds nothing else up.
 
-use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use fnlocal_emulator::logs::{Documents, Record};
 
 use crate::json;
 use crate::lines::Lines;
+use crate::terminal;
 
 /// Lists that may wait; each is what the gateway gathered in some milliseconds.
 const LISTS: usize = 2;
@@ -160,10 +160,10 @@ impl Printer {
         if text.is_empty() {
             return;
         }
-        let _closed = if self.style.json {
-            std::io::stdout().lock().write_all(text.as_bytes())
+        if self.style.json {
+            let _closed = terminal::write_json(text);
         } else {
-            anstream::stderr().lock().write_all(text.as_bytes())
-        };
+            terminal::write_err(text);
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::args::Promote;
 use crate::cloud::progress::Progress;
 use crate::cloud::{self, Journey, Place, Refusal, ask};
 use crate::exit::Exit;
+use crate::terminal;
 
 /// Promotes, or shows what that would do.
 pub fn run(args: &Promote) -> Exit {
@@ -41,7 +42,7 @@ async fn promote(args: &Promote, journey: &Journey) -> Result<Exit, Refusal> {
         return planned(args, &drawn.plan);
     }
     if !args.json {
-        anstream::print!("{}", drawn.plan);
+        terminal::print!("{}", drawn.plan);
     }
     if !drawn.plan.is_empty() && !args.yes {
         ask::permitted(&place, "promote", "\nDo this?").await?;
@@ -79,9 +80,9 @@ fn planned(args: &Promote, plan: &Plan) -> Result<Exit, Refusal> {
         stored::write(path, plan)?;
     }
     if args.json {
-        anstream::println!("{}", cloud::json(plan)?);
+        terminal::print_json(&cloud::json(plan)?);
     } else {
-        anstream::print!("{plan}");
+        terminal::print!("{plan}");
     }
     Ok(if plan.is_empty() {
         Exit::Ok

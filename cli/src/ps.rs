@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::args::Ps;
 use crate::exit::Exit;
 use crate::running::{self, Node, Picture, View, block_on};
+use crate::terminal::{self, one_line};
 
 /// Prints it.
 pub fn run(args: &Ps) -> Exit {
@@ -21,8 +22,8 @@ pub fn run(args: &Ps) -> Exit {
         running::view(&client, &running).await
     });
     match view {
-        Ok(view) if args.json => anstream::println!("{}", value(&running, &view)),
-        Ok(view) => anstream::print!("{}", table(&running, &view)),
+        Ok(view) if args.json => terminal::print_json(&value(&running, &view)),
+        Ok(view) => terminal::print!("{}", table(&running, &view)),
         Err(error) => return error.tell(),
     }
     Exit::Ok
@@ -94,7 +95,11 @@ fn table(running: &Running, view: &View) -> String {
     }
     let names = view.nodes.values().filter_map(|node| node.picture.as_ref());
     let names = names.flat_map(|picture| picture.functions.values());
-    let width = names.map(String::len).max().unwrap_or(0).max(8);
+    let width = names
+        .map(|name| one_line(name).chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(8);
     for (name, node) in &view.nodes {
         if several {
             let _infallible = write!(text, "\n{bold}{name}{bold:#}  {}", node.stage);
@@ -133,7 +138,8 @@ fn node_table(text: &mut String, node: &Node, width: usize) {
         let memory = total(&one.instances) * one.limits.memory_mib;
         let _infallible = writeln!(
             text,
-            "{name:width$}  {requests:>8}  {errors:>6}  {:>7}  {:>7}  {memory:>6}  {} {broken}",
+            "{:width$}  {requests:>8}  {errors:>6}  {:>7}  {:>7}  {memory:>6}  {} {broken}",
+            one_line(name),
             one.running,
             one.queued,
             states(&one.instances)

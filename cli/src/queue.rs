@@ -17,12 +17,17 @@ use crate::args::{Chosen, Queue, QueueCommand};
 use crate::ask::{Answer, Failure, ask};
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal::{self, one_line};
 
 /// Does what was asked for.
 pub fn run(args: &Queue) -> Exit {
     match perform(args) {
         Ok(text) => {
-            anstream::print!("{text}");
+            if args.json {
+                terminal::print_json(&text.trim_end());
+            } else {
+                terminal::print!("{text}");
+            }
             Exit::Ok
         }
         Err(failure) => fail(failure.exit, &*failure.error, failure.hint.as_deref()),
@@ -219,10 +224,11 @@ fn table(all: &[Listed]) -> String {
             .chars()
             .take(80)
             .collect();
+        let error = one_line(&error);
         let row = format!(
             "{}  {state:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  {error}",
             job.id,
-            job.function,
+            one_line(&job.function),
             job.trigger.word(),
             job.attempts,
             rfc3339(job.accepted_ms).unwrap_or_default(),
@@ -238,9 +244,9 @@ fn show(head: &Head, body: &[u8], json: bool) -> String {
     if json {
         return line(&json!({ "job": head, "body": text, "bytes": head.size }));
     }
-    let mut shown = format!("POST {}\n", head.path);
+    let mut shown = format!("POST {}\n", one_line(&head.path));
     for (name, value) in &head.headers {
-        shown.push_str(&format!("{name}: {value}\n"));
+        shown.push_str(&format!("{}: {}\n", one_line(name), one_line(value)));
     }
     shown.push('\n');
     match text {
@@ -253,7 +259,11 @@ fn show(head: &Head, body: &[u8], json: bool) -> String {
     }
     shown.push('\n');
     if let Some(error) = &head.error {
-        shown.push_str(&format!("\nafter {} runs: {error}\n", head.attempts));
+        shown.push_str(&format!(
+            "\nafter {} runs: {}\n",
+            head.attempts,
+            one_line(error)
+        ));
     }
     shown
 }

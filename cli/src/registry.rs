@@ -8,6 +8,7 @@ use crate::args::Registry;
 use crate::exit::Exit;
 use crate::run::fail;
 use crate::serving::interrupted;
+use crate::terminal;
 use crate::wait;
 
 /// Runs until Ctrl-C.
@@ -29,9 +30,9 @@ pub fn run(args: &Registry) -> Exit {
 fn announce(address: SocketAddr, json: bool) {
     if json {
         let line = serde_json::json!({"event": "ready", "registry": address.to_string()});
-        anstream::println!("{line}");
+        terminal::print_json(&line);
     } else {
-        anstream::eprintln!("registry at {address}, until Ctrl-C");
+        terminal::eprintln!("registry at {address}, until Ctrl-C");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::build;
 use crate::exit::Exit;
 use crate::lines::bytes;
 use crate::run::fail;
+use crate::terminal;
 
 /// Prints what was asked for.
 pub fn run(args: &Args) -> Exit {
@@ -32,7 +33,11 @@ pub fn run(args: &Args) -> Exit {
     }
     match print(args, &releases) {
         Ok(text) => {
-            anstream::print!("{text}");
+            if args.json || matches!(args.command, ReleaseCommand::Show { .. }) {
+                terminal::print_json(&text.trim_end());
+            } else {
+                terminal::print!("{text}");
+            }
             Exit::Ok
         }
         Err(error) => fail(Exit::Failed, &error, error.hint().as_deref()),
@@ -50,15 +55,12 @@ fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Exit {
             .iter()
             .map(|kept| kept.digest.to_string())
             .collect();
-        anstream::print!(
-            "{}",
-            line(&serde_json::json!({
-                "dry_run": dry_run,
-                "releases": releases,
-                "images": pruned.images,
-                "bytes": pruned.collected.bytes,
-            }))
-        );
+        terminal::print_json(&serde_json::json!({
+            "dry_run": dry_run,
+            "releases": releases,
+            "images": pruned.images,
+            "bytes": pruned.collected.bytes,
+        }));
         return Exit::Ok;
     }
     let verb = if dry_run {
@@ -66,8 +68,8 @@ fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Exit {
     } else {
         "forgotten"
     };
-    anstream::print!("{}", list(&pruned.releases));
-    anstream::println!(
+    terminal::print!("{}", list(&pruned.releases));
+    terminal::println!(
         "{} releases and {} images {verb}, {} freed",
         pruned.releases.len(),
         pruned.images.len(),

@@ -10,6 +10,7 @@ use crate::cloud::progress::Progress;
 use crate::cloud::{self, Journey, Place, Refusal, ask};
 use crate::exit::Exit;
 use crate::lines::millis;
+use crate::terminal;
 
 /// Goes back.
 pub fn run(args: &Rollback) -> Exit {
@@ -21,7 +22,7 @@ async fn roll_back(args: &Rollback, journey: &Journey) -> Result<Exit, Refusal> 
     let aws = place.connect().await?;
     let (inventory, plan) = plan_rollback(&aws, args.to).await?;
     if !args.json {
-        anstream::print!("{plan}");
+        terminal::print!("{plan}");
     }
     if !plan.is_empty() && !args.yes {
         ask::permitted(&place, "rollback", "\nGo back to it?").await?;
@@ -38,12 +39,12 @@ async fn roll_back(args: &Rollback, journey: &Journey) -> Result<Exit, Refusal> 
             "plan": plan,
             "took_ms": took.as_secs_f64() * 1000.0,
         });
-        anstream::println!("{line}");
+        terminal::print_json(&line);
     } else if plan.is_empty() {
-        anstream::println!("the nodes follow this release already");
+        terminal::println!("the nodes follow this release already");
     } else {
-        anstream::println!("\nthe nodes switch now, told in {}", millis(took));
-        anstream::println!("the next promote of what is in the folder makes a new release");
+        terminal::println!("\nthe nodes switch now, told in {}", millis(took));
+        terminal::println!("the next promote of what is in the folder makes a new release");
     }
     Ok(Exit::Ok)
 }

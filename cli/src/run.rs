@@ -14,6 +14,7 @@ use crate::loadtest;
 use crate::node;
 use crate::queue;
 use crate::simulate;
+use crate::terminal;
 use crate::{destroy, promote, rollback, status};
 use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
 
@@ -22,8 +23,12 @@ pub fn run() -> Exit {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // A closed terminal is nothing to tell anybody about.
-            let _closed = error.print();
+            let text = error.render().ansi().to_string();
+            if error.use_stderr() {
+                terminal::eprint!("{text}");
+            } else {
+                terminal::print!("{text}");
+            }
             return match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,
                 _ => Exit::Usage,
@@ -63,7 +68,7 @@ pub fn run() -> Exit {
 fn schema() -> Exit {
     match serde_json::to_string_pretty(&fnlocal_emulator::project::schema()) {
         Ok(text) => {
-            anstream::println!("{text}");
+            terminal::print_json(&text);
             Exit::Ok
         }
         Err(error) => fail(Exit::Bug, &error, None),
@@ -79,9 +84,9 @@ pub fn now() -> String {
 /// Prints what is odd but no reason to stop.
 pub fn warn(text: &str, hint: Option<&str>) {
     let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-    anstream::eprintln!("{yellow}warning:{yellow:#} {text}");
+    terminal::eprintln!("{yellow}warning:{yellow:#} {text}");
     if let Some(hint) = hint {
-        anstream::eprintln!("  hint: {hint}");
+        terminal::eprintln!("  hint: {hint}");
     }
 }
 
@@ -104,6 +109,6 @@ pub fn fail(exit: Exit, error: &dyn std::error::Error, hint: Option<&str>) -> Ex
     if let Some(hint) = hint {
         text.push_str(&format!("{bold}hint:{bold:#} {hint}\n"));
     }
-    anstream::eprint!("{text}");
+    terminal::eprint!("{text}");
     exit
 }

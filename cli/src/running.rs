@@ -83,14 +83,14 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, AskError>>) -> Result<T,
 pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, AskError> {
     let path = "/_fnlocal/view";
     let asked = client
-        .get(format!("{}{path}", running.url))
+        .get(format!("{}{path}", running.platform))
         .timeout(PATIENCE)
         .send()
         .await;
     let answer = asked.map_err(|error| silent(running, error))?;
     let status = answer.status();
     let odd = || AskError::Odd {
-        url: running.url.clone(),
+        url: running.platform.clone(),
         path: path.to_owned(),
         status,
     };
@@ -108,7 +108,7 @@ pub async fn chill(
     function: &str,
 ) -> Result<http::StatusCode, AskError> {
     let asked = client
-        .post(format!("{}/_fnlocal/cold", running.url))
+        .post(format!("{}/_fnlocal/cold", running.platform))
         .query(&[("function", function)])
         .header("x-fnlocal-token", &running.token)
         .timeout(PATIENCE)
@@ -120,7 +120,7 @@ pub async fn chill(
 /// It does not answer.
 pub fn silent(running: &Running, source: reqwest::Error) -> AskError {
     AskError::Silent {
-        url: running.url.clone(),
+        url: running.platform.clone(),
         source: source.without_url(),
     }
 }

@@ -1,7 +1,7 @@
 //! What `dev` and `up` have in common: a printer, Ctrl-C, and the table at the start.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
 use fnlocal_emulator::logs::Record;
@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::lines::millis;
 use crate::printer::{self, Style};
 use crate::run::fail;
+use crate::terminal;
 use crate::wait;
 
 /// Serves until Ctrl-C. `told` turns an error into an exit code and prints it.
@@ -82,7 +83,7 @@ pub async fn interrupted() {
 
 /// A terminal that is gone is no reason to panic.
 fn say(text: &str) {
-    let _gone = writeln!(anstream::stderr(), "{text}");
+    terminal::eprintln!("{text}");
 }
 
 /// Ctrl-C, a request to terminate, a terminal that was closed. Listened to from the start, so that
@@ -134,7 +135,7 @@ pub fn announce(ready: &Ready, json: bool) {
             .map(|function| {
                 serde_json::json!({
                     "name": function.name,
-                    "url": url(ready, &function.name),
+                    "url": url(ready.address, &function.name),
                     "broken": function.failure.borrow().is_some(),
                 })
             })
@@ -142,15 +143,16 @@ pub fn announce(ready: &Ready, json: bool) {
         let line = serde_json::json!({
             "event": "ready",
             "url": format!("http://{}", ready.address),
-            "dashboard": url(ready, "_fnlocal/"),
+            "platform": format!("http://{}", ready.platform),
+            "dashboard": url(ready.platform, "_fnlocal/"),
             "runtime": ready.runtime,
             "took_ms": ready.took.as_millis(),
             "functions": functions,
         });
-        anstream::println!("{line}");
+        terminal::print_json(&line);
         return;
     }
-    anstream::eprint!("{}", table(ready));
+    terminal::eprint!("{}", table(ready));
 }
 
 fn table(ready: &Ready) -> String {
@@ -180,7 +182,7 @@ fn table(ready: &Ready) -> String {
                 limits.max_instances
             ),
         };
-        let url = url(ready, &function.name);
+        let url = url(ready.address, &function.name);
         let _infallible = writeln!(
             text,
             "  {bold}{:width$}{bold:#}  {url}  {state}",
@@ -193,16 +195,16 @@ fn table(ready: &Ready) -> String {
     let _infallible = writeln!(
         text,
         "\n  {dim}dashboard  {}{dim:#}\n",
-        url(ready, "_fnlocal/")
+        url(ready.platform, "_fnlocal/")
     );
     text
 }
 
-fn url(ready: &Ready, name: &str) -> String {
-    let host = if ready.address.ip().is_loopback() {
+fn url(address: SocketAddr, name: &str) -> String {
+    let host = if address.ip().is_loopback() {
         "localhost".to_owned()
     } else {
-        ready.address.ip().to_string()
+        address.ip().to_string()
     };
-    format!("http://{host}:{}/{name}", ready.address.port())
+    format!("http://{host}:{}/{name}", address.port())
 }

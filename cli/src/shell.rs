@@ -7,13 +7,14 @@ use clap::CommandFactory;
 use crate::args::{Args, Completions, Man};
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal;
 
 /// Prints the script.
 pub fn completions(args: &Completions) -> Exit {
     let mut command = Args::command();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "fnlocal", &mut script);
-    anstream::print!("{}", String::from_utf8_lossy(&script));
+    terminal::print!("{}", String::from_utf8_lossy(&script));
     Exit::Ok
 }
 

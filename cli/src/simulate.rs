@@ -19,6 +19,7 @@ use fnlocal_sim::{Report, Scenario, replay, simulate};
 use crate::args::Simulate;
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal;
 use error::SimulateError;
 
 /// Runs until the simulation is over.
@@ -46,9 +47,9 @@ fn replayed(path: &Path, json: bool) -> Result<(), SimulateError> {
     })?;
     if json {
         let line = serde_json::json!({"events": done.events, "effects": done.effects});
-        anstream::println!("{line}");
+        terminal::print_json(&line);
     } else {
-        anstream::println!(
+        terminal::println!(
             "{} events gave the same {} effects again",
             done.events,
             done.effects
@@ -80,12 +81,12 @@ fn simulated(args: &Simulate) -> Result<(), SimulateError> {
         if let Some(found) = &found {
             value["prescale"] = serde_json::to_value(found).map_err(SimulateError::Json)?;
         }
-        anstream::println!("{value}");
+        terminal::print_json(&value);
     } else {
         if let Some(found) = &found {
-            anstream::print!("{}", table::found(found));
+            terminal::print!("{}", table::found(found));
         }
-        anstream::print!("{}", table::report(&report));
+        terminal::print!("{}", table::report(&report));
     }
     write_html(args, &[(String::new(), &report)])
 }
@@ -101,9 +102,9 @@ fn swept(args: &Simulate, sweep: &Sweep, reports: &[Report]) -> Result<(), Simul
         let rows: Vec<_> = rows
             .map(|(value, report)| serde_json::json!({"value": value, "report": report}))
             .collect();
-        anstream::println!("{}", serde_json::json!({"key": sweep.key, "runs": rows}));
+        terminal::print_json(&serde_json::json!({"key": sweep.key, "runs": rows}));
     } else {
-        anstream::print!("{}", table::sweep(sweep, reports));
+        terminal::print!("{}", table::sweep(sweep, reports));
     }
     write_html(args, &runs)
 }

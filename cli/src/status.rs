@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::args::Status as Args;
 use crate::cloud::{self, Place, Refusal};
 use crate::exit::Exit;
+use crate::terminal;
 
 /// Digits of a digest that people are shown.
 const SHOWN: usize = 12;
@@ -42,9 +43,9 @@ async fn show(args: &Args) -> Result<Exit, Refusal> {
             "url": status.door.as_ref().map(|door| door.url(&place.env)),
             "cost": {"least": estimate.least, "most": estimate.most, "so_far": spent},
         });
-        anstream::println!("{line}");
+        terminal::print_json(&line);
     } else {
-        anstream::print!("{}", text(&place, &status, &estimate, spent));
+        terminal::print!("{}", text(&place, &status, &estimate, spent));
     }
     Ok(Exit::Ok)
 }

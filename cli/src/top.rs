@@ -37,7 +37,7 @@ pub fn run(args: &Top) -> Exit {
         Ok(running) => running,
         Err(exit) => return exit,
     };
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+    if !crate::terminal::is_out() || !std::io::stdin().is_terminal() {
         let hint = "`fnlocal ps` prints the same once, and with --json for machines";
         return fail(Exit::Usage, &NoTerminal, Some(hint));
     }
@@ -68,7 +68,10 @@ async fn show(
     };
     tokio::pin!(end);
     loop {
-        terminal.draw(|frame| screen::draw(frame, &mut model))?;
+        terminal.draw(|frame| {
+            screen::draw(frame, &mut model);
+            screen::make_safe(frame.buffer_mut());
+        })?;
         tokio::select! {
             Some(event) = keys.recv() => match asked(&event) {
                 Asked::Quit => return Ok(()),

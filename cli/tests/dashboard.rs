@@ -81,7 +81,7 @@ fn no_complaints(browser: &Browser, dev: &Dev) {
         .iter()
         .map(|one| one["params"]["request"]["url"].as_str().unwrap());
     let foreign: Vec<_> = asked
-        .filter(|url| !url.starts_with(&dev.url) && *url != "about:blank")
+        .filter(|url| !url.starts_with(&dev.platform) && *url != "about:blank")
         .collect();
     assert_eq!(foreign, Vec::<&str>::new());
 }
@@ -308,7 +308,7 @@ async fn pages_of_other_sites_are_refused_and_what_acts_wants_the_token() {
         }
         request.send().await.unwrap().status()
     };
-    let own = dev.url.as_str();
+    let own = dev.platform.as_str();
     let cold = "/_fnlocal/cold?function=greet";
     let mine = ("x-fnlocal-token", token.as_str());
     // A name that leads here by DNS rebinding.

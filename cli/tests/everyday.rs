@@ -193,7 +193,10 @@ fn open_prints_the_dashboards_address_with_the_runs_token() {
     assert_eq!(code, 0);
     let running: Value = serde_json::from_str(&text(&folder, ".fnlocal/running.json")).unwrap();
     let token = running["token"].as_str().unwrap();
-    assert_eq!(out.trim(), format!("{}/_fnlocal/#token={token}", dev.url));
+    assert_eq!(
+        out.trim(),
+        format!("{}/_fnlocal/#token={token}", dev.platform)
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! and what happens when any of them fails. They do not show that a machine boots from the user
 //! data, that a real balancer drains and checks as AWS documents, how long scaling takes, that IAM
 //! lets the policy's calls through on real resources, or what AWS charges.
+#![warn(clippy::disallowed_macros)]
 
 pub mod apply;
 pub mod aws;

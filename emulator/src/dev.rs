@@ -19,7 +19,6 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use fnlocal_core::{PackageId, Profile};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
@@ -34,7 +33,7 @@ use crate::runtime::Notice;
 use crate::runtime::docker::mounts::Mounts;
 use crate::runtime::select;
 use crate::runtime::select::{Choice, Selected};
-use crate::serve::{self, Announced, Front, Session, with_hint};
+use crate::serve::{self, Addresses, Announced, Front, Listeners, Session, with_hint};
 use crate::triggers::{self, MakeSource, Sources, Triggers};
 use crate::watch::{Change, Watcher};
 
@@ -111,7 +110,7 @@ async fn serve(
     }
     let environment = project.environment()?;
     let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
-    let listener = serve::listen(SocketAddr::new(options.host, port)).await?;
+    let listeners = Listeners::open(SocketAddr::new(options.host, port)).await?;
     let state = Rc::new(StateDir::lock(&project.root)?);
     serve::keep_logs(logs, &state, &project);
     let (notices, noticed) = mpsc::channel(1024);
@@ -148,11 +147,11 @@ async fn serve(
     let served = match &options.fleet {
         Some(fleet) => {
             let settings = fleet::Settings::new(fleet, &project)?;
-            work.fleet(settings, listener, noticed, on_ready, stop)
+            work.fleet(settings, listeners, noticed, on_ready, stop)
                 .await
         }
         None => {
-            work.alone(&options, listener, noticed, on_ready, stop)
+            work.alone(&options, listeners, noticed, on_ready, stop)
                 .await
         }
     };
@@ -175,7 +174,7 @@ impl Work {
     async fn alone(
         self,
         options: &DevOptions,
-        listener: TcpListener,
+        listeners: Listeners,
         noticed: mpsc::Receiver<Notice>,
         on_ready: impl FnOnce(&Ready),
         stop: Stop,
@@ -204,13 +203,14 @@ impl Work {
             let beside = async {
                 tokio::join!(beside, inspecting);
             };
-            let address = serve::address_of(&listener)?;
-            let announced = Announced::new(&self.state, address, &self.selected.why, &self.logs);
-            on_ready(&self.ready(&driver, address));
+            let at = listeners.addresses()?;
+            let announced = Announced::new(&self.state, at, &self.selected.why, &self.logs);
+            on_ready(&self.ready(&driver, at));
             self.logs.flush();
             let front = Front {
-                listener,
-                options: gateway_options(&self.describer.project(), address),
+                listener: listeners.functions,
+                platform: Some(listeners.platform),
+                options: gateway_options(&self.describer.project(), at.functions),
                 token: &announced.token,
                 peers: None,
                 triggers: Some(Rc::clone(&triggers)),
@@ -258,7 +258,7 @@ impl Work {
     async fn fleet(
         self,
         settings: fleet::Settings,
-        listener: TcpListener,
+        listeners: Listeners,
         noticed: mpsc::Receiver<Notice>,
         on_ready: impl FnOnce(&Ready),
         stop: Stop,
@@ -267,7 +267,7 @@ impl Work {
         let describer = Rc::clone(&self.describer);
         let counting = Rc::clone(&self.describer);
         let limits = fleet::share(node_limits(&project), &project, &settings);
-        let address = serve::address_of(&listener)?;
+        let at = listeners.addresses()?;
         let fleet = Fleet::new(
             Plant {
                 opener: self.selected.opener.clone(),
@@ -275,7 +275,7 @@ impl Work {
                 describe: Box::new(move || Box::new(Rc::clone(&describer))),
                 counted: Box::new(move |nodes| counting.set_nodes(nodes)),
                 limits,
-                gateway: gateway_options(&project, address),
+                gateway: gateway_options(&project, at.functions),
                 logs: self.logs.clone(),
                 about: self.about(),
             },
@@ -291,11 +291,11 @@ impl Work {
             let Some(driver) = fleet.in_service(&stop).await? else {
                 return Ok(());
             };
-            let _announced = fleet.announce(address, &self.selected.why, &self.state);
-            on_ready(&self.ready(&driver, address));
+            let _announced = fleet.announce(at, &self.selected.why, &self.state);
+            on_ready(&self.ready(&driver, at));
             self.logs.flush();
             let beside = triggers::beside(Rc::clone(&triggers), beside);
-            fleet.serve(listener, beside, &stop).await?;
+            fleet.serve(listeners, beside, &stop).await?;
             triggers.close().await;
             background.end().await;
             Ok(())
@@ -353,9 +353,10 @@ impl Work {
         }
     }
 
-    fn ready(&self, driver: &Driver, address: SocketAddr) -> Ready {
+    fn ready(&self, driver: &Driver, at: Addresses) -> Ready {
         Ready {
-            address,
+            address: at.functions,
+            platform: at.platform,
             runtime: self.selected.why.clone(),
             functions: driver.with_functions(|functions| functions.all()),
             took: self.began.elapsed(),

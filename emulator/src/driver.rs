@@ -18,7 +18,7 @@ mod instance;
 mod package;
 mod perform;
 mod record;
-mod reports;
+pub(crate) mod reports;
 mod served;
 mod table;
 mod ticket;
@@ -39,7 +39,7 @@ use tokio::sync::{Notify, watch};
 
 pub(crate) use bell::Bell;
 pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
-pub use exchange::{ClientBody, Connection, Consumed, Exchange, ExchangeError, RequestBody};
+pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody, Tracked};
 pub(crate) use feed::Feed;
 pub use functions::{Failure, Function, Functions};
 pub use histogram::Histogram;

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::logs::Logs;
 use crate::serve::Broken;
@@ -56,8 +56,8 @@ pub struct Faults(Arc<Inner>);
 struct Inner {
     panics: AtomicU64,
     seen: Mutex<Seen>,
-    /// Rung for the one that logs faults.
-    some: Notify,
+    /// Changes for all that watch.
+    changed: watch::Sender<u64>,
     /// Those that end the process in order when a fault is fatal.
     watchers: AtomicUsize,
 }
@@ -123,7 +123,7 @@ impl Faults {
                 seen.faults.push(fault);
             }
         }
-        self.0.some.notify_one();
+        self.0.changed.send_modify(|changes| *changes += 1);
         let is_process = Arc::ptr_eq(&self.0, &PROCESS.0);
         if fatal && is_process && self.0.watchers.load(Ordering::Acquire) == 0 {
             std::process::exit(EXIT_CODE);
@@ -161,7 +161,9 @@ impl Faults {
     /// Logs faults until one is fatal, and returns that.
     pub async fn watch(&self, logs: &Logs) -> Broken {
         let _watching = Watching::new(&self.0);
+        let mut changed = self.0.changed.subscribe();
         loop {
+            changed.mark_unchanged();
             let (texts, fatal) = {
                 let mut seen = self.seen();
                 let texts = std::mem::take(&mut seen.unlogged);
@@ -173,7 +175,8 @@ impl Faults {
             if let Some(Fault { part, what, .. }) = fatal {
                 return Broken(format!("{part}: {what}"));
             }
-            self.0.some.notified().await;
+            // Its sender lives as long as this.
+            let _open = changed.changed().await;
         }
     }
 
@@ -202,7 +205,7 @@ impl Faults {
             seen.unlogged
                 .push_back(text.chars().take(MAX_TEXT_CHARS).collect());
         }
-        self.0.some.notify_one();
+        self.0.changed.send_modify(|changes| *changes += 1);
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

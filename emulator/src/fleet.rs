@@ -16,7 +16,6 @@ mod settings;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,7 +24,6 @@ use fnlocal_core::scaling::Group;
 use fnlocal_core::time::Instant;
 use fnlocal_core::{NodeId, NodeLimits};
 use fnlocal_sim::Times;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_local};
 
@@ -44,7 +42,7 @@ use crate::project::StateDir;
 use crate::runtime::open::Opener;
 use crate::runtime::place::random_hex;
 use crate::runtime::{Notice, Runtime};
-use crate::serve::{Announced, Broken, Stop};
+use crate::serve::{Addresses, Announced, Broken, Listeners, Stop};
 use crate::triggers::Triggers;
 use clock::Clock;
 use member::Member;
@@ -207,9 +205,9 @@ impl Fleet {
     }
 
     /// Lets other commands, and tests, find this run.
-    pub fn announce(&self, address: SocketAddr, runtime: &str, state: &StateDir) -> Announced {
+    pub fn announce(&self, at: Addresses, runtime: &str, state: &StateDir) -> Announced {
         let (token, logs) = (self.0.token.clone(), &self.0.plant.logs);
-        Announced::with(state, address, runtime, token, logs)
+        Announced::with(state, at, runtime, token, logs)
     }
 
     /// Accepts requests until told to stop, then lets those under way finish.
@@ -218,7 +216,7 @@ impl Fleet {
     /// [`Broken`] when `beside`, which runs meanwhile, ends unasked.
     pub async fn serve(
         &self,
-        listener: TcpListener,
+        listeners: Listeners,
         beside: impl Future<Output = ()> + 'static,
         stop: &Stop,
     ) -> Result<(), Broken> {
@@ -232,7 +230,7 @@ impl Fleet {
             let _guard = Faults::process().lasting("the dashboard");
             dashboard.run(move || fleet.now(), archive).await;
         });
-        let serving = front::serve(&self.0, listener, pages, stop.gently.clone());
+        let serving = front::serve(&self.0, listeners, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);
         let served = tokio::select! {
             () = serving => Ok(()),

@@ -3,16 +3,21 @@
 //! HTTP/1.1 and HTTP/2 without TLS on one port. The function's path is served without a router or
 //! a lock; `/_fnlocal/*` goes to an axum router in [`platform`].
 
+mod activity;
 mod answer;
+mod arrival;
 mod body;
+mod client_body;
+mod connections;
 mod deferred;
 mod drain;
 mod forward;
-mod headers;
+pub(crate) mod headers;
 mod local;
 mod name;
+mod origin;
 mod outgoing;
-mod path;
+pub(crate) mod path;
 pub mod peers;
 pub mod platform;
 mod problem;
@@ -21,13 +26,13 @@ mod server;
 pub(crate) mod spool;
 mod stall;
 mod tunnel;
+mod unknown;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -37,9 +42,11 @@ pub use headers::{Cold, Timing};
 pub use problem::Problem;
 
 pub(crate) use answer::Entry;
+pub(crate) use client_body::ClientBody;
 pub(crate) use headers::by_balancer;
 pub(crate) use local::{asks_locally, comes_from_no_other_site};
 pub(crate) use name::request_name;
+pub(crate) use origin::{Pages, Platform, is_platform, on_functions_port};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use relay::{Relay, relay};
 pub(crate) use server::{Answer, Server};
@@ -56,13 +63,15 @@ pub struct GatewayOptions {
     pub head_timeout: Duration,
     /// Time without a byte in either direction after which a stream is ended.
     pub idle_timeout: Duration,
+    /// Time a body may take to arrive whole, where it is waited for.
+    pub body_timeout: Duration,
     /// Time for requests under way once the gateway is told to stop.
     pub drain_timeout: Duration,
     /// This node's name, for `x-fnlocal-node`.
     pub node: String,
     /// `/_fnlocal/*` answers other machines too.
     pub open_platform: bool,
-    /// Connections at the most; more wait in the system's queue until one ends.
+    /// The maximum number of connections. For more, the longest idle ones are closed.
     pub max_connections: usize,
     /// Clients may ask for asynchronous invocations of functions that do not say whether they may.
     pub async_from_clients: bool,
@@ -74,6 +83,7 @@ impl Default for GatewayOptions {
         Self {
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(120),
             drain_timeout: Duration::from_secs(10),
             node: "local".into(),
             open_platform: false,
@@ -117,8 +127,12 @@ pub struct Gateway {
     triggers: Option<Rc<Triggers>>,
     /// What `/_fnlocal/*` wants to see.
     token: String,
+    /// The port of the platform's own origin; none where there is none.
+    platform_port: Option<u16>,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
+    /// What bodies take that arrive before their requests are entered.
+    room: Rc<arrival::Room>,
     /// How many there are.
     open: watch::Sender<usize>,
 }
@@ -129,22 +143,33 @@ pub(crate) struct Peer {
     forwarded_for: HeaderValue,
 }
 
+impl Peer {
+    /// A client at an address.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let text = address.ip().to_string();
+        Self {
+            address,
+            forwarded_for: HeaderValue::from_str(&text).expect("an address is visible ASCII"),
+        }
+    }
+}
+
 /// Largest head of a request in bytes; above, hyper answers 431. Node's own bound is 16 KB.
 const MAX_HEAD: usize = 128 * 1024;
 
 impl Gateway {
-    /// A gateway in front of a driver, with the platform's own paths, and the queue with the token
-    /// its paths want.
+    /// A gateway in front of a driver, with the platform's own paths, the queue, the token that
+    /// paths want, and the port of the platform's own origin.
     #[must_use]
     pub(crate) fn new(
         driver: Rc<Driver>,
         options: GatewayOptions,
         platform: axum::Router,
         peers: Option<Rc<dyn Peers>>,
-        queue: Option<(Rc<Triggers>, &str)>,
+        triggers: Option<Rc<Triggers>>,
+        (token, platform_port): (&str, Option<u16>),
     ) -> Rc<Self> {
         driver.set_node(&options.node);
-        let token = queue.as_ref().map_or("", |(_, token)| *token).to_owned();
         let node = HeaderValue::from_str(&options.node)
             .unwrap_or_else(|_| HeaderValue::from_static("local"));
         Rc::new(Self {
@@ -153,9 +178,11 @@ impl Gateway {
             node,
             platform,
             peers,
-            triggers: queue.map(|(triggers, _)| triggers),
-            token,
+            triggers,
+            token: token.to_owned(),
+            platform_port,
             cut: CancellationToken::new(),
+            room: Rc::default(),
             open: watch::Sender::new(0),
         })
     }
@@ -163,13 +190,28 @@ impl Gateway {
     /// Accepts connections until `stop`, then lets those under way finish within the drain
     /// timeout.
     pub async fn serve(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
-        let server = Server {
+        let server = self.server(self.open.clone());
+        server.serve(self, listener, stop).await;
+    }
+
+    /// The same for the platform's own origin.
+    pub async fn serve_platform(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let server = self.server(watch::Sender::new(0));
+        let open = self.options.open_platform;
+        let pages = Rc::new(Pages {
+            platform: self,
+            open,
+        });
+        server.serve(pages, listener, stop).await;
+    }
+
+    fn server(&self, open: watch::Sender<usize>) -> Server {
+        Server {
             options: self.options.clone(),
             logs: self.driver.logs().clone(),
             cut: self.cut.clone(),
-            open: self.open.clone(),
-        };
-        server.serve(self, listener, stop).await;
+            open,
+        }
     }
 
     /// Breaks all connections off, and returns when nobody can be answered any more.
@@ -184,7 +226,7 @@ impl Gateway {
 impl Answer for Gateway {
     async fn answer(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
         self.respond(request, &peer).await

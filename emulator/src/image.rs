@@ -34,7 +34,7 @@ pub(crate) const LONG: Duration = Duration::from_mins(10);
 /// How long an install may take unless fnlocal.toml says otherwise.
 pub const INSTALL_TIME: Duration = Duration::from_mins(10);
 /// What is put on top of a base; a change here makes every image anew.
-const RECIPE: &str = "3";
+const RECIPE: &str = "4";
 
 /// The label that says whose an image is.
 pub(crate) const PROJECT: &str = "dev.fnlocal.project";

@@ -24,9 +24,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1 as client;
 use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use paths::Paths;
 
@@ -39,6 +39,11 @@ use crate::serve::{ListenError, listen};
 pub const PORT: u16 = 9229;
 /// For an instance to be there: a reload, or the first start.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Time for the head of a debugger's request, and for an unused connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The maximum number of connections that have not become a debugger's session yet.
+const MAX_CONNECTIONS: usize = 64;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -100,10 +105,17 @@ impl Inspector {
             changed,
             id: format!("{:032x}", rand::random::<u128>()),
         });
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
+            // Those that send nothing end soon, and then there is room.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    tokio::task::spawn_local(Rc::clone(&port).connection(stream, peer));
+                    let serving = Rc::clone(&port).connection(stream, peer);
+                    tokio::task::spawn_local(async move {
+                        serving.await;
+                        drop(place);
+                    });
                 }
                 // Out of file descriptors, most likely: waiting lets some connection end first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -125,7 +137,10 @@ impl Port {
             let port = Rc::clone(&self);
             async move { Ok::<_, Infallible>(port.answer(request, peer).await) }
         });
-        let serving = server::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let serving = server::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
         // A debugger's broken connection is its own affair.
         let _broken = serving.with_upgrades().await;
     }

@@ -2,6 +2,7 @@
 //!
 //! Knows Docker, files, sockets and the clock; decides nothing about instances: that is
 //! `fnlocal-core`, whose effects [`driver`] performs. See ARCHITECTURE.md for the three flows.
+#![warn(clippy::disallowed_macros)]
 
 pub mod build;
 pub mod clean;
@@ -11,6 +12,8 @@ pub mod doctor;
 pub mod driver;
 pub mod faults;
 pub mod fleet;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod image;
 pub mod inspect;

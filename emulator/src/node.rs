@@ -5,14 +5,14 @@
 //! nothing. What is to be served, who else serves it and when to end are told from outside
 //! ([`Orders`]); AWS is not known here.
 
-mod company;
+pub(crate) mod company;
 mod door;
 mod error;
 mod follow;
 mod gossip;
 mod house;
 mod images;
-mod inherit;
+pub(crate) mod inherit;
 mod load;
 mod needed;
 mod roster;

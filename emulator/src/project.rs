@@ -8,7 +8,7 @@ mod code;
 mod config;
 mod config_file;
 mod discover;
-mod env;
+pub(crate) mod env;
 mod files;
 mod manifest;
 mod names;
@@ -38,6 +38,7 @@ pub use config::{
 pub use config_file::ConfigFile;
 pub use env::{EnvError, Environment, env_files};
 pub use manifest::{Lockfile, LockfileKind, Manifest};
+pub use names::MAX_FUNCTION_NAME;
 pub use picture::{FileError, suggest};
 pub use prescale::ScheduleError;
 pub use running::{NotRunning, Running, RunningFile};

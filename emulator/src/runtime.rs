@@ -167,7 +167,8 @@ pub enum Notice {
 pub struct End {
     /// For people: `exit code 1`, `memory limit exceeded`, `killed by signal 9`.
     pub reason: String,
-    /// Somebody else ended it; nothing it ran is to blame.
+    /// This platform, or its engine's own end, ended the instance. A signal that comes from
+    /// elsewhere may be the function's own doing, and is taken for it.
     pub outside: bool,
 }
 

@@ -1,7 +1,9 @@
 //! What everything that serves has in common: a driver with its tasks, a gateway in front, and the
 //! order in which they end.
 
-use std::net::{IpAddr, SocketAddr};
+mod listeners;
+
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,11 @@ use crate::project::{Project, Running, RunningFile, StateDir};
 use crate::runtime::{Notice, Runtime};
 use crate::triggers::Triggers;
 
+pub use listeners::ListenError;
+pub(crate) use listeners::{Addresses, Listeners, address_of, listen};
+
+use listeners::reachable;
+
 /// Port when none is asked for.
 pub const PORT: u16 = 9000;
 /// An unused connection is closed by the balancer, not by a node: the other way round, requests
@@ -37,6 +44,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Ready {
     /// Where.
     pub address: SocketAddr,
+    /// Where the platform's own pages and data are.
+    pub platform: SocketAddr,
     /// What runs instances, with the reason.
     pub runtime: String,
     /// All functions, by name.
@@ -65,48 +74,6 @@ impl Broken {
     pub fn hint(&self) -> String {
         "this is a fault of fnlocal; please report it with the lines above".to_owned()
     }
-}
-
-/// A port is taken, or not allowed.
-#[derive(Debug, thiserror::Error)]
-#[error("could not listen on {address}")]
-pub struct ListenError {
-    /// Where.
-    pub address: SocketAddr,
-    /// Why.
-    pub source: std::io::Error,
-}
-
-impl ListenError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self.source.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "another program listens there; take another port with --port, or 0 for a free one"
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need special rights; take another with --port"
-            }
-            _ => "see --host and --port",
-        }
-        .to_owned()
-    }
-}
-
-/// Takes a port.
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ListenError { address, source })
-}
-
-/// The port that was taken.
-pub(crate) fn address_of(listener: &TcpListener) -> Result<SocketAddr, ListenError> {
-    listener.local_addr().map_err(|source| ListenError {
-        address: SocketAddr::from(([0, 0, 0, 0], 0)),
-        source,
-    })
 }
 
 /// Has what happens kept in the project's `.fnlocal`. That it cannot is told, and no reason to stop.
@@ -183,26 +150,22 @@ pub(crate) struct Announced {
 impl Announced {
     /// Says where it answers in the project's `.fnlocal`. That it cannot is told, and no reason to
     /// stop.
-    pub fn new(state: &StateDir, address: SocketAddr, runtime: &str, logs: &Logs) -> Self {
+    pub fn new(state: &StateDir, at: Addresses, runtime: &str, logs: &Logs) -> Self {
         let token = format!("{:032x}", rand::random::<u128>());
-        Self::with(state, address, runtime, token, logs)
+        Self::with(state, at, runtime, token, logs)
     }
 
     /// The same, with a token that others know already.
     pub fn with(
         state: &StateDir,
-        address: SocketAddr,
+        at: Addresses,
         runtime: &str,
         token: String,
         logs: &Logs,
     ) -> Self {
-        let reachable = match address.ip() {
-            ip if ip.is_unspecified() && ip.is_ipv4() => IpAddr::from([127, 0, 0, 1]),
-            ip if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
-            ip => ip,
-        };
         let running = Running {
-            url: format!("http://{}", SocketAddr::new(reachable, address.port())),
+            url: reachable(at.functions),
+            platform: reachable(at.platform),
             pid: std::process::id(),
             runtime: runtime.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -222,6 +185,8 @@ impl Announced {
 /// What requests come in by.
 pub(crate) struct Front<'a> {
     pub listener: TcpListener,
+    /// The platform's own origin; none where another port has it.
+    pub platform: Option<TcpListener>,
     pub options: GatewayOptions,
     /// That of [`Announced`].
     pub token: &'a str,
@@ -262,8 +227,21 @@ pub(crate) async fn accept(
     let triggers = front.triggers;
     // The nodes of a fleet share one queue, and any of them may end before it.
     let alone = front.peers.is_none();
-    let queue = triggers.clone().map(|triggers| (triggers, front.token));
-    let gateway = Gateway::new(Rc::clone(driver), front.options, router, front.peers, queue);
+    let port = front
+        .platform
+        .as_ref()
+        .and_then(|one| one.local_addr().ok());
+    let gateway = Gateway::new(
+        Rc::clone(driver),
+        front.options,
+        router,
+        front.peers,
+        triggers.clone(),
+        (front.token, port.map(|at| at.port())),
+    );
+    let pages = front.platform.map(|listener| {
+        spawn_local(Rc::clone(&gateway).serve_platform(listener, stop.gently.clone()))
+    });
     let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);
     let ended = loop {
@@ -285,6 +263,9 @@ pub(crate) async fn accept(
     }
     beside.abort();
     feeding.abort();
+    if let Some(pages) = pages {
+        pages.abort();
+    }
     if ended {
         finish(driver, stop).await;
     } else {

@@ -48,9 +48,9 @@ use made::Running;
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// The maximum number of large bodies of jobs that arrive at once; more wait.
-const MAX_UPLOADS: usize = 64;
+const MAX_UPLOADS: usize = 24;
 /// The maximum time a large body waits before it may arrive.
-const UPLOAD_WAIT: Duration = Duration::from_secs(10);
+const UPLOAD_WAIT: Duration = Duration::from_secs(30);
 
 /// Whether a function's schedule, and sources that tell all who listen, are this node's.
 pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;

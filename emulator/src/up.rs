@@ -21,7 +21,6 @@ use std::time::{Duration, Instant as Clock};
 use fnlocal_core::release::{Release, ReleasePackage};
 use fnlocal_core::{CodeHash, NodeLimits, PackageId};
 use fnlocal_registry::Store;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
@@ -40,7 +39,7 @@ use crate::runtime::docker::mounts::{self, Mounts};
 use crate::runtime::open::{OpenError, Opener};
 use crate::runtime::place::random_hex;
 use crate::runtime::select::project_label;
-use crate::serve::{self, Announced, Front, PORT, Ready, Session, Stop};
+use crate::serve::{self, Addresses, Announced, Front, Listeners, PORT, Ready, Session, Stop};
 use crate::triggers::{self, MakeSource, Sources, Triggers};
 use describe::Describer;
 use images::Images;
@@ -103,7 +102,7 @@ async fn up(
     let project = Project::open(&options.path, options.env_name.as_deref())?;
     let environment = project.environment()?;
     let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
-    let listener = serve::listen(SocketAddr::new(options.host, port)).await?;
+    let listeners = Listeners::open(SocketAddr::new(options.host, port)).await?;
     let state = StateDir::lock(&project.root)?;
     serve::keep_logs(logs, &state, &project);
     let preparing = async {
@@ -137,9 +136,9 @@ async fn up(
     match &options.fleet {
         Some(fleet) => {
             let settings = fleet::Settings::new(fleet, &work.project)?;
-            work.fleet(settings, listener, on_ready, stop).await
+            work.fleet(settings, listeners, on_ready, stop).await
         }
-        None => work.alone(listener, on_ready, stop).await,
+        None => work.alone(listeners, on_ready, stop).await,
     }
 }
 
@@ -161,7 +160,7 @@ impl Work {
     /// One node, as in the cloud.
     async fn alone(
         self,
-        listener: TcpListener,
+        listeners: Listeners,
         on_ready: impl FnOnce(&Ready),
         stop: Stop,
     ) -> Result<(), UpError> {
@@ -183,13 +182,14 @@ impl Work {
                 loaded = self.loaded(feed.described()) => loaded?,
                 () = stop.gently.cancelled() => return Ok(()),
             }
-            let address = serve::address_of(&listener)?;
-            let announced = Announced::new(&self.state, address, &self.why, &self.logs);
-            on_ready(&self.ready(&driver, address));
+            let at = listeners.addresses()?;
+            let announced = Announced::new(&self.state, at, &self.why, &self.logs);
+            on_ready(&self.ready(&driver, at));
             self.logs.flush();
             let front = Front {
-                listener,
-                options: gateway_options(self.describer.release(), address.ip().is_loopback()),
+                listener: listeners.functions,
+                platform: Some(listeners.platform),
+                options: gateway_options(self.describer.release(), at.functions.ip().is_loopback()),
                 token: &announced.token,
                 peers: None,
                 triggers: Some(Rc::clone(&triggers)),
@@ -207,13 +207,13 @@ impl Work {
     async fn fleet(
         self,
         settings: fleet::Settings,
-        listener: TcpListener,
+        listeners: Listeners,
         on_ready: impl FnOnce(&Ready),
         stop: Stop,
     ) -> Result<(), UpError> {
         let describer = Rc::clone(&self.describer);
         let limits = fleet::share(self.limits(), &self.project, &settings);
-        let address = serve::address_of(&listener)?;
+        let at = listeners.addresses()?;
         let fleet = Fleet::new(
             Plant {
                 opener: self.opener.clone(),
@@ -221,7 +221,7 @@ impl Work {
                 describe: Box::new(move || Box::new(Rc::clone(&describer))),
                 counted: Box::new(|_| {}),
                 limits,
-                gateway: gateway_options(self.describer.release(), address.ip().is_loopback()),
+                gateway: gateway_options(self.describer.release(), at.functions.ip().is_loopback()),
                 logs: self.logs.clone(),
                 about: self.about(),
             },
@@ -242,11 +242,11 @@ impl Work {
             let Some(driver) = loading.await? else {
                 return Ok(());
             };
-            let _announced = fleet.announce(address, &self.why, &self.state);
-            on_ready(&self.ready(&driver, address));
+            let _announced = fleet.announce(at, &self.why, &self.state);
+            on_ready(&self.ready(&driver, at));
             self.logs.flush();
             let beside = triggers::beside(Rc::clone(&triggers), std::future::pending());
-            fleet.serve(listener, beside, &stop).await?;
+            fleet.serve(listeners, beside, &stop).await?;
             triggers.close().await;
             Ok(())
         };
@@ -305,9 +305,10 @@ impl Work {
         }
     }
 
-    fn ready(&self, driver: &Driver, address: SocketAddr) -> Ready {
+    fn ready(&self, driver: &Driver, at: Addresses) -> Ready {
         Ready {
-            address,
+            address: at.functions,
+            platform: at.platform,
             runtime: self.why.clone(),
             functions: driver.with_functions(|functions| functions.all()),
             took: self.began.elapsed(),

@@ -2,6 +2,7 @@
 //!
 //! Knows HTTP and what a gateway says of itself; knows no project, no Docker and no AWS. Whoever
 //! composes it says where load goes and what a scenario is.
+#![warn(clippy::disallowed_macros)]
 
 pub mod budget;
 pub mod calibration;

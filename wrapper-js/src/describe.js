@@ -3,6 +3,7 @@ import { discoverEntries } from "./discover.js";
 import { UsageError } from "./config.js";
 import { describeModules, loadModule } from "./load.js";
 import { markDuplicates } from "./modules.js";
+import { printable } from "./printable.js";
 
 const STDOUT = 1;
 
@@ -26,7 +27,7 @@ export async function describe(config) {
     process.exit(failed ? 1 : 0);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    console.error(`fnlocal-runner: ${error.message}`);
+    console.error(printable(`fnlocal-runner: ${error.message}`));
     process.exit(2);
   }
 }

@@ -3,6 +3,7 @@ import { isAbsolute, relative } from "node:path";
 import { cut } from "./cut.js";
 import { codeFrame } from "./frame.js";
 import { locate } from "./locate.js";
+import { printable } from "./printable.js";
 import { mapStack, sourceText } from "./sourcemap.js";
 import { isError, property, textOf, textProperty } from "./thrown.js";
 
@@ -80,7 +81,7 @@ export function printFailure({ name, message, stack, file, line, column, frame, 
   if (file !== null) parts.push(`  at ${file}:${line}${column === null ? "" : `:${column}`}`);
   if (frame !== null) parts.push(frame);
   if (hint !== undefined) parts.push(`hint: ${hint}`);
-  return parts.join("\n");
+  return printable(parts.join("\n"));
 }
 
 /** Wraps what was thrown when it was no error: `throw "text"`. */

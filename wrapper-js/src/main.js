@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { UsageError, isInstance, readConfig } from "./config.js";
+import { printable } from "./printable.js";
 import { run } from "./run.js";
 import { readToken } from "./token.js";
 
@@ -11,6 +12,6 @@ try {
   run(readConfig(process.env, words, token));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  console.error(error.message);
+  console.error(printable(error.message));
   process.exit(2);
 }

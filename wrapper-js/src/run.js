@@ -1,5 +1,6 @@
 import { unlinkSync } from "node:fs";
 import { createServer } from "node:http";
+import { inspect } from "node:util";
 import { Assignment } from "./assignment.js";
 import { UsageError, hideInternals } from "./config.js";
 import { countConnections } from "./connections.js";
@@ -12,6 +13,7 @@ import { Events } from "./events.js";
 import { FunctionRequest, FunctionResponse, loadExpress } from "./express.js";
 import { Instance } from "./instance.js";
 import { captureOutput } from "./output.js";
+import { printable } from "./printable.js";
 import { printServing, serveAll, serveOne } from "./serve.js";
 import { acceptUpgrades } from "./upgrade.js";
 
@@ -156,6 +158,6 @@ function endGroup(exit) {
  */
 function leaveWith(error, exit) {
   const known = error instanceof UsageError || error.syscall === "listen" || error.syscall === "connect";
-  console.error(known ? `fnlocal-runner: ${error.message}` : error);
+  console.error(printable(known ? `fnlocal-runner: ${error.message}` : inspect(error)));
   exit(error instanceof UsageError ? error.exitCode : 1);
 }

@@ -140,6 +140,14 @@ test("a callback-style handler may answer later, by timer, file, stream, promise
   }
 });
 
+test("what a terminal would obey in an error is shown as escapes", async (t) => {
+  const code = { "index.js": String.raw`exports.f = () => { throw new Error("a\x1b]0;b\x07c\x9bd\u202ee\rf") }` };
+  const runner = await start(t, code, {});
+  assert.equal((await runner.call("/f")).status, 500);
+  assert.ok(runner.err.includes(String.raw`a\x1b]0;b\x07c\u{9b}d\u{202e}e\x0df`), runner.err);
+  assert.doesNotMatch(runner.err, /(?![\n\t])[\p{Cc}\p{Cf}]/u);
+});
+
 test("an error is a 500 problem; its text is shown only to developers", async (t) => {
   const code = { "index.js": `exports.f = () => { throw new Error("secret") }; exports.g = async () => { throw "text" }` };
   const runner = await start(t, code, {});

@@ -21,6 +21,8 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Dev {
     child: Child,
     pub port: u16,
+    /// The port of the platform's own origin.
+    pub platform: u16,
     pub records: std::sync::mpsc::Receiver<Value>,
 }
 
@@ -54,11 +56,15 @@ impl Dev {
                 }
             }
         });
-        let url = ready["url"].as_str().expect("it says where");
-        let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = |name: &str| {
+            let url = ready[name].as_str().expect("it says where");
+            let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
+            port.expect("the URL ends in a port")
+        };
         Self {
             child,
-            port: port.expect("the URL ends in a port"),
+            port: port("url"),
+            platform: port("platform"),
             records,
         }
     }
@@ -75,7 +81,7 @@ impl Dev {
 impl Dev {
     /// The platform's picture of itself.
     pub async fn view(&self) -> Value {
-        let answer = http::get(self.port, "/_fnlocal/view")
+        let answer = http::get(self.platform, "/_fnlocal/view")
             .await
             .expect("the platform answers");
         serde_json::from_str(&answer.body).expect("the view is JSON")

@@ -1,14 +1,10 @@
 //! What a build is doing, on stderr: a line that moves on a terminal, plain lines elsewhere.
 
-use std::time::Duration;
-
 use fnlocal_emulator::build::News;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::lines::bytes;
-
-/// Between two frames of the line that moves.
-const FRAME: Duration = Duration::from_millis(100);
+use crate::terminal::{self, one_line};
 
 /// Shows news of a build.
 pub struct Progress {
@@ -18,12 +14,9 @@ pub struct Progress {
 impl Progress {
     /// Shows nothing yet.
     pub fn new() -> Self {
-        // Drawn on stderr, and only if that is a terminal.
-        let line = ProgressBar::new_spinner();
-        let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
-        line.set_style(style.expect("the template is right"));
-        line.enable_steady_tick(FRAME);
-        Self { line }
+        Self {
+            line: terminal::spinner("{spinner} {msg} ({elapsed})"),
+        }
     }
 
     /// Shows one piece of news.
@@ -37,7 +30,10 @@ impl Progress {
                     self.print(&format!("  hint: {hint}"));
                 }
             }
-            News::Began { package, part } => self.line.set_message(format!("{package}: {part}")),
+            News::Began { package, part } => {
+                let text = format!("{package}: {part}");
+                self.line.set_message(one_line(&text).into_owned());
+            }
             News::Done { cached: true, .. } => {}
             News::Done {
                 package,
@@ -54,6 +50,6 @@ impl Progress {
     }
 
     fn print(&self, text: &str) {
-        self.line.suspend(|| anstream::eprintln!("{text}"));
+        self.line.suspend(|| terminal::eprintln!("{text}"));
     }
 }

@@ -1,13 +1,14 @@
 //! Asking the person at the terminal.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use super::{Place, Refusal};
 use crate::exit::Exit;
+use crate::terminal;
 
 /// Whether somebody can be asked.
 pub fn can() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    std::io::stdin().is_terminal() && terminal::is_err()
 }
 
 /// Asks whether a command may do what it has shown.
@@ -46,8 +47,7 @@ async fn yes(question: &str) -> Result<bool, Refusal> {
 
 /// Asks a question; the answer without blanks around it. Nothing at the end of the input.
 pub async fn line(question: &str) -> Result<String, Refusal> {
-    let mut stderr = anstream::stderr();
-    let _closed = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    terminal::eprint!("{question}");
     // On a thread of its own, so that Ctrl-C is heard meanwhile.
     let reading = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();

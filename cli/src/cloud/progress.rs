@@ -1,17 +1,14 @@
 //! What is being done on AWS, on stderr: a bar on a terminal, a line for each step elsewhere.
 
-use std::io::IsTerminal as _;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use fnlocal_cloud::apply::News;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::Journey;
 use crate::lines::bytes;
+use crate::terminal::{self, one_line};
 
-/// Between two frames of the bar.
-const FRAME: Duration = Duration::from_millis(100);
 /// Percent between two lines about nodes that are replaced.
 const LINES: u32 = 10;
 
@@ -37,15 +34,11 @@ struct Now {
 impl<'a> Progress<'a> {
     /// Shows nothing yet. `next` is the command that goes on when this one is interrupted.
     pub fn new(journey: &'a Journey, next: String) -> Self {
-        let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg} {elapsed}");
-        bar.set_style(style.expect("the template is right"));
-        bar.enable_steady_tick(FRAME);
         Self {
             journey,
             next,
-            bar,
-            plain: !std::io::stderr().is_terminal(),
+            bar: terminal::bar("{bar:24} {pos}/{len} {wide_msg} {elapsed}"),
+            plain: !terminal::is_err(),
             now: Mutex::default(),
         }
     }
@@ -59,7 +52,7 @@ impl<'a> Progress<'a> {
                 self.journey.reach(at, &self.next);
                 self.bar.set_length(*of as u64);
                 self.bar.set_position(*number as u64 - 1);
-                self.bar.set_message(what.clone());
+                self.bar.set_message(one_line(what).into_owned());
                 self.line(&format!("{number:>4}/{of} {what}"));
             }
             News::Sending { blobs, bytes: all } => {
@@ -84,7 +77,7 @@ impl<'a> Progress<'a> {
 
     fn line(&self, text: &str) {
         if self.plain {
-            anstream::eprintln!("{text}");
+            terminal::eprintln!("{text}");
         }
     }
 }

@@ -9,6 +9,7 @@ use fnlocal_emulator::release::{MakeError, ReleaseStoreError};
 
 use crate::exit::Exit;
 use crate::run::fail;
+use crate::terminal;
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Refusal {
     /// Prints it; the exit code.
     pub fn tell(&self) -> Exit {
         if let Some(frame) = &self.frame {
-            anstream::eprintln!("{frame}");
+            terminal::eprintln!("{frame}");
         }
         fail(self.exit, &*self.error, self.hint.as_deref())
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::Instant;
 
 use anstyle::AnsiColor;
@@ -14,6 +13,7 @@ use crate::args::Invoke;
 use crate::exit::Exit;
 use crate::lines::millis;
 use crate::run::fail;
+use crate::terminal;
 
 /// An answer whose body is still to come.
 pub struct Answer<'a> {
@@ -47,23 +47,16 @@ impl<'a> Answer<'a> {
         if self.is_platforms() {
             return Ok(self.tell(&head).await);
         }
-        let mut stdout = std::io::stdout().lock();
-        let mut last = b'\n';
+        let mut body = terminal::Body::start();
         let cut = loop {
             match self.response.chunk().await {
-                Ok(Some(bytes)) => {
-                    last = bytes.last().copied().unwrap_or(last);
-                    stdout.write_all(&bytes)?;
-                    stdout.flush()?;
-                }
+                Ok(Some(bytes)) => body.write(&bytes)?,
                 Ok(None) => break None,
                 Err(error) => break Some(error),
             }
         };
-        if last != b'\n' && std::io::IsTerminal::is_terminal(&stdout) {
-            stdout.write_all(b"\n")?;
-        }
-        anstream::eprintln!("{head}  {}", millis(self.began.elapsed()));
+        body.end()?;
+        terminal::eprintln!("{head}  {}", millis(self.began.elapsed()));
         if let Some(error) = cut {
             let hint = "`fnlocal dev` says why, where it runs";
             return Ok(fail(Exit::Failed, &error.without_url(), Some(hint)));
@@ -106,7 +99,7 @@ impl<'a> Answer<'a> {
             "headers": named,
             "body": body,
         });
-        anstream::println!("{answer}");
+        terminal::print_json(&answer);
         match cut {
             Some(error) => Ok(fail(Exit::Failed, &error, Some("the answer was cut short"))),
             None => Ok(exit_of(status)),
@@ -127,8 +120,8 @@ impl<'a> Answer<'a> {
     async fn tell(self, head: &str) -> Exit {
         let (began, function) = (self.began, &self.args.function);
         let text = self.response.text().await.unwrap_or_default();
-        anstream::print!("{text}");
-        anstream::eprintln!("{head}  {}", millis(began.elapsed()));
+        terminal::print_body(text.as_bytes());
+        terminal::eprintln!("{head}  {}", millis(began.elapsed()));
         match serde_json::from_str::<Problem>(&text) {
             Ok(problem) => {
                 // Addresses are told as names where names are typed.

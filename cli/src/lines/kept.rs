@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use fnlocal_core::StartKind;
 use fnlocal_emulator::logs::kept::{Invocation, Kept, Platform};
 
-use super::{DIM, GREEN, Lines, RED, YELLOW, bytes, millis, printable, status, time};
+use super::{DIM, GREEN, Lines, RED, YELLOW, bytes, millis, status, time};
+use crate::terminal::{one_line, printed_line};
 
 impl Lines {
     /// A document of a log as text, with its line feed.
@@ -21,7 +22,7 @@ impl Lines {
                     "│"
                 };
                 let name = self.name(function);
-                let text = printable(&line.text);
+                let text = printed_line(&line.text);
                 format!(
                     "{}  {name}  {style}{bar}{style:#} {text}\n",
                     time(line.time)
@@ -39,8 +40,8 @@ impl Lines {
             time(one.time),
             status(one.status),
             one.start.map_or("-", StartKind::word),
-            one.method,
-            printable(&one.path)
+            one_line(&one.method),
+            one_line(&one.path)
         );
         if let Some(billed) = one.billed_ms {
             let _infallible = write!(line, "  billed {billed} ms");
@@ -67,11 +68,14 @@ impl Lines {
             "reloaded" => GREEN,
             _ => DIM,
         };
-        let text = printable(&said.text);
+        let text = one_line(&said.text);
         let mut lines = format!("{}  {name}  {style}{text}{style:#}\n", time(said.time));
         for line in said.detail.as_deref().unwrap_or_default().lines() {
-            let _infallible =
-                writeln!(lines, "              {style}┃{style:#} {}", printable(line));
+            let _infallible = writeln!(
+                lines,
+                "              {style}┃{style:#} {}",
+                printed_line(line)
+            );
         }
         lines
     }

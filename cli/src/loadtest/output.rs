@@ -10,6 +10,7 @@ use fnlocal_loadtest::{Gathered, Plan, Report, html, summary};
 use super::Refusal;
 use crate::args::Loadtest;
 use crate::exit::Exit;
+use crate::terminal;
 
 /// Looks whether files can be written, before a run that would be lost.
 pub fn check_places(args: &Loadtest) -> Result<(), Refusal> {
@@ -60,13 +61,13 @@ pub fn write(
             "comparison": comparison,
             "budgets": verdicts,
         });
-        anstream::println!("{all}");
+        terminal::print_json(&all);
     } else {
-        anstream::print!("{}", summary::summary(report));
+        terminal::print!("{}", summary::summary(report));
         if let Some(comparison) = &comparison {
-            anstream::print!("{}", summary::comparison(comparison));
+            terminal::print!("{}", summary::comparison(comparison));
         }
-        anstream::print!("{}", summary::budgets(&verdicts));
+        terminal::print!("{}", summary::budgets(&verdicts));
     }
     Ok(exit(report, &verdicts))
 }
@@ -74,7 +75,7 @@ pub fn write(
 fn exit(report: &Report, verdicts: &[Verdict]) -> Exit {
     let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.failed).collect();
     for verdict in &failed {
-        anstream::eprintln!("budget exceeded: {verdict}");
+        terminal::eprintln!("budget exceeded: {verdict}");
     }
     if report.interrupted {
         return Exit::Interrupted;
@@ -82,7 +83,7 @@ fn exit(report: &Report, verdicts: &[Verdict]) -> Exit {
     // Figures of the generator's own keep no budget.
     let unknown = !verdicts.is_empty() && !report.invalid.is_empty();
     if unknown {
-        anstream::eprintln!("budgets cannot be judged: the run is not valid");
+        terminal::eprintln!("budgets cannot be judged: the run is not valid");
     }
     if failed.is_empty() && !unknown {
         Exit::Ok
@@ -93,6 +94,6 @@ fn exit(report: &Report, verdicts: &[Verdict]) -> Exit {
 
 fn put(path: &Path, text: &str) -> Result<(), Refusal> {
     std::fs::write(path, text).map_err(|error| Refusal::unwritable(path, error))?;
-    anstream::eprintln!("wrote {}", path.display());
+    terminal::eprintln!("wrote {}", path.display());
     Ok(())
 }

@@ -9,8 +9,10 @@ pub struct Diverted(std::os::fd::OwnedFd);
 impl Diverted {
     /// None when the system refuses; a line too many is no reason not to run.
     pub fn new() -> Option<Self> {
-        let kept = rustix::io::dup(std::io::stdout()).ok()?;
-        rustix::stdio::dup2_stdout(std::io::stderr()).ok()?;
+        #[allow(clippy::disallowed_methods, reason = "nothing is written to them here")]
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        let kept = rustix::io::dup(stdout).ok()?;
+        rustix::stdio::dup2_stdout(stderr).ok()?;
         Some(Self(kept))
     }
 }

@@ -14,6 +14,7 @@ use crate::args::Promote;
 use crate::cloud::{Place, Refusal};
 use crate::exit::Exit;
 use crate::lines::{bytes, millis};
+use crate::terminal;
 
 /// Says what was done, where it answers, and what to do next.
 pub async fn done(
@@ -41,12 +42,12 @@ pub async fn done(
             "release": release,
             "url": url,
         });
-        anstream::println!("{line}");
+        terminal::print_json(&line);
         return Ok(Exit::Ok);
     }
     let number = release.split('@').next().unwrap_or_default();
     if plan.is_empty() {
-        anstream::println!("{number} is at {url}");
+        terminal::println!("{number} is at {url}");
         return Ok(Exit::Ok);
     }
     let what = match sent.blobs {
@@ -54,23 +55,23 @@ pub async fn done(
         blobs => format!("{blobs} blobs sent, {}", bytes(sent.bytes)),
     };
     let bold = anstyle::Style::new().bold();
-    anstream::println!("\npromoted {number} in {}, {what}", millis(took));
+    terminal::println!("\npromoted {number} in {}, {what}", millis(took));
     let function = plan
         .delivery
         .iter()
         .find_map(|delivery| delivery.release.functions().into_keys().next());
     let function = function.unwrap_or_default();
-    anstream::println!("\n  {bold}{url}/{function}{bold:#}\n");
+    terminal::println!("\n  {bold}{url}/{function}{bold:#}\n");
     if is_first(plan) {
-        anstream::println!("the nodes boot now, and answer when they have loaded the release");
+        terminal::println!("the nodes boot now, and answer when they have loaded the release");
     }
     if let Some(domain) = place.env.domain.as_deref().filter(|_| is_first(plan)) {
-        anstream::println!("point {domain} at {} (CNAME, or an alias)", door.address);
+        terminal::println!("point {domain} at {} (CNAME, or an alias)", door.address);
     }
-    anstream::println!("  {:<34} nodes, health, cost", place.command("status"));
+    terminal::println!("  {:<34} nodes, health, cost", place.command("status"));
     if let Some(before) = before(drawn) {
         let back = format!("{} --to {before}", place.command("rollback"));
-        anstream::println!("  {back:<34} back to what ran before");
+        terminal::println!("  {back:<34} back to what ran before");
     }
     Ok(Exit::Ok)
 }

@@ -7,6 +7,7 @@ use super::{described, line};
 use crate::args::Releases as Args;
 use crate::cloud::{self, Place, Refusal};
 use crate::exit::Exit;
+use crate::terminal;
 
 /// Prints them, the newest first.
 pub fn run(args: &Args, env: &str) -> Exit {
@@ -16,12 +17,11 @@ pub fn run(args: &Args, env: &str) -> Exit {
 async fn list(args: &Args, env: &str) -> Result<Exit, Refusal> {
     let place = Place::open(&args.folder, Some(env))?;
     let found = place.connect().await?.everything().await?;
-    let text = if args.json {
-        json_of(&found)
+    if args.json {
+        terminal::print_json(&json_of(&found).trim_end());
     } else {
-        text_of(&found)
-    };
-    anstream::print!("{text}");
+        terminal::print!("{}", text_of(&found));
+    }
     Ok(Exit::Ok)
 }
 

@@ -1,6 +1,7 @@
 //! How it looks. It is given everything and changes nothing.
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -8,6 +9,8 @@ use ratatui::widgets::{Paragraph, Row, Sparkline, Table, TableState};
 
 use super::model::{Below, Function, Model, Order};
 use super::stream::Record;
+use crate::terminal::one_line;
+use crate::terminal::safe::deceives;
 
 const DIM: Style = Style::new().fg(Color::DarkGray);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
@@ -101,7 +104,7 @@ fn row(one: &Function) -> Row<'static> {
     let all = one.instances;
     let other = all.starting + all.assigning + all.paused + all.resuming + all.stopping;
     let row = Row::new(vec![
-        one.name.clone(),
+        one_line(&one.name).into_owned(),
         format!("{:.1}", one.rate),
         time(|latency| latency.p50),
         time(|latency| latency.p99),
@@ -136,7 +139,7 @@ fn records(frame: &mut Frame, area: Rect, model: &Model) {
         Below::Requests => "REQUESTS",
         Below::Lines => "LINES",
     };
-    let whose = chosen.as_deref().unwrap_or("all functions");
+    let whose = one_line(chosen.as_deref().unwrap_or("all functions"));
     let mut lines = vec![Line::styled(
         format!("{what} of {whose}, the newest first"),
         DIM,
@@ -159,15 +162,15 @@ fn request(record: &Record) -> Line<'_> {
         Span::styled(clock(&record.time), DIM),
         Span::raw(format!(
             "  {:<14} ",
-            record.function.as_deref().unwrap_or("–")
+            one_line(record.function.as_deref().unwrap_or("–"))
         )),
         Span::styled(format!("{:>3} ", record.status), Style::new().fg(colour)),
         Span::raw(format!(
             "{:>9}  {:<7} {} {}",
             ms(record.duration_ms),
             start.unwrap_or_default(),
-            record.method,
-            record.path
+            one_line(&record.method),
+            one_line(&record.path)
         )),
     ])
 }
@@ -178,11 +181,11 @@ fn said(record: &Record) -> Line<'_> {
     } else {
         Style::new()
     };
-    let whose = record.function.as_deref().unwrap_or("fnlocal");
+    let whose = one_line(record.function.as_deref().unwrap_or("fnlocal"));
     Line::from(vec![
         Span::styled(clock(&record.time), DIM),
         Span::raw(format!("  {whose:<14} ")),
-        Span::styled(record.text.as_str(), style),
+        Span::styled(one_line(&record.text), style),
     ])
 }
 
@@ -190,10 +193,20 @@ fn footer(frame: &mut Frame, area: Rect, model: &Model) {
     let keys =
         "↑↓ choose  enter only it  l lines or requests  s sort  c cold start  space hold  q quit";
     let line = match &model.said {
-        Some(said) => Line::styled(said.as_str(), Style::new().fg(Color::Yellow)),
+        Some(said) => Line::styled(one_line(said), Style::new().fg(Color::Yellow)),
         None => Line::styled(keys, DIM),
     };
     frame.render_widget(Paragraph::new(line), area);
+}
+
+/// Makes all cells safe. What stands there is made visible before, where it is known; a cell has no
+/// room for an escape.
+pub fn make_safe(screen: &mut Buffer) {
+    for cell in &mut screen.content {
+        if cell.symbol().chars().any(deceives) {
+            cell.set_symbol("�");
+        }
+    }
 }
 
 /// Of a time like 2026-01-31T12:00:00.123456Z, the hours to the milliseconds.

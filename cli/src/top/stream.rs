@@ -97,11 +97,14 @@ impl Stream {
     /// It does not answer, or not with events.
     pub async fn open(client: &reqwest::Client, running: &Running) -> Result<Self, AskError> {
         let path = "/_fnlocal/events";
-        let asked = client.get(format!("{}{path}", running.url)).send().await;
+        let asked = client
+            .get(format!("{}{path}", running.platform))
+            .send()
+            .await;
         let response = asked.map_err(|error| silent(running, error))?;
         if response.status() != http::StatusCode::OK {
             return Err(AskError::Odd {
-                url: running.url.clone(),
+                url: running.platform.clone(),
                 path: path.to_owned(),
                 status: response.status(),
             });

@@ -15,7 +15,7 @@ async fn code_reaches_nothing_of_this_machine_while_it_is_promoted() {
     let attack = format!(
         "const {{ spawnSync }} = require('node:child_process');\n\
          for (const script of [\"require('fs').writeFileSync('{marks}/written', JSON.stringify(process.env))\",\n\
-         \"require('net').connect({port}, '127.0.0.1').on('error', () => {{}})\"])\n\
+         \"require('net').connect({port}, '127.0.0.1').on('connect', () => process.exit()).on('error', () => {{}})\"])\n\
          try {{ spawnSync(process.execPath, ['-e', script]); }} catch {{}}\n"
     );
     let code = std::fs::read_to_string(cloud.folder.path().join("index.js")).unwrap();

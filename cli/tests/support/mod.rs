@@ -86,6 +86,8 @@ fn copy(from: &Path, to: &Path) {
 pub struct Dev {
     child: Child,
     pub url: String,
+    /// The platform's own origin.
+    pub platform: String,
     pub ready: Value,
     records: Receiver<Value>,
     pub seen: Vec<Value>,
@@ -136,12 +138,14 @@ impl Dev {
         let mut dev = Self {
             child,
             url: String::new(),
+            platform: String::new(),
             ready: Value::Null,
             records,
             seen: Vec::new(),
         };
         dev.ready = dev.wait_for("ready", |record| record["event"] == "ready");
         dev.url = dev.ready["url"].as_str().unwrap().to_owned();
+        dev.platform = dev.ready["platform"].as_str().unwrap().to_owned();
         dev
     }
 
@@ -149,8 +153,14 @@ impl Dev {
         self.child.id()
     }
 
+    /// A path's URL: the platform's paths are of an origin of their own.
     pub fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+        let origin = if path.starts_with("/_fnlocal") {
+            &self.platform
+        } else {
+            &self.url
+        };
+        format!("{origin}{path}")
     }
 
     pub fn port(&self) -> u16 {

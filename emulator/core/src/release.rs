@@ -61,6 +61,12 @@ pub struct ProjectLimits {
     pub over_rate: OverRate,
     /// Time without a byte in either direction after which a stream is ended, in milliseconds.
     pub idle_timeout_ms: Option<u64>,
+    /// Time for a request's head, and for an unused connection, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_timeout_ms: Option<u64>,
+    /// Time for a body that is parsed to arrive, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_timeout_ms: Option<u64>,
 }
 
 /// A package: functions that share one image.

@@ -5,6 +5,7 @@
 //! no web pages.
 
 mod blobs;
+pub(crate) mod fuzzing;
 mod host;
 mod lists;
 mod manifests;
@@ -15,6 +16,7 @@ mod route;
 mod send;
 mod serve;
 mod sessions;
+mod stall;
 mod uploads;
 
 use std::sync::Arc;
@@ -40,7 +42,8 @@ pub struct HttpOptions {
     pub hosts: Vec<String>,
     /// Time a client may take to send a request's head, and to leave a connection unused.
     pub head_timeout: Duration,
-    /// Time without a byte of an upload after which it is left to be gone on with later.
+    /// Time without a byte of an upload after which it is left to be gone on with later, and
+    /// without a byte of an answer being taken after which its connection is closed.
     pub stall_timeout: Duration,
     /// Time for requests under way once the server is told to stop.
     pub drain_timeout: Duration,

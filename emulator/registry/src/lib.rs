@@ -26,9 +26,12 @@
 //!
 //! Several processes may use one folder at once. What is added is in use from the moment it is
 //! linked; what is removed is removed while nobody adds.
+#![warn(clippy::disallowed_macros)]
 
 mod digest;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod name;
 mod store;

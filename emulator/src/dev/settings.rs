@@ -7,16 +7,19 @@ use fnlocal_core::{FunctionLimits, NodeLimits};
 use super::{DevError, DevOptions};
 use crate::driver::Recorder;
 use crate::gateway::GatewayOptions;
-use crate::project::{Project, RuntimeKind};
+use crate::project::{Project, RuntimeKind, TimeSpan};
 use crate::runtime::select::Choice;
 use crate::serve;
 
 /// How the gateway that listens on `address` is to behave by the project's configuration.
 pub(crate) fn gateway_options(project: &Project, address: SocketAddr) -> GatewayOptions {
     let usual = GatewayOptions::default();
-    let idle_timeout = project.config().limits.idle_timeout;
+    let limits = &project.config().limits;
+    let or = |span: Option<TimeSpan>, usual| span.map_or(usual, |span| span.0);
     GatewayOptions {
-        idle_timeout: idle_timeout.map_or(usual.idle_timeout, |span| span.0),
+        idle_timeout: or(limits.idle_timeout, usual.idle_timeout),
+        head_timeout: or(limits.head_timeout, usual.head_timeout),
+        body_timeout: or(limits.body_timeout, usual.body_timeout),
         async_from_clients: address.ip().is_loopback(),
         ..usual
     }

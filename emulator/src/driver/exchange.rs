@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
 
 use super::Instance;
 use crate::gateway::spool::SpooledBody;
@@ -156,55 +154,43 @@ pub enum RequestBody {
     Empty,
     /// A control call's JSON.
     Full(Option<Bytes>),
-    /// A client's body, streamed as it comes.
-    Client(Box<ClientBody>),
+    /// A client's body.
+    Client(Tracked),
     /// A body that has arrived whole.
     Spooled(Box<SpooledBody>),
 }
 
-/// A client's body, which must keep coming.
-pub struct ClientBody {
-    body: Incoming,
+/// A body that is told apart by how far it went.
+pub struct Tracked {
+    body: Pin<Box<dyn Body<Data = Bytes, Error = BoxError>>>,
     consumed: Rc<Consumed>,
-    timeout: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl ClientBody {
-    /// A body that fails once nothing came for `timeout` while somebody waited for more.
+impl Tracked {
+    /// A body that tells `consumed` how far it went.
     #[must_use]
-    pub fn new(body: Incoming, consumed: Rc<Consumed>, timeout: Duration) -> Self {
+    pub fn new(
+        body: impl Body<Data = Bytes, Error = BoxError> + 'static,
+        consumed: Rc<Consumed>,
+    ) -> Self {
         Self {
-            body,
+            body: Box::pin(body),
             consumed,
-            timeout,
-            stalled: None,
         }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(frame) => {
-                self.stalled = None;
-                match &frame {
-                    Some(Ok(_)) => self.consumed.started.set(true),
-                    Some(Err(_)) => self.consumed.failed.set(true),
-                    None => {}
-                }
-                let last = self.body.is_end_stream() || frame.is_none();
-                self.consumed.whole.set(last);
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-            }
-            Poll::Pending => {
-                let timeout = self.timeout;
-                let stalled = self
-                    .stalled
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-                ready!(stalled.as_mut().poll(cx));
-                self.consumed.failed.set(true);
-                Poll::Ready(Some(Err("the client stopped sending".into())))
-            }
+        let polled = self.body.as_mut().poll_frame(cx);
+        self.consumed.waits.set(polled.is_pending());
+        let frame = ready!(polled);
+        match &frame {
+            Some(Ok(_)) => self.consumed.started.set(true),
+            Some(Err(_)) => self.consumed.failed.set(true),
+            None => {}
         }
+        let last = self.body.is_end_stream() || frame.is_none();
+        self.consumed.whole.set(last);
+        Poll::Ready(frame)
     }
 }
 
@@ -214,6 +200,7 @@ pub struct Consumed {
     started: Cell<bool>,
     failed: Cell<bool>,
     whole: Cell<bool>,
+    waits: Cell<bool>,
 }
 
 impl Consumed {
@@ -227,6 +214,12 @@ impl Consumed {
     #[must_use]
     pub fn whole(&self) -> bool {
         self.whole.get()
+    }
+
+    /// More of it was asked for, and the client has not sent it yet.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.waits.get()
     }
 
     /// The client broke off or stalled while sending.

@@ -9,7 +9,12 @@ use fnlocal_core::{FunctionId, PackageId};
 use serde::{Deserialize, Serialize};
 
 use crate::logs::cut;
-use crate::project::FunctionSettings;
+use crate::project::{FunctionSettings, MAX_FUNCTION_NAME};
+
+/// The edits after which a name is no hint any more.
+const MAX_EDITS: usize = 2;
+/// Bytes of a name that are compared letter by letter, which takes their square in time.
+const MAX_COMPARED: usize = 8;
 
 /// A function as the driver and the gateway know it.
 pub struct Function {
@@ -231,21 +236,60 @@ impl Functions {
         all
     }
 
-    /// The name nearest to one that is not there, for a hint.
+    /// The first names of at most `count` functions, and how many there are.
+    #[must_use]
+    pub fn names(&self, count: usize) -> (Vec<Arc<str>>, usize) {
+        let known = self
+            .ids
+            .iter()
+            .filter(|(_, id)| self.by_id.contains_key(id));
+        let names = known.map(|(name, _)| Arc::clone(name)).take(count);
+        (names.collect(), self.by_id.len())
+    }
+
+    /// The name nearest to one that is not there, for a hint. Linear in the length of names.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<Arc<str>> {
         self.by_id
             .values()
-            .map(|known| (strsim::damerau_levenshtein(name, &known.name), &known.name))
-            .filter(|(distance, _)| *distance <= 2)
+            .filter_map(|known| Some((distance(name, &known.name)?, &known.name)))
             .min()
             .map(|(_, name)| Arc::clone(name))
     }
 }
 
+/// The number of edits between two names, if they are at most [`MAX_EDITS`] and close together:
+/// only what lies between the first and the last difference is compared.
+fn distance(one: &str, other: &str) -> Option<usize> {
+    if one.len().abs_diff(other.len()) > MAX_EDITS || one.len() > MAX_FUNCTION_NAME {
+        return None;
+    }
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let begin = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[begin..], &other[begin..]);
+    let ends = one.iter().rev().zip(other.iter().rev());
+    let end = ends.take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[..one.len() - end], &other[..other.len() - end]);
+    if one.len().max(other.len()) > MAX_COMPARED {
+        return None;
+    }
+    let edits = strsim::generic_damerau_levenshtein(one, other);
+    (edits <= MAX_EDITS).then_some(edits)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Failure;
+    use super::{Failure, distance};
+
+    #[test]
+    fn a_name_is_near_with_two_edits_close_together() {
+        assert_eq!(distance("ech", "echo"), Some(1));
+        assert_eq!(distance("ehco", "echo"), Some(1));
+        assert_eq!(distance("b-echo-c", "echo"), None);
+        assert_eq!(distance(&"e".repeat(65_000), "echo"), None);
+        let long = |end: &str| format!("{}{end}", "a".repeat(60));
+        assert_eq!(distance(&long("bcd"), &long("bd")), Some(1));
+    }
 
     #[test]
     fn a_failures_file_is_shown_where_the_person_has_it() {

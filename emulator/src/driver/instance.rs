@@ -199,6 +199,12 @@ impl Instance {
         self.end.borrow().clone()
     }
 
+    /// Whether the platform ended it. Known before its connections break.
+    #[must_use]
+    pub fn ended_by_platform(&self) -> bool {
+        self.end.borrow().as_ref().is_some_and(|end| end.outside)
+    }
+
     /// The last lines it wrote to its real output.
     #[must_use]
     pub fn last_lines(&self) -> Vec<String> {

@@ -159,11 +159,15 @@ impl Driver {
         if self.instance(id).is_none() {
             return;
         }
-        self.runtime.stop(id, Duration::ZERO).await;
         let end = End {
             reason: reason.to_owned(),
             outside,
         };
+        if let Some(instance) = self.instance(id) {
+            // Before its connections break, so that its requests know why.
+            instance.set_end(end.clone());
+        }
+        self.runtime.stop(id, Duration::ZERO).await;
         self.exited(id, end);
     }
 
@@ -190,7 +194,8 @@ impl Driver {
         }
         instance.set_end(End {
             reason: stopped(reason).to_owned(),
-            outside: true,
+            // What broke its connection, or kept it from answering, is the function's own doing.
+            outside: !matches!(reason, StopReason::Broken | StopReason::Unanswered),
         });
         self.runtime.stop(id, grace).await;
         self.handle(Event::InstanceStopped { instance: id });

@@ -16,7 +16,7 @@ const MAX_REPORT_BYTES: usize = 1 << 20;
 
 /// Cuts the bytes of an events channel into reports. One that is too long is skipped to its end.
 #[derive(Default)]
-pub(super) struct ReportLines {
+pub(crate) struct ReportLines {
     rest: Vec<u8>,
     skipping: bool,
     request: Option<Arc<str>>,

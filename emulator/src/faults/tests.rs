@@ -25,6 +25,19 @@ async fn a_panic_of_a_vital_thread_ends_what_serves_and_what_it_started() {
     assert_eq!(faults.missing()[0].part, "journal");
 }
 
+#[tokio::test]
+async fn a_fatal_fault_ends_all_that_watch() {
+    let faults = Faults::default();
+    let logs = logs();
+    let (one, other, ()) = tokio::join!(faults.watch(&logs), faults.watch(&logs), async {
+        faults.raise("journal", "it is gone", true);
+    });
+    assert_eq!(
+        (&*one.0, &*other.0),
+        ("journal: it is gone", "journal: it is gone")
+    );
+}
+
 #[test]
 fn a_panic_of_a_lasting_thread_is_named_and_ends_nothing() {
     let faults = Faults::default();

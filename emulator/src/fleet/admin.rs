@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use fnlocal_core::time::Instant;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use serde::Serialize;
 use tower::ServiceExt;
 
@@ -16,7 +15,7 @@ use crate::dashboard::{self, FleetNow, NodeNow, Now};
 use crate::driver::{Count, Counts};
 use crate::gateway::peers::proves;
 use crate::gateway::platform::health_with;
-use crate::gateway::{Problem, ResponseBody, asks_locally};
+use crate::gateway::{ClientBody, Problem, ResponseBody, asks_locally};
 use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
 use crate::triggers::TriggersView;
@@ -50,7 +49,7 @@ impl Inner {
     /// Answers a path of the platform's own.
     pub(super) async fn platform(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: SocketAddr,
         id: &str,
         pages: axum::Router,
@@ -75,7 +74,7 @@ impl Inner {
     /// Answers a question about the queue.
     pub(super) async fn queue(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: SocketAddr,
         id: &str,
     ) -> Response<ResponseBody> {
@@ -90,7 +89,7 @@ impl Inner {
 
     fn asked(
         self: &Rc<Self>,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
     ) -> Result<Response<ResponseBody>, Problem> {
         let path = request.uri().path().trim_start_matches("/_fnlocal");
         let words: Vec<&str> = path.split('/').skip(1).collect();
@@ -121,7 +120,7 @@ impl Inner {
         }
     }
 
-    fn proven(&self, request: &Request<Incoming>) -> Result<(), Problem> {
+    fn proven(&self, request: &Request<ClientBody>) -> Result<(), Problem> {
         let given = request.headers().get("x-fnlocal-token");
         let token = HeaderValue::from_str(&self.token).ok();
         if token

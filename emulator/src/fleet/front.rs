@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use fnlocal_core::balancer::TargetFailure;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::gateway::peers::FORWARDED;
 use crate::gateway::{
-    Answer, Entry, GatewayOptions, Outgoing, Peer, Problem, Relay, ResponseBody, Server,
-    by_balancer, relay, request_name,
+    Answer, ClientBody, Entry, GatewayOptions, Outgoing, Pages, Peer, Platform, Problem, Relay,
+    ResponseBody, Server, asks_locally, by_balancer, is_platform, on_functions_port, relay,
+    request_name,
 };
+use crate::serve::Listeners;
 
 /// The front, while it serves.
 struct Front {
@@ -25,17 +25,18 @@ struct Front {
     cut: CancellationToken,
     /// The dashboard.
     pages: axum::Router,
+    platform_port: Option<u16>,
 }
 
 /// Serves the project's port until `stop`.
 pub(super) async fn serve(
     fleet: &Rc<Inner>,
-    listener: TcpListener,
+    listeners: Listeners,
     pages: axum::Router,
     stop: CancellationToken,
 ) {
     let cut = fleet.stop.now.child_token();
-    let server = Server {
+    let server = |open| Server {
         options: GatewayOptions {
             // An ALB's idle timeout, for clients' connections too.
             head_timeout: fleet.settings.balancer.idle_timeout,
@@ -44,38 +45,65 @@ pub(super) async fn serve(
         },
         logs: fleet.plant.logs.clone(),
         cut: cut.clone(),
-        open: tokio::sync::watch::Sender::new(0),
+        open,
     };
-    let front = Front {
+    let [functions, platform] = [(); 2].map(|()| server(tokio::sync::watch::Sender::new(0)));
+    let at = listeners.platform.local_addr();
+    let front = Rc::new(Front {
         fleet: Rc::clone(fleet),
         cut,
         pages,
-    };
-    server.serve(Rc::new(front), listener, stop).await;
+        platform_port: at.ok().map(|at| at.port()),
+    });
+    let pages = Rc::new(Pages {
+        platform: Rc::clone(&front),
+        open: false,
+    });
+    tokio::join!(
+        functions.serve(front, listeners.functions, stop.clone()),
+        platform.serve(pages, listeners.platform, stop),
+    );
+}
+
+impl Platform for Front {
+    async fn answer_platform(
+        self: Rc<Self>,
+        request: Request<ClientBody>,
+        peer: Rc<Peer>,
+    ) -> Response<ResponseBody> {
+        let id = request_name();
+        if request.uri().path().starts_with(crate::triggers::PATH) {
+            return self.fleet.queue(request, peer.address, &id).await;
+        }
+        let pages = self.pages.clone();
+        self.fleet.platform(request, peer.address, &id, pages).await
+    }
 }
 
 impl Answer for Front {
     async fn answer(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
         let id = request_name();
         let named = ("balancer".into(), Arc::clone(&id));
         let (logs, counts) = (&self.fleet.plant.logs, &self.fleet.answered);
         let mut entry = Entry::begin(logs, counts, named, &request);
-        let path = request.uri().path();
-        if path == "/_fnlocal" || path.starts_with("/_fnlocal/") {
+        if is_platform(request.uri().path()) {
             entry.forget();
-            if path.starts_with(crate::triggers::PATH) {
-                return self.fleet.queue(request, peer.address, &id).await;
+            if let Err(problem) = asks_locally(&request, peer.address) {
+                return problem.response(&id);
             }
-            let pages = self.pages.clone();
-            return self.fleet.platform(request, peer.address, &id, pages).await;
+            let (token, port) = (&self.fleet.token, self.platform_port);
+            let elsewhere = on_functions_port(&request, token, port);
+            return match elsewhere {
+                Some(elsewhere) => elsewhere,
+                None => self.answer_platform(request, peer).await,
+            };
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);
-        let idle = self.fleet.settings.balancer.idle_timeout;
-        let outgoing = Outgoing::new(request, idle, |headers| by_balancer(headers, &peer));
+        let outgoing = Outgoing::new(request, |headers| by_balancer(headers, &peer));
         self.balance(outgoing, entry).await
     }
 }
@@ -110,6 +138,9 @@ impl Front {
                     };
                     return relay(response, answered);
                 }
+                Ok(Err(_)) if outgoing.client_broke() => {
+                    return tell(entry, &Problem::body_broke());
+                }
                 Ok(Err(error)) => {
                     if !outgoing.take_back_from_node(error, &FORWARDED) {
                         return refuse(outgoing, entry, TargetFailure::Broken);
@@ -123,7 +154,7 @@ impl Front {
 }
 
 /// The balancer's own answer.
-fn refuse(outgoing: Outgoing, mut entry: Entry, failure: TargetFailure) -> Response<ResponseBody> {
+fn refuse(outgoing: Outgoing, entry: Entry, failure: TargetFailure) -> Response<ResponseBody> {
     outgoing.turn_away();
     let (reason, text, hint) = match failure {
         TargetFailure::NoTarget => (
@@ -143,9 +174,12 @@ fn refuse(outgoing: Outgoing, mut entry: Entry, failure: TargetFailure) -> Respo
         ),
     };
     let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let problem = Problem::new(status, reason, text).hint(hint);
+    tell(entry, &Problem::new(status, reason, text).hint(hint))
+}
+
+fn tell(mut entry: Entry, problem: &Problem) -> Response<ResponseBody> {
     let response = problem.response(entry.id());
-    entry.head(status, None);
-    entry.write(Some(reason));
+    entry.head(problem.status, None);
+    entry.write(Some(problem.reason));
     response
 }

@@ -158,6 +158,7 @@ impl Inner {
         let stop = &member.stop;
         let front = serve::Front {
             listener,
+            platform: None,
             options,
             token: &self.token,
             peers: Some(peers),

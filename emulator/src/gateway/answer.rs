@@ -8,12 +8,13 @@ use std::time::{Duration, Instant as Clock, SystemTime};
 use axum::extract::ConnectInfo;
 use fnlocal_core::StartKind;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::body::ResponseBody;
+use super::client_body::ClientBody;
 use super::deferred;
 use super::name::request_name;
+use super::origin::{Platform, is_worker_over_all, on_functions_port};
 use super::outgoing::Outgoing;
 use super::path::{Route, route};
 use super::peers::{self, Counted};
@@ -55,7 +56,7 @@ impl Entry {
         logs: &Logs,
         counts: &Rc<Counts>,
         (node, id): (Arc<str>, Arc<str>),
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
     ) -> Self {
         let path = request.uri().path_and_query();
         let path = path.map_or_else(String::new, |path| RequestRecord::path_of(path.as_str()));
@@ -176,7 +177,7 @@ impl Gateway {
     /// Answers one request: every path through here ends in exactly one response.
     pub(super) async fn respond(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
     ) -> Response<ResponseBody> {
         let by_node = self.named_by_node(&request);
@@ -190,14 +191,14 @@ impl Gateway {
         let found = match route(request.uri().path()) {
             Route::Platform => return self.platform(request, peer.address, entry).await,
             Route::Refused(why) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad_path", why)),
+            Route::Named(name) if is_worker_over_all(&request) => self.no_worker(name),
             Route::Named(name) => self.named(name),
         };
         match found {
             Ok(function) if by_node.is_some() => {
                 let id = header(&id);
-                let stall = self.options.idle_timeout;
                 let prepare = |headers: &mut _| headers::from_node(headers, &id);
-                let outgoing = Outgoing::new(request, stall, prepare);
+                let outgoing = Outgoing::new(request, prepare);
                 self.serve_here(outgoing, id, function, entry).await
             }
             Ok(function) if deferred::is_deferred(&request) => {
@@ -210,7 +211,7 @@ impl Gateway {
 
     async fn from_client(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
         id: &str,
         function: Rc<Function>,
@@ -218,9 +219,8 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         entry.function(function.name.clone());
         let id = header(id);
-        let stall = self.options.idle_timeout;
         let prepare = |headers: &mut _| headers::to_instance(headers, &id, peer);
-        let mut outgoing = Outgoing::new(request, stall, prepare);
+        let mut outgoing = Outgoing::new(request, prepare);
         if let Some(peers) = &self.peers {
             let entered = self.elsewhere(&**peers, &function, outgoing, entry);
             match entered.await {
@@ -244,7 +244,7 @@ impl Gateway {
 
     /// The name another node gave a request it sends here. Whoever cannot prove to be one is a
     /// client.
-    fn named_by_node(&self, request: &Request<Incoming>) -> Option<Arc<str>> {
+    fn named_by_node(&self, request: &Request<ClientBody>) -> Option<Arc<str>> {
         let peers = self.peers.as_ref()?;
         let headers = request.headers();
         if !peers::proves(peers.token(), headers.get(peers::FORWARDED)?) {
@@ -257,7 +257,7 @@ impl Gateway {
     /// Refuses a request nobody has looked into yet.
     pub(super) fn turn_away(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         entry: Entry,
         problem: &Problem,
     ) -> Response<ResponseBody> {
@@ -265,40 +265,6 @@ impl Gateway {
             drain::drain(request.into_body());
         }
         self.refuse(entry, problem)
-    }
-
-    fn named(&self, name: &str) -> Result<Rc<Function>, Problem> {
-        if let Some(function) = self.driver.find(name) {
-            return Ok(function);
-        }
-        if let Some(function) = self.driver.default_function() {
-            return Ok(function);
-        }
-        Err(self.not_found(name))
-    }
-
-    fn not_found(&self, name: &str) -> Problem {
-        if let Some(failure) = self.driver.with_functions(|known| known.nameless_failure()) {
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            let mut problem = Problem::new(status, "import_failed", failure.summary());
-            problem.hint = failure.hint.clone();
-            return problem.function(name);
-        }
-        let functions = self.driver.with_functions(|functions| {
-            let names: Vec<_> = functions.all().iter().map(|f| f.name.to_string()).collect();
-            (functions.nearest(name), names)
-        });
-        let hint = match functions {
-            (Some(nearest), _) => format!("did you mean /{nearest}?"),
-            (None, names) if names.is_empty() => "no function is loaded".to_owned(),
-            (None, names) => format!("the functions are: /{}", names.join(", /")),
-        };
-        let detail = if name.is_empty() {
-            "no function is named as the default for `/`".to_owned()
-        } else {
-            format!("there is no function named `{name}`")
-        };
-        Problem::new(StatusCode::NOT_FOUND, "unknown_function", detail).hint(hint)
     }
 
     /// The platform's own answer, with the headers every answer has.
@@ -314,7 +280,7 @@ impl Gateway {
 
     async fn platform(
         &self,
-        mut request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: SocketAddr,
         mut entry: Entry,
     ) -> Response<ResponseBody> {
@@ -327,6 +293,18 @@ impl Gateway {
             return self.refuse(entry, &problem);
         }
         entry.forget();
+        if let Some(other) = on_functions_port(&request, &self.token, self.platform_port) {
+            return other;
+        }
+        self.own(request, peer).await
+    }
+
+    /// Answers a path of the platform.
+    async fn own(
+        &self,
+        mut request: Request<ClientBody>,
+        peer: SocketAddr,
+    ) -> Response<ResponseBody> {
         if let Some(triggers) = &self.triggers
             && request.uri().path().starts_with(triggers::PATH)
         {
@@ -347,12 +325,22 @@ impl Gateway {
     }
 }
 
+impl Platform for Gateway {
+    async fn answer_platform(
+        self: Rc<Self>,
+        request: Request<ClientBody>,
+        peer: Rc<Peer>,
+    ) -> Response<ResponseBody> {
+        self.own(request, peer.address).await
+    }
+}
+
 fn header(id: &str) -> HeaderValue {
     HeaderValue::from_str(id).expect("hexadecimal digits, or read from a header")
 }
 
 /// Requests that no proxy should pass on.
-fn refuse_shape(request: &Request<Incoming>) -> Option<Problem> {
+fn refuse_shape(request: &Request<ClientBody>) -> Option<Problem> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Some(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,

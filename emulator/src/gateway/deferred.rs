@@ -11,11 +11,12 @@ use fnlocal_triggers::queue::{AcceptError, Reservation, millis};
 use fnlocal_triggers::store::BodyFile;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use tokio::task::spawn_blocking;
 
 use super::answer::Entry;
 use super::body::ResponseBody;
+use super::client_body::ClientBody;
 use super::peers::proves;
 use super::platform::TOKEN_HEADER;
 use super::spool::{SpoolError, SpoolLimits, Spooled, spool};
@@ -46,7 +47,7 @@ const GRACE: Duration = Duration::from_secs(30);
 const FULL: Duration = Duration::from_secs(5);
 
 /// Whether a request is one nobody waits for.
-pub(super) fn is_deferred(request: &Request<Incoming>) -> bool {
+pub(super) fn is_deferred(request: &Request<ClientBody>) -> bool {
     request.headers().contains_key(INVOKE)
 }
 
@@ -54,7 +55,7 @@ impl Gateway {
     /// Accepts a request into the queue.
     pub(super) async fn defer(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
         function: Rc<Function>,
         mut entry: Entry,
@@ -85,7 +86,7 @@ impl Gateway {
 
     /// Whether a request may ask for it: by the function's configuration, else where only this
     /// machine can send requests. Commands of this machine always may.
-    fn may_defer(&self, request: &Request<Incoming>, function: &Function) -> Result<(), Problem> {
+    fn may_defer(&self, request: &Request<ClientBody>, function: &Function) -> Result<(), Problem> {
         let said = function.settings.triggers.delivery.from_clients;
         let token = HeaderValue::from_str(&self.token).ok();
         let token = token.filter(|token| !token.is_empty());
@@ -108,7 +109,7 @@ impl Gateway {
         &self,
         triggers: &Triggers,
         asked: Asked,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
         function: &Function,
     ) -> Result<Accepted, Problem> {
@@ -127,7 +128,7 @@ impl Gateway {
         triggers: &Triggers,
         asked: Asked,
         mut parts: Parts,
-        body: &mut Incoming,
+        body: &mut ClientBody,
         peer: &Peer,
         function: &Function,
     ) -> Result<Accepted, Problem> {
@@ -167,7 +168,7 @@ impl Gateway {
     async fn arrive(
         &self,
         triggers: &Triggers,
-        body: &mut Incoming,
+        body: &mut ClientBody,
         reserved: &mut Reservation,
         function: &Function,
     ) -> Result<(Spooled, Option<Arc<BodyFile>>), Problem> {
@@ -242,7 +243,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(request: &Request<Incoming>) -> Result<Self, Problem> {
+    fn read(request: &Request<ClientBody>) -> Result<Self, Problem> {
         let given = request.headers().get(INVOKE);
         if given.is_none_or(|word| word != "async") {
             let what = "x-fnlocal-invoke may say `async` only";
@@ -357,7 +358,7 @@ fn bad(what: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_invoke", what)
 }
 
-fn too_large(limit: u64) -> Problem {
+pub(super) fn too_large(limit: u64) -> Problem {
     let what = format!("the body is larger than {limit} bytes");
     let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", what);
     problem.hint("raise `body_limit`, or send a link to what is large")

@@ -14,18 +14,21 @@ use super::headers::{self, Cold, Provenance, Timing};
 use super::outgoing::Outgoing;
 use super::{Gateway, Problem, tunnel};
 use crate::driver::{
-    Connection, Dispatched, Exchange, ExchangeError, Function, Instance, Outcome, Refused,
-    RequestBody, Ticket,
+    Connection, Consumed, Dispatched, Exchange, ExchangeError, Function, Instance, Outcome,
+    Refused, RequestBody, Ticket,
 };
+use crate::project::BodyMode;
 
 /// How long after a connection broke the runtime may take to say why.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How an attempt at an instance ended.
 enum Attempt {
     Answered(Response<Incoming>, Connection),
     Broke(ExchangeError),
     Refused(Refused),
+    /// The function's time is nearly over, and it waits for the client.
+    SenderLate,
 }
 
 impl Gateway {
@@ -36,7 +39,15 @@ impl Gateway {
         function: Rc<Function>,
         mut entry: Entry,
     ) -> Response<ResponseBody> {
+        if let Err(problem) = self.arrive_whole(&mut outgoing, &function).await {
+            return self.refuse(entry, &problem);
+        }
+        let arrived = Clock::now();
+        let body = arrived.duration_since(entry.began());
         let trace = outgoing.trace(self.driver.logs().sends_spans());
+        let streams = outgoing.sends && function.settings.body == BodyMode::Stream;
+        let sending = streams.then(|| Rc::clone(&outgoing.consumed));
+        let timeout = function.settings.limits.timeout;
         let ticket = self.driver.arrive(&function, entry.name());
         loop {
             let to = match ticket.outcome().await {
@@ -48,10 +59,14 @@ impl Gateway {
             };
             entry.dispatched(&to, trace);
             let dispatched = Clock::now();
-            match attempt(&ticket, &to, outgoing.next()).await {
+            let sender = slow_sender(sending.as_deref(), timeout);
+            match attempt(&ticket, &to, outgoing.next(), sender).await {
                 Attempt::Answered(response, connection) => {
-                    let timing = timing(&to, entry.began(), dispatched);
-                    let cold = self.cold(&function, &to, entry.began());
+                    let timing = Timing {
+                        body: if outgoing.sends { body } else { Duration::ZERO },
+                        ..timing(&to, arrived, dispatched)
+                    };
+                    let cold = self.cold(&function, &to, arrived);
                     let answered = Answered {
                         response,
                         connection,
@@ -67,12 +82,17 @@ impl Gateway {
                     let on = Some(to.instance);
                     return self.refused(&function, refused, on, entry).await;
                 }
+                Attempt::SenderLate => {
+                    // Its instance is asked whether it is idle, and not ended.
+                    drop(ticket);
+                    return self.client_broke(&function, entry);
+                }
                 Attempt::Broke(error) => {
                     if outgoing.consumed.broke() {
                         drop(ticket);
                         return self.client_broke(&function, entry);
                     }
-                    ticket.failed(outgoing.take_back(error, &to.instance).await);
+                    ticket.failed(outgoing.take_back(error, &to.instance));
                     if let Some(refused) = ticket.refused_now() {
                         let on = Some(to.instance);
                         return self.refused(&function, refused, on, entry).await;
@@ -225,12 +245,7 @@ impl Gateway {
     /// The client stopped in the middle of its body: nobody may be there to read this, but a
     /// slow one is.
     pub(super) fn client_broke(&self, function: &Function, entry: Entry) -> Response<ResponseBody> {
-        let problem = Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_body",
-            "the request's body did not arrive whole",
-        )
-        .function(&function.name);
+        let problem = Problem::body_broke().function(&function.name);
         self.refuse(entry, &problem)
     }
 }
@@ -245,8 +260,28 @@ struct Answered {
     request_id: HeaderValue,
 }
 
-/// Sends the request, unless the core gives up on it first.
-async fn attempt(ticket: &Ticket, to: &Dispatched, request: Request<RequestBody>) -> Attempt {
+/// Returns shortly before a function's time is over while it still waits for the client's body.
+/// The core would end the instance, which is not to blame.
+async fn slow_sender(sending: Option<&Consumed>, timeout: Duration) {
+    match sending {
+        Some(consumed) if !consumed.whole() => {
+            tokio::time::sleep(timeout - timeout / 10).await;
+            if consumed.waits() {
+                return;
+            }
+        }
+        _ => {}
+    }
+    std::future::pending().await
+}
+
+/// Sends the request, unless the core gives up on it first, or its sender is too slow.
+async fn attempt(
+    ticket: &Ticket,
+    to: &Dispatched,
+    request: Request<RequestBody>,
+    slow_sender: impl Future<Output = ()>,
+) -> Attempt {
     let exchange = Exchange {
         instance: &to.instance,
     };
@@ -257,6 +292,7 @@ async fn attempt(ticket: &Ticket, to: &Dispatched, request: Request<RequestBody>
             Err(error) => Attempt::Broke(error),
         },
         refused = ticket.refused() => Attempt::Refused(refused),
+        () = slow_sender => Attempt::SenderLate,
     }
 }
 

@@ -158,6 +158,8 @@ pub enum Cold {
 /// Where the time to a response's head went.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
+    /// Until the request's body was here; zero where it is not waited for.
+    pub body: Duration,
     /// Waiting for an instance.
     pub queue: Duration,
     /// Creating and starting it.
@@ -170,8 +172,12 @@ pub struct Timing {
     pub handler: Duration,
 }
 
-/// Adds the platform's headers to a response.
+/// Would let the page of one function rule over those of others.
+const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
+
+/// Adds the platform's headers to a response, and removes what no function may say.
 pub fn to_client(headers: &mut HeaderMap, from: Provenance<'_>) {
+    headers.remove(&SERVICE_WORKER_ALLOWED);
     headers.reserve(7);
     headers.insert(REQUEST_ID, from.request_id.clone());
     headers.insert(START, HeaderValue::from_static(from.start.word()));
@@ -219,6 +225,10 @@ impl Timing {
         for (name, time) in phases {
             text.extend_from_slice(name);
             write_millis(&mut text, time);
+        }
+        if !self.body.is_zero() {
+            text.extend_from_slice(b", body;dur=");
+            write_millis(&mut text, self.body);
         }
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
             .unwrap_or_else(|_| HeaderValue::from_static("queue"))

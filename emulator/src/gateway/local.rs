@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use http::uri::Authority;
 use http::{Method, Request, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::Problem;
 
@@ -12,7 +11,7 @@ use super::Problem;
 ///
 /// # Errors
 /// What to answer.
-pub(crate) fn asks_locally(request: &Request<Incoming>, peer: SocketAddr) -> Result<(), Problem> {
+pub(crate) fn asks_locally<B>(request: &Request<B>, peer: SocketAddr) -> Result<(), Problem> {
     let forbidden = |reason, text| Err(Problem::new(StatusCode::FORBIDDEN, reason, text));
     if !peer.ip().is_loopback() {
         let text = "the platform's own paths answer this machine only";
@@ -29,7 +28,7 @@ pub(crate) fn asks_locally(request: &Request<Incoming>, peer: SocketAddr) -> Res
 ///
 /// # Errors
 /// What to answer.
-pub(crate) fn comes_from_no_other_site(request: &Request<Incoming>) -> Result<(), Problem> {
+pub(crate) fn comes_from_no_other_site<B>(request: &Request<B>) -> Result<(), Problem> {
     let header = |name: &str| {
         let value = request.headers().get(name)?;
         Some(value.to_str().unwrap_or("unreadable"))
@@ -54,7 +53,7 @@ pub(crate) fn comes_from_no_other_site(request: &Request<Incoming>) -> Result<()
 
 /// A page of another site can make a browser send requests here by a name that resolves to
 /// 127.0.0.1 (DNS rebinding); its Host header then gives it away.
-fn names_this_machine(request: &Request<Incoming>) -> bool {
+fn names_this_machine<B>(request: &Request<B>) -> bool {
     let host = request
         .headers()
         .get(header::HOST)

@@ -1,18 +1,19 @@
 //! A client's request on its way, whoever it is sent to.
 
 use std::rc::Rc;
-use std::time::Duration;
 
+use bytes::Bytes;
 use fnlocal_core::Retry;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::upgrade::OnUpgrade;
 
+use super::client_body::ClientBody;
 use super::drain;
-use super::forward::PATIENCE;
-use crate::driver::{ClientBody, Consumed, ExchangeError, Instance, RequestBody};
-use crate::runtime::End;
+use crate::driver::{Consumed, ExchangeError, Instance, RequestBody, Tracked};
 use crate::trace::{TRACEPARENT, Trace};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request on its way, kept so that it can be sent a second time when that is safe.
 pub(crate) struct Outgoing {
@@ -35,13 +36,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// A request whose headers are made ready by `prepare`. A body that stops coming for `stall`
-    /// has failed.
-    pub(crate) fn new(
-        request: Request<Incoming>,
-        stall: Duration,
-        prepare: impl FnOnce(&mut HeaderMap),
-    ) -> Self {
+    /// A request whose headers are made ready by `prepare`.
+    pub(crate) fn new(request: Request<ClientBody>, prepare: impl FnOnce(&mut HeaderMap)) -> Self {
         let (mut parts, body) = request.into_parts();
         let upgrade = take_upgrade(&mut parts);
         let consumed = Rc::new(Consumed::default());
@@ -82,7 +78,7 @@ impl Outgoing {
                 RequestBody::Empty
             } else {
                 let consumed = Rc::clone(&consumed);
-                RequestBody::Client(Box::new(ClientBody::new(body, consumed, stall)))
+                RequestBody::Client(Tracked::new(body, consumed))
             }),
             consumed,
             upgrade,
@@ -111,6 +107,26 @@ impl Outgoing {
             std::mem::take(&mut self.headers)
         };
         request
+    }
+
+    /// Takes the body, to be put back once it is here.
+    pub(super) fn take_body(&mut self) -> Option<RequestBody> {
+        if self.upgrade.is_some() {
+            return None;
+        }
+        self.body.take()
+    }
+
+    /// Puts a body in the place of the one that was taken.
+    pub(super) fn put_body(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
+        self.consumed = Rc::default();
+        let consumed = Rc::clone(&self.consumed);
+        self.body = Some(RequestBody::Client(Tracked::new(body, consumed)));
+    }
+
+    /// Whether the client sends its body only once it is asked for.
+    pub(super) fn holds_back(&self) -> bool {
+        self.held_back
     }
 
     /// No instance will be sent it.
@@ -146,23 +162,22 @@ impl Outgoing {
         true
     }
 
-    /// Takes back what was not sent, and says whether another attempt may be made.
-    pub(super) async fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
+    /// Takes back what was not sent, and says whether another attempt may be made: one, whatever
+    /// broke the first, and as many as the platform itself made necessary.
+    pub(super) fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
         if self.put_back(error) {
             return Retry::Free;
         }
         if !self.repeatable {
             return Retry::No;
         }
-        // The first time it is tried again at once. After that it matters who is to blame.
-        if !self.broke_before {
-            self.broke_before = true;
-            return Retry::Once;
+        if instance.ended_by_platform() {
+            return Retry::Free;
         }
-        match instance.end(PATIENCE).await {
-            Some(End { outside: true, .. }) => Retry::Free,
-            _ => Retry::No,
+        if std::mem::replace(&mut self.broke_before, true) {
+            return Retry::No;
         }
+        Retry::Once
     }
 }
 

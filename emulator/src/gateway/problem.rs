@@ -41,6 +41,17 @@ impl Problem {
         }
     }
 
+    /// A client broke off while it sent its body, or sent too slowly.
+    #[must_use]
+    pub fn body_broke() -> Self {
+        let what = "the request's body did not arrive whole";
+        let problem = Self::new(StatusCode::REQUEST_TIMEOUT, "request_body", what);
+        let least = super::client_body::LEAST_RATE;
+        problem.hint(format!(
+            "send at least {least} bytes a second, without pauses"
+        ))
+    }
+
     /// The problem of a request whose handling in the platform panicked.
     #[must_use]
     pub fn internal_error() -> Self {

@@ -1,32 +1,50 @@
 //! Takes connections: HTTP/1.1 and HTTP/2 without TLS on one port.
+//!
+//! Every state of a connection has a deadline: [`super::activity`] has those of the connection,
+//! [`super::client_body`] that of a body on its way here, [`super::stall`] that of bytes on their
+//! way out. What is switched to another protocol is watched by [`super::tunnel`].
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::activity::{Activity, Deadlines, UnderWay};
+use super::client_body::ClientBody;
+use super::connections::Connections;
 use super::{GatewayOptions, MAX_HEAD, Peer, Problem, ResponseBody, stall};
 use crate::logs::Logs;
+
+/// The time an overdue connection has to take a farewell (HTTP/2's GOAWAY) and to finish what is
+/// still on its way.
+const CLOSING_GRACE: Duration = Duration::from_secs(5);
+/// Bytes of a stream's answer that may wait for its client (HTTP/2).
+const MAX_UNSENT: usize = 64 * 1024;
+/// Streams of a connection that may be open at once (HTTP/2).
+const MAX_STREAMS: u32 = 250;
 
 /// What requests are given to.
 pub trait Answer: 'static {
     /// Answers one request.
     fn answer(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Rc<Peer>,
     ) -> impl Future<Output = Response<ResponseBody>> + 'static;
 }
@@ -52,45 +70,38 @@ impl Server {
         listener: TcpListener,
         stop: CancellationToken,
     ) {
-        let graceful = GracefulShutdown::new();
-        let room = Arc::new(Semaphore::new(self.options.max_connections));
+        let connections = Connections::new(self.options.max_connections, &self.logs);
         loop {
-            let place = tokio::select! {
-                place = self.place(&room) => place,
-                () = stop.cancelled() => break,
-            };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stop.cancelled() => break,
             };
-            match accepted {
-                Ok((stream, address)) => {
-                    self.connection(&answers, stream, address, &graceful, place)
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    self.accept_failed(&error).await;
+                    continue;
                 }
-                Err(error) => self.accept_failed(&error).await,
-            }
+            };
+            let place = tokio::select! {
+                place = connections.place() => place,
+                () = stop.cancelled() => break,
+            };
+            self.connection(&answers, (stream, address), &connections, place, &stop);
         }
         drop(listener);
-        let finished = tokio::time::timeout(self.options.drain_timeout, graceful.shutdown()).await;
-        if finished.is_err() {
+        let mut open = self.open.subscribe();
+        let ended = open.wait_for(|count| *count == 0);
+        let finished = tokio::time::timeout(self.options.drain_timeout, ended)
+            .await
+            .is_ok();
+        if !finished {
             self.cut.cancel();
             self.logs.warn(format!(
                 "some requests did not end within {} s and were cut off",
                 self.options.drain_timeout.as_secs()
             ));
         }
-    }
-
-    /// Room for one more connection; said when it has to be waited for.
-    async fn place(&self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        if room.available_permits() == 0 {
-            self.logs.warn(format!(
-                "{} connections are open, as many as the limit of open files allows; more wait",
-                self.options.max_connections
-            ));
-        }
-        // Closed by nobody.
-        Arc::clone(room).acquire_owned().await.ok()
     }
 
     /// Out of file descriptors, most likely: waiting lets some connection end first.
@@ -103,58 +114,131 @@ impl Server {
     fn connection<A: Answer>(
         &self,
         answers: &Rc<A>,
-        stream: TcpStream,
-        address: SocketAddr,
-        graceful: &GracefulShutdown,
+        (stream, address): (TcpStream, SocketAddr),
+        connections: &Rc<Connections>,
         place: Option<OwnedSemaphorePermit>,
+        stop: &CancellationToken,
     ) {
         // A socket that is already gone is found out by the first read.
         let _gone = stream.set_nodelay(true);
-        let peer = Rc::new(Peer {
-            address,
-            forwarded_for: HeaderValue::from_str(&address.ip().to_string())
-                .expect("an address is plain ASCII"),
-        });
-        let answers = Rc::clone(answers);
-        let service = service_fn(move |request| {
-            let answers = Rc::clone(&answers);
-            let peer = Rc::clone(&peer);
-            // Boxed, since hyper moves the future it is given about with its connection.
-            Box::pin(async move { Ok::<_, Infallible>(whole(answers.answer(request, peer)).await) })
-        });
-        let io = TokioIo::new(stall::Stall::new(
-            stream,
-            self.options.head_timeout,
-            self.options.idle_timeout,
-        ));
-        let mut server = auto::Builder::new(LocalExecutor);
-        server
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.options.head_timeout)
-            .max_buf_size(MAX_HEAD);
-        server
-            .http2()
-            .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEAD as u32)
-            .keep_alive_interval(Some(self.options.head_timeout))
-            .max_concurrent_streams(250);
-        let connection = server
+        let activity = Activity::begin();
+        let listed = connections.list(&activity);
+        let idle_timeout = self.options.idle_timeout;
+        let io = TokioIo::new(stall::Stall::new(stream, idle_timeout, &activity, place));
+        let deadlines = Deadlines {
+            head: self.options.head_timeout,
+            idle: idle_timeout,
+        };
+        let service = service(answers, address, &activity, idle_timeout);
+        let connection = protocols(deadlines.head)
             .serve_connection_with_upgrades(io, service)
             .into_owned();
-        let watched = graceful.watch(connection);
-        let cut = self.cut.clone();
+        let (cut, stop) = (self.cut.clone(), stop.clone());
         let open = self.open.clone();
         let counted = Open::new(open);
         tokio::task::spawn_local(async move {
+            let mut connection = pin!(connection);
             tokio::select! {
                 biased;
                 () = cut.cancelled() => {}
+                () = activity.reclaimed() => {}
                 // A client's broken connection is its own affair.
-                _broken = watched => {}
+                _ended = &mut connection => activity.switch(),
+                () = activity.overdue(deadlines) => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        () = cut.cancelled() => {}
+                        _ended = tokio::time::timeout(CLOSING_GRACE, connection) => {}
+                    }
+                }
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        () = cut.cancelled() => {}
+                        _ended = connection => activity.switch(),
+                    }
+                }
             }
-            drop((counted, place));
+            drop((counted, listed));
         });
+    }
+}
+
+/// HTTP/1.1 and HTTP/2 with their bounds. hyper's own deadline for heads is not used.
+fn protocols(keep_alive: Duration) -> auto::Builder<LocalExecutor> {
+    let mut server = auto::Builder::new(LocalExecutor);
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEAD as u32)
+        .keep_alive_interval(Some(keep_alive))
+        .max_send_buf_size(MAX_UNSENT)
+        .max_concurrent_streams(MAX_STREAMS);
+    server
+}
+
+/// Gives requests to `answers`, and tells `activity` of them.
+fn service<A: Answer>(
+    answers: &Rc<A>,
+    address: SocketAddr,
+    activity: &Arc<Activity>,
+    idle_timeout: Duration,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Response<Watched>,
+    Error = Infallible,
+    Future = Pin<Box<dyn Future<Output = Result<Response<Watched>, Infallible>>>>,
+> + use<A> {
+    let peer = Rc::new(Peer::at(address));
+    let (answers, activity) = (Rc::clone(answers), Arc::clone(activity));
+    service_fn(move |request: Request<Incoming>| {
+        let mut under_way = activity.request();
+        let request = request.map(|body| ClientBody::new(body, &activity, idle_timeout));
+        let answer = Rc::clone(&answers).answer(request, Rc::clone(&peer));
+        // Boxed, since hyper moves the future it is given about with its connection.
+        let answer: Pin<Box<dyn Future<Output = _>>> = Box::pin(async move {
+            let response = whole(answer).await;
+            under_way.waits_here(false);
+            under_way.pass();
+            Ok::<_, Infallible>(response.map(|body| Watched { body, under_way }))
+        });
+        answer
+    })
+}
+
+/// An answer's body, which keeps its request under way and tells which side it waits for.
+pub struct Watched {
+    body: ResponseBody,
+    under_way: UnderWay,
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = <ResponseBody as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.under_way.waits_here(polled.is_pending());
+        if polled.is_ready() {
+            self.under_way.pass();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -287,8 +287,9 @@ impl SpooledBody {
         let many = usize::try_from(many).map_or(CHUNK_BYTES, |rest| rest.min(CHUNK_BYTES));
         let reading = self.reading.get_or_insert_with(|| {
             let file = Arc::clone(file);
+            // Taken here, so that a pool of many threads does not keep memory each.
+            let mut chunk = vec![0; many];
             spawn_blocking(move || {
-                let mut chunk = vec![0; many];
                 file.read_exact_at(&mut chunk, at)?;
                 Ok(chunk.into())
             })

@@ -1,30 +1,40 @@
-//! Ends connections whose client sends nothing at all, or does not take what it is sent.
+//! A client's stream: counts what is read, and ends when the client does not take what it is sent.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
-/// A stream whose writes fail once the other side has taken nothing for so long, and whose first
-/// read fails when nothing comes: hyper's own timeouts begin with the first byte.
+use super::activity::Activity;
+
+/// A stream whose writes fail once the other side has taken nothing for so long. Keeps the
+/// connection's place for as long as the socket is open, also after a switch of protocols.
 pub struct Stall<S> {
     stream: S,
     timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Until the first byte.
-    first: Option<Pin<Box<Sleep>>>,
+    activity: Arc<Activity>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl<S> Stall<S> {
-    /// Watches a stream's first read and its writes.
-    pub fn new(stream: S, first: Duration, timeout: Duration) -> Self {
+    /// Watches a stream's writes, and tells `activity` what is read.
+    pub fn new(
+        stream: S,
+        timeout: Duration,
+        activity: &Arc<Activity>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
             stream,
             timeout,
             stalled: None,
-            first: Some(Box::pin(tokio::time::sleep(first))),
+            activity: Arc::clone(activity),
+            _place: place,
         }
     }
 
@@ -52,12 +62,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if polled.is_ready() {
-            self.first = None;
-        } else if let Some(first) = &mut self.first {
-            ready!(first.as_mut().poll(cx));
-            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        let bytes = buf.filled().len() - before;
+        if bytes > 0 && !self.activity.read(bytes) {
+            return Poll::Ready(Err(std::io::ErrorKind::QuotaExceeded.into()));
         }
         polled
     }

@@ -46,7 +46,13 @@ impl Build<'_> {
         let mut root = Root::default();
         root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
         let filled = match dependencies {
-            Some(dependencies) => installer.install(&id, root, dependencies, progress).await,
+            Some(dependencies) => {
+                let installed = installer.install(&id, root, dependencies, progress).await;
+                match installed {
+                    Ok(()) => installer.tidy(&id).await,
+                    failed => failed,
+                }
+            }
             None => installer.upload(&id, &root).await,
         };
         let built = match filled {

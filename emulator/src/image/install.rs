@@ -39,6 +39,8 @@ const CPU_SHARES: i64 = 512;
 const DISK_BYTES: i64 = 8 << 30;
 /// How often a running install is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// For removing one folder.
+const TIDY_TIME: Duration = Duration::from_secs(30);
 /// Exit codes of `install.cjs` that say which limit was reached.
 const OUT_OF_MEMORY: i64 = 90;
 const OUT_OF_PROCESSES: i64 = 91;
@@ -186,6 +188,35 @@ impl Installer<'_> {
                 package: package(),
                 output: text(&output),
             }),
+        }
+    }
+
+    /// Removes the work folder, which the install emptied but could not remove: what is above it is
+    /// root's.
+    pub async fn tidy(&self, id: &str) -> Result<(), ImageError> {
+        let what = "tidying a container to build in";
+        let script = format!("require('node:fs').rmdirSync('{WORK}')");
+        let options = CreateExecOptions {
+            user: Some("0:0".to_owned()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(["node", "-e", &script].map(str::to_owned).to_vec()),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.docker().create_exec(id, options).await;
+        let exec = exec.map_err(engine(what))?.id;
+        let started = self.docker().start_exec(&exec, None).await;
+        if let StartExecResults::Attached { mut output, .. } = started.map_err(engine(what))? {
+            let ended = async { while output.next().await.is_some() {} };
+            // One that does not end shows in the exit code, of which there is none then.
+            let _ended = timeout(TIDY_TIME, ended).await;
+        }
+        let ended = self.docker().inspect_exec(&exec).await;
+        match ended.map_err(engine(what))?.exit_code {
+            Some(0) => Ok(()),
+            _ => Err(super::error::io(Path::new(WORK))(std::io::Error::other(
+                "it could not be removed from the image",
+            ))),
         }
     }
 

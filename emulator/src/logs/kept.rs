@@ -207,9 +207,8 @@ impl Kept {
             Self::Line(one) => cut(&mut one.text, MAX_LINE_BYTES),
             Self::Platform(one) => {
                 cut(&mut one.text, MAX_LINE_BYTES);
-                if let Some(detail) = &mut one.detail {
-                    cut(detail, MAX_LINE_BYTES);
-                }
+                let detail = one.detail.iter_mut();
+                detail.for_each(|detail| cut(detail, MAX_LINE_BYTES));
             }
         }
     }

@@ -24,7 +24,7 @@ const OWN: NodeId = NodeId(0);
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(crate) struct Said {
     /// Its name.
     pub node: String,
     /// It wants requests.
@@ -39,7 +39,7 @@ pub(super) struct Said {
 }
 
 /// The nodes requests are routed to.
-pub(super) struct Company {
+pub(crate) struct Company {
     router: RefCell<Router>,
     others: RefCell<BTreeMap<NodeId, Other>>,
     numbers: RefCell<Numbers>,

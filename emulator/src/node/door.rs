@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::house::House;
 use super::{gossip, inherit};
 use crate::gateway::peers::{FORWARDED, Peers, proves};
-use crate::gateway::{Answer, GatewayOptions, Peer, Problem, ResponseBody, Server};
+use crate::gateway::{Answer, ClientBody, GatewayOptions, Peer, Problem, ResponseBody, Server};
 use crate::serve::KEEP;
 
 /// Where the balancer asks whether the node wants requests.
@@ -57,8 +56,8 @@ impl Door {
     /// What the platform itself answers.
     async fn own(
         &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<ResponseBody>, Request<Incoming>> {
+        request: Request<ClientBody>,
+    ) -> Result<Response<ResponseBody>, Request<ClientBody>> {
         let path = request.uri().path();
         if path == HEALTH {
             let health = self.house.health();
@@ -84,7 +83,7 @@ impl Door {
         Ok(Problem::new(StatusCode::NOT_FOUND, "unknown_path", what).response(""))
     }
 
-    fn is_peer(&self, request: &Request<Incoming>) -> bool {
+    fn is_peer(&self, request: &Request<ClientBody>) -> bool {
         let given = request.headers().get(FORWARDED);
         given.is_some_and(|given| proves(self.house.company.token(), given))
     }
@@ -93,7 +92,7 @@ impl Door {
 impl Answer for Door {
     async fn answer(
         self: Rc<Self>,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
         match self.side {

@@ -20,14 +20,13 @@ use fnlocal_triggers::queue::AcceptError;
 use fnlocal_triggers::store::StoreError;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::house::House;
 use crate::driver::RequestBody;
 use crate::gateway::peers::{FORWARDED, Link, Peers};
-use crate::gateway::{Problem, ResponseBody};
+use crate::gateway::{ClientBody, Problem, ResponseBody};
 
 /// Where a node takes over jobs, on its peers' port.
 pub(super) const PATH: &str = "/_fnlocal/peer/jobs";
@@ -59,7 +58,7 @@ struct Whole {
 }
 
 /// Takes over jobs of another node.
-pub(super) async fn take(house: &House, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(super) async fn take(house: &House, request: Request<ClientBody>) -> Response<ResponseBody> {
     let wrong = |status, what: String| Problem::new(status, "jobs", what).response("");
     let health = house.health();
     if !health.is_good() || !health.is_well() {
@@ -106,7 +105,7 @@ fn not_taken(error: &AcceptError) -> (StatusCode, String) {
     (status, error.to_string())
 }
 
-fn read(body: &[u8]) -> Result<(String, Vec<Job>), String> {
+pub(crate) fn read(body: &[u8]) -> Result<(String, Vec<Job>), String> {
     let handed: Handed = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let jobs = handed.jobs.into_iter().map(|one| {
         let body = STANDARD.decode(one.body);

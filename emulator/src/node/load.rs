@@ -154,8 +154,15 @@ impl Loader {
         // The node's doors answer the platform's own paths.
         let platform = axum::Router::new();
         // Nobody has the token of the queue's paths: they are not there.
-        let queue = Some((Rc::clone(&self.house.triggers), ""));
-        let gateway = Gateway::new(Rc::clone(&driver), options, platform, Some(peers), queue);
+        let queue = Some(Rc::clone(&self.house.triggers));
+        let gateway = Gateway::new(
+            Rc::clone(&driver),
+            options,
+            platform,
+            Some(peers),
+            queue,
+            ("", None),
+        );
         let leave = CancellationToken::new();
         let feed = Feed::ringing(Rc::clone(self.house.triggers.feed().bell()));
         feed.add(Rc::clone(&driver));

@@ -20,7 +20,7 @@ const PATIENCE: u32 = 5;
 
 /// What a node says of what only one may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Duties {
+pub(crate) struct Duties {
     /// Functions for which it does it.
     pub claims: BTreeSet<String>,
     /// Up to when it has fired each schedule, in milliseconds since 1970.

@@ -168,6 +168,10 @@ pub struct ProjectLimits {
     pub async_queue_size: Option<ByteSize>,
     /// How long a stream or an upgraded connection may stay silent (60s).
     pub idle_timeout: Option<TimeSpan>,
+    /// How long a client may take to send a request's head, and leave a connection unused (30s).
+    pub head_timeout: Option<TimeSpan>,
+    /// How long a body may take to arrive that is parsed before the handler sees it (120s).
+    pub body_timeout: Option<TimeSpan>,
 }
 
 /// How images are built.

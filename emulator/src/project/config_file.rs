@@ -180,8 +180,16 @@ impl ConfigFile {
         if limits.burst == Some(0) {
             return wrong("burst", "must be at least 1");
         }
-        if limits.idle_timeout.is_some_and(|span| span.0.is_zero()) {
-            return wrong("idle_timeout", "must be longer than nothing");
+        let spans = [
+            ("idle_timeout", limits.idle_timeout),
+            ("head_timeout", limits.head_timeout),
+            ("body_timeout", limits.body_timeout),
+        ];
+        let zero = spans
+            .iter()
+            .find(|(_, span)| span.is_some_and(|span| span.0.is_zero()));
+        if let Some((key, _)) = zero {
+            return wrong(key, "must be longer than nothing");
         }
         if limits.async_queue_size.is_some_and(|size| size.0 < 1 << 20) {
             return wrong("async_queue_size", "must be at least 1MB");

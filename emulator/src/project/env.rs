@@ -122,6 +122,11 @@ fn read_file(folder: &Path, path: &Path) -> Result<Vec<(String, String)>, EnvErr
             });
         }
     };
+    parse(path, &text)
+}
+
+/// The variables in the text of a file.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<(String, String)>, EnvError> {
     let text = text.trim_start_matches('\u{feff}');
     let pairs: Result<Vec<_>, _> = dotenvy::Iter::new(text.as_bytes()).collect();
     pairs.map_err(|error| match error {

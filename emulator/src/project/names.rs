@@ -5,13 +5,16 @@ pub(super) const RULE: &str = "a function's name is a letter or underscore, then
 /// What a project may be called.
 pub(super) const PROJECT_RULE: &str = "a project's name is a letter or digit, then at most 62 letters, digits, underscores or hyphens";
 
+/// The longest name of a function, in bytes.
+pub const MAX_FUNCTION_NAME: usize = 64;
+
 pub(super) fn is_function(name: &str) -> bool {
     let mut letters = name.chars();
     letters
         .next()
         .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && letters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        && name.len() <= 64
+        && name.len() <= MAX_FUNCTION_NAME
         && !name.starts_with("_fnlocal")
 }
 

@@ -17,6 +17,8 @@ pub(super) const RUNNING_FILE: &str = "running.json";
 pub struct Running {
     /// Where it answers, such as `http://127.0.0.1:9000`.
     pub url: String,
+    /// Where the platform's own pages and data are, such as `http://127.0.0.1:9001`.
+    pub platform: String,
     /// Its process.
     pub pid: u32,
     /// What runs its instances.

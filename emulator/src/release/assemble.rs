@@ -5,7 +5,7 @@ use fnlocal_core::release::{
 };
 
 use crate::project::{
-    BodyMode, DescribedModule, Package, Problem, Project, SettledFunction, Warning,
+    BodyMode, DescribedModule, Package, Problem, Project, SettledFunction, TimeSpan, Warning,
 };
 
 /// A package's image, as a release needs it.
@@ -68,7 +68,9 @@ pub fn assemble(
     warnings.extend(across.warnings);
     packages.sort_by(|one, other| one.name.cmp(&other.name));
     let config = project.config();
-    let idle_timeout = config.limits.idle_timeout;
+    let millis = |span: Option<TimeSpan>| {
+        span.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX))
+    };
     let release = Release {
         schema: SCHEMA,
         project: project.name.clone(),
@@ -81,8 +83,9 @@ pub fn assemble(
             rps: config.limits.rps.and_then(|rate| rate.0),
             burst: config.limits.burst,
             over_rate: config.limits.over_rate.map(Into::into).unwrap_or_default(),
-            idle_timeout_ms: idle_timeout
-                .map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX)),
+            idle_timeout_ms: millis(config.limits.idle_timeout),
+            head_timeout_ms: millis(config.limits.head_timeout),
+            body_timeout_ms: millis(config.limits.body_timeout),
         },
         packages,
     };

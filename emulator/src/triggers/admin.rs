@@ -13,14 +13,13 @@ use fnlocal_triggers::queue::Selection;
 use fnlocal_triggers::store::StoreError;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::Triggers;
 use crate::gateway::peers::proves;
 use crate::gateway::platform::TOKEN_HEADER;
-use crate::gateway::{Problem, ResponseBody};
+use crate::gateway::{ClientBody, Problem, ResponseBody};
 
 /// The path all of them begin with.
 pub(crate) const PATH: &str = "/_fnlocal/queue";
@@ -32,14 +31,14 @@ pub const MAX_SHOWN_BYTES: u64 = 1 << 20;
 
 impl Triggers {
     /// Answers a question about the queue.
-    pub async fn admin(&self, request: Request<Incoming>, token: &str) -> Response<ResponseBody> {
+    pub async fn admin(&self, request: Request<ClientBody>, token: &str) -> Response<ResponseBody> {
         let answered = self.asked(request, token).await;
         answered.unwrap_or_else(|problem| problem.response(""))
     }
 
     async fn asked(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         token: &str,
     ) -> Result<Response<ResponseBody>, Problem> {
         let given = request.headers().get(TOKEN_HEADER);
@@ -108,7 +107,7 @@ fn beginning(file: &File) -> std::io::Result<Bytes> {
     Ok(body.into())
 }
 
-async fn selection(request: Request<Incoming>) -> Result<Selection, Problem> {
+async fn selection(request: Request<ClientBody>) -> Result<Selection, Problem> {
     let wrong = |error: String| Problem::new(StatusCode::BAD_REQUEST, "selection", error);
     let body = Limited::new(request.into_body(), SELECTION).collect().await;
     let body = body.map_err(|error| wrong(error.to_string()))?.to_bytes();

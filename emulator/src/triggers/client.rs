@@ -27,23 +27,27 @@ pub async fn ask(
     running: &Running,
     mut request: Request<Full<Bytes>>,
 ) -> Result<Response<Bytes>, AskError> {
+    let is_platform = request.uri().path().starts_with("/_fnlocal/");
+    let url = if is_platform {
+        &running.platform
+    } else {
+        &running.url
+    };
     let fail = |source: std::io::Error| AskError {
-        url: running.url.clone(),
+        url: url.clone(),
         source,
     };
     let other = |error: hyper::Error| fail(std::io::Error::other(error));
-    let place = running.url.trim_start_matches("http://");
+    let place = url.trim_start_matches("http://");
     let stream = TcpStream::connect(place).await.map_err(fail)?;
     let headers = request.headers_mut();
     let host = HeaderValue::from_str(place);
     let host = host.map_err(|error| fail(std::io::Error::other(error)))?;
     headers.insert(header::HOST, host);
     // By it a command of this machine may also ask for what clients may not. No function sees it.
-    {
-        let token = HeaderValue::from_str(&running.token);
-        let token = token.map_err(|error| fail(std::io::Error::other(error)))?;
-        request.headers_mut().insert("x-fnlocal-token", token);
-    }
+    let token = HeaderValue::from_str(&running.token);
+    let token = token.map_err(|error| fail(std::io::Error::other(error)))?;
+    headers.insert("x-fnlocal-token", token);
     let shaken = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(other)?;
     let asking = async {

@@ -34,9 +34,12 @@ pub(crate) fn within(release: &Release, limits: NodeLimits) -> NodeLimits {
 /// invocations of functions that do not say.
 pub(crate) fn gateway_options(release: &Release, async_from_clients: bool) -> GatewayOptions {
     let usual = GatewayOptions::default();
-    let idle_timeout = release.limits.idle_timeout_ms;
+    let limits = &release.limits;
+    let or = |span: Option<u64>, usual| span.map_or(usual, Duration::from_millis);
     GatewayOptions {
-        idle_timeout: idle_timeout.map_or(usual.idle_timeout, Duration::from_millis),
+        idle_timeout: or(limits.idle_timeout_ms, usual.idle_timeout),
+        head_timeout: or(limits.head_timeout_ms, usual.head_timeout),
+        body_timeout: or(limits.body_timeout_ms, usual.body_timeout),
         async_from_clients,
         ..usual
     }

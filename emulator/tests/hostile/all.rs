@@ -5,10 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod build_time;
+mod front;
 mod leftovers;
 mod link;
+mod memory;
+mod origin;
 mod queue;
 mod reports;
 mod repository;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+mod terminal;

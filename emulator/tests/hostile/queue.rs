@@ -140,7 +140,6 @@ async fn a_body_of_400_mb_passes_through_little_memory_and_leaves_no_file() {
     wait_taken(&mut dev, BYTES, 1);
     eventually("its file is gone", async || bodies(&folder) == 0).await;
     let peak = peak_kib(dev.pid());
-    eprintln!("one body of {BYTES} bytes: {peak} KiB");
     assert!(peak < MAX_RSS_KIB, "{peak} KiB");
 }
 
@@ -160,7 +159,6 @@ async fn sixty_large_bodies_at_once_pass_through_little_memory() {
     wait_taken(&mut dev, BYTES, MANY);
     eventually("their files are gone", async || bodies(&folder) == 0).await;
     let peak = peak_kib(dev.pid());
-    eprintln!("{MANY} bodies of {BYTES} bytes: {peak} KiB");
     assert!(peak < MAX_RSS_KIB, "{peak} KiB");
 }
 
@@ -222,8 +220,7 @@ async fn a_purge_gives_the_queues_bytes_back_while_it_runs() {
     assert!(full > 20 << 20, "{full}");
     queue(&folder, &["purge", "--all"]);
     let left = bytes();
-    eprintln!("{full} bytes before the purge, {left} after it");
-    assert!(left < 8 << 20, "{left}");
+    assert!(left < 8 << 20, "{left} of {full}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -325,8 +322,8 @@ async fn health_tells_of_a_disk_that_takes_nothing_and_the_queue_goes_on_when_it
     assert_eq!(refused["reason"], "queue_unavailable");
     eventually("health says so", async || health(&dev).await == 503).await;
     let answer = reqwest::get(dev.at("/_fnlocal/health")).await.unwrap();
-    let told = problem(answer).await;
-    assert!(told["detail"].as_str().unwrap().contains("queue"), "{told}");
+    let told = answer.text().await.unwrap();
+    assert!(told.contains("queue"), "{told}");
     // Requests that wait for their answer are served meanwhile.
     let served = Client::new().post(dev.at("/endless")).send().await.unwrap();
     assert_eq!(served.status(), 200);

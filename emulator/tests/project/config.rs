@@ -50,6 +50,8 @@ backoff_max = "1m"
 max_age = "1h"
 keep_keys = "1h"
 share = 25
+from_clients = true
+queue_size = "64MB"
 [[functions.bid.on]]
 source = "postgres"
 channel = "bids"
@@ -66,6 +68,7 @@ rps = "unlimited"
 burst = 500
 over_rate = "refuse"
 response_limit = "6MB"
+async_queue_size = "2GB"
 memory = "4GB"
 idle_timeout = "2m"
 [build]
@@ -90,6 +93,10 @@ warm_up = "2m"
     assert_eq!(bid.memory.unwrap().0, 256);
     assert_eq!(bid.body_limit.unwrap().0, 6 << 20);
     assert_eq!(bid.body, Some(BodyMode::Stream));
+    let delivery = bid.delivery.as_ref().unwrap();
+    assert_eq!(delivery.from_clients, Some(true));
+    assert_eq!(delivery.queue_size.unwrap().0, 64 << 20);
+    assert_eq!(config.limits.async_queue_size.unwrap().0, 2 << 30);
     assert_eq!(config.defaults.memory.unwrap().0, 512);
     assert_eq!(config.limits.rps, Some(Rate(None)));
     assert_eq!(config.limits.memory.unwrap().0, 4096);
@@ -265,6 +272,8 @@ fn what_calls_a_function_is_checked_where_it_stands() {
     assert_eq!((zone.line, zone.column), (3, 12), "{zone}");
     let attempts = error("[async]\nattempts = 0\n");
     assert_eq!((attempts.line, attempts.column), (2, 12), "{attempts}");
+    let size = error("[functions.a.async]\nqueue_size = \"64KB\"\n");
+    assert!(size.message.contains("at least 1MB"), "{}", size.message);
     let share = error("[functions.a.async]\nshare = 200\n");
     assert_eq!((share.line, share.column), (2, 9), "{share}");
     let redis = "[[functions.a.on]]\nsource = \"redis\"\nurl = \"redis://x\"\nstream = \"s\"\n";

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::refusal::Refusal;
 use super::sessions::Turn;
@@ -19,6 +20,41 @@ const PIECE: usize = 1 << 20;
 const DRAINED: usize = 16 << 20;
 /// Time for that.
 const DRAINING: Duration = Duration::from_secs(5);
+
+/// The least a client has to send on average, in bytes per second, once [`GRACE`] is over.
+const LEAST_RATE: u64 = 1024;
+/// The time in which a client may send nothing at all, on top of what it has sent.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// How much of a body has come, and since when.
+struct Pace {
+    began: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            bytes: 0,
+        }
+    }
+
+    /// The next bytes of a body, unless they come too late.
+    async fn next(
+        &mut self,
+        body: &mut Body,
+        stall: Duration,
+    ) -> Result<Option<Result<Bytes, axum::Error>>, Elapsed> {
+        let earned = Duration::from_secs(self.bytes / LEAST_RATE);
+        let slow = self.began + GRACE + earned;
+        let came = timeout_at(slow.min(Instant::now() + stall), next(body)).await?;
+        if let Some(Ok(bytes)) = &came {
+            self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        }
+        Ok(came)
+    }
+}
 
 /// An upload while a request writes to it. What blocks on the file takes all of this along, so that
 /// the turn ends only after it, even when the request is gone by then.
@@ -48,9 +84,10 @@ pub async fn receive(
 ) -> Result<Received, Refusal> {
     let mut piece = Vec::new();
     let mut failed = None;
+    let mut pace = Pace::begin();
     loop {
         let next = tokio::select! {
-            next = timeout(stall, next(body)) => next,
+            next = pace.next(body, stall) => next,
             () = incoming.turn.is_over() => {
                 failed = Some(interrupted("another request goes on with this upload"));
                 break;
@@ -64,7 +101,7 @@ pub async fn receive(
                 break;
             }
             Err(_elapsed) => {
-                failed = Some(interrupted("no byte came for too long"));
+                failed = Some(interrupted("it came too slowly"));
                 break;
             }
         }
@@ -79,12 +116,13 @@ pub async fn receive(
 /// All of a small body.
 pub async fn gather(body: &mut Body, limit: usize, stall: Duration) -> Result<Vec<u8>, Refusal> {
     let mut gathered = Vec::new();
+    let mut pace = Pace::begin();
     loop {
-        match timeout(stall, next(body)).await {
+        match pace.next(body, stall).await {
             Ok(Some(Ok(bytes))) => gathered.extend_from_slice(&bytes),
             Ok(None) => return Ok(gathered),
             Ok(Some(Err(error))) => return Err(interrupted(&error.to_string())),
-            Err(_elapsed) => return Err(interrupted("no byte came for too long")),
+            Err(_elapsed) => return Err(interrupted("it came too slowly")),
         }
         if gathered.len() > limit {
             return Err(StoreError::TooLarge.into());

@@ -13,11 +13,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{HttpOptions, router};
+use super::{HttpOptions, router, stall::Stall};
 use crate::store::Store;
 
 /// Pause after a connection that could not be accepted.
 const BREATH: Duration = Duration::from_millis(100);
+/// The maximum number of connections. More wait, and each of these has a deadline in every state.
+const MAX_CONNECTIONS: usize = 256;
 
 /// Serves a store until `stop`, then lets requests under way finish within the drain timeout.
 pub async fn serve(
@@ -31,7 +33,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
             Some(_ended) = connections.join_next() => continue,
             () = stop.cancelled() => break,
         };
@@ -56,6 +58,7 @@ fn connection(
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<> {
     // A socket that is already gone is found out by the first read.
     let _gone = stream.set_nodelay(true);
+    let stream = Stall::new(stream, options.stall_timeout);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let answer = router.clone().oneshot(request.map(axum::body::Body::new));
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }

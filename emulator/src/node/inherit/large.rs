@@ -12,11 +12,11 @@ use fnlocal_triggers::job::Head;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::task::spawn_blocking;
 
 use super::House;
 use crate::driver::RequestBody;
+use crate::gateway::ClientBody;
 use crate::gateway::spool::{SpoolError, SpoolLimits, Spooled, spool};
 
 /// Names the node that hands a job over in this way.
@@ -64,7 +64,7 @@ impl LargeJob {
 /// Takes over a job, and returns the name of the node it comes from.
 pub(super) async fn take(
     house: &House,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Result<String, (StatusCode, String)> {
     let bad = |what: &str| (StatusCode::BAD_REQUEST, what.to_owned());
     let from = request.headers().get(FROM);
@@ -111,7 +111,7 @@ pub(super) async fn take(
 /// What is left of a body behind its first line.
 struct Rest {
     first: Option<Frame<Bytes>>,
-    body: Incoming,
+    body: ClientBody,
 }
 
 impl Rest {
@@ -136,12 +136,12 @@ impl Rest {
 
 impl Body for Rest {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = <ClientBody as Body>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.first.take() {
             Some(first) => Poll::Ready(Some(Ok(first))),
             None => Pin::new(&mut self.body).poll_frame(cx),

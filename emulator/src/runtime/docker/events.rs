@@ -105,9 +105,12 @@ fn act(inner: &Arc<Inner>, event: &EventMessage) {
                 .as_ref()
                 .and_then(|all| all.get("exitCode"))
                 .and_then(|code| code.parse().ok());
-            inner
-                .tasks
-                .spawn(finish::died(Arc::clone(inner), instance, code.or(Some(-1))));
+            inner.tasks.spawn(finish::died(
+                Arc::clone(inner),
+                instance,
+                code.or(Some(-1)),
+                false,
+            ));
         }
         _ => {}
     }
@@ -154,7 +157,7 @@ async fn resync(inner: &Arc<Inner>) {
             let code = found.and_then(|found| found.state?.exit_code);
             inner
                 .tasks
-                .spawn(finish::died(Arc::clone(inner), instance, code));
+                .spawn(finish::died(Arc::clone(inner), instance, code, true));
         }
     }
     inner.state.drop_dead_sandboxes(&running);

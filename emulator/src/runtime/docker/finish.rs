@@ -19,8 +19,6 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 const OOM_NEWS: Duration = Duration::from_millis(100);
 /// A kill by the kernel looks like this from outside.
 const KILLED: i64 = 137;
-/// By SIGTERM.
-const ASKED: i64 = 143;
 
 /// Stops an instance: SIGTERM, grace, then SIGKILL; at once without grace or when paused.
 pub(crate) async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duration) {
@@ -76,12 +74,19 @@ async fn drain(pump: Option<JoinHandle<()>>) {
     }
 }
 
-/// Acts on a container's end, told by the engine.
-pub(crate) async fn died(inner: Arc<Inner>, instance: InstanceId, code: Option<i64>) {
+/// Acts on a container's end, told by the engine, or found out once an engine that was gone
+/// answers again.
+pub(crate) async fn died(
+    inner: Arc<Inner>,
+    instance: InstanceId,
+    code: Option<i64>,
+    engine_was_gone: bool,
+) {
     // With what of its output was not read yet, and before its container is removed.
     let pump = inner.state.with(instance, |live| live.pump.take());
     drain(pump.flatten()).await;
-    let end = end(&inner, instance, code).await;
+    let mut end = end(&inner, instance, code).await;
+    end.outside = engine_was_gone;
     let phase = inner.state.with(instance, |live| {
         live.end(end.reason.clone());
         live.phase
@@ -102,7 +107,7 @@ async fn end(inner: &Inner, instance: InstanceId, code: Option<i64>) -> End {
         let reason = "its container was removed by somebody else".to_owned();
         return End {
             reason,
-            outside: true,
+            outside: false,
         };
     };
     if code == KILLED && !oom(inner, instance).await {
@@ -122,7 +127,7 @@ async fn end(inner: &Inner, instance: InstanceId, code: Option<i64>) -> End {
         },
         None => End {
             reason: crate::runtime::exit_text(code),
-            outside: [KILLED, ASKED].contains(&code),
+            outside: false,
         },
     }
 }

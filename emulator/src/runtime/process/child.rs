@@ -47,7 +47,7 @@ pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: C
             }
             Ok(status) => End {
                 reason: text(status),
-                outside: killed(status),
+                outside: false,
             },
             Err(error) => End {
                 reason: error.to_string(),
@@ -154,18 +154,6 @@ fn text(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "it ended".to_owned(),
     }
-}
-
-/// Ended by SIGKILL or SIGTERM, which no program sends itself by mistake.
-#[cfg(unix)]
-fn killed(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    matches!(status.signal(), Some(9 | 15))
-}
-
-#[cfg(not(unix))]
-fn killed(_status: ExitStatus) -> bool {
-    false
 }
 
 #[cfg(not(unix))]

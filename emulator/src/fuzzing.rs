@@ -1,0 +1,157 @@
+//! Parsers of strangers' bytes that are not public, for the crate `fnlocal-fuzz`.
+//!
+//! Each takes whatever a stranger may send, and panics if what comes of it breaks a promise.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+
+use crate::driver::reports::ReportLines;
+use crate::gateway::Peer;
+use crate::gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
+use crate::gateway::path::{Route, route};
+use crate::gateway::peers::Peers;
+use crate::logs::kept::Kept;
+use crate::logs::query::{grep, since};
+use crate::logs::{Documents, Record, Report};
+use crate::node::company::{Company, Said};
+use crate::node::inherit;
+use crate::project::env;
+use crate::trace::Trace;
+
+/// A request's path: the name that is routed is what stands between the first two slashes.
+pub fn path(text: &str) {
+    if let Route::Named(name) = route(text) {
+        assert!(text[1..].starts_with(name) && !name.contains(['/', '\\']));
+        assert_ne!(name, "_fnlocal");
+        for dots in [".", "..", "%2e", "%2e%2e", ".%2e", "%2e."] {
+            assert!(!name.eq_ignore_ascii_case(dots));
+        }
+    }
+}
+
+/// Headers of a client, one `name: value` a line. Nothing of one hop passes, nor what only the
+/// platform may say.
+pub fn headers(bytes: &[u8]) {
+    let mut sent = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let name = parts
+            .next()
+            .and_then(|name| HeaderName::from_bytes(name).ok());
+        let value = parts
+            .next()
+            .and_then(|value| HeaderValue::from_bytes(value).ok());
+        if let (Some(name), Some(value)) = (name, value) {
+            sent.append(name, value);
+        }
+    }
+    let id = HeaderValue::from_static("0000000000000001");
+    let peer = Peer::at(SocketAddr::from(([127, 0, 0, 1], 1)));
+    let mut upstream = sent.clone();
+    by_balancer(&mut upstream, &peer);
+    let mut node = sent.clone();
+    from_node(&mut node, &id);
+    let mut instance = sent.clone();
+    to_instance(&mut instance, &id, &peer);
+    strip_hop_by_hop(&mut sent);
+    for headers in [&node, &instance] {
+        let platform = headers
+            .keys()
+            .filter(|name| name.as_str().starts_with("x-fnlocal-"));
+        assert_eq!(platform.collect::<Vec<_>>(), ["x-fnlocal-request-id"]);
+    }
+    for headers in [&sent, &upstream, &node, &instance] {
+        for name in ["connection", "upgrade", "transfer-encoding", "keep-alive"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
+    }
+    let address = HeaderValue::from_static("127.0.0.1");
+    let last = instance.get("x-forwarded-for").expect("it was added");
+    assert!(last.as_bytes().ends_with(address.as_bytes()));
+}
+
+/// What an instance reports, in pieces of any length: the same reports come of it as of the whole.
+pub fn reports(bytes: &[u8]) {
+    let mut whole = Vec::new();
+    ReportLines::default().push(bytes, |line| whole.push(line.to_vec()));
+    let mut lines = ReportLines::default();
+    let mut pieces = Vec::new();
+    let length = bytes.first().map_or(1, |byte| usize::from(byte % 16) + 1);
+    for piece in bytes.chunks(length) {
+        lines.push(piece, |line| pieces.push(line.to_vec()));
+    }
+    assert_eq!(whole, pieces);
+    for line in &whole {
+        if let Some(Report::Log { line, .. }) = Report::read(line) {
+            let note = Record::Note {
+                warning: false,
+                text: line,
+            };
+            let kept = Documents::default().take(&note, Instant::now());
+            assert_eq!(kept.len(), 1);
+        }
+    }
+}
+
+/// What a peer says of itself: whatever it is, requests are routed somewhere.
+pub fn peer(bytes: &[u8]) {
+    let Ok(said) = serde_json::from_slice::<Said>(bytes) else {
+        return;
+    };
+    let company = Company::new("own", "0f").expect("a key of two digits");
+    let names: Vec<String> = said.functions.keys().cloned().collect();
+    company.heard(SocketAddr::from(([127, 0, 0, 1], 1)), said.clone());
+    company.heard(SocketAddr::from(([127, 0, 0, 1], 1)), said.clone());
+    let counted: Vec<_> = names
+        .iter()
+        .map(|name| Peers::route(&company, name, &|| false))
+        .collect();
+    drop(counted);
+    company.shuts(said);
+    assert_eq!(Rc::clone(&company).others(), 0);
+}
+
+/// Jobs that a peer hands over.
+pub fn jobs(bytes: &[u8]) {
+    if let Ok((_, jobs)) = inherit::read(bytes) {
+        for job in jobs {
+            assert!(job.body.len() <= bytes.len());
+        }
+    }
+}
+
+/// A `traceparent` header: one that is taken is sent on with the same trace.
+pub fn traceparent(bytes: &[u8]) {
+    let Ok(header) = HeaderValue::from_bytes(bytes) else {
+        return;
+    };
+    if let Some(trace) = Trace::parse(&header) {
+        let on = Trace::parse(&trace.header()).expect("what is sent on is well-formed");
+        assert_eq!((on.trace, on.sampled), (trace.trace, trace.sampled));
+    }
+}
+
+/// Filters of `logs` and `/_fnlocal/logs`, and a line of the log they look at.
+pub fn query(text: &str) {
+    let now = Timestamp::UNIX_EPOCH;
+    let mut lines = text.lines();
+    let _refused = since(lines.next().unwrap_or_default(), now);
+    let filter = grep(lines.next().unwrap_or_default());
+    let rest = lines.next().unwrap_or_default();
+    if let Ok(kept) = serde_json::from_str::<Kept>(rest) {
+        serde_json::to_string(&kept).expect("what was read can be written");
+    }
+    if let Ok(filter) = filter {
+        filter.is_match(rest);
+    }
+}
+
+/// A `.env` file.
+pub fn env(text: &str) {
+    let _refused = env::parse(Path::new(".env"), text);
+}
