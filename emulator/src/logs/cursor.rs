@@ -181,7 +181,7 @@ mod tests {
     fn a_line_that_is_too_long_is_skipped_in_bounded_memory() {
         let folder = tempfile::tempdir().unwrap();
         let mut cursor = Cursor::open(folder.path(), None).unwrap();
-        let mut log = File::create(path(folder.path(), 7)).unwrap();
+        let mut log = path(folder.path(), 7).create_new().unwrap();
         let long = "x".repeat(MAX_LINE_BYTES);
         write!(log, "first\n{long}{long}").unwrap();
         assert_eq!(cursor.next_line().unwrap().as_deref(), Some("first\n"));
