@@ -128,7 +128,8 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "schedules",
         run: |data| with_text(data, project::schedule),
-        seeds: &[b"0 12 * * MON-FRI\nEurope/Berlin", b"*/5 * * * * *\nUTC", b"0 0 29 2 *\nUTC", b"0 0 L * 5#3\nUTC"],
+        seeds: &[b"0 12 * * MON-FRI\nEurope/Berlin", b"*/5 * * * * *\nUTC", b"0 0 29 2 *\nUTC", b"*/2 , * * *\nUTC",
+            b"0 0 L * 5#3\nUTC"],
     },
     Target {
         name: "events",

@@ -66,11 +66,17 @@ impl Schedule {
     /// # Errors
     /// [`ScheduleError`]
     pub fn new(spec: &ScheduleSpec) -> Result<Self, ScheduleError> {
-        let cron = spec.cron.parse::<Cron>();
-        let cron = cron.map_err(|error| ScheduleError::Cron {
+        let refused = |why: String| ScheduleError::Cron {
             cron: spec.cron.clone(),
-            why: error.to_string(),
-        })?;
+            why,
+        };
+        // croner takes a field of no values, and then looks for its time through thousands of years.
+        let mut fields = spec.cron.split_whitespace();
+        if fields.any(|field| field.split(',').any(str::is_empty)) {
+            return Err(refused("a list has an empty item".to_owned()));
+        }
+        let cron = spec.cron.parse::<Cron>();
+        let cron = cron.map_err(|error| refused(error.to_string()))?;
         let zone = spec.timezone.parse();
         Ok(Self {
             cron,

@@ -107,6 +107,9 @@ fn nonsense_is_named_with_its_key() {
     let error = |spec: ScheduleSpec| Schedule::new(&spec).unwrap_err();
     let often = error(ScheduleSpec::cron("often"));
     assert!(often.to_string().contains("`often`") && often.key() == "cron");
+    // Its hours would be none, and looking for the next one would take minutes.
+    let never = error(ScheduleSpec::cron("*/2 , * * *"));
+    assert!(never.to_string().contains("empty item"), "{never}");
     let mars = ScheduleSpec {
         timezone: "Mars/Base".to_owned(),
         ..ScheduleSpec::cron("* * * * *")

@@ -13,6 +13,7 @@ use crate::top::stream::Told;
 fn model() -> Model {
     Model::new(&Running {
         url: "http://127.0.0.1:9000".into(),
+        platform: "http://127.0.0.1:9001".into(),
         pid: 7,
         runtime: "docker".into(),
         version: "1".into(),
