@@ -103,10 +103,17 @@ impl Place {
             error: error.into(),
         })?;
         let state = project.state();
-        // What is there but is no plain file is refused when it is opened.
-        let file = OwnPath::new(&state).join(FILE).metadata();
-        if file.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-            return Ok(Self::None);
+        // The queue's file is opened by its path, so a link above it must be refused here.
+        match OwnPath::new(&state).join(FILE).metadata() {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::None),
+            Err(error) => {
+                return Err(Failure {
+                    exit: Exit::Failed,
+                    hint: fnlocal_files::hint(&error),
+                    error: error.into(),
+                });
+            }
         }
         Ok(Self::File(
             Offline::open(&state, Clock::system()).map_err(store)?,
