@@ -79,11 +79,10 @@ impl Node {
         let (awaited, owner, bound) = (instance.awaited.take(), instance.package, instance.bound);
         self.unsettled = true;
         match awaited {
-            Some(Awaited::Start) => return self.start_overdue(id),
+            Some(Awaited::Start) => self.start_overdue(id),
             Some(Awaited::Stop) => {
                 self.gone(id);
                 self.out.push(Effect::Abandon { instance: id });
-                return;
             }
             Some(Awaited::Prime) => {
                 self.stop(id, StopReason::Unanswered);
