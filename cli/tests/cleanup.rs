@@ -5,7 +5,7 @@ mod support;
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use support::{Dev, Folder, containers_of};
@@ -83,20 +83,21 @@ async fn instances_killed_at_random_cost_no_get_request() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
     let stop = Arc::new(AtomicBool::new(false));
+    let mut counts = Vec::new();
     let clients: Vec<_> = (0..4)
         .map(|_| {
             let (url, stop) = (dev.at("/work"), Arc::clone(&stop));
+            let answered = Arc::new(AtomicU64::new(0));
+            counts.push(Arc::clone(&answered));
             tokio::spawn(async move {
                 let client = reqwest::Client::new();
-                let mut answered = 0u64;
                 while !stop.load(Ordering::Relaxed) {
                     let answer = client.get(&url).send().await.expect("exactly one answer");
                     let status = answer.status();
                     let body = answer.text().await.expect("a whole answer");
                     assert_eq!(status, 200, "{body}");
-                    answered += 1;
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
-                answered
             })
         })
         .collect();
@@ -116,12 +117,28 @@ async fn instances_killed_at_random_cost_no_get_request() {
             .output()
             .unwrap();
         killed += u32::from(done.status.success());
+        // A kill from outside is a request's one retry, so none meets two: each client has an answer
+        // to what it asked before the kill.
+        let before: Vec<u64> = counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .collect();
+        let went_on =
+            |(count, before): (&Arc<AtomicU64>, &u64)| count.load(Ordering::Relaxed) > *before;
+        while !clients.iter().any(tokio::task::JoinHandle::is_finished)
+            && !counts.iter().zip(&before).all(went_on)
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
     stop.store(true, Ordering::Relaxed);
-    let mut answered = 0;
     for client in clients {
-        answered += client.await.unwrap();
+        client.await.unwrap();
     }
+    let answered: u64 = counts
+        .iter()
+        .map(|count| count.load(Ordering::Relaxed))
+        .sum();
     assert!(killed > 50, "only {killed} were killed");
     assert!(answered > 500, "only {answered} were answered");
 }

@@ -95,7 +95,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "registry_ranges",
         run: text::ranges,
-        seeds: &[b"\x0a\0\0\0\0\0\0\0bytes=0-3", b"\0\0\0\0\0\0\0\05-18446744073709551615", b"\xff\xff\xff\xff\xff\xff\xff\xffbytes=-5"],
+        seeds: &[b"\x0a\0\0\0\0\0\0\0bytes=0-3", b"\0\0\0\0\0\0\0\x005-18446744073709551615", b"\xff\xff\xff\xff\xff\xff\xff\xffbytes=-5"],
     },
     Target {
         name: "traces",

@@ -42,6 +42,8 @@ pub struct Activity {
     idle_bytes: AtomicUsize,
     /// The first byte of the next head has come.
     head_begun: AtomicBool,
+    /// A whole head has come.
+    has_asked: AtomicBool,
     /// The connection speaks another protocol, which has deadlines of its own.
     switched: AtomicBool,
     reclaimed: Notify,
@@ -57,6 +59,7 @@ impl Activity {
             waits_here: AtomicI32::new(0),
             idle_bytes: AtomicUsize::new(0),
             head_begun: AtomicBool::new(false),
+            has_asked: AtomicBool::new(false),
             switched: AtomicBool::new(false),
             reclaimed: Notify::new(),
         })
@@ -90,6 +93,7 @@ impl Activity {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.waits_here.fetch_add(1, Ordering::Relaxed);
         self.head_begun.store(false, Ordering::Relaxed);
+        self.has_asked.store(true, Ordering::Relaxed);
         self.pass();
         UnderWay {
             activity: Arc::clone(self),
@@ -104,11 +108,12 @@ impl Activity {
     }
 
     /// How close the connection is to being given up in favour of another one, the least first:
-    /// without requests before those with some, then the longest idle. `None` while a request
-    /// waits for this side.
-    pub fn rank(&self) -> Option<(bool, Instant)> {
+    /// without requests before those with some, those that never asked anything before clients
+    /// that did, then the longest idle. `None` while a request waits for this side.
+    pub fn rank(&self) -> Option<(bool, bool, Instant)> {
         let busy = self.requests.load(Ordering::Relaxed) > 0;
-        (!busy || self.waits_for_client()).then(|| (busy, self.last_move()))
+        let has_asked = self.has_asked.load(Ordering::Relaxed);
+        (!busy || self.waits_for_client()).then(|| (busy, has_asked, self.last_move()))
     }
 
     /// Has the connection closed to make room.

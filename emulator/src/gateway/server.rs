@@ -182,6 +182,9 @@ fn protocols(keep_alive: Duration) -> auto::Builder<LocalExecutor> {
     server
 }
 
+/// An answer on its way, boxed, since hyper moves the future it is given about with its connection.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Watched>, Infallible>>>>;
+
 /// Gives requests to `answers`, and tells `activity` of them.
 fn service<A: Answer>(
     answers: &Rc<A>,
@@ -192,7 +195,7 @@ fn service<A: Answer>(
     Request<Incoming>,
     Response = Response<Watched>,
     Error = Infallible,
-    Future = Pin<Box<dyn Future<Output = Result<Response<Watched>, Infallible>>>>,
+    Future = Answering,
 > + use<A> {
     let peer = Rc::new(Peer::at(address));
     let (answers, activity) = (Rc::clone(answers), Arc::clone(activity));
@@ -200,14 +203,12 @@ fn service<A: Answer>(
         let mut under_way = activity.request();
         let request = request.map(|body| ClientBody::new(body, &activity, idle_timeout));
         let answer = Rc::clone(&answers).answer(request, Rc::clone(&peer));
-        // Boxed, since hyper moves the future it is given about with its connection.
-        let answer: Pin<Box<dyn Future<Output = _>>> = Box::pin(async move {
+        Box::pin(async move {
             let response = whole(answer).await;
             under_way.waits_here(false);
             under_way.pass();
-            Ok::<_, Infallible>(response.map(|body| Watched { body, under_way }))
-        });
-        answer
+            Ok(response.map(|body| Watched { body, under_way }))
+        }) as Answering
     })
 }
 

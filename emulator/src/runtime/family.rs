@@ -21,8 +21,9 @@ pub(super) use linux::{Family, end_instance, end_run};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::fs;
+    use std::num::NonZeroI32;
     use std::os::fd::OwnedFd;
 
     use rustix::process::{
@@ -88,11 +89,14 @@ mod linux {
 
     /// Some processes and their descendants.
     fn below(roots: Vec<Process>) -> Vec<Process> {
-        let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
+        let mut children: BTreeMap<NonZeroI32, Vec<Pid>> = BTreeMap::new();
         if !roots.is_empty() {
             for pid in processes() {
                 if let Some(parent) = parent(pid) {
-                    children.entry(parent).or_default().push(pid);
+                    children
+                        .entry(parent.as_raw_nonzero())
+                        .or_default()
+                        .push(pid);
                 }
             }
         }
@@ -100,7 +104,10 @@ mod linux {
         let mut waiting = roots;
         while let Some(process) = waiting.pop() {
             // Taken out, so that none is looked at twice.
-            for child in children.remove(&process.pid).unwrap_or_default() {
+            for child in children
+                .remove(&process.pid.as_raw_nonzero())
+                .unwrap_or_default()
+            {
                 waiting.extend(Process::pin(child, |child| {
                     parent(child) == Some(process.pid)
                 }));

@@ -194,8 +194,7 @@ impl Inner {
         if !spec.package.env.contains_key("TMPDIR") {
             command.env("TMPDIR", &temporary);
         }
-        let spawned = command.spawn();
-        let mut child = spawned.map_err(refused("starting node"))?;
+        let mut child = command.spawn().map_err(refused("starting node"))?;
         introduce(&mut child, &address, &token).await;
         let create = begun.elapsed();
         let tail = Tail::default();
@@ -225,16 +224,13 @@ impl Inner {
                 Some(format!("no answer within {:?}", ready::BOOT))
             }
         };
-        let up = why.is_none() && self.up(spec.instance);
-        if up {
-            let code_root = code_root.display().to_string();
-            let boot = begun.elapsed().saturating_sub(create);
+        if why.is_none() && self.up(spec.instance) {
             return Ok(Started {
                 address,
                 token,
-                code_root,
+                code_root: code_root.display().to_string(),
                 create,
-                boot,
+                boot: begun.elapsed().saturating_sub(create),
             });
         }
         self.end(spec.instance, Duration::ZERO).await;

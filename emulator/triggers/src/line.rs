@@ -76,11 +76,10 @@ impl Line {
     pub fn ended(&mut self, id: JobId) {
         if let Some(entry) = self.jobs.get_mut(&id)
             && entry.stage == Stage::Running
+            && let Some(lane) = self.lanes.get_mut(&entry.function)
         {
-            if let Some(lane) = self.lanes.get_mut(&entry.function) {
-                lane.running -= 1;
-                entry.enter(lane, Stage::Ended);
-            }
+            lane.running -= 1;
+            entry.enter(lane, Stage::Ended);
         }
     }
 
