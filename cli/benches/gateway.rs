@@ -119,7 +119,7 @@ fn compare(
     std::fs::write(folder.path().join("fnlocal.toml"), config).expect("the file can be written");
     let bin = tempfile::tempdir().expect("a folder can be made");
     let path = backend.map(|backend| path_with_node(bin.path(), backend));
-    let _backend = backend.map(|program| Backend::start(program, bin.path(), slots));
+    let _backend = backend.map(|program| self::backend(program, bin.path(), slots));
     let mut env: Vec<(&str, &Path)> = path.iter().map(|path| ("PATH", path.as_path())).collect();
     env.push(("TMPDIR", bin.path()));
     let dev = Dev::start(folder.path(), &["--runtime", "process", "--quiet"], &env);
@@ -267,19 +267,15 @@ impl Drop for Nginx {
     }
 }
 
-/// The one process behind all sockets.
-struct Backend(Ended);
-
-impl Backend {
-    fn start(program: &Path, folder: &Path, slots: u32) -> Self {
-        let child = Command::new(program)
-            .args(["backend", &slots.to_string()])
-            .env("TMPDIR", folder)
-            .spawn()
-            .expect("this program starts");
-        wait_for(&meeting_point(folder));
-        Self(Ended(child))
-    }
+/// Starts the one process behind all sockets.
+fn backend(program: &Path, folder: &Path, slots: u32) -> Ended {
+    let child = Command::new(program)
+        .args(["backend", &slots.to_string()])
+        .env("TMPDIR", folder)
+        .spawn()
+        .expect("this program starts");
+    wait_for(&meeting_point(folder));
+    Ended(child)
 }
 
 fn meeting_point(folder: &Path) -> PathBuf {

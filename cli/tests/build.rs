@@ -482,13 +482,6 @@ fn two_platforms(store: &fnlocal_registry::Store, here: &[Vec<u8>]) -> Vec<Strin
         } else {
             vec![small_layer()]
         };
-        let diff_id = |gzip: &Vec<u8>| {
-            let mut tar = Vec::new();
-            flate2::read::MultiGzDecoder::new(gzip.as_slice())
-                .read_to_end(&mut tar)
-                .unwrap();
-            Digest::of(&tar).to_string()
-        };
         let diff_ids: Vec<String> = gzips.iter().map(diff_id).collect();
         let layer = |gzip: &Vec<u8>| {
             json!({
@@ -533,6 +526,15 @@ fn two_platforms(store: &fnlocal_registry::Store, here: &[Vec<u8>]) -> Vec<Strin
         .put_manifest(&repository, &tag, index, made.as_bytes())
         .unwrap();
     layers
+}
+
+/// The digest of a packed layer's tar.
+fn diff_id(gzip: &Vec<u8>) -> String {
+    let mut tar = Vec::new();
+    flate2::read::MultiGzDecoder::new(gzip.as_slice())
+        .read_to_end(&mut tar)
+        .unwrap();
+    fnlocal_registry::Digest::of(&tar).to_string()
 }
 
 /// A layer with one file.
