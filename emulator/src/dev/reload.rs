@@ -16,6 +16,7 @@ use super::tracked::{Made, Tracked, version};
 use crate::driver::{Code, Feed};
 use crate::logs::Logs;
 use crate::project::{CodeStore, Package, Snapshot, StateDir};
+use crate::runtime::docker::error::chain;
 use crate::runtime::select::Preparer;
 use crate::serve::with_hint;
 use crate::watch::Change;
@@ -156,7 +157,7 @@ impl Reloader {
                 self.packages.insert(package.id, tracked);
             }
             Err(error) => self.logs.warn(with_hint(
-                &format!("package {}: {error}", package.name),
+                &format!("package {}: {}", package.name, chain(&error)),
                 error.hint().as_deref(),
             )),
         }
@@ -238,7 +239,7 @@ impl Reloader {
             }
             Err(error) => {
                 self.logs
-                    .warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                    .warn(with_hint(&chain(&error), error.hint().as_deref()));
                 None
             }
         }

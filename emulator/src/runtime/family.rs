@@ -192,7 +192,8 @@ pub(super) fn end_instance(_mark: &str) {}
 #[cfg(not(target_os = "linux"))]
 pub(super) fn end_run(_run: &str) {}
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::Read;
     use std::process::{Child, Command, Stdio};

@@ -114,7 +114,8 @@ fn open(folder: &Path, relative: &Path) -> io::Result<File> {
     File::open(folder.join(relative))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::symlink;
 
