@@ -47,7 +47,7 @@ impl Known {
     /// What a file remembers of a binary; none when it is another or has changed. A file that cannot
     /// be read or understood remembers nothing: the binary is then read.
     pub fn find(file: &Path, binary: &Path, stamp: &Stamp) -> Option<(Digest, u64)> {
-        let text = OwnPath::new(file).read_to_string().ok()?;
+        let text = own(file)?.read_to_string().ok()?;
         let known: Self = serde_json::from_str(&text).ok()?;
         let is_same = known.binary == binary && known.stamp == *stamp;
         Some((known.layer.parse().ok().filter(|_| is_same)?, known.size))
@@ -56,8 +56,13 @@ impl Known {
     /// Writes it. That it cannot be written costs time next time, and nothing else.
     pub fn keep(&self, file: &Path) {
         let json = serde_json::to_string(self).expect("it is plain data");
-        let _unwritten = OwnPath::new(file).write(json.as_bytes());
+        let _unwritten = own(file).map(|file| file.write(json.as_bytes()));
     }
+}
+
+/// A file in a folder of this user's; `None` for a path without a name.
+fn own(file: &Path) -> Option<OwnPath> {
+    Some(OwnPath::new(file.parent()?).join(file.file_name()?))
 }
 
 impl Stamp {

@@ -83,18 +83,20 @@ fn dev_for_a_moment(folder: &Folder, runtime: &str) -> Option<String> {
         .spawn()
         .unwrap();
     let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
+    let (mut line, mut said) = (String::new(), String::new());
     while std::io::BufRead::read_line(&mut out, &mut line).unwrap() > 0 {
         if line.contains("\"ready\"") {
             super::support::signal(child.id(), "INT");
             child.wait().unwrap();
             return None;
         }
+        said.push_str(&line);
         line.clear();
     }
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    Some(String::from_utf8(output.stderr).unwrap())
+    said.push_str(std::str::from_utf8(&output.stderr).unwrap());
+    Some(said)
 }
 
 fn fresh(links: &[(&str, &Path)]) -> Folder {
