@@ -17,7 +17,7 @@ const PRIVATE: u32 = 0o700;
 
 impl OwnPath {
     /// Makes a folder of mode 0700, and those above it up to the outermost. Takes other users' rights
-    /// from it and from the outermost if they are there already.
+    /// from it if it is there already; those above keep theirs.
     ///
     /// # Errors
     /// A [`Refused`] for a link or another user's folder.

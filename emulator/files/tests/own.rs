@@ -149,6 +149,7 @@ fn what_is_made_is_private_and_what_is_there_becomes_so() {
     fs::write(&old, "").unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(scene.state(), fs::Permissions::from_mode(0o755)).unwrap();
+    scene.own("").make_folder().unwrap();
     scene.own("logs/deep").make_folder().unwrap();
     scene.own("logs/a").write(b"x").unwrap();
     scene.own("logs/b").create_new().unwrap();
