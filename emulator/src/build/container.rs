@@ -18,7 +18,7 @@ use crate::image::error::engine;
 use crate::image::oci::manifest::entrypoint;
 use crate::project::{DescribedModule, Package};
 use crate::runtime::docker::connect::Engine;
-use crate::runtime::docker::container::{hardened, tmpfs};
+use crate::runtime::docker::container::{cover_volumes, hardened, tmpfs};
 use crate::runtime::docker::helper::{self, Bounds, HelperError, Ran};
 use crate::runtime::docker::reaper;
 
@@ -54,7 +54,8 @@ pub(super) async fn describe(
     let what = format!("asking {} for its functions", package.name);
     let engine_ = site.engine(&what).await?;
     let docker = &engine_.docker;
-    let made = docker.create_container(None, body(site, engine_, subject));
+    let body = cover_volumes(docker, body(site, engine_, subject)).await;
+    let made = docker.create_container(None, body);
     let id = made.await.map_err(engine(WHAT))?.id;
     let ran = match helper::put(docker, &id, subject.at, tar).await {
         Ok(()) => helper::run(docker, &id, BOUNDS).await,

@@ -249,13 +249,15 @@ impl Describer {
         if first || self.quiet.get() {
             return;
         }
+        let old_ids: BTreeSet<_> = before.iter().map(|old| old.id).collect();
         for function in now {
-            if !before.iter().any(|old| old.id == function.id) {
+            if !old_ids.contains(&function.id) {
                 self.logs.note(format!("new function /{}", function.name));
             }
         }
+        let ids: BTreeSet<_> = now.iter().map(|function| function.id).collect();
         for old in before {
-            if !now.iter().any(|function| function.id == old.id) {
+            if !ids.contains(&old.id) {
                 self.logs.note(format!("/{} is gone", old.name));
             }
         }

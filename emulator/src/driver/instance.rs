@@ -105,7 +105,13 @@ impl Instance {
     /// The line by which its wrapper reported that code ended the process, if code did.
     #[must_use]
     pub fn exit_line(&self) -> Option<String> {
-        self.exit_line.borrow().clone()
+        let line = self.exit_line.borrow().clone()?;
+        // Code may write such a line itself, and name another function's request in it.
+        let named = line.split_once(" (request ");
+        match named.and_then(|(_, rest)| rest.split_once(") called ")) {
+            Some((id, call)) if !self.serves(id) => Some(format!("{}{call}", EXIT_PREFIXES[1])),
+            _ => Some(line),
+        }
     }
 
     /// The code it imports, or runs; `None` for a spare that was given none.

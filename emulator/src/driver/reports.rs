@@ -11,6 +11,8 @@ use fnlocal_core::time::bounded_millis;
 use super::{Driver, Instance};
 use crate::logs::{CRASH_PREFIX, MAX_LINE_BYTES, Record, Report, cut};
 
+/// The maximum number of lines that one report may say were dropped.
+const MAX_DROPPED: u64 = 1_000_000;
 /// The maximum length of a report, in bytes. Wrappers cut texts to a fraction of it.
 const MAX_REPORT_BYTES: usize = 1 << 20;
 
@@ -138,7 +140,10 @@ impl Driver {
                 (record, true)
             }
             Report::Error { .. } => return self.take_error(instance, report),
-            Report::Dropped { count } => (Record::Dropped { function, count }, true),
+            Report::Dropped { count } => {
+                let count = count.min(MAX_DROPPED);
+                (Record::Dropped { function, count }, true)
+            }
         };
         self.logs.send(record);
         own

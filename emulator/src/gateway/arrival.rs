@@ -24,6 +24,9 @@ use crate::project::BodyMode;
 
 /// Bytes of one body that are kept in memory; a larger one goes to a file.
 const MEMORY_BYTES: u64 = 64 << 10;
+/// A body of a declared length up to this stays in memory also when room is scarce, so that large
+/// ones that arrive slowly do not shut small ones out.
+const SMALL_BYTES: u64 = 4 << 10;
 /// Bytes of all bodies in memory.
 const MAX_MEMORY_BYTES: u64 = 32 << 20;
 /// Bytes of all bodies in files.
@@ -50,9 +53,10 @@ struct Share {
 }
 
 impl Share {
-    fn new(room: &Rc<Room>) -> Self {
+    fn new(room: &Rc<Room>, declared: Option<u64>) -> Self {
         // Close to the bound, all but what is being read goes to files.
-        let is_tight = room.memory.get() > MAX_MEMORY_BYTES / 2;
+        let is_small = declared.is_some_and(|bytes| bytes <= SMALL_BYTES);
+        let is_tight = !is_small && room.memory.get() > MAX_MEMORY_BYTES / 2;
         Self {
             room: Rc::clone(room),
             in_memory: if is_tight { 0 } else { MEMORY_BYTES },
@@ -140,7 +144,7 @@ impl Gateway {
         let Some(mut body) = outgoing.take_body() else {
             return Ok(());
         };
-        let mut share = Share::new(&self.room);
+        let mut share = Share::new(&self.room, body.size_hint().exact());
         let limits = SpoolLimits {
             memory_bytes: usize::try_from(share.in_memory).unwrap_or(usize::MAX),
             max_bytes: function.settings.body_limit,
@@ -200,7 +204,7 @@ mod tests {
     #[test]
     fn a_body_takes_room_in_memory_and_then_in_a_file_and_gives_it_back() {
         let room = Rc::new(Room::default());
-        let mut share = Share::new(&room);
+        let mut share = Share::new(&room, None);
         assert!(share.take(1000));
         assert_eq!((room.memory.get(), room.files.get()), (1000, 0));
         assert!(share.take(MEMORY_BYTES));
@@ -215,7 +219,7 @@ mod tests {
         let room = Rc::new(Room::default());
         let shares: Vec<_> = (0..)
             .map(|_| {
-                let mut share = Share::new(&room);
+                let mut share = Share::new(&room, None);
                 (share.take(MEMORY_BYTES), share)
             })
             .take_while(|(fits, _)| *fits)

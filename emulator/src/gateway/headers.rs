@@ -58,6 +58,7 @@ fn strip_named(headers: &mut HeaderMap, connection: &HeaderValue) {
     for name in text.split(',').map(str::trim) {
         if let Ok(name) = HeaderName::try_from(name)
             && name != header::TE
+            && name != header::HOST
         {
             headers.remove(name);
         }

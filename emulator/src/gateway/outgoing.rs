@@ -39,9 +39,10 @@ impl Outgoing {
     /// A request whose headers are made ready by `prepare`.
     pub(crate) fn new(request: Request<ClientBody>, prepare: impl FnOnce(&mut HeaderMap)) -> Self {
         let (mut parts, body) = request.into_parts();
-        let upgrade = take_upgrade(&mut parts);
         let consumed = Rc::new(Consumed::default());
         let empty = body.is_end_stream();
+        // What changes the protocol has no body: one with a body arrives whole like any other.
+        let upgrade = empty.then(|| take_upgrade(&mut parts)).flatten();
         if let Some(authority) = parts.uri.authority()
             && let Ok(host) = HeaderValue::from_str(authority.as_str())
         {

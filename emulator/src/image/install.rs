@@ -19,7 +19,7 @@ use super::npm::{HostSettings, WORK, text};
 use super::oci::manifest::Platform;
 use super::root::Root;
 use crate::runtime::docker::connect::Engine;
-use crate::runtime::docker::container::{hardened, tmpfs};
+use crate::runtime::docker::container::{cover_volumes, hardened, tmpfs};
 use crate::runtime::docker::helper::{helper_ids, helper_user};
 use crate::runtime::docker::labels::Owner;
 
@@ -64,7 +64,8 @@ pub(crate) struct Installer<'a> {
 impl Installer<'_> {
     /// Makes a container, which the caller removes.
     pub async fn create(&self) -> Result<String, ImageError> {
-        let made = self.docker().create_container(None, self.container()).await;
+        let body = cover_volumes(self.docker(), self.container()).await;
+        let made = self.docker().create_container(None, body).await;
         Ok(made.map_err(engine("creating a container to build in"))?.id)
     }
 

@@ -14,6 +14,10 @@ use super::kept::{Kept, Kind};
 
 /// Memory a regular expression may take, in bytes: who asks may be anybody on this machine.
 const REGEX: usize = 1 << 20;
+/// The maximum length of a pattern, in bytes.
+const MAX_PATTERN_BYTES: usize = 512;
+/// The maximum depth of groups in a pattern.
+const MAX_PATTERN_DEPTH: u32 = 32;
 
 /// Which documents somebody wants: all that it says must hold.
 #[derive(Clone, Debug, Default)]
@@ -86,9 +90,19 @@ pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, QueryError> {
 /// A regular expression of bounded size.
 ///
 /// # Errors
-/// [`QueryError::Grep`].
+/// [`QueryError::Grep`], also for a pattern of more than 512 bytes: reading one takes far more time
+/// and memory than its length tells.
 pub fn grep(text: &str) -> Result<Regex, QueryError> {
-    let built = RegexBuilder::new(text).size_limit(REGEX).build();
+    let built = if text.len() > MAX_PATTERN_BYTES {
+        let what = format!("longer than {MAX_PATTERN_BYTES} bytes");
+        Err(regex::Error::Syntax(what))
+    } else {
+        let mut builder = RegexBuilder::new(text);
+        builder
+            .size_limit(REGEX)
+            .nest_limit(MAX_PATTERN_DEPTH)
+            .build()
+    };
     built.map_err(|error| QueryError::Grep(text.to_owned(), Box::new(error)))
 }
 

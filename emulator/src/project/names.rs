@@ -18,6 +18,9 @@ pub(super) fn is_function(name: &str) -> bool {
         && !name.starts_with("_fnlocal")
 }
 
+/// The maximum length of a variable's name, in bytes.
+const MAX_VARIABLE_BYTES: usize = 256;
+
 pub(super) fn is_project(name: &str) -> bool {
     let mut letters = name.chars();
     letters.next().is_some_and(|c| c.is_ascii_alphanumeric())
@@ -27,9 +30,10 @@ pub(super) fn is_project(name: &str) -> bool {
 
 pub(super) fn is_variable(name: &str) -> bool {
     let mut letters = name.chars();
-    letters
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    name.len() <= MAX_VARIABLE_BYTES
+        && letters
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 

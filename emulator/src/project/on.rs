@@ -1,5 +1,7 @@
 //! Checks of what calls functions, beyond what serde checks.
 
+use std::path::{Component, Path};
+
 use fnlocal_core::trigger::{AsyncPolicy, SourceKind};
 use fnlocal_triggers::schedule::Schedule;
 
@@ -47,6 +49,12 @@ pub(super) fn check(config: &FunctionConfig) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Whether a relative path may lead out of the folder it is relative to, links apart.
+fn leads_out(path: &str) -> bool {
+    let is_inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    !Path::new(path).components().all(is_inside)
+}
+
 fn check_on(index: usize, on: &OnConfig) -> Result<(), Wrong> {
     let kind = SourceKind::from(on.source);
     let word = kind.word();
@@ -92,6 +100,10 @@ fn check_on(index: usize, on: &OnConfig) -> Result<(), Wrong> {
             format!("a source of kind `{word}` needs `url_env`"),
             Some(hint),
         );
+    }
+    if on.folder.as_deref().is_some_and(leads_out) {
+        let what = "`folder` leads out of the project".to_owned();
+        return wrong("folder", what, Some("name a folder below fnlocal.toml's"));
     }
     let most = on.most();
     if on.batch.is_some_and(|batch| batch == 0 || batch > most) {

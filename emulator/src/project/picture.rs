@@ -99,8 +99,15 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     at
 }
 
-/// The known word nearest to `word`, when it is near enough to have been meant.
+/// The maximum length of a word that is compared, in bytes: the time grows with its square.
+const MAX_WORD_BYTES: usize = 64;
+
+/// The known word nearest to `word`, when it is near enough to have been meant. `None` for a word
+/// longer than 64 bytes.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > MAX_WORD_BYTES {
+        return None;
+    }
     let near = |known: &&str| {
         let bound = (word.chars().count() / 3).clamp(1, 3);
         strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase()) <= bound

@@ -61,10 +61,19 @@ impl Sources {
                 let hint = "put its files into a bucket, and name the source `s3`";
                 let none = || format!("a node has no folder `{name}` to watch\n  hint: {hint}");
                 let root = self.root.as_ref().ok_or_else(none)?;
-                Box::new(Folder {
-                    path: root.join(&name),
-                    bucket: name,
-                })
+                let path = root.join(&name);
+                // A link may come with the repository.
+                let leads_out = path.canonicalize().is_ok_and(|real| {
+                    root.canonicalize()
+                        .is_ok_and(|root| !real.starts_with(root))
+                });
+                if leads_out {
+                    let hint = "replace the link by a folder";
+                    return Err(format!(
+                        "the folder `{name}` leads out of the project by a link\n  hint: {hint}"
+                    ));
+                }
+                Box::new(Folder { path, bucket: name })
             }
             SourceKind::Redis => Box::new(RedisStream {
                 url: need()?,

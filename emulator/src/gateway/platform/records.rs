@@ -21,6 +21,8 @@ use crate::logs::cursor::Cursor;
 use crate::logs::kept::Kind;
 use crate::logs::query::{self, Query, QueryError};
 
+/// The maximum number of the newest records that one answer has if `limit` is given.
+const MAX_RECORDS: usize = 10_000;
 /// Bytes read before they are sent.
 const PIECE: usize = 64 * 1024;
 
@@ -59,7 +61,7 @@ impl Asked {
             grep: self.grep.as_deref().map(query::grep).transpose()?,
             request: self.request,
             kind: self.kind,
-            limit: self.limit,
+            limit: self.limit.map(|limit| limit.min(MAX_RECORDS)),
         })
     }
 }

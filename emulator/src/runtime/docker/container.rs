@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bollard::Docker;
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, RestartPolicy,
     RestartPolicyNameEnum,
@@ -81,6 +82,30 @@ fn entrypoint(shape: &Shape<'_>) -> Vec<String> {
     let words = if shape.parked { &wait[..] } else { &[] };
     let all = words.iter().chain(&node);
     all.map(|&word| word.to_owned()).collect()
+}
+
+/// Covers each folder that a container's image declares as a volume with 1 MiB of memory. The engine
+/// would give it a folder of the host's disk instead: without bounds, and with programs and their
+/// set-user-id bits in force.
+pub(crate) async fn cover_volumes(
+    docker: &Docker,
+    mut body: ContainerCreateBody,
+) -> ContainerCreateBody {
+    let image = body.image.as_deref().unwrap_or_default();
+    // Why an image cannot be looked at, the creation of the container tells.
+    let image = docker.inspect_image(image).await.ok();
+    let declared = image.and_then(|image| image.config?.volumes);
+    let host = body.host_config.get_or_insert_default();
+    let mounts = host.mounts.iter().flatten();
+    let taken: Vec<String> = mounts.filter_map(|mount| mount.target.clone()).collect();
+    let tmpfs = host.tmpfs.get_or_insert_default();
+    for folder in declared.into_iter().flatten() {
+        if !taken.contains(&folder) {
+            let options = || "rw,noexec,nosuid,nodev,size=1m".to_owned();
+            tmpfs.entry(folder).or_insert_with(options);
+        }
+    }
+    body
 }
 
 /// What every container of ours has in common.

@@ -147,6 +147,7 @@ async fn create_attached(
     shape.package.check_code_root()?;
     let docker = &inner.engine.docker;
     let body = container::instance(&inner.engine, &inner.options.owner, shape);
+    let body = container::cover_volumes(docker, body).await;
     let container = docker
         .create_container(None, body)
         .await
