@@ -215,6 +215,13 @@ mod tests {
     }
 
     #[test]
+    fn patterns_that_cost_far_more_than_their_length_are_refused() {
+        assert!(grep(&r"\W".repeat(30_000)).is_err());
+        assert!(grep(&"(".repeat(200)).is_err());
+        assert!(grep("refused|timeout").is_ok());
+    }
+
+    #[test]
     fn spans_are_counted_back_and_times_are_taken() {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         let at = |text: &str| since(text, now).unwrap().to_string();

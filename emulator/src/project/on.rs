@@ -115,3 +115,18 @@ fn check_on(index: usize, on: &OnConfig) -> Result<(), Wrong> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_outside_of_the_project_lead_out() {
+        for path in ["/", "/etc", "../uploads", "uploads/../../other"] {
+            assert!(leads_out(path), "{path}");
+        }
+        for path in ["uploads", "./uploads", "a/b", "..uploads"] {
+            assert!(!leads_out(path), "{path}");
+        }
+    }
+}

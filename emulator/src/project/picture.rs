@@ -127,3 +127,14 @@ pub fn suggest(word: &str, known: &[&str]) -> String {
         None => format!("known here: {}", known.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_that_may_have_been_meant_are_compared() {
+        assert_eq!(nearest("timeuot", ["timeout", "memory"]), Some("timeout"));
+        assert_eq!(nearest(&"timeout".repeat(100_000), ["timeout"]), None);
+    }
+}

@@ -318,3 +318,62 @@ async fn the_name_of_a_request_tells_nothing_of_the_next_ones() {
     }
     assert!(halves.0.len() > 48 && halves.1.len() > 48, "{halves:?}");
 }
+
+const FILLS_A_VOLUME: &str = "
+const fs = require('fs');
+exports.fill = (req, res) => {
+  let written = 0;
+  try {
+    for (; written < 64; written += 1) fs.writeFileSync(`/data/${written}`, Buffer.alloc(1 << 20));
+  } catch (error) {
+    return res.json({ written, code: error.code });
+  }
+  res.json({ written });
+};
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_of_the_base_image_is_a_little_memory_and_no_folder_of_the_host() {
+    let plain = Folder::new(&[(
+        "index.js",
+        "exports.hello = (req, res) => res.send('hello');",
+    )]);
+    let dev = Dev::start(&plain);
+    let folder = plain.path().canonicalize().unwrap();
+    let docker = |args: &[&str]| {
+        let output = std::process::Command::new("docker")
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let label = format!("label=fnlocal.folder={}", folder.display());
+    let image = [
+        "ps",
+        "--filter",
+        "label=fnlocal.kind=instance",
+        "--filter",
+        &label,
+    ];
+    let images = docker(&[&image[..], &["--format", "{{.Image}}"]].concat());
+    let image = images.lines().next().unwrap();
+    let container = docker(&["create", image]);
+    let tag = format!("fnlocal-test-volume:{}", std::process::id());
+    docker(&["commit", "--change", "VOLUME /data", &container, &tag]);
+    docker(&["rm", &container]);
+    drop(dev);
+    let config = format!("base_image = \"{tag}\"\n");
+    let files = [("index.js", FILLS_A_VOLUME), ("fnlocal.toml", &*config)];
+    let hostile = Folder::new(&files);
+    let dev = Dev::start(&hostile);
+    let answer = reqwest::get(dev.at("/fill")).await.unwrap();
+    let said: serde_json::Value = answer.json().await.unwrap();
+    drop(dev);
+    // Whoever runs the test again is not stopped by an image that is still used.
+    let _left = std::process::Command::new("docker")
+        .args(["rmi", &tag])
+        .output();
+    assert_eq!(said["code"], "ENOSPC", "{said}");
+    assert!(said["written"].as_u64().unwrap() < 2, "{said}");
+}

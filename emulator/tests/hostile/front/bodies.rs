@@ -27,8 +27,14 @@ exports.stream = {
 /// Sends a head, and then a byte of the body after the other until the other side ends it: all
 /// that was answered.
 async fn slowly(port: u16, path: &str, pause: Duration) -> String {
+    slowly_with(port, path, pause, "").await
+}
+
+/// The same with more lines in the head.
+async fn slowly_with(port: u16, path: &str, pause: Duration, more: &str) -> String {
     let head = format!(
-        "POST /{path} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 1344\r\n\r\n"
+        "POST /{path} HTTP/1.1\r\nhost: x\r\n{more}content-type: text/plain\r\n\
+         content-length: 1344\r\n\r\n"
     );
     let stream = sent(port, head.as_bytes()).await;
     let (mut from, mut to) = stream.into_split();
@@ -80,10 +86,10 @@ async fn slow_bodies_hold_nothing(dev: &Dev) {
     let before = is_served(dev, "/parsed").await;
     let before = header(&before, "x-fnlocal-instance").to_owned();
     let mut slow = JoinSet::new();
-    for _ in 0..12 {
+    for more in ["", "connection: upgrade\r\nupgrade: other\r\n"].repeat(6) {
         let port = dev.port();
         let pause = Duration::from_millis(100);
-        slow.spawn(async move { timeout(CLOSED, slowly(port, "parsed", pause)).await });
+        slow.spawn(timeout(CLOSED, slowly_with(port, "parsed", pause, more)));
     }
     let until = Instant::now() + Duration::from_secs(5);
     while Instant::now() < until {
