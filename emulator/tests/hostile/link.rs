@@ -363,7 +363,7 @@ async fn a_volume_of_the_base_image_is_a_little_memory_and_no_folder_of_the_host
     docker(&["commit", "--change", "VOLUME /data", &container, &tag]);
     docker(&["rm", &container]);
     drop(dev);
-    let config = format!("base_image = \"{tag}\"\n");
+    let config = format!("[build]\nbase_image = \"{tag}\"\n");
     let files = [("index.js", FILLS_A_VOLUME), ("fnlocal.toml", &*config)];
     let hostile = Folder::new(&files);
     let dev = Dev::start(&hostile);
