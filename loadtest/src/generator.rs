@@ -57,6 +57,17 @@ impl Followed {
     }
 }
 
+/// How many requests a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunTotals {
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Requests that were due and that no worker had room for.
+    pub dropped: u64,
+    /// Requests that were sent and have no sample.
+    pub unanswered: u64,
+}
+
 /// Which step comes next.
 struct Picker {
     scenario: Arc<Scenario>,
@@ -209,15 +220,24 @@ impl Generator {
         all
     }
 
-    /// All that was gathered. What is still under way is not in it.
+    /// Returns every sample, and the totals that belong to exactly these samples.
+    ///
+    /// A request that ends while the workers' samples are collected is either a sample or
+    /// unanswered, never both.
     #[must_use]
-    pub fn finish(self) -> Recorder {
+    pub fn finish(self) -> (Recorder, RunTotals) {
         let width = self.workers[0].recorded().width;
         let mut all = Recorder::new(width);
         for worker in &self.workers {
             let gathered = std::mem::replace(&mut *worker.recorded(), Recorder::new(width));
             all.merge(gathered);
         }
-        all
+        let sent = self.sent();
+        let totals = RunTotals {
+            sent,
+            dropped: self.dropped(),
+            unanswered: sent.saturating_sub(all.samples()),
+        };
+        (all, totals)
     }
 }

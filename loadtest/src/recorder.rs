@@ -198,6 +198,12 @@ impl Recorder {
         self.window.errors += errors;
     }
 
+    /// Returns the number of samples taken in.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.lag.len()
+    }
+
     fn cell(&mut self, at: Duration, kind: Kind) -> &mut Cell {
         let index = (at.as_micros() / self.width.as_micros().max(1)) as usize;
         if self.intervals.len() <= index {

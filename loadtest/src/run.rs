@@ -221,12 +221,13 @@ impl Checked {
             }
         }
         watch.phase = "waiting for answers".to_owned();
-        let patience = if stop.is_cancelled() {
+        // Longer than the last request may take, so that its own timeout is what ends it.
+        let answers_wait = if stop.is_cancelled() {
             SHORT_WAIT
         } else {
-            plan.timeout
+            plan.timeout + SHORT_WAIT
         };
-        let waited = tokio::time::sleep(patience);
+        let waited = tokio::time::sleep(answers_wait);
         tokio::pin!(waited);
         loop {
             tokio::select! {
@@ -327,9 +328,8 @@ impl<'a, P: FnMut(&Live)> Watch<'a, P> {
     }
 
     fn finish(self, generator: Generator) -> Gathered {
-        let (sent, dropped) = (generator.sent(), generator.dropped());
-        let unanswered = generator.under_way();
-        self.gather(generator.finish(), sent, dropped, unanswered)
+        let (recorder, totals) = generator.finish();
+        self.gather(recorder, totals.sent, totals.dropped, totals.unanswered)
     }
 
     /// Puts together what came of the run.

@@ -15,14 +15,16 @@ fn judge(budget: &str, report: &Report) -> bool {
     budget.parse::<Budget>().unwrap().judge(report).failed
 }
 
-/// 20 ms or a little more, but every ten seconds nothing for two; one in a hundred is an error.
+/// 60 ms or a little more, but every ten seconds nothing for two; one in a hundred is an error.
 ///
-/// At 50 requests a second, of 1,000 in twenty seconds 800 take 20 ms and 200 take from 20 ms to
-/// 2,020 ms, evenly: the tenth slowest takes 1,920 ms (p99), the second slowest 2,010 ms (p99.9).
-/// Few enough that the backend catches up at once.
+/// At 50 requests a second, of 1,000 in twenty seconds 800 take 60 ms and 200 take from 60 ms to
+/// 2,060 ms, evenly: the tenth slowest takes 1,960 ms (p99), the second slowest 2,050 ms (p99.9).
+/// Few enough that the backend catches up at once. Three percent of 60 ms is more than two wake-ups
+/// of a thread take on a machine with other work.
 #[test]
 fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
     let behaviour = Behaviour {
+        answer: Duration::from_millis(60),
         error_every: Some(100),
         stalls: &[4, 14],
         stall: Duration::from_secs(2),
@@ -37,12 +39,12 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
     let (p50, truth) = (report.total.p50, backend.quantile(0.5));
     assert!(near(p50, truth, 3.0), "{p50} µs, in truth {truth}");
     for (found, truth) in [
-        (report.total.p99, 1_920_000.0),
-        (report.total.p999, 2_010_000.0),
+        (report.total.p99, 1_960_000.0),
+        (report.total.p999, 2_050_000.0),
     ] {
         assert!(near(found, truth, 3.0), "{found} µs, in truth {truth}");
     }
-    assert!(judge("p99>800ms", &report) && !judge("p50>25ms", &report));
+    assert!(judge("p99>800ms", &report) && !judge("p50>75ms", &report));
     assert!(judge("errors>0.1%", &report) && !judge("errors>1.5%", &report));
 }
 
