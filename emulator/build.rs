@@ -1,5 +1,4 @@
-//! Bundles the wrapper and takes the dashboard's chart library from npm, so that the binary
-//! carries both.
+//! Takes the dashboard's chart library from npm, so that the binary carries it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,22 +8,11 @@ use std::{env, fs};
 fn main() {
     // Asked when it runs: what was compiled in is wrong once the folder has been moved.
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    let wrapper = Path::new(&manifest).join("../wrapper-js");
-    for input in ["src", "bundle", "package.json", "package-lock.json"] {
-        let path = wrapper.join(input);
-        if path.exists() {
-            println!("cargo::rerun-if-changed={}", path.display());
-        }
-    }
-    println!("cargo::rerun-if-env-changed=FNLOCAL_RUNNER");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let copy = |from: &Path, name: &str| {
         let copied = fs::copy(from, out.join(name)).map(drop);
         copied.map_err(|error| format!("{}: {error}", from.display()))
     };
-    if let Err(why) = runner(&wrapper).and_then(|made| copy(&made, "runner.cjs")) {
-        println!("cargo::error=the wrapper could not be bundled: {why}");
-    }
     let dashboard = Path::new(&manifest).join("dashboard");
     if let Err(why) = uplot(&dashboard).and_then(|made| {
         copy(&made.join("dist/uPlot.esm.js"), "uplot.js")?;
@@ -49,18 +37,6 @@ fn uplot(dashboard: &Path) -> Result<PathBuf, String> {
     Ok(dashboard.join("node_modules/uplot"))
 }
 
-/// The bundle: one made beforehand where npm is missing, else from the sources.
-fn runner(wrapper: &Path) -> Result<PathBuf, String> {
-    if let Some(made) = env::var_os("FNLOCAL_RUNNER") {
-        return Ok(made.into());
-    }
-    if stale(wrapper) {
-        npm(wrapper, &["ci", "--no-audit", "--no-fund"])?;
-    }
-    npm(wrapper, &["run", "--silent", "bundle"])?;
-    Ok(wrapper.join("dist/runner.cjs"))
-}
-
 /// Whether node_modules is missing or older than the lock file it was made from.
 fn stale(package: &Path) -> bool {
     let changed = |path: &str| -> Option<SystemTime> {
@@ -77,12 +53,15 @@ fn stale(package: &Path) -> bool {
 
 fn npm(package: &Path, args: &[&str]) -> Result<(), String> {
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let output = Command::new(program).args(args).current_dir(package).output().map_err(|error| {
-        format!(
-            "npm: {error}; install Node.js with npm, or set FNLOCAL_RUNNER to a bundled runner.cjs \
-             and FNLOCAL_UPLOT to uPlot's package"
-        )
-    })?;
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(package)
+        .output()
+        .map_err(|error| {
+            format!(
+                "npm: {error}; install Node.js with npm, or set FNLOCAL_UPLOT to uPlot's package"
+            )
+        })?;
     if output.status.success() {
         return Ok(());
     }

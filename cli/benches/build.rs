@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bollard::Docker;
-use fnlocal_emulator::image::oci::load::{Loading, load};
+use fnlocal_image::oci::load::{Loading, load};
 use fnlocal_registry::Store;
 use serde_json::{Map, Value};
 use support::http::millis;

@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use fnlocal_emulator::project::Running;
-use fnlocal_emulator::triggers;
-use fnlocal_emulator::triggers::job::Head;
+use fnlocal_gateway::triggers;
+use fnlocal_gateway::triggers::job::Head;
+use fnlocal_project::Running;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Deserialize;

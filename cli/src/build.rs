@@ -3,9 +3,9 @@
 pub mod progress;
 mod table;
 
-use fnlocal_emulator::build::{self, BuildError, BuildOptions};
-use fnlocal_emulator::project::StateError;
-use fnlocal_emulator::release::{self, MakeError};
+use fnlocal_image::build::{self, BuildError, BuildOptions};
+use fnlocal_image::release::{self, MakeError};
+use fnlocal_project::StateError;
 
 use crate::args::Build;
 use crate::exit::Exit;

@@ -1,7 +1,7 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and says what.
 
 use fnlocal_emulator::clean::{self, CleanError, CleanOptions, Cleaned, Item};
-use fnlocal_emulator::project::StateError;
+use fnlocal_project::StateError;
 
 use crate::args::Clean;
 use crate::exit::Exit;

@@ -12,7 +12,7 @@ use std::path::Path;
 use fnlocal_cloud::aws::{Aws, Pace, configuration};
 use fnlocal_cloud::environment::Environment;
 use fnlocal_cloud::{Names, Plan};
-use fnlocal_emulator::project::Project;
+use fnlocal_project::Project;
 
 use crate::exit::Exit;
 use crate::run::{fail, warn};
@@ -71,7 +71,7 @@ pub fn run(command: impl AsyncFnOnce(&Journey) -> Result<Exit, Refusal>) -> Exit
 }
 
 /// Prints what people should know and what is no reason to stop.
-pub fn warn_all(warnings: &[fnlocal_emulator::project::Warning]) {
+pub fn warn_all(warnings: &[fnlocal_project::Warning]) {
     for warning in warnings {
         warn(&warning.text, warning.hint.as_deref());
     }

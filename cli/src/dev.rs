@@ -2,9 +2,9 @@
 
 use fnlocal_emulator::dev::{self, DevError, DevOptions};
 use fnlocal_emulator::fleet::FleetError;
-use fnlocal_emulator::project::StateError;
-use fnlocal_emulator::runtime::select::Choice;
-use fnlocal_emulator::triggers::store::StoreError;
+use fnlocal_emulator::select::Choice;
+use fnlocal_gateway::triggers::store::StoreError;
+use fnlocal_project::StateError;
 
 use crate::args::{Dev, RuntimeChoice};
 use crate::exit::Exit;

@@ -3,9 +3,9 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use fnlocal_emulator::project::Running;
-use fnlocal_emulator::triggers::clock::Clock;
-use fnlocal_emulator::triggers::event::{Event, content_type, rfc3339};
+use fnlocal_gateway::triggers::clock::Clock;
+use fnlocal_gateway::triggers::event::{Event, content_type, rfc3339};
+use fnlocal_project::Running;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use fnlocal_emulator::logs::Cause;
-use fnlocal_emulator::logs::errors::{Group, Groups};
+use fnlocal_api::Cause;
+use fnlocal_logs::errors::{Group, Groups};
 
 use crate::args::Errors;
 use crate::exit::Exit;

@@ -5,7 +5,7 @@ mod body;
 
 use std::time::{Duration, Instant};
 
-use fnlocal_emulator::project::Running;
+use fnlocal_project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::args::Invoke;

@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fnlocal_emulator::driver::Failure;
-use fnlocal_emulator::logs::{Record, RequestRecord};
+use fnlocal_api::Failure;
+use fnlocal_logs::{Record, RequestRecord};
 use serde_json::{Value, json};
 
 /// One record. Times are milliseconds; `at` is since 1970.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
+use fnlocal_api::Failure;
 use fnlocal_core::StartKind;
-use fnlocal_emulator::driver::Failure;
-use fnlocal_emulator::logs::{Record, RequestRecord};
+use fnlocal_logs::{Record, RequestRecord};
 use jiff::Timestamp;
 
 use crate::terminal::{one_line, printed_line};

@@ -9,11 +9,11 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fnlocal_emulator::project::{FileError, Project, ProjectError};
 use fnlocal_loadtest::budget::BudgetError;
 use fnlocal_loadtest::profile::Shape;
 use fnlocal_loadtest::report::Context;
 use fnlocal_loadtest::{Checked, ColdPlan, Load, LoadError, Plan, Report, Target};
+use fnlocal_project::{FileError, Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};

@@ -7,11 +7,11 @@ mod there;
 
 use std::io;
 
-use fnlocal_emulator::logs::cursor::Cursor;
-use fnlocal_emulator::logs::kept::{Invocation, Kept, Line, Platform};
-use fnlocal_emulator::logs::query::{self, Query, QueryError};
-use fnlocal_emulator::logs::watch::Growth;
-use fnlocal_emulator::project::suggest;
+use fnlocal_logs::cursor::Cursor;
+use fnlocal_logs::kept::{Invocation, Kept, Line, Platform};
+use fnlocal_logs::query::{self, Query, QueryError};
+use fnlocal_logs::watch::Growth;
+use fnlocal_project::suggest;
 use jiff::Timestamp;
 
 use crate::args::Logs;

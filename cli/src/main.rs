@@ -45,7 +45,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     terminal::report_panics();
-    fnlocal_emulator::faults::install();
+    fnlocal_faults::install();
     // What panicked was printed; the exit code says whose fault it is.
     let exit = std::panic::catch_unwind(run::run).unwrap_or(exit::Exit::Bug);
     exit.into()

@@ -11,9 +11,9 @@ use std::time::Duration;
 use fnlocal_cloud::aws::configuration;
 use fnlocal_cloud::node::{Assigned, Follower, Machine, News, NodeSettings, Peer, Standing};
 use fnlocal_cloud::{CloudError, Kind};
-use fnlocal_emulator::logs::Record;
 use fnlocal_emulator::node::{self, Ending, Neighbour, NodeError, NodeOptions, Orders, Wanted};
 use fnlocal_emulator::serve::Stop;
+use fnlocal_logs::Record;
 use tokio::sync::{oneshot, watch};
 
 use crate::args::Node;

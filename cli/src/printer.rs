@@ -4,8 +4,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fnlocal_emulator::logs::kept::Kept;
-use fnlocal_emulator::logs::{Documents, Record};
+use fnlocal_logs::kept::Kept;
+use fnlocal_logs::{Documents, Record};
 
 use crate::json;
 use crate::lines::Lines;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use fnlocal_core::view::{FunctionView, InstancesView};
-use fnlocal_emulator::project::Running;
+use fnlocal_project::Running;
 use serde_json::{Value, json};
 
 use crate::args::Ps;

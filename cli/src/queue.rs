@@ -3,14 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 
-use fnlocal_emulator::project::{Project, Running};
-use fnlocal_emulator::triggers::MAX_SHOWN_BYTES;
-use fnlocal_emulator::triggers::clock::Clock;
-use fnlocal_emulator::triggers::event::rfc3339;
-use fnlocal_emulator::triggers::job::{Head, JobId};
-use fnlocal_emulator::triggers::queue::{Listed, Offline, Selection, State};
-use fnlocal_emulator::triggers::store::{FILE, StoreError};
 use fnlocal_files::OwnPath;
+use fnlocal_gateway::triggers::MAX_SHOWN_BYTES;
+use fnlocal_gateway::triggers::clock::Clock;
+use fnlocal_gateway::triggers::event::rfc3339;
+use fnlocal_gateway::triggers::job::{Head, JobId};
+use fnlocal_gateway::triggers::queue::{Listed, Offline, Selection, State};
+use fnlocal_gateway::triggers::store::{FILE, StoreError};
+use fnlocal_project::{Project, Running};
 use serde_json::{Value, json};
 
 use crate::args::{Chosen, Queue, QueueCommand};

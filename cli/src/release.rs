@@ -5,8 +5,8 @@ mod there;
 use std::path::Path;
 
 use fnlocal_core::release::Release;
-use fnlocal_emulator::project::Project;
-use fnlocal_emulator::release::{Kept, MakeError, ReleaseStoreError, Releases, prune};
+use fnlocal_image::release::{Kept, MakeError, ReleaseStoreError, Releases, prune};
+use fnlocal_project::Project;
 
 use crate::args::{ReleaseCommand, Releases as Args};
 use crate::build;

@@ -66,7 +66,7 @@ pub fn run() -> Exit {
 }
 
 fn schema() -> Exit {
-    match serde_json::to_string_pretty(&fnlocal_emulator::project::schema()) {
+    match serde_json::to_string_pretty(&fnlocal_project::schema()) {
         Ok(text) => {
             terminal::print_json(&text);
             Exit::Ok

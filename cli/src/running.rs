@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fnlocal_core::NodeView;
 use fnlocal_core::view::{FunctionView, InstancesView};
-use fnlocal_emulator::driver::Count;
-use fnlocal_emulator::project::Running;
+use fnlocal_driver::Count;
+use fnlocal_project::Running;
 use serde::Deserialize;
 
 use crate::exit::Exit;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
-use fnlocal_emulator::logs::Record;
 use fnlocal_emulator::serve::{Ready, Stop};
+use fnlocal_logs::Record;
 
 use crate::exit::Exit;
 use crate::lines::millis;

@@ -9,7 +9,7 @@ mod stream;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use fnlocal_emulator::project::Running;
+use fnlocal_project::Running;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;

@@ -1,9 +1,9 @@
 //! `fnlocal up`: composes the emulator with a printer and Ctrl-C.
 
 use fnlocal_emulator::fleet::FleetError;
-use fnlocal_emulator::project::StateError;
-use fnlocal_emulator::triggers::store::StoreError;
 use fnlocal_emulator::up::{self, UpError, UpOptions};
+use fnlocal_gateway::triggers::store::StoreError;
+use fnlocal_project::StateError;
 
 use crate::args::Up;
 use crate::exit::Exit;

@@ -5,7 +5,7 @@ mod support;
 
 use std::io::Read;
 
-use fnlocal_emulator::project::StateDir;
+use fnlocal_project::StateDir;
 use serde_json::{Value, json};
 use support::images::{Alone, age, build, built, config, docker, files, given, layer, manifest};
 use support::{Dev, Folder, eventually};
@@ -551,7 +551,7 @@ fn small_layer() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_large_image_is_warned_of_with_its_largest_files() {
-    use fnlocal_emulator::build::{BuildOptions, News, run};
+    use fnlocal_image::build::{BuildOptions, News, run};
     let large = "x".repeat(100_000);
     let folder = Folder::new(&[("index.js", HELLO), ("data/big.txt", &large)]);
     let options = BuildOptions {

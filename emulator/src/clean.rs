@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_files::OwnPath;
 
-use crate::build::cache;
-use crate::project::{Project, ProjectError, StateDir, StateError};
-use crate::runtime::docker::connect::{ConnectError, Surroundings, connect};
-use crate::runtime::docker::labels::{FOLDER, pair};
-use crate::runtime::leftovers;
+use fnlocal_engine::connect::{ConnectError, Surroundings, connect};
+use fnlocal_engine::labels::{FOLDER, pair};
+use fnlocal_image::build::cache;
+use fnlocal_project::{Project, ProjectError, StateDir, StateError};
+use fnlocal_runtime::leftovers;
 
 /// Files of `.fnlocal` that stay: they hold the locks, and keep git from seeing the folder.
 const STAYS: [&str; 3] = ["lock", "build.lock", ".gitignore"];

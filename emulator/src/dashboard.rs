@@ -22,11 +22,11 @@ use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::Count;
 use crate::fleet::Stage;
-use crate::gateway::platform::Picture;
-use crate::logs::Archive;
 use feed::Feed;
+use fnlocal_driver::Count;
+use fnlocal_gateway::platform::Picture;
+use fnlocal_logs::Archive;
 
 const EVENTS: &str = "/_fnlocal/events";
 

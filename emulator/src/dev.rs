@@ -23,19 +23,20 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::dashboard::About;
-use crate::driver::{Driver, Feed};
-use crate::faults::Faults;
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
-use crate::inspect::{InspectOptions, Inspector};
-use crate::logs::{Logs, Record};
-use crate::project::{Project, StateDir};
-use crate::runtime::Notice;
-use crate::runtime::docker::mounts::Mounts;
-use crate::runtime::select;
-use crate::runtime::select::{Choice, Selected};
+use crate::inspect::InspectOptions;
+use crate::inspect::Inspector;
+use crate::select;
+use crate::select::{Choice, Selected};
 use crate::serve::{self, Addresses, Announced, Front, Listeners, Session, with_hint};
-use crate::triggers::{self, MakeSource, Sources, Triggers};
-use crate::watch::{Change, Watcher};
+use fnlocal_driver::{Driver, Feed};
+use fnlocal_faults::Faults;
+use fnlocal_gateway::triggers::{self, MakeSource, Sources, Triggers};
+use fnlocal_logs::{Logs, Record};
+use fnlocal_project::watch::{Change, Watcher};
+use fnlocal_project::{Project, StateDir};
+use fnlocal_runtime::Notice;
+use fnlocal_runtime::docker::mounts::Mounts;
 
 use background::Background;
 use describe::Describer;
@@ -184,7 +185,7 @@ impl Work {
         let session = Session::start(
             limits,
             Arc::clone(&self.selected.runtime),
-            Box::new(Rc::clone(&self.describer)),
+            Rc::clone(&self.describer) as Rc<dyn fnlocal_driver::Describe>,
             noticed,
             self.logs.clone(),
         );
@@ -272,7 +273,9 @@ impl Work {
             Plant {
                 opener: self.selected.opener.clone(),
                 first: RefCell::new(Some((Arc::clone(&self.selected.runtime), noticed))),
-                describe: Box::new(move || Box::new(Rc::clone(&describer))),
+                describe: Box::new(move || {
+                    Rc::clone(&describer) as Rc<dyn fnlocal_driver::Describe>
+                }),
                 counted: Box::new(move |nodes| counting.set_nodes(nodes)),
                 limits,
                 gateway: gateway_options(&project, at.functions),

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::build::known_base;
-use crate::image::base;
-use crate::project::{Project, Running};
-use crate::runtime::docker::connect::{Surroundings, connect};
 use crate::serve::PORT;
+use fnlocal_engine::connect::{Surroundings, connect};
+use fnlocal_image::base;
+use fnlocal_image::build::known_base;
+use fnlocal_project::{Project, Running};
 
 /// The first Node.js that strips types.
 const STRIPS_TYPES: (u32, u32) = (22, 18);
@@ -136,7 +136,7 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
 }
 
 async fn node() -> Finding {
-    let found = crate::programs::find("node");
+    let found = fnlocal_project::programs::find("node");
     let asked = tokio::process::Command::new(found.unwrap_or_default())
         .arg("--version")
         .stdin(std::process::Stdio::null())

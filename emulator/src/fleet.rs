@@ -33,18 +33,20 @@ pub(crate) use member::Stage;
 pub(crate) use settings::share;
 
 use crate::dashboard::{About, Dashboard};
-use crate::driver::{Counts, Describe, Driver, Feed};
-use crate::faults::Faults;
-use crate::gateway::GatewayOptions;
-use crate::gateway::platform::records;
-use crate::logs::Logs;
-use crate::project::StateDir;
-use crate::runtime::open::Opener;
-use crate::runtime::place::random_hex;
-use crate::runtime::{Notice, Runtime};
-use crate::serve::{Addresses, Announced, Broken, Listeners, Stop};
-use crate::triggers::Triggers;
+use crate::serve::{Addresses, Announced, Listeners, Stop};
 use clock::Clock;
+use fnlocal_driver::{Counts, Describe, Driver, Feed};
+use fnlocal_engine::identity::random_hex;
+use fnlocal_faults::Broken;
+use fnlocal_faults::Faults;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_gateway::platform::records;
+use fnlocal_gateway::triggers::Triggers;
+use fnlocal_logs::Logs;
+use fnlocal_project::StateDir;
+use fnlocal_runtime::Notice;
+use fnlocal_runtime::Runtime;
+use fnlocal_runtime::open::Opener;
 use member::Member;
 use past::Past;
 use roster::Roster;
@@ -62,7 +64,7 @@ pub(crate) struct Plant {
     /// The first node's, if it is open already.
     pub first: RefCell<Option<Opened>>,
     /// Turns their descriptions into functions.
-    pub describe: Box<dyn Fn() -> Box<dyn Describe>>,
+    pub describe: Box<dyn Fn() -> Rc<dyn Describe>>,
     /// Told how many nodes import code.
     pub counted: Box<dyn Fn(usize)>,
     /// Bounds of each.
@@ -183,7 +185,9 @@ impl Fleet {
             while lives.join_next().await.is_some() {}
         };
         let logs = &fleet.plant.logs;
-        Faults::process().around(logs, whole, ending).await
+        Faults::process()
+            .around(|text| logs.warn(text), whole, ending)
+            .await
     }
 
     /// Waits until the first nodes are in service, or will not be. One of them; none when told to

@@ -10,18 +10,19 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
-use crate::driver::reports::ReportLines;
-use crate::gateway::Peer;
-use crate::gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
-use crate::gateway::path::{Route, route};
-use crate::gateway::peers::Peers;
-use crate::logs::kept::Kept;
-use crate::logs::query::{grep, since};
-use crate::logs::{Documents, Record, Report};
 use crate::node::company::{Company, Said};
 use crate::node::inherit;
-use crate::project::env;
-use crate::trace::Trace;
+use fnlocal_api::Report;
+use fnlocal_driver::reports::ReportLines;
+use fnlocal_gateway::Peer;
+use fnlocal_gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
+use fnlocal_gateway::path::{Route, route};
+use fnlocal_gateway::peers::Peers;
+use fnlocal_logs::kept::Kept;
+use fnlocal_logs::query::{grep, since};
+use fnlocal_logs::trace::Trace;
+use fnlocal_logs::{Documents, Record};
+use fnlocal_project::env;
 
 /// A request's path: the name that is routed is what stands between the first two slashes.
 pub fn path(text: &str) {
@@ -109,7 +110,7 @@ pub fn peer(bytes: &[u8]) {
     company.heard(SocketAddr::from(([127, 0, 0, 1], 1)), said.clone());
     let counted: Vec<_> = names
         .iter()
-        .map(|name| Peers::route(&company, name, &|| false))
+        .map(|name| Peers::route(&*company, name, &|| false))
         .collect();
     drop(counted);
     company.shuts(said);

@@ -8,7 +8,6 @@
 //! Whoever may attach may run code, so a debugger must know this run's id, which
 //! `/json/list` tells, and that answers to this machine's own names only.
 
-mod paths;
 mod session;
 
 use std::convert::Infallible;
@@ -28,12 +27,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, Semaphore};
 
-pub(crate) use paths::Paths;
-
-use crate::driver::Driver;
-use crate::gateway::asks_locally;
-use crate::runtime::InstanceListener;
 use crate::serve::{ListenError, listen};
+use fnlocal_driver::Driver;
+use fnlocal_driver::InspectTarget;
+use fnlocal_gateway::asks_locally;
+use fnlocal_runtime::InstanceListener;
 
 /// The port debuggers look at first.
 pub const PORT: u16 = 9229;
@@ -54,14 +52,6 @@ pub struct InspectOptions {
     pub function: String,
     /// The port for debuggers, on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-}
-
-/// Where an instance's inspector is.
-pub(crate) struct Target {
-    /// The socket that it dials.
-    pub listener: InstanceListener,
-    /// How its files are named on either side.
-    pub paths: Paths,
 }
 
 /// A port for debuggers.
@@ -162,7 +152,7 @@ impl Port {
     }
 
     /// The inspector of the instance that serves the function, waiting for one to come.
-    async fn target(&self) -> Option<Target> {
+    async fn target(&self) -> Option<InspectTarget> {
         let waiting = async {
             loop {
                 let changed = self.changed.notified();
@@ -179,7 +169,7 @@ impl Port {
     async fn tell(
         &self,
         request: &Request<Incoming>,
-        target: &Target,
+        target: &InspectTarget,
     ) -> Result<Response<Full<Bytes>>, BoxError> {
         let path = request.uri().path();
         let host = request.headers().get(header::HOST).cloned();
@@ -198,7 +188,7 @@ impl Port {
     async fn attach(
         &self,
         mut request: Request<Incoming>,
-        target: Target,
+        target: InspectTarget,
     ) -> Result<Response<Full<Bytes>>, BoxError> {
         if request.uri().path().trim_matches('/') != self.id {
             let why = "there is nothing of this id: see /json/list\n";
@@ -220,20 +210,20 @@ impl Port {
     }
 }
 
-async fn connection(target: &Target) -> Result<UnixStream, BoxError> {
+async fn connection(target: &InspectTarget) -> Result<UnixStream, BoxError> {
     let dialed = tokio::time::timeout(PATIENCE, target.listener.accept());
     Ok(dialed.await??)
 }
 
 /// What the instance's inspector calls itself.
-async fn id_of(target: &Target) -> Result<Option<String>, BoxError> {
+async fn id_of(target: &InspectTarget) -> Result<Option<String>, BoxError> {
     let (_, body) = ask(target, "/json/list", None).await?;
     let list: serde_json::Value = serde_json::from_slice(&body)?;
     Ok(list[0]["id"].as_str().map(str::to_owned))
 }
 
 async fn ask(
-    target: &Target,
+    target: &InspectTarget,
     path: &str,
     host: Option<HeaderValue>,
 ) -> Result<(StatusCode, Bytes), BoxError> {

@@ -33,14 +33,15 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::Feed;
-use crate::faults::Faults;
-use crate::logs::{Logs, Record};
-use crate::runtime::docker::connect::{Surroundings, connect};
-use crate::serve::{self, Broken, Stop};
-use crate::triggers::{MakeSource, Sources, Triggers};
+use crate::serve::{self, Stop};
 use company::Company;
 use door::Side;
+use fnlocal_driver::Feed;
+use fnlocal_engine::connect::{Surroundings, connect};
+use fnlocal_faults::Broken;
+use fnlocal_faults::Faults;
+use fnlocal_gateway::triggers::{MakeSource, Sources, Triggers};
+use fnlocal_logs::{Logs, Record};
 use follow::Follow;
 use house::House;
 use load::Loader;
@@ -171,7 +172,7 @@ async fn node(
     let faults = Faults::process();
     let outcome = tokio::select! {
         why = told(&mut ending) => Ok(why),
-        broken = faults.watch(logs) => Err(broken),
+        broken = faults.watch(|text| logs.warn(text)) => Err(broken),
         () = stop.gently.cancelled() => Ok("it was told to stop".to_owned()),
         broken = ended(&mut beside) => Err(broken),
         Some(broken) = breakdown.recv() => Err(broken),

@@ -6,9 +6,9 @@ use std::path::Path;
 use fnlocal_registry::{HttpOptions, Store, StoreError};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::build::REGISTRY;
-use crate::project::{Project, ProjectError};
 use crate::serve::{self, ListenError};
+use fnlocal_image::build::REGISTRY;
+use fnlocal_project::{Project, ProjectError};
 
 /// Serves the registry of a project's folder until `stop` is ready.
 ///

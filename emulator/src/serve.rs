@@ -9,23 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::NodeLimits;
+use fnlocal_faults::Broken;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::{About, Dashboard, NodeNow, Now};
-use crate::driver::{Describe, Driver, Function};
-use crate::faults::Faults;
 use crate::fleet::Stage;
-use crate::gateway::peers::Peers;
-use crate::gateway::platform::{self, Ask, Picture};
-use crate::gateway::{Gateway, GatewayOptions};
-use crate::logs::{Bounds, Logs, journal};
-use crate::metrics::NodeCounts;
-use crate::project::{Project, Running, RunningFile, StateDir};
-use crate::runtime::{Notice, Runtime};
-use crate::triggers::Triggers;
+use fnlocal_driver::{Describe, Driver, Function};
+use fnlocal_faults::Faults;
+use fnlocal_gateway::Gateway;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_gateway::metrics::NodeCounts;
+use fnlocal_gateway::peers::Peers;
+use fnlocal_gateway::platform::{self, Ask, Picture};
+use fnlocal_gateway::triggers::Triggers;
+use fnlocal_logs::{Bounds, Logs, journal};
+use fnlocal_project::{Project, Running, RunningFile, StateDir};
+use fnlocal_runtime::Notice;
+use fnlocal_runtime::Runtime;
 
 pub use listeners::ListenError;
 pub(crate) use listeners::{Addresses, Listeners, address_of, listen};
@@ -63,19 +66,6 @@ pub struct Stop {
     pub now: CancellationToken,
 }
 
-/// A part of fnlocal itself broke down.
-#[derive(Debug, thiserror::Error)]
-#[error("a part of fnlocal broke down: {0}")]
-pub struct Broken(pub String);
-
-impl Broken {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        "this is a fault of fnlocal; please report it with the lines above".to_owned()
-    }
-}
-
 /// Has what happens kept in the project's `.fnlocal`. That it cannot is told, and no reason to stop.
 pub(crate) fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
     let bounds = Bounds::from(&project.config().logs);
@@ -97,7 +87,7 @@ impl Session {
     pub fn start(
         limits: NodeLimits,
         runtime: Arc<dyn Runtime>,
-        describe: Box<dyn Describe>,
+        describe: Rc<dyn Describe>,
         notices: mpsc::Receiver<Notice>,
         logs: Logs,
     ) -> Self {
@@ -132,7 +122,9 @@ impl Session {
         };
         let logs = self.driver.logs();
         let ending = self.runtime.shutdown();
-        let served = Faults::process().around(logs, whole, ending).await;
+        let served = Faults::process()
+            .around(|text| logs.warn(text), whole, ending)
+            .await;
         for task in self.tasks {
             task.abort();
         }
@@ -340,12 +332,6 @@ pub(crate) fn broken(ended: Result<(), JoinError>) -> Broken {
         || "an internal task exited unexpectedly".to_owned(),
         |error| error.to_string(),
     ))
-}
-
-/// Processors of this machine.
-pub(crate) fn cores() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    u32::try_from(cores).unwrap_or(2)
 }
 
 /// What is free, in MiB: a limit is rarely used up, so what is left over is enough for the

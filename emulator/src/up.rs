@@ -24,24 +24,24 @@ use fnlocal_registry::Store;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use crate::build::REGISTRY;
 use crate::dashboard::About;
-use crate::driver::{Code, Driver, Feed};
-use crate::faults::Faults;
 use crate::fleet::{self, Fleet, FleetOptions, Plant};
-use crate::logs::{Logs, Record};
-use crate::project::{Project, StateDir};
 use crate::registry::Served;
-use crate::runtime::PackageRun;
-use crate::runtime::docker::connect::{Engine, Surroundings, connect};
-use crate::runtime::docker::labels::Owner;
-use crate::runtime::docker::mounts::{self, Mounts};
-use crate::runtime::open::{OpenError, Opener};
-use crate::runtime::place::random_hex;
-use crate::runtime::select::project_label;
 use crate::serve::{self, Addresses, Announced, Front, Listeners, PORT, Ready, Session, Stop};
-use crate::triggers::{self, MakeSource, Sources, Triggers};
 use describe::Describer;
+use fnlocal_driver::{Code, Driver, Feed};
+use fnlocal_engine::connect::{Engine, Surroundings, connect};
+use fnlocal_engine::identity::random_hex;
+use fnlocal_engine::labels::Owner;
+use fnlocal_engine::labels::project_label;
+use fnlocal_faults::Faults;
+use fnlocal_gateway::triggers::{self, MakeSource, Sources, Triggers};
+use fnlocal_image::build::REGISTRY;
+use fnlocal_logs::{Logs, Record};
+use fnlocal_project::{Project, StateDir};
+use fnlocal_runtime::PackageRun;
+use fnlocal_runtime::docker::mounts::{self, Mounts};
+use fnlocal_runtime::open::{OpenError, Opener};
 use images::Images;
 use settings::node_limits;
 use wanted::wanted;
@@ -169,7 +169,7 @@ impl Work {
         let session = Session::start(
             self.limits(),
             self.opener.open("n0", notices, &progress).await?,
-            Box::new(Rc::clone(&self.describer)),
+            Rc::clone(&self.describer) as Rc<dyn fnlocal_driver::Describe>,
             noticed,
             self.logs.clone(),
         );
@@ -218,7 +218,9 @@ impl Work {
             Plant {
                 opener: self.opener.clone(),
                 first: RefCell::default(),
-                describe: Box::new(move || Box::new(Rc::clone(&describer))),
+                describe: Box::new(move || {
+                    Rc::clone(&describer) as Rc<dyn fnlocal_driver::Describe>
+                }),
                 counted: Box::new(|_| {}),
                 limits,
                 gateway: gateway_options(self.describer.release(), at.functions.ip().is_loopback()),
@@ -348,7 +350,7 @@ async fn opener(
     image: Option<&String>,
 ) -> Result<Opener, OpenError> {
     let owner = Owner {
-        project: project_label(project),
+        project: project_label(&project.name, &project.root),
         folder: project.root.display().to_string(),
         run: random_hex(4),
         node: "n0".to_owned(),

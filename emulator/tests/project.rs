@@ -17,7 +17,7 @@ mod state;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fnlocal_emulator::project::Project;
+use fnlocal_project::Project;
 use tempfile::TempDir;
 
 /// A folder that is removed at the end.

@@ -10,9 +10,14 @@ use std::time::{Duration, Instant};
 
 use bollard::errors::Error as EngineError;
 use bollard::models::ContainerCreateBody;
-use fnlocal_emulator::runtime::docker::reaper::reap;
-use fnlocal_emulator::runtime::docker::{DockerOptions, DockerRuntime, Transport};
-use fnlocal_emulator::runtime::{Address, Notice, Runtime, RuntimeError};
+use fnlocal_engine::reaper::reap;
+use fnlocal_runtime::Address;
+use fnlocal_runtime::Notice;
+use fnlocal_runtime::Runtime;
+use fnlocal_runtime::RuntimeError;
+use fnlocal_runtime::docker::DockerOptions;
+use fnlocal_runtime::docker::DockerRuntime;
+use fnlocal_runtime::docker::Transport;
 use futures_util::StreamExt;
 use runtime_support::{Bench, health, labelled, owner, spec, when_told};
 use tokio::sync::mpsc;

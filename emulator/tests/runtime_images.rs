@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use bollard::container::LogOutput;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::AttachContainerOptions;
-use fnlocal_emulator::image::ImageError;
+use fnlocal_image::ImageError;
 use futures_util::StreamExt;
 use runtime_support::{engine, folder, images, labelled, owner, project};
 
@@ -191,13 +191,13 @@ async fn a_failing_install_is_told_in_npms_own_words_and_leaves_nothing() {
 #[tokio::test]
 async fn a_base_asked_for_by_name_is_never_replaced() {
     let (engine, owner) = (engine().await, owner());
-    let options = fnlocal_emulator::image::ImageOptions {
+    let options = fnlocal_image::ImageOptions {
         base_image: Some("127.0.0.1:1/no/such:base".to_owned()),
         project: "x".to_owned(),
         owner,
         node: None,
     };
-    let images = fnlocal_emulator::image::Images::new(&engine, options);
+    let images = fnlocal_image::Images::new(&engine, options);
     let error = images.base(&|_| {}).await.unwrap_err();
     assert!(matches!(error, ImageError::NoBase { .. }));
     assert!(

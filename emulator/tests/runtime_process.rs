@@ -10,10 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fnlocal_core::InstanceId;
-use fnlocal_emulator::runtime::docker::mounts::Mounts;
-use fnlocal_emulator::runtime::process::{ProcessOptions, ProcessRuntime};
-use fnlocal_emulator::runtime::select::{Choice, select};
-use fnlocal_emulator::runtime::{Address, Notice, PackageRun, Runtime, Started};
+use fnlocal_emulator::select::{Choice, select};
+use fnlocal_runtime::Address;
+use fnlocal_runtime::Notice;
+use fnlocal_runtime::PackageRun;
+use fnlocal_runtime::Runtime;
+use fnlocal_runtime::Started;
+use fnlocal_runtime::docker::mounts::Mounts;
+use fnlocal_runtime::process::{ProcessOptions, ProcessRuntime};
 use runtime_support::{exit, folder, health, package, project, spec, when_told};
 use tokio::sync::mpsc;
 

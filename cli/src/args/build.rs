@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fnlocal_emulator::image::oci::manifest::Platform;
+use fnlocal_image::oci::manifest::Platform;
 
 /// Shown with `fnlocal build --help`.
 pub const EXAMPLES: &str = "\

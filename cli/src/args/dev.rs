@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use fnlocal_emulator::inspect::{self, InspectOptions};
+use fnlocal_emulator::inspect;
+use fnlocal_emulator::inspect::InspectOptions;
 
 use super::{Fleet, MountsChoice};
 

@@ -1,7 +1,7 @@
 //! How code gets into containers.
 
 use clap::ValueEnum;
-use fnlocal_emulator::runtime::docker::mounts::Mounts;
+use fnlocal_runtime::docker::mounts::Mounts;
 
 /// How code gets into containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

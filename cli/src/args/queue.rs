@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use fnlocal_emulator::triggers::job::JobId;
+use fnlocal_gateway::triggers::job::JobId;
 
 /// Shown with `fnlocal queue --help`.
 pub const EXAMPLES: &str = "\

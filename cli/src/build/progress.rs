@@ -1,6 +1,6 @@
 //! What a build is doing, on stderr: a line that moves on a terminal, plain lines elsewhere.
 
-use fnlocal_emulator::build::News;
+use fnlocal_image::build::News;
 use indicatif::ProgressBar;
 
 use crate::lines::bytes;

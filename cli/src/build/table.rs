@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use fnlocal_emulator::build::{Built, BuiltPlatform, Report};
-use fnlocal_emulator::release::Made;
+use fnlocal_image::build::{Built, BuiltPlatform, Report};
+use fnlocal_image::release::Made;
 use serde_json::{Value, json};
 
 use crate::lines::{bytes, millis};

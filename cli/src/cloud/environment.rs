@@ -1,7 +1,7 @@
 //! From `[env.NAME]` of fnlocal.toml to what the cloud is asked for.
 
 use fnlocal_cloud::environment::{Environment, Prescale, ScaleOn};
-use fnlocal_emulator::project::{
+use fnlocal_project::{
     EnvConfig, LogsChoice, Project, ScaleOn as ScaleOnConfig, TimeSpan, suggest,
 };
 
@@ -34,7 +34,7 @@ pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, Ref
 
 /// Nothing costs money that nobody has written down.
 fn none(project: &Project, name: &str) -> Refusal {
-    let file = project.root.join(fnlocal_emulator::project::CONFIG_FILE);
+    let file = project.root.join(fnlocal_project::CONFIG_FILE);
     Refusal::config(
         format!("there is no environment `{name}` to promote to"),
         format!(

@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use fnlocal_cloud::{CloudError, Kind};
-use fnlocal_emulator::build::BuildError;
-use fnlocal_emulator::project::ProjectError;
-use fnlocal_emulator::release::{MakeError, ReleaseStoreError};
+use fnlocal_image::build::BuildError;
+use fnlocal_image::release::{MakeError, ReleaseStoreError};
+use fnlocal_project::ProjectError;
 
 use crate::exit::Exit;
 use crate::run::fail;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use fnlocal_core::StartKind;
-use fnlocal_emulator::logs::kept::{Invocation, Kept, Platform};
+use fnlocal_logs::kept::{Invocation, Kept, Platform};
 
 use super::{DIM, GREEN, Lines, RED, YELLOW, bytes, millis, status, time};
 use crate::terminal::{one_line, printed_line};

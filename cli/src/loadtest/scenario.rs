@@ -3,12 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fnlocal_emulator::project::{
-    ConfigFile, FileError, LoadRequestConfig, Project, ScenarioConfig, suggest,
-};
 use fnlocal_loadtest::Checked;
 use fnlocal_loadtest::scenario::{Expect, Scenario, Step};
 use fnlocal_loadtest::template::{Template, TemplateError, Values};
+use fnlocal_project::{ConfigFile, FileError, LoadRequestConfig, Project, ScenarioConfig, suggest};
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::Refusal;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use fnlocal_emulator::project::Running;
 use fnlocal_loadtest::{Load, Plan, Resolver, Target};
+use fnlocal_project::Running;
 
 use super::{Refusal, place};
 use crate::args::Loadtest;

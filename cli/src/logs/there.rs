@@ -5,8 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use fnlocal_cloud::logs::{Event, Reader, Wanted};
-use fnlocal_emulator::logs::kept::{Kept, Platform};
-use fnlocal_emulator::logs::query::Query;
+use fnlocal_logs::kept::{Kept, Platform};
+use fnlocal_logs::query::Query;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Output, query_of};

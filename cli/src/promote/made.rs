@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use fnlocal_cloud::desired::{Wish, instance_type};
 use fnlocal_cloud::{Inventory, binary, gateway, source};
 use fnlocal_core::release::Release;
-use fnlocal_emulator::build::{self, BuildOptions, Trial};
-use fnlocal_emulator::image::oci::manifest::Platform;
-use fnlocal_emulator::release::{self, Releases};
+use fnlocal_image::build::{self, BuildOptions, Trial};
+use fnlocal_image::oci::manifest::Platform;
+use fnlocal_image::release::{self, Releases};
 
 use crate::args::Promote;
 use crate::build::progress::Progress;

@@ -5,7 +5,7 @@ use std::path::Path;
 use fnlocal_cloud::Plan;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::source::{self, Source};
-use fnlocal_emulator::build;
+use fnlocal_image::build;
 
 use super::Drawn;
 use crate::args::Promote;

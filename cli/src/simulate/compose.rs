@@ -6,7 +6,7 @@ use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::scaling::{GroupSettings, Metric, Scheduled, WarmPool};
 use fnlocal_core::time::{Instant, bounded_secs};
 use fnlocal_core::{Profile, RouterSettings};
-use fnlocal_emulator::project::{ConfigFile, EnvConfig, ScaleOn};
+use fnlocal_project::{ConfigFile, EnvConfig, ScaleOn};
 use fnlocal_sim::calibrate::Calibration;
 use fnlocal_sim::price;
 use fnlocal_sim::scenario::{Death, Fleet, Function, Machine, Routing, Scenario, Times};

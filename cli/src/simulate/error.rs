@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fnlocal_emulator::project::{FileError, ProjectError, ScheduleError};
+use fnlocal_project::{FileError, ProjectError, ScheduleError};
 use fnlocal_sim::SimError;
 use fnlocal_sim::calibrate::CalibrationError;
 use fnlocal_sim::replay::ReplayError;
@@ -26,7 +26,7 @@ pub enum SimulateError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error(transparent)]
-    Cron(fnlocal_emulator::triggers::schedule::ScheduleError),
+    Cron(fnlocal_gateway::triggers::schedule::ScheduleError),
     #[error("there is no function `{0}` to be called at a rate")]
     UnknownFunction(String),
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! Triggered work of a scenario: the schedules of `fnlocal.toml`, and rates from arguments.
 
-use fnlocal_emulator::project::ConfigFile;
-use fnlocal_emulator::triggers::schedule::Schedule;
+use fnlocal_gateway::triggers::schedule::Schedule;
+use fnlocal_project::ConfigFile;
 use fnlocal_sim::scenario::Function;
 use fnlocal_sim::triggered::{Due, Triggered};
 

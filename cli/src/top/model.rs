@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use fnlocal_core::view::InstancesView;
-use fnlocal_emulator::project::Running;
+use fnlocal_project::Running;
 use ratatui::crossterm::event::KeyCode;
 
 use super::stream::{Quantiles, Record, State, Told};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fnlocal_emulator::driver::Count;
-use fnlocal_emulator::project::Running;
+use fnlocal_driver::Count;
+use fnlocal_project::Running;
 use serde::Deserialize;
 
 use crate::running::{AskError, Node, silent};

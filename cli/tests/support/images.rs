@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bollard::Docker;
-use fnlocal_emulator::image::oci::load::{Loading, load};
+use fnlocal_image::oci::load::{Loading, load};
 use fnlocal_registry::{Digest, Reference, RepositoryName, Store};
 use serde_json::Value;
 

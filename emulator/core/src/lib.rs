@@ -5,6 +5,7 @@
 //! Pure: [`Node::handle`] takes the time and an event and gives effects. There is no clock, no
 //! randomness, no file and no socket in here, so the same code runs live, in the simulation, and
 //! in a replay of recorded events. Bodies and headers of requests never enter.
+#![warn(missing_docs)]
 #![warn(clippy::disallowed_macros)]
 
 mod average;

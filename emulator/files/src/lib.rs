@@ -6,6 +6,7 @@
 //! another user. So a link that a repository commits, or that a checkout puts there while fnlocal
 //! runs, never leads an operation out of the folder. What is made has mode 0600, folders 0700, from
 //! its creation on and whatever the umask is, unless a caller asks for other modes.
+#![warn(missing_docs)]
 
 mod file;
 mod folder;

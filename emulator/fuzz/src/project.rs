@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use fnlocal_core::Profile;
 use fnlocal_core::trigger::ScheduleSpec;
-use fnlocal_emulator::project::{ConfigFile, DescribedModule, Project};
+use fnlocal_project::{ConfigFile, DescribedModule, Project};
 use fnlocal_triggers::schedule::Schedule;
 
 /// A day, in milliseconds.

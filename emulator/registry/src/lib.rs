@@ -26,6 +26,7 @@
 //!
 //! Several processes may use one folder at once. What is added is in use from the moment it is
 //! linked; what is removed is removed while nobody adds.
+#![warn(missing_docs)]
 #![warn(clippy::disallowed_macros)]
 
 mod digest;

@@ -9,6 +9,7 @@
 //! Deliberately absent: bodies, networks that lose packets, functions that fail, machines that die,
 //! and builds. A request that ran over its timeout keeps its part of the processor until it would
 //! have ended.
+#![warn(missing_docs)]
 #![warn(clippy::disallowed_macros)]
 
 mod budget;

@@ -93,8 +93,11 @@ impl Trace {
     /// From its first second or minute to the end of its last, in seconds.
     #[must_use]
     pub fn duration(&self) -> f64 {
-        let slots = self.counts.last().map_or(0, |last| last.slot + 1);
-        f64::from(slots) * f64::from(self.width)
+        let slots = self
+            .counts
+            .last()
+            .map_or(0.0, |last| f64::from(last.slot) + 1.0);
+        slots * f64::from(self.width)
     }
 
     /// Its requests, in order.
@@ -191,6 +194,14 @@ mod tests {
             )
         };
         all.map(of).collect()
+    }
+
+    #[test]
+    fn a_log_of_more_seconds_than_there_are_numbers_has_a_length() {
+        let log = "127. [10/Oct/-2025:3:55:36 +0000] \"GET /a H\"\n\
+                   127. [10/Oct/2025:3:55:36 +0000] \"GET /b H\"";
+        let trace = Trace::read(log).unwrap();
+        assert_eq!(trace.duration(), 4_294_967_296.0);
     }
 
     #[test]

@@ -11,10 +11,11 @@ use bollard::query_parameters::{
 };
 
 use super::{Item, Kind};
-use crate::image::{PROJECT, host::KEY};
-use crate::runtime::docker::error::chain;
-use crate::runtime::docker::labels::{KIND as KIND_LABEL, pair};
-use crate::runtime::docker::reaper::remove_volume;
+use fnlocal_engine::error::chain;
+use fnlocal_engine::labels::{KIND as KIND_LABEL, pair};
+use fnlocal_engine::reaper::remove_volume;
+use fnlocal_image::PROJECT;
+use fnlocal_image::host::KEY;
 
 /// Beginnings of the names of images that belong to no project.
 const SHARED: [&str; 2] = ["fnlocal/base:", "fnlocal/runner:"];

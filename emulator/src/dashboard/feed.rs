@@ -14,7 +14,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use super::latency::{Latencies, Quantiles};
 use super::tail::Tail;
 use super::{FleetNow, NodeNow, Now};
-use crate::logs::Archive;
+use fnlocal_logs::Archive;
 
 /// Looks a second.
 pub(super) const TICKS: u32 = 4;

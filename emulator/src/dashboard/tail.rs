@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use super::latency::Took;
-use crate::logs::cursor::Cursor;
+use fnlocal_logs::cursor::Cursor;
 
 /// Bytes of a look that are taken apart. More of them are counted only: at rates no one can read.
 const PARSED: usize = 512 << 10;

@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::build::{self, BuildError};
-use crate::project::Project;
+use fnlocal_image::build::{self, BuildError};
+use fnlocal_project::Project;
 
 /// Time without a save after which it begins.
 pub(super) const QUIET: Duration = Duration::from_secs(5);

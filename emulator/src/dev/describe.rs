@@ -9,12 +9,13 @@ use std::time::{Duration, Instant as Clock};
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 use serde::Deserialize;
 
-use crate::driver::{Describe, Failure, Function, Functions};
-use crate::logs::{Logs, Record};
-use crate::project::{
+use crate::serve::with_hint;
+use fnlocal_api::Failure;
+use fnlocal_driver::{Describe, Function, Functions};
+use fnlocal_logs::{Logs, Record};
+use fnlocal_project::{
     DescribedModule, Environment, FunctionSettings, Package, Problem, Project, SettledFunction,
 };
-use crate::serve::with_hint;
 
 /// A save of which nothing was told for so long was overtaken by another.
 const OVERTAKEN: Duration = Duration::from_secs(60);
@@ -264,7 +265,7 @@ impl Describer {
     }
 }
 
-impl Describe for Rc<Describer> {
+impl Describe for Describer {
     fn describe(
         &self,
         package: PackageId,

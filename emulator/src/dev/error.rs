@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::fleet::FleetError;
-use crate::project::{EnvError, ProjectError, StateError};
-use crate::runtime::select::SelectError;
-use crate::serve::{Broken, ListenError};
-use crate::watch::WatchError;
+use crate::select::SelectError;
+use crate::serve::ListenError;
+use fnlocal_faults::Broken;
+use fnlocal_project::watch::WatchError;
+use fnlocal_project::{EnvError, ProjectError, StateError};
 
 /// Why `fnlocal dev` could not begin or go on.
 #[derive(Debug, thiserror::Error)]

@@ -13,13 +13,13 @@ use tokio::task::spawn_blocking;
 
 use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
-use crate::driver::{Code, Feed};
-use crate::logs::Logs;
-use crate::project::{CodeStore, Package, Snapshot, StateDir};
-use crate::runtime::docker::error::chain;
-use crate::runtime::select::Preparer;
+use crate::select::Preparer;
 use crate::serve::with_hint;
-use crate::watch::Change;
+use fnlocal_driver::{Code, Feed};
+use fnlocal_engine::error::chain;
+use fnlocal_logs::Logs;
+use fnlocal_project::watch::Change;
+use fnlocal_project::{CodeStore, Package, Snapshot, StateDir};
 use prepare::Prepared;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.

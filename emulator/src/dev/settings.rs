@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use fnlocal_core::{FunctionLimits, NodeLimits};
 
 use super::{DevError, DevOptions};
-use crate::driver::Recorder;
-use crate::gateway::GatewayOptions;
-use crate::project::{Project, RuntimeKind, TimeSpan};
-use crate::runtime::select::Choice;
+use crate::select::Choice;
 use crate::serve;
+use fnlocal_driver::Recorder;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_project::{Project, RuntimeKind, TimeSpan};
 
 /// How the gateway that listens on `address` is to behave by the project's configuration.
 pub(crate) fn gateway_options(project: &Project, address: SocketAddr) -> GatewayOptions {
@@ -49,7 +49,7 @@ pub(crate) fn node_limits(project: &Project) -> NodeLimits {
         rps: limits.rps.and_then(|rate| rate.0),
         burst: limits.burst,
         over_rate: limits.over_rate.map(Into::into).unwrap_or_default(),
-        parallel_starts: serve::cores().clamp(2, 8),
+        parallel_starts: fnlocal_driver::cores().clamp(2, 8),
         parallel_refills: 2,
         spares: project.config().dev.spares.unwrap_or(1),
         spare_memory_mib: project

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use fnlocal_core::CodeHash;
 use sha2::{Digest, Sha256};
 
-use crate::project::{CodeStore, DepsHash, Package, Snapshot};
-use crate::runtime::PackageRun;
-use crate::runtime::select::PrepareError;
+use crate::select::PrepareError;
+use fnlocal_project::{CodeStore, DepsHash, Package, Snapshot};
+use fnlocal_runtime::PackageRun;
 
 /// A package's copies and what is known of them.
 pub(super) struct Tracked {

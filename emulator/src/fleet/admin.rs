@@ -12,13 +12,16 @@ use tower::ServiceExt;
 use super::Inner;
 use super::member::Member;
 use crate::dashboard::{self, FleetNow, NodeNow, Now};
-use crate::driver::{Count, Counts};
-use crate::gateway::peers::proves;
-use crate::gateway::platform::health_with;
-use crate::gateway::{ClientBody, Problem, ResponseBody, asks_locally};
-use crate::metrics::{self, NodeCounts};
 use crate::serve::picture;
-use crate::triggers::TriggersView;
+use fnlocal_driver::{Count, Counts};
+use fnlocal_gateway::ClientBody;
+use fnlocal_gateway::Problem;
+use fnlocal_gateway::ResponseBody;
+use fnlocal_gateway::asks_locally;
+use fnlocal_gateway::metrics::{self, NodeCounts};
+use fnlocal_gateway::peers::proves;
+use fnlocal_gateway::platform::health_with;
+use fnlocal_gateway::triggers::TriggersView;
 
 /// The name under which all nodes that have ended are counted together. Their counts stay: a sum
 /// over the nodes never falls.

@@ -12,9 +12,9 @@ use tokio::task::spawn_local;
 
 use super::Inner;
 use super::member::{Member, Stage};
-use crate::driver::RequestBody;
-use crate::faults::Faults;
-use crate::gateway::peers::{Counted, Link};
+use fnlocal_driver::RequestBody;
+use fnlocal_faults::Faults;
+use fnlocal_gateway::peers::{Counted, Link};
 
 /// Between two looks of the nodes at each other.
 const LOOK: Duration = Duration::from_secs(1);

@@ -11,13 +11,26 @@ use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
-use crate::gateway::peers::FORWARDED;
-use crate::gateway::{
-    Answer, ClientBody, Entry, GatewayOptions, Outgoing, Pages, Peer, Platform, Problem, Relay,
-    ResponseBody, Server, asks_locally, by_balancer, is_platform, on_functions_port, relay,
-    request_name,
-};
 use crate::serve::Listeners;
+use fnlocal_gateway::Answer;
+use fnlocal_gateway::ClientBody;
+use fnlocal_gateway::Entry;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_gateway::Outgoing;
+use fnlocal_gateway::Pages;
+use fnlocal_gateway::Peer;
+use fnlocal_gateway::Platform;
+use fnlocal_gateway::Problem;
+use fnlocal_gateway::Relay;
+use fnlocal_gateway::ResponseBody;
+use fnlocal_gateway::Server;
+use fnlocal_gateway::asks_locally;
+use fnlocal_gateway::by_balancer;
+use fnlocal_gateway::is_platform;
+use fnlocal_gateway::on_functions_port;
+use fnlocal_gateway::peers::FORWARDED;
+use fnlocal_gateway::relay;
+use fnlocal_gateway::request_name;
 
 /// The front, while it serves.
 struct Front {
@@ -72,7 +85,11 @@ impl Platform for Front {
         peer: Rc<Peer>,
     ) -> Response<ResponseBody> {
         let id = request_name();
-        if request.uri().path().starts_with(crate::triggers::PATH) {
+        if request
+            .uri()
+            .path()
+            .starts_with(fnlocal_gateway::triggers::PATH)
+        {
             return self.fleet.queue(request, peer.address, &id).await;
         }
         let pages = self.pages.clone();

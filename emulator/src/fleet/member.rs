@@ -13,10 +13,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::{Inner, Opened};
-use crate::driver::Driver;
-use crate::gateway::GatewayOptions;
-use crate::gateway::peers::Link;
-use crate::serve::{self, Broken, KEEP, Session, Stop, with_hint};
+use crate::serve::{self, KEEP, Session, Stop, with_hint};
+use fnlocal_driver::Driver;
+use fnlocal_faults::Broken;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_gateway::peers::Link;
 
 /// How long a node may take to import its packages.
 const IMPORT: Duration = Duration::from_secs(120);
@@ -174,7 +175,7 @@ impl Inner {
             return;
         };
         // As many as the simulation thinks of a machine of this size.
-        let bears = serve::cores() * 4;
+        let bears = fnlocal_driver::cores() * 4;
         self.roster.join(member.node, Rc::clone(link), bears);
         self.roster.publish(member.node, &driver.slots());
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use fnlocal_core::NodeId;
 
-use crate::driver::Counts;
+use fnlocal_driver::Counts;
 
 /// What all nodes have counted that began.
 #[derive(Default)]

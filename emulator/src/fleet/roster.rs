@@ -12,7 +12,7 @@ use std::sync::Arc;
 use fnlocal_core::{Entered, FunctionId, NodeId, Route, Router, RouterSettings, routing};
 use http::HeaderValue;
 
-use crate::gateway::peers::{Counted, Link, Peers, Way};
+use fnlocal_gateway::peers::{Counted, Link, Peers, Way};
 
 /// The nodes requests are routed to.
 pub(super) struct Roster {

@@ -8,7 +8,7 @@ use fnlocal_core::limits::LimitError;
 use fnlocal_core::scaling::{GroupSettings, Metric, Scheduled, WarmPool};
 use fnlocal_core::time::Instant;
 
-use crate::project::{EnvConfig, Prescale, Project, ScaleOn, ScheduleError};
+use fnlocal_project::{EnvConfig, Prescale, Project, ScaleOn, ScheduleError};
 
 /// Nodes at the most: each has an own network, gateway and memory on this laptop.
 pub const MOST: u32 = 50;

@@ -12,7 +12,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::{BoxError, Paths};
+use fnlocal_driver::InspectPaths;
+
+use super::BoxError;
 
 /// A snapshot of a heap comes as one stream of large messages.
 fn unbounded() -> WebSocketConfig {
@@ -38,7 +40,11 @@ pub(super) async fn open(
 
 /// Passes messages on until either side ends; the other then ends too, and a debugger attaches
 /// again to the instance that took over.
-pub(super) async fn carry(client: OnUpgrade, instance: WebSocketStream<UnixStream>, paths: Paths) {
+pub(super) async fn carry(
+    client: OnUpgrade,
+    instance: WebSocketStream<UnixStream>,
+    paths: InspectPaths,
+) {
     let Ok(client) = client.await else {
         return;
     };

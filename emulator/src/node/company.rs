@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::NodeError;
 use super::roster::{Duties, Roster};
-use crate::gateway::peers::{Counted, Link, Peers, Way};
-use crate::serve::cores;
+use fnlocal_driver::cores;
+use fnlocal_gateway::peers::{Counted, Link, Peers, Way};
 
 /// This node's number in its own picture.
 const OWN: NodeId = NodeId(0);
@@ -40,7 +40,7 @@ pub(crate) struct Said {
 
 /// The nodes requests are routed to.
 pub(crate) struct Company {
-    router: RefCell<Router>,
+    router: Rc<RefCell<Router>>,
     others: RefCell<BTreeMap<NodeId, Other>>,
     numbers: RefCell<Numbers>,
     own: RefCell<BTreeMap<String, Standing>>,
@@ -71,7 +71,7 @@ impl Company {
         let mut numbers = Numbers::default();
         numbers.nodes.insert(name.to_owned(), OWN);
         Ok(Rc::new(Self {
-            router: RefCell::new(router),
+            router: Rc::new(RefCell::new(router)),
             others: RefCell::default(),
             numbers: RefCell::new(numbers),
             own: RefCell::default(),
@@ -230,7 +230,7 @@ impl Company {
     }
 }
 
-impl Peers for Rc<Company> {
+impl Peers for Company {
     fn token(&self) -> &HeaderValue {
         &self.token
     }
@@ -254,8 +254,8 @@ impl Peers for Rc<Company> {
                 (to, Way::There(forward, Rc::clone(&other.link)))
             }
         };
-        let company = Rc::clone(self);
-        let ended = move || company.router.borrow_mut().ended(number, to);
+        let router = Rc::clone(&self.router);
+        let ended = move || router.borrow_mut().ended(number, to);
         (way, Counted::until(ended))
     }
 

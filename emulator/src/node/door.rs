@@ -9,12 +9,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::house::House;
 use super::{gossip, inherit};
-use crate::gateway::peers::{FORWARDED, Peers, proves};
-use crate::gateway::{Answer, ClientBody, GatewayOptions, Peer, Problem, ResponseBody, Server};
 use crate::serve::KEEP;
+use fnlocal_gateway::Answer;
+use fnlocal_gateway::ClientBody;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_gateway::Peer;
+use fnlocal_gateway::Problem;
+use fnlocal_gateway::ResponseBody;
+use fnlocal_gateway::Server;
+use fnlocal_gateway::peers::{FORWARDED, Peers, proves};
 
 /// Where the balancer asks whether the node wants requests.
-const HEALTH: &str = crate::gateway::platform::HEALTH_PATH;
+const HEALTH: &str = fnlocal_gateway::platform::HEALTH_PATH;
 
 /// Who comes in by a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

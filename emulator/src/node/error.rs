@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use fnlocal_triggers::store::StoreError;
 
-use crate::image::ImageError;
-use crate::runtime::docker::connect::ConnectError;
-use crate::runtime::open::OpenError;
-use crate::serve::{Broken, ListenError};
+use crate::serve::ListenError;
+use fnlocal_engine::connect::ConnectError;
+use fnlocal_faults::Broken;
+use fnlocal_image::ImageError;
+use fnlocal_runtime::open::OpenError;
 
 /// Why a node could not begin or go on.
 #[derive(Debug, thiserror::Error)]

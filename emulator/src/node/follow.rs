@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::Wanted;
 use super::error::LoadError;
 use super::load::Loader;
-use crate::runtime::docker::error::chain;
+use fnlocal_engine::error::chain;
 
 /// After a release could not be loaded, until it is tried again: what it needs may have been away.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);

@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::Neighbour;
 use super::company::{Company, Said};
 use super::house::TICK;
-use crate::driver::RequestBody;
-use crate::gateway::peers::{FORWARDED, Link, Peers};
+use fnlocal_driver::RequestBody;
+use fnlocal_gateway::peers::{FORWARDED, Link, Peers};
 
 /// Where a node says how it stands, on its peers' port.
 pub(super) const PATH: &str = "/_fnlocal/peer";

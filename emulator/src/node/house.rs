@@ -15,10 +15,10 @@ use super::company::{Company, Said};
 use super::roster::Duties;
 use super::serving::{Entered, Serving};
 use super::{Ending, NodeOptions};
-use crate::faults::{Fault, Faults};
-use crate::logs::Logs;
-use crate::serve::Broken;
-use crate::triggers::Triggers;
+use fnlocal_faults::Broken;
+use fnlocal_faults::{Fault, Faults};
+use fnlocal_gateway::triggers::Triggers;
+use fnlocal_logs::Logs;
 
 /// How often a node looks at itself and at its peers.
 pub(super) const TICK: Duration = Duration::from_secs(1);

@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use super::Wanted;
 use super::error::LoadError;
 use super::needed::Needed;
-use crate::image::base;
-use crate::runtime::docker::error::chain;
+use fnlocal_engine::error::chain;
+use fnlocal_image::base;
 
 /// Has the engine hold a package's image, whose digest it checks. Returns the image's id.
 pub(super) async fn ensure(

@@ -24,9 +24,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::house::House;
-use crate::driver::RequestBody;
-use crate::gateway::peers::{FORWARDED, Link, Peers};
-use crate::gateway::{ClientBody, Problem, ResponseBody};
+use fnlocal_driver::RequestBody;
+use fnlocal_gateway::ClientBody;
+use fnlocal_gateway::Problem;
+use fnlocal_gateway::ResponseBody;
+use fnlocal_gateway::peers::{FORWARDED, Link, Peers};
 
 /// Where a node takes over jobs, on its peers' port.
 pub(super) const PATH: &str = "/_fnlocal/peer/jobs";

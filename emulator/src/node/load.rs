@@ -19,17 +19,19 @@ use super::house::House;
 use super::needed::Needed;
 use super::serving::Serving;
 use super::{NodeOptions, Wanted, images};
-use crate::driver::{Driver, Feed};
-use crate::gateway::{Gateway, GatewayOptions};
-use crate::project::Environment;
-use crate::runtime::PackageRun;
-use crate::runtime::docker::connect::Engine;
-use crate::runtime::docker::labels::Owner;
-use crate::runtime::open::Opener;
-use crate::runtime::place::random_hex;
-use crate::serve::{Session, Stop, cores, free_memory_mib};
+use crate::serve::{Session, Stop, free_memory_mib};
 use crate::up::describe::Describer;
 use crate::up::{self, LOAD};
+use fnlocal_driver::cores;
+use fnlocal_driver::{Driver, Feed};
+use fnlocal_engine::connect::Engine;
+use fnlocal_engine::identity::random_hex;
+use fnlocal_engine::labels::Owner;
+use fnlocal_gateway::Gateway;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_project::Environment;
+use fnlocal_runtime::PackageRun;
+use fnlocal_runtime::open::Opener;
 
 /// How long instances may take to be ready for the requests of the release before.
 const PREWARM: Duration = Duration::from_secs(20);
@@ -142,7 +144,7 @@ impl Loader {
             memory_mib: self.meanwhile(&wanted.release, limits, busy),
             ..limits.clone()
         };
-        let describe = Box::new(Rc::clone(&describer));
+        let describe = Rc::clone(&describer) as Rc<dyn fnlocal_driver::Describe>;
         let session = Session::start(meanwhile, runtime, describe, noticed, logs.clone());
         let driver = Rc::clone(&session.driver);
         let options = GatewayOptions {
@@ -150,7 +152,7 @@ impl Loader {
             // Behind the balancer is everybody.
             ..up::gateway_options(&wanted.release, false)
         };
-        let peers = Rc::new(Rc::clone(&self.house.company));
+        let peers = Rc::clone(&self.house.company);
         // The node's doors answer the platform's own paths.
         let platform = axum::Router::new();
         // Nobody has the token of the queue's paths: they are not there.

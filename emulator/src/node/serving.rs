@@ -7,9 +7,10 @@ use fnlocal_core::{Event, NodeLimits};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::Driver;
-use crate::gateway::Gateway;
-use crate::serve::{Broken, Session};
+use crate::serve::Session;
+use fnlocal_driver::Driver;
+use fnlocal_faults::Broken;
+use fnlocal_gateway::Gateway;
 
 /// A loaded release.
 pub(super) struct Serving {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 
-use crate::driver::{Describe, Failure, Function, Functions};
-use crate::logs::{Logs, Record};
-use crate::project::{BodyMode, DescribedModule, Environment, FunctionSettings};
+use fnlocal_api::Failure;
+use fnlocal_driver::{Describe, Function, Functions};
+use fnlocal_logs::{Logs, Record};
+use fnlocal_project::{BodyMode, DescribedModule, Environment, FunctionSettings};
 
 /// A variable's value by its name.
 pub type Shell = Box<dyn Fn(&str) -> Option<String>>;
@@ -108,7 +109,7 @@ fn settings(released: &ReleaseFunction) -> FunctionSettings {
     }
 }
 
-impl Describe for Rc<Describer> {
+impl Describe for Describer {
     fn describe(
         &self,
         package: PackageId,

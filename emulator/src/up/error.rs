@@ -3,12 +3,13 @@
 use fnlocal_registry::StoreError;
 
 use crate::fleet::FleetError;
-use crate::image::ImageError;
-use crate::project::{EnvError, ProjectError, StateError};
-use crate::release::{MakeError, ReleaseStoreError};
-use crate::runtime::docker::connect::ConnectError;
-use crate::runtime::open::OpenError;
-use crate::serve::{Broken, ListenError};
+use crate::serve::ListenError;
+use fnlocal_engine::connect::ConnectError;
+use fnlocal_faults::Broken;
+use fnlocal_image::ImageError;
+use fnlocal_image::release::{MakeError, ReleaseStoreError};
+use fnlocal_project::{EnvError, ProjectError, StateError};
+use fnlocal_runtime::open::OpenError;
 
 /// Why `fnlocal up` could not begin or go on.
 #[derive(Debug, thiserror::Error)]

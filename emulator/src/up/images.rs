@@ -9,11 +9,12 @@ use futures_util::StreamExt;
 use oci_client::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OciImageIndex};
 
 use super::error::UpError;
-use crate::image::oci::load::{Loading, load};
-use crate::image::oci::manifest::Platform;
-use crate::image::{Progress, base};
-use crate::runtime::docker::connect::Engine;
-use crate::runtime::docker::error::chain;
+use fnlocal_engine::Progress;
+use fnlocal_engine::connect::Engine;
+use fnlocal_engine::error::chain;
+use fnlocal_image::base;
+use fnlocal_image::oci::load::{Loading, load};
+use fnlocal_image::oci::manifest::Platform;
 
 /// How the engine is given images.
 pub(super) struct Images<'a> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use fnlocal_core::release::Release;
 use fnlocal_core::{FunctionLimits, NodeLimits};
 
-use crate::gateway::GatewayOptions;
-use crate::project::Project;
+use fnlocal_gateway::GatewayOptions;
+use fnlocal_project::Project;
 
 /// Bounds of this machine, within what the release allows.
 pub(super) fn node_limits(project: &Project, release: &Release) -> NodeLimits {

@@ -1,10 +1,10 @@
 //! Which release is served.
 
-use crate::build::{self, BuildOptions, News};
-use crate::logs::Logs;
-use crate::project::{Project, StateDir};
-use crate::release::{self, Kept, Releases};
 use crate::serve::with_hint;
+use fnlocal_image::build::{self, BuildOptions, News};
+use fnlocal_image::release::{self, Kept, Releases};
+use fnlocal_logs::Logs;
+use fnlocal_project::{Project, StateDir};
 
 use super::{UpError, UpOptions};
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fnlocal_emulator::project::{BodyMode, Config, ConfigFile, FileError, Rate, ScaleOn, schema};
+use fnlocal_project::{BodyMode, Config, ConfigFile, FileError, Rate, ScaleOn, schema};
 
 fn parse(text: &str) -> Config {
     ConfigFile::parse(Path::new("fnlocal.toml"), text)

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use fnlocal_emulator::project::{LockfileKind, Project, ProjectError, Scope};
+use fnlocal_project::{LockfileKind, Project, ProjectError, Scope};
 
 use super::Folder;
 

@@ -1,4 +1,4 @@
-use fnlocal_emulator::project::{EnvError, Environment, Project};
+use fnlocal_project::{EnvError, Environment, Project};
 
 use super::Folder;
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use fnlocal_core::{OverRate, Profile};
 
 use fnlocal_core::trigger::ScheduleSpec;
-use fnlocal_emulator::project::{BodyMode, DescribedModule, Project, Settled};
+use fnlocal_project::{BodyMode, DescribedModule, Project, Settled};
 use serde_json::{Value, json};
 
 use super::Folder;

@@ -1,6 +1,6 @@
 use std::fs;
 
-use fnlocal_emulator::project::{StateDir, StateError};
+use fnlocal_project::{StateDir, StateError};
 
 use super::Folder;
 

@@ -5,6 +5,7 @@
 //! delivers at least once. How functions run is behind [`queue::Invoke`], what the time is behind
 //! [`clock::Clock`], and what a source is behind [`source::Source`]. Deliberately absent: Docker,
 //! HTTP servers, and how much of a node may be taken, which is `fnlocal_core::share`.
+#![warn(missing_docs)]
 #![warn(clippy::disallowed_macros)]
 
 pub mod clock;

@@ -1,6 +1,6 @@
 //! Screens as they are drawn.
 
-use fnlocal_emulator::project::Running;
+use fnlocal_project::Running;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::KeyCode;

@@ -9,8 +9,8 @@ use tokio::task::spawn_local;
 
 use super::Reloader;
 use crate::dev::tracked::Made;
-use crate::project::{DepsHash, Snapshot};
 use crate::serve::with_hint;
+use fnlocal_project::{DepsHash, Snapshot};
 
 /// Whether a package can run as it is now.
 pub(super) enum Prepared {

@@ -15,9 +15,9 @@ use http_body_util::BodyExt;
 use tokio::task::spawn_blocking;
 
 use super::House;
-use crate::driver::RequestBody;
-use crate::gateway::ClientBody;
-use crate::gateway::spool::{SpoolError, SpoolLimits, Spooled, spool};
+use fnlocal_driver::RequestBody;
+use fnlocal_driver::spool::{SpoolError, SpoolLimits, Spooled, spool};
+use fnlocal_gateway::ClientBody;
 
 /// Names the node that hands a job over in this way.
 pub(super) const FROM: HeaderName = HeaderName::from_static("x-fnlocal-job-from");

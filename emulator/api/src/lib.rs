@@ -1,0 +1,12 @@
+//! The public facts that several crates share: plain types without decisions.
+#![warn(missing_docs)]
+
+mod cut;
+mod failure;
+mod report;
+mod timing;
+
+pub use cut::{MAX_LINE_BYTES, cut};
+pub use failure::Failure;
+pub use report::{CRASH_PREFIX, Cause, EXIT_PREFIXES, Report};
+pub use timing::{Cold, Timing};

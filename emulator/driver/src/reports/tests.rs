@@ -1,0 +1,251 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use fnlocal_core::{CodeHash, FunctionId, FunctionSpec, InstanceId, NodeLimits, PackageId};
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::Describe;
+use crate::Function;
+use crate::Functions;
+use fnlocal_api::Failure;
+use fnlocal_logs::Logs;
+use fnlocal_project::{DescribedModule, FunctionSettings};
+use fnlocal_runtime::PackageRun;
+use fnlocal_runtime::Runtime;
+use fnlocal_runtime::RuntimeError;
+use fnlocal_runtime::StartSpec;
+use fnlocal_runtime::Started;
+
+struct Nothing;
+
+impl Runtime for Nothing {
+    fn name(&self) -> &'static str {
+        "nothing"
+    }
+    fn stock(&self, _: Arc<PackageRun>, _: u32) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+    fn start(&self, _: StartSpec) -> BoxFuture<'_, Result<Started, RuntimeError>> {
+        Box::pin(async { Err(RuntimeError::NotUp("it is none".into())) })
+    }
+    fn pause(&self, _: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn resume(&self, _: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn stop(&self, _: InstanceId, _: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+impl Describe for Nothing {
+    fn describe(
+        &self,
+        _: PackageId,
+        _: CodeHash,
+        _: Result<Vec<DescribedModule>, Failure>,
+        _: &mut Functions,
+    ) -> Vec<FunctionSpec> {
+        Vec::new()
+    }
+    fn switched(&self, _: &Function, _: CodeHash, _: &str) {}
+}
+
+struct Scene {
+    driver: Rc<Driver>,
+    instance: Instance,
+    records: Receiver<Vec<Record>>,
+    lines: ReportLines,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (sink, records) = sync_channel(16);
+        let runtime = Arc::new(Nothing);
+        let logs = Logs::new(sink);
+        let driver = Driver::new(
+            NodeLimits::default(),
+            runtime,
+            std::rc::Rc::new(Nothing),
+            logs,
+        );
+        let instance = Instance::new(InstanceId(1), PackageId(1));
+        let function = Function {
+            id: FunctionId(1),
+            name: "mine".into(),
+            package: PackageId(1),
+            entry: String::new(),
+            settings: FunctionSettings::default(),
+            env: BTreeMap::new(),
+            failure: RefCell::default(),
+        };
+        instance.bind(Rc::new(function), CodeHash(1), "c0de", Duration::ZERO);
+        Self {
+            driver,
+            instance,
+            records,
+            lines: ReportLines::default(),
+        }
+    }
+
+    fn serve(&self, request: &str) {
+        self.instance.begin_request(&request.into());
+    }
+
+    fn tell(&mut self, bytes: &[u8]) -> Vec<Record> {
+        self.driver
+            .take_reports(&self.instance, &mut self.lines, bytes);
+        self.driver.logs().flush();
+        self.records.try_recv().unwrap_or_default()
+    }
+
+    fn ignored(&self) -> u64 {
+        let all = self.driver.counts().functions();
+        all.iter().map(|one| one.spent.ignored_reports).sum()
+    }
+}
+
+fn done(request: &str, ms: &str) -> Vec<u8> {
+    let report = format!(r#"{{"t":"done","request":"{request}","ms":{ms},"cpu_ms":{ms}}}"#);
+    (report + "\n").into_bytes()
+}
+
+#[test]
+fn a_line_for_another_functions_request_is_kept_without_a_request() {
+    let mut scene = Scene::new();
+    scene.serve("own");
+    for (request, wanted) in [("own", Some("own")), ("other", None)] {
+        let report = format!(
+            r#"{{"t":"log","request":"{request}","at":1,"stream":"stdout","line":"hello"}}"#
+        );
+        let records = scene.tell((report + "\n").as_bytes());
+        let [
+            Record::Line {
+                function,
+                request,
+                line,
+                ..
+            },
+        ] = &records[..]
+        else {
+            panic!("{records:?}");
+        };
+        assert_eq!(request.as_deref(), wanted);
+        assert_eq!(
+            (function.as_deref(), line.as_str()),
+            (Some("mine"), "hello")
+        );
+    }
+    assert_eq!(scene.ignored(), 1);
+}
+
+#[test]
+fn an_error_for_another_functions_request_is_the_own_functions_without_a_request() {
+    let mut scene = Scene::new();
+    let report = r#"{"t":"error","request":"other","error":{"name":"Error","message":"forged"}}"#;
+    let records = scene.tell(format!("{report}\n").as_bytes());
+    let [
+        Record::Error {
+            function, request, ..
+        },
+    ] = &records[..]
+    else {
+        panic!("{records:?}");
+    };
+    assert_eq!((function.as_deref(), request), (Some("mine"), &None));
+}
+
+#[test]
+fn a_bill_is_taken_once_and_for_own_requests_only_and_never_above_the_time_that_passed() {
+    let mut scene = Scene::new();
+    scene.serve("own");
+    assert!(scene.tell(&done("other", "5")).is_empty());
+    let records = scene.tell(&done("own", "1e22"));
+    let [Record::Done { handler, cpu, .. }] = &records[..] else {
+        panic!("{records:?}");
+    };
+    assert!(*handler < Duration::from_secs(600), "{handler:?}");
+    assert!(*cpu < Duration::from_secs(600_000), "{cpu:?}");
+    assert!(scene.tell(&done("own", "1")).is_empty(), "it is the second");
+    assert_eq!(scene.ignored(), 2);
+}
+
+#[test]
+fn numbers_that_cannot_be_panic_nothing() {
+    for number in ["-1", "1e22", "1e308", "-1e308", "0.0"] {
+        let mut scene = Scene::new();
+        scene.serve("own");
+        assert_eq!(scene.tell(&done("own", number)).len(), 1, "{number}");
+    }
+    let mut scene = Scene::new();
+    let line = format!(
+        r#"{{"t":"log","request":null,"at":{},"stream":"stdout","line":"x"}}"#,
+        u64::MAX
+    );
+    let records = scene.tell((line + "\n").as_bytes());
+    let [Record::Line { at: Some(at), .. }] = &records[..] else {
+        panic!("{records:?}");
+    };
+    assert!(*at <= SystemTime::now());
+}
+
+#[test]
+fn a_report_that_is_too_long_is_skipped_said_and_counted_and_the_next_one_is_read() {
+    let mut scene = Scene::new();
+    let mut bytes = vec![b'x'; 3 << 20];
+    bytes.push(b'\n');
+    let good = r#"{"t":"log","request":null,"at":1,"stream":"stdout","line":"seen"}"#;
+    bytes.extend_from_slice(good.as_bytes());
+    bytes.push(b'\n');
+    let mut records = Vec::new();
+    for piece in bytes.chunks(60_000) {
+        records.extend(scene.tell(piece));
+    }
+    let [
+        Record::Note {
+            warning: true,
+            text,
+        },
+        Record::Line { line, .. },
+    ] = &records[..]
+    else {
+        panic!("{records:?}");
+    };
+    assert!(text.starts_with("mine: a report of more than 1024 KiB was skipped"));
+    assert_eq!(line, "seen");
+    assert_eq!(scene.ignored(), 1);
+}
+
+#[test]
+fn a_crash_that_is_told_twice_is_one_error() {
+    let mut scene = Scene::new();
+    let report = r#"{"t":"error","request":null,"fatal":true,"cause":"uncaught","nr":1,"error":{"name":"TypeError","message":"boom"}}"#;
+    assert_eq!(scene.tell(format!("{report}\n").as_bytes()).len(), 1);
+    let line = format!("{CRASH_PREFIX}{report}");
+    assert!(scene.driver.take_crash(&scene.instance, &line));
+    scene.driver.logs().flush();
+    assert!(scene.records.try_recv().is_err(), "it is the same");
+    assert_eq!(scene.instance.crash().unwrap().brief(), "TypeError: boom");
+    let other = "fnlocal: crash is what my function prints";
+    assert!(!scene.driver.take_crash(&scene.instance, other));
+}
+
+#[test]
+fn long_texts_of_an_error_are_cut() {
+    let mut scene = Scene::new();
+    let long = "é".repeat(400_000);
+    let report = format!(r#"{{"t":"error","request":null,"error":{{"message":"{long}"}}}}"#);
+    let records = scene.tell(format!("{report}\n").as_bytes());
+    let [Record::Error { failure, .. }] = &records[..] else {
+        panic!("{records:?}");
+    };
+    assert!(failure.message.len() < 9000);
+    assert!(failure.message.ends_with("bytes cut]"));
+}

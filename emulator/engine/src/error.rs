@@ -1,0 +1,112 @@
+//! The engine's refusals, in our words.
+
+use bollard::errors::Error;
+
+/// Why a container engine did not do what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The engine does not answer.
+    #[error("the Docker engine does not answer: {0}")]
+    Unreachable(String),
+    /// The engine refused.
+    #[error("{what}: {why}")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// What the engine said.
+        why: String,
+    },
+    /// The image was there when fnlocal started.
+    #[error("{what}: the image {image} is not in the engine any more")]
+    ImageGone {
+        /// What was tried.
+        what: &'static str,
+        /// The image.
+        image: String,
+    },
+}
+
+impl EngineError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "start Docker, or run without it: --runtime process",
+            Self::Refused { .. } => "the engine's own log tells more; `fnlocal doctor` checks it",
+            Self::ImageGone { .. } => {
+                "somebody removed it, perhaps by `docker image prune -a`; start fnlocal again, which \
+                 makes or fetches what is missing"
+            }
+        }
+    }
+}
+
+/// Which call failed, and how.
+pub fn refused(what: &'static str) -> impl Fn(Error) -> EngineError {
+    move |error| match error {
+        Error::DockerResponseServerError { message, .. } => match image_gone(&message) {
+            Some(image) => EngineError::ImageGone { what, image },
+            None => EngineError::Refused { what, why: message },
+        },
+        Error::DockerStreamError { error } => EngineError::Refused { what, why: error },
+        Error::RequestTimeoutError => {
+            EngineError::Unreachable(format!("{what}: no answer in time"))
+        }
+        other => EngineError::Unreachable(chain(&other)),
+    }
+}
+
+/// The image an engine does not have, where that is what it says.
+fn image_gone(message: &str) -> Option<String> {
+    let image = message.strip_prefix("No such image: ")?;
+    Some(image.trim().to_owned())
+}
+
+/// Whether the thing asked for is in the wished state already, or gone.
+pub fn already(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::DockerResponseServerError {
+            status_code: 304 | 404 | 409,
+            ..
+        }
+    )
+}
+
+/// An error and its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(layer) = cause {
+        let more = layer.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = layer.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_somebody_removed_is_told_from_other_refusals() {
+        let said = |message: &str| {
+            let error = Error::DockerResponseServerError {
+                status_code: 404,
+                message: message.to_owned(),
+            };
+            refused("creating a container")(error)
+        };
+        let gone = said("No such image: sha256:e807");
+        assert_eq!(
+            gone.to_string(),
+            "creating a container: the image sha256:e807 is not in the engine any more"
+        );
+        assert!(gone.hint().contains("start fnlocal again"));
+        let other = said("No such container: e807");
+        assert!(matches!(other, EngineError::Refused { .. }));
+    }
+}

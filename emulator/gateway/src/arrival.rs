@@ -1,0 +1,233 @@
+//! A parsed function's body arrives whole before its request takes a place: a slow sender costs
+//! room for its bytes, not an instance.
+//!
+//! The queue's deadline and the function's timeout begin once the body is here.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::timeout;
+
+use super::client_body::{LEAST_RATE, PACE_WINDOW};
+use super::deferred::too_large;
+use super::outgoing::Outgoing;
+use super::{Gateway, Problem};
+use fnlocal_driver::Function;
+use fnlocal_driver::spool::{SpoolError, SpoolLimits, SpooledBody, spool};
+use fnlocal_project::BodyMode;
+
+/// Bytes of one body that are kept in memory; a larger one goes to a file.
+const MEMORY_BYTES: u64 = 64 << 10;
+/// A body of a declared length up to this stays in memory also when room is scarce, so that large
+/// ones that arrive slowly do not shut small ones out.
+const SMALL_BYTES: u64 = 4 << 10;
+/// Bytes of all bodies in memory.
+const MAX_MEMORY_BYTES: u64 = 32 << 20;
+/// Bytes of all bodies in files.
+const MAX_FILE_BYTES: u64 = 2 << 30;
+/// Bodies in files, each of which is an open file.
+const MAX_FILES: u32 = 128;
+/// When a request makes sense again for which there was no room.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// What bodies of all requests take while they are here.
+#[derive(Default)]
+pub struct Room {
+    memory: Cell<u64>,
+    file_bytes: Cell<u64>,
+    files: Cell<u32>,
+}
+
+/// What one body takes, until dropped.
+struct Share {
+    room: Rc<Room>,
+    /// Bytes of it that stay in memory; if it has more, all of them are in a file.
+    in_memory: u64,
+    bytes: u64,
+}
+
+impl Share {
+    fn new(room: &Rc<Room>, declared: Option<u64>) -> Self {
+        // Close to the bound, all but what is being read goes to files.
+        let is_small = declared.is_some_and(|bytes| bytes <= SMALL_BYTES);
+        let is_tight = !is_small && room.memory.get() > MAX_MEMORY_BYTES / 2;
+        Self {
+            room: Rc::clone(room),
+            in_memory: if is_tight { 0 } else { MEMORY_BYTES },
+            bytes: 0,
+        }
+    }
+
+    fn has_file(&self) -> bool {
+        self.bytes > self.in_memory
+    }
+
+    /// Takes room for more bytes. Returns `false` if there is none.
+    fn take(&mut self, more: u64) -> bool {
+        let before = std::mem::take(&mut self.bytes);
+        self.give_back(before);
+        self.bytes = before.saturating_add(more);
+        let room = &self.room;
+        if self.has_file() {
+            room.files.update(|files| files + 1);
+            room.file_bytes.update(|bytes| bytes + self.bytes);
+        } else {
+            room.memory.update(|bytes| bytes + self.bytes);
+        }
+        room.memory.get() <= MAX_MEMORY_BYTES
+            && room.file_bytes.get() <= MAX_FILE_BYTES
+            && room.files.get() <= MAX_FILES
+    }
+
+    fn give_back(&self, bytes: u64) {
+        if bytes > self.in_memory {
+            self.room.files.update(|files| files - 1);
+            self.room.file_bytes.update(|all| all - bytes);
+        } else {
+            self.room.memory.update(|all| all - bytes);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back(self.bytes);
+    }
+}
+
+/// A body that is here, with the room it takes.
+struct Arrived {
+    body: SpooledBody,
+    _share: Share,
+}
+
+impl Body for Arrived {
+    type Data = Bytes;
+    type Error = <SpooledBody as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Gateway {
+    /// Waits for the body of a request to a function that parses bodies. Whatever else is sent,
+    /// goes on as it is.
+    ///
+    /// # Errors
+    /// What to answer; nothing was dispatched then.
+    pub async fn arrive_whole(
+        &self,
+        outgoing: &mut Outgoing,
+        function: &Function,
+    ) -> Result<(), Problem> {
+        if !outgoing.sends || function.settings.body == BodyMode::Stream {
+            return Ok(());
+        }
+        let Some(mut body) = outgoing.take_body() else {
+            return Ok(());
+        };
+        let mut share = Share::new(&self.room, body.size_hint().exact());
+        let limits = SpoolLimits {
+            memory_bytes: usize::try_from(share.in_memory).unwrap_or(usize::MAX),
+            max_bytes: function.settings.body_limit,
+            idle: self.options.idle_timeout,
+            min_rate: LEAST_RATE,
+            grace: PACE_WINDOW,
+        };
+        let whole = spool(
+            &mut body,
+            limits,
+            |more| share.take(more),
+            tempfile::tempfile,
+        );
+        let error = match timeout(self.options.body_timeout, whole).await {
+            Ok(Ok(spooled)) => {
+                outgoing.put_body(Arrived {
+                    body: spooled.body(),
+                    _share: share,
+                });
+                return Ok(());
+            }
+            Ok(Err(error)) => error,
+            Err(_) => SpoolError::TooSlow,
+        };
+        if matches!(error, SpoolError::TooLarge(_)) && !outgoing.holds_back() {
+            super::drain::drain(body);
+        }
+        Err(self.not_here(&error).function(&function.name))
+    }
+
+    fn not_here(&self, error: &SpoolError) -> Problem {
+        let timeout = self.options.body_timeout.as_secs();
+        match error {
+            SpoolError::TooLarge(limit) => too_large(*limit),
+            SpoolError::TooSlow | SpoolError::Broken(_) => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_body",
+                format!("the request's body did not arrive whole: {error}"),
+            )
+            .hint(format!(
+                "send at least {LEAST_RATE} bytes a second, and all of it within {timeout} s"
+            )),
+            SpoolError::NoRoom | SpoolError::Disk(_) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let mut problem = Problem::new(status, "no_room", error.to_string());
+                problem.retry_after = Some(RETRY_AFTER);
+                problem.hint("too many large or slow bodies arrive at once; send it again")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_takes_room_in_memory_and_then_in_a_file_and_gives_it_back() {
+        let room = Rc::new(Room::default());
+        let mut share = Share::new(&room, None);
+        assert!(share.take(1000));
+        assert_eq!((room.memory.get(), room.files.get()), (1000, 0));
+        assert!(share.take(MEMORY_BYTES));
+        assert_eq!((room.memory.get(), room.files.get()), (0, 1));
+        assert_eq!(room.file_bytes.get(), 1000 + MEMORY_BYTES);
+        drop(share);
+        assert_eq!((room.file_bytes.get(), room.files.get()), (0, 0));
+    }
+
+    #[test]
+    fn slow_small_bodies_go_to_files_before_memory_is_full() {
+        let room = Rc::new(Room::default());
+        let shares: Vec<_> = (0..)
+            .map(|_| {
+                let mut share = Share::new(&room, None);
+                (share.take(MEMORY_BYTES), share)
+            })
+            .take_while(|(fits, _)| *fits)
+            .take(10_000)
+            .collect();
+        assert!(shares.len() < 10_000);
+        assert!(room.memory.get() <= MAX_MEMORY_BYTES);
+        drop(shares);
+        assert_eq!((room.memory.get(), room.files.get()), (0, 0));
+    }
+}

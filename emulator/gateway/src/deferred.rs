@@ -1,0 +1,365 @@
+//! Requests nobody waits for: `x-fnlocal-invoke: async` is answered 202 once the request is on
+//! disk, and run from the queue.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
+use fnlocal_triggers::queue::{AcceptError, Reservation, millis};
+use fnlocal_triggers::store::BodyFile;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Body;
+use tokio::task::spawn_blocking;
+
+use super::answer::Entry;
+use super::body::ResponseBody;
+use super::client_body::ClientBody;
+use super::peers::proves;
+use super::platform::TOKEN_HEADER;
+use super::{Gateway, Peer, Problem, drain, headers};
+use crate::triggers::Triggers;
+use fnlocal_driver::Function;
+use fnlocal_driver::spool::{SpoolError, SpoolLimits, Spooled, spool};
+
+/// Asks for it.
+const INVOKE: HeaderName = HeaderName::from_static("x-fnlocal-invoke");
+/// Requests of one key run one after the other.
+const ORDER: HeaderName = HeaderName::from_static("x-fnlocal-order-key");
+/// A second request of the same key is the first one.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Longest key, in bytes.
+const KEY_BYTES: usize = 256;
+/// The maximum number of bytes of a job's path and headers. Node takes 16 KiB, some of which the
+/// platform adds.
+const MAX_HEADER_BYTES: usize = 15 << 10;
+/// The maximum number of bytes of a job's path with its query.
+const MAX_PATH_BYTES: usize = 8 << 10;
+/// The maximum number of bytes of a body that is kept in memory, and in the queue's own file.
+const MEMORY_BYTES: usize = 16 << 10;
+/// The minimum rate of a body in bytes per second, after [`GRACE`].
+const MIN_RATE: u64 = 16 << 10;
+/// The time in which a body need not keep up its rate.
+const GRACE: Duration = Duration::from_secs(30);
+/// When trying again makes sense while the queue is full.
+const FULL: Duration = Duration::from_secs(5);
+
+/// Whether a request is one nobody waits for.
+pub fn is_deferred(request: &Request<ClientBody>) -> bool {
+    request.headers().contains_key(INVOKE)
+}
+
+impl Gateway {
+    /// Accepts a request into the queue.
+    pub async fn defer(
+        self: &Rc<Self>,
+        request: Request<ClientBody>,
+        peer: &Peer,
+        function: Rc<Function>,
+        mut entry: Entry,
+    ) -> Response<ResponseBody> {
+        entry.function(function.name.clone());
+        let Some(triggers) = self.triggers.clone() else {
+            let what = "there is no queue here";
+            let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "no_queue", what);
+            return self.turn_away(request, entry, &problem.function(&function.name));
+        };
+        if let Err(problem) = self.may_defer(&request, &function) {
+            return self.turn_away(request, entry, &problem.function(&function.name));
+        }
+        let asked = match Asked::read(&request) {
+            Ok(asked) => asked,
+            Err(problem) => {
+                return self.turn_away(request, entry, &problem.function(&function.name));
+            }
+        };
+        match self
+            .accept(&triggers, asked, request, peer, &function)
+            .await
+        {
+            Ok(accepted) => self.accepted(&accepted, &function, entry),
+            Err(problem) => self.refuse(entry, &problem.function(&function.name)),
+        }
+    }
+
+    /// Whether a request may ask for it: by the function's configuration, else where only this
+    /// machine can send requests. Commands of this machine always may.
+    fn may_defer(&self, request: &Request<ClientBody>, function: &Function) -> Result<(), Problem> {
+        let said = function.settings.triggers.delivery.from_clients;
+        let token = HeaderValue::from_str(&self.token).ok();
+        let token = token.filter(|token| !token.is_empty());
+        let given = request.headers().get(TOKEN_HEADER);
+        let proven = token
+            .zip(given)
+            .is_some_and(|(token, given)| proves(&token, given));
+        if proven || said.unwrap_or(self.options.async_from_clients) {
+            return Ok(());
+        }
+        let what = "clients may not ask for asynchronous invocations of this function";
+        let hint = format!(
+            "set `from_clients = true` in [functions.{}.async] or [async] of fnlocal.toml",
+            function.name
+        );
+        Err(Problem::new(StatusCode::FORBIDDEN, "async_not_allowed", what).hint(hint))
+    }
+
+    async fn accept(
+        &self,
+        triggers: &Triggers,
+        asked: Asked,
+        request: Request<ClientBody>,
+        peer: &Peer,
+        function: &Function,
+    ) -> Result<Accepted, Problem> {
+        let (parts, mut body) = request.into_parts();
+        let holds_back = drain::holds_back(&parts.headers);
+        let accepting = self.accept_parts(triggers, asked, parts, &mut body, peer, function);
+        let accepted = accepting.await;
+        if accepted.is_err() && !holds_back {
+            drain::drain(body);
+        }
+        accepted
+    }
+
+    async fn accept_parts(
+        &self,
+        triggers: &Triggers,
+        asked: Asked,
+        mut parts: Parts,
+        body: &mut ClientBody,
+        peer: &Peer,
+        function: &Function,
+    ) -> Result<Accepted, Problem> {
+        let delivery = &function.settings.triggers.delivery;
+        headers::to_instance(&mut parts.headers, &HeaderValue::from_static("-"), peer);
+        let path = parts.uri.path_and_query();
+        let mut job = NewJob {
+            function: function.name.to_string(),
+            trigger: Trigger::Async,
+            path: path.map_or_else(|| format!("/{}", function.name), ToString::to_string),
+            headers: texts(&parts)?,
+            body: Bytes::new(),
+            order: asked.order,
+            key: asked.key,
+            keep_key_ms: millis(delivery.keep_keys),
+            max_age_ms: millis(delivery.max_age),
+            dead: None,
+        };
+        let queue = triggers.queue();
+        let reserving = queue.reserve(&function.name, delivery.queue_bytes);
+        let reserved = reserving.and_then(|mut reserved| {
+            reserved.grow(job.bytes())?;
+            Ok(reserved)
+        });
+        let mut reserved = reserved.map_err(not_accepted)?;
+        let arriving = self.arrive(triggers, body, &mut reserved, function);
+        let (spooled, file) = arriving.await?;
+        if let Some(bytes) = spooled.in_memory() {
+            job.body = bytes.clone();
+        }
+        let accepting = queue.accept_reserved(job, file, reserved);
+        accepting.await.map_err(not_accepted)
+    }
+
+    /// Reads a job's body to its end. One that is too large for memory is in a file then, and on
+    /// disk.
+    async fn arrive(
+        &self,
+        triggers: &Triggers,
+        body: &mut ClientBody,
+        reserved: &mut Reservation,
+        function: &Function,
+    ) -> Result<(Spooled, Option<Arc<BodyFile>>), Problem> {
+        let small = body.size_hint().upper();
+        let small = small.is_some_and(|bytes| bytes <= MEMORY_BYTES as u64);
+        let _place = if small {
+            None
+        } else {
+            Some(triggers.upload().await.ok_or_else(too_many)?)
+        };
+        let limits = SpoolLimits {
+            memory_bytes: MEMORY_BYTES,
+            max_bytes: function.settings.body_limit,
+            idle: self.options.idle_timeout,
+            min_rate: MIN_RATE,
+            grace: GRACE,
+        };
+        let file = triggers.queue().keeper().bodies().reserve();
+        let making = Arc::clone(&file);
+        let mut full = None;
+        let room = |more| {
+            reserved
+                .grow(more)
+                .map_err(|error| full = Some(error))
+                .is_ok()
+        };
+        let spooled = spool(body, limits, room, move || making.create()).await;
+        let spooled = match (spooled, full) {
+            (Ok(spooled), _) => spooled,
+            (Err(_), Some(error)) => return Err(not_accepted(error)),
+            (Err(error), None) => return Err(not_arrived(error)),
+        };
+        let Some(written) = spooled.file().cloned() else {
+            return Ok((spooled, None));
+        };
+        let syncing = Arc::clone(&file);
+        let synced = spawn_blocking(move || syncing.sync(&written)).await;
+        let synced = synced.map_err(std::io::Error::other).flatten();
+        synced.map_err(|error| not_arrived(SpoolError::Disk(error)))?;
+        Ok((spooled, Some(file)))
+    }
+
+    fn accepted(
+        &self,
+        accepted: &Accepted,
+        function: &Function,
+        mut entry: Entry,
+    ) -> Response<ResponseBody> {
+        let id = accepted.id().to_string();
+        let body = serde_json::json!({
+            "id": id,
+            "function": &*function.name,
+            "duplicate": matches!(accepted, Accepted::Known(_)),
+        });
+        let mut response = Response::new(ResponseBody::full(format!("{body}\n")));
+        *response.status_mut() = StatusCode::ACCEPTED;
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            headers::to_refused(response.headers_mut(), &id, &self.node);
+        }
+        entry.head(StatusCode::ACCEPTED, None);
+        entry.write(None);
+        response
+    }
+}
+
+/// What a request says of how it is to be run.
+struct Asked {
+    order: Option<String>,
+    key: Option<String>,
+}
+
+impl Asked {
+    fn read(request: &Request<ClientBody>) -> Result<Self, Problem> {
+        let given = request.headers().get(INVOKE);
+        if given.is_none_or(|word| word != "async") {
+            let what = "x-fnlocal-invoke may say `async` only";
+            return Err(bad(what).hint("leave it out to wait for the answer"));
+        }
+        if request.method() != Method::POST {
+            let what = "only POST requests can be run later";
+            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", what));
+        }
+        let path = request.uri().path_and_query();
+        if path.is_some_and(|path| path.as_str().len() > MAX_PATH_BYTES) {
+            let what = format!("the path has more than {MAX_PATH_BYTES} bytes");
+            let problem = Problem::new(StatusCode::URI_TOO_LONG, "path_too_long", what);
+            return Err(problem.hint("send large values in the body"));
+        }
+        let key = |name: HeaderName| {
+            let Some(value) = request.headers().get(&name) else {
+                return Ok(None);
+            };
+            let text = value.to_str().ok();
+            let text = text.filter(|text| (1..=KEY_BYTES).contains(&text.len()));
+            let what = format!("{name} must have 1 to {KEY_BYTES} printable characters");
+            text.map(|text| Some(text.to_owned()))
+                .ok_or_else(|| bad(&what))
+        };
+        Ok(Self {
+            order: key(ORDER)?,
+            key: key(KEY)?,
+        })
+    }
+}
+
+/// Headers as they are kept; which speak of this connection, or will be set anew, are not.
+fn texts(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
+    let anew = [
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::TE,
+        super::headers::REQUEST_ID,
+    ];
+    let kept = || {
+        let all = parts.headers.iter();
+        all.filter(|(name, _)| !anew.contains(*name))
+    };
+    // As they are sent, with a colon, a space and a line's end.
+    let bytes = kept().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let path = parts.uri.path_and_query();
+    let path = path.map_or(0, |path| path.as_str().len());
+    if path + bytes.sum::<usize>() > MAX_HEADER_BYTES {
+        let what = format!("path and headers have more than {MAX_HEADER_BYTES} bytes");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let problem = Problem::new(status, "headers_too_large", what);
+        return Err(problem.hint("send large values in the body"));
+    }
+    let kept = kept().map(|(name, value)| {
+        let text = std::str::from_utf8(value.as_bytes());
+        let text = text.map_err(|_| bad(&format!("the header {name} is not UTF-8")))?;
+        Ok((name.to_string(), text.to_owned()))
+    });
+    kept.collect()
+}
+
+/// The problem of a job that was not accepted.
+fn not_accepted(error: AcceptError) -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        AcceptError::Full | AcceptError::FullOfBytes(_) => {
+            let mut problem = Problem::new(status, "queue_full", error.to_string());
+            problem.retry_after = Some(FULL);
+            problem.hint("wait until some have run, or raise `queue_size` in [async]")
+        }
+        AcceptError::Store(error) => {
+            let mut problem = Problem::new(status, "queue_unavailable", error.chain());
+            problem.retry_after = Some(FULL);
+            problem.hint(error.hint())
+        }
+    }
+}
+
+/// The problem of a body that did not arrive.
+fn not_arrived(error: SpoolError) -> Problem {
+    match error {
+        SpoolError::TooLarge(limit) => too_large(limit),
+        SpoolError::Disk(source) => {
+            let what = format!("the body cannot be written to disk: {source}");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let mut problem = Problem::new(status, "queue_unavailable", what);
+            problem.retry_after = Some(FULL);
+            problem.hint("see to the disk of the folder `.fnlocal`")
+        }
+        SpoolError::TooSlow => {
+            let what = format!("the body arrived at less than {MIN_RATE} bytes a second");
+            let status = StatusCode::REQUEST_TIMEOUT;
+            Problem::new(status, "request_body", what).hint("send a link to what is large")
+        }
+        SpoolError::Broken(_) | SpoolError::NoRoom => {
+            let what = "the request's body did not arrive whole";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_body", what)
+        }
+    }
+}
+
+fn too_many() -> Problem {
+    let what = "too many large bodies arrive at once";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut problem = Problem::new(status, "too_many_uploads", what);
+    problem.retry_after = Some(FULL);
+    problem.hint("send fewer at once")
+}
+
+fn bad(what: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_invoke", what)
+}
+
+pub fn too_large(limit: u64) -> Problem {
+    let what = format!("the body is larger than {limit} bytes");
+    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", what);
+    problem.hint("raise `body_limit`, or send a link to what is large")
+}

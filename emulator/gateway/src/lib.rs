@@ -1,0 +1,235 @@
+//! The HTTP front: listens, finds the function, passes the request to its instance.
+//!
+//! HTTP/1.1 and HTTP/2 without TLS on one port. The function's path is served without a router or
+//! a lock; `/_fnlocal/*` goes to an axum router in [`platform`].
+#![warn(clippy::disallowed_macros)]
+
+mod activity;
+mod answer;
+mod arrival;
+mod body;
+mod client_body;
+mod connections;
+mod deferred;
+mod drain;
+mod forward;
+pub mod headers;
+mod local;
+pub mod metrics;
+mod name;
+mod origin;
+mod outgoing;
+pub mod path;
+pub mod peers;
+pub mod platform;
+mod problem;
+mod relay;
+mod server;
+mod stall;
+pub mod triggers;
+mod tunnel;
+mod unknown;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use body::ResponseBody;
+pub use problem::Problem;
+
+pub use answer::Entry;
+pub use client_body::ClientBody;
+pub use headers::by_balancer;
+pub use local::{asks_locally, comes_from_no_other_site};
+pub use name::request_name;
+pub use origin::{Pages, Platform, is_platform, on_functions_port};
+pub use outgoing::Outgoing;
+pub use relay::{Relay, relay};
+pub use server::{Answer, Server};
+
+use peers::Peers;
+
+use crate::triggers::Triggers;
+use fnlocal_driver::Driver;
+
+/// What the gateway may be told.
+#[derive(Clone, Debug)]
+pub struct GatewayOptions {
+    /// Time a client may take to send a request's head, and to leave a connection unused.
+    pub head_timeout: Duration,
+    /// Time without a byte in either direction after which a stream is ended.
+    pub idle_timeout: Duration,
+    /// Time a body may take to arrive whole, where it is waited for.
+    pub body_timeout: Duration,
+    /// Time for requests under way once the gateway is told to stop.
+    pub drain_timeout: Duration,
+    /// This node's name, for `x-fnlocal-node`.
+    pub node: String,
+    /// `/_fnlocal/*` answers other machines too.
+    pub open_platform: bool,
+    /// The maximum number of connections. For more, the longest idle ones are closed.
+    pub max_connections: usize,
+    /// Clients may ask for asynchronous invocations of functions that do not say whether they may.
+    pub async_from_clients: bool,
+}
+
+impl Default for GatewayOptions {
+    /// 60 s is an AWS load balancer's default idle timeout; 30 s for a head is hyper's default.
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(120),
+            drain_timeout: Duration::from_secs(10),
+            node: "local".into(),
+            open_platform: false,
+            max_connections: connections_of(open_files()),
+            async_from_clients: true,
+        }
+    }
+}
+
+/// A quarter of the files this process may open, and not under 128 where there are as many, stays
+/// for instances: out of files, none could be started or connected to.
+fn connections_of(open_files: usize) -> usize {
+    let kept = (open_files / 4).max(128).min(open_files / 2);
+    (open_files - kept).max(1)
+}
+
+#[cfg(unix)]
+fn open_files() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Nofile).current;
+    // Bounded by what a semaphore can count, too.
+    limit.map_or(1 << 20, |limit| {
+        usize::try_from(limit).unwrap_or(1 << 20).min(1 << 20)
+    })
+}
+
+#[cfg(not(unix))]
+fn open_files() -> usize {
+    1 << 20
+}
+
+/// Serves requests until told to stop.
+pub struct Gateway {
+    driver: Rc<Driver>,
+    options: GatewayOptions,
+    node: HeaderValue,
+    platform: axum::Router,
+    /// The other nodes; none where there is only this one.
+    peers: Option<Rc<dyn Peers>>,
+    /// Where requests go that nobody waits for.
+    triggers: Option<Rc<Triggers>>,
+    /// What `/_fnlocal/*` wants to see.
+    token: String,
+    /// The port of the platform's own origin; none where there is none.
+    platform_port: Option<u16>,
+    /// Cancelled when connections are cut off.
+    cut: CancellationToken,
+    /// What bodies take that arrive before their requests are entered.
+    room: Rc<arrival::Room>,
+    /// How many there are.
+    open: watch::Sender<usize>,
+}
+
+/// The client's side of a connection.
+pub struct Peer {
+    pub address: SocketAddr,
+    forwarded_for: HeaderValue,
+}
+
+impl Peer {
+    /// A client at an address.
+    pub fn at(address: SocketAddr) -> Self {
+        let text = address.ip().to_string();
+        Self {
+            address,
+            forwarded_for: HeaderValue::from_str(&text).expect("an address is visible ASCII"),
+        }
+    }
+}
+
+/// Largest head of a request in bytes; above, hyper answers 431. Node's own bound is 16 KB.
+const MAX_HEAD: usize = 128 * 1024;
+
+impl Gateway {
+    /// A gateway in front of a driver, with the platform's own paths, the queue, the token that
+    /// paths want, and the port of the platform's own origin.
+    #[must_use]
+    pub fn new(
+        driver: Rc<Driver>,
+        options: GatewayOptions,
+        platform: axum::Router,
+        peers: Option<Rc<dyn Peers>>,
+        triggers: Option<Rc<Triggers>>,
+        (token, platform_port): (&str, Option<u16>),
+    ) -> Rc<Self> {
+        driver.set_node(&options.node);
+        let node = HeaderValue::from_str(&options.node)
+            .unwrap_or_else(|_| HeaderValue::from_static("local"));
+        Rc::new(Self {
+            driver,
+            options,
+            node,
+            platform,
+            peers,
+            triggers,
+            token: token.to_owned(),
+            platform_port,
+            cut: CancellationToken::new(),
+            room: Rc::default(),
+            open: watch::Sender::new(0),
+        })
+    }
+
+    /// Accepts connections until `stop`, then lets those under way finish within the drain
+    /// timeout.
+    pub async fn serve(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let server = self.server(self.open.clone());
+        server.serve(self, listener, stop).await;
+    }
+
+    /// The same for the platform's own origin.
+    pub async fn serve_platform(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let server = self.server(watch::Sender::new(0));
+        let open = self.options.open_platform;
+        let pages = Rc::new(Pages {
+            platform: self,
+            open,
+        });
+        server.serve(pages, listener, stop).await;
+    }
+
+    fn server(&self, open: watch::Sender<usize>) -> Server {
+        Server {
+            options: self.options.clone(),
+            logs: self.driver.logs().clone(),
+            cut: self.cut.clone(),
+            open,
+        }
+    }
+
+    /// Breaks all connections off, and returns when nobody can be answered any more.
+    pub async fn cut_off(&self) {
+        self.cut.cancel();
+        let mut open = self.open.subscribe();
+        // Its sender lives as long as the gateway.
+        let _open = open.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Answer for Gateway {
+    async fn answer(
+        self: Rc<Self>,
+        request: Request<ClientBody>,
+        peer: Rc<Peer>,
+    ) -> Response<ResponseBody> {
+        self.respond(request, &peer).await
+    }
+}

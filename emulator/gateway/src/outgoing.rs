@@ -1,0 +1,196 @@
+//! A client's request on its way, whoever it is sent to.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use fnlocal_core::Retry;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use hyper::body::Body;
+use hyper::upgrade::OnUpgrade;
+
+use super::client_body::ClientBody;
+use super::drain;
+use fnlocal_driver::{Consumed, ExchangeError, Instance, RequestBody, Tracked};
+use fnlocal_logs::trace::{TRACEPARENT, Trace};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request on its way, kept so that it can be sent a second time when that is safe.
+pub struct Outgoing {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Option<RequestBody>,
+    pub consumed: Rc<Consumed>,
+    /// It has a body.
+    pub sends: bool,
+    /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
+    repeatable: bool,
+    /// It shares its connection with others, each with a window of its own (HTTP/2).
+    pub multiplexed: bool,
+    /// Its body is not sent before somebody asks for it.
+    held_back: bool,
+    /// It was sent once and the exchange broke.
+    broke_before: bool,
+    pub upgrade: Option<(HeaderValue, OnUpgrade)>,
+}
+
+impl Outgoing {
+    /// A request whose headers are made ready by `prepare`.
+    pub fn new(request: Request<ClientBody>, prepare: impl FnOnce(&mut HeaderMap)) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let consumed = Rc::new(Consumed::default());
+        let empty = body.is_end_stream();
+        // What changes the protocol has no body: one with a body arrives whole like any other.
+        let upgrade = empty.then(|| take_upgrade(&mut parts)).flatten();
+        if let Some(authority) = parts.uri.authority()
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            // HTTP/2's :authority, or an absolute-form target, which outranks Host: RFC 9112, 3.2.2.
+            parts.headers.insert(header::HOST, host);
+        }
+        let held_back = drain::holds_back(&parts.headers);
+        prepare(&mut parts.headers);
+        if !empty && body.size_hint().exact().is_none() {
+            // Else hyper sends no body at all with GET and HEAD.
+            let chunked = HeaderValue::from_static("chunked");
+            parts.headers.insert(header::TRANSFER_ENCODING, chunked);
+        }
+        if let Some((protocol, _)) = &upgrade {
+            let connection = HeaderValue::from_static("upgrade");
+            parts.headers.insert(header::CONNECTION, connection);
+            parts.headers.insert(header::UPGRADE, protocol.clone());
+        }
+        let uri = parts
+            .uri
+            .into_parts()
+            .path_and_query
+            .map_or_else(|| Uri::from_static("/"), Uri::from);
+        Self {
+            multiplexed: parts.version == Version::HTTP_2,
+            held_back,
+            broke_before: false,
+            sends: !empty,
+            repeatable: empty && parts.method.is_idempotent() && upgrade.is_none(),
+            method: parts.method,
+            uri,
+            headers: parts.headers,
+            body: Some(if empty {
+                RequestBody::Empty
+            } else {
+                let consumed = Rc::clone(&consumed);
+                RequestBody::Client(Tracked::new(body, consumed))
+            }),
+            consumed,
+            upgrade,
+        }
+    }
+
+    /// The request's place in a trace, which the function is told. One that nobody here records
+    /// keeps what the client sent: its parent is then still the client.
+    pub fn trace(&mut self, recorded: bool) -> Trace {
+        let sent = self.headers.get(TRACEPARENT).and_then(Trace::parse);
+        let trace = sent.unwrap_or_else(Trace::begin);
+        if recorded || sent.is_none() {
+            self.headers.insert(TRACEPARENT, trace.header());
+        }
+        trace
+    }
+
+    /// The request to send now.
+    pub fn next(&mut self) -> Request<RequestBody> {
+        let mut request = Request::new(self.body.take().unwrap_or(RequestBody::Empty));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = if self.repeatable {
+            self.headers.clone()
+        } else {
+            std::mem::take(&mut self.headers)
+        };
+        request
+    }
+
+    /// Takes the body, to be put back once it is here.
+    pub fn take_body(&mut self) -> Option<RequestBody> {
+        if self.upgrade.is_some() {
+            return None;
+        }
+        self.body.take()
+    }
+
+    /// Puts a body in the place of the one that was taken.
+    pub fn put_body(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
+        self.consumed = Rc::default();
+        let consumed = Rc::clone(&self.consumed);
+        self.body = Some(RequestBody::Client(Tracked::new(body, consumed)));
+    }
+
+    /// Whether the client sends its body only once it is asked for.
+    pub fn holds_back(&self) -> bool {
+        self.held_back
+    }
+
+    /// No instance will be sent it.
+    pub fn turn_away(self) {
+        if let Some(body) = self.body.filter(|_| !self.held_back) {
+            drain::drain(body);
+        }
+    }
+
+    /// Whether the client broke off, or stopped, while sending.
+    pub fn client_broke(&self) -> bool {
+        self.consumed.broke()
+    }
+
+    /// Takes back what a node was not sent, and says whether another may be asked.
+    pub fn take_back_from_node(&mut self, error: ExchangeError, header: &HeaderName) -> bool {
+        let unsent = self.put_back(error);
+        self.headers.remove(header);
+        unsent || (self.repeatable && !std::mem::replace(&mut self.broke_before, true))
+    }
+
+    fn put_back(&mut self, error: ExchangeError) -> bool {
+        let Some(unsent) = error.unsent else {
+            return false;
+        };
+        let (parts, body) = unsent.into_parts();
+        self.headers = parts.headers;
+        self.body = Some(body);
+        true
+    }
+
+    /// Takes back what was not sent, and says whether another attempt may be made: one, whatever
+    /// broke the first, and as many as the platform itself made necessary.
+    pub fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
+        if self.put_back(error) {
+            return Retry::Free;
+        }
+        if !self.repeatable {
+            return Retry::No;
+        }
+        if instance.ended_by_platform() {
+            return Retry::Free;
+        }
+        if std::mem::replace(&mut self.broke_before, true) {
+            return Retry::No;
+        }
+        Retry::Once
+    }
+}
+
+/// A request to switch protocols, such as to WebSocket, with the client's end of it.
+fn take_upgrade(parts: &mut http::request::Parts) -> Option<(HeaderValue, OnUpgrade)> {
+    let protocol = parts.headers.get(header::UPGRADE)?.clone();
+    let asked = parts
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .any(|word| word.trim().eq_ignore_ascii_case("upgrade"));
+    // `Upgrade: h2c` would take the connection out of the gateway's sight.
+    if !asked || protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
+        return None;
+    }
+    Some((protocol, parts.extensions.remove::<OnUpgrade>()?))
+}

@@ -1,0 +1,263 @@
+//! `fnlocal build`: an OCI image per package, in the project's own registry.
+//!
+//! An image is the base, dependencies, the wrapper and code, each a layer made here so that the
+//! same input gives the same digests on every machine, in every folder, at any time. What has not
+//! changed is known by a record, so that the same code talks to no engine and no network. Code and
+//! install scripts run in containers and nowhere else.
+//!
+//! Several builds beside each other are safe, and so is one beside `dev`: contents go by their
+//! digests. `fnlocal build` still takes a lock of its own, for two at once do the same work twice.
+
+mod bases;
+mod code;
+mod container;
+mod deps;
+mod describe;
+mod dockerfile;
+mod error;
+mod git;
+mod image;
+mod labels;
+mod records;
+mod report;
+mod size;
+mod stack;
+mod trial;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use fnlocal_registry::{Digest, RepositoryName, Store};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+pub use bases::{cache, known as known_base, manifests as base_manifests};
+pub use error::BuildError;
+pub use git::Commit;
+pub use report::{Built, BuiltLayer, BuiltPlatform, Described, News, Part, Report};
+pub use trial::{Trial, try_program};
+
+use crate::LONG;
+use crate::oci::base::Base;
+use crate::oci::layer::Layer;
+use crate::oci::manifest::Platform;
+use fnlocal_engine::connect::{Engine, Surroundings, connect};
+use fnlocal_engine::identity::fit;
+use fnlocal_engine::identity::random_hex;
+use fnlocal_engine::labels::Owner;
+use fnlocal_engine::labels::project_label;
+use fnlocal_engine::reaper;
+use fnlocal_project::{Project, StateDir};
+use records::Records;
+
+/// Bytes of code and dependencies from which somebody is told.
+pub const LARGE: u64 = 2 << 30;
+/// The registry's folder in a project's `.fnlocal`.
+pub const REGISTRY: &str = "registry";
+/// The records' folder there.
+const RECORDS: &str = "build";
+/// Added to the project's label on containers of builds, so that `dev`, which removes what its
+/// former runs left, leaves them alone.
+const OWNER: &str = "build";
+
+/// What `fnlocal build` was asked for.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// A folder of functions, or one file.
+    pub path: PathBuf,
+    /// For which platforms; this machine's when none.
+    pub platforms: Vec<Platform>,
+    /// Look for the base anew, even if one is known.
+    pub pull: bool,
+    /// Bytes of code and dependencies from which somebody is told: [`LARGE`].
+    pub large: u64,
+}
+
+/// Where news of a build go.
+pub type Tell<'a> = &'a dyn Fn(News);
+
+/// Builds every package of a project.
+///
+/// # Errors
+/// [`BuildError`]; what was built before it is in the registry, whole.
+pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, BuildError> {
+    let project = Project::open(&options.path, None)?;
+    of(&project, options, tell).await
+}
+
+/// As [`run`], of a project that was opened by the options' path.
+///
+/// # Errors
+/// [`BuildError`]; what was built before it is in the registry, whole.
+pub async fn of(
+    project: &Project,
+    options: &BuildOptions,
+    tell: Tell<'_>,
+) -> Result<Report, BuildError> {
+    let began = Instant::now();
+    for warning in &project.warnings {
+        tell(News::Warning(warning.clone()));
+    }
+    let state = StateDir::lock_build(&project.root)?;
+    let mut site = Site::new(project, state.path(), owner(project), tell)?;
+    site.pull = options.pull;
+    site.large = options.large;
+    site.reap = true;
+    let here = [Platform::here()];
+    let platforms = match options.platforms.as_slice() {
+        [] => &here[..],
+        some => some,
+    };
+    let mut images = Vec::new();
+    for package in &project.packages {
+        images.push(image::build(&site, package, platforms).await?);
+    }
+    Ok(Report {
+        project: project.name.clone(),
+        images,
+        took: began.elapsed(),
+    })
+}
+
+/// Sees to it that a project's registry has the default base for a platform, and returns its
+/// repository and digest. The gateway of the cloud's nodes stands on it.
+///
+/// # Errors
+/// [`BuildError`] when it can neither be pulled nor made.
+pub async fn usual_base(
+    options: &BuildOptions,
+    platform: Platform,
+    tell: Tell<'_>,
+) -> Result<(RepositoryName, Digest), BuildError> {
+    let project = Project::open(&options.path, None)?;
+    let state = StateDir::lock_build(&project.root)?;
+    let site = Site::new(&project, state.path(), owner(&project), tell)?;
+    let base = bases::usual(&site, platform).await?;
+    Ok((Base::repository(), base.manifest().clone()))
+}
+
+/// What containers of a project's builds are labelled with.
+fn owner(project: &Project) -> Owner {
+    Owner {
+        project: format!("{}-{OWNER}", project_label(&project.name, &project.root)),
+        folder: project.root.display().to_string(),
+        run: random_hex(4),
+        node: "n0".to_owned(),
+    }
+}
+
+/// Builds a project for `dev`, which holds its state folder, until told to stop.
+pub async fn in_background(
+    project: &Project,
+    state: &Path,
+    stop: &CancellationToken,
+) -> Result<(), BuildError> {
+    let owner = Owner {
+        project: project_label(&project.name, &project.root),
+        folder: project.root.display().to_string(),
+        run: random_hex(4),
+        node: "n0".to_owned(),
+    };
+    let site = Site::new(project, state, owner, &|_| {})?;
+    let building = async {
+        for package in &project.packages {
+            image::build(&site, package, &[Platform::here()]).await?;
+        }
+        Ok(())
+    };
+    let built = tokio::select! {
+        built = building => built,
+        () = stop.cancelled() => Ok(()),
+    };
+    if stop.is_cancelled()
+        && let Some(engine) = site.engine.get()
+    {
+        reaper::remove_own(&engine.docker, &site.owner).await;
+    }
+    built
+}
+
+/// What all packages of a project are built with.
+pub struct Site<'a> {
+    project: &'a Project,
+    store: Store,
+    records: Records,
+    owner: Owner,
+    engine: OnceCell<Engine>,
+    tell: Tell<'a>,
+    pull: bool,
+    large: u64,
+    /// Whether containers of former builds are ours to remove: nobody else builds now.
+    reap: bool,
+}
+
+impl<'a> Site<'a> {
+    pub fn new(
+        project: &'a Project,
+        state: &Path,
+        owner: Owner,
+        tell: Tell<'a>,
+    ) -> Result<Self, BuildError> {
+        let store = Store::open(&state.join(REGISTRY)).map_err(crate::ImageError::from)?;
+        Ok(Self {
+            project,
+            store,
+            records: Records::new(state.join(RECORDS)),
+            owner,
+            engine: OnceCell::new(),
+            tell,
+            pull: false,
+            large: LARGE,
+            reap: false,
+        })
+    }
+
+    fn tell(&self, news: News) {
+        (self.tell)(news);
+    }
+
+    /// The engine, asked for when something needs it.
+    async fn engine(&self, what: &str) -> Result<&Engine, BuildError> {
+        let connecting = async || {
+            let mut engine = connect(&Surroundings::from_env()).await?;
+            engine.docker = engine.docker.with_timeout(LONG);
+            if self.reap {
+                let sockets = self.records.folder().join("none");
+                let _next_time = reaper::reap(&engine.docker, &self.owner, &sockets).await;
+            }
+            Ok(engine)
+        };
+        self.engine
+            .get_or_try_init(connecting)
+            .await
+            .map_err(|source| BuildError::Engine {
+                what: what.to_owned(),
+                source,
+            })
+    }
+
+    /// Whether a repository has a layer, or can be given it by another.
+    fn has(
+        &self,
+        layer: &Layer,
+        from: &RepositoryName,
+        to: &RepositoryName,
+    ) -> Result<bool, BuildError> {
+        if self.store.has_blob(to, &layer.digest) {
+            return Ok(true);
+        }
+        let mounted = self.store.mount(&layer.digest, from, to);
+        Ok(mounted.map_err(crate::ImageError::from)?)
+    }
+
+    /// What an image is called in the engine while it is worked on.
+    fn engine_name(&self, repository: &RepositoryName, tag: &str) -> String {
+        format!("fnlocal/{}:{tag}", repository.as_str().replace('/', "-"))
+    }
+
+    /// Where a package's images are.
+    fn repository(&self, package: &str) -> RepositoryName {
+        let name = format!("{}/{}", fit(&self.project.name), fit(package));
+        name.parse().expect("parts are made fit to be names")
+    }
+}

@@ -1,0 +1,127 @@
+//! Bases found once per person, not once per project: kept in a store in the person's cache, and
+//! copied from there.
+
+use std::path::{Path, PathBuf};
+
+use fnlocal_registry::{Digest, Store};
+
+use super::Site;
+use super::error::{BuildError, bug};
+use super::records::Records;
+use super::report::News;
+use crate::ImageError;
+use crate::oci::base::{self, Base, Sources};
+use crate::oci::manifest::Platform;
+
+/// What one kind of record is called.
+const KIND: &str = "base";
+
+/// A store of bases, and what is known of them.
+struct Shared {
+    store: Store,
+    records: Records,
+}
+
+/// The base of the project's images for a platform, and whether the project had it.
+pub async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bool), BuildError> {
+    let wanted = site.project.config().build.base_image.as_deref();
+    named(site, wanted, platform).await
+}
+
+/// The default base for a platform, whatever the project's images stand on.
+pub async fn usual(site: &Site<'_>, platform: Platform) -> Result<Base, BuildError> {
+    Ok(named(site, None, platform).await?.0)
+}
+
+async fn named(
+    site: &Site<'_>,
+    wanted: Option<&str>,
+    platform: Platform,
+) -> Result<(Base, bool), BuildError> {
+    let key = base::key(wanted, platform);
+    if !site.pull
+        && let Some(known) = site.records.get::<Base>(KIND, &key)
+        && known.holds(&site.store)
+    {
+        return Ok((known, true));
+    }
+    let shared = shared(site);
+    let known = shared.records.get::<Base>(KIND, &key);
+    let found = match known.filter(|known| !site.pull && known.holds(&shared.store)) {
+        Some(known) => known,
+        None => find(site, &shared.store, wanted, platform).await?,
+    };
+    shared.records.put(KIND, &key, &found);
+    site.tell(News::Note(format!("base image: {}", found.origin)));
+    let (from, to, copied) = (shared.store, site.store.clone(), found.clone());
+    let copying = tokio::task::spawn_blocking(move || copied.copy(&from, &to));
+    copying.await.map_err(bug)??;
+    site.records.put(KIND, &key, &found);
+    Ok((found, false))
+}
+
+/// Manifests of the bases a project has, whatever platform they are for. Nothing names them in the
+/// registry but these records.
+pub fn manifests(state: &Path) -> Vec<Digest> {
+    let records = Records::new(state.join(super::RECORDS));
+    let all = records.all::<Base>(KIND).into_iter();
+    all.map(|base| base.manifest().clone()).collect()
+}
+
+/// Which base builds of a project stand on, and why; none before the first.
+pub fn known(state: &Path, wanted: Option<&str>) -> Option<String> {
+    let key = base::key(wanted, Platform::here());
+    let folders = [Some(state.to_owned()), cache()];
+    let mut records = folders
+        .into_iter()
+        .flatten()
+        .map(|folder| Records::new(folder.join(super::RECORDS)));
+    records.find_map(|records| Some(records.get::<Base>(KIND, &key)?.origin))
+}
+
+async fn find(
+    site: &Site<'_>,
+    store: &Store,
+    wanted: Option<&str>,
+    platform: Platform,
+) -> Result<Base, BuildError> {
+    let engine = site.engine("taking the base from it").await;
+    let sources = Sources {
+        store,
+        wanted,
+        platform,
+        engine: match &engine {
+            Ok(engine) => Ok(&engine.docker),
+            Err(BuildError::Engine { source, .. }) => Err(source.to_string()),
+            Err(error) => Err(error.to_string()),
+        },
+        node: None,
+    };
+    let progress = |text| site.tell(News::Note(text));
+    Ok(base::find(&sources, &progress).await?)
+}
+
+/// The person's, or the project's own where there is no cache to write to.
+fn shared(site: &Site<'_>) -> Shared {
+    let opened = cache().map(|folder| -> Result<Shared, ImageError> {
+        Ok(Shared {
+            store: Store::open(&folder.join(super::REGISTRY))?,
+            records: Records::new(folder.join(super::RECORDS)),
+        })
+    });
+    match opened {
+        Some(Ok(shared)) => shared,
+        Some(Err(_)) | None => Shared {
+            store: site.store.clone(),
+            records: site.records.clone(),
+        },
+    }
+}
+
+/// Where bases are kept for all projects of a person.
+pub fn cache() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = named.filter(|folder| folder.is_absolute());
+    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    Some(cache.join("fnlocal"))
+}

@@ -1,0 +1,168 @@
+//! A package's code as a layer: the files `dev` runs, and nothing else.
+
+use std::fs::Metadata;
+use std::io::Read;
+use std::sync::Arc;
+
+use fnlocal_core::CodeHash;
+use fnlocal_registry::{Digest, RepositoryName, Store};
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::BuildError;
+use super::records::Records;
+use crate::ImageError;
+use crate::Root;
+use crate::oci::layer::{self, Layer};
+use fnlocal_project::{
+    CodeError, Found, LinkFree, Memo, Package, Tree, WalkError, Warning, hash_of_files,
+};
+
+/// The folder of the code in an image.
+pub const FOLDER: &str = "/app";
+/// How often code that changes while it is packed is packed again.
+const TRIES: usize = 5;
+
+/// A package's files as of now.
+#[derive(Clone, Debug)]
+pub struct Code {
+    files: Arc<Vec<File>>,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug)]
+struct File {
+    relative: String,
+    place: LinkFree,
+    executable: bool,
+}
+
+impl Code {
+    pub fn read(package: &Package) -> Result<Self, CodeError> {
+        let mut files = Vec::new();
+        let mut warnings = Vec::new();
+        let mut outside = None;
+        let tree = Tree::of(package);
+        let walked = tree.walk(&mut Memo::default(), &mut |found| {
+            match found {
+                Found::Folder { .. } => {}
+                Found::File {
+                    relative,
+                    path,
+                    real,
+                    metadata,
+                    ..
+                } => match LinkFree::new(&tree.project, real) {
+                    Ok(place) => files.push(File {
+                        relative: relative.to_string(),
+                        place,
+                        executable: executable(metadata),
+                    }),
+                    Err(source) => outside = Some((path.to_owned(), source)),
+                },
+                Found::LeftOut { path, why } => warnings.push(Warning {
+                    text: format!("{} is left out: {why}", path.display()),
+                    hint: None,
+                }),
+            }
+            true
+        });
+        if let Some((path, source)) = outside {
+            return Err(CodeError::Read { path, source });
+        }
+        match walked {
+            Ok(()) | Err(WalkError::Stopped) => Ok(Self {
+                files: Arc::new(files),
+                warnings,
+            }),
+            Err(WalkError::Escape { link, target }) => Err(CodeError::Escape { link, target }),
+            Err(WalkError::Io { path, source }) => Err(CodeError::Read { path, source }),
+        }
+    }
+
+    /// The files, below a folder of an image.
+    pub fn root(&self, at: &str) -> Root {
+        let mut root = Root::default();
+        if !at.is_empty() {
+            root.folder(at, 0o755);
+        }
+        for file in self.files.iter() {
+            let mode = if file.executable { 0o755 } else { 0o644 };
+            root.own_file(&format!("{at}/{}", file.relative), file.place.clone(), mode);
+        }
+        root
+    }
+
+    /// The hash of the files, as `dev` has it.
+    pub fn hash(&self) -> std::io::Result<CodeHash> {
+        let mut files: Vec<(&str, bool, [u8; 32])> = Vec::with_capacity(self.files.len());
+        for file in self.files.iter() {
+            let mut bytes = Vec::new();
+            file.place.open()?.read_to_end(&mut bytes)?;
+            let digest = Sha256::digest(&bytes).into();
+            files.push((&file.relative, file.executable, digest));
+        }
+        files.sort_unstable_by_key(|(path, ..)| *path);
+        Ok(hash_of_files(files.into_iter()))
+    }
+}
+
+/// The layer of some code, and whether it was there already.
+pub fn layer(
+    code: &Code,
+    store: &Store,
+    repository: &RepositoryName,
+    records: &Records,
+) -> Result<(Layer, bool), BuildError> {
+    let root = code.root(FOLDER);
+    for _ in 0..TRIES {
+        let (diff_id, _) = match layer::measure(|out| root.write(out)) {
+            Err(error) if changed(&error) => continue,
+            other => other?,
+        };
+        if let Some(layer) = known(&diff_id, store, repository, records) {
+            return Ok((layer, true));
+        }
+        let layer = match layer::pack(store, repository, |out| root.write(out)) {
+            Err(error) if changed(&error) => continue,
+            other => other?,
+        };
+        // Saved between the two readings, what is stored may be half of each.
+        if layer.diff_id == diff_id {
+            records.put("code", &short(&diff_id), &layer);
+            return Ok((layer, false));
+        }
+    }
+    Err(BuildError::Restless)
+}
+
+fn known(
+    diff_id: &Digest,
+    store: &Store,
+    repository: &RepositoryName,
+    records: &Records,
+) -> Option<Layer> {
+    let layer: Layer = records.get("code", &short(diff_id))?;
+    (layer.diff_id == *diff_id && store.has_blob(repository, &layer.digest)).then_some(layer)
+}
+
+/// Enough of a digest for a name.
+pub fn short(digest: &Digest) -> String {
+    digest.hex().chars().take(16).collect()
+}
+
+/// Whether a file shrank while it was read.
+fn changed(error: &ImageError) -> bool {
+    matches!(error, ImageError::Layer { source }
+        if source.kind() == std::io::ErrorKind::UnexpectedEof)
+}
+
+#[cfg(unix)]
+fn executable(metadata: &Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn executable(_metadata: &Metadata) -> bool {
+    true
+}

@@ -1,0 +1,142 @@
+//! What a build tells: while it goes on, and when it is done.
+
+use std::fmt;
+use std::time::Duration;
+
+use fnlocal_registry::{Digest, RepositoryName, Tag};
+
+use super::git::Commit;
+use crate::oci::layer::Layer;
+use crate::oci::manifest::Platform;
+use fnlocal_project::{DescribedModule, Warning};
+
+/// What a layer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Node and what it needs, or a Dockerfile's.
+    Base,
+    /// Installed dependencies.
+    Deps,
+    /// The runner.
+    Wrapper,
+    /// The package's files.
+    Code,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Base => "base",
+            Self::Deps => "deps",
+            Self::Wrapper => "wrapper",
+            Self::Code => "code",
+        })
+    }
+}
+
+/// News of a build, as it goes on.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// What is being done, for people.
+    Note(String),
+    /// Something odd.
+    Warning(Warning),
+    /// A part of a package's image is being made.
+    Began {
+        /// The package.
+        package: String,
+        /// The part.
+        part: Part,
+    },
+    /// It is there.
+    Done {
+        /// The package.
+        package: String,
+        /// The part.
+        part: Part,
+        /// Bytes of its layers as stored.
+        size: u64,
+        /// Whether they were there before.
+        cached: bool,
+    },
+}
+
+/// What was built.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The project.
+    pub project: String,
+    /// An image per package.
+    pub images: Vec<Built>,
+    /// From the start to the end.
+    pub took: Duration,
+}
+
+/// The image of a package.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The package.
+    pub package: String,
+    /// Where it is in the store.
+    pub repository: RepositoryName,
+    /// Of its manifest, or of the index over its platforms.
+    pub digest: Digest,
+    /// The tag by its content; `latest` names it too.
+    pub tag: Tag,
+    /// What was built for each platform.
+    pub platforms: Vec<BuiltPlatform>,
+    /// What its files export.
+    pub functions: Vec<DescribedModule>,
+    /// Who said so.
+    pub described: Described,
+    /// The digest of its files as a layer.
+    pub source: Digest,
+    /// The hash of its files, as `x-fnlocal-code` shows it.
+    pub code: String,
+    /// The commit its files are of, where there is git.
+    pub commit: Option<Commit>,
+}
+
+/// Who said what a package's files export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Described {
+    /// An earlier build of the same code upon the same layers.
+    Known,
+    /// The image itself, in a container.
+    Image,
+}
+
+impl fmt::Display for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known => "known",
+            Self::Image => "image",
+        })
+    }
+}
+
+/// The image of a package for one platform.
+#[derive(Clone, Debug)]
+pub struct BuiltPlatform {
+    /// The platform.
+    pub platform: Platform,
+    /// Of its manifest.
+    pub manifest: Digest,
+    /// Of its configuration, which older engines call the image's id.
+    pub config: Digest,
+    /// Which base it stands on, and why.
+    pub base: String,
+    /// Its layers, from the bottom up.
+    pub layers: Vec<BuiltLayer>,
+}
+
+/// A layer of an image.
+#[derive(Clone, Debug)]
+pub struct BuiltLayer {
+    /// What it is for.
+    pub part: Part,
+    /// The layer.
+    pub layer: Layer,
+    /// Whether it was there before.
+    pub cached: bool,
+}

@@ -1,0 +1,177 @@
+//! What an image consists of: base, dependencies, wrapper and code.
+
+use std::collections::BTreeMap;
+
+use fnlocal_registry::RepositoryName;
+use oci_client::config::Config;
+
+use super::code::{self, Code};
+use super::error::{BuildError, bug};
+use super::report::{BuiltLayer, News, Part};
+use super::{Site, bases, deps, describe};
+use crate::Root;
+use crate::oci::base::Base;
+use crate::oci::layer::{self, Layer};
+use crate::oci::manifest::{Image, Platform, Stored, entrypoint};
+use fnlocal_engine::identity::short_hash;
+use fnlocal_project::Package;
+use fnlocal_wrapper as wrapper;
+
+/// Who the functions run as: the `node` of Node's own images, and never root.
+const USER: &str = "1000:1000";
+
+/// What an image consists of.
+#[derive(Clone)]
+pub struct Stack {
+    pub platform: Platform,
+    pub layers: Vec<BuiltLayer>,
+    pub config: Config,
+    pub base: String,
+}
+
+impl Stack {
+    /// Whether dependencies are among its layers.
+    pub fn has_deps(&self) -> bool {
+        self.layers.iter().any(|built| built.part == Part::Deps)
+    }
+
+    /// Adds what an image of ours is told of its package.
+    pub fn settle(&mut self, package: &Package) {
+        let settings = describe::settings(package, std::path::Path::new(code::FOLDER));
+        let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));
+        self.config.env.get_or_insert_default().extend(settings);
+    }
+}
+
+/// Base, dependencies and wrapper.
+pub async fn below(
+    site: &Site<'_>,
+    package: &Package,
+    platform: Platform,
+    repository: &RepositoryName,
+) -> Result<Stack, BuildError> {
+    site.tell(News::Began {
+        package: package.name.clone(),
+        part: Part::Base,
+    });
+    let (base, cached) = bases::get(site, platform).await?;
+    let mut layers = Vec::new();
+    for layer in &base.layers {
+        if !site.has(layer, &Base::repository(), repository)? {
+            return Err(bug("a base's layer went away"));
+        }
+        layers.push(BuiltLayer {
+            part: Part::Base,
+            layer: layer.clone(),
+            cached,
+        });
+    }
+    tell_done(site, package, Part::Base, &layers);
+    if let Some((layer, cached)) = deps::layer(site, package, &base, platform, repository).await? {
+        let built = BuiltLayer {
+            part: Part::Deps,
+            layer,
+            cached,
+        };
+        tell_done(site, package, Part::Deps, std::slice::from_ref(&built));
+        layers.push(built);
+    }
+    layers.push(wrapper(site, repository)?);
+    Ok(Stack {
+        platform,
+        layers,
+        config: config(base.env),
+        base: base.origin,
+    })
+}
+
+/// How an image of ours runs: alone with `PORT`, or as an instance of the platform.
+fn config(env: Vec<String>) -> Config {
+    Config {
+        user: Some(USER.to_owned()),
+        env: Some(env),
+        entrypoint: Some(entrypoint()),
+        working_dir: Some(code::FOLDER.to_owned()),
+        ..Config::default()
+    }
+}
+
+pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLayer, BuildError> {
+    let key = short_hash(&[wrapper::RUNNER]);
+    let known = site.records.get::<(RepositoryName, Layer)>("wrapper", &key);
+    if let Some((from, layer)) = known
+        && site.has(&layer, &from, repository)?
+    {
+        return Ok(BuiltLayer {
+            part: Part::Wrapper,
+            layer,
+            cached: true,
+        });
+    }
+    let mut root = Root::default();
+    root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
+    let layer = layer::pack(&site.store, repository, |out| root.write(out))?;
+    site.records.put("wrapper", &key, &(repository, &layer));
+    Ok(BuiltLayer {
+        part: Part::Wrapper,
+        layer,
+        cached: false,
+    })
+}
+
+pub async fn code(
+    site: &Site<'_>,
+    package: &Package,
+    files: &Code,
+    repository: &RepositoryName,
+) -> Result<BuiltLayer, BuildError> {
+    site.tell(News::Began {
+        package: package.name.clone(),
+        part: Part::Code,
+    });
+    let (files, store) = (files.clone(), site.store.clone());
+    let (repository, records) = (repository.clone(), site.records.clone());
+    let packed =
+        tokio::task::spawn_blocking(move || code::layer(&files, &store, &repository, &records));
+    let (layer, cached) = packed.await.map_err(bug)??;
+    let built = BuiltLayer {
+        part: Part::Code,
+        layer,
+        cached,
+    };
+    tell_done(site, package, Part::Code, std::slice::from_ref(&built));
+    Ok(built)
+}
+
+/// Stores a stack as an image with some labels.
+pub fn store(
+    site: &Site<'_>,
+    repository: &RepositoryName,
+    stack: &Stack,
+    labels: &BTreeMap<String, String>,
+) -> Result<Stored, BuildError> {
+    let layers: Vec<(String, Layer)> = stack
+        .layers
+        .iter()
+        .map(|built| (built.part.to_string(), built.layer.clone()))
+        .collect();
+    let mut config = stack.config.clone();
+    let own = config.labels.take().unwrap_or_default();
+    let all = own.into_iter().chain(labels.clone());
+    config.labels = Some(all.collect());
+    let image = Image {
+        platform: stack.platform,
+        layers: &layers,
+        config,
+    };
+    Ok(image.store(&site.store, repository)?)
+}
+
+pub fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {
+    site.tell(News::Done {
+        package: package.name.clone(),
+        part,
+        size: layers.iter().map(|built| built.layer.size).sum(),
+        cached: layers.iter().all(|built| built.cached),
+    });
+}

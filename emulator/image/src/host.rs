@@ -1,0 +1,356 @@
+//! A base made from this host's node: the binary, the libraries it is linked to, a shell and npm.
+//!
+//! The libraries are asked of `ldd`, since the host's own loader knows best where they are.
+
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use bollard::Docker;
+use bollard::query_parameters::CreateImageOptions;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+use super::root::Root;
+use super::short_hash;
+use fnlocal_engine::error::chain;
+use fnlocal_project::programs;
+
+/// Label that tells from which node a base was made.
+pub const KEY: &str = "fnlocal.base.key";
+/// A change of what goes into the base makes it anew.
+pub const RECIPE: &str = "2";
+/// Libraries beside glibc: those it opens by name when it looks hosts up, and those that native
+/// addons may ask for although node does not.
+const BESIDE: [&str; 11] = [
+    "libnss_dns.so.2",
+    "libnss_files.so.2",
+    "libresolv.so.2",
+    "libanl.so.1",
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libstdc++.so.6",
+    "libutil.so.1",
+];
+/// Where systems keep the certificates they trust.
+const CERTIFICATES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+/// Programs beside node: a shell for npm's scripts, `env` for their first line, `sleep` for
+/// sandboxes.
+const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/sleep", "/usr/bin/env"];
+/// Where its programs are found.
+pub const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PIECE: usize = 256 * 1024;
+
+/// This host's node.
+#[derive(Clone, Debug)]
+pub struct HostNode {
+    binary: PathBuf,
+    version: String,
+    npm: Option<PathBuf>,
+    key: String,
+}
+
+impl HostNode {
+    /// Finds it: `given`, else `node` in `PATH`. Shims are followed by asking it who it is.
+    pub async fn find(given: Option<&Path>) -> Result<Self, String> {
+        if !cfg!(target_os = "linux") {
+            return Err("only possible on Linux".to_owned());
+        }
+        let program = match given {
+            Some(given) => given.to_owned(),
+            None => programs::find("node").ok_or("there is no node in PATH")?,
+        };
+        let asked = Command::new(&program)
+            .args(["-p", "process.execPath + '\\n' + process.version"])
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        let text = String::from_utf8_lossy(&asked.stdout);
+        let mut lines = text.lines();
+        let (Some(binary), Some(version)) = (lines.next(), lines.next()) else {
+            return Err(format!("{} does not tell its path", program.display()));
+        };
+        let binary = std::fs::canonicalize(binary).map_err(|error| format!("{binary}: {error}"))?;
+        let npm = find_npm(&binary);
+        let key = key(&binary, version, npm.as_deref()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            binary,
+            version: version.to_owned(),
+            npm,
+            key,
+        })
+    }
+
+    /// The same for the same node and npm.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its program.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// For people.
+    pub fn origin(&self) -> String {
+        let npm = if self.npm.is_some() {
+            ""
+        } else {
+            ", without npm"
+        };
+        format!("this machine's node {}{npm}", self.version)
+    }
+
+    /// Makes the base and gives its name, which is a hash of its content.
+    pub async fn import(&self, docker: &Docker) -> Result<String, String> {
+        let root = self.root().await?;
+        let (file, hash) = tokio::task::spawn_blocking(move || write(&root))
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        let tag: String = hash.chars().take(12).collect();
+        let options = CreateImageOptions {
+            from_src: Some("-".to_owned()),
+            repo: Some("fnlocal/base".to_owned()),
+            tag: Some(tag.clone()),
+            message: Some(format!("made by fnlocal from {}", self.origin())),
+            changes: vec![
+                format!("ENV {PATH}"),
+                format!("LABEL {KEY}={}", self.key),
+                "CMD [\"node\"]".to_owned(),
+            ],
+            ..CreateImageOptions::default()
+        };
+        let body = bollard::body_try_stream(pieces(file));
+        let mut stream = docker.create_image(Some(options), Some(body), None);
+        while let Some(news) = stream.next().await {
+            let news = news.map_err(|error| chain(&error))?;
+            if let Some(error) = news.error_detail.and_then(|detail| detail.message) {
+                return Err(error);
+            }
+        }
+        Ok(format!("fnlocal/base:{tag}"))
+    }
+
+    /// The base's files.
+    pub async fn root(&self) -> Result<Root, String> {
+        let mut root = Root::default();
+        root.file("/usr/local/bin/node", &self.binary, 0o755);
+        let mut linked = vec![self.binary.clone()];
+        for program in PROGRAMS {
+            root.file(program, Path::new(program), 0o755);
+            linked.push(PathBuf::from(program));
+        }
+        for program in &linked {
+            for library in libraries(program).await? {
+                let near = Path::new(&library)
+                    .parent()
+                    .map(Path::to_owned)
+                    .unwrap_or_default();
+                if library.contains("/libc.so") {
+                    for name in BESIDE.iter().filter(|name| near.join(name).exists()) {
+                        let path = near.join(name);
+                        root.file(&path.to_string_lossy(), &path, 0o755);
+                    }
+                }
+                root.file(&library, Path::new(&library), 0o755);
+            }
+        }
+        if let Some(npm) = &self.npm {
+            let at = "/usr/local/lib/node_modules/npm";
+            root.tree(at, npm, &["docs", "man"])
+                .map_err(|error| error.to_string())?;
+            root.link(
+                "/usr/local/bin/npm",
+                "../lib/node_modules/npm/bin/npm-cli.js",
+            );
+            root.link(
+                "/usr/local/bin/npx",
+                "../lib/node_modules/npm/bin/npx-cli.js",
+            );
+        }
+        settings(&mut root);
+        Ok(root)
+    }
+}
+
+/// What a system has besides programs.
+fn settings(root: &mut Root) {
+    let passwd = "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n\
+                  nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
+    root.text("/etc/passwd", passwd, 0o644);
+    root.text(
+        "/etc/group",
+        "root:x:0:\nnode:x:1000:\nnogroup:x:65534:\n",
+        0o644,
+    );
+    root.text(
+        "/etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files dns\n",
+        0o644,
+    );
+    if let Some(path) = CERTIFICATES
+        .iter()
+        .map(Path::new)
+        .find(|path| path.exists())
+    {
+        root.file(CERTIFICATES[0], path, 0o644);
+    }
+    root.folder("/tmp", 0o1777);
+    for folder in ["/app", "/home/node", "/root", "/run/fnlocal", "/var/tmp"] {
+        root.folder(folder, 0o755);
+    }
+}
+
+/// npm's folder: beside node, else where `npm` in `PATH` leads. One that is spread over the
+/// system, as Debian's own package is, cannot be taken along.
+fn find_npm(node: &Path) -> Option<PathBuf> {
+    let beside = node.parent()?.parent()?.join("lib/node_modules/npm");
+    let in_path = || {
+        let npm = programs::find("npm")?;
+        let cli = std::fs::canonicalize(npm).ok()?;
+        Some(cli.parent()?.parent()?.to_owned())
+    };
+    let whole =
+        |npm: &PathBuf| npm.join("bin/npm-cli.js").is_file() && npm.join("node_modules").is_dir();
+    Some(beside)
+        .filter(whole)
+        .or_else(|| in_path().filter(whole))
+}
+
+fn key(binary: &Path, version: &str, npm: Option<&Path>) -> io::Result<String> {
+    let stamp = |path: &Path| -> io::Result<String> {
+        let meta = path.metadata()?;
+        let changed = meta
+            .modified()?
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Ok(format!("{} {}", meta.len(), changed.as_nanos()))
+    };
+    let node = stamp(binary)?;
+    let npm = match npm {
+        Some(npm) => std::fs::read(npm.join("package.json"))?,
+        None => Vec::new(),
+    };
+    let path = binary.as_os_str().as_encoded_bytes();
+    Ok(short_hash(&[
+        RECIPE.as_bytes(),
+        path,
+        version.as_bytes(),
+        node.as_bytes(),
+        &npm,
+    ]))
+}
+
+async fn libraries(program: &Path) -> Result<Vec<String>, String> {
+    let ldd = programs::find("ldd").ok_or("there is no ldd in PATH")?;
+    let told = Command::new(ldd)
+        .arg(program)
+        .env("LC_ALL", "C")
+        .output()
+        .await
+        .map_err(|error| format!("ldd: {error}"))?;
+    parse_ldd(&String::from_utf8_lossy(&told.stdout), program)
+}
+
+/// Paths in lines such as `libc.so.6 => /lib/libc.so.6 (0x7f…)` and `/lib64/ld.so.2 (0x7f…)`.
+fn parse_ldd(text: &str, program: &Path) -> Result<Vec<String>, String> {
+    let mut libraries = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.contains("=> not found") {
+            return Err(format!("{}: {line}", program.display()));
+        }
+        let path = line.split_once("=> ").map_or(line, |(_, path)| path);
+        let path = path.split(" (0x").next().unwrap_or_default();
+        if path.starts_with('/') {
+            libraries.push(path.to_owned());
+        }
+    }
+    Ok(libraries)
+}
+
+/// Writes the tar to a file of its own and hashes it on the way.
+fn write(root: &Root) -> io::Result<(std::fs::File, String)> {
+    struct Hashing<W>(W, Sha256);
+    impl<W: Write> Write for Hashing<W> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let written = self.0.write(bytes)?;
+            self.1.update(&bytes[..written]);
+            Ok(written)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+    let mut out = Hashing(
+        io::BufWriter::with_capacity(PIECE, tempfile::tempfile()?),
+        Sha256::new(),
+    );
+    root.write(&mut out)?;
+    let hash = out
+        .1
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let mut file = out.0.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    Ok((file, hash))
+}
+
+fn pieces(file: std::fs::File) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
+    futures_util::stream::unfold(Some(file), |file| async move {
+        let mut file = file?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; PIECE];
+            let read = file.read(&mut piece).map(|count| {
+                piece.truncate(count);
+                Bytes::from(piece)
+            });
+            (file, read)
+        });
+        match read.await {
+            Ok((_, Ok(piece))) if piece.is_empty() => None,
+            Ok((file, Ok(piece))) => Some((Ok(piece), Some(file))),
+            Ok((_, Err(error))) => Some((Err(error), None)),
+            Err(error) => Some((Err(io::Error::other(error)), None)),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ldd_lines_give_paths_and_nothing_else() {
+        let text = "\tlinux-vdso.so.1 (0x00007ffe)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00007f3e)\n\
+                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f51)\n";
+        let found = parse_ldd(text, Path::new("x")).unwrap();
+        assert_eq!(found, ["/lib/x/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
+        assert!(
+            parse_ldd(
+                "a program without libraries: statically linked",
+                Path::new("x")
+            )
+            .unwrap()
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_missing_library_is_named() {
+        let error = parse_ldd("\tliba.so => not found\n", Path::new("/bin/x")).unwrap_err();
+        assert_eq!(error, "/bin/x: liba.so => not found");
+    }
+}

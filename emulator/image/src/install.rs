@@ -1,0 +1,304 @@
+//! Installing dependencies in a container of the base: the person's machine is not touched, and
+//! what is built is built for where it will run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{InspectContainerOptions, StatsOptions, UploadToContainerOptions};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use super::Progress;
+use super::deps::{Dependencies, settings};
+use super::error::{ImageError, InstallLimit, engine};
+use super::npm::{HostSettings, WORK, text};
+use super::oci::manifest::Platform;
+use super::root::Root;
+use fnlocal_engine::connect::Engine;
+use fnlocal_engine::container::{cover_volumes, hardened, tmpfs};
+use fnlocal_engine::helper::{helper_ids, helper_user};
+use fnlocal_engine::labels::Owner;
+
+/// Bytes of npm's output kept for an error.
+const KEPT: usize = 1024 * 1024;
+/// How often the person hears that an install goes on.
+const NEWS: Duration = Duration::from_secs(10);
+/// Memory of an install in MiB. Some packages compile native code.
+const MEMORY_MIB: u32 = 2048;
+/// The size of its `/tmp` in MiB, which counts as memory.
+const TMP_MIB: u32 = 512;
+/// Its processes and threads. Compilers run one for each processor.
+const PIDS: i64 = 512;
+/// Its weight when the processor is short: half of what a container has by default.
+const CPU_SHARES: i64 = 512;
+/// Bytes it may write: packages and what package managers keep beside.
+const DISK_BYTES: i64 = 8 << 30;
+/// How often a running install is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// For removing one folder.
+const TIDY_TIME: Duration = Duration::from_secs(30);
+/// Exit codes of `install.cjs` that say which limit was reached.
+const OUT_OF_MEMORY: i64 = 90;
+const OUT_OF_PROCESSES: i64 = 91;
+/// The exit code of a process that was killed.
+const KILLED: i64 = 137;
+
+/// Containers to install in.
+#[derive(Clone, Copy)]
+pub struct Installer<'a> {
+    pub engine: &'a Engine,
+    pub owner: &'a Owner,
+    /// The image to install upon.
+    pub base: &'a str,
+    pub package: &'a str,
+    /// Where it will run, if not where it is installed.
+    pub target: Option<Platform>,
+    /// How long it may take.
+    pub time: Duration,
+}
+
+impl Installer<'_> {
+    /// Makes a container, which the caller removes.
+    pub async fn create(&self) -> Result<String, ImageError> {
+        let body = cover_volumes(self.docker(), self.container()).await;
+        let made = self.docker().create_container(None, body).await;
+        Ok(made.map_err(engine("creating a container to build in"))?.id)
+    }
+
+    /// Installs into `/node_modules` of a container it made and puts the files of `root` beside.
+    pub async fn install(
+        &self,
+        id: &str,
+        root: Root,
+        dependencies: &Dependencies,
+        progress: Progress<'_>,
+    ) -> Result<(), ImageError> {
+        let host = settings(dependencies);
+        self.upload(id, &root).await?;
+        let mut work = Root::owned_by(helper_ids(self.engine));
+        fill(&mut work, dependencies, &host);
+        self.upload(id, &work).await?;
+        let started = self.docker().start_container(id, None).await;
+        started.map_err(engine("starting a container to build in"))?;
+        self.run(id, dependencies, host.env, progress).await
+    }
+
+    fn container(&self) -> ContainerCreateBody {
+        ContainerCreateBody {
+            image: Some(self.base.to_owned()),
+            user: Some(helper_user(self.engine)),
+            entrypoint: Some(vec!["sleep".to_owned()]),
+            cmd: Some(vec!["infinity".to_owned()]),
+            working_dir: Some("/".to_owned()),
+            labels: Some(self.owner.labels("build", Some(self.package))),
+            host_config: Some(HostConfig {
+                // What is installed is part of the image that is made of this container. The user
+                // can write to two folders.
+                readonly_rootfs: Some(false),
+                tmpfs: Some(tmpfs(TMP_MIB)),
+                // Install scripts are code from strangers; one that forks without end must leave
+                // the rest of the machine its share.
+                cpu_shares: Some(CPU_SHARES),
+                ..hardened(self.engine, MEMORY_MIB, PIDS)
+            }),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    fn docker(&self) -> &Docker {
+        &self.engine.docker
+    }
+
+    /// Puts files into a container.
+    pub async fn upload(&self, id: &str, root: &Root) -> Result<(), ImageError> {
+        let bytes = root.bytes().map_err(super::error::io(Path::new(WORK)))?;
+        let options = UploadToContainerOptions {
+            path: "/".to_owned(),
+            ..UploadToContainerOptions::default()
+        };
+        self.docker()
+            .upload_to_container(id, Some(options), bollard::body_full(bytes.into()))
+            .await
+            .map_err(engine("putting files into a container to build in"))
+    }
+
+    /// Run by `exec`, whose environment is not part of what is committed: it may hold tokens.
+    async fn run(
+        &self,
+        id: &str,
+        dependencies: &Dependencies,
+        env: Vec<String>,
+        progress: Progress<'_>,
+    ) -> Result<(), ImageError> {
+        let steps = dependencies.steps(WORK, self.target);
+        let steps = serde_json::to_string(&steps).expect("words are JSON");
+        let command = vec!["node".to_owned(), format!("{WORK}/install.cjs"), steps];
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            env: Some(env),
+            cmd: Some(command),
+            ..CreateExecOptions::default()
+        };
+        let what = "installing in a container";
+        let exec = self
+            .docker()
+            .create_exec(id, options)
+            .await
+            .map_err(engine(what))?
+            .id;
+        let mut output = Vec::new();
+        let package = || dependencies.package().to_owned();
+        let StartExecResults::Attached { output: stream, .. } = self
+            .docker()
+            .start_exec(&exec, None)
+            .await
+            .map_err(engine(what))?
+        else {
+            return Err(ImageError::Install {
+                package: package(),
+                output: text(&output),
+            });
+        };
+        let reading = read(stream, &mut output, dependencies, progress);
+        let ended = tokio::select! {
+            read = timeout(self.time, reading) => read.map_err(|_| InstallLimit::Time(self.time)),
+            limit = self.reached(id) => Err(limit),
+        };
+        let limited = |limit, output: &[u8]| ImageError::InstallLimit {
+            package: package(),
+            limit,
+            output: text(output),
+        };
+        if let Err(limit) = ended {
+            return Err(limited(limit, &output));
+        }
+        let ended = self.docker().inspect_exec(&exec).await;
+        match ended.map_err(engine(what))?.exit_code {
+            Some(0) => Ok(()),
+            // The kernel may also have killed the very script that would say so.
+            Some(OUT_OF_MEMORY | KILLED) => {
+                Err(limited(InstallLimit::MemoryMib(MEMORY_MIB), &output))
+            }
+            Some(OUT_OF_PROCESSES) => Err(limited(InstallLimit::Processes(PIDS), &output)),
+            _ => Err(ImageError::Install {
+                package: package(),
+                output: text(&output),
+            }),
+        }
+    }
+
+    /// Removes the work folder, which the install emptied but could not remove: what is above it is
+    /// root's.
+    pub async fn tidy(&self, id: &str) -> Result<(), ImageError> {
+        let what = "tidying a container to build in";
+        let script = format!("require('node:fs').rmdirSync('{WORK}')");
+        let options = CreateExecOptions {
+            user: Some("0:0".to_owned()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(["node", "-e", &script].map(str::to_owned).to_vec()),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.docker().create_exec(id, options).await;
+        let exec = exec.map_err(engine(what))?.id;
+        let started = self.docker().start_exec(&exec, None).await;
+        if let StartExecResults::Attached { mut output, .. } = started.map_err(engine(what))? {
+            let ended = async { while output.next().await.is_some() {} };
+            // One that does not end shows in the exit code, of which there is none then.
+            let _ended = timeout(TIDY_TIME, ended).await;
+        }
+        let ended = self.docker().inspect_exec(&exec).await;
+        match ended.map_err(engine(what))?.exit_code {
+            Some(0) => Ok(()),
+            _ => Err(super::error::io(Path::new(WORK))(std::io::Error::other(
+                "it could not be removed from the image",
+            ))),
+        }
+    }
+
+    /// Returns once a container has reached a bound that does not end its processes.
+    async fn reached(&self, id: &str) -> InstallLimit {
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            looks.tick().await;
+            if self.processes(id).await >= PIDS.unsigned_abs() {
+                return InstallLimit::Processes(PIDS);
+            }
+            if self.written(id).await > DISK_BYTES {
+                return InstallLimit::DiskBytes(DISK_BYTES);
+            }
+        }
+    }
+
+    /// The number of a container's processes and threads; 0 if the engine does not say.
+    async fn processes(&self, id: &str) -> u64 {
+        let options = StatsOptions {
+            stream: false,
+            one_shot: true,
+        };
+        let mut stats = Box::pin(self.docker().stats(id, Some(options)));
+        let stats = stats.next().await.and_then(Result::ok);
+        let pids = stats.and_then(|stats| stats.pids_stats);
+        pids.and_then(|pids| pids.current).unwrap_or(0)
+    }
+
+    /// The bytes of files that a container has written; 0 if the engine does not say.
+    async fn written(&self, id: &str) -> i64 {
+        let options = InspectContainerOptions { size: true };
+        let found = self.docker().inspect_container(id, Some(options)).await;
+        let size = found.ok().and_then(|found| found.size_rw);
+        size.unwrap_or(0)
+    }
+}
+
+/// What npm needs, in a folder the install empties, and the folder it installs into.
+fn fill(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
+    root.folder(WORK, 0o700);
+    root.folder("/node_modules", 0o755);
+    root.text(
+        &format!("{WORK}/install.cjs"),
+        include_bytes!("install.cjs"),
+        0o644,
+    );
+    for (name, bytes) in dependencies.files() {
+        root.text(&format!("{WORK}/{name}"), bytes, 0o644);
+    }
+    if let Some(npmrc) = &host.npmrc {
+        root.text(&format!("{WORK}/user.npmrc"), npmrc.as_slice(), 0o600);
+    }
+    if let Some(certificates) = &host.certificates {
+        root.text(&format!("{WORK}/ca.pem"), certificates.as_slice(), 0o644);
+    }
+}
+
+async fn read(
+    mut stream: impl futures_util::Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
+    output: &mut Vec<u8>,
+    dependencies: &Dependencies,
+    progress: Progress<'_>,
+) {
+    let began = std::time::Instant::now();
+    let mut news = tokio::time::interval_at(tokio::time::Instant::now() + NEWS, NEWS);
+    loop {
+        tokio::select! {
+            piece = stream.next() => match piece {
+                Some(Ok(piece)) => {
+                    let bytes = piece.as_ref();
+                    let room = KEPT.saturating_sub(output.len()).min(bytes.len());
+                    output.extend_from_slice(&bytes[..room]);
+                }
+                Some(Err(_)) | None => return,
+            },
+            _ = news.tick() => progress(format!(
+                "package {}: still installing dependencies ({} s)",
+                dependencies.package(),
+                began.elapsed().as_secs(),
+            )),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Images: base, wrapper and dependencies.
+//!
+//! Code is in none of them while developing: it is mounted. An image's tag is a hash of what it is
+//! made of, so one that exists is right. [`Images::ensure`] makes what is missing.
+#![warn(clippy::disallowed_macros)]
+
+pub mod base;
+pub mod build;
+pub mod deps;
+mod engine_build;
+pub mod error;
+pub mod host;
+pub mod install;
+pub mod manager;
+mod npm;
+pub mod oci;
+pub mod release;
+mod root;
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+pub use error::ImageError;
+pub use root::Root;
+
+use base::Base;
+use deps::Dependencies;
+use fnlocal_engine::Progress;
+use fnlocal_engine::connect::Engine;
+use fnlocal_engine::identity::{fit, short_hash};
+use fnlocal_engine::labels::Owner;
+use fnlocal_project::{INSTALL_TIME, Package};
+
+/// For a pull or an import.
+pub const LONG: Duration = Duration::from_mins(10);
+/// What is put on top of a base; a change here makes every image anew.
+const RECIPE: &str = "4";
+
+/// The label that says whose an image is.
+pub const PROJECT: &str = "dev.fnlocal.project";
+
+/// How images are made.
+#[derive(Clone, Debug)]
+pub struct ImageOptions {
+    /// The base the person asked for; [`base::DEFAULT`] when none.
+    pub base_image: Option<String>,
+    /// The project's name, in the images' names.
+    pub project: String,
+    /// Whose the containers are that images are made in.
+    pub owner: Owner,
+    /// The host's node, for a base made from it; looked up in `PATH` when none.
+    pub node: Option<std::path::PathBuf>,
+}
+
+/// Makes images, each at most once at a time.
+pub struct Images {
+    engine: Engine,
+    options: ImageOptions,
+    install_time: Duration,
+    base: Mutex<Option<Base>>,
+    building: Mutex<()>,
+}
+
+impl Images {
+    /// Makes nothing yet.
+    #[must_use]
+    pub fn new(engine: &Engine, options: ImageOptions) -> Self {
+        let mut engine = engine.clone();
+        engine.docker = engine.docker.with_timeout(LONG);
+        Self {
+            engine,
+            options,
+            install_time: INSTALL_TIME,
+            base: Mutex::new(None),
+            building: Mutex::new(()),
+        }
+    }
+
+    /// Sets how long an install may take; [`INSTALL_TIME`] without this.
+    #[must_use]
+    pub fn with_install_time(self, install_time: Duration) -> Self {
+        Self {
+            install_time,
+            ..self
+        }
+    }
+
+    /// The base: local, pulled, or made from this host's node. Decided once.
+    ///
+    /// # Errors
+    /// [`ImageError`] when there is none and none can be made.
+    pub async fn base(&self, progress: Progress<'_>) -> Result<Base, ImageError> {
+        let mut known = self.base.lock().await;
+        if let Some(base) = &*known {
+            return Ok(base.clone());
+        }
+        let found = base::find(&self.engine.docker, &self.options, progress).await?;
+        Ok(known.insert(found).clone())
+    }
+
+    /// The image a package's instances run: made if it is missing. Packages without dependencies
+    /// share one.
+    ///
+    /// # Errors
+    /// [`ImageError`]; npm's own words when an install fails.
+    pub async fn ensure(
+        &self,
+        package: &Package,
+        progress: Progress<'_>,
+    ) -> Result<String, ImageError> {
+        let base = self.base(progress).await?;
+        let dependencies = Dependencies::read(package)?;
+        let reference = self.reference(&base, package, dependencies.as_ref());
+        // Packages without dependencies share an image: the second finds what the first made.
+        let _one_at_a_time = self.building.lock().await;
+        if base::inspect(&self.engine.docker, &reference)
+            .await?
+            .is_some()
+        {
+            return Ok(reference);
+        }
+        if let Some(dependencies) = &dependencies {
+            if let Some(warning) = dependencies.warning() {
+                progress(format!("package {}: {warning}", package.name));
+            }
+            progress(format!("package {}: installing dependencies", package.name));
+        }
+        let build = engine_build::Build {
+            engine: &self.engine,
+            owner: &self.options.owner,
+            base: &base.id,
+            // Without dependencies it is shared by all projects.
+            project: dependencies
+                .is_some()
+                .then_some(self.options.project.as_str()),
+            package: &package.name,
+            reference: &reference,
+            install_time: self.install_time,
+        };
+        build.run(dependencies.as_ref(), progress).await?;
+        Ok(reference)
+    }
+
+    fn reference(
+        &self,
+        base: &Base,
+        package: &Package,
+        dependencies: Option<&Dependencies>,
+    ) -> String {
+        let mut parts = vec![
+            RECIPE.as_bytes(),
+            base.id.as_bytes(),
+            fnlocal_wrapper::RUNNER,
+        ];
+        let Some(dependencies) = dependencies else {
+            return format!("fnlocal/runner:{}", short_hash(&parts));
+        };
+        parts.extend(dependencies.parts());
+        let name = fit(&format!("{}-{}", self.options.project, package.name));
+        format!("fnlocal/{name}:{}", short_hash(&parts))
+    }
+}

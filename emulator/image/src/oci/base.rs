@@ -1,0 +1,278 @@
+//! The base as layers in the store: pulled as it is, taken from the engine, or made from this
+//! machine's node. Found once, then known by a record.
+
+use std::path::{Path, PathBuf};
+
+use bollard::Docker;
+use fnlocal_registry::{Digest, RepositoryName, Store};
+use oci_client::config::{Config, ConfigFile};
+use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
+use serde::{Deserialize, Serialize};
+
+use super::content;
+use super::layer::{self, Layer};
+use super::load::{Loading, load};
+use super::manifest::{self, Image, Platform};
+use super::remote::{PullError, pull};
+use super::saved;
+use crate::ImageError;
+use crate::base::{DEFAULT, inspect};
+use crate::host::{HostNode, KEY, RECIPE};
+use fnlocal_engine::Progress;
+use fnlocal_engine::identity::short_hash;
+
+/// Where bases are in the store.
+const REPOSITORY: &str = "fnlocal/base";
+
+/// A base in the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Base {
+    /// What was asked for.
+    pub reference: String,
+    /// Which was taken and why, for people.
+    pub origin: String,
+    /// What it is: the id engines know it by.
+    pub id: String,
+    /// Its layers, from the bottom up.
+    pub layers: Vec<Layer>,
+    /// Its environment.
+    pub env: Vec<String>,
+    manifest: Digest,
+    /// The node it was made from, and the size and time by which a change shows.
+    host: Option<(PathBuf, u64, u128)>,
+}
+
+/// Where a base may come from.
+pub struct Sources<'a> {
+    pub store: &'a Store,
+    /// The base the person asked for.
+    pub wanted: Option<&'a str>,
+    pub platform: Platform,
+    /// The engine, or why there is none.
+    pub engine: Result<&'a Docker, String>,
+    /// The host's node; looked up in `PATH` when none.
+    pub node: Option<&'a Path>,
+}
+
+impl Base {
+    /// Its repository in the store.
+    pub fn repository() -> RepositoryName {
+        REPOSITORY.parse().expect("it is a name")
+    }
+
+    /// Whether it is what it was: all its layers are here, and the node it was made from is as it
+    /// was then.
+    pub fn holds(&self, store: &Store) -> bool {
+        let repository = Self::repository();
+        let same = |(path, size, time): &(PathBuf, u64, u128)| {
+            stamp(path).is_some_and(|now| now == (*size, *time))
+        };
+        self.host.as_ref().is_none_or(same)
+            && self
+                .layers
+                .iter()
+                .all(|layer| store.has_blob(&repository, &layer.digest))
+    }
+
+    /// The manifest that holds its layers together.
+    pub fn manifest(&self) -> &Digest {
+        &self.manifest
+    }
+
+    /// Puts it into another store.
+    pub fn copy(&self, from: &Store, to: &Store) -> Result<(), ImageError> {
+        if from.root() == to.root() {
+            return Ok(());
+        }
+        let repository = Self::repository();
+        let manifest = content::manifest(from, &repository, &self.manifest)?;
+        let parsed: OciImageManifest =
+            serde_json::from_slice(&manifest).map_err(|error| layer::full(error.into()))?;
+        for blob in parsed.layers.iter().chain([&parsed.config]) {
+            let blob = content::parse(&blob.digest)?;
+            if to.has_blob(&repository, &blob) {
+                continue;
+            }
+            let (mut file, _) = content::open(from, &repository, &blob)?;
+            let mut writer = to.writer()?;
+            std::io::copy(&mut file, &mut writer).map_err(layer::full)?;
+            writer.commit(&repository, Some(&blob))?;
+        }
+        content::put(to, &repository, &manifest, OCI_IMAGE_MEDIA_TYPE)?;
+        Ok(())
+    }
+
+    /// Sees to it that the engine has it, and returns the engine's name of it.
+    pub async fn in_engine(&self, docker: &Docker, store: &Store) -> Result<String, ImageError> {
+        if inspect(docker, &self.id).await?.is_some() {
+            return Ok(self.id.clone());
+        }
+        let hex = self.id.trim_start_matches("sha256:");
+        let tag: String = hex.chars().take(12).collect();
+        let loading = Loading {
+            repository: Self::repository(),
+            manifest: self.manifest.clone(),
+            name: format!("{REPOSITORY}:{tag}"),
+        };
+        load(docker, store, &loading).await
+    }
+}
+
+/// What a base is called that was asked for, or the default.
+fn wanted(asked: Option<&str>) -> &str {
+    asked.unwrap_or(DEFAULT)
+}
+
+/// A key for records: the same as long as the same would be made anew.
+pub fn key(asked: Option<&str>, platform: Platform) -> String {
+    let platform = platform.to_string();
+    let parts = [wanted(asked), &platform, RECIPE];
+    short_hash(&parts.map(str::as_bytes))
+}
+
+/// Finds a base: in its own registry, else in the engine, else on this machine.
+pub async fn find(sources: &Sources<'_>, progress: Progress<'_>) -> Result<Base, ImageError> {
+    let reference = wanted(sources.wanted);
+    progress(format!("looking for the base image {reference}"));
+    let not_pulled = match from_registry(sources, progress).await {
+        Ok(base) => return Ok(base),
+        Err(PullError::Ours(error)) => return Err(error),
+        Err(PullError::Unavailable(why)) => why,
+    };
+    let not_taken = match &sources.engine {
+        Ok(docker) => match from_engine(sources, docker, &not_pulled, progress).await? {
+            Some(base) => return Ok(base),
+            None => format!("the engine does not have it for {}", sources.platform),
+        },
+        Err(why) => why.clone(),
+    };
+    let failed = |host: String| ImageError::NoBase {
+        image: reference.to_owned(),
+        pull: format!("{not_pulled}; {not_taken}"),
+        host,
+    };
+    if sources.wanted.is_some() {
+        return Err(failed("another base was asked for".to_owned()));
+    }
+    if sources.platform != Platform::here() {
+        let why = format!("it runs on {}", Platform::here());
+        return Err(failed(why));
+    }
+    let host = HostNode::find(sources.node).await.map_err(&failed)?;
+    let why = format!("{reference} cannot be pulled ({not_pulled}); {not_taken}");
+    from_host(sources, &host, &why).await
+}
+
+async fn from_registry(sources: &Sources<'_>, progress: Progress<'_>) -> Result<Base, PullError> {
+    let (store, repository) = (sources.store, Base::repository());
+    let reference = wanted(sources.wanted);
+    let pulled = pull(reference, sources.platform, store, &repository, progress).await?;
+    let manifest = manifest::of(store, &repository, &pulled.config_digest, &pulled.layers)?;
+    Ok(Base {
+        reference: reference.to_owned(),
+        origin: format!("{reference} from its registry ({})", pulled.digest),
+        id: pulled.config_digest.to_string(),
+        layers: pulled.layers,
+        env: env_of(&pulled.config),
+        manifest: manifest.digest,
+        host: None,
+    })
+}
+
+fn env_of(config: &ConfigFile) -> Vec<String> {
+    let env = config.config.as_ref().and_then(|config| config.env.clone());
+    env.unwrap_or_default()
+}
+
+async fn from_engine(
+    sources: &Sources<'_>,
+    docker: &Docker,
+    not_pulled: &str,
+    progress: Progress<'_>,
+) -> Result<Option<Base>, ImageError> {
+    let reference = wanted(sources.wanted);
+    let found = inspect(docker, reference).await?;
+    let fits = |found: &bollard::models::ImageInspect| {
+        found.architecture.as_deref() == Some(sources.platform.architecture())
+    };
+    let Some(found) = found.filter(fits) else {
+        return Ok(None);
+    };
+    progress(format!("taking {reference} from the engine"));
+    let repository = Base::repository();
+    let layers = saved::layers(docker, &found, sources.store, &repository).await?;
+    let env = found.config.as_ref().and_then(|config| config.env.clone());
+    let env = env.unwrap_or_default();
+    let stored = plain(sources, &layers, env.clone(), None)?;
+    Ok(Some(Base {
+        reference: reference.to_owned(),
+        origin: format!("{reference} from the engine, for it cannot be pulled: {not_pulled}"),
+        id: found.id.unwrap_or_default(),
+        layers,
+        env,
+        manifest: stored.digest,
+        host: None,
+    }))
+}
+
+async fn from_host(sources: &Sources<'_>, host: &HostNode, why: &str) -> Result<Base, ImageError> {
+    let root = host.root().await.map_err(|host| ImageError::NoBase {
+        image: wanted(sources.wanted).to_owned(),
+        pull: why.to_owned(),
+        host,
+    })?;
+    let store = sources.store.clone();
+    let packed = tokio::task::spawn_blocking(move || {
+        layer::pack(&store, &Base::repository(), |out| root.write(out))
+    });
+    let layer = packed
+        .await
+        .map_err(|error| layer::full(std::io::Error::other(error)))??;
+    let layers = vec![layer];
+    let env = vec![crate::host::PATH.to_owned()];
+    let stored = plain(sources, &layers, env.clone(), Some(host.key()))?;
+    let binary = host.binary().to_owned();
+    let (size, time) = stamp(&binary).unwrap_or_default();
+    Ok(Base {
+        reference: wanted(sources.wanted).to_owned(),
+        origin: format!("{}, for {why}", host.origin()),
+        id: stored.config.to_string(),
+        layers,
+        env,
+        manifest: stored.digest,
+        host: Some((binary, size, time)),
+    })
+}
+
+/// The base as an image of its own, so that an engine can be given it, and so that nothing of it
+/// is collected.
+fn plain(
+    sources: &Sources<'_>,
+    layers: &[Layer],
+    env: Vec<String>,
+    key: Option<&str>,
+) -> Result<manifest::Stored, ImageError> {
+    let named: Vec<_> = layers
+        .iter()
+        .map(|layer| ("base".to_owned(), layer.clone()))
+        .collect();
+    let label = key.map(|key| (KEY.to_owned(), key.to_owned()));
+    let image = Image {
+        platform: sources.platform,
+        layers: &named,
+        config: Config {
+            env: Some(env),
+            cmd: Some(vec!["node".to_owned()]),
+            labels: Some(label.into_iter().collect()),
+            ..Config::default()
+        },
+    };
+    image.store(sources.store, &Base::repository())
+}
+
+fn stamp(path: &Path) -> Option<(u64, u128)> {
+    let meta = path.metadata().ok()?;
+    let changed = meta.modified().ok()?;
+    let since = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((meta.len(), since.as_nanos()))
+}

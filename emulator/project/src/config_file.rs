@@ -1,0 +1,313 @@
+//! Reading `fnlocal.toml`: spans, pictures, and the checks serde cannot make.
+
+mod env;
+mod loadtest;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use fnlocal_core::Profile;
+use fnlocal_core::limits::LimitError;
+use toml::de::{DeTable, DeValue};
+
+use super::ProjectError;
+use super::config::{CONFIG_FILE, Config, FunctionConfig};
+use super::files::read_text_inside;
+use super::names;
+use super::on;
+use super::picture::{FileError, suggest};
+use super::settings::{self, FunctionSettings};
+
+/// `fnlocal.toml` as read; also stands for its absence.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigFile {
+    /// Where it is; none when there is none.
+    pub path: Option<PathBuf>,
+    /// What it says.
+    pub config: Config,
+    text: String,
+}
+
+impl ConfigFile {
+    /// Parses and checks.
+    ///
+    /// # Errors
+    /// The first thing wrong, with a picture.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
+        let config = parse(path, text)?;
+        let file = Self {
+            path: Some(path.to_owned()),
+            config,
+            text: text.to_owned(),
+        };
+        file.check()?;
+        Ok(file)
+    }
+
+    /// Reads the file of a folder; without one, as if it were empty.
+    ///
+    /// # Errors
+    /// It cannot be read, or something is wrong in it.
+    pub fn read(folder: &Path) -> Result<Self, ProjectError> {
+        let path = folder.join(CONFIG_FILE);
+        match read_text_inside(folder, &path) {
+            Ok(text) => {
+                Self::parse(&path, &text).map_err(|error| ProjectError::Config(Box::new(error)))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ProjectError::Io { path, source }),
+        }
+    }
+
+    /// A function's settings as far as the file knows them: what code says is left out.
+    ///
+    /// # Errors
+    /// The first bound that contradicts another, where it stands.
+    pub fn settings(&self, name: &str, profile: Profile) -> Result<FunctionSettings, FileError> {
+        let project = settings::of_project(&self.config);
+        let mut layers = vec![&project, &self.config.defaults];
+        layers.extend(self.config.functions.get(name));
+        settings::merge(&layers, profile).map_err(|error| {
+            let message = format!("function `{name}`: {error}");
+            self.error_at(&["functions", name, error.key], message)
+        })
+    }
+
+    /// An error at a key of the file, by the names that lead to it; where the key is absent, at the
+    /// innermost table that exists.
+    #[must_use]
+    pub fn error_at(&self, keys: &[&str], message: impl Into<String>) -> FileError {
+        let path = self.path.clone().unwrap_or_default();
+        let span = locate(&self.text, keys).unwrap_or(0..0);
+        FileError::new(&path, &self.text, span, message)
+    }
+
+    fn check(&self) -> Result<(), FileError> {
+        let config = &self.config;
+        if let Some(name) = config
+            .name
+            .as_deref()
+            .filter(|name| !names::is_project(name))
+        {
+            let message = format!("`{name}` cannot be a project's name");
+            return Err(self
+                .error_at(&["name"], message)
+                .with_hint(Some(names::PROJECT_RULE.into())));
+        }
+        if let Some(name) = config
+            .default
+            .as_deref()
+            .filter(|name| !names::is_function(name))
+        {
+            let message = format!("`{name}` cannot be a function's name");
+            return Err(self
+                .error_at(&["default"], message)
+                .with_hint(Some(names::RULE.into())));
+        }
+        self.check_limits()?;
+        self.check_logs()?;
+        self.check_function(&["defaults"], &config.defaults)?;
+        self.check_fits(&["defaults"], &config.defaults)?;
+        for (name, function) in &config.functions {
+            if !names::is_function(name) {
+                let message = format!("`{name}` cannot be a function's name");
+                let error = self.error_at(&["functions", name], message);
+                return Err(error.with_hint(Some(names::RULE.into())));
+            }
+            self.check_function(&["functions", name], function)?;
+            self.check_fits(&["functions", name], function)?;
+        }
+        self.check_envs()?;
+        self.check_loadtest()
+    }
+
+    fn check_function(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
+        if let Err(LimitError { key, what }) = settings::check_alone(config) {
+            let keys: Vec<&str> = table.iter().copied().chain([key]).collect();
+            return Err(self.error_at(&keys, format!("`{key}` {what}")));
+        }
+        let bad = config
+            .env
+            .iter()
+            .flatten()
+            .find(|name| !names::is_variable(name));
+        if let Some(name) = bad {
+            let keys: Vec<&str> = table.iter().copied().chain(["env"]).collect();
+            return Err(self.error_at(&keys, format!("`{name}` cannot be a variable's name")));
+        }
+        self.check_triggers(table, config)
+    }
+
+    fn check_triggers(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
+        on::check(config).map_err(|wrong| {
+            let inner = wrong.keys.iter().map(String::as_str);
+            let keys: Vec<&str> = table.iter().copied().chain(inner).collect();
+            self.error_at(&keys, wrong.what).with_hint(wrong.hint)
+        })
+    }
+
+    /// An instance must fit on a node.
+    fn check_fits(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
+        let node = self.config.limits.memory;
+        let (Some(node), Some(memory)) = (node, config.memory) else {
+            return Ok(());
+        };
+        if memory <= node {
+            return Ok(());
+        }
+        let keys: Vec<&str> = table.iter().copied().chain(["memory"]).collect();
+        let message = format!(
+            "`memory` of one instance is more than a node's, which is {}MB in [limits]",
+            node.0
+        );
+        let hint = "lower it, or raise `memory` in [limits]".to_owned();
+        Err(self.error_at(&keys, message).with_hint(Some(hint)))
+    }
+
+    fn check_limits(&self) -> Result<(), FileError> {
+        let limits = &self.config.limits;
+        let wrong =
+            |key: &str, what: &str| Err(self.error_at(&["limits", key], format!("`{key}` {what}")));
+        if limits.memory.is_some_and(|memory| memory.0 < 64) {
+            return wrong("memory", "must be at least 64MB");
+        }
+        if limits.max_instances == Some(0) {
+            return wrong("max_instances", "must be at least 1");
+        }
+        if limits.rps.is_some_and(|rate| rate.0 == Some(0)) {
+            return wrong("rps", "must be at least 1");
+        }
+        if limits.burst == Some(0) {
+            return wrong("burst", "must be at least 1");
+        }
+        let spans = [
+            ("idle_timeout", limits.idle_timeout),
+            ("head_timeout", limits.head_timeout),
+            ("body_timeout", limits.body_timeout),
+        ];
+        let zero = spans
+            .iter()
+            .find(|(_, span)| span.is_some_and(|span| span.0.is_zero()));
+        if let Some((key, _)) = zero {
+            return wrong(key, "must be longer than nothing");
+        }
+        if limits.async_queue_size.is_some_and(|size| size.0 < 1 << 20) {
+            return wrong("async_queue_size", "must be at least 1MB");
+        }
+        let said = FunctionConfig {
+            delivery: None,
+            ..settings::of_project(&self.config)
+        };
+        self.check_function(&["limits"], &said)?;
+        let delivery = self.config.delivery.clone();
+        self.check_triggers(
+            &[],
+            &FunctionConfig {
+                delivery: Some(delivery),
+                ..FunctionConfig::default()
+            },
+        )
+    }
+
+    fn check_logs(&self) -> Result<(), FileError> {
+        let logs = &self.config.logs;
+        let wrong =
+            |key: &str, what: &str| Err(self.error_at(&["logs", key], format!("`{key}` {what}")));
+        if logs.size.is_some_and(|size| size.0 < 1 << 20) {
+            return wrong("size", "must be at least 1MB");
+        }
+        if logs.age.is_some_and(|age| age.0.as_secs() < 60) {
+            return wrong("age", "must be at least a minute");
+        }
+        Ok(())
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, FileError> {
+    let fail = |error: &toml::de::Error, keys: &str| {
+        let (message, hint) = explain(error.message(), keys);
+        let span = error.span().unwrap_or(0..0);
+        FileError::new(path, text, span, message).with_hint(hint)
+    };
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| fail(&error, ""))?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let keys = error.path().to_string();
+        fail(error.inner(), if keys == "." { "" } else { &keys })
+    })
+}
+
+/// Turns serde's wording into ours, with a hint where a word is unknown.
+///
+/// serde gives no structure for these two kinds; its wording is part of its tests.
+pub fn explain(message: &str, keys: &str) -> (String, Option<String>) {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown = |words: &mut dyn Iterator<Item = &str>| {
+        let word = words.next().unwrap_or_default().to_owned();
+        let known: Vec<String> = words.map(str::to_owned).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let hint = suggest(&word, &known);
+        (word, hint)
+    };
+    if message.starts_with("unknown field") {
+        let (word, hint) = unknown(&mut words);
+        let table = keys.strip_suffix(word.as_str()).unwrap_or(keys);
+        let table = table.trim_end_matches(['.', '?']);
+        let place = match table {
+            "" => String::new(),
+            table => format!(" in `{table}`"),
+        };
+        return (format!("unknown key `{word}`{place}"), Some(hint));
+    }
+    let place = if keys.is_empty() {
+        String::new()
+    } else {
+        format!("`{keys}`: ")
+    };
+    if message.starts_with("unknown variant") {
+        let (word, hint) = unknown(&mut words);
+        return (
+            format!("{place}`{word}` is not one of the choices"),
+            Some(hint),
+        );
+    }
+    let number = ["u16", "u32", "u64"]
+        .iter()
+        .fold(message.to_owned(), |text, kind| {
+            text.replace(
+                &format!("expected {kind}"),
+                "expected a whole number in range",
+            )
+        });
+    (format!("{place}{number}"), None)
+}
+
+/// The bytes of a key's value, or of the innermost table on the way to it.
+fn locate(text: &str, keys: &[&str]) -> Option<Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let mut table = root.get_ref();
+    let mut span = None;
+    let mut keys = keys.iter();
+    while let Some(key) = keys.next() {
+        let Some((name, value)) = table.get_key_value(*key) else {
+            break;
+        };
+        let (mut at, mut value) = (name.span(), value);
+        // In a list, the next key is a number.
+        while let DeValue::Array(list) = value.get_ref() {
+            let index = keys.as_slice().first().and_then(|key| key.parse().ok());
+            let Some(item) = index.and_then(|index: usize| list.get(index)) else {
+                break;
+            };
+            keys.next();
+            (at, value) = (item.span(), item);
+        }
+        match value.get_ref() {
+            DeValue::Table(inner) => {
+                span = Some(at);
+                table = inner;
+            }
+            _ => return Some(value.span()),
+        }
+    }
+    span
+}

@@ -1,0 +1,174 @@
+//! Which files belong to a package: the one walk that copying and watching share.
+//!
+//! Ignored is what `.gitignore` and `.fnlocalignore` say, from the git root (or the project) down to
+//! the file; the latter wins. A person's global gitignore is not read, so that the same folder gives
+//! the same code on every machine.
+
+mod memo;
+mod output;
+mod rules;
+mod stamp;
+mod walk;
+mod within;
+
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Package, Scope};
+
+pub use memo::Memo;
+pub use rules::Rules;
+pub use stamp::Stamp;
+pub use within::{LinkFree, open_within, read_inside, read_text_inside};
+
+/// Names of ignore files, the stronger first.
+pub const IGNORE_FILES: [&str; 2] = [".fnlocalignore", ".gitignore"];
+
+/// Where to walk.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    pub root: PathBuf,
+    /// The project's folder, which links may not leave.
+    pub project: Arc<Path>,
+    nested: Vec<PathBuf>,
+    entries: Vec<String>,
+    scope: Scope,
+}
+
+/// What the walk comes by.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// A folder, before it is read; with the rules for what is in it, except its own files'.
+    /// `real` is where it is without links.
+    Folder {
+        path: &'a Path,
+        real: &'a Path,
+        rules: &'a Rules,
+    },
+    /// A file; `real` is where it is without links, and `target` where its own link leads.
+    File {
+        relative: &'a Arc<str>,
+        path: &'a Path,
+        real: &'a Path,
+        metadata: &'a Metadata,
+        target: Option<&'a Path>,
+    },
+    /// Something left out that somebody may miss, and why.
+    LeftOut { path: &'a Path, why: &'static str },
+}
+
+/// Why a walk ended early.
+#[derive(Debug)]
+pub enum WalkError {
+    /// A link leads out of the project.
+    Escape { link: PathBuf, target: PathBuf },
+    /// The root cannot be read.
+    Io { path: PathBuf, source: io::Error },
+    /// The visitor had enough.
+    Stopped,
+}
+
+/// Receives what the walk comes by; false ends the walk.
+pub type Visit<'a> = &'a mut dyn FnMut(Found<'_>) -> bool;
+
+/// Whether a name never belongs to code: version control, installed packages, secrets, our own
+/// state, and files editors keep while somebody types.
+pub fn is_excluded(name: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        ".git",
+        ".hg",
+        ".svn",
+        "node_modules",
+        ".fnlocal",
+        ".DS_Store",
+        "4913",
+    ];
+    const ENDS: [&str; 6] = [".swp", ".swo", ".swx", "~", "___jb_tmp___", "___jb_old___"];
+    NAMES.contains(&name)
+        || name.starts_with(".env")
+        || name.starts_with(".#")
+        || (name.starts_with('#') && name.ends_with('#'))
+        || ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// How sure it is that a name is a secret's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// It never belongs to code, whatever ignore files say.
+    Surely,
+    /// It is left out unless `.fnlocalignore` asks for it: certificates anybody may see have such
+    /// names too.
+    Perhaps,
+}
+
+/// Whether a file or folder has the name of a secret. Changes of such files are still noticed: an
+/// `.npmrc` decides what is installed.
+pub fn secret(name: &str) -> Option<Secret> {
+    const NAMES: [&str; 14] = [
+        ".npmrc",
+        ".yarnrc.yml",
+        ".netrc",
+        ".pypirc",
+        ".ssh",
+        ".aws",
+        ".azure",
+        ".gnupg",
+        ".kube",
+        ".docker",
+        "id_rsa",
+        "id_dsa",
+        "id_ecdsa",
+        "id_ed25519",
+    ];
+    const ENDS: [&str; 7] = [".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".ppk"];
+    let lower = name.to_ascii_lowercase();
+    if NAMES.contains(&lower.as_str()) {
+        Some(Secret::Surely)
+    } else if ENDS.iter().any(|end| lower.ends_with(end)) {
+        Some(Secret::Perhaps)
+    } else {
+        None
+    }
+}
+
+impl Tree {
+    pub fn of(package: &Package) -> Self {
+        Self {
+            root: package.root.clone(),
+            project: package.project_root.as_path().into(),
+            nested: package.nested.clone(),
+            entries: package.entries.clone(),
+            scope: package.scope,
+        }
+    }
+
+    /// Walks everything that belongs to the package, folders before what is in them. Folders that
+    /// are as `memo` remembers them are not listed again.
+    pub fn walk(&self, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {
+        walk::walk(self, memo, visit)
+    }
+
+    /// Whether something belongs to the package, given that the folder it is in does.
+    pub fn takes(&self, path: &Path, is_folder: bool, rules: &Rules) -> bool {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return false;
+        };
+        let relative = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
+        let entry = relative.is_some_and(|relative| self.leads_to_entry(relative));
+        let nested = is_folder && self.nested.iter().any(|nested| nested == path);
+        !nested
+            && !is_excluded(name)
+            && (entry || (self.scope == Scope::Folder && !rules.ignores(path, is_folder)))
+    }
+
+    /// Whether an entry is at or below a path.
+    fn leads_to_entry(&self, relative: &str) -> bool {
+        self.entries.iter().any(|entry| {
+            entry
+                .strip_prefix(relative)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! A folder of functions: its configuration, packages, variables and code.
+//!
+//! [`Project::open`] reads `fnlocal.toml` and finds packages; the driver asks a package's code what
+//! it exports and gives the answer to [`Project::settle`]; [`CodeStore`] turns each save into an
+//! immutable copy that instances import. Nothing here runs code or knows of instances.
+#![warn(clippy::disallowed_macros)]
+
+mod code;
+mod config;
+mod config_file;
+mod discover;
+pub mod env;
+mod files;
+mod manifest;
+mod names;
+mod on;
+mod open;
+mod picture;
+mod prescale;
+pub mod programs;
+mod running;
+mod settings;
+mod settle;
+mod state;
+mod values;
+pub mod watch;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fnlocal_core::{PackageId, Profile};
+
+pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
+pub use config::{
+    AsyncConfig, BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig,
+    FunctionConfig, INSTALL_TIME, LoadRequestConfig, LoadtestConfig, LogsChoice, NodeRange,
+    OnConfig, OverRate, Prescale, ProjectLimits, ProjectLogs, RuntimeKind, ScaleOn, ScenarioConfig,
+    SourceWord, schema,
+};
+pub use config_file::ConfigFile;
+pub use env::{EnvError, Environment, env_files};
+pub use manifest::{Lockfile, LockfileKind, Manifest};
+pub use names::MAX_FUNCTION_NAME;
+pub use picture::{FileError, suggest};
+pub use prescale::ScheduleError;
+pub use running::{NotRunning, Running, RunningFile};
+pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
+pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
+pub use state::{StateDir, StateError};
+pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
+
+pub use code::hash as hash_of_files;
+pub use discover::is_code;
+pub use files::{
+    Found, IGNORE_FILES, LinkFree, Memo, Rules, Tree, WalkError, is_excluded, open_within,
+    read_inside,
+};
+pub use manifest::LOCKFILES;
+use state::STATE_DIR;
+
+/// A folder of functions.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The folder, without links.
+    pub root: PathBuf,
+    /// The project's name.
+    pub name: String,
+    /// `fnlocal.toml`, or its absence.
+    pub file: ConfigFile,
+    /// Which environment this is: `dev`, `prod`, …
+    pub env_name: String,
+    /// Its packages, sorted by folder.
+    pub packages: Vec<Package>,
+    /// What is odd but no reason to stop.
+    pub warnings: Vec<Warning>,
+    /// Whose limits apply.
+    pub profile: Profile,
+    /// What it was opened by: the folder, or a single file.
+    opened: PathBuf,
+    /// Folders where a new sub-folder or file may be a new package or entry.
+    parents: BTreeSet<PathBuf>,
+    /// The next package's number; those of packages that went away are not given again.
+    next_package: u32,
+}
+
+/// Functions that share one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// Its number; the same for the same folder as long as the project is reloaded, not opened.
+    pub id: PackageId,
+    /// A name fit for folders, labels and image repositories; no other package has it.
+    pub name: String,
+    /// Its folder, without links.
+    pub root: PathBuf,
+    /// The project's folder.
+    pub project_root: PathBuf,
+    /// Files that export functions, relative to `root` with `/`.
+    pub entries: Vec<String>,
+    /// Its package.json, if it has one.
+    pub manifest: Option<Manifest>,
+    /// What of the folder belongs to it.
+    pub scope: Scope,
+    /// Folders inside that are packages of their own.
+    pub nested: Vec<PathBuf>,
+}
+
+/// What of its folder belongs to a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that is not ignored.
+    Folder,
+    /// The entry alone: a single file was given, and no package.json lies beside it.
+    File,
+}
+
+/// What is odd but no reason to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What is odd.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Project {
+    /// Opens a folder, or a single file, as a project. `env_name` is `dev` when not given.
+    ///
+    /// # Errors
+    /// [`ProjectError`], for people.
+    pub fn open(path: &Path, env_name: Option<&str>) -> Result<Self, ProjectError> {
+        open::open(path, env_name.unwrap_or("dev"))
+    }
+
+    /// Opens it again; packages in the same folders keep their numbers.
+    ///
+    /// # Errors
+    /// [`ProjectError`]; this project is still good for running what it runs.
+    pub fn reload(&self) -> Result<Self, ProjectError> {
+        open::reload(self)
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.file.config
+    }
+
+    /// Its `.fnlocal`, whether it is there or not.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(STATE_DIR)
+    }
+
+    /// A package by its number.
+    #[must_use]
+    pub fn package(&self, id: PackageId) -> Option<&Package> {
+        self.packages.iter().find(|package| package.id == id)
+    }
+
+    pub fn parents(&self) -> &BTreeSet<PathBuf> {
+        &self.parents
+    }
+}
+
+/// Why a folder is no project.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProjectError {
+    /// Nothing is there.
+    #[error("there is no {}", path.display())]
+    NotFound {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A single file that Node cannot run.
+    #[error("{} is not a JavaScript or TypeScript file", path.display())]
+    NotCode {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `fnlocal.toml` is wrong.
+    #[error("{0}")]
+    Config(Box<FileError>),
+    /// A package.json is wrong.
+    #[error("{0}")]
+    Manifest(Box<FileError>),
+    /// No functions.
+    #[error("no functions were found in {}", folder.display())]
+    NoFunctions {
+        /// Where they were looked for.
+        folder: PathBuf,
+    },
+    /// `main` or `exports` names a file that is not there.
+    #[error("{} names `{main}` as its entry, which does not exist", manifest.display())]
+    NoMain {
+        /// The package.json.
+        manifest: PathBuf,
+        /// What it names.
+        main: String,
+    },
+    /// A file cannot be read.
+    #[error("could not read {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ProjectError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) | Self::Manifest(error) => error.hint(),
+            Self::NoFunctions { .. } => Some(
+                "make an index.js with\n\n    exports.hello = (req, res) => res.json({ hello: \"world\" });\n\n\
+                 or put files that export functions into functions/"
+                    .to_owned(),
+            ),
+            Self::NoMain { .. } => Some("build it first, or correct `main`".to_owned()),
+            Self::NotCode { .. } => {
+                Some("give a folder, or a file that ends in js, mjs, cjs, ts, mts or cts".to_owned())
+            }
+            Self::NotFound { .. } | Self::Io { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Checks of what calls functions, beyond what serde checks.
+
+use std::path::{Component, Path};
+
+use fnlocal_core::trigger::{AsyncPolicy, SourceKind};
+use fnlocal_triggers::schedule::Schedule;
+
+use super::config::{FunctionConfig, Need, OnConfig};
+
+/// Something is wrong at a key of a function's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The keys that lead to it.
+    pub keys: Vec<String>,
+    /// What.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Checks a function's table.
+pub fn check(config: &FunctionConfig) -> Result<(), Wrong> {
+    if let Some(spec) = &config.schedule {
+        let checked = Schedule::new(spec);
+        checked.map_err(|error| Wrong {
+            keys: vec!["schedule".to_owned(), error.key().to_owned()],
+            what: format!("`schedule`: {error}"),
+            hint: Some(error.hint().to_owned()),
+        })?;
+    }
+    if let Some(delivery) = &config.delivery {
+        let mut policy = AsyncPolicy::default();
+        delivery.lay(&mut policy);
+        policy.validate().map_err(|(key, what)| Wrong {
+            keys: vec!["async".to_owned(), key.to_owned()],
+            what: format!("`async.{key}` {what}"),
+            hint: None,
+        })?;
+    }
+    for (index, on) in config.on.iter().flatten().enumerate() {
+        check_on(index, on)?;
+    }
+    Ok(())
+}
+
+/// Whether a relative path may lead out of the folder it is relative to, links apart.
+fn leads_out(path: &str) -> bool {
+    let is_inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    !Path::new(path).components().all(is_inside)
+}
+
+fn check_on(index: usize, on: &OnConfig) -> Result<(), Wrong> {
+    let kind = SourceKind::from(on.source);
+    let word = kind.word();
+    let wrong = |key: &str, what: String, hint: Option<&str>| {
+        let keys = ["on".to_owned(), index.to_string(), key.to_owned()];
+        Err(Wrong {
+            keys: keys.into(),
+            what,
+            hint: hint.map(str::to_owned),
+        })
+    };
+    for (key, said, need) in on.keys() {
+        match (need, said) {
+            (Need::Not, true) => {
+                return wrong(
+                    key,
+                    format!("a source of kind `{word}` has no `{key}`"),
+                    None,
+                );
+            }
+            (Need::Must, false) => {
+                return wrong(
+                    "source",
+                    format!("a source of kind `{word}` needs `{key}`"),
+                    None,
+                );
+            }
+            _ => {}
+        }
+    }
+    if on.url.is_some() && on.url_env.is_some() {
+        return wrong(
+            "url_env",
+            "either `url` or `url_env`, not both".to_owned(),
+            None,
+        );
+    }
+    let server = matches!(kind, SourceKind::Postgres | SourceKind::Redis);
+    if server && on.url.is_none() && on.url_env.is_none() {
+        let hint = "as in url_env = \"DATABASE_URL\", with the URL in .env";
+        return wrong(
+            "source",
+            format!("a source of kind `{word}` needs `url_env`"),
+            Some(hint),
+        );
+    }
+    if on.folder.as_deref().is_some_and(leads_out) {
+        let what = "`folder` leads out of the project".to_owned();
+        return wrong("folder", what, Some("name a folder below fnlocal.toml's"));
+    }
+    let most = on.most();
+    if on.batch.is_some_and(|batch| batch == 0 || batch > most) {
+        return wrong(
+            "batch",
+            format!("`batch` must be between 1 and {most}"),
+            None,
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_outside_of_the_project_lead_out() {
+        for path in ["/", "/etc", "../uploads", "uploads/../../other"] {
+            assert!(leads_out(path), "{path}");
+        }
+        for path in ["uploads", "./uploads", "a/b", "..uploads"] {
+            assert!(!leads_out(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What is wrong in a file, where, and a picture of it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// Something wrong in a file a person wrote.
+///
+/// Displays as `file:line:column: message` followed by the lines concerned with a caret below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// The file.
+    pub path: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, in characters from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// The lines concerned, with a caret; several lines of text without colours.
+    pub picture: String,
+    hint: Option<String>,
+}
+
+impl FileError {
+    /// Something wrong at `span` (bytes) of a file that contains `text`.
+    #[must_use]
+    pub fn new(path: &Path, text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
+        let start = floor_boundary(text, span.start);
+        let end = floor_boundary(text, span.end).max(start);
+        let before = &text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: message.into(),
+            picture: draw(text, start..end),
+            hint: None,
+        }
+    }
+
+    /// The same at a line and a column, both from 1, as serde_json gives them.
+    #[must_use]
+    pub fn at(path: &Path, text: &str, line: usize, column: usize, message: String) -> Self {
+        let skipped = text.split_inclusive('\n').take(line.saturating_sub(1));
+        let offset = skipped.map(str::len).sum::<usize>() + column.saturating_sub(1);
+        Self::new(path, text, offset..offset + 1, message)
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        write!(f, "{path}:{}:{}: {}", self.line, self.column, self.message)?;
+        if self.picture.is_empty() {
+            return Ok(());
+        }
+        write!(f, "\n{}", self.picture)
+    }
+}
+
+impl std::error::Error for FileError {}
+
+fn draw(text: &str, span: Range<usize>) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let snippet = Snippet::source(text).annotation(AnnotationKind::Primary.span(span));
+    let report = [Level::ERROR.primary_title("").element(snippet)];
+    let drawn = Renderer::plain().render(&report);
+    // The title is the message's place, which every printer words itself.
+    let picture = drawn
+        .split_once('\n')
+        .map_or("", |(_title, picture)| picture);
+    picture.trim_end().to_owned()
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The maximum length of a word that is compared, in bytes: the time grows with its square.
+const MAX_WORD_BYTES: usize = 64;
+
+/// The known word nearest to `word`, when it is near enough to have been meant. `None` for a word
+/// longer than 64 bytes.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > MAX_WORD_BYTES {
+        return None;
+    }
+    let near = |known: &&str| {
+        let bound = (word.chars().count() / 3).clamp(1, 3);
+        strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase()) <= bound
+            || (known.len() > 3
+                && word.len() > 3
+                && (known.starts_with(word) || word.starts_with(known)))
+    };
+    let distance = |known: &&str| strsim::damerau_levenshtein(word, known);
+    known.into_iter().filter(near).min_by_key(distance)
+}
+
+/// The hint for an unknown word: the nearest known one, else all of them.
+#[must_use]
+pub fn suggest(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_that_may_have_been_meant_are_compared() {
+        assert_eq!(nearest("timeuot", ["timeout", "memory"]), Some("timeout"));
+        assert_eq!(nearest(&"timeout".repeat(100_000), ["timeout"]), None);
+    }
+}

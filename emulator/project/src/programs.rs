@@ -1,0 +1,37 @@
+//! Programs of this machine that fnlocal itself starts: git, node, npm, ldd.
+//!
+//! Looked for in the absolute folders of `PATH` only. An entry such as `.` or `node_modules/.bin`
+//! would name whatever a project has there.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The path of a program; `None` if no folder has one that can be executed.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let found = folders().map(|folder| folder.join(name));
+    let mut found = found.filter(|path| is_executable(path));
+    found.next()
+}
+
+/// `PATH` without its relative folders, for programs that start others.
+pub fn path() -> OsString {
+    std::env::join_paths(folders()).unwrap_or_default()
+}
+
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.into_iter().filter(|folder| folder.is_absolute())
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = path.metadata();
+    metadata.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}

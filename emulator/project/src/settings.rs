@@ -1,0 +1,314 @@
+//! The settings of one function, after file and code are merged.
+//!
+//! What is said nearer to the function wins, and the file wins over code, so that an operator can
+//! change a deployment without touching code:
+//!
+//! 1. `[functions.NAME]`
+//! 2. the function's own `config` in code
+//! 3. `[defaults]`
+//! 4. `[async]`, for how invocations are delivered, and `[limits]`, for `queue`, `queue_timeout` and the sizes of bodies
+//! 5. what the profile's platform has when nothing is said
+//!
+//! Last, the profile's platform imposes what it lets nobody choose.
+//!
+//! Only `env` adds up: a variable named at any of these places is needed.
+
+use std::time::Duration;
+
+use fnlocal_core::Profile;
+use fnlocal_core::limits::{FunctionLimits, LimitError};
+use fnlocal_core::trigger::{ScheduleSpec, Triggers};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::config::{BodyMode, Config, FunctionConfig, OnConfig};
+use super::config_file::explain;
+use super::names;
+use super::on;
+use super::picture::nearest;
+
+/// Size of a request's body at the most, unless a function says otherwise.
+pub const DEFAULT_BODY_LIMIT: u64 = 6 << 20;
+
+/// What a function runs with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FunctionSettings {
+    /// Bounds, checked.
+    pub limits: FunctionLimits,
+    /// Size of a request's body at the most, in bytes.
+    pub body_limit: u64,
+    /// Size of a response's body at the most, in bytes; none for no bound.
+    pub response_limit: Option<u64>,
+    /// What the handler sees of a body.
+    pub body: BodyMode,
+    /// Variables it needs, sorted.
+    pub env: Vec<String>,
+    /// When to call it by itself.
+    pub schedule: Option<ScheduleSpec>,
+    /// What else calls it.
+    pub triggers: Triggers,
+}
+
+impl Default for FunctionSettings {
+    fn default() -> Self {
+        Self {
+            limits: FunctionLimits::default(),
+            body_limit: DEFAULT_BODY_LIMIT,
+            response_limit: None,
+            body: BodyMode::default(),
+            env: Vec::new(),
+            schedule: None,
+            triggers: Triggers::default(),
+        }
+    }
+}
+
+impl FunctionSettings {
+    /// What a function has under a profile that says nothing.
+    fn under(profile: Profile) -> Self {
+        let payload = profile.payload();
+        Self {
+            limits: profile.function(),
+            body_limit: payload.request.unwrap_or(u64::MAX),
+            response_limit: payload.response,
+            ..Self::default()
+        }
+    }
+
+    /// What the profile's platform lets nobody choose.
+    fn impose(&mut self, profile: Profile) {
+        self.limits = profile.impose(self.limits.clone());
+        if profile != Profile::Fnlocal {
+            let payload = profile.payload();
+            let request = payload.request.unwrap_or(u64::MAX);
+            self.body_limit = self.body_limit.min(request);
+            let response = self.response_limit.into_iter().chain(payload.response);
+            self.response_limit = response.min();
+        }
+    }
+
+    /// Lays `config` over what is there, without checking.
+    fn lay(&mut self, config: &FunctionConfig) {
+        lay_limits(&mut self.limits, config);
+        set(&mut self.body_limit, config.body_limit.map(|size| size.0));
+        if let Some(size) = config.response_limit {
+            self.response_limit = Some(size.0);
+        }
+        set(&mut self.body, config.body);
+        if let Some(schedule) = &config.schedule {
+            self.schedule = Some(schedule.clone());
+        }
+        if let Some(delivery) = &config.delivery {
+            delivery.lay(&mut self.triggers.delivery);
+        }
+        if let Some(on) = &config.on {
+            self.triggers.sources = on.iter().map(OnConfig::spec).collect();
+        }
+        if config.signature.is_some() {
+            self.triggers.signature = config.signature;
+        }
+        self.env.extend(config.env.iter().flatten().cloned());
+        self.env.sort();
+        self.env.dedup();
+    }
+}
+
+/// Merges tables, the weakest first, over the built-in values.
+///
+/// Who says `stop_after = "5s"` has not asked for a pause after ten: a built-in value that
+/// contradicts a said one gives way.
+pub fn merge(layers: &[&FunctionConfig], profile: Profile) -> Result<FunctionSettings, LimitError> {
+    let mut merged = FunctionSettings::under(profile);
+    for layer in layers {
+        merged.lay(layer);
+    }
+    let limits = &mut merged.limits;
+    if layers.iter().all(|layer| layer.pause_after.is_none()) {
+        limits.pause_after = limits.pause_after.min(limits.stop_after);
+    }
+    if layers.iter().all(|layer| layer.stop_after.is_none()) {
+        limits.stop_after = limits.stop_after.max(limits.pause_after);
+    }
+    if layers.iter().all(|layer| layer.max_instances.is_none()) {
+        limits.max_instances = limits.max_instances.max(limits.min_instances);
+    }
+    let said = layers.iter().any(|layer| layer.body_limit.is_some());
+    if merged.body == BodyMode::Stream && !said {
+        // The usual limit is for what is held in memory.
+        merged.body_limit = u64::MAX;
+    }
+    merged.impose(profile);
+    merged.limits = merged.limits.validate()?;
+    Ok(merged)
+}
+
+/// The other key of a contradiction.
+pub fn counterpart(key: &str) -> &'static str {
+    match key {
+        "min_instances" => "max_instances",
+        "stop_after" => "pause_after",
+        _ => "",
+    }
+}
+
+fn lay_limits(limits: &mut FunctionLimits, config: &FunctionConfig) {
+    set(&mut limits.timeout, config.timeout.map(|span| span.0));
+    set(&mut limits.memory_mib, config.memory.map(|memory| memory.0));
+    set(&mut limits.concurrency, config.concurrency);
+    set(&mut limits.min_instances, config.min_instances);
+    set(&mut limits.max_instances, config.max_instances);
+    set(&mut limits.rps, config.rps.map(|rate| rate.0));
+    if config.burst.is_some() {
+        limits.burst = config.burst;
+    }
+    set(&mut limits.over_rate, config.over_rate.map(Into::into));
+    if config.start_rate.is_some() {
+        limits.start_rate = config.start_rate;
+    }
+    set(&mut limits.queue, config.queue);
+    set(
+        &mut limits.queue_timeout,
+        config.queue_timeout.map(|span| span.0),
+    );
+    set(
+        &mut limits.pause_after,
+        config.pause_after.map(|span| span.0),
+    );
+    set(&mut limits.stop_after, config.stop_after.map(|span| span.0));
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// Checks what one table says, leaving out what it leaves to others.
+pub fn check_alone(config: &FunctionConfig) -> Result<(), LimitError> {
+    let mut limits = FunctionLimits {
+        max_instances: 1000,
+        min_instances: 0,
+        pause_after: Duration::ZERO,
+        stop_after: Duration::MAX,
+        ..FunctionLimits::default()
+    };
+    lay_limits(&mut limits, config);
+    limits.validate().map(|_| ())
+}
+
+/// What `[limits]` and `[async]` say about every function.
+pub fn of_project(config: &Config) -> FunctionConfig {
+    let limits = &config.limits;
+    FunctionConfig {
+        delivery: Some(config.delivery.clone()),
+        queue: limits.queue,
+        queue_timeout: limits.queue_timeout,
+        body_limit: limits.body_limit,
+        response_limit: limits.response_limit,
+        ..FunctionConfig::default()
+    }
+}
+
+/// Keys of a function's settings, as `fnlocal.toml` spells them.
+pub const KEYS: [&str; 21] = [
+    "timeout",
+    "memory",
+    "concurrency",
+    "min_instances",
+    "max_instances",
+    "rps",
+    "burst",
+    "over_rate",
+    "start_rate",
+    "queue",
+    "queue_timeout",
+    "pause_after",
+    "stop_after",
+    "body_limit",
+    "response_limit",
+    "body",
+    "env",
+    "schedule",
+    "async",
+    "on",
+    "signature",
+];
+
+/// A function's `config` in code, as read.
+#[derive(Debug, Default)]
+pub struct CodeConfig {
+    pub config: FunctionConfig,
+    /// Keys nobody knows, with the nearest known one.
+    pub unknown: Vec<(String, Option<String>)>,
+    /// Keys with bad values, and why.
+    pub bad: Vec<(String, String)>,
+}
+
+/// Reads a function's `config` from the wrapper's description. A key may be in camel case.
+pub fn from_code(value: &Value) -> CodeConfig {
+    let mut read = CodeConfig::default();
+    let map = match value {
+        Value::Null => return read,
+        Value::Object(map) => map,
+        other => {
+            read.bad
+                .push((String::new(), format!("must be an object, not {other}")));
+            return read;
+        }
+    };
+    let mut good = serde_json::Map::new();
+    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+        let name = snake(key);
+        if !KEYS.contains(&name.as_str()) {
+            read.unknown
+                .push((key.clone(), nearest(&name, KEYS).map(camel)));
+            continue;
+        }
+        let one = serde_json::Map::from_iter([(name.clone(), value.clone())]);
+        match check_one(Value::Object(one)) {
+            Ok(()) => drop(good.insert(name, value.clone())),
+            Err(why) => read.bad.push((key.clone(), why)),
+        }
+    }
+    // Each key was read alone above, and they do not depend on each other.
+    read.config = serde_json::from_value(Value::Object(good)).unwrap_or_default();
+    read
+}
+
+fn check_one(value: Value) -> Result<(), String> {
+    let config: FunctionConfig =
+        serde_json::from_value(value).map_err(|error| explain(&error.to_string(), "").0)?;
+    check_alone(&config).map_err(|error| error.what.to_owned())?;
+    on::check(&config).map_err(|wrong| wrong.to_string())?;
+    match config
+        .env
+        .iter()
+        .flatten()
+        .find(|name| !names::is_variable(name))
+    {
+        Some(name) => Err(format!("names `{name}`, which cannot be a variable")),
+        None => Ok(()),
+    }
+}
+
+fn snake(key: &str) -> String {
+    let mut out = String::new();
+    for c in key.chars() {
+        if c.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+fn camel(key: &str) -> String {
+    let mut words = key.split('_');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at(1);
+        out.push_str(&first.to_ascii_uppercase());
+        out.push_str(rest);
+    }
+    out
+}

@@ -1,0 +1,169 @@
+//! `.fnlocal`: what fnlocal keeps in a project's folder, for one process at a time.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use fnlocal_files::OwnPath;
+
+use super::Package;
+use super::running::RUNNING_FILE;
+
+/// The folder's name.
+pub use fnlocal_files::STATE_DIR;
+
+/// A project's `.fnlocal`, held until dropped.
+#[derive(Debug)]
+pub struct StateDir {
+    folder: OwnPath,
+    /// Its lock ends with the file, also when the process dies.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the folder in `project` if needed and takes it.
+    ///
+    /// # Errors
+    /// [`StateError::Taken`] when another process has it.
+    pub fn lock(project: &Path) -> Result<Self, StateError> {
+        let state = Self::take(project, "lock", "running on")?;
+        // Left by a run that was killed, or brought along by a repository: of no run that lives.
+        let _none = state.folder.join(RUNNING_FILE).remove();
+        Ok(state)
+    }
+
+    /// Takes it for a build only, which goes well with one who has taken all else.
+    ///
+    /// # Errors
+    /// [`StateError::Taken`] when another process builds.
+    pub fn lock_build(project: &Path) -> Result<Self, StateError> {
+        Self::take(project, "build.lock", "building")
+    }
+
+    /// Takes it for a run and a build, to remove what is in it. So links in it are no reason to
+    /// refuse it: they go, and what they lead to stays.
+    ///
+    /// # Errors
+    /// [`StateError::Taken`] when another process has it.
+    pub fn lock_to_remove(project: &Path) -> Result<[Self; 2], StateError> {
+        let run = Self::take_unchecked(project, "lock", "running on")?;
+        Ok([
+            run,
+            Self::take_unchecked(project, "build.lock", "building")?,
+        ])
+    }
+
+    fn take(project: &Path, name: &str, doing: &'static str) -> Result<Self, StateError> {
+        let taken = Self::take_unchecked(project, name, doing)?;
+        let checked = taken.folder.check_children();
+        checked.map_err(|source| StateError::Io {
+            path: taken.path().to_owned(),
+            source,
+        })?;
+        Ok(taken)
+    }
+
+    fn take_unchecked(project: &Path, name: &str, doing: &'static str) -> Result<Self, StateError> {
+        let folder = OwnPath::new(&project.join(STATE_DIR));
+        let fail = |source| StateError::Io {
+            path: folder.path().to_owned(),
+            source,
+        };
+        make(&folder).map_err(fail)?;
+        let mut lock = folder.join(name).open_or_create().map_err(fail)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                lock.read_to_string(&mut pid).map_err(fail)?;
+                return Err(StateError::Taken {
+                    project: project.to_owned(),
+                    pid: pid.trim().parse().ok(),
+                    doing,
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(fail(source)),
+        }
+        lock.set_len(0).and_then(|()| lock.rewind()).map_err(fail)?;
+        writeln!(lock, "{}", std::process::id()).map_err(fail)?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder, to reach what is in it without following links.
+    #[must_use]
+    pub fn folder(&self) -> &OwnPath {
+        &self.folder
+    }
+
+    /// Where a package's code versions are: [`fnlocal_runtime::PackageRun::code_root`].
+    #[must_use]
+    pub fn code_root(&self, package: &Package) -> PathBuf {
+        self.path().join("code").join(&package.name)
+    }
+}
+
+/// Makes the folder, closed to other users.
+fn make(folder: &OwnPath) -> io::Result<()> {
+    folder.make_folder()?;
+    match folder.join(".gitignore").create_new() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made?.write_all(b"*\n"),
+    }
+}
+
+/// Whether a process holds a `.fnlocal` folder.
+pub fn is_held(state: &Path) -> bool {
+    let Ok(lock) = OwnPath::new(state).join("lock").open() else {
+        return false;
+    };
+    matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Why `.fnlocal` cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Another fnlocal runs on this project.
+    #[error("another fnlocal{} is {doing} {}", pid.map_or_else(String::new, |pid| format!(" (process {pid})")), project.display())]
+    Taken {
+        /// The project.
+        project: PathBuf,
+        /// Its process.
+        pid: Option<u32>,
+        /// What it does.
+        doing: &'static str,
+    },
+    /// It cannot be made or written.
+    #[error("could not write {}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl StateError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Taken { pid: Some(pid), .. } => {
+                Some(format!("use that one, or end it: kill {pid}"))
+            }
+            Self::Taken { pid: None, .. } => Some("use that one, or end it".to_owned()),
+            Self::Io { source, .. } => Some(fnlocal_files::hint(source).unwrap_or_else(|| {
+                "fnlocal keeps code versions and its lock there; make it writable".to_owned()
+            })),
+        }
+    }
+}

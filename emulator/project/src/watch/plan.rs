@@ -1,0 +1,241 @@
+//! Which folders to watch, and what an event in one of them is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use fnlocal_core::PackageId;
+
+use crate::CONFIG_FILE;
+use crate::Found;
+use crate::IGNORE_FILES;
+use crate::LOCKFILES;
+use crate::Memo;
+use crate::Project;
+use crate::Rules;
+use crate::Tree;
+use crate::env_files;
+use crate::is_code;
+use crate::is_excluded;
+
+/// What to watch.
+#[derive(Debug, Default)]
+pub struct Plan {
+    trees: BTreeMap<PackageId, Tree>,
+    /// Folders without links, and as which folder of which package they are seen.
+    folders: BTreeMap<PathBuf, Vec<Seen>>,
+    /// Files that links in packages lead to.
+    targets: BTreeMap<PathBuf, BTreeSet<PackageId>>,
+    /// Folders where packages and entries may come and go.
+    parents: BTreeSet<PathBuf>,
+    /// Folders in these: packages, and what may become one.
+    candidates: BTreeSet<PathBuf>,
+    /// Entries there are.
+    entries: BTreeSet<PathBuf>,
+    env_files: BTreeSet<PathBuf>,
+    root: PathBuf,
+}
+
+/// A folder as a package sees it.
+#[derive(Debug)]
+struct Seen {
+    package: PackageId,
+    path: PathBuf,
+    rules: Rules,
+}
+
+/// What an event is about.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Meaning {
+    pub packages: BTreeSet<PackageId>,
+    pub config: bool,
+    pub env: bool,
+    /// Packages or entries may have come or gone.
+    pub structure: bool,
+    /// Folders may have come or gone, or be ignored otherwise.
+    pub replan: bool,
+}
+
+impl Meaning {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        self.packages.extend(other.packages);
+        self.config |= other.config;
+        self.env |= other.env;
+        self.structure |= other.structure;
+        self.replan |= other.replan;
+    }
+
+    /// Everything, when nobody knows.
+    pub fn everything(project: &Project) -> Self {
+        Self {
+            packages: project.packages.iter().map(|package| package.id).collect(),
+            config: true,
+            env: true,
+            structure: true,
+            replan: true,
+        }
+    }
+}
+
+impl Plan {
+    /// Walks the project. `folder` is told each folder before it is read, so that what is made in
+    /// it from then on is noticed; false ends the walk.
+    pub fn make(project: &Project, folder: &mut dyn FnMut(&Path) -> bool) -> Self {
+        let mut plan = Self {
+            parents: project.parents().clone(),
+            root: project.root.clone(),
+            env_files: env_files(&project.env_name)
+                .iter()
+                .map(|name| project.root.join(name))
+                .collect(),
+            ..Self::default()
+        };
+        let mut more = true;
+        for parent in &plan.parents {
+            more = more && (!parent.is_dir() || folder(parent));
+            plan.candidates.extend(folders_in(parent));
+        }
+        more = more && plan.candidates.iter().all(|candidate| folder(candidate));
+        for package in &project.packages {
+            plan.entries
+                .extend(package.entries.iter().map(|entry| package.root.join(entry)));
+            let tree = Tree::of(package);
+            if more {
+                more = plan.walk(package.id, &tree, folder);
+            }
+            plan.trees.insert(package.id, tree);
+        }
+        plan
+    }
+
+    fn walk(
+        &mut self,
+        package: PackageId,
+        tree: &Tree,
+        folder: &mut dyn FnMut(&Path) -> bool,
+    ) -> bool {
+        let mut more = true;
+        // What ends a walk is for the snapshot to report.
+        let _ = tree.walk(&mut Memo::default(), &mut |found| {
+            match found {
+                Found::Folder { path, real, rules } => {
+                    more = folder(real);
+                    let seen = Seen {
+                        package,
+                        path: path.to_owned(),
+                        rules: rules.enter(path),
+                    };
+                    self.folders.entry(real.to_owned()).or_default().push(seen);
+                }
+                Found::File {
+                    target: Some(target),
+                    ..
+                } => {
+                    if let Some(parent) = target.parent() {
+                        more = folder(parent);
+                    }
+                    self.targets
+                        .entry(target.to_owned())
+                        .or_default()
+                        .insert(package);
+                }
+                Found::File { .. } | Found::LeftOut { .. } => {}
+            }
+            more
+        });
+        more
+    }
+
+    /// What an event at `path` is about; `appears` when something came, went or was renamed there.
+    pub fn meaning(&self, path: &Path, appears: bool) -> Meaning {
+        let mut meaning = Meaning::default();
+        let (Some(folder), Some(name)) = (
+            path.parent(),
+            path.file_name().and_then(|name| name.to_str()),
+        ) else {
+            return meaning;
+        };
+        if self.env_files.contains(path) {
+            meaning.env = true;
+        }
+        meaning
+            .packages
+            .extend(self.targets.get(path).into_iter().flatten());
+        if is_excluded(name) {
+            return meaning;
+        }
+        let was_folder = self.folders.contains_key(path);
+        let is_folder = path.is_dir() || was_folder;
+        self.files_of_packages(path, is_folder, &mut meaning);
+        if folder == self.root {
+            meaning.config = name == CONFIG_FILE;
+            if name == ".npmrc" || LOCKFILES.iter().any(|(lock, _)| *lock == name) {
+                meaning.packages.extend(self.trees.keys());
+            }
+        }
+        meaning.structure = meaning.config
+            || name == "package.json"
+            || (appears && self.is_structure(path, folder, name));
+        let ours = !meaning.packages.is_empty() || meaning.structure;
+        meaning.replan = IGNORE_FILES.contains(&name)
+            || (appears && is_folder && ours)
+            || (appears && path.is_symlink());
+        meaning
+    }
+
+    /// A folder that came or went, or a file that becomes or was an entry, where those are looked
+    /// for. An editor that renames a file over an entry changes nothing of this.
+    fn is_structure(&self, path: &Path, folder: &Path, name: &str) -> bool {
+        if self.entries.contains(path) {
+            return !path.exists();
+        }
+        if path.is_file() {
+            let looked_at = self.parents.contains(folder) || self.candidates.contains(folder);
+            return looked_at && is_code(name);
+        }
+        // A folder; or something gone, which was no entry.
+        let known = self.candidates.contains(path) || self.parents.contains(path);
+        known || (self.parents.contains(folder) && path.is_dir())
+    }
+
+    /// Packages one of whose files a path is, or whose folder it is in. Where a folder is so new
+    /// that nobody planned it, the nearest known one above decides.
+    fn files_of_packages(&self, path: &Path, is_folder: bool, meaning: &mut Meaning) {
+        let mut child = path;
+        let mut is_folder = is_folder;
+        while let Some(folder) = child.parent() {
+            if let (Some(seen), Some(name)) = (self.folders.get(folder), child.file_name()) {
+                let taken = seen.iter().filter(|seen| {
+                    self.trees.get(&seen.package).is_some_and(|tree| {
+                        tree.takes(&seen.path.join(name), is_folder, &seen.rules)
+                    })
+                });
+                meaning.packages.extend(taken.map(|seen| seen.package));
+                return;
+            }
+            if folder == self.root {
+                return;
+            }
+            child = folder;
+            is_folder = true;
+        }
+    }
+}
+
+/// Folders directly in a folder that may be packages.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| !is_excluded(name))
+        })
+        .map(|entry| entry.path())
+        .collect()
+}

@@ -1,0 +1,450 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use fnlocal_core::PackageId;
+use tempfile::TempDir;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+
+use super::debounce::Debounce;
+use super::hub::Message;
+use super::{Change, Watcher};
+use crate::CodeStore;
+use crate::Project;
+use crate::StateDir;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A watched project with packages `a` and `b`.
+struct Watched {
+    _temp: TempDir,
+    root: PathBuf,
+    project: Project,
+    watcher: Watcher,
+    changes: Receiver<Change>,
+}
+
+fn write(root: &Path, name: &str, text: &str) {
+    let path = root.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn watched(files: &[(&str, &str)]) -> Watched {
+    watched_by(files, |messages, overflow| {
+        Some(super::listen(messages, overflow))
+    })
+}
+
+fn watched_by(
+    files: &[(&str, &str)],
+    source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> super::Source,
+) -> Watched {
+    let temp = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(temp.path()).unwrap();
+    for name in ["a", "b"] {
+        write(&root, &format!("services/{name}/package.json"), "{}");
+        write(&root, &format!("services/{name}/index.js"), "");
+    }
+    for (name, text) in files {
+        write(&root, name, text);
+    }
+    let project = Project::open(&root, None).unwrap();
+    let (watcher, changes) = Watcher::start_with(&project, source).unwrap();
+    Watched {
+        _temp: temp,
+        root,
+        project,
+        watcher,
+        changes,
+    }
+}
+
+impl Watched {
+    fn write(&self, name: &str, text: &str) {
+        write(&self.root, name, text);
+    }
+
+    fn id(&self, name: &str) -> PackageId {
+        self.project
+            .packages
+            .iter()
+            .find(|package| package.name == name)
+            .unwrap()
+            .id
+    }
+
+    fn only(&self, name: &str) -> BTreeSet<PackageId> {
+        BTreeSet::from([self.id(name)])
+    }
+
+    async fn next(&mut self) -> Change {
+        timeout(PATIENCE, self.changes.recv())
+            .await
+            .expect("a change in time")
+            .expect("a watcher")
+    }
+
+    /// All changes until the confirming one, merged.
+    async fn settled(&mut self) -> Change {
+        let mut all = Change::default();
+        loop {
+            let change = self.next().await;
+            let last = change.confirming;
+            all.merge(change);
+            if last {
+                return all;
+            }
+        }
+    }
+
+    /// All changes until one about structure, merged.
+    async fn restructured(&mut self) -> Change {
+        let mut all = Change::default();
+        while !all.structure {
+            let change = self.next().await;
+            all.merge(change);
+        }
+        all
+    }
+
+    /// Saves a sentinel and returns what was reported up to it, so that silence can be observed.
+    async fn until_sentinel(&mut self) -> Change {
+        self.write("services/b/sentinel.js", "");
+        let b = self.id("b");
+        let mut all = Change::default();
+        while !all.packages.contains(&b) {
+            let change = self.next().await;
+            all.merge(change);
+        }
+        all
+    }
+}
+
+#[tokio::test]
+async fn a_save_names_its_package_alone_and_is_confirmed() {
+    let mut watched = watched(&[]);
+    watched.write("services/a/index.js", "1");
+    let first = watched.next().await;
+    assert_eq!(first.packages, watched.only("a"));
+    assert!(!first.config && !first.env && !first.structure && !first.confirming);
+    assert_eq!(watched.settled().await.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn an_atomic_save_changes_no_structure_again_and_again() {
+    let mut watched = watched(&[]);
+    for number in 0..5 {
+        watched.write("services/a/index.js.tmp", &number.to_string());
+        fs::rename(
+            watched.root.join("services/a/index.js.tmp"),
+            watched.root.join("services/a/index.js"),
+        )
+        .unwrap();
+        let change = watched.settled().await;
+        assert_eq!(change.packages, watched.only("a"));
+        assert!(!change.structure);
+    }
+}
+
+#[tokio::test]
+async fn what_is_ignored_is_not_reported() {
+    let mut watched = watched(&[
+        (".gitignore", "*.log\nout/\n"),
+        ("services/a/node_modules/x/index.js", ""),
+        ("services/a/out/x.js", ""),
+    ]);
+    for name in [
+        "a.log",
+        "node_modules/x/index.js",
+        "node_modules/y.js",
+        "out/x.js",
+        ".index.js.swp",
+        ".git/HEAD",
+    ] {
+        watched.write(&format!("services/a/{name}"), "1");
+    }
+    watched.write(".fnlocal/code/a/x.js", "1");
+    assert_eq!(watched.until_sentinel().await.packages, watched.only("b"));
+}
+
+#[tokio::test]
+async fn reading_is_not_reported() {
+    let mut watched = watched(&[]);
+    fs::read(watched.root.join("services/a/index.js")).unwrap();
+    fs::read_dir(watched.root.join("services/a"))
+        .unwrap()
+        .count();
+    assert_eq!(watched.until_sentinel().await.packages, watched.only("b"));
+}
+
+#[tokio::test]
+async fn configuration_and_variables_are_told_apart() {
+    let mut watched = watched(&[]);
+    watched.write(".env", "A=1");
+    let change = watched.settled().await;
+    assert!(
+        change.env && !change.config && change.packages.is_empty(),
+        "{change:?}"
+    );
+    watched.write("fnlocal.toml", "[limits]\nqueue = 3\n");
+    let change = watched.settled().await;
+    assert!(
+        change.config && !change.env && !change.structure,
+        "{change:?}"
+    );
+    watched.write(".env.prod", "A=1");
+    assert!(!watched.until_sentinel().await.env);
+}
+
+#[tokio::test]
+async fn folders_made_later_are_watched() {
+    let mut watched = watched(&[]);
+    watched.write("services/a/lib/deep/x.js", "1");
+    assert_eq!(watched.settled().await.packages, watched.only("a"));
+    watched.write("services/a/lib/deep/x.js", "2");
+    assert_eq!(watched.settled().await.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn a_folder_made_anew_is_watched() {
+    let mut watched = watched(&[("services/a/lib/x.js", "1")]);
+    for text in ["2", "3", "4"] {
+        fs::remove_dir_all(watched.root.join("services/a/lib")).unwrap();
+        watched.write("services/a/lib/x.js", text);
+        assert_eq!(watched.settled().await.packages, watched.only("a"));
+        watched.write("services/a/lib/x.js", "again");
+        assert_eq!(watched.settled().await.packages, watched.only("a"));
+    }
+}
+
+#[tokio::test]
+async fn a_renamed_folder_is_watched_under_its_new_name() {
+    let mut watched = watched(&[("services/a/old/x.js", "1")]);
+    fs::rename(
+        watched.root.join("services/a/old"),
+        watched.root.join("services/a/new"),
+    )
+    .unwrap();
+    watched.settled().await;
+    watched.write("services/a/new/x.js", "2");
+    assert_eq!(watched.next().await.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_bursts_of_folders() {
+    let mut watched = watched(&[]);
+    let state = StateDir::lock(&watched.root).unwrap();
+    let package = watched.project.package(watched.id("a")).unwrap();
+    let mut store = CodeStore::new(&state, package).unwrap();
+    for round in 0..3 {
+        for number in 0..50 {
+            watched.write(&format!("services/a/r{round}/d{number}/x/y.js"), "1");
+        }
+        // Each change makes a snapshot, as the driver does; the last one has everything.
+        let files = loop {
+            let change = watched.next().await;
+            let files = store.snapshot().unwrap().files;
+            if change.confirming {
+                break files;
+            }
+        };
+        assert_eq!(files, 2 + 50 * (round + 1));
+        watched.write(&format!("services/a/r{round}/d49/x/y.js"), "22");
+        assert_eq!(watched.settled().await.packages, watched.only("a"));
+        assert_eq!(store.snapshot().unwrap().changed.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_package_that_comes_is_structure_and_watched_once_planned() {
+    let mut watched = watched(&[]);
+    watched.write("services/c/package.json", "{}");
+    watched.write("services/c/index.js", "1");
+    watched.restructured().await;
+    watched.project = watched.project.reload().unwrap();
+    watched.watcher.replan(&watched.project);
+    assert_eq!(watched.settled().await.packages, watched.only("c"));
+    watched.write("services/c/index.js", "2");
+    let change = watched.settled().await;
+    assert_eq!(
+        (change.packages, change.structure),
+        (watched.only("c"), false)
+    );
+}
+
+#[tokio::test]
+async fn a_package_that_comes_bit_by_bit_is_structure() {
+    let mut watched = watched(&[]);
+    fs::create_dir(watched.root.join("services/c")).unwrap();
+    watched.until_sentinel().await;
+    watched.settled().await;
+    watched.write("services/c/package.json", "{}");
+    watched.write("services/b/sentinel.js", "2");
+    assert!(!watched.settled().await.structure);
+    watched.write("services/c/index.js", "");
+    watched.restructured().await;
+}
+
+#[tokio::test]
+async fn a_package_that_goes_and_one_that_breaks_are_structure() {
+    let mut watched = watched(&[]);
+    fs::remove_dir_all(watched.root.join("services/b")).unwrap();
+    watched.restructured().await;
+    watched.write("services/a/package.json", "{ not json");
+    watched.restructured().await;
+    watched.write("services/a/package.json", "{}");
+    watched.restructured().await;
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_or_goes_is_structure() {
+    let mut watched = watched(&[
+        ("services/c/package.json", "{}"),
+        ("services/c/functions/x.js", ""),
+    ]);
+    watched.write("services/c/functions/y.js", "");
+    assert_eq!(watched.restructured().await.packages, watched.only("c"));
+    fs::remove_file(watched.root.join("services/a/index.js")).unwrap();
+    watched.restructured().await;
+    watched.write("services/c/index.js", "");
+    watched.restructured().await;
+}
+
+#[tokio::test]
+async fn a_changed_ignore_file_changes_what_is_watched() {
+    let mut watched = watched(&[
+        ("services/a/.gitignore", "out\n"),
+        ("services/a/out/x.js", ""),
+    ]);
+    watched.write("services/a/.gitignore", "nothing\n");
+    watched.settled().await;
+    watched.write("services/a/out/x.js", "1");
+    assert_eq!(watched.next().await.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn a_file_behind_a_link_is_watched() {
+    let mut watched = watched(&[("shared/deep/util.js", "1")]);
+    std::os::unix::fs::symlink(
+        "../../shared/deep/util.js",
+        watched.root.join("services/a/util.js"),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink("../../shared", watched.root.join("services/b/shared")).unwrap();
+    watched.settled().await;
+    watched.write("shared/deep/util.js", "2");
+    let both = BTreeSet::from([watched.id("a"), watched.id("b")]);
+    assert_eq!(watched.next().await.packages, both);
+}
+
+#[tokio::test]
+async fn the_projects_lock_file_concerns_every_package() {
+    let mut watched = watched(&[("package-lock.json", "{}")]);
+    watched.write("package-lock.json", "[]");
+    let both = BTreeSet::from([watched.id("a"), watched.id("b")]);
+    assert_eq!(watched.next().await.packages, both);
+}
+
+#[tokio::test]
+async fn polling_notices_the_same() {
+    let mut watched = watched_by(&[], |_, _| None);
+    watched.write("services/a/lib/x.js", "1");
+    watched.write(".env", "A=1");
+    let change = watched.next().await;
+    assert!(change.env && !change.structure, "{change:?}");
+    assert_eq!(change.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn where_no_more_folders_can_be_watched_it_polls_and_says_so() {
+    let full = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
+    let mut watched = watched_by(&[], |_, _| Some(Err(full)));
+    let notice = watched.next().await.notice.expect("a notice");
+    assert!(notice.contains("max_user_watches"), "{notice}");
+    watched.write("services/a/index.js", "1");
+    assert_eq!(watched.next().await.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn an_overflow_of_events_is_a_change_of_everything() {
+    let mut lost = None;
+    let mut watched = watched_by(&[], |messages, overflow| {
+        lost = Some((messages.clone(), Arc::clone(&overflow)));
+        Some(super::listen(messages, overflow))
+    });
+    let (messages, overflow) = lost.expect("the source was asked for");
+    overflow.store(true, std::sync::atomic::Ordering::Release);
+    messages.send(Message::Wake).unwrap();
+    let change = watched.next().await;
+    assert_eq!(change.packages.len(), 2);
+    assert!(change.config && change.env && !change.structure);
+    watched.settled().await;
+    watched.write("services/a/index.js", "1");
+    assert_eq!(watched.next().await.packages, watched.only("a"));
+}
+
+#[tokio::test]
+async fn a_driver_that_is_busy_gets_one_merged_change() {
+    let mut watched = watched(&[]);
+    for number in 0..20 {
+        watched.write("services/a/index.js", &number.to_string());
+        watched.write("services/b/index.js", &number.to_string());
+        watched.write("services/a/lib/x.js", &number.to_string());
+    }
+    let both = BTreeSet::from([watched.id("a"), watched.id("b")]);
+    assert_eq!(watched.settled().await.packages, both);
+}
+
+#[test]
+fn a_dropped_watcher_ends_though_nobody_listens() {
+    let watched = watched(&[]);
+    for number in 0..3000 {
+        watched.write("services/a/index.js", &number.to_string());
+    }
+    drop(watched);
+}
+
+fn path(number: usize) -> PathBuf {
+    PathBuf::from(number.to_string())
+}
+
+#[test]
+fn a_save_is_reported_four_milliseconds_after_its_last_event() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut debounce = Debounce::default();
+    assert_eq!(debounce.due(), None);
+    debounce.note(at(0), path(0));
+    assert_eq!(debounce.due(), Some(at(4)));
+    debounce.note(at(3), path(0));
+    assert_eq!(debounce.due(), Some(at(7)));
+    debounce.note(at(59), path(0));
+    assert_eq!(debounce.due(), Some(at(60)));
+    debounce.reported(at(60));
+    assert_eq!(
+        (debounce.due(), debounce.confirm_due()),
+        (None, Some(at(210)))
+    );
+    debounce.note(at(100), path(0));
+    debounce.reported(at(104));
+    assert_eq!(debounce.confirm_due(), Some(at(254)));
+}
+
+#[test]
+fn a_checkout_is_waited_for() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut debounce = Debounce::default();
+    for number in 0..30 {
+        debounce.note(at(0), path(number));
+    }
+    assert_eq!(debounce.due(), Some(at(20)));
+    debounce.note(at(299), path(0));
+    assert_eq!(debounce.due(), Some(at(300)));
+}

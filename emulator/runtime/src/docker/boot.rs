@@ -1,0 +1,254 @@
+//! Starting one instance.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bollard::container::{AttachContainerResults, LogOutput};
+use fnlocal_core::InstanceId;
+use fnlocal_engine::EngineError;
+use futures_util::StreamExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::{oneshot, watch};
+
+use super::state::{Ahead, Live, Phase};
+use super::{Inner, container, finish, stock};
+use crate::Address;
+use crate::RuntimeError;
+use crate::StartSpec;
+use crate::Started;
+use crate::lines::{Output, Tail};
+use crate::ready;
+use fnlocal_engine::error::refused;
+
+/// What a wrapper of before says of [`crate::AS_INSTANCE`].
+const UNKNOWN_ARGUMENT: &str = "Unknown option '--instance'";
+
+/// Starts an instance in a task of its own: one whose caller goes away is not left behind.
+pub async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
+    if inner.closing() {
+        return Err(RuntimeError::NotUp("fnlocal is ending".to_owned()));
+    }
+    let (sender, receiver) = oneshot::channel();
+    let starting = Arc::clone(&inner);
+    inner.tasks.spawn(async move {
+        let instance = spec.instance;
+        let result = start_here(&starting, spec).await;
+        if let Err(Ok(_)) = sender.send(result) {
+            finish::discard(&starting, instance).await;
+        }
+    });
+    let ending = |_| RuntimeError::NotUp("fnlocal is ending".to_owned());
+    receiver.await.map_err(ending)?
+}
+
+/// Starts an instance, from stock where there is some.
+async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
+    let begun = Instant::now();
+    let _under_way = UnderWay::new(&inner.starting);
+    if let Some(ahead) = inner.state.take_ahead(&spec.package, spec.memory_mib) {
+        match boot(inner, &spec, ahead, begun).await {
+            // What was made ahead may have died since, with its sandbox: once more from nothing.
+            Err(
+                RuntimeError::Refused { .. } | RuntimeError::Engine(EngineError::Refused { .. }),
+            ) => {}
+            other => return other,
+        }
+    }
+    loop {
+        let started = match stock::create(inner, &spec.package, spec.memory_mib).await {
+            Ok(fresh) => boot(inner, &spec, fresh, begun).await,
+            Err(error) => Err(error),
+        };
+        match started {
+            Err(RuntimeError::Engine(EngineError::Refused { why, .. }))
+                if does_without(inner, &why) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether the engine refused something we can do without, and from now on do.
+fn does_without(inner: &Inner, why: &str) -> bool {
+    let missing =
+        |what: &AtomicBool, word: &str| why.contains(word) && what.swap(false, Ordering::Relaxed);
+    missing(&inner.init, "docker-init") || missing(&inner.parks, "\"sh\"")
+}
+
+async fn boot(
+    inner: &Arc<Inner>,
+    spec: &StartSpec,
+    ahead: Ahead,
+    begun: Instant,
+) -> Result<Started, RuntimeError> {
+    let tail = Tail::default();
+    let (ended, end) = watch::channel(None);
+    let (container, address, token) = (ahead.container, ahead.address, ahead.token);
+    let (parked, mut attached) = (ahead.parked, ahead.output);
+    let output = Output::new(spec.instance, inner.notices.clone(), tail.clone());
+    let live = Live {
+        container: container.clone(),
+        sandbox: ahead.sandbox.id,
+        folder: ahead.folder,
+        address: address.clone(),
+        memory_mib: spec.memory_mib,
+        phase: Phase::Booting,
+        oom: false,
+        tail: tail.clone(),
+        pump: None,
+        ended,
+    };
+    inner.state.insert(spec.instance, live);
+    let introduction = container::introduction(parked, &token);
+    let gone = go(
+        inner,
+        &container,
+        parked,
+        &introduction,
+        &mut attached.input,
+    )
+    .await;
+    let pumping = tokio::spawn(pump(attached, output));
+    inner
+        .state
+        .with(spec.instance, |live| live.pump = Some(pumping));
+    let result = match gone {
+        Ok(()) => answer(inner, spec.instance, &address, &token, end, begun).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(started) => Ok(started),
+        Err(error) => {
+            finish::discard(inner, spec.instance).await;
+            Err(explained(error, &tail.text(), &spec.package.image))
+        }
+    }
+}
+
+/// Has node start in a container, and tells it what nobody else may know.
+async fn go(
+    inner: &Inner,
+    container: &str,
+    parked: bool,
+    introduction: &str,
+    input: &mut (impl AsyncWrite + Unpin),
+) -> Result<(), RuntimeError> {
+    if !parked {
+        let docker = &inner.engine.docker;
+        let started = docker.start_container(container, None).await;
+        started.map_err(refused("starting a container"))?;
+    }
+    let told = async {
+        input.write_all(introduction.as_bytes()).await?;
+        input.flush().await
+    };
+    told.await.map_err(|error| RuntimeError::Refused {
+        what: "starting node in a container",
+        why: error.to_string(),
+    })
+}
+
+/// Waits for a started container's wrapper.
+async fn answer(
+    inner: &Inner,
+    instance: InstanceId,
+    address: &Address,
+    token: &str,
+    mut end: watch::Receiver<Option<String>>,
+    begun: Instant,
+) -> Result<Started, RuntimeError> {
+    let create = begun.elapsed();
+    tokio::select! {
+        () = ready::answers(address, token) => {}
+        reason = ended(&mut end) => return Err(RuntimeError::NotUp(reason)),
+        () = tokio::time::sleep(ready::BOOT) => {
+            return Err(RuntimeError::NotUp(format!("no answer within {:?}", ready::BOOT)));
+        }
+    }
+    // It may have died right after answering, or been stopped meanwhile.
+    let running = inner.state.with(instance, |live| {
+        let ended = live.ended.borrow().clone();
+        if ended.is_none() && live.phase == Phase::Booting {
+            live.phase = Phase::Running;
+        }
+        (live.phase == Phase::Running).then_some(()).ok_or(ended)
+    });
+    match running {
+        Some(Ok(())) => Ok(Started {
+            address: address.clone(),
+            token: token.to_owned(),
+            code_root: container::CODE.to_owned(),
+            create,
+            boot: begun.elapsed().saturating_sub(create),
+        }),
+        Some(Err(Some(reason))) => Err(RuntimeError::NotUp(reason)),
+        Some(Err(None)) | None => Err(RuntimeError::NotUp("it was stopped".to_owned())),
+    }
+}
+
+/// Returns why the instance ended, when it has.
+pub async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
+    match end.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        Err(_) => "it was stopped".to_owned(),
+    }
+}
+
+async fn pump(attached: AttachContainerResults, mut output: Output) {
+    // Held, not dropped: its end is the instance's.
+    let _input = attached.input;
+    let mut stream = attached.output;
+    while let Some(Ok(piece)) = stream.next().await {
+        let stderr = matches!(piece, LogOutput::StdErr { .. });
+        output.push(stderr, piece.as_ref()).await;
+    }
+    output.finish().await;
+}
+
+/// Adds what an instance that did not come up wrote.
+fn explained(error: RuntimeError, wrote: &str, image: &str) -> RuntimeError {
+    match error {
+        RuntimeError::NotUp(_) if wrote.contains(UNKNOWN_ARGUMENT) => RuntimeError::OldImage {
+            image: image.to_owned(),
+        },
+        RuntimeError::NotUp(why) if !wrote.is_empty() => {
+            RuntimeError::NotUp(format!("{why}; it wrote:\n{wrote}"))
+        }
+        error => error,
+    }
+}
+
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_whose_wrapper_is_older_is_named_with_what_to_do() {
+        let wrote = "Unknown option '--instance'. To specify a positional argument…\n\nusage: …";
+        let ended = || RuntimeError::NotUp("exit code 2".to_owned());
+        let error = explained(ended(), wrote, "shop:1");
+        assert!(error.to_string().contains("shop:1"), "{error}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("fnlocal build"))
+        );
+        let error = explained(ended(), "boom", "shop:1");
+        assert!(error.to_string().ends_with("exit code 2; it wrote:\nboom"));
+    }
+}

@@ -1,0 +1,109 @@
+//! A runtime for each node of a run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::docker::{DockerOptions, DockerRuntime};
+use super::process::{ProcessError, ProcessOptions, ProcessRuntime};
+use super::{Notices, Runtime, RuntimeError};
+use fnlocal_engine::Progress;
+use fnlocal_engine::connect::Engine;
+use fnlocal_engine::labels::Owner;
+
+/// Opens runtimes of one kind for the nodes of one run. The run is part of what they are known by:
+/// a node that opens later leaves alone what the others run.
+#[derive(Clone)]
+pub struct Opener(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Docker(Box<Containers>),
+    Process { state: PathBuf },
+}
+
+#[derive(Clone)]
+struct Containers {
+    engine: Engine,
+    owner: Owner,
+    base_image: String,
+}
+
+/// Why a node has no runtime.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The engine answers, but not as needed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// Node is missing.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl OpenError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Runtime(error) => error.hint(),
+            Self::Process(error) => Some(error.hint().to_owned()),
+        }
+    }
+}
+
+impl Opener {
+    /// Containers of `owner`'s run, but for its node's name.
+    pub fn docker(engine: Engine, owner: Owner, base_image: String) -> Self {
+        let containers = Containers {
+            engine,
+            owner,
+            base_image,
+        };
+        Self(Kind::Docker(Box::new(containers)))
+    }
+
+    /// Processes. `state` is the project's `.fnlocal`.
+    pub fn process(state: PathBuf) -> Self {
+        Self(Kind::Process { state })
+    }
+
+    /// Opens the runtime of a node. `progress` is told what is worth a line.
+    pub async fn open(
+        &self,
+        node: &str,
+        notices: Notices,
+        progress: Progress<'_>,
+    ) -> Result<Arc<dyn Runtime>, OpenError> {
+        match &self.0 {
+            Kind::Docker(containers) => {
+                let Containers {
+                    engine,
+                    owner,
+                    base_image,
+                } = &**containers;
+                let owner = Owner {
+                    node: node.to_owned(),
+                    ..owner.clone()
+                };
+                let options = DockerOptions::new(owner, base_image.clone());
+                let opened = DockerRuntime::open(engine.clone(), options, notices).await;
+                let (runtime, reaped) = opened?;
+                if reaped.containers > 0 {
+                    progress(format!(
+                        "removed {} containers a former run left behind",
+                        reaped.containers
+                    ));
+                }
+                Ok(Arc::new(runtime))
+            }
+            Kind::Process { state } => {
+                let options = ProcessOptions {
+                    state: state.clone(),
+                    node: None,
+                    sockets: None,
+                };
+                let runtime = ProcessRuntime::open(options, notices).await?;
+                Ok(Arc::new(runtime))
+            }
+        }
+    }
+}

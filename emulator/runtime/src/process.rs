@@ -1,0 +1,433 @@
+//! Instances as plain Node processes: for machines without Docker.
+//!
+//! Less isolated, and announced so: an instance sees the person's files and network, and only V8's
+//! heap is limited. What it keeps from the Docker runtime: an environment of its own, a process
+//! group of its own, sockets only its owner can reach, and an end together with fnlocal.
+
+mod child;
+mod watchdog;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fnlocal_core::InstanceId;
+use fnlocal_files::OwnPath;
+use futures_util::future::BoxFuture;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use self::child::{Signal, signal};
+use self::watchdog::Watchdog;
+use super::family::{self, Family};
+use super::leftovers;
+use super::lines::Tail;
+use fnlocal_engine::identity::random_hex;
+
+use super::place::{Place, SOCKET, default_base, temporary_base};
+use super::{
+    AS_INSTANCE, Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec,
+    Started, ready,
+};
+use fnlocal_project::programs;
+use fnlocal_wrapper::RUNNER;
+
+/// For a killed process to be gone.
+const KILLED: Duration = Duration::from_secs(5);
+
+/// How a [`ProcessRuntime`] works.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// The project's `.fnlocal`.
+    pub state: PathBuf,
+    /// The node to run; `node` in `PATH` when none.
+    pub node: Option<PathBuf>,
+    /// Where socket folders go; `None` for the usual place.
+    pub sockets: Option<PathBuf>,
+}
+
+/// Why processes cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// No node.
+    #[error("node cannot be run ({}): {why}", program.display())]
+    NoNode {
+        /// What was tried.
+        program: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// Files cannot be written.
+    #[error("could not write {}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl ProcessError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoNode { .. } => "install Node.js 20 or later, or start Docker",
+            Self::Io { .. } => "make the folder writable, or set XDG_RUNTIME_DIR to one that is",
+        }
+    }
+}
+
+/// Runs instances as processes.
+pub struct ProcessRuntime {
+    inner: Arc<Inner>,
+}
+
+pub struct Inner {
+    node: PathBuf,
+    version: String,
+    runner: PathBuf,
+    place: Place,
+    /// Temporary files of instances.
+    temporary: Place,
+    notices: Notices,
+    /// Clears up should this process be killed.
+    watchdog: Option<Watchdog>,
+    live: Mutex<BTreeMap<InstanceId, Live>>,
+}
+
+#[derive(Debug)]
+pub struct Live {
+    pid: u32,
+    address: Address,
+    folder: PathBuf,
+    temporary: PathBuf,
+    /// What its descendants bear.
+    mark: String,
+    memory_mib: u32,
+    /// It answers, and nobody is stopping it: its end is news.
+    running: bool,
+    tail: Tail,
+    ended: watch::Sender<Option<String>>,
+}
+
+impl ProcessRuntime {
+    /// Finds node and writes the wrapper.
+    ///
+    /// # Errors
+    /// [`ProcessError`].
+    pub async fn open(options: ProcessOptions, notices: Notices) -> Result<Self, ProcessError> {
+        let (node, version) = find_node(options.node.as_deref()).await?;
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ProcessError::Io { path, source }
+        };
+        let state = OwnPath::new(&options.state);
+        let runner = state.join("runner.cjs");
+        state.make_folder().map_err(fail(&options.state))?;
+        if runner.read().ok().as_deref() != Some(RUNNER) {
+            runner.write(RUNNER).map_err(fail(runner.path()))?;
+        }
+        let runner = runner.path().to_owned();
+        let base = options.sockets.unwrap_or_else(default_base);
+        let _cleared = tokio::task::spawn_blocking(|| leftovers::clear(false)).await;
+        let run = random_hex(4);
+        let place = Place::new(&base, &run).map_err(fail(&base))?;
+        let temporary = match temporary_base() {
+            same if same == base => place.clone(),
+            other => Place::new(&other, &run).map_err(fail(&other))?,
+        };
+        let watchdog = Watchdog::start(&run, &[place.folder(), temporary.folder()]);
+        let live = Mutex::default();
+        let inner = Inner {
+            node,
+            version,
+            runner,
+            place,
+            temporary,
+            notices,
+            watchdog,
+            live,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The version of the node that runs instances: what installed dependencies depend on.
+    #[must_use]
+    pub fn node_version(&self) -> &str {
+        &self.inner.version
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(self: &Arc<Self>, spec: StartSpec) -> Result<Started, RuntimeError> {
+        let begun = Instant::now();
+        let refused = |what| {
+            move |error: std::io::Error| RuntimeError::Refused {
+                what,
+                why: error.to_string(),
+            }
+        };
+        let name = spec.instance.0.to_string();
+        let folder = self
+            .place
+            .instance(&name)
+            .map_err(refused("making a folder for a socket"))?;
+        let temporary = self.temporary.private(&format!("tmp-{name}"));
+        let temporary = temporary.map_err(refused("making a folder for temporary files"))?;
+        let mark = family::mark(self.place.run(), &name);
+        let token = random_hex(16);
+        let address = address(&folder).map_err(refused("making a socket"))?;
+        let code_root = code_root(&spec.package)?;
+        let mut command = self.command(&spec, code_root, &address);
+        command.env(family::MARK, &mark);
+        // The person's own settings come first.
+        if !spec.package.env.contains_key("TMPDIR") {
+            command.env("TMPDIR", &temporary);
+        }
+        let mut child = command.spawn().map_err(refused("starting node"))?;
+        introduce(&mut child, &address, &token).await;
+        let create = begun.elapsed();
+        let tail = Tail::default();
+        let (ended, mut end) = watch::channel(None);
+        let live = Live {
+            pid: child.id().unwrap_or_default(),
+            address: address.clone(),
+            folder,
+            temporary,
+            mark,
+            memory_mib: spec.memory_mib,
+            running: false,
+            tail: tail.clone(),
+            ended,
+        };
+        self.lock().insert(spec.instance, live);
+        tokio::spawn(child::follow(
+            Arc::clone(self),
+            spec.instance,
+            child,
+            tail.clone(),
+        ));
+        let why = tokio::select! {
+            () = ready::answers(&address, &token) => None,
+            reason = child::ended(&mut end) => Some(reason),
+            () = tokio::time::sleep(ready::BOOT) => {
+                Some(format!("no answer within {:?}", ready::BOOT))
+            }
+        };
+        if why.is_none() && self.up(spec.instance) {
+            return Ok(Started {
+                address,
+                token,
+                code_root: code_root.display().to_string(),
+                create,
+                boot: begun.elapsed().saturating_sub(create),
+            });
+        }
+        self.end(spec.instance, Duration::ZERO).await;
+        let why = why.unwrap_or_else(|| "it was stopped".to_owned());
+        Err(RuntimeError::NotUp(match tail.text() {
+            text if text.is_empty() => why,
+            text => format!("{why}; it wrote:\n{text}"),
+        }))
+    }
+
+    /// Marks an instance as running; false when it ended meanwhile.
+    fn up(&self, instance: InstanceId) -> bool {
+        self.lock().get_mut(&instance).is_some_and(|live| {
+            live.running = live.ended.borrow().is_none();
+            live.running
+        })
+    }
+
+    fn command(&self, spec: &StartSpec, code_root: &Path, address: &Address) -> Command {
+        let mut command = Command::new(&self.node);
+        command
+            .arg(super::docker::heap_limit(spec.memory_mib))
+            .arg(&self.runner)
+            .arg(AS_INSTANCE)
+            .current_dir(code_root)
+            .env_clear()
+            .envs(inherited())
+            .envs(&spec.package.env)
+            .env("FNLOCAL_DEV", "1")
+            .env("FNLOCAL_CODE", code_root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        match address {
+            Address::Dialed(listener) => {
+                command.env("FNLOCAL_DIAL", listener.folder().join(SOCKET))
+            }
+            Address::Tcp(at) => command.env("PORT", at.port().to_string()),
+        };
+        command
+    }
+
+    /// Ends an instance and returns when nothing of it remains.
+    async fn end(&self, instance: InstanceId, grace: Duration) {
+        let begun = self.lock().get_mut(&instance).map(|live| {
+            live.running = false;
+            (live.pid, live.mark.clone(), live.ended.subscribe())
+        });
+        let Some((pid, mark, mut end)) = begun else {
+            return;
+        };
+        let family = tokio::task::spawn_blocking(move || Family::of(&mark, pid)).await;
+        let alive = |end: &watch::Receiver<Option<String>>| end.borrow().is_none();
+        if !grace.is_zero() && alive(&end) {
+            signal(pid, Signal::Terminate);
+            // A paused one acts on it only when it goes on.
+            signal(pid, Signal::Continue);
+            let _ = timeout(grace, child::ended(&mut end)).await;
+        }
+        if alive(&end) {
+            signal(pid, Signal::Kill);
+            let _ = timeout(KILLED, child::ended(&mut end)).await;
+        }
+        if let Ok(family) = family {
+            let _ended = tokio::task::spawn_blocking(move || family.end()).await;
+        }
+        if let Some(live) = self.lock().remove(&instance) {
+            live.address.close();
+            live.remove_folders();
+        }
+    }
+
+    fn tell(&self, instance: InstanceId, kind: Signal) {
+        let live = self.lock();
+        let alive = live
+            .get(&instance)
+            .filter(|live| live.ended.borrow().is_none());
+        if let Some(live) = alive {
+            signal(live.pid, kind);
+        }
+    }
+}
+
+impl Runtime for ProcessRuntime {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn stock(&self, _package: Arc<PackageRun>, _memory_mib: u32) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn start(&self, spec: StartSpec) -> BoxFuture<'_, Result<Started, RuntimeError>> {
+        Box::pin(async move { self.inner.start(spec).await })
+    }
+
+    fn pause(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        self.inner.tell(instance, Signal::Stop);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn resume(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
+        self.inner.tell(instance, Signal::Continue);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn stop(&self, instance: InstanceId, grace: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.inner.end(instance, grace).await })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let all: Vec<InstanceId> = self.inner.lock().keys().copied().collect();
+            let ends = all
+                .into_iter()
+                .map(|instance| self.inner.end(instance, Duration::ZERO));
+            futures_util::future::join_all(ends).await;
+            self.inner.place.remove();
+            self.inner.temporary.remove();
+            if let Some(watchdog) = &self.inner.watchdog {
+                watchdog.dismiss().await;
+            }
+        })
+    }
+}
+
+impl Live {
+    /// Removes its socket's folder and its temporary files.
+    fn remove_folders(&self) {
+        for folder in [&self.folder, &self.temporary] {
+            let _left = OwnPath::new(folder).remove_all();
+        }
+    }
+}
+
+/// The little of the person's environment that a program needs to work at all.
+fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    let needed = ["PATH", "HOME", "LANG", "SystemRoot", "TEMP"];
+    needed
+        .into_iter()
+        .filter_map(|key| Some((key, std::env::var_os(key)?)))
+}
+
+async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessError> {
+    let found = given.map(Path::to_owned).or_else(|| programs::find("node"));
+    let program = found.clone().unwrap_or_else(|| PathBuf::from("node"));
+    let fail = |why: String| ProcessError::NoNode {
+        program: program.clone(),
+        why,
+    };
+    let Some(found) = found else {
+        return Err(fail("no folder of PATH has it".to_owned()));
+    };
+    // Version managers put a shim in the path; started once, it tells what it starts.
+    let asked = Command::new(&found)
+        .args(["-p", "process.execPath + '\\n' + process.version"])
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(|error| fail(error.to_string()))?;
+    let text = String::from_utf8_lossy(&asked.stdout);
+    let mut lines = text.lines();
+    match (lines.next(), lines.next()) {
+        (Some(path), Some(version)) => Ok((path.into(), version.to_owned())),
+        _ => Err(fail(
+            String::from_utf8_lossy(&asked.stderr).trim().to_owned(),
+        )),
+    }
+}
+
+fn address(folder: &Path) -> std::io::Result<Address> {
+    Ok(Address::Dialed(InstanceListener::bind(folder.to_owned())?))
+}
+
+/// Tells a process its token, in a way that nothing else can read, and takes connections of this
+/// process alone.
+async fn introduce(child: &mut Child, address: &Address, token: &str) {
+    if let (Address::Dialed(listener), Some(process)) = (address, child.id()) {
+        listener.only_from(process);
+    }
+    if let Some(input) = &mut child.stdin {
+        // One that has ended already cannot be told; its end is.
+        let _ended = input.write_all(format!("{token}\n").as_bytes()).await;
+    }
+}
+
+fn code_root(package: &PackageRun) -> Result<&Path, RuntimeError> {
+    let root = package.code_root.as_deref();
+    let root = root.ok_or_else(|| RuntimeError::Refused {
+        what: "finding the code",
+        why: "it is in an image, which only Docker can run".to_owned(),
+    })?;
+    package.check_code_root()?;
+    Ok(root)
+}

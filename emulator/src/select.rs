@@ -1,0 +1,324 @@
+//! Which runtime, and why.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fnlocal_files::OwnPath;
+
+use fnlocal_engine::Progress;
+use fnlocal_engine::connect::{ConnectError, Surroundings, connect};
+use fnlocal_engine::identity::random_hex;
+use fnlocal_engine::labels::{Owner, project_label};
+use fnlocal_image::ImageError;
+use fnlocal_image::ImageOptions;
+use fnlocal_image::Images;
+use fnlocal_image::deps;
+use fnlocal_project::{Package, Project};
+use fnlocal_runtime::docker::mounts::{self, Mounts};
+use fnlocal_runtime::docker::volume::Volumes;
+use fnlocal_runtime::open::{OpenError, Opener};
+use fnlocal_runtime::process::{ProcessError, ProcessOptions, ProcessRuntime};
+use fnlocal_runtime::{Notices, PackageRun, Runtime, RuntimeError};
+
+/// What the person asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Docker where it answers, else processes.
+    #[default]
+    Auto,
+    /// Docker or nothing.
+    Docker,
+    /// Processes.
+    Process,
+}
+
+/// A runtime, ready.
+pub struct Selected {
+    /// It, for one node.
+    pub runtime: Arc<dyn Runtime>,
+    /// Opens others of the kind for other nodes.
+    pub(crate) opener: Opener,
+    /// Makes packages ready to run in it.
+    pub preparer: Preparer,
+    /// Which and why, for people.
+    pub why: String,
+}
+
+/// Why there is no runtime.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// Docker was asked for and does not answer.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The base image is missing.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The runtime cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Node is missing.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl SelectError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Connect(error) => Some(error.hint().to_owned()),
+            Self::Image(error) => error.hint(),
+            Self::Open(error) => error.hint(),
+            Self::Process(error) => Some(error.hint().to_owned()),
+        }
+    }
+}
+
+/// Makes packages ready to run: images for Docker, installed dependencies for processes.
+#[derive(Clone)]
+pub struct Preparer(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Docker {
+        images: Arc<Images>,
+        /// Where the engine cannot mount code.
+        volumes: Option<Arc<Volumes>>,
+    },
+    Process {
+        deps: PathBuf,
+        node_version: String,
+    },
+}
+
+impl Preparer {
+    /// Whether it makes images.
+    #[must_use]
+    pub fn makes_images(&self) -> bool {
+        matches!(self.0, Kind::Docker { .. })
+    }
+
+    /// Makes `package` ready to run. `code_root` is its code's folder, made if missing.
+    ///
+    /// # Errors
+    /// [`ImageError`] when an image cannot be made or dependencies cannot be installed.
+    pub async fn prepare(
+        &self,
+        package: &Package,
+        code_root: PathBuf,
+        env: BTreeMap<String, String>,
+        progress: Progress<'_>,
+    ) -> Result<PackageRun, PrepareError> {
+        // The user of an instance's container reads it.
+        let made = OwnPath::new(&code_root).make_folder_with_mode(0o755);
+        made.map_err(|source| ImageError::Io {
+            path: code_root.clone(),
+            source,
+        })?;
+        let image = match &self.0 {
+            Kind::Docker { images, .. } => {
+                // Left by a run without Docker, it would lead nowhere inside.
+                link(&code_root, None)?;
+                images.ensure(package, progress).await?
+            }
+            Kind::Process { deps, node_version } => {
+                let made = deps::on_host(package, deps, node_version, progress).await?;
+                link(&code_root, made.as_deref())?;
+                String::new()
+            }
+        };
+        Ok(PackageRun {
+            name: package.name.clone(),
+            image,
+            code_root: Some(code_root),
+            env,
+        })
+    }
+
+    /// Brings a version of a package's code, a folder below its code's, to where instances are.
+    /// Nothing to do where that folder is mounted.
+    ///
+    /// # Errors
+    /// [`PrepareError::Runtime`] when the engine does not take it.
+    pub async fn bring(&self, package: &str, version: &Path) -> Result<(), PrepareError> {
+        match self.volumes() {
+            Some(volumes) => Ok(volumes.bring(package, version).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes versions that were brought, but for those named.
+    ///
+    /// # Errors
+    /// [`PrepareError::Runtime`]; they stay until the next time then.
+    pub async fn keep(&self, package: &str, kept: &[PathBuf]) -> Result<(), PrepareError> {
+        match self.volumes() {
+            Some(volumes) => Ok(volumes.keep(package, kept).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes all that was brought, once nothing runs any more.
+    pub async fn close(&self) {
+        if let Some(volumes) = self.volumes() {
+            volumes.close().await;
+        }
+    }
+
+    fn volumes(&self) -> Option<&Volumes> {
+        match &self.0 {
+            Kind::Docker { volumes, .. } => volumes.as_deref(),
+            Kind::Process { .. } => None,
+        }
+    }
+}
+
+/// Why a package cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// Its image cannot be made, or its dependencies cannot be installed.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Its code does not get to where instances are.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+impl PrepareError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Image(error) => error.hint(),
+            Self::Runtime(error) => error.hint(),
+        }
+    }
+}
+
+/// Opens the runtime that was asked for, for the node of this name. `state` is the project's `.fnlocal`, which the caller
+/// holds locked: what other runs of the project left in the engine is removed.
+///
+/// # Errors
+/// [`SelectError`]; with [`Choice::Auto`] only when neither can be used.
+pub async fn select(
+    choice: Choice,
+    mounts: Mounts,
+    project: &Project,
+    state: &Path,
+    node: &str,
+    notices: Notices,
+    progress: Progress<'_>,
+) -> Result<Selected, SelectError> {
+    if choice == Choice::Process {
+        return process(state, notices, "processes, as asked for: less isolated").await;
+    }
+    let failed = match docker(project, state, mounts, node, notices.clone(), progress).await {
+        Ok(selected) => return Ok(selected),
+        Err(error) => error,
+    };
+    // An engine that is there but cannot be used is told in full; its absence is no mistake.
+    if choice == Choice::Docker {
+        return Err(failed);
+    }
+    let why = format!("processes, less isolated than Docker: {failed}");
+    process(state, notices, &why).await.map_err(|_| failed)
+}
+
+async fn docker(
+    project: &Project,
+    state: &Path,
+    mounts: Mounts,
+    node: &str,
+    notices: Notices,
+    progress: Progress<'_>,
+) -> Result<Selected, SelectError> {
+    let engine = connect(&Surroundings::from_env()).await?;
+    let owner = Owner {
+        project: project_label(&project.name, &project.root),
+        folder: project.root.display().to_string(),
+        run: random_hex(4),
+        node: node.to_owned(),
+    };
+    let images = Images::new(
+        &engine,
+        ImageOptions {
+            base_image: project.config().build.base_image.clone(),
+            project: project.name.clone(),
+            owner: owner.clone(),
+            node: None,
+        },
+    )
+    .with_install_time(project.config().build.install_time());
+    let base = images.base(progress).await?;
+    let settled = mounts::settle(engine, &owner, &base.reference, state, mounts).await;
+    let engine = settled.map_err(OpenError::from)?;
+    let mut why = format!("Docker {} with {}", engine.version, base.origin);
+    let volumes = if engine.shares_folders {
+        None
+    } else {
+        why.push_str(if mounts == Mounts::Copy {
+            "; code is copied in, as asked for"
+        } else {
+            "; code is copied in, since the engine cannot mount this machine's folders"
+        });
+        let volumes = Volumes::new(engine.clone(), &owner, base.reference.clone());
+        Some(Arc::new(volumes))
+    };
+    let opener = Opener::docker(engine, owner, base.reference);
+    let runtime = opener.open(node, notices, progress).await?;
+    let images = Arc::new(images);
+    let preparer = Preparer(Kind::Docker { images, volumes });
+    Ok(Selected {
+        runtime,
+        opener,
+        preparer,
+        why,
+    })
+}
+
+async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, SelectError> {
+    let options = ProcessOptions {
+        state: state.to_owned(),
+        node: None,
+        sockets: None,
+    };
+    let runtime = ProcessRuntime::open(options, notices).await?;
+    let node_version = runtime.node_version().to_owned();
+    let kind = Kind::Process {
+        deps: state.join("deps"),
+        node_version,
+    };
+    Ok(Selected {
+        runtime: Arc::new(runtime),
+        opener: Opener::process(state.to_owned()),
+        preparer: Preparer(kind),
+        why: why.to_owned(),
+    })
+}
+
+/// Makes `code_root/node_modules` lead to the installed ones, or removes such a link.
+fn link(code_root: &Path, deps: Option<&Path>) -> Result<(), ImageError> {
+    let at = code_root.join("node_modules");
+    let fail = |source| ImageError::Io {
+        path: at.clone(),
+        source,
+    };
+    let wanted = deps.map(|deps| deps.join("node_modules"));
+    if std::fs::read_link(&at).ok() == wanted {
+        return Ok(());
+    }
+    match std::fs::remove_file(&at) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
+    }
+    match wanted {
+        #[cfg(unix)]
+        Some(wanted) => std::os::unix::fs::symlink(wanted, &at).map_err(fail),
+        #[cfg(windows)]
+        Some(wanted) => std::os::windows::fs::symlink_dir(wanted, &at).map_err(fail),
+        None => Ok(()),
+    }
+}
