@@ -31,7 +31,6 @@ use crate::serve::{ListenError, listen};
 use fnlocal_driver::Driver;
 use fnlocal_driver::InspectTarget;
 use fnlocal_gateway::asks_locally;
-use fnlocal_runtime::InstanceListener;
 
 /// The port debuggers look at first.
 pub const PORT: u16 = 9229;

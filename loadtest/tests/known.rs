@@ -28,7 +28,6 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
         error_every: Some(100),
         stalls: &[4, 14],
         stall: Duration::from_secs(2),
-        ..Behaviour::default()
     };
     let load = Load::Rate(steady(50.0, Duration::from_secs(20)));
     let (report, backend) = run_in_peace(behaviour, &plan(load));

@@ -1,7 +1,7 @@
 //! The public facts that several crates share: plain types without decisions.
 #![warn(missing_docs)]
 
-mod cut;
+pub mod cut;
 mod failure;
 mod report;
 mod timing;

@@ -18,7 +18,7 @@ const SILENT: &str = "it neither reports nor answers any more, so it was ended";
 impl Driver {
     /// Follows an instance's reports. One that lives on without them is ended, whatever it is doing:
     /// what it does from then on would be in no log.
-    pub async fn keep_reports(self: Rc<Self>, instance: Rc<Instance>) {
+    pub(super) async fn keep_reports(self: Rc<Self>, instance: Rc<Instance>) {
         Rc::clone(&self).follow_reports(Rc::clone(&instance)).await;
         // Most often it has just ended, and then it answers no question.
         let reason = tokio::select! {

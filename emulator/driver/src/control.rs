@@ -25,7 +25,7 @@ const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest description of a package, in bytes.
 const REPLY: usize = 8 << 20;
 /// How long after a connection broke the runtime may take to say why.
-pub const PATIENCE: Duration = Duration::from_millis(1500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
 #[derive(Deserialize)]
 struct Reply {
@@ -42,7 +42,7 @@ struct Reply {
 
 impl Driver {
     /// Has an instance import all code of its package and describe it.
-    pub async fn prime(self: Rc<Self>, id: InstanceId, code: CodeHash) {
+    pub(super) async fn prime(self: Rc<Self>, id: InstanceId, code: CodeHash) {
         let Some(instance) = self.instance(id) else {
             return;
         };
@@ -75,7 +75,7 @@ impl Driver {
     }
 
     /// Binds an instance to a function.
-    pub async fn assign(self: Rc<Self>, id: InstanceId, to: FunctionId, code: CodeHash) {
+    pub(super) async fn assign(self: Rc<Self>, id: InstanceId, to: FunctionId, code: CodeHash) {
         let Some(instance) = self.instance(id) else {
             return;
         };
@@ -107,7 +107,7 @@ impl Driver {
 
     /// Waits until an instance no longer works for a request whose client left, then gives its
     /// place back.
-    pub fn release_when_over(self: &Rc<Self>, request: RequestId, running: Running) {
+    pub(super) fn release_when_over(self: &Rc<Self>, request: RequestId, running: Running) {
         // Other requests may keep the instance busy for as long as it lives.
         let path = format!("/_fnlocal/idle?request={}", running.name());
         let driver = Rc::clone(self);
@@ -152,7 +152,7 @@ impl Driver {
     }
 
     /// A line with paths as the person knows them.
-    pub fn as_shown(&self, instance: &Instance, line: &str) -> String {
+    pub(super) fn as_shown(&self, instance: &Instance, line: &str) -> String {
         let mut failure = Failure::plain(line, None);
         if let Some(code) = instance.code() {
             self.localise(instance, code, &mut failure);
@@ -160,7 +160,7 @@ impl Driver {
         failure.message
     }
 
-    pub fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
+    pub(super) fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
         let packages = self.packages.borrow();
         if let (Some(package), Some(started)) =
             (packages.get(&instance.package), instance.started())
@@ -269,7 +269,7 @@ impl Driver {
     }
 
     /// Follows what a wrapper reports: log lines, ends of invocations, errors.
-    pub async fn follow_reports(self: Rc<Self>, instance: Rc<Instance>) {
+    pub(super) async fn follow_reports(self: Rc<Self>, instance: Rc<Instance>) {
         let Ok((response, _connection)) =
             control(&instance, Method::GET, "/_fnlocal/events", None).await
         else {
@@ -298,7 +298,7 @@ fn started(instance: &Instance) -> Timing {
 
 /// One control call, on a connection of its own, which is the instance's first to serve on if
 /// the caller gives it back once the answer is read.
-pub async fn control(
+pub(super) async fn control(
     instance: &Rc<Instance>,
     method: Method,
     path: &str,

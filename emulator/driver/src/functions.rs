@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use fnlocal_api::Failure;
 use fnlocal_core::{FunctionId, PackageId};
-use serde::{Deserialize, Serialize};
 
-use fnlocal_api::cut;
 use fnlocal_project::{FunctionSettings, MAX_FUNCTION_NAME};
 
 /// The edits after which a name is no hint any more.

@@ -31,7 +31,7 @@ impl Driver {
         self.inspected.replace(Some(function));
     }
 
-    pub fn is_inspected(&self, function: &Function) -> bool {
+    pub(super) fn is_inspected(&self, function: &Function) -> bool {
         self.inspected.borrow().as_deref() == Some(&*function.name)
     }
 
@@ -45,7 +45,7 @@ impl Driver {
 
     /// One instance of what is debugged, which nobody pauses or ends. Its wrapper watches the time
     /// instead of the core: it knows whether somebody stands at a breakpoint.
-    pub fn under_inspection(&self, mut specs: Vec<FunctionSpec>) -> Vec<FunctionSpec> {
+    pub(super) fn under_inspection(&self, mut specs: Vec<FunctionSpec>) -> Vec<FunctionSpec> {
         for spec in &mut specs {
             let function = self.function(spec.function);
             if function.is_some_and(|function| self.is_inspected(&function)) {
@@ -62,7 +62,7 @@ impl Driver {
 
     /// Whether an instance can be debugged: its inspector must be able to dial a socket of ours, which
     /// is there from now on.
-    pub fn can_be_inspected(&self, instance: &Instance) -> bool {
+    pub(super) fn can_be_inspected(&self, instance: &Instance) -> bool {
         let reached = match instance.started().map(|started| &started.address) {
             Some(Address::Dialed(listener)) => match listener.beside(SOCKET) {
                 Ok(inspector) => instance.set_inspector(inspector),

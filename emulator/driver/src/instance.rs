@@ -119,37 +119,37 @@ impl Instance {
     }
 
     /// The code it imports, or runs; `None` for a spare that was given none.
-    pub fn code(&self) -> Option<CodeHash> {
+    pub(super) fn code(&self) -> Option<CodeHash> {
         self.code.get()
     }
 
-    pub fn set_code(&self, code: CodeHash) {
+    pub(super) fn set_code(&self, code: CodeHash) {
         self.code.set(Some(code));
     }
 
-    pub fn begin_request(&self, name: &Arc<str>) {
+    pub(super) fn begin_request(&self, name: &Arc<str>) {
         self.served.borrow_mut().begin(name);
     }
 
-    pub fn end_request(&self, name: &Arc<str>) {
+    pub(super) fn end_request(&self, name: &Arc<str>) {
         self.served.borrow_mut().end(name);
     }
 
     /// Whether it serves a request, or served it recently.
-    pub fn serves(&self, request: &str) -> bool {
+    pub(super) fn serves(&self, request: &str) -> bool {
         self.served.borrow().knows(request)
     }
 
-    pub fn request_done(&self, request: &str) -> Option<Duration> {
+    pub(super) fn request_done(&self, request: &str) -> Option<Duration> {
         self.served.borrow_mut().done(request)
     }
 
-    pub fn set_crash(&self, failure: &Failure) {
+    pub(super) fn set_crash(&self, failure: &Failure) {
         self.crash.replace(Some(failure.clone()));
     }
 
     /// Whether a crash of this number was not reported before.
-    pub fn is_news(&self, nr: u32) -> bool {
+    pub(super) fn is_news(&self, nr: u32) -> bool {
         let mut crashes = self.crashes.borrow_mut();
         if crashes.contains(&nr) {
             return false;
@@ -221,18 +221,18 @@ impl Instance {
         self.last_lines.borrow().iter().cloned().collect()
     }
 
-    pub fn set_started(&self, started: Started) {
+    pub(super) fn set_started(&self, started: Started) {
         // Set once, by the one task that started it.
         let _already = self.started.set(started);
     }
 
     /// Where its inspector comes in; none if it is not debugged.
-    pub fn inspector(&self) -> Option<&InstanceListener> {
+    pub(super) fn inspector(&self) -> Option<&InstanceListener> {
         self.inspector.get()
     }
 
     /// Returns whether it was the first.
-    pub fn set_inspector(&self, listener: InstanceListener) -> bool {
+    pub(super) fn set_inspector(&self, listener: InstanceListener) -> bool {
         self.inspector.set(listener).is_ok()
     }
 
@@ -247,16 +247,16 @@ impl Instance {
         }));
     }
 
-    pub fn add_import(&self, import: Duration) {
+    pub(super) fn add_import(&self, import: Duration) {
         self.import.set(self.import.get() + import);
     }
 
-    pub fn set_end(&self, end: End) {
+    pub(super) fn set_end(&self, end: End) {
         self.end.replace(Some(end));
         self.ended.notify_waiters();
     }
 
-    pub fn remember_line(&self, line: &str) {
+    pub(super) fn remember_line(&self, line: &str) {
         if EXIT_PREFIXES.iter().any(|prefix| line.starts_with(prefix)) {
             self.exit_line.replace(Some(line.to_owned()));
         }
@@ -267,7 +267,7 @@ impl Instance {
         lines.push_back(line.to_owned());
     }
 
-    pub fn take_connection(&self) -> Option<Connection> {
+    pub(super) fn take_connection(&self) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         while let Some(connection) = idle.pop() {
             if !connection.is_closed() {
@@ -284,7 +284,7 @@ impl Instance {
         }
     }
 
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.closed.set(true);
         if let Some(started) = self.started() {
             started.address.close();

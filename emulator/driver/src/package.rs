@@ -32,7 +32,7 @@ pub struct Code {
 
 impl Code {
     /// Its folder as an instance sees it.
-    pub fn path(&self, code_root: &str) -> String {
+    pub(super) fn path(&self, code_root: &str) -> String {
         match self.folder.as_str() {
             "" => code_root.to_owned(),
             folder => format!("{code_root}/{folder}"),
@@ -83,7 +83,7 @@ impl Driver {
     }
 
     /// The hash of a code's files.
-    pub fn files_of(&self, package: PackageId, code: CodeHash) -> String {
+    pub(super) fn files_of(&self, package: PackageId, code: CodeHash) -> String {
         let packages = self.packages.borrow();
         let code = packages
             .get(&package)

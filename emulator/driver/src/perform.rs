@@ -12,7 +12,7 @@ use fnlocal_runtime::End;
 use fnlocal_runtime::StartSpec;
 
 impl Driver {
-    pub fn perform(self: &Rc<Self>, effect: Effect) {
+    pub(super) fn perform(self: &Rc<Self>, effect: Effect) {
         match effect {
             Effect::Dispatch {
                 request,
@@ -156,7 +156,7 @@ impl Driver {
 
     /// Ends an instance that is of no use any more, and says why. `outside` is true unless what it
     /// ran is to blame.
-    pub async fn lose(self: &Rc<Self>, id: InstanceId, reason: &str, outside: bool) {
+    pub(super) async fn lose(self: &Rc<Self>, id: InstanceId, reason: &str, outside: bool) {
         if self.instance(id).is_none() {
             return;
         }

@@ -37,7 +37,7 @@ impl Recorder {
     }
 
     /// Adds an event. A file that can be written no more is told by [`Recorder::finish`].
-    pub fn add(&self, entry: Entry) {
+    pub(super) fn add(&self, entry: Entry) {
         let _writer_failed = self.entries.send(entry);
     }
 

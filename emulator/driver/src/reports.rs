@@ -58,7 +58,7 @@ impl ReportLines {
 
 impl Driver {
     /// Takes in bytes of an instance's events channel.
-    pub fn take_reports(&self, instance: &Instance, lines: &mut ReportLines, data: &[u8]) {
+    pub(super) fn take_reports(&self, instance: &Instance, lines: &mut ReportLines, data: &[u8]) {
         let mut last = lines.request.take();
         let too_long = lines.push(data, |line| {
             if !line.is_empty() && !self.take_report(instance, line, &mut last) {
@@ -85,7 +85,7 @@ impl Driver {
 
     /// Takes in one report. `last` is the request of the one before. Returns `false` if the report
     /// is none, or claims something about a request that is not the instance's.
-    pub fn take_report(
+    pub(super) fn take_report(
         &self,
         instance: &Instance,
         line: &[u8],
@@ -152,7 +152,7 @@ impl Driver {
 
     /// Takes in a line of an instance's real stderr if it reports a crash. Returns `false` for
     /// other lines.
-    pub fn take_crash(&self, instance: &Instance, line: &str) -> bool {
+    pub(super) fn take_crash(&self, instance: &Instance, line: &str) -> bool {
         let report = line.strip_prefix(CRASH_PREFIX).map(str::as_bytes);
         let report =
             report.filter(|report| matches!(Report::read(report), Some(Report::Error { .. })));

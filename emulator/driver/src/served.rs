@@ -13,7 +13,7 @@ const MAX_RECENT: usize = 1024;
 
 /// The requests of one instance.
 #[derive(Default)]
-pub struct ServedRequests {
+pub(super) struct ServedRequests {
     #[allow(
         clippy::disallowed_types,
         reason = "on the hot path, and never iterated"

@@ -118,7 +118,7 @@ pub struct Ticket {
 }
 
 /// A request an instance works for, until dropped.
-pub struct Running {
+pub(super) struct Running {
     instance: Rc<Instance>,
     name: Arc<str>,
 }
@@ -132,11 +132,11 @@ impl Running {
         }
     }
 
-    pub fn instance(&self) -> &Rc<Instance> {
+    pub(super) fn instance(&self) -> &Rc<Instance> {
         &self.instance
     }
 
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 }

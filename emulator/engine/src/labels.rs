@@ -5,12 +5,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-pub const PROJECT: &str = "fnlocal.project";
+pub(crate) const PROJECT: &str = "fnlocal.project";
 pub const FOLDER: &str = "fnlocal.folder";
 pub const RUN: &str = "fnlocal.run";
 pub const NODE: &str = "fnlocal.node";
 pub const KIND: &str = "fnlocal.kind";
-pub const PACKAGE: &str = "fnlocal.package";
+pub(crate) const PACKAGE: &str = "fnlocal.package";
 
 /// Whose a container is.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ pub const PIECE: usize = 128 << 10;
 const PIECES: usize = 4;
 
 /// What is written to it is sent.
-pub type Outgoing = BufWriter<Sending>;
+pub(crate) type Outgoing = BufWriter<Sending>;
 
 /// Has `write` write, and gives what it writes as pieces. The writer's own error comes by the
 /// handle, which ends when the pieces do, or nobody takes them any more.

@@ -92,7 +92,7 @@ impl Entry {
         self.counted = None;
     }
 
-    pub fn began(&self) -> Clock {
+    pub(super) fn began(&self) -> Clock {
         self.began
     }
 
@@ -101,7 +101,7 @@ impl Entry {
     }
 
     /// The request's name.
-    pub fn name(&self) -> Arc<str> {
+    pub(super) fn name(&self) -> Arc<str> {
         let record = self.record.as_ref();
         record.map_or_else(Arc::default, |record| Arc::clone(&record.id))
     }
@@ -110,14 +110,14 @@ impl Entry {
         self.record.as_mut().and_then(Arc::get_mut)
     }
 
-    pub fn function(&mut self, name: Arc<str>) {
+    pub(super) fn function(&mut self, name: Arc<str>) {
         if let Some(record) = self.record() {
             record.function = Some(name);
         }
     }
 
     /// An instance is asked.
-    pub fn dispatched(&mut self, to: &Dispatched, trace: Trace) {
+    pub(super) fn dispatched(&mut self, to: &Dispatched, trace: Trace) {
         if let Some(record) = self.record() {
             record.trace = Some(trace);
             record.served = Some(Served {
@@ -130,7 +130,7 @@ impl Entry {
     }
 
     /// It answers: where the time went until then.
-    pub fn timing(&mut self, timing: Timing, cold: Option<Cold>) {
+    pub(super) fn timing(&mut self, timing: Timing, cold: Option<Cold>) {
         if let Some(served) = self.record().and_then(|record| record.served.as_mut()) {
             served.timing = timing;
             served.cold = cold;
@@ -174,7 +174,7 @@ impl Entry {
 
 impl Gateway {
     /// Answers one request: every path through here ends in exactly one response.
-    pub async fn respond(
+    pub(super) async fn respond(
         self: &Rc<Self>,
         request: Request<ClientBody>,
         peer: &Peer,
@@ -254,7 +254,7 @@ impl Gateway {
     }
 
     /// Refuses a request nobody has looked into yet.
-    pub fn turn_away(
+    pub(super) fn turn_away(
         &self,
         request: Request<ClientBody>,
         entry: Entry,
@@ -267,7 +267,7 @@ impl Gateway {
     }
 
     /// The platform's own answer, with the headers every answer has.
-    pub fn refuse(&self, mut entry: Entry, problem: &Problem) -> Response<ResponseBody> {
+    pub(super) fn refuse(&self, mut entry: Entry, problem: &Problem) -> Response<ResponseBody> {
         let mut response = problem.response(entry.id());
         if let Ok(id) = HeaderValue::from_str(entry.id()) {
             headers::to_refused(response.headers_mut(), &id, &self.node);

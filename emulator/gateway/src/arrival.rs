@@ -38,7 +38,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What bodies of all requests take while they are here.
 #[derive(Default)]
-pub struct Room {
+pub(super) struct Room {
     memory: Cell<u64>,
     file_bytes: Cell<u64>,
     files: Cell<u32>,
@@ -133,7 +133,7 @@ impl Gateway {
     ///
     /// # Errors
     /// What to answer; nothing was dispatched then.
-    pub async fn arrive_whole(
+    pub(super) async fn arrive_whole(
         &self,
         outgoing: &mut Outgoing,
         function: &Function,

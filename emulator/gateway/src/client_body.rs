@@ -15,9 +15,9 @@ use super::activity::Activity;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The least a client has to send of a body, in bytes per second: slower than any modem.
-pub const LEAST_RATE: u64 = 240;
+pub(super) const LEAST_RATE: u64 = 240;
 /// The time of waiting for a body over which its pace is measured.
-pub const PACE_WINDOW: Duration = Duration::from_secs(10);
+pub(super) const PACE_WINDOW: Duration = Duration::from_secs(10);
 /// The least a client has to send in [`PACE_WINDOW`], in bytes.
 const LEAST_BYTES: u64 = LEAST_RATE * PACE_WINDOW.as_secs();
 
@@ -33,7 +33,7 @@ pub struct ClientBody {
 
 impl ClientBody {
     /// A body that may be silent for `idle_timeout`.
-    pub fn new(body: Incoming, activity: &Arc<Activity>, idle_timeout: Duration) -> Self {
+    pub(super) fn new(body: Incoming, activity: &Arc<Activity>, idle_timeout: Duration) -> Self {
         Self {
             body,
             activity: Arc::clone(activity),

@@ -47,13 +47,13 @@ const GRACE: Duration = Duration::from_secs(30);
 const FULL: Duration = Duration::from_secs(5);
 
 /// Whether a request is one nobody waits for.
-pub fn is_deferred(request: &Request<ClientBody>) -> bool {
+pub(super) fn is_deferred(request: &Request<ClientBody>) -> bool {
     request.headers().contains_key(INVOKE)
 }
 
 impl Gateway {
     /// Accepts a request into the queue.
-    pub async fn defer(
+    pub(super) async fn defer(
         self: &Rc<Self>,
         request: Request<ClientBody>,
         peer: &Peer,
@@ -358,7 +358,7 @@ fn bad(what: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_invoke", what)
 }
 
-pub fn too_large(limit: u64) -> Problem {
+pub(super) fn too_large(limit: u64) -> Problem {
     let what = format!("the body is larger than {limit} bytes");
     let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", what);
     problem.hint("raise `body_limit`, or send a link to what is large")

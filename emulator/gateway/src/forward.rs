@@ -34,7 +34,7 @@ enum Attempt {
 }
 
 impl Gateway {
-    pub async fn forward(
+    pub(super) async fn forward(
         self: &Rc<Self>,
         mut outgoing: Outgoing,
         request_id: HeaderValue,
@@ -62,7 +62,7 @@ impl Gateway {
             entry.dispatched(&to, trace);
             let dispatched = Clock::now();
             let sender = slow_sender(sending.as_deref(), timeout);
-            match attempt(&ticket, &to, outgoing.next(), sender).await {
+            match attempt(&ticket, &to, outgoing.request(), sender).await {
                 Attempt::Answered(response, connection) => {
                     let timing = Timing {
                         body: if outgoing.sends { body } else { Duration::ZERO },
@@ -246,7 +246,7 @@ impl Gateway {
 
     /// The client stopped in the middle of its body: nobody may be there to read this, but a
     /// slow one is.
-    pub fn client_broke(&self, function: &Function, entry: Entry) -> Response<ResponseBody> {
+    pub(super) fn client_broke(&self, function: &Function, entry: Entry) -> Response<ResponseBody> {
         let problem = Problem::body_broke().function(&function.name);
         self.refuse(entry, &problem)
     }

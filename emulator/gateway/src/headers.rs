@@ -17,7 +17,7 @@ static HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
 ];
 
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-fnlocal-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-fnlocal-request-id");
 const START: HeaderName = HeaderName::from_static("x-fnlocal-start");
 /// Of cold starts only.
 const COLD: HeaderName = HeaderName::from_static("x-fnlocal-cold");

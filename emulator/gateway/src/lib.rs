@@ -23,7 +23,7 @@ pub mod path;
 pub mod peers;
 pub mod platform;
 mod problem;
-mod relay;
+pub mod relay;
 mod server;
 mod stall;
 pub mod triggers;

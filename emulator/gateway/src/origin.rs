@@ -143,7 +143,7 @@ pub fn on_functions_port<B>(
 
 /// Whether a browser asks for the script of a service worker whose scope would be the paths of all
 /// functions: that of `/NAME` is `/`.
-pub fn is_worker_over_all<B>(request: &Request<B>) -> bool {
+pub(crate) fn is_worker_over_all<B>(request: &Request<B>) -> bool {
     let asked = request.headers().get("service-worker");
     asked.is_some_and(|asked| asked == "script") && !request.uri().path()[1..].contains('/')
 }

@@ -21,18 +21,18 @@ pub struct Outgoing {
     uri: Uri,
     headers: HeaderMap,
     body: Option<RequestBody>,
-    pub consumed: Rc<Consumed>,
+    pub(super) consumed: Rc<Consumed>,
     /// It has a body.
-    pub sends: bool,
+    pub(super) sends: bool,
     /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
     repeatable: bool,
     /// It shares its connection with others, each with a window of its own (HTTP/2).
-    pub multiplexed: bool,
+    pub(super) multiplexed: bool,
     /// Its body is not sent before somebody asks for it.
     held_back: bool,
     /// It was sent once and the exchange broke.
     broke_before: bool,
-    pub upgrade: Option<(HeaderValue, OnUpgrade)>,
+    pub(super) upgrade: Option<(HeaderValue, OnUpgrade)>,
 }
 
 impl Outgoing {
@@ -88,7 +88,7 @@ impl Outgoing {
 
     /// The request's place in a trace, which the function is told. One that nobody here records
     /// keeps what the client sent: its parent is then still the client.
-    pub fn trace(&mut self, recorded: bool) -> Trace {
+    pub(super) fn trace(&mut self, recorded: bool) -> Trace {
         let sent = self.headers.get(TRACEPARENT).and_then(Trace::parse);
         let trace = sent.unwrap_or_else(Trace::begin);
         if recorded || sent.is_none() {
@@ -98,7 +98,7 @@ impl Outgoing {
     }
 
     /// The request to send now.
-    pub fn next(&mut self) -> Request<RequestBody> {
+    pub fn request(&mut self) -> Request<RequestBody> {
         let mut request = Request::new(self.body.take().unwrap_or(RequestBody::Empty));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -111,7 +111,7 @@ impl Outgoing {
     }
 
     /// Takes the body, to be put back once it is here.
-    pub fn take_body(&mut self) -> Option<RequestBody> {
+    pub(super) fn take_body(&mut self) -> Option<RequestBody> {
         if self.upgrade.is_some() {
             return None;
         }
@@ -119,14 +119,14 @@ impl Outgoing {
     }
 
     /// Puts a body in the place of the one that was taken.
-    pub fn put_body(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
+    pub(super) fn put_body(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
         self.consumed = Rc::default();
         let consumed = Rc::clone(&self.consumed);
         self.body = Some(RequestBody::Client(Tracked::new(body, consumed)));
     }
 
     /// Whether the client sends its body only once it is asked for.
-    pub fn holds_back(&self) -> bool {
+    pub(super) fn holds_back(&self) -> bool {
         self.held_back
     }
 
@@ -161,7 +161,7 @@ impl Outgoing {
 
     /// Takes back what was not sent, and says whether another attempt may be made: one, whatever
     /// broke the first, and as many as the platform itself made necessary.
-    pub fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
+    pub(super) fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
         if self.put_back(error) {
             return Retry::Free;
         }

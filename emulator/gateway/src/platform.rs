@@ -62,7 +62,7 @@ pub const TOKEN_HEADER: &str = "x-fnlocal-token";
 const ASKS: usize = 64;
 
 #[derive(Clone)]
-struct Platform {
+pub struct Platform {
     asks: mpsc::Sender<Ask>,
     token: String,
     archive: Option<Archive>,

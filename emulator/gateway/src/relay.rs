@@ -16,7 +16,7 @@ use super::{Gateway, Problem, headers, tunnel};
 use fnlocal_driver::{Connection, Function};
 
 /// What became of a request that may be served on another node.
-pub enum Elsewhere {
+pub(super) enum Elsewhere {
     /// It was.
     Answered(Response<ResponseBody>),
     /// It is to be served here.
@@ -42,7 +42,7 @@ pub struct Relay {
 impl Gateway {
     /// Sends a client's request to the node that is to serve it, unless that is this one or it
     /// does not answer.
-    pub async fn elsewhere(
+    pub(super) async fn elsewhere(
         &self,
         peers: &dyn Peers,
         function: &Function,
@@ -54,7 +54,7 @@ impl Gateway {
         let Way::There(forward, link) = way else {
             return Elsewhere::Here(Box::new((outgoing, entry)));
         };
-        let mut request = outgoing.next();
+        let mut request = outgoing.request();
         let token = peers.token().clone();
         request.headers_mut().insert(FORWARDED, token);
         match link.send(request).await {

@@ -53,7 +53,7 @@ const MAX_UPLOADS: usize = 24;
 const UPLOAD_WAIT: Duration = Duration::from_secs(30);
 
 /// Whether a function's schedule, and sources that tell all who listen, are this node's.
-pub type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
+pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
 
 /// The project's queue, schedules and sources.
 pub struct Triggers {

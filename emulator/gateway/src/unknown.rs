@@ -14,7 +14,7 @@ const MAX_NAMES_SHOWN: usize = 20;
 
 impl Gateway {
     /// The function of a name, or the default one.
-    pub fn named(&self, name: &str) -> Result<Rc<Function>, Problem> {
+    pub(super) fn named(&self, name: &str) -> Result<Rc<Function>, Problem> {
         let known = (name.len() <= MAX_FUNCTION_NAME).then(|| self.driver.find(name));
         if let Some(function) = known.flatten() {
             return Ok(function);
@@ -27,7 +27,7 @@ impl Gateway {
 
     /// A function's page must not rule over the pages of others. The default function's may: all
     /// paths that no other function has are its own.
-    pub fn no_worker(&self, name: &str) -> Result<Rc<Function>, Problem> {
+    pub(super) fn no_worker(&self, name: &str) -> Result<Rc<Function>, Problem> {
         let function = self.named(name)?;
         if *function.name != *name {
             return Ok(function);
@@ -71,7 +71,7 @@ impl Gateway {
 }
 
 /// The beginning of a text that is longer than `bytes`, with its whole length behind it.
-pub fn cut(text: &str, bytes: usize) -> Cow<'_, str> {
+pub(super) fn cut(text: &str, bytes: usize) -> Cow<'_, str> {
     if text.len() <= bytes {
         return Cow::Borrowed(text);
     }

@@ -28,7 +28,7 @@ pub struct Base {
     pub origin: String,
 }
 
-pub async fn find(
+pub(super) async fn find(
     docker: &Docker,
     options: &ImageOptions,
     progress: Progress<'_>,

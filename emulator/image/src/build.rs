@@ -178,7 +178,7 @@ pub async fn in_background(
 }
 
 /// What all packages of a project are built with.
-pub struct Site<'a> {
+pub(crate) struct Site<'a> {
     project: &'a Project,
     store: Store,
     records: Records,
@@ -192,7 +192,7 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    pub fn new(
+    pub(crate) fn new(
         project: &'a Project,
         state: &Path,
         owner: Owner,

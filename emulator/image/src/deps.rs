@@ -43,7 +43,7 @@ const SETTINGS: [(&str, LockfileKind); 2] = [
 
 /// What a package asks to be installed.
 #[derive(Clone, Debug)]
-pub struct Dependencies {
+pub(crate) struct Dependencies {
     package: String,
     manifest: Vec<u8>,
     manager: Manager,
@@ -322,7 +322,7 @@ fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> 
 }
 
 /// What of this machine's npm settings an install elsewhere needs.
-pub fn settings(wanted: &Dependencies) -> HostSettings {
+pub(crate) fn settings(wanted: &Dependencies) -> HostSettings {
     let mut settings = HostSettings::read(wanted.npmrc());
     let registry = settings.registry();
     let more = wanted.manager.env(npm::WORK, registry.as_deref());

@@ -20,7 +20,7 @@ use fnlocal_engine::labels::Owner;
 use fnlocal_engine::reaper;
 
 /// One image to make.
-pub struct Build<'a> {
+pub(super) struct Build<'a> {
     pub engine: &'a Engine,
     pub owner: &'a Owner,
     pub base: &'a str,

@@ -161,14 +161,14 @@ impl ImageError {
     }
 }
 
-pub fn engine(what: &'static str) -> impl Fn(EngineError) -> ImageError {
+pub(crate) fn engine(what: &'static str) -> impl Fn(EngineError) -> ImageError {
     move |source| ImageError::Engine {
         what,
         source: Box::new(source),
     }
 }
 
-pub fn io(path: &std::path::Path) -> impl Fn(std::io::Error) -> ImageError + '_ {
+pub(crate) fn io(path: &std::path::Path) -> impl Fn(std::io::Error) -> ImageError + '_ {
     move |source| ImageError::Io {
         path: path.to_owned(),
         source,

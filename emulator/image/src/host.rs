@@ -21,7 +21,7 @@ use fnlocal_project::programs;
 /// Label that tells from which node a base was made.
 pub const KEY: &str = "fnlocal.base.key";
 /// A change of what goes into the base makes it anew.
-pub const RECIPE: &str = "2";
+pub(super) const RECIPE: &str = "2";
 /// Libraries beside glibc: those it opens by name when it looks hosts up, and those that native
 /// addons may ask for although node does not.
 const BESIDE: [&str; 11] = [
@@ -47,12 +47,12 @@ const CERTIFICATES: [&str; 3] = [
 /// sandboxes.
 const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/sleep", "/usr/bin/env"];
 /// Where its programs are found.
-pub const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PIECE: usize = 256 * 1024;
 
 /// This host's node.
 #[derive(Clone, Debug)]
-pub struct HostNode {
+pub(super) struct HostNode {
     binary: PathBuf,
     version: String,
     npm: Option<PathBuf>,

@@ -49,7 +49,7 @@ const KILLED: i64 = 137;
 
 /// Containers to install in.
 #[derive(Clone, Copy)]
-pub struct Installer<'a> {
+pub(crate) struct Installer<'a> {
     pub engine: &'a Engine,
     pub owner: &'a Owner,
     /// The image to install upon.

@@ -10,7 +10,7 @@ use fnlocal_project::LockfileKind;
 
 /// A package manager in a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Manager {
+pub(crate) enum Manager {
     /// npm, in the version that is there.
     Npm,
     /// pnpm.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where the files are while npm runs.
-pub const WORK: &str = "/fnlocal-build";
+pub(super) const WORK: &str = "/fnlocal-build";
 /// Environment that names proxies.
 const PROXIES: [&str; 6] = [
     "http_proxy",
@@ -32,7 +32,7 @@ const OWN_PATHS: [&str; 9] = [
 
 /// What of this machine's npm settings an install needs.
 #[derive(Debug, Default)]
-pub struct HostSettings {
+pub(crate) struct HostSettings {
     /// The person's `.npmrc`.
     pub npmrc: Option<Vec<u8>>,
     /// Certificates to trust.
@@ -143,7 +143,7 @@ fn setting(npmrc: &[u8], name: &str) -> Option<String> {
 }
 
 /// What npm wrote, for people.
-pub fn text(output: &[u8]) -> String {
+pub(super) fn text(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim_end().to_owned()
 }
 

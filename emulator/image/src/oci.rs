@@ -5,10 +5,10 @@
 //! it holds, [`load`] gives it one of ours.
 
 pub mod base;
-pub mod content;
+pub(crate) mod content;
 pub mod layer;
 pub mod load;
 pub mod manifest;
-pub mod modules;
-pub mod remote;
-pub mod saved;
+pub(crate) mod modules;
+pub(crate) mod remote;
+pub(crate) mod saved;

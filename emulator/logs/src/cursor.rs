@@ -74,7 +74,7 @@ impl Cursor {
     }
 
     /// The beginning of one file.
-    pub fn of_file(folder: &Path, number: u64) -> io::Result<Self> {
+    pub(super) fn of_file(folder: &Path, number: u64) -> io::Result<Self> {
         Ok(Self {
             folder: folder.to_owned(),
             number,
@@ -85,7 +85,7 @@ impl Cursor {
     }
 
     /// The next line of the file at hand.
-    pub fn next_here(&mut self) -> io::Result<Option<String>> {
+    pub(super) fn next_here(&mut self) -> io::Result<Option<String>> {
         let Some(file) = &mut self.file else {
             return Ok(None);
         };
@@ -145,7 +145,7 @@ impl Cursor {
 
 /// Whether a file was written to for the last time before a moment. One that is gone by now is
 /// not: it is skipped when it is read.
-pub fn is_before(folder: &Path, number: u64, moment: Option<Timestamp>) -> bool {
+pub(super) fn is_before(folder: &Path, number: u64, moment: Option<Timestamp>) -> bool {
     let changed = path(folder, number).modified();
     let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
     let (Some(moment), Some(changed)) = (moment, changed) else {
@@ -155,7 +155,7 @@ pub fn is_before(folder: &Path, number: u64, moment: Option<Timestamp>) -> bool 
 }
 
 /// The numbers of the files there are, the oldest first; none where there is no folder.
-pub fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
+pub(super) fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
     match numbers(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other,

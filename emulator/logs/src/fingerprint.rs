@@ -6,7 +6,7 @@ use fnlocal_api::Cause;
 use fnlocal_api::Failure;
 
 /// What an error's group is known by: 12 hexadecimal digits, the same in every run.
-pub fn fingerprint(cause: Cause, function: Option<&str>, failure: &Failure) -> String {
+pub(super) fn fingerprint(cause: Cause, function: Option<&str>, failure: &Failure) -> String {
     let mut parts = vec![
         cause.word().to_owned(),
         function.unwrap_or_default().to_owned(),

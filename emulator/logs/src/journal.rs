@@ -115,7 +115,7 @@ impl Archive {
 ///
 /// # Errors
 /// The folder cannot be made, or the thread not be started.
-pub fn start(
+pub(super) fn start(
     folder: PathBuf,
     bounds: Bounds,
     printer: SyncSender<Vec<Record>>,

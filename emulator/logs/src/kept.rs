@@ -164,7 +164,7 @@ pub struct Platform {
 
 /// What a wrapper measured of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub(super) struct Measured {
     pub handler: Duration,
     pub cpu: Duration,
     pub memory: Option<u64>,
@@ -203,7 +203,7 @@ impl Kept {
     }
 
     /// Cuts its texts to a length that any reader can bear.
-    pub fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         match self {
             Self::Invocation(one) => cut(&mut one.path, MAX_LINE_BYTES),
             Self::Line(one) => cut(&mut one.text, MAX_LINE_BYTES),
@@ -228,7 +228,7 @@ impl Kept {
 
 impl Invocation {
     /// A request that ended, with what its instance measured, if it told.
-    pub fn new(request: &RequestRecord, measured: Option<Measured>) -> Self {
+    pub(super) fn new(request: &RequestRecord, measured: Option<Measured>) -> Self {
         let served = request.served.as_ref();
         let ran = served.filter(|_| request.start.is_some());
         let phases = ran.map(|served| Phases::of(&served.timing));
@@ -309,7 +309,7 @@ impl Platform {
     }
 
     /// What the platform says of a record; none of those that are kept otherwise.
-    pub fn of(record: &Record) -> Option<Self> {
+    pub(super) fn of(record: &Record) -> Option<Self> {
         Some(match record {
             Record::Request(_) | Record::Done { .. } | Record::Line { .. } => return None,
             Record::Error {
@@ -383,12 +383,12 @@ impl Platform {
 }
 
 /// What is said of records that had no room.
-pub fn dropped(count: u64) -> String {
+pub(super) fn dropped(count: u64) -> String {
     format!("{count} records were dropped: too many at once")
 }
 
 /// A time as documents have it.
-pub fn stamp(at: SystemTime) -> Timestamp {
+pub(super) fn stamp(at: SystemTime) -> Timestamp {
     let micros = at
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

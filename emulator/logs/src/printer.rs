@@ -12,7 +12,7 @@ const UNPRINTED: usize = 20_000;
 const MAX_UNPRINTED_BYTES: usize = 8 << 20;
 
 /// Records on their way to who prints, who may be slow.
-pub struct Printer {
+pub(super) struct Printer {
     sink: SyncSender<Vec<Record>>,
     waiting: VecDeque<Record>,
     /// Bytes of them.

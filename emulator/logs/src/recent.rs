@@ -8,7 +8,7 @@ const RECENT: usize = 1000;
 
 /// The last of something, by key.
 #[derive(Debug)]
-pub struct Recent<K, V> {
+pub(super) struct Recent<K, V> {
     known: BTreeMap<K, V>,
     order: VecDeque<K>,
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use fnlocal_core::{InstanceId, StartKind};
 use http::HeaderValue;
-use serde::{Deserialize, Serialize};
 
 use crate::trace::Trace;
 use fnlocal_api::{Cause, Failure};
@@ -171,13 +170,13 @@ impl RequestRecord {
     }
 
     /// About how many bytes it takes in memory.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.path.len() + self.id.len() + size_of::<Self>()
     }
 }
 
 /// The beginning of a text, with a mark where it was cut.
-pub fn beginning(text: &str, bytes: usize) -> String {
+pub(crate) fn beginning(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }
@@ -199,7 +198,7 @@ pub struct Served {
 
 impl Record {
     /// About how many bytes it takes in memory.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let texts = match self {
             Self::Request(request) => request.bytes(),
             Self::Done { request, .. } => request.len(),
@@ -223,7 +222,7 @@ impl Record {
     }
 
     /// Cuts what a function says of its errors, which may be of any length.
-    pub fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         if let Self::Error { failure, .. } | Self::ImportFailed { failure, .. } = self {
             failure.cut();
         }

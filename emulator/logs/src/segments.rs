@@ -14,7 +14,7 @@ const SUFFIX: &str = ".jsonl";
 const PARTS: u64 = 8;
 
 /// Writes lines into files, the newest of which has the highest number.
-pub struct Segments {
+pub(super) struct Segments {
     folder: PathBuf,
     bounds: Bounds,
     number: u64,
@@ -108,7 +108,7 @@ impl Segments {
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+pub(super) fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for name in OwnPath::new(folder).names()? {
         let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
@@ -119,7 +119,7 @@ pub fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 }
 
 /// The file of a number.
-pub fn path(folder: &Path, number: u64) -> OwnPath {
+pub(super) fn path(folder: &Path, number: u64) -> OwnPath {
     OwnPath::new(folder).join(format!("{number:08}{SUFFIX}"))
 }
 

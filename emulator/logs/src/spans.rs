@@ -31,14 +31,14 @@ const GATHER: Duration = Duration::from_millis(500);
 const SEND: Duration = Duration::from_secs(5);
 
 /// Sends spans.
-pub struct Spans {
+pub(super) struct Spans {
     sink: SyncSender<Arc<RequestRecord>>,
     thread: JoinHandle<()>,
     totals: Arc<Totals>,
 }
 
 /// Whether the environment names a collector.
-pub fn wanted() -> bool {
+pub(super) fn wanted() -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let named = set("OTEL_EXPORTER_OTLP_ENDPOINT").or(set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));
     let off = set("OTEL_SDK_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true"));

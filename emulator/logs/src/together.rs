@@ -24,11 +24,11 @@ const MAX_ID_BYTES: usize = 64;
 const EARLY: usize = 4096;
 
 /// A request, and what its wrapper measured, if it told.
-pub type Whole = (Arc<RequestRecord>, Option<Measured>);
+pub(super) type Whole = (Arc<RequestRecord>, Option<Measured>);
 
 /// Requests that wait for their other half.
 #[derive(Default)]
-pub struct Together {
+pub(super) struct Together {
     waiting: BTreeMap<Arc<str>, Arc<RequestRecord>>,
     /// Bytes of those.
     bytes: usize,

@@ -39,11 +39,11 @@ pub struct TotalsView {
 
 impl Totals {
     /// Adds to one of the counts.
-    pub fn add(count: &AtomicU64, more: u64) {
+    pub(super) fn add(count: &AtomicU64, more: u64) {
         count.fetch_add(more, Ordering::Relaxed);
     }
 
-    pub fn error(&self, cause: Cause) {
+    pub(super) fn error(&self, cause: Cause) {
         Self::add(&self.errors[cause as usize], 1);
     }
 

@@ -239,7 +239,7 @@ fn parse(path: &Path, text: &str) -> Result<Config, FileError> {
 /// Turns serde's wording into ours, with a hint where a word is unknown.
 ///
 /// serde gives no structure for these two kinds; its wording is part of its tests.
-pub fn explain(message: &str, keys: &str) -> (String, Option<String>) {
+pub(super) fn explain(message: &str, keys: &str) -> (String, Option<String>) {
     let mut words = message.split('`').skip(1).step_by(2);
     let unknown = |words: &mut dyn Iterator<Item = &str>| {
         let word = words.next().unwrap_or_default().to_owned();

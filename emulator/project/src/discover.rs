@@ -15,7 +15,7 @@ use super::manifest::{Manifest, ManifestError};
 use super::{Package, ProjectError, Scope, Warning, names};
 
 /// Endings of files Node runs, in the order an entry is looked for.
-pub const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"];
+pub(super) const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"];
 /// Folders whose sub-folders are looked at without being asked.
 const USUAL: [&str; 3] = ["functions", "packages", "services"];
 /// How deep a glob of `packages` is followed.
@@ -31,7 +31,7 @@ pub struct Found {
 }
 
 /// Looks for packages in `root`.
-pub fn discover(root: &Path, file: &ConfigFile) -> Result<Found, ProjectError> {
+pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<Found, ProjectError> {
     let mut found = Found {
         packages: Vec::new(),
         warnings: Vec::new(),
@@ -64,7 +64,7 @@ pub fn discover(root: &Path, file: &ConfigFile) -> Result<Found, ProjectError> {
 }
 
 /// A package of one file.
-pub fn single(path: &Path) -> Result<Package, ProjectError> {
+pub(super) fn single(path: &Path) -> Result<Package, ProjectError> {
     let (Some(folder), Some(name)) = (
         path.parent(),
         path.file_name().and_then(|name| name.to_str()),

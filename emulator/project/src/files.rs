@@ -71,7 +71,7 @@ pub enum WalkError {
 }
 
 /// Receives what the walk comes by; false ends the walk.
-pub type Visit<'a> = &'a mut dyn FnMut(Found<'_>) -> bool;
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(Found<'_>) -> bool;
 
 /// Whether a name never belongs to code: version control, installed packages, secrets, our own
 /// state, and files editors keep while somebody types.
@@ -95,7 +95,7 @@ pub fn is_excluded(name: &str) -> bool {
 
 /// How sure it is that a name is a secret's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Secret {
+pub(super) enum Secret {
     /// It never belongs to code, whatever ignore files say.
     Surely,
     /// It is left out unless `.fnlocalignore` asks for it: certificates anybody may see have such
@@ -105,7 +105,7 @@ pub enum Secret {
 
 /// Whether a file or folder has the name of a secret. Changes of such files are still noticed: an
 /// `.npmrc` decides what is installed.
-pub fn secret(name: &str) -> Option<Secret> {
+pub(super) fn secret(name: &str) -> Option<Secret> {
     const NAMES: [&str; 14] = [
         ".npmrc",
         ".yarnrc.yml",

@@ -9,7 +9,7 @@ use super::files::read_text_inside;
 use super::picture::FileError;
 
 /// Fields of package.json that decide what is installed.
-pub const DEPENDENCY_FIELDS: [&str; 11] = [
+pub(super) const DEPENDENCY_FIELDS: [&str; 11] = [
     "dependencies",
     "devDependencies",
     "optionalDependencies",
@@ -35,7 +35,7 @@ pub struct Manifest {
     /// Its lock file: beside it, else in the project's folder.
     pub lockfile: Option<Lockfile>,
     /// `main`, or `exports` where that is one file.
-    pub main: Option<String>,
+    pub(super) main: Option<String>,
 }
 
 /// A package manager's lock file.
@@ -72,14 +72,14 @@ pub const LOCKFILES: [(&str, LockfileKind); 6] = [
 
 /// Why a package.json could not be read.
 #[derive(Debug)]
-pub enum ManifestError {
+pub(super) enum ManifestError {
     Io(io::Error),
     Text(FileError),
 }
 
 impl Manifest {
     /// Reads `folder/package.json`; none when there is none.
-    pub fn read(folder: &Path, project: &Path) -> Result<Option<Self>, ManifestError> {
+    pub(super) fn read(folder: &Path, project: &Path) -> Result<Option<Self>, ManifestError> {
         let path = folder.join("package.json");
         let text = match read_text_inside(project, &path) {
             Ok(text) => text,

@@ -1,14 +1,14 @@
 //! What may be a name.
 
 /// What a function may be called.
-pub const RULE: &str = "a function's name is a letter or underscore, then at most 63 letters, digits, underscores or hyphens, and does not begin with _fnlocal";
+pub(super) const RULE: &str = "a function's name is a letter or underscore, then at most 63 letters, digits, underscores or hyphens, and does not begin with _fnlocal";
 /// What a project may be called.
-pub const PROJECT_RULE: &str = "a project's name is a letter or digit, then at most 62 letters, digits, underscores or hyphens";
+pub(super) const PROJECT_RULE: &str = "a project's name is a letter or digit, then at most 62 letters, digits, underscores or hyphens";
 
 /// The longest name of a function, in bytes.
 pub const MAX_FUNCTION_NAME: usize = 64;
 
-pub fn is_function(name: &str) -> bool {
+pub(super) fn is_function(name: &str) -> bool {
     let mut letters = name.chars();
     letters
         .next()
@@ -21,14 +21,14 @@ pub fn is_function(name: &str) -> bool {
 /// The maximum length of a variable's name, in bytes.
 const MAX_VARIABLE_BYTES: usize = 256;
 
-pub fn is_project(name: &str) -> bool {
+pub(super) fn is_project(name: &str) -> bool {
     let mut letters = name.chars();
     letters.next().is_some_and(|c| c.is_ascii_alphanumeric())
         && letters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
         && name.len() <= 63
 }
 
-pub fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let mut letters = name.chars();
     name.len() <= MAX_VARIABLE_BYTES
         && letters
@@ -38,7 +38,7 @@ pub fn is_variable(name: &str) -> bool {
 }
 
 /// A name fit for folders, labels and image repositories: lower case, `-` for all else.
-pub fn slug(name: &str) -> String {
+pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.trim_start_matches('@').chars() {
         match c.to_ascii_lowercase() {

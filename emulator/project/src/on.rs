@@ -9,7 +9,7 @@ use super::config::{FunctionConfig, Need, OnConfig};
 
 /// Something is wrong at a key of a function's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub(super) struct Wrong {
     /// The keys that lead to it.
     pub keys: Vec<String>,
     /// What.
@@ -25,7 +25,7 @@ impl std::fmt::Display for Wrong {
 }
 
 /// Checks a function's table.
-pub fn check(config: &FunctionConfig) -> Result<(), Wrong> {
+pub(super) fn check(config: &FunctionConfig) -> Result<(), Wrong> {
     if let Some(spec) = &config.schedule {
         let checked = Schedule::new(spec);
         checked.map_err(|error| Wrong {

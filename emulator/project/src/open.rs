@@ -8,7 +8,7 @@ use super::config_file::ConfigFile;
 use super::discover::{self, Found};
 use super::{Project, ProjectError, names};
 
-pub fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError> {
+pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError> {
     let opened = fs::canonicalize(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ProjectError::NotFound {
             path: path.to_owned(),
@@ -49,7 +49,7 @@ pub fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError> {
     })
 }
 
-pub fn reload(old: &Project) -> Result<Project, ProjectError> {
+pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
     let mut project = open(&old.opened, &old.env_name)?;
     project.next_package = old.next_package;
     project.profile = old.profile;

@@ -104,7 +104,7 @@ const MAX_WORD_BYTES: usize = 64;
 
 /// The known word nearest to `word`, when it is near enough to have been meant. `None` for a word
 /// longer than 64 bytes.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_WORD_BYTES {
         return None;
     }

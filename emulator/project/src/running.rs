@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::state::{STATE_DIR, StateDir, is_held};
 
 /// The file's name.
-pub const RUNNING_FILE: &str = "running.json";
+pub(super) const RUNNING_FILE: &str = "running.json";
 
 /// A fnlocal that serves a project on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -143,7 +143,7 @@ pub fn merge(layers: &[&FunctionConfig], profile: Profile) -> Result<FunctionSet
 }
 
 /// The other key of a contradiction.
-pub fn counterpart(key: &str) -> &'static str {
+pub(super) fn counterpart(key: &str) -> &'static str {
     match key {
         "min_instances" => "max_instances",
         "stop_after" => "pause_after",
@@ -184,7 +184,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 }
 
 /// Checks what one table says, leaving out what it leaves to others.
-pub fn check_alone(config: &FunctionConfig) -> Result<(), LimitError> {
+pub(super) fn check_alone(config: &FunctionConfig) -> Result<(), LimitError> {
     let mut limits = FunctionLimits {
         max_instances: 1000,
         min_instances: 0,
@@ -197,7 +197,7 @@ pub fn check_alone(config: &FunctionConfig) -> Result<(), LimitError> {
 }
 
 /// What `[limits]` and `[async]` say about every function.
-pub fn of_project(config: &Config) -> FunctionConfig {
+pub(super) fn of_project(config: &Config) -> FunctionConfig {
     let limits = &config.limits;
     FunctionConfig {
         delivery: Some(config.delivery.clone()),
@@ -210,7 +210,7 @@ pub fn of_project(config: &Config) -> FunctionConfig {
 }
 
 /// Keys of a function's settings, as `fnlocal.toml` spells them.
-pub const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 21] = [
     "timeout",
     "memory",
     "concurrency",
@@ -236,7 +236,7 @@ pub const KEYS: [&str; 21] = [
 
 /// A function's `config` in code, as read.
 #[derive(Debug, Default)]
-pub struct CodeConfig {
+pub(super) struct CodeConfig {
     pub config: FunctionConfig,
     /// Keys nobody knows, with the nearest known one.
     pub unknown: Vec<(String, Option<String>)>,
@@ -245,7 +245,7 @@ pub struct CodeConfig {
 }
 
 /// Reads a function's `config` from the wrapper's description. A key may be in camel case.
-pub fn from_code(value: &Value) -> CodeConfig {
+pub(super) fn from_code(value: &Value) -> CodeConfig {
     let mut read = CodeConfig::default();
     let map = match value {
         Value::Null => return read,

@@ -121,7 +121,7 @@ fn make(folder: &OwnPath) -> io::Result<()> {
 }
 
 /// Whether a process holds a `.fnlocal` folder.
-pub fn is_held(state: &Path) -> bool {
+pub(super) fn is_held(state: &Path) -> bool {
     let Ok(lock) = OwnPath::new(state).join("lock").open() else {
         return false;
     };

@@ -5,7 +5,7 @@
 //! Absent on purpose: decisions about when to start or stop (the core's) and image builds.
 
 mod boot;
-pub mod container;
+pub(crate) mod container;
 mod events;
 mod finish;
 pub mod mounts;
@@ -82,7 +82,7 @@ pub struct DockerRuntime {
     inner: Arc<Inner>,
 }
 
-pub struct Inner {
+pub(crate) struct Inner {
     engine: Engine,
     options: DockerOptions,
     network: String,

@@ -9,10 +9,10 @@
 
 /// The variable that holds the mark: the run and the instance. The wrapper hides what begins with
 /// `FNLOCAL_` from user code, and so from children.
-pub const MARK: &str = "_FNLOCAL_INSTANCE";
+pub(super) const MARK: &str = "_FNLOCAL_INSTANCE";
 
 /// The mark of an instance.
-pub fn mark(run: &str, instance: &str) -> String {
+pub(super) fn mark(run: &str, instance: &str) -> String {
     format!("{run}/{instance}")
 }
 
@@ -174,7 +174,7 @@ mod linux {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub struct Family;
+pub(super) struct Family;
 
 /// Other systems do not show a process's environment: there the process group ends, and no more.
 #[cfg(not(target_os = "linux"))]
@@ -187,10 +187,10 @@ impl Family {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn end_instance(_mark: &str) {}
+pub(super) fn end_instance(_mark: &str) {}
 
 #[cfg(not(target_os = "linux"))]
-pub fn end_run(_run: &str) {}
+pub(super) fn end_run(_run: &str) {}
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]

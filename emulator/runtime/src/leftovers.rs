@@ -28,7 +28,7 @@ pub struct Leftovers {
 
 /// A run's lock, until dropped.
 #[derive(Clone, Debug)]
-pub struct Alive {
+pub(super) struct Alive {
     _lock: Arc<File>,
 }
 
@@ -66,7 +66,7 @@ fn clear_base(base: &OwnPath, only_list: bool, cleared: &mut Leftovers) -> io::R
 }
 
 /// Makes a run's folder, closed to other users, and holds its lock.
-pub fn begin(base: &Path, run: &str) -> io::Result<Alive> {
+pub(super) fn begin(base: &Path, run: &str) -> io::Result<Alive> {
     let base = OwnPath::new(base);
     base.make_folder()?;
     let _held = hold_base(&base)?;

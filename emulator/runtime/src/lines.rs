@@ -15,13 +15,13 @@ const KEPT: usize = 20;
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub(crate) struct Lines {
     rest: Vec<u8>,
 }
 
 impl Lines {
     /// Takes more bytes and gives the lines they completed.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for part in bytes.split_inclusive(|&b| b == b'\n') {
             self.rest.extend_from_slice(part);
@@ -40,7 +40,7 @@ impl Lines {
     }
 
     /// Gives what came after the last line feed.
-    pub fn finish(&mut self) -> Option<String> {
+    pub(crate) fn finish(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.rest);
         (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())
     }
@@ -68,7 +68,7 @@ fn whole_chars(line: &[u8]) -> usize {
 
 /// The last lines an instance wrote to stderr.
 #[derive(Clone, Debug, Default)]
-pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
 
 impl Tail {
     fn keep(&self, line: &str) {
@@ -80,7 +80,7 @@ impl Tail {
     }
 
     /// The kept lines, oldest first.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter()
             .map(String::as_str)
@@ -89,7 +89,7 @@ impl Tail {
     }
 
     /// Node's own heap limit is a memory limit as well.
-    pub fn tells_heap_exhausted(&self) -> bool {
+    pub(crate) fn tells_heap_exhausted(&self) -> bool {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter()
             .any(|line| line.contains("JavaScript heap out of memory"))
@@ -106,7 +106,7 @@ fn readable(line: &str) -> String {
 }
 
 /// One instance's output on its way to the notices.
-pub struct Output {
+pub(crate) struct Output {
     instance: InstanceId,
     notices: Notices,
     tail: Tail,
@@ -115,7 +115,7 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn new(instance: InstanceId, notices: Notices, tail: Tail) -> Self {
+    pub(crate) fn new(instance: InstanceId, notices: Notices, tail: Tail) -> Self {
         Self {
             instance,
             notices,
@@ -126,7 +126,7 @@ impl Output {
     }
 
     /// Takes bytes of one stream; waits while the notices are full.
-    pub async fn push(&mut self, stderr: bool, bytes: &[u8]) {
+    pub(crate) async fn push(&mut self, stderr: bool, bytes: &[u8]) {
         let lines = if stderr {
             self.err.push(bytes)
         } else {
@@ -138,7 +138,7 @@ impl Output {
     }
 
     /// Sends what was left without a line feed.
-    pub async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         if let Some(line) = self.out.finish() {
             self.send(false, line).await;
         }

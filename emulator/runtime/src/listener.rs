@@ -39,7 +39,7 @@ struct Inner {
 
 impl InstanceListener {
     /// Binds the socket for requests in an instance's own folder.
-    pub fn bind(folder: PathBuf) -> io::Result<Self> {
+    pub(crate) fn bind(folder: PathBuf) -> io::Result<Self> {
         let listener = listen(&folder.join(SOCKET))?;
         Ok(Self(Arc::new(Inner {
             listener,
@@ -70,7 +70,7 @@ impl InstanceListener {
 
     /// Takes connections of this process only. A container's are not checked: its folder is mounted
     /// into no other, and its processes' ids may not be visible here.
-    pub fn only_from(&self, process: u32) {
+    pub(crate) fn only_from(&self, process: u32) {
         // Said once, by the start of the one process.
         let _already = self.0.process.set(process);
     }
@@ -101,7 +101,7 @@ impl InstanceListener {
     }
 
     /// Ends all waiting for connections: the instance has ended.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.ended.cancel();
     }
 

@@ -19,18 +19,18 @@ const LONGEST_SOCKET: usize = 100;
 /// Longest `/<run>/<instance>/s` we make, for choosing a base.
 const LONGEST_TAIL: usize = 40;
 /// The socket's name in its folder.
-pub const SOCKET: &str = "s";
+pub(crate) const SOCKET: &str = "s";
 
 /// The folder of one run.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     run: PathBuf,
     _alive: Alive,
 }
 
 impl Place {
     /// Makes the folder of `run` under `base`.
-    pub fn new(base: &Path, run: &str) -> io::Result<Self> {
+    pub(crate) fn new(base: &Path, run: &str) -> io::Result<Self> {
         let alive = leftovers::begin(base, run)?;
         Ok(Self {
             run: base.join(run),
@@ -39,25 +39,25 @@ impl Place {
     }
 
     /// The run's folder.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.run
     }
 
     /// The run's name.
-    pub fn run(&self) -> &str {
+    pub(crate) fn run(&self) -> &str {
         let name = self.run.file_name().and_then(|name| name.to_str());
         name.unwrap_or_default()
     }
 
     /// Makes a folder in the run's that is closed to other users.
-    pub fn private(&self, name: &str) -> io::Result<PathBuf> {
+    pub(crate) fn private(&self, name: &str) -> io::Result<PathBuf> {
         let folder = OwnPath::new(&self.run).join(name);
         folder.make_folder()?;
         Ok(folder.path().to_owned())
     }
 
     /// Makes a folder for one instance.
-    pub fn instance(&self, name: &str) -> io::Result<PathBuf> {
+    pub(crate) fn instance(&self, name: &str) -> io::Result<PathBuf> {
         let folder = self.run.join(name);
         if folder.as_os_str().len() + 1 + SOCKET.len() > LONGEST_SOCKET {
             let why = format!("{} is too long for a socket", folder.display());
@@ -69,14 +69,14 @@ impl Place {
     }
 
     /// Removes the run's folder and everything in it.
-    pub fn remove(&self) {
+    pub(crate) fn remove(&self) {
         let _ = OwnPath::new(&self.run).remove_all();
     }
 }
 
 /// Where runs keep their folders: `$XDG_RUNTIME_DIR/fnlocal` where that is short enough, else
 /// `/tmp/fnlocal-<uid>`.
-pub fn default_base() -> PathBuf {
+pub(crate) fn default_base() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     match runtime {
         Some(dir) if dir.is_dir() && dir.as_os_str().len() + LONGEST_TAIL < LONGEST_SOCKET => {
@@ -88,7 +88,7 @@ pub fn default_base() -> PathBuf {
 
 /// Where runs keep their instances' temporary files: on the disk that the user's own are on, which
 /// `$XDG_RUNTIME_DIR` is not.
-pub fn temporary_base() -> PathBuf {
+pub(crate) fn temporary_base() -> PathBuf {
     std::env::temp_dir().join(format!("fnlocal-{}", own_id()))
 }
 

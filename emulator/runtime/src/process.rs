@@ -88,7 +88,7 @@ pub struct ProcessRuntime {
     inner: Arc<Inner>,
 }
 
-pub struct Inner {
+pub(crate) struct Inner {
     node: PathBuf,
     version: String,
     runner: PathBuf,
@@ -102,7 +102,7 @@ pub struct Inner {
 }
 
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     pid: u32,
     address: Address,
     folder: PathBuf,

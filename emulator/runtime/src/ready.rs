@@ -13,14 +13,14 @@ use tokio::time::{sleep, timeout};
 use super::Address;
 
 /// How long an instance may take to boot.
-pub const BOOT: Duration = Duration::from_secs(20);
+pub(crate) const BOOT: Duration = Duration::from_secs(20);
 /// Between two attempts at a port, which go through the engine's proxy.
 const PAUSE: Duration = Duration::from_millis(5);
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Returns when the wrapper at `address` answers; never if it does not.
-pub async fn answers(address: &Address, token: &str) {
+pub(crate) async fn answers(address: &Address, token: &str) {
     loop {
         let healthy = match address {
             Address::Dialed(listener) => match listener.accept().await {

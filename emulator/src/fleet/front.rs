@@ -141,7 +141,7 @@ impl Front {
                 Ok(link) => link,
                 Err(failure) => return refuse(outgoing, entry, failure),
             };
-            match tokio::time::timeout(timeout, link.send(outgoing.next())).await {
+            match tokio::time::timeout(timeout, link.send(outgoing.request())).await {
                 Ok(Ok((response, connection))) => {
                     // The node that serves it writes its line.
                     entry.forget();

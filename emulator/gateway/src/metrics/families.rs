@@ -10,12 +10,12 @@ use prometheus_client::metrics::MetricType;
 use fnlocal_driver::Histogram;
 
 /// What tells a row from the others.
-pub type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(&'static str, String)>;
 /// Numbers with their labels.
-pub type Rows<T> = Vec<(Labels, T)>;
+pub(super) type Rows<T> = Vec<(Labels, T)>;
 
 /// Counters; the library adds `_total` to the name.
-pub fn counters<V: EncodeCounterValue>(
+pub(super) fn counters<V: EncodeCounterValue>(
     to: &mut DescriptorEncoder,
     name: &str,
     help: &str,
@@ -27,7 +27,7 @@ pub fn counters<V: EncodeCounterValue>(
 }
 
 /// Gauges.
-pub fn gauges(
+pub(super) fn gauges(
     to: &mut DescriptorEncoder,
     name: &str,
     help: &str,
@@ -39,7 +39,7 @@ pub fn gauges(
 }
 
 /// Histograms.
-pub fn histograms(
+pub(super) fn histograms(
     to: &mut DescriptorEncoder,
     name: &str,
     help: &str,

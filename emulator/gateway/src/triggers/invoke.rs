@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const ABSENT: Duration = Duration::from_secs(5);
 
 /// Runs jobs on whichever node has room.
-pub struct Local {
+pub(super) struct Local {
     feed: Feed,
     logs: Logs,
     entered: Rc<RefCell<BTreeMap<Place, Entered>>>,

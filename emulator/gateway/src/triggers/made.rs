@@ -120,7 +120,7 @@ fn wants_tls(url: &str) -> bool {
 }
 
 /// A source that is read until this is dropped.
-pub struct Running {
+pub(super) struct Running {
     pub intake: Rc<Intake>,
     task: JoinHandle<()>,
 }

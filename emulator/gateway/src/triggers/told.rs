@@ -8,7 +8,7 @@ use fnlocal_triggers::queue::{Fate, Outcome, Run};
 use fnlocal_logs::{Logs, Record, RequestRecord};
 
 /// The status a run answered with, or was answered for it; 0 if it did not begin.
-pub fn status(outcome: &Outcome) -> u16 {
+pub(super) fn status(outcome: &Outcome) -> u16 {
     match outcome {
         Outcome::Done { status } | Outcome::Failed { status, .. } => *status,
         Outcome::NotRun { .. } => 0,
@@ -16,7 +16,7 @@ pub fn status(outcome: &Outcome) -> u16 {
 }
 
 /// Writes a run's record, and what went wrong. In place of a method stands what triggered it.
-pub fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
+pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
     if let (Outcome::NotRun { .. }, Fate::Again(_)) = (&run.outcome, run.fate) {
         // Nothing ran, and nothing is lost.
         return;

@@ -23,13 +23,13 @@ struct Shared {
 }
 
 /// The base of the project's images for a platform, and whether the project had it.
-pub async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bool), BuildError> {
+pub(super) async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bool), BuildError> {
     let wanted = site.project.config().build.base_image.as_deref();
     named(site, wanted, platform).await
 }
 
 /// The default base for a platform, whatever the project's images stand on.
-pub async fn usual(site: &Site<'_>, platform: Platform) -> Result<Base, BuildError> {
+pub(super) async fn usual(site: &Site<'_>, platform: Platform) -> Result<Base, BuildError> {
     Ok(named(site, None, platform).await?.0)
 }
 

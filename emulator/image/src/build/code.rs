@@ -19,13 +19,13 @@ use fnlocal_project::{
 };
 
 /// The folder of the code in an image.
-pub const FOLDER: &str = "/app";
+pub(super) const FOLDER: &str = "/app";
 /// How often code that changes while it is packed is packed again.
 const TRIES: usize = 5;
 
 /// A package's files as of now.
 #[derive(Clone, Debug)]
-pub struct Code {
+pub(super) struct Code {
     files: Arc<Vec<File>>,
     pub warnings: Vec<Warning>,
 }
@@ -108,7 +108,7 @@ impl Code {
 }
 
 /// The layer of some code, and whether it was there already.
-pub fn layer(
+pub(super) fn layer(
     code: &Code,
     store: &Store,
     repository: &RepositoryName,
@@ -136,7 +136,7 @@ pub fn layer(
     Err(BuildError::Restless)
 }
 
-fn known(
+pub fn known(
     diff_id: &Digest,
     store: &Store,
     repository: &RepositoryName,
@@ -147,7 +147,7 @@ fn known(
 }
 
 /// Enough of a digest for a name.
-pub fn short(digest: &Digest) -> String {
+pub(super) fn short(digest: &Digest) -> String {
     digest.hex().chars().take(16).collect()
 }
 

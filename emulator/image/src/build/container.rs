@@ -33,7 +33,7 @@ const BOUNDS: Bounds = Bounds {
 const WHAT: &str = "describing code in a container";
 
 /// What is described.
-pub struct Subject<'a> {
+pub(super) struct Subject<'a> {
     pub package: &'a Package,
     /// The image, by a name or an id of the engine.
     pub image: &'a str,
@@ -45,7 +45,7 @@ pub struct Subject<'a> {
 
 /// Returns what a package exports, having imported it in a container of an image to which the files
 /// of a tar are added.
-pub async fn describe(
+pub(super) async fn describe(
     site: &Site<'_>,
     subject: &Subject<'_>,
     tar: impl Stream<Item = io::Result<Bytes>> + Send + 'static,

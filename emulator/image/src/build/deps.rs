@@ -31,7 +31,7 @@ const RECIPE: &[u8] = b"2";
 const MODULES_BYTES: u64 = 8 << 30;
 
 /// The layer of a package's dependencies and whether it was there; nothing when it has none.
-pub async fn layer(
+pub(super) async fn layer(
     site: &Site<'_>,
     package: &Package,
     base: &Base,

@@ -40,7 +40,7 @@ const KIND: &str = "functions";
 const RECIPE: &str = "2";
 
 /// What a package's code is described with.
-pub struct Question<'a> {
+pub(super) struct Question<'a> {
     pub package: &'a Package,
     pub repository: &'a RepositoryName,
     /// Base, dependencies and wrapper, without the code.
@@ -158,7 +158,7 @@ struct Description {
 }
 
 /// The wrapper's settings, for code in a folder.
-pub fn settings(package: &Package, code: &Path) -> Vec<(&'static str, String)> {
+pub(super) fn settings(package: &Package, code: &Path) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("FNLOCAL_CODE", code.display().to_string()),
         ("FNLOCAL_PACKAGE", package.name.clone()),
@@ -175,13 +175,13 @@ fn entries(package: &Package) -> Option<String> {
 }
 
 /// What the wrapper wrote, if it described anything.
-pub fn parse(stdout: &[u8]) -> Option<Vec<DescribedModule>> {
+pub(super) fn parse(stdout: &[u8]) -> Option<Vec<DescribedModule>> {
     let description: Description = serde_json::from_slice(stdout).ok()?;
     Some(description.modules)
 }
 
 /// The first file that could not be imported, as an error.
-pub fn failed(package: &Package, described: &[DescribedModule]) -> Result<(), BuildError> {
+pub(super) fn failed(package: &Package, described: &[DescribedModule]) -> Result<(), BuildError> {
     for module in described {
         if let Some(error) = &module.error {
             let failure = Failure::deserialize(error);

@@ -37,7 +37,7 @@ const OUTPUT_BYTES: usize = 256 * 1024;
 const DESCRIBED: &str = "dockerfile-functions";
 
 /// What a Dockerfile made.
-pub struct Own {
+pub(super) struct Own {
     pub layers: Vec<BuiltLayer>,
     pub config: Config,
     /// What it exports, and who said so.
@@ -45,12 +45,12 @@ pub struct Own {
 }
 
 /// The package's Dockerfile, if it has one.
-pub fn of(package: &Package) -> Option<PathBuf> {
+pub(super) fn of(package: &Package) -> Option<PathBuf> {
     Some(package.root.join(FILE)).filter(|path| path.is_file())
 }
 
 /// Builds it, checks that it starts the wrapper, and takes its layers.
-pub async fn build(
+pub(super) async fn build(
     site: &Site<'_>,
     package: &Package,
     code: &Code,

@@ -176,6 +176,6 @@ impl BuildError {
     }
 }
 
-pub fn bug(error: impl std::fmt::Display) -> BuildError {
+pub(super) fn bug(error: impl std::fmt::Display) -> BuildError {
     BuildError::Bug(error.to_string())
 }

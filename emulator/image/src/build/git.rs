@@ -44,7 +44,7 @@ const GIT_TIME: Duration = Duration::from_secs(10);
 ///
 /// A repository's own settings can name programs, and somebody else may have written them: git is
 /// asked so that it starts none of them.
-pub async fn commit(folder: &Path) -> Option<Commit> {
+pub(super) async fn commit(folder: &Path) -> Option<Commit> {
     folder
         .ancestors()
         .find(|above| above.join(".git").exists())?;

@@ -18,7 +18,7 @@ use fnlocal_project::{DescribedModule, Package};
 const TRIES: usize = 3;
 
 /// Builds a package's image for some platforms; anew if it is saved meanwhile.
-pub async fn build(
+pub(super) async fn build(
     site: &Site<'_>,
     package: &Package,
     platforms: &[Platform],

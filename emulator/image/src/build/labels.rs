@@ -9,7 +9,7 @@ use crate::PROJECT;
 use crate::host;
 
 /// The labels of an image without code: whose its dependencies are, or that all projects share it.
-pub fn below(project: &str, has_deps: bool) -> BTreeMap<String, String> {
+pub(super) fn below(project: &str, has_deps: bool) -> BTreeMap<String, String> {
     let label = match has_deps {
         true => (PROJECT, project),
         false => (host::KEY, "runner"),

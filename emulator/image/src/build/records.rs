@@ -22,7 +22,7 @@ const MAX_RECORD_BYTES: u64 = 16 << 20;
 
 /// Records in a folder.
 #[derive(Clone, Debug)]
-pub struct Records {
+pub(super) struct Records {
     folder: PathBuf,
     key: Arc<Key>,
 }

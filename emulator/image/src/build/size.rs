@@ -7,7 +7,7 @@ use fnlocal_project::Warning;
 const SHOWN: usize = 5;
 
 /// A warning if code and dependencies are more than `large` bytes, with their largest files.
-pub fn warning(package: &str, layers: &[BuiltLayer], large: u64) -> Option<Warning> {
+pub(super) fn warning(package: &str, layers: &[BuiltLayer], large: u64) -> Option<Warning> {
     let theirs = |built: &&BuiltLayer| matches!(built.part, Part::Deps | Part::Code);
     let (mut bytes, mut largest) = (0, Vec::new());
     for built in layers.iter().filter(theirs) {

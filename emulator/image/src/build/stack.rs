@@ -22,7 +22,7 @@ const USER: &str = "1000:1000";
 
 /// What an image consists of.
 #[derive(Clone)]
-pub struct Stack {
+pub(super) struct Stack {
     pub platform: Platform,
     pub layers: Vec<BuiltLayer>,
     pub config: Config,
@@ -44,7 +44,7 @@ impl Stack {
 }
 
 /// Base, dependencies and wrapper.
-pub async fn below(
+pub(super) async fn below(
     site: &Site<'_>,
     package: &Package,
     platform: Platform,
@@ -119,7 +119,7 @@ pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLaye
     })
 }
 
-pub async fn code(
+pub(super) async fn code(
     site: &Site<'_>,
     package: &Package,
     files: &Code,
@@ -144,7 +144,7 @@ pub async fn code(
 }
 
 /// Stores a stack as an image with some labels.
-pub fn store(
+pub(super) fn store(
     site: &Site<'_>,
     repository: &RepositoryName,
     stack: &Stack,
@@ -167,7 +167,7 @@ pub fn store(
     Ok(image.store(&site.store, repository)?)
 }
 
-pub fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {
+pub(super) fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {
     site.tell(News::Done {
         package: package.name.clone(),
         part,

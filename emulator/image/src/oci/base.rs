@@ -56,13 +56,13 @@ pub struct Sources<'a> {
 
 impl Base {
     /// Its repository in the store.
-    pub fn repository() -> RepositoryName {
+    pub(crate) fn repository() -> RepositoryName {
         REPOSITORY.parse().expect("it is a name")
     }
 
     /// Whether it is what it was: all its layers are here, and the node it was made from is as it
     /// was then.
-    pub fn holds(&self, store: &Store) -> bool {
+    pub(crate) fn holds(&self, store: &Store) -> bool {
         let repository = Self::repository();
         let same = |(path, size, time): &(PathBuf, u64, u128)| {
             stamp(path).is_some_and(|now| now == (*size, *time))
@@ -75,12 +75,12 @@ impl Base {
     }
 
     /// The manifest that holds its layers together.
-    pub fn manifest(&self) -> &Digest {
+    pub(crate) fn manifest(&self) -> &Digest {
         &self.manifest
     }
 
     /// Puts it into another store.
-    pub fn copy(&self, from: &Store, to: &Store) -> Result<(), ImageError> {
+    pub(crate) fn copy(&self, from: &Store, to: &Store) -> Result<(), ImageError> {
         if from.root() == to.root() {
             return Ok(());
         }
@@ -124,7 +124,7 @@ fn wanted(asked: Option<&str>) -> &str {
 }
 
 /// A key for records: the same as long as the same would be made anew.
-pub fn key(asked: Option<&str>, platform: Platform) -> String {
+pub(crate) fn key(asked: Option<&str>, platform: Platform) -> String {
     let platform = platform.to_string();
     let parts = [wanted(asked), &platform, RECIPE];
     short_hash(&parts.map(str::as_bytes))

@@ -16,7 +16,7 @@ pub fn keep(store: &Store, repository: &RepositoryName, bytes: &[u8]) -> Result<
 }
 
 /// Stores a manifest, which is known by its digest.
-pub fn put(
+pub(crate) fn put(
     store: &Store,
     repository: &RepositoryName,
     bytes: &[u8],
@@ -29,7 +29,7 @@ pub fn put(
 
 /// Makes a manifest one that people ask for: it gets a tag of its own by its content, and is the
 /// latest.
-pub fn publish(
+pub(crate) fn publish(
     store: &Store,
     repository: &RepositoryName,
     digest: &Digest,
@@ -39,13 +39,13 @@ pub fn publish(
 }
 
 /// The tag of a manifest by its content.
-pub fn tag(digest: &Digest) -> Tag {
+pub(crate) fn tag(digest: &Digest) -> Tag {
     let short: String = digest.hex().chars().take(16).collect();
     short.parse().expect("digits are a tag")
 }
 
 /// A blob that must be there, with its bytes.
-pub fn open(
+pub(crate) fn open(
     store: &Store,
     repository: &RepositoryName,
     digest: &Digest,
@@ -55,7 +55,7 @@ pub fn open(
 }
 
 /// All of a small blob.
-pub fn bytes(
+pub(crate) fn bytes(
     store: &Store,
     repository: &RepositoryName,
     digest: &Digest,
@@ -67,7 +67,7 @@ pub fn bytes(
 }
 
 /// All of a manifest.
-pub fn manifest(
+pub(crate) fn manifest(
     store: &Store,
     repository: &RepositoryName,
     digest: &Digest,
@@ -77,7 +77,7 @@ pub fn manifest(
 }
 
 /// A digest out of a document.
-pub fn parse(digest: &str) -> Result<Digest, ImageError> {
+pub(crate) fn parse(digest: &str) -> Result<Digest, ImageError> {
     digest
         .parse()
         .map_err(|error| full(io::Error::other(error)))

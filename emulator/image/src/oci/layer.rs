@@ -35,7 +35,7 @@ pub struct Layer {
 }
 
 /// Hashes what passes.
-pub struct Hashing<W> {
+pub(crate) struct Hashing<W> {
     out: W,
     hash: Sha256,
     bytes: u64,
@@ -70,7 +70,7 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 /// A layer being written into a store: what is written to it is a tar.
-pub struct Packing {
+pub(crate) struct Packing {
     out: io::BufWriter<Hashing<GzEncoder<BlobWriter>>>,
 }
 
@@ -128,7 +128,7 @@ impl Write for Packing {
 }
 
 /// Stores the layer whose tar `fill` writes.
-pub fn pack(
+pub(crate) fn pack(
     store: &Store,
     repository: &RepositoryName,
     fill: impl FnOnce(&mut Packing) -> io::Result<Tally>,
@@ -139,7 +139,7 @@ pub fn pack(
 }
 
 /// The digest a layer's tar will have, without storing it.
-pub fn measure(
+pub(crate) fn measure(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<Tally>,
 ) -> Result<(Digest, Tally), ImageError> {
     let mut out = io::BufWriter::with_capacity(PIECE, Hashing::new(io::sink()));
@@ -148,11 +148,11 @@ pub fn measure(
     Ok((inner.finish().1, tally))
 }
 
-pub fn digest(hash: &[u8]) -> Digest {
+pub(crate) fn digest(hash: &[u8]) -> Digest {
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}").parse().expect("a hash is a digest")
 }
 
-pub fn full(source: io::Error) -> ImageError {
+pub(crate) fn full(source: io::Error) -> ImageError {
     ImageError::Layer { source }
 }

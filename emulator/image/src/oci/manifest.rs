@@ -47,7 +47,7 @@ impl Platform {
     }
 
     /// As Node and npm spell it.
-    pub fn cpu(self) -> &'static str {
+    pub(crate) fn cpu(self) -> &'static str {
         match self {
             Self::Amd64 => "x64",
             Self::Arm64 => "arm64",
@@ -62,7 +62,7 @@ impl Platform {
     }
 
     /// Whether a manifest in an index is for it.
-    pub fn is(self, other: &OciPlatform) -> bool {
+    pub(crate) fn is(self, other: &OciPlatform) -> bool {
         other.os == Os::Linux && other.architecture == self.oci()
     }
 }
@@ -100,7 +100,7 @@ impl From<Platform> for String {
 }
 
 /// One image for one platform.
-pub struct Image<'a> {
+pub(crate) struct Image<'a> {
     pub platform: Platform,
     /// From the bottom up, each with what it is, for its history.
     pub layers: &'a [(String, Layer)],
@@ -151,7 +151,7 @@ impl Image<'_> {
 }
 
 /// Stores the manifest of a configuration and layers the repository has.
-pub fn of(
+pub(crate) fn of(
     store: &Store,
     repository: &RepositoryName,
     config: &Digest,
@@ -179,12 +179,12 @@ pub fn of(
 }
 
 /// The wrapper, as every image of ours starts.
-pub fn entrypoint() -> Vec<String> {
+pub(crate) fn entrypoint() -> Vec<String> {
     vec!["node".to_owned(), wrapper::PATH.to_owned()]
 }
 
 /// Stores an index over the images of several platforms.
-pub fn index(
+pub(crate) fn index(
     store: &Store,
     repository: &RepositoryName,
     images: &[(Platform, Stored)],
@@ -233,7 +233,7 @@ fn signed(size: u64) -> i64 {
 }
 
 /// JSON whose keys are sorted: some of the types keep them in maps without an order.
-pub fn sorted(document: &impl Serialize) -> Vec<u8> {
+pub(crate) fn sorted(document: &impl Serialize) -> Vec<u8> {
     let value = serde_json::to_value(document).expect("these documents are JSON");
     value.to_string().into_bytes()
 }

@@ -15,7 +15,7 @@ use crate::ImageError;
 use fnlocal_engine::tarball::{Tally, Tarball};
 
 /// The folder, in the tar and in the image.
-pub const FOLDER: &str = "node_modules";
+pub(crate) const FOLDER: &str = "node_modules";
 /// Notes of package managers: times, paths and settings of the machine, of no use to Node.
 const NOTES: [&str; 6] = [
     ".package-lock.json",
@@ -45,7 +45,7 @@ impl Item {
 }
 
 /// Stores a tar of `node_modules` as a layer.
-pub fn pack(
+pub(crate) fn pack(
     store: &Store,
     repository: &RepositoryName,
     package: &str,

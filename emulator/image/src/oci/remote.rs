@@ -30,7 +30,7 @@ const HELLO: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// An image that was pulled.
-pub struct Pulled {
+pub(crate) struct Pulled {
     /// Its manifest's digest, for its platform.
     pub digest: String,
     /// Its configuration as it was sent, which makes up its id.
@@ -40,7 +40,7 @@ pub struct Pulled {
 }
 
 /// Why an image cannot be pulled: the registry's fault, or ours.
-pub enum PullError {
+pub(crate) enum PullError {
     /// It cannot be had; another source may have it.
     Unavailable(String),
     /// It cannot be kept.
@@ -65,7 +65,7 @@ impl From<OciDistributionError> for PullError {
 }
 
 /// Pulls an image for a platform into the store.
-pub async fn pull(
+pub(crate) async fn pull(
     image: &str,
     platform: Platform,
     store: &Store,

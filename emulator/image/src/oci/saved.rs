@@ -20,7 +20,7 @@ use fnlocal_engine::tarball::Tally;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Takes the layers of an image, from the bottom up.
-pub async fn layers(
+pub(crate) async fn layers(
     docker: &Docker,
     image: &ImageInspect,
     store: &Store,
@@ -47,7 +47,7 @@ pub async fn layers(
 }
 
 /// What an image is made of, from the bottom up.
-pub fn diff_ids(image: &ImageInspect) -> Result<Vec<Digest>, ImageError> {
+pub(crate) fn diff_ids(image: &ImageInspect) -> Result<Vec<Digest>, ImageError> {
     let layers = image.root_fs.as_ref().and_then(|root| root.layers.as_ref());
     let layers = layers.map(Vec::as_slice).unwrap_or_default();
     let parsed: Result<_, _> = layers.iter().map(|layer| layer.parse()).collect();

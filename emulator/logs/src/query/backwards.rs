@@ -15,7 +15,7 @@ use crate::kept::{Invocation, Kept};
 const SLACK: Duration = Duration::from_secs(1);
 
 /// The lines that are wanted, the oldest first, and where the log goes on.
-pub fn read(query: &Query, folder: &Path) -> io::Result<(String, Cursor)> {
+pub(super) fn read(query: &Query, folder: &Path) -> io::Result<(String, Cursor)> {
     let mut files: Vec<Vec<String>> = Vec::new();
     let (mut begun, mut end) = (query.since, None);
     for number in numbers_in(folder)?.into_iter().rev() {

@@ -29,7 +29,7 @@ const SETTINGS: [&str; 3] = [".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml"];
 
 /// Remembers the hash while the files it is made of stay as they are.
 #[derive(Debug)]
-pub struct DepsCache {
+pub(super) struct DepsCache {
     /// Where a lock file may be, the nearest first.
     folders: Vec<PathBuf>,
     known: Option<(Vec<Option<Stamp>>, Option<DepsHash>)>,

@@ -20,7 +20,7 @@ const TRIES: usize = 5;
 
 /// What a file holds: the hash of its bytes, and whether it can be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Content {
+pub(super) struct Content {
     digest: [u8; 32],
     executable: bool,
 }
@@ -50,7 +50,7 @@ struct Known {
 
 /// A package's files as of a scan, by relative path.
 #[derive(Clone, Debug, Default)]
-pub struct Scanned {
+pub(super) struct Scanned {
     files: BTreeMap<Arc<str>, Known>,
 }
 
@@ -173,14 +173,14 @@ pub fn hash<'a>(files: impl Iterator<Item = (&'a str, bool, [u8; 32])>) -> CodeH
     first_eight(&hasher.finalize()).into()
 }
 
-pub fn first_eight(digest: &[u8]) -> EightBytes {
+pub(super) fn first_eight(digest: &[u8]) -> EightBytes {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     EightBytes(u64::from_be_bytes(bytes))
 }
 
 /// The first eight bytes of a hash.
-pub struct EightBytes(pub u64);
+pub(super) struct EightBytes(pub u64);
 
 impl From<EightBytes> for CodeHash {
     fn from(bytes: EightBytes) -> Self {
@@ -249,7 +249,7 @@ fn keep(bytes: &[u8], content: Content, blobs: &OwnPath) -> io::Result<()> {
 }
 
 /// Removes blobs no version links to, except some. Other files are none of ours, and stay.
-pub fn remove_unlinked(blobs: &OwnPath, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+pub(super) fn remove_unlinked(blobs: &OwnPath, keep: impl Fn(&str) -> bool) -> io::Result<()> {
     for name in blobs.names()? {
         let Some(name) = name.to_str().filter(|name| is_blob(name) && !keep(name)) else {
             continue;
@@ -263,7 +263,7 @@ pub fn remove_unlinked(blobs: &OwnPath, keep: impl Fn(&str) -> bool) -> io::Resu
 }
 
 /// Removes all blobs.
-pub fn remove_all(blobs: &OwnPath) -> io::Result<()> {
+pub(super) fn remove_all(blobs: &OwnPath) -> io::Result<()> {
     for name in blobs.names()? {
         if name.to_str().is_some_and(is_blob) {
             blobs.join(name).remove_all()?;

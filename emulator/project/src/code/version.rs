@@ -14,11 +14,11 @@ use super::scan::{Content, Scanned};
 /// What folders that are being made begin with.
 const UNFINISHED: &str = ".new-";
 /// The rights of a folder that an instance reads, in a container as another user.
-pub const READABLE: u32 = 0o755;
+pub(super) const READABLE: u32 = 0o755;
 
 /// A version that has no name yet, and may still change.
 #[derive(Debug)]
-pub struct Ahead {
+pub(super) struct Ahead {
     folder: OwnPath,
     files: BTreeMap<Arc<str>, Content>,
 }
@@ -115,7 +115,7 @@ fn make_folders(base: &OwnPath, relative: &str) -> io::Result<()> {
 }
 
 /// Removes all versions, and folders a crash left unfinished.
-pub fn remove_all(versions: &OwnPath) -> io::Result<()> {
+pub(super) fn remove_all(versions: &OwnPath) -> io::Result<()> {
     for name in names(versions)? {
         if name.starts_with(UNFINISHED) || version(&name).is_some() {
             versions.join(name).remove_all()?;
@@ -125,7 +125,7 @@ pub fn remove_all(versions: &OwnPath) -> io::Result<()> {
 }
 
 /// Removes versions that are not to be kept.
-pub fn prune(versions: &OwnPath, keep: impl Fn(CodeHash) -> bool) -> io::Result<()> {
+pub(super) fn prune(versions: &OwnPath, keep: impl Fn(CodeHash) -> bool) -> io::Result<()> {
     for name in names(versions)? {
         if version(&name).is_some_and(|hash| !keep(hash)) {
             versions.join(name).remove_all()?;

@@ -60,7 +60,7 @@ impl AsyncConfig {
 #[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(dead_code, reason = "only described")]
-pub enum SignatureWord {
+pub(super) enum SignatureWord {
     /// `(req, res)`.
     Http,
     /// A CloudEvent.

@@ -18,7 +18,7 @@ const LOG_DAYS: [u32; 22] = [
 ];
 
 impl ConfigFile {
-    pub fn check_envs(&self) -> Result<(), FileError> {
+    pub(super) fn check_envs(&self) -> Result<(), FileError> {
         for (name, env) in &self.config.env {
             let checks = [
                 check_nodes(env),

@@ -9,7 +9,7 @@ use super::super::picture::FileError;
 use super::ConfigFile;
 
 impl ConfigFile {
-    pub fn check_loadtest(&self) -> Result<(), FileError> {
+    pub(super) fn check_loadtest(&self) -> Result<(), FileError> {
         for (name, scenario) in &self.config.loadtest.scenarios {
             let table = ["loadtest", "scenarios", name];
             if scenario.requests.is_empty() {

@@ -24,7 +24,7 @@ pub struct Memo {
 
 /// What a folder holds that may belong to the package.
 #[derive(Debug)]
-pub struct Listing {
+pub(super) struct Listing {
     /// None when a later change might not show in it.
     stamp: Option<Stamp>,
     /// The rules it was listed under.
@@ -44,7 +44,7 @@ pub struct Listing {
 
 /// Something in a folder.
 #[derive(Debug)]
-pub struct Child {
+pub(super) struct Child {
     pub relative: Arc<str>,
     pub path: PathBuf,
     pub kind: FileType,
@@ -54,7 +54,7 @@ pub struct Child {
 
 impl Memo {
     /// Rules from above the package.
-    pub fn above(&mut self, tree: &Tree) -> Rules {
+    pub(super) fn above(&mut self, tree: &Tree) -> Rules {
         let folders = folders_above(&tree.project, &tree.root);
         let files: IgnoreFiles = folders
             .iter()
@@ -74,12 +74,12 @@ impl Memo {
     }
 
     /// Starts a walk: what it does not come by is forgotten.
-    pub fn turn(&mut self) -> BTreeMap<Arc<str>, Arc<Listing>> {
+    pub(super) fn turn(&mut self) -> BTreeMap<Arc<str>, Arc<Listing>> {
         std::mem::take(&mut self.folders)
     }
 
     /// What a folder holds, out of an earlier walk if it is unchanged.
-    pub fn list(
+    pub(super) fn list(
         &mut self,
         old: &BTreeMap<Arc<str>, Arc<Listing>>,
         tree: &Tree,

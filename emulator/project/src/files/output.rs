@@ -4,7 +4,7 @@ use std::fs::Metadata;
 
 /// Whether stdout or stderr is redirected to this file.
 #[cfg(unix)]
-pub fn goes_to(file: &Metadata) -> bool {
+pub(super) fn goes_to(file: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     use std::sync::OnceLock;
 
@@ -21,6 +21,6 @@ pub fn goes_to(file: &Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-pub fn goes_to(_file: &Metadata) -> bool {
+pub(super) fn goes_to(_file: &Metadata) -> bool {
     false
 }

@@ -113,7 +113,7 @@ fn read_rules(folder: &Path, name: &str) -> Option<String> {
 
 /// Folders above a package whose ignore files count, outermost first: from the git root, or else
 /// from the project.
-pub fn folders_above(project: &Path, root: &Path) -> Vec<PathBuf> {
+pub(super) fn folders_above(project: &Path, root: &Path) -> Vec<PathBuf> {
     let top = project
         .ancestors()
         .find(|folder| folder.join(".git").exists());

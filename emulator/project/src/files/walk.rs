@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::memo::{Child, Listing};
 use super::{Found, Memo, Rules, Tree, Visit, WalkError, is_excluded, output, secret};
 
-pub fn walk(tree: &Tree, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {
+pub(super) fn walk(tree: &Tree, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {
     let rules = memo.above(tree);
     let old = memo.turn();
     let mut walk = Walk {

@@ -18,7 +18,7 @@ const CONFIRM: Duration = Duration::from_millis(150);
 
 /// Tells when to report. Reads no clock.
 #[derive(Debug, Default)]
-pub struct Debounce {
+pub(super) struct Debounce {
     burst: Option<(Instant, Instant)>,
     paths: BTreeSet<PathBuf>,
     confirm: Option<Instant>,

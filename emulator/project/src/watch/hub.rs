@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// What the thread is told.
 #[derive(Debug)]
-pub enum Message {
+pub(super) enum Message {
     /// Something happened to a file.
     Event(notify::Event),
     /// The project was reloaded.
@@ -48,7 +48,7 @@ enum Source {
 }
 
 /// Owns all watching.
-pub struct Hub {
+pub(super) struct Hub {
     project: Project,
     inbox: Receiver<Message>,
     overflow: Arc<AtomicBool>,

@@ -19,7 +19,7 @@ use crate::is_excluded;
 
 /// What to watch.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub(super) struct Plan {
     trees: BTreeMap<PackageId, Tree>,
     /// Folders without links, and as which folder of which package they are seen.
     folders: BTreeMap<PathBuf, Vec<Seen>>,
@@ -45,7 +45,7 @@ struct Seen {
 
 /// What an event is about.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Meaning {
+pub(super) struct Meaning {
     pub packages: BTreeSet<PackageId>,
     pub config: bool,
     pub env: bool,

@@ -19,11 +19,11 @@ use crate::Tree;
 use crate::env_files;
 
 /// How often to look.
-pub const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 /// What everything looked like the last time.
 #[derive(Debug, Default)]
-pub struct Poll {
+pub(super) struct Poll {
     packages: BTreeMap<PackageId, u64>,
     config: u64,
     env: u64,

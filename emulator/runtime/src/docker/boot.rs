@@ -25,7 +25,7 @@ use fnlocal_engine::error::refused;
 const UNKNOWN_ARGUMENT: &str = "Unknown option '--instance'";
 
 /// Starts an instance in a task of its own: one whose caller goes away is not left behind.
-pub async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
+pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
     if inner.closing() {
         return Err(RuntimeError::NotUp("fnlocal is ending".to_owned()));
     }
@@ -187,7 +187,7 @@ async fn answer(
 }
 
 /// Returns why the instance ended, when it has.
-pub async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
+pub(crate) async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
     match end.wait_for(Option::is_some).await {
         Ok(reason) => reason.clone().unwrap_or_default(),
         Err(_) => "it was stopped".to_owned(),

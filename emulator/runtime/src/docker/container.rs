@@ -14,18 +14,18 @@ use crate::PackageRun;
 use crate::place::SOCKET;
 
 /// The code's folder inside.
-pub const CODE: &str = "/app";
+pub(crate) const CODE: &str = "/app";
 /// The folder of the socket that is dialed, inside.
 const SOCKETS: &str = "/run/fnlocal";
 /// The wrapper's port inside, where sockets cannot be used.
-pub const PORT: u16 = 8080;
+pub(crate) const PORT: u16 = 8080;
 /// Processes and threads. Node needs about 12; a function may start helpers.
 const PIDS: i64 = 256;
 /// Part of the memory that V8's heap may take; the rest is for buffers, code and the wrapper.
 const HEAP_PERCENT: u32 = 85;
 
 /// What differs between two instances' containers.
-pub struct Shape<'a> {
+pub(crate) struct Shape<'a> {
     pub package: &'a PackageRun,
     pub memory_mib: u32,
     pub sandbox: &'a str,
@@ -37,13 +37,13 @@ pub struct Shape<'a> {
 /// What is written to a container's input: the word that a parked one waits for before it starts
 /// node, and the token, which node reads. The environment and the arguments could be read by
 /// whatever runs in the container, for as long as it lives.
-pub fn introduction(parked: bool, token: &str) -> String {
+pub(crate) fn introduction(parked: bool, token: &str) -> String {
     let go = if parked { "\n" } else { "" };
     format!("{go}{token}\n")
 }
 
 /// The container of one instance.
-pub fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> ContainerCreateBody {
+pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(shape.package.image.clone()),
         user: Some(user(engine)),

@@ -17,7 +17,7 @@ use fnlocal_engine::reaper;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
 /// Follows the engine's events until the runtime ends.
-pub async fn watch(inner: Arc<Inner>) {
+pub(crate) async fn watch(inner: Arc<Inner>) {
     let mut since = None;
     loop {
         let mut stream = Box::pin(

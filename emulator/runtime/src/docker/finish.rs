@@ -23,7 +23,7 @@ const OOM_NEWS: Duration = Duration::from_millis(100);
 const KILLED: i64 = 137;
 
 /// Stops an instance: SIGTERM, grace, then SIGKILL; at once without grace or when paused.
-pub async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duration) {
+pub(crate) async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duration) {
     let begun = inner.state.with(instance, |live| {
         live.phase = Phase::Stopping;
         (live.container.clone(), live.ended.subscribe())
@@ -50,7 +50,7 @@ pub async fn stop(inner: Arc<Inner>, instance: InstanceId, grace: Duration) {
 }
 
 /// Removes whatever there is of an instance.
-pub async fn discard(inner: &Inner, instance: InstanceId) {
+pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
     if let Some(live) = inner.state.remove(instance) {
         clean(inner, live).await;
     }
@@ -78,7 +78,7 @@ async fn drain(pump: Option<JoinHandle<()>>) {
 
 /// Acts on a container's end, told by the engine, or found out once an engine that was gone
 /// answers again.
-pub async fn died(
+pub(crate) async fn died(
     inner: Arc<Inner>,
     instance: InstanceId,
     code: Option<i64>,

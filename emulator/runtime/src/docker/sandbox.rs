@@ -22,7 +22,7 @@ const PIDS: i64 = 32;
 
 /// A ready network namespace.
 #[derive(Clone, Debug)]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     /// The container's id.
     pub id: String,
     /// Where its port is published, unless sockets are used.
@@ -30,7 +30,7 @@ pub struct Sandbox {
 }
 
 /// Makes a network whose members reach the outside but not each other.
-pub async fn network(docker: &Docker, owner: &Owner) -> Result<String, RuntimeError> {
+pub(crate) async fn network(docker: &Docker, owner: &Owner) -> Result<String, RuntimeError> {
     let request = NetworkCreateRequest {
         name: format!("fnlocal-{}-{}", owner.run, owner.node),
         driver: Some("bridge".to_owned()),
@@ -53,7 +53,7 @@ pub async fn network(docker: &Docker, owner: &Owner) -> Result<String, RuntimeEr
 }
 
 /// Makes one sandbox; nothing of it remains on failure.
-pub async fn make(
+pub(crate) async fn make(
     engine: &Engine,
     owner: &Owner,
     image: &str,

@@ -16,7 +16,7 @@ use crate::PackageRun;
 use crate::lines::Tail;
 
 /// A container created ahead, with everything an instance needs.
-pub struct Ahead {
+pub(crate) struct Ahead {
     pub container: String,
     pub sandbox: Sandbox,
     pub folder: PathBuf,
@@ -31,7 +31,7 @@ pub struct Ahead {
 
 /// How far an instance has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Its start is waiting for it.
     Booting,
     /// It answers; its end is news.
@@ -42,7 +42,7 @@ pub enum Phase {
 
 /// A started container.
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     pub container: String,
     pub sandbox: String,
     pub folder: PathBuf,
@@ -58,7 +58,7 @@ pub struct Live {
 }
 
 #[derive(Default)]
-pub struct State(Mutex<Tables>);
+pub(crate) struct State(Mutex<Tables>);
 
 #[derive(Default)]
 struct Tables {
@@ -223,7 +223,7 @@ fn same(one: &PackageRun, other: &PackageRun) -> bool {
 
 /// The runtime's own tasks, ended with it.
 #[derive(Default)]
-pub struct Tasks(Mutex<JoinSet<()>>);
+pub(crate) struct Tasks(Mutex<JoinSet<()>>);
 
 impl Tasks {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

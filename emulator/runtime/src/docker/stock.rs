@@ -26,7 +26,7 @@ const GIVE_WAY: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Keeps the wished number of sandboxes ready, one at a time.
-pub async fn keep_sandboxes(inner: Arc<Inner>) {
+pub(crate) async fn keep_sandboxes(inner: Arc<Inner>) {
     loop {
         while inner.state.ready_sandboxes() < inner.options.sandboxes {
             give_way(&inner).await;
@@ -58,7 +58,7 @@ async fn make_sandbox(inner: &Inner) -> Result<Sandbox, RuntimeError> {
 }
 
 /// Creates containers of a package ahead, and removes those of its former shape.
-pub async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib: u32) {
+pub(crate) async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib: u32) {
     for stale in inner.state.take_stale(&package) {
         discard(&inner, stale).await;
     }
@@ -78,7 +78,7 @@ pub async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib: u32) 
 }
 
 /// Creates a container for one instance: everything short of starting node in it.
-pub async fn create(
+pub(crate) async fn create(
     inner: &Inner,
     package: &Arc<PackageRun>,
     memory_mib: u32,
@@ -190,7 +190,7 @@ async fn create_attached(
 }
 
 /// Removes a container that was never used, its sandbox and its folder.
-pub async fn discard(inner: &Inner, ahead: Ahead) {
+pub(crate) async fn discard(inner: &Inner, ahead: Ahead) {
     let docker = &inner.engine.docker;
     tokio::join!(
         reaper::remove(docker, &ahead.container),

@@ -61,7 +61,7 @@ struct Copied {
 }
 
 /// The mount of a package's volume, in whatever node of the run.
-pub fn mount(owner: &Owner, package: &str, read_only: bool) -> Mount {
+pub(super) fn mount(owner: &Owner, package: &str, read_only: bool) -> Mount {
     Mount {
         typ: Some(MountType::VOLUME),
         source: Some(name(owner, package)),

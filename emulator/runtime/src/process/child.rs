@@ -21,7 +21,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const PIECE: usize = 16 * 1024;
 
 /// Passes a child's lines on until it ends, and then tells that.
-pub async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: Child, tail: Tail) {
+pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: Child, tail: Tail) {
     // Held, not dropped: the wrapper ends when its stdin does, and so with this process.
     let _stdin = child.stdin.take();
     let output = Output::new(instance, inner.notices.clone(), tail);
@@ -79,7 +79,7 @@ async fn end_family(inner: &Inner, instance: InstanceId) {
 }
 
 /// Returns why the process ended, when it has.
-pub async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
+pub(super) async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
     match end.wait_for(Option::is_some).await {
         Ok(reason) => reason.clone().unwrap_or_default(),
         Err(_) => "it was stopped".to_owned(),
@@ -113,7 +113,7 @@ async fn pump(
 
 /// What is sent to a process and all it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub(super) enum Signal {
     Terminate,
     Kill,
     Stop,
@@ -121,7 +121,7 @@ pub enum Signal {
 }
 
 #[cfg(unix)]
-pub fn signal(pid: u32, kind: Signal) {
+pub(super) fn signal(pid: u32, kind: Signal) {
     use rustix::process::{Pid, Signal as Unix, kill_process_group};
     let kind = match kind {
         Signal::Terminate => Unix::TERM,
@@ -140,7 +140,7 @@ pub fn signal(pid: u32, kind: Signal) {
 }
 
 #[cfg(not(unix))]
-pub fn signal(pid: u32, kind: Signal) {
+pub(super) fn signal(pid: u32, kind: Signal) {
     if matches!(kind, Signal::Terminate | Signal::Kill) {
         let tree = ["/T", "/F", "/PID", &pid.to_string()];
         let _ = std::process::Command::new("taskkill").args(tree).status();

@@ -31,7 +31,7 @@ rm -rf -- "$@"
 "#;
 
 /// The shell, which acts when this is dropped without [`Watchdog::dismiss`].
-pub struct Watchdog {
+pub(super) struct Watchdog {
     input: Mutex<ChildStdin>,
 }
 

@@ -16,7 +16,7 @@ const FILE: &str = "records.key";
 const KEY_BYTES: usize = 32;
 
 /// A secret key.
-pub struct Key([u8; KEY_BYTES]);
+pub(super) struct Key([u8; KEY_BYTES]);
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

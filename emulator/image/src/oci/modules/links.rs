@@ -7,7 +7,7 @@ const MAX_LINKS: usize = 40;
 
 /// Whether a link stays in a folder at the tree's top, through all links on its way. One that ends
 /// nowhere does, and one that leads in circles does not.
-pub fn stays<T>(
+pub(super) fn stays<T>(
     items: &BTreeMap<String, T>,
     link_of: impl Fn(&T) -> Option<&str>,
     path: &str,

@@ -9,7 +9,7 @@ use fnlocal_project::open_within;
 
 /// Writes a version's folder, under its own name. What it shares with `near`, a version beside it
 /// that is there already, is written as links.
-pub fn write(out: impl Write, version: &Path, near: Option<&Path>) -> io::Result<()> {
+pub(super) fn write(out: impl Write, version: &Path, near: Option<&Path>) -> io::Result<()> {
     let mut tar = Tarball::new(out);
     let mut writer = Writer {
         tar: &mut tar,
