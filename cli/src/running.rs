@@ -84,6 +84,7 @@ pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, A
     let path = "/_fnlocal/view";
     let asked = client
         .get(format!("{}{path}", running.platform))
+        .header("x-fnlocal-token", &running.token)
         .timeout(PATIENCE)
         .send()
         .await;

@@ -194,13 +194,20 @@ impl Gateway {
         server.serve(self, listener, stop).await;
     }
 
-    /// The same for the platform's own origin.
-    pub async fn serve_platform(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
+    /// The same for the platform's own origin, whose page has the files that `is_page_file` tells.
+    pub(crate) async fn serve_platform(
+        self: Rc<Self>,
+        listener: TcpListener,
+        stop: CancellationToken,
+        is_page_file: fn(&str) -> bool,
+    ) {
         let server = self.server(watch::Sender::new(0));
         let open = self.options.open_platform;
         let pages = Rc::new(Pages {
+            token: self.token.clone(),
             platform: self,
             open,
+            is_page_file,
         });
         server.serve(pages, listener, stop).await;
     }

@@ -11,6 +11,7 @@ use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use crate::dashboard;
 use crate::gateway::peers::FORWARDED;
 use crate::gateway::{
     Answer, ClientBody, Entry, GatewayOptions, Outgoing, Pages, Peer, Platform, Problem, Relay,
@@ -58,6 +59,8 @@ pub(super) async fn serve(
     let pages = Rc::new(Pages {
         platform: Rc::clone(&front),
         open: false,
+        token: fleet.token.clone(),
+        is_page_file: dashboard::is_page_file,
     });
     tokio::join!(
         functions.serve(front, listeners.functions, stop.clone()),

@@ -25,7 +25,7 @@ pub struct Running {
     pub runtime: String,
     /// Its version.
     pub version: String,
-    /// What `/_fnlocal/*` wants to see before it changes anything.
+    /// The run's token: the platform shows and changes nothing without it.
     pub token: String,
 }
 
