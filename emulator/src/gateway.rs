@@ -22,6 +22,7 @@ pub mod peers;
 pub mod platform;
 mod problem;
 mod relay;
+mod sender;
 mod server;
 pub(crate) mod spool;
 mod stall;
@@ -49,6 +50,7 @@ pub(crate) use name::request_name;
 pub(crate) use origin::{Pages, Platform, is_platform, on_functions_port};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use relay::{Relay, relay};
+pub(crate) use sender::{Arrivals, Arriving, Sender};
 pub(crate) use server::{Answer, Server};
 
 use peers::Peers;
