@@ -1,10 +1,14 @@
 //! A function's page may do what its origin may: the platform has another one.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
 use reqwest::{Client, StatusCode, redirect};
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
-use crate::support::{Dev, Folder, fnlocal, header};
+use crate::support::{Dev, Folder, eventually, fnlocal, header};
 
 const HOSTILE: &str = "
 exports.page = (req, res) => {
@@ -203,6 +207,39 @@ async fn the_dashboard_without_the_token_says_how_to_get_it_and_then_shows_the_r
         .ask("Network.getCookies", json!({ "urls": [dev.url] }))
         .await;
     assert!(!kept.to_string().contains(&token), "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dashboard_is_opened_with_the_token_on_no_command_line() {
+    let (folder, mut dev) = start(&[]);
+    let (_, token) = opened(&folder);
+    let script = "#!/bin/sh\nprintf '%s' \"$*\" >\"${0%/*}/line\"\n";
+    let bin = Folder::new(&[("browser", script)]);
+    let program = bin.path().join("browser");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+    let open = Command::new(env!("CARGO_BIN_EXE_fnlocal"))
+        .args(["open", "--folder"])
+        .arg(folder.path())
+        .env("BROWSER", &program)
+        .output()
+        .unwrap();
+    assert!(open.status.success(), "{open:?}");
+    let line = || std::fs::read_to_string(bin.path().join("line")).unwrap_or_default();
+    eventually("the browser starts", async || !line().is_empty()).await;
+    assert!(line().starts_with("file:///"), "{}", line());
+    for told in [line(), String::from_utf8(open.stdout).unwrap()] {
+        assert!(!told.contains(&token), "{told}");
+    }
+    let page = folder.path().join(".fnlocal/open.html");
+    assert_eq!(page.metadata().unwrap().mode() & 0o777, 0o600);
+    let mut browser = Browser::start().await;
+    go(&mut browser, &line()).await;
+    browser.events.clear();
+    browser.wait_for("Page.loadEventFired").await;
+    let live = "document.getElementById('link')?.textContent === 'live'";
+    browser.until(live).await;
+    assert_eq!(dev.interrupt(), Some(0));
+    assert!(!page.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
