@@ -93,7 +93,7 @@ fn say(what: &str, rounds: &Pairs, wanted: &str) {
 
 /// Measures while somebody looks, or while nobody does.
 fn looking(dev: &Dev, looked_at: bool, measure: impl FnOnce() -> f64) -> f64 {
-    let watcher = looked_at.then(|| Watcher::start(dev.platform));
+    let watcher = looked_at.then(|| Watcher::start(dev));
     let measured = measure();
     if let Some(watcher) = watcher {
         let pictures = watcher.end();
@@ -112,7 +112,7 @@ fn micros_a_request(dev: &Dev, cpu: &mut Cpu) -> f64 {
 
 /// One request after the other on one connection, each when it is due; how many were answered.
 fn at_a_rate(port: u16) -> u32 {
-    let mut stream = connect(port, "/hello");
+    let mut stream = connect(port, "/hello", "");
     let ask = format!("GET /hello HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
     let mut answered = 0;
     let mut piece = [0; 4096];
@@ -139,11 +139,11 @@ fn read_answer(stream: &mut TcpStream, piece: &mut [u8]) {
     assert!(piece.starts_with(b"HTTP/1.1 200"), "it answers with 200");
 }
 
-/// A connection to this machine's own port on which something was asked.
-fn connect(port: u16, path: &str) -> TcpStream {
+/// A connection to this machine's own port on which something was asked, with more lines in the head.
+fn connect(port: u16, path: &str, more: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     stream.set_nodelay(true).expect("it is TCP");
-    let ask = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
+    let ask = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{more}\r\n");
     stream.write_all(ask.as_bytes()).expect("it reads");
     stream
 }
@@ -155,8 +155,9 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn start(port: u16) -> Self {
-        let stream = connect(port, "/_fnlocal/events");
+    fn start(dev: &Dev) -> Self {
+        let token = format!("x-fnlocal-token: {}\r\n", dev.token);
+        let stream = connect(dev.platform, "/_fnlocal/events", &token);
         let mut events = stream.try_clone().expect("there are open files left");
         let reading = std::thread::spawn(move || {
             let mut text = Vec::new();

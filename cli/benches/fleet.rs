@@ -212,7 +212,7 @@ async fn live(folder: &Path, run: &Run) -> Outcome {
 /// begins, as in the simulation.
 async fn settled(dev: &Dev, nodes: usize) {
     loop {
-        let answer = http::get(dev.platform, "/_fnlocal/view").await;
+        let answer = http::look(dev.platform, "/_fnlocal/view", &dev.token).await;
         let answer = answer.expect("the platform answers");
         let view: Value = serde_json::from_str(&answer.body).expect("the view is JSON");
         let all = view["nodes"].as_object().expect("it is a fleet");

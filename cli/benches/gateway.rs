@@ -161,7 +161,8 @@ fn path_with_node(bin: &Path, backend: &Path) -> PathBuf {
 fn wait_for_instances(dev: &Dev, slots: u32) {
     for _ in 0..600 {
         let view = Command::new("curl")
-            .arg("--silent")
+            .args(["--silent", "--header"])
+            .arg(format!("x-fnlocal-token: {}", dev.token))
             .arg(format!("http://127.0.0.1:{}/_fnlocal/view", dev.platform))
             .output()
             .expect("curl is installed");

@@ -1,18 +1,23 @@
 //! `fnlocal open`: the dashboard in the browser.
 //!
-//! The token travels behind the address's `#`, which browsers send to nobody.
+//! The token travels behind the address's `#`, which browsers send to nobody. All users of this
+//! machine can read a browser's command line, so the browser gets a file that leads to the address.
+
+use std::io;
+
+use fnlocal_project::Running;
 
 use crate::args::Open;
 use crate::exit::Exit;
 use crate::run::fail;
-use crate::running::find;
+use crate::running::not_found;
 use crate::terminal;
 
 /// Opens it, or prints where it is.
 pub fn run(args: &Open) -> Exit {
-    let running = match find(&args.folder) {
-        Ok(running) => running,
-        Err(exit) => return exit,
+    let (running, state) = match Running::find_with_state(&args.folder) {
+        Ok(found) => found,
+        Err(error) => return not_found(&error),
     };
     let plain = format!("{}/_fnlocal/", running.platform);
     let whole = format!("{plain}#token={}", running.token);
@@ -20,7 +25,12 @@ pub fn run(args: &Open) -> Exit {
         terminal::println!("{whole}");
         return Exit::Ok;
     }
-    match webbrowser::open(&whole) {
+    let page = Running::write_page(&state, &whole).and_then(|page| {
+        let page = std::path::absolute(page)?;
+        reqwest::Url::from_file_path(page).map_err(|()| io::ErrorKind::InvalidFilename.into())
+    });
+    let opened = page.and_then(|page| webbrowser::open(page.as_str()));
+    match opened {
         Ok(()) => {
             terminal::println!("{plain}");
             Exit::Ok

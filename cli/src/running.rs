@@ -7,7 +7,7 @@ use std::time::Duration;
 use fnlocal_core::NodeView;
 use fnlocal_core::view::{FunctionView, InstancesView};
 use fnlocal_driver::Count;
-use fnlocal_project::Running;
+use fnlocal_project::{NotRunning, Running};
 use serde::Deserialize;
 
 use crate::exit::Exit;
@@ -60,10 +60,13 @@ impl AskError {
 
 /// The fnlocal that serves a folder; printed when there is none.
 pub fn find(folder: &Path) -> Result<Running, Exit> {
-    Running::find(folder).map_err(|error| {
-        let hint = "start `fnlocal dev` there, or name its folder with --folder";
-        fail(Exit::Unreachable, &error, Some(hint))
-    })
+    Running::find(folder).map_err(|error| not_found(&error))
+}
+
+/// Prints that no fnlocal serves a folder.
+pub fn not_found(error: &NotRunning) -> Exit {
+    let hint = "start `fnlocal dev` there, or name its folder with --folder";
+    fail(Exit::Unreachable, error, Some(hint))
 }
 
 /// A client that goes through no proxy: it only talks to this machine.
@@ -84,6 +87,7 @@ pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, A
     let path = "/_fnlocal/view";
     let asked = client
         .get(format!("{}{path}", running.platform))
+        .header("x-fnlocal-token", &running.token)
         .timeout(PATIENCE)
         .send()
         .await;

@@ -194,7 +194,7 @@ fn table(ready: &Ready) -> String {
     }
     let _infallible = writeln!(
         text,
-        "\n  {dim}dashboard  {}{dim:#}\n",
+        "\n  {dim}dashboard  {}  `fnlocal open` opens it{dim:#}\n",
         url(ready.platform, "_fnlocal/")
     );
     text

@@ -210,7 +210,7 @@ async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
 
 /// The next event of a kind.
 async fn event(dev: &Dev, kind: &str) -> Value {
-    let answer = reqwest::get(dev.at("/_fnlocal/events")).await.unwrap();
+    let answer = dev.look("/_fnlocal/events").await;
     assert_eq!(
         support::header(&answer, "content-type"),
         "text/event-stream"
@@ -368,7 +368,7 @@ async fn pages_of_other_sites_are_refused_and_what_acts_wants_the_token() {
 #[tokio::test]
 async fn whoever_looks_does_not_hold_up_the_end() {
     let (_folder, mut dev) = start(&[]);
-    let answer = reqwest::get(dev.at("/_fnlocal/events")).await.unwrap();
+    let answer = dev.look("/_fnlocal/events").await;
     let mut stream = answer.bytes_stream();
     stream.next().await.unwrap().unwrap();
     let reading = tokio::spawn(async move { while let Some(Ok(_)) = stream.next().await {} });

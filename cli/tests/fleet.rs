@@ -147,19 +147,11 @@ async fn a_node_killed_under_load_loses_no_request_that_can_be_repeated() {
 
 /// Requests that ended, as the metrics sum them up and as the picture does.
 async fn totals(dev: &Dev) -> (f64, f64) {
-    let get = async |path: &str| {
-        reqwest::get(dev.at(path))
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
-    };
-    let metrics = get("/_fnlocal/metrics").await;
+    let metrics = dev.look("/_fnlocal/metrics").await.text().await.unwrap();
     let lines = metrics.lines();
     let lines = lines.filter(|line| line.starts_with("fnlocal_requests_total{"));
     let counted = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
-    let view: Value = serde_json::from_str(&get("/_fnlocal/view").await).unwrap();
+    let view: Value = dev.view().await;
     let nodes = view["nodes"].as_object().unwrap().values();
     let nodes = nodes.filter_map(|node| node["picture"]["requests"].as_array());
     let shown = nodes.chain(view["ended"].as_array()).flatten();
@@ -189,12 +181,7 @@ async fn totals_do_not_fall_when_a_node_ends() {
                 (sent, sent),
                 "while {home} ends by {how}"
             );
-            let view: Value = reqwest::get(dev.at("/_fnlocal/view"))
-                .await
-                .unwrap()
-                .json()
-                .await
-                .unwrap();
+            let view: Value = dev.view().await;
             let node = &view["nodes"][&home];
             there = !node.is_null() && node["stage"] != "dead";
         }

@@ -2,7 +2,6 @@
 
 import { el } from "./dom.js";
 import { store } from "./store.js";
-import { hasToken } from "./token.js";
 import { errors } from "./views/errors.js";
 import { fleet } from "./views/fleet.js";
 import { invoke } from "./views/invoke.js";
@@ -100,12 +99,13 @@ store.addEventListener("about", () => {
   const { project, runtime, version } = store.about;
   byId("project").textContent = project || "fnlocal";
   byId("runtime").textContent = `${location.host}, ${runtime}`;
-  byId("version").textContent = `fnlocal ${version}${hasToken() ? "" : ", to look at only: `fnlocal open` lets you act"}`;
+  byId("version").textContent = `fnlocal ${version}`;
   document.title = `${project || "functions"}: fnlocal`;
 });
 store.addEventListener("link", () => {
   byId("link").className = `link ${store.link}`;
-  byId("link").textContent = store.link === "live" ? "live" : "not answering";
+  byId("link").textContent = { live: "live", lost: "not answering", locked: "locked" }[store.link];
+  byId("locked").hidden = store.link !== "locked";
 });
 store.addEventListener("state", () => {
   badge.hidden = !store.errors;

@@ -1,12 +1,15 @@
 // What is known of the platform: told by it four times a second at the most, kept for five minutes.
 
 import { START, STATES } from "./dom.js";
+import { ask } from "./token.js";
 
 const POINTS = 1200;
 const REQUESTS = 500;
 const LINES = 3000;
 /** Ticks over which a rate is taken: a second. */
 const WINDOW = 4;
+/** Milliseconds until a lost platform is asked again. */
+const RETRY_MS = 1000;
 
 const zero = (names) => Object.fromEntries(names.map((name) => [name, 0]));
 const series = (names) => Object.fromEntries(names.map((name) => [name, []]));
@@ -30,14 +33,34 @@ class Store extends EventTarget {
   errors = 0;
   #ticks = [];
 
-  connect() {
-    const source = new EventSource("events");
-    source.addEventListener("about", (event) => this.#about(JSON.parse(event.data)));
-    source.addEventListener("state", (event) => this.#state(JSON.parse(event.data)));
-    source.addEventListener("records", (event) => this.#records(JSON.parse(event.data)));
-    source.onopen = () => this.#link("live");
-    // The browser tries again by itself, unless it was refused.
-    source.onerror = () => this.#link("lost");
+  /** Reads the events for as long as the page is open: an `EventSource` cannot send the token. */
+  async connect() {
+    for (;;) {
+      const answer = await ask("events").catch(() => null);
+      if (answer?.status === 401) return this.#link("locked");
+      if (answer?.ok) {
+        this.#link("live");
+        await this.#read(answer.body.pipeThrough(new TextDecoderStream()).getReader()).catch(() => null);
+      }
+      this.#link("lost");
+      await new Promise((done) => setTimeout(done, RETRY_MS));
+    }
+  }
+
+  async #read(reader) {
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const events = (rest + value).split("\n\n");
+      rest = events.pop();
+      for (const event of events) {
+        const [, kind, data] = event.match(/^event: (\w+)\ndata: (.*)$/) ?? [];
+        if (kind === "about") this.#about(JSON.parse(data));
+        else if (kind === "state") this.#state(JSON.parse(data));
+        else if (kind === "records") this.#records(JSON.parse(data));
+      }
+    }
   }
 
   #link(state) {
@@ -61,7 +84,7 @@ class Store extends EventTarget {
   /** A request that is not listed any more, if the log has it. */
   async bring(id) {
     if (this.requests.some((one) => one.request === id)) return;
-    const answer = await fetch(`logs?kind=invocation&request=${encodeURIComponent(id)}`).catch(() => null);
+    const answer = await ask(`logs?kind=invocation&request=${encodeURIComponent(id)}`).catch(() => null);
     const line = answer?.ok ? (await answer.text()).split("\n")[0] : "";
     if (!line || this.requests.some((one) => one.request === id)) return;
     this.requests.push(JSON.parse(line));
@@ -71,7 +94,7 @@ class Store extends EventTarget {
   /** What happened before this page was opened. */
   async #catchUp() {
     if (this.requests.length || this.lines.length) return;
-    const answer = await fetch("logs?limit=300").catch(() => null);
+    const answer = await ask("logs?limit=300").catch(() => null);
     const text = answer?.ok ? await answer.text() : "";
     const before = text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
     // A log is in the order of its times: what was told meanwhile is the end of this.

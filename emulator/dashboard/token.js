@@ -1,5 +1,6 @@
-// What changes something wants the run's token. `fnlocal open` puts it behind the address's `#`,
-// which is sent to nobody; it stays in this tab.
+// The platform shows and changes nothing without the run's token. `fnlocal open` puts it behind the
+// address's `#`, which is sent to nobody; it stays in this tab. No cookie holds it: functions' pages
+// have the same host, and browsers do not keep cookies of two ports apart.
 
 const KEY = "fnlocal.token";
 
@@ -15,15 +16,13 @@ take();
 // Pasted into a page that is open already.
 addEventListener("hashchange", () => take() && location.reload());
 
-export const hasToken = () => sessionStorage.getItem(KEY) != null;
+/** @param {string} path below `/_fnlocal/` @param {RequestInit} [how] */
+export const ask = (path, how) => fetch(path, { ...how, headers: { "x-fnlocal-token": sessionStorage.getItem(KEY) ?? "" } });
 
 /** @param {string} path below `/_fnlocal/` @returns {Promise<string | null>} why it failed */
 export async function act(path) {
-  const token = sessionStorage.getItem(KEY);
-  if (!token) return "This wants the run's token: come here with `fnlocal open`.";
-  const answer = await fetch(path, { method: "POST", headers: { "x-fnlocal-token": token } }).catch(() => null);
+  const answer = await ask(path, { method: "POST" }).catch(() => null);
   if (answer?.ok) return null;
-  if (answer?.status === 401) sessionStorage.removeItem(KEY);
   const problem = await answer?.json().catch(() => null);
   return problem?.detail ?? problem?.hint ?? "The platform does not answer.";
 }

@@ -3,7 +3,7 @@
 //! The page's files are in the binary, and it loads nothing from anywhere else. What changes
 //! reaches it as server-sent events, [`feed::TICKS`] a second at the most and for all who look the
 //! same bytes: made once, and only while somebody looks. Deliberately absent: any way to act that
-//! other clients do not have; the page calls the same paths with the run's token.
+//! other clients do not have; the page asks for the same paths with the run's token.
 
 mod assets;
 mod feed;
@@ -95,6 +95,11 @@ struct Told<'a> {
     version: &'static str,
     /// Another run counts from zero.
     run: String,
+}
+
+/// Whether a path is a file of the page, which holds no data.
+pub(crate) fn is_page_file(path: &str) -> bool {
+    assets::has(path)
 }
 
 /// Whether a path is one of the dashboard's.

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
-use crate::dashboard::{About, Dashboard, NodeNow, Now};
+use crate::dashboard::{self, About, Dashboard, NodeNow, Now};
 use crate::fleet::Stage;
 use fnlocal_driver::{Describe, Driver, Function};
 use fnlocal_faults::Faults;
@@ -232,7 +232,8 @@ pub(crate) async fn accept(
         (front.token, port.map(|at| at.port())),
     );
     let pages = front.platform.map(|listener| {
-        spawn_local(Rc::clone(&gateway).serve_platform(listener, stop.gently.clone()))
+        let stop = stop.gently.clone();
+        spawn_local(Rc::clone(&gateway).serve_platform(listener, stop, dashboard::is_page_file))
     });
     let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
     let mut beside = spawn_local(beside);

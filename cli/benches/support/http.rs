@@ -57,12 +57,17 @@ impl Connection {
     }
 
     pub async fn get(&mut self, path: &str) -> Result<Answer, String> {
+        self.ask(path, "").await
+    }
+
+    async fn ask(&mut self, path: &str, token: &str) -> Result<Answer, String> {
         let began = Instant::now();
         self.sender.ready().await.map_err(text)?;
-        let request = Request::get(path)
-            .header("host", format!("127.0.0.1:{}", self.port))
-            .body(Empty::new())
-            .map_err(text)?;
+        let mut request = Request::get(path).header("host", format!("127.0.0.1:{}", self.port));
+        if !token.is_empty() {
+            request = request.header("x-fnlocal-token", token);
+        }
+        let request = request.body(Empty::new()).map_err(text)?;
         let response = self.sender.send_request(request).await.map_err(text)?;
         let took = began.elapsed();
         let (status, start) = (
@@ -97,6 +102,11 @@ pub async fn get(port: u16, path: &str) -> Result<Answer, String> {
         took: answer.took + connected,
         ..answer
     })
+}
+
+/// Asks the platform, with the run's token.
+pub async fn look(port: u16, path: &str, token: &str) -> Result<Answer, String> {
+    Connection::open(port).await?.ask(path, token).await
 }
 
 fn header<T>(response: &Response<T>, name: &str) -> String {

@@ -23,6 +23,8 @@ pub struct Dev {
     pub port: u16,
     /// The port of the platform's own origin.
     pub platform: u16,
+    /// The run's token, without which the platform shows nothing.
+    pub token: String,
     pub records: std::sync::mpsc::Receiver<Value>,
 }
 
@@ -65,6 +67,7 @@ impl Dev {
             child,
             port: port("url"),
             platform: port("platform"),
+            token: token_of(folder),
             records,
         }
     }
@@ -81,7 +84,7 @@ impl Dev {
 impl Dev {
     /// The platform's picture of itself.
     pub async fn view(&self) -> Value {
-        let answer = http::get(self.platform, "/_fnlocal/view")
+        let answer = http::look(self.platform, "/_fnlocal/view", &self.token)
             .await
             .expect("the platform answers");
         serde_json::from_str(&answer.body).expect("the view is JSON")
@@ -100,6 +103,15 @@ impl Dev {
     pub fn memory(&self) -> f64 {
         resident(self.pid())
     }
+}
+
+fn token_of(folder: &Path) -> String {
+    let text = std::fs::read(folder.join(".fnlocal/running.json")).expect("it says where it is");
+    let running: Value = serde_json::from_slice(&text).expect("it is JSON");
+    running["token"]
+        .as_str()
+        .expect("it has a token")
+        .to_owned()
 }
 
 /// Resident memory of a process, in MiB.

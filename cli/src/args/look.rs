@@ -14,7 +14,7 @@ Examples:
 pub const OPEN_EXAMPLES: &str = "\
 Examples:
   fnlocal open             the dashboard, in the browser
-  fnlocal open --print     its address, for another browser; it lets whoever has it stop instances";
+  fnlocal open --print     its address, for another browser; it holds the token that lets you in";
 
 /// Shown with `fnlocal top --help`.
 pub const TOP_EXAMPLES: &str = "\

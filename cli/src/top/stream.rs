@@ -99,6 +99,7 @@ impl Stream {
         let path = "/_fnlocal/events";
         let asked = client
             .get(format!("{}{path}", running.platform))
+            .header("x-fnlocal-token", &running.token)
             .send()
             .await;
         let response = asked.map_err(|error| silent(running, error))?;

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::support::{Dev, Folder, eventually, fnlocal};
 
 async fn groups(dev: &Dev) -> Vec<Value> {
-    let answer = reqwest::get(dev.at("/_fnlocal/errors")).await.unwrap();
+    let answer = dev.look("/_fnlocal/errors").await;
     answer.json().await.unwrap()
 }
 

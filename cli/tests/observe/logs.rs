@@ -160,9 +160,7 @@ async fn an_invocation_tells_what_it_took_and_its_lines_are_found_by_its_id() {
         "{work}"
     );
     for wrong in ["grep=(", "since=never", "knd=line"] {
-        let answer = reqwest::get(dev.at(&format!("/_fnlocal/logs?{wrong}")))
-            .await
-            .unwrap();
+        let answer = dev.look(&format!("/_fnlocal/logs?{wrong}")).await;
         assert_eq!(answer.status(), 400, "{wrong}");
     }
 }

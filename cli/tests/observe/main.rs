@@ -16,8 +16,8 @@ use support::Dev;
 
 /// What `/_fnlocal/logs` says.
 async fn kept(dev: &Dev, query: &str) -> Vec<Value> {
-    let answer = reqwest::get(dev.at(&format!("/_fnlocal/logs?{query}"))).await;
-    let text = answer.unwrap().text().await.unwrap();
+    let answer = dev.look(&format!("/_fnlocal/logs?{query}")).await;
+    let text = answer.text().await.unwrap();
     documents(&text)
 }
 

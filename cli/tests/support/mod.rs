@@ -88,6 +88,8 @@ pub struct Dev {
     pub url: String,
     /// The platform's own origin.
     pub platform: String,
+    /// The run's token, without which the platform shows nothing.
+    pub token: String,
     pub ready: Value,
     records: Receiver<Value>,
     pub seen: Vec<Value>,
@@ -118,6 +120,7 @@ impl Dev {
     }
 
     pub fn start_command(mut command: Command) -> Self {
+        let folders: Vec<_> = command.get_args().map(PathBuf::from).collect();
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -139,6 +142,7 @@ impl Dev {
             child,
             url: String::new(),
             platform: String::new(),
+            token: String::new(),
             ready: Value::Null,
             records,
             seen: Vec::new(),
@@ -146,6 +150,7 @@ impl Dev {
         dev.ready = dev.wait_for("ready", |record| record["event"] == "ready");
         dev.url = dev.ready["url"].as_str().unwrap().to_owned();
         dev.platform = dev.ready["platform"].as_str().unwrap().to_owned();
+        dev.token = token_of(&folders, &dev.platform).unwrap_or_default();
         dev
     }
 
@@ -201,8 +206,14 @@ impl Dev {
 
     /// The platform's picture of itself.
     pub async fn view(&self) -> Value {
-        let answer = reqwest::get(self.at("/_fnlocal/view")).await.unwrap();
-        answer.json().await.unwrap()
+        self.look("/_fnlocal/view").await.json().await.unwrap()
+    }
+
+    /// Gets a path of the platform with the run's token.
+    pub async fn look(&self, path: &str) -> reqwest::Response {
+        let request = reqwest::Client::new().get(self.at(path));
+        let request = request.header("x-fnlocal-token", &self.token);
+        request.send().await.unwrap()
     }
 
     /// All records that nobody has waited for yet, once it has ended.
@@ -229,6 +240,17 @@ impl Drop for Dev {
             let _status = self.child.wait();
         }
     }
+}
+
+/// The token of the run at an address, which serves one of these folders.
+fn token_of(folders: &[PathBuf], platform: &str) -> Option<String> {
+    folders.iter().find_map(|folder| {
+        let text = std::fs::read_to_string(folder.join(".fnlocal/running.json")).ok()?;
+        let running: Value = serde_json::from_str(&text).ok()?;
+        let port = |url: &str| url.rsplit(':').next().map(str::to_owned);
+        let is_its = port(running["platform"].as_str()?) == port(platform);
+        is_its.then(|| running["token"].as_str().map(str::to_owned))?
+    })
 }
 
 pub fn command(folder: &Path, args: &[&str]) -> Command {

@@ -3,6 +3,7 @@
 import { ago, card, el, empty, facts } from "../dom.js";
 import { go } from "../go.js";
 import { store } from "../store.js";
+import { ask } from "../token.js";
 
 const CAUSES = {
   handler: "thrown by the handler", uncaught: "not caught", rejection: "a promise nobody handles", timeout: "no answer in time",
@@ -18,7 +19,7 @@ export function errors() {
 
   async function load() {
     seen = store.errors;
-    const answer = await fetch("errors").catch(() => null);
+    const answer = await ask("errors").catch(() => null);
     const body = answer?.ok ? await answer.json() : [];
     const groups = Array.isArray(body) ? body : (body.errors ?? body.groups ?? []);
     const focus = document.activeElement?.closest?.("[data-id]")?.dataset.id;

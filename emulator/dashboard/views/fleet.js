@@ -2,7 +2,7 @@
 
 import { Chart } from "../chart.js";
 import { card, count, el, empty, figure, legend, memory } from "../dom.js";
-import { act, hasToken } from "../token.js";
+import { act } from "../token.js";
 import { store } from "../store.js";
 
 export function fleet() {
@@ -26,7 +26,7 @@ export function fleet() {
   function row(one) {
     const core = one.picture?.node;
     const sum = (key) => core?.functions.reduce((all, each) => all + each[key], 0) ?? 0;
-    const acts = store.fleet && ["drain", "kill"].map((what) => el("button.small", { disabled: !hasToken(), title: hasToken() ? "" : "Come here with `fnlocal open`", "aria-label": `${what} ${one.name}`, onclick: () => tell(`nodes/${encodeURIComponent(one.name)}/${what}`) }, what));
+    const acts = store.fleet && ["drain", "kill"].map((what) => el("button.small", { "aria-label": `${what} ${one.name}`, onclick: () => tell(`nodes/${encodeURIComponent(one.name)}/${what}`) }, what));
     const tones = { serving: "warm", dead: "fault", gone: "refused", draining: "queued" };
     return el("tr", { "data-name": one.name }, el("td.name", null, one.name), el("td", null, el(`span.chip.${tones[one.stage] ?? "spare"}`, null, one.stage)), el("td", null, target(one.target)),
       el("td", null, core ? count(core.instances) : "–"), el("td.opt", null, core ? count(sum("running")) : "–"), el("td", null, core ? count(sum("queued")) : "–"),

@@ -1,7 +1,7 @@
 // A form that calls a function, as any client does: the function's own path, no way around it.
 
 import { card, chip, el, facts, ms, options, tone, waterfall } from "../dom.js";
-import { act, hasToken } from "../token.js";
+import { act } from "../token.js";
 import { go } from "../go.js";
 import { store } from "../store.js";
 
@@ -15,13 +15,13 @@ export function invoke() {
   const path = el("input.code", { name: "path", placeholder: "/lots/7?full=1", autocomplete: "off", spellcheck: "false" });
   const headers = el("textarea", { name: "headers", rows: "5", placeholder: "x-team: red", spellcheck: "false" });
   const body = el("textarea", { name: "body", rows: "5", placeholder: '{"bidder": "Ada", "amount": 10}', spellcheck: "false" });
-  const cold = el("input", { type: "checkbox", name: "cold", disabled: !hasToken() });
+  const cold = el("input", { type: "checkbox", name: "cold" });
   const send = el("button.primary", { type: "submit" }, "Call");
   const answer = el("div", { "aria-live": "polite" });
   const form = el("form.invoke", { onsubmit: call },
     el("label.f", null, "Function", name), el("label.m", null, "Method", method), el("label.p", null, "Path after its name", path),
     el("label.half", null, "Headers, one a line", headers), el("label.half", null, "Body", body),
-    el("div.acts", null, send, el("label.inline", { title: hasToken() ? "Stops its idle instances before" : "Come here with `fnlocal open`" }, cold, "as a cold start"),
+    el("div.acts", null, send, el("label.inline", { title: "Stops its idle instances before" }, cold, "as a cold start"),
       el("span.dim.opt", null, el("kbd", null, "Ctrl"), " ", el("kbd", null, "Enter"))));
   form.addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && form.requestSubmit());
   body.addEventListener("input", () => body.value && method.value === "GET" && (method.value = "POST"));

@@ -2,6 +2,7 @@
 
 import { bytes, card, chip, clock, el, empty, facts, legend, mini, ms, options, START, tone, waterfall } from "../dom.js";
 import { store } from "../store.js";
+import { ask } from "../token.js";
 
 const SHOWN = 100;
 
@@ -77,7 +78,7 @@ export function requests() {
 
 function detail(one) {
   const lines = el("div.dim", null, "…");
-  fetch(`logs?request=${encodeURIComponent(one.request)}&limit=200`).then((answer) => answer.text()).then((text) => {
+  ask(`logs?request=${encodeURIComponent(one.request)}&limit=200`).then((answer) => answer.text()).then((text) => {
     const records = text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
     const said = records.filter((record) => record.kind !== "invocation");
     lines.replaceChildren(said.length ? el("pre", null, said.map((record) => record.text + (record.detail ? `\n${record.detail}` : "")).join("\n")) : "It wrote nothing.");

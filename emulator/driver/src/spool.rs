@@ -60,6 +60,9 @@ pub enum SpoolError {
     /// `room` refused its bytes.
     #[error("there is no room for the body")]
     NoRoom,
+    /// Its sender was the slowest when others needed its place.
+    #[error("the body arrived more slowly than all others, which needed its place")]
+    Evicted,
     /// It cannot be written to its file.
     #[error("the body cannot be written to disk")]
     Disk(#[source] std::io::Error),

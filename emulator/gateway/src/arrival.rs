@@ -12,11 +12,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::client_body::{LEAST_RATE, PACE_WINDOW};
-use super::deferred::too_large;
+use super::deferred::{evicted, too_large};
 use super::outgoing::Outgoing;
+use super::sender::{Arrivals, Sender};
 use super::{Gateway, Problem};
 use fnlocal_driver::Function;
 use fnlocal_driver::spool::{SpoolError, SpoolLimits, SpooledBody, spool};
@@ -42,6 +43,15 @@ pub(super) struct Room {
     memory: Cell<u64>,
     file_bytes: Cell<u64>,
     files: Cell<u32>,
+    arriving: Rc<Arrivals<Share>>,
+}
+
+impl Room {
+    fn is_enough(&self) -> bool {
+        self.memory.get() <= MAX_MEMORY_BYTES
+            && self.file_bytes.get() <= MAX_FILE_BYTES
+            && self.files.get() <= MAX_FILES
+    }
 }
 
 /// What one body takes, until dropped.
@@ -49,7 +59,14 @@ struct Share {
     room: Rc<Room>,
     /// Bytes of it that stay in memory; if it has more, all of them are in a file.
     in_memory: u64,
-    bytes: u64,
+    bytes: Cell<u64>,
+    sender: Sender,
+}
+
+impl AsRef<Sender> for Share {
+    fn as_ref(&self) -> &Sender {
+        &self.sender
+    }
 }
 
 impl Share {
@@ -60,51 +77,67 @@ impl Share {
         Self {
             room: Rc::clone(room),
             in_memory: if is_tight { 0 } else { MEMORY_BYTES },
-            bytes: 0,
+            bytes: Cell::new(0),
+            sender: Sender::new(Instant::now()),
         }
     }
 
     fn has_file(&self) -> bool {
-        self.bytes > self.in_memory
+        self.bytes.get() > self.in_memory
     }
 
-    /// Takes room for more bytes. Returns `false` if there is none.
-    fn take(&mut self, more: u64) -> bool {
-        let before = std::mem::take(&mut self.bytes);
-        self.give_back(before);
-        self.bytes = before.saturating_add(more);
+    /// Takes room for more bytes, from slower senders if there is none left. Returns `false` if there
+    /// is none then either.
+    fn take(&self, more: u64) -> bool {
+        self.sender.came(more, Instant::now());
+        let bytes = self.give_back().saturating_add(more);
+        self.bytes.set(bytes);
         let room = &self.room;
         if self.has_file() {
             room.files.update(|files| files + 1);
-            room.file_bytes.update(|bytes| bytes + self.bytes);
+            room.file_bytes.update(|all| all + bytes);
         } else {
-            room.memory.update(|bytes| bytes + self.bytes);
+            room.memory.update(|all| all + bytes);
         }
-        room.memory.get() <= MAX_MEMORY_BYTES
-            && room.file_bytes.get() <= MAX_FILE_BYTES
-            && room.files.get() <= MAX_FILES
+        while !room.is_enough() {
+            if !self.evict_slowest() {
+                return false;
+            }
+        }
+        true
     }
 
-    fn give_back(&self, bytes: u64) {
+    /// Evicts the slowest sender that holds what this one lacks. Returns `false` if none is slower.
+    fn evict_slowest(&self) -> bool {
+        let holding = |one: &Self| one.bytes.get() > 0 && one.has_file() == self.has_file();
+        let (arriving, now) = (&self.room.arriving, Instant::now());
+        let evicted = arriving.evict_slowest(holding, self.sender.rate(now), now);
+        evicted.map(|evicted| evicted.give_back()).is_some()
+    }
+
+    /// Gives all of it back, and returns how many bytes it was.
+    fn give_back(&self) -> u64 {
+        let bytes = self.bytes.take();
         if bytes > self.in_memory {
             self.room.files.update(|files| files - 1);
             self.room.file_bytes.update(|all| all - bytes);
         } else {
             self.room.memory.update(|all| all - bytes);
         }
+        bytes
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.give_back(self.bytes);
+        self.give_back();
     }
 }
 
 /// A body that is here, with the room it takes.
 struct Arrived {
     body: SpooledBody,
-    _share: Share,
+    _share: Rc<Share>,
 }
 
 impl Body for Arrived {
@@ -144,7 +177,9 @@ impl Gateway {
         let Some(mut body) = outgoing.take_body() else {
             return Ok(());
         };
-        let mut share = Share::new(&self.room, body.size_hint().exact());
+        let share = Share::new(&self.room, body.size_hint().exact());
+        let arriving = self.room.arriving.list(share);
+        let share = &arriving.one;
         let limits = SpoolLimits {
             memory_bytes: usize::try_from(share.in_memory).unwrap_or(usize::MAX),
             max_bytes: function.settings.body_limit,
@@ -158,18 +193,20 @@ impl Gateway {
             |more| share.take(more),
             tempfile::tempfile,
         );
+        let whole = share.sender.unless_evicted(whole);
         let error = match timeout(self.options.body_timeout, whole).await {
             Ok(Ok(spooled)) => {
                 outgoing.put_body(Arrived {
                     body: spooled.body(),
-                    _share: share,
+                    _share: Rc::clone(share),
                 });
                 return Ok(());
             }
             Ok(Err(error)) => error,
             Err(_) => SpoolError::TooSlow,
         };
-        if matches!(error, SpoolError::TooLarge(_)) && !outgoing.holds_back() {
+        let explains = matches!(error, SpoolError::TooLarge(_) | SpoolError::Evicted);
+        if explains && !outgoing.holds_back() {
             super::drain::drain(body);
         }
         Err(self.not_here(&error).function(&function.name))
@@ -179,6 +216,7 @@ impl Gateway {
         let timeout = self.options.body_timeout.as_secs();
         match error {
             SpoolError::TooLarge(limit) => too_large(*limit),
+            SpoolError::Evicted => evicted(),
             SpoolError::TooSlow | SpoolError::Broken(_) => Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "request_body",
@@ -204,7 +242,7 @@ mod tests {
     #[test]
     fn a_body_takes_room_in_memory_and_then_in_a_file_and_gives_it_back() {
         let room = Rc::new(Room::default());
-        let mut share = Share::new(&room, None);
+        let share = Share::new(&room, None);
         assert!(share.take(1000));
         assert_eq!((room.memory.get(), room.files.get()), (1000, 0));
         assert!(share.take(MEMORY_BYTES));
@@ -219,7 +257,7 @@ mod tests {
         let room = Rc::new(Room::default());
         let shares: Vec<_> = (0..)
             .map(|_| {
-                let mut share = Share::new(&room, None);
+                let share = Share::new(&room, None);
                 (share.take(MEMORY_BYTES), share)
             })
             .take_while(|(fits, _)| *fits)

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Body;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::answer::Entry;
 use super::body::ResponseBody;
@@ -20,7 +21,7 @@ use super::client_body::ClientBody;
 use super::peers::proves;
 use super::platform::TOKEN_HEADER;
 use super::{Gateway, Peer, Problem, drain, headers};
-use crate::triggers::Triggers;
+use crate::triggers::{Triggers, Upload};
 use fnlocal_driver::Function;
 use fnlocal_driver::spool::{SpoolError, SpoolLimits, Spooled, spool};
 
@@ -174,7 +175,7 @@ impl Gateway {
     ) -> Result<(Spooled, Option<Arc<BodyFile>>), Problem> {
         let small = body.size_hint().upper();
         let small = small.is_some_and(|bytes| bytes <= MEMORY_BYTES as u64);
-        let _place = if small {
+        let upload = if small {
             None
         } else {
             Some(triggers.upload().await.ok_or_else(too_many)?)
@@ -189,13 +190,21 @@ impl Gateway {
         let file = triggers.queue().keeper().bodies().reserve();
         let making = Arc::clone(&file);
         let mut full = None;
+        let sender = upload.as_ref().map(Upload::sender);
         let room = |more| {
+            if let Some(sender) = sender {
+                sender.came(more, Instant::now());
+            }
             reserved
                 .grow(more)
                 .map_err(|error| full = Some(error))
                 .is_ok()
         };
-        let spooled = spool(body, limits, room, move || making.create()).await;
+        let spooling = spool(body, limits, room, move || making.create());
+        let spooled = match sender {
+            Some(sender) => sender.unless_evicted(spooling).await,
+            None => spooling.await,
+        };
         let spooled = match (spooled, full) {
             (Ok(spooled), _) => spooled,
             (Err(_), Some(error)) => return Err(not_accepted(error)),
@@ -327,6 +336,7 @@ fn not_accepted(error: AcceptError) -> Problem {
 fn not_arrived(error: SpoolError) -> Problem {
     match error {
         SpoolError::TooLarge(limit) => too_large(limit),
+        SpoolError::Evicted => evicted(),
         SpoolError::Disk(source) => {
             let what = format!("the body cannot be written to disk: {source}");
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -352,6 +362,14 @@ fn too_many() -> Problem {
     let mut problem = Problem::new(status, "too_many_uploads", what);
     problem.retry_after = Some(FULL);
     problem.hint("send fewer at once")
+}
+
+/// The problem of a body whose sender was the slowest when there was no more room.
+pub(super) fn evicted() -> Problem {
+    let what = SpoolError::Evicted.to_string();
+    let mut problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "slowest_sender", what);
+    problem.retry_after = Some(FULL);
+    problem.hint("too many large bodies arrive at once; send it again, and faster")
 }
 
 fn bad(what: &str) -> Problem {

@@ -24,6 +24,7 @@ pub mod peers;
 pub mod platform;
 mod problem;
 pub mod relay;
+mod sender;
 mod server;
 mod stall;
 pub mod triggers;
@@ -50,6 +51,7 @@ pub use name::request_name;
 pub use origin::{Pages, Platform, is_platform, on_functions_port};
 pub use outgoing::Outgoing;
 pub use relay::{Relay, relay};
+pub use sender::{Arrivals, Arriving, Sender};
 pub use server::{Answer, Server};
 
 use peers::Peers;
@@ -195,13 +197,20 @@ impl Gateway {
         server.serve(self, listener, stop).await;
     }
 
-    /// The same for the platform's own origin.
-    pub async fn serve_platform(self: Rc<Self>, listener: TcpListener, stop: CancellationToken) {
+    /// The same for the platform's own origin, whose page has the files that `is_page_file` tells.
+    pub async fn serve_platform(
+        self: Rc<Self>,
+        listener: TcpListener,
+        stop: CancellationToken,
+        is_page_file: fn(&str) -> bool,
+    ) {
         let server = self.server(watch::Sender::new(0));
         let open = self.options.open_platform;
         let pages = Rc::new(Pages {
+            token: self.token.clone(),
             platform: self,
             open,
+            is_page_file,
         });
         server.serve(pages, listener, stop).await;
     }

@@ -54,12 +54,17 @@ pub trait Platform: Answer {
     ) -> impl Future<Output = Response<ResponseBody>> + 'static;
 }
 
-/// The platform's port.
+/// The platform's port. Another user of this machine can connect to it, so all but [`PUBLIC`] paths
+/// and the page's files requires the run's token.
 pub struct Pages<P> {
     /// What answers.
     pub platform: Rc<P>,
     /// Other machines are answered too.
     pub open: bool,
+    /// The run's token.
+    pub token: String,
+    /// Returns whether a path is a file of the page, which holds no data.
+    pub is_page_file: fn(&str) -> bool,
 }
 
 impl<P: Platform> Answer for Pages<P> {
@@ -112,8 +117,22 @@ impl<P> Pages<P> {
             let text = "the platform's pages are not shown inside of others";
             return Err(Problem::new(StatusCode::FORBIDDEN, "framed", text));
         }
+        let path = request.uri().path();
+        // Functions are called without a token on their own port, too.
+        let is_open = PUBLIC.contains(&path) || is_below(INVOKE, path) || (self.is_page_file)(path);
+        if is_platform(path) && !is_open && !bears(request, &self.token) {
+            return Err(no_token());
+        }
         Ok(())
     }
+}
+
+fn no_token() -> Problem {
+    let what = "the platform shows and changes nothing without the run's token";
+    Problem::new(StatusCode::UNAUTHORIZED, "token", what).hint(format!(
+        "open the dashboard with `fnlocal open`, or send the token of .fnlocal/running.json as \
+         {TOKEN_HEADER}"
+    ))
 }
 
 /// Answers for a path of the platform on the functions' port; none when it may go on there.

@@ -10,12 +10,12 @@ mod client;
 mod invoke;
 mod made;
 mod told;
+mod uploads;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
@@ -27,7 +27,6 @@ use fnlocal_triggers::schedule::Schedule;
 use fnlocal_triggers::source::SourceView;
 use fnlocal_triggers::store::StoreError;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -43,14 +42,11 @@ use fnlocal_logs::Logs;
 use fnlocal_project::{Project, StateDir};
 use invoke::Local;
 use made::Running;
+pub(crate) use uploads::Upload;
+use uploads::Uploads;
 
 /// Time for jobs that run when fnlocal is to end.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// The maximum number of large bodies of jobs that arrive at once; more wait.
-const MAX_UPLOADS: usize = 24;
-/// The maximum time a large body waits before it may arrive.
-const UPLOAD_WAIT: Duration = Duration::from_secs(30);
 
 /// Whether a function's schedule, and sources that tell all who listen, are this node's.
 pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
@@ -66,7 +62,7 @@ pub struct Triggers {
     running: RefCell<BTreeMap<String, Running>>,
     writer: RefCell<Option<Writer>>,
     /// Large bodies that may arrive at once.
-    uploads: Arc<Semaphore>,
+    uploads: Uploads,
 }
 
 /// What triggers look like at a moment.
@@ -125,7 +121,7 @@ impl Triggers {
             sources: RefCell::new(sources),
             running: RefCell::default(),
             writer: RefCell::new(Some(writer)),
-            uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
+            uploads: Uploads::new(),
         }))
     }
 
@@ -183,9 +179,8 @@ impl Triggers {
     }
 
     /// Waits for a place among the large bodies that arrive at once; `None` if there is none in time.
-    pub async fn upload(&self) -> Option<OwnedSemaphorePermit> {
-        let waiting = Arc::clone(&self.uploads).acquire_owned();
-        timeout(UPLOAD_WAIT, waiting).await.ok()?.ok()
+    pub async fn upload(&self) -> Option<Upload> {
+        self.uploads.place().await
     }
 
     /// What they look like now.

@@ -11,6 +11,8 @@ use super::state::{STATE_DIR, StateDir, is_held};
 
 /// The file's name.
 pub(super) const RUNNING_FILE: &str = "running.json";
+/// A page that leads a browser to the dashboard. It holds the token, as [`RUNNING_FILE`] does.
+const OPEN_FILE: &str = "open.html";
 
 /// A fnlocal that serves a project on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +27,7 @@ pub struct Running {
     pub runtime: String,
     /// Its version.
     pub version: String,
-    /// What `/_fnlocal/*` wants to see before it changes anything.
+    /// The run's token: the platform shows and changes nothing without it.
     pub token: String,
 }
 
@@ -50,18 +52,27 @@ impl Running {
     /// # Errors
     /// [`NotRunning`], for people.
     pub fn find(folder: &Path) -> Result<Self, NotRunning> {
+        Self::find_with_state(folder).map(|(running, _)| running)
+    }
+
+    /// As [`Running::find`], with the folder `.fnlocal` of the run.
+    ///
+    /// # Errors
+    /// [`NotRunning`], for people.
+    pub fn find_with_state(folder: &Path) -> Result<(Self, OwnPath), NotRunning> {
         let start = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
         let mut stale = None;
         for folder in start.ancestors() {
             let state = folder.join(STATE_DIR);
-            let Ok(text) = OwnPath::new(&state).join(RUNNING_FILE).read_to_string() else {
+            let own = OwnPath::new(&state);
+            let Ok(text) = own.join(RUNNING_FILE).read_to_string() else {
                 continue;
             };
             let Ok(running) = serde_json::from_str::<Self>(&text) else {
                 continue;
             };
             if is_held(&state) {
-                return Ok(running);
+                return Ok((running, own));
             }
             stale.get_or_insert(running.pid);
         }
@@ -70,10 +81,29 @@ impl Running {
             stale,
         })
     }
+
+    /// Writes a page, readable by its owner only, that leads to `address`. The page is removed when
+    /// the run ends.
+    ///
+    /// # Errors
+    /// When `.fnlocal` cannot be written.
+    pub fn write_page(state: &OwnPath, address: &str) -> io::Result<PathBuf> {
+        let page = state.join(OPEN_FILE);
+        let address = address.replace('&', "&amp;").replace('"', "&quot;");
+        let text = format!(
+            "<!doctype html><meta charset=\"utf-8\"><title>fnlocal</title>\
+             <meta http-equiv=\"refresh\" content=\"0;url={address}\">\n"
+        );
+        page.write(text.as_bytes())?;
+        Ok(page.path().to_owned())
+    }
 }
 
 impl Drop for RunningFile {
     fn drop(&mut self) {
+        if let Some(state) = self.0.parent() {
+            let _none = state.join(OPEN_FILE).remove();
+        }
         // What is left behind is known to be stale by the lock.
         let _left = self.0.remove();
     }

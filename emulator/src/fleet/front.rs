@@ -11,6 +11,7 @@ use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use crate::dashboard;
 use crate::serve::Listeners;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
@@ -71,6 +72,8 @@ pub(super) async fn serve(
     let pages = Rc::new(Pages {
         platform: Rc::clone(&front),
         open: false,
+        token: fleet.token.clone(),
+        is_page_file: dashboard::is_page_file,
     });
     tokio::join!(
         functions.serve(front, listeners.functions, stop.clone()),

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod connections;
+mod crowds;
 mod names;
 mod signals;
 

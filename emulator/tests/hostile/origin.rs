@@ -1,10 +1,14 @@
 //! A function's page may do what its origin may: the platform has another one.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
 use reqwest::{Client, StatusCode, redirect};
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
-use crate::support::{Dev, Folder, fnlocal, header};
+use crate::support::{Dev, Folder, eventually, fnlocal, header};
 
 const HOSTILE: &str = "
 exports.page = (req, res) => {
@@ -88,7 +92,7 @@ async fn the_functions_port_serves_no_data(args: &[&str]) {
         assert_eq!(status(on(path), &led).await, 307);
         assert_ne!(status(on(path), &[("sec-fetch-mode", "cors")]).await, 307);
     }
-    for own in [&[][..], &[("sec-fetch-site", "same-origin")]] {
+    for own in [&[mine][..], &[("sec-fetch-site", "same-origin"), mine]] {
         assert_eq!(status(dev.at("/_fnlocal/view"), own).await, 200);
     }
     for foreign in [
@@ -98,7 +102,7 @@ async fn the_functions_port_serves_no_data(args: &[&str]) {
         ("host", "rebound.example"),
         ("sec-fetch-dest", "iframe"),
     ] {
-        let got = status(dev.at("/_fnlocal/view"), &[foreign]).await;
+        let got = status(dev.at("/_fnlocal/view"), &[foreign, mine]).await;
         assert_eq!(got, 403, "{foreign:?}");
     }
     // The platform's port is no function's.
@@ -114,6 +118,128 @@ async fn the_functions_port_of_one_node_serves_no_data() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_functions_port_of_a_fleet_serves_no_data() {
     the_functions_port_serves_no_data(&["--nodes", "2"]).await;
+}
+
+async fn another_user_of_this_machine_reads_nothing(args: &[&str]) {
+    let (folder, dev) = start(args);
+    let (_, token) = opened(&folder);
+    assert_eq!(status(dev.at("/page"), &[]).await, 200);
+    let more = [
+        "/_fnlocal/logs?follow=1",
+        "/_fnlocal/nothing",
+        "/_fnlocal//view",
+        "/_fnlocal/view/",
+    ];
+    for path in DATA.into_iter().chain(more) {
+        for guess in [
+            None,
+            Some(""),
+            Some("0"),
+            Some(&token[1..]),
+            Some(&token.to_uppercase()[..]),
+        ] {
+            // A name of this machine and the page's own origin are no secrets.
+            let mut request = Client::new()
+                .get(dev.at(path))
+                .header("origin", &dev.platform)
+                .header("sec-fetch-site", "same-origin");
+            if let Some(guess) = guess.filter(|guess| *guess != token) {
+                request = request.header("x-fnlocal-token", guess);
+            }
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 401, "{path} with {guess:?}");
+            assert_eq!(header(&answer, "content-type"), "application/problem+json");
+            let problem: Value = answer.json().await.unwrap();
+            assert_eq!(problem["reason"], "token");
+            let hint = problem["hint"].as_str().unwrap();
+            assert!(hint.contains("`fnlocal open`"), "{hint}");
+            assert!(!problem.to_string().contains("secret line"), "{problem}");
+        }
+    }
+    for path in ["", "app.js", "store.js", "health", "metrics"] {
+        let answer = reqwest::get(dev.at(&format!("/_fnlocal/{path}")))
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let text = answer.text().await.unwrap();
+        assert!(
+            !text.contains("secret line") && !text.contains(&token),
+            "{path}"
+        );
+    }
+    for path in ["view", "logs", "errors", "events"] {
+        let answer = dev.look(&format!("/_fnlocal/{path}")).await;
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_user_of_this_machine_reads_nothing_of_one_node() {
+    another_user_of_this_machine_reads_nothing(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_user_of_this_machine_reads_nothing_of_a_fleet() {
+    another_user_of_this_machine_reads_nothing(&["--nodes", "2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dashboard_without_the_token_says_how_to_get_it_and_then_shows_the_run() {
+    let (folder, dev) = start(&[]);
+    let (page, token) = opened(&folder);
+    let mut browser = Browser::start().await;
+    go(&mut browser, &page).await;
+    browser
+        .until("!document.getElementById('locked').hidden")
+        .await;
+    let text = browser.evaluate("document.body.innerText").await;
+    assert!(text.as_str().unwrap().contains("fnlocal open"), "{text}");
+    // As somebody pastes it into a page that is open already.
+    browser.events.clear();
+    let paste = format!("setTimeout(() => {{ location.hash = '#token={token}'; }})");
+    browser.evaluate(&paste).await;
+    browser.wait_for("Page.loadEventFired").await;
+    let live = "document.getElementById('link')?.textContent === 'live'";
+    browser.until(live).await;
+    // Cookies of two ports are not kept apart, so none may hold the token.
+    assert_eq!(browser.evaluate("document.cookie").await, json!(""));
+    let kept = browser
+        .ask("Network.getCookies", json!({ "urls": [dev.url] }))
+        .await;
+    assert!(!kept.to_string().contains(&token), "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dashboard_is_opened_with_the_token_on_no_command_line() {
+    let (folder, mut dev) = start(&[]);
+    let (_, token) = opened(&folder);
+    let script = "#!/bin/sh\nprintf '%s' \"$*\" >\"${0%/*}/line\"\n";
+    let bin = Folder::new(&[("browser", script)]);
+    let program = bin.path().join("browser");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+    let open = Command::new(env!("CARGO_BIN_EXE_fnlocal"))
+        .args(["open", "--folder"])
+        .arg(folder.path())
+        .env("BROWSER", &program)
+        .output()
+        .unwrap();
+    assert!(open.status.success(), "{open:?}");
+    let line = || std::fs::read_to_string(bin.path().join("line")).unwrap_or_default();
+    eventually("the browser starts", async || !line().is_empty()).await;
+    assert!(line().starts_with("file:///"), "{}", line());
+    for told in [line(), String::from_utf8(open.stdout).unwrap()] {
+        assert!(!told.contains(&token), "{told}");
+    }
+    let page = folder.path().join(".fnlocal/open.html");
+    assert_eq!(page.metadata().unwrap().mode() & 0o777, 0o600);
+    let mut browser = Browser::start().await;
+    go(&mut browser, &line()).await;
+    browser.events.clear();
+    browser.wait_for("Page.loadEventFired").await;
+    let live = "document.getElementById('link')?.textContent === 'live'";
+    browser.until(live).await;
+    assert_eq!(dev.interrupt(), Some(0));
+    assert!(!page.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ fn start(folder: &Folder, runtime: &str) -> Dev {
 }
 
 async fn get(dev: &Dev, path: &str) -> (u16, String) {
-    let answer = reqwest::get(dev.at(path)).await.unwrap();
+    let answer = dev.look(path).await;
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
