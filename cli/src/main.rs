@@ -35,6 +35,8 @@ mod shell;
 mod simulate;
 mod status;
 mod terminal;
+#[cfg(test)]
+mod thread_faults;
 mod top;
 mod up;
 mod wait;
