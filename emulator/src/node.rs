@@ -5,6 +5,7 @@
 //! nothing. What is to be served, who else serves it and when to end are told from outside
 //! ([`Orders`]); AWS is not known here.
 
+mod bounds;
 pub(crate) mod company;
 mod door;
 mod error;
