@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::driver::Feed;
 use crate::faults::Faults;
 use crate::logs::{Logs, Record};
+use crate::project::ShellVariables;
 use crate::runtime::docker::connect::{Surroundings, connect};
 use crate::serve::{self, Broken, Stop};
 use crate::triggers::{MakeSource, Sources, Triggers};
@@ -215,6 +216,7 @@ fn open_triggers(
         root: None,
         project: options.project.clone(),
         env: BTreeMap::new(),
+        shell: ShellVariables::all(),
         more: options.sources,
     };
     let company = Rc::clone(company);

@@ -19,6 +19,7 @@ mod prescale;
 mod running;
 mod settings;
 mod settle;
+mod shell;
 mod state;
 mod values;
 
@@ -44,6 +45,7 @@ pub use prescale::ScheduleError;
 pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
+pub use shell::ShellVariables;
 pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 
