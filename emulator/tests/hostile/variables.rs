@@ -4,10 +4,14 @@ use super::support::{Dev, Folder, command};
 
 const CODE: &str = "exports.show = (req, res) =>
   res.json(Object.keys(process.env).filter((name) => name.startsWith('HOSTILE_')));
-exports.greedy = (req, res) => res.send(process.env.HOSTILE_TOKEN);
-exports.greedy.config = { env: ['HOSTILE_TOKEN'] };
-exports.filed = (req, res) => res.send(process.env.HOSTILE_FILED);
-exports.filed.config = { env: ['HOSTILE_FILED'] };";
+exports.greedy = {
+  config: { env: ['HOSTILE_TOKEN'] },
+  func: (req, res) => res.send(process.env.HOSTILE_TOKEN),
+};
+exports.filed = {
+  config: { env: ['HOSTILE_FILED'] },
+  func: (req, res) => res.send(process.env.HOSTILE_FILED),
+};";
 const TOML: &str = "[functions.show]\nenv = [\"HOSTILE_NAMED\"]\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
