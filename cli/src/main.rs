@@ -30,11 +30,14 @@ mod release;
 mod rollback;
 mod run;
 mod running;
+mod search_path;
 mod serving;
 mod shell;
 mod simulate;
 mod status;
 mod terminal;
+#[cfg(test)]
+mod thread_faults;
 mod top;
 mod up;
 mod wait;
@@ -44,6 +47,7 @@ mod wait;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    search_path::make_absolute();
     terminal::report_panics();
     fnlocal_faults::install();
     // What panicked was printed; the exit code says whose fault it is.

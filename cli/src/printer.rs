@@ -63,7 +63,11 @@ impl Printer {
     fn run(mut self, lists: &Receiver<Vec<Record>>) {
         loop {
             let text = match lists.recv_timeout(Duration::from_secs(1)) {
-                Ok(records) => self.text(&records),
+                Ok(records) => {
+                    #[cfg(test)]
+                    crate::thread_faults::look(&records);
+                    self.text(&records)
+                }
                 Err(RecvTimeoutError::Timeout) => self.text(&[]),
                 Err(RecvTimeoutError::Disconnected) => break,
             };

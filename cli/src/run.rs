@@ -35,6 +35,11 @@ pub fn run() -> Exit {
             };
         }
     };
+    command(args)
+}
+
+/// Runs the command.
+pub fn command(args: Args) -> Exit {
     match args.command {
         Command::Init(args) => init::run(&args),
         Command::Dev(args) => dev::run(&args),

@@ -133,6 +133,7 @@ async fn serve(
         root: Some(project.root.clone()),
         project: project.name.clone(),
         env: environment.shared().clone(),
+        shell: project.shell(),
         more: options.sources,
     };
     let preparer = selected.preparer.clone();

@@ -113,6 +113,8 @@ pub fn peer(bytes: &[u8]) {
         .map(|name| Peers::route(&*company, name, &|| false))
         .collect();
     drop(counted);
+    let bounded = said.clone().bounded();
+    assert_eq!(bounded.clone().bounded(), bounded);
     company.shuts(said);
     assert_eq!(Rc::clone(&company).others(), 0);
 }

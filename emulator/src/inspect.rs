@@ -12,20 +12,22 @@ mod session;
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1 as client;
 use hyper::server::conn::http1 as server;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 
 use crate::serve::{ListenError, listen};
 use fnlocal_driver::Driver;
@@ -35,10 +37,18 @@ use fnlocal_gateway::asks_locally;
 /// The port debuggers look at first.
 pub const PORT: u16 = 9229;
 /// For an instance to be there: a reload, or the first start.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 20 });
 
 /// Time for the head of a debugger's request, and for an unused connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for all of a connection that has not become a debugger's session. Debuggers that ask every
+/// second then connect again.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time for the last answer of such a connection to be taken.
+const CLOSING_GRACE: Duration = Duration::from_secs(5);
+/// The maximum length of what an instance's inspector answers to `/json/…`, in bytes: its protocol
+/// has less than two megabytes.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// The maximum number of connections that have not become a debugger's session yet.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -126,12 +136,7 @@ impl Port {
             let port = Rc::clone(&self);
             async move { Ok::<_, Infallible>(port.answer(request, peer).await) }
         });
-        let serving = server::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
-        // A debugger's broken connection is its own affair.
-        let _broken = serving.with_upgrades().await;
+        serve(stream, service, HEAD_TIMEOUT, CONNECTION_TIMEOUT).await;
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
@@ -161,7 +166,7 @@ impl Port {
                 changed.await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.ok()
+        timeout(PATIENCE, waiting).await.ok()
     }
 
     /// `/json/…`: what there is to attach to.
@@ -197,7 +202,8 @@ impl Port {
         let accept = session::accept_key(key.ok_or("no Sec-WebSocket-Key")?);
         let id = id_of(&target).await?.ok_or("the inspector has no target")?;
         let stream = connection(&target).await?;
-        let instance = session::open(stream, &id).await?;
+        let opened = timeout(PATIENCE, session::open(stream, &id));
+        let instance = opened.await??;
         let client = hyper::upgrade::on(&mut request);
         tokio::task::spawn_local(session::carry(client, instance, target.paths));
         let mut response = said(StatusCode::SWITCHING_PROTOCOLS, "");
@@ -209,8 +215,25 @@ impl Port {
     }
 }
 
+/// Serves a connection until it ends, becomes a debugger's session, or its time is up.
+async fn serve<S>(stream: TcpStream, service: S, head: Duration, whole: Duration)
+where
+    S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
+{
+    let serving = server::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving.with_upgrades());
+    // A debugger's broken connection is its own affair.
+    if timeout(whole, &mut serving).await.is_err() {
+        serving.as_mut().graceful_shutdown();
+        let _broken = timeout(CLOSING_GRACE, serving).await;
+    }
+}
+
 async fn connection(target: &InspectTarget) -> Result<UnixStream, BoxError> {
-    let dialed = tokio::time::timeout(PATIENCE, target.listener.accept());
+    let dialed = timeout(PATIENCE, target.listener.accept());
     Ok(dialed.await??)
 }
 
@@ -227,8 +250,18 @@ async fn ask(
     host: Option<HeaderValue>,
 ) -> Result<(StatusCode, Bytes), BoxError> {
     let stream = connection(target).await?;
+    let answered = ask_over(stream, path, host);
+    let late = |_| "the instance's inspector did not answer in time";
+    timeout(PATIENCE, answered).await.map_err(late)?
+}
+
+async fn ask_over(
+    stream: UnixStream,
+    path: &str,
+    host: Option<HeaderValue>,
+) -> Result<(StatusCode, Bytes), BoxError> {
     let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
-    // Ends with the answer; its error is the answer's.
+    // Ends with the answer, or with `sender`; its error is the answer's.
     tokio::task::spawn_local(async move { drop(connection.await) });
     // The inspector answers who names this machine, and writes that name into its URLs.
     let host = host.unwrap_or(HeaderValue::from_static("localhost"));
@@ -237,7 +270,8 @@ async fn ask(
         .send_request(request.body(Empty::<Bytes>::new())?)
         .await?;
     let status = response.status();
-    Ok((status, response.into_body().collect().await?.to_bytes()))
+    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
+    Ok((status, body.collect().await?.to_bytes()))
 }
 
 fn said(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
@@ -245,3 +279,6 @@ fn said(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests;

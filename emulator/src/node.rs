@@ -5,6 +5,7 @@
 //! nothing. What is to be served, who else serves it and when to end are told from outside
 //! ([`Orders`]); AWS is not known here.
 
+mod bounds;
 pub(crate) mod company;
 mod door;
 mod error;
@@ -42,6 +43,7 @@ use fnlocal_faults::Broken;
 use fnlocal_faults::Faults;
 use fnlocal_gateway::triggers::{MakeSource, Sources, Triggers};
 use fnlocal_logs::{Logs, Record};
+use fnlocal_project::ShellVariables;
 use follow::Follow;
 use house::House;
 use load::Loader;
@@ -215,6 +217,7 @@ fn open_triggers(
         root: None,
         project: options.project.clone(),
         env: BTreeMap::new(),
+        shell: ShellVariables::all(),
         more: options.sources,
     };
     let company = Rc::clone(company);

@@ -116,13 +116,14 @@ async fn up(
         prepared = preparing => prepared?,
         () = stop.gently.cancelled() => return Ok(()),
     };
+    let shell = project.shell();
     let work = Work {
         why: format!("Docker {}, release {}", engine.version, kept.short()),
         opener: opener(engine, &project, &state, ids.first()).await?,
         describer: Describer::new(
             kept.release.clone(),
             environment.clone(),
-            Box::new(|name| std::env::var(name).ok()),
+            Box::new(move |name| shell.get(name)),
             logs.clone(),
         ),
         env: environment.shared().clone(),
@@ -260,6 +261,7 @@ impl Work {
             root: Some(self.project.root.clone()),
             project: self.project.name.clone(),
             env: self.env.clone(),
+            shell: self.project.shell(),
             more: self.more,
         };
         let triggers = Triggers::open(&self.state, feed.clone(), sources, &self.logs)?;

@@ -7,9 +7,11 @@ use super::support::{Folder, eventually};
 
 const CODE: &str = r#"
 exports.tick = (event) => { console.log(`due <${event.data.due}>`); };
+const sum = (text) => 'sha256:' + require('node:crypto').createHash('sha256').update(text).digest('hex');
 exports.work = async (req, res) => {
   await new Promise((resolve) => setTimeout(resolve, 300));
-  console.log(`ran <${req.body.n}>`);
+  const { n, text, wanted } = req.body;
+  console.log(`${sum(text) === wanted ? 'ran' : 'broken'} <${n}>`);
   res.end();
 };
 "#;
@@ -25,6 +27,18 @@ from_clients = true
 "#;
 /// More than one instance does within the time a node waits for those that run.
 const JOBS: usize = 60;
+/// How many of them, the last, have a body that is a file of its own.
+const LARGE: usize = 5;
+
+/// A job's body, and how the function knows that all of it has come.
+fn body(number: usize) -> serde_json::Value {
+    let letters = if number < JOBS - LARGE { 10 } else { 2 << 20 };
+    let text: String = (0..letters)
+        .map(|at| char::from(b'a' + (at * 7 % 23) as u8))
+        .collect();
+    let wanted = fnlocal_registry::Digest::of(text.as_bytes()).to_string();
+    serde_json::json!({ "n": number, "text": text, "wanted": wanted })
+}
 
 /// What stands in brackets after a word, in all logs, with repetitions.
 fn said(stage: &Stage, nodes: &BTreeSet<String>, word: &str) -> Vec<String> {
@@ -71,7 +85,7 @@ async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
         let post = client
             .post(stage.machines[&owner].at("/work"))
             .header("x-fnlocal-invoke", "async")
-            .json(&serde_json::json!({ "n": number }));
+            .json(&body(number));
         assert_eq!(post.send().await.unwrap().status(), 202);
     }
     let before = said(&stage, &nodes, "due").len();
@@ -89,6 +103,12 @@ async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
     let log = stage.log(&owner);
     assert!(log.contains("jobs were handed to other nodes"), "{log}");
     assert!(!log.contains("stay on this machine"), "{log}");
+    let others = nodes.iter().filter(|node| **node != owner);
+    let logs: String = others.map(|node| stage.log(node)).collect();
+    let large = logs
+        .matches(&format!("1 job of {owner} is run here"))
+        .count();
+    assert_eq!(large, LARGE, "each large body comes by itself: {logs}");
 
     eventually("every job has run", async || {
         let ran: BTreeSet<String> = said(&stage, &nodes, "ran").into_iter().collect();
@@ -96,6 +116,7 @@ async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
     })
     .await;
     assert_eq!(said(&stage, &nodes, "ran").len(), JOBS, "each ran once");
+    assert_eq!(said(&stage, &nodes, "broken"), [""; 0], "all came whole");
     eventually("the schedule goes on elsewhere", async || {
         said(&stage, &nodes, "due").len() >= before + 5
     })

@@ -156,7 +156,11 @@ impl Driver {
         let report = line.strip_prefix(CRASH_PREFIX).map(str::as_bytes);
         let report =
             report.filter(|report| matches!(Report::read(report), Some(Report::Error { .. })));
-        report.is_some_and(|report| self.take_report(instance, report, &mut None))
+        let Some(report) = report else { return false };
+        if !self.take_report(instance, report, &mut None) {
+            self.ignored(instance, 1);
+        }
+        true
     }
 
     fn take_error(&self, instance: &Instance, report: Report<'_>) -> bool {
@@ -181,19 +185,19 @@ impl Driver {
         if fatal {
             instance.set_crash(&failure);
         }
-        let request = request.filter(|request| instance.serves(request));
+        let served = request.filter(|request| instance.serves(request));
         self.logs.send(Record::Error {
             function: instance.function_name(),
             instance: instance.id,
             node: self.node(),
-            request: request.map(str::to_owned),
+            request: served.map(str::to_owned),
             failure,
             cause,
             fatal,
             code: instance.code_text(),
             before: 0,
         });
-        true
+        served == request
     }
 }
 

@@ -46,7 +46,11 @@ pub fn short_hash(parts: &[&[u8]]) -> String {
         .collect()
 }
 
-/// `name` with what a repository's name cannot hold replaced.
+/// The maximum length of a part of an image's name, in bytes.
+const MAX_FIT: usize = 100;
+
+/// `name` as a part of an image's name: what that cannot hold is replaced, and what is too long is
+/// cut. A name that had to be changed ends in a hash of the original, so that no two become one.
 #[must_use]
 pub fn fit(name: &str) -> String {
     let mut fit = String::new();
@@ -57,16 +61,22 @@ pub fn fit(name: &str) -> String {
             fit.push('-');
         }
     }
-    let fit: String = fit.trim_end_matches('-').chars().take(100).collect();
-    if fit.is_empty() {
-        "package".to_owned()
-    } else {
-        fit
+    if fit == name && !fit.is_empty() && !fit.ends_with('-') && fit.len() <= MAX_FIT {
+        return fit;
+    }
+    let hash = short_hash(&[name.as_bytes()]);
+    fit.truncate(MAX_FIT - 1 - hash.len());
+    match fit.trim_end_matches('-') {
+        "" => format!("package-{hash}"),
+        fit => format!("{fit}-{hash}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_registry::RepositoryName;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -78,8 +88,27 @@ mod tests {
 
     #[test]
     fn repository_names_hold_only_what_is_allowed() {
-        assert_eq!(fit("My App-@scope/π_x"), "my-app-scope-x");
-        assert_eq!(fit("π"), "package");
+        assert_eq!(fit("my-app2"), "my-app2");
+        assert!(fit("My App-@scope/π_x").starts_with("my-app-scope-x-"));
+        assert!(fit("π").starts_with("package-"));
+        // Cut after the hyphen, engines would refuse it.
+        let long = format!("{}-{}", "a".repeat(99), "b".repeat(11));
+        assert!(is_part(&fit(&long)), "{}", fit(&long));
+    }
+
+    fn is_part(name: &str) -> bool {
+        (1..=MAX_FIT).contains(&name.len()) && name.parse::<RepositoryName>().is_ok()
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_becomes_a_part_of_an_images_name_and_no_two_the_same(
+            one in "\\PC{0,130}|[-a-zA-Z_.]{0,130}|[aA-]{0,3}",
+            other in "\\PC{0,130}|[-a-zA-Z_.]{0,130}|[aA-]{0,3}",
+        ) {
+            prop_assert!(is_part(&fit(&one)) && is_part(&fit(&other)));
+            prop_assert_eq!(fit(&one) == fit(&other), one == other);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 
 use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
@@ -16,8 +17,9 @@ use crate::{OwnPath, Reason, Refused};
 const PRIVATE: u32 = 0o700;
 
 impl OwnPath {
-    /// Makes a folder of mode 0700, and those above it up to the outermost. Takes other users' rights
-    /// from it if it is there already; those above keep theirs.
+    /// Makes a folder of mode 0700, and those that are missing above it. Every folder it makes has
+    /// that mode from its creation. Takes other users' rights from the folder itself if it is there
+    /// already; those above keep theirs.
     ///
     /// # Errors
     /// A [`Refused`] for a link or another user's folder.
@@ -37,7 +39,13 @@ impl OwnPath {
         match self.parent() {
             Some(parent) => parent.make_folder()?,
             // Above the outermost, links are the user's affair.
-            None => self.full.parent().map_or(Ok(()), fs::create_dir_all)?,
+            None => {
+                let mut above = fs::DirBuilder::new();
+                above.recursive(true).mode(PRIVATE);
+                self.full
+                    .parent()
+                    .map_or(Ok(()), |path| above.create(path))?;
+            }
         }
         self.make_one_folder(mode)
     }

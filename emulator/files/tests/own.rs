@@ -170,6 +170,26 @@ fn what_is_made_is_private_and_what_is_there_becomes_so() {
 }
 
 #[test]
+fn every_folder_that_is_made_is_private_and_those_that_were_there_keep_their_modes() {
+    let scene = Scene::new();
+    let home = scene.state().join("home");
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
+    let outermost = home.join("cache/fnlocal/project");
+    OwnPath::new(&outermost)
+        .join("logs/deep")
+        .make_folder()
+        .unwrap();
+    assert_eq!(mode(&home), 0o755, "it was there");
+    for made in ["cache", "cache/fnlocal", "cache/fnlocal/project"] {
+        assert_eq!(mode(&home.join(made)), 0o700, "{made}");
+    }
+    for made in ["logs", "logs/deep"] {
+        assert_eq!(mode(&outermost.join(made)), 0o700, "{made}");
+    }
+}
+
+#[test]
 fn another_users_folder_is_refused() {
     let scene = Scene::new();
     // Only root can give a folder away; others have one of root's to look at.

@@ -157,7 +157,10 @@ impl Images {
             return format!("fnlocal/runner:{}", short_hash(&parts));
         };
         parts.extend(dependencies.parts());
-        let name = fit(&format!("{}-{}", self.options.project, package.name));
+        let project = self.options.project.as_str();
+        let name = fit(&format!("{project}-{}", package.name));
+        // The hyphen between the two does not say where one ends.
+        parts.extend([project.as_bytes(), package.name.as_bytes()]);
         format!("fnlocal/{name}:{}", short_hash(&parts))
     }
 }

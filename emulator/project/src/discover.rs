@@ -339,15 +339,19 @@ fn add(root: &Path, folder: &Path, found: &mut Found) -> Result<bool, ProjectErr
 /// Sorts, makes names differ, and tells packages what lies inside them.
 fn finish(root: &Path, packages: &mut [Package]) {
     packages.sort_by(|a, b| a.root.cmp(&b.root));
-    let names: Vec<String> = packages
+    let mut slugs: Vec<(String, String)> = packages
         .iter()
-        .map(|package| package.name.clone())
-        .collect();
-    for package in packages.iter_mut() {
-        if names.iter().filter(|name| **name == package.name).count() > 1 && package.root != root {
+        .map(|package| {
             let relative = package.root.strip_prefix(root).unwrap_or(&package.root);
-            package.name = names::slug(&relative.to_string_lossy());
-        }
+            (
+                package.name.clone(),
+                relative.to_string_lossy().into_owned(),
+            )
+        })
+        .collect();
+    names::distinct(&mut slugs);
+    for (package, (name, _)) in packages.iter_mut().zip(slugs) {
+        package.name = name;
     }
     let roots: Vec<PathBuf> = packages
         .iter()

@@ -3,8 +3,9 @@
 //! `.env` is read first, then `.env.<name>` of the environment, then, in `dev` only, `.env.local`:
 //! one machine's own values, which must never reach another environment. A later file wins. All
 //! these variables go to every function. A variable of the shell goes only to a function that
-//! declares it in `env = [...]`, and wins over the files there: who types `URL=… fnlocal dev` means
-//! it. So nothing of the shell leaks, and nothing depends on it unsaid.
+//! declares it in `env = [...]`, and only if `fnlocal.toml` names it ([`super::shell`]); it wins over
+//! the files there: who types `URL=… fnlocal dev` means it. So nothing of the shell leaks, and
+//! nothing depends on it unsaid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -198,7 +199,7 @@ impl EnvError {
             Self::Missing {
                 variable, files, ..
             } => Some(format!(
-                "put {variable}=… into {} or set it in the shell",
+                "put {variable}=… into {}, or set it in the shell and name it in `env` of fnlocal.toml",
                 files.join(" or ")
             )),
             Self::Line { .. } => Some("quote values that hold spaces or #".to_owned()),

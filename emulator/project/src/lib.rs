@@ -21,6 +21,7 @@ pub mod programs;
 mod running;
 mod settings;
 mod settle;
+mod shell;
 mod state;
 mod values;
 pub mod watch;
@@ -48,6 +49,7 @@ pub use prescale::ScheduleError;
 pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
+pub use shell::ShellVariables;
 pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
 

@@ -244,6 +244,9 @@ pub(super) struct CodeConfig {
     pub bad: Vec<(String, String)>,
 }
 
+/// The maximum number of variables that a function's `config` in code names.
+const MAX_VARIABLES: usize = 100;
+
 /// Reads a function's `config` from the wrapper's description. A key may be in camel case.
 pub(super) fn from_code(value: &Value) -> CodeConfig {
     let mut read = CodeConfig::default();
@@ -280,6 +283,12 @@ fn check_one(value: Value) -> Result<(), String> {
         serde_json::from_value(value).map_err(|error| explain(&error.to_string(), "").0)?;
     check_alone(&config).map_err(|error| error.what.to_owned())?;
     on::check(&config).map_err(|wrong| wrong.to_string())?;
+    let variables = config.env.as_ref().map_or(0, Vec::len);
+    if variables > MAX_VARIABLES {
+        return Err(format!(
+            "names {variables} variables; the maximum is {MAX_VARIABLES}"
+        ));
+    }
     match config
         .env
         .iter()

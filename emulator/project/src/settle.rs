@@ -10,6 +10,9 @@ use super::picture::{FileError, nearest};
 use super::settings::{self, CodeConfig, FunctionSettings};
 use super::{Package, Project, Warning, names};
 
+/// The maximum number of functions of a package.
+const MAX_FUNCTIONS: usize = 1000;
+
 /// What the wrapper says of one file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DescribedModule {
@@ -99,6 +102,14 @@ pub enum Problem {
         /// The other.
         second: String,
     },
+    /// More functions than a package may have: none of them is served.
+    #[error("{entry} brings its package to {count} functions; the maximum is {MAX_FUNCTIONS}")]
+    TooMany {
+        /// The file with most of them.
+        entry: String,
+        /// How many the package has.
+        count: usize,
+    },
     /// A bad value in code.
     #[error("function `{function}` in {entry}: {place} {why}", place = place(key))]
     Value {
@@ -144,7 +155,7 @@ impl Problem {
     #[must_use]
     pub fn function(&self) -> Option<&str> {
         match self {
-            Self::Import { .. } => None,
+            Self::Import { .. } | Self::TooMany { .. } => None,
             Self::Name { function, .. }
             | Self::Duplicate { function, .. }
             | Self::Value { function, .. }
@@ -166,6 +177,7 @@ impl Problem {
                     .to_owned(),
             ),
             Self::File { error, .. } => error.hint(),
+            Self::TooMany { .. } => Some("split the package, or export fewer functions".to_owned()),
             Self::Import { .. } | Self::Value { .. } => None,
         }
     }
@@ -176,6 +188,10 @@ impl Project {
     #[must_use]
     pub fn settle(&self, package: &Package, described: &[DescribedModule]) -> Settled {
         let mut settled = Settled::default();
+        if let Some(problem) = self.too_many(package, described) {
+            settled.problems.push(problem);
+            return settled;
+        }
         let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         for module in described {
             if let Some(error) = &module.error {
@@ -199,6 +215,15 @@ impl Project {
             }
         }
         settled
+    }
+
+    fn too_many(&self, package: &Package, described: &[DescribedModule]) -> Option<Problem> {
+        let count = described.iter().map(|module| module.functions.len()).sum();
+        let most = described
+            .iter()
+            .max_by_key(|module| module.functions.len())?;
+        let entry = self.show(package, &most.entry);
+        (count > MAX_FUNCTIONS).then_some(Problem::TooMany { entry, count })
     }
 
     /// What only shows when all packages are known. Of two functions with one name, the one in the

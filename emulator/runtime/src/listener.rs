@@ -39,7 +39,7 @@ struct Inner {
 
 impl InstanceListener {
     /// Binds the socket for requests in an instance's own folder.
-    pub(crate) fn bind(folder: PathBuf) -> io::Result<Self> {
+    pub fn bind(folder: PathBuf) -> io::Result<Self> {
         let listener = listen(&folder.join(SOCKET))?;
         Ok(Self(Arc::new(Inner {
             listener,

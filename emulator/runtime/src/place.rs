@@ -19,7 +19,7 @@ const LONGEST_SOCKET: usize = 100;
 /// Longest `/<run>/<instance>/s` we make, for choosing a base.
 const LONGEST_TAIL: usize = 40;
 /// The socket's name in its folder.
-pub(crate) const SOCKET: &str = "s";
+pub const SOCKET: &str = "s";
 
 /// The folder of one run.
 #[derive(Clone, Debug)]

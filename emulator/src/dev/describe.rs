@@ -125,6 +125,7 @@ impl Describer {
                     }
                 }
                 Problem::Duplicate { .. } => {}
+                Problem::TooMany { .. } => nameless = Some(failure),
                 other => {
                     if let Some(name) = other.function() {
                         found.push(self.broken_anew(package.id, name, &failure, functions));
@@ -148,11 +149,11 @@ impl Describer {
             settings,
             ..
         } = settled;
-        let shell = |name: &str| std::env::var(name).ok();
+        let shell = self.project.borrow().shell();
         let env = self
             .environment
             .borrow()
-            .of_function(&name, &settings.env, shell);
+            .of_function(&name, &settings.env, |name| shell.get(name));
         let (env, failure) = match env {
             Ok(env) => (env, None),
             Err(error) => {

@@ -16,11 +16,13 @@ use fnlocal_driver::InspectPaths;
 
 use super::BoxError;
 
-/// A snapshot of a heap comes as one stream of large messages.
-fn unbounded() -> WebSocketConfig {
+/// The maximum length of a message, in bytes. A profile of minutes is one message of many megabytes.
+const MAX_MESSAGE_BYTES: usize = 256 << 20;
+
+fn large() -> WebSocketConfig {
     WebSocketConfig::default()
-        .max_message_size(None)
-        .max_frame_size(None)
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES))
 }
 
 /// What a client's key is answered with.
@@ -34,7 +36,7 @@ pub(super) async fn open(
     id: &str,
 ) -> Result<WebSocketStream<UnixStream>, BoxError> {
     let url = format!("ws://127.0.0.1/{id}");
-    let (socket, _) = client_async_with_config(url, stream, Some(unbounded())).await?;
+    let (socket, _) = client_async_with_config(url, stream, Some(large())).await?;
     Ok(socket)
 }
 
@@ -49,8 +51,7 @@ pub(super) async fn carry(
         return;
     };
     let client: WebSocketStream<TokioIo<Upgraded>> =
-        WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(unbounded()))
-            .await;
+        WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(large())).await;
     let (mut to_client, from_client) = client.split();
     let (mut to_instance, from_instance) = instance.split();
     tokio::select! {

@@ -15,6 +15,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::NodeError;
+use super::bounds::MAX_KNOWN;
 use super::roster::{Duties, Roster};
 use fnlocal_driver::cores;
 use fnlocal_gateway::peers::{Counted, Link, Peers, Way};
@@ -154,6 +155,7 @@ impl Company {
 
     /// Another node has said how it stands.
     pub fn heard(&self, address: SocketAddr, said: Said) {
+        let said = said.bounded();
         let node = self.node(&said.node);
         if node == OWN {
             return;
@@ -193,6 +195,7 @@ impl Company {
 
     /// Another node wants no requests, or is to get none. Whether it claims something still.
     pub fn shuts(&self, said: Said) -> bool {
+        let said = said.bounded();
         self.leaves(&said.node);
         self.roster.borrow_mut().shut(&said.node, said.duties)
     }
@@ -205,6 +208,11 @@ impl Company {
 
     fn publish(&self, node: NodeId, functions: &BTreeMap<String, Standing>) {
         for (function, standing) in functions {
+            // A peer's name takes room for as long as this node runs.
+            let full = node != OWN && self.numbers.borrow().functions.len() >= MAX_KNOWN;
+            if full && !self.numbers.borrow().functions.contains_key(function) {
+                continue;
+            }
             let function = self.number(function);
             self.router.borrow_mut().publish(function, node, *standing);
         }
@@ -214,6 +222,12 @@ impl Company {
         let nodes = &mut self.numbers.borrow_mut().nodes;
         let next = NodeId(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
         *nodes.entry(name.to_owned()).or_insert(next)
+    }
+
+    /// The number of functions that have a number.
+    #[cfg(test)]
+    pub fn known(&self) -> usize {
+        self.numbers.borrow().functions.len()
     }
 
     fn number(&self, function: &str) -> FunctionId {

@@ -14,6 +14,8 @@ use fnlocal_core::routing::{key, mix};
 use fnlocal_triggers::clockwork::Owned;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::MAX_KNOWN;
+
 /// Questions a node leaves unanswered, one a second, until others do what it claims. Requests are
 /// sent elsewhere after the first: those can be repeated.
 const PATIENCE: u32 = 5;
@@ -156,6 +158,9 @@ impl Roster {
 
     fn learn(&mut self, looked: BTreeMap<String, u64>) {
         for (function, until) in looked {
+            if self.looked.len() >= MAX_KNOWN && !self.looked.contains_key(&function) {
+                continue;
+            }
             let known = self.looked.entry(function).or_default();
             *known = until.max(*known);
         }

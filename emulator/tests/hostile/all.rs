@@ -16,3 +16,4 @@ mod repository;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
 mod terminal;
+mod variables;

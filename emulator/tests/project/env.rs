@@ -79,6 +79,12 @@ fn a_declared_variable_that_is_nowhere_is_named_with_its_function() {
         "{:?}",
         error.hint()
     );
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("name it in `env` of fnlocal.toml")
+    );
     environment
         .of_function("other", &["A".to_owned()], nothing)
         .unwrap();

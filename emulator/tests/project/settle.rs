@@ -63,6 +63,49 @@ fn declared_variables_add_up() {
 }
 
 #[test]
+fn a_package_has_at_most_a_thousand_functions() {
+    let functions = |count: usize| {
+        let named = (0..count).map(|number| json!({ "name": format!("f{number}") }));
+        named.collect::<Value>()
+    };
+    assert_eq!(settle("", functions(1000)).functions.len(), 1000);
+    let settled = settle("", functions(1001));
+    assert_eq!(settled.functions, []);
+    assert_eq!(
+        problem(&settled),
+        "index.js brings its package to 1001 functions; the maximum is 1000"
+    );
+    let hint = settled.problems[0].hint();
+    assert!(hint.unwrap().contains("split the package"));
+}
+
+#[test]
+fn the_functions_of_all_files_of_a_package_count_together() {
+    let folder = Folder::with(&[("index.js", ""), ("more.js", "")]);
+    let project = folder.open();
+    let file = |entry: &str, count: usize| {
+        let named = (0..count).map(|number| json!({ "name": format!("{}{number}", &entry[..1]) }));
+        module(entry, named.collect())
+    };
+    let described = [file("index.js", 400), file("more.js", 601)];
+    let settled = project.settle(&project.packages[0], &described);
+    assert!(problem(&settled).starts_with("more.js brings its package to 1001 functions"));
+}
+
+#[test]
+fn code_names_at_most_a_hundred_variables() {
+    let named = |count: usize| {
+        let names: Vec<_> = (0..count).map(|number| format!("V{number}")).collect();
+        settle("", json!([{ "name": "a", "config": { "env": names } }]))
+    };
+    assert_eq!(named(100).functions[0].settings.env.len(), 100);
+    assert_eq!(
+        problem(&named(101)),
+        "function `a` in index.js: `config.env`: names 101 variables; the maximum is 100"
+    );
+}
+
+#[test]
 fn code_may_say_everything_the_file_may() {
     let settled = settle(
         "",

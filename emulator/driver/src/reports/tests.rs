@@ -160,6 +160,31 @@ fn an_error_for_another_functions_request_is_the_own_functions_without_a_request
         panic!("{records:?}");
     };
     assert_eq!((function.as_deref(), request), (Some("mine"), &None));
+    assert_eq!(scene.ignored(), 1);
+}
+
+#[test]
+fn errors_of_own_requests_and_of_none_are_not_counted_as_ignored() {
+    let mut scene = Scene::new();
+    scene.serve("own");
+    for request in [r#""own""#, "null"] {
+        let report = format!(r#"{{"t":"error","request":{request},"error":{{"name":"Error"}}}}"#);
+        assert_eq!(scene.tell(format!("{report}\n").as_bytes()).len(), 1);
+    }
+    assert_eq!(scene.ignored(), 0);
+}
+
+#[test]
+fn a_crash_for_another_functions_request_is_a_crash_and_counted_once() {
+    let mut scene = Scene::new();
+    let report = r#"{"t":"error","request":"other","nr":1,"fatal":true,"error":{"name":"Error"}}"#;
+    assert_eq!(scene.tell(format!("{report}\n").as_bytes()).len(), 1);
+    let line = format!("{CRASH_PREFIX}{report}");
+    assert!(
+        scene.driver.take_crash(&scene.instance, &line),
+        "it is no line of output"
+    );
+    assert_eq!(scene.ignored(), 1);
 }
 
 #[test]

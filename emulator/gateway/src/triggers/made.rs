@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use fnlocal_driver::Function;
 use fnlocal_logs::Logs;
+use fnlocal_project::ShellVariables;
 
 /// Makes a source of a kind that is not known here, with its URL if it has one; none if it is not
 /// known there either.
@@ -31,6 +32,8 @@ pub struct Sources {
     pub project: String,
     /// Variables of all functions.
     pub env: BTreeMap<String, String>,
+    /// Variables that sources may take from the shell.
+    pub shell: ShellVariables,
     /// Makes what needs an SDK of a cloud.
     pub more: Option<MakeSource>,
 }
@@ -100,12 +103,12 @@ impl Sources {
             .env
             .get(variable)
             .or_else(|| self.env.get(variable));
-        let found = own.cloned().or_else(|| std::env::var(variable).ok());
+        let found = own.cloned().or_else(|| self.shell.get(variable));
         let found = found.filter(|value| !value.is_empty());
         found.map(Some).ok_or_else(|| {
             format!(
                 "its source `{}` is at the URL in {variable}, which is not set\n  \
-                 hint: set it in .env or in the shell",
+                 hint: set it in .env, or in the shell and name it in fnlocal.toml",
                 spec.name
             )
         })

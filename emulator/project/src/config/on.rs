@@ -116,6 +116,7 @@ pub struct OnConfig {
     /// `postgres` and `redis`: where the server is; `sqs` and `s3`: an endpoint other than AWS.
     pub url: Option<String>,
     /// The variable that holds the URL, from `.env`, `.env.<name>` or the shell.
+    /// Named in code only, it is not taken from the shell.
     pub url_env: Option<String>,
     /// Events taken at once, at the most (10 for `sqs` and `s3`, else 100).
     pub batch: Option<u32>,

@@ -95,8 +95,10 @@ impl Plan {
         };
         let mut more = true;
         for parent in &plan.parents {
-            more = more && (!parent.is_dir() || folder(parent));
-            plan.candidates.extend(folders_in(parent));
+            if is_inside(&plan.root, parent) {
+                more = more && (!parent.is_dir() || folder(parent));
+                plan.candidates.extend(folders_in(parent));
+            }
         }
         more = more && plan.candidates.iter().all(|candidate| folder(candidate));
         for package in &project.packages {
@@ -223,6 +225,14 @@ impl Plan {
             is_folder = true;
         }
     }
+}
+
+/// Whether a folder is there and in the project. A repository may bring a link in its place, and the
+/// folder that leads to may be any: nothing of it is served, and nothing of it is watched.
+fn is_inside(root: &Path, folder: &Path) -> bool {
+    folder
+        .canonicalize()
+        .is_ok_and(|real| real.starts_with(root))
 }
 
 /// Folders directly in a folder that may be packages.

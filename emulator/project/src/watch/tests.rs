@@ -410,6 +410,46 @@ fn a_dropped_watcher_ends_though_nobody_listens() {
     drop(watched);
 }
 
+#[test]
+fn no_link_leads_the_watcher_out_of_the_project() {
+    let outside = tempfile::tempdir().unwrap();
+    let outside = fs::canonicalize(outside.path()).unwrap();
+    write(&outside, "deep/er/index.js", "");
+    write(&outside, "package.json", r#"{"main":"deep/er/index.js"}"#);
+    let temp = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(temp.path()).unwrap();
+    write(&root, "index.js", "");
+    write(&root, "real/one/index.js", "");
+    let link = |target: &Path, name: &str| std::os::unix::fs::symlink(target, root.join(name));
+    // Folders where packages are looked for, a package in one, and what is in a package.
+    link(&outside, "services").unwrap();
+    link(&outside, "functions").unwrap();
+    fs::create_dir(root.join("apps")).unwrap();
+    link(&outside, "apps/shop").unwrap();
+    link(&outside.join("deep"), "lib").unwrap();
+    link(&outside.join("package.json"), "z.json").unwrap();
+    link(&root.join("lib"), "a").unwrap();
+    link(&root.join("real"), "packages").unwrap();
+    for toml in [
+        "",
+        "packages = [\"services/*\", \"apps/*\", \"real/*\", \"lib/er\"]\n",
+    ] {
+        write(&root, "fnlocal.toml", toml);
+        let project = Project::open(&root, None).unwrap();
+        let mut told = BTreeSet::new();
+        let _plan = super::plan::Plan::make(&project, &mut |folder| {
+            told.insert(fs::canonicalize(folder).unwrap());
+            true
+        });
+        assert!(
+            told.contains(&root.join("real")),
+            "links inside are followed: {told:?}"
+        );
+        let left: Vec<_> = told.iter().filter(|one| !one.starts_with(&root)).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
 fn path(number: usize) -> PathBuf {
     PathBuf::from(number.to_string())
 }

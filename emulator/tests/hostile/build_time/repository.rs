@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::Folder;
 use crate::support::images::{build, built};
+use crate::support::{Dev, Folder, command};
 
 const HELLO: &str = "exports.hi = (req, res) => res.send('hi');";
 
@@ -108,6 +108,58 @@ fn a_folder_among_the_files_that_looks_like_a_repository_is_not_taken_for_one() 
     let (exit, _, stderr) = build(&folder, &[], &[]);
     assert_eq!(exit, 0, "{stderr}");
     assert!(!noted.exists());
+}
+
+/// A folder with programs of these names in `node_modules/.bin`, the files they leave when they are
+/// run, and a `PATH` that begins with it.
+fn tempting(names: &[&str]) -> (Folder, Vec<PathBuf>, String) {
+    let folder = Folder::new(&[("index.js", HELLO)]);
+    let bin = folder.path().join("node_modules/.bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let notes = names.iter().map(|name| program(bin.join(name)).1).collect();
+    let path = format!("node_modules/.bin:{}", std::env::var("PATH").unwrap());
+    (folder, notes, path)
+}
+
+#[test]
+fn no_program_that_is_started_sees_relative_folders_of_the_path() {
+    let (folder, _, path) = tempting(&[]);
+    let mut command = command(folder.path(), &["--runtime", "process"]);
+    command.current_dir(folder.path()).env("PATH", path);
+    let dev = Dev::start_command(command);
+    let environment = std::fs::read(format!("/proc/{}/environ", dev.pid())).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let mut variables = environment.split('\0');
+    let path = variables.find_map(|one| one.strip_prefix("PATH=")).unwrap();
+    assert!(
+        std::env::split_paths(path).all(|folder| folder.is_absolute()),
+        "{path}"
+    );
+}
+
+#[test]
+fn browsers_and_credential_helpers_in_relative_folders_of_the_path_are_not_run() {
+    let (folder, notes, path) = tempting(&["xdg-open", "x-www-browser", "docker-credential-evil"]);
+    let login = tempfile::tempdir().unwrap();
+    std::fs::write(login.path().join("config.json"), r#"{"credsStore":"evil"}"#).unwrap();
+    folder.write(
+        "fnlocal.toml",
+        "[build]\nbase_image = \"127.0.0.1:1/none:1\"\n",
+    );
+    let _dev = Dev::start_with(&folder, &["--runtime", "process"]);
+    for word in ["open", "build"] {
+        Command::new(env!("CARGO_BIN_EXE_fnlocal"))
+            .arg(word)
+            .current_dir(folder.path())
+            .env("PATH", &path)
+            .env("DOCKER_CONFIG", login.path())
+            .env_remove("BROWSER")
+            .output()
+            .unwrap();
+    }
+    for note in notes {
+        assert!(!note.exists(), "{}", note.display());
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Key {
         if let Ok(key) = bytes.as_slice().try_into() {
             return Ok(Self(key));
         }
-        std::fs::create_dir_all(folder)?;
+        fnlocal_files::OwnPath::new(folder).make_folder()?;
         // 0600, and never seen half.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         let key = Self::random();
