@@ -1,9 +1,12 @@
-//! Takes the dashboard's chart library from npm, so that the binary carries it.
+//! Takes the dashboard's chart library from npm, so that the binary carries it, and writes the public
+//! facts for the page's scripts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 use std::{env, fs};
+
+use fnlocal_api::{Cold, StartKind, headers};
 
 fn main() {
     // Asked when it runs: what was compiled in is wrong once the folder has been moved.
@@ -13,6 +16,7 @@ fn main() {
         let copied = fs::copy(from, out.join(name)).map(drop);
         copied.map_err(|error| format!("{}: {error}", from.display()))
     };
+    fs::write(out.join("facts.js"), facts()).expect("the output folder can be written");
     let dashboard = Path::new(&manifest).join("dashboard");
     if let Err(why) = uplot(&dashboard).and_then(|made| {
         copy(&made.join("dist/uPlot.esm.js"), "uplot.js")?;
@@ -21,6 +25,29 @@ fn main() {
     }) {
         println!("cargo::error=the dashboard has no charts: {why}");
     }
+}
+
+/// The words and headers of the API, as a module of JavaScript.
+fn facts() -> String {
+    let start = StartKind::ALL.map(StartKind::word);
+    let cold = Cold::ALL.map(Cold::word);
+    let headers = [
+        ("REQUEST_ID", headers::REQUEST_ID),
+        ("START", headers::START),
+        ("COLD", headers::COLD),
+        ("PAGE", headers::PAGE),
+        ("TOKEN", headers::TOKEN),
+        ("INVOKE", headers::INVOKE),
+    ];
+    let headers: Vec<String> = headers
+        .iter()
+        .map(|(name, header)| format!("{name}: {header:?}"))
+        .collect();
+    format!(
+        "// Made from the crate fnlocal-api.\nexport const START = {start:?};\nexport const COLD = {cold:?};\n\
+         export const HEADERS = {{ {} }};\n",
+        headers.join(", ")
+    )
 }
 
 /// The chart library's package: one brought beforehand where npm is missing, else npm's.

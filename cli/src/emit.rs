@@ -1,5 +1,6 @@
 //! `fnlocal emit`: sends a CloudEvent to a function.
 
+use fnlocal_api::headers as api_headers;
 use std::io::Read;
 
 use bytes::Bytes;
@@ -55,10 +56,10 @@ fn emit(args: &Emit) -> Result<Answer, Failure> {
         request = request.header(name, value);
     }
     if args.deferred {
-        request = request.header("x-fnlocal-invoke", "async");
+        request = request.header(api_headers::INVOKE, "async");
     }
     if let Some(key) = &args.order_key {
-        request = request.header("x-fnlocal-order-key", key);
+        request = request.header(api_headers::ORDER_KEY, key);
     }
     let request = request.body(Full::new(body)).map_err(|error| Failure {
         exit: Exit::Usage,
@@ -129,7 +130,7 @@ fn print(args: &Emit, answer: &Answer) -> Exit {
             .map(str::to_owned)
     };
     if args.json {
-        let request = header("x-fnlocal-request-id");
+        let request = header(api_headers::REQUEST_ID);
         let parsed: Option<Value> = serde_json::from_slice(response.body()).ok();
         let body = parsed.unwrap_or_else(|| json!(body));
         let text = json!({ "status": status.as_u16(), "request_id": request, "body": body });

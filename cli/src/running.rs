@@ -1,5 +1,6 @@
 //! A running fnlocal, and HTTP to it.
 
+use fnlocal_api::headers as api_headers;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -87,7 +88,7 @@ pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, A
     let path = "/_fnlocal/view";
     let asked = client
         .get(format!("{}{path}", running.platform))
-        .header("x-fnlocal-token", &running.token)
+        .header(api_headers::TOKEN, &running.token)
         .timeout(PATIENCE)
         .send()
         .await;
@@ -114,7 +115,7 @@ pub async fn chill(
     let asked = client
         .post(format!("{}/_fnlocal/cold", running.platform))
         .query(&[("function", function)])
-        .header("x-fnlocal-token", &running.token)
+        .header(api_headers::TOKEN, &running.token)
         .timeout(PATIENCE)
         .send()
         .await;

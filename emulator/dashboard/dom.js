@@ -62,7 +62,7 @@ export function ago(time) {
   return `${Math.floor(seconds / 86_400)} days ago`;
 }
 
-export const START = ["warm", "spare", "cold", "queued"];
+export { START } from "./facts.js";
 
 export function chip(start, problem) {
   if (start) return el(`span.chip.${start}`, null, start);

@@ -2,6 +2,8 @@
 // address's `#`, which is sent to nobody; it stays in this tab. No cookie holds it: functions' pages
 // have the same host, and browsers do not keep cookies of two ports apart.
 
+import { HEADERS } from "./facts.js";
+
 const KEY = "fnlocal.token";
 
 function take() {
@@ -17,7 +19,7 @@ take();
 addEventListener("hashchange", () => take() && location.reload());
 
 /** @param {string} path below `/_fnlocal/` @param {RequestInit} [how] */
-export const ask = (path, how) => fetch(path, { ...how, headers: { "x-fnlocal-token": sessionStorage.getItem(KEY) ?? "" } });
+export const ask = (path, how) => fetch(path, { ...how, headers: { [HEADERS.TOKEN]: sessionStorage.getItem(KEY) ?? "" } });
 
 /** @param {string} path below `/_fnlocal/` @returns {Promise<string | null>} why it failed */
 export async function act(path) {

@@ -2,6 +2,7 @@
 //!
 //! Each takes whatever a stranger may send, and panics if what comes of it breaks a promise.
 
+use fnlocal_api::headers as api_headers;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -63,8 +64,8 @@ pub fn headers(bytes: &[u8]) {
     for headers in [&node, &instance] {
         let platform = headers
             .keys()
-            .filter(|name| name.as_str().starts_with("x-fnlocal-"));
-        assert_eq!(platform.collect::<Vec<_>>(), ["x-fnlocal-request-id"]);
+            .filter(|name| name.as_str().starts_with(api_headers::PREFIX));
+        assert_eq!(platform.collect::<Vec<_>>(), [api_headers::REQUEST_ID]);
     }
     for headers in [&sent, &upstream, &node, &instance] {
         for name in ["connection", "upgrade", "transfer-encoding", "keep-alive"] {

@@ -1,12 +1,8 @@
 "use strict";
 (() => {
-  const { report, charts, comparison, verdicts } = JSON.parse(document.getElementById("data").textContent);
+  const { report, charts, comparison, verdicts, labels } = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const NAMES = {
-    warm: "warm", spare: "spare", first: "cold, first", scale_out: "cold, more load",
-    queued: "queued", refused: "refused", other: "answered", failed: "no answer",
-  };
 
   /** Milliseconds as people write them. */
   const ms = (value) => {
@@ -35,7 +31,7 @@
   };
   const marked = (kind) => {
     const span = make("span");
-    span.append(make("i", null, { class: "mark", style: `background: var(--${kind})` }), NAMES[kind]);
+    span.append(make("i", null, { class: "mark", style: `background: var(--${kind})` }), labels[kind]);
     return span;
   };
 
@@ -113,7 +109,7 @@
 
   function latency() {
     const series = charts.kinds.map(({ kind }) => ({
-      label: NAMES[kind], stroke: stroke(kind), width: 1.6, spanGaps: false,
+      label: labels[kind], stroke: stroke(kind), width: 1.6, spanGaps: false,
       points: { show: true, size: 4, fill: stroke(kind) }, value: (_, value) => ms(value),
     }));
     const data = (quantile) => [charts.seconds, ...charts.kinds.map((lines) => lines[quantile])];
@@ -229,11 +225,11 @@
           x: left + 60 + bar * step + 0.5, y: base - high, width: Math.max(step - 1, 1), height: high,
           fill: `var(--${kind})`, rx: 1,
         });
-        rect.append(svg("title", {}, `${NAMES[kind]}: ${count} of ${sum} from ${ms(edges[bar])} to ${ms(edges[bar + 1])}`));
+        rect.append(svg("title", {}, `${labels[kind]}: ${count} of ${sum} from ${ms(edges[bar])} to ${ms(edges[bar + 1])}`));
         chart.append(rect);
       });
       chart.append(svg("line", { x1: left + 60, x2: width - 50, y1: base, y2: base, stroke: "var(--line)" }));
-      chart.append(svg("text", { x: left + 52, y: base - 5, "text-anchor": "end", class: "strong" }, NAMES[kind]));
+      chart.append(svg("text", { x: left + 52, y: base - 5, "text-anchor": "end", class: "strong" }, labels[kind]));
       chart.append(svg("text", { x: width - 44, y: base - 5 }, sum.toLocaleString("en")));
     });
     const position = (value) => left + 60 + ((Math.log10(value) - Math.log10(edges[0])) / (Math.log10(edges[bars]) - Math.log10(edges[0]))) * step * bars;
@@ -264,7 +260,7 @@
     for (const kind of ["first", "scale_out"]) {
       const of = report.colds.filter((cold) => cold.kind === kind).sort((a, b) => a.latency - b.latency);
       if (of.length === 0) continue;
-      lines.push({ title: `${NAMES[kind]}: ${of.length}` });
+      lines.push({ title: `${labels[kind]}: ${of.length}` });
       const picks = [["fastest", 0], ["p50", 0.5], ["p90", 0.9], ["slowest", 1]];
       const seen = new Set();
       for (const [name, share] of picks) {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use fnlocal_api::StartKind;
+
 use crate::recorder::fine;
 use crate::report::{Group, Report};
 use crate::sample::Kind;
@@ -187,7 +189,8 @@ impl Budget {
         };
         for word in scope.split('.') {
             if kinds(word).is_none() && !functions.contains(&word) {
-                let known: Vec<&str> = KINDS.into_iter().chain(functions.iter().copied()).collect();
+                let mut known: Vec<&str> = kind_words().collect();
+                known.extend(functions);
                 return Err(BudgetError {
                     text: self.text.clone(),
                     why: format!("`{word}` is neither a kind of request nor a function"),
@@ -305,20 +308,15 @@ impl Budget {
     }
 }
 
-const KINDS: [&str; 8] = [
-    "warm",
-    "spare",
-    "cold",
-    "first",
-    "scale_out",
-    "queued",
-    "refused",
-    "failed",
-];
+/// The words that a budget may have for kinds. What is no fnlocal has none.
+fn kind_words() -> impl Iterator<Item = &'static str> {
+    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Other);
+    kinds.map(Kind::name).chain([StartKind::Cold.word()])
+}
 
 /// The kinds of a word; `cold` is both kinds of cold start.
 fn kinds(word: &str) -> Option<Vec<Kind>> {
-    if word == "cold" {
+    if word == StartKind::Cold.word() {
         return Some(vec![Kind::First, Kind::ScaleOut]);
     }
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == word)?;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use fnlocal_api::StartKind;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -54,8 +55,8 @@ impl Calibration {
                     let _infallible = all.add(&phases[4]);
                     continue;
                 }
-                Kind::Spare => "spare",
-                Kind::First | Kind::ScaleOut => "cold",
+                Kind::Spare => StartKind::Spare.word(),
+                Kind::First | Kind::ScaleOut => StartKind::Cold.word(),
                 _ => continue,
             };
             let all = starts.entry((name, start)).or_insert_with(fine);

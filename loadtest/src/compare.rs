@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::recorder::fine;
 use crate::report::{Interval, Report};
 use crate::sample::Kind;
+use fnlocal_api::StartKind;
 
 /// Resamples. With 400, the ends of a 99 % interval are the second and the 398th.
 const RESAMPLES: usize = 400;
@@ -65,10 +66,10 @@ pub struct Comparison {
 
 const SCOPES: [(&str, &[Kind]); 6] = [
     ("all", &Kind::ALL),
-    ("warm", &[Kind::Warm]),
-    ("spare", &[Kind::Spare]),
-    ("cold", &[Kind::First, Kind::ScaleOut]),
-    ("queued", &[Kind::Queued]),
+    (StartKind::Warm.word(), &[Kind::Warm]),
+    (StartKind::Spare.word(), &[Kind::Spare]),
+    (StartKind::Cold.word(), &[Kind::First, Kind::ScaleOut]),
+    (StartKind::Queued.word(), &[Kind::Queued]),
     ("other", &[Kind::Other]),
 ];
 const QUANTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];

@@ -1,5 +1,6 @@
 //! What the gateway itself says: instances, queues, and how requests ended.
 
+use fnlocal_api::headers as api_headers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -238,7 +239,7 @@ impl Gateway {
             .uri(path)
             .header(header::HOST, target.authority());
         if let Some(token) = &target.token {
-            request = request.header("x-fnlocal-token", token);
+            request = request.header(api_headers::TOKEN, token);
         }
         let request = request.body(Full::new(Bytes::new())).ok()?;
         let exchange = async {

@@ -5,11 +5,14 @@
 
 mod data;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::budget::Verdict;
 use crate::compare::Comparison;
 use crate::report::Report;
+use crate::sample::Kind;
 
 const PAGE: &str = include_str!("../assets/report.html");
 const STYLE: &str = include_str!("../assets/report.css");
@@ -24,6 +27,8 @@ struct Data<'a> {
     charts: data::Charts,
     comparison: Option<&'a Comparison>,
     verdicts: &'a [Verdict],
+    /// What people call each kind, by its name.
+    labels: BTreeMap<&'static str, &'static str>,
 }
 
 /// The page.
@@ -38,6 +43,7 @@ pub fn page(report: &Report, comparison: Option<&Comparison>, verdicts: &[Verdic
         charts,
         comparison,
         verdicts,
+        labels: Kind::ALL.map(|kind| (kind.name(), kind.label())).into(),
     };
     let data = serde_json::to_string(&data).expect("plain numbers and texts");
     // Nothing in it may end the script it stands in.

@@ -1,5 +1,6 @@
 //! One request's outcome.
 
+use fnlocal_api::{Cold, StartKind, headers as api_headers};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -44,25 +45,37 @@ impl Kind {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Warm => "warm",
-            Self::Spare => "spare",
+            Self::Warm => StartKind::Warm.word(),
+            Self::Spare => StartKind::Spare.word(),
             Self::First => "first",
             Self::ScaleOut => "scale_out",
-            Self::Queued => "queued",
+            Self::Queued => StartKind::Queued.word(),
             Self::Refused => "refused",
             Self::Other => "other",
             Self::Failed => "failed",
         }
     }
 
-    /// The gateway's word for it, as in `x-fnlocal-start`; none where no instance answered.
+    /// Returns what people call it.
     #[must_use]
-    pub const fn start(self) -> Option<&'static str> {
+    pub const fn label(self) -> &'static str {
         match self {
-            Self::Warm => Some("warm"),
-            Self::Spare => Some("spare"),
-            Self::First | Self::ScaleOut => Some("cold"),
-            Self::Queued => Some("queued"),
+            Self::First => "cold, first",
+            Self::ScaleOut => "cold, more load",
+            Self::Other => "answered",
+            Self::Failed => "no answer",
+            Self::Warm | Self::Spare | Self::Queued | Self::Refused => self.name(),
+        }
+    }
+
+    /// Returns what the gateway calls it. `None` if no instance answered.
+    #[must_use]
+    pub const fn start(self) -> Option<StartKind> {
+        match self {
+            Self::Warm => Some(StartKind::Warm),
+            Self::Spare => Some(StartKind::Spare),
+            Self::First | Self::ScaleOut => Some(StartKind::Cold),
+            Self::Queued => Some(StartKind::Queued),
             Self::Refused | Self::Other | Self::Failed => None,
         }
     }
@@ -71,14 +84,20 @@ impl Kind {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let word = |name: &str| headers.get(name).map(|value| value.as_bytes());
-        match word("x-fnlocal-start") {
-            Some(b"warm") => Self::Warm,
-            Some(b"spare") => Self::Spare,
-            Some(b"queued") => Self::Queued,
-            Some(b"cold") if word("x-fnlocal-cold") == Some(b"scale-out") => Self::ScaleOut,
-            Some(b"cold") => Self::First,
-            Some(_) => Self::Other,
-            None if headers.contains_key("x-fnlocal-request-id") => Self::Refused,
+        let Some(start) = word(api_headers::START) else {
+            return match headers.contains_key(api_headers::REQUEST_ID) {
+                true => Self::Refused,
+                false => Self::Other,
+            };
+        };
+        match StartKind::of_word(start) {
+            Some(StartKind::Warm) => Self::Warm,
+            Some(StartKind::Spare) => Self::Spare,
+            Some(StartKind::Queued) => Self::Queued,
+            Some(StartKind::Cold) => match word(api_headers::COLD) {
+                Some(cold) if cold == Cold::ScaleOut.word().as_bytes() => Self::ScaleOut,
+                _ => Self::First,
+            },
             None => Self::Other,
         }
     }
@@ -200,8 +219,11 @@ mod tests {
 
     #[test]
     fn cold_starts_of_a_first_request_and_of_more_load_are_told_apart() {
-        let first = headers(&[("x-fnlocal-start", "cold"), ("x-fnlocal-cold", "first")]);
-        let more = headers(&[("x-fnlocal-start", "cold"), ("x-fnlocal-cold", "scale-out")]);
+        let first = headers(&[(api_headers::START, "cold"), (api_headers::COLD, "first")]);
+        let more = headers(&[
+            (api_headers::START, "cold"),
+            (api_headers::COLD, "scale-out"),
+        ]);
         assert_eq!(
             (Kind::of(&first), Kind::of(&more)),
             (Kind::First, Kind::ScaleOut)
@@ -210,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_start_is_the_platforms_or_a_strangers() {
-        let platform = headers(&[("x-fnlocal-request-id", "1")]);
+        let platform = headers(&[(api_headers::REQUEST_ID, "1")]);
         assert_eq!(Kind::of(&platform), Kind::Refused);
         assert_eq!(Kind::of(&HeaderMap::new()), Kind::Other);
     }

@@ -1,5 +1,6 @@
 //! The answer, and what it cost.
 
+use fnlocal_api::headers as api_headers;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -112,7 +113,7 @@ impl<'a> Answer<'a> {
 
     /// No instance answered, and what the platform says is for people.
     fn is_platforms(&self) -> bool {
-        self.header("x-fnlocal-instance").is_none()
+        self.header(api_headers::INSTANCE).is_none()
             && self.header("content-type") == Some("application/problem+json")
     }
 
@@ -146,7 +147,7 @@ impl<'a> Answer<'a> {
         let (colour, dim) = (colour.on_default(), anstyle::Style::new().dimmed());
         let reason = status.canonical_reason().unwrap_or_default();
         let mut text = format!("{colour}{} {reason}{colour:#}", status.as_u16());
-        if let Some(start) = self.header("x-fnlocal-start") {
+        if let Some(start) = self.header(api_headers::START) {
             let _infallible = write!(text, "  {start}");
         }
         let spent = phases(self.header("server-timing").unwrap_or_default());
@@ -157,7 +158,7 @@ impl<'a> Answer<'a> {
         if !spent.is_empty() {
             let _infallible = write!(text, "  {dim}{} ms{dim:#}", spent.join(", "));
         }
-        if let Some(id) = self.header("x-fnlocal-request-id") {
+        if let Some(id) = self.header(api_headers::REQUEST_ID) {
             let _infallible = write!(text, "  {dim}request {id}{dim:#}");
         }
         text

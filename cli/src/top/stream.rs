@@ -1,5 +1,6 @@
 //! `/_fnlocal/events` as it comes.
 
+use fnlocal_api::headers as api_headers;
 use std::collections::BTreeMap;
 
 use fnlocal_driver::Count;
@@ -99,7 +100,7 @@ impl Stream {
         let path = "/_fnlocal/events";
         let asked = client
             .get(format!("{}{path}", running.platform))
-            .header("x-fnlocal-token", &running.token)
+            .header(api_headers::TOKEN, &running.token)
             .send()
             .await;
         let response = asked.map_err(|error| silent(running, error))?;

@@ -3,10 +3,15 @@
 
 pub mod cut;
 mod failure;
+pub mod headers;
+mod refusal;
 mod report;
+mod start;
 mod timing;
 
 pub use cut::{MAX_LINE_BYTES, cut};
 pub use failure::Failure;
+pub use refusal::RefuseReason;
 pub use report::{CRASH_PREFIX, Cause, EXIT_PREFIXES, Report};
+pub use start::StartKind;
 pub use timing::{Cold, Timing};

@@ -29,9 +29,12 @@ pub struct Timing {
 }
 
 impl Cold {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::First, Self::ScaleOut];
+
     /// Its word, as in `x-fnlocal-cold`.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::First => "first",
             Self::ScaleOut => "scale-out",

@@ -1,5 +1,6 @@
 //! What to do about it. The driver and the simulation carry these out and decide nothing.
 
+use fnlocal_api::{RefuseReason, StartKind};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId, RequestId};
@@ -108,33 +109,6 @@ impl Effect {
     }
 }
 
-/// What a request waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StartKind {
-    /// Nothing: an instance was idle.
-    Warm,
-    /// A spare to import the function's code.
-    Spare,
-    /// An instance to be created.
-    Cold,
-    /// A busy instance.
-    Queued,
-}
-
-impl StartKind {
-    /// Its word, as in `x-fnlocal-start`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Warm => "warm",
-            Self::Spare => "spare",
-            Self::Cold => "cold",
-            Self::Queued => "queued",
-        }
-    }
-}
-
 /// Why an instance is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,30 +129,4 @@ pub enum StopReason {
     Drain,
     /// It did not answer what it was asked for.
     Unanswered,
-}
-
-/// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefuseReason {
-    /// No such function (any more).
-    UnknownFunction,
-    /// The function's code cannot be imported.
-    BrokenCode,
-    /// More requests a second than allowed.
-    RateLimited,
-    /// No instance may be had for it: the function's, or everybody's, are all taken.
-    Throttled,
-    /// The queue is full.
-    QueueFull,
-    /// It waited longer than the queue's deadline.
-    QueueTimeout,
-    /// The function did not answer in its timeout.
-    Timeout,
-    /// The instance ended before it answered.
-    InstanceDied,
-    /// No instance could be started.
-    StartFailed,
-    /// The node is shutting down.
-    Draining,
 }

@@ -30,8 +30,9 @@ mod timers;
 pub mod trigger;
 pub mod view;
 
-pub use effect::{Effect, RefuseReason, StartKind, StopReason};
+pub use effect::{Effect, StopReason};
 pub use event::{Event, FunctionSpec, Retry};
+pub use fnlocal_api::{RefuseReason, StartKind};
 pub use ids::{CodeHash, FunctionId, InstanceId, NodeId, PackageId, RequestId};
 pub use invariants::Violation;
 pub use limits::{Excess, FunctionLimits, LimitError, NodeLimits, OverRate};

@@ -1,6 +1,7 @@
 // A form that calls a function, as any client does: the function's own path, no way around it.
 
 import { card, chip, el, facts, ms, options, tone, waterfall } from "../dom.js";
+import { HEADERS } from "../facts.js";
 import { act } from "../token.js";
 import { go } from "../go.js";
 import { store } from "../store.js";
@@ -44,7 +45,7 @@ export function invoke() {
       await isCold(name.value);
     }
     // Functions are of another origin: the platform passes this on, for its own page only.
-    const sent = new Headers({ "x-fnlocal-page": "1" });
+    const sent = new Headers({ [HEADERS.PAGE]: "1" });
     for (const line of headers.value.split("\n").filter((line) => line.trim())) {
       const at = line.indexOf(":");
       if (at < 1) throw new Error(`“${line}” is no header: write it as in x-team: red`);
@@ -87,8 +88,8 @@ function isJson(text) {
 }
 
 function result(response, bytes, head, total) {
-  const start = response.headers.get("x-fnlocal-start");
-  const id = response.headers.get("x-fnlocal-request-id");
+  const start = response.headers.get(HEADERS.START);
+  const id = response.headers.get(HEADERS.REQUEST_ID);
   const phases = {};
   for (const part of (response.headers.get("server-timing") ?? "").split(",")) {
     const [, name, length] = part.match(/^\s*([\w-]+);dur=([\d.]+)/) ?? [];

@@ -1,5 +1,6 @@
 //! Calls to a wrapper outside the user's requests: prime, assign, idle, events.
 
+use fnlocal_api::headers as api_headers;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -317,7 +318,7 @@ pub(super) async fn control(
         http::HeaderValue::from_static("instance"),
     );
     let token = http::HeaderValue::from_str(&started.token).map_err(|error| error.to_string())?;
-    headers.insert("x-fnlocal-token", token);
+    headers.insert(api_headers::TOKEN, token);
     if body.is_some() {
         let json = http::HeaderValue::from_static("application/json");
         headers.insert(http::header::CONTENT_TYPE, json);

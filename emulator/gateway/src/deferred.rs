@@ -1,6 +1,7 @@
 //! Requests nobody waits for: `x-fnlocal-invoke: async` is answered 202 once the request is on
 //! disk, and run from the queue.
 
+use fnlocal_api::headers as api_headers;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,9 @@ use fnlocal_driver::Function;
 use fnlocal_driver::spool::{SpoolError, SpoolLimits, Spooled, spool};
 
 /// Asks for it.
-const INVOKE: HeaderName = HeaderName::from_static("x-fnlocal-invoke");
+const INVOKE: HeaderName = HeaderName::from_static(api_headers::INVOKE);
 /// Requests of one key run one after the other.
-const ORDER: HeaderName = HeaderName::from_static("x-fnlocal-order-key");
+const ORDER: HeaderName = HeaderName::from_static(api_headers::ORDER_KEY);
 /// A second request of the same key is the first one.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in bytes.
@@ -291,7 +292,7 @@ fn texts(parts: &Parts) -> Result<Vec<(String, String)>, Problem> {
         header::HOST,
         header::CONTENT_LENGTH,
         header::TE,
-        super::headers::REQUEST_ID,
+        headers::REQUEST_ID,
     ];
     let kept = || {
         let all = parts.headers.iter();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fnlocal_api::{Cold, Timing};
+use fnlocal_api::{Cold, Timing, headers as api_headers};
 use fnlocal_core::StartKind;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -17,14 +17,14 @@ static HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
 ];
 
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-fnlocal-request-id");
-const START: HeaderName = HeaderName::from_static("x-fnlocal-start");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(api_headers::REQUEST_ID);
+const START: HeaderName = HeaderName::from_static(api_headers::START);
 /// Of cold starts only.
-const COLD: HeaderName = HeaderName::from_static("x-fnlocal-cold");
-const INSTANCE: HeaderName = HeaderName::from_static("x-fnlocal-instance");
-const CODE: HeaderName = HeaderName::from_static("x-fnlocal-code");
-const NODE: HeaderName = HeaderName::from_static("x-fnlocal-node");
-const TIMING: HeaderName = HeaderName::from_static("server-timing");
+const COLD: HeaderName = HeaderName::from_static(api_headers::COLD);
+const INSTANCE: HeaderName = HeaderName::from_static(api_headers::INSTANCE);
+const CODE: HeaderName = HeaderName::from_static(api_headers::CODE);
+const NODE: HeaderName = HeaderName::from_static(api_headers::NODE);
+const TIMING: HeaderName = HeaderName::from_static(api_headers::TIMING);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -109,7 +109,7 @@ fn to_upstream(headers: &mut HeaderMap) {
 fn strip_platform(headers: &mut HeaderMap) {
     let forged: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with("x-fnlocal-"))
+        .filter(|name| name.as_str().starts_with(api_headers::PREFIX))
         .cloned()
         .collect();
     for name in forged {

@@ -4,6 +4,7 @@
 //! another one. Two ports of a machine are one site to browsers, hence only requests of the same
 //! origin, and links that are followed, pass ([`super::local`]).
 
+use fnlocal_api::headers as api_headers;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -23,7 +24,7 @@ const PAGE: &str = "/_fnlocal/";
 const INVOKE: &str = "/_fnlocal/invoke";
 /// Says that the dashboard calls. No page of another origin can send it, and nothing that a browser
 /// shows as a page is asked for with it.
-const BY_PAGE: &str = "x-fnlocal-page";
+const BY_PAGE: &str = api_headers::PAGE;
 
 /// Headers of every answer of the platform's origin: nothing frames it, reads it or keeps a handle
 /// of it.

@@ -4,6 +4,7 @@
 //! came from a client can be routed ([`fnlocal_core::Entered`]), and what another node sent, which
 //! it proves with the run's token, is served where it is.
 
+use fnlocal_api::headers as api_headers;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use fnlocal_driver::{Connection, ExchangeError, RequestBody};
 use fnlocal_runtime::Address;
 
 /// The header by which a node proves that a request comes from it.
-pub const FORWARDED: HeaderName = HeaderName::from_static("x-fnlocal-forwarded");
+pub const FORWARDED: HeaderName = HeaderName::from_static(api_headers::FORWARDED);
 /// How long to wait for a connection to another node.
 const CONNECT: Duration = Duration::from_secs(2);
 

@@ -10,6 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use fnlocal_api::headers as api_headers;
 use fnlocal_core::NodeView;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
@@ -56,7 +57,7 @@ pub struct Picture {
 pub const HEALTH_PATH: &str = "/_fnlocal/health";
 
 /// The header that carries the token.
-pub const TOKEN_HEADER: &str = "x-fnlocal-token";
+pub const TOKEN_HEADER: &str = api_headers::TOKEN;
 
 /// Asks that may wait; a browser with a few pages open never has more.
 const ASKS: usize = 64;

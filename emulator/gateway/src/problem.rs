@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fnlocal_core::RefuseReason;
+use fnlocal_api::RefuseReason;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::body::ResponseBody;
@@ -77,10 +77,11 @@ impl Problem {
     /// The problem for a request the core refused.
     #[must_use]
     pub fn refused(reason: RefuseReason, retry_after: Option<Duration>) -> Self {
-        let (status, word, detail) = describe(reason);
-        let mut problem = Self::new(status, word, detail);
+        let status = StatusCode::from_u16(reason.status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut problem = Self::new(status, reason.word(), reason.detail());
         problem.retry_after = retry_after;
-        problem.hint = hint(reason).map(str::to_owned);
+        problem.hint = reason.hint().map(str::to_owned);
         problem
     }
 
@@ -113,76 +114,4 @@ impl Problem {
         }
         response
     }
-}
-
-fn describe(reason: RefuseReason) -> (StatusCode, &'static str, &'static str) {
-    match reason {
-        RefuseReason::UnknownFunction => (
-            StatusCode::NOT_FOUND,
-            "unknown_function",
-            "there is no function of this name",
-        ),
-        RefuseReason::BrokenCode => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "import_failed",
-            "the function's code cannot be imported",
-        ),
-        RefuseReason::RateLimited => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            "more requests a second than the limit allows",
-        ),
-        RefuseReason::Throttled => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "throttled",
-            "all instances the platform allows are busy",
-        ),
-        RefuseReason::QueueFull => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "queue_full",
-            "as many requests are waiting as may wait",
-        ),
-        RefuseReason::QueueTimeout => (
-            StatusCode::GATEWAY_TIMEOUT,
-            "queue_timeout",
-            "no instance became free in the time a request may wait",
-        ),
-        RefuseReason::Timeout => (
-            StatusCode::GATEWAY_TIMEOUT,
-            "timeout",
-            "the function did not answer within its timeout",
-        ),
-        RefuseReason::InstanceDied => (
-            StatusCode::BAD_GATEWAY,
-            "instance_died",
-            "the instance ended before it answered",
-        ),
-        RefuseReason::StartFailed => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "start_failed",
-            "no instance of the function could be started",
-        ),
-        RefuseReason::Draining => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "draining",
-            "the platform is shutting down",
-        ),
-    }
-}
-
-fn hint(reason: RefuseReason) -> Option<&'static str> {
-    Some(match reason {
-        RefuseReason::RateLimited => "raise `rps` in fnlocal.toml, or send less",
-        RefuseReason::Throttled => {
-            "send less at once; the limits are those of the platform chosen with --profile"
-        }
-        RefuseReason::QueueFull => "raise `max_instances` or `queue` in fnlocal.toml",
-        RefuseReason::QueueTimeout => "raise `max_instances` or `queue_timeout` in fnlocal.toml",
-        RefuseReason::Timeout => {
-            "answer sooner, or raise the function's `timeout`; the instance was ended"
-        }
-        RefuseReason::InstanceDied => "see the function's log for why it ended",
-        RefuseReason::StartFailed => "see fnlocal's own output for what the engine said",
-        _ => return None,
-    })
 }

@@ -61,6 +61,7 @@ const ASSETS: &[Asset] = &[
     own!("views/overview.js", JS),
     own!("views/requests.js", JS),
     own!("views/simulation.js", JS),
+    made!("facts.js", JS),
     made!("uplot.js", JS),
     made!("uplot.css", CSS),
     made!("uplot-licence.txt", "text/plain; charset=utf-8"),

@@ -1,5 +1,6 @@
 //! `/_fnlocal/*` of a fleet: its health, its picture, and the end of single nodes.
 
+use fnlocal_api::headers as api_headers;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -124,7 +125,7 @@ impl Inner {
     }
 
     fn proven(&self, request: &Request<ClientBody>) -> Result<(), Problem> {
-        let given = request.headers().get("x-fnlocal-token");
+        let given = request.headers().get(api_headers::TOKEN);
         let token = HeaderValue::from_str(&self.token).ok();
         if token
             .zip(given)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fnlocal_api::StartKind;
 use hdrhistogram::Histogram;
 
 use super::{
@@ -210,7 +211,7 @@ fn counts(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Count> {
     let mut counts: BTreeMap<(String, Option<&str>, u16), u64> = BTreeMap::new();
     for ((step, kind, status), requests) in &recorder.statuses {
         *counts
-            .entry((name(*step), kind.start(), *status))
+            .entry((name(*step), kind.start().map(StartKind::word), *status))
             .or_default() += requests;
     }
     let each = counts.into_iter();

@@ -1,7 +1,9 @@
 //! Requests that arrive: admitted, held back by the rate, queued, or refused.
 
 use super::Node;
-use crate::effect::{Effect, RefuseReason, StartKind};
+use fnlocal_api::{RefuseReason, StartKind};
+
+use crate::effect::Effect;
 use crate::ids::{FunctionId, RequestId};
 use crate::limits::Excess;
 use crate::pool::slot::{Request, Stage};

@@ -1,7 +1,9 @@
 //! Code comes, is imported, takes over, goes.
 
 use super::Node;
-use crate::effect::{Effect, RefuseReason, StopReason};
+use fnlocal_api::RefuseReason;
+
+use crate::effect::{Effect, StopReason};
 use crate::event::FunctionSpec;
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
 use crate::limits::{FunctionLimits, NodeLimits};

@@ -1,7 +1,9 @@
 //! What happens by itself: requests that wait or run too long, instances idle for long.
 
 use super::Node;
-use crate::effect::{Effect, RefuseReason, StopReason};
+use fnlocal_api::RefuseReason;
+
+use crate::effect::{Effect, StopReason};
 use crate::ids::{InstanceId, PackageId, RequestId};
 use crate::limits::{Excess, FunctionLimits};
 use crate::pool::slot::{Power, Role, Stage};

@@ -2,7 +2,9 @@
 
 use super::Node;
 use super::serve::Ready;
-use crate::effect::{Effect, RefuseReason, StopReason};
+use fnlocal_api::RefuseReason;
+
+use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
 use crate::package::{HOPELESS, Prime, start_backoff};
 use crate::pool::slot::{Intent, Power, Role};

@@ -1,7 +1,9 @@
 //! Requests: dispatched, refused, put back, ended. How they get in is in `admit`.
 
 use super::Node;
-use crate::effect::{Effect, RefuseReason, StartKind, StopReason};
+use fnlocal_api::{RefuseReason, StartKind};
+
+use crate::effect::{Effect, StopReason};
 use crate::event::Retry;
 use crate::ids::{FunctionId, InstanceId, RequestId};
 use crate::limits::FunctionLimits;

@@ -7,7 +7,9 @@
 
 use super::Node;
 use super::room::Room;
-use crate::effect::{Effect, StartKind};
+use fnlocal_api::StartKind;
+
+use crate::effect::Effect;
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
 use crate::limits::Excess;
 use crate::pool::slot::{Intent, Power, Role};

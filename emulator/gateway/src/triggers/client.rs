@@ -1,6 +1,7 @@
 //! Asks a running fnlocal of this machine, for the commands that do.
 
 use bytes::Bytes;
+use fnlocal_api::headers as api_headers;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
@@ -47,7 +48,7 @@ pub async fn ask(
     // By it a command of this machine may also ask for what clients may not. No function sees it.
     let token = HeaderValue::from_str(&running.token);
     let token = token.map_err(|error| fail(std::io::Error::other(error)))?;
-    headers.insert("x-fnlocal-token", token);
+    headers.insert(api_headers::TOKEN, token);
     let shaken = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(other)?;
     let asking = async {

@@ -1,5 +1,6 @@
 //! Runs jobs on the drivers, as requests that nobody waits for.
 
+use fnlocal_api::headers as api_headers;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -376,9 +377,9 @@ fn request(job: &Job) -> Option<Request<RequestBody>> {
     }
     headers.insert(header::HOST, HeaderValue::from_static("function"));
     let own = [
-        ("x-fnlocal-request-id", job.head.id.to_string()),
-        ("x-fnlocal-trigger", job.head.trigger.word().to_owned()),
-        ("x-fnlocal-attempt", (job.head.attempts + 1).to_string()),
+        (api_headers::REQUEST_ID, job.head.id.to_string()),
+        (api_headers::TRIGGER, job.head.trigger.word().to_owned()),
+        (api_headers::ATTEMPT, (job.head.attempts + 1).to_string()),
     ];
     for (name, value) in own {
         headers.insert(name, HeaderValue::try_from(value).ok()?);

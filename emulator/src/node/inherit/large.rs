@@ -1,6 +1,7 @@
 //! One job whose body is too large for memory, from disk to disk: a line of JSON with all but the
 //! body, then the body.
 
+use fnlocal_api::headers as api_headers;
 use std::fs::File;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use fnlocal_driver::spool::{SpoolError, SpoolLimits, Spooled, spool};
 use fnlocal_gateway::ClientBody;
 
 /// Names the node that hands a job over in this way.
-pub(super) const FROM: HeaderName = HeaderName::from_static("x-fnlocal-job-from");
+pub(super) const FROM: HeaderName = HeaderName::from_static(api_headers::JOB_FROM);
 /// The maximum number of bytes of the line. A job's headers have less.
 const MAX_LINE_BYTES: usize = 1 << 20;
 /// How fast a peer takes a body at the least, in bytes per second.
