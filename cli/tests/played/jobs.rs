@@ -53,6 +53,14 @@ fn said(stage: &Stage, nodes: &BTreeSet<String>, word: &str) -> Vec<String> {
     found
 }
 
+async fn queue_jobs(client: &reqwest::Client, url: &str) {
+    for number in 0..JOBS {
+        let post = client.post(url).header("x-fnlocal-invoke", "async");
+        let answer = post.json(&body(number)).send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", TOML)]);
@@ -81,13 +89,7 @@ async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
         .header("x-fnlocal-invoke", "async");
     let refused = unasked.send().await.unwrap();
     assert_eq!(refused.status(), 403, "clients may only where it is said");
-    for number in 0..JOBS {
-        let post = client
-            .post(stage.machines[&owner].at("/work"))
-            .header("x-fnlocal-invoke", "async")
-            .json(&body(number));
-        assert_eq!(post.send().await.unwrap().status(), 202);
-    }
+    queue_jobs(&client, &stage.machines[&owner].at("/work")).await;
     let before = said(&stage, &nodes, "due").len();
     let gone = serde_json::json!({ "instance": owner });
     stage.play.post("terminate", gone).await;

@@ -172,7 +172,8 @@ fn what_is_made_is_private_and_what_is_there_becomes_so() {
 #[test]
 fn every_folder_that_is_made_is_private_and_those_that_were_there_keep_their_modes() {
     let scene = Scene::new();
-    let home = scene.state().join("home");
+    // Where no `.fnlocal` is above, the folder itself is the outermost.
+    let home = scene.dir.path().join("home");
     fs::create_dir(&home).unwrap();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
     let outermost = home.join("cache/fnlocal/project");

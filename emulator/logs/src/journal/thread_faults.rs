@@ -1,0 +1,49 @@
+//! A panic of the journal's thread, in a child that is this test binary.
+
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use super::Bounds;
+use crate::{Logs, Record};
+use fnlocal_faults as faults;
+
+/// A note that makes the journal's thread panic, in tests of this crate only.
+const PANIC: &str = "the journal panics now";
+/// Set for a child that is this test binary: the folder of the log.
+const CHILD: &str = "FNLOCAL_JOURNAL_CHILD";
+
+pub(super) fn look(record: &Record) {
+    let panics = matches!(record, Record::Note { text, .. } if text == PANIC);
+    assert!(!panics, "as the test wants");
+}
+
+/// What the child runs. Does nothing in the test run itself.
+#[test]
+fn kept_in_the_child() {
+    let Ok(folder) = std::env::var(CHILD) else {
+        return;
+    };
+    faults::install();
+    let (printer, shown) = sync_channel(1);
+    let logs = Logs::new(printer);
+    logs.keep(folder.into(), Bounds::default(), "shop").unwrap();
+    logs.note(PANIC);
+    logs.flush();
+    // The end of the process comes from the panic, and never from here.
+    while shown.recv().is_ok() {}
+    std::thread::sleep(Duration::from_secs(90));
+}
+
+#[test]
+fn a_panic_of_the_journals_thread_ends_the_process_by_a_fault_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "journal::thread_faults::kept_in_the_child"])
+        .arg("--nocapture")
+        .env(CHILD, folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(faults::EXIT_CODE), "{told}");
+    assert!(told.contains("thread 'journal'"), "{told}");
+}
