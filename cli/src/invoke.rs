@@ -9,7 +9,7 @@ use fnlocal_project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::args::Invoke;
-use crate::cloud::door::base_url;
+use crate::cloud::endpoint::base_url;
 use crate::exit::Exit;
 use crate::run::{fail, warn};
 use crate::running::{self, AskError};

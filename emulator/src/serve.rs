@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::{self, About, Dashboard, NodeNow, Now};
-use crate::fleet::Stage;
+use crate::fleet::NodeStage;
 use fnlocal_driver::{Describe, Driver, Function};
 use fnlocal_faults::Faults;
 use fnlocal_gateway::Gateway;
@@ -274,7 +274,7 @@ async fn feed(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
     let _guard = Faults::process().lasting("the dashboard");
     let now = || {
         let alone = NodeNow {
-            stage: Stage::Serving,
+            stage: NodeStage::Serving,
             target: None,
             routed: false,
             picture: Some(picture(&driver)),

@@ -33,7 +33,7 @@ fn boot_all(world: &mut World) {
 fn a_chilled_functions_next_request_is_a_cold_start() {
     let (mut world, instance) = World::warm(with_spare(), &limits());
     boot_all(&mut world);
-    let effects = world.tell(Event::Chill { function: F });
+    let effects = world.tell(Event::ForceCold { function: F });
     let stopped = stops(&effects);
     assert_eq!(stopped.len(), 2, "the warm one and the spare: {effects:?}");
     assert!(stopped.contains(&(instance, StopReason::Idle)));
@@ -58,10 +58,10 @@ fn busy_instances_and_other_functions_are_left_alone() {
     let other = started(&world.ask(2, G))[0];
     world.ready(other);
     world.finish(2);
-    assert_eq!(stops(&world.tell(Event::Chill { function: F })), []);
+    assert_eq!(stops(&world.tell(Event::ForceCold { function: F })), []);
     world.finish(1);
     assert_eq!(
-        stops(&world.tell(Event::Chill { function: F })),
+        stops(&world.tell(Event::ForceCold { function: F })),
         [(busy, StopReason::Idle)]
     );
 }
@@ -75,7 +75,7 @@ fn a_spare_that_is_being_started_is_stopped_once_booted() {
         .find(|(id, machine)| **id != instance && !machine.booted)
         .map(|(&id, _)| id)
         .expect("the refill");
-    world.tell(Event::Chill { function: F });
+    world.tell(Event::ForceCold { function: F });
     assert_eq!(stops(&world.boot(spare)), [(spare, StopReason::Removed)]);
 }
 
@@ -87,7 +87,7 @@ fn what_was_chilled_comes_back_after_a_while() {
     };
     let (mut world, _) = World::warm(with_spare(), &kept);
     boot_all(&mut world);
-    let effects = world.tell(Event::Chill { function: F });
+    let effects = world.tell(Event::ForceCold { function: F });
     for (id, _) in stops(&effects) {
         world.stopped(id);
     }
@@ -99,5 +99,5 @@ fn what_was_chilled_comes_back_after_a_while() {
 fn chilling_what_is_not_there_changes_nothing() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     let function = FunctionId(99);
-    assert_eq!(world.tell(Event::Chill { function }), []);
+    assert_eq!(world.tell(Event::ForceCold { function }), []);
 }

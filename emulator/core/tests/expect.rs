@@ -10,7 +10,7 @@ fn limits() -> FunctionLimits {
 }
 
 fn expect(world: &mut World, instances: u32) -> Vec<Effect> {
-    world.tell(Event::Expect {
+    world.tell(Event::Prewarm {
         function: F,
         instances,
     })

@@ -23,8 +23,8 @@ fn router(nodes: u32, capacity: u32) -> Router {
 /// Routes one request and says where it is served.
 fn route(router: &mut Router, function: FunctionId, here: NodeId, idle_here: bool) -> NodeId {
     match router.route(Entered::from_client(function), here, || idle_here) {
-        Route::Here => here,
-        Route::There(forward) => forward.to(),
+        Route::Local => here,
+        Route::Remote(forward) => forward.to(),
     }
 }
 
@@ -43,7 +43,7 @@ fn the_one_node_there_is_serves_everything() {
     let mut router = router(1, 2);
     for _ in 0..100 {
         let request = Entered::from_client(F);
-        assert_eq!(router.route(request, NodeId(0), || false), Route::Here);
+        assert_eq!(router.route(request, NodeId(0), || false), Route::Local);
     }
 }
 
@@ -51,7 +51,7 @@ fn the_one_node_there_is_serves_everything() {
 fn without_members_a_request_is_served_where_it_entered() {
     let mut router = router(0, 1);
     let request = Entered::from_client(F);
-    assert_eq!(router.route(request, NodeId(3), || false), Route::Here);
+    assert_eq!(router.route(request, NodeId(3), || false), Route::Local);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_node_that_left_is_given_nothing_and_answers_of_its_requests_change_nothing(
 fn a_forwarded_request_crosses_the_wire_and_cannot_be_routed_again() {
     let mut router = router(2, 8);
     let order = router.order(F);
-    let Route::There(forward) = router.route(Entered::from_client(F), order[1], || false) else {
+    let Route::Remote(forward) = router.route(Entered::from_client(F), order[1], || false) else {
         panic!("it belongs to {}", order[0]);
     };
     let text = serde_json::to_string(&forward).expect("it is plain data");

@@ -18,11 +18,11 @@ mod error;
 mod git;
 mod image;
 mod labels;
+mod layers;
 mod records;
 mod report;
 mod size;
-mod stack;
-mod trial;
+mod smoke_test;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -35,7 +35,7 @@ pub use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, Described, News, Part, Report};
-pub use trial::{Trial, try_program};
+pub use smoke_test::{Trial, try_program};
 
 use crate::LONG;
 use crate::oci::base::Base;

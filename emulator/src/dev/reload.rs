@@ -15,7 +15,7 @@ use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
 use crate::select::Preparer;
 use crate::serve::with_hint;
-use fnlocal_driver::{Code, Feed};
+use fnlocal_driver::{Code, DriverGroup};
 use fnlocal_engine::error::chain;
 use fnlocal_logs::Logs;
 use fnlocal_project::watch::Change;
@@ -29,7 +29,7 @@ const FIRST_LOAD: Duration = Duration::from_secs(60);
 
 /// Turns changes of files into events.
 pub struct Reloader {
-    feed: Feed,
+    feed: DriverGroup,
     describer: Rc<Describer>,
     preparer: Preparer,
     state: Rc<StateDir>,
@@ -41,7 +41,7 @@ pub struct Reloader {
 
 impl Reloader {
     pub fn new(
-        feed: Feed,
+        feed: DriverGroup,
         describer: Rc<Describer>,
         preparer: Preparer,
         state: Rc<StateDir>,

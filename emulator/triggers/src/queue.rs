@@ -7,9 +7,9 @@
 
 mod accept;
 mod admin;
-mod hand;
+mod completion;
+mod handover;
 mod room;
-mod settle;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,9 +24,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::job::{Head, Job};
-use crate::keeper::{Keeper, Writer};
-use crate::line::{Counts, Line};
+use crate::group_commit::{Keeper, Writer};
+use crate::job::{Job, JobMeta};
+use crate::ready_queue::{Counts, ReadyQueue};
 use crate::store::{Store, StoreError};
 
 pub use accept::AcceptError;
@@ -49,7 +49,7 @@ pub trait Invoke {
     fn policy(&self, function: &str) -> Option<AsyncPolicy>;
 
     /// How many more jobs of a function may begin to run now, of which `running` do already.
-    fn room(&self, function: &str, running: usize) -> u32;
+    fn admissible(&self, function: &str, running: usize) -> u32;
 
     /// Runs a job to its end.
     fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>>;
@@ -89,7 +89,7 @@ pub enum Outcome {
 
 /// What becomes of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposition {
     /// It is over.
     Done,
     /// It runs again, after so long.
@@ -102,11 +102,11 @@ pub enum Fate {
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The job.
-    pub head: Head,
+    pub head: JobMeta,
     /// How it ended.
     pub outcome: Outcome,
     /// What becomes of the job.
-    pub fate: Fate,
+    pub fate: Disposition,
     /// How long it ran.
     pub took: Duration,
 }
@@ -130,7 +130,7 @@ pub struct QueueView {
 pub struct Queue {
     keeper: Keeper,
     clock: Clock,
-    line: RefCell<Line>,
+    line: RefCell<ReadyQueue>,
     /// There may be something to run.
     work: Notify,
     dead: Cell<usize>,
@@ -159,7 +159,7 @@ impl Queue {
     pub fn open(folder: &Path, clock: Clock) -> Result<(Rc<Self>, Writer), StoreError> {
         let store = Store::open(folder)?;
         let snapshot = store.snapshot()?;
-        let mut line = Line::default();
+        let mut line = ReadyQueue::default();
         let now = clock.now_ms();
         snapshot.alive(None, |head| {
             line.add(&head, now);
@@ -288,7 +288,7 @@ impl Queue {
             some = false;
             for function in &functions {
                 let running = self.line.borrow().running_of(function);
-                if invoke.room(function, running) == 0 {
+                if invoke.admissible(function, running) == 0 {
                     continue;
                 }
                 let Some(id) = self.line.borrow_mut().take(function) else {

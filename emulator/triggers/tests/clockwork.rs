@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fnlocal_core::trigger::{AsyncPolicy, Missed, ScheduleSpec};
 use fnlocal_triggers::clock::Clock;
-use fnlocal_triggers::clockwork::{Clockwork, Owned};
 use fnlocal_triggers::queue::{Queue, Selection};
 use fnlocal_triggers::schedule::Schedule;
+use fnlocal_triggers::scheduler::{Clockwork, Owned};
 use tokio::task::LocalSet;
 
 const HOUR: u64 = 3_600_000;

@@ -12,9 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
+use fnlocal_triggers::group_commit::Writer;
 use fnlocal_triggers::job::{Accepted, Job, JobId, NewJob, Trigger};
-use fnlocal_triggers::keeper::Writer;
-use fnlocal_triggers::queue::{Fate, Invoke, Offline, Outcome, Queue, Run, Selection, State};
+use fnlocal_triggers::queue::{
+    Disposition, Invoke, Offline, Outcome, Queue, Run, Selection, State,
+};
 use fnlocal_triggers::store::StoreError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
@@ -37,7 +39,7 @@ impl Invoke for Scripted {
         (!self.gone.get()).then(|| self.policy.clone())
     }
 
-    fn room(&self, _function: &str, running: usize) -> u32 {
+    fn admissible(&self, _function: &str, running: usize) -> u32 {
         let room = if self.gone.get() { 0 } else { self.room };
         u32::try_from(room.saturating_sub(running)).unwrap()
     }
@@ -142,7 +144,7 @@ impl Bench {
     async fn over(&mut self) -> Run {
         loop {
             let run = self.runs.recv().await.unwrap();
-            if !matches!(run.fate, Fate::Again(_)) {
+            if !matches!(run.fate, Disposition::Again(_)) {
                 return run;
             }
         }
@@ -199,7 +201,7 @@ async fn a_failed_run_is_tried_again_until_it_ends_well() {
         let mut bench = Bench::new(quick(), &[("a", vec![failed(), failed()])], None);
         bench.accept("a").await;
         let run = bench.over().await;
-        assert_eq!((run.fate, run.head.attempts), (Fate::Done, 2));
+        assert_eq!((run.fate, run.head.attempts), (Disposition::Done, 2));
         let left = bench.queue.list(Selection::default()).await.unwrap();
         assert!(left.is_empty(), "{left:?}");
     })
@@ -215,7 +217,7 @@ async fn what_fails_too_often_is_kept_with_its_error_and_runs_again_when_told() 
         };
         let mut bench = Bench::new(policy, &[("a", vec![failed(); 3])], None);
         let id = bench.accept("a").await.id();
-        assert_eq!(bench.over().await.fate, Fate::Dead);
+        assert_eq!(bench.over().await.fate, Disposition::Dead);
         let dead = bench.queue.list(Selection::default()).await.unwrap();
         assert_eq!(dead[0].state, State::Dead);
         assert_eq!(dead[0].job.error.as_deref(), Some("no luck"));
@@ -227,7 +229,7 @@ async fn what_fails_too_often_is_kept_with_its_error_and_runs_again_when_told() 
         };
         assert_eq!(bench.queue.retry(chosen).await.unwrap(), 1);
         let run = bench.over().await;
-        assert_eq!((run.head.id, run.fate), (id, Fate::Done));
+        assert_eq!((run.head.id, run.fate), (id, Disposition::Done));
         assert_eq!(bench.queue.view().dead, 0);
     })
     .await;
@@ -244,7 +246,7 @@ async fn an_event_that_is_wrong_itself_is_not_tried_again() {
         let mut bench = Bench::new(quick(), &[("a", vec![wrong])], None);
         bench.accept("a").await;
         let run = bench.over().await;
-        assert_eq!((run.fate, run.head.attempts), (Fate::Dead, 1));
+        assert_eq!((run.fate, run.head.attempts), (Disposition::Dead, 1));
     })
     .await;
 }
@@ -263,7 +265,7 @@ async fn what_could_not_begin_is_no_attempt() {
         let mut bench = Bench::new(policy, &[("a", vec![busy; 20])], None);
         bench.accept("a").await;
         let run = bench.over().await;
-        assert_eq!((run.fate, run.head.attempts), (Fate::Done, 0));
+        assert_eq!((run.fate, run.head.attempts), (Disposition::Done, 0));
     })
     .await;
 }
@@ -278,15 +280,15 @@ async fn what_is_older_than_it_may_be_is_given_up() {
         let mut bench = Bench::new(AsyncPolicy::default(), &[("a", vec![busy])], None);
         bench.accept("a").await;
         let run = bench.runs.recv().await.unwrap();
-        assert!(matches!(run.fate, Fate::Again(_)), "{run:?}");
+        assert!(matches!(run.fate, Disposition::Again(_)), "{run:?}");
         bench.now.fetch_add(7 * 3_600_000, Ordering::SeqCst);
         // Something else happens, and the old one is noticed.
         bench.accept("b").await;
         let mut fates = [bench.over().await, bench.over().await];
         fates.sort_by_key(|run| run.head.id);
-        assert_eq!(fates[0].fate, Fate::Dead);
+        assert_eq!(fates[0].fate, Disposition::Dead);
         assert!(fates[0].head.error.as_ref().unwrap().contains("max_age"));
-        assert_eq!(fates[1].fate, Fate::Done);
+        assert_eq!(fates[1].fate, Disposition::Done);
     })
     .await;
 }
@@ -298,7 +300,7 @@ async fn what_was_accepted_runs_although_whoever_sent_it_left() {
         let mut accepting = Box::pin(bench.queue.accept(vec![job("a")], Vec::new()));
         assert!(futures_util::poll!(&mut accepting).is_pending());
         drop(accepting);
-        assert_eq!(bench.over().await.fate, Fate::Done);
+        assert_eq!(bench.over().await.fate, Disposition::Done);
     })
     .await;
 }
@@ -357,7 +359,7 @@ async fn a_crash_in_the_middle_of_runs_loses_nothing() {
         let mut ran = Vec::new();
         for _ in 0..20 {
             let run = bench.over().await;
-            assert_eq!(run.fate, Fate::Done);
+            assert_eq!(run.fate, Disposition::Done);
             ran.push(run.head.id);
         }
         ran.sort();
@@ -408,7 +410,7 @@ async fn who_ends_waits_for_what_runs_and_begins_no_more() {
         draining.await;
         assert_eq!(bench.invoke.began.borrow().len(), 4);
         for _ in 0..4 {
-            assert_eq!(bench.runs.try_recv().unwrap().fate, Fate::Done);
+            assert_eq!(bench.runs.try_recv().unwrap().fate, Disposition::Done);
         }
         let left = bench.queue.list(Selection::default()).await.unwrap();
         assert_eq!(left.len(), 6, "the others wait for the next time");
@@ -458,7 +460,7 @@ async fn a_job_whose_function_is_gone_is_given_up_when_it_has_waited_as_long_as_
         bench.now.fetch_add(6 * 3_600_000, Ordering::SeqCst);
         bench.accept("wakes it up").await;
         let run = bench.over().await;
-        assert_eq!(run.fate, Fate::Dead);
+        assert_eq!(run.fate, Disposition::Dead);
         let error = run.head.error.unwrap();
         assert!(
             error.contains("no function named `work`") && error.contains("max_age"),
@@ -467,7 +469,7 @@ async fn a_job_whose_function_is_gone_is_given_up_when_it_has_waited_as_long_as_
         // It comes back, and those that are young enough run.
         bench.invoke.gone.set(false);
         bench.accept("new").await;
-        while bench.over().await.fate != Fate::Done {}
+        while bench.over().await.fate != Disposition::Done {}
     })
     .await;
 }

@@ -33,12 +33,12 @@ impl Node {
                     if let Some(package) = self.packages.get_mut(&package) {
                         package.retry_at = None;
                     }
-                    self.unsettled = true;
+                    self.dirty = true;
                 }
                 Timer::Unanswered(instance) => self.never_answered(instance),
                 Timer::Refill => {
                     self.refill_timer = None;
-                    self.unsettled = true;
+                    self.dirty = true;
                 }
             }
         }
@@ -69,7 +69,7 @@ impl Node {
                 ..
             } => {
                 self.stop(instance, StopReason::Timeout);
-                self.unsettled = true;
+                self.dirty = true;
             }
             Stage::Running {
                 instance, since, ..
@@ -82,7 +82,7 @@ impl Node {
                     late.free_slot(request);
                 }
                 self.stop(instance, StopReason::Timeout);
-                self.unsettled = true;
+                self.dirty = true;
             }
         }
     }
@@ -166,7 +166,7 @@ impl Node {
 
     fn stop_idle(&mut self, id: InstanceId) {
         self.stop(id, StopReason::Idle);
-        self.unsettled = true;
+        self.dirty = true;
     }
 
     /// Gives up what nobody is using: paused instances above `min_instances`, then spares.
@@ -183,6 +183,6 @@ impl Node {
             self.stop(id, StopReason::Memory);
         }
         self.refill_at = self.now + CALM;
-        self.unsettled = true;
+        self.dirty = true;
     }
 }

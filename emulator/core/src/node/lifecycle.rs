@@ -6,7 +6,7 @@ use fnlocal_api::RefuseReason;
 
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
-use crate::package::{HOPELESS, Prime, start_backoff};
+use crate::package::{MAX_CONSECUTIVE_FAILURES, Prime, start_backoff};
 use crate::pool::slot::{Intent, Power, Role};
 use crate::time::Duration;
 use crate::timers::Timer;
@@ -30,7 +30,7 @@ impl Node {
         );
         self.end_start(refill);
         self.leave_intent(id);
-        self.unsettled = true;
+        self.dirty = true;
         let now = self.now;
         if let Some(instance) = self.instances.get_mut(&id) {
             instance.role = Role::Spare;
@@ -105,7 +105,7 @@ impl Node {
             let at = package.start_failed(asked_at, now);
             self.timers
                 .set(&mut package.retry_at, Timer::Backoff(owner), at);
-            if package.failures >= HOPELESS {
+            if package.failures >= MAX_CONSECUTIVE_FAILURES {
                 self.give_up(owner, at.since(now));
             }
         }
@@ -162,7 +162,7 @@ impl Node {
             pool.import_failed = false;
             pool.held_until = now;
         }
-        self.unsettled = true;
+        self.dirty = true;
         self.fill(id, function, Some(Ready::Assigned));
     }
 
@@ -178,7 +178,7 @@ impl Node {
         };
         self.lost_in_preparation(function, id);
         self.stop(id, StopReason::Broken);
-        self.unsettled = true;
+        self.dirty = true;
         let Some(pool) = self.pools.get_mut(&function) else {
             return;
         };
@@ -237,7 +237,7 @@ impl Node {
                     pool.waking -= 1;
                 }
                 self.fill(id, function, Some(Ready::Resumed));
-                self.unsettled = true;
+                self.dirty = true;
             }
             Role::Spare | Role::Starting(_) | Role::Stopping => {}
         }

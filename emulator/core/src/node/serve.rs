@@ -6,7 +6,7 @@
 //! ones get idle enough to be paused.
 
 use super::Node;
-use super::room::Room;
+use super::capacity::Room;
 use fnlocal_api::StartKind;
 
 use crate::effect::Effect;
@@ -39,7 +39,7 @@ impl Node {
                 break;
             };
             if pool.queue.is_empty() {
-                self.hungry.remove(&function);
+                self.functions_waiting.remove(&function);
             }
             let waited_for_boot = self
                 .requests
@@ -95,7 +95,7 @@ impl Node {
                 return;
             };
             if pool.queue.is_empty() {
-                self.hungry.remove(&function);
+                self.functions_waiting.remove(&function);
             }
             self.dispatch(request, id, StartKind::Warm);
         }
@@ -218,7 +218,7 @@ impl Node {
                 pool.assigning += 1;
             }
         }
-        self.unsettled = true;
+        self.dirty = true;
         if self.power_up(id) {
             self.send_assign(id);
         }
@@ -284,7 +284,7 @@ impl Node {
             }
             Room::None => {
                 self.demand_blocked = true;
-                self.starved = true;
+                self.demand_unmet = true;
                 return false;
             }
         }

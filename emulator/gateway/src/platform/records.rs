@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use super::problem;
 use fnlocal_logs::Archive;
 use fnlocal_logs::cursor::Cursor;
-use fnlocal_logs::kept::Kind;
+use fnlocal_logs::document::Kind;
 use fnlocal_logs::query::{self, Query, QueryError};
 
 /// The maximum number of the newest records that one answer has if `limit` is given.

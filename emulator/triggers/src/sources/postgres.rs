@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Socket};
 
 use crate::event::{Event, content_type};
-use crate::source::{Intake, Source, SourceError, Taken};
+use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// The outbox is looked into after so long even without a hint.
 const LOOK: Duration = Duration::from_secs(5);
@@ -48,14 +48,14 @@ impl Source for Postgres {
 
     fn read<'a>(
         &'a mut self,
-        intake: &'a Intake,
+        intake: &'a Ingest,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>> {
         Box::pin(self.follow(intake))
     }
 }
 
 impl Postgres {
-    async fn follow(&self, intake: &Intake) -> Result<(), SourceError> {
+    async fn follow(&self, intake: &Ingest) -> Result<(), SourceError> {
         let connecting = tokio_postgres::connect(&self.url, NoTls);
         let (mut client, connection) = timeout(ANSWER, connecting).await??;
         let (heard, mut notifications) = mpsc::channel(WAITING);
@@ -81,7 +81,7 @@ impl Postgres {
     /// Takes what notifications carry.
     async fn relay(
         &self,
-        intake: &Intake,
+        intake: &Ingest,
         notifications: &mut mpsc::Receiver<Notification>,
     ) -> Result<(), SourceError> {
         let mut heard = Vec::new();
@@ -101,7 +101,7 @@ impl Postgres {
         &self,
         client: &mut Client,
         table: &str,
-        intake: &Intake,
+        intake: &Ingest,
         notifications: &mut mpsc::Receiver<Notification>,
     ) -> Result<(), SourceError> {
         loop {
@@ -121,7 +121,7 @@ impl Postgres {
         &self,
         client: &mut Client,
         table: &str,
-        intake: &Intake,
+        intake: &Ingest,
     ) -> Result<usize, SourceError> {
         let named: Vec<String> = table.split('.').map(quoted).collect();
         let named = named.join(".");
@@ -156,8 +156,8 @@ impl Postgres {
         Ok(rows.len())
     }
 
-    fn event(&self, id: String, data: Bytes) -> Taken {
-        Taken {
+    fn event(&self, id: String, data: Bytes) -> IngestedEvent {
+        IngestedEvent {
             event: Event {
                 id: id.clone(),
                 source: format!("postgres:{}", self.channel),
