@@ -80,7 +80,7 @@ async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
         .write("index.js", &format!("{code}\n// another line\n"));
     cloud.play.clear().await;
     let promoted = cloud.promote(&["--yes", "--json"]).json();
-    assert_eq!(steps(&promoted["plan"]), ["image", "release", "pointer"]);
+    assert_eq!(steps(&promoted["plan"]), ["image", "release", "current_release"]);
     // The code's layer and what names it.
     assert_eq!(promoted["sent"]["blobs"], 2, "{promoted}");
     assert!(cloud.play.calls().await.bytes < 20_000);
@@ -88,7 +88,7 @@ async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
     let asked = cloud.run(&["rollback", "--env", "prod"]);
     asked.refused(2, "no terminal to ask", "--yes");
     let back = cloud.json(&["rollback", "--yes"]);
-    assert_eq!(steps(&back["plan"]), ["pointer"]);
+    assert_eq!(steps(&back["plan"]), ["current_release"]);
     let status = cloud.json(&["status"]);
     assert!(status["release"].as_str().unwrap().starts_with("r000001@"));
     cloud.json(&["rollback", "--to", "2", "--yes"]);
