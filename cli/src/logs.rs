@@ -24,7 +24,7 @@ use crate::terminal;
 /// Lines when none are asked for: some screens.
 const LAST: usize = 200;
 /// Bytes read before they are printed.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Prints what is there, and follows.
 pub fn run(args: &Logs) -> Exit {
@@ -80,7 +80,7 @@ fn print(
         return Ok(());
     }
     loop {
-        while let Some(text) = query.next(&mut cursor, PIECE)? {
+        while let Some(text) = query.next(&mut cursor, CHUNK_BYTES)? {
             output.put(&text)?;
         }
         let Some(growth) = &growth else {

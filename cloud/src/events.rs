@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::aws::configuration;
 
 /// How long SQS may wait for a message before it answers that there is none; 20 s is its most.
-const WAIT: i32 = 20;
+const LONG_POLL_SECONDS: i32 = 20;
 /// For an answer, beyond what SQS may wait: a connection that is gone without a word.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -39,7 +39,7 @@ pub fn make(spec: &SourceSpec, url: Option<&str>) -> Option<Box<dyn Source>> {
         endpoint: url.map(str::to_owned),
         batch: i32::try_from(spec.batch).unwrap_or(10),
         visibility: spec.visibility,
-        wait: WAIT,
+        wait: LONG_POLL_SECONDS,
         buckets,
         config: None,
     }))

@@ -27,7 +27,7 @@ use fnlocal_sim::Times;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_local};
 
-pub use settings::{FleetError, FleetOptions, MOST, Settings, Size};
+pub use settings::{FleetError, FleetOptions, MAX_NODES, Settings, Size};
 
 pub(crate) use member::NodeStage;
 pub(crate) use settings::share;

@@ -39,7 +39,7 @@ use listeners::reachable;
 pub const PORT: u16 = 9000;
 /// An unused connection is closed by the balancer, not by a node: the other way round, requests
 /// are sent into connections that are being closed. So longer than the balancer's 60 s.
-pub(crate) const KEEP: Duration = Duration::from_secs(75);
+pub(crate) const PEER_KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time for instances to end after the last request was answered.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -17,7 +17,7 @@ use crate::run::{fail, warn};
 use crate::wait;
 
 /// Between two looks for more. An account may look some times a second, all its people together.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How far back is read when nobody says: CloudWatch searches from the beginning.
 const BACK: SignedDuration = SignedDuration::from_secs(3600);
 /// The same for a request, whose time is not known.
@@ -88,7 +88,7 @@ async fn print(args: &Logs, env: &str, query: &Query, output: &mut Output) -> Re
         return Ok(());
     }
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         while let Some(events) = reader.next().await.map_err(refused)? {
             let lines = events.iter().filter_map(|event| line(event, query));
             let text: String = lines.collect();

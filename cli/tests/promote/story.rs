@@ -80,7 +80,10 @@ async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
         .write("index.js", &format!("{code}\n// another line\n"));
     cloud.play.clear().await;
     let promoted = cloud.promote(&["--yes", "--json"]).json();
-    assert_eq!(steps(&promoted["plan"]), ["image", "release", "current_release"]);
+    assert_eq!(
+        steps(&promoted["plan"]),
+        ["image", "release", "current_release"]
+    );
     // The code's layer and what names it.
     assert_eq!(promoted["sent"]["blobs"], 2, "{promoted}");
     assert!(cloud.play.calls().await.bytes < 20_000);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fnlocal_core::{Effect, Event, InstanceId, PackageId, Retry, StopReason};
 
-use super::instance_client::PATIENCE;
+use super::instance_client::EXIT_REASON_GRACE;
 use super::{Dispatched, Driver, Instance, Outcome, Refused};
 use fnlocal_logs::Record;
 use fnlocal_runtime::End;
@@ -182,7 +182,7 @@ impl Driver {
         {
             // Most likely it has just died, which its connection showed before the runtime did.
             // Stopped by us, it would take the reason for its death with it.
-            instance.end(PATIENCE).await;
+            instance.end(EXIT_REASON_GRACE).await;
         }
         let Some(instance) = self.forget_instance(id) else {
             // It ended by itself and the core hears, or has heard, of that.

@@ -24,9 +24,9 @@ use fnlocal_project::{BodyMode, DescribedModule};
 /// How long an import may take: longer than any function's own timeout is no use.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest description of a package, in bytes.
-const REPLY: usize = 8 << 20;
+const MAX_REPLY_BYTES: usize = 8 << 20;
 /// How long after a connection broke the runtime may take to say why.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
+pub(super) const EXIT_REASON_GRACE: Duration = Duration::from_millis(1500);
 
 #[derive(Deserialize)]
 struct Reply {
@@ -213,7 +213,7 @@ impl Driver {
         let call = async {
             let (response, connection) =
                 control(instance, Method::POST, "/_fnlocal/assign", Some(&body)).await?;
-            let bytes = Limited::new(response.into_body(), REPLY)
+            let bytes = Limited::new(response.into_body(), MAX_REPLY_BYTES)
                 .collect()
                 .await
                 .map_err(|error| error.to_string())?
@@ -246,7 +246,7 @@ impl Driver {
     }
 
     async fn died_importing(&self, instance: &Rc<Instance>, cause: String) -> Failure {
-        let end = instance.end(PATIENCE).await;
+        let end = instance.end(EXIT_REASON_GRACE).await;
         if let Some(crash) = instance.crash() {
             return crash;
         }

@@ -22,7 +22,7 @@ use fnlocal_driver::{
 use fnlocal_project::BodyMode;
 
 /// How long after a connection broke the runtime may take to say why.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const EXIT_REASON_GRACE: Duration = Duration::from_millis(1500);
 
 /// How an attempt at an instance ended.
 enum Attempt {
@@ -209,7 +209,7 @@ impl Gateway {
             }
             RefuseReason::InstanceDied => {
                 if let Some(instance) = on
-                    && let Some(end) = instance.end(PATIENCE).await
+                    && let Some(end) = instance.end(EXIT_REASON_GRACE).await
                 {
                     let reason = end.reason;
                     problem.detail = format!("the instance ended before it answered: {reason}");

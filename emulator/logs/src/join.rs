@@ -13,7 +13,7 @@ use super::document::Measured;
 
 /// How long the wrapper's half is waited for. A handler may work on after its answer; what it
 /// takes then is not known in time.
-const PATIENCE: Duration = Duration::from_secs(2);
+const WRAPPER_HALF_WAIT: Duration = Duration::from_secs(2);
 /// Requests that wait for their half at the most: a second's worth of the most there can be.
 const WAITING: usize = 50_000;
 /// Bytes of them.
@@ -49,7 +49,7 @@ impl Together {
             return Some((request, None));
         }
         self.due
-            .push_back((now + PATIENCE, Arc::clone(&request.id)));
+            .push_back((now + WRAPPER_HALF_WAIT, Arc::clone(&request.id)));
         self.bytes += request.bytes();
         let before = self.waiting.insert(Arc::clone(&request.id), request);
         self.bytes -= before.map_or(0, |before| before.bytes());

@@ -23,7 +23,7 @@ use fnlocal_project::{CodeStore, Package, Snapshot, StateDir};
 use prepare::Prepared;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.
-const KEPT: usize = 8;
+const MAX_KEPT_VERSIONS: usize = 8;
 /// How long the first description of a package may take before its URLs are shown without it.
 const FIRST_LOAD: Duration = Duration::from_secs(60);
 
@@ -298,7 +298,7 @@ impl Reloader {
             return Vec::new();
         };
         let in_use = self.feed.codes_in_use();
-        let from = tracked.history.len().saturating_sub(KEPT);
+        let from = tracked.history.len().saturating_sub(MAX_KEPT_VERSIONS);
         let mut at = 0;
         tracked.history.retain(|(code, _)| {
             at += 1;

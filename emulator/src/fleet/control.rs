@@ -17,10 +17,10 @@ use fnlocal_faults::Faults;
 use fnlocal_gateway::peers::{Counted, Link};
 
 /// Between two looks of the nodes at each other.
-const LOOK: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// A check of the balancer is given so much at the least, however fast the fleet's time runs:
 /// this machine does not.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MIN_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Inner {
     /// The first nodes, at once: what is simulated begins with a fleet that is there.
@@ -105,7 +105,7 @@ impl Inner {
 
     async fn check(self: &Rc<Self>, member: &Member) {
         let timeout = self.clock.real(self.settings.balancer.check_timeout);
-        let passed = healthy(member, timeout.max(PATIENCE)).await;
+        let passed = healthy(member, timeout.max(MIN_CHECK_TIMEOUT)).await;
         self.tell_balancer(if passed {
             BalancerEvent::CheckPassed(member.node)
         } else {
@@ -325,13 +325,14 @@ impl Inner {
     /// The nodes look at each other: who does not answer is routed around until it does. Runs
     /// until dropped.
     pub(super) async fn look(self: Rc<Self>) {
-        let mut every = tokio::time::interval(LOOK);
+        let mut every = tokio::time::interval(HEARTBEAT_INTERVAL);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
             let members: Vec<_> = self.members.borrow().values().cloned().collect();
             let looks = members.iter().filter(|one| one.link.get().is_some());
-            let looks = looks.map(|one| async move { (one, healthy(one, LOOK).await) });
+            let looks =
+                looks.map(|one| async move { (one, healthy(one, HEARTBEAT_INTERVAL).await) });
             for (member, answers) in futures_util::future::join_all(looks).await {
                 let known = self.roster.has(member.node);
                 if answers && !known && member.stage.get() == NodeStage::Serving {

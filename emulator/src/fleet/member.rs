@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::{Inner, Opened};
-use crate::serve::{self, KEEP, Session, Stop, with_hint};
+use crate::serve::{self, PEER_KEEP_ALIVE, Session, Stop, with_hint};
 use fnlocal_driver::Driver;
 use fnlocal_faults::Broken;
 use fnlocal_gateway::GatewayOptions;
@@ -151,7 +151,7 @@ impl Inner {
         self.tell_group(GroupEvent::Booted(member.node));
         let options = GatewayOptions {
             node: member.node.to_string(),
-            head_timeout: KEEP,
+            head_timeout: PEER_KEEP_ALIVE,
             ..self.plant.gateway.clone()
         };
         let peers = self.roster.seat(member.node);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::state::NodeState;
 use super::{handover, heartbeat};
-use crate::serve::KEEP;
+use crate::serve::PEER_KEEP_ALIVE;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
 use fnlocal_gateway::GatewayOptions;
@@ -46,7 +46,7 @@ pub(super) async fn serve(
 ) {
     let server = Server {
         options: GatewayOptions {
-            head_timeout: KEEP,
+            head_timeout: PEER_KEEP_ALIVE,
             ..GatewayOptions::default()
         },
         logs: state.logs.clone(),

@@ -18,7 +18,7 @@ use super::bounds::MAX_KNOWN;
 
 /// Questions a node leaves unanswered, one a second, until others do what it claims. Requests are
 /// sent elsewhere after the first: those can be repeated.
-const PATIENCE: u32 = 5;
+const MAX_MISSED_HEARTBEATS: u32 = 5;
 
 /// What a node says of what only one may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl Ownership {
             return false;
         };
         other.missed += 1;
-        let gone = other.missed >= PATIENCE;
+        let gone = other.missed >= MAX_MISSED_HEARTBEATS;
         if gone {
             self.others.remove(name);
         }
@@ -292,7 +292,7 @@ mod tests {
         }
         let [owner] = owners(&rosters, "job").try_into().unwrap();
         rosters.retain(|one| one.own != owner);
-        for silent in 1..=PATIENCE {
+        for silent in 1..=MAX_MISSED_HEARTBEATS {
             assert!(owners(&rosters, "job").is_empty(), "silent {silent} times");
             for one in &mut rosters {
                 one.silent(&owner);

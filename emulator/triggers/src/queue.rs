@@ -34,13 +34,13 @@ pub use admin::{Listed, MAX_LISTED, Offline, Selection, State};
 pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
 /// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
-pub const MOST: usize = 100_000;
+pub const MAX_QUEUED_JOBS: usize = 100_000;
 /// Runs that have ended and are not on disk yet, at the most: they would run again after a crash.
 const UNWRITTEN: usize = 8;
 /// The pause after the disk refused what was to be written.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Jobs are looked at again after so long even if nothing happened: the clock may have been set.
-const LOOK: Duration = Duration::from_secs(60);
+const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// Runs functions.
 pub trait Invoke {
@@ -309,7 +309,7 @@ impl Queue {
         let old = line.next_too_old(|function| max_age(invoke, function));
         let next = due.into_iter().chain(old).min();
         let wait = next.map(|next| next.saturating_sub(self.clock.now_ms()).max(1));
-        wait.map_or(LOOK, |wait| Duration::from_millis(wait).min(LOOK))
+        wait.map_or(MAX_SLEEP, |wait| Duration::from_millis(wait).min(MAX_SLEEP))
     }
 }
 

@@ -28,13 +28,13 @@ use crate::schedule::Schedule;
 use crate::store::StoreError;
 
 /// Longest sleep: a clock that was set is noticed after so long at the latest.
-const LOOK: Duration = Duration::from_secs(30);
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 /// What was due longer ago was missed, not late.
 const LATE: u64 = 60_000;
 /// A clock that differs from the time that passed by more was set.
 const JUMP: u64 = 5_000;
 /// Pause after the queue could not be written.
-const PAUSE: Duration = Duration::from_secs(1);
+const WRITE_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// What schedules' notes are called in the queue's file.
 const NOTE: &str = "schedule\0";
 
@@ -143,12 +143,12 @@ impl Clockwork {
         loop {
             let now = self.queue.clock().now_ms();
             self.notice_jump(seen.replace((now, Instant::now())), now);
-            let mut pause = LOOK;
+            let mut pause = MAX_SLEEP;
             if let Err(error) = self.look(now).await {
                 if !std::mem::replace(&mut failing, true) {
                     (self.tell)(true, format!("schedules could not be fired: {error}"));
                 }
-                pause = PAUSE;
+                pause = WRITE_RETRY_PAUSE;
             } else {
                 failing = false;
                 let next = self.next().into_values().flatten().min();

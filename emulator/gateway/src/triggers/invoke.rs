@@ -28,9 +28,9 @@ use fnlocal_driver::{
 use fnlocal_logs::Logs;
 
 /// What is kept of an answer that is an error, in bytes.
-const KEPT: usize = 2048;
+const MAX_KEPT_ERROR_BYTES: usize = 2048;
 /// How long after a connection broke the runtime may take to say why.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const EXIT_REASON_GRACE: Duration = Duration::from_millis(1500);
 /// A job whose function is not there is tried again after so long: it may be on its way.
 const ABSENT: Duration = Duration::from_secs(5);
 
@@ -280,7 +280,9 @@ async fn read(response: Response<Incoming>, function: &Function) -> Result<Vec<u
         if let Some(data) = frame.data_ref() {
             let rest = left.checked_sub(data.len() as u64);
             left = rest.ok_or_else(too_large)?;
-            let room = KEPT.saturating_sub(kept.len()).min(data.len());
+            let room = MAX_KEPT_ERROR_BYTES
+                .saturating_sub(kept.len())
+                .min(data.len());
             kept.extend_from_slice(&data[..room]);
         }
     }
@@ -343,7 +345,7 @@ async fn refused_outcome(
     match refused.reason {
         RefuseReason::InstanceDied => {
             if let Some(to) = on
-                && let Some(end) = to.instance.end(PATIENCE).await
+                && let Some(end) = to.instance.end(EXIT_REASON_GRACE).await
             {
                 error = format!("{error}: {}", end.reason);
             }

@@ -14,7 +14,7 @@ use crate::job::{Accepted, JobId, NewJob, Trigger};
 use crate::store::FILE;
 
 /// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A disk that fails for as long as it is told to.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Bench {
     }
 
     async fn well(&self) {
-        let waited = tokio::time::timeout(PATIENCE, self.keeper.well()).await;
+        let waited = tokio::time::timeout(TEST_TIMEOUT, self.keeper.well()).await;
         waited.unwrap_or_else(|_| panic!("{:?}", self.keeper.fault()));
     }
 }
@@ -188,7 +188,7 @@ async fn a_removed_file_is_noticed_although_nothing_is_written() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, restored).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, restored).await.unwrap();
     bench.well().await;
     bench.writer.close().await;
 }

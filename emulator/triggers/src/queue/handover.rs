@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{AcceptError, MOST, Queue, whole};
+use super::{AcceptError, MAX_QUEUED_JOBS, Queue, whole};
 use crate::job::{Accepted, Job, JobId, JobMeta};
 use crate::store::{BodyFile, Change, Snapshot, StoreError};
 
@@ -81,7 +81,7 @@ impl Queue {
         if self.closing.get() {
             return Err(StoreError::Closed.into());
         }
-        if self.line.borrow().len() + jobs.len() > MOST {
+        if self.line.borrow().len() + jobs.len() > MAX_QUEUED_JOBS {
             return Err(AcceptError::Full);
         }
         let adopt = Change::Adopt { jobs, from, file };

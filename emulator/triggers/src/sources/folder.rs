@@ -20,7 +20,7 @@ use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 /// Files are written in many steps; after the last hint they get this long.
 const SETTLE: Duration = Duration::from_millis(50);
 /// Looked at again after so long even without a hint: watches lose some under load.
-const LOOK: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Events in one commit.
 const BATCH: usize = 100;
 
@@ -76,7 +76,7 @@ impl Folder {
             self.tell(intake, &prefix, &mut known, found).await?;
             tokio::select! {
                 Some(()) = hints.recv() => tokio::time::sleep(SETTLE).await,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             // What came while it settled is looked at now.
             let _one = hints.try_recv();

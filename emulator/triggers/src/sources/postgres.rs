@@ -5,7 +5,7 @@
 //! that writes events into a table, in the transaction that makes them true, and names it as
 //! `outbox`. It must have an integer key `id` that grows and a `payload`. Its rows are taken in order, put
 //! into the queue's file, and deleted; NOTIFY is then only the hint that there are some, so a lost
-//! one delays them for [`LOOK`] and no more.
+//! one delays them for [`POLL_INTERVAL`] and no more.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::event::{Event, content_type};
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// The outbox is looked into after so long even without a hint.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// An answer that does not come: the server is gone without a word.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Notifications that may wait to be taken, after which the connection is read no further.
@@ -110,7 +110,7 @@ impl Postgres {
                 hint = notifications.recv() => if hint.is_none() {
                     return Ok(());
                 },
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             while notifications.try_recv().is_ok() {}
         }
