@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOR_TESTS := $(CURDIR)/target/tools/node/bin
 
-.PHONY: demo test test-rust test-wrapper test-every-call lint fuzz bench tools
+.PHONY: demo test test-quick test-rust test-wrapper test-every-call lint fuzz bench tools
 
 demo:
 	$(CARGO) build --quiet --bin fnlocal
@@ -25,6 +25,11 @@ test-wrapper:
 
 test-rust:
 	ulimit -n "$$(ulimit -Hn)"; PATH="$(NODE_FOR_TESTS):$$PATH" $(CARGO) test --workspace --no-fail-fast
+
+# What needs no Docker, browser or AWS API server: for a look while working.
+test-quick:
+	PATH="$(NODE_FOR_TESTS):$$PATH" $(CARGO) test --workspace --lib --test decisions --test simulated \
+	  --test protocol --test jobs --test own --test short
 
 # Fails every single AWS call of a promote and of a destroy, where `test` tries every fifth.
 test-every-call: tools
