@@ -7,6 +7,7 @@ mod data;
 
 use std::collections::BTreeMap;
 
+use fnlocal_bundles::{UPLOT_LICENCE, UPLOT_SCRIPT, UPLOT_STYLE};
 use serde::Serialize;
 
 use crate::budget::Verdict;
@@ -17,9 +18,6 @@ use crate::sample::Kind;
 const PAGE: &str = include_str!("../assets/report.html");
 const STYLE: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = include_str!("../assets/report.js");
-const UPLOT: &str = include_str!("../assets/uplot/uPlot.iife.min.js");
-const UPLOT_STYLE: &str = include_str!("../assets/uplot/uPlot.min.css");
-const UPLOT_LICENCE: &str = include_str!("../assets/uplot/LICENSE");
 
 #[derive(Serialize)]
 struct Data<'a> {
@@ -54,7 +52,7 @@ pub fn page(report: &Report, comparison: Option<&Comparison>, verdicts: &[Verdic
         ("/*UPLOT_STYLE*/", UPLOT_STYLE),
         ("/*STYLE*/", STYLE),
         ("/*UPLOT_LICENCE*/", UPLOT_LICENCE),
-        ("/*UPLOT*/", UPLOT),
+        ("/*UPLOT*/", UPLOT_SCRIPT),
         ("/*DATA*/", data.as_str()),
         ("/*SCRIPT*/", SCRIPT),
     ];

@@ -11,8 +11,8 @@ use super::error::{ImageError, engine};
 use super::install::Installer;
 use super::oci::manifest;
 use super::root::Root;
+use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::Progress;
-use fnlocal_wrapper as wrapper;
 
 use super::PROJECT;
 use fnlocal_engine::connect::Engine;
@@ -47,7 +47,7 @@ impl Build<'_> {
         };
         let id = installer.create().await?;
         let mut root = Root::default();
-        root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
+        root.text(RUNNER_PATH, RUNNER, 0o755);
         let filled = match dependencies {
             Some(dependencies) => {
                 let installed = installer.install(&id, root, dependencies, progress).await;

@@ -151,7 +151,7 @@ impl Images {
         let mut parts = vec![
             RECIPE.as_bytes(),
             base.id.as_bytes(),
-            fnlocal_wrapper::RUNNER,
+            fnlocal_bundles::RUNNER,
         ];
         let Some(dependencies) = dependencies else {
             return format!("fnlocal/runner:{}", short_hash(&parts));

@@ -33,8 +33,8 @@ use super::{
     AS_INSTANCE, Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec,
     Started, ready,
 };
+use fnlocal_bundles::RUNNER;
 use fnlocal_project::programs;
-use fnlocal_wrapper::RUNNER;
 
 /// For a killed process to be gone.
 const KILLED: Duration = Duration::from_secs(5);

@@ -27,17 +27,6 @@ macro_rules! own {
     };
 }
 
-/// A file that the build script took from npm.
-macro_rules! made {
-    ($path:literal, $kind:expr) => {
-        (
-            $path,
-            $kind,
-            include_str!(concat!(env!("OUT_DIR"), "/", $path)),
-        )
-    };
-}
-
 const ASSETS: &[Asset] = &[
     (
         "",
@@ -61,10 +50,18 @@ const ASSETS: &[Asset] = &[
     own!("views/overview.js", JS),
     own!("views/requests.js", JS),
     own!("views/simulation.js", JS),
-    made!("facts.js", JS),
-    made!("uplot.js", JS),
-    made!("uplot.css", CSS),
-    made!("uplot-licence.txt", "text/plain; charset=utf-8"),
+    (
+        "facts.js",
+        JS,
+        include_str!(concat!(env!("OUT_DIR"), "/facts.js")),
+    ),
+    ("uplot.js", JS, fnlocal_bundles::UPLOT_MODULE),
+    ("uplot.css", CSS, fnlocal_bundles::UPLOT_STYLE),
+    (
+        "uplot-licence.txt",
+        "text/plain; charset=utf-8",
+        fnlocal_bundles::UPLOT_LICENCE,
+    ),
 ];
 
 /// Whether a path is one of theirs.

@@ -22,10 +22,10 @@ use crate::base::inspect;
 use crate::oci::layer::Layer;
 use crate::oci::manifest::Platform;
 use crate::oci::saved;
+use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::helper;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_project::{DescribedModule, Package};
-use fnlocal_wrapper as wrapper;
 
 /// The file's name.
 const FILE: &str = "Dockerfile";
@@ -107,15 +107,15 @@ async fn describe(
         id.as_bytes(),
         texts[0].as_bytes(),
         texts[1].as_bytes(),
-        wrapper::RUNNER,
+        RUNNER,
     ];
     let key = short_hash(&parts);
     if let Some(known) = site.records.get(DESCRIBED, &key) {
         return Ok((known, Described::Known));
     }
-    let (at, file) = wrapper::PATH.rsplit_once('/').unwrap_or_default();
+    let (at, file) = RUNNER_PATH.rsplit_once('/').unwrap_or_default();
     let mut root = Root::default();
-    root.text(file, wrapper::RUNNER, 0o755);
+    root.text(file, RUNNER, 0o755);
     let tar = helper::whole(root.bytes().map_err(bug)?);
     let subject = Subject {
         package,
@@ -181,7 +181,7 @@ async fn follow(
 fn config(package: &Package, found: &ImageInspect) -> Result<Config, BuildError> {
     let built = found.config.clone().unwrap_or_default();
     let entrypoint = built.entrypoint.clone().unwrap_or_default();
-    if entrypoint.last().map(String::as_str) != Some(wrapper::PATH) {
+    if entrypoint.last().map(String::as_str) != Some(RUNNER_PATH) {
         return Err(BuildError::Entrypoint {
             package: package.name.clone(),
             found: started(&built),

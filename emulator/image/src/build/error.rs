@@ -152,7 +152,7 @@ impl BuildError {
             Self::Entrypoint { .. } => Some(format!(
                 "end the Dockerfile with\n\n    WORKDIR /app\n    USER 1000:1000\n    \
                  ENTRYPOINT [\"node\", \"{}\"]\n\nfnlocal adds the wrapper itself",
-                fnlocal_wrapper::PATH
+                fnlocal_bundles::RUNNER_PATH
             )),
             Self::Foreign { .. } => Some("build it on such a machine, in CI for example".into()),
             Self::Program { .. } => Some(format!(

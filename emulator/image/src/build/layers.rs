@@ -13,9 +13,9 @@ use crate::Root;
 use crate::oci::base::Base;
 use crate::oci::layer::{self, Layer};
 use crate::oci::manifest::{Image, Platform, Stored, entrypoint};
+use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::identity::short_hash;
 use fnlocal_project::Package;
-use fnlocal_wrapper as wrapper;
 
 /// Who the functions run as: the `node` of Node's own images, and never root.
 const USER: &str = "1000:1000";
@@ -97,7 +97,7 @@ fn config(env: Vec<String>) -> Config {
 }
 
 pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLayer, BuildError> {
-    let key = short_hash(&[wrapper::RUNNER]);
+    let key = short_hash(&[RUNNER]);
     let known = site.records.get::<(RepositoryName, Layer)>("wrapper", &key);
     if let Some((from, layer)) = known
         && site.has(&layer, &from, repository)?
@@ -109,7 +109,7 @@ pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLaye
         });
     }
     let mut root = Root::default();
-    root.text(wrapper::PATH, wrapper::RUNNER, 0o755);
+    root.text(RUNNER_PATH, RUNNER, 0o755);
     let layer = layer::pack(&site.store, repository, |out| root.write(out))?;
     site.records.put("wrapper", &key, &(repository, &layer));
     Ok(BuiltLayer {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::content::{self, put};
 use super::layer::Layer;
 use crate::ImageError;
-use fnlocal_wrapper as wrapper;
+use fnlocal_bundles::RUNNER_PATH;
 
 /// What an image is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -180,7 +180,7 @@ pub(crate) fn of(
 
 /// The wrapper, as every image of ours starts.
 pub(crate) fn entrypoint() -> Vec<String> {
-    vec!["node".to_owned(), wrapper::PATH.to_owned()]
+    vec!["node".to_owned(), RUNNER_PATH.to_owned()]
 }
 
 /// Stores an index over the images of several platforms.
