@@ -385,7 +385,11 @@ mod tests {
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(faults::EXIT_CODE), "{told}");
+        assert_eq!(
+            output.status.code(),
+            Some(fnlocal_api::Exit::Bug as i32),
+            "{told}"
+        );
         assert!(told.contains("thread 'journal'"), "{told}");
     }
 

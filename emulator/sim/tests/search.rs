@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use fnlocal_api::UserError;
 use fnlocal_core::scaling::{GroupSettings, Metric};
 use fnlocal_sim::calibrate::Calibration;
 use fnlocal_sim::scenario::{Fleet, Scenario};

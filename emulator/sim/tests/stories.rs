@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use fnlocal_api::UserError;
 use fnlocal_core::scaling::{GroupSettings, Metric, Reason, Scheduled};
 use fnlocal_core::time::Instant;
 use fnlocal_core::trigger::AsyncPolicy;
