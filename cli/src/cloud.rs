@@ -1,9 +1,9 @@
 //! What the commands for AWS have in common: which environment, the connection, how they end.
 
 pub mod ask;
-pub mod door;
+pub mod checkpoint;
+pub mod endpoint;
 mod environment;
-pub mod journey;
 pub mod progress;
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::error::{CliError, Outcome};
 use crate::run::warn;
 use crate::serving::interrupted;
 use crate::wait;
-pub use journey::Journey;
+pub use checkpoint::Checkpoint;
 
 /// A project and one of its environments.
 pub struct Place {
@@ -49,8 +49,8 @@ impl Place {
 }
 
 /// Runs a command until it ends, or until Ctrl-C: then it says how far it has come.
-pub fn run(command: impl AsyncFnOnce(&Journey) -> Outcome) -> Outcome {
-    let journey = Journey::default();
+pub fn run(command: impl AsyncFnOnce(&Checkpoint) -> Outcome) -> Outcome {
+    let journey = Checkpoint::default();
     wait::until_done(async {
         tokio::select! {
             outcome = command(&journey) => outcome,

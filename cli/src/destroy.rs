@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::args::Destroy;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Journey, Place, ask};
+use crate::cloud::{self, Checkpoint, Place, ask};
 use crate::error::{CliError, Outcome};
 use crate::terminal;
 
@@ -15,7 +15,7 @@ pub fn run(args: &Destroy) -> Outcome {
     cloud::run(async |journey| delete(args, journey).await)
 }
 
-async fn delete(args: &Destroy, journey: &Journey) -> Outcome {
+async fn delete(args: &Destroy, journey: &Checkpoint) -> Outcome {
     let place = Place::open(&args.folder, Some(&args.env))?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_destroy(&aws).await?;

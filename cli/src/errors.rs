@@ -8,8 +8,8 @@ use fnlocal_logs::errors::{Group, Groups};
 
 use crate::args::Errors;
 use crate::error::{CliError, Outcome};
-use crate::kept;
 use crate::lines::ago;
+use crate::log_dir;
 use crate::terminal::{self, one_line};
 
 const DIM: Style = Style::new().dimmed();
@@ -20,7 +20,7 @@ const FRAMES: usize = 5;
 
 /// Prints the groups, the last seen first.
 pub fn run(args: &Errors) -> Outcome {
-    let folder = kept::find(&args.folder)?;
+    let folder = log_dir::find(&args.folder)?;
     let mut groups = Groups::read(&folder).all();
     if let Some(wanted) = &args.function {
         groups.retain(|group| group.function.as_deref() == Some(wanted.as_str()));

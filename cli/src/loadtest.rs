@@ -16,7 +16,7 @@ use fnlocal_project::{Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};
-use crate::cloud::door::Environments;
+use crate::cloud::endpoint::Environments;
 use crate::error::{CliError, Outcome};
 use crate::terminal;
 use crate::wait;

@@ -3,13 +3,13 @@
 //! The files are all it needs: they are read whether or not anything runs, and followed across the
 //! runs that write them.
 
-mod there;
+mod remote;
 
 use std::io;
 
 use fnlocal_api::Exit;
 use fnlocal_logs::cursor::Cursor;
-use fnlocal_logs::kept::{Invocation, Kept, Line, Platform};
+use fnlocal_logs::document::{Invocation, Line, LogDocument, Platform};
 use fnlocal_logs::query::{self, Query, QueryError};
 use fnlocal_logs::watch::Growth;
 use fnlocal_project::suggest;
@@ -17,22 +17,22 @@ use jiff::Timestamp;
 
 use crate::args::Logs;
 use crate::error::{CliError, Outcome};
-use crate::kept;
 use crate::lines::Lines;
+use crate::log_dir;
 use crate::run::warn;
 use crate::terminal;
 
 /// Lines when none are asked for: some screens.
 const LAST: usize = 200;
 /// Bytes read before they are printed.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Prints what is there, and follows.
 pub fn run(args: &Logs) -> Outcome {
     if let Some(env) = &args.env_name {
-        return there::run(args, env);
+        return remote::run(args, env);
     }
-    let folder = kept::find(&args.folder)?;
+    let folder = log_dir::find(&args.folder)?;
     let query = query_of(args)?;
     let growth = args.follow.then(|| Growth::of(&folder));
     let mut output = Output::new(args.json);
@@ -81,7 +81,7 @@ fn print(
         return Ok(());
     }
     loop {
-        while let Some(text) = query.next(&mut cursor, PIECE)? {
+        while let Some(text) = query.next(&mut cursor, CHUNK_BYTES)? {
             output.put(&text)?;
         }
         let Some(growth) = &growth else {
@@ -113,7 +113,7 @@ impl Output {
         }
         let mut shown = String::new();
         for line in text.lines() {
-            if let Ok(kept) = serde_json::from_str::<Kept>(line) {
+            if let Ok(kept) = serde_json::from_str::<LogDocument>(line) {
                 shown.push_str(&self.lines.kept(&kept));
             }
         }
@@ -142,9 +142,9 @@ fn functions(folder: &std::path::Path) -> io::Result<std::collections::BTreeSet<
     let mut names = std::collections::BTreeSet::new();
     while let Some(line) = cursor.next_line()? {
         let function = match serde_json::from_str(&line) {
-            Ok(Kept::Invocation(Invocation { function, .. })) => function,
-            Ok(Kept::Line(Line { function, .. })) => function,
-            Ok(Kept::Platform(Platform { function, .. })) => function,
+            Ok(LogDocument::Invocation(Invocation { function, .. })) => function,
+            Ok(LogDocument::Line(Line { function, .. })) => function,
+            Ok(LogDocument::Platform(Platform { function, .. })) => function,
             Err(_) => None,
         };
         names.extend(function.map(|name| name.to_string()));

@@ -15,7 +15,7 @@ use fnlocal_cloud::{Inventory, Plan};
 
 use crate::args::Promote;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Journey, Place, ask};
+use crate::cloud::{self, Checkpoint, Place, ask};
 use crate::error::{CliError, Outcome};
 use crate::terminal;
 
@@ -31,7 +31,7 @@ struct Drawn {
     source: Source,
 }
 
-async fn promote(args: &Promote, journey: &Journey) -> Outcome {
+async fn promote(args: &Promote, journey: &Checkpoint) -> Outcome {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let stored = stored::wanted(args)?;
     let aws = place.connect().await?;
@@ -96,7 +96,7 @@ async fn apply(
     place: &Place,
     aws: &Aws,
     drawn: &Drawn,
-    journey: &Journey,
+    journey: &Checkpoint,
 ) -> Result<Sent, CliError> {
     let progress = Progress::new(journey, place.command("promote"));
     let Drawn {

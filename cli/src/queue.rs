@@ -8,7 +8,7 @@ use fnlocal_files::OwnPath;
 use fnlocal_gateway::triggers::MAX_SHOWN_BYTES;
 use fnlocal_gateway::triggers::clock::Clock;
 use fnlocal_gateway::triggers::event::rfc3339;
-use fnlocal_gateway::triggers::job::{Head, JobId};
+use fnlocal_gateway::triggers::job::{JobId, JobMeta};
 use fnlocal_gateway::triggers::queue::{Listed, Offline, Selection, State};
 use fnlocal_gateway::triggers::store::FILE;
 use fnlocal_project::{Project, Running};
@@ -128,7 +128,7 @@ impl Place {
         }
     }
 
-    fn show(&self, id: JobId) -> Result<(Head, Vec<u8>), CliError> {
+    fn show(&self, id: JobId) -> Result<(JobMeta, Vec<u8>), CliError> {
         let unknown = || unknown_job(format!("there is no job {id}"));
         match self {
             Self::Running(running) => {
@@ -214,7 +214,7 @@ fn table(all: &[Listed]) -> String {
     text
 }
 
-fn show(head: &Head, body: &[u8], json: bool) -> String {
+fn show(head: &JobMeta, body: &[u8], json: bool) -> String {
     let text = std::str::from_utf8(body).ok();
     if json {
         return line(&json!({ "job": head, "body": text, "bytes": head.size }));

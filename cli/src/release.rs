@@ -1,6 +1,6 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
-mod there;
+mod remote;
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub fn run(args: &Args) -> Outcome {
         env_name: Some(env),
     } = &args.command
     {
-        return there::run(args, env);
+        return remote::run(args, env);
     }
     let project = Project::open(&args.folder, None)?;
     let releases = Releases::of(&project.state());

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::Rollback;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Journey, Place, ask};
+use crate::cloud::{self, Checkpoint, Place, ask};
 use crate::error::Outcome;
 use crate::lines::millis;
 use crate::terminal;
@@ -18,7 +18,7 @@ pub fn run(args: &Rollback) -> Outcome {
     cloud::run(async |journey| roll_back(args, journey).await)
 }
 
-async fn roll_back(args: &Rollback, journey: &Journey) -> Outcome {
+async fn roll_back(args: &Rollback, journey: &Checkpoint) -> Outcome {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_rollback(&aws, args.to).await?;

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use croner::{Cron, Direction};
 
 /// Occurrences of one pre-scaling at the most.
-const MOST: usize = 1000;
+const MAX_OCCURRENCES: usize = 1000;
 
 /// Why a pre-scaling makes no sense.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ impl Prescale {
         };
         let times = cron.iter_from(start, Direction::Forward);
         let times = times.map_while(after).take_while(|after| *after <= span);
-        Ok(times.take(MOST).collect())
+        Ok(times.take(MAX_OCCURRENCES).collect())
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn one_every_minute_is_not_looked_for_without_end() {
         let often = sale("* * * * *", None).occurrences(0, Duration::from_secs(365 * DAY));
-        assert_eq!(often.unwrap().len(), MOST);
+        assert_eq!(often.unwrap().len(), MAX_OCCURRENCES);
     }
 
     #[test]

@@ -198,7 +198,7 @@ mod tests {
     use fnlocal_api::UserError;
 
     use super::*;
-    use crate::chance::{Use, stream};
+    use crate::rng::{Use, stream};
 
     fn percentile(of: &Distribution, percent: f64) -> f64 {
         let mut rng = stream(1, Use::Service);
