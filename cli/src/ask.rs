@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use fnlocal_api::Exit;
 use fnlocal_gateway::triggers;
 use fnlocal_gateway::triggers::job::JobMeta;
 use fnlocal_project::Running;
@@ -12,23 +13,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::exit::Exit;
-
-/// Why a command came to nothing.
-pub struct Failure {
-    /// How it ends.
-    pub exit: Exit,
-    /// What happened.
-    pub error: Box<dyn std::error::Error + Send + Sync>,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
+use crate::error::CliError;
 
 /// What a running fnlocal answered.
 pub struct Answer(Response<Bytes>);
 
 /// Asks a running fnlocal about its queue.
-pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer, CliError> {
     let path = format!("/_fnlocal/queue/{what}");
     let text = body.map(ToString::to_string).unwrap_or_default();
     let request = Request::builder()
@@ -39,11 +30,7 @@ pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer
         })
         .uri(path)
         .body(Full::new(Bytes::from(text)))
-        .map_err(|error| Failure {
-            exit: Exit::Bug,
-            error: error.into(),
-            hint: None,
-        })?;
+        .map_err(CliError::bug)?;
     let answer = send(running, request)?;
     if answer.0.status() == StatusCode::OK {
         return Ok(answer);
@@ -52,21 +39,15 @@ pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer
 }
 
 /// Sends any request to a running fnlocal.
-pub fn send(running: &Running, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
+pub fn send(running: &Running, request: Request<Full<Bytes>>) -> Result<Answer, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = runtime.map_err(|error| Failure {
-        exit: Exit::Failed,
-        error: error.into(),
-        hint: None,
-    })?;
+    let runtime = runtime.map_err(CliError::failed)?;
     let answered = runtime.block_on(triggers::ask(running, request));
-    answered.map(Answer).map_err(|error| Failure {
-        exit: Exit::Unreachable,
-        error: error.into(),
-        hint: Some("is it ending? try again".to_owned()),
-    })
+    answered
+        .map(Answer)
+        .map_err(|error| CliError::new(Exit::Unreachable, error, "is it ending? try again"))
 }
 
 impl Answer {
@@ -76,12 +57,9 @@ impl Answer {
     }
 
     /// The answer's JSON.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(self.0.body()).map_err(|error| Failure {
-            exit: Exit::Bug,
-            error: error.into(),
-            hint: Some("is it another version of fnlocal?".to_owned()),
-        })
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, CliError> {
+        serde_json::from_slice(self.0.body())
+            .map_err(|error| CliError::new(Exit::Bug, error, "is it another version of fnlocal?"))
     }
 
     /// A job's head and body in an answer that shows one.
@@ -91,15 +69,11 @@ impl Answer {
     }
 
     /// The problem it tells.
-    pub fn problem(&self) -> Failure {
+    pub fn problem(&self) -> CliError {
         let problem: Value = serde_json::from_slice(self.0.body()).unwrap_or_default();
         let text = |key: &str| problem[key].as_str().map(str::to_owned);
         let status = self.0.status();
         let error = text("detail").unwrap_or_else(|| format!("it answered {status}"));
-        Failure {
-            exit: Exit::Failed,
-            error: error.into(),
-            hint: text("hint"),
-        }
+        CliError::new(Exit::Failed, error, text("hint"))
     }
 }

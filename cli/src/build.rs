@@ -3,19 +3,19 @@
 pub mod progress;
 mod table;
 
-use fnlocal_image::build::{self, BuildError, BuildOptions};
-use fnlocal_image::release::{self, MakeError};
-use fnlocal_project::StateError;
+use fnlocal_api::Exit;
+use fnlocal_image::build::{self, BuildOptions};
+use fnlocal_image::release;
 
 use crate::args::Build;
-use crate::exit::Exit;
-use crate::run::{fail, now, warn};
+use crate::error::{CliError, Outcome};
+use crate::run::{now, warn};
 use crate::terminal;
 use crate::wait;
 use progress::Progress;
 
 /// Builds, then prints what was built.
-pub fn run(args: &Build) -> Exit {
+pub fn run(args: &Build) -> Outcome {
     let options = BuildOptions {
         path: args.folder.clone(),
         platforms: args.platform.clone(),
@@ -32,49 +32,17 @@ pub fn run(args: &Build) -> Exit {
         }
     });
     progress.clear();
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(exit) => return exit,
+    let Some(outcome) = outcome? else {
+        return Ok(Exit::Interrupted);
     };
-    match outcome {
-        None => Exit::Interrupted,
-        Some(Ok((report, made))) => {
-            for warning in &made.warnings {
-                warn(&warning.text, warning.hint.as_deref());
-            }
-            if args.json {
-                terminal::print_json(&table::json(&report, &made));
-            } else {
-                terminal::print!("{}", table::text(&report, &made));
-            }
-            Exit::Ok
-        }
-        Some(Err(error)) => {
-            if let MakeError::Build(error) = &error
-                && let Some(frame) = error.frame()
-            {
-                terminal::eprintln!("{frame}");
-            }
-            fail(
-                crate::release::exit_of(&error),
-                &error,
-                error.hint().as_deref(),
-            )
-        }
+    let (report, made) = outcome.map_err(CliError::from_make)?;
+    for warning in &made.warnings {
+        warn(&warning.text, warning.hint.as_deref());
     }
-}
-
-/// How a command ends whose build failed.
-pub fn exit_of(error: &BuildError) -> Exit {
-    match error {
-        BuildError::Project(_)
-        | BuildError::Env(_)
-        | BuildError::Code(_)
-        | BuildError::Entrypoint { .. }
-        | BuildError::Program { .. } => Exit::Config,
-        BuildError::State(StateError::Taken { .. }) => Exit::TryAgain,
-        BuildError::Engine { .. } => Exit::Unreachable,
-        BuildError::Bug(_) => Exit::Bug,
-        _ => Exit::Failed,
+    if args.json {
+        terminal::print_json(&table::json(&report, &made));
+    } else {
+        terminal::print!("{}", table::text(&report, &made));
     }
+    Ok(Exit::Ok)
 }

@@ -1,33 +1,30 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and says what.
 
-use fnlocal_emulator::clean::{self, CleanError, CleanOptions, Cleaned, Item};
-use fnlocal_project::StateError;
+use fnlocal_api::{Exit, UserError};
+use fnlocal_emulator::clean::{self, CleanOptions, Cleaned, Item};
 
 use crate::args::Clean;
-use crate::exit::Exit;
+use crate::error::Outcome;
 use crate::lines::bytes;
-use crate::run::{fail, warn};
+use crate::run::warn;
 use crate::terminal;
 use crate::wait;
 
 /// Removes, or lists.
-pub fn run(args: &Clean) -> Exit {
+pub fn run(args: &Clean) -> Outcome {
     let options = CleanOptions {
         path: args.folder.clone(),
         shared: args.shared,
         dry_run: args.dry_run,
     };
-    match wait::until_done(clean::run(&options)) {
-        Ok(Ok(cleaned)) => tell(args, &cleaned),
-        Err(exit) => exit,
-        Ok(Err(error)) => fail(exit_of(&error), &error, error.hint().as_deref()),
-    }
+    let cleaned = wait::until_done(clean::run(&options))??;
+    Ok(tell(args, &cleaned))
 }
 
 fn tell(args: &Clean, cleaned: &Cleaned) -> Exit {
     if let Some(error) = &cleaned.no_engine {
         let text = format!("{error}: its containers and images are left as they are");
-        warn(&text, Some(error.hint()));
+        warn(&text, error.hint().as_deref());
     }
     for (item, why) in &cleaned.kept {
         warn(&format!("{} {} stays: {why}", item.kind, item.name), None);
@@ -85,13 +82,4 @@ fn table(dry_run: bool, items: &[Item]) -> String {
         bytes(total)
     ));
     text
-}
-
-fn exit_of(error: &CleanError) -> Exit {
-    match error {
-        CleanError::Project(_) => Exit::Config,
-        CleanError::State(StateError::Taken { .. }) => Exit::TryAgain,
-        CleanError::Engine(_) => Exit::Unreachable,
-        _ => Exit::Failed,
-    }
 }

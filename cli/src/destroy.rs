@@ -1,20 +1,21 @@
 //! `fnlocal destroy`: deletes all of an environment, and looks whether anything is left.
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::promote::{destroy, plan_destroy};
 use serde_json::json;
 
 use crate::args::Destroy;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Checkpoint, Place, Refusal, ask};
-use crate::exit::Exit;
+use crate::cloud::{self, Checkpoint, Place, ask};
+use crate::error::{CliError, Outcome};
 use crate::terminal;
 
 /// Deletes.
-pub fn run(args: &Destroy) -> Exit {
+pub fn run(args: &Destroy) -> Outcome {
     cloud::run(async |journey| delete(args, journey).await)
 }
 
-async fn delete(args: &Destroy, journey: &Checkpoint) -> Result<Exit, Refusal> {
+async fn delete(args: &Destroy, journey: &Checkpoint) -> Outcome {
     let place = Place::open(&args.folder, Some(&args.env))?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_destroy(&aws).await?;
@@ -53,7 +54,7 @@ async fn delete(args: &Destroy, journey: &Checkpoint) -> Result<Exit, Refusal> {
 }
 
 /// Whether the person means it: they write the project's name.
-async fn confirmed(place: &Place) -> Result<(), Refusal> {
+async fn confirmed(place: &Place) -> Result<(), CliError> {
     if !ask::can() {
         return Err(ask::nobody(place, "destroy"));
     }

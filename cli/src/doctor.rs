@@ -2,34 +2,29 @@
 
 mod aws;
 
+use fnlocal_api::Exit;
 use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
-use crate::exit::Exit;
+use crate::error::Outcome;
 use crate::terminal;
 use crate::wait;
 
 /// Looks, and prints.
-pub fn run(args: &Doctor) -> Exit {
-    let findings = match wait::until_done(async {
+pub fn run(args: &Doctor) -> Outcome {
+    let findings = wait::until_done(async {
         let mut findings = doctor::examine(&args.folder).await;
         findings.extend(aws::examine().await);
         findings
-    }) {
-        Ok(findings) => findings,
-        Err(exit) => return exit,
-    };
+    })?;
     if args.json {
         let line = serde_json::to_string(&findings);
         terminal::print_json(&line.unwrap_or_default());
     } else {
         terminal::print!("{}", findings.iter().map(line).collect::<String>());
     }
-    if findings.iter().any(|finding| finding.state == State::Bad) {
-        Exit::Failed
-    } else {
-        Exit::Ok
-    }
+    let bad = findings.iter().any(|finding| finding.state == State::Bad);
+    Ok(if bad { Exit::Failed } else { Exit::Ok })
 }
 
 fn line(finding: &Finding) -> String {

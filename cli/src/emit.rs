@@ -4,6 +4,7 @@ use fnlocal_api::headers as api_headers;
 use std::io::Read;
 
 use bytes::Bytes;
+use fnlocal_api::Exit;
 use fnlocal_gateway::triggers::clock::Clock;
 use fnlocal_gateway::triggers::event::{Event, content_type, rfc3339};
 use fnlocal_project::Running;
@@ -12,25 +13,17 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::args::Emit;
-use crate::ask::{Answer, Failure, send};
-use crate::exit::Exit;
-use crate::run::fail;
+use crate::ask::{Answer, send};
+use crate::error::{CliError, Outcome};
 use crate::terminal;
 
 /// Sends it, and prints the answer.
-pub fn run(args: &Emit) -> Exit {
-    match emit(args) {
-        Ok(answer) => print(args, &answer),
-        Err(failure) => fail(failure.exit, &*failure.error, failure.hint.as_deref()),
-    }
+pub fn run(args: &Emit) -> Outcome {
+    Ok(print(args, &emit(args)?))
 }
 
-fn emit(args: &Emit) -> Result<Answer, Failure> {
-    let running = Running::find(&args.folder).map_err(|error| Failure {
-        exit: Exit::Unreachable,
-        error: error.into(),
-        hint: Some("start `fnlocal dev` there".to_owned()),
-    })?;
+fn emit(args: &Emit) -> Result<Answer, CliError> {
+    let running = Running::find(&args.folder)?;
     let data = data(&args.data)?;
     let kind = args.content_type.clone();
     let event = Event {
@@ -61,11 +54,9 @@ fn emit(args: &Emit) -> Result<Answer, Failure> {
     if let Some(key) = &args.order_key {
         request = request.header(api_headers::ORDER_KEY, key);
     }
-    let request = request.body(Full::new(body)).map_err(|error| Failure {
-        exit: Exit::Usage,
-        error: error.into(),
-        hint: Some("a function's name, and what headers can hold".to_owned()),
-    })?;
+    let request = request
+        .body(Full::new(body))
+        .map_err(|error| CliError::usage(error, "a function's name, and what headers can hold"))?;
     send(&running, request)
 }
 
@@ -96,11 +87,10 @@ fn structured(event: &Event) -> Bytes {
     Bytes::from(document.to_string())
 }
 
-fn data(said: &str) -> Result<Bytes, Failure> {
-    let fail = |error: std::io::Error| Failure {
-        exit: Exit::Usage,
-        error: format!("the event's data cannot be read from {said}: {error}").into(),
-        hint: None,
+fn data(said: &str) -> Result<Bytes, CliError> {
+    let fail = |error: std::io::Error| {
+        let text = format!("the event's data cannot be read from {said}: {error}");
+        CliError::usage(text, None)
     };
     Ok(match said.strip_prefix('@') {
         None => Bytes::from(said.to_owned()),

@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use fnlocal_api::Cause;
+use fnlocal_api::{Cause, Exit};
 use fnlocal_logs::errors::{Group, Groups};
 
 use crate::args::Errors;
-use crate::exit::Exit;
+use crate::error::{CliError, Outcome};
 use crate::lines::ago;
-use crate::log_dir::{self, NO_LOG_HINT};
-use crate::run::fail;
+use crate::log_dir;
 use crate::terminal::{self, one_line};
 
 const DIM: Style = Style::new().dimmed();
@@ -20,30 +19,23 @@ const RED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Re
 const FRAMES: usize = 5;
 
 /// Prints the groups, the last seen first.
-pub fn run(args: &Errors) -> Exit {
-    let folder = match log_dir::find(&args.folder) {
-        Ok(folder) => folder,
-        Err(error) => return fail(Exit::Failed, &error, Some(NO_LOG_HINT)),
-    };
+pub fn run(args: &Errors) -> Outcome {
+    let folder = log_dir::find(&args.folder)?;
     let mut groups = Groups::read(&folder).all();
     if let Some(wanted) = &args.function {
         groups.retain(|group| group.function.as_deref() == Some(wanted.as_str()));
     }
     if args.json {
-        return match serde_json::to_string_pretty(&groups) {
-            Ok(text) => {
-                terminal::print_json(&text);
-                Exit::Ok
-            }
-            Err(error) => fail(Exit::Bug, &error, None),
-        };
+        let text = serde_json::to_string_pretty(&groups).map_err(CliError::bug)?;
+        terminal::print_json(&text);
+        return Ok(Exit::Ok);
     }
     if groups.is_empty() {
         terminal::eprintln!("no errors were seen");
     }
     let texts: Vec<String> = groups.iter().map(text).collect();
     terminal::print!("{}", texts.join("\n"));
-    Exit::Ok
+    Ok(Exit::Ok)
 }
 
 fn text(group: &Group) -> String {

@@ -4,9 +4,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use fnlocal_api::Exit;
+
 use crate::args::{Init, Template};
-use crate::exit::Exit;
-use crate::run::{fail, warn};
+use crate::error::Outcome;
+use crate::run::warn;
 use crate::terminal;
 
 /// A file by its path in the project, and what is in it.
@@ -54,28 +56,19 @@ enum InitError {
     Write { path: PathBuf, source: io::Error },
 }
 
-impl InitError {
-    fn hint(&self) -> &'static str {
-        match self {
-            Self::Taken { .. } => "name a new folder, as in `fnlocal init shop`",
-            Self::Write { .. } => "see whether the folder belongs to you and the disk has room",
-        }
-    }
-}
+fnlocal_api::user_error!(InitError {
+    Self::Taken { .. } => "name a new folder, as in `fnlocal init shop`";
+    Self::Write { .. } => "see whether the folder belongs to you and the disk has room";
+});
 
 /// Writes the files, and says what to do next.
-pub fn run(args: &Init) -> Exit {
-    match write(args) {
-        Ok(stayed) => {
-            for path in stayed {
-                let text = format!("{path} is there already and stays as it is");
-                warn(&text, Some("it should leave out .fnlocal and .env"));
-            }
-            say_next(args);
-            Exit::Ok
-        }
-        Err(error) => fail(Exit::Failed, &error, Some(error.hint())),
+pub fn run(args: &Init) -> Outcome {
+    for path in write(args)? {
+        let text = format!("{path} is there already and stays as it is");
+        warn(&text, Some("it should leave out .fnlocal and .env"));
     }
+    say_next(args);
+    Ok(Exit::Ok)
 }
 
 /// What stayed as it was.

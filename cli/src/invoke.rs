@@ -10,10 +10,9 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::args::Invoke;
 use crate::cloud::endpoint::base_url;
-use crate::exit::Exit;
-use crate::run::{fail, warn};
-use crate::running::{self, AskError};
-use crate::{cloud, wait};
+use crate::error::{CliError, Outcome};
+use crate::run::warn;
+use crate::{running, wait};
 
 use answer::Answer;
 use body::Body;
@@ -25,9 +24,7 @@ const LOOKS: u32 = 500;
 
 /// Why no call was made.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Ask(#[from] AskError),
+enum InvokeError {
     #[error("the body could not be read from {from}")]
     Body {
         from: String,
@@ -45,35 +42,13 @@ enum Refusal {
         env: String,
         source: reqwest::Error,
     },
-    #[error("the environment cannot be found")]
-    Place(cloud::Refusal),
-    #[error("the answer could not be printed")]
-    Print(#[from] std::io::Error),
 }
 
-impl Refusal {
-    fn tell(&self) -> Exit {
-        match self {
-            Self::Ask(error) => error.tell(),
-            Self::Body { .. } => fail(
-                Exit::Usage,
-                self,
-                Some("--file wants a file that is there, or - for stdin"),
-            ),
-            Self::NotCold { .. } => fail(
-                Exit::Failed,
-                self,
-                Some("`fnlocal ps` lists the functions it has"),
-            ),
-            Self::Closed { env, .. } => {
-                let hint = format!("`fnlocal status --env {env}` shows its nodes");
-                fail(Exit::Unreachable, self, Some(&hint))
-            }
-            Self::Place(refusal) => refusal.tell(),
-            Self::Print(_) => Exit::Failed,
-        }
-    }
-}
+fnlocal_api::user_error!(InvokeError {
+    Self::Body { .. } => "--file wants a file that is there, or - for stdin", Usage;
+    Self::NotCold { .. } => "`fnlocal ps` lists the functions it has";
+    Self::Closed { env, .. } => format!("`fnlocal status --env {env}` shows its nodes"), Unreachable;
+});
 
 /// Who is called.
 enum Callee {
@@ -91,45 +66,36 @@ impl Callee {
         }
     }
 
-    fn silent(&self, source: reqwest::Error) -> Refusal {
+    fn silent(&self, source: reqwest::Error) -> CliError {
         match self {
             Self::Here(running) => running::silent(running, source).into(),
-            Self::There { env, url } => Refusal::Closed {
+            Self::There { env, url } => InvokeError::Closed {
                 url: url.clone(),
                 env: env.clone(),
                 source: source.without_url(),
-            },
+            }
+            .into(),
         }
     }
 }
 
 /// Calls it.
-pub fn run(args: &Invoke) -> Exit {
-    let body = match Body::read(args) {
-        Ok(body) => body,
-        Err(refusal) => return refusal.tell(),
-    };
-    let outcome = wait::until_done(async {
+pub fn run(args: &Invoke) -> Outcome {
+    let body = Body::read(args)?;
+    wait::until_done(async {
         let callee = match &args.env_name {
-            None => match running::find(&args.folder) {
-                Ok(running) => Callee::Here(running),
-                Err(exit) => return Ok(exit),
-            },
+            None => Callee::Here(Running::find(&args.folder)?),
             Some(env) => {
-                let url = base_url(&args.folder, env).await.map_err(Refusal::Place)?;
+                let url = base_url(&args.folder, env).await?;
                 let env = env.clone();
                 Callee::There { env, url }
             }
         };
         call(args, &callee, body).await
-    });
-    match outcome {
-        Ok(outcome) => outcome.unwrap_or_else(|refusal| refusal.tell()),
-        Err(exit) => exit,
-    }
+    })?
 }
 
-async fn call(args: &Invoke, callee: &Callee, body: Option<Body>) -> Result<Exit, Refusal> {
+async fn call(args: &Invoke, callee: &Callee, body: Option<Body>) -> Outcome {
     let client = match callee {
         Callee::Here(_) => running::client(),
         Callee::There { .. } => reqwest::Client::builder().build(),
@@ -180,17 +146,22 @@ fn url(base: &str, args: &Invoke) -> String {
 }
 
 /// Has what the next request could be given stopped, and waits until it is gone.
-async fn chill(client: &reqwest::Client, running: &Running, function: &str) -> Result<(), Refusal> {
+async fn chill(
+    client: &reqwest::Client,
+    running: &Running,
+    function: &str,
+) -> Result<(), CliError> {
     for look in 0..LOOKS {
         // An instance that was still busy, or importing, is stopped by asking again.
         if look % 50 == 0 {
             let status = running::chill(client, running, function).await?;
             if status != StatusCode::NO_CONTENT {
-                return Err(Refusal::NotCold {
+                let error = InvokeError::NotCold {
                     url: running.url.clone(),
                     function: function.to_owned(),
                     status,
-                });
+                };
+                return Err(error.into());
             }
         }
         if running::view(client, running).await?.is_cold(function) {

@@ -5,35 +5,28 @@ mod scenario;
 mod stdout;
 mod target;
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fnlocal_loadtest::budget::BudgetError;
+use fnlocal_api::Exit;
 use fnlocal_loadtest::profile::Shape;
 use fnlocal_loadtest::report::Context;
 use fnlocal_loadtest::{Checked, ColdPlan, Load, LoadError, Plan, Report, Target};
-use fnlocal_project::{FileError, Project, ProjectError};
+use fnlocal_project::{Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};
 use crate::cloud::endpoint::Environments;
-use crate::exit::Exit;
-use crate::run::fail;
+use crate::error::{CliError, Outcome};
 use crate::terminal;
 use crate::wait;
 
 /// Runs a load test.
-pub fn run(args: &Loadtest) -> Exit {
+pub fn run(args: &Loadtest) -> Outcome {
     crate::serving::raise_open_files();
     let stop = CancellationToken::new();
-    if let Err(error) = on_interrupt(stop.clone()) {
-        return fail(Exit::Failed, &error, None);
-    }
-    match wait::until_done(test(args, stop)) {
-        Ok(Ok(exit)) | Err(exit) => exit,
-        Ok(Err(refusal)) => fail(refusal.exit, &*refusal.error, refusal.hint.as_deref()),
-    }
+    on_interrupt(stop.clone()).map_err(CliError::failed)?;
+    wait::until_done(test(args, stop))?
 }
 
 /// The first Ctrl-C ends the run, whose report is still written; the second ends everything.
@@ -50,7 +43,7 @@ fn on_interrupt(stop: CancellationToken) -> Result<(), ctrlc::Error> {
     })
 }
 
-async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal> {
+async fn test(args: &Loadtest, stop: CancellationToken) -> Outcome {
     let project = project(args)?;
     let old = args.compare.as_deref().map(Report::read).transpose()?;
     let environments = Environments {
@@ -102,7 +95,7 @@ async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal>
 }
 
 /// The folder's project. Without one, functions are given by name.
-fn project(args: &Loadtest) -> Result<Option<Project>, Refusal> {
+fn project(args: &Loadtest) -> Result<Option<Project>, CliError> {
     match Project::open(&args.folder, None) {
         Ok(project) => Ok(Some(project)),
         Err(error @ (ProjectError::Config(_) | ProjectError::NotFound { .. })) => Err(error.into()),
@@ -147,87 +140,25 @@ fn load(args: &Loadtest, functions: usize) -> Load {
 }
 
 /// goose knows six methods.
-fn check_users(plan: &Plan) -> Result<(), Refusal> {
+fn check_users(plan: &Plan) -> Result<(), CliError> {
     let Load::Users(_) = plan.load else {
         return Ok(());
     };
     let mut steps = plan.scenario.steps.iter();
     match steps.find(|step| !fnlocal_loadtest::can_send(&step.method)) {
         None => Ok(()),
-        Some(step) => Err(Refusal::usage(
+        Some(step) => Err(CliError::usage(
             format!("users cannot send {}", step.method),
             "they send GET, HEAD, POST, PUT, PATCH and DELETE; with --rate there is no such limit",
         )),
     }
 }
 
-/// Why there is no run, with what to do about it and the exit code.
-struct Refusal {
-    exit: Exit,
-    error: Box<dyn Error>,
-    hint: Option<String>,
-}
-
-impl Refusal {
-    fn usage(error: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            error: error.into().into(),
-            hint: Some(hint.into()),
-        }
-    }
-
-    fn unwritable(path: &Path, source: std::io::Error) -> Self {
-        LoadError::File {
-            what: "write",
-            path: path.to_owned(),
-            source,
-        }
-        .into()
-    }
-}
-
-impl From<LoadError> for Refusal {
-    fn from(error: LoadError) -> Self {
-        let exit = match &error {
-            LoadError::Dns { .. }
-            | LoadError::Down { .. }
-            | LoadError::Tls { .. }
-            | LoadError::Env { .. } => Exit::Unreachable,
-            LoadError::BadUrl { .. } | LoadError::UnknownFunction { .. } => Exit::Usage,
-            _ => Exit::Failed,
-        };
-        Self {
-            exit,
-            hint: error.hint(),
-            error: error.into(),
-        }
-    }
-}
-
-impl From<BudgetError> for Refusal {
-    fn from(error: BudgetError) -> Self {
-        Self::usage(error.to_string(), error.hint.clone())
-    }
-}
-
-impl From<ProjectError> for Refusal {
-    fn from(error: ProjectError) -> Self {
-        Self {
-            exit: Exit::Config,
-            hint: error.hint(),
-            error: error.into(),
-        }
-    }
-}
-
-impl From<FileError> for Refusal {
-    fn from(error: FileError) -> Self {
-        Self {
-            exit: Exit::Config,
-            hint: error.hint(),
-            error: error.into(),
-        }
+fn unwritable(path: &Path, source: std::io::Error) -> LoadError {
+    LoadError::File {
+        what: "write",
+        path: path.to_owned(),
+        source,
     }
 }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 #[error("nothing is kept of {}", .0.display())]
 pub struct NoLog(PathBuf);
 
-/// What to do about it.
-pub const NO_LOG_HINT: &str =
-    "`fnlocal dev` and `fnlocal up` keep a log; name their folder with --folder";
+fnlocal_api::user_error!(NoLog {
+    _ => "`fnlocal dev` and `fnlocal up` keep a log; name their folder with --folder";
+});
 
 /// The log of the nearest project at or above a folder.
 pub fn find(folder: &Path) -> Result<PathBuf, NoLog> {

@@ -7,6 +7,7 @@ mod remote;
 
 use std::io;
 
+use fnlocal_api::Exit;
 use fnlocal_logs::cursor::Cursor;
 use fnlocal_logs::document::{Invocation, Line, LogDocument, Platform};
 use fnlocal_logs::query::{self, Query, QueryError};
@@ -15,10 +16,10 @@ use fnlocal_project::suggest;
 use jiff::Timestamp;
 
 use crate::args::Logs;
-use crate::exit::Exit;
+use crate::error::{CliError, Outcome};
 use crate::lines::Lines;
-use crate::log_dir::{self, NO_LOG_HINT};
-use crate::run::{fail, warn};
+use crate::log_dir;
+use crate::run::warn;
 use crate::terminal;
 
 /// Lines when none are asked for: some screens.
@@ -27,18 +28,12 @@ const LAST: usize = 200;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Prints what is there, and follows.
-pub fn run(args: &Logs) -> Exit {
+pub fn run(args: &Logs) -> Outcome {
     if let Some(env) = &args.env_name {
         return remote::run(args, env);
     }
-    let folder = match log_dir::find(&args.folder) {
-        Ok(folder) => folder,
-        Err(error) => return fail(Exit::Failed, &error, Some(NO_LOG_HINT)),
-    };
-    let query = match query_of(args) {
-        Ok(query) => query,
-        Err(error) => return fail(Exit::Usage, &error, Some(&error.hint())),
-    };
+    let folder = log_dir::find(&args.folder)?;
+    let query = query_of(args)?;
     let growth = args.follow.then(|| Growth::of(&folder));
     let mut output = Output::new(args.json);
     match print(&query, &folder, growth, &mut output) {
@@ -46,11 +41,17 @@ pub fn run(args: &Logs) -> Exit {
             if !output.printed && !args.json {
                 nothing(args, &folder);
             }
-            Exit::Ok
+            Ok(Exit::Ok)
         }
-        // `fnlocal logs | head` has what it wanted.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => fail(Exit::Failed, &error, None),
+        Err(error) => not_printed(error),
+    }
+}
+
+/// `fnlocal logs | head` has what it wanted.
+fn not_printed(error: io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
+        _ => Err(CliError::failed(error)),
     }
 }
 

@@ -10,8 +10,8 @@ mod destroy;
 mod dev;
 mod doctor;
 mod emit;
+mod error;
 mod errors;
-mod exit;
 mod init;
 mod invoke;
 mod json;
@@ -51,6 +51,6 @@ fn main() -> std::process::ExitCode {
     terminal::report_panics();
     fnlocal_faults::install();
     // What panicked was printed; the exit code says whose fault it is.
-    let exit = std::panic::catch_unwind(run::run).unwrap_or(exit::Exit::Bug);
+    let exit = std::panic::catch_unwind(run::run).unwrap_or(fnlocal_api::Exit::Bug);
     exit.into()
 }

@@ -8,48 +8,34 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::aws::configuration;
 use fnlocal_cloud::node::{Assigned, Follower, Machine, News, NodeSettings, Peer, Standing};
 use fnlocal_cloud::{CloudError, Kind};
-use fnlocal_emulator::node::{self, Ending, Neighbour, NodeError, NodeOptions, Orders, Wanted};
+use fnlocal_emulator::node::{self, Ending, Neighbour, NodeOptions, Orders, Wanted};
 use fnlocal_emulator::serve::Stop;
 use fnlocal_logs::Record;
 use tokio::sync::{oneshot, watch};
 
 use crate::args::Node;
-use crate::cloud::Refusal;
-use crate::exit::Exit;
+use crate::error::Outcome;
 use crate::printer::Style;
-use crate::run::fail;
 use crate::serving::serve;
 
 /// For a last call to AWS when this process is told to end.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
 /// Runs until told to end.
-pub fn run(args: &Node) -> Exit {
+pub fn run(args: &Node) -> Outcome {
     let style = Style {
         json: args.json,
         documents: true,
         quiet: args.quiet,
     };
-    let settings = match NodeSettings::read(&args.settings) {
-        Ok(settings) => settings,
-        Err(error) => return Refusal::from(error).tell(),
-    };
-    serve(
-        style,
-        async |sink, stop| compose(settings, args.state.clone(), sink, stop).await,
-        told,
-    )
-}
-
-/// Why a node could not begin or go on.
-enum Error {
-    Cloud(Refusal),
-    Node(NodeError),
-    /// The cloud's thread panicked, and said why.
-    Bug,
+    let settings = NodeSettings::read(&args.settings)?;
+    serve(style, async |sink, stop| {
+        compose(settings, args.state.clone(), sink, stop).await
+    })
 }
 
 /// Where the cloud's thread puts what it is told by AWS.
@@ -66,7 +52,7 @@ async fn compose(
     state: PathBuf,
     sink: SyncSender<Vec<Record>>,
     stop: Stop,
-) -> Result<(), Error> {
+) -> Outcome {
     let (standing, stands) = watch::channel(Standing::default());
     let (wanted, orders_wanted) = watch::channel(None);
     let (neighbours, orders_neighbours) = watch::channel(Vec::new());
@@ -86,12 +72,18 @@ async fn compose(
         // The node may have ended before.
         let _ended = done.send(());
     });
-    let cloud = cloud.map_err(|_| Error::Bug)?;
-    let begun = tokio::select! {
-        begun = beginning => begun.map_err(|_| Error::Bug)?,
-        () = stop.gently.cancelled() => return Ok(()),
+    let Ok(cloud) = cloud else {
+        return Ok(Exit::Bug);
     };
-    let (machine, key) = begun.map_err(|error| Error::Cloud(error.into()))?;
+    let begun = tokio::select! {
+        begun = beginning => begun,
+        () = stop.gently.cancelled() => return Ok(Exit::Ok),
+    };
+    let Ok(begun) = begun else {
+        // The cloud's thread panicked, and said why.
+        return Ok(Exit::Bug);
+    };
+    let (machine, key) = begun?;
     let ended_by_cloud = orders_ending.clone();
     let committed = standing.clone();
     let orders = Orders {
@@ -122,9 +114,10 @@ async fn compose(
         () = stop.now.cancelled() => {}
     }
     if cloud.is_finished() && cloud.join().is_err() {
-        return Err(Error::Bug);
+        return Ok(Exit::Bug);
     }
-    outcome.map_err(Error::Node)
+    outcome?;
+    Ok(Exit::Ok)
 }
 
 fn options(settings: &NodeSettings, machine: &Machine, key: String) -> NodeOptions {
@@ -243,19 +236,4 @@ fn text(error: &CloudError) -> String {
         text.push_str(&format!("\n  hint: {hint}"));
     }
     text
-}
-
-fn told(error: &Error) -> Exit {
-    match error {
-        Error::Cloud(refusal) => refusal.tell(),
-        Error::Node(error) => {
-            let exit = match error {
-                NodeError::Connect(_) => Exit::Unreachable,
-                NodeError::Bug(_) => Exit::Bug,
-                _ => Exit::Failed,
-            };
-            fail(exit, error, Some(&error.hint()))
-        }
-        Error::Bug => Exit::Bug,
-    }
 }

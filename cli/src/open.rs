@@ -5,39 +5,31 @@
 
 use std::io;
 
+use fnlocal_api::Exit;
 use fnlocal_project::Running;
 
 use crate::args::Open;
-use crate::exit::Exit;
-use crate::run::fail;
-use crate::running::not_found;
+use crate::error::{CliError, Outcome};
 use crate::terminal;
 
 /// Opens it, or prints where it is.
-pub fn run(args: &Open) -> Exit {
-    let (running, state) = match Running::find_with_state(&args.folder) {
-        Ok(found) => found,
-        Err(error) => return not_found(&error),
-    };
+pub fn run(args: &Open) -> Outcome {
+    let (running, state) = Running::find_with_state(&args.folder)?;
     let plain = format!("{}/_fnlocal/", running.platform);
     let whole = format!("{plain}#token={}", running.token);
     if args.print {
         terminal::println!("{whole}");
-        return Exit::Ok;
+        return Ok(Exit::Ok);
     }
     let page = Running::write_page(&state, &whole).and_then(|page| {
         let page = std::path::absolute(page)?;
         reqwest::Url::from_file_path(page).map_err(|()| io::ErrorKind::InvalidFilename.into())
     });
     let opened = page.and_then(|page| webbrowser::open(page.as_str()));
-    match opened {
-        Ok(()) => {
-            terminal::println!("{plain}");
-            Exit::Ok
-        }
-        Err(error) => {
-            let hint = "open the address that `fnlocal open --print` prints";
-            fail(Exit::Failed, &error, Some(hint))
-        }
-    }
+    opened.map_err(|error| {
+        let hint = "open the address that `fnlocal open --print` prints";
+        CliError::new(Exit::Failed, error, hint)
+    })?;
+    terminal::println!("{plain}");
+    Ok(Exit::Ok)
 }

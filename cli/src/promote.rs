@@ -6,6 +6,7 @@ mod stored;
 
 use std::time::Instant;
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::copy::Sent;
 use fnlocal_cloud::promote::plan_on;
@@ -14,12 +15,12 @@ use fnlocal_cloud::{Inventory, Plan};
 
 use crate::args::Promote;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Checkpoint, Place, Refusal, ask};
-use crate::exit::Exit;
+use crate::cloud::{self, Checkpoint, Place, ask};
+use crate::error::{CliError, Outcome};
 use crate::terminal;
 
 /// Promotes, or shows what that would do.
-pub fn run(args: &Promote) -> Exit {
+pub fn run(args: &Promote) -> Outcome {
     cloud::run(async |journey| promote(args, journey).await)
 }
 
@@ -30,7 +31,7 @@ struct Drawn {
     source: Source,
 }
 
-async fn promote(args: &Promote, journey: &Checkpoint) -> Result<Exit, Refusal> {
+async fn promote(args: &Promote, journey: &Checkpoint) -> Outcome {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let stored = stored::wanted(args)?;
     let aws = place.connect().await?;
@@ -53,12 +54,12 @@ async fn promote(args: &Promote, journey: &Checkpoint) -> Result<Exit, Refusal> 
 }
 
 /// Builds, looks at what is there, and plans.
-async fn draw(args: &Promote, place: &Place, aws: &Aws) -> Result<Drawn, Refusal> {
+async fn draw(args: &Promote, place: &Place, aws: &Aws) -> Result<Drawn, CliError> {
     // What is built depends on the nodes' processor alone.
     let building = async {
         let around = aws.around(&place.env).await?;
         let made = made::make(args, place, &around).await?;
-        Ok::<_, Refusal>((around, made))
+        Ok::<_, CliError>((around, made))
     };
     let looking = async { Ok(aws.everything().await?) };
     let ((around, made), found) = tokio::try_join!(building, looking)?;
@@ -75,7 +76,7 @@ async fn draw(args: &Promote, place: &Place, aws: &Aws) -> Result<Drawn, Refusal
     })
 }
 
-fn planned(args: &Promote, plan: &Plan) -> Result<Exit, Refusal> {
+fn planned(args: &Promote, plan: &Plan) -> Outcome {
     if let Some(path) = &args.plan_file {
         stored::write(path, plan)?;
     }
@@ -96,7 +97,7 @@ async fn apply(
     aws: &Aws,
     drawn: &Drawn,
     journey: &Checkpoint,
-) -> Result<Sent, Refusal> {
+) -> Result<Sent, CliError> {
     let progress = Progress::new(journey, place.command("promote"));
     let Drawn {
         plan,

@@ -2,31 +2,29 @@
 
 use std::fmt::Write as _;
 
+use fnlocal_api::Exit;
 use fnlocal_core::view::{FunctionView, InstancesView};
 use fnlocal_project::Running;
 use serde_json::{Value, json};
 
 use crate::args::Ps;
-use crate::exit::Exit;
+use crate::error::Outcome;
 use crate::running::{self, Node, Picture, View, block_on};
 use crate::terminal::{self, one_line};
 
 /// Prints it.
-pub fn run(args: &Ps) -> Exit {
-    let running = match running::find(&args.folder) {
-        Ok(running) => running,
-        Err(exit) => return exit,
-    };
+pub fn run(args: &Ps) -> Outcome {
+    let running = Running::find(&args.folder)?;
     let view = block_on(async {
         let client = running::client().map_err(|error| running::silent(&running, error))?;
         running::view(&client, &running).await
-    });
-    match view {
-        Ok(view) if args.json => terminal::print_json(&value(&running, &view)),
-        Ok(view) => terminal::print!("{}", table(&running, &view)),
-        Err(error) => return error.tell(),
+    })?;
+    if args.json {
+        terminal::print_json(&value(&running, &view));
+    } else {
+        terminal::print!("{}", table(&running, &view));
     }
-    Exit::Ok
+    Ok(Exit::Ok)
 }
 
 fn value(running: &Running, view: &View) -> Value {

@@ -3,38 +3,34 @@
 use std::io::Read;
 use std::path::Path;
 
+use fnlocal_api::Exit;
 use fnlocal_files::OwnPath;
 use fnlocal_gateway::triggers::MAX_SHOWN_BYTES;
 use fnlocal_gateway::triggers::clock::Clock;
 use fnlocal_gateway::triggers::event::rfc3339;
 use fnlocal_gateway::triggers::job::{JobId, JobMeta};
 use fnlocal_gateway::triggers::queue::{Listed, Offline, Selection, State};
-use fnlocal_gateway::triggers::store::{FILE, StoreError};
+use fnlocal_gateway::triggers::store::FILE;
 use fnlocal_project::{Project, Running};
 use serde_json::{Value, json};
 
 use crate::args::{Chosen, Queue, QueueCommand};
-use crate::ask::{Answer, Failure, ask};
-use crate::exit::Exit;
-use crate::run::fail;
+use crate::ask::{Answer, ask};
+use crate::error::{CliError, Outcome};
 use crate::terminal::{self, one_line};
 
 /// Does what was asked for.
-pub fn run(args: &Queue) -> Exit {
-    match perform(args) {
-        Ok(text) => {
-            if args.json {
-                terminal::print_json(&text.trim_end());
-            } else {
-                terminal::print!("{text}");
-            }
-            Exit::Ok
-        }
-        Err(failure) => fail(failure.exit, &*failure.error, failure.hint.as_deref()),
+pub fn run(args: &Queue) -> Outcome {
+    let text = perform(args)?;
+    if args.json {
+        terminal::print_json(&text.trim_end());
+    } else {
+        terminal::print!("{text}");
     }
+    Ok(Exit::Ok)
 }
 
-fn perform(args: &Queue) -> Result<String, Failure> {
+fn perform(args: &Queue) -> Result<String, CliError> {
     let place = Place::find(&args.folder)?;
     Ok(match &args.command {
         QueueCommand::List { function, dead } => {
@@ -93,35 +89,26 @@ enum Place {
 }
 
 impl Place {
-    fn find(folder: &Path) -> Result<Self, Failure> {
+    fn find(folder: &Path) -> Result<Self, CliError> {
         if let Ok(running) = Running::find(folder) {
             return Ok(Self::Running(Box::new(running)));
         }
-        let project = Project::open(folder, None).map_err(|error| Failure {
-            exit: Exit::Config,
-            hint: error.hint(),
-            error: error.into(),
-        })?;
+        let project = Project::open(folder, None)?;
         let state = project.state();
         // The queue's file is opened by its path, so a link above it must be refused here.
         match OwnPath::new(&state).join(FILE).metadata() {
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::None),
             Err(error) => {
-                return Err(Failure {
-                    exit: Exit::Failed,
-                    hint: fnlocal_files::hint(&error),
-                    error: error.into(),
-                });
+                let hint = fnlocal_files::hint(&error);
+                return Err(CliError::new(Exit::Failed, error, hint));
             }
         }
-        Ok(Self::File(
-            Offline::open(&state, Clock::system()).map_err(store)?,
-        ))
+        Ok(Self::File(Offline::open(&state, Clock::system())?))
     }
 
     /// All jobs, page by page.
-    fn list(&self, mut selection: Selection) -> Result<Vec<Listed>, Failure> {
+    fn list(&self, mut selection: Selection) -> Result<Vec<Listed>, CliError> {
         let mut all: Vec<Listed> = Vec::new();
         loop {
             let page = self.page(selection.clone())?;
@@ -133,35 +120,27 @@ impl Place {
         }
     }
 
-    fn page(&self, selection: Selection) -> Result<Vec<Listed>, Failure> {
+    fn page(&self, selection: Selection) -> Result<Vec<Listed>, CliError> {
         match self {
             Self::Running(running) => ask(running, "list", Some(&json!(selection)))?.read(),
-            Self::File(file) => file.list(&selection).map_err(store),
+            Self::File(file) => Ok(file.list(&selection)?),
             Self::None => Ok(Vec::new()),
         }
     }
 
-    fn show(&self, id: JobId) -> Result<(JobMeta, Vec<u8>), Failure> {
-        let unknown = || Failure {
-            exit: Exit::Failed,
-            error: format!("there is no job {id}").into(),
-            hint: Some("`fnlocal queue list` names the jobs".to_owned()),
-        };
+    fn show(&self, id: JobId) -> Result<(JobMeta, Vec<u8>), CliError> {
+        let unknown = || unknown_job(format!("there is no job {id}"));
         match self {
             Self::Running(running) => {
                 let answer: Value = ask(running, &id.to_string(), None)?.read()?;
                 Answer::job(&answer).ok_or_else(unknown)
             }
             Self::File(file) => {
-                let job = file.show(id).map_err(store)?.ok_or_else(unknown)?;
+                let job = file.show(id)?.ok_or_else(unknown)?;
                 let mut body = job.body.to_vec();
                 if let Some(file) = job.file {
                     let mut file = (&*file).take(MAX_SHOWN_BYTES);
-                    file.read_to_end(&mut body).map_err(|error| Failure {
-                        exit: Exit::Failed,
-                        error: error.into(),
-                        hint: None,
-                    })?;
+                    file.read_to_end(&mut body).map_err(CliError::failed)?;
                 }
                 Ok((job.head, body))
             }
@@ -169,7 +148,7 @@ impl Place {
         }
     }
 
-    fn change(&self, what: &str, selection: Selection) -> Result<u64, Failure> {
+    fn change(&self, what: &str, selection: Selection) -> Result<u64, CliError> {
         let named = selection.ids.len();
         let count = match self {
             Self::Running(running) => {
@@ -177,30 +156,19 @@ impl Place {
                 let counts = answer.as_object().into_iter().flat_map(|map| map.values());
                 counts.filter_map(Value::as_u64).sum()
             }
-            Self::File(file) if what == "retry" => file.retry(&selection).map_err(store)? as u64,
-            Self::File(file) => file.purge(&selection).map_err(store)? as u64,
+            Self::File(file) if what == "retry" => file.retry(&selection)? as u64,
+            Self::File(file) => file.purge(&selection)? as u64,
             Self::None => 0,
         };
         if count == 0 && named > 0 {
-            return Err(Failure {
-                exit: Exit::Failed,
-                error: "no such job is waiting or given up".into(),
-                hint: Some("`fnlocal queue list` names the jobs".to_owned()),
-            });
+            return Err(unknown_job("no such job is waiting or given up".to_owned()));
         }
         Ok(count)
     }
 }
 
-fn store(error: StoreError) -> Failure {
-    Failure {
-        exit: match error {
-            StoreError::Taken(_) => Exit::TryAgain,
-            _ => Exit::Failed,
-        },
-        hint: Some(error.hint()),
-        error: error.into(),
-    }
+fn unknown_job(error: String) -> CliError {
+    CliError::new(Exit::Failed, error, "`fnlocal queue list` names the jobs")
 }
 
 fn line(value: &Value) -> String {

@@ -2,29 +2,25 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use fnlocal_emulator::registry::{self, RegistryError};
+use fnlocal_api::Exit;
+use fnlocal_emulator::registry;
 
 use crate::args::Registry;
-use crate::exit::Exit;
-use crate::run::fail;
+use crate::error::Outcome;
 use crate::serving::interrupted;
 use crate::terminal;
 use crate::wait;
 
 /// Runs until Ctrl-C.
-pub fn run(args: &Registry) -> Exit {
+pub fn run(args: &Registry) -> Outcome {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let outcome = wait::until_done(registry::run(
+    wait::until_done(registry::run(
         &args.folder,
         address,
         |address| announce(address, args.json),
         interrupted(),
-    ));
-    match outcome {
-        Ok(Ok(())) => Exit::Ok,
-        Err(exit) => exit,
-        Ok(Err(error)) => fail(exit_of(&error), &error, error.hint().as_deref()),
-    }
+    ))??;
+    Ok(Exit::Ok)
 }
 
 fn announce(address: SocketAddr, json: bool) {
@@ -33,12 +29,5 @@ fn announce(address: SocketAddr, json: bool) {
         terminal::print_json(&line);
     } else {
         terminal::eprintln!("registry at {address}, until Ctrl-C");
-    }
-}
-
-fn exit_of(error: &RegistryError) -> Exit {
-    match error {
-        RegistryError::Project(_) => Exit::Config,
-        _ => Exit::Failed,
     }
 }

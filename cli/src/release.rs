@@ -4,51 +4,40 @@ mod remote;
 
 use std::path::Path;
 
+use fnlocal_api::Exit;
 use fnlocal_core::release::Release;
-use fnlocal_image::release::{Kept, MakeError, ReleaseStoreError, Releases, prune};
+use fnlocal_image::release::{Kept, ReleaseStoreError, Releases, prune};
 use fnlocal_project::Project;
 
 use crate::args::{ReleaseCommand, Releases as Args};
-use crate::build;
-use crate::exit::Exit;
+use crate::error::Outcome;
 use crate::lines::bytes;
-use crate::run::fail;
 use crate::terminal;
 
 /// Prints what was asked for.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &Args) -> Outcome {
     if let ReleaseCommand::List {
         env_name: Some(env),
     } = &args.command
     {
         return remote::run(args, env);
     }
-    let project = match Project::open(&args.folder, None) {
-        Ok(project) => project,
-        Err(error) => return fail(Exit::Config, &error, error.hint().as_deref()),
-    };
+    let project = Project::open(&args.folder, None)?;
     let releases = Releases::of(&project.state());
     if let ReleaseCommand::Prune { keep, dry_run } = args.command {
         return forget(args, &project.state(), keep, dry_run);
     }
-    match print(args, &releases) {
-        Ok(text) => {
-            if args.json || matches!(args.command, ReleaseCommand::Show { .. }) {
-                terminal::print_json(&text.trim_end());
-            } else {
-                terminal::print!("{text}");
-            }
-            Exit::Ok
-        }
-        Err(error) => fail(Exit::Failed, &error, error.hint().as_deref()),
+    let text = print(args, &releases)?;
+    if args.json || matches!(args.command, ReleaseCommand::Show { .. }) {
+        terminal::print_json(&text.trim_end());
+    } else {
+        terminal::print!("{text}");
     }
+    Ok(Exit::Ok)
 }
 
-fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Exit {
-    let pruned = match prune(state, keep, dry_run) {
-        Ok(pruned) => pruned,
-        Err(error) => return fail(Exit::Failed, &error, error.hint().as_deref()),
-    };
+fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Outcome {
+    let pruned = prune(state, keep, dry_run)?;
     if args.json {
         let releases: Vec<String> = pruned
             .releases
@@ -61,7 +50,7 @@ fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Exit {
             "images": pruned.images,
             "bytes": pruned.collected.bytes,
         }));
-        return Exit::Ok;
+        return Ok(Exit::Ok);
     }
     let verb = if dry_run {
         "would be forgotten"
@@ -75,7 +64,7 @@ fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Exit {
         pruned.images.len(),
         bytes(pruned.collected.bytes)
     );
-    Exit::Ok
+    Ok(Exit::Ok)
 }
 
 fn print(args: &Args, releases: &Releases) -> Result<String, ReleaseStoreError> {
@@ -140,13 +129,4 @@ fn described(release: &Release) -> String {
     });
     let names: Vec<&str> = release.functions().into_keys().collect();
     format!("{}  {commit:9}  {}\n", release.created, names.join(", "))
-}
-
-/// How a command ends whose release could not be made.
-pub fn exit_of(error: &MakeError) -> Exit {
-    match error {
-        MakeError::Build(error) => build::exit_of(error),
-        MakeError::Project(_) | MakeError::Assemble(_) => Exit::Config,
-        _ => Exit::Failed,
-    }
 }

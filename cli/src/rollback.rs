@@ -2,22 +2,23 @@
 
 use std::time::Instant;
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::promote::plan_rollback;
 use serde_json::json;
 
 use crate::args::Rollback;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Checkpoint, Place, Refusal, ask};
-use crate::exit::Exit;
+use crate::cloud::{self, Checkpoint, Place, ask};
+use crate::error::Outcome;
 use crate::lines::millis;
 use crate::terminal;
 
 /// Goes back.
-pub fn run(args: &Rollback) -> Exit {
+pub fn run(args: &Rollback) -> Outcome {
     cloud::run(async |journey| roll_back(args, journey).await)
 }
 
-async fn roll_back(args: &Rollback, journey: &Checkpoint) -> Result<Exit, Refusal> {
+async fn roll_back(args: &Rollback, journey: &Checkpoint) -> Outcome {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_rollback(&aws, args.to).await?;

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use fnlocal_api::Exit;
 
 use crate::args::{Args, Command};
 use crate::build;
@@ -9,7 +10,7 @@ use crate::clean;
 use crate::dev;
 use crate::doctor;
 use crate::emit;
-use crate::exit::Exit;
+use crate::error::{CliError, Outcome};
 use crate::loadtest;
 use crate::node;
 use crate::queue;
@@ -18,7 +19,7 @@ use crate::terminal;
 use crate::{destroy, promote, rollback, status};
 use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
 
-/// Parses the arguments, runs the command, prints its error if it has one.
+/// Parses the arguments and runs the command.
 pub fn run() -> Exit {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -38,8 +39,12 @@ pub fn run() -> Exit {
     command(args)
 }
 
-/// Runs the command.
+/// Runs the command, and prints its error if it has one.
 pub fn command(args: Args) -> Exit {
+    perform(args).unwrap_or_else(|error| fail(&error))
+}
+
+fn perform(args: Args) -> Outcome {
     match args.command {
         Command::Init(args) => init::run(&args),
         Command::Dev(args) => dev::run(&args),
@@ -70,14 +75,10 @@ pub fn command(args: Args) -> Exit {
     }
 }
 
-fn schema() -> Exit {
-    match serde_json::to_string_pretty(&fnlocal_project::schema()) {
-        Ok(text) => {
-            terminal::print_json(&text);
-            Exit::Ok
-        }
-        Err(error) => fail(Exit::Bug, &error, None),
-    }
+fn schema() -> Outcome {
+    let text = serde_json::to_string_pretty(&fnlocal_project::schema()).map_err(CliError::bug)?;
+    terminal::print_json(&text);
+    Ok(Exit::Ok)
 }
 
 /// The time, RFC 3339 in UTC, to the second.
@@ -95,8 +96,12 @@ pub fn warn(text: &str, hint: Option<&str>) {
     }
 }
 
-/// Prints an error with its causes and what to do about it.
-pub fn fail(exit: Exit, error: &dyn std::error::Error, hint: Option<&str>) -> Exit {
+/// Prints an error with its causes and its hint.
+fn fail(failed: &CliError) -> Exit {
+    if let Some(frame) = &failed.frame {
+        terminal::eprintln!("{frame}");
+    }
+    let error = &failed.error;
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let bold = anstyle::Style::new().bold();
     let mut text = format!("{red}error:{red:#} {error}\n");
@@ -111,9 +116,9 @@ pub fn fail(exit: Exit, error: &dyn std::error::Error, hint: Option<&str>) -> Ex
         said = next;
         cause = source.source();
     }
-    if let Some(hint) = hint {
+    if let Some(hint) = &failed.hint {
         text.push_str(&format!("{bold}hint:{bold:#} {hint}\n"));
     }
     terminal::eprint!("{text}");
-    exit
+    failed.exit
 }

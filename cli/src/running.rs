@@ -2,17 +2,13 @@
 
 use fnlocal_api::headers as api_headers;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use fnlocal_core::NodeView;
 use fnlocal_core::view::{FunctionView, InstancesView};
 use fnlocal_driver::Count;
-use fnlocal_project::{NotRunning, Running};
+use fnlocal_project::Running;
 use serde::Deserialize;
-
-use crate::exit::Exit;
-use crate::run::fail;
 
 /// Time the platform may take to answer about itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,32 +39,11 @@ pub enum AskError {
     Begin(#[from] std::io::Error),
 }
 
-impl AskError {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Silent { .. } => "see the terminal it runs in, or start it again",
-            Self::Odd { .. } => "is it of another version? `fnlocal --version` tells this one's",
-            Self::Begin(_) => "see whether many programs are running",
-        }
-    }
-
-    /// Prints it.
-    pub fn tell(&self) -> Exit {
-        fail(Exit::Unreachable, self, Some(self.hint()))
-    }
-}
-
-/// The fnlocal that serves a folder; printed when there is none.
-pub fn find(folder: &Path) -> Result<Running, Exit> {
-    Running::find(folder).map_err(|error| not_found(&error))
-}
-
-/// Prints that no fnlocal serves a folder.
-pub fn not_found(error: &NotRunning) -> Exit {
-    let hint = "start `fnlocal dev` there, or name its folder with --folder";
-    fail(Exit::Unreachable, error, Some(hint))
-}
+fnlocal_api::user_error!(AskError: Unreachable {
+    Self::Silent { .. } => "see the terminal it runs in, or start it again";
+    Self::Odd { .. } => "is it of another version? `fnlocal --version` tells this one's";
+    Self::Begin(_) => "see whether many programs are running";
+});
 
 /// A client that goes through no proxy: it only talks to this machine.
 pub fn client() -> reqwest::Result<reqwest::Client> {

@@ -4,27 +4,23 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
+use fnlocal_api::Exit;
 use fnlocal_emulator::serve::{Ready, Stop};
 use fnlocal_logs::Record;
 
-use crate::exit::Exit;
+use crate::error::{CliError, Outcome};
 use crate::lines::millis;
 use crate::printer::{self, Style};
-use crate::run::fail;
 use crate::terminal;
 use crate::wait;
 
-/// Serves until Ctrl-C. `told` turns an error into an exit code and prints it.
-pub fn serve<E>(
+/// Serves until Ctrl-C.
+pub fn serve(
     style: Style,
-    serving: impl AsyncFnOnce(SyncSender<Vec<Record>>, Stop) -> Result<(), E>,
-    told: impl FnOnce(&E) -> Exit,
-) -> Exit {
+    serving: impl AsyncFnOnce(SyncSender<Vec<Record>>, Stop) -> Outcome,
+) -> Outcome {
     raise_open_files();
-    let (sink, printing) = match printer::start(style) {
-        Ok(printer) => printer,
-        Err(error) => return fail(Exit::Failed, &error, None),
-    };
+    let (sink, printing) = printer::start(style).map_err(CliError::failed)?;
     // One thread owns the core, the instances' connections and the requests: see ARCHITECTURE.md.
     let outcome = wait::until_done(async {
         let stop = Stop::default();
@@ -34,11 +30,9 @@ pub fn serve<E>(
         outcome
     });
     let printed = printing.join().is_ok();
-    match outcome {
-        Ok(Ok(())) if printed => Exit::Ok,
-        Ok(Ok(())) => Exit::Bug,
-        Ok(Err(error)) => told(&error),
-        Err(exit) => exit,
+    match outcome?? {
+        Exit::Ok if !printed => Ok(Exit::Bug),
+        exit => Ok(exit),
     }
 }
 

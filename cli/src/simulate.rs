@@ -12,26 +12,23 @@ mod triggered;
 use std::io::BufReader;
 use std::path::Path;
 
+use fnlocal_api::Exit;
 use fnlocal_sim::search::{Sweep, find_prescale};
 use fnlocal_sim::workload::{Shape, Source};
 use fnlocal_sim::{Report, Scenario, replay, simulate};
 
 use crate::args::Simulate;
-use crate::exit::Exit;
-use crate::run::fail;
+use crate::error::Outcome;
 use crate::terminal;
 use error::SimulateError;
 
 /// Runs until the simulation is over.
-pub fn run(args: &Simulate) -> Exit {
-    let outcome = match &args.replay {
-        Some(recording) => replayed(recording, args.json),
-        None => simulated(args),
-    };
-    match outcome {
-        Ok(()) => Exit::Ok,
-        Err(error) => fail(error.exit(), &error, error.hint().as_deref()),
+pub fn run(args: &Simulate) -> Outcome {
+    match &args.replay {
+        Some(recording) => replayed(recording, args.json)?,
+        None => simulated(args)?,
     }
+    Ok(Exit::Ok)
 }
 
 fn replayed(path: &Path, json: bool) -> Result<(), SimulateError> {

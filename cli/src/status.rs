@@ -2,24 +2,25 @@
 
 use std::fmt::Write as _;
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::cost::Estimate;
 use fnlocal_cloud::status::{Machine, Status, status};
 use serde_json::json;
 
 use crate::args::Status as Args;
-use crate::cloud::{self, Place, Refusal};
-use crate::exit::Exit;
+use crate::cloud::{self, Place};
+use crate::error::Outcome;
 use crate::terminal;
 
 /// Digits of a digest that people are shown.
 const SHOWN_DIGEST_DIGITS: usize = 12;
 
 /// Prints how it is.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &Args) -> Outcome {
     cloud::run(async |_| show(args).await)
 }
 
-async fn show(args: &Args) -> Result<Exit, Refusal> {
+async fn show(args: &Args) -> Outcome {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let status = status(&aws).await?;

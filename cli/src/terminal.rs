@@ -14,10 +14,10 @@ pub mod safe;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use fnlocal_api::Exit;
+
 pub use progress::{bar, line, spinner};
 pub use safe::{one_line, printed_line};
-
-use crate::exit::Exit;
 
 /// The maximum length of a line on a terminal, in characters: some screens' worth.
 const MAX_LINE_CHARS: usize = 8192;

@@ -9,14 +9,14 @@ mod stream;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use fnlocal_api::Exit;
 use fnlocal_project::Running;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;
 
 use crate::args::Top;
-use crate::exit::Exit;
-use crate::run::fail;
+use crate::error::{CliError, Outcome};
 use crate::running::{self, AskError, block_on};
 
 use model::Model;
@@ -27,28 +27,22 @@ const WAITING: usize = 64;
 /// Time after which a fnlocal that left is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-#[derive(Debug, thiserror::Error)]
-#[error("a terminal is needed for a full screen")]
-struct NoTerminal;
-
 /// Shows it until `q`.
-pub fn run(args: &Top) -> Exit {
-    let running = match running::find(&args.folder) {
-        Ok(running) => running,
-        Err(exit) => return exit,
-    };
+pub fn run(args: &Top) -> Outcome {
+    let running = Running::find(&args.folder)?;
     if !crate::terminal::is_out() || !std::io::stdin().is_terminal() {
         let hint = "`fnlocal ps` prints the same once, and with --json for machines";
-        return fail(Exit::Usage, &NoTerminal, Some(hint));
+        return Err(CliError::usage(
+            "a terminal is needed for a full screen",
+            hint,
+        ));
     }
     // Gives the terminal back also when something panics.
     let mut terminal = ratatui::init();
     let shown = block_on(show(args, running, &mut terminal));
     ratatui::restore();
-    match shown {
-        Ok(()) => Exit::Ok,
-        Err(error) => error.tell(),
-    }
+    shown?;
+    Ok(Exit::Ok)
 }
 
 async fn show(

@@ -3,16 +3,15 @@
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use crate::exit::Exit;
-use crate::run::fail;
+use crate::error::CliError;
 
 /// Runs `work` to its end, on this thread alone.
 ///
 /// # Errors
-/// How the command ends when the system does not let it begin, which is printed.
-pub fn until_done<T>(work: impl Future<Output = T>) -> Result<T, Exit> {
+/// The system does not let it begin.
+pub fn until_done<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
     let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| fail(Exit::Failed, &error, None))?;
+    let runtime = runtime.map_err(CliError::failed)?;
     let outcome = LocalSet::new().block_on(&runtime, work);
     // Files may still be being read in the background; nobody waits for that.
     runtime.shutdown_background();

@@ -72,3 +72,11 @@ impl StdError for CloudError {
             .map(|source| source as &(dyn StdError + 'static))
     }
 }
+
+fnlocal_api::user_error!(CloudError {
+    Self { kind: Kind::Failed, hint, .. } => hint.clone();
+    Self { kind: Kind::Config, hint, .. } => hint.clone(), Config;
+    Self { kind: Kind::Unreachable, hint, .. } => hint.clone(), Unreachable;
+    Self { kind: Kind::TryAgain, hint, .. } => hint.clone(), TryAgain;
+    Self { kind: Kind::Interrupted, hint, .. } => hint.clone(), Interrupted;
+});

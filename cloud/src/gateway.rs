@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
 
+use fnlocal_api::UserError;
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use fnlocal_api::UserError;
 use fnlocal_core::release::Release;
 use fnlocal_registry::StoreError;
 use serde_json::Value;

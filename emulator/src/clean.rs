@@ -216,14 +216,7 @@ pub enum CleanError {
     },
 }
 
-impl CleanError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Project(error) => error.hint(),
-            Self::State(error) => error.hint(),
-            Self::Engine(_) | Self::Io { .. } => None,
-        }
-    }
-}
+fnlocal_api::user_error!(CleanError [Project, State] {
+    Self::Engine(_) => None, Unreachable;
+    Self::Io { .. } => None;
+});

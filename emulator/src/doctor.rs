@@ -5,6 +5,7 @@ mod disk;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use fnlocal_api::UserError;
 use serde::Serialize;
 
 use crate::serve::PORT;
@@ -95,7 +96,8 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
         Err(error) => {
             // Plain processes will do where there is a node to run them.
             let state = if has_node { State::Odd } else { State::Bad };
-            return vec![Finding::good("docker", error.to_string()).not(state, error.hint())];
+            let finding = Finding::good("docker", error.to_string());
+            return vec![finding.not(state, error.hint().unwrap_or_default())];
         }
     };
     let api = engine.docker.client_version();

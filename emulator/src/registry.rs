@@ -74,14 +74,4 @@ pub enum RegistryError {
     Listen(#[from] ListenError),
 }
 
-impl RegistryError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Project(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Listen(error) => Some(error.hint()),
-        }
-    }
-}
+fnlocal_api::user_error!(RegistryError [Project, Store, Listen] {});

@@ -63,18 +63,9 @@ pub enum SelectError {
     Process(#[from] ProcessError),
 }
 
-impl SelectError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Connect(error) => Some(error.hint().to_owned()),
-            Self::Image(error) => error.hint(),
-            Self::Open(error) => error.hint(),
-            Self::Process(error) => Some(error.hint().to_owned()),
-        }
-    }
-}
+fnlocal_api::user_error!(SelectError: Unreachable [Connect, Open, Process] {
+    Self::Image(error) => error.hint();
+});
 
 /// Makes packages ready to run: images for Docker, installed dependencies for processes.
 #[derive(Clone)]
@@ -187,16 +178,7 @@ pub enum PrepareError {
     Runtime(#[from] RuntimeError),
 }
 
-impl PrepareError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Image(error) => error.hint(),
-            Self::Runtime(error) => error.hint(),
-        }
-    }
-}
+fnlocal_api::user_error!(PrepareError [Image, Runtime] {});
 
 /// Opens the runtime that was asked for, for the node of this name. `state` is the project's `.fnlocal`, which the caller
 /// holds locked: what other runs of the project left in the engine is removed.

@@ -68,6 +68,8 @@ pub struct BudgetError {
     pub hint: String,
 }
 
+fnlocal_api::user_error!(BudgetError: Usage { Self { hint, .. } => hint.clone(); });
+
 const METRICS: [&str; 10] = [
     "p50", "p90", "p95", "p99", "p99.9", "mean", "max", "errors", "count", "rate",
 ];

@@ -93,35 +93,27 @@ pub enum LoadError {
     Thread(#[source] io::Error),
 }
 
-impl LoadError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::BadUrl { .. } => "write it like http://127.0.0.1:9000".to_owned(),
-            Self::Dns { .. } => "check the name, and whether you are online".to_owned(),
-            Self::Down { .. } => "start it, for example with `fnlocal dev`".to_owned(),
-            Self::Tls { .. } => {
-                "its certificate must be valid for its name and trusted by this machine; \
-                 http:// is for targets without TLS"
-                    .to_owned()
-            }
-            Self::UnknownFunction { name, known, .. } => {
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                match crate::words::nearest(name, &known) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if known.is_empty() => "no function is loaded there".to_owned(),
-                    None => format!("the functions are: {}", known.join(", ")),
-                }
-            }
-            Self::NoCold { .. } => "run it against a local `fnlocal dev`".to_owned(),
-            Self::Env { hint, .. } => hint.clone(),
-            Self::File { what: "write", .. } => {
-                "choose a folder that there is and that you may write to".to_owned()
-            }
-            Self::File { .. } => "give a file that `--save` wrote".to_owned(),
-            Self::NotAReport { .. } => "give a file that `--save` of this version wrote".to_owned(),
-            Self::Users(_) | Self::Thread(_) => return None,
-        })
+fnlocal_api::user_error!(LoadError {
+    Self::BadUrl { .. } => "write it like http://127.0.0.1:9000", Usage;
+    Self::Dns { .. } => "check the name, and whether you are online", Unreachable;
+    Self::Down { .. } => "start it, for example with `fnlocal dev`", Unreachable;
+    Self::Tls { .. } => "its certificate must be valid for its name and trusted by this machine; \
+        http:// is for targets without TLS", Unreachable;
+    Self::UnknownFunction { name, known, .. } => suggested(name, known), Usage;
+    Self::NoCold { .. } => "run it against a local `fnlocal dev`";
+    Self::Env { hint, .. } => hint.clone(), Unreachable;
+    Self::File { what: "write", .. } => "choose a folder that there is and that you may write to";
+    Self::File { .. } => "give a file that `--save` wrote";
+    Self::NotAReport { .. } => "give a file that `--save` of this version wrote";
+    Self::Users(_) | Self::Thread(_) => None;
+});
+
+/// The function that may be meant, else those there are.
+fn suggested(name: &str, known: &[String]) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match crate::words::nearest(name, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "no function is loaded there".to_owned(),
+        None => format!("the functions are: {}", known.join(", ")),
     }
 }

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use fnlocal_api::UserError;
 use fnlocal_loadtest::budget::Budget;
 use fnlocal_loadtest::compare::compare;
 use fnlocal_loadtest::{Load, LoadError, Report};

@@ -2,8 +2,10 @@
 
 use std::io::IsTerminal as _;
 
-use super::{Place, Refusal};
-use crate::exit::Exit;
+use fnlocal_api::Exit;
+
+use super::Place;
+use crate::error::CliError;
 use crate::terminal;
 
 /// Whether somebody can be asked.
@@ -12,7 +14,7 @@ pub fn can() -> bool {
 }
 
 /// Asks whether a command may do what it has shown.
-pub async fn permitted(place: &Place, command: &str, question: &str) -> Result<(), Refusal> {
+pub async fn permitted(place: &Place, command: &str, question: &str) -> Result<(), CliError> {
     if !can() {
         return Err(nobody(place, command));
     }
@@ -23,30 +25,30 @@ pub async fn permitted(place: &Place, command: &str, question: &str) -> Result<(
 }
 
 /// There is nobody to ask, and --yes was not said.
-pub fn nobody(place: &Place, command: &str) -> Refusal {
+pub fn nobody(place: &Place, command: &str) -> CliError {
     let show = match command {
         "rollback" => format!("`{}` shows what is there", place.command("status")),
         command => format!("`{} --plan` only shows it", place.command(command)),
     };
-    Refusal::usage(
+    CliError::usage(
         "this changes what runs on AWS, and there is no terminal to ask at",
         format!("{show}; add --yes if nobody is to be asked"),
     )
 }
 
 /// The person does not want it.
-pub fn unchanged() -> Refusal {
-    Refusal::new(Exit::Failed, "nothing was changed", None)
+pub fn unchanged() -> CliError {
+    CliError::new(Exit::Failed, "nothing was changed", None)
 }
 
 /// Asks a question whose answer is yes or anything else.
-async fn yes(question: &str) -> Result<bool, Refusal> {
+async fn yes(question: &str) -> Result<bool, CliError> {
     let answer = line(&format!("{question} [y/N] ")).await?;
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Asks a question; the answer without blanks around it. Nothing at the end of the input.
-pub async fn line(question: &str) -> Result<String, Refusal> {
+pub async fn line(question: &str) -> Result<String, CliError> {
     terminal::eprint!("{question}");
     // On a thread of its own, so that Ctrl-C is heard meanwhile.
     let reading = tokio::task::spawn_blocking(|| {
@@ -56,7 +58,7 @@ pub async fn line(question: &str) -> Result<String, Refusal> {
     let answer = reading.await.map_err(std::io::Error::other);
     match answer.and_then(|answer| answer) {
         Ok(answer) => Ok(answer.trim().to_owned()),
-        Err(source) => Err(Refusal::file(
+        Err(source) => Err(CliError::file(
             "read the answer from",
             std::path::Path::new("the terminal"),
             source,

@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
-use super::Refusal;
-use crate::exit::Exit;
+use fnlocal_api::Exit;
+
+use crate::error::CliError;
 
 /// How far a command has come.
 #[derive(Debug, Default)]
@@ -23,13 +24,13 @@ impl Checkpoint {
     }
 
     /// What an interrupted command says.
-    pub(super) fn interrupted(&self) -> Refusal {
+    pub(super) fn interrupted(&self) -> CliError {
         match self.0.lock().expect("nobody panics with it").take() {
-            None => Refusal::new(Exit::Interrupted, "interrupted; nothing was changed", None),
-            Some(Reached { at, next }) => Refusal::new(
+            None => CliError::new(Exit::Interrupted, "interrupted; nothing was changed", None),
+            Some(Reached { at, next }) => CliError::new(
                 Exit::Interrupted,
                 format!("interrupted at {at}"),
-                Some(format!("what was done stays; `{next}` goes on from there")),
+                format!("what was done stays; `{next}` goes on from there"),
             ),
         }
     }

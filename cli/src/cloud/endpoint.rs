@@ -5,11 +5,12 @@ use std::pin::Pin;
 
 use fnlocal_loadtest::{LoadError, Resolver, Target};
 
-use super::{Place, Refusal};
+use super::Place;
+use crate::error::CliError;
 
 /// The URL of an environment of the project in a folder, without a slash at its end. The balancer
 /// is found by its name and its tags; it is not looked at whether anybody answers there.
-pub async fn base_url(folder: &Path, env: &str) -> Result<String, Refusal> {
+pub async fn base_url(folder: &Path, env: &str) -> Result<String, CliError> {
     let place = Place::open(folder, Some(env))?;
     let aws = place.connect().await?;
     Ok(aws.door().await?.url(&place.env))
@@ -29,13 +30,12 @@ impl Resolver for Environments {
         Box::pin(async move {
             match base_url(&self.folder, env).await {
                 Ok(url) => Target::parse(&url),
-                Err(refusal) => Err(LoadError::Env {
+                Err(refused) => Err(LoadError::Env {
                     env: env.to_owned(),
-                    why: refusal.text(),
-                    hint: refusal
-                        .hint()
-                        .unwrap_or("give its address with --url")
-                        .to_owned(),
+                    why: refused.error.to_string(),
+                    hint: refused
+                        .hint
+                        .unwrap_or_else(|| "give its address with --url".to_owned()),
                 }),
             }
         })

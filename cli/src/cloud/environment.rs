@@ -1,14 +1,14 @@
 //! From `[env.NAME]` of fnlocal.toml to what the cloud is asked for.
 
 use fnlocal_cloud::environment::{Environment, Prescale, ScaleOn};
+
+use crate::error::CliError;
 use fnlocal_project::{
     EnvConfig, LogsChoice, Project, ScaleOn as ScaleOnConfig, TimeSpan, suggest,
 };
 
-use super::Refusal;
-
 /// The environment of this name; the only one when none is named.
-pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, Refusal> {
+pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, CliError> {
     let all = &project.config().env;
     let known: Vec<&str> = all.keys().map(String::as_str).collect();
     let name = match (named, known.as_slice()) {
@@ -16,7 +16,7 @@ pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, Ref
         (None, [only]) => only,
         (None, []) => return Err(none(project, "prod")),
         (None, _) => {
-            return Err(Refusal::usage(
+            return Err(CliError::usage(
                 "fnlocal.toml has more than one environment",
                 format!("choose one with --env: {}", known.join(", ")),
             ));
@@ -25,7 +25,7 @@ pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, Ref
     match all.get(name) {
         Some(config) => Ok(environment(name, config)),
         None if known.is_empty() => Err(none(project, name)),
-        None => Err(Refusal::config(
+        None => Err(CliError::config(
             format!("fnlocal.toml has no environment `{name}`"),
             suggest(name, &known),
         )),
@@ -33,9 +33,9 @@ pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, Ref
 }
 
 /// Nothing costs money that nobody has written down.
-fn none(project: &Project, name: &str) -> Refusal {
+fn none(project: &Project, name: &str) -> CliError {
     let file = project.root.join(fnlocal_project::CONFIG_FILE);
-    Refusal::config(
+    CliError::config(
         format!("there is no environment `{name}` to promote to"),
         format!(
             "write into {}\n\n    [env.{name}]\n    region = \"eu-west-1\"\n    nodes = {{ min = 2, max = 10 }}",

@@ -6,14 +6,13 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use anstyle::AnsiColor;
+use fnlocal_api::Exit;
 use http::StatusCode;
 use reqwest::Response;
 
-use super::Refusal;
 use crate::args::Invoke;
-use crate::exit::Exit;
+use crate::error::{CliError, Outcome};
 use crate::lines::millis;
-use crate::run::fail;
 use crate::terminal;
 
 /// An answer whose body is still to come.
@@ -31,6 +30,11 @@ struct Problem {
     hint: Option<String>,
 }
 
+// Addresses are told as names where names are typed.
+fnlocal_api::user_error!(Problem {
+    Self { hint, .. } => hint.as_ref().map(|hint| hint.replace(" /", " "));
+});
+
 impl<'a> Answer<'a> {
     /// The answer to a request that was sent at `began`.
     pub fn new(args: &'a Invoke, response: Response, began: Instant) -> Self {
@@ -41,32 +45,35 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The body as it comes on stdout, the rest on stderr.
-    pub async fn print(mut self) -> Result<Exit, Refusal> {
+    /// The body as it comes on stdout, the rest on stderr. Fails in silence when stdout is closed.
+    pub async fn print(mut self) -> Outcome {
         let status = self.response.status();
         let head = self.head();
         if self.is_platforms() {
-            return Ok(self.tell(&head).await);
+            return Err(self.error(&head).await);
         }
         let mut body = terminal::Body::start();
         let cut = loop {
             match self.response.chunk().await {
-                Ok(Some(bytes)) => body.write(&bytes)?,
+                Ok(Some(bytes)) if body.write(&bytes).is_err() => return Ok(Exit::Failed),
+                Ok(Some(_)) => {}
                 Ok(None) => break None,
                 Err(error) => break Some(error),
             }
         };
-        body.end()?;
+        if body.end().is_err() {
+            return Ok(Exit::Failed);
+        }
         terminal::eprintln!("{head}  {}", millis(self.began.elapsed()));
         if let Some(error) = cut {
             let hint = "`fnlocal dev` says why, where it runs";
-            return Ok(fail(Exit::Failed, &error.without_url(), Some(hint)));
+            return Err(CliError::new(Exit::Failed, error.without_url(), hint));
         }
-        Ok(exit_of(status))
+        Ok(ended(status))
     }
 
     /// Everything as one JSON object.
-    pub async fn print_json(self) -> Result<Exit, Refusal> {
+    pub async fn print_json(self) -> Outcome {
         let status = self.response.status();
         let headers = self.response.headers();
         let named: BTreeMap<_, _> = headers
@@ -102,8 +109,12 @@ impl<'a> Answer<'a> {
         });
         terminal::print_json(&answer);
         match cut {
-            Some(error) => Ok(fail(Exit::Failed, &error, Some("the answer was cut short"))),
-            None => Ok(exit_of(status)),
+            Some(error) => Err(CliError::new(
+                Exit::Failed,
+                error,
+                "the answer was cut short",
+            )),
+            None => Ok(ended(status)),
         }
     }
 
@@ -118,20 +129,16 @@ impl<'a> Answer<'a> {
     }
 
     /// The platform's answer as an error, with its body still on stdout.
-    async fn tell(self, head: &str) -> Exit {
+    async fn error(self, head: &str) -> CliError {
         let (began, function) = (self.began, &self.args.function);
         let text = self.response.text().await.unwrap_or_default();
         terminal::print_body(text.as_bytes());
         terminal::eprintln!("{head}  {}", millis(began.elapsed()));
         match serde_json::from_str::<Problem>(&text) {
-            Ok(problem) => {
-                // Addresses are told as names where names are typed.
-                let hint = problem.hint.as_ref().map(|hint| hint.replace(" /", " "));
-                fail(Exit::Failed, &problem, hint.as_deref())
-            }
+            Ok(problem) => problem.into(),
             Err(error) => {
                 let hint = format!("`fnlocal ps` shows what {function} does");
-                fail(Exit::Failed, &error, Some(&hint))
+                CliError::new(Exit::Failed, error, hint)
             }
         }
     }
@@ -165,7 +172,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-fn exit_of(status: StatusCode) -> Exit {
+fn ended(status: StatusCode) -> Exit {
     if status.is_client_error() || status.is_server_error() {
         Exit::Failed
     } else {

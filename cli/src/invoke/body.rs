@@ -5,7 +5,7 @@ use std::path::Path;
 
 use http::HeaderValue;
 
-use super::Refusal;
+use super::InvokeError;
 use crate::args::Invoke;
 
 /// A body, and what it looks like.
@@ -16,7 +16,7 @@ pub struct Body {
 
 impl Body {
     /// What was given; none if nothing was.
-    pub fn read(args: &Invoke) -> Result<Option<Self>, Refusal> {
+    pub fn read(args: &Invoke) -> Result<Option<Self>, InvokeError> {
         if let Some(text) = &args.data {
             let bytes = text.clone().into_bytes();
             return Ok(Some(Self { bytes }));
@@ -32,7 +32,7 @@ impl Body {
         };
         match read {
             Ok(bytes) => Ok(Some(Self { bytes })),
-            Err(source) => Err(Refusal::Body {
+            Err(source) => Err(InvokeError::Body {
                 from: path.display().to_string(),
                 source,
             }),

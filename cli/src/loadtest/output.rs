@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
+use fnlocal_api::Exit;
 use fnlocal_loadtest::budget::Verdict;
 use fnlocal_loadtest::calibration::Calibration;
 use fnlocal_loadtest::compare::compare;
 use fnlocal_loadtest::{Gathered, Plan, Report, html, summary};
 
-use super::Refusal;
+use super::unwritable;
 use crate::args::Loadtest;
-use crate::exit::Exit;
+use crate::error::{CliError, Outcome};
 use crate::terminal;
 
 /// Looks whether files can be written, before a run that would be lost.
-pub fn check_places(args: &Loadtest) -> Result<(), Refusal> {
+pub fn check_places(args: &Loadtest) -> Result<(), CliError> {
     let places = [
         &args.save,
         &args.html,
@@ -26,7 +27,7 @@ pub fn check_places(args: &Loadtest) -> Result<(), Refusal> {
             .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         if let Err(error) = tempfile::tempfile_in(folder) {
-            return Err(Refusal::unwritable(path, error));
+            return Err(unwritable(path, error).into());
         }
     }
     Ok(())
@@ -39,7 +40,7 @@ pub fn write(
     old: Option<&Report>,
     gathered: &Gathered,
     plan: &Plan,
-) -> Result<Exit, Refusal> {
+) -> Outcome {
     let comparison = old.map(|old| compare(old, report));
     let verdicts: Vec<Verdict> = args.fail_if.iter().map(|one| one.judge(report)).collect();
     if let Some(path) = &args.save {
@@ -92,8 +93,8 @@ fn exit(report: &Report, verdicts: &[Verdict]) -> Exit {
     }
 }
 
-fn put(path: &Path, text: &str) -> Result<(), Refusal> {
-    std::fs::write(path, text).map_err(|error| Refusal::unwritable(path, error))?;
+fn put(path: &Path, text: &str) -> Result<(), CliError> {
+    std::fs::write(path, text).map_err(|error| unwritable(path, error))?;
     terminal::eprintln!("wrote {}", path.display());
     Ok(())
 }

@@ -9,8 +9,8 @@ use fnlocal_loadtest::template::{Template, TemplateError, Values};
 use fnlocal_project::{ConfigFile, FileError, LoadRequestConfig, Project, ScenarioConfig, suggest};
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use super::Refusal;
 use crate::args::Loadtest;
+use crate::error::CliError;
 
 /// What placeholders are filled with to see what comes of them.
 const SAMPLE: Values = Values { seq: 1, user: 1 };
@@ -21,12 +21,12 @@ pub fn choose(
     args: &Loadtest,
     project: Option<&Project>,
     checked: &Checked,
-) -> Result<Scenario, Refusal> {
+) -> Result<Scenario, CliError> {
     if !args.functions.is_empty() {
         let scenario = of_functions(&args.functions);
         let mut steps = scenario.steps.iter();
         return match steps.find(|step| !is_path(&step.path)) {
-            Some(step) => Err(Refusal::usage(
+            Some(step) => Err(CliError::usage(
                 format!("`{}` is no path of a URL", step.path.fill(SAMPLE)),
                 ENCODE,
             )),
@@ -44,7 +44,7 @@ pub fn choose(
         (None, [only]) => only,
         (None, []) => return everything(checked),
         (None, several) => {
-            return Err(Refusal::usage(
+            return Err(CliError::usage(
                 "fnlocal.toml has several scenarios",
                 format!("choose one with --scenario: {}", several.join(", ")),
             ));
@@ -60,7 +60,7 @@ pub fn choose(
         } else {
             suggest(name, &names)
         };
-        return Err(Refusal::usage(
+        return Err(CliError::usage(
             format!("there is no scenario `{name}`"),
             hint,
         ));
@@ -75,9 +75,9 @@ fn of_functions(names: &[String]) -> Scenario {
     }
 }
 
-fn everything(checked: &Checked) -> Result<Scenario, Refusal> {
+fn everything(checked: &Checked) -> Result<Scenario, CliError> {
     match checked.functions() {
-        Some(names) if names.is_empty() => Err(Refusal::usage(
+        Some(names) if names.is_empty() => Err(CliError::usage(
             "no function is loaded there",
             "look at what `fnlocal dev` says",
         )),
@@ -85,7 +85,7 @@ fn everything(checked: &Checked) -> Result<Scenario, Refusal> {
             name: "all functions".to_owned(),
             ..of_functions(&names)
         }),
-        None => Err(Refusal::usage(
+        None => Err(CliError::usage(
             "the target does not tell its functions",
             "name them with --function, or write a scenario in fnlocal.toml",
         )),

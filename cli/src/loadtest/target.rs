@@ -2,23 +2,20 @@
 
 use std::fmt::Write as _;
 
+use fnlocal_api::UserError;
 use fnlocal_loadtest::{Load, Plan, Resolver, Target};
 use fnlocal_project::Running;
 
-use super::{Refusal, place};
+use super::place;
 use crate::args::Loadtest;
 use crate::cloud::Place;
-use crate::exit::Exit;
+use crate::error::CliError;
 
 /// The URL given, the environment's front door, or the fnlocal that runs on the folder.
-pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target, Refusal> {
+pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target, CliError> {
     if let Some(env) = &args.env {
         // What fnlocal.toml says of it is no matter of AWS.
-        Place::open(&args.folder, Some(env)).map_err(|refusal| Refusal {
-            exit: refusal.exit(),
-            error: refusal.text().into(),
-            hint: refusal.hint().map(str::to_owned),
-        })?;
+        Place::open(&args.folder, Some(env))?;
         return Ok(environments.resolve(env).await?);
     }
     let running = Running::find(&args.folder);
@@ -35,10 +32,9 @@ pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target
         }
         return Ok(target);
     }
-    let running = running.map_err(|error| Refusal {
-        exit: Exit::Unreachable,
-        error: error.into(),
-        hint: Some("start `fnlocal dev` there, or give --url".to_owned()),
+    let running = running.map_err(|error| {
+        let hint = "start `fnlocal dev` there, or give --url";
+        CliError::new(error.exit(), error, hint)
     })?;
     let mut target = Target::parse(&running.url)?;
     target.token = Some(running.token);
@@ -47,7 +43,7 @@ pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target
 }
 
 /// Load for others than this machine wants a word, after it was shown what it will be.
-pub fn permitted(args: &Loadtest, target: &Target, plan: &Plan) -> Result<(), Refusal> {
+pub fn permitted(args: &Loadtest, target: &Target, plan: &Plan) -> Result<(), CliError> {
     // A dev may listen on an address of this machine that is no loopback; it was found here.
     let found_here = args.url.is_none() && args.env.is_none();
     if target.is_local() || found_here || args.yes {
@@ -62,7 +58,7 @@ pub fn permitted(args: &Loadtest, target: &Target, plan: &Plan) -> Result<(), Re
     for step in &plan.scenario.steps {
         let _infallible = writeln!(text, "  {} of {weights}: {}", step.weight, step.describe());
     }
-    Err(Refusal::usage(
+    Err(CliError::usage(
         text.trim_end(),
         "if you may do that to it, say --yes",
     ))

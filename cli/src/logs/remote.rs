@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::logs::{Event, Reader, Wanted};
 use fnlocal_logs::document::{LogDocument, Platform};
 use fnlocal_logs::query::Query;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Output, query_of};
+use super::{Output, not_printed, query_of};
 use crate::args::Logs;
-use crate::cloud::{Place, Refusal};
-use crate::exit::Exit;
-use crate::run::{fail, warn};
+use crate::cloud::Place;
+use crate::error::{CliError, Outcome};
+use crate::run::warn;
 use crate::wait;
 
 /// Between two looks for more. An account may look some times a second, all its people together.
@@ -25,16 +26,13 @@ const REQUEST_BACK: SignedDuration = SignedDuration::from_secs(24 * 3600);
 
 /// Why it ends early.
 enum Error {
-    Cloud(Refusal),
+    Cloud(CliError),
     Print(io::Error),
 }
 
 /// Prints what is there, and follows.
-pub fn run(args: &Logs, env: &str) -> Exit {
-    let query = match query_of(args) {
-        Ok(query) => query,
-        Err(error) => return fail(Exit::Usage, &error, Some(&error.hint())),
-    };
+pub fn run(args: &Logs, env: &str) -> Outcome {
+    let query = query_of(args)?;
     let back = if args.request.is_some() {
         REQUEST_BACK
     } else {
@@ -45,19 +43,15 @@ pub fn run(args: &Logs, env: &str) -> Exit {
         ..query
     };
     let mut output = Output::new(args.json);
-    let outcome = wait::until_done(print(args, env, &query, &mut output));
-    match outcome {
-        Ok(Ok(())) => {
+    match wait::until_done(print(args, env, &query, &mut output))? {
+        Ok(()) => {
             if !output.printed && !args.json {
                 nothing(args, &query);
             }
-            Exit::Ok
+            Ok(Exit::Ok)
         }
-        Ok(Err(Error::Cloud(refusal))) => refusal.tell(),
-        // `fnlocal logs | head` has what it wanted.
-        Ok(Err(Error::Print(error))) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Ok(Err(Error::Print(error))) => fail(Exit::Failed, &error, None),
-        Err(exit) => exit,
+        Err(Error::Cloud(error)) => Err(error),
+        Err(Error::Print(error)) => not_printed(error),
     }
 }
 

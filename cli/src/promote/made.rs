@@ -11,7 +11,8 @@ use fnlocal_image::release::{self, Releases};
 
 use crate::args::Promote;
 use crate::build::progress::Progress;
-use crate::cloud::{Place, Refusal, warn_all};
+use crate::cloud::{Place, warn_all};
+use crate::error::CliError;
 use crate::run::{now, warn};
 
 /// Remembers the nodes' program, beside what is remembered of other layers.
@@ -26,11 +27,11 @@ pub struct Made {
 }
 
 /// Builds the release, or takes the kept one that is asked for; and composes the gateway.
-pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<Made, Refusal> {
+pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<Made, CliError> {
     let processor = &instance_type(&place.env, around)?.architecture;
     let platform: Platform = format!("linux/{processor}")
         .parse()
-        .map_err(|error: String| Refusal::config(error, "name another `instance_type`"))?;
+        .map_err(|error: String| CliError::config(error, "name another `instance_type`"))?;
     let program = program(args)?;
     binary::check(&program, processor)?;
     let options = BuildOptions {
@@ -73,7 +74,7 @@ async fn try_out(
     program: &Path,
     image: &source::Digest,
     progress: &Progress,
-) -> Result<(), Refusal> {
+) -> Result<(), CliError> {
     let tell = |news| progress.tell(&news);
     let tried = build::try_program(options, platform, program, image, &tell).await;
     progress.clear();
@@ -95,12 +96,14 @@ async fn both(
     options: &BuildOptions,
     platform: Platform,
     progress: &Progress,
-) -> Result<(Release, source::RepositoryName, source::Digest), Refusal> {
+) -> Result<(Release, source::RepositoryName, source::Digest), CliError> {
     let tell = |news| progress.tell(&news);
     let release = match &args.release {
         Some(said) => kept(place, said)?,
         None => {
-            let (_, made) = release::build(options, &tell, now()).await?;
+            let (_, made) = release::build(options, &tell, now())
+                .await
+                .map_err(CliError::from_make)?;
             progress.clear();
             warn_all(&made.warnings);
             made.kept.release
@@ -110,12 +113,12 @@ async fn both(
     Ok((release, base_in, base))
 }
 
-fn kept(place: &Place, said: &str) -> Result<Release, Refusal> {
+fn kept(place: &Place, said: &str) -> Result<Release, CliError> {
     let release = Releases::of(&place.project.state()).find(said)?.release;
     if release.project == place.project.name {
         return Ok(release);
     }
-    Err(Refusal::config(
+    Err(CliError::config(
         format!(
             "the release is of project `{}`, and this is `{}`",
             release.project, place.project.name
@@ -125,19 +128,15 @@ fn kept(place: &Place, said: &str) -> Result<Release, Refusal> {
 }
 
 /// What nodes run: this program, unless another is named.
-fn program(args: &Promote) -> Result<PathBuf, Refusal> {
+fn program(args: &Promote) -> Result<PathBuf, CliError> {
     match &args.node_binary {
         Some(named) => Ok(named.clone()),
         None => std::env::current_exe().map_err(|source| {
-            Refusal::file("find", std::path::Path::new("this very program"), source)
+            CliError::file("find", std::path::Path::new("this very program"), source)
         }),
     }
 }
 
-fn broken(error: tokio::task::JoinError) -> Refusal {
-    Refusal::new(
-        crate::exit::Exit::Bug,
-        format!("composing the gateway's image broke down: {error}"),
-        None,
-    )
+fn broken(error: tokio::task::JoinError) -> CliError {
+    CliError::bug(format!("composing the gateway's image broke down: {error}"))
 }

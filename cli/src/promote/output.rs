@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::Plan;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::copy::Sent;
@@ -11,8 +12,8 @@ use serde_json::json;
 
 use super::Drawn;
 use crate::args::Promote;
-use crate::cloud::{Place, Refusal};
-use crate::exit::Exit;
+use crate::cloud::Place;
+use crate::error::Outcome;
 use crate::lines::{bytes, millis};
 use crate::terminal;
 
@@ -24,7 +25,7 @@ pub async fn done(
     drawn: &Drawn,
     sent: Sent,
     took: Duration,
-) -> Result<Exit, Refusal> {
+) -> Outcome {
     // What was not changed is as it was found.
     let door = match &drawn.inventory.door {
         Some(door) if drawn.plan.is_empty() => door.clone(),

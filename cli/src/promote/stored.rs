@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::Plan;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::source::{self, Source};
@@ -9,11 +10,11 @@ use fnlocal_image::build;
 
 use super::Drawn;
 use crate::args::Promote;
-use crate::cloud::{Place, Refusal};
-use crate::exit::Exit;
+use crate::cloud::Place;
+use crate::error::CliError;
 
 /// The plan that is to be carried out, if that is asked for.
-pub fn wanted(args: &Promote) -> Result<Option<Plan>, Refusal> {
+pub fn wanted(args: &Promote) -> Result<Option<Plan>, CliError> {
     let Some(path) = args.plan_file.as_deref().filter(|_| !args.plan) else {
         return Ok(None);
     };
@@ -22,24 +23,24 @@ pub fn wanted(args: &Promote) -> Result<Option<Plan>, Refusal> {
         ("--renew", args.renew),
     ];
     if let Some((other, _)) = others.into_iter().find(|(_, given)| *given) {
-        return Err(Refusal::usage(
+        return Err(CliError::usage(
             format!("{other} changes the plan, and --plan-file names one that is made"),
             "give it when you make the plan, with --plan",
         ));
     }
-    let text = std::fs::read(path).map_err(|source| Refusal::file("read", path, source))?;
+    let text = std::fs::read(path).map_err(|source| CliError::file("read", path, source))?;
     let plan = serde_json::from_slice(&text).map_err(|error| {
-        Refusal::new(
+        CliError::new(
             Exit::Failed,
             format!("{} is no plan: {error}", path.display()),
-            Some("make one with --plan --plan-file FILE, with this version of fnlocal".to_owned()),
+            "make one with --plan --plan-file FILE, with this version of fnlocal",
         )
     })?;
     Ok(Some(plan))
 }
 
 /// Checks that nothing has moved since the plan was made.
-pub async fn check(plan: Plan, place: &Place, aws: &Aws) -> Result<Drawn, Refusal> {
+pub async fn check(plan: Plan, place: &Place, aws: &Aws) -> Result<Drawn, CliError> {
     let inventory = aws.inventory(&place.env).await?;
     plan.check(aws.names(), &inventory)?;
     let store = source::open(&place.project.state().join(build::REGISTRY))?;
@@ -52,7 +53,7 @@ pub async fn check(plan: Plan, place: &Place, aws: &Aws) -> Result<Drawn, Refusa
 }
 
 /// Writes a plan.
-pub fn write(path: &Path, plan: &Plan) -> Result<(), Refusal> {
+pub fn write(path: &Path, plan: &Plan) -> Result<(), CliError> {
     let text = crate::cloud::json(plan)?;
-    std::fs::write(path, text + "\n").map_err(|source| Refusal::file("write", path, source))
+    std::fs::write(path, text + "\n").map_err(|source| CliError::file("write", path, source))
 }

@@ -1,20 +1,21 @@
 //! Releases that are stored on AWS.
 
+use fnlocal_api::Exit;
 use fnlocal_cloud::{Inventory, Names};
 use serde_json::json;
 
 use super::{described, line};
 use crate::args::Releases as Args;
-use crate::cloud::{self, Place, Refusal};
-use crate::exit::Exit;
+use crate::cloud::{self, Place};
+use crate::error::Outcome;
 use crate::terminal;
 
 /// Prints them, the newest first.
-pub fn run(args: &Args, env: &str) -> Exit {
+pub fn run(args: &Args, env: &str) -> Outcome {
     cloud::run(async |_| list(args, env).await)
 }
 
-async fn list(args: &Args, env: &str) -> Result<Exit, Refusal> {
+async fn list(args: &Args, env: &str) -> Outcome {
     let place = Place::open(&args.folder, Some(env))?;
     let found = place.connect().await?.everything().await?;
     if args.json {

@@ -10,7 +10,6 @@ use fnlocal_sim::search::{BadSweep, SearchError};
 use fnlocal_sim::trace::TraceError;
 
 use super::begin::BadTime;
-use crate::exit::Exit;
 
 /// Why nothing was simulated.
 #[derive(Debug, thiserror::Error)]
@@ -56,53 +55,21 @@ pub enum SimulateError {
     Json(#[source] serde_json::Error),
 }
 
-impl SimulateError {
-    /// How the command ends.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Project(_)
-            | Self::Config(_)
-            | Self::UnknownEnv { .. }
-            | Self::Schedule(_)
-            | Self::Cron(_) => Exit::Config,
-            Self::UnknownType(_) | Self::UnknownFunction(_) | Self::Begin(_) | Self::Sweep(_) => {
-                Exit::Usage
-            }
-            Self::Sim(SimError::TooLarge { .. } | SimError::Limits(_)) => Exit::Config,
-            Self::Sim(SimError::Workload(_)) => Exit::Usage,
-            Self::Json(_) => Exit::Bug,
-            _ => Exit::Failed,
-        }
-    }
-
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Project(error) => error.hint(),
-            Self::Config(error) => error.hint(),
-            Self::UnknownEnv { known, .. } if known.is_empty() => {
-                Some("write one, or say --nodes and --instance-type instead".to_owned())
-            }
-            Self::UnknownEnv { known, .. } => Some(format!("known are {}", known.join(", "))),
-            Self::UnknownType(_) => {
-                let names = fnlocal_sim::price::TYPES.map(|kind| kind.name);
-                Some(format!("known are {}", names.join(", ")))
-            }
-            Self::Schedule(error) => Some(error.hint()),
-            Self::Cron(error) => Some(error.hint().to_owned()),
-            Self::UnknownFunction(_) => {
-                Some("name one of fnlocal.toml, or of the trace, or say the rate alone".to_owned())
-            }
-            Self::Begin(_) => Some("write --at 2026-11-27T17:00[Asia/Kolkata]".to_owned()),
-            Self::Trace { source, .. } => Some(source.hint.to_owned()),
-            Self::Calibration { .. } => Some(
-                "it is what `fnlocal loadtest` writes; see its format in the README".to_owned(),
-            ),
-            Self::Replay { source, .. } => source.hint().map(str::to_owned),
-            Self::Sweep(error) => Some(error.hint()),
-            Self::Sim(error) => error.hint(),
-            Self::Search(error) => error.hint(),
-            Self::File { .. } | Self::Json(_) => None,
-        }
-    }
-}
+fnlocal_api::user_error!(SimulateError [Project, Config, Schedule, Cron, Sweep, Sim] {
+    Self::UnknownEnv { known, .. } if known.is_empty() =>
+        "write one, or say --nodes and --instance-type instead", Config;
+    Self::UnknownEnv { known, .. } => format!("known are {}", known.join(", ")), Config;
+    Self::UnknownType(_) => {
+        let names = fnlocal_sim::price::TYPES.map(|kind| kind.name);
+        format!("known are {}", names.join(", "))
+    }, Usage;
+    Self::UnknownFunction(_) =>
+        "name one of fnlocal.toml, or of the trace, or say the rate alone", Usage;
+    Self::Begin(_) => "write --at 2026-11-27T17:00[Asia/Kolkata]", Usage;
+    Self::Trace { source, .. } => source.hint();
+    Self::Calibration { .. } => "it is what `fnlocal loadtest` writes; see its format in the README";
+    Self::Replay { source, .. } => source.hint();
+    Self::Search(error) => error.hint();
+    Self::File { .. } => None;
+    Self::Json(_) => None, Bug;
+});

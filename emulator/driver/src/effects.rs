@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use fnlocal_api::UserError;
 use fnlocal_core::{Effect, Event, InstanceId, PackageId, Retry, StopReason};
 
 use super::instance_client::EXIT_REASON_GRACE;

@@ -104,26 +104,14 @@ pub enum ConnectError {
     },
 }
 
-impl ConnectError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::NotRunning { .. } => {
-                "start Docker (Linux: sudo systemctl start docker; macOS: open Docker Desktop, \
-                 OrbStack or Colima), or run without it: --runtime process"
-            }
-            Self::NoPermission { .. } => {
-                "sudo usermod -aG docker $USER, then log in again; or run without Docker: \
-                 --runtime process"
-            }
-            Self::TooOld { .. } => "install Docker 20.10 or later",
-            Self::Unusable { .. } => {
-                "use a local engine: unset DOCKER_HOST, or `docker context use default`"
-            }
-        }
-    }
-}
+fnlocal_api::user_error!(ConnectError: Unreachable {
+    Self::NotRunning { .. } => "start Docker (Linux: sudo systemctl start docker; macOS: open Docker \
+        Desktop, OrbStack or Colima), or run without it: --runtime process";
+    Self::NoPermission { .. } => "sudo usermod -aG docker $USER, then log in again; or run without \
+        Docker: --runtime process";
+    Self::TooOld { .. } => "install Docker 20.10 or later";
+    Self::Unusable { .. } => "use a local engine: unset DOCKER_HOST, or `docker context use default`";
+});
 
 /// Finds an engine: what the environment or Docker's own context names, else the usual sockets.
 ///

@@ -1,7 +1,6 @@
 //! The engine's refusals, in our words.
 
 use bollard::errors::Error;
-
 /// Why a container engine did not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -26,20 +25,12 @@ pub enum EngineError {
     },
 }
 
-impl EngineError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Unreachable(_) => "start Docker, or run without it: --runtime process",
-            Self::Refused { .. } => "the engine's own log tells more; `fnlocal doctor` checks it",
-            Self::ImageGone { .. } => {
-                "somebody removed it, perhaps by `docker image prune -a`; start fnlocal again, which \
-                 makes or fetches what is missing"
-            }
-        }
-    }
-}
+fnlocal_api::user_error!(EngineError: Unreachable {
+    Self::Unreachable(_) => "start Docker, or run without it: --runtime process";
+    Self::Refused { .. } => "the engine's own log tells more; `fnlocal doctor` checks it";
+    Self::ImageGone { .. } => "somebody removed it, perhaps by `docker image prune -a`; start fnlocal \
+        again, which makes or fetches what is missing";
+});
 
 /// Which call failed, and how.
 pub fn refused(what: &'static str) -> impl Fn(Error) -> EngineError {
@@ -89,6 +80,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_api::UserError;
+
     use super::*;
 
     #[test]
@@ -105,7 +98,7 @@ mod tests {
             gone.to_string(),
             "creating a container: the image sha256:e807 is not in the engine any more"
         );
-        assert!(gone.hint().contains("start fnlocal again"));
+        assert!(gone.hint().unwrap().contains("start fnlocal again"));
         let other = said("No such container: e807");
         assert!(matches!(other, EngineError::Refused { .. }));
     }

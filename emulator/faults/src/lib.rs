@@ -11,12 +11,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use fnlocal_api::Exit;
 use futures_util::FutureExt;
 use serde::Serialize;
 use tokio::sync::watch;
 
-/// The exit code of a process that ends by a fault of its own.
-pub const EXIT_CODE: i32 = 70;
 /// Threads without which the platform is not whole.
 const VITAL_THREADS: [&str; 6] = [
     "journal",
@@ -40,13 +39,9 @@ static PROCESS: LazyLock<Faults> = LazyLock::new(Faults::default);
 #[error("a part of fnlocal broke down: {0}")]
 pub struct Broken(pub String);
 
-impl Broken {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        "this is a fault of fnlocal; please report it with the lines above".to_owned()
-    }
-}
+fnlocal_api::user_error!(Broken {
+    _ => "this is a fault of fnlocal; please report it with the lines above", Bug;
+});
 
 /// A part of fnlocal that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -137,7 +132,7 @@ impl Faults {
         self.0.changed.send_modify(|changes| *changes += 1);
         let is_process = Arc::ptr_eq(&self.0, &PROCESS.0);
         if fatal && is_process && self.0.watchers.load(Ordering::Acquire) == 0 {
-            std::process::exit(EXIT_CODE);
+            std::process::exit(Exit::Bug as i32);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use fnlocal_api::UserError;
 use fnlocal_core::Profile;
 use fnlocal_core::trigger::ScheduleSpec;
 use fnlocal_project::{ConfigFile, DescribedModule, Project};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fnlocal_api::UserError;
 use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
 use fnlocal_triggers::queue::{AcceptError, Reservation, millis};
 use fnlocal_triggers::store::BodyFile;

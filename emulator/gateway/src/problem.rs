@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fnlocal_api::RefuseReason;
+use fnlocal_api::{IntoHint, RefuseReason};
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::body::ResponseBody;
@@ -62,8 +62,8 @@ impl Problem {
 
     /// With what to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub fn hint(mut self, hint: impl IntoHint) -> Self {
+        self.hint = hint.into_hint();
         self
     }
 

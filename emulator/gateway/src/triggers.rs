@@ -18,6 +18,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use fnlocal_api::UserError;
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::group_commit::Writer;
@@ -264,8 +265,7 @@ impl Triggers {
             match Schedule::new(spec) {
                 Ok(schedule) => schedules.push((function.name.to_string(), schedule, policy)),
                 Err(error) => {
-                    let hint = error.hint();
-                    let text = format!("/{}: {error}\n  hint: {hint}", function.name);
+                    let text = format!("/{}: {}", function.name, error.report());
                     self.logs.warn(text);
                 }
             }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
-
 /// Why an image, or a package's dependencies, cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -131,35 +130,20 @@ impl fmt::Display for InstallLimit {
     }
 }
 
-impl ImageError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NoBase { .. } => {
-                "pull the base once while online, name one you have (base_image in fnlocal.toml), \
-                 or run without Docker: --runtime process"
-            }
-            Self::Install { .. } => {
-                "the words above say why; the same command there shows them too"
-            }
-            Self::InstallLimit { limit, .. } => limit.hint(),
-            Self::NoNpm { .. } => "install npm, or use Docker with a base image that has it",
-            Self::Engine { .. } => "`fnlocal doctor` checks the engine",
-            Self::Outside { .. } => {
-                "publish it, or put its files into the package: a `file:` dependency is not \
-                 packed into the image"
-            }
-            Self::Store(error) => return error.hint(),
-            Self::Layer { source } if source.kind() == std::io::ErrorKind::StorageFull => {
-                "make room on the disk"
-            }
-            Self::Io { source, .. } => return fnlocal_files::hint(source),
-            Self::Manifest { .. } | Self::Layer { .. } => return None,
-        };
-        Some(hint.to_owned())
-    }
-}
+fnlocal_api::user_error!(ImageError [Store] {
+    Self::NoBase { .. } => "pull the base once while online, name one you have (base_image in \
+        fnlocal.toml), or run without Docker: --runtime process";
+    Self::Install { .. } => "the words above say why; the same command there shows them too";
+    Self::InstallLimit { limit, .. } => limit.hint();
+    Self::NoNpm { .. } => "install npm, or use Docker with a base image that has it";
+    Self::Engine { .. } => "`fnlocal doctor` checks the engine";
+    Self::Outside { .. } => "publish it, or put its files into the package: a `file:` dependency is \
+        not packed into the image";
+    Self::Layer { source } if source.kind() == std::io::ErrorKind::StorageFull =>
+        "make room on the disk";
+    Self::Io { source, .. } => fnlocal_files::hint(source);
+    Self::Manifest { .. } | Self::Layer { .. } => None;
+});
 
 pub(crate) fn engine(what: &'static str) -> impl Fn(EngineError) -> ImageError {
     move |source| ImageError::Engine {

@@ -48,19 +48,10 @@ pub enum QueryError {
     Grep(String, #[source] Box<regex::Error>),
 }
 
-impl QueryError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Since(_) => "write 30s, 5m, 2h or 1d, or a time such as 2026-01-31T12:00:00Z",
-            Self::Grep(..) => {
-                "put a backslash before characters such as ( and [ to mean themselves"
-            }
-        }
-        .to_owned()
-    }
-}
+fnlocal_api::user_error!(QueryError: Usage {
+    Self::Since(_) => "write 30s, 5m, 2h or 1d, or a time such as 2026-01-31T12:00:00Z";
+    Self::Grep(..) => "put a backslash before characters such as ( and [ to mean themselves";
+});
 
 /// A time `text` ago, or the time it is.
 ///

@@ -247,17 +247,9 @@ pub enum CodeError {
     },
 }
 
-impl CodeError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Escape { .. } => Some(
-                "copy what it links to into the project, or list the link in .fnlocalignore".into(),
-            ),
-            Self::TooBig { .. } => Some("list what is no code in .fnlocalignore".into()),
-            Self::Read { .. } => Some("make it readable, or list it in .fnlocalignore".into()),
-            Self::Store { source, .. } => fnlocal_files::hint(source),
-        }
-    }
-}
+fnlocal_api::user_error!(CodeError: Config {
+    Self::Escape { .. } => "copy what it links to into the project, or list the link in .fnlocalignore";
+    Self::TooBig { .. } => "list what is no code in .fnlocalignore";
+    Self::Read { .. } => "make it readable, or list it in .fnlocalignore";
+    Self::Store { source, .. } => fnlocal_files::hint(source);
+});

@@ -56,13 +56,9 @@ impl FileError {
         self.hint = hint;
         self
     }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        self.hint.clone()
-    }
 }
+
+fnlocal_api::user_error!(FileError: Config { Self { hint, .. } => hint.clone(); });
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
 use globset::{GlobBuilder, GlobMatcher};
 

@@ -188,22 +188,12 @@ pub enum EnvError {
     },
 }
 
-impl EnvError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Missing {
-                near: Some(near), ..
-            } => Some(format!("did you mean `{near}`, which is set?")),
-            Self::Missing {
-                variable, files, ..
-            } => Some(format!(
-                "put {variable}=… into {}, or set it in the shell and name it in `env` of fnlocal.toml",
-                files.join(" or ")
-            )),
-            Self::Line { .. } => Some("quote values that hold spaces or #".to_owned()),
-            Self::Io { .. } => None,
-        }
-    }
-}
+fnlocal_api::user_error!(EnvError: Config {
+    Self::Missing { near: Some(near), .. } => format!("did you mean `{near}`, which is set?");
+    Self::Missing { variable, files, .. } => format!(
+        "put {variable}=… into {}, or set it in the shell and name it in `env` of fnlocal.toml",
+        files.join(" or ")
+    );
+    Self::Line { .. } => "quote values that hold spaces or #";
+    Self::Io { .. } => None;
+});

@@ -218,22 +218,11 @@ pub enum ProjectError {
     },
 }
 
-impl ProjectError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) | Self::Manifest(error) => error.hint(),
-            Self::NoFunctions { .. } => Some(
-                "make an index.js with\n\n    exports.hello = (req, res) => res.json({ hello: \"world\" });\n\n\
-                 or put files that export functions into functions/"
-                    .to_owned(),
-            ),
-            Self::NoMain { .. } => Some("build it first, or correct `main`".to_owned()),
-            Self::NotCode { .. } => {
-                Some("give a folder, or a file that ends in js, mjs, cjs, ts, mts or cts".to_owned())
-            }
-            Self::NotFound { .. } | Self::Io { .. } => None,
-        }
-    }
-}
+fnlocal_api::user_error!(ProjectError: Config {
+    Self::Config(error) | Self::Manifest(error) => error.hint();
+    Self::NoFunctions { .. } => "make an index.js with\n\n    exports.hello = (req, res) => \
+        res.json({ hello: \"world\" });\n\nor put files that export functions into functions/";
+    Self::NoMain { .. } => "build it first, or correct `main`";
+    Self::NotCode { .. } => "give a folder, or a file that ends in js, mjs, cjs, ts, mts or cts";
+    Self::NotFound { .. } | Self::Io { .. } => None;
+});

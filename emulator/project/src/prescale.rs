@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use super::Prescale;
 use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
 use croner::{Cron, Direction};
-
-use super::Prescale;
 
 /// Occurrences of one pre-scaling at the most.
 const MAX_OCCURRENCES: usize = 1000;
@@ -35,17 +34,10 @@ pub enum ScheduleError {
     },
 }
 
-impl ScheduleError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Expression { .. } => "as in cron = \"30 17 * * FRI\"",
-            Self::Zone { .. } => "as in timezone = \"Asia/Kolkata\"",
-        }
-        .to_owned()
-    }
-}
+fnlocal_api::user_error!(ScheduleError: Config {
+    Self::Expression { .. } => "as in cron = \"30 17 * * FRI\"";
+    Self::Zone { .. } => "as in timezone = \"Asia/Kolkata\"";
+});
 
 impl Prescale {
     /// How long after `begin`, in seconds since 1970, it happens: all of that within `span`, as far
@@ -83,6 +75,8 @@ impl Prescale {
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_api::UserError;
+
     use super::*;
 
     const DAY: u64 = 86_400;
@@ -120,7 +114,7 @@ mod tests {
     fn nonsense_is_named() {
         let error = |sale: Prescale| {
             let error = sale.occurrences(0, Duration::from_secs(10)).unwrap_err();
-            (error.to_string(), error.hint())
+            (error.to_string(), error.hint().unwrap())
         };
         let (said, hint) = error(sale("often", None));
         assert!(said.contains("`often`") && hint.contains("cron"), "{said}");

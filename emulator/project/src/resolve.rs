@@ -163,25 +163,16 @@ impl Problem {
             Self::File { function, .. } => function.as_deref(),
         }
     }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Name { .. } => Some(names::RULE.to_owned()),
-            Self::Duplicate { .. } => {
-                Some("rename one of them; names are shared by all packages".to_owned())
-            }
-            Self::Limits { .. } => Some(
-                "`config` in code, [defaults] and [functions.NAME] are merged in this order"
-                    .to_owned(),
-            ),
-            Self::File { error, .. } => error.hint(),
-            Self::TooMany { .. } => Some("split the package, or export fewer functions".to_owned()),
-            Self::Import { .. } | Self::Value { .. } => None,
-        }
-    }
 }
+
+fnlocal_api::user_error!(Problem: Config {
+    Self::Name { .. } => names::RULE;
+    Self::Duplicate { .. } => "rename one of them; names are shared by all packages";
+    Self::Limits { .. } => "`config` in code, [defaults] and [functions.NAME] are merged in this order";
+    Self::File { error, .. } => error.hint();
+    Self::TooMany { .. } => "split the package, or export fewer functions";
+    Self::Import { .. } | Self::Value { .. } => None;
+});
 
 impl Project {
     /// The functions of a package, from what the wrapper says of its files.

@@ -118,3 +118,7 @@ pub struct NotRunning {
     /// A process that wrote its file and is gone.
     pub stale: Option<u32>,
 }
+
+fnlocal_api::user_error!(NotRunning: Unreachable {
+    _ => "start `fnlocal dev` there, or name its folder with --folder";
+});

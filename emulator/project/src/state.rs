@@ -152,18 +152,10 @@ pub enum StateError {
     },
 }
 
-impl StateError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Taken { pid: Some(pid), .. } => {
-                Some(format!("use that one, or end it: kill {pid}"))
-            }
-            Self::Taken { pid: None, .. } => Some("use that one, or end it".to_owned()),
-            Self::Io { source, .. } => Some(fnlocal_files::hint(source).unwrap_or_else(|| {
-                "fnlocal keeps code versions and its lock there; make it writable".to_owned()
-            })),
-        }
-    }
-}
+fnlocal_api::user_error!(StateError {
+    Self::Taken { pid: Some(pid), .. } => format!("use that one, or end it: kill {pid}"), TryAgain;
+    Self::Taken { pid: None, .. } => "use that one, or end it", TryAgain;
+    Self::Io { source, .. } => fnlocal_files::hint(source).unwrap_or_else(|| {
+        "fnlocal keeps code versions and its lock there; make it writable".to_owned()
+    });
+});

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path};
 
+use fnlocal_api::UserError;
 use fnlocal_core::trigger::{AsyncPolicy, SourceKind};
 use fnlocal_triggers::schedule::Schedule;
 
@@ -31,7 +32,7 @@ pub(super) fn check(config: &FunctionConfig) -> Result<(), Wrong> {
         checked.map_err(|error| Wrong {
             keys: vec!["schedule".to_owned(), error.key().to_owned()],
             what: format!("`schedule`: {error}"),
-            hint: Some(error.hint().to_owned()),
+            hint: error.hint(),
         })?;
     }
     if let Some(delivery) = &config.delivery {

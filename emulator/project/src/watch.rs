@@ -171,13 +171,9 @@ fn matters(kind: EventKind) -> bool {
 #[error("could not start watching")]
 pub struct WatchError(#[source] std::io::Error);
 
-impl WatchError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some("this machine has no more threads to give; end something".to_owned())
-    }
-}
+fnlocal_api::user_error!(WatchError {
+    _ => "this machine has no more threads to give; end something";
+});
 
 #[cfg(test)]
 mod tests;

@@ -67,20 +67,14 @@ impl StoreError {
             _ => false,
         }
     }
-
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Io { .. } if self.is_full() => {
-                Some("make room on the disk; `fnlocal clean` removes images".to_owned())
-            }
-            Self::Io { source, .. } => fnlocal_files::hint(source),
-            Self::Missing { .. } => Some("push the blobs and the inner manifests first".to_owned()),
-            _ => None,
-        }
-    }
 }
+
+fnlocal_api::user_error!(StoreError {
+    Self::Io { source, .. } if full(source) => "make room on the disk; `fnlocal clean` removes images";
+    Self::Io { source, .. } => fnlocal_files::hint(source);
+    Self::Missing { .. } => "push the blobs and the inner manifests first";
+    _ => None;
+});
 
 /// Whether there is no room left.
 pub(crate) fn full(error: &io::Error) -> bool {

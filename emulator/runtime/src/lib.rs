@@ -204,19 +204,11 @@ pub enum RuntimeError {
     NotUp(String),
 }
 
-impl RuntimeError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Engine(error) => error.hint(),
-            Self::Refused { .. } => "`fnlocal doctor` checks what this machine lacks",
-            Self::OldImage { .. } => "build it again with `fnlocal build`",
-            Self::NotUp(_) => "code outside the handlers must not block or end the process",
-        };
-        Some(hint.to_owned())
-    }
-}
+fnlocal_api::user_error!(RuntimeError: Unreachable [Engine] {
+    Self::Refused { .. } => "`fnlocal doctor` checks what this machine lacks";
+    Self::OldImage { .. } => "build it again with `fnlocal build`";
+    Self::NotUp(_) => "code outside the handlers must not block or end the process";
+});
 
 /// What an exit code says, for people. Shells and inits report a signal as 128 and its number.
 pub fn exit_text(code: i64) -> String {

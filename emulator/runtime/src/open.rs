@@ -39,16 +39,7 @@ pub enum OpenError {
     Process(#[from] ProcessError),
 }
 
-impl OpenError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Runtime(error) => error.hint(),
-            Self::Process(error) => Some(error.hint().to_owned()),
-        }
-    }
-}
+fnlocal_api::user_error!(OpenError [Runtime, Process] {});
 
 impl Opener {
     /// Containers of `owner`'s run, but for its node's name.

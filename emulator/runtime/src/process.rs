@@ -72,16 +72,10 @@ pub enum ProcessError {
     },
 }
 
-impl ProcessError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::NoNode { .. } => "install Node.js 20 or later, or start Docker",
-            Self::Io { .. } => "make the folder writable, or set XDG_RUNTIME_DIR to one that is",
-        }
-    }
-}
+fnlocal_api::user_error!(ProcessError: Unreachable {
+    Self::NoNode { .. } => "install Node.js 20 or later, or start Docker";
+    Self::Io { .. } => "make the folder writable, or set XDG_RUNTIME_DIR to one that is";
+});
 
 /// Runs instances as processes.
 pub struct ProcessRuntime {

@@ -19,13 +19,9 @@ pub struct Exhausted {
     pub most: String,
 }
 
-impl Exhausted {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        "simulate less time or a lower rate, or raise `--events`".to_owned()
-    }
-}
+fnlocal_api::user_error!(Exhausted {
+    _ => "simulate less time or a lower rate, or raise `--events`";
+});
 
 /// Counts events by what they are.
 #[derive(Debug)]

@@ -36,14 +36,9 @@ pub struct BadDistribution {
     pub why: &'static str,
 }
 
-impl BadDistribution {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        "write \"50ms\", \"exp:50ms\" (mean) or \"lognormal:50ms,400ms\" (median, 99th percentile)"
-            .to_owned()
-    }
-}
+fnlocal_api::user_error!(BadDistribution: Usage {
+    _ => "write \"50ms\", \"exp:50ms\" (mean) or \"lognormal:50ms,400ms\" (median, 99th percentile)";
+});
 
 impl Distribution {
     /// From samples in milliseconds, in any order.
@@ -200,6 +195,8 @@ pub fn millis(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_api::UserError;
+
     use super::*;
     use crate::rng::{Use, stream};
 
@@ -257,7 +254,7 @@ mod tests {
             "-5ms",
         ] {
             let error = bad.parse::<Distribution>().unwrap_err();
-            assert!(error.to_string().contains(bad) && error.hint().contains("50ms"));
+            assert!(error.to_string().contains(bad) && error.hint().unwrap().contains("50ms"));
         }
     }
 }

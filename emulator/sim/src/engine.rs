@@ -73,18 +73,11 @@ pub enum SimError {
     Exhausted(#[from] Exhausted),
 }
 
-impl SimError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Trace(error) => error.hint.to_owned(),
-            Self::Exhausted(error) => error.hint(),
-            Self::TooLarge { .. } => "choose a larger `instance_type`, or less `memory`".to_owned(),
-            _ => return None,
-        })
-    }
-}
+fnlocal_api::user_error!(SimError [Workload, Trace, Exhausted] {
+    Self::Limits(_) => None, Config;
+    Self::TooLarge { .. } => "choose a larger `instance_type`, or less `memory`", Config;
+    Self::NoFunctions => None;
+});
 
 /// Runs a scenario to its end.
 ///

@@ -40,21 +40,13 @@ pub enum ReplayError {
     },
 }
 
-impl ReplayError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Io { .. } => return None,
-            Self::NotARecording { .. } => "make one with `fnlocal dev --record FILE`",
-            Self::Version { .. } => "replay it with the fnlocal it was made with",
-            Self::Differs { .. } => {
-                "the same events led to other decisions: the core has changed since, or forgot to \
-                 be deterministic"
-            }
-        })
-    }
-}
+fnlocal_api::user_error!(ReplayError {
+    Self::Io { .. } => None;
+    Self::NotARecording { .. } => "make one with `fnlocal dev --record FILE`";
+    Self::Version { .. } => "replay it with the fnlocal it was made with";
+    Self::Differs { .. } => "the same events led to other decisions: the core has changed since, or \
+        forgot to be deterministic";
+});
 
 fn told(difference: &Difference) -> String {
     let entry = &difference.entry;
@@ -123,6 +115,8 @@ fn parse<T: serde::de::DeserializeOwned>(line: usize, text: &str) -> Result<T, R
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_api::UserError;
+
     use super::*;
     use fnlocal_core::time::Instant;
     use fnlocal_core::{CodeHash, Event, FunctionId, Node, NodeLimits, PackageId, RequestId};

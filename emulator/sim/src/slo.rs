@@ -49,13 +49,7 @@ impl Default for Slo {
 #[error("`{0}` is no bound of an objective")]
 pub struct BadSlo(pub String);
 
-impl BadSlo {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        "write bounds as in `p99<1s,errors<0.1%`"
-    }
-}
+fnlocal_api::user_error!(BadSlo: Usage { _ => "write bounds as in `p99<1s,errors<0.1%`"; });
 
 impl std::str::FromStr for Slo {
     type Err = BadSlo;

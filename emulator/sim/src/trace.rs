@@ -50,6 +50,8 @@ pub struct TraceError {
     pub hint: &'static str,
 }
 
+fnlocal_api::user_error!(TraceError { Self { hint, .. } => *hint; });
+
 /// Requests of a function in one second or minute.
 #[derive(Clone, Copy, Debug)]
 struct Count {

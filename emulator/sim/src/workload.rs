@@ -84,6 +84,8 @@ pub struct Arrival {
 #[error("the workload {0}")]
 pub struct BadWorkload(pub &'static str);
 
+fnlocal_api::user_error!(BadWorkload: Usage { _ => None; });
+
 impl Workload {
     /// Checks it.
     ///

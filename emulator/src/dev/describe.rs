@@ -10,7 +10,7 @@ use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 use serde::Deserialize;
 
 use crate::serve::with_hint;
-use fnlocal_api::Failure;
+use fnlocal_api::{Failure, UserError};
 use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::{Logs, Record};
 use fnlocal_project::{

@@ -53,22 +53,7 @@ pub enum DevError {
     NothingToServe,
 }
 
-impl DevError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Project(error) => error.hint(),
-            Self::State(error) => error.hint(),
-            Self::Env(error) => error.hint(),
-            Self::Fleet(error) => error.hint(),
-            Self::Runtime(error) => error.hint(),
-            Self::Watch(error) => error.hint(),
-            Self::Listen(error) => Some(error.hint()),
-            Self::Record { .. } => Some("name a file that can be written with --record".to_owned()),
-            Self::Queue(error) => Some(error.hint()),
-            Self::Bug(error) => Some(error.hint()),
-            Self::NothingToServe => Some("the reasons stand above".to_owned()),
-        }
-    }
-}
+fnlocal_api::user_error!(DevError [Project, State, Env, Fleet, Runtime, Watch, Listen, Queue, Bug] {
+    Self::Record { .. } => "name a file that can be written with --record";
+    Self::NothingToServe => "the reasons stand above";
+});

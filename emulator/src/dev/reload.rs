@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock};
 
+use fnlocal_api::UserError;
 use fnlocal_core::{CodeHash, PackageId};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -99,16 +100,14 @@ impl Reloader {
         let project = match self.describer.project().reload() {
             Ok(project) => project,
             Err(error) => {
-                self.logs
-                    .warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                self.logs.warn(error.report());
                 return false;
             }
         };
         let environment = match project.environment() {
             Ok(environment) => environment,
             Err(error) => {
-                self.logs
-                    .warn(with_hint(&error.to_string(), error.hint().as_deref()));
+                self.logs.warn(error.report());
                 return false;
             }
         };
@@ -192,8 +191,8 @@ impl Reloader {
         }
         let name = &tracked.package.name;
         if let Err(error) = self.preparer.bring(name, &snapshot.path).await {
-            let text = format!("package {name}: {error}");
-            self.logs.warn(with_hint(&text, error.hint().as_deref()));
+            self.logs
+                .warn(format!("package {name}: {}", error.report()));
             return tracked.code.is_some();
         }
         self.unprepared = true;

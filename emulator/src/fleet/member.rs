@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use fnlocal_api::UserError;
 use fnlocal_core::balancer::BalancerEvent;
 use fnlocal_core::scaling::GroupEvent;
 use fnlocal_core::{Event, NodeId};
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::{Inner, Opened};
-use crate::serve::{self, PEER_KEEP_ALIVE, Session, Stop, with_hint};
+use crate::serve::{self, PEER_KEEP_ALIVE, Session, Stop};
 use fnlocal_driver::Driver;
 use fnlocal_faults::Broken;
 use fnlocal_gateway::GatewayOptions;
@@ -189,8 +190,7 @@ impl Inner {
         let (notices, noticed) = mpsc::channel(1024);
         let progress = |text| self.plant.logs.note(text);
         let opened = self.plant.opener.open(name, notices, &progress).await;
-        let runtime =
-            opened.map_err(|error| with_hint(&error.to_string(), error.hint().as_deref()))?;
+        let runtime = opened.map_err(|error| error.report())?;
         Ok((runtime, noticed))
     }
 }

@@ -64,22 +64,15 @@ pub enum FleetError {
     NoNode,
 }
 
-impl FleetError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoRange(env) => format!(
-                "write `--scale 2..10`, or `nodes = {{ min = 2, max = 10 }}` in [env.{env}] of \
-                 fnlocal.toml; --env chooses another"
-            ),
-            Self::Limit(_) => "write the smaller one first, as in `--scale 2..10`".to_owned(),
-            Self::Schedule(error) => error.hint(),
-            Self::TooMany(_) => format!("{MAX_NODES} is the most; `fnlocal simulate` has no bound"),
-            Self::NoNode => "the reasons stand above".to_owned(),
-        })
-    }
-}
+fnlocal_api::user_error!(FleetError: Config [Schedule] {
+    Self::NoRange(env) => format!(
+        "write `--scale 2..10`, or `nodes = {{ min = 2, max = 10 }}` in [env.{env}] of fnlocal.toml; \
+         --env chooses another"
+    );
+    Self::Limit(_) => "write the smaller one first, as in `--scale 2..10`";
+    Self::TooMany(_) => format!("{MAX_NODES} is the most; `fnlocal simulate` has no bound");
+    Self::NoNode => "the reasons stand above", Failed;
+});
 
 impl Settings {
     /// What `options` ask for, filled up from the project's environment.

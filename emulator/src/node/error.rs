@@ -39,22 +39,11 @@ pub enum NodeError {
     Bug(#[from] Broken),
 }
 
-impl NodeError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Listen(error) => error.hint(),
-            Self::Connect(error) => error.hint().to_owned(),
-            Self::Key => {
-                "delete the SSM parameter and run `fnlocal promote`, which makes one".to_owned()
-            }
-            Self::State { .. } => "name one that can be written with --state".to_owned(),
-            Self::Queue(error) => error.hint(),
-            Self::Bug(error) => error.hint(),
-        }
-    }
-}
+fnlocal_api::user_error!(NodeError [Listen, Connect, Bug] {
+    Self::Key => "delete the SSM parameter and run `fnlocal promote`, which makes one";
+    Self::State { .. } => "name one that can be written with --state";
+    Self::Queue(error) => error.hint();
+});
 
 /// Why a release is not served.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! The ports that are listened on.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::TcpListener;
@@ -14,22 +15,13 @@ pub struct ListenError {
     pub source: std::io::Error,
 }
 
-impl ListenError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self.source.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "another program listens there; take another port with --port, or 0 for a free one"
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need special rights; take another with --port"
-            }
-            _ => "see --host and --port",
-        }
-        .to_owned()
-    }
-}
+fnlocal_api::user_error!(ListenError {
+    Self { source, .. } if source.kind() == ErrorKind::AddrInUse => "another program listens there; \
+        take another port with --port, or 0 for a free one";
+    Self { source, .. } if source.kind() == ErrorKind::PermissionDenied => "ports below 1024 need \
+        special rights; take another with --port";
+    _ => "see --host and --port";
+});
 
 /// Takes a port.
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 
-use fnlocal_api::Failure;
+use fnlocal_api::{Failure, UserError};
 use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::{Logs, Record};
 use fnlocal_project::{BodyMode, DescribedModule, Environment, FunctionSettings};

@@ -88,29 +88,12 @@ impl UpError {
             image: name.to_owned(),
         }
     }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Project(error) => error.hint(),
-            Self::Fleet(error) => error.hint(),
-            Self::State(error) => error.hint(),
-            Self::Env(error) => error.hint(),
-            Self::Make(error) => error.hint(),
-            Self::Release(error) => error.hint(),
-            Self::Foreign { .. } => Some("run it from its own project's folder".to_owned()),
-            Self::Store(error) => error.hint(),
-            Self::Lost { .. } | Self::Platform { .. } => {
-                Some("`fnlocal build` builds it anew".to_owned())
-            }
-            Self::Image(error) => error.hint(),
-            Self::Connect(error) => Some(error.hint().to_owned()),
-            Self::Runtime(error) => error.hint(),
-            Self::Listen(error) => Some(error.hint()),
-            Self::Unserved(_) => Some("the reasons stand above".to_owned()),
-            Self::Queue(error) => Some(error.hint()),
-            Self::Bug(error) => Some(error.hint()),
-        }
-    }
 }
+
+fnlocal_api::user_error!(UpError [
+    Project, State, Env, Fleet, Make, Release, Store, Image, Connect, Runtime, Listen, Queue, Bug
+] {
+    Self::Foreign { .. } => "run it from its own project's folder", Config;
+    Self::Lost { .. } | Self::Platform { .. } => "`fnlocal build` builds it anew";
+    Self::Unserved(_) => "the reasons stand above";
+});

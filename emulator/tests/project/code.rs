@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
+use fnlocal_api::UserError;
 use fnlocal_project::{CodeError, CodeStore, Project, Snapshot, StateDir};
 
 use super::Folder;

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use fnlocal_api::UserError;
 use fnlocal_project::{BodyMode, Config, ConfigFile, FileError, Rate, ScaleOn, schema};
 
 fn parse(text: &str) -> Config {

@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use fnlocal_api::UserError;
 use fnlocal_project::{LockfileKind, Project, ProjectError, Scope};
 
 use super::Folder;

@@ -1,3 +1,4 @@
+use fnlocal_api::UserError;
 use fnlocal_project::{EnvError, Environment, Project};
 
 use super::Folder;

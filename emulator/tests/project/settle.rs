@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fnlocal_api::UserError;
 use fnlocal_core::{OverRate, Profile};
 
 use fnlocal_core::trigger::ScheduleSpec;

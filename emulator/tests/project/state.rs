@@ -1,5 +1,6 @@
 use std::fs;
 
+use fnlocal_api::UserError;
 use fnlocal_project::{StateDir, StateError};
 
 use super::Folder;

@@ -41,15 +41,6 @@ pub enum ScheduleError {
 }
 
 impl ScheduleError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Cron { .. } => "as in \"*/5 * * * *\": minute, hour, day, month, weekday",
-            Self::Zone(_) => "as in timezone = \"Europe/Berlin\"",
-        }
-    }
-
     /// The key of a table that is to blame.
     #[must_use]
     pub fn key(&self) -> &'static str {
@@ -59,6 +50,11 @@ impl ScheduleError {
         }
     }
 }
+
+fnlocal_api::user_error!(ScheduleError: Config {
+    Self::Cron { .. } => "as in \"*/5 * * * *\": minute, hour, day, month, weekday";
+    Self::Zone(_) => "as in timezone = \"Europe/Berlin\"";
+});
 
 impl Schedule {
     /// Checks a schedule.

@@ -116,28 +116,19 @@ pub enum StoreError {
     Closed,
 }
 
-impl StoreError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Taken(_) => "use the fnlocal that runs on this folder, or end it".to_owned(),
-            Self::Open { path, .. } => format!(
-                "see to the disk and the rights of {}; moved away, a new queue is begun",
-                path.display()
-            ),
-            Self::Use(_) | Self::Down(_) => {
-                "see to the disk; the queue goes on by itself once it can be written".to_owned()
-            }
-            Self::Removed(path) => format!("leave {} alone while fnlocal runs", path.display()),
-            Self::Body { id, .. } => format!("`fnlocal queue purge {id}` removes the job"),
-            Self::Foreign { .. } => {
-                "it may be another version's; `fnlocal queue purge` removes it".to_owned()
-            }
-            Self::Closed => "fnlocal is ending; start it again".to_owned(),
-        }
-    }
-}
+fnlocal_api::user_error!(StoreError {
+    Self::Taken(_) => "use the fnlocal that runs on this folder, or end it", TryAgain;
+    Self::Open { path, .. } => format!(
+        "see to the disk and the rights of {}; moved away, a new queue is begun",
+        path.display()
+    );
+    Self::Use(_) | Self::Down(_) => "see to the disk; the queue goes on by itself once it can be \
+        written";
+    Self::Removed(path) => format!("leave {} alone while fnlocal runs", path.display());
+    Self::Body { id, .. } => format!("`fnlocal queue purge {id}` removes the job");
+    Self::Foreign { .. } => "it may be another version's; `fnlocal queue purge` removes it";
+    Self::Closed => "fnlocal is ending; start it again";
+});
 
 impl From<redb::TransactionError> for StoreError {
     fn from(error: redb::TransactionError) -> Self {

@@ -9,6 +9,7 @@ use axum::extract::{Query as Words, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use fnlocal_api::UserError;
 use futures_util::{Stream, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -78,7 +79,7 @@ async fn logs(
     let query = match asked.query() {
         Ok(query) => query,
         Err(error) => {
-            let hint = format!("{error}: {}", error.hint());
+            let hint = format!("{error}: {}", error.hint().unwrap_or_default());
             return problem(StatusCode::BAD_REQUEST, "query", &hint);
         }
     };

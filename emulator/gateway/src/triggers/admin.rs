@@ -8,6 +8,7 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use fnlocal_api::UserError;
 use fnlocal_triggers::job::JobId;
 use fnlocal_triggers::queue::Selection;
 use fnlocal_triggers::store::StoreError;

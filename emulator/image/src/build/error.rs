@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ImageError;
 use crate::oci::manifest::Platform;
-use fnlocal_api::Failure;
+use fnlocal_api::{Failure, UserError};
 use fnlocal_engine::connect::ConnectError;
 use fnlocal_project::{CodeError, EnvError, ProjectError, StateError};
 
@@ -125,47 +125,6 @@ impl fmt::Display for ImportLimit {
 }
 
 impl BuildError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Project(error) => error.hint(),
-            Self::State(error) => error.hint(),
-            Self::Env(error) => error.hint(),
-            Self::Code(error) => error.hint(),
-            Self::Engine { source, .. } => {
-                let hint = source.hint();
-                // A build has nothing like `dev`'s runtime to fall back on.
-                let end = [", or run without", "; or run without"]
-                    .iter()
-                    .find_map(|or| hint.find(or));
-                Some(end.map_or(hint, |end| &hint[..end]).to_owned())
-            }
-            Self::Image(error) => error.hint(),
-            Self::Restless => Some("end what writes into the package, or ignore its files".into()),
-            Self::Import { failure, .. } => failure.hint.clone(),
-            Self::Describe { .. } => None,
-            Self::ImportLimit { .. } => Some(
-                "do this in a function: a build imports the code only to list its functions".into(),
-            ),
-            Self::Dockerfile { .. } => Some("the engine's words above say why".to_owned()),
-            Self::Entrypoint { .. } => Some(format!(
-                "end the Dockerfile with\n\n    WORKDIR /app\n    USER 1000:1000\n    \
-                 ENTRYPOINT [\"node\", \"{}\"]\n\nfnlocal adds the wrapper itself",
-                fnlocal_bundles::RUNNER_PATH
-            )),
-            Self::Foreign { .. } => Some("build it on such a machine, in CI for example".into()),
-            Self::Program { .. } => Some(format!(
-                "the image is Debian's: get `fnlocal` {} that was built for it, or for any Linux, and \
-                 name it with --node-binary FILE",
-                env!("CARGO_PKG_VERSION")
-            )),
-            Self::Bug(_) => {
-                Some("this is a fault of fnlocal; please report it with the lines above".to_owned())
-            }
-        }
-    }
-
     /// The lines around the place in the code, when there is one.
     #[must_use]
     pub fn frame(&self) -> Option<&str> {
@@ -174,6 +133,35 @@ impl BuildError {
             _ => None,
         }
     }
+}
+
+fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
+    Self::Engine { source, .. } => without_runtime(source), Unreachable;
+    Self::Restless => "end what writes into the package, or ignore its files";
+    Self::Import { failure, .. } => failure.hint.clone();
+    Self::Describe { .. } => None;
+    Self::ImportLimit { .. } => "do this in a function: a build imports the code only to list its \
+        functions";
+    Self::Dockerfile { .. } => "the engine's words above say why";
+    Self::Entrypoint { .. } => format!(
+        "end the Dockerfile with\n\n    WORKDIR /app\n    USER 1000:1000\n    \
+         ENTRYPOINT [\"node\", \"{}\"]\n\nfnlocal adds the wrapper itself",
+        fnlocal_bundles::RUNNER_PATH
+    ), Config;
+    Self::Foreign { .. } => "build it on such a machine, in CI for example";
+    Self::Program { .. } => concat!(
+        "the image is Debian's: get `fnlocal` ", env!("CARGO_PKG_VERSION"), " that was built for it, \
+         or for any Linux, and name it with --node-binary FILE"
+    ), Config;
+    Self::Bug(_) => "this is a fault of fnlocal; please report it with the lines above", Bug;
+});
+
+/// The hint of an engine that does not answer. A build has no runtime to fall back on, as `dev` has.
+fn without_runtime(error: &ConnectError) -> Option<String> {
+    let hint = error.hint()?;
+    let ends = [", or run without", "; or run without"];
+    let end = ends.iter().find_map(|or| hint.find(or));
+    Some(end.map_or(hint.as_str(), |end| &hint[..end]).to_owned())
 }
 
 pub(super) fn bug(error: impl std::fmt::Display) -> BuildError {

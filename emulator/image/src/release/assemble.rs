@@ -28,13 +28,7 @@ pub struct Image<'a> {
 #[error("{0}")]
 pub struct AssembleError(Box<Problem>);
 
-impl AssembleError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        self.0.hint()
-    }
-}
+fnlocal_api::user_error!(AssembleError: Config { Self(problem) => problem.hint(); });
 
 /// Puts a release together: limits are settled here, once, so that every node has the same.
 /// `created` is an RFC 3339 time in UTC.

@@ -221,26 +221,17 @@ pub enum ReleaseStoreError {
     },
 }
 
-impl ReleaseStoreError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unknown(_) => Some(
-                "`fnlocal release list` shows those that are kept; a file's path will do too"
-                    .to_owned(),
-            ),
-            Self::Ambiguous(_) => Some("give more of its digits".to_owned()),
-            Self::Format { .. } | Self::Invalid { .. } => {
-                Some("`fnlocal build` makes a new one".to_owned())
-            }
-            Self::Io { source, .. } => fnlocal_files::hint(source),
-        }
-    }
-}
+fnlocal_api::user_error!(ReleaseStoreError {
+    Self::Unknown(_) => "`fnlocal release list` shows those that are kept; a file's path will do too";
+    Self::Ambiguous(_) => "give more of its digits";
+    Self::Format { .. } | Self::Invalid { .. } => "`fnlocal build` makes a new one";
+    Self::Io { source, .. } => fnlocal_files::hint(source);
+});
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_api::UserError;
+
     use super::*;
     use fnlocal_core::release::ProjectLimits;
 

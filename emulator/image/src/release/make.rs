@@ -151,15 +151,4 @@ pub enum MakeError {
     Project(#[from] ProjectError),
 }
 
-impl MakeError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Build(error) => error.hint(),
-            Self::Assemble(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Project(error) => error.hint(),
-        }
-    }
-}
+fnlocal_api::user_error!(MakeError [Build, Assemble, Store, Project] {});

@@ -94,16 +94,7 @@ pub enum PruneError {
     Store(#[from] StoreError),
 }
 
-impl PruneError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Releases(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-        }
-    }
-}
+fnlocal_api::user_error!(PruneError [Releases, Store] {});
 
 #[cfg(test)]
 mod tests {

@@ -44,6 +44,10 @@ fn a_panic_of_the_journals_thread_ends_the_process_by_a_fault_of_its_own() {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(faults::EXIT_CODE), "{told}");
+    assert_eq!(
+        output.status.code(),
+        Some(fnlocal_api::Exit::Bug as i32),
+        "{told}"
+    );
     assert!(told.contains("thread 'journal'"), "{told}");
 }

@@ -183,6 +183,8 @@ fn check_kept(env: &EnvConfig) -> Result<(), Wrong> {
 mod tests {
     use std::path::Path;
 
+    use fnlocal_api::UserError;
+
     use super::*;
 
     fn refused(text: &str) -> (String, Option<String>) {

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use fnlocal_api::UserError;
 use serde::Serialize;
 use serde_json::json;
 

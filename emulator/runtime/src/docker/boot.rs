@@ -235,6 +235,8 @@ impl Drop for UnderWay<'_> {
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_api::UserError;
+
     use super::*;
 
     #[test]

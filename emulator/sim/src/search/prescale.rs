@@ -76,21 +76,11 @@ pub enum SearchError {
     Fixed,
 }
 
-impl SearchError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Sim(error) => return error.hint(),
-            Self::NothingHolds(_) => {
-                "raise `nodes.max` or `max_instances`, choose a larger instance type, or a looser \
-                 objective"
-            }
-            Self::Fixed => "leave `--nodes` out, or write `nodes = { min = 2, max = 20 }` in [env]",
-        }
-        .to_owned())
-    }
-}
+fnlocal_api::user_error!(SearchError [Sim] {
+    Self::NothingHolds(_) => "raise `nodes.max` or `max_instances`, choose a larger instance type, or \
+        a looser objective";
+    Self::Fixed => "leave `--nodes` out, or write `nodes = { min = 2, max = 20 }` in [env]";
+});
 
 struct Search<'a> {
     scenario: &'a Scenario,

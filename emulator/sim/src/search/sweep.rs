@@ -49,16 +49,9 @@ pub struct BadSweep {
     pub why: &'static str,
 }
 
-impl BadSweep {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        format!(
-            "write `--sweep nodes=2,4,8`; settings are {}",
-            KEYS.join(", ")
-        )
-    }
-}
+fnlocal_api::user_error!(BadSweep: Usage {
+    _ => format!("write `--sweep nodes=2,4,8`; settings are {}", KEYS.join(", "));
+});
 
 impl FromStr for Sweep {
     type Err = BadSweep;
@@ -204,6 +197,8 @@ fn machine(old: &Machine, name: &str) -> Option<Machine> {
 
 #[cfg(test)]
 mod tests {
+    use fnlocal_api::UserError;
+
     use super::*;
 
     #[test]
@@ -218,7 +213,10 @@ mod tests {
     fn nonsense_is_refused_with_all_there_is() {
         for bad in ["nodes", "nodes=", "nodes=1,,2", "colour=red"] {
             let error = bad.parse::<Sweep>().unwrap_err();
-            assert!(error.hint().contains("requests_per_node"), "{error}");
+            assert!(
+                error.hint().unwrap().contains("requests_per_node"),
+                "{error}"
+            );
         }
     }
 }

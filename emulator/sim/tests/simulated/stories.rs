@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use crate::common::*;
+use fnlocal_api::UserError;
 use fnlocal_core::scaling::{GroupSettings, Metric, Reason, Scheduled};
 use fnlocal_core::time::Instant;
 use fnlocal_core::trigger::AsyncPolicy;

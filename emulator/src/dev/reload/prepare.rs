@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant as Clock;
 
+use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
 use tokio::task::spawn_local;
 
 use super::Reloader;
 use crate::dev::tracked::Made;
-use crate::serve::with_hint;
 use fnlocal_project::{DepsHash, Snapshot};
 
 /// Whether a package can run as it is now.
@@ -88,10 +88,9 @@ impl Reloader {
         let run = match made.run {
             Ok(run) => Arc::new(run),
             Err(error) => {
-                self.logs.warn(with_hint(
-                    &format!("package {}: {error}", tracked.package.name),
-                    error.hint().as_deref(),
-                ));
+                let name = &tracked.package.name;
+                self.logs
+                    .warn(format!("package {name}: {}", error.report()));
                 if tracked.run.is_some() {
                     return Prepared::Ready { rebuilt: false };
                 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fnlocal_api::UserError;
 use futures_util::FutureExt;
 
 use super::{DISK_PAUSE, Disposition, Invoke, Outcome, Queue, Run, max_age, millis};
@@ -231,7 +232,7 @@ impl Queue {
 
     /// The job stays, and may run once more.
     fn broken(&self, id: JobId, invoke: &dyn Invoke, error: &StoreError) {
-        invoke.warn(format!("job {id}: {error}\n  hint: {}", error.hint()));
+        invoke.warn(format!("job {id}: {}", error.report()));
         let now = self.clock.now_ms();
         let due = now.saturating_add(millis(DISK_PAUSE));
         self.line.borrow_mut().put_back(id, due, now);
