@@ -1,11 +1,17 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
 mod aws;
+mod bundle;
+mod redact;
 
+use std::path::Path;
+
+use bundle::Bundle;
 use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
 use crate::exit::Exit;
+use crate::run::fail;
 use crate::terminal;
 use crate::wait;
 
@@ -19,6 +25,10 @@ pub fn run(args: &Doctor) -> Exit {
         Ok(findings) => findings,
         Err(exit) => return exit,
     };
+    if let Some(to) = &args.bundle {
+        let to = to.clone().unwrap_or_else(bundle::usual_file);
+        return write_bundle(args, &findings, &to);
+    }
     if args.json {
         let line = serde_json::to_string(&findings);
         terminal::print_json(&line.unwrap_or_default());
@@ -29,6 +39,28 @@ pub fn run(args: &Doctor) -> Exit {
         Exit::Failed
     } else {
         Exit::Ok
+    }
+}
+
+fn write_bundle(args: &Doctor, findings: &[Finding], to: &Path) -> Exit {
+    let bundle = Bundle {
+        folder: &args.folder,
+        findings,
+        with_output: args.with_output,
+    };
+    match wait::until_done(bundle.write(to)) {
+        Ok(Ok(bytes)) => {
+            let (to, kb) = (to.display().to_string(), bytes.div_ceil(1000));
+            let to = terminal::one_line(&to);
+            terminal::eprintln!("{to} is written ({kb} kB): read it before you send it");
+            Exit::Ok
+        }
+        Ok(Err(error)) => {
+            let hint = fnlocal_files::hint(&error);
+            let hint = hint.unwrap_or_else(|| "name another file: --bundle=FILE".to_owned());
+            fail(Exit::Failed, &error, Some(&hint))
+        }
+        Err(exit) => exit,
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant as Clock};
 use fnlocal_core::{CodeHash, PackageId};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tracing::{debug, info, instrument};
 
 use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
@@ -73,6 +74,7 @@ impl Reloader {
     }
 
     /// Reloads what a change touched. True when packages or their entries changed.
+    #[instrument(level = "info", name = "save", skip_all, fields(config = change.config, env = change.env))]
     pub async fn reload(&mut self, change: &Change) -> bool {
         if let Some(notice) = &change.notice {
             self.logs.warn(notice.clone());
@@ -90,6 +92,7 @@ impl Reloader {
         for package in touched {
             self.refresh(package, at).await;
         }
+        info!(took_ms = at.elapsed().as_millis() as u64, structure, "ends");
         structure
     }
 
@@ -187,10 +190,13 @@ impl Reloader {
             return false;
         };
         let code = version(&snapshot, run, &tracked.package.entries, &config);
+        let name = &tracked.package.name;
+        let took_ms = at.elapsed().as_millis() as u64;
         if tracked.code == Some(code) {
+            debug!(package = name, took_ms, "runs already");
             return true;
         }
-        let name = &tracked.package.name;
+        info!(package = name, files = %snapshot.hash, %code, rebuilt, took_ms, "has new code");
         if let Err(error) = self.preparer.bring(name, &snapshot.path).await {
             let text = format!("package {name}: {error}");
             self.logs.warn(with_hint(&text, error.hint().as_deref()));
