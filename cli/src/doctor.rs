@@ -56,9 +56,8 @@ fn write_bundle(args: &Doctor, findings: &[Finding], to: &Path) -> Exit {
             Exit::Ok
         }
         Ok(Err(error)) => {
-            let hint = fnlocal_files::hint(&error);
-            let hint = hint.unwrap_or_else(|| "name another file: --bundle=FILE".to_owned());
-            fail(Exit::Failed, &error, Some(&hint))
+            let hint = "name another file: --bundle=FILE";
+            fail(Exit::Failed, &error, Some(hint))
         }
         Err(exit) => exit,
     }

@@ -4,6 +4,7 @@
 //! Without `--with-output`, nothing that a function chose the words of is in it.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use fnlocal_emulator::doctor::{Finding, State, engine_facts};
@@ -12,6 +13,7 @@ use fnlocal_logs::kept::{Kept, Kind};
 use fnlocal_logs::query::Query;
 use fnlocal_project::{Project, ProjectError, Running};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::redact::{REMOVED, Redactor, config};
 use crate::diagnosis::file;
@@ -39,7 +41,11 @@ impl Bundle<'_> {
     pub async fn write(&self, to: &Path) -> std::io::Result<usize> {
         let bundle = self.gather().await;
         let text = format!("{bundle:#}\n");
-        OwnPath::new(&std::path::absolute(to)?).write(text.as_bytes())?;
+        let to = std::path::absolute(to)?;
+        // Beside it, private, and then in place of what has the name, even if that is a link.
+        let mut beside = NamedTempFile::new_in(to.parent().unwrap_or(&to))?;
+        beside.write_all(text.as_bytes())?;
+        beside.persist(&to)?;
         Ok(text.len())
     }
 

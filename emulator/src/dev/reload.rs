@@ -10,7 +10,7 @@ use std::time::{Duration, Instant as Clock};
 use fnlocal_core::{CodeHash, PackageId};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tracing::{debug, info, instrument};
+use tracing::{info, instrument};
 
 use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
@@ -92,7 +92,10 @@ impl Reloader {
         for package in touched {
             self.refresh(package, at).await;
         }
-        info!(took_ms = at.elapsed().as_millis() as u64, structure, "ends");
+        // Nothing is said of a save that changes nothing: it may be of a file this is written to.
+        if structure {
+            info!("packages or entries changed");
+        }
         structure
     }
 
@@ -190,12 +193,11 @@ impl Reloader {
             return false;
         };
         let code = version(&snapshot, run, &tracked.package.entries, &config);
-        let name = &tracked.package.name;
-        let took_ms = at.elapsed().as_millis() as u64;
         if tracked.code == Some(code) {
-            debug!(package = name, took_ms, "runs already");
             return true;
         }
+        let name = &tracked.package.name;
+        let took_ms = at.elapsed().as_millis() as u64;
         info!(package = name, files = %snapshot.hash, %code, rebuilt, took_ms, "has new code");
         if let Err(error) = self.preparer.bring(name, &snapshot.path).await {
             let text = format!("package {name}: {error}");
