@@ -1,5 +1,4 @@
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::Command;
 
 use base64::Engine;
@@ -157,7 +156,7 @@ async fn a_bundle_says_what_a_report_needs_and_holds_no_secret() {
         bundle["functions"],
         serde_json::json!(["bid", "dies", "fails"])
     );
-    assert_eq!(bundle["running"]["runtime"].is_string(), true);
+    assert!(bundle["running"]["runtime"].is_string(), "{text}");
     let records = bundle["records"].as_array().unwrap();
     assert!(records.iter().any(|one| one["path"] == "/bid/x"), "{text}");
     assert!(records.iter().any(|one| one["event"] == "died"), "{text}");
@@ -207,6 +206,6 @@ fn a_bundle_follows_no_link_and_its_usual_name_is_in_the_current_folder() {
     let output = with_secrets(&mut command).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(!link.symlink_metadata().unwrap().is_symlink());
-    let outside = folder.path().join(PathBuf::from("outside"));
+    let outside = folder.path().join("outside");
     assert_eq!(std::fs::read_to_string(outside).unwrap(), "as it was");
 }
