@@ -17,7 +17,7 @@ use fnlocal_project::{FileError, Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};
-use crate::cloud::door::Environments;
+use crate::cloud::endpoint::Environments;
 use crate::exit::Exit;
 use crate::run::fail;
 use crate::terminal;

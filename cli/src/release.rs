@@ -1,6 +1,6 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
-mod there;
+mod remote;
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub fn run(args: &Args) -> Exit {
         env_name: Some(env),
     } = &args.command
     {
-        return there::run(args, env);
+        return remote::run(args, env);
     }
     let project = match Project::open(&args.folder, None) {
         Ok(project) => project,

@@ -1,6 +1,7 @@
 //! AWS itself, one file a service. It does what a plan says and reports what is there; it decides
 //! nothing.
 
+mod apply_step;
 mod balancer;
 pub(crate) mod diagnosis;
 pub(crate) mod ecr;
@@ -18,7 +19,6 @@ mod refresh;
 mod role;
 mod scaling;
 mod ssm;
-mod take;
 mod template;
 
 use std::time::Duration;

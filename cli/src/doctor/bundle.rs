@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_emulator::doctor::{Finding, State, engine_facts};
 use fnlocal_files::OwnPath;
-use fnlocal_logs::kept::{Kept, Kind};
+use fnlocal_logs::document::{Kind, LogDocument};
 use fnlocal_logs::query::Query;
 use fnlocal_project::{Project, ProjectError, Running};
 use serde_json::{Value, json};
@@ -102,12 +102,12 @@ impl Bundle<'_> {
         kept.map(|kept| self.record(kept)).collect()
     }
 
-    fn record(&self, mut kept: Kept) -> Value {
+    fn record(&self, mut kept: LogDocument) -> Value {
         match &mut kept {
-            Kept::Invocation(one) => one
+            LogDocument::Invocation(one) => one
                 .path
                 .truncate(one.path.find('?').unwrap_or(one.path.len())),
-            Kept::Platform(said) if !self.with_output => {
+            LogDocument::Platform(said) if !self.with_output => {
                 said.detail = None;
                 if QUOTING.contains(&said.event.as_str()) {
                     REMOVED.clone_into(&mut said.text);

@@ -12,7 +12,7 @@ use tracing::debug;
 use super::answer::Entry;
 use super::body::{Bounds, Lease, Leased, NodeLease, ResponseBody};
 use super::outgoing::Outgoing;
-use super::peers::{FORWARDED, Link, Peers, Way};
+use super::peers::{FORWARDED, Link, PeerRoute, Peers};
 use super::{Gateway, Problem, headers, tunnel};
 use fnlocal_driver::{Connection, Function};
 
@@ -52,7 +52,7 @@ impl Gateway {
     ) -> Elsewhere {
         let (way, counted) = peers.route(&function.name, &|| self.driver.has_idle(function.id));
         entry.count(counted);
-        let Way::There(forward, link) = way else {
+        let PeerRoute::Remote(forward, link) = way else {
             return Elsewhere::Here(Box::new((outgoing, entry)));
         };
         entry.route("remote");

@@ -48,7 +48,7 @@ const CERTIFICATES: [&str; 3] = [
 const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/sleep", "/usr/bin/env"];
 /// Where its programs are found.
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const PIECE: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// This host's node.
 #[derive(Clone, Debug)]
@@ -293,7 +293,7 @@ fn write(root: &Root) -> io::Result<(std::fs::File, String)> {
         }
     }
     let mut out = Hashing(
-        io::BufWriter::with_capacity(PIECE, tempfile::tempfile()?),
+        io::BufWriter::with_capacity(CHUNK_BYTES, tempfile::tempfile()?),
         Sha256::new(),
     );
     root.write(&mut out)?;
@@ -312,7 +312,7 @@ fn pieces(file: std::fs::File) -> impl futures_util::Stream<Item = io::Result<By
     futures_util::stream::unfold(Some(file), |file| async move {
         let mut file = file?;
         let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; PIECE];
+            let mut piece = vec![0; CHUNK_BYTES];
             let read = file.read(&mut piece).map(|count| {
                 piece.truncate(count);
                 Bytes::from(piece)
