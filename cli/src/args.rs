@@ -25,7 +25,9 @@ mod simulate;
 mod status;
 mod up;
 
-use clap::{Parser, Subcommand};
+use std::path::Path;
+
+use clap::{ArgAction, Parser, Subcommand};
 
 pub use build::Build;
 pub use clean::Clean;
@@ -64,6 +66,9 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Say on stderr what fnlocal itself does; twice says more. FNLOCAL_LOG chooses parts.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
 }
 
 /// What to do.
@@ -149,6 +154,41 @@ Examples:
     /// Write a man page of each command.
     #[command(after_help = shell::MAN_EXAMPLES)]
     Man(Man),
+}
+
+impl Command {
+    /// Returns the command's name, and the folder of the project it is about if it names one.
+    pub fn place(&self) -> (&'static str, Option<&Path>) {
+        let (name, folder) = match self {
+            Self::Init(args) => ("init", &args.folder),
+            Self::Dev(args) => ("dev", &args.folder),
+            Self::Invoke(args) => ("invoke", &args.folder),
+            Self::Ps(args) => ("ps", &args.folder),
+            Self::Top(args) => ("top", &args.folder),
+            Self::Open(args) => ("open", &args.folder),
+            Self::Logs(args) => ("logs", &args.folder),
+            Self::Errors(args) => ("errors", &args.folder),
+            Self::Build(args) => ("build", &args.folder),
+            Self::Up(args) => ("up", &args.folder),
+            Self::Release(args) => ("release", &args.folder),
+            Self::Registry(args) => ("registry", &args.folder),
+            Self::Clean(args) => ("clean", &args.folder),
+            Self::Doctor(args) => ("doctor", &args.folder),
+            Self::Simulate(args) => ("simulate", &args.folder),
+            Self::Loadtest(args) => ("loadtest", &args.folder),
+            Self::Promote(args) => ("promote", &args.folder),
+            Self::Status(args) => ("status", &args.folder),
+            Self::Rollback(args) => ("rollback", &args.folder),
+            Self::Destroy(args) => ("destroy", &args.folder),
+            Self::Queue(args) => ("queue", &args.folder),
+            Self::Emit(args) => ("emit", &args.folder),
+            Self::Node(_) => return ("node", None),
+            Self::Schema => return ("schema", None),
+            Self::Completions(_) => return ("completions", None),
+            Self::Man(_) => return ("man", None),
+        };
+        (name, Some(folder))
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,17 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
 mod aws;
+mod bundle;
+mod redact;
 
+use std::path::Path;
+
+use bundle::Bundle;
 use fnlocal_api::Exit;
 use fnlocal_emulator::doctor::{self, Finding, State};
 
 use crate::args::Doctor;
-use crate::error::Outcome;
+use crate::error::{CliError, Outcome};
 use crate::terminal;
 use crate::wait;
 
@@ -17,6 +22,10 @@ pub fn run(args: &Doctor) -> Outcome {
         findings.extend(aws::examine().await);
         findings
     })?;
+    if let Some(to) = &args.bundle {
+        let to = to.clone().unwrap_or_else(bundle::usual_file);
+        return write_bundle(args, &findings, &to);
+    }
     if args.json {
         let line = serde_json::to_string(&findings);
         terminal::print_json(&line.unwrap_or_default());
@@ -25,6 +34,21 @@ pub fn run(args: &Doctor) -> Outcome {
     }
     let bad = findings.iter().any(|finding| finding.state == State::Bad);
     Ok(if bad { Exit::Failed } else { Exit::Ok })
+}
+
+fn write_bundle(args: &Doctor, findings: &[Finding], to: &Path) -> Outcome {
+    let bundle = Bundle {
+        folder: &args.folder,
+        findings,
+        with_output: args.with_output,
+    };
+    let written = wait::until_done(bundle.write(to))?;
+    let bytes = written
+        .map_err(|error| CliError::new(Exit::Failed, error, "name another file: --bundle=FILE"))?;
+    let (to, kb) = (to.display().to_string(), bytes.div_ceil(1000));
+    let to = terminal::one_line(&to);
+    terminal::eprintln!("{to} is written ({kb} kB): read it before you send it");
+    Ok(Exit::Ok)
 }
 
 fn line(finding: &Finding) -> String {

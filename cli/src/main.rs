@@ -8,6 +8,7 @@ mod clean;
 mod cloud;
 mod destroy;
 mod dev;
+mod diagnosis;
 mod doctor;
 mod emit;
 mod error;

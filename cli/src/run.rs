@@ -8,6 +8,7 @@ use crate::args::{Args, Command};
 use crate::build;
 use crate::clean;
 use crate::dev;
+use crate::diagnosis;
 use crate::doctor;
 use crate::emit;
 use crate::error::{CliError, Outcome};
@@ -36,7 +37,17 @@ pub fn run() -> Exit {
             };
         }
     };
-    command(args)
+    let (name, folder) = args.command.place();
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    let _writing = match diagnosis::start(args.verbose, folder) {
+        Ok(writing) => writing,
+        Err(error) => return fail(error.exit(), &error, error.hint().as_deref()),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(command = name, version, pid = std::process::id(), "begins");
+    let exit = command(args);
+    tracing::info!(command = name, code = exit as i32, "ends");
+    exit
 }
 
 /// Runs the command, and prints its error if it has one.

@@ -38,6 +38,11 @@ pub fn write_err(text: &str) {
     let _gone = stderr.lock().write_all(safe::lines(text, most).as_bytes());
 }
 
+/// Writes JSON to stderr. A terminal that is gone is no reason to end.
+pub fn write_err_json(text: &str) {
+    let _gone = io::stderr().lock().write_all(safe::json(text).as_bytes());
+}
+
 /// Writes JSON to stdout.
 pub fn write_json(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();

@@ -70,6 +70,8 @@ pub async fn apply(
         .collect();
     let mut copied = false;
     for (at, step) in plan.steps.iter().enumerate() {
+        let (number, action) = (at + 1, step.action);
+        tracing::info!(number, of = plan.steps.len(), ?action, step = %step.resource.key(), "step");
         watcher(News::Step {
             number: at + 1,
             of: plan.steps.len(),

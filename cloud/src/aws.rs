@@ -3,6 +3,7 @@
 
 mod apply_step;
 mod balancer;
+pub(crate) mod diagnosis;
 pub(crate) mod ecr;
 pub(crate) mod failure;
 mod firewall;
@@ -31,6 +32,7 @@ use crate::inventory::{Owner, Place};
 use crate::names::{ENV_TAG, Names, PROJECT_TAG};
 use crate::registry::Registry;
 
+use diagnosis::client;
 use failure::failed;
 pub use identity::{Identity, identity};
 pub use ids::Ids;
@@ -109,8 +111,8 @@ impl Aws {
         let hasty = &config.clone().into_builder().retry_config(retry).build();
         let config = &config.clone().into_builder().retry_config(patient).build();
         // Who is offline, or unknown to AWS, hears it soon.
-        let sts = aws_sdk_sts::Client::new(hasty);
-        let at_first = aws_sdk_ecr::Client::new(hasty);
+        let sts = client!(aws_sdk_sts, hasty);
+        let at_first = client!(aws_sdk_ecr, hasty);
         let (caller, login) = tokio::join!(
             async {
                 let call = sts.get_caller_identity().send().await;
@@ -131,13 +133,13 @@ impl Aws {
             names,
             place,
             pace,
-            autoscaling: aws_sdk_autoscaling::Client::new(config),
-            ec2: aws_sdk_ec2::Client::new(config),
-            ecr: aws_sdk_ecr::Client::new(config),
-            elb: aws_sdk_elasticloadbalancingv2::Client::new(config),
-            iam: aws_sdk_iam::Client::new(config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
-            ssm: aws_sdk_ssm::Client::new(config),
+            autoscaling: client!(aws_sdk_autoscaling, config),
+            ec2: client!(aws_sdk_ec2, config),
+            ecr: client!(aws_sdk_ecr, config),
+            elb: client!(aws_sdk_elasticloadbalancingv2, config),
+            iam: client!(aws_sdk_iam, config),
+            logs: client!(aws_sdk_cloudwatchlogs, config),
+            ssm: client!(aws_sdk_ssm, config),
             registry,
         })
     }

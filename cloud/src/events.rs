@@ -117,6 +117,7 @@ impl Sqs {
         let timeout = TimeoutConfig::builder().operation_attempt_timeout(wait + ANSWER);
         let mut builder =
             aws_sdk_sqs::config::Builder::from(&config).timeout_config(timeout.build());
+        builder = builder.interceptor(crate::aws::diagnosis::DiagnosedCalls);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint_url(endpoint);
         }

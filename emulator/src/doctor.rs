@@ -1,6 +1,9 @@
 //! `fnlocal doctor`: looks at what fnlocal needs of this machine, and says how to mend it.
 
 mod disk;
+mod engine;
+
+pub use engine::{EngineFacts, engine_facts};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -2,6 +2,8 @@
 //! a debugger's view.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod bundle;
+mod diagnosis;
 mod errors;
 mod inspect;
 mod logs;

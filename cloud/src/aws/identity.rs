@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use super::diagnosis::client;
 use super::failure::failed;
 use crate::error::{CloudError, Kind};
 
@@ -38,7 +39,7 @@ pub async fn identity(config: &SdkConfig) -> Result<Identity, CloudError> {
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeout)
         .build();
-    let sts = aws_sdk_sts::Client::new(&config);
+    let sts = client!(aws_sdk_sts, &config);
     let caller = sts.get_caller_identity().send().await;
     let caller = caller.map_err(|error| failed("sts:GetCallerIdentity", error))?;
     Ok(Identity {

@@ -8,6 +8,7 @@ use aws_sdk_autoscaling::types::LifecycleState;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 
 use super::{MEMORY_METRIC, NodeSettings};
+use crate::aws::diagnosis::client;
 use crate::aws::{called, ecr};
 use crate::error::{CloudError, Kind};
 use crate::names::RELEASE_TAG;
@@ -38,11 +39,11 @@ pub(super) struct Group {
 impl Calls {
     pub fn new(config: &SdkConfig) -> Self {
         Self {
-            autoscaling: aws_sdk_autoscaling::Client::new(config),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
-            ec2: aws_sdk_ec2::Client::new(config),
-            ecr: aws_sdk_ecr::Client::new(config),
-            ssm: aws_sdk_ssm::Client::new(config),
+            autoscaling: client!(aws_sdk_autoscaling, config),
+            cloudwatch: client!(aws_sdk_cloudwatch, config),
+            ec2: client!(aws_sdk_ec2, config),
+            ecr: client!(aws_sdk_ecr, config),
+            ssm: client!(aws_sdk_ssm, config),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fnlocal_api::UserError;
 use fnlocal_core::{Effect, Event, InstanceId, PackageId, Retry, StopReason};
+use tracing::{Instrument, Span, debug, field, info, info_span};
 
 use super::instance_client::EXIT_REASON_GRACE;
 use super::{Dispatched, Driver, Instance, Outcome, Refused};
@@ -48,15 +49,24 @@ impl Driver {
                 instance,
                 package,
                 memory_mib,
-            } => self.spawn(Self::start(Rc::clone(self), instance, package, memory_mib)),
+            } => {
+                let starting = Self::start(Rc::clone(self), instance, package, memory_mib);
+                let package = field::Empty;
+                self.spawn(starting.instrument(info_span!("start", %instance, package)));
+            }
             Effect::Prime { instance, code } => {
-                self.spawn(Self::prime(Rc::clone(self), instance, code));
+                let priming = Self::prime(Rc::clone(self), instance, code);
+                self.spawn(priming.instrument(info_span!("prime", %instance, %code)));
             }
             Effect::Assign {
                 instance,
                 function,
                 code,
-            } => self.spawn(Self::assign(Rc::clone(self), instance, function, code)),
+            } => {
+                let assigning = Self::assign(Rc::clone(self), instance, function, code);
+                let function = field::Empty;
+                self.spawn(assigning.instrument(info_span!("assign", %instance, function, %code)));
+            }
             Effect::Pause { instance } => self.spawn(Self::pause(Rc::clone(self), instance)),
             Effect::Resume { instance } => self.spawn(Self::resume(Rc::clone(self), instance)),
             Effect::Stop {
@@ -103,6 +113,7 @@ impl Driver {
             self.handle(Event::StartFailed { instance: id });
             return;
         };
+        Span::current().record("package", &*run.name);
         let spec = StartSpec {
             instance: id,
             package: run.clone(),
@@ -110,6 +121,8 @@ impl Driver {
         };
         match self.runtime.start(spec).await {
             Ok(started) => {
+                let (create_ms, boot_ms) = (millis(started.create), millis(started.boot));
+                info!(create_ms, boot_ms, "booted");
                 instance.set_started(started);
                 if self.instance(id).is_none() {
                     // Asked to stop while it was starting.
@@ -123,6 +136,8 @@ impl Driver {
                 self.runtime.stock(run, memory_mib).await;
             }
             Err(error) => {
+                // Its text may quote what the instance wrote.
+                info!("did not start");
                 let asked_to_stop = self.forget_instance(id).is_none();
                 if asked_to_stop {
                     self.handle(Event::InstanceStopped { instance: id });
@@ -174,6 +189,7 @@ impl Driver {
     }
 
     async fn stop(self: Rc<Self>, id: InstanceId, reason: StopReason, grace: Duration) {
+        debug!(instance = %id, ?reason, grace_ms = millis(grace), "is stopped");
         if reason == StopReason::Unanswered {
             let text = format!("{id} did not answer what it was asked for, and is stopped");
             self.logs.warn(text);
@@ -202,6 +218,11 @@ impl Driver {
         self.runtime.stop(id, grace).await;
         self.handle(Event::InstanceStopped { instance: id });
     }
+}
+
+/// Returns whole milliseconds, for diagnosis.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Why an instance was stopped, for the requests that still ran in it.

@@ -10,7 +10,9 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
+use tracing::{Span, info};
 
+use super::effects::millis;
 use super::exchange::{Connection, RequestBody};
 use super::reports::ReportLines;
 use super::ticket::Running;
@@ -51,6 +53,8 @@ impl Driver {
         instance.set_code(code);
         let (described, alive) = match self.call_assign(&instance, body).await {
             Ok(reply) => {
+                let import_ms = millis(reply.import);
+                info!(import_ms, modules = reply.modules.len(), "imported");
                 instance.add_import(reply.import);
                 (Ok(reply.modules), true)
             }
@@ -85,16 +89,19 @@ impl Driver {
             self.handle(Event::AssignFailed { instance: id });
             return;
         };
+        Span::current().record("function", &*function.name);
         let body = self.assignment(&instance, code, Some(&function));
         instance.set_code(code);
         match self.call_assign(&instance, body).await {
             Ok(reply) => {
+                info!(import_ms = millis(reply.import), "imported");
                 let files = self.files_of(instance.package, code);
                 instance.bind(function, code, &files, reply.import);
                 self.counts.started(&started(&instance));
                 self.handle(Event::Assigned { instance: id });
             }
             Err(mut failure) => {
+                info!("could not be imported");
                 self.localise(&instance, code, &mut failure);
                 self.logs.send(Record::ImportFailed {
                     function: function.name.clone(),

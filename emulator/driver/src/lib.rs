@@ -386,6 +386,7 @@ impl Driver {
         let Some(instance) = self.forget_instance(id) else {
             return;
         };
+        tracing::info!(instance = %id, reason = end.reason, outside = end.outside, "died");
         let last_line = instance.exit_line().or_else(|| instance.last_lines().pop());
         // The reason itself may be shown to clients; what was thrown is for the log.
         let crash = instance.crash().filter(|_| !end.outside);

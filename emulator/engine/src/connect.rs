@@ -230,6 +230,8 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
             found: api,
         });
     }
+    let named = version.version.as_deref();
+    tracing::debug!(version = named, api, "a container engine answers");
     let info = tokio::time::timeout(HELLO, client.info()).await;
     let info = info
         .map_err(|_| silent())?

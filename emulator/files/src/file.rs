@@ -72,6 +72,16 @@ impl OwnPath {
         self.open_with(flags, PRIVATE)
     }
 
+    /// Opens a file to write at its end, and makes it with mode 0600 if it is not there. Takes other
+    /// users' rights from one that is.
+    ///
+    /// # Errors
+    /// As [`OwnPath::open`].
+    pub fn open_or_create_to_append(&self) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        tighten(self.open_with(flags, PRIVATE)?)
+    }
+
     /// Makes a file with exactly these rights, to read and write it.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ use fnlocal_api::{Cold, Timing};
 use fnlocal_core::StartKind;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::ServiceExt;
+use tracing::level_filters::LevelFilter;
+use tracing::{Span, debug, debug_span, field};
 
 use super::async_invoke;
 use super::body::ResponseBody;
@@ -37,6 +39,8 @@ pub struct Entry {
     record: Option<Arc<RequestRecord>>,
     /// The request is counted somewhere for as long as this lives.
     counted: Option<Counted>,
+    /// What diagnosis says of the request is said in here.
+    span: Span,
 }
 
 /// A request that ends without an answer is one whose client left before.
@@ -59,7 +63,9 @@ impl Entry {
     ) -> Self {
         let path = request.uri().path_and_query();
         let path = path.map_or_else(String::new, |path| RequestRecord::path_of(path.as_str()));
+        let span = span(request, &id);
         Self {
+            span,
             logs: logs.clone(),
             counts: Rc::clone(counts),
             began: Clock::now(),
@@ -92,6 +98,16 @@ impl Entry {
         self.counted = None;
     }
 
+    /// Says where the request is served.
+    pub(super) fn route(&self, route: &str) {
+        self.span.record("route", route);
+    }
+
+    /// The span that diagnosis says of the request is in.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
     pub(super) fn began(&self) -> Clock {
         self.began
     }
@@ -111,6 +127,7 @@ impl Entry {
     }
 
     pub(super) fn function(&mut self, name: Arc<str>) {
+        self.span.record("function", &*name);
         if let Some(record) = self.record() {
             record.function = Some(name);
         }
@@ -118,6 +135,8 @@ impl Entry {
 
     /// An instance is asked.
     pub(super) fn dispatched(&mut self, to: &Dispatched, trace: Trace) {
+        self.span.record("instance", field::display(to.instance.id));
+        debug!(parent: &self.span, start = to.start.word(), trace = trace.id(), "dispatched");
         if let Some(record) = self.record() {
             record.trace = Some(trace);
             record.served = Some(Served {
@@ -158,6 +177,15 @@ impl Entry {
             record.problem = problem;
         }
         if let Some(record) = self.record.take() {
+            debug!(
+                parent: &self.span,
+                status = record.status,
+                start = record.start.map(StartKind::word),
+                problem,
+                first_byte_us = micros(record.first_byte),
+                total_us = micros(record.total),
+                "ends",
+            );
             let function = record.function.as_ref();
             let end = (record.status, problem);
             self.counts
@@ -332,6 +360,28 @@ impl Platform for Gateway {
     ) -> Response<ResponseBody> {
         self.own(request, peer.address).await
     }
+}
+
+/// The span of a request, without its query, whose values may be secrets.
+fn span(request: &Request<ClientBody>, id: &str) -> Span {
+    // The macro alone makes a span that nobody sees, which is more work than all else here.
+    if LevelFilter::current() < LevelFilter::DEBUG {
+        return Span::none();
+    }
+    debug_span!(
+        "request",
+        id,
+        method = %request.method(),
+        path = RequestRecord::path_of(request.uri().path()),
+        function = field::Empty,
+        route = field::Empty,
+        instance = field::Empty,
+    )
+}
+
+/// For diagnosis, whose formats know no spans of time.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn header(id: &str) -> HeaderValue {

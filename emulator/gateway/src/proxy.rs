@@ -7,6 +7,7 @@ use fnlocal_core::{RefuseReason, StartKind};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
+use tracing::debug;
 
 use super::answer::Entry;
 use super::body::{Bounds, InstanceLease, Lease, Leased, ResponseBody};
@@ -44,6 +45,7 @@ impl Gateway {
         if let Err(problem) = self.arrive_whole(&mut outgoing, &function).await {
             return self.refuse(entry, &problem);
         }
+        entry.route("local");
         let arrived = Clock::now();
         let body = arrived.duration_since(entry.began());
         let trace = outgoing.trace(self.driver.logs().sends_spans());
@@ -90,6 +92,7 @@ impl Gateway {
                     return self.client_broke(&function, entry);
                 }
                 Attempt::Broke(error) => {
+                    debug!(parent: entry.span(), cause = %error.cause, "the exchange broke");
                     if outgoing.consumed.broke() {
                         drop(ticket);
                         return self.client_broke(&function, entry);

@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 use super::answer::Entry;
 use super::body::{Bounds, Lease, Leased, NodeLease, ResponseBody};
@@ -54,11 +55,13 @@ impl Gateway {
         let PeerRoute::Remote(forward, link) = way else {
             return Elsewhere::Here(Box::new((outgoing, entry)));
         };
+        entry.route("remote");
         let mut request = outgoing.request();
         let token = peers.token().clone();
         request.headers_mut().insert(FORWARDED, token);
         match link.send(request).await {
             Ok((response, connection)) => {
+                debug!(parent: entry.span(), node = %forward.to(), "another node answers");
                 // The node that serves it writes its line.
                 entry.forget();
                 let answered = Relay {
@@ -77,6 +80,7 @@ impl Gateway {
             Err(error) => {
                 peers.lost(forward.to());
                 let cause = error.cause.clone();
+                debug!(parent: entry.span(), node = %forward.to(), %cause, "another node is lost");
                 if outgoing.take_back_from_node(error, &FORWARDED) {
                     entry.uncount();
                     return Elsewhere::Here(Box::new((outgoing, entry)));

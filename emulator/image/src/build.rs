@@ -30,6 +30,7 @@ use std::time::Instant;
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 pub use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
@@ -213,6 +214,17 @@ impl<'a> Site<'a> {
     }
 
     fn tell(&self, news: News) {
+        // Notes and warnings may quote what a package manager writes.
+        match &news {
+            News::Began { package, part } => info!(package, %part, "begins"),
+            News::Done {
+                package,
+                part,
+                size,
+                cached,
+            } => info!(package, %part, size, cached, "is there"),
+            News::Note(_) | News::Warning(_) => {}
+        }
         (self.tell)(news);
     }
 

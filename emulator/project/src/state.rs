@@ -53,6 +53,16 @@ impl StateDir {
         ])
     }
 
+    /// Makes the folder in `project` if needed, closed to other users, without taking it.
+    ///
+    /// # Errors
+    /// It cannot be made, or is a link or another user's.
+    pub fn make(project: &Path) -> io::Result<OwnPath> {
+        let folder = OwnPath::new(&project.join(STATE_DIR));
+        make(&folder)?;
+        Ok(folder)
+    }
+
     fn take(project: &Path, name: &str, doing: &'static str) -> Result<Self, StateError> {
         let taken = Self::take_unchecked(project, name, doing)?;
         let checked = taken.folder.check_children();

@@ -193,6 +193,7 @@ impl Inner {
         let mut child = command.spawn().map_err(refused("starting node"))?;
         introduce(&mut child, &address, &token).await;
         let create = begun.elapsed();
+        tracing::debug!(pid = child.id(), "started a process");
         let tail = Tail::default();
         let (ended, mut end) = watch::channel(None);
         let live = Live {

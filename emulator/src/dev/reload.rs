@@ -11,6 +11,7 @@ use fnlocal_api::UserError;
 use fnlocal_core::{CodeHash, PackageId};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tracing::{info, instrument};
 
 use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
@@ -74,6 +75,7 @@ impl Reloader {
     }
 
     /// Reloads what a change touched. True when packages or their entries changed.
+    #[instrument(level = "info", name = "save", skip_all, fields(config = change.config, env = change.env))]
     pub async fn reload(&mut self, change: &Change) -> bool {
         if let Some(notice) = &change.notice {
             self.logs.warn(notice.clone());
@@ -90,6 +92,10 @@ impl Reloader {
         };
         for package in touched {
             self.refresh(package, at).await;
+        }
+        // Nothing is said of a save that changes nothing: it may be of a file this is written to.
+        if structure {
+            info!("packages or entries changed");
         }
         structure
     }
@@ -190,6 +196,8 @@ impl Reloader {
             return true;
         }
         let name = &tracked.package.name;
+        let took_ms = at.elapsed().as_millis() as u64;
+        info!(package = name, files = %snapshot.hash, %code, rebuilt, took_ms, "has new code");
         if let Err(error) = self.preparer.bring(name, &snapshot.path).await {
             self.logs
                 .warn(format!("package {name}: {}", error.report()));

@@ -1,6 +1,7 @@
 //! One package's image: made while its code is asked what it exports, and named once it has said.
 
 use fnlocal_registry::{Digest, RepositoryName};
+use tracing::{info, instrument};
 
 use super::code::{self, Code};
 use super::describe::{Question, placeholders};
@@ -18,6 +19,7 @@ use fnlocal_project::{DescribedModule, Package};
 const TRIES: usize = 3;
 
 /// Builds a package's image for some platforms; anew if it is saved meanwhile.
+#[instrument(level = "info", name = "build", skip_all, fields(package = package.name))]
 pub(super) async fn build(
     site: &Site<'_>,
     package: &Package,
@@ -44,6 +46,7 @@ async fn attempt(
         ours(site, package, platforms, &repository).await?
     };
     content::publish(&site.store, &repository, &made.digest)?;
+    info!(digest = %made.digest, %described, "built");
     let platform = |(stack, stored): (Stack, Stored)| BuiltPlatform {
         platform: stack.platform,
         manifest: stored.digest,

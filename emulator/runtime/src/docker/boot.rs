@@ -10,6 +10,7 @@ use fnlocal_engine::EngineError;
 use futures_util::StreamExt;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{oneshot, watch};
+use tracing::{Instrument, debug, trace};
 
 use super::state::{Ahead, Live, Phase};
 use super::{Inner, container, finish, stock};
@@ -31,13 +32,14 @@ pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started,
     }
     let (sender, receiver) = oneshot::channel();
     let starting = Arc::clone(&inner);
-    inner.tasks.spawn(async move {
+    let task = async move {
         let instance = spec.instance;
         let result = start_here(&starting, spec).await;
         if let Err(Ok(_)) = sender.send(result) {
             finish::discard(&starting, instance).await;
         }
-    });
+    };
+    inner.tasks.spawn(task.in_current_span());
     let ending = |_| RuntimeError::NotUp("fnlocal is ending".to_owned());
     receiver.await.map_err(ending)?
 }
@@ -47,6 +49,7 @@ async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, Runt
     let begun = Instant::now();
     let _under_way = UnderWay::new(&inner.starting);
     if let Some(ahead) = inner.state.take_ahead(&spec.package, spec.memory_mib) {
+        debug!(container = ahead.container, "takes a container made ahead");
         match boot(inner, &spec, ahead, begun).await {
             // What was made ahead may have died since, with its sandbox: once more from nothing.
             Err(
@@ -57,7 +60,10 @@ async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, Runt
     }
     loop {
         let started = match stock::create(inner, &spec.package, spec.memory_mib).await {
-            Ok(fresh) => boot(inner, &spec, fresh, begun).await,
+            Ok(fresh) => {
+                debug!(container = fresh.container, "made a container");
+                boot(inner, &spec, fresh, begun).await
+            }
             Err(error) => Err(error),
         };
         match started {
@@ -138,6 +144,7 @@ async fn go(
         let started = docker.start_container(container, None).await;
         started.map_err(refused("starting a container"))?;
     }
+    trace!(container, parked, "started");
     let told = async {
         input.write_all(introduction.as_bytes()).await?;
         input.flush().await
