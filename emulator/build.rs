@@ -52,8 +52,7 @@ fn stale(package: &Path) -> bool {
 }
 
 fn npm(package: &Path, args: &[&str]) -> Result<(), String> {
-    let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let output = Command::new(program)
+    let output = Command::new("npm")
         .args(args)
         .current_dir(package)
         .output()

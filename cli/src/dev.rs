@@ -8,6 +8,7 @@ use fnlocal_project::StateError;
 
 use crate::args::{Dev, RuntimeChoice};
 use crate::exit::Exit;
+use crate::features::SOURCES;
 use crate::printer::Style;
 use crate::run::fail;
 use crate::serving::{announce, serve};
@@ -43,7 +44,7 @@ fn options(args: &Dev) -> DevOptions {
         record: args.record.clone(),
         inspect: args.inspect.clone(),
         fleet: args.fleet.options(),
-        sources: Some(fnlocal_cloud::events::make),
+        sources: SOURCES,
     }
 }
 

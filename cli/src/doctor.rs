@@ -1,6 +1,9 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
+#[cfg(feature = "aws")]
 mod aws;
+
+use std::path::Path;
 
 use fnlocal_emulator::doctor::{self, Finding, State};
 
@@ -11,11 +14,7 @@ use crate::wait;
 
 /// Looks, and prints.
 pub fn run(args: &Doctor) -> Exit {
-    let findings = match wait::until_done(async {
-        let mut findings = doctor::examine(&args.folder).await;
-        findings.extend(aws::examine().await);
-        findings
-    }) {
+    let findings = match wait::until_done(examine(&args.folder)) {
         Ok(findings) => findings,
         Err(exit) => return exit,
     };
@@ -30,6 +29,13 @@ pub fn run(args: &Doctor) -> Exit {
     } else {
         Exit::Ok
     }
+}
+
+async fn examine(folder: &Path) -> Vec<Finding> {
+    let findings = doctor::examine(folder).await;
+    #[cfg(feature = "aws")]
+    let findings = findings.into_iter().chain(aws::examine().await).collect();
+    findings
 }
 
 fn line(finding: &Finding) -> String {

@@ -9,11 +9,11 @@ use fnlocal_project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::args::Invoke;
-use crate::cloud::door::base_url;
 use crate::exit::Exit;
+use crate::features::base_url;
 use crate::run::{fail, warn};
 use crate::running::{self, AskError};
-use crate::{cloud, wait};
+use crate::wait;
 
 use answer::Answer;
 use body::Body;
@@ -45,8 +45,9 @@ enum Refusal {
         env: String,
         source: reqwest::Error,
     },
+    /// Why was printed.
     #[error("the environment cannot be found")]
-    Place(cloud::Refusal),
+    Place(Exit),
     #[error("the answer could not be printed")]
     Print(#[from] std::io::Error),
 }
@@ -69,7 +70,7 @@ impl Refusal {
                 let hint = format!("`fnlocal status --env {env}` shows its nodes");
                 fail(Exit::Unreachable, self, Some(&hint))
             }
-            Self::Place(refusal) => refusal.tell(),
+            Self::Place(exit) => *exit,
             Self::Print(_) => Exit::Failed,
         }
     }

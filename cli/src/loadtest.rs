@@ -17,7 +17,6 @@ use fnlocal_project::{FileError, Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};
-use crate::cloud::door::Environments;
 use crate::exit::Exit;
 use crate::run::fail;
 use crate::terminal;
@@ -53,10 +52,7 @@ fn on_interrupt(stop: CancellationToken) -> Result<(), ctrlc::Error> {
 async fn test(args: &Loadtest, stop: CancellationToken) -> Result<Exit, Refusal> {
     let project = project(args)?;
     let old = args.compare.as_deref().map(Report::read).transpose()?;
-    let environments = Environments {
-        folder: args.folder.clone(),
-    };
-    let target = target::find(args, &environments).await?;
+    let target = target::find(args).await?;
     let checked = Checked::look(&target).await?;
     let scenario = scenario::choose(args, project.as_ref(), &checked)?;
     let plan = Plan {

@@ -5,28 +5,35 @@ mod args;
 mod ask;
 mod build;
 mod clean;
+#[cfg(feature = "aws")]
 mod cloud;
+#[cfg(feature = "aws")]
 mod destroy;
 mod dev;
 mod doctor;
 mod emit;
 mod errors;
 mod exit;
+mod features;
 mod init;
 mod invoke;
 mod json;
 mod kept;
 mod lines;
+#[cfg(feature = "loadtest")]
 mod loadtest;
 mod logs;
+#[cfg(feature = "aws")]
 mod node;
 mod open;
 mod printer;
+#[cfg(feature = "aws")]
 mod promote;
 mod ps;
 mod queue;
 mod registry;
 mod release;
+#[cfg(feature = "aws")]
 mod rollback;
 mod run;
 mod running;
@@ -34,6 +41,7 @@ mod search_path;
 mod serving;
 mod shell;
 mod simulate;
+#[cfg(feature = "aws")]
 mod status;
 mod terminal;
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
+#[cfg(feature = "aws")]
 mod there;
+#[cfg(not(feature = "aws"))]
+use crate::features::absent as there;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! From arguments to an exit code.
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::{Args, Command};
 use crate::build;
@@ -10,11 +10,15 @@ use crate::dev;
 use crate::doctor;
 use crate::emit;
 use crate::exit::Exit;
+use crate::features;
+#[cfg(feature = "loadtest")]
 use crate::loadtest;
+#[cfg(feature = "aws")]
 use crate::node;
 use crate::queue;
 use crate::simulate;
 use crate::terminal;
+#[cfg(feature = "aws")]
 use crate::{destroy, promote, rollback, status};
 use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
 
@@ -23,6 +27,9 @@ pub fn run() -> Exit {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
+            if let Some((command, feature)) = left_out(&error) {
+                return features::missing(&format!("fnlocal {command}"), feature);
+            }
             let text = error.render().ansi().to_string();
             if error.use_stderr() {
                 terminal::eprint!("{text}");
@@ -36,6 +43,14 @@ pub fn run() -> Exit {
         }
     };
     command(args)
+}
+
+/// Returns the command that an error is about, and its feature, when this build leaves it out.
+fn left_out(error: &clap::Error) -> Option<(&str, &'static str)> {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => Some((name, features::adding(name)?)),
+        _ => None,
+    }
 }
 
 /// Runs the command.
@@ -56,11 +71,17 @@ pub fn command(args: Args) -> Exit {
         Command::Clean(args) => clean::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        #[cfg(feature = "loadtest")]
         Command::Loadtest(args) => loadtest::run(&args),
+        #[cfg(feature = "aws")]
         Command::Node(args) => node::run(&args),
+        #[cfg(feature = "aws")]
         Command::Promote(args) => promote::run(&args),
+        #[cfg(feature = "aws")]
         Command::Status(args) => status::run(&args),
+        #[cfg(feature = "aws")]
         Command::Rollback(args) => rollback::run(&args),
+        #[cfg(feature = "aws")]
         Command::Destroy(args) => destroy::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Emit(args) => emit::run(&args),

@@ -14,7 +14,7 @@ pub mod safe;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-pub use progress::{bar, line, spinner};
+pub use progress::*;
 pub use safe::{one_line, printed_line};
 
 use crate::exit::Exit;
@@ -120,6 +120,7 @@ pub fn is_out() -> bool {
 }
 
 /// Returns whether stderr is a terminal.
+#[cfg(feature = "aws")]
 pub fn is_err() -> bool {
     io::stderr().is_terminal()
 }

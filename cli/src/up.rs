@@ -7,6 +7,7 @@ use fnlocal_project::StateError;
 
 use crate::args::Up;
 use crate::exit::Exit;
+use crate::features::SOURCES;
 use crate::printer::Style;
 use crate::release;
 use crate::run::{fail, now};
@@ -36,7 +37,7 @@ fn options(args: &Up) -> UpOptions {
         release: args.release.clone(),
         now: now(),
         fleet: args.fleet.options(),
-        sources: Some(fnlocal_cloud::events::make),
+        sources: SOURCES,
     }
 }
 

@@ -53,8 +53,7 @@ fn stale(package: &Path) -> bool {
 }
 
 fn npm(package: &Path, args: &[&str]) -> Result<(), String> {
-    let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let output = Command::new(program).args(args).current_dir(package).output().map_err(|error| {
+    let output = Command::new("npm").args(args).current_dir(package).output().map_err(|error| {
         format!(
             "npm: {error}; install Node.js with npm, or set FNLOCAL_RUNNER to a bundled runner.cjs"
         )

@@ -1,25 +1,21 @@
 //! Where load goes, and whether it may.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use fnlocal_loadtest::{Load, Plan, Resolver, Target};
+#[cfg(feature = "aws")]
+use fnlocal_loadtest::LoadError;
+use fnlocal_loadtest::{Load, Plan, Target};
 use fnlocal_project::Running;
 
 use super::{Refusal, place};
 use crate::args::Loadtest;
-use crate::cloud::Place;
 use crate::exit::Exit;
 
 /// The URL given, the environment's front door, or the fnlocal that runs on the folder.
-pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target, Refusal> {
+pub async fn find(args: &Loadtest) -> Result<Target, Refusal> {
     if let Some(env) = &args.env {
-        // What fnlocal.toml says of it is no matter of AWS.
-        Place::open(&args.folder, Some(env)).map_err(|refusal| Refusal {
-            exit: refusal.exit(),
-            error: refusal.text().into(),
-            hint: refusal.hint().map(str::to_owned),
-        })?;
-        return Ok(environments.resolve(env).await?);
+        return environment(&args.folder, env).await;
     }
     let running = Running::find(&args.folder);
     if let Some(url) = &args.url {
@@ -44,6 +40,37 @@ pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target
     target.token = Some(running.token);
     target.runtime = Some(running.runtime);
     Ok(target)
+}
+
+/// The load balancer of an environment.
+#[cfg(feature = "aws")]
+async fn environment(folder: &Path, env: &str) -> Result<Target, Refusal> {
+    use crate::cloud::{Place, door::base_url};
+    // What fnlocal.toml says of it is no matter of AWS.
+    Place::open(folder, Some(env)).map_err(|refusal| Refusal {
+        exit: refusal.exit(),
+        error: refusal.text().into(),
+        hint: refusal.hint().map(str::to_owned),
+    })?;
+    let url = base_url(folder, env).await;
+    let url = url.map_err(|refusal| LoadError::Env {
+        env: env.to_owned(),
+        why: refusal.text(),
+        hint: refusal
+            .hint()
+            .unwrap_or("give its address with --url")
+            .to_owned(),
+    })?;
+    Ok(Target::parse(&url)?)
+}
+#[cfg(not(feature = "aws"))]
+async fn environment(_: &Path, _: &str) -> Result<Target, Refusal> {
+    let (error, hint) = crate::features::absence("--env", "aws");
+    Err(Refusal {
+        exit: Exit::Config,
+        error: error.into(),
+        hint: Some(hint),
+    })
 }
 
 /// Load for others than this machine wants a word, after it was shown what it will be.
