@@ -27,7 +27,8 @@ pub use listener::InstanceListener;
 /// Runs instances. One per node, shared by all its tasks.
 ///
 /// Every call may be made from several tasks at once. An instance is known from [`Runtime::start`]
-/// until [`Runtime::stop`] returned or its end was sent as a [`Notice`]; calls about an unknown one do nothing.
+/// until [`Runtime::stop`] returned or its end was sent as a [`Notice`]; calls about an unknown one do
+/// nothing.
 pub trait Runtime: Send + Sync + 'static {
     /// `docker` or `process`, for people.
     fn name(&self) -> &'static str;
