@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fnlocal_gateway::triggers;
-use fnlocal_gateway::triggers::job::Head;
+use fnlocal_gateway::triggers::job::JobMeta;
 use fnlocal_project::Running;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -85,8 +85,8 @@ impl Answer {
     }
 
     /// A job's head and body in an answer that shows one.
-    pub fn job(value: &Value) -> Option<(Head, Vec<u8>)> {
-        let head = Head::deserialize(&value["job"]).ok()?;
+    pub fn job(value: &Value) -> Option<(JobMeta, Vec<u8>)> {
+        let head = JobMeta::deserialize(&value["job"]).ok()?;
         Some((head, STANDARD.decode(value["body"].as_str()?).ok()?))
     }
 

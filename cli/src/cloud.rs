@@ -1,9 +1,9 @@
 //! What the commands for AWS have in common: which environment, the connection, how they end.
 
 pub mod ask;
-pub mod door;
+pub mod checkpoint;
+pub mod endpoint;
 mod environment;
-pub mod journey;
 pub mod progress;
 mod refusal;
 
@@ -17,7 +17,7 @@ use fnlocal_project::Project;
 use crate::exit::Exit;
 use crate::run::{fail, warn};
 use crate::serving::interrupted;
-pub use journey::Journey;
+pub use checkpoint::Checkpoint;
 pub use refusal::Refusal;
 
 /// A project and one of its environments.
@@ -50,7 +50,7 @@ impl Place {
 }
 
 /// Runs a command until it ends, or until Ctrl-C: then it says how far it has come.
-pub fn run(command: impl AsyncFnOnce(&Journey) -> Result<Exit, Refusal>) -> Exit {
+pub fn run(command: impl AsyncFnOnce(&Checkpoint) -> Result<Exit, Refusal>) -> Exit {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -58,7 +58,7 @@ pub fn run(command: impl AsyncFnOnce(&Journey) -> Result<Exit, Refusal>) -> Exit
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, &error, None),
     };
-    let journey = Journey::default();
+    let journey = Checkpoint::default();
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = command(&journey) => outcome,

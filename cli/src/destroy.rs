@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::Destroy;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Journey, Place, Refusal, ask};
+use crate::cloud::{self, Checkpoint, Place, Refusal, ask};
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -14,7 +14,7 @@ pub fn run(args: &Destroy) -> Exit {
     cloud::run(async |journey| delete(args, journey).await)
 }
 
-async fn delete(args: &Destroy, journey: &Journey) -> Result<Exit, Refusal> {
+async fn delete(args: &Destroy, journey: &Checkpoint) -> Result<Exit, Refusal> {
     let place = Place::open(&args.folder, Some(&args.env))?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_destroy(&aws).await?;

@@ -8,8 +8,8 @@ use fnlocal_logs::errors::{Group, Groups};
 
 use crate::args::Errors;
 use crate::exit::Exit;
-use crate::kept::{self, NO_LOG_HINT};
 use crate::lines::ago;
+use crate::log_dir::{self, NO_LOG_HINT};
 use crate::run::fail;
 use crate::terminal::{self, one_line};
 
@@ -21,7 +21,7 @@ const FRAMES: usize = 5;
 
 /// Prints the groups, the last seen first.
 pub fn run(args: &Errors) -> Exit {
-    let folder = match kept::find(&args.folder) {
+    let folder = match log_dir::find(&args.folder) {
         Ok(folder) => folder,
         Err(error) => return fail(Exit::Failed, &error, Some(NO_LOG_HINT)),
     };

@@ -28,7 +28,7 @@ pub const SOURCES: Option<MakeSource> = None;
 /// Finds the URL of an environment of the project in a folder. Prints why, if it cannot.
 #[cfg(feature = "aws")]
 pub async fn base_url(folder: &Path, env: &str) -> Result<String, Exit> {
-    let found = crate::cloud::door::base_url(folder, env).await;
+    let found = crate::cloud::endpoint::base_url(folder, env).await;
     found.map_err(|refusal| refusal.tell())
 }
 #[cfg(not(feature = "aws"))]

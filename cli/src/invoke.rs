@@ -19,7 +19,7 @@ use answer::Answer;
 use body::Body;
 
 /// How often the gateway is asked whether everything has stopped.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Looks after which a function that does not get cold is called anyway.
 const LOOKS: u32 = 500;
 
@@ -197,7 +197,7 @@ async fn chill(client: &reqwest::Client, running: &Running, function: &str) -> R
         if running::view(client, running).await?.is_cold(function) {
             return Ok(());
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let text = format!("{function} still has instances; this may be no cold start");
     warn(&text, Some("other requests keep it busy"));

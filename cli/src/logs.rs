@@ -4,14 +4,14 @@
 //! runs that write them.
 
 #[cfg(feature = "aws")]
-mod there;
+mod remote;
 #[cfg(not(feature = "aws"))]
 use crate::features::absent as there;
 
 use std::io;
 
 use fnlocal_logs::cursor::Cursor;
-use fnlocal_logs::kept::{Invocation, Kept, Line, Platform};
+use fnlocal_logs::document::{Invocation, Line, LogDocument, Platform};
 use fnlocal_logs::query::{self, Query, QueryError};
 use fnlocal_logs::watch::Growth;
 use fnlocal_project::suggest;
@@ -19,22 +19,22 @@ use jiff::Timestamp;
 
 use crate::args::Logs;
 use crate::exit::Exit;
-use crate::kept::{self, NO_LOG_HINT};
 use crate::lines::Lines;
+use crate::log_dir::{self, NO_LOG_HINT};
 use crate::run::{fail, warn};
 use crate::terminal;
 
 /// Lines when none are asked for: some screens.
 const LAST: usize = 200;
 /// Bytes read before they are printed.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Prints what is there, and follows.
 pub fn run(args: &Logs) -> Exit {
     if let Some(env) = &args.env_name {
-        return there::run(args, env);
+        return remote::run(args, env);
     }
-    let folder = match kept::find(&args.folder) {
+    let folder = match log_dir::find(&args.folder) {
         Ok(folder) => folder,
         Err(error) => return fail(Exit::Failed, &error, Some(NO_LOG_HINT)),
     };
@@ -83,7 +83,7 @@ fn print(
         return Ok(());
     }
     loop {
-        while let Some(text) = query.next(&mut cursor, PIECE)? {
+        while let Some(text) = query.next(&mut cursor, CHUNK_BYTES)? {
             output.put(&text)?;
         }
         let Some(growth) = &growth else {
@@ -115,7 +115,7 @@ impl Output {
         }
         let mut shown = String::new();
         for line in text.lines() {
-            if let Ok(kept) = serde_json::from_str::<Kept>(line) {
+            if let Ok(kept) = serde_json::from_str::<LogDocument>(line) {
                 shown.push_str(&self.lines.kept(&kept));
             }
         }
@@ -144,9 +144,9 @@ fn functions(folder: &std::path::Path) -> io::Result<std::collections::BTreeSet<
     let mut names = std::collections::BTreeSet::new();
     while let Some(line) = cursor.next_line()? {
         let function = match serde_json::from_str(&line) {
-            Ok(Kept::Invocation(Invocation { function, .. })) => function,
-            Ok(Kept::Line(Line { function, .. })) => function,
-            Ok(Kept::Platform(Platform { function, .. })) => function,
+            Ok(LogDocument::Invocation(Invocation { function, .. })) => function,
+            Ok(LogDocument::Line(Line { function, .. })) => function,
+            Ok(LogDocument::Platform(Platform { function, .. })) => function,
             Err(_) => None,
         };
         names.extend(function.map(|name| name.to_string()));

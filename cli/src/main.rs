@@ -18,10 +18,10 @@ mod features;
 mod init;
 mod invoke;
 mod json;
-mod kept;
 mod lines;
 #[cfg(feature = "loadtest")]
 mod loadtest;
+mod log_dir;
 mod logs;
 #[cfg(feature = "aws")]
 mod node;

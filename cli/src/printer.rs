@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fnlocal_logs::kept::Kept;
+use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::{Documents, Record};
 
 use crate::json;
@@ -113,7 +113,7 @@ impl Printer {
             return;
         };
         let now = Instant::now();
-        let mut made: Vec<Kept> = records
+        let mut made: Vec<LogDocument> = records
             .iter()
             .flat_map(|record| documents.take(record, now))
             .collect();
@@ -123,8 +123,8 @@ impl Printer {
         }
     }
 
-    fn document(&self, kept: &Kept, text: &mut String) {
-        let well = matches!(kept, Kept::Invocation(one) if one.status < 500);
+    fn document(&self, kept: &LogDocument, text: &mut String) {
+        let well = matches!(kept, LogDocument::Invocation(one) if one.status < 500);
         if !(self.style.quiet && well) {
             let json = serde_json::to_string(kept).expect("a document is plain data");
             text.push_str(&json);

@@ -14,7 +14,7 @@ use fnlocal_cloud::{Inventory, Plan};
 
 use crate::args::Promote;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Journey, Place, Refusal, ask};
+use crate::cloud::{self, Checkpoint, Place, Refusal, ask};
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -30,7 +30,7 @@ struct Drawn {
     source: Source,
 }
 
-async fn promote(args: &Promote, journey: &Journey) -> Result<Exit, Refusal> {
+async fn promote(args: &Promote, journey: &Checkpoint) -> Result<Exit, Refusal> {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let stored = stored::wanted(args)?;
     let aws = place.connect().await?;
@@ -95,7 +95,7 @@ async fn apply(
     place: &Place,
     aws: &Aws,
     drawn: &Drawn,
-    journey: &Journey,
+    journey: &Checkpoint,
 ) -> Result<Sent, Refusal> {
     let progress = Progress::new(journey, place.command("promote"));
     let Drawn {

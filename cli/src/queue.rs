@@ -7,7 +7,7 @@ use fnlocal_files::OwnPath;
 use fnlocal_gateway::triggers::MAX_SHOWN_BYTES;
 use fnlocal_gateway::triggers::clock::Clock;
 use fnlocal_gateway::triggers::event::rfc3339;
-use fnlocal_gateway::triggers::job::{Head, JobId};
+use fnlocal_gateway::triggers::job::{JobId, JobMeta};
 use fnlocal_gateway::triggers::queue::{Listed, Offline, Selection, State};
 use fnlocal_gateway::triggers::store::{FILE, StoreError};
 use fnlocal_project::{Project, Running};
@@ -141,7 +141,7 @@ impl Place {
         }
     }
 
-    fn show(&self, id: JobId) -> Result<(Head, Vec<u8>), Failure> {
+    fn show(&self, id: JobId) -> Result<(JobMeta, Vec<u8>), Failure> {
         let unknown = || Failure {
             exit: Exit::Failed,
             error: format!("there is no job {id}").into(),
@@ -246,7 +246,7 @@ fn table(all: &[Listed]) -> String {
     text
 }
 
-fn show(head: &Head, body: &[u8], json: bool) -> String {
+fn show(head: &JobMeta, body: &[u8], json: bool) -> String {
     let text = std::str::from_utf8(body).ok();
     if json {
         return line(&json!({ "job": head, "body": text, "bytes": head.size }));

@@ -1,7 +1,7 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
 #[cfg(feature = "aws")]
-mod there;
+mod remote;
 #[cfg(not(feature = "aws"))]
 use crate::features::absent as there;
 
@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> Exit {
         env_name: Some(env),
     } = &args.command
     {
-        return there::run(args, env);
+        return remote::run(args, env);
     }
     let project = match Project::open(&args.folder, None) {
         Ok(project) => project,

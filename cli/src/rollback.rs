@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::args::Rollback;
 use crate::cloud::progress::Progress;
-use crate::cloud::{self, Journey, Place, Refusal, ask};
+use crate::cloud::{self, Checkpoint, Place, Refusal, ask};
 use crate::exit::Exit;
 use crate::lines::millis;
 use crate::terminal;
@@ -17,7 +17,7 @@ pub fn run(args: &Rollback) -> Exit {
     cloud::run(async |journey| roll_back(args, journey).await)
 }
 
-async fn roll_back(args: &Rollback, journey: &Journey) -> Result<Exit, Refusal> {
+async fn roll_back(args: &Rollback, journey: &Checkpoint) -> Result<Exit, Refusal> {
     let place = Place::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_rollback(&aws, args.to).await?;

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::run::fail;
 
 /// Time the platform may take to answer about itself.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What went wrong between here and a running fnlocal.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +88,7 @@ pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, A
     let asked = client
         .get(format!("{}{path}", running.platform))
         .header("x-fnlocal-token", &running.token)
-        .timeout(PATIENCE)
+        .timeout(ANSWER_TIMEOUT)
         .send()
         .await;
     let answer = asked.map_err(|error| silent(running, error))?;
@@ -115,7 +115,7 @@ pub async fn chill(
         .post(format!("{}/_fnlocal/cold", running.platform))
         .query(&[("function", function)])
         .header("x-fnlocal-token", &running.token)
-        .timeout(PATIENCE)
+        .timeout(ANSWER_TIMEOUT)
         .send()
         .await;
     Ok(asked.map_err(|error| silent(running, error))?.status())

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::terminal;
 
 /// Digits of a digest that people are shown.
-const SHOWN: usize = 12;
+const SHOWN_DIGEST_DIGITS: usize = 12;
 
 /// Prints how it is.
 pub fn run(args: &Args) -> Exit {
@@ -75,7 +75,7 @@ fn text(place: &Place, status: &Status, estimate: &Estimate, spent: Option<f64>)
     };
     let (tag, digest) = release.split_once('@').unwrap_or((release, ""));
     let digest = digest.trim_start_matches("sha256:");
-    let digest = digest.get(..SHOWN).unwrap_or(digest);
+    let digest = digest.get(..SHOWN_DIGEST_DIGITS).unwrap_or(digest);
     let created = status.created.as_deref().unwrap_or("an unknown time");
     let mut line = |what: &str, value: &str| {
         let _infallible = writeln!(text, "{what:<10} {value}");

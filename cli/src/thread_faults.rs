@@ -23,7 +23,7 @@ const FATAL: &str = "the printer panics now";
 /// A function's line that makes a thread panic without which requests are still served.
 const LASTING: &str = "the spans panic now";
 /// How long anything may take before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TEST_TIMEOUT: Duration = Duration::from_secs(90);
 
 const CODE: &str = "exports.pid = (req, res) => res.json(process.pid);
 exports.say = (req, res) => { console.log(req.query.line); res.send('said'); };";
@@ -106,7 +106,7 @@ impl Served {
 }
 
 async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !holds().await {
         assert!(Instant::now() < deadline, "never happened: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;

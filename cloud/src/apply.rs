@@ -2,7 +2,7 @@
 
 use crate::aws::{Aws, Ids};
 use crate::copy::{self, Sent};
-use crate::delivery::{Delivery, MANIFEST_TYPE};
+use crate::delivery::{MANIFEST_TYPE, StoredRelease};
 use crate::error::{CloudError, Kind};
 use crate::inventory::Inventory;
 use crate::plan::{Action, Plan, Step};
@@ -98,7 +98,7 @@ pub async fn apply(
     Ok(sent)
 }
 
-async fn store(aws: &Aws, artifact: &Artifact, delivery: &Delivery) -> Result<(), CloudError> {
+async fn store(aws: &Aws, artifact: &Artifact, delivery: &StoredRelease) -> Result<(), CloudError> {
     let packed = delivery.pack();
     if packed.digest.to_string() != artifact.digest {
         return Err(CloudError::new(

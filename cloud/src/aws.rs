@@ -1,6 +1,7 @@
 //! AWS itself, one file a service. It does what a plan says and reports what is there; it decides
 //! nothing.
 
+mod apply_step;
 mod balancer;
 pub(crate) mod ecr;
 pub(crate) mod failure;
@@ -17,7 +18,6 @@ mod refresh;
 mod role;
 mod scaling;
 mod ssm;
-mod take;
 mod template;
 
 use std::time::Duration;

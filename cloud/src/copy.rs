@@ -18,7 +18,7 @@ use crate::resource::Image;
 use crate::source::{Source, broken, missing};
 
 /// Between two looks at how much was sent.
-const LOOK: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Blobs sent at once: enough to fill a line, few enough for ECR's limits.
 const AT_ONCE: usize = 4;
 
@@ -128,7 +128,7 @@ async fn send(
     }));
     let work = work.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
     let mut work = std::pin::pin!(work);
-    let mut look = tokio::time::interval(LOOK);
+    let mut look = tokio::time::interval(PROGRESS_INTERVAL);
     loop {
         tokio::select! {
             sent = &mut work => break drop(sent?),

@@ -21,7 +21,7 @@ pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// A release, and where its variables come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Delivery {
+pub struct StoredRelease {
     /// What runs.
     pub release: Release,
     /// SSM parameters by the variable's name.
@@ -39,7 +39,7 @@ pub struct Packed {
     pub blobs: Vec<(Digest, Vec<u8>)>,
 }
 
-impl Delivery {
+impl StoredRelease {
     /// The artifact; the same delivery always gives the same bytes.
     #[must_use]
     pub fn pack(&self) -> Packed {

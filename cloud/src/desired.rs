@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 
 use fnlocal_core::release::Release;
 
-use crate::delivery::Delivery;
+use crate::delivery::StoredRelease;
 use crate::environment::Environment;
 use crate::error::CloudError;
 use crate::inventory::Inventory;
 use crate::names::Names;
-use crate::resource::{LogGroup, Nodes, PeerKey, Pointer, Profile, Resource, Role};
+use crate::resource::{CurrentRelease, LogGroup, Nodes, PeerKey, Profile, Resource, Role};
 use crate::role;
 use checked::Checked;
 pub use checked::instance_type;
@@ -24,7 +24,7 @@ use stored::{artifact, images, repository, sources};
 
 /// What is to be promoted, and where to.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct PromoteRequest {
     /// The environment.
     pub env: Environment,
     /// The release.
@@ -43,7 +43,7 @@ pub struct Desired {
     /// All of it.
     pub resources: Vec<Resource>,
     /// The delivery the nodes should follow.
-    pub delivery: Delivery,
+    pub delivery: StoredRelease,
     /// What people should know.
     pub warnings: Vec<String>,
 }
@@ -52,11 +52,15 @@ pub struct Desired {
 ///
 /// # Errors
 /// The environment asks for what the region, the images or AWS do not have.
-pub fn desired(names: &Names, wish: &Wish, inventory: &Inventory) -> Result<Desired, CloudError> {
+pub fn desired(
+    names: &Names,
+    wish: &PromoteRequest,
+    inventory: &Inventory,
+) -> Result<Desired, CloudError> {
     let env = &wish.env;
     let surroundings = Checked::new(wish, inventory)?;
     let sources = sources(names, env, &wish.release)?;
-    let delivery = Delivery {
+    let delivery = StoredRelease {
         release: wish.release.clone(),
         sources,
     };
@@ -92,7 +96,7 @@ pub fn desired(names: &Names, wish: &Wish, inventory: &Inventory) -> Result<Desi
         name: names.role(),
         role: Some(names.role()),
     }));
-    resources.extend(firewalls(names, env, surroundings.vpc).map(Resource::Firewall));
+    resources.extend(firewalls(names, env, surroundings.vpc).map(Resource::SecurityGroup));
     let template = template(names, wish, inventory, surroundings.machine_image);
     let fingerprint = template.fingerprint();
     resources.push(Resource::Template(template));
@@ -102,7 +106,7 @@ pub fn desired(names: &Names, wish: &Wish, inventory: &Inventory) -> Result<Desi
         name: names.group(),
         template: fingerprint,
     }));
-    resources.push(Resource::Pointer(Pointer {
+    resources.push(Resource::CurrentRelease(CurrentRelease {
         name: names.group(),
         release,
     }));

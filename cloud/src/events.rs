@@ -16,13 +16,13 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemA
 use bytes::Bytes;
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::event::{Event, content_type};
-use fnlocal_triggers::source::{Intake, Source, SourceError, Taken};
+use fnlocal_triggers::source::{Ingest, IngestedEvent, Source, SourceError};
 use serde_json::Value;
 
 use crate::aws::configuration;
 
 /// How long SQS may wait for a message before it answers that there is none; 20 s is its most.
-const WAIT: i32 = 20;
+const LONG_POLL_SECONDS: i32 = 20;
 /// For an answer, beyond what SQS may wait: a connection that is gone without a word.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -39,7 +39,7 @@ pub fn make(spec: &SourceSpec, url: Option<&str>) -> Option<Box<dyn Source>> {
         endpoint: url.map(str::to_owned),
         batch: i32::try_from(spec.batch).unwrap_or(10),
         visibility: spec.visibility,
-        wait: WAIT,
+        wait: LONG_POLL_SECONDS,
         buckets,
         config: None,
     }))
@@ -72,14 +72,14 @@ impl Source for Sqs {
 
     fn read<'a>(
         &'a mut self,
-        intake: &'a Intake,
+        intake: &'a Ingest,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>> {
         Box::pin(self.follow(intake))
     }
 }
 
 impl Sqs {
-    async fn follow(&self, intake: &Intake) -> Result<(), SourceError> {
+    async fn follow(&self, intake: &Ingest) -> Result<(), SourceError> {
         let client = self.client().await;
         let visibility = i32::try_from(self.visibility.as_secs())?;
         let mut refused = false;
@@ -147,7 +147,7 @@ impl Sqs {
     }
 
     /// What a message tells of: itself, or the records of a bucket's notification.
-    fn events(&self, message: &Message) -> Vec<Taken> {
+    fn events(&self, message: &Message) -> Vec<IngestedEvent> {
         let body = message.body().unwrap_or_default();
         let id = message.message_id().unwrap_or_default();
         if self.buckets
@@ -166,7 +166,7 @@ impl Sqs {
         }
         let attribute = |name| message.attributes().and_then(|all| all.get(&name));
         let sent = attribute(MessageSystemAttributeName::SentTimestamp);
-        vec![Taken {
+        vec![IngestedEvent {
             event: Event {
                 id: id.to_owned(),
                 source: self.queue.clone(),
@@ -183,7 +183,7 @@ impl Sqs {
 }
 
 /// As CloudEvents' adapter for S3 has it.
-fn of_bucket(message: &str, index: usize, record: &Value) -> Taken {
+fn of_bucket(message: &str, index: usize, record: &Value) -> IngestedEvent {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (bucket, object) = (&record["s3"]["bucket"], &record["s3"]["object"]);
     let name = text(&record["eventName"]);
@@ -193,7 +193,7 @@ fn of_bucket(message: &str, index: usize, record: &Value) -> Taken {
         .to_lowercase();
     let data = record.to_string();
     let key = format!("{message} {index}");
-    Taken {
+    IngestedEvent {
         event: Event {
             id: key.clone(),
             source: format!("{}.{}", text(&record["eventSource"]), text(&bucket["name"])),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::delivery::Delivery;
-use crate::door::Door;
+use crate::delivery::StoredRelease;
+use crate::endpoint::Endpoint;
 use crate::names::Names;
 use crate::resource::{Key, Kind, Resource};
 
@@ -20,13 +20,13 @@ pub struct Inventory {
     /// What bears our names.
     pub found: Vec<Found>,
     /// The release the pointer names, and older ones that were read, by tag.
-    pub deliveries: BTreeMap<String, Delivery>,
+    pub deliveries: BTreeMap<String, StoredRelease>,
     /// Nodes as the group lists them.
     pub nodes: Vec<Node>,
     /// A replacement of nodes that is under way.
     pub refresh: Option<Refresh>,
     /// Where requests come in.
-    pub door: Option<Door>,
+    pub door: Option<Endpoint>,
 }
 
 /// An account and a region.
@@ -144,16 +144,16 @@ impl Inventory {
     /// The release the nodes follow, as `TAG@DIGEST`.
     #[must_use]
     pub fn pointer(&self) -> Option<&str> {
-        self.of(Kind::Pointer)
+        self.of(Kind::CurrentRelease)
             .find_map(|found| match &found.resource {
-                Resource::Pointer(pointer) => Some(pointer.release.as_str()),
+                Resource::CurrentRelease(pointer) => Some(pointer.release.as_str()),
                 _ => None,
             })
     }
 
     /// The delivery the nodes follow.
     #[must_use]
-    pub fn current(&self) -> Option<(&str, &Delivery)> {
+    pub fn current(&self) -> Option<(&str, &StoredRelease)> {
         let (tag, _) = self.pointer()?.split_once('@')?;
         let (tag, delivery) = self.deliveries.get_key_value(tag)?;
         Some((tag, delivery))

@@ -20,7 +20,7 @@ pub mod copy;
 pub mod cost;
 pub mod delivery;
 pub mod desired;
-pub mod door;
+pub mod endpoint;
 pub mod environment;
 mod error;
 pub mod events;

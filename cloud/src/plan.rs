@@ -3,23 +3,23 @@
 //! A plan is complete: who carries it out chooses nothing. Stored as JSON, it is carried out exactly
 //! as it was shown, or not at all when things have moved since.
 
-mod anew;
-mod gone;
+mod delete;
+mod replace;
 mod text;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cost::Estimate;
-use crate::delivery::Delivery;
+use crate::delivery::StoredRelease;
 use crate::desired::Desired;
 use crate::environment::Environment;
 use crate::error::{CloudError, Kind};
 use crate::inventory::{Found, Inventory, Owner, Place};
 use crate::names::Names;
 use crate::resource::{Key, Kind as What, Resource};
-use anew::{is_gone_with_another, is_inside_replaced, replaced};
-use gone::{in_reverse, no_longer_wanted, too_old};
+use delete::{in_reverse, no_longer_wanted, too_old};
+use replace::{is_gone_with_another, is_inside_replaced, replaced};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -39,7 +39,7 @@ pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
     /// What is stored as the release, if anything is.
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<StoredRelease>,
     /// What people should know.
     pub warnings: Vec<String>,
     /// What it will cost, when it is known.
@@ -167,7 +167,7 @@ impl Plan {
                 )));
             }
         }
-        let pointer = Resource::Pointer(crate::resource::Pointer {
+        let pointer = Resource::CurrentRelease(crate::resource::CurrentRelease {
             name: names.group(),
             release: format!("{}@{}", artifact.tag, artifact.digest),
         });
@@ -275,7 +275,7 @@ impl Step {
                 Action::Replace,
                 "nodes were started from another template; one after the other is replaced",
             ),
-            What::Pointer => (Action::Change, "nodes load the release, then switch to it"),
+            What::CurrentRelease => (Action::Change, "nodes load the release, then switch to it"),
             _ => (
                 Action::Change,
                 "it is not as fnlocal.toml and the release want it",

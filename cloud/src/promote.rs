@@ -3,8 +3,8 @@
 use crate::apply::{Watcher, apply};
 use crate::aws::Aws;
 use crate::copy::Sent;
-use crate::desired::{Wish, desired};
-use crate::door;
+use crate::desired::{PromoteRequest, desired};
+use crate::endpoint;
 use crate::error::{CloudError, Kind};
 use crate::inventory::{Inventory, Owner};
 use crate::names::Names;
@@ -15,7 +15,7 @@ use crate::source::Source;
 ///
 /// # Errors
 /// AWS does not say what is there, or the wish cannot be.
-pub async fn plan(aws: &Aws, wish: &Wish) -> Result<(Inventory, Plan), CloudError> {
+pub async fn plan(aws: &Aws, wish: &PromoteRequest) -> Result<(Inventory, Plan), CloudError> {
     let inventory = aws.inventory(&wish.env).await?;
     let plan = plan_on(aws, wish, &inventory).await?;
     Ok((inventory, plan))
@@ -25,7 +25,11 @@ pub async fn plan(aws: &Aws, wish: &Wish) -> Result<(Inventory, Plan), CloudErro
 ///
 /// # Errors
 /// The wish cannot be, or AWS does not say whether variables have values.
-pub async fn plan_on(aws: &Aws, wish: &Wish, inventory: &Inventory) -> Result<Plan, CloudError> {
+pub async fn plan_on(
+    aws: &Aws,
+    wish: &PromoteRequest,
+    inventory: &Inventory,
+) -> Result<Plan, CloudError> {
     let desired = desired(aws.names(), wish, inventory)?;
     aws.check_values(&wish.env, &desired.delivery.sources)
         .await?;
@@ -39,7 +43,7 @@ pub async fn plan_on(aws: &Aws, wish: &Wish, inventory: &Inventory) -> Result<Pl
 pub async fn apply_stored(
     aws: &Aws,
     plan: &Plan,
-    wish: &Wish,
+    wish: &PromoteRequest,
     source: &Source,
     watcher: Watcher<'_>,
 ) -> Result<Sent, CloudError> {
@@ -70,7 +74,7 @@ pub async fn plan_rollback(
 fn before(aws: &Aws, inventory: &Inventory) -> Result<u32, CloudError> {
     let pointer = inventory.pointer().and_then(|it| it.split_once('@'));
     let Some(current) = pointer.and_then(|(tag, _)| Names::release_number(tag)) else {
-        return Err(door::none(aws.names()));
+        return Err(endpoint::none(aws.names()));
     };
     let numbers = inventory.release_numbers();
     let older = numbers.into_iter().rev().find(|number| *number < current);

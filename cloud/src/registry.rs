@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
-use crate::delivery::{Delivery, RELEASE_TYPE, SOURCES_TYPE};
+use crate::delivery::{RELEASE_TYPE, SOURCES_TYPE, StoredRelease};
 use crate::error::{CloudError, Kind};
 
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
@@ -147,7 +147,7 @@ impl Registry {
     ///
     /// # Errors
     /// The registry refuses, does not answer, or has other bytes than it says.
-    pub async fn delivery(&self, tag: &str) -> Result<(String, Option<Delivery>), CloudError> {
+    pub async fn delivery(&self, tag: &str) -> Result<(String, Option<StoredRelease>), CloudError> {
         let Some((digest, bytes)) = self.manifest(tag).await? else {
             return Err(
                 CloudError::new(Kind::TryAgain, format!("the release {tag} is gone"))
@@ -172,7 +172,7 @@ impl Registry {
         let delivery = release.zip(sources);
         Ok((
             digest,
-            delivery.map(|(release, sources)| Delivery { release, sources }),
+            delivery.map(|(release, sources)| StoredRelease { release, sources }),
         ))
     }
 

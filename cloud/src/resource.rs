@@ -16,8 +16,10 @@ use serde_json::{Map, Value};
 pub use identity::{PeerKey, Profile, Role};
 pub use kind::Kind;
 pub use logs::LogGroup;
-pub use machines::{Group, Hook, Metric, Nodes, Pointer, Scaling, Schedule, Template, WarmPool};
-pub use network::{Balancer, Firewall, Listener, Rule, TargetGroup};
+pub use machines::{
+    CurrentRelease, Group, Hook, Metric, Nodes, Scaling, Schedule, Template, WarmPool,
+};
+pub use network::{Balancer, Listener, Rule, SecurityGroup, TargetGroup};
 pub use registry::{Artifact, Image, Repository};
 
 /// Which resource: its kind and name.
@@ -48,7 +50,7 @@ pub enum Resource {
     /// IAM instance profile.
     Profile(Profile),
     /// EC2 security group.
-    Firewall(Firewall),
+    SecurityGroup(SecurityGroup),
     /// EC2 launch template.
     Template(Template),
     /// Application load balancer.
@@ -70,7 +72,7 @@ pub enum Resource {
     /// What the running nodes were started from.
     Nodes(Nodes),
     /// The release the nodes follow.
-    Pointer(Pointer),
+    CurrentRelease(CurrentRelease),
 }
 
 impl Key {
@@ -98,7 +100,7 @@ impl Resource {
             Self::LogGroup(it) => (Kind::LogGroup, &it.name),
             Self::Role(it) => (Kind::Role, &it.name),
             Self::Profile(it) => (Kind::Profile, &it.name),
-            Self::Firewall(it) => (Kind::Firewall, &it.name),
+            Self::SecurityGroup(it) => (Kind::SecurityGroup, &it.name),
             Self::Template(it) => (Kind::Template, &it.name),
             Self::Balancer(it) => (Kind::Balancer, &it.name),
             Self::TargetGroup(it) => (Kind::TargetGroup, &it.name),
@@ -109,7 +111,7 @@ impl Resource {
             Self::Scaling(it) => (Kind::Scaling, &it.name),
             Self::Schedule(it) => (Kind::Schedule, &it.name),
             Self::Nodes(it) => (Kind::Nodes, &it.name),
-            Self::Pointer(it) => (Kind::Pointer, &it.name),
+            Self::CurrentRelease(it) => (Kind::CurrentRelease, &it.name),
         };
         let name = name.clone();
         Key { kind, name }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
-use crate::door::Door;
+use crate::endpoint::Endpoint;
 use crate::error::CloudError;
 use crate::inventory::{Node, Place, Refresh};
 use crate::resource::{Kind, Resource};
@@ -30,7 +30,7 @@ pub struct Status {
     /// A replacement of nodes that is under way.
     pub refresh: Option<Refresh>,
     /// Where requests come in.
-    pub door: Option<Door>,
+    pub door: Option<Endpoint>,
 }
 
 /// A node, and what is known of its machine.

@@ -20,7 +20,7 @@ use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::job::Trigger;
 use fnlocal_triggers::queue::{Queue, Selection};
-use fnlocal_triggers::source::{Health, Intake, Source};
+use fnlocal_triggers::source::{Health, Ingest, Source};
 use support::{Taking, local};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -261,7 +261,7 @@ async fn a_message_that_could_not_be_kept_is_not_deleted_and_comes_again() {
             let mut read = source(&queue, moto.url(), false).await;
             let (name, policy) = (read.name(), AsyncPolicy::default());
             let (job, limit) = ("job".to_owned(), 100);
-            let intake = Intake::new(Rc::clone(&kept), name, job, Trigger::Sqs, policy, limit);
+            let intake = Ingest::new(Rc::clone(&kept), name, job, Trigger::Sqs, policy, limit);
             let why = read.read(&intake).await.unwrap_err();
             assert_eq!(why.to_string(), "the queue is closed");
         }

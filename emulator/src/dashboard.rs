@@ -22,7 +22,7 @@ use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::Stage;
+use crate::fleet::NodeStage;
 use feed::Feed;
 use fnlocal_driver::Count;
 use fnlocal_gateway::platform::Picture;
@@ -52,7 +52,7 @@ pub(crate) struct Now {
 #[derive(Debug, Serialize)]
 pub(crate) struct NodeNow {
     /// How far it is.
-    pub stage: Stage,
+    pub stage: NodeStage,
     /// How the balancer sees it; none when it does not know it.
     pub target: Option<TargetState>,
     /// Requests of other nodes may be forwarded to it.

@@ -23,13 +23,13 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::dashboard::About;
-use crate::fleet::{self, Fleet, FleetOptions, Plant};
+use crate::fleet::{self, Fleet, FleetOptions, NodeFactory};
 use crate::inspect::InspectOptions;
 use crate::inspect::Inspector;
 use crate::select;
 use crate::select::{Choice, Selected};
 use crate::serve::{self, Addresses, Announced, Front, Listeners, Session, with_hint};
-use fnlocal_driver::{Driver, Feed};
+use fnlocal_driver::{Driver, DriverGroup};
 use fnlocal_faults::Faults;
 use fnlocal_gateway::triggers::{self, MakeSource, Sources, Triggers};
 use fnlocal_logs::{Logs, Record};
@@ -197,7 +197,7 @@ impl Work {
         let logs = self.logs.clone();
         let serving = async {
             let inspecting = self.inspecting(options, &driver).await?;
-            let feed = Feed::of(Rc::clone(&driver));
+            let feed = DriverGroup::of(Rc::clone(&driver));
             let triggers = self.triggers(&feed)?;
             let Some((beside, background)) = self.load(feed, &stop).await? else {
                 return Ok(());
@@ -271,7 +271,7 @@ impl Work {
         let limits = fleet::share(node_limits(&project), &project, &settings);
         let at = listeners.addresses()?;
         let fleet = Fleet::new(
-            Plant {
+            NodeFactory {
                 opener: self.selected.opener.clone(),
                 first: RefCell::new(Some((Arc::clone(&self.selected.runtime), noticed))),
                 describe: Box::new(move || {
@@ -307,7 +307,7 @@ impl Work {
         fleet.run(serving).await
     }
 
-    fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, DevError> {
+    fn triggers(&self, feed: &DriverGroup) -> Result<Rc<Triggers>, DevError> {
         let sources = self.sources.clone();
         let triggers = Triggers::open(&self.state, feed.clone(), sources, &self.logs)?;
         triggers.bound_queue(&self.describer.project());
@@ -318,7 +318,7 @@ impl Work {
     /// when told to stop.
     async fn load(
         &self,
-        feed: Feed,
+        feed: DriverGroup,
         stop: &Stop,
     ) -> Result<Option<(impl Future<Output = ()> + 'static, Rc<Background>)>, DevError> {
         let (watcher, changes) = Watcher::start(&self.describer.project())?;

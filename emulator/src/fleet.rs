@@ -10,8 +10,8 @@ mod clock;
 mod control;
 mod front;
 mod member;
-mod past;
-mod roster;
+mod retired_counts;
+mod routing_table;
 mod settings;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -27,15 +27,15 @@ use fnlocal_sim::Times;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_local};
 
-pub use settings::{FleetError, FleetOptions, MOST, Settings, Size};
+pub use settings::{FleetError, FleetOptions, MAX_NODES, Settings, Size};
 
-pub(crate) use member::Stage;
+pub(crate) use member::NodeStage;
 pub(crate) use settings::share;
 
 use crate::dashboard::{About, Dashboard};
 use crate::serve::{Addresses, Announced, Listeners, Stop};
 use clock::Clock;
-use fnlocal_driver::{Counts, Describe, Driver, Feed};
+use fnlocal_driver::{Counts, Describe, Driver, DriverGroup};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_faults::Broken;
 use fnlocal_faults::Faults;
@@ -48,8 +48,8 @@ use fnlocal_runtime::Notice;
 use fnlocal_runtime::Runtime;
 use fnlocal_runtime::open::Opener;
 use member::Member;
-use past::Past;
-use roster::Roster;
+use retired_counts::Past;
+use routing_table::RoutingTable;
 
 /// The name of the first node.
 pub(crate) const FIRST: &str = "n1";
@@ -58,7 +58,7 @@ pub(crate) const FIRST: &str = "n1";
 pub(crate) type Opened = (Arc<dyn Runtime>, mpsc::Receiver<Notice>);
 
 /// What nodes are made of.
-pub(crate) struct Plant {
+pub(crate) struct NodeFactory {
     /// Opens their runtimes.
     pub opener: Opener,
     /// The first node's, if it is open already.
@@ -81,12 +81,12 @@ pub(crate) struct Plant {
 pub(crate) struct Fleet(Rc<Inner>);
 
 pub(super) struct Inner {
-    plant: Plant,
+    plant: NodeFactory,
     settings: Settings,
     times: Times,
     clock: Clock,
-    feed: Feed,
-    roster: Rc<Roster>,
+    feed: DriverGroup,
+    roster: Rc<RoutingTable>,
     balancer: RefCell<Balancer>,
     group: Option<RefCell<Group>>,
     members: RefCell<BTreeMap<NodeId, Rc<Member>>>,
@@ -114,13 +114,13 @@ pub(super) struct Inner {
 
 impl Fleet {
     /// A fleet without nodes yet.
-    pub fn new(plant: Plant, settings: Settings, stop: &Stop) -> Self {
+    pub fn new(plant: NodeFactory, settings: Settings, stop: &Stop) -> Self {
         let group = settings.group.clone();
         Self(Rc::new(Inner {
             times: Times::default(),
             clock: Clock::new(settings.time_scale),
-            feed: Feed::default(),
-            roster: Roster::new(&random_hex(16)),
+            feed: DriverGroup::default(),
+            roster: RoutingTable::new(&random_hex(16)),
             balancer: RefCell::new(Balancer::new(settings.balancer)),
             group: group.map(|group| RefCell::new(Group::new(group))),
             members: RefCell::default(),
@@ -145,7 +145,7 @@ impl Fleet {
     }
 
     /// What the nodes are told of code.
-    pub fn feed(&self) -> Feed {
+    pub fn feed(&self) -> DriverGroup {
         self.0.feed.clone()
     }
 
@@ -263,7 +263,7 @@ impl Inner {
             return Some(Err(FleetError::NoNode));
         }
         let balancer = self.balancer.borrow();
-        let all = up.iter().all(|one| one.stage.get() == Stage::Serving);
+        let all = up.iter().all(|one| one.stage.get() == NodeStage::Serving);
         let driver = up.iter().find_map(|one| one.driver.get());
         (all && balancer.healthy() == up.len()).then(|| {
             let driver = driver.expect("a node that serves has a driver");

@@ -10,15 +10,15 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
-use crate::node::company::{Company, Said};
-use crate::node::inherit;
+use crate::node::handover;
+use crate::node::membership::{PeerStatus, PeerTable};
 use fnlocal_api::Report;
 use fnlocal_driver::reports::ReportLines;
 use fnlocal_gateway::Peer;
 use fnlocal_gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
 use fnlocal_gateway::path::{Route, route};
 use fnlocal_gateway::peers::Peers;
-use fnlocal_logs::kept::Kept;
+use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::query::{grep, since};
 use fnlocal_logs::trace::Trace;
 use fnlocal_logs::{Documents, Record};
@@ -101,10 +101,10 @@ pub fn reports(bytes: &[u8]) {
 
 /// What a peer says of itself: whatever it is, requests are routed somewhere.
 pub fn peer(bytes: &[u8]) {
-    let Ok(said) = serde_json::from_slice::<Said>(bytes) else {
+    let Ok(said) = serde_json::from_slice::<PeerStatus>(bytes) else {
         return;
     };
-    let company = Company::new("own", "0f").expect("a key of two digits");
+    let company = PeerTable::new("own", "0f").expect("a key of two digits");
     let names: Vec<String> = said.functions.keys().cloned().collect();
     company.heard(SocketAddr::from(([127, 0, 0, 1], 1)), said.clone());
     company.heard(SocketAddr::from(([127, 0, 0, 1], 1)), said.clone());
@@ -121,7 +121,7 @@ pub fn peer(bytes: &[u8]) {
 
 /// Jobs that a peer hands over.
 pub fn jobs(bytes: &[u8]) {
-    if let Ok((_, jobs)) = inherit::read(bytes) {
+    if let Ok((_, jobs)) = handover::read(bytes) {
         for job in jobs {
             assert!(job.body.len() <= bytes.len());
         }
@@ -146,7 +146,7 @@ pub fn query(text: &str) {
     let _refused = since(lines.next().unwrap_or_default(), now);
     let filter = grep(lines.next().unwrap_or_default());
     let rest = lines.next().unwrap_or_default();
-    if let Ok(kept) = serde_json::from_str::<Kept>(rest) {
+    if let Ok(kept) = serde_json::from_str::<LogDocument>(rest) {
         serde_json::to_string(&kept).expect("what was read can be written");
     }
     if let Ok(filter) = filter {

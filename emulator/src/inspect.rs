@@ -37,7 +37,7 @@ use fnlocal_gateway::asks_locally;
 /// The port debuggers look at first.
 pub const PORT: u16 = 9229;
 /// For an instance to be there: a reload, or the first start.
-const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 20 });
+const INSTANCE_WAIT: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 20 });
 
 /// Time for the head of a debugger's request, and for an unused connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -166,7 +166,7 @@ impl Port {
                 changed.await;
             }
         };
-        timeout(PATIENCE, waiting).await.ok()
+        timeout(INSTANCE_WAIT, waiting).await.ok()
     }
 
     /// `/json/…`: what there is to attach to.
@@ -202,7 +202,7 @@ impl Port {
         let accept = session::accept_key(key.ok_or("no Sec-WebSocket-Key")?);
         let id = id_of(&target).await?.ok_or("the inspector has no target")?;
         let stream = connection(&target).await?;
-        let opened = timeout(PATIENCE, session::open(stream, &id));
+        let opened = timeout(INSTANCE_WAIT, session::open(stream, &id));
         let instance = opened.await??;
         let client = hyper::upgrade::on(&mut request);
         tokio::task::spawn_local(session::carry(client, instance, target.paths));
@@ -233,7 +233,7 @@ where
 }
 
 async fn connection(target: &InspectTarget) -> Result<UnixStream, BoxError> {
-    let dialed = timeout(PATIENCE, target.listener.accept());
+    let dialed = timeout(INSTANCE_WAIT, target.listener.accept());
     Ok(dialed.await??)
 }
 
@@ -252,7 +252,7 @@ async fn ask(
     let stream = connection(target).await?;
     let answered = ask_over(stream, path, host);
     let late = |_| "the instance's inspector did not answer in time";
-    timeout(PATIENCE, answered).await.map_err(late)?
+    timeout(INSTANCE_WAIT, answered).await.map_err(late)?
 }
 
 async fn ask_over(

@@ -6,18 +6,18 @@
 //! ([`Orders`]); AWS is not known here.
 
 mod bounds;
-pub(crate) mod company;
-mod door;
 mod error;
 mod follow;
-mod gossip;
-mod house;
+pub(crate) mod handover;
+mod heartbeat;
 mod images;
-pub(crate) mod inherit;
+mod listener;
 mod load;
+pub(crate) mod membership;
 mod needed;
-mod roster;
+mod ownership;
 mod serving;
+mod state;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -35,9 +35,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::serve::{self, Stop};
-use company::Company;
-use door::Side;
-use fnlocal_driver::Feed;
+use fnlocal_driver::DriverGroup;
 use fnlocal_engine::connect::{Surroundings, connect};
 use fnlocal_faults::Broken;
 use fnlocal_faults::Faults;
@@ -45,8 +43,10 @@ use fnlocal_gateway::triggers::{MakeSource, Sources, Triggers};
 use fnlocal_logs::{Logs, Record};
 use fnlocal_project::ShellVariables;
 use follow::Follow;
-use house::House;
+use listener::ListenerKind;
 use load::Loader;
+use membership::PeerTable;
+use state::NodeState;
 
 pub use error::NodeError;
 
@@ -151,23 +151,23 @@ async fn node(
     let (front, side) = (at(options.port), at(options.peer_port));
     let (front, side) = (serve::listen(front).await?, serve::listen(side).await?);
     let engine = connect(&Surroundings::from_env()).await?;
-    let company = Company::new(&options.name, &options.key)?;
+    let company = PeerTable::new(&options.name, &options.key)?;
     let triggers = open_triggers(&options, &company, logs)?;
-    let (house, mut breakdown) = House::new(
+    let (state, mut breakdown) = NodeState::new(
         &options,
         Rc::clone(&company),
         Rc::clone(&triggers),
         logs.clone(),
     );
     let closed = CancellationToken::new();
-    let mut doors = Doors::open(&house, [front, side], &closed, &stop);
+    let mut doors = Doors::open(&state, [front, side], &closed, &stop);
     logs.note(format!("{} is up, without a release yet", options.name));
-    let loader = Loader::new(engine, &options, Rc::clone(&house), stop.clone());
+    let loader = Loader::new(engine, &options, Rc::clone(&state), stop.clone());
     let follow = Follow::new(loader, orders.wanted);
     let mut beside = [
         spawn_local(follow.run()),
-        spawn_local(gossip::listen(company, orders.neighbours)),
-        spawn_local(Rc::clone(&house).keep_telling(orders.committed)),
+        spawn_local(heartbeat::listen(company, orders.neighbours)),
+        spawn_local(Rc::clone(&state).keep_telling(orders.committed)),
         spawn_local(Rc::clone(&triggers).run()),
     ];
     let mut ending = orders.ending;
@@ -182,9 +182,9 @@ async fn node(
     let until = Instant::now() + options.ending.drain;
     if let Ok(why) = &outcome {
         logs.note(format!("{} takes no more requests: {why}", options.name));
-        house.begin_to_end();
+        state.begin_to_end();
         tokio::select! {
-            () = house.quiet(options.ending) => {}
+            () = state.quiet(options.ending) => {}
             () = stop.now.cancelled() => {}
         }
     }
@@ -192,14 +192,14 @@ async fn node(
     doors.closed().await;
     if outcome.is_ok() {
         tokio::select! {
-            () = inherit::hand_over(&house, until) => {}
+            () = handover::hand_over(&state, until) => {}
             () = stop.now.cancelled() => {}
         }
     }
     for task in beside {
         task.abort();
     }
-    house.leave().await;
+    state.leave().await;
     triggers.close().await;
     outcome.map(drop).map_err(NodeError::from)
 }
@@ -207,7 +207,7 @@ async fn node(
 /// The node's queue, schedules and sources, with all that waits in its folder.
 fn open_triggers(
     options: &NodeOptions,
-    company: &Rc<Company>,
+    company: &Rc<PeerTable>,
     logs: &Logs,
 ) -> Result<Rc<Triggers>, NodeError> {
     let path = options.state.clone();
@@ -222,7 +222,7 @@ fn open_triggers(
     };
     let company = Rc::clone(company);
     let duty = Rc::new(move |function: &str| company.owns(function));
-    let feed = Feed::default();
+    let feed = DriverGroup::default();
     Ok(Triggers::among(&options.state, feed, sources, logs, duty)?)
 }
 
@@ -251,7 +251,7 @@ struct Doors([JoinHandle<()>; 2]);
 
 impl Doors {
     fn open(
-        house: &Rc<House>,
+        state: &Rc<NodeState>,
         listeners: [TcpListener; 2],
         closed: &CancellationToken,
         stop: &Stop,
@@ -259,13 +259,16 @@ impl Doors {
         let [front, side] = listeners;
         let door = |listener, which| {
             let cut = stop.now.child_token();
-            let serving = door::serve(Rc::clone(house), which, listener, closed.clone(), cut);
+            let serving = listener::serve(Rc::clone(state), which, listener, closed.clone(), cut);
             spawn_local(async {
                 let _guard = Faults::process().guard("a port of the node");
                 serving.await;
             })
         };
-        Self([door(front, Side::Balancer), door(side, Side::Peers)])
+        Self([
+            door(front, ListenerKind::Public),
+            door(side, ListenerKind::Peer),
+        ])
     }
 
     /// Returns when the last connection is.

@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::{self, About, Dashboard, NodeNow, Now};
-use crate::fleet::Stage;
+use crate::fleet::NodeStage;
 use fnlocal_driver::{Describe, Driver, Function};
 use fnlocal_faults::Faults;
 use fnlocal_gateway::Gateway;
@@ -39,7 +39,7 @@ use listeners::reachable;
 pub const PORT: u16 = 9000;
 /// An unused connection is closed by the balancer, not by a node: the other way round, requests
 /// are sent into connections that are being closed. So longer than the balancer's 60 s.
-pub(crate) const KEEP: Duration = Duration::from_secs(75);
+pub(crate) const PEER_KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time for instances to end after the last request was answered.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -274,7 +274,7 @@ async fn feed(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
     let _guard = Faults::process().lasting("the dashboard");
     let now = || {
         let alone = NodeNow {
-            stage: Stage::Serving,
+            stage: NodeStage::Serving,
             target: None,
             routed: false,
             picture: Some(picture(&driver)),

@@ -25,11 +25,11 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use crate::dashboard::About;
-use crate::fleet::{self, Fleet, FleetOptions, Plant};
+use crate::fleet::{self, Fleet, FleetOptions, NodeFactory};
 use crate::registry::Served;
 use crate::serve::{self, Addresses, Announced, Front, Listeners, PORT, Ready, Session, Stop};
 use describe::Describer;
-use fnlocal_driver::{Code, Driver, Feed};
+use fnlocal_driver::{Code, Driver, DriverGroup};
 use fnlocal_engine::connect::{Engine, Surroundings, connect};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::Owner;
@@ -176,7 +176,7 @@ impl Work {
         );
         let driver = Rc::clone(&session.driver);
         let serving = async {
-            let feed = Feed::of(Rc::clone(&driver));
+            let feed = DriverGroup::of(Rc::clone(&driver));
             let triggers = self.triggers(&feed)?;
             self.load(&feed);
             tokio::select! {
@@ -216,7 +216,7 @@ impl Work {
         let limits = fleet::share(self.limits(), &self.project, &settings);
         let at = listeners.addresses()?;
         let fleet = Fleet::new(
-            Plant {
+            NodeFactory {
                 opener: self.opener.clone(),
                 first: RefCell::default(),
                 describe: Box::new(move || {
@@ -256,7 +256,7 @@ impl Work {
         fleet.run(serving).await
     }
 
-    fn triggers(&self, feed: &Feed) -> Result<Rc<Triggers>, UpError> {
+    fn triggers(&self, feed: &DriverGroup) -> Result<Rc<Triggers>, UpError> {
         let sources = Sources {
             root: Some(self.project.root.clone()),
             project: self.project.name.clone(),
@@ -273,7 +273,7 @@ impl Work {
         node_limits(&self.project, self.describer.release())
     }
 
-    fn load(&self, feed: &Feed) {
+    fn load(&self, feed: &DriverGroup) {
         for ((id, package), image) in self.describer.packages().zip(&self.ids) {
             let run = PackageRun {
                 name: package.name.clone(),
@@ -364,7 +364,7 @@ async fn opener(
 }
 
 /// Tells the nodes of a package's code, which has it imported.
-pub(crate) fn load(feed: &Feed, id: PackageId, package: &ReleasePackage, run: PackageRun) {
+pub(crate) fn load(feed: &DriverGroup, id: PackageId, package: &ReleasePackage, run: PackageRun) {
     // Hexadecimal: the release was checked.
     let code = CodeHash(u64::from_str_radix(&package.code, 16).unwrap_or_default());
     feed.set_package(id, Arc::new(run), format!("{}/", package.name));

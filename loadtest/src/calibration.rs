@@ -16,7 +16,7 @@ use crate::sample::Kind;
 /// The format of the file.
 const VERSION: u32 = 1;
 /// Fewer than this tell nothing of a distribution.
-const LEAST: u64 = 5;
+const MIN_SAMPLES: u64 = 5;
 
 /// Measured times of functions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,11 +62,11 @@ impl Calibration {
             let _infallible = all.add(&tally.start);
         }
         let mut functions: BTreeMap<String, Measured> = BTreeMap::new();
-        for (name, histogram) in service.iter().filter(|(_, all)| all.len() >= LEAST) {
+        for (name, histogram) in service.iter().filter(|(_, all)| all.len() >= MIN_SAMPLES) {
             let measured = functions.entry((*name).to_owned()).or_default();
             measured.service = percentiles(histogram);
         }
-        for ((name, kind), histogram) in starts.iter().filter(|(_, all)| all.len() >= LEAST) {
+        for ((name, kind), histogram) in starts.iter().filter(|(_, all)| all.len() >= MIN_SAMPLES) {
             if let Some(measured) = functions.get_mut(*name) {
                 let percentiles = percentiles(histogram);
                 measured.starts.insert((*kind).to_owned(), percentiles);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::connect::Connector;
 
 /// Time the gateway may take to answer about itself.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A picture's size at the most: thousands of functions.
 const LARGEST: usize = 16 << 20;
 
@@ -248,6 +248,6 @@ impl Gateway {
             let body = Limited::new(response.into_body(), LARGEST).collect().await;
             Some((status, body.ok()?.to_bytes()))
         };
-        tokio::time::timeout(PATIENCE, exchange).await.ok()?
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.ok()?
     }
 }

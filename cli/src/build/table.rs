@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::lines::{bytes, millis};
 
 /// Hexadecimal digits of a digest that people are shown.
-const SHOWN: usize = 12;
+const SHOWN_DIGEST_DIGITS: usize = 12;
 
 /// The table.
 pub fn text(report: &Report, made: &Made) -> String {
@@ -52,7 +52,13 @@ fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
         let _infallible = writeln!(text, "  {}  {dim}{digest}{dim:#}", platform.platform);
     }
     for layer in &platform.layers {
-        let digest: String = layer.layer.digest.hex().chars().take(SHOWN).collect();
+        let digest: String = layer
+            .layer
+            .digest
+            .hex()
+            .chars()
+            .take(SHOWN_DIGEST_DIGITS)
+            .collect();
         let how = if layer.cached { "cached" } else { "built" };
         let size = bytes(layer.layer.size);
         let part = layer.part.to_string();
@@ -63,7 +69,7 @@ fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
     let base = platform.base.split(", for ").next().unwrap_or_default();
     let _infallible = writeln!(
         text,
-        "  {part:<8} {none:SHOWN$}  {:>9}  {dim}on {}{dim:#}",
+        "  {part:<8} {none:SHOWN_DIGEST_DIGITS$}  {:>9}  {dim}on {}{dim:#}",
         bytes(total),
         base
     );

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use fnlocal_cloud::apply::News;
 use indicatif::ProgressBar;
 
-use super::Journey;
+use super::Checkpoint;
 use crate::lines::bytes;
 use crate::terminal::{self, one_line};
 
@@ -14,7 +14,7 @@ const LINES: u32 = 10;
 
 /// Shows what is being done, and notes how far it has come.
 pub struct Progress<'a> {
-    journey: &'a Journey,
+    journey: &'a Checkpoint,
     /// The command that goes on when this one is interrupted.
     next: String,
     bar: ProgressBar,
@@ -33,7 +33,7 @@ struct Now {
 
 impl<'a> Progress<'a> {
     /// Shows nothing yet. `next` is the command that goes on when this one is interrupted.
-    pub fn new(journey: &'a Journey, next: String) -> Self {
+    pub fn new(journey: &'a Checkpoint, next: String) -> Self {
         Self {
             journey,
             next,

@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 use fnlocal_core::StartKind;
-use fnlocal_logs::kept::{Invocation, Kept, Platform};
+use fnlocal_logs::document::{Invocation, LogDocument, Platform};
 
 use super::{DIM, GREEN, Lines, RED, YELLOW, bytes, millis, status, time};
 use crate::terminal::{one_line, printed_line};
 
 impl Lines {
     /// A document of a log as text, with its line feed.
-    pub fn kept(&mut self, kept: &Kept) -> String {
+    pub fn kept(&mut self, kept: &LogDocument) -> String {
         match kept {
-            Kept::Invocation(one) => self.invocation(one),
-            Kept::Line(line) => {
+            LogDocument::Invocation(one) => self.invocation(one),
+            LogDocument::Line(line) => {
                 let function = line.function.as_ref();
                 let style = function.map_or(DIM, |function| self.style(function));
                 let bar = if line.stream == "stderr" {
@@ -28,7 +28,7 @@ impl Lines {
                     time(line.time)
                 )
             }
-            Kept::Platform(said) => self.said(said),
+            LogDocument::Platform(said) => self.said(said),
         }
     }
 

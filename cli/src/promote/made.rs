@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fnlocal_cloud::desired::{Wish, instance_type};
+use fnlocal_cloud::desired::{PromoteRequest, instance_type};
 use fnlocal_cloud::{Inventory, binary, gateway, source};
 use fnlocal_core::release::Release;
 use fnlocal_image::build::{self, BuildOptions, Trial};
@@ -20,7 +20,7 @@ const KNOWN: &str = "build/gateway.json";
 /// What is to be promoted, and the store it is in.
 pub struct Made {
     /// It.
-    pub wish: Wish,
+    pub wish: PromoteRequest,
     /// The store.
     pub store: source::Store,
 }
@@ -55,7 +55,7 @@ pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<M
     let gateway = composing.await.map_err(broken)??;
     try_out(&options, platform, &program, &gateway, &progress).await?;
     Ok(Made {
-        wish: Wish {
+        wish: PromoteRequest {
             env: place.env.clone(),
             release,
             gateway: gateway.to_string(),

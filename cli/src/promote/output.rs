@@ -80,7 +80,7 @@ pub async fn done(
 fn release(drawn: &Drawn) -> String {
     let mut steps = drawn.plan.steps.iter();
     let moved = steps.find_map(|step| match &step.resource {
-        Resource::Pointer(pointer) => Some(pointer.release.clone()),
+        Resource::CurrentRelease(pointer) => Some(pointer.release.clone()),
         _ => None,
     });
     let before = drawn.inventory.pointer().map(str::to_owned);

@@ -9,7 +9,7 @@ use ratatui::crossterm::event::KeyCode;
 use super::stream::{Quantiles, Record, State, Told};
 
 /// Records kept: more than any screen has lines.
-const KEPT: usize = 500;
+const MAX_KEPT_RECORDS: usize = 500;
 /// Looks kept: half a minute's, a column each.
 const RATES: usize = 120;
 /// Looks over which a rate is taken: a second's.
@@ -133,7 +133,7 @@ impl Model {
             Told::State(state) if !self.still => self.state(&state),
             Told::Records(records) if !self.still => {
                 self.records.extend(records.records);
-                let over = self.records.len().saturating_sub(KEPT);
+                let over = self.records.len().saturating_sub(MAX_KEPT_RECORDS);
                 self.records.drain(..over);
             }
             _ => {}

@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::{Aws, Ids, Made, called, found, settled};
-use crate::door::{self, Door};
+use crate::endpoint::{self, Endpoint};
 use crate::error::CloudError;
 use crate::inventory::{Found, Owner};
 use crate::resource::{Balancer, Kind as What, Listener, Resource, TargetGroup};
@@ -17,7 +17,7 @@ impl Aws {
     pub(super) async fn read_front(
         &self,
         ids: &Ids,
-    ) -> Result<(Vec<Found>, Option<Door>), CloudError> {
+    ) -> Result<(Vec<Found>, Option<Endpoint>), CloudError> {
         let name = self.names.balancer();
         let (balancers, groups) = tokio::join!(
             async {
@@ -64,13 +64,13 @@ impl Aws {
             name,
             subnets,
             firewalls: firewalls
-                .map(|id| ids.name_of(What::Firewall, id))
+                .map(|id| ids.name_of(What::SecurityGroup, id))
                 .collect(),
         });
         let owner = self.elb_owner(&arn).await?;
         let listeners = self.read_listeners(&arn, &owner, &ids).await?;
         let is_secure = |found: &Found| matches!(&found.resource, Resource::Listener(it) if it.certificate.is_some());
-        let door = balancer.dns_name.map(|address| Door {
+        let door = balancer.dns_name.map(|address| Endpoint {
             address,
             secure: listeners.iter().any(is_secure),
             since: balancer.created_time.map(|time| time.secs()),
@@ -88,13 +88,13 @@ impl Aws {
     ///
     /// # Errors
     /// There is no balancer of this environment, or AWS does not say.
-    pub async fn door(&self) -> Result<Door, CloudError> {
+    pub async fn door(&self) -> Result<Endpoint, CloudError> {
         let (found, door) = self.read_front(&Ids::default()).await?;
         let is_ours = |found: &Found| {
             found.owner == Owner::Ours && found.resource.key().kind == What::Balancer
         };
         let door = door.filter(|_| found.iter().any(is_ours));
-        door.ok_or_else(|| door::none(&self.names))
+        door.ok_or_else(|| endpoint::none(&self.names))
     }
 
     /// Listeners have the balancer's owner: nobody else can add one to it unseen.
@@ -311,7 +311,7 @@ impl Aws {
 fn firewalls(wanted: &Balancer, ids: &Ids) -> Result<Vec<String>, CloudError> {
     let names = wanted.firewalls.iter();
     names
-        .map(|name| ids.get(What::Firewall, name).map(str::to_owned))
+        .map(|name| ids.get(What::SecurityGroup, name).map(str::to_owned))
         .collect()
 }
 

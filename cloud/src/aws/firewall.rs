@@ -1,14 +1,15 @@
 //! EC2: security groups.
 
 use aws_sdk_ec2::types::{
-    IpPermission, IpRange, ResourceType, SecurityGroup, Tag, TagSpecification, UserIdGroupPair,
+    IpPermission, IpRange, ResourceType, SecurityGroup as DescribedGroup, Tag, TagSpecification,
+    UserIdGroupPair,
 };
 
 use super::network::filter;
 use super::{Aws, Ids, Made, called, found, settled};
 use crate::error::CloudError;
 use crate::inventory::Found;
-use crate::resource::{Firewall, Key, Kind as What, Resource, Rule};
+use crate::resource::{Key, Kind as What, Resource, Rule, SecurityGroup};
 
 impl Aws {
     pub(super) async fn read_firewalls(&self) -> Result<Vec<Found>, CloudError> {
@@ -28,7 +29,7 @@ impl Aws {
         let found = groups.map(|group| Found {
             owner: self.ec2_owner(group.tags()),
             id: group.group_id().unwrap_or_default().to_owned(),
-            resource: Resource::Firewall(Firewall {
+            resource: Resource::SecurityGroup(SecurityGroup {
                 name: group.group_name().unwrap_or_default().to_owned(),
                 description: group.description().unwrap_or_default().to_owned(),
                 vpc: group.vpc_id().unwrap_or_default().to_owned(),
@@ -40,7 +41,7 @@ impl Aws {
 
     pub(super) async fn create_firewall(
         &self,
-        wanted: &Firewall,
+        wanted: &SecurityGroup,
         ids: &Ids,
     ) -> Result<Made, CloudError> {
         let call = self
@@ -55,7 +56,7 @@ impl Aws {
             return Ok(Made::There);
         };
         let mut ids = ids.clone();
-        let this = Resource::Firewall(wanted.clone()).key();
+        let this = Resource::SecurityGroup(wanted.clone()).key();
         ids.insert(this, id.clone());
         self.allow(&id, &wanted.ingress, &ids).await?;
         Ok(Made::New(id))
@@ -65,7 +66,7 @@ impl Aws {
     pub(super) async fn change_firewall(
         &self,
         id: &str,
-        wanted: &Firewall,
+        wanted: &SecurityGroup,
         ids: &Ids,
     ) -> Result<(), CloudError> {
         let call = self.ec2.describe_security_groups().group_ids(id);
@@ -159,7 +160,7 @@ impl Aws {
             let permission = if rule.from.contains('/') {
                 permission.ip_ranges(IpRange::builder().cidr_ip(&rule.from).build())
             } else {
-                let other = ids.get(What::Firewall, &rule.from)?;
+                let other = ids.get(What::SecurityGroup, &rule.from)?;
                 let pair = UserIdGroupPair::builder().group_id(other).build();
                 permission.user_id_group_pairs(pair)
             };
@@ -175,9 +176,9 @@ impl Aws {
     }
 }
 
-fn key(group: &SecurityGroup) -> Key {
+fn key(group: &DescribedGroup) -> Key {
     Key {
-        kind: What::Firewall,
+        kind: What::SecurityGroup,
         name: group.group_name().unwrap_or_default().to_owned(),
     }
 }
@@ -204,7 +205,8 @@ fn rules(permissions: &[IpPermission], ids: &Ids) -> Vec<Rule> {
             .iter()
             .filter_map(|list| list.prefix_list_id.clone());
         let groups = permission.user_id_group_pairs().iter();
-        let groups = groups.filter_map(|pair| Some(ids.name_of(What::Firewall, pair.group_id()?)));
+        let groups =
+            groups.filter_map(|pair| Some(ids.name_of(What::SecurityGroup, pair.group_id()?)));
         let all = blocks.chain(six).chain(lists).chain(groups);
         rules.extend(all.map(|from| Rule { port, from }));
     }

@@ -9,7 +9,7 @@ use super::{Aws, Ids, Made, called, settled};
 use crate::error::{CloudError, Kind};
 use crate::inventory::{Found, Node};
 use crate::names::RELEASE_TAG;
-use crate::resource::{Group, Kind as What, Nodes, Pointer, Resource};
+use crate::resource::{CurrentRelease, Group, Kind as What, Nodes, Resource};
 
 impl Aws {
     /// The group, what its nodes are started from, and the pointer; and the nodes.
@@ -53,7 +53,7 @@ impl Aws {
         let pointer = tags.find(|tag| tag.key() == Some(RELEASE_TAG));
         resources.extend(pointer.and_then(|tag| tag.value()).map(|release| {
             let release = release.to_owned();
-            Resource::Pointer(Pointer { name, release })
+            Resource::CurrentRelease(CurrentRelease { name, release })
         }));
         let found = resources.into_iter().map(|resource| Found {
             resource,
@@ -181,7 +181,7 @@ impl Aws {
         )
     }
 
-    pub(super) async fn set_pointer(&self, wanted: &Pointer) -> Result<(), CloudError> {
+    pub(super) async fn set_pointer(&self, wanted: &CurrentRelease) -> Result<(), CloudError> {
         let tag = self.group_tag(RELEASE_TAG, &wanted.release, false);
         let call = self.autoscaling.create_or_update_tags().tags(tag);
         called!("autoscaling:CreateOrUpdateTags", call).map(drop)

@@ -10,7 +10,7 @@ use super::failure::failed;
 use crate::error::{CloudError, Kind};
 
 /// Time AWS may take to say so: somebody waits for it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Who AWS takes this machine for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,9 @@ pub async fn identity(config: &SdkConfig) -> Result<Identity, CloudError> {
     if config.region().is_none() {
         return Err(CloudError::new(Kind::Config, "no AWS region is named").hint("set AWS_REGION"));
     }
-    let timeout = TimeoutConfig::builder().operation_timeout(PATIENCE).build();
+    let timeout = TimeoutConfig::builder()
+        .operation_timeout(ANSWER_TIMEOUT)
+        .build();
     let config = config
         .clone()
         .into_builder()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 
 use super::{Aws, Ids};
-use crate::delivery::Delivery;
+use crate::delivery::StoredRelease;
 use crate::environment::Environment;
 use crate::error::CloudError;
 use crate::inventory::{Found, Inventory, Surroundings};
@@ -80,7 +80,7 @@ impl Aws {
     }
 
     /// Repository, images and releases.
-    async fn stored(&self) -> Result<(Vec<Found>, BTreeMap<String, Delivery>), CloudError> {
+    async fn stored(&self) -> Result<(Vec<Found>, BTreeMap<String, StoredRelease>), CloudError> {
         let Some(repository) = self.read_repository().await? else {
             return Ok((Vec::new(), BTreeMap::new()));
         };

@@ -175,7 +175,7 @@ fn data(wanted: &Template, ids: &Ids) -> Result<RequestLaunchTemplateData, Cloud
         .metadata_options(metadata.build())
         .user_data(BASE64.encode(&wanted.user_data));
     for firewall in &wanted.firewalls {
-        data = data.security_group_ids(ids.get(What::Firewall, firewall)?);
+        data = data.security_group_ids(ids.get(What::SecurityGroup, firewall)?);
     }
     Ok(data.build())
 }
@@ -203,7 +203,7 @@ fn read(name: &str, version: &LaunchTemplateVersion, ids: &Ids) -> Template {
         firewalls: data
             .security_group_ids()
             .iter()
-            .map(|id| ids.name_of(What::Firewall, id))
+            .map(|id| ids.name_of(What::SecurityGroup, id))
             .collect(),
         disk_gb: size.and_then(|size| u32::try_from(size).ok()).unwrap_or(0),
         metadata_guarded: metadata.is_some_and(|metadata| {

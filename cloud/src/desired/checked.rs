@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Wish;
+use super::PromoteRequest;
 use crate::environment::{Environment, Prescale};
 use crate::error::{CloudError, Kind};
 use crate::inventory::{InstanceType, Inventory, Subnet};
@@ -15,7 +15,7 @@ pub(super) struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    pub fn new(wish: &Wish, inventory: &'a Inventory) -> Result<Self, CloudError> {
+    pub fn new(wish: &PromoteRequest, inventory: &'a Inventory) -> Result<Self, CloudError> {
         let (env, around) = (&wish.env, &inventory.around);
         let region = &inventory.place.region;
         let config = |what: String, hint: String| CloudError::new(Kind::Config, what).hint(hint);
@@ -116,7 +116,7 @@ fn one_a_zone<'a>(subnets: &[&'a Subnet]) -> Vec<&'a Subnet> {
     by_zone.into_values().collect()
 }
 
-fn wrong_processor(wish: &Wish, kind: &InstanceType) -> CloudError {
+fn wrong_processor(wish: &PromoteRequest, kind: &InstanceType) -> CloudError {
     let have: Vec<&str> = wish.architectures.iter().map(String::as_str).collect();
     CloudError::new(
         Kind::Config,

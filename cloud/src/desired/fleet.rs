@@ -1,6 +1,6 @@
 //! The nodes: what they are started from, how many there are, and when.
 
-use super::Wish;
+use super::PromoteRequest;
 use super::checked::Checked;
 use crate::environment::{Environment, ScaleOn};
 use crate::inventory::Inventory;
@@ -12,7 +12,7 @@ use crate::resource::{
 
 pub(super) fn template(
     names: &Names,
-    wish: &Wish,
+    wish: &PromoteRequest,
     inventory: &Inventory,
     newest: &str,
 ) -> Template {

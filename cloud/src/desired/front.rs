@@ -4,13 +4,13 @@ use super::checked::Checked;
 use crate::environment::Environment;
 use crate::names::Names;
 use crate::node;
-use crate::resource::{Balancer, Firewall, Listener, Resource, Rule, TargetGroup};
+use crate::resource::{Balancer, Listener, Resource, Rule, SecurityGroup, TargetGroup};
 
 pub(super) fn firewalls(
     names: &Names,
     env: &Environment,
     vpc: &str,
-) -> impl Iterator<Item = Firewall> {
+) -> impl Iterator<Item = SecurityGroup> {
     let anybody = |port| Rule {
         port,
         from: "0.0.0.0/0".to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn firewalls(
             from: names.node_firewall(),
         },
     ];
-    let firewall = |name: String, description: &str, ingress| Firewall {
+    let firewall = |name: String, description: &str, ingress| SecurityGroup {
         name,
         description: description.to_owned(),
         vpc: vpc.to_owned(),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fnlocal_core::release::Release;
 use serde_json::json;
 
-use super::Wish;
-use crate::delivery::Delivery;
+use super::PromoteRequest;
+use crate::delivery::StoredRelease;
 use crate::environment::Environment;
 use crate::error::{CloudError, Kind};
 use crate::inventory::Inventory;
@@ -47,9 +47,9 @@ pub(super) fn sources(
 /// The current release if it does the same, else a new one with the next number.
 pub(super) fn artifact(
     names: &Names,
-    delivery: Delivery,
+    delivery: StoredRelease,
     inventory: &Inventory,
-) -> (Artifact, Delivery) {
+) -> (Artifact, StoredRelease) {
     let current = inventory.current().map(|(tag, _)| tag);
     let fits = |tag: &str| {
         let stored = inventory.deliveries.get(tag);
@@ -106,7 +106,10 @@ pub(super) fn repository(names: &Names) -> Repository {
     }
 }
 
-pub(super) fn images<'a>(names: &'a Names, wish: &'a Wish) -> impl Iterator<Item = Image> + 'a {
+pub(super) fn images<'a>(
+    names: &'a Names,
+    wish: &'a PromoteRequest,
+) -> impl Iterator<Item = Image> + 'a {
     let packages = wish.release.packages.iter();
     let of_packages = packages.map(|package| Names::image_tag(&package.name, &package.digest));
     let gateway = Names::image_tag("gateway", &wish.gateway);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Action, Change, Plan, Step};
 
 /// Letters of a value shown at the most.
-const SHOWN: usize = 70;
+const MAX_SHOWN_CHARS: usize = 70;
 
 impl fmt::Display for Plan {
     /// The plan as a diff: `+` is made, `~` is changed, `±` is replaced, `-` is deleted.
@@ -83,9 +83,9 @@ fn shown(value: &Value) -> String {
     if text.contains('\n') {
         return format!("({} lines)", text.lines().count());
     }
-    if text.chars().count() <= SHOWN {
+    if text.chars().count() <= MAX_SHOWN_CHARS {
         return text;
     }
-    let begin: String = text.chars().take(SHOWN).collect();
+    let begin: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     format!("{begin}…")
 }

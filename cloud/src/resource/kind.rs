@@ -22,7 +22,7 @@ pub enum Kind {
     /// IAM instance profile.
     Profile,
     /// EC2 security group.
-    Firewall,
+    SecurityGroup,
     /// EC2 launch template.
     Template,
     /// Application load balancer.
@@ -44,7 +44,7 @@ pub enum Kind {
     /// What the running nodes were started from.
     Nodes,
     /// The release the nodes follow.
-    Pointer,
+    CurrentRelease,
 }
 
 impl Kind {
@@ -59,7 +59,7 @@ impl Kind {
             Self::LogGroup => "log group",
             Self::Role => "role",
             Self::Profile => "instance profile",
-            Self::Firewall => "security group",
+            Self::SecurityGroup => "security group",
             Self::Template => "launch template",
             Self::Balancer => "load balancer",
             Self::TargetGroup => "target group",
@@ -70,7 +70,7 @@ impl Kind {
             Self::Scaling => "scaling policy",
             Self::Schedule => "schedule",
             Self::Nodes => "nodes",
-            Self::Pointer => "current release",
+            Self::CurrentRelease => "current release",
         }
     }
 
@@ -84,7 +84,7 @@ impl Kind {
             | Self::Scaling
             | Self::Schedule
             | Self::Nodes
-            | Self::Pointer => Some(Self::Group),
+            | Self::CurrentRelease => Some(Self::Group),
             _ => None,
         }
     }
@@ -93,7 +93,7 @@ impl Kind {
     #[must_use]
     pub fn fixed(self) -> &'static [&'static str] {
         match self {
-            Self::Firewall => &["description", "vpc"],
+            Self::SecurityGroup => &["description", "vpc"],
             Self::TargetGroup => &["port", "vpc"],
             _ => &[],
         }
@@ -103,7 +103,7 @@ impl Kind {
     #[must_use]
     pub fn dependents(self) -> &'static [Self] {
         match self {
-            Self::Firewall => &[
+            Self::SecurityGroup => &[
                 Self::Balancer,
                 Self::Listener,
                 Self::Group,

@@ -117,7 +117,7 @@ pub struct Nodes {
 
 /// The release the nodes follow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pointer {
+pub struct CurrentRelease {
     /// Their group.
     pub name: String,
     /// `TAG@DIGEST`.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// EC2 security group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Firewall {
+pub struct SecurityGroup {
     /// Its name.
     pub name: String,
     /// What it is for.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fnlocal_cloud::desired::{Wish, desired};
+use fnlocal_cloud::desired::{PromoteRequest, desired};
 use fnlocal_cloud::environment::ScaleOn;
 use fnlocal_cloud::inventory::{Found, InstanceType, Owner, Place, Subnet, Surroundings};
 use fnlocal_cloud::plan::{Action, Plan, Step};
@@ -48,13 +48,13 @@ fn empty() -> Inventory {
     }
 }
 
-fn plan(inventory: &Inventory, wish: &Wish) -> Result<Plan, CloudError> {
+fn plan(inventory: &Inventory, wish: &PromoteRequest) -> Result<Plan, CloudError> {
     let desired = desired(&names(), wish, inventory)?;
     Plan::promote(&names(), &wish.env, inventory, desired)
 }
 
 /// The inventory after the wish came true.
-fn done(wish: &Wish) -> Inventory {
+fn done(wish: &PromoteRequest) -> Inventory {
     let mut inventory = empty();
     let desired = desired(&names(), wish, &inventory).unwrap();
     let made = desired.resources.into_iter().map(|resource| Found {
@@ -85,11 +85,11 @@ fn from_nothing_everything_is_made_in_an_order_in_which_nothing_names_what_is_no
         .map(|step| step.resource.key().kind)
         .collect();
     assert!(kinds.is_sorted(), "{plan}");
-    assert_eq!(kinds.last(), Some(&What::Pointer));
+    assert_eq!(kinds.last(), Some(&What::CurrentRelease));
     let firewalls: Vec<String> = plan
         .steps
         .iter()
-        .filter(|step| step.resource.key().kind == What::Firewall)
+        .filter(|step| step.resource.key().kind == What::SecurityGroup)
         .map(|step| step.resource.key().name)
         .collect();
     assert_eq!(
@@ -199,8 +199,8 @@ fn what_cannot_be_changed_is_made_anew_with_all_that_hangs_on_it() {
         What::Listener,
         What::TargetGroup,
         What::Balancer,
-        What::Firewall,
-        What::Firewall,
+        What::SecurityGroup,
+        What::SecurityGroup,
     ];
     assert_eq!(deleted, order, "{plan}");
     let made: Vec<What> = plan
@@ -210,7 +210,7 @@ fn what_cannot_be_changed_is_made_anew_with_all_that_hangs_on_it() {
         .map(|step| step.resource.key().kind)
         .collect();
     assert!(
-        made.contains(&What::Pointer) && made.contains(&What::Schedule),
+        made.contains(&What::CurrentRelease) && made.contains(&What::Schedule),
         "{plan}"
     );
 }
@@ -340,7 +340,7 @@ fn a_certificate_adds_https_and_sends_people_there() {
     project.env.certificate = Some("arn:cert".to_owned());
     let plan = plan(&inventory, &project.wish()).unwrap();
     let expected = [
-        (Action::Change, What::Firewall),
+        (Action::Change, What::SecurityGroup),
         (Action::Create, What::Listener),
         (Action::Change, What::Listener),
     ];

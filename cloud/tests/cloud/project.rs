@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
-use fnlocal_cloud::desired::Wish;
+use fnlocal_cloud::desired::PromoteRequest;
 use fnlocal_cloud::environment::{Environment, Prescale};
 use fnlocal_cloud::source::Source;
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage, SCHEMA};
@@ -56,7 +56,7 @@ impl Project {
         self.code.insert(package.to_owned(), code.to_owned());
     }
 
-    pub fn wish(&mut self) -> Wish {
+    pub fn wish(&mut self) -> PromoteRequest {
         let mut packages = Vec::new();
         for (name, code) in self.code.clone() {
             let digest = self.image(&name, &code);
@@ -90,7 +90,7 @@ impl Project {
             limits: fnlocal_core::release::ProjectLimits::default(),
             packages,
         };
-        Wish {
+        PromoteRequest {
             env: self.env.clone(),
             release: release.validate().unwrap(),
             gateway: self.gateway.clone(),

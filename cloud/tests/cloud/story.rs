@@ -102,7 +102,7 @@ async fn a_changed_line_sends_its_layer_only_and_replaces_no_node() {
         .collect();
     assert_eq!(
         changed,
-        [What::Image, What::Release, What::Pointer],
+        [What::Image, What::Release, What::CurrentRelease],
         "{plan}"
     );
     let calls = play.calls().await;

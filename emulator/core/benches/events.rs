@@ -175,7 +175,7 @@ fn mixed(rounds: u64) -> f64 {
 
 /// Events a second when 200 functions are asked for evenly on a node with room for 20 instances:
 /// nearly every request evicts somebody or waits until it may.
-fn starved(rounds: u64) -> f64 {
+fn demand_unmet(rounds: u64) -> f64 {
     let mut bench = Bench::new(200, 100, 20 * 512);
     let clock = Clock::now();
     let before = bench.events;
@@ -207,9 +207,9 @@ fn main() {
     } else {
         1_000
     };
-    let (warm, mixed, starved) = (warm(rounds), mixed(rounds), starved(rounds / 10));
+    let (warm, mixed, demand_unmet) = (warm(rounds), mixed(rounds), demand_unmet(rounds / 10));
     println!(
         "{{\"warm_events_per_second\":{warm:.0},\"mixed_events_per_second\":{mixed:.0},\
-         \"starved_events_per_second\":{starved:.0}}}"
+         \"starved_events_per_second\":{demand_unmet:.0}}}"
     );
 }

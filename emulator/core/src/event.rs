@@ -117,14 +117,14 @@ pub enum Event {
     MemoryPressure,
     /// The next request of a function is to be a cold start: stop its idle instances and the spares
     /// it could be given, and replace none of them for a while unless a request waits.
-    Chill {
+    ForceCold {
         /// Which.
         function: FunctionId,
     },
     /// Until told otherwise, a function is to have so many instances ready even when nothing
     /// arrives, if its `min_instances` does not ask for more: it is about to be given the requests
     /// another node or release had.
-    Expect {
+    Prewarm {
         /// Which.
         function: FunctionId,
         /// How many; 0 when no more than usual.

@@ -272,7 +272,7 @@ impl Node {
         }
         holds!(
             "functions with waiters are listed",
-            pool.queue.is_empty() != self.hungry.contains(&id),
+            pool.queue.is_empty() != self.functions_waiting.contains(&id),
             "{id}"
         );
         Ok(())

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 #![warn(clippy::disallowed_macros)]
 
+pub mod async_budget;
 mod average;
 pub mod balancer;
 pub mod effect;
@@ -24,7 +25,6 @@ pub mod record;
 pub mod release;
 pub mod routing;
 pub mod scaling;
-pub mod share;
 pub mod time;
 mod timers;
 pub mod trigger;

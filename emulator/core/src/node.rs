@@ -10,15 +10,15 @@
 
 mod admit;
 mod answers;
+mod capacity;
 mod chill;
 mod code;
 mod deadlines;
 mod expect;
 mod lifecycle;
+mod reconcile;
 mod requests;
-mod room;
 mod serve;
-mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ pub struct Node {
     pub(crate) requests: BTreeMap<RequestId, Request>,
     pub(crate) timers: Timers,
     /// Functions with waiting requests.
-    pub(crate) hungry: BTreeSet<FunctionId>,
+    pub(crate) functions_waiting: BTreeSet<FunctionId>,
     /// Functions whose next code is being prepared.
     pub(crate) preparing: BTreeSet<FunctionId>,
     /// Functions of which instances are kept ready.
@@ -62,7 +62,7 @@ pub struct Node {
     /// Instances being started to refill.
     pub(crate) refill_starts: usize,
     /// Somebody wants an instance and there was nothing to evict.
-    pub(crate) starved: bool,
+    pub(crate) demand_unmet: bool,
     /// Somebody wants an instance and may not start one yet: refills stand back.
     pub(crate) demand_blocked: bool,
     /// After memory pressure: no refill before this.
@@ -73,7 +73,7 @@ pub struct Node {
     /// Memory or instances may exceed the limits, which were lowered.
     pub(crate) over: bool,
     /// Something changed that others may wait for.
-    pub(crate) unsettled: bool,
+    pub(crate) dirty: bool,
     pub(crate) next_instance: u64,
     pub(crate) out: Vec<Effect>,
 }
@@ -91,7 +91,7 @@ impl Node {
             instances: BTreeMap::new(),
             requests: BTreeMap::new(),
             timers: Timers::default(),
-            hungry: BTreeSet::new(),
+            functions_waiting: BTreeSet::new(),
             preparing: BTreeSet::new(),
             kept: BTreeSet::new(),
             promised_mib: 0,
@@ -99,14 +99,14 @@ impl Node {
             stopping: 0,
             demand_starts: 0,
             refill_starts: 0,
-            starved: false,
+            demand_unmet: false,
             demand_blocked: false,
             refill_at: Instant::START,
             refill_timer: None,
             draining: false,
             drained: false,
             over: false,
-            unsettled: false,
+            dirty: false,
             next_instance: 1,
             out: Vec::new(),
         }
@@ -123,7 +123,7 @@ impl Node {
         self.apply(event);
         loop {
             self.pass_deadlines();
-            if !self.unsettled {
+            if !self.dirty {
                 break;
             }
             self.settle();
@@ -172,15 +172,15 @@ impl Node {
             } => self.primed(instance, code, functions),
             Event::LimitsChanged { limits } => self.limits_changed(limits),
             Event::MemoryPressure => self.memory_pressure(),
-            Event::Chill { function } => self.chill(function),
-            Event::Expect {
+            Event::ForceCold { function } => self.chill(function),
+            Event::Prewarm {
                 function,
                 instances,
             } => self.expect(function, instances),
             Event::DeadlinePassed => {}
             Event::Drain => {
                 self.draining = true;
-                self.unsettled = true;
+                self.dirty = true;
             }
         }
     }

@@ -17,7 +17,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// First and longest pause before a spare or a kept instance that died is replaced.
 const REFILL_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Failed starts in a row after which waiting is of no use.
-pub(crate) const HOPELESS: u32 = 3;
+pub(crate) const MAX_CONSECUTIVE_FAILURES: u32 = 3;
 
 /// Doubles from the first to the longest.
 fn backoff((first, longest): (Duration, Duration), failures: u32) -> Duration {
@@ -114,7 +114,7 @@ impl Package {
 
     /// Whether starts have failed so often that requests are refused until one may be tried.
     pub(crate) fn hopeless(&self, now: Instant) -> bool {
-        self.failures >= HOPELESS && self.held(now)
+        self.failures >= MAX_CONSECUTIVE_FAILURES && self.held(now)
     }
 
     /// Notes a failed start and says when the next may be tried. Starts that were under way together

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::average::Average;
 use crate::ids::{CodeHash, InstanceId, PackageId};
 use crate::limits::{Excess, FunctionLimits};
-use crate::package::{HOPELESS, refill_backoff};
+use crate::package::{MAX_CONSECUTIVE_FAILURES, refill_backoff};
 use crate::rate::{Bucket, Rate};
 use crate::time::{Duration, Instant};
 use queue::Queue;
@@ -225,7 +225,7 @@ impl Pool {
 
     /// Whether instances die so often at import that waiting for one is of no use.
     pub(crate) fn hopeless(&self, now: Instant) -> bool {
-        self.deaths >= HOPELESS && self.held_until > now
+        self.deaths >= MAX_CONSECUTIVE_FAILURES && self.held_until > now
     }
 
     /// Puts a member at the most recently used end of those with room.

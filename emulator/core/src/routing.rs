@@ -80,9 +80,9 @@ impl Forward {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// Where it entered.
-    Here,
+    Local,
     /// On another node.
-    There(Forward),
+    Remote(Forward),
 }
 
 /// What a node says of one of its functions.
@@ -185,12 +185,12 @@ impl Router {
         let here_slot = self.slots.get(&here).copied();
         let chosen = self.choose(function, here_slot, &idle_here).or(here_slot);
         let Some(slot) = chosen else {
-            return Route::Here;
+            return Route::Local;
         };
         self.count(function, slot, 1);
         match &self.members[slot] {
-            Some(member) if member.node != here => Route::There(Forward { to: member.node }),
-            _ => Route::Here,
+            Some(member) if member.node != here => Route::Remote(Forward { to: member.node }),
+            _ => Route::Local,
         }
     }
 

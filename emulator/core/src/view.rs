@@ -128,7 +128,10 @@ impl Node {
     /// What the node bears now.
     #[must_use]
     pub fn load(&self) -> NodeLoad {
-        let queues = self.hungry.iter().filter_map(|id| self.pools.get(id));
+        let queues = self
+            .functions_waiting
+            .iter()
+            .filter_map(|id| self.pools.get(id));
         NodeLoad {
             memory_promised_mib: self.promised_mib,
             memory_mib: self.limits.memory_mib,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::control::control;
+use super::instance_client::control;
 use super::{Driver, Instance};
 
 /// How long after its channel ended the runtime may take to say that the instance ended.

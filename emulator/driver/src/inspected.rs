@@ -15,7 +15,7 @@ pub use paths::InspectPaths;
 /// The name of the socket for debuggers, beside the one for requests.
 const SOCKET: &str = "i";
 /// As good as for ever, for somebody who looks at a variable.
-const LONG: Duration = Duration::from_secs(24 * 3600);
+const DEBUGGED_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Where an instance's inspector is.
 pub struct InspectTarget {
@@ -38,7 +38,7 @@ impl Driver {
     /// Returns the function's timeout, or a day while it is debugged.
     pub fn timeout_of(&self, function: &Function) -> Duration {
         if self.is_inspected(function) {
-            return LONG;
+            return DEBUGGED_TIMEOUT;
         }
         function.settings.limits.timeout
     }
@@ -51,10 +51,10 @@ impl Driver {
             if function.is_some_and(|function| self.is_inspected(&function)) {
                 let limits = &mut spec.limits;
                 (limits.min_instances, limits.max_instances) = (1, 1);
-                limits.timeout = LONG;
-                limits.queue_timeout = LONG;
-                limits.pause_after = LONG;
-                limits.stop_after = LONG;
+                limits.timeout = DEBUGGED_TIMEOUT;
+                limits.queue_timeout = DEBUGGED_TIMEOUT;
+                limits.pause_after = DEBUGGED_TIMEOUT;
+                limits.stop_after = DEBUGGED_TIMEOUT;
             }
         }
         specs

@@ -6,24 +6,24 @@
 //! wrapper, and their outcomes into events.
 #![warn(clippy::disallowed_macros)]
 
-mod bell;
 mod channel;
-mod control;
 mod counts;
+mod driver_group;
+mod effects;
 mod exchange;
-mod feed;
 mod functions;
 mod histogram;
 mod inspected;
 mod instance;
+mod instance_client;
 mod package;
-mod perform;
 mod record;
 pub mod reports;
 mod served;
 pub mod spool;
 mod table;
 mod ticket;
+mod wakeups;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -32,18 +32,17 @@ use std::sync::Arc;
 use std::time::Instant as Clock;
 
 pub use fnlocal_api::Failure;
+use fnlocal_core::async_budget::Capacity;
 use fnlocal_core::record::Entry;
-use fnlocal_core::share::Offer;
 use fnlocal_core::{
     CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeLoad, NodeView,
     PackageId, RequestId,
 };
 use tokio::sync::{Notify, watch};
 
-pub use bell::Bell;
 pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
+pub use driver_group::DriverGroup;
 pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody, Tracked};
-pub use feed::Feed;
 pub use functions::{Function, Functions};
 pub use histogram::Histogram;
 pub use inspected::{InspectPaths, InspectTarget};
@@ -51,6 +50,7 @@ pub use instance::Instance;
 pub use package::{Code, Package};
 pub use record::Recorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
+pub use wakeups::Wakeups;
 
 use fnlocal_faults::Faults;
 use fnlocal_logs::{Logs, Record};
@@ -93,7 +93,7 @@ pub struct Driver {
     /// Told when the ready instances may be others.
     instances_changed: RefCell<Option<OnInstances>>,
     /// Rung for those who wait for room or for other functions.
-    bell: OnceCell<Rc<Bell>>,
+    bell: OnceCell<Rc<Wakeups>>,
 }
 
 /// Turns a wrapper's description of a package into functions with bounds.
@@ -167,13 +167,13 @@ impl Driver {
     }
 
     /// Has `bell` rung from now on; only the first one is.
-    pub fn set_bell(&self, bell: Rc<Bell>) {
+    pub fn set_bell(&self, bell: Rc<Wakeups>) {
         let _already = self.bell.set(bell);
     }
 
     /// What a function's triggered work may still take of the node.
     #[must_use]
-    pub fn offer(&self, function: FunctionId) -> Option<Offer> {
+    pub fn offer(&self, function: FunctionId) -> Option<Capacity> {
         self.core.borrow().offer(function)
     }
 
@@ -224,7 +224,7 @@ impl Driver {
         let _whole = Faults::process().guard("the core");
         let mut effects = self.effects.take();
         let of_instance = concerns_instances(&event);
-        let rings = self.bell.get().map(|bell| (bell, Bell::rings(&event)));
+        let rings = self.bell.get().map(|bell| (bell, Wakeups::rings(&event)));
         {
             let mut core = self.core.borrow_mut();
             let at = self.now();
@@ -332,7 +332,7 @@ impl Driver {
         let Some(function) = self.find(name) else {
             return false;
         };
-        self.handle(Event::Chill {
+        self.handle(Event::ForceCold {
             function: function.id,
         });
         true

@@ -43,7 +43,7 @@ pub struct Refused {
     clippy::disallowed_types,
     reason = "on the hot path, and never iterated"
 )]
-pub type Waiting = std::collections::HashMap<RequestId, Rc<Place>, Hasher>;
+pub type Waiting = std::collections::HashMap<RequestId, Rc<OutcomeSlot>, Hasher>;
 
 /// Request numbers count up, so they are their own hash.
 #[derive(Clone, Copy, Default)]
@@ -79,12 +79,12 @@ impl std::hash::Hasher for NumberHasher {
 
 /// Where the core's word for a request is left until the request looks.
 #[derive(Default)]
-pub struct Place {
+pub struct OutcomeSlot {
     outcome: RefCell<Option<Outcome>>,
     waker: RefCell<Option<Waker>>,
 }
 
-impl Place {
+impl OutcomeSlot {
     /// Leaves the core's word and wakes the request.
     pub fn put(&self, outcome: Outcome) {
         self.outcome.replace(Some(outcome));
@@ -109,7 +109,7 @@ impl Place {
 /// instance stays taken by a request nobody waits for.
 pub struct Ticket {
     driver: Rc<Driver>,
-    place: Rc<Place>,
+    place: Rc<OutcomeSlot>,
     request: RequestId,
     /// What the instance knows the request by.
     name: Arc<str>,
@@ -152,7 +152,7 @@ impl Driver {
     #[must_use]
     pub fn arrive(self: &Rc<Self>, function: &Function, name: Arc<str>) -> Ticket {
         let request = self.new_request();
-        let place = Rc::new(Place::default());
+        let place = Rc::new(OutcomeSlot::default());
         self.requests
             .borrow_mut()
             .insert(request, Rc::clone(&place));

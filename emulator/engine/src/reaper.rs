@@ -19,11 +19,11 @@ use super::identity::is_run_name;
 use super::labels::{NODE, Owner, PROJECT, RUN, pair};
 
 /// Removals at once. The engine works on them one by one in places anyway.
-const PARALLEL: usize = 8;
+const PARALLEL_REMOVALS: usize = 8;
 /// Looks at what is left of a run that ends.
-const ROUNDS: usize = 3;
+const MAX_REMOVAL_ROUNDS: usize = 3;
 /// For a removal that somebody else has begun.
-const GONE: Duration = Duration::from_secs(10);
+const FOREIGN_REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub async fn reap(docker: &Docker, owner: &Owner, sockets: &Path) -> Result<Reap
 /// Removes everything of this node in this run.
 pub async fn remove_own(docker: &Docker, owner: &Owner) {
     // A creation that was under way when its task ended may show only after the first look.
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_REMOVAL_ROUNDS {
         match list(docker, owner.filter()).await {
             Ok(list) if !list.is_empty() => remove_all(docker, &list).await,
             _ => break,
@@ -144,7 +144,7 @@ pub async fn remove(docker: &Docker, id: &str) {
     match docker.remove_container(id, Some(options)).await {
         Err(error) if already(&error) => {
             // Another removal is under way, or it is gone.
-            let _ = timeout(GONE, gone(docker, id)).await;
+            let _ = timeout(FOREIGN_REMOVAL_TIMEOUT, gone(docker, id)).await;
         }
         _ => {}
     }
@@ -171,7 +171,10 @@ async fn remove_all(docker: &Docker, list: &[ContainerSummary]) -> usize {
     let ids: Vec<String> = list.iter().filter_map(|found| found.id.clone()).collect();
     let count = ids.len();
     stream::iter(ids)
-        .for_each_concurrent(PARALLEL, |id| async move { remove(docker, &id).await })
+        .for_each_concurrent(
+            PARALLEL_REMOVALS,
+            |id| async move { remove(docker, &id).await },
+        )
         .await;
     count
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes that are sent at once.
-pub const PIECE: usize = 128 << 10;
+pub const CHUNK_BYTES: usize = 128 << 10;
 
 /// Pieces that may wait for the engine.
 const PIECES: usize = 4;
@@ -25,7 +25,8 @@ pub fn pieces<E: Send + 'static>(
     JoinHandle<Result<(), E>>,
 ) {
     let (sender, mut pieces) = mpsc::channel(PIECES);
-    let writing = spawn_blocking(move || write(BufWriter::with_capacity(PIECE, Sending(sender))));
+    let writing =
+        spawn_blocking(move || write(BufWriter::with_capacity(CHUNK_BYTES, Sending(sender))));
     let stream = futures_util::stream::poll_fn(move |context| {
         let piece = pieces.poll_recv(context);
         piece.map(|piece| piece.map(Ok))

@@ -11,9 +11,9 @@ use fnlocal_core::StartKind;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::ServiceExt;
 
+use super::async_invoke;
 use super::body::ResponseBody;
 use super::client_body::ClientBody;
-use super::deferred;
 use super::name::request_name;
 use super::origin::{Platform, is_worker_over_all, on_functions_port};
 use super::outgoing::Outgoing;
@@ -200,7 +200,7 @@ impl Gateway {
                 let outgoing = Outgoing::new(request, prepare);
                 self.serve_here(outgoing, id, function, entry).await
             }
-            Ok(function) if deferred::is_deferred(&request) => {
+            Ok(function) if async_invoke::is_deferred(&request) => {
                 self.defer(request, peer, function, entry).await
             }
             Ok(function) => self.from_client(request, peer, &id, function, entry).await,

@@ -14,8 +14,8 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, timeout};
 
+use super::async_invoke::{evicted, too_large};
 use super::client_body::{LEAST_RATE, PACE_WINDOW};
-use super::deferred::{evicted, too_large};
 use super::outgoing::Outgoing;
 use super::sender::{Arrivals, Sender};
 use super::{Gateway, Problem};

@@ -12,7 +12,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 /// Bytes taken: beyond them a new connection is cheaper for both sides.
-const MOST: u64 = 16 * 1024 * 1024;
+const MAX_DRAINED_BYTES: u64 = 16 * 1024 * 1024;
 /// Time for them, so that a slow client does not hold its connection for long.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -27,14 +27,14 @@ pub fn drain<B>(mut body: B)
 where
     B: Body<Data = Bytes> + Unpin + 'static,
 {
-    if body.is_end_stream() || body.size_hint().lower() > MOST {
+    if body.is_end_stream() || body.size_hint().lower() > MAX_DRAINED_BYTES {
         return;
     }
     tokio::task::spawn_local(tokio::time::timeout(LONGEST, async move {
         let mut taken = 0;
         while let Some(Ok(frame)) = body.frame().await {
             taken += frame.data_ref().map_or(0, |data| data.len() as u64);
-            if taken > MOST {
+            if taken > MAX_DRAINED_BYTES {
                 return;
             }
         }

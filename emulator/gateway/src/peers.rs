@@ -31,18 +31,18 @@ pub trait Peers {
 
     /// Where a request that a client sent here is served. `idle_here` says whether an instance is
     /// idle for it here.
-    fn route(&self, function: &str, idle_here: &dyn Fn() -> bool) -> (Way, Counted);
+    fn route(&self, function: &str, idle_here: &dyn Fn() -> bool) -> (PeerRoute, Counted);
 
     /// A node did not answer: nothing is sent there until it is seen again.
     fn lost(&self, node: NodeId);
 }
 
 /// Where a request is served.
-pub enum Way {
+pub enum PeerRoute {
     /// Where it entered.
-    Here,
+    Local,
     /// On another node.
-    There(Forward, Rc<Link>),
+    Remote(Forward, Rc<Link>),
 }
 
 /// A request that is counted somewhere until this is dropped.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Entry;
 use super::body::{Bounds, Lease, Leased, NodeLease, ResponseBody};
 use super::outgoing::Outgoing;
-use super::peers::{FORWARDED, Link, Peers, Way};
+use super::peers::{FORWARDED, Link, PeerRoute, Peers};
 use super::{Gateway, Problem, headers, tunnel};
 use fnlocal_driver::{Connection, Function};
 
@@ -51,7 +51,7 @@ impl Gateway {
     ) -> Elsewhere {
         let (way, counted) = peers.route(&function.name, &|| self.driver.has_idle(function.id));
         entry.count(counted);
-        let Way::There(forward, link) = way else {
+        let PeerRoute::Remote(forward, link) = way else {
             return Elsewhere::Here(Box::new((outgoing, entry)));
         };
         let mut request = outgoing.request();

@@ -8,8 +8,8 @@
 mod admin;
 mod client;
 mod invoke;
-mod made;
-mod told;
+mod run_log;
+mod source_factory;
 mod uploads;
 
 use std::cell::RefCell;
@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::clock::Clock;
-use fnlocal_triggers::clockwork::{Clockwork, Owned};
-use fnlocal_triggers::keeper::Writer;
+use fnlocal_triggers::group_commit::Writer;
 use fnlocal_triggers::queue::{Queue, QueueView};
 use fnlocal_triggers::schedule::Schedule;
+use fnlocal_triggers::scheduler::{Clockwork, Owned};
 use fnlocal_triggers::source::SourceView;
 use fnlocal_triggers::store::StoreError;
 use serde::Serialize;
@@ -34,14 +34,14 @@ pub use admin::MAX_SHOWN_BYTES;
 pub use admin::PATH;
 pub use client::{AskError, ask};
 pub use fnlocal_triggers::{clock, event, job, queue, schedule, store};
-pub use made::{MakeSource, Sources};
+pub use source_factory::{MakeSource, Sources};
 
-use fnlocal_driver::{Feed, Function};
+use fnlocal_driver::{DriverGroup, Function};
 use fnlocal_faults::Fault;
 use fnlocal_logs::Logs;
 use fnlocal_project::{Project, StateDir};
-use invoke::Local;
-use made::Running;
+use invoke::DriverInvoker;
+use source_factory::Running;
 pub(crate) use uploads::Upload;
 use uploads::Uploads;
 
@@ -55,7 +55,7 @@ pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
 pub struct Triggers {
     queue: Rc<Queue>,
     clockwork: Rc<Clockwork>,
-    feed: Feed,
+    feed: DriverGroup,
     logs: Logs,
     duty: Duty,
     sources: RefCell<Sources>,
@@ -81,7 +81,7 @@ impl Triggers {
     /// [`StoreError`]
     pub fn open(
         state: &StateDir,
-        feed: Feed,
+        feed: DriverGroup,
         sources: Sources,
         logs: &Logs,
     ) -> Result<Rc<Self>, StoreError> {
@@ -96,7 +96,7 @@ impl Triggers {
     /// [`StoreError`]
     pub fn among(
         folder: &Path,
-        feed: Feed,
+        feed: DriverGroup,
         sources: Sources,
         logs: &Logs,
         duty: Duty,
@@ -128,7 +128,7 @@ impl Triggers {
     /// Delivers, fires and reads until dropped.
     pub async fn run(self: Rc<Self>) {
         let bell = Rc::clone(self.feed.bell());
-        let invoke = Rc::new(Local::new(self.feed.clone(), self.logs.clone()));
+        let invoke = Rc::new(DriverInvoker::new(self.feed.clone(), self.logs.clone()));
         let queue = Rc::clone(&self.queue);
         let delivering = queue.run(invoke, Rc::clone(&bell.freed));
         let firing = Rc::clone(&self.clockwork).run();
@@ -211,7 +211,7 @@ impl Triggers {
     }
 
     /// Where the drivers are that run its jobs.
-    pub fn feed(&self) -> &Feed {
+    pub fn feed(&self) -> &DriverGroup {
         &self.feed
     }
 

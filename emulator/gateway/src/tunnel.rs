@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Entry;
 
 /// Bytes taken over at once, each way.
-const PIECE: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Joins a client and who serves it until one of them ends or both are silent for too long. What
 /// is `held`, such as the instance, is taken for as long.
@@ -78,7 +78,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; CHUNK_BYTES];
     loop {
         let count = from.read(&mut piece).await?;
         moved.set(Instant::now());

@@ -18,11 +18,11 @@ mod error;
 mod git;
 mod image;
 mod labels;
+mod layers;
 mod records;
 mod report;
 mod size;
-mod stack;
-mod trial;
+mod smoke_test;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -35,9 +35,9 @@ pub use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
 pub use git::Commit;
 pub use report::{Built, BuiltLayer, BuiltPlatform, Described, News, Part, Report};
-pub use trial::{Trial, try_program};
+pub use smoke_test::{Trial, try_program};
 
-use crate::LONG;
+use crate::SLOW_CALL_TIMEOUT;
 use crate::oci::base::Base;
 use crate::oci::layer::Layer;
 use crate::oci::manifest::Platform;
@@ -220,7 +220,7 @@ impl<'a> Site<'a> {
     async fn engine(&self, what: &str) -> Result<&Engine, BuildError> {
         let connecting = async || {
             let mut engine = connect(&Surroundings::from_env()).await?;
-            engine.docker = engine.docker.with_timeout(LONG);
+            engine.docker = engine.docker.with_timeout(SLOW_CALL_TIMEOUT);
             if self.reap {
                 let sockets = self.records.folder().join("none");
                 let _next_time = reaper::reap(&engine.docker, &self.owner, &sockets).await;

@@ -11,7 +11,7 @@ use super::error::{ImageError, InstallLimit, io};
 use super::manager::Manager;
 use super::npm::{self, HostSettings};
 use super::oci::manifest::Platform;
-use super::{LONG, Progress, short_hash};
+use super::{Progress, SLOW_CALL_TIMEOUT, short_hash};
 use fnlocal_project::programs;
 use fnlocal_project::{LOCKFILES, LockfileKind, Package, read_inside};
 
@@ -251,11 +251,11 @@ async fn run(
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let done = match tokio::time::timeout(LONG, running).await {
+    let done = match tokio::time::timeout(SLOW_CALL_TIMEOUT, running).await {
         Err(_) => {
             return Err(ImageError::InstallLimit {
                 package,
-                limit: InstallLimit::Time(LONG),
+                limit: InstallLimit::Time(SLOW_CALL_TIMEOUT),
                 output: String::new(),
             });
         }

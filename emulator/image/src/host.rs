@@ -48,7 +48,7 @@ const CERTIFICATES: [&str; 3] = [
 const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/sleep", "/usr/bin/env"];
 /// Where its programs are found.
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const PIECE: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// This host's node.
 #[derive(Clone, Debug)]
@@ -281,7 +281,10 @@ fn parse_ldd(text: &str, program: &Path) -> Result<Vec<String>, String> {
 
 /// Writes the tar to a file of its own and hashes it on the way.
 fn write(root: &Root) -> io::Result<(std::fs::File, String)> {
-    let mut out = Hashing::new(io::BufWriter::with_capacity(PIECE, tempfile::tempfile()?));
+    let mut out = Hashing::new(io::BufWriter::with_capacity(
+        CHUNK_BYTES,
+        tempfile::tempfile()?,
+    ));
     root.write(&mut out)?;
     let (out, digest, _) = out.finish();
     let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -293,7 +296,7 @@ fn pieces(file: std::fs::File) -> impl futures_util::Stream<Item = io::Result<By
     futures_util::stream::unfold(Some(file), |file| async move {
         let mut file = file?;
         let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; PIECE];
+            let mut piece = vec![0; CHUNK_BYTES];
             let read = file.read(&mut piece).map(|count| {
                 piece.truncate(count);
                 Bytes::from(piece)

@@ -24,7 +24,7 @@ use fnlocal_engine::helper::{helper_ids, helper_user};
 use fnlocal_engine::labels::Owner;
 
 /// Bytes of npm's output kept for an error.
-const KEPT: usize = 1024 * 1024;
+const MAX_KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
 /// How often the person hears that an install goes on.
 const NEWS: Duration = Duration::from_secs(10);
 /// Memory of an install in MiB. Some packages compile native code.
@@ -289,7 +289,7 @@ async fn read(
             piece = stream.next() => match piece {
                 Some(Ok(piece)) => {
                     let bytes = piece.as_ref();
-                    let room = KEPT.saturating_sub(output.len()).min(bytes.len());
+                    let room = MAX_KEPT_OUTPUT_BYTES.saturating_sub(output.len()).min(bytes.len());
                     output.extend_from_slice(&bytes[..room]);
                 }
                 Some(Err(_)) | None => return,

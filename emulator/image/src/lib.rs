@@ -33,7 +33,7 @@ use fnlocal_engine::labels::Owner;
 use fnlocal_project::{INSTALL_TIME, Package};
 
 /// For a pull or an import.
-pub const LONG: Duration = Duration::from_mins(10);
+pub const SLOW_CALL_TIMEOUT: Duration = Duration::from_mins(10);
 /// What is put on top of a base; a change here makes every image anew.
 const RECIPE: &str = "4";
 
@@ -67,7 +67,7 @@ impl Images {
     #[must_use]
     pub fn new(engine: &Engine, options: ImageOptions) -> Self {
         let mut engine = engine.clone();
-        engine.docker = engine.docker.with_timeout(LONG);
+        engine.docker = engine.docker.with_timeout(SLOW_CALL_TIMEOUT);
         Self {
             engine,
             options,

@@ -11,7 +11,7 @@ use super::segments::{numbers, path};
 /// The maximum length of a line, in bytes. No document is as long.
 const MAX_LINE_BYTES: usize = 4 << 20;
 /// Bytes read at once.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// A place in a log.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Cursor {
         let mut cursor = Self::of_file(folder, newest)?;
         if let Some(file) = &mut cursor.file {
             let end = file.seek(SeekFrom::End(0))?;
-            let from = end.saturating_sub(PIECE as u64);
+            let from = end.saturating_sub(CHUNK_BYTES as u64);
             file.seek(SeekFrom::Start(from))?;
             let mut last = Vec::new();
             file.by_ref().take(end - from).read_to_end(&mut last)?;
@@ -164,7 +164,7 @@ pub(super) fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
 
 fn file(folder: &Path, number: u64) -> io::Result<Option<BufReader<File>>> {
     match path(folder, number).open() {
-        Ok(file) => Ok(Some(BufReader::with_capacity(PIECE, file))),
+        Ok(file) => Ok(Some(BufReader::with_capacity(CHUNK_BYTES, file))),
         // The oldest go when there are too many.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -197,7 +197,7 @@ mod tests {
         let mut empty = Cursor::at_the_end(folder.path()).unwrap();
         assert_eq!(empty.next_line().unwrap(), None);
         let mut log = path(folder.path(), 7).create_new().unwrap();
-        let long = "long ".repeat(PIECE / 4);
+        let long = "long ".repeat(CHUNK_BYTES / 4);
         write!(log, "{long}\nfirst\nsec").unwrap();
         let mut end = Cursor::at_the_end(folder.path()).unwrap();
         assert_eq!(end.next_line().unwrap(), None);

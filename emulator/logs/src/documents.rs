@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::kept::{Invocation, Kept, Line, Measured, Platform, stamp};
-use super::together::{Together, Whole};
+use super::document::{Invocation, Line, LogDocument, Measured, Platform, stamp};
+use super::join::{Together, Whole};
 use super::{Record, RequestRecord};
 
 /// Makes documents of records.
@@ -15,8 +15,8 @@ pub struct Documents {
 
 impl Documents {
     /// What a record completes.
-    pub fn take(&mut self, record: &Record, now: Instant) -> Vec<Kept> {
-        let mut made: Vec<Kept> = match record {
+    pub fn take(&mut self, record: &Record, now: Instant) -> Vec<LogDocument> {
+        let mut made: Vec<LogDocument> = match record {
             Record::Request(request) => {
                 let whole = self.together.ended(now, request);
                 whole.iter().map(whole_of).collect()
@@ -42,12 +42,12 @@ impl Documents {
             }
             _ => Vec::new(),
         };
-        made.extend(Platform::of(record).map(Kept::Platform));
+        made.extend(Platform::of(record).map(LogDocument::Platform));
         made
     }
 
     /// The next request whose instance has not told in time what it took.
-    pub fn overdue(&mut self, now: Instant) -> Option<Kept> {
+    pub fn overdue(&mut self, now: Instant) -> Option<LogDocument> {
         self.together.overdue(now).map(|one| half_of(&one))
     }
 
@@ -58,21 +58,21 @@ impl Documents {
     }
 
     /// All that still wait.
-    pub fn rest(&mut self) -> Vec<Kept> {
+    pub fn rest(&mut self) -> Vec<LogDocument> {
         let rest = self.together.rest();
         rest.iter().map(|one| half_of(one)).collect()
     }
 }
 
-fn whole_of((request, measured): &Whole) -> Kept {
-    Kept::Invocation(Invocation::new(request, *measured))
+fn whole_of((request, measured): &Whole) -> LogDocument {
+    LogDocument::Invocation(Invocation::new(request, *measured))
 }
 
-fn half_of(request: &RequestRecord) -> Kept {
-    Kept::Invocation(Invocation::new(request, None))
+fn half_of(request: &RequestRecord) -> LogDocument {
+    LogDocument::Invocation(Invocation::new(request, None))
 }
 
-fn line(record: &Record) -> Option<Kept> {
+fn line(record: &Record) -> Option<LogDocument> {
     let Record::Line {
         at,
         function,
@@ -85,7 +85,7 @@ fn line(record: &Record) -> Option<Kept> {
     else {
         return None;
     };
-    Some(Kept::Line(Line {
+    Some(LogDocument::Line(Line {
         time: stamp(at.unwrap_or_else(SystemTime::now)),
         function: function.clone(),
         instance: instance.to_string(),

@@ -15,9 +15,9 @@ use fnlocal_files::OwnPath;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::bounded_map::Recent;
+use super::document::stamp;
 use super::fingerprint::fingerprint;
-use super::kept::stamp;
-use super::recent::Recent;
 use fnlocal_api::{Cause, EXIT_PREFIXES};
 
 use super::{Record, RequestRecord};

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::document::LogDocument;
 use super::documents::Documents;
 use super::errors::{Group, Groups};
-use super::kept::Kept;
 use super::printer::Printer;
 use super::segments::Segments;
 use super::spans::{self, Spans};
@@ -269,7 +269,7 @@ impl Journal {
         }
     }
 
-    fn write(&mut self, kept: &Kept) {
+    fn write(&mut self, kept: &LogDocument) {
         let mut encoded = self.encode(kept);
         if self.line.len() > MAX_DOCUMENT_BYTES {
             let mut kept = kept.clone();
@@ -284,16 +284,16 @@ impl Journal {
             Ok(()) => {
                 Totals::add(&self.totals.bytes, self.line.len() as u64);
                 match kept {
-                    Kept::Invocation(_) => Totals::add(&self.totals.invocations, 1),
-                    Kept::Line(_) => Totals::add(&self.totals.lines, 1),
-                    Kept::Platform(_) => {}
+                    LogDocument::Invocation(_) => Totals::add(&self.totals.invocations, 1),
+                    LogDocument::Line(_) => Totals::add(&self.totals.lines, 1),
+                    LogDocument::Platform(_) => {}
                 }
             }
             Err(error) => self.failed(&error, 1),
         }
     }
 
-    fn encode(&mut self, kept: &Kept) -> serde_json::Result<()> {
+    fn encode(&mut self, kept: &LogDocument) -> serde_json::Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, kept)
     }

@@ -9,19 +9,19 @@
 //! Whoever reads ([`cursor`], [`query`]) reads the files, whether or not somebody writes them.
 #![warn(clippy::disallowed_macros)]
 
+mod bounded_map;
 pub mod cursor;
+pub mod document;
 mod documents;
 pub mod errors;
 mod fingerprint;
+mod join;
 pub mod journal;
-pub mod kept;
 mod printer;
 pub mod query;
-mod recent;
 mod record;
 mod segments;
 mod spans;
-mod together;
 mod totals;
 pub mod trace;
 pub mod watch;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use super::Record;
-use super::kept::dropped;
+use super::document::dropped;
 
 /// Records that may wait.
 const UNPRINTED: usize = 20_000;

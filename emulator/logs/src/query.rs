@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use regex::{Regex, RegexBuilder};
 
 use super::cursor::Cursor;
-use super::kept::{Kept, Kind};
+use super::document::{Kind, LogDocument};
 
 /// Memory a regular expression may take, in bytes: who asks may be anybody on this machine.
 const REGEX: usize = 1 << 20;
@@ -109,7 +109,7 @@ pub fn grep(text: &str) -> Result<Regex, QueryError> {
 impl Query {
     /// Whether a document is wanted.
     #[must_use]
-    pub fn wants(&self, kept: &Kept) -> bool {
+    pub fn wants(&self, kept: &LogDocument) -> bool {
         let function = self.function.as_deref();
         let request = self.request.as_deref();
         function.is_none_or(|name| kept.function() == Some(name))
@@ -120,7 +120,7 @@ impl Query {
     }
 
     /// A line's document, if it is wanted.
-    fn parse(&self, line: &str) -> Option<Kept> {
+    fn parse(&self, line: &str) -> Option<LogDocument> {
         // Looking for its name is a hundredth of the work of taking a line apart.
         let request = self.request.as_deref();
         if request.is_some_and(|id| !line.contains(id)) {
@@ -178,14 +178,14 @@ impl Query {
     }
 }
 
-fn found(grep: &Regex, kept: &Kept) -> bool {
+fn found(grep: &Regex, kept: &LogDocument) -> bool {
     match kept {
-        Kept::Line(line) => grep.is_match(&line.text),
-        Kept::Platform(said) => {
+        LogDocument::Line(line) => grep.is_match(&line.text),
+        LogDocument::Platform(said) => {
             let detail = said.detail.as_deref();
             grep.is_match(&said.text) || detail.is_some_and(|detail| grep.is_match(detail))
         }
-        Kept::Invocation(one) => {
+        LogDocument::Invocation(one) => {
             let problem = one.problem.as_deref().unwrap_or_default();
             let text = format!("{} {} {} {problem}", one.method, one.path, one.status);
             grep.is_match(&text)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use notify::{RecursiveMode, Watcher as _};
 
 /// For file systems that tell nothing: as often it is looked at anyway.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Waits for changes in a folder.
 pub struct Growth {
@@ -41,7 +41,7 @@ impl Growth {
     /// Waits until something may have changed since the last time, half a second at the most; whether
     /// a change was told of.
     pub fn wait(&self) -> bool {
-        let told = self.changes.recv_timeout(LOOK).is_ok();
+        let told = self.changes.recv_timeout(POLL_INTERVAL).is_ok();
         while self.changes.try_recv().is_ok() {}
         told
     }

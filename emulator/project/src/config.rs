@@ -5,7 +5,7 @@
 
 mod env;
 mod loadtest;
-mod on;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::values::{ByteSize, MemorySize, Rate, TimeSpan};
 
 pub use env::{EnvConfig, LogsChoice, NodeRange, Prescale, ScaleOn};
-pub use on::Need;
-use on::SignatureWord;
-pub use on::{AsyncConfig, OnConfig, SourceWord};
+pub use triggers::Need;
+use triggers::SignatureWord;
+pub use triggers::{AsyncConfig, OnConfig, SourceWord};
 
 pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
 

@@ -12,11 +12,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::ProjectError;
 use super::config::{CONFIG_FILE, Config, FunctionConfig};
+use super::diagnostics::{FileError, suggest};
 use super::files::read_text_inside;
 use super::names;
-use super::on;
-use super::picture::{FileError, suggest};
 use super::settings::{self, FunctionSettings};
+use super::triggers;
 
 /// `fnlocal.toml` as read; also stands for its absence.
 #[derive(Clone, Debug, Default)]
@@ -139,7 +139,7 @@ impl ConfigFile {
     }
 
     fn check_triggers(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
-        on::check(config).map_err(|wrong| {
+        triggers::check(config).map_err(|wrong| {
             let inner = wrong.keys.iter().map(String::as_str);
             let keys: Vec<&str> = table.iter().copied().chain(inner).collect();
             self.error_at(&keys, wrong.what).with_hint(wrong.hint)

@@ -12,8 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Project;
+use super::diagnostics::nearest;
 use super::files::read_text_inside;
-use super::picture::nearest;
 
 /// Variables the platform itself sets for an instance.
 const RESERVED: [&str; 2] = ["PORT", "FNLOCAL_"];

@@ -8,21 +8,21 @@
 mod code;
 mod config;
 mod config_file;
+mod diagnostics;
 mod discover;
 pub mod env;
 mod files;
 mod manifest;
 mod names;
-mod on;
 mod open;
-mod picture;
 mod prescale;
 pub mod programs;
+mod resolve;
 mod running;
 mod settings;
-mod settle;
 mod shell;
 mod state;
+mod triggers;
 mod values;
 pub mod watch;
 
@@ -41,14 +41,14 @@ pub use config::{
     SourceWord, schema,
 };
 pub use config_file::ConfigFile;
+pub use diagnostics::{FileError, suggest};
 pub use env::{EnvError, Environment, env_files};
 pub use manifest::{Lockfile, LockfileKind, Manifest};
 pub use names::MAX_FUNCTION_NAME;
-pub use picture::{FileError, suggest};
 pub use prescale::ScheduleError;
+pub use resolve::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
 pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
-pub use settle::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
 pub use shell::ShellVariables;
 pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, Rate, TimeSpan};

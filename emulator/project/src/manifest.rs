@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::diagnostics::FileError;
 use super::files::read_text_inside;
-use super::picture::FileError;
 
 /// Fields of package.json that decide what is installed.
 pub(super) const DEPENDENCY_FIELDS: [&str; 11] = [

@@ -9,7 +9,7 @@ use croner::{Cron, Direction};
 use super::Prescale;
 
 /// Occurrences of one pre-scaling at the most.
-const MOST: usize = 1000;
+const MAX_OCCURRENCES: usize = 1000;
 
 /// Why a pre-scaling makes no sense.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,7 @@ impl Prescale {
         };
         let times = cron.iter_from(start, Direction::Forward);
         let times = times.map_while(after).take_while(|after| *after <= span);
-        Ok(times.take(MOST).collect())
+        Ok(times.take(MAX_OCCURRENCES).collect())
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn one_every_minute_is_not_looked_for_without_end() {
         let often = sale("* * * * *", None).occurrences(0, Duration::from_secs(365 * DAY));
-        assert_eq!(often.unwrap().len(), MOST);
+        assert_eq!(often.unwrap().len(), MAX_OCCURRENCES);
     }
 
     #[test]

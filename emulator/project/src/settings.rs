@@ -23,9 +23,9 @@ use serde_json::Value;
 
 use super::config::{BodyMode, Config, FunctionConfig, OnConfig};
 use super::config_file::explain;
+use super::diagnostics::nearest;
 use super::names;
-use super::on;
-use super::picture::nearest;
+use super::triggers;
 
 /// Size of a request's body at the most, unless a function says otherwise.
 pub const DEFAULT_BODY_LIMIT: u64 = 6 << 20;
@@ -282,7 +282,7 @@ fn check_one(value: Value) -> Result<(), String> {
     let config: FunctionConfig =
         serde_json::from_value(value).map_err(|error| explain(&error.to_string(), "").0)?;
     check_alone(&config).map_err(|error| error.what.to_owned())?;
-    on::check(&config).map_err(|wrong| wrong.to_string())?;
+    triggers::check(&config).map_err(|wrong| wrong.to_string())?;
     let variables = config.env.as_ref().map_or(0, Vec::len);
     if variables > MAX_VARIABLES {
         return Err(format!(

@@ -42,7 +42,7 @@ impl FromStr for Algorithm {
         match text {
             "sha256" => Ok(Self::Sha256),
             "sha512" => Ok(Self::Sha512),
-            _ => Err(DigestError(text.chars().take(SHOWN).collect())),
+            _ => Err(DigestError(text.chars().take(MAX_SHOWN_CHARS).collect())),
         }
     }
 }
@@ -61,7 +61,7 @@ pub struct Digest {
 pub struct DigestError(String);
 
 /// Characters of a bad text shown to the person.
-const SHOWN: usize = 80;
+const MAX_SHOWN_CHARS: usize = 80;
 
 impl Digest {
     /// The sha256 of `bytes`.
@@ -123,7 +123,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         text.split_once(':')
             .and_then(|(algorithm, hex)| Self::new(algorithm, hex))
-            .ok_or_else(|| DigestError(text.chars().take(SHOWN).collect()))
+            .ok_or_else(|| DigestError(text.chars().take(MAX_SHOWN_CHARS).collect()))
     }
 }
 
@@ -181,12 +181,12 @@ impl Hasher {
 
     /// Reads `from` to its end. Returns the bytes read.
     pub fn read(&mut self, from: impl Read) -> io::Result<u64> {
-        io::copy(&mut io::BufReader::with_capacity(PIECE, from), self)
+        io::copy(&mut io::BufReader::with_capacity(CHUNK_BYTES, from), self)
     }
 }
 
 /// Bytes read at once.
-const PIECE: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 impl Write for Hasher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -13,7 +13,7 @@ const NAME_LIMIT: usize = 255;
 /// Bytes a tag may have, by the specification.
 const TAG_LIMIT: usize = 128;
 /// Characters of a bad name shown to the person.
-const SHOWN: usize = 80;
+const MAX_SHOWN_CHARS: usize = 80;
 
 /// A repository's name without a host: parts of small letters and digits between slashes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -149,7 +149,7 @@ fn is_part(part: &str) -> bool {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
+    text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
 macro_rules! as_text {

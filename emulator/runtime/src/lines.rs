@@ -11,7 +11,7 @@ use fnlocal_api::{CRASH_PREFIX, Report};
 /// Longer lines are cut: one line must not hold the memory of a whole log.
 const LONGEST: usize = 16 * 1024;
 /// Lines of stderr kept for telling why an instance did not come up.
-const KEPT: usize = 20;
+const MAX_KEPT_LINES: usize = 20;
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
 impl Tail {
     fn keep(&self, line: &str) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == KEPT {
+        if kept.len() == MAX_KEPT_LINES {
             kept.pop_front();
         }
         kept.push_back(readable(line));

@@ -15,7 +15,7 @@ use super::Address;
 /// How long an instance may take to boot.
 pub(crate) const BOOT: Duration = Duration::from_secs(20);
 /// Between two attempts at a port, which go through the engine's proxy.
-const PAUSE: Duration = Duration::from_millis(5);
+const PORT_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -35,7 +35,7 @@ pub(crate) async fn answers(address: &Address, token: &str) {
         if healthy {
             return;
         }
-        sleep(PAUSE).await;
+        sleep(PORT_RETRY_INTERVAL).await;
     }
 }
 

@@ -201,7 +201,7 @@ pub fn millis(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::{Use, stream};
+    use crate::rng::{Use, stream};
 
     fn percentile(of: &Distribution, percent: f64) -> f64 {
         let mut rng = stream(1, Use::Service);

@@ -13,8 +13,8 @@ mod hosts;
 mod jobs;
 mod perform;
 mod queue;
+mod request;
 mod requests;
-mod way;
 
 use fnlocal_core::balancer::{Balancer, BalancerEffect, BalancerEvent};
 use fnlocal_core::scaling::{Group, GroupEffect};
@@ -23,8 +23,8 @@ use fnlocal_core::{Effect, FunctionId, Router, RouterSettings};
 use rand_chacha::ChaCha8Rng;
 
 use crate::budget::{Budget, Exhausted};
-use crate::chance::{Use, stream};
 use crate::report::{Recorder, Report};
+use crate::rng::{Use, stream};
 use crate::scenario::{Fleet, Routing, Scenario};
 use crate::trace::TraceError;
 use crate::workload::{Arrival, BadWorkload, Source};

@@ -14,12 +14,12 @@
 
 mod budget;
 pub mod calibrate;
-mod chance;
 pub mod distribution;
 mod engine;
 pub mod price;
 pub mod replay;
 pub mod report;
+mod rng;
 pub mod scenario;
 pub mod search;
 pub mod slo;

@@ -177,7 +177,7 @@ fn hole(line: usize, seconds: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::{Use, stream};
+    use crate::rng::{Use, stream};
 
     const LOG: &str = "\
 127.0.0.1 - - [10/Oct/2025:13:55:36 +0000] \"GET /hello HTTP/1.1\" 200 2326

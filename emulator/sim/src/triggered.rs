@@ -1,6 +1,6 @@
 //! Work that nobody waits for: schedules, and invocations at a rate.
 //!
-//! It enters as it does live: by `fnlocal_core::share`, from one queue in front of all nodes, on the
+//! It enters as it does live: by `fnlocal_core::async_budget`, from one queue in front of all nodes, on the
 //! node with most room. Nodes in the cloud have a queue each, so a job there runs where it was
 //! accepted.
 

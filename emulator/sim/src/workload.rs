@@ -9,7 +9,7 @@ use rand_distr::Exp1;
 use rand_distr::weighted::WeightedAliasIndex;
 use serde::{Deserialize, Serialize};
 
-use crate::chance::{Use, stream};
+use crate::rng::{Use, stream};
 use crate::trace::{Trace, TraceError};
 use profile::Profile;
 

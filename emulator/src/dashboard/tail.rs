@@ -10,9 +10,9 @@ use super::latency::Took;
 use fnlocal_logs::cursor::Cursor;
 
 /// Bytes of a look that are taken apart. More of them are counted only: at rates no one can read.
-const PARSED: usize = 512 << 10;
+const MAX_PARSED_BYTES: usize = 512 << 10;
 /// Requests, and as many other records, that are shown of a look.
-const SHOWN: usize = 60;
+const MAX_SHOWN_RECORDS: usize = 60;
 
 /// The end of a log.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Tail {
         while let Some(line) = self.0.next_line()? {
             bytes += line.len();
             number += 1;
-            if bytes > PARSED {
+            if bytes > MAX_PARSED_BYTES {
                 read.skipped += 1;
                 continue;
             }
@@ -81,7 +81,7 @@ impl Tail {
                 &mut last.others
             };
             list.push_back((number, line));
-            if list.len() > SHOWN {
+            if list.len() > MAX_SHOWN_RECORDS {
                 list.pop_front();
                 read.skipped += 1;
             }

@@ -15,7 +15,7 @@ use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
 use crate::select::Preparer;
 use crate::serve::with_hint;
-use fnlocal_driver::{Code, Feed};
+use fnlocal_driver::{Code, DriverGroup};
 use fnlocal_engine::error::chain;
 use fnlocal_logs::Logs;
 use fnlocal_project::watch::Change;
@@ -23,13 +23,13 @@ use fnlocal_project::{CodeStore, Package, Snapshot, StateDir};
 use prepare::Prepared;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.
-const KEPT: usize = 8;
+const MAX_KEPT_VERSIONS: usize = 8;
 /// How long the first description of a package may take before its URLs are shown without it.
 const FIRST_LOAD: Duration = Duration::from_secs(60);
 
 /// Turns changes of files into events.
 pub struct Reloader {
-    feed: Feed,
+    feed: DriverGroup,
     describer: Rc<Describer>,
     preparer: Preparer,
     state: Rc<StateDir>,
@@ -41,7 +41,7 @@ pub struct Reloader {
 
 impl Reloader {
     pub fn new(
-        feed: Feed,
+        feed: DriverGroup,
         describer: Rc<Describer>,
         preparer: Preparer,
         state: Rc<StateDir>,
@@ -298,7 +298,7 @@ impl Reloader {
             return Vec::new();
         };
         let in_use = self.feed.codes_in_use();
-        let from = tracked.history.len().saturating_sub(KEPT);
+        let from = tracked.history.len().saturating_sub(MAX_KEPT_VERSIONS);
         let mut at = 0;
         tracked.history.retain(|(code, _)| {
             at += 1;

@@ -11,16 +11,16 @@ use http::{HeaderValue, Request, header};
 use tokio::task::spawn_local;
 
 use super::Inner;
-use super::member::{Member, Stage};
+use super::member::{Member, NodeStage};
 use fnlocal_driver::RequestBody;
 use fnlocal_faults::Faults;
 use fnlocal_gateway::peers::{Counted, Link};
 
 /// Between two looks of the nodes at each other.
-const LOOK: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// A check of the balancer is given so much at the least, however fast the fleet's time runs:
 /// this machine does not.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MIN_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Inner {
     /// The first nodes, at once: what is simulated begins with a fleet that is there.
@@ -105,7 +105,7 @@ impl Inner {
 
     async fn check(self: &Rc<Self>, member: &Member) {
         let timeout = self.clock.real(self.settings.balancer.check_timeout);
-        let passed = healthy(member, timeout.max(PATIENCE)).await;
+        let passed = healthy(member, timeout.max(MIN_CHECK_TIMEOUT)).await;
         self.tell_balancer(if passed {
             BalancerEvent::CheckPassed(member.node)
         } else {
@@ -237,7 +237,7 @@ impl Inner {
                 let members = self.members.borrow();
                 let serving = members
                     .values()
-                    .filter(|one| one.stage.get() == Stage::Serving);
+                    .filter(|one| one.stage.get() == NodeStage::Serving);
                 let shares: Vec<f64> = serving
                     .filter_map(|one| Some(one.driver.get()?.load()))
                     .map(|load| {
@@ -253,11 +253,11 @@ impl Inner {
 
     /// Nothing new goes to a node, and it ends when it has finished what it has.
     pub(super) fn drain(self: &Rc<Self>, member: &Rc<Member>) {
-        if member.stage.get() != Stage::Serving {
+        if member.stage.get() != NodeStage::Serving {
             member.stop.gently.cancel();
             return;
         }
-        self.set_stage(member, Stage::Draining);
+        self.set_stage(member, NodeStage::Draining);
         self.plant.logs.note(format!("{} drains", member.node));
         self.roster.leave(member.node);
         self.tell_balancer(BalancerEvent::Deregistered(member.node));
@@ -265,16 +265,16 @@ impl Inner {
 
     /// A node ends at once and without a word, as a machine does whose plug is pulled.
     pub(super) fn kill(&self, member: &Member) {
-        self.set_stage(member, Stage::Dead);
+        self.set_stage(member, NodeStage::Dead);
         self.plant.logs.warn(format!("{} dies", member.node));
         member.stop.now.cancel();
     }
 
-    pub(super) fn set_stage(&self, member: &Member, stage: Stage) {
+    pub(super) fn set_stage(&self, member: &Member, stage: NodeStage) {
         if !member.ended() {
             member.stage.set(stage);
         }
-        if stage == Stage::Gone {
+        if stage == NodeStage::Gone {
             self.members.borrow_mut().remove(&member.node);
         }
         self.count_nodes();
@@ -325,16 +325,17 @@ impl Inner {
     /// The nodes look at each other: who does not answer is routed around until it does. Runs
     /// until dropped.
     pub(super) async fn look(self: Rc<Self>) {
-        let mut every = tokio::time::interval(LOOK);
+        let mut every = tokio::time::interval(HEARTBEAT_INTERVAL);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
             let members: Vec<_> = self.members.borrow().values().cloned().collect();
             let looks = members.iter().filter(|one| one.link.get().is_some());
-            let looks = looks.map(|one| async move { (one, healthy(one, LOOK).await) });
+            let looks =
+                looks.map(|one| async move { (one, healthy(one, HEARTBEAT_INTERVAL).await) });
             for (member, answers) in futures_util::future::join_all(looks).await {
                 let known = self.roster.has(member.node);
-                if answers && !known && member.stage.get() == Stage::Serving {
+                if answers && !known && member.stage.get() == NodeStage::Serving {
                     self.join(member);
                 } else if !answers && known {
                     self.roster.leave(member.node);

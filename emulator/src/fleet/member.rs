@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::{Inner, Opened};
-use crate::serve::{self, KEEP, Session, Stop, with_hint};
+use crate::serve::{self, PEER_KEEP_ALIVE, Session, Stop, with_hint};
 use fnlocal_driver::Driver;
 use fnlocal_faults::Broken;
 use fnlocal_gateway::GatewayOptions;
@@ -25,7 +25,7 @@ const IMPORT: Duration = Duration::from_secs(120);
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Stage {
+pub(crate) enum NodeStage {
     /// Its machine boots.
     Booting,
     /// It imports the code.
@@ -43,7 +43,7 @@ pub(crate) enum Stage {
 /// A node.
 pub(super) struct Member {
     pub node: NodeId,
-    pub stage: Cell<Stage>,
+    pub stage: Cell<NodeStage>,
     pub driver: OnceCell<Rc<Driver>>,
     pub link: OnceCell<Rc<Link>>,
     pub stop: Stop,
@@ -53,7 +53,7 @@ impl Member {
     pub fn new(node: NodeId, stop: Stop) -> Rc<Self> {
         Rc::new(Self {
             node,
-            stage: Cell::new(Stage::Booting),
+            stage: Cell::new(NodeStage::Booting),
             driver: OnceCell::new(),
             link: OnceCell::new(),
             stop,
@@ -62,7 +62,7 @@ impl Member {
 
     /// Whether it has ended, in whatever way.
     pub fn ended(&self) -> bool {
-        matches!(self.stage.get(), Stage::Dead | Stage::Gone)
+        matches!(self.stage.get(), NodeStage::Dead | NodeStage::Gone)
     }
 }
 
@@ -77,7 +77,7 @@ impl Inner {
         if booted && let Err(why) = self.serve_on(&member).await {
             let text = format!("{} did not come up: {why}", member.node);
             self.plant.logs.warn(text);
-            self.set_stage(&member, Stage::Dead);
+            self.set_stage(&member, NodeStage::Dead);
         }
         if let Some(driver) = member.driver.get() {
             self.feed.remove(driver);
@@ -85,18 +85,18 @@ impl Inner {
         // In the same breath as its end below: never is it counted twice, or not at all.
         self.past.end(member.node);
         self.roster.leave(member.node);
-        if member.stage.get() == Stage::Dead {
+        if member.stage.get() == NodeStage::Dead {
             // The balancer finds out by its checks.
             return self.lost(&member);
         }
-        self.set_stage(&member, Stage::Gone);
+        self.set_stage(&member, NodeStage::Gone);
         self.plant.logs.note(format!("{} is gone", member.node));
         self.tell_balancer(BalancerEvent::Gone(member.node));
         self.tell_group(GroupEvent::Terminated(member.node));
     }
 
     async fn serve_on(self: &Rc<Self>, member: &Rc<Member>) -> Result<(), String> {
-        self.set_stage(member, Stage::Importing);
+        self.set_stage(member, NodeStage::Importing);
         let (runtime, noticed) = self.runtime(&member.node.to_string()).await?;
         let session = Session::start(
             self.plant.limits.clone(),
@@ -144,14 +144,14 @@ impl Inner {
         let address = listener.local_addr().map_err(fail)?;
         // Set here only.
         let _again = member.link.set(Link::new(address));
-        self.set_stage(member, Stage::Serving);
+        self.set_stage(member, NodeStage::Serving);
         self.join(member);
         self.plant.logs.note(format!("{} is up", member.node));
         self.tell_balancer(BalancerEvent::Registered(member.node));
         self.tell_group(GroupEvent::Booted(member.node));
         let options = GatewayOptions {
             node: member.node.to_string(),
-            head_timeout: KEEP,
+            head_timeout: PEER_KEEP_ALIVE,
             ..self.plant.gateway.clone()
         };
         let peers = self.roster.seat(member.node);

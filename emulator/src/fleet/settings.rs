@@ -11,7 +11,7 @@ use fnlocal_core::time::Instant;
 use fnlocal_project::{EnvConfig, Prescale, Project, ScaleOn, ScheduleError};
 
 /// Nodes at the most: each has an own network, gateway and memory on this laptop.
-pub const MOST: u32 = 50;
+pub const MAX_NODES: u32 = 50;
 /// How far ahead scheduled actions are looked for: no fleet on a laptop runs longer.
 const AHEAD: Duration = Duration::from_secs(31 * 24 * 3600);
 
@@ -75,7 +75,7 @@ impl FleetError {
             ),
             Self::Limit(_) => "write the smaller one first, as in `--scale 2..10`".to_owned(),
             Self::Schedule(error) => error.hint(),
-            Self::TooMany(_) => format!("{MOST} is the most; `fnlocal simulate` has no bound"),
+            Self::TooMany(_) => format!("{MAX_NODES} is the most; `fnlocal simulate` has no bound"),
             Self::NoNode => "the reasons stand above".to_owned(),
         })
     }
@@ -102,7 +102,7 @@ impl Settings {
             },
             time_scale: options.time_scale,
         };
-        if settings.most() > MOST {
+        if settings.most() > MAX_NODES {
             return Err(FleetError::TooMany(settings.most()));
         }
         Ok(settings)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::company::Said;
+use super::membership::PeerStatus;
 use fnlocal_project::MAX_FUNCTION_NAME;
 
 /// The maximum number of names in each of a peer's lists.
@@ -14,7 +14,7 @@ pub(super) const MAX_KNOWN: usize = 100_000;
 /// for.
 const MAX_REQUESTS: u32 = 1_000_000;
 
-impl Said {
+impl PeerStatus {
     /// The same within bounds: numbers are cut, names beyond the maximum number or longer than a
     /// function's name are left out.
     pub(crate) fn bounded(mut self) -> Self {
@@ -48,8 +48,8 @@ mod tests {
     use fnlocal_core::Standing;
 
     use super::*;
-    use crate::node::company::Company;
-    use crate::node::roster::Duties;
+    use crate::node::membership::PeerTable;
+    use crate::node::ownership::Duties;
 
     #[test]
     fn what_a_peer_says_of_itself_is_cut_to_its_bounds() {
@@ -59,7 +59,7 @@ mod tests {
             in_hand: u32::MAX,
             slots: u32::MAX,
         };
-        let said = Said {
+        let said = PeerStatus {
             node: "i-2".to_owned(),
             open: true,
             bears: u32::MAX,
@@ -86,7 +86,7 @@ mod tests {
         assert!(bounded.functions.values().all(|one| *one == most));
         assert_eq!(bounded.duties.claims.len(), MAX_NAMES);
         assert_eq!(bounded.duties.looked.len(), MAX_NAMES);
-        let none = Said {
+        let none = PeerStatus {
             bears: 0,
             ..bounded
         };
@@ -95,11 +95,11 @@ mod tests {
 
     #[test]
     fn new_names_every_second_do_not_grow_what_is_known_without_bound() {
-        let company = Company::new("i-1", "0f").unwrap();
+        let company = PeerTable::new("i-1", "0f").unwrap();
         let standing = Standing::default();
         for round in 0..=MAX_KNOWN / MAX_NAMES {
             let names = (0..MAX_NAMES).map(|number| format!("f{round}-{number}"));
-            let said = Said {
+            let said = PeerStatus {
                 node: "i-2".to_owned(),
                 open: true,
                 bears: 8,
@@ -119,7 +119,7 @@ mod tests {
             in_hand: 3,
             slots: 40,
         };
-        let said = Said {
+        let said = PeerStatus {
             node: "i-2".to_owned(),
             open: true,
             bears: 768,

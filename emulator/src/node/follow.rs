@@ -59,23 +59,23 @@ impl Follow {
 
 /// Loads a release and says how that came out.
 async fn load(loader: &Loader, wanted: &Wanted) -> Result<(), Refused> {
-    let house = loader.house();
-    house.wanted.replace(Some(wanted.tag.clone()));
-    let serves = house.serving().map(|serving| serving.tag.clone());
+    let state = loader.state();
+    state.wanted.replace(Some(wanted.tag.clone()));
+    let serves = state.serving().map(|serving| serving.tag.clone());
     if serves.as_ref() == Some(&wanted.tag) {
-        house.refused.take();
+        state.refused.take();
         return Ok(());
     }
-    house.logs.note(format!("loading {}", wanted.tag));
+    state.logs.note(format!("loading {}", wanted.tag));
     match loader.load(wanted).await {
         Ok(()) => {
-            house.refused.take();
-            house.logs.note(format!("{} is served", wanted.tag));
+            state.refused.take();
+            state.logs.note(format!("{} is served", wanted.tag));
             Ok(())
         }
         Err(error) => {
-            house.refused.replace(Some(wanted.tag.clone()));
-            house
+            state.refused.replace(Some(wanted.tag.clone()));
+            state
                 .logs
                 .warn(refusal(&wanted.tag, serves.as_deref(), &error));
             Err(Refused)

@@ -15,15 +15,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::LoadError;
-use super::house::House;
 use super::needed::Needed;
 use super::serving::Serving;
+use super::state::NodeState;
 use super::{NodeOptions, Wanted, images};
 use crate::serve::{Session, Stop, free_memory_mib};
 use crate::up::describe::Describer;
 use crate::up::{self, LOAD};
 use fnlocal_driver::cores;
-use fnlocal_driver::{Driver, Feed};
+use fnlocal_driver::{Driver, DriverGroup};
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::Owner;
@@ -40,7 +40,7 @@ const PREWARM: Duration = Duration::from_secs(20);
 pub(super) struct Loader {
     engine: Engine,
     owner: Owner,
-    house: Rc<House>,
+    state: Rc<NodeState>,
     stop: Stop,
     /// What instances may be promised, in MiB.
     memory_mib: u32,
@@ -53,7 +53,7 @@ pub(super) struct Loader {
 type Busy = BTreeMap<String, u32>;
 
 impl Loader {
-    pub fn new(engine: Engine, options: &NodeOptions, house: Rc<House>, stop: Stop) -> Self {
+    pub fn new(engine: Engine, options: &NodeOptions, state: Rc<NodeState>, stop: Stop) -> Self {
         let owner = Owner {
             // What an earlier run of this very node left is removed, and nobody else's.
             project: format!("{}-{}", options.project, options.name),
@@ -64,7 +64,7 @@ impl Loader {
         Self {
             engine,
             owner,
-            house,
+            state,
             stop,
             memory_mib: free_memory_mib(),
             patience: options.ending.drain,
@@ -73,14 +73,14 @@ impl Loader {
         }
     }
 
-    pub fn house(&self) -> &Rc<House> {
-        &self.house
+    pub fn state(&self) -> &Rc<NodeState> {
+        &self.state
     }
 
     /// Loads a release, all of it, and lets it take over. If that fails nothing has changed.
     pub async fn load(&self, wanted: &Wanted) -> Result<(), LoadError> {
         let ids = self.images(wanted).await?;
-        let old = self.house.serving();
+        let old = self.state.serving();
         let busy = old.as_ref().map_or_else(Busy::new, |old| busy(&old.driver));
         let changed = Rc::new(Notify::new());
         let limits = self.limits(&wanted.release, self.memory_mib);
@@ -124,8 +124,8 @@ impl Loader {
         limits: &NodeLimits,
         busy: &Busy,
         changed: &Rc<Notify>,
-    ) -> Result<(Rc<Serving>, Feed, Rc<Describer>), LoadError> {
-        let logs = &self.house.logs;
+    ) -> Result<(Rc<Serving>, DriverGroup, Rc<Describer>), LoadError> {
+        let logs = &self.state.logs;
         let variables = wanted.variables.clone();
         let describer = Describer::new(
             wanted.release.clone(),
@@ -152,11 +152,11 @@ impl Loader {
             // Behind the balancer is everybody.
             ..up::gateway_options(&wanted.release, false)
         };
-        let peers = Rc::clone(&self.house.company);
+        let peers = Rc::clone(&self.state.company);
         // The node's doors answer the platform's own paths.
         let platform = axum::Router::new();
         // Nobody has the token of the queue's paths: they are not there.
-        let queue = Some(Rc::clone(&self.house.triggers));
+        let queue = Some(Rc::clone(&self.state.triggers));
         let gateway = Gateway::new(
             Rc::clone(&driver),
             options,
@@ -166,35 +166,35 @@ impl Loader {
             ("", None),
         );
         let leave = CancellationToken::new();
-        let feed = Feed::ringing(Rc::clone(self.house.triggers.feed().bell()));
+        let feed = DriverGroup::ringing(Rc::clone(self.state.triggers.feed().bell()));
         feed.add(Rc::clone(&driver));
         let serving = Serving::new(&wanted.tag, driver, gateway, limits.clone(), leave);
         self.follow_instances(&serving, changed);
         let now = self.stop.now.clone();
         let life = Rc::clone(&serving).live(session, self.patience, now);
-        self.house.keep(life);
+        self.state.keep(life);
         Ok((serving, feed, describer))
     }
 
     /// The routing hears at once when instances are ready or gone.
     fn follow_instances(&self, serving: &Rc<Serving>, changed: &Rc<Notify>) {
-        let (house, own) = (Rc::downgrade(&self.house), Rc::downgrade(serving));
+        let (state, own) = (Rc::downgrade(&self.state), Rc::downgrade(serving));
         let changed = Rc::clone(changed);
         serving.driver.on_instances(move |driver| {
             changed.notify_one();
-            let (Some(house), Some(own)) = (house.upgrade(), own.upgrade()) else {
+            let (Some(state), Some(own)) = (state.upgrade(), own.upgrade()) else {
                 return;
             };
-            let serves = house.serving();
+            let serves = state.serving();
             if serves.is_some_and(|serves| Rc::ptr_eq(&serves, &own)) {
-                house.company.ready(&driver.slots());
+                state.company.ready(&driver.slots());
             }
         });
     }
 
     /// Memory a release may promise while the one before is there.
     fn meanwhile(&self, release: &Release, limits: &NodeLimits, busy: &Busy) -> u32 {
-        let old = self.house.serving();
+        let old = self.state.serving();
         let promised = old.map_or(0, |old| old.driver.load().memory_promised_mib);
         let promised = u32::try_from(promised).unwrap_or(u32::MAX);
         let functions = release.functions();
@@ -247,7 +247,7 @@ impl Loader {
                 "{} takes over with fewer instances than before",
                 serving.tag
             );
-            self.house.logs.warn(text);
+            self.state.logs.warn(text);
         }
     }
 
@@ -255,14 +255,14 @@ impl Loader {
     fn take_over(&self, new: Rc<Serving>, wanted: &Wanted) {
         self.needed.serve(&wanted.tag, digests(&wanted.release));
         let variables = wanted.variables.clone();
-        self.house.triggers.set_variables(variables);
-        let Some(old) = self.house.switch(Rc::clone(&new)) else {
+        self.state.triggers.set_variables(variables);
+        let Some(old) = self.state.switch(Rc::clone(&new)) else {
             return new.alone();
         };
         old.leave.cancel();
-        let (docker, logs) = (self.engine.docker.clone(), self.house.logs.clone());
+        let (docker, logs) = (self.engine.docker.clone(), self.state.logs.clone());
         let (repository, needed) = (wanted.repository.clone(), Rc::clone(&self.needed));
-        self.house.keep(async move {
+        self.state.keep(async move {
             old.gone.cancelled().await;
             new.alone();
             match images::remove_others(&docker, &repository, &needed).await {
@@ -294,7 +294,7 @@ fn shared(
 }
 
 /// Waits until every package has been imported.
-async fn imported(feed: &Feed, describer: &Describer) -> Result<(), LoadError> {
+async fn imported(feed: &DriverGroup, describer: &Describer) -> Result<(), LoadError> {
     let late = timeout(LOAD, feed.described()).await.is_err();
     let mut broken = describer.broken();
     if late {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Releases that served whose images are kept, so that a rollback finds them.
-const KEPT: usize = 3;
+const MAX_KEPT_RELEASES: usize = 3;
 
 /// The images of the last releases that served, of the one that is wanted, and the node's own.
 ///
@@ -42,7 +42,7 @@ impl Needed {
         let mut served = self.served.borrow_mut();
         served.retain(|(known, _)| known != tag);
         served.push_back((tag.to_owned(), digests));
-        while served.len() > KEPT {
+        while served.len() > MAX_KEPT_RELEASES {
             served.pop_front();
         }
     }

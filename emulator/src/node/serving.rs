@@ -103,7 +103,7 @@ impl Serving {
     /// Says how many instances of each function are to be ready.
     pub fn expect(&self, instances: impl Fn(&str) -> u32) {
         for function in self.driver.with_functions(|functions| functions.all()) {
-            self.driver.handle(Event::Expect {
+            self.driver.handle(Event::Prewarm {
                 function: function.id,
                 instances: instances(&function.name),
             });

@@ -120,7 +120,7 @@ pub struct NewJob {
 
 /// Everything about a job except its body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+pub struct JobMeta {
     /// Its number.
     pub id: JobId,
     /// The function's name.
@@ -156,7 +156,7 @@ pub struct Head {
 #[derive(Clone, Debug)]
 pub struct Job {
     /// All but its body.
-    pub head: Head,
+    pub head: JobMeta,
     /// Its body; empty if that is a file.
     pub body: Bytes,
     /// The file with its body, if it is too large to be in memory.
@@ -166,7 +166,7 @@ pub struct Job {
 /// Bytes a job takes besides its texts and its body: its entries in tables and indexes.
 const ENTRY_BYTES: usize = 512;
 
-impl Head {
+impl JobMeta {
     /// Returns about how many bytes the job takes on disk, its body included.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -195,7 +195,7 @@ fn texts_bytes(path: &str, headers: &[(String, String)], keys: [&Option<String>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// It is new, and on disk.
-    New(Box<Head>),
+    New(Box<JobMeta>),
     /// Its key was there already: this is the job that has it.
     Known(JobId),
 }

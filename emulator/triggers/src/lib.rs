@@ -4,20 +4,20 @@
 //! All of it goes through one durable [`queue`]: whoever has an event puts a job into it, and it
 //! delivers at least once. How functions run is behind [`queue::Invoke`], what the time is behind
 //! [`clock::Clock`], and what a source is behind [`source::Source`]. Deliberately absent: Docker,
-//! HTTP servers, and how much of a node may be taken, which is `fnlocal_core::share`.
+//! HTTP servers, and how much of a node may be taken, which is `fnlocal_core::async_budget`.
 #![warn(missing_docs)]
 #![warn(clippy::disallowed_macros)]
 
 pub mod clock;
-pub mod clockwork;
 pub mod event;
+pub mod group_commit;
 pub mod job;
-pub mod keeper;
-mod line;
 pub mod queue;
+mod ready_queue;
 pub mod schedule;
+pub mod scheduler;
 pub mod source;
 pub mod sources;
 pub mod store;
 
-pub use line::Counts;
+pub use ready_queue::Counts;

@@ -7,9 +7,9 @@
 
 mod accept;
 mod admin;
-mod hand;
+mod completion;
+mod handover;
 mod room;
-mod settle;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,9 +24,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::job::{Head, Job};
-use crate::keeper::{Keeper, Writer};
-use crate::line::{Counts, Line};
+use crate::group_commit::{Keeper, Writer};
+use crate::job::{Job, JobMeta};
+use crate::ready_queue::{Counts, ReadyQueue};
 use crate::store::{Store, StoreError};
 
 pub use accept::AcceptError;
@@ -34,13 +34,13 @@ pub use admin::{Listed, MAX_LISTED, Offline, Selection, State};
 pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
 /// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
-pub const MOST: usize = 100_000;
+pub const MAX_QUEUED_JOBS: usize = 100_000;
 /// Runs that have ended and are not on disk yet, at the most: they would run again after a crash.
 const UNWRITTEN: usize = 8;
 /// The pause after the disk refused what was to be written.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Jobs are looked at again after so long even if nothing happened: the clock may have been set.
-const LOOK: Duration = Duration::from_secs(60);
+const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// Runs functions.
 pub trait Invoke {
@@ -49,7 +49,7 @@ pub trait Invoke {
     fn policy(&self, function: &str) -> Option<AsyncPolicy>;
 
     /// How many more jobs of a function may begin to run now, of which `running` do already.
-    fn room(&self, function: &str, running: usize) -> u32;
+    fn admissible(&self, function: &str, running: usize) -> u32;
 
     /// Runs a job to its end.
     fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>>;
@@ -89,7 +89,7 @@ pub enum Outcome {
 
 /// What becomes of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposition {
     /// It is over.
     Done,
     /// It runs again, after so long.
@@ -102,11 +102,11 @@ pub enum Fate {
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The job.
-    pub head: Head,
+    pub head: JobMeta,
     /// How it ended.
     pub outcome: Outcome,
     /// What becomes of the job.
-    pub fate: Fate,
+    pub fate: Disposition,
     /// How long it ran.
     pub took: Duration,
 }
@@ -130,7 +130,7 @@ pub struct QueueView {
 pub struct Queue {
     keeper: Keeper,
     clock: Clock,
-    line: RefCell<Line>,
+    line: RefCell<ReadyQueue>,
     /// There may be something to run.
     work: Notify,
     dead: Cell<usize>,
@@ -159,7 +159,7 @@ impl Queue {
     pub fn open(folder: &Path, clock: Clock) -> Result<(Rc<Self>, Writer), StoreError> {
         let store = Store::open(folder)?;
         let snapshot = store.snapshot()?;
-        let mut line = Line::default();
+        let mut line = ReadyQueue::default();
         let now = clock.now_ms();
         snapshot.alive(None, |head| {
             line.add(&head, now);
@@ -288,7 +288,7 @@ impl Queue {
             some = false;
             for function in &functions {
                 let running = self.line.borrow().running_of(function);
-                if invoke.room(function, running) == 0 {
+                if invoke.admissible(function, running) == 0 {
                     continue;
                 }
                 let Some(id) = self.line.borrow_mut().take(function) else {
@@ -309,7 +309,7 @@ impl Queue {
         let old = line.next_too_old(|function| max_age(invoke, function));
         let next = due.into_iter().chain(old).min();
         let wait = next.map(|next| next.saturating_sub(self.clock.now_ms()).max(1));
-        wait.map_or(LOOK, |wait| Duration::from_millis(wait).min(LOOK))
+        wait.map_or(MAX_SLEEP, |wait| Duration::from_millis(wait).min(MAX_SLEEP))
     }
 }
 

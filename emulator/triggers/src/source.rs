@@ -1,6 +1,6 @@
 //! Sources of events: what all of them have in common.
 //!
-//! A source hands what it reads to an [`Intake`], which puts it into the queue, and tells the
+//! A source hands what it reads to an [`Ingest`], which puts it into the queue, and tells the
 //! server that it has it only afterwards. From there on the queue delivers. What is told again
 //! after a crash bears the same key, and so becomes the same job.
 
@@ -41,7 +41,7 @@ pub trait Source {
     /// Why it broke.
     fn read<'a>(
         &'a mut self,
-        intake: &'a Intake,
+        intake: &'a Ingest,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>>;
 }
 
@@ -82,7 +82,7 @@ pub struct SourceView {
 }
 
 /// Where a source puts its events.
-pub struct Intake {
+pub struct Ingest {
     queue: Rc<Queue>,
     function: String,
     trigger: Trigger,
@@ -103,7 +103,7 @@ type Tell = dyn Fn(bool, String);
 
 /// An event with what the queue needs to know of it.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct IngestedEvent {
     /// The event.
     pub event: Event,
     /// What it is known by within its source, however often it is told.
@@ -112,7 +112,7 @@ pub struct Taken {
     pub order: Option<String>,
 }
 
-impl Intake {
+impl Ingest {
     /// Puts what `name` tells into `queue`, for a function whose events may have `limit` bytes.
     #[must_use]
     pub fn new(
@@ -158,7 +158,7 @@ impl Intake {
     /// [`AcceptError`]; then none was taken.
     pub async fn take(
         &self,
-        events: Vec<Taken>,
+        events: Vec<IngestedEvent>,
         notes: Vec<(String, Option<String>)>,
     ) -> Result<(), AcceptError> {
         self.wait_for_room().await;
@@ -205,8 +205,8 @@ impl Intake {
         }
     }
 
-    fn job(&self, taken: Taken) -> NewJob {
-        let Taken { event, key, order } = taken;
+    fn job(&self, taken: IngestedEvent) -> NewJob {
+        let IngestedEvent { event, key, order } = taken;
         let headers = event.headers();
         let size = event.data.len() as u64;
         let too_large = size > self.limit;
@@ -239,7 +239,7 @@ impl Intake {
 /// Reads a source until dropped, again and again: after each failure later, as the policy says.
 pub async fn keep(
     mut source: Box<dyn Source>,
-    intake: Rc<Intake>,
+    intake: Rc<Ingest>,
     tell: impl Fn(bool, String) + 'static,
 ) {
     let tell: Rc<Tell> = Rc::new(tell);

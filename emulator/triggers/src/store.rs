@@ -14,7 +14,7 @@ mod tables;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::job::{Accepted, Head, Job, JobId, NewJob};
+use crate::job::{Accepted, Job, JobId, JobMeta, NewJob};
 
 pub use apply::{MAX_DEAD_BYTES, MAX_DEAD_LETTERS};
 pub use bodies::{Bodies, BodyFile};
@@ -48,9 +48,9 @@ pub enum Change {
     /// A job has run: nothing of it stays but its key.
     Done(JobId),
     /// A job's head is another.
-    Rewrite(Head),
+    Rewrite(JobMeta),
     /// A job is given up: it stays among the dead letters, of which the oldest make room.
-    Kill(Head),
+    Kill(JobMeta),
     /// A dead letter is to run again, as if it were new.
     Revive(JobId),
     /// Jobs, alive or dead, are removed.
@@ -63,7 +63,7 @@ pub enum Changed {
     /// Of each job that was to be accepted.
     Accepted(Vec<Accepted>),
     /// The job that lives again; none if it was not among the dead.
-    Revived(Option<Head>),
+    Revived(Option<JobMeta>),
     /// How many were there to be removed.
     Purged(usize),
     /// The job is among the dead letters; how many older ones had to make room.

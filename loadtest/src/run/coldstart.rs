@@ -10,7 +10,7 @@ use crate::error::LoadError;
 use crate::generator::Generator;
 
 /// How often the gateway is asked whether everything has stopped.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Looks after which a function that does not get cold is called anyway.
 const LOOKS: u32 = 500;
 
@@ -89,7 +89,7 @@ impl Checked {
             if look % 50 == 49 {
                 let _told = self.gateway.chill(function).await;
             }
-            tokio::time::sleep(LOOK.min(plan.timeout)).await;
+            tokio::time::sleep(POLL_INTERVAL.min(plan.timeout)).await;
         }
         Ok(())
     }

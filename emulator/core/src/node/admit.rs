@@ -177,7 +177,7 @@ impl Node {
             return;
         };
         pool.queue.push_back(request);
-        self.hungry.insert(function);
+        self.functions_waiting.insert(function);
         self.serve(function);
         if self.too_many_wait(function) {
             self.shed_newest(function);
@@ -214,7 +214,7 @@ impl Node {
             Excess::Throttle => RefuseReason::Throttled,
         };
         if pool.queue.is_empty() {
-            self.hungry.remove(&function);
+            self.functions_waiting.remove(&function);
         }
         self.refuse(request, reason, Some(wait));
     }

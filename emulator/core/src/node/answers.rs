@@ -77,7 +77,7 @@ impl Node {
         };
         instance.answer_timer = None;
         let (awaited, owner, bound) = (instance.awaited.take(), instance.package, instance.bound);
-        self.unsettled = true;
+        self.dirty = true;
         match awaited {
             Some(Awaited::Start) => self.start_overdue(id),
             Some(Awaited::Stop) => {

@@ -42,6 +42,6 @@ impl Node {
         for id in victims {
             self.stop(id, StopReason::Idle);
         }
-        self.unsettled = true;
+        self.dirty = true;
     }
 }

@@ -21,7 +21,7 @@ impl Node {
         if self.draining {
             return;
         }
-        self.unsettled = true;
+        self.dirty = true;
         let Some(package) = self.packages.get_mut(&id) else {
             self.packages.insert(id, Package::new(code));
             return;
@@ -67,7 +67,7 @@ impl Node {
             return;
         }
         let owner = instance.package;
-        self.unsettled = true;
+        self.dirty = true;
         let Some(package) = self.packages.get_mut(&owner) else {
             return;
         };
@@ -295,7 +295,7 @@ impl Node {
             code: next.code,
         });
         self.replace_members(function);
-        self.unsettled = true;
+        self.dirty = true;
         let Some(pool) = self.pools.get_mut(&function) else {
             return;
         };
@@ -349,7 +349,7 @@ impl Node {
             self.timers
                 .clear(&mut pool.demand_timer, Timer::Demand(function));
         }
-        self.unsettled = true;
+        self.dirty = true;
     }
 
     pub(super) fn package_removed(&mut self, id: PackageId) {
@@ -371,13 +371,13 @@ impl Node {
         if let Some(mut package) = self.packages.remove(&id) {
             self.timers.clear(&mut package.retry_at, Timer::Backoff(id));
         }
-        self.unsettled = true;
+        self.dirty = true;
     }
 
     pub(super) fn limits_changed(&mut self, limits: NodeLimits) {
         Bucket::update(&mut self.bucket, super::request_rate(&limits), self.now);
         self.limits = limits;
         self.over = true;
-        self.unsettled = true;
+        self.dirty = true;
     }
 }

@@ -31,12 +31,12 @@ impl Node {
                     if let Some(package) = self.packages.get_mut(&package) {
                         package.retry_at = None;
                     }
-                    self.unsettled = true;
+                    self.dirty = true;
                 }
                 Timer::Unanswered(instance) => self.never_answered(instance),
                 Timer::Refill => {
                     self.refill_timer = None;
-                    self.unsettled = true;
+                    self.dirty = true;
                 }
             }
         }
@@ -67,7 +67,7 @@ impl Node {
                 ..
             } => {
                 self.stop(instance, StopReason::Timeout);
-                self.unsettled = true;
+                self.dirty = true;
             }
             Stage::Running {
                 instance, since, ..
@@ -80,7 +80,7 @@ impl Node {
                     late.free_slot(request);
                 }
                 self.stop(instance, StopReason::Timeout);
-                self.unsettled = true;
+                self.dirty = true;
             }
         }
     }
@@ -164,7 +164,7 @@ impl Node {
 
     fn stop_idle(&mut self, id: InstanceId) {
         self.stop(id, StopReason::Idle);
-        self.unsettled = true;
+        self.dirty = true;
     }
 
     /// Gives up what nobody is using: paused instances above `min_instances`, then spares.
@@ -181,6 +181,6 @@ impl Node {
             self.stop(id, StopReason::Memory);
         }
         self.refill_at = self.now + CALM;
-        self.unsettled = true;
+        self.dirty = true;
     }
 }

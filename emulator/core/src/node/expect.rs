@@ -20,6 +20,6 @@ impl Node {
             // Those that were kept without a deadline have one again.
             self.arm_idle(id);
         }
-        self.unsettled = true;
+        self.dirty = true;
     }
 }

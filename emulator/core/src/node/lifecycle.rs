@@ -4,7 +4,7 @@ use super::Node;
 use super::serve::Ready;
 use crate::effect::{Effect, RefuseReason, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
-use crate::package::{HOPELESS, Prime, start_backoff};
+use crate::package::{MAX_CONSECUTIVE_FAILURES, Prime, start_backoff};
 use crate::pool::slot::{Intent, Power, Role};
 use crate::time::Duration;
 use crate::timers::Timer;
@@ -28,7 +28,7 @@ impl Node {
         );
         self.end_start(refill);
         self.leave_intent(id);
-        self.unsettled = true;
+        self.dirty = true;
         let now = self.now;
         if let Some(instance) = self.instances.get_mut(&id) {
             instance.role = Role::Spare;
@@ -103,7 +103,7 @@ impl Node {
             let at = package.start_failed(asked_at, now);
             self.timers
                 .set(&mut package.retry_at, Timer::Backoff(owner), at);
-            if package.failures >= HOPELESS {
+            if package.failures >= MAX_CONSECUTIVE_FAILURES {
                 self.give_up(owner, at.since(now));
             }
         }
@@ -160,7 +160,7 @@ impl Node {
             pool.import_failed = false;
             pool.held_until = now;
         }
-        self.unsettled = true;
+        self.dirty = true;
         self.fill(id, function, Some(Ready::Assigned));
     }
 
@@ -176,7 +176,7 @@ impl Node {
         };
         self.lost_in_preparation(function, id);
         self.stop(id, StopReason::Broken);
-        self.unsettled = true;
+        self.dirty = true;
         let Some(pool) = self.pools.get_mut(&function) else {
             return;
         };
@@ -235,7 +235,7 @@ impl Node {
                     pool.waking -= 1;
                 }
                 self.fill(id, function, Some(Ready::Resumed));
-                self.unsettled = true;
+                self.dirty = true;
             }
             Role::Spare | Role::Starting(_) | Role::Stopping => {}
         }

@@ -76,7 +76,7 @@ impl Node {
         {
             self.refuse(request, reason, retry_after);
         }
-        self.hungry.remove(&function);
+        self.functions_waiting.remove(&function);
     }
 
     /// Takes a request that waits out of its queue.
@@ -84,7 +84,7 @@ impl Node {
         if let Some(pool) = self.pools.get_mut(&function) {
             pool.queue.remove(request);
             if pool.queue.is_empty() {
-                self.hungry.remove(&function);
+                self.functions_waiting.remove(&function);
             }
         }
     }
@@ -93,7 +93,7 @@ impl Node {
         let mut entry = self.requests.remove(&request)?;
         self.timers.clear(&mut entry.timer, Timer::Request(request));
         if self.draining {
-            self.unsettled = true;
+            self.dirty = true;
         }
         Some(entry)
     }
@@ -172,8 +172,8 @@ impl Node {
         }
         self.fill(id, function, None);
         // Somebody else may want the room of an instance that has just become idle.
-        if self.starved || self.draining || self.over {
-            self.unsettled = true;
+        if self.demand_unmet || self.draining || self.over {
+            self.dirty = true;
         }
     }
 
@@ -194,7 +194,7 @@ impl Node {
             broken.free_slot(request);
             self.stop(instance, StopReason::Broken);
         }
-        self.unsettled = true;
+        self.dirty = true;
         let Some(entry) = self.requests.get_mut(&request) else {
             return;
         };
@@ -222,7 +222,7 @@ impl Node {
         };
         (entry.since, entry.stage) = (self.now, Stage::Waiting);
         pool.queue.push_front(request);
-        self.hungry.insert(function);
+        self.functions_waiting.insert(function);
         self.arm_waiter(request, function);
         self.serve(function);
     }

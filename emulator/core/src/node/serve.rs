@@ -6,7 +6,7 @@
 //! ones get idle enough to be paused.
 
 use super::Node;
-use super::room::Room;
+use super::capacity::Room;
 use crate::effect::{Effect, StartKind};
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
 use crate::limits::Excess;
@@ -37,7 +37,7 @@ impl Node {
                 break;
             };
             if pool.queue.is_empty() {
-                self.hungry.remove(&function);
+                self.functions_waiting.remove(&function);
             }
             let waited_for_boot = self
                 .requests
@@ -93,7 +93,7 @@ impl Node {
                 return;
             };
             if pool.queue.is_empty() {
-                self.hungry.remove(&function);
+                self.functions_waiting.remove(&function);
             }
             self.dispatch(request, id, StartKind::Warm);
         }
@@ -216,7 +216,7 @@ impl Node {
                 pool.assigning += 1;
             }
         }
-        self.unsettled = true;
+        self.dirty = true;
         if self.power_up(id) {
             self.send_assign(id);
         }
@@ -282,7 +282,7 @@ impl Node {
             }
             Room::None => {
                 self.demand_blocked = true;
-                self.starved = true;
+                self.demand_unmet = true;
                 return false;
             }
         }

@@ -131,12 +131,12 @@ impl Random {
             }
             967..972 => {
                 let function = FunctionId(self.rng.below(FUNCTIONS * PACKAGES + 1) as u32);
-                self.tell(Event::Chill { function });
+                self.tell(Event::ForceCold { function });
             }
             972..977 => {
                 let function = FunctionId(self.rng.below(FUNCTIONS * PACKAGES + 1) as u32);
                 let instances = self.rng.below(4) as u32;
-                self.tell(Event::Expect {
+                self.tell(Event::Prewarm {
                     function,
                     instances,
                 });

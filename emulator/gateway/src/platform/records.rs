@@ -18,13 +18,13 @@ use tokio::task::spawn_blocking;
 use super::problem;
 use fnlocal_logs::Archive;
 use fnlocal_logs::cursor::Cursor;
-use fnlocal_logs::kept::Kind;
+use fnlocal_logs::document::Kind;
 use fnlocal_logs::query::{self, Query, QueryError};
 
 /// The maximum number of the newest records that one answer has if `limit` is given.
 const MAX_RECORDS: usize = 10_000;
 /// Bytes read before they are sent.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Routes to what is kept.
 pub fn records(archive: Archive) -> Router {
@@ -152,7 +152,7 @@ impl Reading {
                 }
                 let mut at = reading;
                 let read = off(move || {
-                    let text = at.query.next(&mut at.cursor, PIECE)?;
+                    let text = at.query.next(&mut at.cursor, CHUNK_BYTES)?;
                     Ok((text, at))
                 });
                 let text = match read.await {

@@ -7,44 +7,44 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fnlocal_core::share::{Entered, room};
+use fnlocal_core::async_budget::{InFlight, admissible};
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_core::{FunctionId, RefuseReason, Retry};
 use fnlocal_triggers::job::Job;
-use fnlocal_triggers::queue::{Fate, Invoke, Outcome, Run};
+use fnlocal_triggers::queue::{Disposition, Invoke, Outcome, Run};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::told;
+use super::run_log;
 use crate::Problem;
 use fnlocal_driver::spool::Spooled;
 use fnlocal_driver::{
-    Connection, Dispatched, Driver, Exchange, ExchangeError, Feed, Function, Outcome as Word,
-    Refused, RequestBody, Ticket,
+    Connection, Dispatched, Driver, DriverGroup, Exchange, ExchangeError, Function,
+    Outcome as Word, Refused, RequestBody, Ticket,
 };
 use fnlocal_logs::Logs;
 
 /// What is kept of an answer that is an error, in bytes.
-const KEPT: usize = 2048;
+const MAX_KEPT_ERROR_BYTES: usize = 2048;
 /// How long after a connection broke the runtime may take to say why.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const EXIT_REASON_GRACE: Duration = Duration::from_millis(1500);
 /// A job whose function is not there is tried again after so long: it may be on its way.
 const ABSENT: Duration = Duration::from_secs(5);
 
 /// Runs jobs on whichever node has room.
-pub(super) struct Local {
-    feed: Feed,
+pub(super) struct DriverInvoker {
+    feed: DriverGroup,
     logs: Logs,
-    entered: Rc<RefCell<BTreeMap<Place, Entered>>>,
+    entered: Rc<RefCell<BTreeMap<InvocationSlot, InFlight>>>,
 }
 
 /// A driver, by where it is, and one of its functions.
-type Place = (usize, FunctionId);
+type InvocationSlot = (usize, FunctionId);
 
-impl Local {
-    pub fn new(feed: Feed, logs: Logs) -> Self {
+impl DriverInvoker {
+    pub fn new(feed: DriverGroup, logs: Logs) -> Self {
         Self {
             feed,
             logs,
@@ -52,7 +52,7 @@ impl Local {
         }
     }
 
-    fn entered(&self, place: Place) -> Entered {
+    fn entered(&self, place: InvocationSlot) -> InFlight {
         self.entered
             .borrow()
             .get(&place)
@@ -68,7 +68,10 @@ impl Local {
             let offer = driver.offer(function.id)?;
             let entered = self.entered(place(&driver, &function));
             let share = function.settings.triggers.delivery.share;
-            let key = (driver.has_idle(function.id), room(offer, entered, share));
+            let key = (
+                driver.has_idle(function.id),
+                admissible(offer, entered, share),
+            );
             Some((key, driver, function))
         });
         let best = known.max_by_key(|(key, ..)| *key);
@@ -76,18 +79,18 @@ impl Local {
     }
 }
 
-fn place(driver: &Rc<Driver>, function: &Function) -> Place {
+fn place(driver: &Rc<Driver>, function: &Function) -> InvocationSlot {
     (Rc::as_ptr(driver).addr(), function.id)
 }
 
-impl Invoke for Local {
+impl Invoke for DriverInvoker {
     fn policy(&self, function: &str) -> Option<AsyncPolicy> {
         let drivers = self.feed.drivers();
         let found = drivers.iter().find_map(|driver| driver.find(function));
         found.map(|function| function.settings.triggers.delivery.clone())
     }
 
-    fn room(&self, function: &str, running: usize) -> u32 {
+    fn admissible(&self, function: &str, running: usize) -> u32 {
         let mut places = 0u32;
         for driver in self.feed.drivers() {
             let Some(function) = driver.find(function) else {
@@ -97,12 +100,12 @@ impl Invoke for Local {
                 continue;
             };
             let waiting = self.entered(place(&driver, &function)).waiting;
-            let entered = Entered {
+            let entered = InFlight {
                 waiting,
                 running: 0,
             };
             let share = function.settings.triggers.delivery.share;
-            let more = room(offer, entered, share);
+            let more = admissible(offer, entered, share);
             places += if more > 0 { more + waiting } else { 0 };
         }
         places.saturating_sub(u32::try_from(running).unwrap_or(u32::MAX))
@@ -114,15 +117,15 @@ impl Invoke for Local {
             let after = Some(ABSENT);
             return Box::pin(std::future::ready(Outcome::NotRun { why, after }));
         };
-        let stay = Stay::new(&self.entered, place(&driver, &function));
+        let stay = InFlightGuard::new(&self.entered, place(&driver, &function));
         Box::pin(run(driver, function, job, stay))
     }
 
     fn ended(&self, run: &Run) {
         let drivers = self.feed.drivers();
         if let Some(driver) = drivers.first() {
-            let status = told::status(&run.outcome);
-            let problem = (run.fate == Fate::Dead).then_some("dead");
+            let status = run_log::status(&run.outcome);
+            let problem = (run.fate == Disposition::Dead).then_some("dead");
             let function = std::sync::Arc::from(run.head.function.as_str());
             let counts = driver.counts();
             counts.add(Some(&function), None, (status, problem), run.took);
@@ -130,7 +133,7 @@ impl Invoke for Local {
         let node = drivers
             .first()
             .map_or_else(|| "local".into(), |one| one.node());
-        told::tell(&self.logs, node, run);
+        run_log::tell(&self.logs, node, run);
     }
 
     fn warn(&self, text: String) {
@@ -139,14 +142,17 @@ impl Invoke for Local {
 }
 
 /// Counts a job at its place until dropped.
-struct Stay {
-    entered: Rc<RefCell<BTreeMap<Place, Entered>>>,
-    place: Place,
+struct InFlightGuard {
+    entered: Rc<RefCell<BTreeMap<InvocationSlot, InFlight>>>,
+    place: InvocationSlot,
     running: bool,
 }
 
-impl Stay {
-    fn new(entered: &Rc<RefCell<BTreeMap<Place, Entered>>>, place: Place) -> Self {
+impl InFlightGuard {
+    fn new(
+        entered: &Rc<RefCell<BTreeMap<InvocationSlot, InFlight>>>,
+        place: InvocationSlot,
+    ) -> Self {
         entered.borrow_mut().entry(place).or_default().waiting += 1;
         Self {
             entered: Rc::clone(entered),
@@ -165,7 +171,7 @@ impl Stay {
     }
 }
 
-impl Drop for Stay {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         let mut all = self.entered.borrow_mut();
         if let Some(entered) = all.get_mut(&self.place) {
@@ -174,7 +180,7 @@ impl Drop for Stay {
             } else {
                 entered.waiting -= 1;
             }
-            if *entered == Entered::default() {
+            if *entered == InFlight::default() {
                 all.remove(&self.place);
             }
         }
@@ -188,7 +194,12 @@ enum Attempt {
     Refused(Refused),
 }
 
-async fn run(driver: Rc<Driver>, function: Rc<Function>, job: Job, mut stay: Stay) -> Outcome {
+async fn run(
+    driver: Rc<Driver>,
+    function: Rc<Function>,
+    job: Job,
+    mut stay: InFlightGuard,
+) -> Outcome {
     // What is left of a body is sent behind the answer, so no other request follows on its connection.
     let reusable = job.file.is_none();
     let Some(mut request) = request(&job) else {
@@ -268,7 +279,9 @@ async fn read(response: Response<Incoming>, function: &Function) -> Result<Vec<u
         if let Some(data) = frame.data_ref() {
             let rest = left.checked_sub(data.len() as u64);
             left = rest.ok_or_else(too_large)?;
-            let room = KEPT.saturating_sub(kept.len()).min(data.len());
+            let room = MAX_KEPT_ERROR_BYTES
+                .saturating_sub(kept.len())
+                .min(data.len());
             kept.extend_from_slice(&data[..room]);
         }
     }
@@ -331,7 +344,7 @@ async fn refused_outcome(
     match refused.reason {
         RefuseReason::InstanceDied => {
             if let Some(to) = on
-                && let Some(end) = to.instance.end(PATIENCE).await
+                && let Some(end) = to.instance.end(EXIT_REASON_GRACE).await
             {
                 error = format!("{error}: {}", end.reason);
             }

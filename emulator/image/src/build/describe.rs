@@ -18,9 +18,9 @@ use super::code::FOLDER;
 use super::container::{self, Subject};
 use super::error::{BuildError, bug};
 use super::labels;
+use super::layers::Stack;
 use super::report::Described;
-use super::stack::Stack;
-use super::{Site, stack};
+use super::{Site, layers};
 use crate::base::inspect;
 use crate::oci::content;
 use crate::oci::layer::{self, Layer};
@@ -105,7 +105,7 @@ impl Question<'_> {
         let docker = &site.engine(&what).await?.docker;
         let has_deps = self.below.has_deps();
         let labels = labels::below(&site.project.name, has_deps);
-        let stored = stack::store(site, self.repository, self.below, &labels)?;
+        let stored = layers::store(site, self.repository, self.below, &labels)?;
         let name = self.image_name(site, &stored, has_deps);
         if inspect(docker, &name).await?.is_none() {
             let loading = Loading {

@@ -6,8 +6,8 @@ use super::code::{self, Code};
 use super::describe::{Question, placeholders};
 use super::error::{BuildError, bug};
 use super::git::{self, Commit};
+use super::layers::{self, Stack};
 use super::report::{Built, BuiltPlatform, Described, News, Part};
-use super::stack::{self, Stack};
 use super::{Site, dockerfile, labels, size};
 use crate::oci::content;
 use crate::oci::layer;
@@ -74,7 +74,7 @@ async fn ours(
 ) -> Result<(Made, Vec<DescribedModule>, Described), BuildError> {
     let mut stacks = Vec::new();
     for &platform in platforms {
-        stacks.push(stack::below(site, package, platform, repository).await?);
+        stacks.push(layers::below(site, package, platform, repository).await?);
     }
     let here = |stack: &&Stack| stack.platform == Platform::here();
     let below = stacks.iter().find(here).unwrap_or(&stacks[0]).clone();
@@ -87,7 +87,7 @@ async fn ours(
     let code = read(site, package).await?;
     let source = measure(&code).await?;
     // Git takes as long as the disk does for the layer.
-    let packing = stack::code(site, package, &code, repository);
+    let packing = layers::code(site, package, &code, repository);
     let (packed, commit) = tokio::join!(packing, git::commit(&package.root));
     let packed = packed?;
     if packed.layer.diff_id != source {
@@ -116,11 +116,11 @@ async fn own(
 ) -> Result<(Made, Vec<DescribedModule>, Described), BuildError> {
     let code = read(site, package).await?;
     let env = placeholders(site.project.environment()?.shared());
-    let wrapper = stack::wrapper(site, repository)?;
+    let wrapper = layers::wrapper(site, repository)?;
     let (mut stacks, mut said) = (Vec::new(), (Vec::new(), Described::Image));
     for &platform in platforms {
         let made = dockerfile::build(site, package, &code, platform, repository, &env).await?;
-        stack::tell_done(site, package, Part::Base, &made.layers);
+        layers::tell_done(site, package, Part::Base, &made.layers);
         let mut layers = made.layers;
         layers.push(wrapper.clone());
         said = made.said;
@@ -184,7 +184,7 @@ impl Made {
         let labels = labels::of(&site.project.name, &source, commit.as_ref());
         let mut images = Vec::new();
         for stack in stacks {
-            let stored = stack::store(site, repository, &stack, &labels)?;
+            let stored = layers::store(site, repository, &stack, &labels)?;
             images.push((stack, stored));
         }
         Ok(Self {

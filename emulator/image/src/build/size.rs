@@ -4,7 +4,7 @@ use super::report::{BuiltLayer, Part};
 use fnlocal_project::Warning;
 
 /// Files a warning names.
-const SHOWN: usize = 5;
+const MAX_NAMED_FILES: usize = 5;
 
 /// A warning if code and dependencies are more than `large` bytes, with their largest files.
 pub(super) fn warning(package: &str, layers: &[BuiltLayer], large: u64) -> Option<Warning> {
@@ -21,7 +21,7 @@ pub(super) fn warning(package: &str, layers: &[BuiltLayer], large: u64) -> Optio
     largest.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     let files: Vec<String> = largest
         .iter()
-        .take(SHOWN)
+        .take(MAX_NAMED_FILES)
         .map(|(path, size)| format!("{path} ({} MB)", size.div_ceil(1_000_000)))
         .collect();
     let megabytes = bytes.div_ceil(1_000_000);

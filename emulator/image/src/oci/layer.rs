@@ -17,7 +17,7 @@ const LEVEL: Compression = Compression::new(6);
 /// "Unknown" in gzip's header, so that the system is not told.
 const NO_SYSTEM: u8 = 255;
 /// Bytes gathered before they are compressed or hashed.
-pub use fnlocal_engine::sending::PIECE;
+pub use fnlocal_engine::sending::CHUNK_BYTES;
 
 /// A layer of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ impl Packing {
             .mtime(0)
             .operating_system(NO_SYSTEM)
             .write(store.writer()?, LEVEL);
-        let out = io::BufWriter::with_capacity(PIECE, Hashing::new(blob));
+        let out = io::BufWriter::with_capacity(CHUNK_BYTES, Hashing::new(blob));
         Ok(Self { out })
     }
 
@@ -142,7 +142,7 @@ pub(crate) fn pack(
 pub(crate) fn measure(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<Tally>,
 ) -> Result<(Digest, Tally), ImageError> {
-    let mut out = io::BufWriter::with_capacity(PIECE, Hashing::new(io::sink()));
+    let mut out = io::BufWriter::with_capacity(CHUNK_BYTES, Hashing::new(io::sink()));
     let tally = fill(&mut out).map_err(full)?;
     let inner = out.into_inner().map_err(|error| full(error.into_error()))?;
     Ok((inner.finish().1, tally))

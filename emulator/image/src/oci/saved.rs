@@ -79,7 +79,7 @@ fn read(
 }
 
 fn unpacked(entry: impl Read, out: &mut Packing) -> io::Result<u64> {
-    let mut entry = BufReader::with_capacity(layer::PIECE, entry);
+    let mut entry = BufReader::with_capacity(layer::CHUNK_BYTES, entry);
     if entry.fill_buf()?.starts_with(&GZIP) {
         io::copy(&mut MultiGzDecoder::new(entry), out)
     } else {

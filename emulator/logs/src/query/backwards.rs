@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Query;
 use crate::cursor::{Cursor, is_before, numbers_in};
-use crate::kept::{Invocation, Kept};
+use crate::document::{Invocation, LogDocument};
 
 /// Files' times are a little behind the clock that requests are timed by.
 const SLACK: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub(super) fn read(query: &Query, folder: &Path) -> io::Result<(String, Cursor)>
             let Some(kept) = query.parse(&line) else {
                 continue;
             };
-            if let Kept::Invocation(invocation) = &kept {
+            if let LogDocument::Invocation(invocation) = &kept {
                 begun = arrival(invocation).max(begun);
             }
             lines.push(line);
@@ -103,8 +103,8 @@ mod tests {
 
     fn texts(text: &str) -> Vec<String> {
         let documents = text.lines().map(|line| serde_json::from_str(line).unwrap());
-        let text = |kept: Kept| match kept {
-            Kept::Line(line) => line.text,
+        let text = |kept: LogDocument| match kept {
+            LogDocument::Line(line) => line.text,
             _ => "invocation".to_owned(),
         };
         documents.map(text).collect()

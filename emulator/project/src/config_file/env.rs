@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::config::{EnvConfig, ScaleOn};
+use super::super::diagnostics::FileError;
 use super::super::names;
-use super::super::picture::FileError;
 use super::ConfigFile;
 
 /// GB of a node's disk at the least and at the most: the machine image, and what EBS makes.

@@ -4,8 +4,8 @@
 //! `fnlocal loadtest` looks before it sends anything.
 
 use super::super::config::LoadRequestConfig;
+use super::super::diagnostics::FileError;
 use super::super::names;
-use super::super::picture::FileError;
 use super::ConfigFile;
 
 impl ConfigFile {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// A save is over when nothing happened for so long.
 const QUIET: Duration = Duration::from_millis(4);
 /// A save is reported after so long, over or not.
-const PATIENCE: Duration = Duration::from_millis(60);
+const MAX_SAVE_DELAY: Duration = Duration::from_millis(60);
 /// From so many paths it is no save but a checkout or an install, which has longer pauses.
 const MANY: usize = 20;
 /// The same for these.
@@ -40,7 +40,7 @@ impl Debounce {
         let (quiet, patience) = if self.paths.len() > MANY {
             (QUIET_MANY, PATIENCE_MANY)
         } else {
-            (QUIET, PATIENCE)
+            (QUIET, MAX_SAVE_DELAY)
         };
         Some((last + quiet).min(first + patience))
     }

@@ -18,7 +18,7 @@ use crate::CodeStore;
 use crate::Project;
 use crate::StateDir;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A watched project with packages `a` and `b`.
 struct Watched {
@@ -84,7 +84,7 @@ impl Watched {
     }
 
     async fn next(&mut self) -> Change {
-        timeout(PATIENCE, self.changes.recv())
+        timeout(TEST_TIMEOUT, self.changes.recv())
             .await
             .expect("a change in time")
             .expect("a watcher")

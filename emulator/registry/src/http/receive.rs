@@ -15,7 +15,7 @@ use crate::error::{StoreError, io};
 use crate::store::BlobWriter;
 
 /// Bytes gathered before they are hashed and written, which takes a thread for a moment.
-const PIECE: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 /// Bytes of a body that are read and thrown away so that the client hears why.
 const DRAINED: usize = 16 << 20;
 /// Time for that.
@@ -105,7 +105,7 @@ pub async fn receive(
                 break;
             }
         }
-        if piece.len() >= PIECE {
+        if piece.len() >= CHUNK_BYTES {
             (incoming, piece) = write(incoming, piece).await?;
         }
     }

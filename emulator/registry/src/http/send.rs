@@ -10,7 +10,7 @@ use crate::digest::{Digest, Hasher};
 use crate::store::Store;
 
 /// Bytes read at once.
-const PIECE: u64 = 256 * 1024;
+const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// A file being read, and what is left to send of it.
 struct Sending {
@@ -63,7 +63,7 @@ fn send(sending: Sending) -> Body {
 
 impl Sending {
     fn next(mut self) -> io::Result<(Bytes, Self)> {
-        let length = self.left.min(PIECE);
+        let length = self.left.min(CHUNK_BYTES);
         let mut piece = vec![0; usize::try_from(length).expect("a piece fits in memory")];
         let read = self.file.read_exact(&mut piece);
         self.left -= length;

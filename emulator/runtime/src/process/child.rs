@@ -18,7 +18,7 @@ use crate::lines::{Output, Tail};
 /// The maximum wait for the last lines after the end, which tell why: a grandchild may hold the pipe
 /// open for ever, and whoever takes lines may be behind.
 const LAST_LINES: Duration = Duration::from_secs(1);
-const PIECE: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Passes a child's lines on until it ends, and then tells that.
 pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: Child, tail: Tail) {
@@ -94,7 +94,7 @@ async fn pump(
     let (Some(mut out), Some(mut err)) = (out, err) else {
         return;
     };
-    let (mut from_out, mut from_err) = (vec![0; PIECE], vec![0; PIECE]);
+    let (mut from_out, mut from_err) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
     let (mut out_open, mut err_open) = (true, true);
     while out_open || err_open {
         tokio::select! {

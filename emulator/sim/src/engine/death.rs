@@ -10,7 +10,7 @@ use super::host::Stage;
 use super::queue::What;
 
 /// Microseconds between two looks of the nodes at each other.
-const LOOK: u64 = 1_000_000;
+const HEARTBEAT_MICROS: u64 = 1_000_000;
 
 impl Sim<'_> {
     /// So many nodes of those that serve end, chosen by chance.
@@ -51,7 +51,8 @@ impl Sim<'_> {
         if repeated > 0 {
             self.missed(node);
         } else {
-            self.queue.at(self.now + LOOK, What::Missed(node));
+            self.queue
+                .at(self.now + HEARTBEAT_MICROS, What::Missed(node));
         }
         self.note_paid();
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use fnlocal_core::share::{Entered, room};
+use fnlocal_core::async_budget::{InFlight, admissible};
 use fnlocal_core::{Event, FunctionId, NodeId, RefuseReason, StartKind};
 use rand::RngExt;
 
@@ -27,7 +27,7 @@ pub(super) struct Pending {
 pub(super) struct Jobs {
     /// Those that wait for room.
     waiting: BTreeMap<FunctionId, VecDeque<Pending>>,
-    entered: BTreeMap<(NodeId, FunctionId), Entered>,
+    entered: BTreeMap<(NodeId, FunctionId), InFlight>,
     /// By the number of the request each has become.
     running: BTreeMap<Ticket, Pending>,
     /// How many of what comes at given times have come, by their place in the scenario.
@@ -46,10 +46,10 @@ impl Jobs {
         self.running.contains_key(&ticket)
     }
 
-    fn count(&mut self, place: (NodeId, FunctionId), change: impl FnOnce(&mut Entered)) {
+    fn count(&mut self, place: (NodeId, FunctionId), change: impl FnOnce(&mut InFlight)) {
         let entered = self.entered.entry(place).or_default();
         change(entered);
-        if *entered == Entered::default() {
+        if *entered == InFlight::default() {
             self.entered.remove(&place);
         }
     }
@@ -124,7 +124,7 @@ impl Sim<'_> {
         let functions: Vec<FunctionId> = self.jobs.waiting.keys().copied().collect();
         for function in functions {
             while let Some(&job) = self.jobs.waiting.get(&function).and_then(VecDeque::front) {
-                if self.room(node, function, job) == 0 {
+                if self.admissible(node, function, job) == 0 {
                     break;
                 }
                 self.enter_job(node, function);
@@ -132,14 +132,16 @@ impl Sim<'_> {
         }
     }
 
-    fn room(&self, node: NodeId, function: FunctionId, job: Pending) -> u32 {
+    fn admissible(&self, node: NodeId, function: FunctionId, job: Pending) -> u32 {
         let offer = self
             .hosts
             .get(&node)
             .and_then(|host| host.core.offer(function));
         let entered = self.jobs.entered.get(&(node, function)).copied();
         let share = self.scenario.triggered[job.by].policy.share;
-        offer.map_or(0, |offer| room(offer, entered.unwrap_or_default(), share))
+        offer.map_or(0, |offer| {
+            admissible(offer, entered.unwrap_or_default(), share)
+        })
     }
 
     /// The node with most room, and there one with an idle instance first; none without room.
@@ -147,7 +149,7 @@ impl Sim<'_> {
         let nodes = self.hosts.up().map(|node| {
             let host = self.hosts.get(&node);
             let idle = host.is_some_and(|host| host.core.has_idle(function));
-            let room = self.room(node, function, job);
+            let room = self.admissible(node, function, job);
             (room > 0, idle, room, std::cmp::Reverse(node))
         });
         let (some, .., std::cmp::Reverse(node)) = nodes.max()?;

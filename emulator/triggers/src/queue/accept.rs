@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{MOST, Queue, Reservation, whole};
+use super::{MAX_QUEUED_JOBS, Queue, Reservation, whole};
 use crate::job::{Accepted, NewJob};
 use crate::store::{BodyFile, Change, Changed, StoreError};
 
@@ -11,7 +11,7 @@ use crate::store::{BodyFile, Change, Changed, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// As many wait as may.
-    #[error("{MOST} jobs are waiting, as many as may")]
+    #[error("{MAX_QUEUED_JOBS} jobs are waiting, as many as may")]
     Full,
     /// They take as many bytes as they may.
     #[error("the waiting jobs take {0} bytes, as many as they may")]
@@ -63,7 +63,7 @@ impl Queue {
         notes: Vec<(String, Option<String>)>,
         file: Option<Arc<BodyFile>>,
     ) -> Result<Vec<Accepted>, AcceptError> {
-        if self.line.borrow().len() + jobs.len() > MOST {
+        if self.line.borrow().len() + jobs.len() > MAX_QUEUED_JOBS {
             return Err(AcceptError::Full);
         }
         let accept = Change::Accept { jobs, notes, file };

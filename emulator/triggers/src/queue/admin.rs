@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Queue, whole};
 use crate::clock::Clock;
-use crate::job::{Head, Job, JobId};
+use crate::job::{Job, JobId, JobMeta};
 use crate::store::{Change, Changed, Snapshot, Store, StoreError};
 
 /// What a job is doing.
@@ -28,7 +28,7 @@ pub struct Listed {
     /// What it is doing.
     pub state: State,
     /// All but its body.
-    pub job: Head,
+    pub job: JobMeta,
 }
 
 /// Which jobs are meant.
@@ -51,7 +51,7 @@ pub const MAX_LISTED: usize = 1000;
 const MAX_LISTED_BYTES: usize = 1 << 20;
 
 impl Selection {
-    fn has(&self, ids: &BTreeSet<JobId>, head: &Head) -> bool {
+    fn has(&self, ids: &BTreeSet<JobId>, head: &JobMeta) -> bool {
         let of = self.function.as_ref();
         (ids.is_empty() || ids.contains(&head.id))
             && of.is_none_or(|function| *function == head.function)
@@ -65,7 +65,7 @@ impl Selection {
         mut each: impl FnMut(Listed) -> bool,
     ) -> Result<(), StoreError> {
         let ids: BTreeSet<JobId> = self.ids.iter().copied().collect();
-        let mut take = |state, job: Head| !self.has(&ids, &job) || each(Listed { state, job });
+        let mut take = |state, job: JobMeta| !self.has(&ids, &job) || each(Listed { state, job });
         if !self.dead {
             snapshot.alive(self.after, |job| take(State::Waiting, job))?;
         }
@@ -120,7 +120,7 @@ impl Page {
     }
 }
 
-fn bytes(head: &Head) -> usize {
+fn bytes(head: &JobMeta) -> usize {
     let error = head.error.as_ref().map_or(0, String::len);
     usize::try_from(head.bytes() - head.size).unwrap_or(usize::MAX) + error
 }
@@ -292,7 +292,7 @@ impl Offline {
             count += page.len();
             let change = |one: Listed| match one.state {
                 State::Dead => Change::Revive(one.job.id),
-                State::Waiting | State::Running => Change::Rewrite(Head {
+                State::Waiting | State::Running => Change::Rewrite(JobMeta {
                     due_ms: now,
                     ..one.job
                 }),

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{AcceptError, MOST, Queue};
+use super::{AcceptError, MAX_QUEUED_JOBS, Queue};
 
 /// The maximum number of bytes of all jobs that are to run, unless the project says otherwise.
 pub const DEFAULT_QUEUE_BYTES: u64 = 1 << 30;
@@ -44,7 +44,7 @@ impl Queue {
         if let Some(why) = self.fault() {
             return Err(crate::store::StoreError::Down(why).into());
         }
-        if self.line.borrow().len() >= MOST {
+        if self.line.borrow().len() >= MAX_QUEUED_JOBS {
             return Err(AcceptError::Full);
         }
         Ok(Reservation {

@@ -15,12 +15,12 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::event::Event;
-use crate::source::{Intake, Source, SourceError, Taken};
+use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// Files are written in many steps; after the last hint they get this long.
 const SETTLE: Duration = Duration::from_millis(50);
 /// Looked at again after so long even without a hint: watches lose some under load.
-const LOOK: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Events in one commit.
 const BATCH: usize = 100;
 
@@ -42,14 +42,14 @@ impl Source for Folder {
 
     fn read<'a>(
         &'a mut self,
-        intake: &'a Intake,
+        intake: &'a Ingest,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>> {
         Box::pin(self.watch(intake))
     }
 }
 
 impl Folder {
-    async fn watch(&self, intake: &Intake) -> Result<(), SourceError> {
+    async fn watch(&self, intake: &Ingest) -> Result<(), SourceError> {
         let (hint, mut hints) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<_>| {
             // Reading is told of as well: the look after each event would be the next one.
@@ -76,7 +76,7 @@ impl Folder {
             self.tell(intake, &prefix, &mut known, found).await?;
             tokio::select! {
                 Some(()) = hints.recv() => tokio::time::sleep(SETTLE).await,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             // What came while it settled is looked at now.
             let _one = hints.try_recv();
@@ -85,7 +85,7 @@ impl Folder {
 
     async fn tell(
         &self,
-        intake: &Intake,
+        intake: &Ingest,
         prefix: &str,
         known: &mut Objects,
         found: Objects,
@@ -116,7 +116,7 @@ impl Folder {
     }
 
     /// As S3's notifications look, as far as a folder can tell.
-    fn event(&self, key: &str, version: Option<&str>, before: Option<&str>) -> Taken {
+    fn event(&self, key: &str, version: Option<&str>, before: Option<&str>) -> IngestedEvent {
         let what = version.or(before).unwrap_or_default();
         let mut numbers = what.split(' ');
         let nanos: u128 = numbers
@@ -143,7 +143,7 @@ impl Folder {
             },
         });
         let id = format!("{name} {key} {what}");
-        Taken {
+        IngestedEvent {
             event: Event {
                 id: id.clone(),
                 source: format!("fnlocal:folder:{}", self.bucket),

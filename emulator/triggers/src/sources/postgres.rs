@@ -5,7 +5,7 @@
 //! that writes events into a table, in the transaction that makes them true, and names it as
 //! `outbox`. It must have an integer key `id` that grows and a `payload`. Its rows are taken in order, put
 //! into the queue's file, and deleted; NOTIFY is then only the hint that there are some, so a lost
-//! one delays them for [`LOOK`] and no more.
+//! one delays them for [`POLL_INTERVAL`] and no more.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Socket};
 
 use crate::event::{Event, content_type};
-use crate::source::{Intake, Source, SourceError, Taken};
+use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// The outbox is looked into after so long even without a hint.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// An answer that does not come: the server is gone without a word.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Notifications that may wait to be taken, after which the connection is read no further.
@@ -48,14 +48,14 @@ impl Source for Postgres {
 
     fn read<'a>(
         &'a mut self,
-        intake: &'a Intake,
+        intake: &'a Ingest,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>> {
         Box::pin(self.follow(intake))
     }
 }
 
 impl Postgres {
-    async fn follow(&self, intake: &Intake) -> Result<(), SourceError> {
+    async fn follow(&self, intake: &Ingest) -> Result<(), SourceError> {
         let connecting = tokio_postgres::connect(&self.url, NoTls);
         let (mut client, connection) = timeout(ANSWER, connecting).await??;
         let (heard, mut notifications) = mpsc::channel(WAITING);
@@ -81,7 +81,7 @@ impl Postgres {
     /// Takes what notifications carry.
     async fn relay(
         &self,
-        intake: &Intake,
+        intake: &Ingest,
         notifications: &mut mpsc::Receiver<Notification>,
     ) -> Result<(), SourceError> {
         let mut heard = Vec::new();
@@ -101,7 +101,7 @@ impl Postgres {
         &self,
         client: &mut Client,
         table: &str,
-        intake: &Intake,
+        intake: &Ingest,
         notifications: &mut mpsc::Receiver<Notification>,
     ) -> Result<(), SourceError> {
         loop {
@@ -110,7 +110,7 @@ impl Postgres {
                 hint = notifications.recv() => if hint.is_none() {
                     return Ok(());
                 },
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             while notifications.try_recv().is_ok() {}
         }
@@ -121,7 +121,7 @@ impl Postgres {
         &self,
         client: &mut Client,
         table: &str,
-        intake: &Intake,
+        intake: &Ingest,
     ) -> Result<usize, SourceError> {
         let named: Vec<String> = table.split('.').map(quoted).collect();
         let named = named.join(".");
@@ -156,8 +156,8 @@ impl Postgres {
         Ok(rows.len())
     }
 
-    fn event(&self, id: String, data: Bytes) -> Taken {
-        Taken {
+    fn event(&self, id: String, data: Bytes) -> IngestedEvent {
+        IngestedEvent {
             event: Event {
                 id: id.clone(),
                 source: format!("postgres:{}", self.channel),

@@ -17,7 +17,7 @@ use redis::streams::{
 use redis::{AsyncCommands, FromRedisValue, Value};
 
 use crate::event::{Event, content_type};
-use crate::source::{Intake, Source, SourceError, Taken};
+use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// How long the server may wait for an entry before it answers that there is none.
 const BLOCK: Duration = Duration::from_secs(5);
@@ -48,14 +48,14 @@ impl Source for RedisStream {
 
     fn read<'a>(
         &'a mut self,
-        intake: &'a Intake,
+        intake: &'a Ingest,
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>> {
         Box::pin(self.follow(intake))
     }
 }
 
 impl RedisStream {
-    async fn follow(&self, intake: &Intake) -> Result<(), SourceError> {
+    async fn follow(&self, intake: &Ingest) -> Result<(), SourceError> {
         let client = redis::Client::open(self.url.as_str())?;
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(ANSWER))
@@ -89,7 +89,7 @@ impl RedisStream {
     async fn own(
         &self,
         connection: &mut MultiplexedConnection,
-        intake: &Intake,
+        intake: &Ingest,
         consumer: &str,
     ) -> Result<(), SourceError> {
         loop {
@@ -106,7 +106,7 @@ impl RedisStream {
     async fn abandoned(
         &self,
         connection: &mut MultiplexedConnection,
-        intake: &Intake,
+        intake: &Ingest,
         consumer: &str,
     ) -> Result<(), SourceError> {
         let options = StreamAutoClaimOptions::default().count(self.batch);
@@ -134,7 +134,7 @@ impl RedisStream {
     async fn take(
         &self,
         connection: &mut MultiplexedConnection,
-        intake: &Intake,
+        intake: &Ingest,
         entries: Vec<StreamId>,
     ) -> Result<(), SourceError> {
         if entries.is_empty() {
@@ -157,7 +157,7 @@ impl RedisStream {
     }
 
     /// The field `data`, if it is the only one, is the event's data; else all fields as JSON.
-    fn event(&self, entry: StreamId) -> Taken {
+    fn event(&self, entry: StreamId) -> IngestedEvent {
         let text = |value: &Value| String::from_redis_value_ref(value).unwrap_or_default();
         let data = match entry.map.get("data") {
             Some(data) if entry.map.len() == 1 => {
@@ -178,7 +178,7 @@ impl RedisStream {
             .split('-')
             .next()
             .and_then(|millis| millis.parse().ok());
-        Taken {
+        IngestedEvent {
             event: Event {
                 id: entry.id.clone(),
                 source: format!("redis:{}", self.stream),
@@ -196,7 +196,7 @@ impl RedisStream {
 
 /// What this queue is called: what it was given before a crash is its own still, for as long as its
 /// file is there.
-async fn consumer(intake: &Intake) -> Result<String, SourceError> {
+async fn consumer(intake: &Ingest) -> Result<String, SourceError> {
     let queue = intake.queue();
     let kept = queue.keeper().read(|file| file.note(CONSUMER)).await?;
     if let Some(name) = kept {

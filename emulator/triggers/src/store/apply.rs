@@ -9,7 +9,7 @@ use super::tables::{
     BODIES, DEAD, EXPIRIES, FILES, HEADS, KEYS, LAST, NOTES, NUMBERS, Totals, key_bytes,
 };
 use super::{Change, Changed, StoreError};
-use crate::job::{Accepted, Head, Job, JobId, NewJob};
+use crate::job::{Accepted, Job, JobId, JobMeta, NewJob};
 
 /// The maximum number of keys forgotten in one commit, so that none takes long; more than one
 /// commit brings.
@@ -144,7 +144,7 @@ impl Tables<'_> {
         }
     }
 
-    fn insert_head(&mut self, head: &Head) -> Result<(), StoreError> {
+    fn insert_head(&mut self, head: &JobMeta) -> Result<(), StoreError> {
         let text = json(head)?;
         self.totals.alive += text.len() as u64;
         self.heads.insert(head.id.0, text.as_slice())?;
@@ -159,7 +159,7 @@ impl Tables<'_> {
         Ok(bytes.is_some())
     }
 
-    fn bury(&mut self, head: &Head) -> Result<(), StoreError> {
+    fn bury(&mut self, head: &JobMeta) -> Result<(), StoreError> {
         let text = json(head)?;
         self.totals.alive += text.len() as u64;
         self.totals.dead += head.bytes();
@@ -168,7 +168,7 @@ impl Tables<'_> {
     }
 
     /// Takes a job out of the dead letters.
-    fn unbury(&mut self, id: JobId) -> Result<Option<Head>, StoreError> {
+    fn unbury(&mut self, id: JobId) -> Result<Option<JobMeta>, StoreError> {
         let found = self.dead.remove(id.0)?.map(|found| found.value().to_vec());
         let Some(text) = found else {
             return Ok(None);
@@ -251,7 +251,7 @@ impl Tables<'_> {
             self.remember(named, id, until)?;
         }
         let died_ms = job.dead.is_some().then_some(self.now);
-        let head = Head {
+        let head = JobMeta {
             id,
             function: job.function,
             trigger: job.trigger,
@@ -295,7 +295,7 @@ impl Tables<'_> {
 
     fn insert(
         &mut self,
-        head: &Head,
+        head: &JobMeta,
         body: &[u8],
         file: Option<&Arc<BodyFile>>,
     ) -> Result<(), StoreError> {
@@ -326,7 +326,7 @@ impl Tables<'_> {
         Ok(JobId(id))
     }
 
-    fn revive(&mut self, id: JobId) -> Result<Option<Head>, StoreError> {
+    fn revive(&mut self, id: JobId) -> Result<Option<JobMeta>, StoreError> {
         let Some(mut head) = self.unbury(id)? else {
             return Ok(None);
         };
@@ -363,11 +363,11 @@ fn less(number: &mut u64, by: u64) {
 }
 
 /// A head as it was written.
-pub(super) fn head(id: JobId, text: &[u8]) -> Result<Head, StoreError> {
+pub(super) fn head(id: JobId, text: &[u8]) -> Result<JobMeta, StoreError> {
     serde_json::from_slice(text).map_err(|source| StoreError::Foreign { id, source })
 }
 
-fn json(head: &Head) -> Result<Vec<u8>, StoreError> {
+fn json(head: &JobMeta) -> Result<Vec<u8>, StoreError> {
     let id = head.id;
     serde_json::to_vec(head).map_err(|source| StoreError::Foreign { id, source })
 }

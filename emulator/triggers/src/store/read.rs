@@ -10,7 +10,7 @@ use super::StoreError;
 use super::apply::head;
 use super::bodies::Bodies;
 use super::tables::{BODIES, DEAD, FILES, HEADS, NOTES};
-use crate::job::{Head, Job, JobId};
+use crate::job::{Job, JobId, JobMeta};
 
 /// The file at a moment.
 pub struct Snapshot {
@@ -32,7 +32,7 @@ impl Snapshot {
     pub fn alive(
         &self,
         after: Option<JobId>,
-        each: impl FnMut(Head) -> bool,
+        each: impl FnMut(JobMeta) -> bool,
     ) -> Result<(), StoreError> {
         self.heads(HEADS, after, each)
     }
@@ -44,7 +44,7 @@ impl Snapshot {
     pub fn dead(
         &self,
         after: Option<JobId>,
-        each: impl FnMut(Head) -> bool,
+        each: impl FnMut(JobMeta) -> bool,
     ) -> Result<(), StoreError> {
         self.heads(DEAD, after, each)
     }
@@ -77,7 +77,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn head(&self, id: JobId) -> Result<Option<Head>, StoreError> {
+    pub fn head(&self, id: JobId) -> Result<Option<JobMeta>, StoreError> {
         let mut found = None;
         for table in [HEADS, DEAD] {
             let table = self.reading.open_table(table)?;
@@ -128,7 +128,7 @@ impl Snapshot {
         &self,
         table: TableDefinition<u64, &'static [u8]>,
         after: Option<JobId>,
-        mut each: impl FnMut(Head) -> bool,
+        mut each: impl FnMut(JobMeta) -> bool,
     ) -> Result<(), StoreError> {
         let table = self.reading.open_table(table)?;
         let first = after.map_or(0, |after| after.0.saturating_add(1));

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
+use fnlocal_triggers::group_commit::Writer;
 use fnlocal_triggers::job::{Job, Trigger};
-use fnlocal_triggers::keeper::Writer;
 use fnlocal_triggers::queue::{Invoke, Outcome, Queue, Run};
-use fnlocal_triggers::source::{Health, Intake, Source, keep};
+use fnlocal_triggers::source::{Health, Ingest, Source, keep};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, LocalSet};
@@ -39,7 +39,7 @@ impl Invoke for Runs {
         Some(AsyncPolicy::default())
     }
 
-    fn room(&self, _function: &str, running: usize) -> u32 {
+    fn admissible(&self, _function: &str, running: usize) -> u32 {
         u32::try_from(8usize.saturating_sub(running)).unwrap()
     }
 
@@ -66,7 +66,7 @@ impl Invoke for Runs {
 /// A source that is read, and what ran of it.
 pub struct Taking {
     pub queue: Rc<Queue>,
-    pub intake: Rc<Intake>,
+    pub intake: Rc<Ingest>,
     ran: Rc<Ran>,
     told: Rc<RefCell<Vec<String>>>,
     folder: TempDir,
@@ -100,7 +100,7 @@ impl Taking {
             backoff_max: Duration::from_millis(200),
             ..AsyncPolicy::default()
         };
-        let intake = Rc::new(Intake::new(
+        let intake = Rc::new(Ingest::new(
             Rc::clone(&queue),
             source.name(),
             "job".to_owned(),

@@ -1,0 +1,36 @@
+//! How far a command has come, for those who interrupt it.
+
+use std::sync::Mutex;
+
+use super::Refusal;
+use crate::exit::Exit;
+
+/// How far a command has come.
+#[derive(Debug, Default)]
+pub struct Checkpoint(Mutex<Option<Reached>>);
+
+#[derive(Debug)]
+struct Reached {
+    at: String,
+    next: String,
+}
+
+impl Checkpoint {
+    /// From here on something is changed. `at` says what; `next` is the command that goes on.
+    pub fn reach(&self, at: String, next: &str) {
+        let next = next.to_owned();
+        *self.0.lock().expect("nobody panics with it") = Some(Reached { at, next });
+    }
+
+    /// What an interrupted command says.
+    pub(super) fn interrupted(&self) -> Refusal {
+        match self.0.lock().expect("nobody panics with it").take() {
+            None => Refusal::new(Exit::Interrupted, "interrupted; nothing was changed", None),
+            Some(Reached { at, next }) => Refusal::new(
+                Exit::Interrupted,
+                format!("interrupted at {at}"),
+                Some(format!("what was done stays; `{next}` goes on from there")),
+            ),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What is built and released.
+
+mod build;
+mod release;
+#[path = "../support/mod.rs"]
+mod support;

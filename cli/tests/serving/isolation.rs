@@ -1,0 +1,59 @@
+//! What a function can reach, and what it cannot, on real Docker.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+use crate::support::{Dev, Folder};
+use serde_json::Value;
+
+const CODE: &str = r#"
+const fs = require('fs');
+const net = require('net');
+const { execSync } = require('child_process');
+
+const fails = (act) => { try { act(); return false; } catch (error) { return error.code ?? true; } };
+
+exports.look = async (req, res) => {
+  const gateway = fs.readFileSync('/proc/net/route', 'utf8').split('\n')
+    .map((line) => line.split('\t')).find((row) => row[1] === '00000000')?.[2];
+  const host = gateway?.match(/../g).reverse().map((byte) => parseInt(byte, 16)).join('.');
+  res.json({
+    user: process.getuid(),
+    writesCode: fails(() => fs.writeFileSync('/app/x', '')),
+    writesOwnCode: fails(() => fs.writeFileSync(__dirname + '/x', '')),
+    writesRoot: fails(() => fs.writeFileSync('/x', '')),
+    writesTmp: fails(() => fs.writeFileSync('/tmp/x', '')),
+    capabilities: fs.readFileSync('/proc/self/status', 'utf8').match(/CapEff:\s*(\S+)/)[1],
+    privileges: fs.readFileSync('/proc/self/status', 'utf8').match(/NoNewPrivs:\s*(\S+)/)[1],
+    engine: fs.existsSync('/var/run/docker.sock'),
+    token: process.env.FNLOCAL_TOKEN ?? null,
+    host,
+    platform: host ? await reaches(host, Number(req.query.port)) : 'no route',
+  });
+};
+
+const reaches = (host, port) => new Promise((resolve) => {
+  const socket = net.connect({ host, port, timeout: 2000 });
+  socket.on('connect', () => resolve('reached'));
+  socket.on('error', (error) => resolve(error.code));
+  socket.on('timeout', () => { socket.destroy(); resolve('timeout'); });
+});
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_is_shut_in_and_does_not_reach_the_platform() {
+    let folder = Folder::new(&[("index.js", CODE)]);
+    let dev = Dev::start(&folder);
+    let answer = reqwest::get(dev.at(&format!("/look?port={}", dev.port())))
+        .await
+        .unwrap();
+    let seen: Value = answer.json().await.unwrap();
+    assert_ne!(seen["user"], 0, "{seen}");
+    for place in ["writesCode", "writesOwnCode", "writesRoot"] {
+        assert_eq!(seen[place], "EROFS", "{place}: {seen}");
+    }
+    assert_eq!(seen["writesTmp"], false, "{seen}");
+    assert_eq!(seen["capabilities"], "0000000000000000", "{seen}");
+    assert_eq!(seen["privileges"], "1", "{seen}");
+    assert_eq!(seen["engine"], false, "{seen}");
+    assert_eq!(seen["token"], Value::Null, "{seen}");
+    assert_ne!(seen["platform"], "reached", "{seen}");
+}

@@ -1,0 +1,14 @@
+//! What `dev` serves, on containers and as processes.
+
+mod cleanup;
+mod copied;
+mod dashboard;
+mod examples;
+mod http;
+mod isolation;
+mod observe;
+mod pool;
+mod queue;
+mod reload;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,36 @@
+//! Where requests to an environment come in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::error::{CloudError, Kind};
+use crate::names::Names;
+
+/// The balancer as callers see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its public name.
+    pub address: String,
+    /// It takes HTTPS.
+    pub secure: bool,
+    /// When it was made, in seconds since 1970.
+    pub since: Option<i64>,
+}
+
+impl Endpoint {
+    /// The URL to call, without a slash at its end: by the environment's own domain, if it has one.
+    #[must_use]
+    pub fn url(&self, env: &Environment) -> String {
+        let host = env.domain.as_deref().unwrap_or(&self.address);
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{host}")
+    }
+}
+
+/// The error of an environment that has no door.
+#[must_use]
+pub fn none(names: &Names) -> CloudError {
+    let env = names.env();
+    CloudError::new(Kind::Failed, format!("nothing is promoted to `{env}`"))
+        .hint(format!("`fnlocal promote --env {env}` does it"))
+}

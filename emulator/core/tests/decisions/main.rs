@@ -1,0 +1,19 @@
+//! What the core decides.
+
+mod answers;
+mod balancer;
+mod chill;
+mod code;
+#[path = "../common/mod.rs"]
+mod common;
+mod expect;
+mod fuzz;
+mod idle;
+mod limits;
+mod properties;
+mod release;
+mod replay;
+mod requests;
+mod routing;
+mod scaling;
+mod starts;

@@ -1,0 +1,330 @@
+//! Calls to a wrapper outside the user's requests: prime, assign, idle, events.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fnlocal_core::time::bounded_millis;
+use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId, Retry};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use super::exchange::{Connection, RequestBody};
+use super::reports::ReportLines;
+use super::ticket::Running;
+use fnlocal_api::Failure;
+
+use super::{Driver, Function, Instance};
+use fnlocal_api::Timing;
+use fnlocal_logs::Record;
+use fnlocal_project::{BodyMode, DescribedModule};
+
+/// How long an import may take: longer than any function's own timeout is no use.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Largest description of a package, in bytes.
+const MAX_REPLY_BYTES: usize = 8 << 20;
+/// How long after a connection broke the runtime may take to say why.
+pub(super) const EXIT_REASON_GRACE: Duration = Duration::from_millis(1500);
+
+#[derive(Deserialize)]
+struct Reply {
+    #[serde(default)]
+    import_ms: f64,
+    /// How long the import took, as far as that can be.
+    #[serde(skip)]
+    import: Duration,
+    #[serde(default)]
+    modules: Vec<DescribedModule>,
+    #[serde(default)]
+    error: Option<Failure>,
+}
+
+impl Driver {
+    /// Has an instance import all code of its package and describe it.
+    pub(super) async fn prime(self: Rc<Self>, id: InstanceId, code: CodeHash) {
+        let Some(instance) = self.instance(id) else {
+            return;
+        };
+        let body = self.assignment(&instance, code, None);
+        instance.set_code(code);
+        let (described, alive) = match self.call_assign(&instance, body).await {
+            Ok(reply) => {
+                instance.add_import(reply.import);
+                (Ok(reply.modules), true)
+            }
+            Err(failure) => (Err(failure), false),
+        };
+        let described = self.localised(&instance, code, described);
+        let functions = self.describe.describe(
+            instance.package,
+            code,
+            described,
+            &mut self.functions.borrow_mut(),
+        );
+        let functions = self.under_inspection(functions);
+        self.handle(Event::Primed {
+            instance: id,
+            code,
+            functions,
+        });
+        self.described.send_modify(|count| *count += 1);
+        if !alive {
+            self.give_up(id).await;
+        }
+    }
+
+    /// Binds an instance to a function.
+    pub(super) async fn assign(self: Rc<Self>, id: InstanceId, to: FunctionId, code: CodeHash) {
+        let Some(instance) = self.instance(id) else {
+            return;
+        };
+        let Some(function) = self.function(to) else {
+            // Removed meanwhile; the core stops the instance when it hears of it.
+            self.handle(Event::AssignFailed { instance: id });
+            return;
+        };
+        let body = self.assignment(&instance, code, Some(&function));
+        instance.set_code(code);
+        match self.call_assign(&instance, body).await {
+            Ok(reply) => {
+                let files = self.files_of(instance.package, code);
+                instance.bind(function, code, &files, reply.import);
+                self.counts.started(&started(&instance));
+                self.handle(Event::Assigned { instance: id });
+            }
+            Err(mut failure) => {
+                self.localise(&instance, code, &mut failure);
+                self.logs.send(Record::ImportFailed {
+                    function: function.name.clone(),
+                    failure: failure.clone(),
+                });
+                function.fail(failure);
+                self.handle(Event::AssignFailed { instance: id });
+            }
+        }
+    }
+
+    /// Waits until an instance no longer works for a request whose client left, then gives its
+    /// place back.
+    pub(super) fn release_when_over(self: &Rc<Self>, request: RequestId, running: Running) {
+        // Other requests may keep the instance busy for as long as it lives.
+        let path = format!("/_fnlocal/idle?request={}", running.name());
+        let driver = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let request_idle = control(running.instance(), Method::GET, &path, None);
+            let event = match request_idle.await {
+                Ok((response, _)) if response.status().is_success() => Event::Released { request },
+                _ => Event::RequestFailed {
+                    request,
+                    retry: Retry::No,
+                },
+            };
+            driver.handle(event);
+        });
+    }
+
+    /// Errors with paths as the person knows them.
+    fn localised(
+        &self,
+        instance: &Instance,
+        code: CodeHash,
+        described: Result<Vec<DescribedModule>, Failure>,
+    ) -> Result<Vec<DescribedModule>, Failure> {
+        described
+            .map_err(|mut failure| {
+                self.localise(instance, code, &mut failure);
+                failure
+            })
+            .map(|mut modules| {
+                for error in modules
+                    .iter_mut()
+                    .filter_map(|module| module.error.as_mut())
+                {
+                    if let Ok(mut failure) = Failure::deserialize(&*error) {
+                        failure.cut();
+                        self.localise(instance, code, &mut failure);
+                        *error = serde_json::json!(failure);
+                    }
+                }
+                modules
+            })
+    }
+
+    /// A line with paths as the person knows them.
+    pub(super) fn as_shown(&self, instance: &Instance, line: &str) -> String {
+        let mut failure = Failure::plain(line, None);
+        if let Some(code) = instance.code() {
+            self.localise(instance, code, &mut failure);
+        }
+        failure.message
+    }
+
+    pub(super) fn localise(&self, instance: &Instance, code: CodeHash, failure: &mut Failure) {
+        let packages = self.packages.borrow();
+        if let (Some(package), Some(started)) =
+            (packages.get(&instance.package), instance.started())
+            && let Some(code) = package.codes.get(&code)
+        {
+            let seen = format!("{}/", code.path(&started.code_root));
+            failure.rebase(&seen, &package.shown_root);
+        }
+    }
+
+    fn assignment(
+        &self,
+        instance: &Instance,
+        code: CodeHash,
+        function: Option<&Function>,
+    ) -> serde_json::Value {
+        let packages = self.packages.borrow();
+        let package = packages.get(&instance.package);
+        let code = package.and_then(|package| package.codes.get(&code).cloned());
+        let code = code.unwrap_or_default();
+        let started = instance.started();
+        let path = started.map(|started| code.path(&started.code_root));
+        let settings = function.map(|function| &function.settings);
+        let inspect = function.is_some_and(|function| self.is_inspected(function))
+            && self.can_be_inspected(instance);
+        serde_json::json!({
+            "inspect": inspect,
+            "code": path.unwrap_or_default(),
+            "package_name": package.map(|package| &package.run.name),
+            "entries": code.entries,
+            "function": function.map(|function| &*function.name),
+            "env": function.map(|function| function.env.clone()).unwrap_or_default(),
+            "timeout_ms": settings.map(|settings| settings.limits.timeout.as_millis()),
+            "concurrency": settings.map(|settings| settings.limits.concurrency),
+            "body_limit": settings.map(|settings| settings.body_limit),
+            "signature": settings.and_then(|settings| settings.triggers.signature),
+            "body": match settings.map(|settings| settings.body) {
+                Some(BodyMode::Stream) => "stream",
+                _ => "parsed",
+            },
+        })
+    }
+
+    async fn call_assign(
+        &self,
+        instance: &Rc<Instance>,
+        body: serde_json::Value,
+    ) -> Result<Reply, Failure> {
+        let call = async {
+            let (response, connection) =
+                control(instance, Method::POST, "/_fnlocal/assign", Some(&body)).await?;
+            let bytes = Limited::new(response.into_body(), MAX_REPLY_BYTES)
+                .collect()
+                .await
+                .map_err(|error| error.to_string())?
+                .to_bytes();
+            instance.put_connection(connection);
+            serde_json::from_slice::<Reply>(&bytes).map_err(|error| error.to_string())
+        };
+        let began = std::time::Instant::now();
+        let mut reply = match tokio::time::timeout(IMPORT_TIMEOUT, call).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(cause)) => return Err(self.died_importing(instance, cause).await),
+            Err(_) => {
+                return Err(Failure::plain(
+                    format!(
+                        "the import did not end within {} s",
+                        IMPORT_TIMEOUT.as_secs()
+                    ),
+                    Some("move slow work out of the top level of the module"),
+                ));
+            }
+        };
+        reply.import = bounded_millis(reply.import_ms).min(began.elapsed());
+        match reply.error.take() {
+            Some(mut failure) => {
+                failure.cut();
+                Err(failure)
+            }
+            None => Ok(reply),
+        }
+    }
+
+    async fn died_importing(&self, instance: &Rc<Instance>, cause: String) -> Failure {
+        let end = instance.end(EXIT_REASON_GRACE).await;
+        if let Some(crash) = instance.crash() {
+            return crash;
+        }
+        let why = end.map_or(cause, |end| end.reason);
+        let mut failure = Failure::plain(
+            format!("the process ended while it imported the code: {why}"),
+            Some("is there a process.exit() or an endless loop at the top level?"),
+        );
+        let lines = instance.last_lines();
+        if !lines.is_empty() {
+            failure.frame = Some(lines.join("\n"));
+        }
+        failure
+    }
+
+    async fn give_up(self: &Rc<Self>, id: InstanceId) {
+        if self.forget_instance(id).is_some() {
+            self.runtime.stop(id, Duration::ZERO).await;
+            self.handle(Event::InstanceDied { instance: id });
+        }
+    }
+
+    /// Follows what a wrapper reports: log lines, ends of invocations, errors.
+    pub(super) async fn follow_reports(self: Rc<Self>, instance: Rc<Instance>) {
+        let Ok((response, _connection)) =
+            control(&instance, Method::GET, "/_fnlocal/events", None).await
+        else {
+            return;
+        };
+        let mut body = response.into_body();
+        let mut lines = ReportLines::default();
+        while let Some(Ok(frame)) = body.frame().await {
+            if let Some(data) = frame.data_ref() {
+                self.take_reports(&instance, &mut lines, data);
+            }
+        }
+    }
+}
+
+/// What it took until an instance had its function.
+fn started(instance: &Instance) -> Timing {
+    let started = instance.started();
+    Timing {
+        create: started.map(|started| started.create).unwrap_or_default(),
+        boot: started.map(|started| started.boot).unwrap_or_default(),
+        import: instance.import(),
+        ..Timing::default()
+    }
+}
+
+/// One control call, on a connection of its own, which is the instance's first to serve on if
+/// the caller gives it back once the answer is read.
+pub(super) async fn control(
+    instance: &Rc<Instance>,
+    method: Method,
+    path: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<(Response<Incoming>, Connection), String> {
+    let started = instance.started().ok_or("it was never started")?;
+    let mut connection = Connection::open(&started.address)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut request = Request::new(body.map_or(RequestBody::Empty, RequestBody::json));
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse().map_err(|_| "no path")?;
+    let headers = request.headers_mut();
+    headers.insert(
+        http::header::HOST,
+        http::HeaderValue::from_static("instance"),
+    );
+    let token = http::HeaderValue::from_str(&started.token).map_err(|error| error.to_string())?;
+    headers.insert("x-fnlocal-token", token);
+    if body.is_some() {
+        let json = http::HeaderValue::from_static("application/json");
+        headers.insert(http::header::CONTENT_TYPE, json);
+    }
+    let response = connection
+        .send(request)
+        .await
+        .map_err(|error| error.cause)?;
+    Ok((response, connection))
+}

@@ -1,0 +1,387 @@
+//! From what code exports to functions with settings.
+
+use std::collections::BTreeMap;
+
+use fnlocal_core::limits::LimitError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::diagnostics::{FileError, nearest};
+use super::settings::{self, CodeConfig, FunctionSettings};
+use super::{Package, Project, Warning, names};
+
+/// The maximum number of functions of a package.
+const MAX_FUNCTIONS: usize = 1000;
+
+/// What the wrapper says of one file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribedModule {
+    /// The file, relative to its package.
+    pub entry: String,
+    /// What it exports.
+    #[serde(default)]
+    pub functions: Vec<DescribedFunction>,
+    /// Why it could not be imported.
+    #[serde(default)]
+    pub error: Option<Value>,
+}
+
+/// What the wrapper says of one export.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DescribedFunction {
+    /// Its name.
+    pub name: String,
+    /// Its `config`.
+    #[serde(default)]
+    pub config: Value,
+    /// What it is: `http`, …
+    #[serde(default)]
+    pub kind: Vec<String>,
+}
+
+/// A package's functions.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Those that can run, in the order of the code.
+    pub functions: Vec<SettledFunction>,
+    /// Those that cannot, and files that cannot.
+    pub problems: Vec<Problem>,
+    /// What is odd but no reason to stop.
+    pub warnings: Vec<Warning>,
+}
+
+/// A function that can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledFunction {
+    /// Its name.
+    pub name: String,
+    /// The file it is in, relative to its package.
+    pub entry: String,
+    /// What it runs with.
+    pub settings: FunctionSettings,
+    /// What it is.
+    pub kind: Vec<String>,
+}
+
+/// What only shows when all packages are known.
+#[derive(Debug, Default)]
+pub struct Across {
+    /// Names used twice, and a `default` that does not exist.
+    pub problems: Vec<Problem>,
+    /// `[functions.NAME]` tables of functions nobody exports.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why a function or a file cannot run.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file threw, or does not parse; `error` is the wrapper's report.
+    #[error("{entry} could not be imported")]
+    Import {
+        /// The file.
+        entry: String,
+        /// What the wrapper reported.
+        error: Value,
+    },
+    /// A name that cannot be a path.
+    #[error("{entry} exports `{function}`, which cannot be a function's name")]
+    Name {
+        /// The name.
+        function: String,
+        /// The file.
+        entry: String,
+    },
+    /// One name in two files.
+    #[error("function `{function}` is defined twice: in {first} and in {second}")]
+    Duplicate {
+        /// The name.
+        function: String,
+        /// The file that comes first, which keeps the name.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// More functions than a package may have: none of them is served.
+    #[error("{entry} brings its package to {count} functions; the maximum is {MAX_FUNCTIONS}")]
+    TooMany {
+        /// The file with most of them.
+        entry: String,
+        /// How many the package has.
+        count: usize,
+    },
+    /// A bad value in code.
+    #[error("function `{function}` in {entry}: {place} {why}", place = place(key))]
+    Value {
+        /// The function.
+        function: String,
+        /// The file.
+        entry: String,
+        /// The key in `config`; empty for `config` itself.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Bounds that contradict each other once merged, by the code's doing.
+    #[error("function `{function}` in {entry}: {error}")]
+    Limits {
+        /// The function.
+        function: String,
+        /// The file.
+        entry: String,
+        /// What is wrong.
+        error: LimitError,
+    },
+    /// The same, by `fnlocal.toml`'s doing.
+    #[error("{error}")]
+    File {
+        /// The function concerned, if one is.
+        function: Option<String>,
+        /// What is wrong and where.
+        error: Box<FileError>,
+    },
+}
+
+fn place(key: &str) -> String {
+    if key.is_empty() {
+        "`config`:".to_owned()
+    } else {
+        format!("`config.{key}`:")
+    }
+}
+
+impl Problem {
+    /// The function concerned, if it is one.
+    #[must_use]
+    pub fn function(&self) -> Option<&str> {
+        match self {
+            Self::Import { .. } | Self::TooMany { .. } => None,
+            Self::Name { function, .. }
+            | Self::Duplicate { function, .. }
+            | Self::Value { function, .. }
+            | Self::Limits { function, .. } => Some(function),
+            Self::File { function, .. } => function.as_deref(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Name { .. } => Some(names::RULE.to_owned()),
+            Self::Duplicate { .. } => {
+                Some("rename one of them; names are shared by all packages".to_owned())
+            }
+            Self::Limits { .. } => Some(
+                "`config` in code, [defaults] and [functions.NAME] are merged in this order"
+                    .to_owned(),
+            ),
+            Self::File { error, .. } => error.hint(),
+            Self::TooMany { .. } => Some("split the package, or export fewer functions".to_owned()),
+            Self::Import { .. } | Self::Value { .. } => None,
+        }
+    }
+}
+
+impl Project {
+    /// The functions of a package, from what the wrapper says of its files.
+    #[must_use]
+    pub fn settle(&self, package: &Package, described: &[DescribedModule]) -> Settled {
+        let mut settled = Settled::default();
+        if let Some(problem) = self.too_many(package, described) {
+            settled.problems.push(problem);
+            return settled;
+        }
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for module in described {
+            if let Some(error) = &module.error {
+                let entry = self.show(package, &module.entry);
+                settled.problems.push(Problem::Import {
+                    entry,
+                    error: error.clone(),
+                });
+            }
+            for function in &module.functions {
+                if let Some(first) = seen.insert(&function.name, &module.entry) {
+                    settled.problems.push(Problem::Duplicate {
+                        function: function.name.clone(),
+                        first: self.show(package, first),
+                        second: self.show(package, &module.entry),
+                    });
+                    seen.insert(&function.name, first);
+                    continue;
+                }
+                self.settle_one(package, &module.entry, function, &mut settled);
+            }
+        }
+        settled
+    }
+
+    fn too_many(&self, package: &Package, described: &[DescribedModule]) -> Option<Problem> {
+        let count = described.iter().map(|module| module.functions.len()).sum();
+        let most = described
+            .iter()
+            .max_by_key(|module| module.functions.len())?;
+        let entry = self.show(package, &most.entry);
+        (count > MAX_FUNCTIONS).then_some(Problem::TooMany { entry, count })
+    }
+
+    /// What only shows when all packages are known. Of two functions with one name, the one in the
+    /// first package keeps it.
+    #[must_use]
+    pub fn check_across(&self, described: &[(&Package, &[DescribedModule])]) -> Across {
+        let mut across = Across::default();
+        let mut seen: BTreeMap<&str, (&Package, String)> = BTreeMap::new();
+        for (package, modules) in described {
+            for module in *modules {
+                for function in &module.functions {
+                    let file = self.show(package, &module.entry);
+                    match seen.get(function.name.as_str()) {
+                        Some((other, first)) if other.id != package.id => {
+                            across.problems.push(Problem::Duplicate {
+                                function: function.name.clone(),
+                                first: first.clone(),
+                                second: file,
+                            });
+                        }
+                        Some(_) => {}
+                        None => drop(seen.insert(&function.name, (package, file))),
+                    }
+                }
+            }
+        }
+        // A file that does not import may well export what seems to be missing.
+        let broken = described
+            .iter()
+            .flat_map(|(_, modules)| *modules)
+            .any(|module| module.error.is_some());
+        if !broken {
+            let names: Vec<&str> = seen.keys().copied().collect();
+            self.check_named(&names, &mut across);
+        }
+        across
+    }
+
+    /// Names in `fnlocal.toml` that no function has.
+    fn check_named(&self, names: &[&str], across: &mut Across) {
+        let config = self.config();
+        let guess = |name: &str| {
+            nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+        };
+        if let Some(name) = config
+            .default
+            .as_deref()
+            .filter(|name| !names.contains(name))
+        {
+            let message = format!("`default` names `{name}`, which no file exports");
+            let error = Box::new(
+                self.file
+                    .error_at(&["default"], message)
+                    .with_hint(guess(name)),
+            );
+            across.problems.push(Problem::File {
+                function: None,
+                error,
+            });
+        }
+        for name in config
+            .functions
+            .keys()
+            .filter(|name| !names.contains(&name.as_str()))
+        {
+            let message = format!("[functions.{name}] is about a function that no file exports");
+            let error = self.file.error_at(&["functions", name], message);
+            across.warnings.push(Warning {
+                text: error.to_string(),
+                hint: guess(name),
+            });
+        }
+    }
+
+    fn settle_one(
+        &self,
+        package: &Package,
+        entry: &str,
+        function: &DescribedFunction,
+        out: &mut Settled,
+    ) {
+        let name = function.name.clone();
+        let file = self.show(package, entry);
+        if !names::is_function(&name) {
+            return out.problems.push(Problem::Name {
+                function: name,
+                entry: file,
+            });
+        }
+        let code = settings::from_code(&function.config);
+        for (key, near) in &code.unknown {
+            out.warnings.push(Warning {
+                text: format!("function `{name}` in {file}: `config.{key}` is not known"),
+                hint: near.as_ref().map(|near| format!("did you mean `{near}`?")),
+            });
+        }
+        if !code.bad.is_empty() {
+            let problem = |(key, why): &(String, String)| Problem::Value {
+                function: name.clone(),
+                entry: file.clone(),
+                key: key.clone(),
+                why: why.clone(),
+            };
+            return out.problems.extend(code.bad.iter().map(problem));
+        }
+        match self.merge(&name, &code) {
+            Ok(settings) => out.functions.push(SettledFunction {
+                name,
+                entry: entry.to_owned(),
+                settings,
+                kind: function.kind.clone(),
+            }),
+            Err(error) => out.problems.push(self.contradiction(name, file, error)),
+        }
+    }
+
+    /// Merges in the order [`super::settings`] documents.
+    fn merge(&self, name: &str, code: &CodeConfig) -> Result<FunctionSettings, LimitError> {
+        let config = self.config();
+        let project = settings::of_project(config);
+        let mut layers = vec![&project, &config.defaults, &code.config];
+        layers.extend(config.functions.get(name));
+        settings::merge(&layers, self.profile)
+    }
+
+    /// Says a contradiction where it was written: in the file if a key of it is there, else in code.
+    fn contradiction(&self, function: String, entry: String, error: LimitError) -> Problem {
+        let config = self.config();
+        let has = |table: &super::FunctionConfig, key: &str| {
+            serde_json::to_value(table).is_ok_and(|json| !json[key].is_null())
+        };
+        let own = config.functions.get(&function);
+        for key in [error.key, settings::counterpart(error.key)] {
+            let keys = if own.is_some_and(|own| has(own, key)) {
+                vec!["functions", &function, key]
+            } else if has(&config.defaults, key) {
+                vec!["defaults", key]
+            } else {
+                continue;
+            };
+            let message = format!("function `{function}`: {error}");
+            let error = Box::new(self.file.error_at(&keys, message));
+            let function = Some(function);
+            return Problem::File { function, error };
+        }
+        Problem::Limits {
+            function,
+            entry,
+            error,
+        }
+    }
+
+    /// A package's file as people know it: relative to the project.
+    fn show(&self, package: &Package, entry: &str) -> String {
+        let path = package.root.join(entry);
+        path.strip_prefix(&self.root)
+            .unwrap_or(&path)
+            .display()
+            .to_string()
+    }
+}

@@ -1,0 +1,400 @@
+//! The other nodes, as far as this one knows: who answers, with what load, and where requests go.
+//!
+//! Every node keeps its own picture, corrected every second by what the others say of themselves.
+//! Where two disagree a request is served on another node than it might be: that costs a cold
+//! start, never a loop.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use fnlocal_core::{Entered, FunctionId, NodeId, Route, Router, RouterSettings, Standing, routing};
+use fnlocal_triggers::scheduler::Owned;
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use super::NodeError;
+use super::bounds::MAX_KNOWN;
+use super::ownership::{Duties, Ownership};
+use fnlocal_driver::cores;
+use fnlocal_gateway::peers::{Counted, Link, PeerRoute, Peers};
+
+/// This node's number in its own picture.
+const OWN: NodeId = NodeId(0);
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PeerStatus {
+    /// Its name.
+    pub node: String,
+    /// It wants requests.
+    pub open: bool,
+    /// Requests it bears at once.
+    pub bears: u32,
+    /// How its functions stand.
+    pub functions: BTreeMap<String, Standing>,
+    /// What it does that only one node may.
+    #[serde(default)]
+    pub duties: Duties,
+}
+
+/// The nodes requests are routed to.
+pub(crate) struct PeerTable {
+    router: Rc<RefCell<Router>>,
+    others: RefCell<BTreeMap<NodeId, KnownPeer>>,
+    numbers: RefCell<Numbers>,
+    own: RefCell<BTreeMap<String, Standing>>,
+    roster: RefCell<Ownership>,
+    token: HeaderValue,
+}
+
+/// A node that takes part.
+struct KnownPeer {
+    link: Rc<Link>,
+    functions: BTreeMap<String, Standing>,
+}
+
+/// Numbers for names, each its own for as long as the node runs.
+#[derive(Default)]
+struct Numbers {
+    functions: BTreeMap<String, FunctionId>,
+    nodes: BTreeMap<String, NodeId>,
+}
+
+impl PeerTable {
+    /// Of a node alone. By `key` nodes know each other.
+    pub fn new(name: &str, key: &str) -> Result<Rc<Self>, NodeError> {
+        let mut token = HeaderValue::from_str(key).map_err(|_| NodeError::Key)?;
+        token.set_sensitive(true);
+        let mut router = Router::new(RouterSettings::default());
+        router.join(OWN, routing::key(name), bears());
+        let mut numbers = Numbers::default();
+        numbers.nodes.insert(name.to_owned(), OWN);
+        Ok(Rc::new(Self {
+            router: Rc::new(RefCell::new(router)),
+            others: RefCell::default(),
+            numbers: RefCell::new(numbers),
+            own: RefCell::default(),
+            roster: RefCell::new(Ownership::new(name)),
+            token,
+        }))
+    }
+
+    /// How many other nodes take part.
+    pub fn others(&self) -> usize {
+        self.others.borrow().len()
+    }
+
+    /// Requests this node bears at once.
+    pub fn bears(&self) -> u32 {
+        bears()
+    }
+
+    /// How this node's functions stood last.
+    pub fn own(&self) -> BTreeMap<String, Standing> {
+        self.own.borrow().clone()
+    }
+
+    /// This node's functions stand so.
+    pub fn stand(&self, functions: BTreeMap<String, Standing>) {
+        self.publish(OWN, &functions);
+        self.own.replace(functions);
+    }
+
+    /// Whether a name is this node's own.
+    pub fn is(&self, name: &str) -> bool {
+        self.numbers.borrow().nodes.get(name) == Some(&OWN)
+    }
+
+    /// This node's ready instances take so many requests at once.
+    pub fn ready(&self, slots: &[(std::sync::Arc<str>, u32)]) {
+        for (function, slots) in slots {
+            let function = self.number(function);
+            self.router.borrow_mut().ready(function, OWN, *slots);
+        }
+    }
+
+    /// This node ends: its clients' requests are served elsewhere if they can be.
+    pub fn close(&self) {
+        self.router.borrow_mut().leave(OWN);
+        self.roster.borrow_mut().close();
+    }
+
+    /// These are all the nodes there are, this one among them or not.
+    pub fn told_of<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        self.roster.borrow_mut().told_of(names);
+    }
+
+    /// Whether this node sees to what only one node may see to for a function, and from when on.
+    pub fn owns(&self, function: &str) -> Option<Owned> {
+        self.roster.borrow().owns(function)
+    }
+
+    /// Whether it says so to others.
+    pub fn claims(&self, function: &str) -> bool {
+        self.roster.borrow().claims(function)
+    }
+
+    /// This node begins to serve.
+    pub fn begins(&self) {
+        self.roster.borrow_mut().begins();
+    }
+
+    /// The other node that is to have a function's jobs when this one ends, and after it those that
+    /// might have them instead.
+    pub fn heirs(&self, function: &str) -> Vec<(NodeId, Rc<Link>)> {
+        let order = self.roster.borrow().order(function);
+        let (numbers, others) = (self.numbers.borrow(), self.others.borrow());
+        let heir = |name: &String| {
+            let node = *numbers.nodes.get(name)?;
+            Some((node, Rc::clone(&others.get(&node)?.link)))
+        };
+        order.iter().filter_map(heir).collect()
+    }
+
+    /// Another node has said how it stands.
+    pub fn heard(&self, address: SocketAddr, said: PeerStatus) {
+        let said = said.bounded();
+        let node = self.node(&said.node);
+        if node == OWN {
+            return;
+        }
+        let functions = said.functions.keys().cloned().collect();
+        if !said.open {
+            self.shuts(said);
+            return;
+        }
+        self.roster
+            .borrow_mut()
+            .heard(&said.node, functions, said.duties);
+        let mut others = self.others.borrow_mut();
+        if !others.contains_key(&node) {
+            let key = routing::key(&said.node);
+            self.router.borrow_mut().join(node, key, said.bears);
+        }
+        self.publish(node, &said.functions);
+        let other = others.entry(node).or_insert_with(|| KnownPeer {
+            link: Link::new(address),
+            functions: BTreeMap::new(),
+        });
+        other.functions = said.functions;
+    }
+
+    /// Another node did not say how it stands. Whether what it claims is still its own.
+    pub fn silent(&self, name: &str) -> bool {
+        self.leaves(name);
+        self.roster.borrow_mut().silent(name)
+    }
+
+    /// Another node is sent no more requests.
+    pub fn leaves(&self, name: &str) {
+        let node = self.node(name);
+        self.forget(node);
+    }
+
+    /// Another node wants no requests, or is to get none. Whether it claims something still.
+    pub fn shuts(&self, said: PeerStatus) -> bool {
+        let said = said.bounded();
+        self.leaves(&said.node);
+        self.roster.borrow_mut().shut(&said.node, said.duties)
+    }
+
+    fn forget(&self, node: NodeId) {
+        if self.others.borrow_mut().remove(&node).is_some() {
+            self.router.borrow_mut().leave(node);
+        }
+    }
+
+    fn publish(&self, node: NodeId, functions: &BTreeMap<String, Standing>) {
+        for (function, standing) in functions {
+            // A peer's name takes room for as long as this node runs.
+            let full = node != OWN && self.numbers.borrow().functions.len() >= MAX_KNOWN;
+            if full && !self.numbers.borrow().functions.contains_key(function) {
+                continue;
+            }
+            let function = self.number(function);
+            self.router.borrow_mut().publish(function, node, *standing);
+        }
+    }
+
+    fn node(&self, name: &str) -> NodeId {
+        let nodes = &mut self.numbers.borrow_mut().nodes;
+        let next = NodeId(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
+        *nodes.entry(name.to_owned()).or_insert(next)
+    }
+
+    /// The number of functions that have a number.
+    #[cfg(test)]
+    pub fn known(&self) -> usize {
+        self.numbers.borrow().functions.len()
+    }
+
+    fn number(&self, function: &str) -> FunctionId {
+        let functions = &mut self.numbers.borrow_mut().functions;
+        if let Some(&known) = functions.get(function) {
+            return known;
+        }
+        let number = FunctionId(u32::try_from(functions.len()).unwrap_or(u32::MAX));
+        functions.insert(function.to_owned(), number);
+        self.router
+            .borrow_mut()
+            .name(number, routing::key(function));
+        number
+    }
+}
+
+impl Peers for PeerTable {
+    fn token(&self) -> &HeaderValue {
+        &self.token
+    }
+
+    fn route(&self, function: &str, idle_here: &dyn Fn() -> bool) -> (PeerRoute, Counted) {
+        let number = self.number(function);
+        let entered = Entered::from_client(number);
+        let route = self.router.borrow_mut().route(entered, OWN, idle_here);
+        let (to, way) = match route {
+            Route::Local => (OWN, PeerRoute::Local),
+            Route::Remote(forward) => {
+                let others = self.others.borrow();
+                let to = forward.to();
+                let other = others.get(&to);
+                // A node with another release may not have it.
+                let other = other.filter(|other| other.functions.contains_key(function));
+                let Some(other) = other else {
+                    self.router.borrow_mut().ended(number, to);
+                    return (PeerRoute::Local, Counted::until(|| {}));
+                };
+                (to, PeerRoute::Remote(forward, Rc::clone(&other.link)))
+            }
+        };
+        let router = Rc::clone(&self.router);
+        let ended = move || router.borrow_mut().ended(number, to);
+        (way, Counted::until(ended))
+    }
+
+    fn lost(&self, node: NodeId) {
+        self.forget(node);
+    }
+}
+
+/// As many as the simulation thinks of a machine of this size.
+fn bears() -> u32 {
+    cores() * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn company(name: &str) -> Rc<PeerTable> {
+        PeerTable::new(name, "0f").unwrap()
+    }
+
+    fn said(node: &str, functions: &[&str]) -> PeerStatus {
+        let standing = Standing::default();
+        let named = |name: &&str| ((*name).to_owned(), standing);
+        PeerStatus {
+            node: node.to_owned(),
+            open: true,
+            bears: 8,
+            functions: functions.iter().map(named).collect(),
+            duties: Duties::default(),
+        }
+    }
+
+    fn address() -> SocketAddr {
+        ([127, 0, 0, 1], 1).into()
+    }
+
+    /// The node that serves a function, by what `company`, the node `own`, thinks.
+    fn home(company: &Rc<PeerTable>, own: &str, function: &str) -> String {
+        let (way, _counted) = company.route(function, &|| false);
+        let PeerRoute::Remote(forward, _) = way else {
+            return own.to_owned();
+        };
+        let numbers = company.numbers.borrow();
+        let mut nodes = numbers.nodes.iter();
+        let found = nodes.find(|(_, node)| **node == forward.to());
+        found.unwrap().0.clone()
+    }
+
+    #[test]
+    fn nodes_that_know_each_other_agree_on_where_functions_are_served() {
+        let names = ["i-1", "i-2", "i-3"];
+        let functions = ["bid", "mail", "list", "pay"];
+        let mut homes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for own in names {
+            let company = company(own);
+            for other in names.iter().filter(|name| **name != own) {
+                company.heard(address(), said(other, &functions));
+            }
+            for function in functions {
+                homes
+                    .entry(function)
+                    .or_default()
+                    .push(home(&company, own, function));
+            }
+        }
+        for (function, homes) in homes {
+            assert!(
+                homes.iter().all(|home| *home == homes[0]),
+                "{function}: {homes:?}"
+            );
+        }
+    }
+
+    /// A function that is served on the other of two nodes.
+    fn served_there(company: &Rc<PeerTable>) -> String {
+        let names = (0..100).map(|number| format!("f{number}"));
+        let all: Vec<String> = names.collect();
+        let named: Vec<&str> = all.iter().map(String::as_str).collect();
+        company.heard(address(), said("i-2", &named));
+        let found = all
+            .into_iter()
+            .find(|name| home(company, "i-1", name) == "i-2");
+        found.unwrap()
+    }
+
+    #[test]
+    fn a_node_that_is_silent_or_closes_is_sent_nothing_until_it_speaks_again() {
+        let company = company("i-1");
+        let function = served_there(&company);
+        company.silent("i-2");
+        assert_eq!(home(&company, "i-1", &function), "i-1");
+        company.heard(address(), said("i-2", &[&function]));
+        assert_eq!(home(&company, "i-1", &function), "i-2");
+        let closing = PeerStatus {
+            open: false,
+            ..said("i-2", &[&function])
+        };
+        company.heard(address(), closing);
+        assert_eq!(home(&company, "i-1", &function), "i-1");
+    }
+
+    #[test]
+    fn a_node_without_the_function_is_not_sent_its_requests() {
+        let company = company("i-1");
+        let function = served_there(&company);
+        company.heard(address(), said("i-2", &["other"]));
+        assert_eq!(home(&company, "i-1", &function), "i-1");
+        let other = company.node("i-2");
+        assert_eq!(
+            company.router.borrow().load(other),
+            0,
+            "nothing is counted there"
+        );
+    }
+
+    #[test]
+    fn a_node_that_ends_has_its_requests_served_elsewhere() {
+        let company = company("i-1");
+        company.heard(address(), said("i-2", &["bid", "mail"]));
+        company.close();
+        for function in ["bid", "mail"] {
+            assert_eq!(home(&company, "i-1", function), "i-2");
+        }
+        company.silent("i-2");
+        assert_eq!(home(&company, "i-1", "bid"), "i-1", "there is nobody else");
+    }
+}

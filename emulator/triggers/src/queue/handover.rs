@@ -1,0 +1,119 @@
+//! From one queue to another: a node that ends hands its jobs to one that stays.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{AcceptError, MAX_QUEUED_JOBS, Queue, whole};
+use crate::job::{Accepted, Job, JobId, JobMeta};
+use crate::store::{BodyFile, Change, Snapshot, StoreError};
+
+impl Queue {
+    /// All that is in the queue, those that wait first and then the dead letters, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn all(&self) -> Result<Vec<JobMeta>, StoreError> {
+        let read = |file: &Snapshot| {
+            let mut all = Vec::new();
+            each(file, |head| all.push(head))?;
+            Ok(all)
+        };
+        self.keeper.read(read).await
+    }
+
+    /// The numbers of all that is in the queue, by function; in the order of [`Queue::all`].
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn ids(&self) -> Result<BTreeMap<String, Vec<JobId>>, StoreError> {
+        let read = |file: &Snapshot| {
+            let mut all: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
+            each(file, |head| {
+                all.entry(head.function).or_default().push(head.id)
+            })?;
+            Ok(all)
+        };
+        self.keeper.read(read).await
+    }
+
+    /// Takes over jobs that the queue `from` accepted. They are on disk when this returns. What was
+    /// taken over before is known.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; then none was taken over.
+    pub async fn adopt(
+        self: &Rc<Self>,
+        jobs: Vec<Job>,
+        from: &str,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        let adopting = Rc::clone(self).adopt_whole(jobs, from.to_owned(), None);
+        whole(adopting).await?
+    }
+
+    /// As [`Queue::adopt`], for one job whose body is in `file` and on disk.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; then it was not taken over.
+    pub async fn adopt_with(
+        self: &Rc<Self>,
+        head: JobMeta,
+        from: &str,
+        file: Arc<BodyFile>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        let job = Job {
+            head,
+            body: Bytes::new(),
+            file: None,
+        };
+        let adopting = Rc::clone(self).adopt_whole(vec![job], from.to_owned(), Some(file));
+        whole(adopting).await?
+    }
+
+    async fn adopt_whole(
+        self: Rc<Self>,
+        jobs: Vec<Job>,
+        from: String,
+        file: Option<Arc<BodyFile>>,
+    ) -> Result<Vec<Accepted>, AcceptError> {
+        if self.closing.get() {
+            return Err(StoreError::Closed.into());
+        }
+        if self.line.borrow().len() + jobs.len() > MAX_QUEUED_JOBS {
+            return Err(AcceptError::Full);
+        }
+        let adopt = Change::Adopt { jobs, from, file };
+        let changed = self.keeper.change(adopt).await?;
+        self.accepted(changed)
+    }
+
+    /// Forgets jobs that another queue has taken over. No run may be under way.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then they are known still, and the other queue knows them when they are
+    /// handed over again.
+    pub async fn forget(&self, ids: Vec<JobId>) -> Result<(), StoreError> {
+        for &id in &ids {
+            self.line.borrow_mut().remove(id);
+        }
+        self.keeper.change(Change::Purge(ids)).await.map(drop)
+    }
+
+    /// Returns when no job waits or runs.
+    pub async fn emptied(&self) {
+        while self.line.borrow().len() > 0 {
+            self.over.notified().await;
+        }
+    }
+}
+
+fn each(file: &Snapshot, mut take: impl FnMut(JobMeta)) -> Result<(), StoreError> {
+    let mut all = |head| {
+        take(head);
+        true
+    };
+    file.alive(None, &mut all)?;
+    file.dead(None, all)
+}

@@ -1,0 +1,7 @@
+//! Jobs and schedules without servers.
+
+mod clockwork;
+mod queue;
+mod schedule;
+#[path = "../support/mod.rs"]
+mod support;
