@@ -3,11 +3,14 @@
 CARGO ?= cargo
 NODE_FOR_TESTS := $(CURDIR)/target/tools/node/bin
 
-.PHONY: demo test test-quick test-rust test-wrapper test-every-call lint fuzz bench tools
+.PHONY: demo test test-quick test-rust test-wrapper test-every-call check-features lint doc deny fuzz bench tools
 
+# Without AWS, load tests and OpenTelemetry, which take more than half of a build's time.
+DEMO := --package fnlocal --no-default-features
 demo:
-	$(CARGO) build --quiet --bin fnlocal
-	$(CARGO) run --quiet --bin fnlocal -- dev examples/auction
+	@echo "Building fnlocal, which takes some minutes the first time." >&2
+	$(CARGO) build $(DEMO)
+	$(CARGO) run --quiet $(DEMO) -- dev examples/auction
 
 test: tools lint test-wrapper test-rust
 
@@ -15,10 +18,30 @@ test: tools lint test-wrapper test-rust
 tools:
 	.ci/tools
 
+# Set up by itself, since it is also run alone.
 lint:
+	.ci/tools lint
+	.ci/paths
+	target/tools/lint/bin/typos
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(MAKE) --no-print-directory doc
 	cd wrapper-js && npm run --silent check
+
+# Links of comments lead somewhere, if only for those who read private items.
+doc:
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+# Each feature of the program alone, and none. CI runs it beside `test`.
+check-features:
+	for one in '' aws loadtest otel; do \
+	  $(CARGO) clippy --quiet --package fnlocal --no-default-features --features "$$one" -- \
+	    -D warnings || exit 1; \
+	done
+
+# Licences, advisories, sources and duplicates of crates. Wants cargo-deny and the network.
+deny:
+	$(CARGO) deny check
 
 test-wrapper:
 	cd wrapper-js && PATH="$(NODE_FOR_TESTS):$$PATH" npm test --silent

@@ -2,6 +2,7 @@
 
 mod build;
 mod clean;
+#[cfg(feature = "aws")]
 mod destroy;
 mod dev;
 mod doctor;
@@ -10,18 +11,24 @@ mod errors;
 mod fleet;
 mod init;
 mod invoke;
+#[cfg(feature = "loadtest")]
 mod loadtest;
 mod logs;
 mod look;
 mod mounts;
+#[cfg(feature = "aws")]
 mod node;
+#[cfg(feature = "aws")]
 mod promote;
 mod queue;
 mod registry;
 mod release;
+#[cfg(feature = "aws")]
 mod rollback;
 mod shell;
 mod simulate;
+mod span;
+#[cfg(feature = "aws")]
 mod status;
 mod up;
 
@@ -31,6 +38,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 pub use build::Build;
 pub use clean::Clean;
+#[cfg(feature = "aws")]
 pub use destroy::Destroy;
 pub use dev::{Dev, ProfileChoice, RuntimeChoice};
 pub use doctor::Doctor;
@@ -39,18 +47,23 @@ pub use errors::Errors;
 pub use fleet::Fleet;
 pub use init::{Init, Template};
 pub use invoke::Invoke;
+#[cfg(feature = "loadtest")]
 pub use loadtest::{LoadProfile, Loadtest};
 pub use logs::Logs;
 pub use look::{Open, Ps, Top};
 pub use mounts::MountsChoice;
+#[cfg(feature = "aws")]
 pub use node::Node;
+#[cfg(feature = "aws")]
 pub use promote::Promote;
 pub use queue::{Chosen, Queue, QueueCommand};
 pub use registry::Registry;
 pub use release::{ReleaseCommand, Releases};
+#[cfg(feature = "aws")]
 pub use rollback::Rollback;
 pub use shell::{Completions, Man};
 pub use simulate::{RoutingChoice, Simulate};
+#[cfg(feature = "aws")]
 pub use status::Status;
 pub use up::Up;
 
@@ -120,21 +133,27 @@ pub enum Command {
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(Box<Simulate>),
     /// Send load to running functions, and report warm, spare, cold and queued requests apart.
+    #[cfg(feature = "loadtest")]
     #[command(after_help = loadtest::EXAMPLES)]
     Loadtest(Box<Loadtest>),
     /// Serve the release a group of EC2 machines follows; each of them runs this.
+    #[cfg(feature = "aws")]
     #[command(after_help = node::EXAMPLES)]
     Node(Node),
     /// Bring a folder of functions to AWS: the same images and gateway, on ECR and a group of nodes.
+    #[cfg(feature = "aws")]
     #[command(after_help = promote::EXAMPLES)]
     Promote(Box<Promote>),
     /// Show how an environment on AWS is: release, nodes, health, cost.
+    #[cfg(feature = "aws")]
     #[command(after_help = status::EXAMPLES)]
     Status(Status),
     /// Have an environment's nodes go back to a release that is kept.
+    #[cfg(feature = "aws")]
     #[command(after_help = rollback::EXAMPLES)]
     Rollback(Rollback),
     /// Delete all that fnlocal has made on AWS for an environment.
+    #[cfg(feature = "aws")]
     #[command(after_help = destroy::EXAMPLES)]
     Destroy(Destroy),
     /// Look into the queue of invocations nobody waits for, retry what was given up, remove jobs.
@@ -175,13 +194,19 @@ impl Command {
             Self::Clean(args) => ("clean", &args.folder),
             Self::Doctor(args) => ("doctor", &args.folder),
             Self::Simulate(args) => ("simulate", &args.folder),
+            #[cfg(feature = "loadtest")]
             Self::Loadtest(args) => ("loadtest", &args.folder),
+            #[cfg(feature = "aws")]
             Self::Promote(args) => ("promote", &args.folder),
+            #[cfg(feature = "aws")]
             Self::Status(args) => ("status", &args.folder),
+            #[cfg(feature = "aws")]
             Self::Rollback(args) => ("rollback", &args.folder),
+            #[cfg(feature = "aws")]
             Self::Destroy(args) => ("destroy", &args.folder),
             Self::Queue(args) => ("queue", &args.folder),
             Self::Emit(args) => ("emit", &args.folder),
+            #[cfg(feature = "aws")]
             Self::Node(_) => return ("node", None),
             Self::Schema => return ("schema", None),
             Self::Completions(_) => return ("completions", None),

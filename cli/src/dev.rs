@@ -6,6 +6,7 @@ use fnlocal_emulator::select::Choice;
 
 use crate::args::{Dev, RuntimeChoice};
 use crate::error::Outcome;
+use crate::features::SOURCES;
 use crate::printer::Style;
 use crate::serving::{announce, serve};
 
@@ -39,6 +40,6 @@ fn options(args: &Dev) -> DevOptions {
         record: args.record.clone(),
         inspect: args.inspect.clone(),
         fleet: args.fleet.options(),
-        sources: Some(fnlocal_cloud::events::make),
+        sources: SOURCES,
     }
 }

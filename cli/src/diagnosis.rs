@@ -14,8 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::exit::Exit;
 use file::RotatingFile;
+use fnlocal_api::{Exit, UserError};
 use writer::{DiagnosisGuard, DiagnosisOutput};
 
 /// Chooses what is shown, such as `gateway=debug,runtime=trace`.
@@ -49,9 +49,8 @@ pub enum DiagnosisError {
     Thread(#[source] std::io::Error),
 }
 
-impl DiagnosisError {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+impl UserError for DiagnosisError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Filter(error) => Some(error.hint()),
             Self::Value { name, known, .. } => Some(format!("set {name}={}", known[0])),
@@ -62,8 +61,7 @@ impl DiagnosisError {
         }
     }
 
-    /// How the command ends.
-    pub fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
             Self::Filter(_) | Self::Value { .. } => Exit::Usage,
             Self::File(_) | Self::Thread(_) => Exit::Failed,

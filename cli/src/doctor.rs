@@ -1,5 +1,6 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
+#[cfg(feature = "aws")]
 mod aws;
 mod bundle;
 mod redact;
@@ -17,11 +18,7 @@ use crate::wait;
 
 /// Looks, and prints.
 pub fn run(args: &Doctor) -> Outcome {
-    let findings = wait::until_done(async {
-        let mut findings = doctor::examine(&args.folder).await;
-        findings.extend(aws::examine().await);
-        findings
-    })?;
+    let findings = wait::until_done(examine(&args.folder))?;
     if let Some(to) = &args.bundle {
         let to = to.clone().unwrap_or_else(bundle::usual_file);
         return write_bundle(args, &findings, &to);
@@ -49,6 +46,13 @@ fn write_bundle(args: &Doctor, findings: &[Finding], to: &Path) -> Outcome {
     let to = terminal::one_line(&to);
     terminal::eprintln!("{to} is written ({kb} kB): read it before you send it");
     Ok(Exit::Ok)
+}
+
+async fn examine(folder: &Path) -> Vec<Finding> {
+    let findings = doctor::examine(folder).await;
+    #[cfg(feature = "aws")]
+    let findings = findings.into_iter().chain(aws::examine().await).collect();
+    findings
 }
 
 fn line(finding: &Finding) -> String {

@@ -9,8 +9,8 @@ use fnlocal_project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::args::Invoke;
-use crate::cloud::endpoint::base_url;
 use crate::error::{CliError, Outcome};
+use crate::features::base_url;
 use crate::run::warn;
 use crate::{running, wait};
 

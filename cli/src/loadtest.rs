@@ -16,7 +16,6 @@ use fnlocal_project::{Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadProfile, Loadtest};
-use crate::cloud::endpoint::Environments;
 use crate::error::{CliError, Outcome};
 use crate::terminal;
 use crate::wait;
@@ -46,10 +45,7 @@ fn on_interrupt(stop: CancellationToken) -> Result<(), ctrlc::Error> {
 async fn test(args: &Loadtest, stop: CancellationToken) -> Outcome {
     let project = project(args)?;
     let old = args.compare.as_deref().map(Report::read).transpose()?;
-    let environments = Environments {
-        folder: args.folder.clone(),
-    };
-    let target = target::find(args, &environments).await?;
+    let target = target::find(args).await?;
     let checked = Checked::look(&target).await?;
     let scenario = scenario::choose(args, project.as_ref(), &checked)?;
     let plan = Plan {

@@ -3,7 +3,10 @@
 //! The files are all it needs: they are read whether or not anything runs, and followed across the
 //! runs that write them.
 
+#[cfg(feature = "aws")]
 mod remote;
+#[cfg(not(feature = "aws"))]
+use crate::features::absent as remote;
 
 use std::io;
 

@@ -5,7 +5,9 @@ mod args;
 mod ask;
 mod build;
 mod clean;
+#[cfg(feature = "aws")]
 mod cloud;
+#[cfg(feature = "aws")]
 mod destroy;
 mod dev;
 mod diagnosis;
@@ -13,21 +15,26 @@ mod doctor;
 mod emit;
 mod error;
 mod errors;
+mod features;
 mod init;
 mod invoke;
 mod json;
 mod lines;
+#[cfg(feature = "loadtest")]
 mod loadtest;
 mod log_dir;
 mod logs;
+#[cfg(feature = "aws")]
 mod node;
 mod open;
 mod printer;
+#[cfg(feature = "aws")]
 mod promote;
 mod ps;
 mod queue;
 mod registry;
 mod release;
+#[cfg(feature = "aws")]
 mod rollback;
 mod run;
 mod running;
@@ -35,6 +42,7 @@ mod search_path;
 mod serving;
 mod shell;
 mod simulate;
+#[cfg(feature = "aws")]
 mod status;
 mod terminal;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::args::Node;
 use crate::error::Outcome;
+use crate::features::SOURCES;
 use crate::printer::Style;
 use crate::serving::serve;
 
@@ -135,7 +136,7 @@ fn options(settings: &NodeSettings, machine: &Machine, key: String) -> NodeOptio
             drain: Duration::from_millis(pace.drain_ms),
         },
         state: PathBuf::new(),
-        sources: Some(fnlocal_cloud::events::make),
+        sources: SOURCES,
     }
 }
 
@@ -226,12 +227,7 @@ fn neighbour(peer: Peer, port: u16) -> Neighbour {
 
 /// An error with its causes and what to do about it, in one text.
 fn text(error: &CloudError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
+    let mut text = fnlocal_api::chain(error);
     if let Some(hint) = &error.hint {
         text.push_str(&format!("\n  hint: {hint}"));
     }

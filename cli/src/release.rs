@@ -1,6 +1,9 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
+#[cfg(feature = "aws")]
 mod remote;
+#[cfg(not(feature = "aws"))]
+use crate::features::absent as remote;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! From arguments to an exit code.
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use fnlocal_api::Exit;
 
 use crate::args::{Args, Command};
@@ -12,11 +12,15 @@ use crate::diagnosis;
 use crate::doctor;
 use crate::emit;
 use crate::error::{CliError, Outcome};
+use crate::features;
+#[cfg(feature = "loadtest")]
 use crate::loadtest;
+#[cfg(feature = "aws")]
 use crate::node;
 use crate::queue;
 use crate::simulate;
 use crate::terminal;
+#[cfg(feature = "aws")]
 use crate::{destroy, promote, rollback, status};
 use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
 
@@ -25,6 +29,9 @@ pub fn run() -> Exit {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
+            if let Some((command, feature)) = left_out(&error) {
+                return fail(&features::missing(&format!("fnlocal {command}"), feature));
+            }
             let text = error.render().ansi().to_string();
             if error.use_stderr() {
                 terminal::eprint!("{text}");
@@ -41,13 +48,21 @@ pub fn run() -> Exit {
     let folder = folder.unwrap_or(std::path::Path::new("."));
     let _writing = match diagnosis::start(args.verbose, folder) {
         Ok(writing) => writing,
-        Err(error) => return fail(error.exit(), &error, error.hint().as_deref()),
+        Err(error) => return fail(&error.into()),
     };
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(command = name, version, pid = std::process::id(), "begins");
     let exit = command(args);
     tracing::info!(command = name, code = exit as i32, "ends");
     exit
+}
+
+/// Returns the command that an error is about, and its feature, when this build leaves it out.
+fn left_out(error: &clap::Error) -> Option<(&str, &'static str)> {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => Some((name, features::adding(name)?)),
+        _ => None,
+    }
 }
 
 /// Runs the command, and prints its error if it has one.
@@ -72,11 +87,17 @@ fn perform(args: Args) -> Outcome {
         Command::Clean(args) => clean::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        #[cfg(feature = "loadtest")]
         Command::Loadtest(args) => loadtest::run(&args),
+        #[cfg(feature = "aws")]
         Command::Node(args) => node::run(&args),
+        #[cfg(feature = "aws")]
         Command::Promote(args) => promote::run(&args),
+        #[cfg(feature = "aws")]
         Command::Status(args) => status::run(&args),
+        #[cfg(feature = "aws")]
         Command::Rollback(args) => rollback::run(&args),
+        #[cfg(feature = "aws")]
         Command::Destroy(args) => destroy::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Emit(args) => emit::run(&args),

@@ -9,7 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 /// Returns if `PATH` has absolute folders only, or if the process cannot begin anew.
-#[cfg(unix)]
 pub fn make_absolute() {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
@@ -32,12 +31,7 @@ pub fn make_absolute() {
     }
 }
 
-/// Relative folders stay.
-#[cfg(not(unix))]
-pub fn make_absolute() {}
-
 /// The absolute folders of a `PATH`; `None` if it has no others.
-#[cfg_attr(not(unix), allow(dead_code))]
 fn without_relative(path: &OsStr) -> Option<OsString> {
     let (kept, relative): (Vec<PathBuf>, Vec<_>) =
         split_paths(path).partition(|folder| folder.is_absolute());

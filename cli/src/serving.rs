@@ -38,7 +38,6 @@ pub fn serve(
 
 /// Every connection is an open file, and many systems begin with 1,024. Fewer than there could be
 /// is no reason not to start: the gateway says so when it runs out.
-#[cfg(unix)]
 pub fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -48,9 +47,6 @@ pub fn raise_open_files() {
     };
     let _refused = setrlimit(Resource::Nofile, raised);
 }
-
-#[cfg(not(unix))]
-pub fn raise_open_files() {}
 
 /// The first Ctrl-C, or a request to terminate, lets requests finish; the second ends at once.
 ///
@@ -82,10 +78,8 @@ fn say(text: &str) {
 
 /// Ctrl-C, a request to terminate, a terminal that was closed. Listened to from the start, so that
 /// none is lost between two.
-#[cfg(unix)]
 struct Signals([tokio::signal::unix::Signal; 3]);
 
-#[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -103,20 +97,6 @@ impl Signals {
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
         }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _deaf = tokio::signal::ctrl_c().await;
     }
 }
 

@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use fnlocal_api::Exit;
 
-pub use progress::{bar, line, spinner};
+pub use progress::*;
 pub use safe::{one_line, printed_line};
 
 /// The maximum length of a line on a terminal, in characters: some screens' worth.
@@ -125,6 +125,7 @@ pub fn is_out() -> bool {
 }
 
 /// Returns whether stderr is a terminal.
+#[cfg(feature = "aws")]
 pub fn is_err() -> bool {
     io::stderr().is_terminal()
 }

@@ -5,6 +5,7 @@ use fnlocal_emulator::up::{self, UpOptions};
 
 use crate::args::Up;
 use crate::error::Outcome;
+use crate::features::SOURCES;
 use crate::printer::Style;
 use crate::run::now;
 use crate::serving::{announce, serve};
@@ -32,6 +33,6 @@ fn options(args: &Up) -> UpOptions {
         release: args.release.clone(),
         now: now(),
         fleet: args.fleet.options(),
-        sources: Some(fnlocal_cloud::events::make),
+        sources: SOURCES,
     }
 }

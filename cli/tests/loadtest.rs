@@ -343,13 +343,11 @@ async fn a_fnlocal_that_was_killed_is_not_taken_for_running() {
     assert!(!running.exists(), "it is removed in the end");
 }
 
-#[cfg(unix)]
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn a_cold_start_is_forced_only_with_the_token_and_from_this_machine() {
     let folder = Folder::example("hello");

@@ -176,7 +176,7 @@ impl Inventory {
     pub fn fingerprint(&self) -> String {
         let basis = (&self.place, &self.around, &self.found);
         let text = serde_json::to_string(&basis).expect("an inventory is plain data");
-        crate::names::hex(&Sha256::digest(text.as_bytes()))
+        hex::encode(Sha256::digest(text))
     }
 }
 

@@ -185,14 +185,9 @@ fn shortened(name: &str, limit: usize) -> String {
     if name.len() <= limit {
         return name.to_owned();
     }
-    let hash = hex(&Sha256::digest(name.as_bytes()));
+    let hash = hex::encode(Sha256::digest(name));
     let kept = name[..limit - 9].trim_end_matches('-');
     format!("{kept}-{}", &hash[..8])
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -297,10 +297,7 @@ fn link(code_root: &Path, deps: Option<&Path>) -> Result<(), ImageError> {
         _ => {}
     }
     match wanted {
-        #[cfg(unix)]
         Some(wanted) => std::os::unix::fs::symlink(wanted, &at).map_err(fail),
-        #[cfg(windows)]
-        Some(wanted) => std::os::windows::fs::symlink_dir(wanted, &at).map_err(fail),
         None => Ok(()),
     }
 }

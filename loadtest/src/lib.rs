@@ -29,5 +29,5 @@ mod worker;
 pub use error::LoadError;
 pub use report::Report;
 pub use run::{Checked, ColdPlan, Gathered, Live, Load, Plan};
-pub use target::{Resolver, Target};
+pub use target::Target;
 pub use users::can_send;

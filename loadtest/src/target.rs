@@ -1,8 +1,6 @@
 //! Where load goes.
 
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 
 use http::Uri;
 use http::uri::Scheme;
@@ -26,18 +24,6 @@ pub struct Target {
     pub token: Option<String>,
     /// What runs the instances, where that is known.
     pub runtime: Option<String>,
-}
-
-/// Finds the target of an environment by name: `--env NAME`. Given by whoever knows environments.
-pub trait Resolver {
-    /// The environment's front door.
-    ///
-    /// # Errors
-    /// [`LoadError`], for people, when there is none or it cannot be found.
-    fn resolve<'a>(
-        &'a self,
-        env: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Target, LoadError>> + 'a>>;
 }
 
 impl Target {

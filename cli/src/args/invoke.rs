@@ -43,7 +43,7 @@ pub struct Invoke {
     #[arg(long)]
     pub cold: bool,
     /// Call it in this environment on AWS.
-    #[arg(long = "env", value_name = "NAME", conflicts_with = "cold")]
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "cold", hide = !cfg!(feature = "aws"))]
     pub env_name: Option<String>,
     /// Print the answer with its status, headers and timing as JSON.
     #[arg(long)]

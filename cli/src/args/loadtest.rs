@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use fnlocal_loadtest::budget::{Budget, BudgetError};
 
+use super::span::span;
+
 /// Shown with `fnlocal loadtest --help`.
 pub const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +44,7 @@ pub struct Loadtest {
     #[arg(long, conflicts_with = "env")]
     pub url: Option<String>,
     /// Send them to this environment.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide = !cfg!(feature = "aws"))]
     pub env: Option<String>,
     /// Send them although the target is not this machine.
     #[arg(long)]
@@ -120,24 +122,5 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(number)
     } else {
         Err("it must be between 0.001 and 1000000".to_owned())
-    }
-}
-
-/// A span such as `30s`, `5m` or `1h`.
-pub fn span(text: &str) -> Result<Duration, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
-    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
-    let factor = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("write it like 30s, 5m or 1h".to_owned()),
-    };
-    let seconds = number.parse::<f64>().unwrap_or(0.0) * factor;
-    if (0.1..=7.0 * 86_400.0).contains(&seconds) {
-        Ok(fnlocal_core::time::bounded_secs(seconds))
-    } else {
-        Err("it must be between 100ms and a week".to_owned())
     }
 }

@@ -34,7 +34,7 @@ pub struct Logs {
     #[arg(short = 'n', long, value_name = "N")]
     pub limit: Option<usize>,
     /// Of this environment on AWS; without --since of the last hour, or day with --request.
-    #[arg(long = "env", value_name = "NAME")]
+    #[arg(long = "env", value_name = "NAME", hide = !cfg!(feature = "aws"))]
     pub env_name: Option<String>,
     /// A folder of functions, or one below it.
     #[arg(long, default_value = ".", value_name = "DIR")]

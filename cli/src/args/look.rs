@@ -57,6 +57,6 @@ pub struct Top {
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
     /// End after so long, such as 10s.
-    #[arg(long = "for", value_name = "SPAN", value_parser = super::loadtest::span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = super::span::span)]
     pub length: Option<Duration>,
 }

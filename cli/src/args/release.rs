@@ -55,7 +55,7 @@ pub enum ReleaseCommand {
     #[command(after_help = LIST_EXAMPLES)]
     List {
         /// Those that can be rolled back to in this environment on AWS.
-        #[arg(long = "env", value_name = "NAME")]
+        #[arg(long = "env", value_name = "NAME", hide = !cfg!(feature = "aws"))]
         env_name: Option<String>,
     },
     /// One release, whole.

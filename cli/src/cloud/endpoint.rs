@@ -1,9 +1,6 @@
 //! Where an environment answers: from its name to a URL, in one place.
 
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-
-use fnlocal_loadtest::{LoadError, Resolver, Target};
+use std::path::Path;
 
 use super::Place;
 use crate::error::CliError;
@@ -14,30 +11,4 @@ pub async fn base_url(folder: &Path, env: &str) -> Result<String, CliError> {
     let place = Place::open(folder, Some(env))?;
     let aws = place.connect().await?;
     Ok(aws.door().await?.url(&place.env))
-}
-
-/// Environments of the project in a folder, as targets of load.
-pub struct Environments {
-    /// The folder.
-    pub folder: PathBuf,
-}
-
-impl Resolver for Environments {
-    fn resolve<'a>(
-        &'a self,
-        env: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Target, LoadError>> + 'a>> {
-        Box::pin(async move {
-            match base_url(&self.folder, env).await {
-                Ok(url) => Target::parse(&url),
-                Err(refused) => Err(LoadError::Env {
-                    env: env.to_owned(),
-                    why: refused.error.to_string(),
-                    hint: refused
-                        .hint
-                        .unwrap_or_else(|| "give its address with --url".to_owned()),
-                }),
-            }
-        })
-    }
 }

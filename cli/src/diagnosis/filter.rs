@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_an_error_with_a_hint() {
         for (text, hint) in [
-            ("gatway=debug", "`gateway`"),
+            ("gatewey=debug", "`gateway`"),
             ("gateway=loud", "levels are"),
             ("nonsense", "parts are"),
             ("=debug", "parts are"),

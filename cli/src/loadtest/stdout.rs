@@ -2,10 +2,8 @@
 
 /// What a library prints to stdout goes to stderr, until this is dropped: goose tells how many
 /// users there are, and nothing turns that off.
-#[cfg(unix)]
 pub struct Diverted(std::os::fd::OwnedFd);
 
-#[cfg(unix)]
 impl Diverted {
     /// None when the system refuses; a line too many is no reason not to run.
     pub fn new() -> Option<Self> {
@@ -17,20 +15,9 @@ impl Diverted {
     }
 }
 
-#[cfg(unix)]
 impl Drop for Diverted {
     fn drop(&mut self) {
         // Refused, the report goes to stderr: it is not lost.
         let _refused = rustix::stdio::dup2_stdout(&self.0);
-    }
-}
-
-#[cfg(not(unix))]
-pub struct Diverted;
-
-#[cfg(not(unix))]
-impl Diverted {
-    pub fn new() -> Option<Self> {
-        None
     }
 }

@@ -1,22 +1,22 @@
 //! Where load goes, and whether it may.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use fnlocal_api::UserError;
-use fnlocal_loadtest::{Load, Plan, Resolver, Target};
+#[cfg(feature = "aws")]
+use fnlocal_loadtest::LoadError;
+use fnlocal_loadtest::{Load, Plan, Target};
 use fnlocal_project::Running;
 
 use super::place;
 use crate::args::Loadtest;
-use crate::cloud::Place;
 use crate::error::CliError;
 
-/// The URL given, the environment's front door, or the fnlocal that runs on the folder.
-pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target, CliError> {
+/// The URL given, the environment's endpoint, or the fnlocal that runs on the folder.
+pub async fn find(args: &Loadtest) -> Result<Target, CliError> {
     if let Some(env) = &args.env {
-        // What fnlocal.toml says of it is no matter of AWS.
-        Place::open(&args.folder, Some(env))?;
-        return Ok(environments.resolve(env).await?);
+        return environment(&args.folder, env).await;
     }
     let running = Running::find(&args.folder);
     if let Some(url) = &args.url {
@@ -40,6 +40,27 @@ pub async fn find(args: &Loadtest, environments: &dyn Resolver) -> Result<Target
     target.token = Some(running.token);
     target.runtime = Some(running.runtime);
     Ok(target)
+}
+
+/// The load balancer of an environment.
+#[cfg(feature = "aws")]
+async fn environment(folder: &Path, env: &str) -> Result<Target, CliError> {
+    use crate::cloud::{Place, endpoint::base_url};
+    // What fnlocal.toml says of it is no matter of AWS.
+    Place::open(folder, Some(env))?;
+    let url = base_url(folder, env).await;
+    let url = url.map_err(|refused| LoadError::Env {
+        env: env.to_owned(),
+        why: refused.error.to_string(),
+        hint: refused
+            .hint
+            .unwrap_or_else(|| "give its address with --url".to_owned()),
+    })?;
+    Ok(Target::parse(&url)?)
+}
+#[cfg(not(feature = "aws"))]
+async fn environment(_: &Path, _: &str) -> Result<Target, CliError> {
+    Err(crate::features::missing("--env", "aws"))
 }
 
 /// Load for others than this machine wants a word, after it was shown what it will be.

@@ -16,6 +16,7 @@ const FRAME: Duration = Duration::from_millis(100);
 const DRAWS_A_SECOND: u8 = 20;
 
 /// A bar that moves, on a terminal only.
+#[cfg(feature = "aws")]
 pub fn bar(template: &str) -> ProgressBar {
     let bar = styled(ProgressBar::with_draw_target(Some(0), target()), template);
     bar.enable_steady_tick(FRAME);

@@ -9,7 +9,6 @@ use super::{Aws, Made, called, found};
 use crate::environment::Environment;
 use crate::error::{CloudError, Kind};
 use crate::inventory::Found;
-use crate::names::hex;
 use crate::resource::{PeerKey, Resource};
 
 /// Parameters that one call can ask for.
@@ -97,7 +96,7 @@ impl Aws {
             .name(&wanted.name)
             .description("by this nodes of fnlocal know each other")
             .r#type(ParameterType::SecureString)
-            .value(hex(&key));
+            .value(hex::encode(key));
         for (key, value) in self.tags() {
             let tag = Tag::builder().key(key).value(value).build();
             call = call.tags(tag.expect("key and value are set"));

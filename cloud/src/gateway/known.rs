@@ -67,7 +67,6 @@ fn own(file: &Path) -> Option<OwnPath> {
 
 impl Stamp {
     /// Of a file; none where a change after `now` might not show.
-    #[cfg(unix)]
     pub fn of(metadata: &Metadata, now: SystemTime) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let changed = u64::try_from(metadata.ctime()).ok()?;
@@ -79,12 +78,6 @@ impl Stamp {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             inode: (metadata.dev(), metadata.ino()),
         })
-    }
-
-    /// Other systems do not tell when a file was really changed.
-    #[cfg(not(unix))]
-    pub fn of(_metadata: &Metadata, _now: SystemTime) -> Option<Self> {
-        None
     }
 }
 

@@ -130,6 +130,6 @@ impl Template {
     pub fn fingerprint(&self) -> String {
         use sha2::{Digest as _, Sha256};
         let text = serde_json::to_string(self).expect("a template is plain data");
-        crate::names::hex(&Sha256::digest(text.as_bytes()))[..16].to_owned()
+        hex::encode(&Sha256::digest(text)[..8])
     }
 }

@@ -1,6 +1,7 @@
 //! The public facts that several crates share: plain types without decisions.
 #![warn(missing_docs)]
 
+mod chain;
 pub mod cut;
 mod exit;
 mod failure;
@@ -11,6 +12,7 @@ mod start;
 mod timing;
 mod user_error;
 
+pub use chain::chain;
 pub use cut::{MAX_LINE_BYTES, cut};
 pub use exit::Exit;
 pub use failure::Failure;

@@ -38,11 +38,12 @@ impl Driver {
                 reason,
                 retry_after,
             } => {
+                let refused = Refused {
+                    reason,
+                    retry_after,
+                };
                 if let Some(place) = self.requests.borrow().get(&request) {
-                    place.put(Outcome::Refused(Refused {
-                        reason,
-                        retry_after,
-                    }));
+                    place.put(Outcome::Refused(refused));
                 }
             }
             Effect::Start {
@@ -74,19 +75,21 @@ impl Driver {
                 reason,
                 grace,
             } => self.spawn(Self::stop(Rc::clone(self), instance, reason, grace)),
-            Effect::Abandon { instance } => {
-                let _ended = self.forget_instance(instance);
-                self.logs.warn(format!(
-                    "{instance} was told to stop and nothing answered; something of it may remain \
-                     until the next start of fnlocal"
-                ));
-            }
+            Effect::Abandon { instance } => self.abandon(instance),
             Effect::Switched { function, code } => self.switched(function, code),
             Effect::Drained => {
                 self.is_drained.set(true);
                 self.drained.notify_one();
             }
         }
+    }
+
+    fn abandon(&self, instance: InstanceId) {
+        let _ended = self.forget_instance(instance);
+        self.logs.warn(format!(
+            "{instance} was told to stop and nothing answered; something of it may remain until the \
+             next start of fnlocal"
+        ));
     }
 
     fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {

@@ -188,10 +188,7 @@ fn context_host(around: &Surroundings) -> Result<Option<String>, ConnectError> {
 }
 
 fn context_address(config: &Path, name: &str) -> Option<String> {
-    let folder: String = Sha256::digest(name)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let folder = hex::encode(Sha256::digest(name));
     let meta = config.join("contexts/meta").join(folder).join("meta.json");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(meta).ok()?).ok()?;
     json.pointer("/Endpoints/docker/Host")?

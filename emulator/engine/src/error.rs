@@ -1,6 +1,8 @@
 //! The engine's refusals, in our words.
 
 use bollard::errors::Error;
+pub use fnlocal_api::chain;
+
 /// Why a container engine did not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -62,20 +64,6 @@ pub fn already(error: &Error) -> bool {
             ..
         }
     )
-}
-
-/// An error and its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(layer) = cause {
-        let more = layer.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = layer.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -13,9 +13,8 @@ pub fn is_run_name(name: &str) -> bool {
 /// A random name or secret of `bytes` bytes, in hexadecimal.
 #[must_use]
 pub fn random_hex(bytes: usize) -> String {
-    (0..bytes)
-        .map(|_| format!("{:02x}", rand::random::<u8>()))
-        .collect()
+    let random: Vec<u8> = rand::random_iter().take(bytes).collect();
+    hex::encode(random)
 }
 
 /// Returns the caller's user id.
@@ -38,12 +37,7 @@ pub fn short_hash(parts: &[&[u8]]) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher
-        .finalize()
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&hasher.finalize()[..6])
 }
 
 /// The maximum length of a part of an image's name, in bytes.

@@ -77,10 +77,5 @@ pub fn pair(key: &str, value: &str) -> String {
 #[must_use]
 pub fn project_label(name: &str, root: &Path) -> String {
     let hash = Sha256::digest(root.as_os_str().as_encoded_bytes());
-    let hash: String = hash
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{name}-{hash}")
+    format!("{name}-{}", hex::encode(&hash[..4]))
 }

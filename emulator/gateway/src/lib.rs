@@ -103,7 +103,6 @@ fn connections_of(open_files: usize) -> usize {
     (open_files - kept).max(1)
 }
 
-#[cfg(unix)]
 fn open_files() -> usize {
     use rustix::process::{Resource, getrlimit};
     let limit = getrlimit(Resource::Nofile).current;
@@ -111,11 +110,6 @@ fn open_files() -> usize {
     limit.map_or(1 << 20, |limit| {
         usize::try_from(limit).unwrap_or(1 << 20).min(1 << 20)
     })
-}
-
-#[cfg(not(unix))]
-fn open_files() -> usize {
-    1 << 20
 }
 
 /// Serves requests until told to stop.

@@ -2,7 +2,7 @@
 //!
 //! The libraries are asked of `ldd`, since the host's own loader knows best where they are.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -10,9 +10,9 @@ use bollard::Docker;
 use bollard::query_parameters::CreateImageOptions;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
+use super::oci::layer::Hashing;
 use super::root::Root;
 use super::short_hash;
 use fnlocal_engine::error::chain;
@@ -281,31 +281,15 @@ fn parse_ldd(text: &str, program: &Path) -> Result<Vec<String>, String> {
 
 /// Writes the tar to a file of its own and hashes it on the way.
 fn write(root: &Root) -> io::Result<(std::fs::File, String)> {
-    struct Hashing<W>(W, Sha256);
-    impl<W: Write> Write for Hashing<W> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let written = self.0.write(bytes)?;
-            self.1.update(&bytes[..written]);
-            Ok(written)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            self.0.flush()
-        }
-    }
-    let mut out = Hashing(
-        io::BufWriter::with_capacity(CHUNK_BYTES, tempfile::tempfile()?),
-        Sha256::new(),
-    );
+    let mut out = Hashing::new(io::BufWriter::with_capacity(
+        CHUNK_BYTES,
+        tempfile::tempfile()?,
+    ));
     root.write(&mut out)?;
-    let hash = out
-        .1
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let mut file = out.0.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let (out, digest, _) = out.finish();
+    let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.rewind()?;
-    Ok((file, hash))
+    Ok((file, digest.hex().to_owned()))
 }
 
 fn pieces(file: std::fs::File) -> impl futures_util::Stream<Item = io::Result<Bytes>> {

@@ -130,15 +130,9 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-#[cfg(unix)]
 fn executable(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     Ok(path.metadata()?.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn executable(_path: &Path) -> io::Result<bool> {
-    Ok(true)
 }
 
 #[cfg(test)]

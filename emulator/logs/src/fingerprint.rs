@@ -19,9 +19,7 @@ pub(super) fn fingerprint(cause: Cause, function: Option<&str>, failure: &Failur
         let frames = stack.filter_map(|line| line.trim_start().strip_prefix("at "));
         parts.extend(frames.map(|frame| without_place(frame).to_owned()));
     }
-    let digest = Sha256::digest(parts.join("\0"));
-    let bytes = digest[..6].iter();
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(parts.join("\0"))[..6])
 }
 
 /// A frame without its line and column.

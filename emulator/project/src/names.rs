@@ -64,11 +64,7 @@ pub(super) fn slug(name: &str) -> String {
 
 /// A slug that ends in a hash of `whole`.
 fn with_hash(slug: &str, whole: &str) -> String {
-    let hash: String = Sha256::digest(whole.as_bytes())
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = hex::encode(&Sha256::digest(whole)[..4]);
     let room = slug.len().min(MAX_SLUG - 1 - hash.len());
     format!("{}-{hash}", slug[..room].trim_end_matches('-'))
 }

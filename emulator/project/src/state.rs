@@ -114,7 +114,7 @@ impl StateDir {
         &self.folder
     }
 
-    /// Where a package's code versions are: [`fnlocal_runtime::PackageRun::code_root`].
+    /// The folder of a package's code versions, which its instances see.
     #[must_use]
     pub fn code_root(&self, package: &Package) -> PathBuf {
         self.path().join("code").join(&package.name)

@@ -173,8 +173,8 @@ impl Hasher {
     pub fn finish(self) -> Digest {
         let algorithm = self.algorithm();
         let hex = match self {
-            Self::Sha256(hasher) => hex(&hasher.finalize()),
-            Self::Sha512(hasher) => hex(&hasher.finalize()),
+            Self::Sha256(hasher) => hex::encode(hasher.finalize()),
+            Self::Sha512(hasher) => hex::encode(hasher.finalize()),
         };
         Digest { algorithm, hex }
     }
@@ -197,10 +197,6 @@ impl Write for Hasher {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

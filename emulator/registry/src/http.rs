@@ -71,7 +71,7 @@ struct Registry {
 /// What a request is answered with.
 type Answer = Result<Response<Body>, Refusal>;
 
-/// The API as a router, for a server of one's own; [`serve`] has one.
+/// The API as a router, for a server of one's own; [`serve()`] has one.
 pub fn router(store: Store, options: HttpOptions) -> Router {
     let registry = Registry {
         store,

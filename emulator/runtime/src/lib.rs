@@ -27,7 +27,8 @@ pub use listener::InstanceListener;
 /// Runs instances. One per node, shared by all its tasks.
 ///
 /// Every call may be made from several tasks at once. An instance is known from [`Runtime::start`]
-/// until [`Runtime::stop`] returned or its [`Exit`] was sent; calls about an unknown one do nothing.
+/// until [`Runtime::stop`] returned or its end was sent as a [`Notice`]; calls about an unknown one do
+/// nothing.
 pub trait Runtime: Send + Sync + 'static {
     /// `docker` or `process`, for people.
     fn name(&self) -> &'static str;
@@ -49,7 +50,7 @@ pub trait Runtime: Send + Sync + 'static {
     fn resume(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>>;
 
     /// Asks the instance to end, kills it after `grace` (at once when zero, also when paused), and
-    /// returns when nothing of it remains. No [`Exit`] is sent for an instance being stopped.
+    /// returns when nothing of it remains. No end is sent for an instance being stopped.
     fn stop(&self, instance: InstanceId, grace: Duration) -> BoxFuture<'_, ()>;
 
     /// Ends and removes everything this runtime started.

@@ -208,12 +208,8 @@ impl Inner {
             ended,
         };
         self.lock().insert(spec.instance, live);
-        tokio::spawn(child::follow(
-            Arc::clone(self),
-            spec.instance,
-            child,
-            tail.clone(),
-        ));
+        let following = child::follow(Arc::clone(self), spec.instance, child, tail.clone());
+        tokio::spawn(following);
         let why = tokio::select! {
             () = ready::answers(&address, &token) => None,
             reason = child::ended(&mut end) => Some(reason),
@@ -262,7 +258,6 @@ impl Inner {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        #[cfg(unix)]
         command.process_group(0);
         match address {
             Address::Dialed(listener) => {

@@ -252,7 +252,7 @@ impl Reloader {
         }
     }
 
-    /// Whether a save came since [`Self::prepare_copies`].
+    /// Whether a save came since [`Self::tidy`].
     pub fn unprepared(&self) -> bool {
         self.unprepared
     }

@@ -9,8 +9,7 @@ const ROOM: u64 = 5 << 30;
 /// Free space in bytes under which not even a save can be copied, or an image unpacked.
 const NONE: u64 = 100 << 20;
 
-/// Looks at the disk a folder is on; nothing to say where the system does not tell.
-#[cfg(unix)]
+/// Looks at the disk a folder is on. Returns `None` if the system does not say.
 pub(super) fn examine(what: &'static str, folder: &Path, fix: &str) -> Option<Finding> {
     let found = rustix::fs::statvfs(&folder.canonicalize().ok()?).ok()?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
@@ -26,9 +25,4 @@ pub(super) fn examine(what: &'static str, folder: &Path, fix: &str) -> Option<Fi
         NONE..ROOM => finding.not(State::Odd, fix),
         _ => finding,
     })
-}
-
-#[cfg(not(unix))]
-pub(super) fn examine(_what: &'static str, _folder: &Path, _fix: &str) -> Option<Finding> {
-    None
 }

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_silent_node_or_one_that_ends_owned_is_anothers() {
+    fn what_a_silent_node_or_one_that_ends_owned_belongs_to_another() {
         let mut rosters = rosters(&NAMES);
         for _ in 0..2 {
             round(&mut rosters, "job");

@@ -275,16 +275,7 @@ pub async fn keep(
 }
 
 fn chain(error: SourceError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let next = source.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = source.source();
-    }
+    let mut text = fnlocal_api::chain(&*error);
     text.truncate(text.floor_char_boundary(MAX_WHY_BYTES));
     text
 }

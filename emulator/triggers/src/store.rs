@@ -167,16 +167,6 @@ impl StoreError {
     /// Returns all that is known of it, in one line.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(source) = cause {
-            let next = source.to_string();
-            if !text.contains(&next) {
-                text.push_str(": ");
-                text.push_str(&next);
-            }
-            cause = source.source();
-        }
-        text
+        fnlocal_api::chain(self)
     }
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::kept;
-use super::support::{self, Dev, Folder, eventually};
+use crate::support::{Dev, Folder, eventually};
 
 /// Values that must not leave this machine, each in a place of its own.
 const CANARIES: [&str; 13] = [

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use super::documents;
-use super::support::{self, Dev, Folder, eventually};
+use crate::support::{Dev, Folder, eventually};
 
 const CODE: &str = "exports.bid = (req, res) => res.send('done');";
 
@@ -159,7 +159,7 @@ fn verbosity_is_a_flag_of_every_command_and_goes_to_stderr() {
 fn what_cannot_be_is_wrong_usage_with_a_hint_and_no_silence() {
     let folder = Folder::new(&[]);
     for (name, value, hint) in [
-        ("FNLOCAL_LOG", "gatway=debug", "did you mean `gateway`?"),
+        ("FNLOCAL_LOG", "gatewey=debug", "did you mean `gateway`?"),
         ("FNLOCAL_LOG", "gateway=loud", "levels are"),
         ("FNLOCAL_LOG", "gateway[=debug", "FNLOCAL_LOG=gateway=debug"),
         ("FNLOCAL_LOG", "not-a-part\x1bc=debug", "parts are"),

@@ -73,11 +73,14 @@ async fn a_clients_trace_goes_on_in_the_function_and_in_the_collector() {
         "{names:?}"
     );
     let request = &spans["GET /shows"];
-    assert_eq!(hex(&request.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert_eq!(hex(&request.parent_span_id), "00f067aa0ba902b7");
+    assert_eq!(
+        hex::encode(&request.trace_id),
+        "4bf92f3577b34da6a3ce929d0e0e4736"
+    );
+    assert_eq!(hex::encode(&request.parent_span_id), "00f067aa0ba902b7");
     let handler = &spans["handler"];
     assert_eq!(
-        hex(&handler.span_id),
+        hex::encode(&handler.span_id),
         parts[2],
         "what the function took for its parent"
     );
@@ -141,8 +144,4 @@ fn spans(request: &ExportTraceServiceRequest) -> BTreeMap<String, Span> {
     spans
         .map(|span| (span.name.clone(), span.clone()))
         .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

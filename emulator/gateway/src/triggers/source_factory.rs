@@ -90,7 +90,13 @@ impl Sources {
             SourceKind::Sqs | SourceKind::S3 => {
                 let made = self.more.and_then(|make| make(spec, url.as_deref()));
                 let word = spec.source.word();
-                made.ok_or_else(|| format!("this fnlocal reads no sources of kind `{word}`"))?
+                made.ok_or_else(|| {
+                    let hint = "install or build one with it: `--features aws`";
+                    format!(
+                        "sources of kind `{word}` need `aws`, which this fnlocal was built \
+                         without\n  hint: {hint}"
+                    )
+                })?
             }
         })
     }

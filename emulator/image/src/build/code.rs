@@ -157,12 +157,6 @@ fn changed(error: &ImageError) -> bool {
         if source.kind() == std::io::ErrorKind::UnexpectedEof)
 }
 
-#[cfg(unix)]
 fn executable(metadata: &Metadata) -> bool {
     std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0
-}
-
-#[cfg(not(unix))]
-fn executable(_metadata: &Metadata) -> bool {
-    true
 }

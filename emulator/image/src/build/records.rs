@@ -115,7 +115,6 @@ mod tests {
         assert_eq!(ours.get::<i32>("base", "c"), None);
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_record_that_is_a_link_or_a_pipe_is_none() {
         let folder = tempfile::tempdir().unwrap();

@@ -149,8 +149,8 @@ pub(crate) fn measure(
 }
 
 pub(crate) fn digest(hash: &[u8]) -> Digest {
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}").parse().expect("a hash is a digest")
+    let name = format!("sha256:{}", hex::encode(hash));
+    name.parse().expect("a hash is a digest")
 }
 
 pub(crate) fn full(source: io::Error) -> ImageError {

@@ -3,7 +3,6 @@
 use std::fs::Metadata;
 
 /// Whether stdout or stderr is redirected to this file.
-#[cfg(unix)]
 pub(super) fn goes_to(file: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     use std::sync::OnceLock;
@@ -18,9 +17,4 @@ pub(super) fn goes_to(file: &Metadata) -> bool {
             .collect()
     });
     outputs.contains(&(file.dev(), file.ino()))
-}
-
-#[cfg(not(unix))]
-pub(super) fn goes_to(_file: &Metadata) -> bool {
-    false
 }

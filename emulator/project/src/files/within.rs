@@ -91,7 +91,6 @@ fn below<'a>(folder: &Path, real: &'a Path) -> io::Result<&'a Path> {
     })
 }
 
-#[cfg(unix)]
 fn open(folder: &Path, relative: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     let close = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -109,13 +108,7 @@ fn open(folder: &Path, relative: &Path) -> io::Result<File> {
     Ok(at.into())
 }
 
-#[cfg(not(unix))]
-fn open(folder: &Path, relative: &Path) -> io::Result<File> {
-    File::open(folder.join(relative))
-}
-
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::symlink;
 

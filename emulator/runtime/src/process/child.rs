@@ -120,7 +120,6 @@ pub(super) enum Signal {
     Continue,
 }
 
-#[cfg(unix)]
 pub(super) fn signal(pid: u32, kind: Signal) {
     use rustix::process::{Pid, Signal as Unix, kill_process_group};
     let kind = match kind {
@@ -139,15 +138,6 @@ pub(super) fn signal(pid: u32, kind: Signal) {
     }
 }
 
-#[cfg(not(unix))]
-pub(super) fn signal(pid: u32, kind: Signal) {
-    if matches!(kind, Signal::Terminate | Signal::Kill) {
-        let tree = ["/T", "/F", "/PID", &pid.to_string()];
-        let _ = std::process::Command::new("taskkill").args(tree).status();
-    }
-}
-
-#[cfg(unix)]
 fn text(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
@@ -155,9 +145,4 @@ fn text(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "it ended".to_owned(),
     }
-}
-
-#[cfg(not(unix))]
-fn text(status: ExitStatus) -> String {
-    status.to_string()
 }

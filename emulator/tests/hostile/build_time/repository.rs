@@ -32,7 +32,7 @@ fn program(at: PathBuf) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn programs_that_a_repositorys_settings_name_are_not_run() {
+fn programs_named_by_the_settings_of_a_repository_are_not_run() {
     let outside = tempfile::tempdir().unwrap();
     let (evil, noted) = program(outside.path().join("evil"));
     let evil = evil.to_str().unwrap();

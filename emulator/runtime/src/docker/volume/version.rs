@@ -72,26 +72,14 @@ fn name(path: &Path) -> io::Result<&str> {
     name.ok_or_else(|| io::Error::other(format!("{} has no name of text", path.display())))
 }
 
-#[cfg(unix)]
 fn same(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-#[cfg(not(unix))]
-fn same(_one: &Metadata, _other: &Metadata) -> bool {
-    false
-}
-
-#[cfg(unix)]
 fn executable(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
     metadata.permissions().mode() & 0o111 != 0
-}
-
-#[cfg(not(unix))]
-fn executable(_metadata: &Metadata) -> bool {
-    true
 }
 
 #[cfg(test)]
