@@ -1,6 +1,5 @@
 //! What `dev` serves, on containers and as processes.
 
-mod cleanup;
 mod copied;
 mod dashboard;
 mod examples;

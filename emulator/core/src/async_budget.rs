@@ -1,6 +1,6 @@
 //! How much of a node triggered work may take: it shares the pools, and requests go first.
 //!
-//! Triggered work enters the node as any request does, but only when [`room`] says so:
+//! Triggered work enters the node as any request does, but only when [`admissible`] says so:
 //!
 //! 1. Nothing while a request of the function waits that somebody waits for.
 //! 2. At the most a share of the places the function may ever have, and always at least one.

@@ -1,7 +1,7 @@
 //! What calls a function besides requests: asynchronous invocations, schedules, sources of events.
 //!
 //! Only what a configuration and a release say of them. Who keeps a queue or reads a clock is
-//! elsewhere; how much of a node such work may take is decided in [`crate::share`].
+//! elsewhere; how much of a node such work may take is decided in [`crate::async_budget`].
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 //!
 //! A function's page may do whatever its origin may, so the platform's pages and data are of
 //! another one. Two ports of a machine are one site to browsers, hence only requests of the same
-//! origin, and links that are followed, pass ([`super::local`]).
+//! origin, and links that are followed, pass ([`super::origin_check`]).
 
 use fnlocal_api::headers as api_headers;
 use std::net::SocketAddr;

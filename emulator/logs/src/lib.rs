@@ -5,7 +5,7 @@
 //! terminal slows a request. Beyond [`BOUND`] records or [`BYTES`] they are counted
 //! instead of kept, and the count is said.
 //!
-//! On disk is what [`kept`] describes, one JSON document a line, in [`segments`] of bounded size.
+//! On disk is what [`document`] describes, one JSON document a line, in [`segments`] of bounded size.
 //! Whoever reads ([`cursor`], [`query`]) reads the files, whether or not somebody writes them.
 #![warn(clippy::disallowed_macros)]
 

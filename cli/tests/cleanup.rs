@@ -1,12 +1,14 @@
 //! Nothing is lost and nothing is left behind, whatever happens to fnlocal or its instances.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod support;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Dev, Folder, containers_of};
+use support::{Dev, Folder, containers_of};
 
 const CODE: &str = "exports.work = async (req, res) => {
   await new Promise((done) => setTimeout(done, 5));
@@ -25,7 +27,7 @@ async fn an_interrupt_finishes_requests_and_leaves_no_container() {
     let url = dev.at("/slow");
     let under_way =
         tokio::spawn(async move { reqwest::get(url).await.unwrap().text().await.unwrap() });
-    crate::support::eventually("the request runs", async || {
+    support::eventually("the request runs", async || {
         dev.view().await["node"]["functions"][0]["running"] == 1
     })
     .await;
@@ -45,7 +47,7 @@ async fn what_a_killed_run_left_is_removed_by_the_next() {
             tokio::spawn(async move { while reqwest::get(&url).await.is_ok() {} })
         })
         .collect();
-    crate::support::eventually("instances serve", async || {
+    support::eventually("instances serve", async || {
         dev.view().await["node"]["instances"].as_u64() > Some(2)
     })
     .await;
@@ -71,7 +73,7 @@ async fn a_second_fnlocal_on_one_project_is_told_who_has_it() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
     let path = folder.path().to_str().unwrap();
-    let (code, _, stderr) = crate::support::fnlocal(&["dev", path, "--port", "0"]);
+    let (code, _, stderr) = support::fnlocal(&["dev", path, "--port", "0"]);
     assert_eq!(code, 75, "{stderr}");
     assert!(stderr.contains(&dev.pid().to_string()), "{stderr}");
 }
@@ -169,14 +171,14 @@ async fn a_second_interrupt_ends_at_once_and_still_leaves_nothing() {
     let mut dev = Dev::start(&folder);
     let url = dev.at("/slow");
     let under_way = tokio::spawn(async move { reqwest::get(url).await });
-    crate::support::eventually("the request runs", async || {
+    support::eventually("the request runs", async || {
         dev.view().await["node"]["functions"][0]["running"] == 1
     })
     .await;
     let began = Instant::now();
-    crate::support::signal(dev.pid(), "INT");
+    support::signal(dev.pid(), "INT");
     // The first one must have been seen before the second means anything.
-    crate::support::eventually("no new connection is taken", async || {
+    support::eventually("no new connection is taken", async || {
         std::net::TcpStream::connect(("127.0.0.1", dev.port())).is_err()
     })
     .await;
