@@ -14,6 +14,10 @@ exports.greet = (req, res) => {
   console.log(`greeting ${req.query.name ?? 'nobody'}`);
   res.json({ hello: req.query.name ?? null, got: req.body ?? null });
 };
+exports.late = (req, res) => {
+  res.json({});
+  setTimeout(() => console.log('afterwards'), 2000);
+};
 exports.broken = () => {
   throw new TypeError('no such lot');
 };
@@ -151,6 +155,28 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
         let text = "document.getElementById('panel-errors').innerText";
         // The list is made anew when the next picture tells of another error.
         browser.until(&format!("{text}.includes('{wanted}')")).await;
+    }
+    no_complaints(&browser, &dev);
+}
+
+#[tokio::test]
+async fn what_a_request_wrote_after_its_answer_comes_into_its_open_detail() {
+    let (folder, dev) = start(&[]);
+    let mut browser = Browser::start().await;
+    browser.screen(1280, "light").await;
+    open(&mut browser, &address(&folder)).await;
+    call(&mut browser, "late", "").await;
+    browser
+        .until("document.querySelector('.answer b')?.textContent === '200 OK'")
+        .await;
+    browser
+        .evaluate("[...document.querySelectorAll('#panel-invoke button')].at(-1).click()")
+        .await;
+    for wanted in ["It wrote nothing.", "afterwards"] {
+        let text = "document.querySelector('#panel-requests .detail')?.innerText";
+        browser
+            .until(&format!("{text}?.includes('{wanted}')"))
+            .await;
     }
     no_complaints(&browser, &dev);
 }

@@ -17,10 +17,15 @@ export function errors() {
   const open = new Set();
   let seen = -1;
 
+  let asked = 0;
+
   async function load() {
     seen = store.errors;
+    const turn = (asked += 1);
     const answer = await ask("errors").catch(() => null);
     const body = answer?.ok ? await answer.json() : [];
+    // An older question's answer may come later, and knows less.
+    if (turn !== asked) return;
     const groups = Array.isArray(body) ? body : (body.errors ?? body.groups ?? []);
     const focus = document.activeElement?.closest?.("[data-id]")?.dataset.id;
     list.replaceChildren(...groups.map(item));

@@ -78,11 +78,22 @@ export function requests() {
 
 function detail(one) {
   const lines = el("div.dim", null, "…");
-  ask(`logs?request=${encodeURIComponent(one.request)}&limit=200`).then((answer) => answer.text()).then((text) => {
+  let asked = 0;
+  const look = async () => {
+    const turn = (asked += 1);
+    const text = await ask(`logs?request=${encodeURIComponent(one.request)}&limit=200`).then((answer) => answer.text()).catch(() => null);
+    if (turn !== asked) return;
+    if (text === null) return lines.replaceChildren("The log does not answer.");
     const records = text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
     const said = records.filter((record) => record.kind !== "invocation");
     lines.replaceChildren(said.length ? el("pre", null, said.map((record) => record.text + (record.detail ? `\n${record.detail}` : "")).join("\n")) : "It wrote nothing.");
-  }, () => lines.replaceChildren("The log does not answer."));
+  };
+  look();
+  // What it writes may come after its answer, and after its end.
+  store.addEventListener("records", function more({ detail }) {
+    if (!lines.isConnected) store.removeEventListener("records", more);
+    else if (detail.some((record) => record.request === one.request && record.kind !== "invocation")) look();
+  });
   return el("div.detail", null,
     el("div", null, el("h3", null, "Where the time went"), waterfall(one.phases, one.duration_ms), el("h3", null, "What it wrote"), lines),
     el("div", null, el("h3", null, "What it was"), facts([

@@ -3,14 +3,25 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use fnlocal_files::OwnPath;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::Package;
 use super::running::RUNNING_FILE;
 
 /// The folder's name.
 pub use fnlocal_files::STATE_DIR;
+
+/// How long the lock of a process that was killed may outlive it: a child that it was about to
+/// start has it until that child is another program.
+const LOCK_AFTER_DEATH: Duration = Duration::from_secs(2);
+/// The longest number of a process, and its line's end.
+const PID_CHARS: u64 = 11;
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A project's `.fnlocal`, held until dropped.
 #[derive(Debug)]
@@ -81,18 +92,21 @@ impl StateDir {
         };
         make(&folder).map_err(fail)?;
         let mut lock = folder.join(name).open_or_create().map_err(fail)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                lock.read_to_string(&mut pid).map_err(fail)?;
-                return Err(StateError::Taken {
-                    project: project.to_owned(),
-                    pid: pid.trim().parse().ok(),
-                    doing,
-                });
+        let deadline = Instant::now() + LOCK_AFTER_DEATH;
+        while let Err(error) = lock.try_lock() {
+            if let TryLockError::Error(source) = error {
+                return Err(fail(source));
             }
-            Err(TryLockError::Error(source)) => return Err(fail(source)),
+            let pid = read_pid(&mut lock).map_err(fail)?;
+            if pid.is_some_and(is_gone) && Instant::now() < deadline {
+                sleep(LOOK_AGAIN);
+                continue;
+            }
+            return Err(StateError::Taken {
+                project: project.to_owned(),
+                pid: pid.filter(|pid| !is_gone(*pid)),
+                doing,
+            });
         }
         lock.set_len(0).and_then(|()| lock.rewind()).map_err(fail)?;
         writeln!(lock, "{}", std::process::id()).map_err(fail)?;
@@ -119,6 +133,18 @@ impl StateDir {
     pub fn code_root(&self, package: &Package) -> PathBuf {
         self.path().join("code").join(&package.name)
     }
+}
+
+fn read_pid(lock: &mut File) -> io::Result<Option<u32>> {
+    let mut pid = String::new();
+    lock.rewind()?;
+    lock.take(PID_CHARS).read_to_string(&mut pid)?;
+    Ok(pid.trim().parse().ok())
+}
+
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 /// Makes the folder, closed to other users.

@@ -1,4 +1,6 @@
 use std::fs;
+use std::io::Write;
+use std::process::{Child, Command};
 
 use fnlocal_api::UserError;
 use fnlocal_project::{StateDir, StateError};
@@ -21,6 +23,46 @@ fn one_process_at_a_time_has_a_project() {
     assert!(error.hint().is_some());
     drop(first);
     StateDir::lock(&folder.path).unwrap();
+}
+
+/// Holds the lock of a project as a child does whose parent was killed before it became another
+/// program, and says in it that a process has it that is no more.
+fn left_by_the_dead(folder: &Folder, seconds: &str) -> Child {
+    drop(StateDir::lock(&folder.path).unwrap());
+    let lock = fs::OpenOptions::new().read(true).write(true).truncate(true);
+    let mut lock = { lock }.open(folder.path.join(".fnlocal/lock")).unwrap();
+    lock.try_lock().unwrap();
+    let mut dead = Command::new("true").spawn().unwrap();
+    dead.wait().unwrap();
+    writeln!(lock, "{}", dead.id()).unwrap();
+    // What it reads is the lock's own file, so it has the lock for as long as it lives.
+    Command::new("sleep")
+        .arg(seconds)
+        .stdin(lock)
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_killed_process_keeps_a_project_no_longer_than_the_child_it_was_starting() {
+    let folder = Folder::with(&[]);
+    let mut child = left_by_the_dead(&folder, "0.3");
+    StateDir::lock(&folder.path).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn nobody_is_told_to_end_a_process_that_is_gone() {
+    let folder = Folder::with(&[]);
+    let mut child = left_by_the_dead(&folder, "60");
+    let error = StateDir::lock(&folder.path).unwrap_err();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        matches!(error, StateError::Taken { pid: None, .. }),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("process"), "{error}");
 }
 
 #[test]
