@@ -4,15 +4,15 @@ use fnlocal_api::Exit;
 use fnlocal_emulator::dev::{self, DevOptions};
 use fnlocal_emulator::select::Choice;
 
-use crate::args::{Dev, RuntimeChoice};
-use crate::error::Outcome;
+use crate::args::{DevArgs, RuntimeChoice};
+use crate::error::CommandResult;
 use crate::features::SOURCES;
-use crate::printer::Style;
+use crate::printer::PrintStyle;
 use crate::serving::{announce, serve};
 
 /// Runs until Ctrl-C.
-pub fn run(args: &Dev) -> Outcome {
-    let style = Style {
+pub fn run(args: &DevArgs) -> CommandResult {
+    let style = PrintStyle {
         json: args.json,
         documents: false,
         quiet: args.quiet,
@@ -24,7 +24,7 @@ pub fn run(args: &Dev) -> Outcome {
     })
 }
 
-fn options(args: &Dev) -> DevOptions {
+fn options(args: &DevArgs) -> DevOptions {
     DevOptions {
         path: args.folder.clone(),
         host: args.host,

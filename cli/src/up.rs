@@ -3,16 +3,16 @@
 use fnlocal_api::Exit;
 use fnlocal_emulator::up::{self, UpOptions};
 
-use crate::args::Up;
-use crate::error::Outcome;
+use crate::args::UpArgs;
+use crate::error::CommandResult;
 use crate::features::SOURCES;
-use crate::printer::Style;
+use crate::printer::PrintStyle;
 use crate::run::now;
 use crate::serving::{announce, serve};
 
 /// Runs until Ctrl-C.
-pub fn run(args: &Up) -> Outcome {
-    let style = Style {
+pub fn run(args: &UpArgs) -> CommandResult {
+    let style = PrintStyle {
         json: args.json,
         documents: false,
         quiet: args.quiet,
@@ -24,7 +24,7 @@ pub fn run(args: &Up) -> Outcome {
     })
 }
 
-fn options(args: &Up) -> UpOptions {
+fn options(args: &UpArgs) -> UpOptions {
     UpOptions {
         path: args.folder.clone(),
         host: args.host,

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fnlocal_core::balancer::Balancer;
-use fnlocal_core::scaling::Group;
+use fnlocal_core::scaling::ScalingGroup;
 use fnlocal_core::time::Instant;
 use fnlocal_core::{NodeId, NodeLimits};
 use fnlocal_sim::Times;
@@ -88,7 +88,7 @@ pub(super) struct Inner {
     feed: DriverGroup,
     roster: Rc<RoutingTable>,
     balancer: RefCell<Balancer>,
-    group: Option<RefCell<Group>>,
+    group: Option<RefCell<ScalingGroup>>,
     members: RefCell<BTreeMap<NodeId, Rc<Member>>>,
     past: Past,
     /// What the balancer itself answered; the nodes count the rest.
@@ -122,7 +122,7 @@ impl Fleet {
             feed: DriverGroup::default(),
             roster: RoutingTable::new(&random_hex(16)),
             balancer: RefCell::new(Balancer::new(settings.balancer)),
-            group: group.map(|group| RefCell::new(Group::new(group))),
+            group: group.map(|group| RefCell::new(ScalingGroup::new(group))),
             members: RefCell::default(),
             past: Past::default(),
             answered: Rc::default(),

@@ -25,7 +25,7 @@ use fnlocal_gateway::metrics::NodeCounts;
 use fnlocal_gateway::peers::Peers;
 use fnlocal_gateway::platform::{self, Ask, Picture};
 use fnlocal_gateway::triggers::Triggers;
-use fnlocal_logs::{Bounds, Logs, journal};
+use fnlocal_logs::{JournalLimits, Logs, journal};
 use fnlocal_project::{Project, Running, RunningFile, StateDir};
 use fnlocal_runtime::Notice;
 use fnlocal_runtime::Runtime;
@@ -68,7 +68,7 @@ pub struct Stop {
 
 /// Has what happens kept in the project's `.fnlocal`. That it cannot is told, and no reason to stop.
 pub(crate) fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
-    let bounds = Bounds::from(&project.config().logs);
+    let bounds = JournalLimits::from(&project.config().logs);
     let folder = state.path().join(journal::FOLDER);
     if let Err(error) = logs.keep(folder, bounds, &project.name) {
         logs.warn(format!("what happens is not kept: {error}"));

@@ -29,8 +29,8 @@ use crate::fleet::{self, Fleet, FleetOptions, NodeFactory};
 use crate::registry::Served;
 use crate::serve::{self, Addresses, Announced, Front, Listeners, PORT, Ready, Session, Stop};
 use describe::Describer;
-use fnlocal_driver::{Code, Driver, DriverGroup};
-use fnlocal_engine::connect::{Engine, Surroundings, connect};
+use fnlocal_driver::{PackageCode, Driver, DriverGroup};
+use fnlocal_engine::connect::{Engine, EngineVariables, connect};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::labels::project_label;
@@ -107,7 +107,7 @@ async fn up(
     serve::keep_logs(logs, &state, &project);
     let preparing = async {
         let kept = wanted(&options, &project, &state, logs).await?;
-        let engine = connect(&Surroundings::from_env()).await?;
+        let engine = connect(&EngineVariables::from_env()).await?;
         let store = Store::open(&state.path().join(REGISTRY))?;
         let ids = images(&engine, &store, &kept.release, logs).await?;
         Ok::<_, UpError>((kept, engine, ids))
@@ -368,7 +368,7 @@ pub(crate) fn load(feed: &DriverGroup, id: PackageId, package: &ReleasePackage, 
     // Hexadecimal: the release was checked.
     let code = CodeHash(u64::from_str_radix(&package.code, 16).unwrap_or_default());
     feed.set_package(id, Arc::new(run), format!("{}/", package.name));
-    let what = Code {
+    let what = PackageCode {
         files: package.code.clone(),
         folder: String::new(),
         entries: package.entries.clone(),

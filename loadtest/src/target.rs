@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::error::LoadError;
+use crate::error::LoadTestError;
 
 /// Where load goes.
 #[derive(Clone, Debug)]
@@ -31,8 +31,8 @@ impl Target {
     ///
     /// # Errors
     /// [`LoadError::BadUrl`] for what is no `http` or `https` URL.
-    pub fn parse(url: &str) -> Result<Self, LoadError> {
-        let bad = |why: &str| LoadError::BadUrl {
+    pub fn parse(url: &str) -> Result<Self, LoadTestError> {
+        let bad = |why: &str| LoadTestError::BadUrl {
             url: url.to_owned(),
             why: why.to_owned(),
         };

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use fnlocal_cloud::desired::{PromoteRequest, desired};
-use fnlocal_cloud::environment::ScaleOn;
-use fnlocal_cloud::inventory::{Found, InstanceType, Owner, Place, Subnet, Surroundings};
-use fnlocal_cloud::plan::{Action, Plan, Step};
-use fnlocal_cloud::resource::{Kind as What, Resource};
-use fnlocal_cloud::{CloudError, Inventory, Kind, Names};
+use fnlocal_cloud::environment::ScalingTarget;
+use fnlocal_cloud::inventory::{FoundResource, InstanceType, ResourceOwner, AccountRegion, Subnet, Surroundings};
+use fnlocal_cloud::plan::{Action, Plan, PlanStep};
+use fnlocal_cloud::resource::{ResourceKind as What, Resource};
+use fnlocal_cloud::{CloudError, Inventory, CloudErrorKind, ResourceNames};
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 
 use super::project::Project;
 
-fn names() -> Names {
-    Names::new("shop", "prod").unwrap()
+fn names() -> ResourceNames {
+    ResourceNames::new("shop", "prod").unwrap()
 }
 
 fn empty() -> Inventory {
@@ -23,7 +23,7 @@ fn empty() -> Inventory {
         vpc: "vpc-1".to_owned(),
     };
     Inventory {
-        place: Place {
+        place: AccountRegion {
             partition: "aws".to_owned(),
             account: "1".to_owned(),
             region: "eu-west-1".to_owned(),
@@ -57,10 +57,10 @@ fn plan(inventory: &Inventory, wish: &PromoteRequest) -> Result<Plan, CloudError
 fn done(wish: &PromoteRequest) -> Inventory {
     let mut inventory = empty();
     let desired = desired(&names(), wish, &inventory).unwrap();
-    let made = desired.resources.into_iter().map(|resource| Found {
+    let made = desired.resources.into_iter().map(|resource| FoundResource {
         id: format!("id of {}", resource.key()),
         resource,
-        owner: Owner::Ours,
+        owner: ResourceOwner::Ours,
     });
     inventory.found = made.collect();
     inventory
@@ -159,7 +159,7 @@ fn logs_that_somebody_keeps_otherwise_are_set_right_and_never_deleted_by_a_promo
     assert!(changed.to_string().contains("days: 0 → 30"), "{changed}");
     project.env.logs = false;
     let without = plan(&inventory, &project.wish()).unwrap();
-    let of_logs = |step: &&Step| step.resource.key().kind == What::LogGroup;
+    let of_logs = |step: &&PlanStep| step.resource.key().kind == What::LogGroup;
     assert_eq!(without.steps.iter().find(of_logs), None, "{without}");
     let destroyed = Plan::destroy(&names(), &inventory);
     assert!(destroyed.steps.iter().any(|step| of_logs(&step)));
@@ -234,7 +234,7 @@ fn another_owner_is_named_and_left_alone() {
     let mut project = Project::new();
     let wish = project.wish();
     let mut inventory = done(&wish);
-    inventory.found[0].owner = Owner::Other("blog/prod".to_owned());
+    inventory.found[0].owner = ResourceOwner::Other("blog/prod".to_owned());
     let error = plan(&inventory, &wish).unwrap_err();
     assert!(
         error.to_string().contains("belongs to blog/prod"),
@@ -258,7 +258,7 @@ fn what_the_region_lacks_is_said_before_anything_is_made() {
         let mut inventory = empty();
         change(&mut inventory.around);
         let error = plan(&inventory, &wish).unwrap_err();
-        assert_eq!(error.kind, Kind::Config, "{error}");
+        assert_eq!(error.kind, CloudErrorKind::Config, "{error}");
         assert!(error.hint.is_some(), "{error}");
         error.to_string()
     };
@@ -327,7 +327,7 @@ fn a_node_may_read_the_queues_its_functions_name_and_gets_the_urls_of_their_serv
 fn scaling_follows_memory_when_asked_to() {
     let mut project = Project::new();
     let inventory = done(&project.wish());
-    project.env.scale_on = Some(ScaleOn::MemoryPercent(70));
+    project.env.scale_on = Some(ScalingTarget::MemoryPercent(70));
     let plan = plan(&inventory, &project.wish()).unwrap();
     assert_eq!(steps(&plan), [(Action::Change, What::Scaling)]);
     assert!(plan.to_string().contains("→ memory"), "{plan}");

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use fnlocal_cloud::apply::apply;
 use fnlocal_cloud::copy::Sent;
-use fnlocal_cloud::logs::{Reader, Wanted};
+use fnlocal_cloud::logs::{Reader, LogQuery};
 use fnlocal_cloud::node::NodeSettings;
 use fnlocal_cloud::plan::{Action, Plan};
 use fnlocal_cloud::promote;
-use fnlocal_cloud::resource::{Kind as What, Resource};
+use fnlocal_cloud::resource::{ResourceKind as What, Resource};
 use fnlocal_cloud::status;
-use fnlocal_cloud::{Inventory, Kind, policy};
+use fnlocal_cloud::{Inventory, CloudErrorKind, policy};
 
 use super::play::Play;
 use super::project::{BASE, Project};
@@ -187,7 +187,7 @@ async fn a_stored_plan_is_refused_when_something_moved_and_applied_when_not() {
         .unwrap();
     let again = promote::apply_stored(&aws, &plan, &wish, &source, &|_| {}).await;
     let error = again.unwrap_err();
-    assert_eq!(error.kind, Kind::TryAgain, "{error}");
+    assert_eq!(error.kind, CloudErrorKind::TryAgain, "{error}");
     assert!(error.to_string().contains("changed since"), "{error}");
 }
 
@@ -205,7 +205,7 @@ async fn of_two_promotes_at_once_one_wins_and_the_other_is_told() {
     let error = apply(&aws, &mine, &before, Some(&source), &|_| {})
         .await
         .unwrap_err();
-    assert_eq!(error.kind, Kind::TryAgain);
+    assert_eq!(error.kind, CloudErrorKind::TryAgain);
     assert!(error.to_string().contains("r000002"), "{error}");
 }
 
@@ -290,7 +290,7 @@ async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
     promote(&play, &mut project).await;
     let aws = play.aws("shop", "prod").await;
     status::status(&aws).await.unwrap();
-    let mut logs = Reader::new(&aws, &Wanted::default());
+    let mut logs = Reader::new(&aws, &LogQuery::default());
     assert_eq!(logs.next().await.unwrap(), None);
     destroy(&play).await.unwrap();
     let calls = play.calls().await.calls;

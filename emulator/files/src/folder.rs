@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
 
 use crate::lookup::own_file;
-use crate::{OwnPath, Reason, Refused};
+use crate::{OwnPath, Reason, PathRefused};
 
 /// Mode of a folder with what is this user's.
 const PRIVATE: u32 = 0o700;
@@ -140,7 +140,7 @@ impl OwnPath {
             match own_file(&found, child.path()) {
                 Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                     if found.st_uid != rustix::process::geteuid().as_raw() {
-                        return Err(Refused::error(child.path(), Reason::Owner));
+                        return Err(PathRefused::error(child.path(), Reason::Owner));
                     }
                 }
                 checked => checked?,

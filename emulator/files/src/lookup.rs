@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::{OwnPath, Reason, Refused};
+use crate::{OwnPath, Reason, PathRefused};
 
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -63,7 +63,7 @@ impl OwnPath {
     }
 
     fn out(&self) -> io::Error {
-        Refused::error(&self.full, Reason::Outside)
+        PathRefused::error(&self.full, Reason::Outside)
     }
 }
 
@@ -84,9 +84,9 @@ pub(crate) fn explain(above: impl AsFd, name: &OsStr, path: &Path, error: Errno)
     }
     let found = rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW);
     match found.map(|found| FileType::from_raw_mode(found.st_mode)) {
-        Ok(FileType::Symlink) => Refused::error(path, Reason::Link),
+        Ok(FileType::Symlink) => PathRefused::error(path, Reason::Link),
         Ok(FileType::RegularFile | FileType::Directory) | Err(_) => error.into(),
-        Ok(_) => Refused::error(path, Reason::Special),
+        Ok(_) => PathRefused::error(path, Reason::Special),
     }
 }
 
@@ -95,16 +95,16 @@ pub(crate) fn own(found: &Stat, path: &Path) -> io::Result<()> {
     if found.st_uid == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    Err(Refused::error(path, Reason::Owner))
+    Err(PathRefused::error(path, Reason::Owner))
 }
 
 /// Refuses what is no plain file of this user's.
 pub(crate) fn own_file(found: &Stat, path: &Path) -> io::Result<()> {
     match FileType::from_raw_mode(found.st_mode) {
         FileType::RegularFile => own(found, path),
-        FileType::Symlink => Err(Refused::error(path, Reason::Link)),
+        FileType::Symlink => Err(PathRefused::error(path, Reason::Link)),
         FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(Refused::error(path, Reason::Special)),
+        _ => Err(PathRefused::error(path, Reason::Special)),
     }
 }
 

@@ -42,5 +42,5 @@ pub use error::StoreError;
 pub use http::{HttpOptions, router, serve};
 pub use name::{NameError, Reference, RepositoryName, Tag};
 pub use store::{
-    Blob, BlobWriter, Collected, Descriptor, MANIFEST_LIMIT, Manifest, Progress, Store, UploadId,
+    Blob, BlobWriter, Collected, Descriptor, MANIFEST_LIMIT, StoredManifest, HashProgress, Store, UploadId,
 };

@@ -44,7 +44,7 @@ pub enum DevError {
     },
     /// The queue's file cannot be used.
     #[error(transparent)]
-    Queue(#[from] fnlocal_triggers::store::StoreError),
+    Queue(#[from] fnlocal_triggers::store::QueueStoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),

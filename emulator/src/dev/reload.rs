@@ -17,7 +17,7 @@ use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
 use crate::select::Preparer;
 use crate::serve::with_hint;
-use fnlocal_driver::{Code, DriverGroup};
+use fnlocal_driver::{PackageCode, DriverGroup};
 use fnlocal_engine::error::chain;
 use fnlocal_logs::Logs;
 use fnlocal_project::watch::Change;
@@ -210,7 +210,7 @@ impl Reloader {
         if !first {
             self.describer.saw(code, at);
         }
-        let what = Code {
+        let what = PackageCode {
             files: snapshot.hash.to_string(),
             folder: snapshot.hash.to_string(),
             entries: tracked.package.entries.clone(),

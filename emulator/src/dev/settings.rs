@@ -7,7 +7,7 @@ use fnlocal_core::{FunctionLimits, NodeLimits};
 use super::{DevError, DevOptions};
 use crate::select::Choice;
 use crate::serve;
-use fnlocal_driver::Recorder;
+use fnlocal_driver::EventRecorder;
 use fnlocal_gateway::GatewayOptions;
 use fnlocal_project::{Project, RuntimeKind, TimeSpan};
 
@@ -65,11 +65,11 @@ pub(crate) fn node_limits(project: &Project) -> NodeLimits {
 pub(super) fn recorder(
     options: &DevOptions,
     limits: &NodeLimits,
-) -> Result<Option<Recorder>, DevError> {
+) -> Result<Option<EventRecorder>, DevError> {
     let Some(path) = &options.record else {
         return Ok(None);
     };
-    let made = Recorder::create(path, limits);
+    let made = EventRecorder::create(path, limits);
     made.map(Some).map_err(|source| DevError::Record {
         path: path.clone(),
         source,

@@ -75,7 +75,7 @@ pub enum UpError {
     Unserved(Vec<String>),
     /// The queue's file cannot be used.
     #[error(transparent)]
-    Queue(#[from] fnlocal_triggers::store::StoreError),
+    Queue(#[from] fnlocal_triggers::store::QueueStoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),

@@ -1,8 +1,8 @@
 //! Which release is served.
 
 use crate::serve::with_hint;
-use fnlocal_image::build::{self, BuildOptions, News};
-use fnlocal_image::release::{self, Kept, Releases};
+use fnlocal_image::build::{self, BuildOptions, BuildProgress};
+use fnlocal_image::release::{self, NamedRelease, Releases};
 use fnlocal_logs::Logs;
 use fnlocal_project::{Project, StateDir};
 
@@ -14,7 +14,7 @@ pub(super) async fn wanted(
     project: &Project,
     state: &StateDir,
     logs: &Logs,
-) -> Result<Kept, UpError> {
+) -> Result<NamedRelease, UpError> {
     let kept = match &options.release {
         Some(said) => Releases::of(state.path()).find(said)?,
         None => {
@@ -24,12 +24,12 @@ pub(super) async fn wanted(
                 pull: false,
                 large: build::LARGE,
             };
-            let tell = |news: News| match news {
-                News::Note(text) => logs.note(text),
-                News::Warning(warning) => {
+            let tell = |news: BuildProgress| match news {
+                BuildProgress::Note(text) => logs.note(text),
+                BuildProgress::Warning(warning) => {
                     logs.warn(with_hint(&warning.text, warning.hint.as_deref()));
                 }
-                News::Began { .. } | News::Done { .. } => {}
+                BuildProgress::Began { .. } | BuildProgress::Done { .. } => {}
             };
             let (_, made) = release::build(&build, &tell, options.now.clone()).await?;
             for warning in &made.warnings {

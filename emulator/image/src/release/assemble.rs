@@ -1,7 +1,7 @@
 //! From a project and its images to a release.
 
 use fnlocal_core::release::{
-    Commit, ProjectLimits, Release, ReleaseFunction, ReleasePackage, SCHEMA,
+    Commit, ReleaseLimits, Release, ReleaseFunction, ReleasePackage, SCHEMA,
 };
 
 use fnlocal_project::{
@@ -10,7 +10,7 @@ use fnlocal_project::{
 
 /// A package's image, as a release needs it.
 #[derive(Clone, Copy, Debug)]
-pub struct Image<'a> {
+pub struct PackageImage<'a> {
     /// The package.
     pub package: &'a Package,
     /// The image's repository.
@@ -37,7 +37,7 @@ fnlocal_api::user_error!(AssembleError: Config { Self(problem) => problem.hint()
 /// [`AssembleError`], the first function that cannot run: what is released is whole.
 pub fn assemble(
     project: &Project,
-    images: &[Image<'_>],
+    images: &[PackageImage<'_>],
     commit: Option<Commit>,
     created: String,
 ) -> Result<(Release, Vec<Warning>), AssembleError> {
@@ -72,7 +72,7 @@ pub fn assemble(
         fnlocal: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
         default: config.default.clone(),
-        limits: ProjectLimits {
+        limits: ReleaseLimits {
             max_instances: config.limits.max_instances,
             rps: config.limits.rps.and_then(|rate| rate.0),
             burst: config.limits.burst,
@@ -86,7 +86,7 @@ pub fn assemble(
     Ok((release, warnings))
 }
 
-fn package(image: &Image<'_>, functions: Vec<SettledFunction>) -> ReleasePackage {
+fn package(image: &PackageImage<'_>, functions: Vec<SettledFunction>) -> ReleasePackage {
     let mut functions: Vec<ReleaseFunction> = functions.into_iter().map(function).collect();
     functions.sort_by(|one, other| one.name.cmp(&other.name));
     ReleasePackage {

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::StoreError;
+use super::QueueStoreError;
 use super::apply::head;
 use super::bodies::Bodies;
 use super::tables::{BODIES, DEAD, FILES, HEADS, NOTES};
 use crate::job::{Job, JobId, JobMeta};
 
 /// The file at a moment.
-pub struct Snapshot {
+pub struct StoreSnapshot {
     reading: ReadTransaction,
     bodies: Bodies,
 }
 
-impl Snapshot {
-    pub(super) fn of(db: &Database, bodies: Bodies) -> Result<Self, StoreError> {
+impl StoreSnapshot {
+    pub(super) fn of(db: &Database, bodies: Bodies) -> Result<Self, QueueStoreError> {
         let reading = db.begin_read()?;
         Ok(Self { reading, bodies })
     }
@@ -33,7 +33,7 @@ impl Snapshot {
         &self,
         after: Option<JobId>,
         each: impl FnMut(JobMeta) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueStoreError> {
         self.heads(HEADS, after, each)
     }
 
@@ -45,7 +45,7 @@ impl Snapshot {
         &self,
         after: Option<JobId>,
         each: impl FnMut(JobMeta) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueStoreError> {
         self.heads(DEAD, after, each)
     }
 
@@ -53,13 +53,13 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+    pub fn job(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
         let Some(head) = self.head(id)? else {
             return Ok(None);
         };
         if let Some(name) = self.reading.open_table(FILES)?.get(id.0)? {
             let file = self.bodies.read(name.value());
-            let file = file.map_err(|source| StoreError::Body { id, source })?;
+            let file = file.map_err(|source| QueueStoreError::Body { id, source })?;
             return Ok(Some(Job {
                 head,
                 body: Bytes::new(),
@@ -77,7 +77,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn head(&self, id: JobId) -> Result<Option<JobMeta>, StoreError> {
+    pub fn head(&self, id: JobId) -> Result<Option<JobMeta>, QueueStoreError> {
         let mut found = None;
         for table in [HEADS, DEAD] {
             let table = self.reading.open_table(table)?;
@@ -92,7 +92,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
+    pub fn note(&self, name: &str) -> Result<Option<String>, QueueStoreError> {
         let notes = self.reading.open_table(NOTES)?;
         Ok(notes.get(name)?.map(|note| note.value().to_owned()))
     }
@@ -101,7 +101,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+    pub fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, QueueStoreError> {
         let notes = self.reading.open_table(NOTES)?;
         let mut found = Vec::new();
         for entry in notes.range(prefix..)? {
@@ -115,7 +115,7 @@ impl Snapshot {
     }
 
     /// The names of all bodies' files.
-    pub(super) fn files(&self) -> Result<BTreeSet<String>, StoreError> {
+    pub(super) fn files(&self) -> Result<BTreeSet<String>, QueueStoreError> {
         let files = self.reading.open_table(FILES)?;
         let mut names = BTreeSet::new();
         for entry in files.iter()? {
@@ -129,7 +129,7 @@ impl Snapshot {
         table: TableDefinition<u64, &'static [u8]>,
         after: Option<JobId>,
         mut each: impl FnMut(JobMeta) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueStoreError> {
         let table = self.reading.open_table(table)?;
         let first = after.map_or(0, |after| after.0.saturating_add(1));
         for entry in table.range(first..)? {
