@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use fnlocal_loadtest::profile::{Segment, LoadShape};
+use fnlocal_loadtest::profile::{LoadShape, Segment};
 use fnlocal_loadtest::scenario::{LoadScenario, ScenarioStep};
 use fnlocal_loadtest::{CheckedTarget, LoadKind, LoadPlan, Target};
 use serde_json::{Value, json};

@@ -58,7 +58,7 @@ pub use node::NodeArgs;
 pub use promote::PromoteArgs;
 pub use queue::{Chosen, QueueArgs, QueueCommand};
 pub use registry::RegistryArgs;
-pub use release::{ReleaseCommand, ReleaseArgs};
+pub use release::{ReleaseArgs, ReleaseCommand};
 #[cfg(feature = "aws")]
 pub use rollback::RollbackArgs;
 pub use shell::{CompletionsArgs, ManArgs};

@@ -19,7 +19,11 @@ use crate::error::CliError;
 pub struct PlatformAnswer(Response<Bytes>);
 
 /// Asks a running fnlocal about its queue.
-pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<PlatformAnswer, CliError> {
+pub fn ask(
+    running: &Running,
+    what: &str,
+    body: Option<&Value>,
+) -> Result<PlatformAnswer, CliError> {
     let path = format!("/_fnlocal/queue/{what}");
     let text = body.map(ToString::to_string).unwrap_or_default();
     let request = Request::builder()

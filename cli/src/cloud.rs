@@ -10,7 +10,7 @@ use std::path::Path;
 
 use fnlocal_cloud::aws::{Aws, PollPace, configuration};
 use fnlocal_cloud::environment::CloudEnvironment;
-use fnlocal_cloud::{ResourceNames, Plan};
+use fnlocal_cloud::{Plan, ResourceNames};
 use fnlocal_project::Project;
 
 use crate::error::{CliError, CommandResult};

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fnlocal_api::Exit;
 use fnlocal_loadtest::profile::LoadShape;
 use fnlocal_loadtest::report::Context;
-use fnlocal_loadtest::{CheckedTarget, ColdPlan, LoadKind, LoadTestError, LoadPlan, LoadReport, Target};
+use fnlocal_loadtest::{
+    CheckedTarget, ColdPlan, LoadKind, LoadPlan, LoadReport, LoadTestError, Target,
+};
 use fnlocal_project::{Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 

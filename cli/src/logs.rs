@@ -12,7 +12,7 @@ use std::io;
 
 use fnlocal_api::Exit;
 use fnlocal_logs::cursor::Cursor;
-use fnlocal_logs::document::{Invocation, FunctionLogLine, LogDocument, PlatformLine};
+use fnlocal_logs::document::{FunctionLogLine, Invocation, LogDocument, PlatformLine};
 use fnlocal_logs::query::{self, Query, QueryError};
 use fnlocal_logs::watch::Growth;
 use fnlocal_project::suggest;

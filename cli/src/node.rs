@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use fnlocal_api::Exit;
 use fnlocal_cloud::aws::configuration;
-use fnlocal_cloud::node::{Assigned, Follower, ThisMachine, GroupUpdate, NodeSettings, GroupPeer, NodeStanding};
+use fnlocal_cloud::node::{
+    Assigned, Follower, GroupPeer, GroupUpdate, NodeSettings, NodeStanding, ThisMachine,
+};
 use fnlocal_cloud::{CloudError, CloudErrorKind};
 use fnlocal_emulator::node::{self, Ending, Neighbour, NodeOptions, Orders, Wanted};
 use fnlocal_emulator::serve::Stop;
@@ -151,7 +153,8 @@ fn follow(to: GroupState, begun: oneshot::Sender<Begun>, stands: watch::Receiver
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let error = CloudError::new(CloudErrorKind::Failed, "no thread can wait for AWS").because(error);
+            let error = CloudError::new(CloudErrorKind::Failed, "no thread can wait for AWS")
+                .because(error);
             let _ended = begun.send(Err(error));
             return;
         }

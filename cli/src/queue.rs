@@ -9,7 +9,7 @@ use fnlocal_gateway::triggers::MAX_SHOWN_BYTES;
 use fnlocal_gateway::triggers::clock::Clock;
 use fnlocal_gateway::triggers::event::rfc3339;
 use fnlocal_gateway::triggers::job::{JobId, JobMeta};
-use fnlocal_gateway::triggers::queue::{ListedJob, Offline, Selection, JobState};
+use fnlocal_gateway::triggers::queue::{JobState, ListedJob, Offline, Selection};
 use fnlocal_gateway::triggers::store::FILE;
 use fnlocal_project::{Project, Running};
 use serde_json::{Value, json};

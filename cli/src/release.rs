@@ -12,13 +12,13 @@ use fnlocal_core::release::Release;
 use fnlocal_image::release::{NamedRelease, ReleaseStoreError, Releases, prune};
 use fnlocal_project::Project;
 
-use crate::args::{ReleaseCommand, ReleaseArgs as Args};
+use crate::args::{ReleaseArgs, ReleaseCommand};
 use crate::error::CommandResult;
 use crate::lines::bytes;
 use crate::terminal;
 
 /// Prints what was asked for.
-pub fn run(args: &Args) -> CommandResult {
+pub fn run(args: &ReleaseArgs) -> CommandResult {
     if let ReleaseCommand::List {
         env_name: Some(env),
     } = &args.command
@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> CommandResult {
     Ok(Exit::Ok)
 }
 
-fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> CommandResult {
+fn forget(args: &ReleaseArgs, state: &Path, keep: usize, dry_run: bool) -> CommandResult {
     let pruned = prune(state, keep, dry_run)?;
     if args.json {
         let releases: Vec<String> = pruned
@@ -70,7 +70,7 @@ fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> CommandResul
     Ok(Exit::Ok)
 }
 
-fn print(args: &Args, releases: &Releases) -> Result<String, ReleaseStoreError> {
+fn print(args: &ReleaseArgs, releases: &Releases) -> Result<String, ReleaseStoreError> {
     Ok(match &args.command {
         // Not a matter of printing: `forget`.
         ReleaseCommand::Prune { .. } => String::new(),

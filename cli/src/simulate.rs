@@ -15,7 +15,7 @@ use std::path::Path;
 use fnlocal_api::Exit;
 use fnlocal_sim::search::{Sweep, find_prescale};
 use fnlocal_sim::workload::{RateShape, RequestSource};
-use fnlocal_sim::{SimulationReport, Scenario, replay, simulate};
+use fnlocal_sim::{Scenario, SimulationReport, replay, simulate};
 
 use crate::args::SimulateArgs;
 use crate::error::CommandResult;
@@ -63,7 +63,8 @@ fn simulated(args: &SimulateArgs) -> Result<(), SimulateError> {
     };
     if let Some(sweep) = &args.sweep {
         let scenarios = sweep.scenarios(&scenario)?;
-        let reports: Vec<SimulationReport> = Sweep::run(&scenarios)?.into_iter().map(told).collect();
+        let reports: Vec<SimulationReport> =
+            Sweep::run(&scenarios)?.into_iter().map(told).collect();
         return swept(args, sweep, &reports);
     }
     let (report, found) = if args.find_prescale {
@@ -88,7 +89,11 @@ fn simulated(args: &SimulateArgs) -> Result<(), SimulateError> {
     write_html(args, &[(String::new(), &report)])
 }
 
-fn swept(args: &SimulateArgs, sweep: &Sweep, reports: &[SimulationReport]) -> Result<(), SimulateError> {
+fn swept(
+    args: &SimulateArgs,
+    sweep: &Sweep,
+    reports: &[SimulationReport],
+) -> Result<(), SimulateError> {
     let titles = sweep
         .values
         .iter()
@@ -106,7 +111,10 @@ fn swept(args: &SimulateArgs, sweep: &Sweep, reports: &[SimulationReport]) -> Re
     write_html(args, &runs)
 }
 
-fn write_html(args: &SimulateArgs, runs: &[(String, &SimulationReport)]) -> Result<(), SimulateError> {
+fn write_html(
+    args: &SimulateArgs,
+    runs: &[(String, &SimulationReport)],
+) -> Result<(), SimulateError> {
     let Some(path) = &args.html else {
         return Ok(());
     };

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use fnlocal_api::Exit;
 use fnlocal_cloud::cost::Estimate;
-use fnlocal_cloud::status::{MachineStatus, EnvironmentStatus, status};
+use fnlocal_cloud::status::{EnvironmentStatus, MachineStatus, status};
 use serde_json::json;
 
-use crate::args::StatusArgs as Args;
+use crate::args::StatusArgs;
 use crate::cloud::{self, CloudTarget};
 use crate::error::CommandResult;
 use crate::terminal;
@@ -16,11 +16,11 @@ use crate::terminal;
 const SHOWN_DIGEST_DIGITS: usize = 12;
 
 /// Prints how it is.
-pub fn run(args: &Args) -> CommandResult {
+pub fn run(args: &StatusArgs) -> CommandResult {
     cloud::run(async |_| show(args).await)
 }
 
-async fn show(args: &Args) -> CommandResult {
+async fn show(args: &StatusArgs) -> CommandResult {
     let place = CloudTarget::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let status = status(&aws).await?;
@@ -64,7 +64,12 @@ fn node(machine: &MachineStatus) -> serde_json::Value {
     })
 }
 
-fn text(place: &CloudTarget, status: &EnvironmentStatus, estimate: &Estimate, spent: Option<f64>) -> String {
+fn text(
+    place: &CloudTarget,
+    status: &EnvironmentStatus,
+    estimate: &Estimate,
+    spent: Option<f64>,
+) -> String {
     let bold = anstyle::Style::new().bold();
     let (project, env) = (&place.project.name, &place.env.name);
     let (region, account) = (&status.place.region, &status.place.account);

@@ -57,8 +57,9 @@ pub async fn apply(
 ) -> Result<Sent, CloudError> {
     let mut ids = Ids::of(inventory);
     let mut sent = Sent::default();
-    let is_copy =
-        |step: &&PlanStep| step.action == Action::Create && matches!(step.resource, Resource::Image(_));
+    let is_copy = |step: &&PlanStep| {
+        step.action == Action::Create && matches!(step.resource, Resource::Image(_))
+    };
     let copies: Vec<&RepositoryImage> = plan
         .steps
         .iter()

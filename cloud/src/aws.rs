@@ -28,8 +28,8 @@ use aws_smithy_types::retry::RetryConfig;
 use backon::ExponentialBuilder;
 
 use crate::error::{CloudError, CloudErrorKind};
-use crate::inventory::{ResourceOwner, AccountRegion};
-use crate::names::{ENV_TAG, ResourceNames, PROJECT_TAG};
+use crate::inventory::{AccountRegion, ResourceOwner};
+use crate::names::{ENV_TAG, PROJECT_TAG, ResourceNames};
 use crate::registry::RemoteRegistry;
 
 use diagnosis::client;
@@ -97,7 +97,11 @@ impl Aws {
     ///
     /// # Errors
     /// No region, no or expired credentials, no permission, no connection.
-    pub async fn connect(config: &SdkConfig, names: ResourceNames, pace: PollPace) -> Result<Self, CloudError> {
+    pub async fn connect(
+        config: &SdkConfig,
+        names: ResourceNames,
+        pace: PollPace,
+    ) -> Result<Self, CloudError> {
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(
                 CloudError::new(CloudErrorKind::Config, "no AWS region is named").hint(format!(

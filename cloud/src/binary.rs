@@ -15,9 +15,12 @@ const HEADER: usize = 20;
 /// It is for another system or processor, or cannot be read.
 pub fn check(path: &Path, architecture: &str) -> Result<(), CloudError> {
     let found = look(path).map_err(|error| {
-        CloudError::new(CloudErrorKind::Failed, format!("{} cannot be read", path.display()))
-            .because(error)
-            .hint("name another with --node-binary")
+        CloudError::new(
+            CloudErrorKind::Failed,
+            format!("{} cannot be read", path.display()),
+        )
+        .because(error)
+        .hint("name another with --node-binary")
     })?;
     if found.as_deref() == Some(architecture) {
         return Ok(());

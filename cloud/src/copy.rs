@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fnlocal_registry::{Digest, StoredManifest, RepositoryName, Store};
+use fnlocal_registry::{Digest, RepositoryName, Store, StoredManifest};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 

@@ -14,7 +14,9 @@ use crate::environment::CloudEnvironment;
 use crate::error::CloudError;
 use crate::inventory::Inventory;
 use crate::names::ResourceNames;
-use crate::resource::{CurrentRelease, LogGroup, Nodes, PeerKey, InstanceProfile, Resource, IamRole};
+use crate::resource::{
+    CurrentRelease, IamRole, InstanceProfile, LogGroup, Nodes, PeerKey, Resource,
+};
 use crate::role;
 use checked::CheckedSurroundings;
 pub use checked::instance_type;

@@ -31,6 +31,9 @@ impl Endpoint {
 #[must_use]
 pub fn none(names: &ResourceNames) -> CloudError {
     let env = names.env();
-    CloudError::new(CloudErrorKind::Failed, format!("nothing is promoted to `{env}`"))
-        .hint(format!("`fnlocal promote --env {env}` does it"))
+    CloudError::new(
+        CloudErrorKind::Failed,
+        format!("nothing is promoted to `{env}`"),
+    )
+    .hint(format!("`fnlocal promote --env {env}` does it"))
 }

@@ -33,7 +33,7 @@ pub struct CloudEnvironment {
     /// Size of a node's disk in GB.
     pub disk_gb: u32,
     /// Where variables come from: name to `ssm:/path`. Those not named come from
-    /// [`Environment::parameter`].
+    /// [`CloudEnvironment::parameter`].
     pub variables: BTreeMap<String, String>,
     /// Whether functions' logs go to CloudWatch.
     pub logs: bool,

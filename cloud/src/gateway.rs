@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::delivery::MANIFEST_TYPE;
 use crate::error::{CloudError, CloudErrorKind};
-use known::{RememberedBinary, BinaryStamp};
+use known::{BinaryStamp, RememberedBinary};
 
 /// Where the binary is in the image.
 pub const BINARY: &str = "usr/local/bin/fnlocal";
@@ -119,9 +119,12 @@ fn put_binary(
 }
 
 fn unreadable(binary: &Path, error: std::io::Error) -> CloudError {
-    CloudError::new(CloudErrorKind::Failed, format!("{} cannot be read", binary.display()))
-        .because(error)
-        .hint("name a `fnlocal` built for Linux and the nodes' processor")
+    CloudError::new(
+        CloudErrorKind::Failed,
+        format!("{} cannot be read", binary.display()),
+    )
+    .because(error)
+    .hint("name a `fnlocal` built for Linux and the nodes' processor")
 }
 
 /// A layer with nothing but the binary, as of no particular time.
@@ -152,9 +155,12 @@ fn put(
     }
     let mut writer = store.writer().map_err(broken)?;
     writer.write_all(bytes).map_err(|error| {
-        CloudError::new(CloudErrorKind::Failed, "the local registry cannot be written")
-            .because(error)
-            .hint("look whether the disk is full")
+        CloudError::new(
+            CloudErrorKind::Failed,
+            "the local registry cannot be written",
+        )
+        .because(error)
+        .hint("look whether the disk is full")
     })?;
     let blob = writer.commit(repository, None).map_err(broken)?;
     Ok((blob.digest, blob.size))

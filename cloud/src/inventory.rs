@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::delivery::StoredRelease;
 use crate::endpoint::Endpoint;
 use crate::names::ResourceNames;
-use crate::resource::{ResourceKey, ResourceKind, Resource};
+use crate::resource::{Resource, ResourceKey, ResourceKind};
 
 /// What is there.
 #[derive(Clone, Debug, Serialize, Deserialize)]

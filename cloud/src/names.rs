@@ -144,7 +144,7 @@ impl ResourceNames {
         format!("{what}.{hex}")
     }
 
-    /// The digest in a tag that [`Names::image_tag`] made.
+    /// The digest in a tag that [`ResourceNames::image_tag`] made.
     #[must_use]
     pub fn tagged_digest(tag: &str) -> Option<String> {
         let (_, hex) = tag.rsplit_once('.')?;
@@ -158,7 +158,7 @@ impl ResourceNames {
         format!("r{number:06}")
     }
 
-    /// The number in a tag that [`Names::release_tag`] made.
+    /// The number in a tag that [`ResourceNames::release_tag`] made.
     #[must_use]
     pub fn release_number(tag: &str) -> Option<u32> {
         let digits = tag.strip_prefix('r')?;

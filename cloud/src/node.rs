@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CloudError, CloudErrorKind};
-pub use follow::{Assigned, Follower, GroupUpdate, GroupPeer, NodeStanding};
+pub use follow::{Assigned, Follower, GroupPeer, GroupUpdate, NodeStanding};
 pub use machine::ThisMachine;
 
 /// The port the balancer talks to.

@@ -15,9 +15,9 @@ use crate::delivery::StoredRelease;
 use crate::desired::Desired;
 use crate::environment::CloudEnvironment;
 use crate::error::{CloudError, CloudErrorKind};
-use crate::inventory::{FoundResource, Inventory, ResourceOwner, AccountRegion};
+use crate::inventory::{AccountRegion, FoundResource, Inventory, ResourceOwner};
 use crate::names::ResourceNames;
-use crate::resource::{ResourceKey, ResourceKind as What, Resource};
+use crate::resource::{Resource, ResourceKey, ResourceKind};
 use delete::{in_reverse, no_longer_wanted, too_old};
 use replace::{is_gone_with_another, is_inside_replaced, replaced};
 
@@ -134,24 +134,32 @@ impl Plan {
     ///
     /// # Errors
     /// There is no such release, nothing is promoted, or an image it names is gone.
-    pub fn rollback(names: &ResourceNames, inventory: &Inventory, number: u32) -> Result<Self, CloudError> {
+    pub fn rollback(
+        names: &ResourceNames,
+        inventory: &Inventory,
+        number: u32,
+    ) -> Result<Self, CloudError> {
         refuse_strangers(inventory)?;
         let tag = ResourceNames::release_tag(number);
-        let key = |kind: What, name: &str| ResourceKey {
+        let key = |kind: ResourceKind, name: &str| ResourceKey {
             kind,
             name: name.to_owned(),
         };
         let missing = |what: String| {
-            CloudError::new(CloudErrorKind::Failed, what).hint("`fnlocal status` lists what there is")
+            CloudError::new(CloudErrorKind::Failed, what)
+                .hint("`fnlocal status` lists what there is")
         };
         let artifact = match inventory
-            .get(&key(What::Release, &tag))
+            .get(&key(ResourceKind::Release, &tag))
             .map(|found| &found.resource)
         {
             Some(Resource::Release(artifact)) => artifact,
             _ => return Err(missing(format!("there is no release {tag}"))),
         };
-        if inventory.get(&key(What::Group, &names.group())).is_none() {
+        if inventory
+            .get(&key(ResourceKind::Group, &names.group()))
+            .is_none()
+        {
             return Err(missing(format!("nothing is promoted to `{}`", names.env())));
         }
         let delivery = inventory.deliveries.get(&tag);
@@ -160,7 +168,7 @@ impl Plan {
             .flat_map(|delivery| &delivery.release.packages)
         {
             let image = ResourceNames::image_tag(&package.name, &package.digest);
-            if inventory.get(&key(What::Image, &image)).is_none() {
+            if inventory.get(&key(ResourceKind::Image, &image)).is_none() {
                 return Err(missing(format!(
                     "the image of `{}` in {tag} is gone",
                     package.name
@@ -172,7 +180,9 @@ impl Plan {
             release: format!("{}@{}", artifact.tag, artifact.digest),
         });
         let found = inventory.get(&pointer.key());
-        let steps = PlanStep::towards(found, &pointer, &[]).into_iter().collect();
+        let steps = PlanStep::towards(found, &pointer, &[])
+            .into_iter()
+            .collect();
         Ok(Self::of(names, inventory, steps))
     }
 
@@ -255,10 +265,10 @@ impl PlanStep {
         let kind = wanted.key().kind;
         let Some(found) = found else {
             let makes_group = |step: &Self| {
-                step.action == Action::Create && step.resource.key().kind == What::Group
+                step.action == Action::Create && step.resource.key().kind == ResourceKind::Group
             };
             // A new group starts its nodes from the newest template by itself.
-            if kind == What::Nodes && before.iter().any(makes_group) {
+            if kind == ResourceKind::Nodes && before.iter().any(makes_group) {
                 return None;
             }
             return Some(Self {
@@ -271,11 +281,13 @@ impl PlanStep {
         };
         let changes = differences(&found.resource, wanted);
         let (action, reason) = match kind {
-            What::Nodes => (
+            ResourceKind::Nodes => (
                 Action::Replace,
                 "nodes were started from another template; one after the other is replaced",
             ),
-            What::CurrentRelease => (Action::Change, "nodes load the release, then switch to it"),
+            ResourceKind::CurrentRelease => {
+                (Action::Change, "nodes load the release, then switch to it")
+            }
             _ => (
                 Action::Change,
                 "it is not as fnlocal.toml and the release want it",

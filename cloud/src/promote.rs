@@ -92,7 +92,11 @@ fn before(aws: &Aws, inventory: &Inventory) -> Result<u32, CloudError> {
 ///
 /// # Errors
 /// There is no such release, or a step fails.
-pub async fn rollback(aws: &Aws, number: u32, watcher: OnApplyProgress<'_>) -> Result<Plan, CloudError> {
+pub async fn rollback(
+    aws: &Aws,
+    number: u32,
+    watcher: OnApplyProgress<'_>,
+) -> Result<Plan, CloudError> {
     let (inventory, plan) = plan_rollback(aws, Some(number)).await?;
     apply(aws, &plan, &inventory, None, watcher).await?;
     Ok(plan)
@@ -129,8 +133,9 @@ pub async fn destroy(
     if left.is_empty() {
         return Ok(());
     }
-    Err(
-        CloudError::new(CloudErrorKind::TryAgain, format!("still there: {}", left.join(", ")))
-            .hint("run the command again: it goes on where it stopped"),
+    Err(CloudError::new(
+        CloudErrorKind::TryAgain,
+        format!("still there: {}", left.join(", ")),
     )
+    .hint("run the command again: it goes on where it stopped"))
 }

@@ -149,10 +149,11 @@ impl RemoteRegistry {
     /// The registry refuses, does not answer, or has other bytes than it says.
     pub async fn delivery(&self, tag: &str) -> Result<(String, Option<StoredRelease>), CloudError> {
         let Some((digest, bytes)) = self.manifest(tag).await? else {
-            return Err(
-                CloudError::new(CloudErrorKind::TryAgain, format!("the release {tag} is gone"))
-                    .hint("run the command again: it makes a new plan"),
-            );
+            return Err(CloudError::new(
+                CloudErrorKind::TryAgain,
+                format!("the release {tag} is gone"),
+            )
+            .hint("run the command again: it makes a new plan"));
         };
         let manifest: Manifest = match serde_json::from_slice(&bytes) {
             Ok(manifest) => manifest,
@@ -412,14 +413,19 @@ impl RemoteRegistry {
             _ => "run the command again: it goes on where it stopped",
         };
         Err(Trouble::Lasting(
-            CloudError::new(CloudErrorKind::Failed, what).because(text).hint(hint),
+            CloudError::new(CloudErrorKind::Failed, what)
+                .because(text)
+                .hint(hint),
         ))
     }
 
     fn url(&self, path: &str) -> Result<Url, CloudError> {
         self.base.join(path).map_err(|error| {
-            CloudError::new(CloudErrorKind::Failed, format!("`{path}` is no path of a registry"))
-                .because(error)
+            CloudError::new(
+                CloudErrorKind::Failed,
+                format!("`{path}` is no path of a registry"),
+            )
+            .because(error)
         })
     }
 }

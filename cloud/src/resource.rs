@@ -13,14 +13,15 @@ mod registry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use identity::{PeerKey, InstanceProfile, IamRole};
+pub use identity::{IamRole, InstanceProfile, PeerKey};
 pub use kind::ResourceKind;
 pub use logs::LogGroup;
 pub use machines::{
-    CurrentRelease, AutoScalingGroup, Hook, TrackedMetric, Nodes, Scaling, ScheduledAction, LaunchTemplate, WarmPool,
+    CurrentRelease, Hook, LaunchTemplate, MachineGroup, Nodes, Scaling, ScheduledAction,
+    TrackedMetric, WarmPool,
 };
-pub use network::{LoadBalancer, Listener, Rule, SecurityGroup, TargetGroup};
-pub use registry::{Artifact, RepositoryImage, Repository};
+pub use network::{Listener, LoadBalancer, Rule, SecurityGroup, TargetGroup};
+pub use registry::{Artifact, Repository, RepositoryImage};
 
 /// Which resource: its kind and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ pub enum Resource {
     /// Its listener.
     Listener(Listener),
     /// Auto-scaling group.
-    Group(AutoScalingGroup),
+    Group(MachineGroup),
     /// Lifecycle hook.
     Hook(Hook),
     /// Machines that have booted before.

@@ -111,8 +111,11 @@ fn repository(name: &str) -> Result<RepositoryName, CloudError> {
 
 /// The store lacks something.
 pub(crate) fn missing(what: &str) -> CloudError {
-    CloudError::new(CloudErrorKind::Failed, format!("the local registry lacks {what}"))
-        .hint("run `fnlocal build`")
+    CloudError::new(
+        CloudErrorKind::Failed,
+        format!("the local registry lacks {what}"),
+    )
+    .hint("run `fnlocal build`")
 }
 
 /// The store cannot be read or written.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::endpoint::Endpoint;
 use crate::error::CloudError;
-use crate::inventory::{GroupNode, AccountRegion, Refresh};
-use crate::resource::{ResourceKind, Resource};
+use crate::inventory::{AccountRegion, GroupNode, Refresh};
+use crate::resource::{Resource, ResourceKind};
 
 /// How an environment is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::job::Trigger;
 use fnlocal_triggers::queue::{Queue, Selection};
-use fnlocal_triggers::source::{SourceHealth, Ingest, Source};
+use fnlocal_triggers::source::{Ingest, Source, SourceHealth};
 use support::{Taking, local};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

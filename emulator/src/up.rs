@@ -29,7 +29,7 @@ use crate::fleet::{self, Fleet, FleetOptions, NodeFactory};
 use crate::registry::Served;
 use crate::serve::{self, Addresses, Announced, Front, Listeners, PORT, Ready, Session, Stop};
 use describe::Describer;
-use fnlocal_driver::{PackageCode, Driver, DriverGroup};
+use fnlocal_driver::{Driver, DriverGroup, PackageCode};
 use fnlocal_engine::connect::{Engine, EngineVariables, connect};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::Owner;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use fnlocal_api::StartKind;
 
 use crate::recorder::fine;
-use crate::report::{RequestGroup, LoadReport};
+use crate::report::{LoadReport, RequestGroup};
 use crate::sample::SampleKind;
 use crate::words::{millis, nearest};
 
@@ -240,7 +240,9 @@ impl Budget {
                 report.errors as f64
             }),
             BudgetMetric::Errors { share: false } => Some(errors as f64),
-            BudgetMetric::Errors { share: true } => (count > 0).then(|| errors as f64 / count as f64),
+            BudgetMetric::Errors { share: true } => {
+                (count > 0).then(|| errors as f64 / count as f64)
+            }
             _ if count == 0 => None,
             BudgetMetric::Max => scoped
                 .iter()
@@ -256,8 +258,14 @@ impl Budget {
 
     /// Exact where one group or everything is meant; else to a hundredth, from the intervals, which
     /// know kinds but no functions.
-    fn quantile(&self, report: &LoadReport, scoped: &[&RequestGroup], quantile: f64) -> Option<f64> {
-        let of = |latency: &crate::report::LatencySummary| match (quantile * 1000.0).round() as u64 {
+    fn quantile(
+        &self,
+        report: &LoadReport,
+        scoped: &[&RequestGroup],
+        quantile: f64,
+    ) -> Option<f64> {
+        let of = |latency: &crate::report::LatencySummary| match (quantile * 1000.0).round() as u64
+        {
             500 => latency.p50,
             900 => latency.p90,
             950 => latency.p95,
@@ -312,7 +320,9 @@ impl Budget {
 
 /// The words that a budget may have for kinds. What is no fnlocal has none.
 fn kind_words() -> impl Iterator<Item = &'static str> {
-    let kinds = SampleKind::ALL.into_iter().filter(|kind| *kind != SampleKind::Other);
+    let kinds = SampleKind::ALL
+        .into_iter()
+        .filter(|kind| *kind != SampleKind::Other);
     kinds.map(SampleKind::name).chain([StartKind::Cold.word()])
 }
 
@@ -321,7 +331,9 @@ fn kinds(word: &str) -> Option<Vec<SampleKind>> {
     if word == StartKind::Cold.word() {
         return Some(vec![SampleKind::First, SampleKind::ScaleOut]);
     }
-    let kind = SampleKind::ALL.into_iter().find(|kind| kind.name() == word)?;
+    let kind = SampleKind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == word)?;
     Some(vec![kind])
 }
 

@@ -68,7 +68,10 @@ const SCOPES: [(&str, &[SampleKind]); 6] = [
     ("all", &SampleKind::ALL),
     (StartKind::Warm.word(), &[SampleKind::Warm]),
     (StartKind::Spare.word(), &[SampleKind::Spare]),
-    (StartKind::Cold.word(), &[SampleKind::First, SampleKind::ScaleOut]),
+    (
+        StartKind::Cold.word(),
+        &[SampleKind::First, SampleKind::ScaleOut],
+    ),
     (StartKind::Queued.word(), &[SampleKind::Queued]),
     ("other", &[SampleKind::Other]),
 ];
@@ -99,7 +102,12 @@ pub fn compare(old: &LoadReport, new: &LoadReport) -> Comparison {
     }
 }
 
-fn changes_of(old: &LoadReport, new: &LoadReport, scope: &str, kinds: &[SampleKind]) -> Vec<FigureChange> {
+fn changes_of(
+    old: &LoadReport,
+    new: &LoadReport,
+    scope: &str,
+    kinds: &[SampleKind],
+) -> Vec<FigureChange> {
     let mut rng = SmallRng::seed_from_u64(SEED);
     let (before, after) = (Blocks::new(old, kinds), Blocks::new(new, kinds));
     let resampled: Option<Vec<[f64; QUANTILES.len()]>> =

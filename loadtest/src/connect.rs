@@ -39,7 +39,7 @@ impl Connector {
     /// whether that is possible.
     ///
     /// # Errors
-    /// [`LoadError::Dns`], [`LoadError::Down`] or [`LoadError::Tls`].
+    /// [`LoadTestError::Dns`], [`LoadTestError::Down`] or [`LoadTestError::Tls`].
     pub async fn new(target: &Target) -> Result<Self, LoadTestError> {
         let dns = |source| LoadTestError::Dns {
             host: target.host.clone(),
@@ -58,10 +58,13 @@ impl Connector {
             addresses: addresses.into(),
             tls,
         };
-        let (stream, address) = connector.tcp().await.map_err(|source| LoadTestError::Down {
-            url: target.url.clone(),
-            source,
-        })?;
+        let (stream, address) = connector
+            .tcp()
+            .await
+            .map_err(|source| LoadTestError::Down {
+                url: target.url.clone(),
+                source,
+            })?;
         // `localhost` may be two addresses of which one listens: the others are not tried again.
         connector.addresses = Arc::new([address]);
         if let Some(tls) = &connector.tls {

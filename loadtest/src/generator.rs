@@ -19,7 +19,7 @@ use crate::error::LoadTestError;
 use crate::profile::{ArrivalSchedule, Segment};
 use crate::recorder::{SampleRecorder, Window, coarse};
 use crate::scenario::LoadScenario;
-use crate::worker::{DueRequest, WorkerOrder, WorkerShare, WorkersShared, Worker};
+use crate::worker::{DueRequest, Worker, WorkerOrder, WorkerShare, WorkersShared};
 
 /// The same requests in the same order in every run of a scenario.
 const SEED: u64 = 0x6c6f_6164;
@@ -96,7 +96,7 @@ impl Generator {
     /// Starts the workers; the run begins now.
     ///
     /// # Errors
-    /// [`LoadError::Thread`] when the system gives no threads.
+    /// [`LoadTestError::Thread`] when the system gives no threads.
     pub fn start(settings: &GeneratorSettings) -> Result<Self, LoadTestError> {
         let count = settings.workers.max(1);
         let shared = Arc::new(WorkersShared {

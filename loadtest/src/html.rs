@@ -31,7 +31,11 @@ struct Data<'a> {
 
 /// The page.
 #[must_use]
-pub fn page(report: &LoadReport, comparison: Option<&Comparison>, verdicts: &[BudgetVerdict]) -> String {
+pub fn page(
+    report: &LoadReport,
+    comparison: Option<&Comparison>,
+    verdicts: &[BudgetVerdict],
+) -> String {
     let charts = data::Charts::new(report);
     // What charts are made of need not be there twice.
     let mut report = report.clone();
@@ -41,7 +45,9 @@ pub fn page(report: &LoadReport, comparison: Option<&Comparison>, verdicts: &[Bu
         charts,
         comparison,
         verdicts,
-        labels: SampleKind::ALL.map(|kind| (kind.name(), kind.label())).into(),
+        labels: SampleKind::ALL
+            .map(|kind| (kind.name(), kind.label()))
+            .into(),
     };
     let data = serde_json::to_string(&data).expect("plain numbers and texts");
     // Nothing in it may end the script it stands in.

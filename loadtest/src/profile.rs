@@ -170,7 +170,9 @@ mod tests {
     #[test]
     fn a_steady_rate_is_evenly_spaced() {
         let segments = LoadShape::Steady.segments(4.0, 0.0, Duration::from_secs(1));
-        let at: Vec<_> = ArrivalSchedule::new(&segments).map(|at| at.as_millis()).collect();
+        let at: Vec<_> = ArrivalSchedule::new(&segments)
+            .map(|at| at.as_millis())
+            .collect();
         assert_eq!(at, [0, 250, 500, 750]);
     }
 

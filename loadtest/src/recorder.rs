@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::sample::{NoAnswer, SampleKind, GatewayPhases, Sample};
+use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
 
 /// Cold starts kept one by one; beyond, only their histograms are.
 const COLD_STARTS: usize = 500;
@@ -37,7 +37,7 @@ pub struct StepTally {
     pub latency: Histogram<u64>,
     /// Those that were errors.
     pub errors: u64,
-    /// Their phases at the gateway, in the order of [`Phases::each`]; none where it told none.
+    /// Their phases at the gateway, in the order of [`GatewayPhases::each`]; none where it told none.
     pub phases: Option<Box<[Histogram<u64>; 5]>>,
     /// What creating, booting and importing took together, where any of it happened.
     pub start: Histogram<u64>,
@@ -182,7 +182,8 @@ impl SampleRecorder {
         if let Some(failure) = sample.failure {
             *self.failures.entry(failure).or_default() += 1;
         }
-        if let (SampleKind::First | SampleKind::ScaleOut, Some(phases)) = (sample.kind, sample.phases)
+        if let (SampleKind::First | SampleKind::ScaleOut, Some(phases)) =
+            (sample.kind, sample.phases)
             && self.colds.len() < COLD_STARTS
         {
             self.colds.push(ColdStart {

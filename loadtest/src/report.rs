@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gateway::{GatewayCount, GatewaySample};
 use crate::profile::LoadShape;
-use crate::sample::{SampleKind, GatewayPhases};
+use crate::sample::{GatewayPhases, SampleKind};
 
 pub use environment::RunEnvironment;
 pub use intervals::{Interval, LoadPart};
@@ -157,7 +157,7 @@ impl LoadReport {
     /// Reads one that was saved.
     ///
     /// # Errors
-    /// [`crate::LoadError::File`] and [`crate::LoadError::NotAReport`].
+    /// [`crate::LoadTestError::File`] and [`crate::LoadTestError::NotAReport`].
     pub fn read(path: &std::path::Path) -> Result<Self, crate::LoadTestError> {
         let text = std::fs::read_to_string(path).map_err(|source| crate::LoadTestError::File {
             what: "read",

@@ -11,16 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connect::Connector;
 use crate::error::LoadTestError;
-use crate::gateway::{GatewayCount, GatewayClient, GatewaySample, PlatformView};
+use crate::gateway::{GatewayClient, GatewayCount, GatewaySample, PlatformView};
 use crate::generator::{Generator, GeneratorSettings};
-use crate::profile::{ArrivalSchedule, Segment, LoadShape};
+use crate::profile::{ArrivalSchedule, LoadShape, Segment};
 use crate::recorder::{SampleRecorder, Window};
 use crate::scenario::LoadScenario;
 use crate::target::Target;
 use crate::users;
 
 pub use coldstart::ColdPlan;
-pub use gathered::{Gathered, GatewaySamples};
+pub use gathered::{GatewaySamples, Gathered};
 
 /// How often the progress line is drawn.
 const PROGRESS: Duration = Duration::from_millis(250);
@@ -95,7 +95,9 @@ impl LoadPlan {
     #[must_use]
     pub fn length(&self) -> Option<Duration> {
         match &self.load {
-            LoadKind::Rate(segments) | LoadKind::Users(segments) => Some(ArrivalSchedule::length(segments)),
+            LoadKind::Rate(segments) | LoadKind::Users(segments) => {
+                Some(ArrivalSchedule::length(segments))
+            }
             LoadKind::Cold(_) => None,
         }
     }
@@ -114,7 +116,7 @@ impl CheckedTarget {
     /// Connects to a target and asks what it has. Sends no load. Must run inside a `LocalSet`.
     ///
     /// # Errors
-    /// [`LoadError::Dns`], [`LoadError::Down`] or [`LoadError::Tls`].
+    /// [`LoadTestError::Dns`], [`LoadTestError::Down`] or [`LoadTestError::Tls`].
     pub async fn look(target: &Target) -> Result<Self, LoadTestError> {
         let connector = Connector::new(target).await?;
         let gateway = GatewayClient::new(connector.clone());
@@ -129,7 +131,7 @@ impl CheckedTarget {
     /// Looks whether the target has what a plan asks for, as far as it tells.
     ///
     /// # Errors
-    /// [`LoadError::UnknownFunction`] and [`LoadError::NoCold`].
+    /// [`LoadTestError::UnknownFunction`] and [`LoadTestError::NoCold`].
     pub fn covers(&self, plan: &LoadPlan) -> Result<(), LoadTestError> {
         let target = self.connector.target();
         if let Some(known) = self.functions() {
@@ -143,7 +145,9 @@ impl CheckedTarget {
             }
         }
         let why = match (&plan.load, &self.view, &target.token) {
-            (LoadKind::Cold(_), None, _) => "what answers there is no fnlocal that shows its instances",
+            (LoadKind::Cold(_), None, _) => {
+                "what answers there is no fnlocal that shows its instances"
+            }
             (LoadKind::Cold(_), _, None) => "its token is not known",
             _ => return Ok(()),
         };
@@ -163,7 +167,7 @@ impl CheckedTarget {
     /// early, with a report of what was gathered.
     ///
     /// # Errors
-    /// [`LoadError`] when it cannot begin.
+    /// [`LoadTestError`] when it cannot begin.
     pub async fn run(
         self,
         plan: &LoadPlan,

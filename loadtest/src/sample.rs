@@ -251,6 +251,9 @@ mod tests {
             (phases.queue, phases.create, phases.handler),
             (120, 65_000, 4_500)
         );
-        assert_eq!(GatewayPhases::of(&headers(&[("server-timing", "db;dur=5")])), None);
+        assert_eq!(
+            GatewayPhases::of(&headers(&[("server-timing", "db;dur=5")])),
+            None
+        );
     }
 }

@@ -30,7 +30,7 @@ impl Target {
     /// A target by its URL.
     ///
     /// # Errors
-    /// [`LoadError::BadUrl`] for what is no `http` or `https` URL.
+    /// [`LoadTestError::BadUrl`] for what is no `http` or `https` URL.
     pub fn parse(url: &str) -> Result<Self, LoadTestError> {
         let bad = |why: &str| LoadTestError::BadUrl {
             url: url.to_owned(),

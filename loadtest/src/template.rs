@@ -88,7 +88,9 @@ impl Template {
                 TemplatePart::User => write!(text, "{}", values.user),
                 TemplatePart::Uuid => write!(text, "{}", uuid()),
                 TemplatePart::Now => write!(text, "{}", jiff::Timestamp::now().as_millisecond()),
-                TemplatePart::Random(from, to) => write!(text, "{}", rand::random_range(*from..=*to)),
+                TemplatePart::Random(from, to) => {
+                    write!(text, "{}", rand::random_range(*from..=*to))
+                }
             };
         }
         text

@@ -19,7 +19,7 @@ use crate::error::LoadTestError;
 use crate::profile::Segment;
 use crate::recorder::{SampleRecorder, Window};
 use crate::run::{Gathered, LiveProgress, LoadPlan, Watch};
-use crate::sample::{NoAnswer, SampleKind, GatewayPhases, Sample};
+use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
 use crate::scenario::ScenarioStep;
 use crate::template::Values;
 
@@ -141,7 +141,11 @@ fn plan_of(segments: &[Segment]) -> String {
     steps.join(";")
 }
 
-fn transaction(at: usize, step: ScenarioStep, shared: &Arc<UsersShared>) -> Result<Transaction, GooseError> {
+fn transaction(
+    at: usize,
+    step: ScenarioStep,
+    shared: &Arc<UsersShared>,
+) -> Result<Transaction, GooseError> {
     let name = format!("{} /{}", step.method, step.function);
     let weight = step.weight as usize;
     let shared = Arc::clone(shared);
@@ -155,7 +159,12 @@ fn transaction(at: usize, step: ScenarioStep, shared: &Arc<UsersShared>) -> Resu
         .set_weight(weight)
 }
 
-async fn call(user: &mut GooseUser, at: usize, step: &ScenarioStep, shared: &UsersShared) -> TransactionResult {
+async fn call(
+    user: &mut GooseUser,
+    at: usize,
+    step: &ScenarioStep,
+    shared: &UsersShared,
+) -> TransactionResult {
     let seq = shared.sent.fetch_add(1, Ordering::AcqRel) + 1;
     let filled = step.fill(Values {
         seq,

@@ -19,10 +19,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SleepClock;
-use crate::connect::{LoadConnection, Connector};
+use crate::connect::{Connector, LoadConnection};
 use crate::recorder::SampleRecorder;
-use crate::sample::{NoAnswer, SampleKind, GatewayPhases, Sample};
-use crate::scenario::{UnmetExpectation, LoadScenario, ScenarioStep};
+use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
+use crate::scenario::{LoadScenario, ScenarioStep, UnmetExpectation};
 use crate::template::Values;
 
 /// An answer's body is kept up to this size where something is expected of it.
@@ -190,7 +190,11 @@ struct RequestResult {
 }
 
 impl RequestSender {
-    fn new(shared: Arc<WorkersShared>, recorder: Arc<Mutex<SampleRecorder>>, clock: SleepClock) -> Self {
+    fn new(
+        shared: Arc<WorkersShared>,
+        recorder: Arc<Mutex<SampleRecorder>>,
+        clock: SleepClock,
+    ) -> Self {
         let host = HeaderValue::from_str(&shared.connector.target().authority());
         Self {
             uris: uris(&shared),
@@ -257,7 +261,11 @@ impl RequestSender {
     }
 
     /// Sends a request, and then whatever waits for a connection.
-    async fn serve(self: Rc<Self>, mut connection: Option<LoadConnection>, mut arrival: DueRequest) {
+    async fn serve(
+        self: Rc<Self>,
+        mut connection: Option<LoadConnection>,
+        mut arrival: DueRequest,
+    ) {
         loop {
             connection = self.request(connection, arrival).await;
             match self.waiting.borrow_mut().pop_front() {
@@ -374,7 +382,10 @@ fn uri_of(shared: &WorkersShared, path: &str) -> Uri {
 }
 
 /// Reads an answer to its last byte.
-async fn read(response: http::Response<Incoming>, step: &ScenarioStep) -> Result<RequestResult, NoAnswer> {
+async fn read(
+    response: http::Response<Incoming>,
+    step: &ScenarioStep,
+) -> Result<RequestResult, NoAnswer> {
     let (parts, body) = response.into_parts();
     let kept = if step.expect.body.is_some() {
         let body = Limited::new(body, BODY_KEPT).collect().await;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fnlocal_api::UserError;
 use fnlocal_loadtest::budget::Budget;
 use fnlocal_loadtest::compare::compare;
-use fnlocal_loadtest::{LoadKind, LoadTestError, LoadReport};
+use fnlocal_loadtest::{LoadKind, LoadReport, LoadTestError};
 use support::{Backend, Behaviour, look, near, plan, run, run_in_peace, run_until, steady};
 use tokio_util::sync::CancellationToken;
 

@@ -20,7 +20,7 @@ pub struct InitArgs {
     #[arg(default_value = ".", value_name = "DIR")]
     pub folder: PathBuf,
     /// What to begin with.
-    #[arg(short, long, value_enum, default_value_t = Template::Js)]
+    #[arg(short, long, value_enum, default_value_t = ProjectTemplate::Js)]
     pub template: ProjectTemplate,
 }
 

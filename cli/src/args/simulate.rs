@@ -7,7 +7,7 @@ use fnlocal_sim::search::Sweep;
 use fnlocal_sim::{Distribution, Slo};
 
 use super::ProfileChoice;
-use crate::simulate::load::{AsyncRate, SimulatedLoad, NodesAt, Span};
+use crate::simulate::load::{AsyncRate, NodesAt, SimulatedLoad, Span};
 
 /// Shown with `fnlocal simulate --help`.
 pub const EXAMPLES: &str = "\

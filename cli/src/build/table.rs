@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use fnlocal_image::build::{Built, BuiltPlatform, BuildReport};
+use fnlocal_image::build::{BuildReport, Built, BuiltPlatform};
 use fnlocal_image::release::MadeRelease;
 use serde_json::{Value, json};
 

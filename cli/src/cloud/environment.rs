@@ -3,9 +3,7 @@
 use fnlocal_cloud::environment::{CloudEnvironment, PrescaleAction, ScalingTarget};
 
 use crate::error::CliError;
-use fnlocal_project::{
-    EnvConfig, LogsChoice, Project, ScaleOn as ScaleOnConfig, TimeSpan, suggest,
-};
+use fnlocal_project::{EnvConfig, LogsChoice, Project, ScaleOn, TimeSpan, suggest};
 
 /// The environment of this name; the only one when none is named.
 pub fn choose(project: &Project, named: Option<&str>) -> Result<CloudEnvironment, CliError> {
@@ -60,8 +58,8 @@ fn environment(name: &str, config: &EnvConfig) -> CloudEnvironment {
         .nodes
         .map_or((usual.min, usual.max), |nodes| (nodes.min, nodes.max));
     let scale_on = config.scale_on.map(|scale_on| match scale_on {
-        ScaleOnConfig::RequestsPerNode(target) => ScalingTarget::RequestsPerNode(target),
-        ScaleOnConfig::MemoryPercent(target) => ScalingTarget::MemoryPercent(target),
+        ScaleOn::RequestsPerNode(target) => ScalingTarget::RequestsPerNode(target),
+        ScaleOn::MemoryPercent(target) => ScalingTarget::MemoryPercent(target),
     });
     let prescale = config.prescale.iter().map(|one| PrescaleAction {
         name: one.name.clone(),

@@ -57,7 +57,11 @@ impl Bundle<'_> {
         let redactor = Redactor::new(&root, project.as_ref().ok(), running.as_ref());
         let logs = state.path().join("logs");
         let mut records = Vec::new();
-        for kind in [DocumentKind::Invocation, DocumentKind::Platform, DocumentKind::Line] {
+        for kind in [
+            DocumentKind::Invocation,
+            DocumentKind::Platform,
+            DocumentKind::Line,
+        ] {
             if kind != DocumentKind::Line || self.with_output {
                 records.extend(self.records(&logs, kind));
             }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use fnlocal_core::StartKind;
 use fnlocal_logs::document::{Invocation, LogDocument, PlatformLine};
 
-use super::{DIM, GREEN, RecordFormatter, RED, YELLOW, bytes, millis, status, time};
+use super::{DIM, GREEN, RED, RecordFormatter, YELLOW, bytes, millis, status, time};
 use crate::terminal::{one_line, printed_line};
 
 impl RecordFormatter {

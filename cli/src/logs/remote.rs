@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use fnlocal_api::Exit;
-use fnlocal_cloud::logs::{NodeLogLine, Reader, LogQuery};
+use fnlocal_cloud::logs::{LogQuery, NodeLogLine, Reader};
 use fnlocal_logs::document::{LogDocument, PlatformLine};
 use fnlocal_logs::query::Query;
 use jiff::{SignedDuration, Timestamp};
@@ -55,7 +55,12 @@ pub fn run(args: &LogsArgs, env: &str) -> CommandResult {
     }
 }
 
-async fn print(args: &LogsArgs, env: &str, query: &Query, output: &mut LogOutput) -> Result<(), Error> {
+async fn print(
+    args: &LogsArgs,
+    env: &str,
+    query: &Query,
+    output: &mut LogOutput,
+) -> Result<(), Error> {
     let place = CloudTarget::open(&args.folder, Some(env)).map_err(Error::Cloud)?;
     let aws = place.connect().await.map_err(Error::Cloud)?;
     let wanted = LogQuery {

@@ -27,7 +27,11 @@ pub struct PromoteInput {
 }
 
 /// Builds the release, or takes the kept one that is asked for; and composes the gateway.
-pub async fn make(args: &PromoteArgs, place: &CloudTarget, around: &Inventory) -> Result<PromoteInput, CliError> {
+pub async fn make(
+    args: &PromoteArgs,
+    place: &CloudTarget,
+    around: &Inventory,
+) -> Result<PromoteInput, CliError> {
     let processor = &instance_type(&place.env, around)?.architecture;
     let platform: ImagePlatform = format!("linux/{processor}")
         .parse()

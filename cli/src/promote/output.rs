@@ -7,7 +7,7 @@ use fnlocal_cloud::Plan;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::copy::Sent;
 use fnlocal_cloud::plan::Action;
-use fnlocal_cloud::resource::{ResourceKind, Resource};
+use fnlocal_cloud::resource::{Resource, ResourceKind};
 use serde_json::json;
 
 use super::Drawn;

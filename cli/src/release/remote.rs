@@ -5,17 +5,17 @@ use fnlocal_cloud::{Inventory, ResourceNames};
 use serde_json::json;
 
 use super::{described, line};
-use crate::args::ReleaseArgs as Args;
+use crate::args::ReleaseArgs;
 use crate::cloud::{self, CloudTarget};
 use crate::error::CommandResult;
 use crate::terminal;
 
 /// Prints them, the newest first.
-pub fn run(args: &Args, env: &str) -> CommandResult {
+pub fn run(args: &ReleaseArgs, env: &str) -> CommandResult {
     cloud::run(async |_| list(args, env).await)
 }
 
-async fn list(args: &Args, env: &str) -> CommandResult {
+async fn list(args: &ReleaseArgs, env: &str) -> CommandResult {
     let place = CloudTarget::open(&args.folder, Some(env))?;
     let found = place.connect().await?.everything().await?;
     if args.json {

@@ -236,7 +236,13 @@ fn path(line: &ChartLine<'_>, axis: &Axis, x: &dyn Fn(f64) -> f64, out: &mut Str
     out.push_str("\"/>");
 }
 
-fn area(line: &ChartLine<'_>, axis: &Axis, x: &dyn Fn(f64) -> f64, below: &mut [f64], out: &mut String) {
+fn area(
+    line: &ChartLine<'_>,
+    axis: &Axis,
+    x: &dyn Fn(f64) -> f64,
+    below: &mut [f64],
+    out: &mut String,
+) {
     let mut back = String::new();
     let _ = write!(out, "<path class=\"area {}\" d=\"", line.class);
     for (at, &value) in line.values.iter().enumerate() {
@@ -269,7 +275,11 @@ mod tests {
 
     #[test]
     fn a_chart_of_nothing_is_a_chart() {
-        for style in [ChartStyle::Lines, ChartStyle::Logarithmic, ChartStyle::Stacked] {
+        for style in [
+            ChartStyle::Lines,
+            ChartStyle::Logarithmic,
+            ChartStyle::Stacked,
+        ] {
             let line = ChartLine {
                 name: "nothing",
                 class: "c1",

@@ -9,7 +9,9 @@ use fnlocal_core::{Profile, RouterSettings};
 use fnlocal_project::{ConfigFile, EnvConfig, ScaleOn};
 use fnlocal_sim::calibrate::Calibration;
 use fnlocal_sim::price;
-use fnlocal_sim::scenario::{Death, FleetSize, ScenarioFunction, ScenarioMachine, Routing, Scenario, Times};
+use fnlocal_sim::scenario::{
+    Death, FleetSize, Routing, Scenario, ScenarioFunction, ScenarioMachine, Times,
+};
 use fnlocal_sim::trace::RequestTrace;
 use fnlocal_sim::workload::{RequestSource, Workload};
 
@@ -97,7 +99,10 @@ fn read(path: &Path, what: &'static str) -> Result<String, SimulateError> {
     })
 }
 
-fn env<'a>(args: &SimulateArgs, file: &'a ConfigFile) -> Result<Option<&'a EnvConfig>, SimulateError> {
+fn env<'a>(
+    args: &SimulateArgs,
+    file: &'a ConfigFile,
+) -> Result<Option<&'a EnvConfig>, SimulateError> {
     let Some(name) = &args.env_name else {
         return Ok(None);
     };

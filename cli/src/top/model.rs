@@ -187,7 +187,10 @@ impl Model {
     }
 
     fn state(&mut self, state: &ShownState) {
-        let (mut functions, mut totals) = (BTreeMap::<String, FunctionRow>::new(), FleetTotals::default());
+        let (mut functions, mut totals) = (
+            BTreeMap::<String, FunctionRow>::new(),
+            FleetTotals::default(),
+        );
         for node in state.nodes.values() {
             let Some(picture) = &node.picture else {
                 continue;

@@ -12,7 +12,7 @@ use aws_sdk_sts::config::Credentials;
 use fnlocal_cloud::ResourceNames;
 use fnlocal_cloud::aws::{Aws, PollPace};
 use fnlocal_cloud::node::{NodePace, NodeSettings};
-use fnlocal_cloud::resource::{ResourceKind as What, Resource};
+use fnlocal_cloud::resource::{Resource, ResourceKind as What};
 use serde_json::{Value, json};
 
 use super::balancer::Balancer;
@@ -289,5 +289,7 @@ async fn connect(play: &Play, project: &str) -> Aws {
         .load()
         .await;
     let names = ResourceNames::new(project, "prod").unwrap();
-    Aws::connect(&config, names, PollPace::default()).await.unwrap()
+    Aws::connect(&config, names, PollPace::default())
+        .await
+        .unwrap()
 }

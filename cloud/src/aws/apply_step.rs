@@ -1,11 +1,11 @@
 //! One step of a plan, on AWS.
 
-use super::{Aws, Ids, Creation};
+use super::{Aws, Creation, Ids};
 use crate::apply::{ApplyProgress, OnApplyProgress};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::ResourceOwner;
 use crate::plan::{self, Action, Plan, PlanStep};
-use crate::resource::{Resource, LaunchTemplate};
+use crate::resource::{LaunchTemplate, Resource};
 
 impl Aws {
     /// Takes a step. Notes in `ids` what AWS calls what is new.
@@ -42,7 +42,12 @@ impl Aws {
         }
     }
 
-    async fn make(&self, wanted: &Resource, plan: &Plan, ids: &Ids) -> Result<Creation, CloudError> {
+    async fn make(
+        &self,
+        wanted: &Resource,
+        plan: &Plan,
+        ids: &Ids,
+    ) -> Result<Creation, CloudError> {
         match wanted {
             Resource::Repository(it) => self.create_repository(it).await,
             Resource::PeerKey(it) => self.create_peer_key(it).await,
@@ -58,7 +63,10 @@ impl Aws {
                 let fingerprint = template_of(plan, ids, self).await?;
                 self.create_group(it, &fingerprint, ids).await
             }
-            Resource::Hook(it) => self.put_hook(it).await.map(|()| Creation::New(it.name.clone())),
+            Resource::Hook(it) => self
+                .put_hook(it)
+                .await
+                .map(|()| Creation::New(it.name.clone())),
             Resource::WarmPool(it) => self
                 .put_warm_pool(it)
                 .await
@@ -155,7 +163,8 @@ impl Aws {
         })?;
         let changes = plan::differences(&found.resource, wanted);
         let fixed = key.kind.fixed();
-        if found.owner != ResourceOwner::Ours || changes.iter().any(|it| fixed.contains(&it.field.as_str()))
+        if found.owner != ResourceOwner::Ours
+            || changes.iter().any(|it| fixed.contains(&it.field.as_str()))
         {
             return Err(CloudError::new(
                 CloudErrorKind::TryAgain,

@@ -6,11 +6,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetGroup as ElbTargetGroup, TargetTypeEnum,
 };
 
-use super::{Aws, Ids, Creation, called, found, settled};
+use super::{Aws, Creation, Ids, called, found, settled};
 use crate::endpoint::{self, Endpoint};
 use crate::error::CloudError;
 use crate::inventory::{FoundResource, ResourceOwner};
-use crate::resource::{LoadBalancer, ResourceKind as What, Listener, Resource, TargetGroup};
+use crate::resource::{Listener, LoadBalancer, Resource, ResourceKind, TargetGroup};
 
 impl Aws {
     /// Balancer, target group and listeners; and where requests come in.
@@ -64,7 +64,7 @@ impl Aws {
             name,
             subnets,
             firewalls: firewalls
-                .map(|id| ids.name_of(What::SecurityGroup, id))
+                .map(|id| ids.name_of(ResourceKind::SecurityGroup, id))
                 .collect(),
         });
         let owner = self.elb_owner(&arn).await?;
@@ -91,7 +91,8 @@ impl Aws {
     pub async fn door(&self) -> Result<Endpoint, CloudError> {
         let (found, door) = self.read_front(&Ids::default()).await?;
         let is_ours = |found: &FoundResource| {
-            found.owner == ResourceOwner::Ours && found.resource.key().kind == What::Balancer
+            found.owner == ResourceOwner::Ours
+                && found.resource.key().kind == ResourceKind::Balancer
         };
         let door = door.filter(|_| found.iter().any(is_ours));
         door.ok_or_else(|| endpoint::none(&self.names))
@@ -250,7 +251,7 @@ impl Aws {
         wanted: &Listener,
         ids: &Ids,
     ) -> Result<Creation, CloudError> {
-        let balancer = ids.get(What::Balancer, &self.names.balancer())?;
+        let balancer = ids.get(ResourceKind::Balancer, &self.names.balancer())?;
         let mut call = self
             .elb
             .create_listener()
@@ -311,7 +312,10 @@ impl Aws {
 fn firewalls(wanted: &LoadBalancer, ids: &Ids) -> Result<Vec<String>, CloudError> {
     let names = wanted.firewalls.iter();
     names
-        .map(|name| ids.get(What::SecurityGroup, name).map(str::to_owned))
+        .map(|name| {
+            ids.get(ResourceKind::SecurityGroup, name)
+                .map(str::to_owned)
+        })
         .collect()
 }
 
@@ -326,7 +330,7 @@ fn action(wanted: &Listener, ids: &Ids) -> Result<Action, CloudError> {
     let action = match &wanted.forward {
         Some(group) => Action::builder()
             .r#type(ActionTypeEnum::Forward)
-            .target_group_arn(ids.get(What::TargetGroup, group)?),
+            .target_group_arn(ids.get(ResourceKind::TargetGroup, group)?),
         None => Action::builder()
             .r#type(ActionTypeEnum::Redirect)
             .redirect_config(
@@ -347,7 +351,7 @@ fn plain(listener: &ElbListener, ids: &Ids) -> Listener {
     Listener {
         name: listener.port().unwrap_or(0).to_string(),
         certificate: certificate.and_then(|certificate| certificate.certificate_arn.clone()),
-        forward: forward.map(|arn| ids.name_of(What::TargetGroup, arn)),
+        forward: forward.map(|arn| ids.name_of(ResourceKind::TargetGroup, arn)),
     }
 }
 

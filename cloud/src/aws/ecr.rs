@@ -89,7 +89,10 @@ impl Aws {
         }))
     }
 
-    pub(super) async fn create_repository(&self, wanted: &Repository) -> Result<Creation, CloudError> {
+    pub(super) async fn create_repository(
+        &self,
+        wanted: &Repository,
+    ) -> Result<Creation, CloudError> {
         let scanning = ImageScanningConfiguration::builder().scan_on_push(wanted.scan_on_push);
         let mut call = self
             .ecr

@@ -25,9 +25,12 @@ where
             .hint("run `aws configure` or `aws sso login`, or set AWS_PROFILE");
     }
     if text.contains("provide credentials") || text.contains("ProviderError") {
-        return CloudError::new(CloudErrorKind::Unreachable, "the AWS credentials cannot be read")
-            .because(text)
-            .hint("run `aws sso login`, or look at AWS_PROFILE and ~/.aws/config");
+        return CloudError::new(
+            CloudErrorKind::Unreachable,
+            "the AWS credentials cannot be read",
+        )
+        .because(text)
+        .hint("run `aws sso login`, or look at AWS_PROFILE and ~/.aws/config");
     }
     CloudError::new(CloudErrorKind::Unreachable, format!("AWS did not answer {action}"))
         .because(text)
@@ -52,17 +55,21 @@ fn answered(action: &'static str, code: &str, message: &str) -> CloudError {
             "AWS does not accept the credentials".to_owned(),
         )
         .hint("they may be of another account, or the region may not be enabled in this one"),
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-            error(CloudErrorKind::Failed, format!("AWS does not let you call {action}"))
-                .hint(policy::hint(action))
-        }
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => error(
+            CloudErrorKind::Failed,
+            format!("AWS does not let you call {action}"),
+        )
+        .hint(policy::hint(action)),
         _ if is_quota(code) => error(
             CloudErrorKind::Failed,
             format!("{action} meets a quota of the account"),
         )
         .hint("ask for more under Service Quotas, or delete what is not needed"),
-        _ if is_busy(code) => error(CloudErrorKind::TryAgain, format!("AWS is too busy for {action}"))
-            .hint("run the command again: it goes on where it stopped"),
+        _ if is_busy(code) => error(
+            CloudErrorKind::TryAgain,
+            format!("AWS is too busy for {action}"),
+        )
+        .hint("run the command again: it goes on where it stopped"),
         "InvalidAMIID.NotFound" | "InvalidAMIID.Malformed" => error(
             CloudErrorKind::Config,
             "the machine image is not in this region".to_owned(),
@@ -73,10 +80,11 @@ fn answered(action: &'static str, code: &str, message: &str) -> CloudError {
             "the region has no such instance type".to_owned(),
         )
         .hint("name another `instance_type`"),
-        "InvalidSubnetID.NotFound" => {
-            error(CloudErrorKind::Config, "a subnet is not in this region".to_owned())
-                .hint("look at `subnets` and `region`")
-        }
+        "InvalidSubnetID.NotFound" => error(
+            CloudErrorKind::Config,
+            "a subnet is not in this region".to_owned(),
+        )
+        .hint("look at `subnets` and `region`"),
         "CertificateNotFound" => error(
             CloudErrorKind::Config,
             "the certificate is not in this region".to_owned(),

@@ -6,10 +6,10 @@ use aws_sdk_ec2::types::{
 };
 
 use super::network::filter;
-use super::{Aws, Ids, Creation, called, found, settled};
+use super::{Aws, Creation, Ids, called, found, settled};
 use crate::error::CloudError;
 use crate::inventory::FoundResource;
-use crate::resource::{ResourceKey, ResourceKind as What, Resource, Rule, SecurityGroup};
+use crate::resource::{Resource, ResourceKey, ResourceKind, Rule, SecurityGroup};
 
 impl Aws {
     pub(super) async fn read_firewalls(&self) -> Result<Vec<FoundResource>, CloudError> {
@@ -160,7 +160,7 @@ impl Aws {
             let permission = if rule.from.contains('/') {
                 permission.ip_ranges(IpRange::builder().cidr_ip(&rule.from).build())
             } else {
-                let other = ids.get(What::SecurityGroup, &rule.from)?;
+                let other = ids.get(ResourceKind::SecurityGroup, &rule.from)?;
                 let pair = UserIdGroupPair::builder().group_id(other).build();
                 permission.user_id_group_pairs(pair)
             };
@@ -178,7 +178,7 @@ impl Aws {
 
 fn key(group: &DescribedGroup) -> ResourceKey {
     ResourceKey {
-        kind: What::SecurityGroup,
+        kind: ResourceKind::SecurityGroup,
         name: group.group_name().unwrap_or_default().to_owned(),
     }
 }
@@ -205,8 +205,8 @@ fn rules(permissions: &[IpPermission], ids: &Ids) -> Vec<Rule> {
             .iter()
             .filter_map(|list| list.prefix_list_id.clone());
         let groups = permission.user_id_group_pairs().iter();
-        let groups =
-            groups.filter_map(|pair| Some(ids.name_of(What::SecurityGroup, pair.group_id()?)));
+        let groups = groups
+            .filter_map(|pair| Some(ids.name_of(ResourceKind::SecurityGroup, pair.group_id()?)));
         let all = blocks.chain(six).chain(lists).chain(groups);
         rules.extend(all.map(|from| Rule { port, from }));
     }

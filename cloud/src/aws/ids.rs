@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::Inventory;
-use crate::resource::{ResourceKey, ResourceKind as What};
+use crate::resource::{ResourceKey, ResourceKind};
 
 /// Ids and ARNs by kind and name.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +33,7 @@ impl Ids {
     }
 
     /// One that must be known, since the plan makes it before.
-    pub(super) fn get(&self, kind: What, name: &str) -> Result<&str, CloudError> {
+    pub(super) fn get(&self, kind: ResourceKind, name: &str) -> Result<&str, CloudError> {
         let key = ResourceKey {
             kind,
             name: name.to_owned(),
@@ -45,7 +45,7 @@ impl Ids {
     }
 
     /// The name of one that is ours, by its id; else the id.
-    pub(super) fn name_of(&self, kind: What, id: &str) -> String {
+    pub(super) fn name_of(&self, kind: ResourceKind, id: &str) -> String {
         let mut entries = self.0.iter();
         let found = entries.find(|(key, known)| key.kind == kind && *known == id);
         found.map_or_else(|| id.to_owned(), |(key, _)| key.name.clone())

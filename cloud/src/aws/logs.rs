@@ -5,7 +5,7 @@ use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use super::{Aws, Creation, called, found};
 use crate::error::CloudError;
 use crate::inventory::FoundResource;
-use crate::logs::{NodeLogLine, LogPage};
+use crate::logs::{LogPage, NodeLogLine};
 use crate::resource::{LogGroup, Resource};
 
 impl Aws {

@@ -8,7 +8,10 @@ use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::{InstanceType, Subnet, Surroundings};
 
 impl Aws {
-    pub(super) async fn surroundings(&self, env: &CloudEnvironment) -> Result<Surroundings, CloudError> {
+    pub(super) async fn surroundings(
+        &self,
+        env: &CloudEnvironment,
+    ) -> Result<Surroundings, CloudError> {
         let (network, instance_type) =
             tokio::join!(self.network(env), self.instance_type(&env.instance_type));
         let ((vpc, subnets), instance_type) = (network?, instance_type?);

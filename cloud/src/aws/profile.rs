@@ -27,7 +27,10 @@ impl Aws {
         }))
     }
 
-    pub(super) async fn create_profile(&self, wanted: &InstanceProfile) -> Result<Creation, CloudError> {
+    pub(super) async fn create_profile(
+        &self,
+        wanted: &InstanceProfile,
+    ) -> Result<Creation, CloudError> {
         let mut call = self
             .iam
             .create_instance_profile()

@@ -10,7 +10,7 @@ use crate::environment::CloudEnvironment;
 use crate::error::CloudError;
 use crate::inventory::{FoundResource, Inventory, Surroundings};
 use crate::names::ResourceNames;
-use crate::resource::{Artifact, RepositoryImage, ResourceKind as What, Resource};
+use crate::resource::{Artifact, RepositoryImage, Resource, ResourceKind};
 
 impl Aws {
     /// What is there.
@@ -80,7 +80,9 @@ impl Aws {
     }
 
     /// Repository, images and releases.
-    async fn stored(&self) -> Result<(Vec<FoundResource>, BTreeMap<String, StoredRelease>), CloudError> {
+    async fn stored(
+        &self,
+    ) -> Result<(Vec<FoundResource>, BTreeMap<String, StoredRelease>), CloudError> {
         let Some(repository) = self.read_repository().await? else {
             return Ok((Vec::new(), BTreeMap::new()));
         };
@@ -130,7 +132,7 @@ impl Aws {
         let (found_group, nodes) = self.read_group(&ids, &versions).await?;
         let is_there = found_group
             .iter()
-            .any(|found| found.resource.key().kind == What::Group);
+            .any(|found| found.resource.key().kind == ResourceKind::Group);
         let (scaling, refresh) = if is_there {
             let (scaling, refresh) =
                 tokio::join!(self.read_scaling(&ids), self.read_refresh(&versions));

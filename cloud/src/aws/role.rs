@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Aws, Creation, called, found, settled};
 use crate::error::CloudError;
 use crate::inventory::FoundResource;
-use crate::resource::{Resource, IamRole};
+use crate::resource::{IamRole, Resource};
 
 /// The name of the one policy inside the role.
 const POLICY: &str = "fnlocal-node";

@@ -9,7 +9,9 @@ use super::{Aws, Ids, called, found};
 use crate::error::CloudError;
 use crate::inventory::{FoundResource, ResourceOwner};
 use crate::node;
-use crate::resource::{Hook, ResourceKind as What, TrackedMetric, Resource, Scaling, ScheduledAction, WarmPool};
+use crate::resource::{
+    Hook, Resource, ResourceKind, Scaling, ScheduledAction, TrackedMetric, WarmPool,
+};
 
 /// What in the group is ours: these things have no tags.
 const PREFIX: &str = "fnlocal";
@@ -97,8 +99,9 @@ impl Aws {
             Resource::Scaling(Scaling {
                 name: policy.policy_name().unwrap_or_default().to_owned(),
                 group: group.clone(),
-                metric: tracking
-                    .map_or(TrackedMetric::Other("none".to_owned()), |it| self.metric(it, ids)),
+                metric: tracking.map_or(TrackedMetric::Other("none".to_owned()), |it| {
+                    self.metric(it, ids)
+                }),
                 target: whole(target.unwrap_or(0.0)),
             })
         });
@@ -234,7 +237,10 @@ impl Aws {
         found!("autoscaling:DeletePolicy", ["ValidationError"], call).map(drop)
     }
 
-    pub(super) async fn delete_schedule(&self, schedule: &ScheduledAction) -> Result<(), CloudError> {
+    pub(super) async fn delete_schedule(
+        &self,
+        schedule: &ScheduledAction,
+    ) -> Result<(), CloudError> {
         let call = self.autoscaling.delete_scheduled_action();
         let call = call.auto_scaling_group_name(&schedule.group);
         let call = call.scheduled_action_name(&schedule.name);
@@ -264,8 +270,8 @@ impl Aws {
 
     /// What ties a count of requests to a balancer and a target group: the ends of their ARNs.
     fn label(&self, group: &str, ids: &Ids) -> Result<String, CloudError> {
-        let balancer = ids.get(What::Balancer, &self.names.balancer())?;
-        let group = ids.get(What::TargetGroup, group)?;
+        let balancer = ids.get(ResourceKind::Balancer, &self.names.balancer())?;
+        let group = ids.get(ResourceKind::TargetGroup, group)?;
         let group = group.rsplit_once(':').map_or(group, |(_, end)| end);
         let balancer = balancer
             .split_once(":loadbalancer/")

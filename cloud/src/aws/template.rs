@@ -10,10 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::network::filter;
-use super::{Aws, Ids, Creation, called, found, settled};
+use super::{Aws, Creation, Ids, called, found, settled};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::FoundResource;
-use crate::resource::{ResourceKind as What, Resource, LaunchTemplate};
+use crate::resource::{LaunchTemplate, Resource, ResourceKind};
 
 /// The disk of Amazon Linux.
 const DISK: &str = "/dev/xvda";
@@ -106,7 +106,7 @@ impl Aws {
         fingerprint: &str,
         ids: &Ids,
     ) -> Result<(String, String), CloudError> {
-        let id = ids.get(What::Template, &self.names.template())?;
+        let id = ids.get(ResourceKind::Template, &self.names.template())?;
         let versions = self.versions(id, ids).await?;
         let mut versions = versions.into_iter().rev();
         let version = versions.find(|version| version.template.fingerprint() == fingerprint);
@@ -175,7 +175,7 @@ fn data(wanted: &LaunchTemplate, ids: &Ids) -> Result<RequestLaunchTemplateData,
         .metadata_options(metadata.build())
         .user_data(BASE64.encode(&wanted.user_data));
     for firewall in &wanted.firewalls {
-        data = data.security_group_ids(ids.get(What::SecurityGroup, firewall)?);
+        data = data.security_group_ids(ids.get(ResourceKind::SecurityGroup, firewall)?);
     }
     Ok(data.build())
 }
@@ -203,7 +203,7 @@ fn read(name: &str, version: &LaunchTemplateVersion, ids: &Ids) -> LaunchTemplat
         firewalls: data
             .security_group_ids()
             .iter()
-            .map(|id| ids.name_of(What::SecurityGroup, id))
+            .map(|id| ids.name_of(ResourceKind::SecurityGroup, id))
             .collect(),
         disk_gb: size.and_then(|size| u32::try_from(size).ok()).unwrap_or(0),
         metadata_guarded: metadata.is_some_and(|metadata| {

@@ -18,7 +18,8 @@ impl<'a> CheckedSurroundings<'a> {
     pub fn new(wish: &PromoteRequest, inventory: &'a Inventory) -> Result<Self, CloudError> {
         let (env, around) = (&wish.env, &inventory.around);
         let region = &inventory.place.region;
-        let config = |what: String, hint: String| CloudError::new(CloudErrorKind::Config, what).hint(hint);
+        let config =
+            |what: String, hint: String| CloudError::new(CloudErrorKind::Config, what).hint(hint);
         check_schedules(env)?;
         let kind = instance_type(env, inventory)?;
         if !wish.architectures.contains(&kind.architecture) {

@@ -7,7 +7,8 @@ use crate::inventory::Inventory;
 use crate::names::ResourceNames;
 use crate::node::{self, NodeSettings};
 use crate::resource::{
-    AutoScalingGroup, Hook, ResourceKey, ResourceKind as What, TrackedMetric, Resource, Scaling, ScheduledAction, LaunchTemplate, WarmPool,
+    Hook, LaunchTemplate, MachineGroup, Resource, ResourceKey, ResourceKind, Scaling,
+    ScheduledAction, TrackedMetric, WarmPool,
 };
 
 pub(super) fn template(
@@ -47,7 +48,7 @@ pub(super) fn template(
     };
     // A newer machine image alone replaces no nodes: those who promote twice must get the same.
     let key = ResourceKey {
-        kind: What::Template,
+        kind: ResourceKind::Template,
         name: names.template(),
     };
     if let Some(Resource::Template(current)) = inventory.get(&key).map(|found| &found.resource)
@@ -70,7 +71,7 @@ pub(super) fn fleet(
 ) -> Vec<Resource> {
     let group = names.group();
     let mut fleet = vec![
-        Resource::Group(AutoScalingGroup {
+        Resource::Group(MachineGroup {
             name: group.clone(),
             min: least(names, env, inventory),
             max: env.max,
@@ -102,7 +103,9 @@ pub(super) fn fleet(
     }
     fleet.extend(env.scale_on.map(|scale_on| {
         let (metric, target) = match scale_on {
-            ScalingTarget::RequestsPerNode(target) => (TrackedMetric::Requests(names.balancer()), target),
+            ScalingTarget::RequestsPerNode(target) => {
+                (TrackedMetric::Requests(names.balancer()), target)
+            }
             ScalingTarget::MemoryPercent(target) => (TrackedMetric::Memory, target),
         };
         Resource::Scaling(Scaling {
@@ -130,7 +133,7 @@ pub(super) fn fleet(
 /// Nodes at the least. What a schedule has set stays until another schedule changes it.
 fn least(names: &ResourceNames, env: &CloudEnvironment, inventory: &Inventory) -> u32 {
     let key = ResourceKey {
-        kind: What::Group,
+        kind: ResourceKind::Group,
         name: names.group(),
     };
     match inventory.get(&key).map(|found| &found.resource) {

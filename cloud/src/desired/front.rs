@@ -4,7 +4,7 @@ use super::checked::CheckedSurroundings;
 use crate::environment::CloudEnvironment;
 use crate::names::ResourceNames;
 use crate::node;
-use crate::resource::{LoadBalancer, Listener, Resource, Rule, SecurityGroup, TargetGroup};
+use crate::resource::{Listener, LoadBalancer, Resource, Rule, SecurityGroup, TargetGroup};
 
 pub(super) fn firewalls(
     names: &ResourceNames,
@@ -52,7 +52,11 @@ pub(super) fn firewalls(
 }
 
 /// Balancer, target group and listeners.
-pub(super) fn front(names: &ResourceNames, env: &CloudEnvironment, around: &CheckedSurroundings<'_>) -> Vec<Resource> {
+pub(super) fn front(
+    names: &ResourceNames,
+    env: &CloudEnvironment,
+    around: &CheckedSurroundings<'_>,
+) -> Vec<Resource> {
     let name = names.balancer();
     let listener = |port: &str, certificate: Option<&String>, forwards: bool| {
         Resource::Listener(Listener {

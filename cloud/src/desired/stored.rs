@@ -11,7 +11,7 @@ use crate::environment::CloudEnvironment;
 use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::Inventory;
 use crate::names::ResourceNames;
-use crate::resource::{Artifact, RepositoryImage, ResourceKey, ResourceKind as What, Repository, Resource};
+use crate::resource::{Artifact, Repository, RepositoryImage, Resource, ResourceKey, ResourceKind};
 
 pub(super) fn sources(
     names: &ResourceNames,
@@ -55,7 +55,7 @@ pub(super) fn artifact(
         let stored = inventory.deliveries.get(tag);
         let stored = stored.filter(|stored| stored.does_the_same(&delivery))?;
         let key = ResourceKey {
-            kind: What::Release,
+            kind: ResourceKind::Release,
             name: tag.to_owned(),
         };
         match &inventory.get(&key)?.resource {
@@ -111,7 +111,8 @@ pub(super) fn images<'a>(
     wish: &'a PromoteRequest,
 ) -> impl Iterator<Item = RepositoryImage> + 'a {
     let packages = wish.release.packages.iter();
-    let of_packages = packages.map(|package| ResourceNames::image_tag(&package.name, &package.digest));
+    let of_packages =
+        packages.map(|package| ResourceNames::image_tag(&package.name, &package.digest));
     let gateway = ResourceNames::image_tag("gateway", &wish.gateway);
     let tags: BTreeSet<String> = of_packages.chain([gateway]).collect();
     tags.into_iter().map(|tag| RepositoryImage {

@@ -97,10 +97,16 @@ mod tests {
         let first = stamp(later).unwrap();
         let digest = Digest::of(b"layer");
         RememberedBinary::new(&binary, first, &digest, 5).keep(&file);
-        assert_eq!(RememberedBinary::find(&file, &binary, &first), Some((digest, 5)));
+        assert_eq!(
+            RememberedBinary::find(&file, &binary, &first),
+            Some((digest, 5))
+        );
         std::fs::write(&binary, "another").unwrap();
         let second = stamp(later).unwrap();
         assert_eq!(RememberedBinary::find(&file, &binary, &second), None);
-        assert_eq!(RememberedBinary::find(&file, Path::new("other"), &first), None);
+        assert_eq!(
+            RememberedBinary::find(&file, Path::new("other"), &first),
+            None
+        );
     }
 }

@@ -96,8 +96,11 @@ impl Calls {
         let output = called!("ssm:GetParameter", call)?;
         let value = output.parameter.and_then(|parameter| parameter.value);
         value.ok_or_else(|| {
-            CloudError::new(CloudErrorKind::Failed, format!("the SSM parameter {name} is empty"))
-                .hint("run `fnlocal promote`, which makes it")
+            CloudError::new(
+                CloudErrorKind::Failed,
+                format!("the SSM parameter {name} is empty"),
+            )
+            .hint("run `fnlocal promote`, which makes it")
         })
     }
 

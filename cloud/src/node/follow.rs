@@ -122,7 +122,11 @@ impl Follower {
         }
     }
 
-    async fn look_on(&self, tell: &impl Fn(GroupUpdate), told: &mut LastTold) -> std::convert::Infallible {
+    async fn look_on(
+        &self,
+        tell: &impl Fn(GroupUpdate),
+        told: &mut LastTold,
+    ) -> std::convert::Infallible {
         loop {
             let well = self.look(tell, told).await.err();
             told.report(well, tell);
@@ -132,7 +136,11 @@ impl Follower {
         }
     }
 
-    async fn look(&self, tell: &impl Fn(GroupUpdate), told: &mut LastTold) -> Result<(), CloudError> {
+    async fn look(
+        &self,
+        tell: &impl Fn(GroupUpdate),
+        told: &mut LastTold,
+    ) -> Result<(), CloudError> {
         let (group, notice) = tokio::join!(
             self.calls.group(&self.settings.group),
             self.machine.notice()
@@ -168,7 +176,11 @@ impl Follower {
     }
 
     /// The machines that are not about to end. Addresses are asked for when a machine is new.
-    async fn peers(&self, group: &GroupSnapshot, told: &mut LastTold) -> Result<Vec<GroupPeer>, CloudError> {
+    async fn peers(
+        &self,
+        group: &GroupSnapshot,
+        told: &mut LastTold,
+    ) -> Result<Vec<GroupPeer>, CloudError> {
         let staying = group.members.iter();
         let away = |state: &str| state.starts_with("Terminat") || state.starts_with("Warmed");
         let staying = staying.filter(|(_, state)| !away(state));
@@ -186,8 +198,11 @@ impl Follower {
     /// The release a pointer names, with what is needed to run it.
     async fn assigned(&self, pointer: &str) -> Result<Assigned, CloudError> {
         let wrong = |what: &str| {
-            CloudError::new(CloudErrorKind::Failed, format!("the release {pointer} {what}"))
-                .hint("run `fnlocal promote` with the fnlocal that made the nodes, or a newer one")
+            CloudError::new(
+                CloudErrorKind::Failed,
+                format!("the release {pointer} {what}"),
+            )
+            .hint("run `fnlocal promote` with the fnlocal that made the nodes, or a newer one")
         };
         let (tag, digest) = pointer
             .split_once('@')

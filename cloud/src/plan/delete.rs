@@ -9,10 +9,13 @@ use crate::desired::Desired;
 use crate::environment::CloudEnvironment;
 use crate::inventory::{FoundResource, Inventory};
 use crate::names::ResourceNames;
-use crate::resource::{ResourceKey, ResourceKind as What, Resource};
+use crate::resource::{Resource, ResourceKey, ResourceKind};
 
 /// Those of what is there that are chosen, in the order in which they can be deleted.
-pub(super) fn in_reverse(inventory: &Inventory, which: impl Fn(&FoundResource) -> bool) -> Vec<&FoundResource> {
+pub(super) fn in_reverse(
+    inventory: &Inventory,
+    which: impl Fn(&FoundResource) -> bool,
+) -> Vec<&FoundResource> {
     let mut chosen: Vec<&FoundResource> = inventory
         .found
         .iter()
@@ -32,7 +35,11 @@ pub(super) fn no_longer_wanted(
     let may_go = |kind| {
         matches!(
             kind,
-            What::Listener | What::Hook | What::WarmPool | What::Scaling | What::Schedule
+            ResourceKind::Listener
+                | ResourceKind::Hook
+                | ResourceKind::WarmPool
+                | ResourceKind::Scaling
+                | ResourceKind::Schedule
         )
     };
     let chosen = in_reverse(inventory, |found| {
@@ -48,7 +55,11 @@ pub(super) fn no_longer_wanted(
 }
 
 /// Releases beyond those that are kept, and the images only they name.
-pub(super) fn too_old(env: &CloudEnvironment, inventory: &Inventory, desired: &Desired) -> Vec<PlanStep> {
+pub(super) fn too_old(
+    env: &CloudEnvironment,
+    inventory: &Inventory,
+    desired: &Desired,
+) -> Vec<PlanStep> {
     let numbers = inventory.release_numbers();
     let keep = env.keep_releases as usize;
     let old = &numbers[..numbers.len().saturating_sub(keep)];

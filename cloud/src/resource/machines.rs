@@ -25,7 +25,7 @@ pub struct LaunchTemplate {
 
 /// Auto-scaling group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AutoScalingGroup {
+pub struct MachineGroup {
     /// Its name.
     pub name: String,
     /// Nodes at the least.
@@ -111,7 +111,7 @@ pub struct ScheduledAction {
 pub struct Nodes {
     /// Their group.
     pub name: String,
-    /// The template's content, by [`Template::fingerprint`].
+    /// The template's content, by [`LaunchTemplate::fingerprint`].
     pub template: String,
 }
 

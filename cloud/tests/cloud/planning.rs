@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use fnlocal_cloud::desired::{PromoteRequest, desired};
 use fnlocal_cloud::environment::ScalingTarget;
-use fnlocal_cloud::inventory::{FoundResource, InstanceType, ResourceOwner, AccountRegion, Subnet, Surroundings};
+use fnlocal_cloud::inventory::{
+    AccountRegion, FoundResource, InstanceType, ResourceOwner, Subnet, Surroundings,
+};
 use fnlocal_cloud::plan::{Action, Plan, PlanStep};
-use fnlocal_cloud::resource::{ResourceKind as What, Resource};
-use fnlocal_cloud::{CloudError, Inventory, CloudErrorKind, ResourceNames};
+use fnlocal_cloud::resource::{Resource, ResourceKind};
+use fnlocal_cloud::{CloudError, CloudErrorKind, Inventory, ResourceNames};
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 
 use super::project::Project;
@@ -69,7 +71,7 @@ fn done(wish: &PromoteRequest) -> Inventory {
     inventory
 }
 
-fn steps(plan: &Plan) -> Vec<(Action, What)> {
+fn steps(plan: &Plan) -> Vec<(Action, ResourceKind)> {
     plan.steps
         .iter()
         .map(|step| (step.action, step.resource.key().kind))
@@ -79,17 +81,17 @@ fn steps(plan: &Plan) -> Vec<(Action, What)> {
 #[test]
 fn from_nothing_everything_is_made_in_an_order_in_which_nothing_names_what_is_not_there() {
     let plan = plan(&empty(), &Project::new().wish()).unwrap();
-    let kinds: Vec<What> = plan
+    let kinds: Vec<ResourceKind> = plan
         .steps
         .iter()
         .map(|step| step.resource.key().kind)
         .collect();
     assert!(kinds.is_sorted(), "{plan}");
-    assert_eq!(kinds.last(), Some(&What::CurrentRelease));
+    assert_eq!(kinds.last(), Some(&ResourceKind::CurrentRelease));
     let firewalls: Vec<String> = plan
         .steps
         .iter()
-        .filter(|step| step.resource.key().kind == What::SecurityGroup)
+        .filter(|step| step.resource.key().kind == ResourceKind::SecurityGroup)
         .map(|step| step.resource.key().name)
         .collect();
     assert_eq!(
@@ -124,8 +126,8 @@ fn what_came_true_needs_no_step() {
     assert_eq!(steps(&plan(&inventory, &later).unwrap()), []);
     later.renew = true;
     let renewed = [
-        (Action::Change, What::Template),
-        (Action::Replace, What::Nodes),
+        (Action::Change, ResourceKind::Template),
+        (Action::Replace, ResourceKind::Nodes),
     ];
     assert_eq!(steps(&plan(&inventory, &later).unwrap()), renewed);
 }
@@ -141,7 +143,7 @@ fn drift_is_shown_with_what_it_was() {
         }
     }
     let plan = plan(&inventory, &wish).unwrap();
-    assert_eq!(steps(&plan), [(Action::Change, What::Group)]);
+    assert_eq!(steps(&plan), [(Action::Change, ResourceKind::Group)]);
     assert!(plan.to_string().contains("max: 99 → 10"), "{plan}");
 }
 
@@ -155,11 +157,11 @@ fn logs_that_somebody_keeps_otherwise_are_set_right_and_never_deleted_by_a_promo
         }
     }
     let changed = plan(&inventory, &project.wish()).unwrap();
-    assert_eq!(steps(&changed), [(Action::Change, What::LogGroup)]);
+    assert_eq!(steps(&changed), [(Action::Change, ResourceKind::LogGroup)]);
     assert!(changed.to_string().contains("days: 0 → 30"), "{changed}");
     project.env.logs = false;
     let without = plan(&inventory, &project.wish()).unwrap();
-    let of_logs = |step: &&PlanStep| step.resource.key().kind == What::LogGroup;
+    let of_logs = |step: &&PlanStep| step.resource.key().kind == ResourceKind::LogGroup;
     assert_eq!(without.steps.iter().find(of_logs), None, "{without}");
     let destroyed = Plan::destroy(&names(), &inventory);
     assert!(destroyed.steps.iter().any(|step| of_logs(&step)));
@@ -188,29 +190,29 @@ fn what_cannot_be_changed_is_made_anew_with_all_that_hangs_on_it() {
         subnet.vpc = "vpc-2".to_owned();
     }
     let plan = plan(&inventory, &wish).unwrap();
-    let deleted: Vec<What> = plan
+    let deleted: Vec<ResourceKind> = plan
         .steps
         .iter()
         .filter(|step| step.action == Action::Delete)
         .map(|step| step.resource.key().kind)
         .collect();
     let order = [
-        What::Group,
-        What::Listener,
-        What::TargetGroup,
-        What::Balancer,
-        What::SecurityGroup,
-        What::SecurityGroup,
+        ResourceKind::Group,
+        ResourceKind::Listener,
+        ResourceKind::TargetGroup,
+        ResourceKind::Balancer,
+        ResourceKind::SecurityGroup,
+        ResourceKind::SecurityGroup,
     ];
     assert_eq!(deleted, order, "{plan}");
-    let made: Vec<What> = plan
+    let made: Vec<ResourceKind> = plan
         .steps
         .iter()
         .filter(|step| step.action == Action::Create)
         .map(|step| step.resource.key().kind)
         .collect();
     assert!(
-        made.contains(&What::CurrentRelease) && made.contains(&What::Schedule),
+        made.contains(&ResourceKind::CurrentRelease) && made.contains(&ResourceKind::Schedule),
         "{plan}"
     );
 }
@@ -223,8 +225,8 @@ fn what_is_no_longer_wanted_is_deleted() {
     project.env.scale_on = None;
     let plan = plan(&inventory, &project.wish()).unwrap();
     let expected = [
-        (Action::Delete, What::Schedule),
-        (Action::Delete, What::Scaling),
+        (Action::Delete, ResourceKind::Schedule),
+        (Action::Delete, ResourceKind::Scaling),
     ];
     assert_eq!(steps(&plan), expected);
 }
@@ -329,7 +331,7 @@ fn scaling_follows_memory_when_asked_to() {
     let inventory = done(&project.wish());
     project.env.scale_on = Some(ScalingTarget::MemoryPercent(70));
     let plan = plan(&inventory, &project.wish()).unwrap();
-    assert_eq!(steps(&plan), [(Action::Change, What::Scaling)]);
+    assert_eq!(steps(&plan), [(Action::Change, ResourceKind::Scaling)]);
     assert!(plan.to_string().contains("→ memory"), "{plan}");
 }
 
@@ -340,9 +342,9 @@ fn a_certificate_adds_https_and_sends_people_there() {
     project.env.certificate = Some("arn:cert".to_owned());
     let plan = plan(&inventory, &project.wish()).unwrap();
     let expected = [
-        (Action::Change, What::SecurityGroup),
-        (Action::Create, What::Listener),
-        (Action::Change, What::Listener),
+        (Action::Change, ResourceKind::SecurityGroup),
+        (Action::Create, ResourceKind::Listener),
+        (Action::Change, ResourceKind::Listener),
     ];
     let mut found = steps(&plan);
     found.sort();

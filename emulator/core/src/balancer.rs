@@ -17,7 +17,7 @@ use crate::ids::NodeId;
 use crate::time::{Duration, Instant};
 
 pub use target::TargetState;
-use target::{SlowStart, BalancerTarget};
+use target::{BalancerTarget, SlowStart};
 
 /// Settings of a target group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,8 +277,9 @@ impl Balancer {
         // "Newly registered targets enter slow start mode only when there is at least one healthy
         // target that is not in slow start mode."
         let slow = self.settings.slow_start;
-        let settled =
-            |target: &BalancerTarget| target.state == TargetState::Healthy && !target.is_slow(now, slow);
+        let settled = |target: &BalancerTarget| {
+            target.state == TargetState::Healthy && !target.is_slow(now, slow)
+        };
         let others = self.targets.values().any(settled);
         let Some(target) = self.targets.get_mut(&node) else {
             return;

@@ -7,7 +7,7 @@ use crate::ids::{FunctionId, InstanceId, RequestId};
 use crate::node::Node;
 use crate::package::Prime;
 use crate::pool::Pool;
-use crate::pool::slot::{Awaited, PoolInstance, Intent, Power, InstanceRole, RequestStage};
+use crate::pool::slot::{Awaited, InstanceRole, Intent, PoolInstance, Power, RequestStage};
 use crate::timers::TimerKind;
 
 /// An invariant that does not hold: a mistake in this crate.
@@ -144,7 +144,10 @@ impl Node {
             instance.awaited,
             instance.answer_timer
         );
-        if !matches!(instance.role, InstanceRole::Serving | InstanceRole::Assigning) {
+        if !matches!(
+            instance.role,
+            InstanceRole::Serving | InstanceRole::Assigning
+        ) {
             return Ok(());
         }
         let pool = instance
@@ -187,7 +190,9 @@ impl Node {
             );
             match (instance.role, instance.power) {
                 (InstanceRole::Assigning, _) => assigning += 1,
-                (InstanceRole::Serving, Power::Running) if instance.running.len() < instance.slots => {
+                (InstanceRole::Serving, Power::Running)
+                    if instance.running.len() < instance.slots =>
+                {
                     free.insert(member);
                 }
                 (InstanceRole::Serving, Power::Running) => {}
@@ -200,7 +205,8 @@ impl Node {
         }
         let starting = self.instances.values().filter(|one| {
             let of = [Intent::Demand(id), Intent::Keep(id)];
-            of.iter().any(|&intent| one.role == InstanceRole::Starting(intent))
+            of.iter()
+                .any(|&intent| one.role == InstanceRole::Starting(intent))
         });
         let starting = starting.count();
         let listed = |list: &[InstanceId]| list.iter().copied().collect::<BTreeSet<_>>();
@@ -373,7 +379,9 @@ impl Node {
     fn check_packages(&self) -> InvariantResult {
         for (&id, package) in &self.packages {
             let spares = self.instances.iter().filter(|(_, one)| one.package == id);
-            let spares = spares.filter(|(_, one)| one.role == InstanceRole::Spare).count();
+            let spares = spares
+                .filter(|(_, one)| one.role == InstanceRole::Spare)
+                .count();
             let alike = package.spares.iter().all(|spare| {
                 self.instances
                     .get(spare)

@@ -29,7 +29,7 @@ use crate::limits::NodeLimits;
 use crate::package::NodePackage;
 use crate::pool::Pool;
 use crate::pool::slot::{PoolInstance, PoolRequest};
-use crate::rate::{TokenBucket, FillRate};
+use crate::rate::{FillRate, TokenBucket};
 use crate::time::Instant;
 use crate::timers::Timers;
 

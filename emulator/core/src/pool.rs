@@ -9,7 +9,7 @@ use crate::average::Average;
 use crate::ids::{CodeHash, InstanceId, PackageId};
 use crate::limits::{Excess, FunctionLimits};
 use crate::package::{MAX_CONSECUTIVE_FAILURES, refill_backoff};
-use crate::rate::{TokenBucket, FillRate};
+use crate::rate::{FillRate, TokenBucket};
 use crate::time::{Duration, Instant};
 use queue::RequestQueue;
 

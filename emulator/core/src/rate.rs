@@ -83,7 +83,7 @@ impl TokenBucket {
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// Takes a token, in advance if [`Bucket::wait`] said it is not there yet.
+    /// Takes a token, in advance if [`TokenBucket::wait`] said it is not there yet.
     pub(crate) fn take(&mut self) {
         self.level -= self.rate.part();
     }

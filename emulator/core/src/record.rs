@@ -1,6 +1,6 @@
 //! What a node was told and what it said to that, so that it can be told again.
 //!
-//! A recording is a file of JSON lines: a [`Header`], then an [`Entry`] for every event, in their
+//! A recording is a file of JSON lines: a [`Header`], then an [`RecordedEvent`] for every event, in their
 //! order. Deliberately absent: the reading and writing, which need JSON and files.
 
 use serde::{Deserialize, Serialize};

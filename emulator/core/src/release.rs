@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{FunctionLimits, LimitError, OverRate};
-use crate::trigger::{ScheduleSpec, FunctionTriggers};
+use crate::trigger::{FunctionTriggers, ScheduleSpec};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;

@@ -39,7 +39,7 @@ pub enum GroupEvent {
     Died(NodeId),
     /// A node asked to end is gone.
     Terminated(NodeId),
-    /// A deadline told by [`Group::next_deadline`] has passed.
+    /// A deadline told by [`ScalingGroup::next_deadline`] has passed.
     DeadlinePassed,
 }
 
@@ -122,7 +122,7 @@ pub struct ScalingGroup {
 }
 
 impl ScalingGroup {
-    /// A group that is about to launch its first nodes: call [`Group::begin`].
+    /// A group that is about to launch its first nodes: call [`ScalingGroup::begin`].
     #[must_use]
     pub fn new(settings: GroupSettings) -> Self {
         let mut scheduled = settings.scheduled.clone();
@@ -252,7 +252,13 @@ impl ScalingGroup {
         }
     }
 
-    fn scale(&mut self, now: Instant, wanted: u32, why: ScalingReason, effects: &mut Vec<GroupEffect>) {
+    fn scale(
+        &mut self,
+        now: Instant,
+        wanted: u32,
+        why: ScalingReason,
+        effects: &mut Vec<GroupEffect>,
+    ) {
         let before = self.desired;
         self.want(wanted, why, effects);
         if self.desired != before {
@@ -286,7 +292,9 @@ impl ScalingGroup {
             // most functions warm.
             let serves = |member: &GroupMember| member.stage == MemberStage::InService;
             let mut order: Vec<_> = self.nodes.iter().collect();
-            order.retain(|(_, node)| matches!(node.stage, MemberStage::Booting | MemberStage::InService));
+            order.retain(|(_, node)| {
+                matches!(node.stage, MemberStage::Booting | MemberStage::InService)
+            });
             let last = order
                 .into_iter()
                 .max_by_key(|&(&id, member)| (!serves(member), id));
@@ -298,7 +306,8 @@ impl ScalingGroup {
             }
             effects.push(GroupEffect::Terminate(node));
         }
-        let filling = |group: &Self| group.count(MemberStage::Pooled) + group.count(MemberStage::FillingPool);
+        let filling =
+            |group: &Self| group.count(MemberStage::Pooled) + group.count(MemberStage::FillingPool);
         let wanted = self.settings.warm_pool.map_or(0, |pool| pool.size);
         while filling(self) < wanted {
             self.launch(now, MemberStage::FillingPool, Launch::IntoPool, effects);

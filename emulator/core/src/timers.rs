@@ -40,7 +40,12 @@ impl Timers {
     }
 
     /// As [`Timers::set`], unless it is set to an earlier time already.
-    pub(crate) fn set_earlier(&mut self, slot: &mut Option<Instant>, timer: TimerKind, at: Instant) {
+    pub(crate) fn set_earlier(
+        &mut self,
+        slot: &mut Option<Instant>,
+        timer: TimerKind,
+        at: Instant,
+    ) {
         if slot.is_none_or(|set| at < set) {
             self.set(slot, timer, at);
         }

@@ -6,7 +6,7 @@ use crate::ids::{CodeHash, FunctionId, PackageId};
 use crate::limits::{FunctionLimits, NodeLimits};
 use crate::node::Node;
 use crate::pool::Pool;
-use crate::pool::slot::{PoolInstance, Power, InstanceRole, RequestStage};
+use crate::pool::slot::{InstanceRole, PoolInstance, Power, RequestStage};
 use crate::time::{Duration, Instant};
 
 /// A node at a moment.

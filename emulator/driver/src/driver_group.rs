@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fnlocal_core::{CodeHash, Event, PackageId};
 
-use super::{PackageCode, Driver, Wakeups};
+use super::{Driver, PackageCode, Wakeups};
 use fnlocal_runtime::PackageRun;
 
 /// The drivers of a run, which serve the same packages. Cheap to clone.
@@ -135,7 +135,13 @@ impl DriverGroup {
     }
 }
 
-fn give(driver: &Rc<Driver>, package: PackageId, code: CodeHash, what: &PackageCode, rebuilt: bool) {
+fn give(
+    driver: &Rc<Driver>,
+    package: PackageId,
+    code: CodeHash,
+    what: &PackageCode,
+    rebuilt: bool,
+) {
     driver.add_code(package, code, what.clone());
     driver.handle(Event::CodeChanged {
         package,

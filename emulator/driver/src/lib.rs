@@ -47,7 +47,7 @@ pub use functions::{Function, Functions};
 pub use histogram::Histogram;
 pub use inspected::{InspectPaths, InspectTarget};
 pub use instance::Instance;
-pub use package::{PackageCode, DriverPackage};
+pub use package::{DriverPackage, PackageCode};
 pub use record::EventRecorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
 pub use wakeups::Wakeups;

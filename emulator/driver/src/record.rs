@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use fnlocal_core::NodeLimits;
-use fnlocal_core::record::{RecordedEvent, Header};
+use fnlocal_core::record::{Header, RecordedEvent};
 
 /// A recording under way.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl EventRecorder {
         Ok(Self { entries, writer })
     }
 
-    /// Adds an event. A file that can be written no more is told by [`Recorder::finish`].
+    /// Adds an event. A file that can be written no more is told by [`EventRecorder::finish`].
     pub(super) fn add(&self, entry: RecordedEvent) {
         let _writer_failed = self.entries.send(entry);
     }

@@ -114,7 +114,7 @@ impl PathRefused {
     }
 }
 
-/// What to do about an error; `None` if it is not a [`Refused`].
+/// What to do about an error; `None` if it is not a [`PathRefused`].
 #[must_use]
 pub fn hint(error: &io::Error) -> Option<String> {
     let refused = error.get_ref()?.downcast_ref::<PathRefused>()?;

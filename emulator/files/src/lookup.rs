@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::{OwnPath, Reason, PathRefused};
+use crate::{OwnPath, PathRefused, Reason};
 
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -19,7 +19,7 @@ impl OwnPath {
     /// The folder this path is in, open, and the name in it.
     ///
     /// # Errors
-    /// A [`Refused`] for a link or another user's folder on the way; `NotFound`.
+    /// A [`PathRefused`] for a link or another user's folder on the way; `NotFound`.
     pub(crate) fn open_parent(&self) -> io::Result<(OwnedFd, &OsStr)> {
         let below = self.full.strip_prefix(&self.root).map_err(|_| self.out())?;
         let Some(name) = below.file_name() else {
@@ -77,7 +77,7 @@ fn open_folder(above: impl AsFd, name: &OsStr, path: &Path) -> io::Result<OwnedF
     }
 }
 
-/// An error of opening, as a [`Refused`] if what is there is a link or no file.
+/// An error of opening, as a [`PathRefused`] if what is there is a link or no file.
 pub(crate) fn explain(above: impl AsFd, name: &OsStr, path: &Path, error: Errno) -> io::Error {
     if ![Errno::LOOP, Errno::NOTDIR, Errno::MLINK, Errno::NXIO].contains(&error) {
         return error.into();

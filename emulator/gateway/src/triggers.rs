@@ -79,7 +79,7 @@ impl Triggers {
     /// Opens the project's queue, with all that waits in it.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn open(
         state: &StateDir,
         feed: DriverGroup,
@@ -94,7 +94,7 @@ impl Triggers {
     /// Opens the queue in a folder, for a node among others.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn among(
         folder: &Path,
         feed: DriverGroup,

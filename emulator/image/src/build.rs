@@ -35,7 +35,9 @@ use tracing::info;
 pub use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
 pub use git::GitCommit;
-pub use report::{Built, BuiltLayer, BuiltPlatform, Described, BuildProgress, LayerPart, BuildReport};
+pub use report::{
+    BuildProgress, BuildReport, Built, BuiltLayer, BuiltPlatform, Described, LayerPart,
+};
 pub use smoke_test::{SmokeTestResult, try_program};
 
 use crate::SLOW_CALL_TIMEOUT;
@@ -81,7 +83,10 @@ pub type OnBuildProgress<'a> = &'a dyn Fn(BuildProgress);
 ///
 /// # Errors
 /// [`BuildError`]; what was built before it is in the registry, whole.
-pub async fn run(options: &BuildOptions, tell: OnBuildProgress<'_>) -> Result<BuildReport, BuildError> {
+pub async fn run(
+    options: &BuildOptions,
+    tell: OnBuildProgress<'_>,
+) -> Result<BuildReport, BuildError> {
     let project = Project::open(&options.path, None)?;
     of(&project, options, tell).await
 }

@@ -68,7 +68,12 @@ impl Manager {
 
     /// Commands that install into `work/node_modules`, one after the other. `target` is a platform
     /// that is not the one they run on.
-    pub fn steps(&self, work: &str, locked: bool, target: Option<ImagePlatform>) -> Vec<Vec<String>> {
+    pub fn steps(
+        &self,
+        work: &str,
+        locked: bool,
+        target: Option<ImagePlatform>,
+    ) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
         if let Some(what) = self.installed_as() {
             let place = format!("--prefix={work}/manager");

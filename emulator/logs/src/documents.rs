@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::document::{Invocation, FunctionLogLine, LogDocument, WrapperMeasurement, PlatformLine, stamp};
+use super::document::{
+    FunctionLogLine, Invocation, LogDocument, PlatformLine, WrapperMeasurement, stamp,
+};
 use super::join::{Together, WholeRequest};
 use super::{Record, RequestRecord};
 

@@ -235,7 +235,8 @@ impl Groups {
     /// loop never turns again, the wrapper cannot tell that time is up.
     fn ended(&mut self, request: &RequestRecord, now: SystemTime) -> Option<Cause> {
         if request.status == 0 || request.status >= 500 {
-            self.bad.put(request.id.to_string(), ErrorRequest::of(request));
+            self.bad
+                .put(request.id.to_string(), ErrorRequest::of(request));
         }
         let served = request.served.as_ref();
         let instance = served.map(|served| (Arc::clone(&request.node), served.instance));

@@ -57,7 +57,11 @@ impl Together {
     }
 
     /// The wrapper told what a request took; both halves if the other is here.
-    pub fn measured(&mut self, id: &Arc<str>, measured: WrapperMeasurement) -> Option<WholeRequest> {
+    pub fn measured(
+        &mut self,
+        id: &Arc<str>,
+        measured: WrapperMeasurement,
+    ) -> Option<WholeRequest> {
         if let Some(request) = self.remove(id) {
             return Some((request, Some(measured)));
         }

@@ -16,7 +16,7 @@ use super::errors::{ErrorGroup, Groups};
 use super::printer::Printer;
 use super::segments::Segments;
 use super::spans::{self, Spans};
-use super::{Record, JournalTotals, TotalsView};
+use super::{JournalTotals, Record, TotalsView};
 use fnlocal_project::ProjectLogs;
 
 /// Where a project's log is, below `.fnlocal`.

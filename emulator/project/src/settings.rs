@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fnlocal_core::Profile;
 use fnlocal_core::limits::{FunctionLimits, LimitError};
-use fnlocal_core::trigger::{ScheduleSpec, FunctionTriggers};
+use fnlocal_core::trigger::{FunctionTriggers, ScheduleSpec};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -83,7 +83,10 @@ pub fn router(store: Store, options: HttpOptions) -> Router {
         .with_state(Arc::new(registry))
 }
 
-async fn answer(State(registry): State<Arc<RegistryService>>, request: Request<Body>) -> Response<Body> {
+async fn answer(
+    State(registry): State<Arc<RegistryService>>,
+    request: Request<Body>,
+) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
     let (head, mut body) = request.into_parts();
     let answer = match host::check(&head, &registry.options.hosts) {
@@ -121,7 +124,9 @@ impl RegistryService {
             RegistryRoute::Catalog => self.catalog(call).await,
             RegistryRoute::Tags(name) => self.tags(call, name).await,
             RegistryRoute::Referrers(name, subject) => self.referrers(call, name, subject).await,
-            RegistryRoute::Manifest(name, reference) => self.manifest(call, body, name, reference).await,
+            RegistryRoute::Manifest(name, reference) => {
+                self.manifest(call, body, name, reference).await
+            }
             RegistryRoute::Blob(name, digest) => self.blob(call, name, digest).await,
             RegistryRoute::Uploads(name) => self.begin(call, body, name).await,
             RegistryRoute::Upload(name, id) => self.upload(call, body, name, id).await,

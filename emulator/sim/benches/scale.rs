@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::{FunctionLimits, RouterSettings};
-use fnlocal_sim::scenario::{EVENTS, FleetSize, ScenarioFunction, ScenarioMachine, Routing, Scenario, Times};
+use fnlocal_sim::scenario::{
+    EVENTS, FleetSize, Routing, Scenario, ScenarioFunction, ScenarioMachine, Times,
+};
 use fnlocal_sim::workload::{RateShape, RequestSource};
 use fnlocal_sim::{Slo, Workload, simulate};
 

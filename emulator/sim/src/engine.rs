@@ -17,7 +17,7 @@ mod request;
 mod requests;
 
 use fnlocal_core::balancer::{Balancer, BalancerEffect, BalancerEvent};
-use fnlocal_core::scaling::{ScalingGroup, GroupEffect};
+use fnlocal_core::scaling::{GroupEffect, ScalingGroup};
 use fnlocal_core::time::Instant;
 use fnlocal_core::{Effect, FunctionId, Router, RouterSettings};
 use rand_chacha::ChaCha8Rng;

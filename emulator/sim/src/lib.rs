@@ -31,6 +31,6 @@ pub use budget::Exhausted;
 pub use distribution::Distribution;
 pub use engine::{SimError, simulate};
 pub use report::SimulationReport;
-pub use scenario::{FleetSize, ScenarioFunction, ScenarioMachine, Routing, Scenario, Times};
+pub use scenario::{FleetSize, Routing, Scenario, ScenarioFunction, ScenarioMachine, Times};
 pub use slo::Slo;
 pub use workload::{RateShape, Workload};

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use fnlocal_core::record::{ReplayDifference, RecordedEvent, Header, Replay, VERSION};
+use fnlocal_core::record::{Header, RecordedEvent, Replay, ReplayDifference, VERSION};
 
 /// Why a recording was not replayed to its end.
 #[derive(Debug, thiserror::Error)]

@@ -113,7 +113,7 @@ impl RequestTrace {
     }
 }
 
-/// The arrivals of a [`Trace`]; those of one slot are held at a time.
+/// The arrivals of a [`RequestTrace`]; those of one slot are held at a time.
 pub(crate) struct TraceArrivals<'a> {
     trace: &'a RequestTrace,
     rng: ChaCha8Rng,
@@ -275,7 +275,10 @@ o1,a1,fedcba9876543210,timer,0,0,3
     fn an_empty_trace_is_refused() {
         for text in ["", "\n\n", "HashOwner,HashApp,HashFunction,Trigger,1\n"] {
             assert!(
-                RequestTrace::read(text).unwrap_err().what.contains("no request"),
+                RequestTrace::read(text)
+                    .unwrap_err()
+                    .what
+                    .contains("no request"),
                 "{text:?}"
             );
         }

@@ -17,7 +17,7 @@ use super::describe::Describer;
 use super::tracked::{Made, Tracked, version};
 use crate::select::Preparer;
 use crate::serve::with_hint;
-use fnlocal_driver::{PackageCode, DriverGroup};
+use fnlocal_driver::{DriverGroup, PackageCode};
 use fnlocal_engine::error::chain;
 use fnlocal_logs::Logs;
 use fnlocal_project::watch::Change;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use fnlocal_core::NodeId;
 use fnlocal_core::balancer::{BalancerEffect, BalancerEvent, TargetFailure};
-use fnlocal_core::scaling::{ScalingGroup, GroupEffect, GroupEvent, Launch, ScalingMetric, ScalingReason};
+use fnlocal_core::scaling::{
+    GroupEffect, GroupEvent, Launch, ScalingGroup, ScalingMetric, ScalingReason,
+};
 use fnlocal_core::time::Instant;
 use http::{HeaderValue, Request, header};
 use tokio::task::spawn_local;
@@ -134,7 +136,10 @@ impl Inner {
         self.with_group(|group, now, effects| group.handle(now, event, effects));
     }
 
-    fn with_group(self: &Rc<Self>, act: impl FnOnce(&mut ScalingGroup, Instant, &mut Vec<GroupEffect>)) {
+    fn with_group(
+        self: &Rc<Self>,
+        act: impl FnOnce(&mut ScalingGroup, Instant, &mut Vec<GroupEffect>),
+    ) {
         let Some(group) = &self.group else {
             return;
         };

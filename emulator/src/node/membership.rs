@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use fnlocal_core::{Entered, FunctionId, NodeId, Route, Router, RouterSettings, FunctionStanding, routing};
+use fnlocal_core::{
+    Entered, FunctionId, FunctionStanding, NodeId, Route, Router, RouterSettings, routing,
+};
 use fnlocal_triggers::scheduler::Owned;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::store::{Bodies, QueueChange, Changed, StoreSnapshot, QueueStore, QueueStoreError};
+use crate::store::{Bodies, Changed, QueueChange, QueueStore, QueueStoreError, StoreSnapshot};
 
 /// Changes in one commit at the most.
 const GROUP: usize = 256;
@@ -87,7 +87,7 @@ impl Keeper {
     /// Makes a change, which is on disk when this returns.
     ///
     /// # Errors
-    /// [`StoreError`]; then it was not made.
+    /// [`QueueStoreError`]; then it was not made.
     pub async fn change(&self, change: QueueChange) -> Result<Changed, QueueStoreError> {
         let (answer, answered) = oneshot::channel();
         let asked = self
@@ -101,7 +101,7 @@ impl Keeper {
     /// Reads on a thread of the runtime's own for what blocks.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&StoreSnapshot) -> Result<T, QueueStoreError> + Send + 'static,
@@ -111,7 +111,9 @@ impl Keeper {
         let read = reading.await.map_err(|_| QueueStoreError::Closed)?;
         if let Err(error @ QueueStoreError::Use(_)) = &read {
             // The writer may have no place for it now; it finds out by itself then.
-            let _full = self.asked.try_send(CommitRequest::Broken(error.chain().into()));
+            let _full = self
+                .asked
+                .try_send(CommitRequest::Broken(error.chain().into()));
         }
         read
     }
@@ -180,7 +182,11 @@ impl CommitLoop {
     }
 
     /// Writes what is asked for in one commit. Returns whether more may come.
-    fn group(&mut self, mut asked: CommitRequest, asks: &mut mpsc::Receiver<CommitRequest>) -> bool {
+    fn group(
+        &mut self,
+        mut asked: CommitRequest,
+        asks: &mut mpsc::Receiver<CommitRequest>,
+    ) -> bool {
         let (mut changes, mut answers, mut open) = (Vec::new(), Vec::new(), true);
         loop {
             match asked {

@@ -24,13 +24,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::group_commit::{Keeper, CommitWriter};
+use crate::group_commit::{CommitWriter, Keeper};
 use crate::job::{Job, JobMeta};
 use crate::ready_queue::{JobCounts, ReadyQueue};
 use crate::store::{QueueStore, QueueStoreError};
 
 pub use accept::AcceptError;
-pub use admin::{ListedJob, MAX_LISTED, Offline, Selection, JobState};
+pub use admin::{JobState, ListedJob, MAX_LISTED, Offline, Selection};
 pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
 /// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
@@ -155,7 +155,7 @@ impl Queue {
     /// Opens the queue of a folder, with all jobs that are in it.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn open(folder: &Path, clock: Clock) -> Result<(Rc<Self>, CommitWriter), QueueStoreError> {
         let store = QueueStore::open(folder)?;
         let snapshot = store.snapshot()?;

@@ -14,7 +14,7 @@ use crate::queue::millis;
 mod function_queue;
 
 pub use function_queue::JobCounts;
-use function_queue::{QueueEntry, FunctionQueue, EntryStage};
+use function_queue::{EntryStage, FunctionQueue, QueueEntry};
 
 /// Jobs that wait, are ready, or run.
 #[derive(Debug, Default)]

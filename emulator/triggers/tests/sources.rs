@@ -150,7 +150,8 @@ async fn nodes_share_an_outbox_and_no_row_runs_on_two() {
             Taking::of(source(), Trigger::Postgres, 1 << 20),
         ];
         for node in &nodes {
-            node.until_health(|health| *health == SourceHealth::Reading).await;
+            node.until_health(|health| *health == SourceHealth::Reading)
+                .await;
         }
         let insert = format!(
             "INSERT INTO outbox (payload) SELECT to_jsonb(n) FROM generate_series(0, {}) n; \
@@ -298,7 +299,9 @@ async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
         };
         let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
         taking
-            .until_health(|health| matches!(health, SourceHealth::Unreachable { attempts: 3.., .. }))
+            .until_health(|health| {
+                matches!(health, SourceHealth::Unreachable { attempts: 3.., .. })
+            })
             .await;
         assert_eq!(
             taking.told().len(),

@@ -6,13 +6,14 @@ use fnlocal_api::StartKind;
 use hdrhistogram::Histogram;
 
 use super::{
-    ColdSample, RunEnvironment, FORMAT, FailureCount, GatewayReport, RequestGroup, LatencySummary, LoadReport, intervals,
+    ColdSample, FORMAT, FailureCount, GatewayReport, LatencySummary, LoadReport, RequestGroup,
+    RunEnvironment, intervals,
 };
 use crate::gateway::GatewayCount;
 use crate::profile::Segment;
 use crate::recorder::{SampleRecorder, StepTally, fine};
 use crate::run::{Gathered, LoadKind, LoadPlan};
-use crate::sample::{SampleKind, GatewayPhases};
+use crate::sample::{GatewayPhases, SampleKind};
 use crate::target::Target;
 
 /// Lag that disturbs nothing, in microseconds: of one in a hundred, whom a busy machine may hold up,
@@ -136,7 +137,9 @@ fn group(function: Option<String>, kind: SampleKind, tally: &StepTally) -> Reque
 /// Time to start, of kinds that start something.
 fn start(kind: SampleKind, tally: &StepTally) -> Option<LatencySummary> {
     match kind {
-        SampleKind::First | SampleKind::ScaleOut | SampleKind::Spare => Some(LatencySummary::of(&tally.start)),
+        SampleKind::First | SampleKind::ScaleOut | SampleKind::Spare => {
+            Some(LatencySummary::of(&tally.start))
+        }
         _ => None,
     }
 }

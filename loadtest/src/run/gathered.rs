@@ -36,12 +36,17 @@ pub struct GatewaySamples {
 }
 
 /// What was counted between two pictures, of the functions that were called.
-pub(super) fn difference(now: &[GatewayCount], before: &[GatewayCount], of: &BTreeSet<&str>) -> Vec<GatewayCount> {
+pub(super) fn difference(
+    now: &[GatewayCount],
+    before: &[GatewayCount],
+    of: &BTreeSet<&str>,
+) -> Vec<GatewayCount> {
     let key = |count: &GatewayCount| GatewayCount {
         requests: 0,
         ..count.clone()
     };
-    let before: BTreeMap<GatewayCount, u64> = before.iter().map(|one| (key(one), one.requests)).collect();
+    let before: BTreeMap<GatewayCount, u64> =
+        before.iter().map(|one| (key(one), one.requests)).collect();
     let called = |count: &&GatewayCount| {
         count
             .function

@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fnlocal_loadtest::profile::{Segment, LoadShape};
+use fnlocal_loadtest::profile::{LoadShape, Segment};
 use fnlocal_loadtest::report::Context;
 use fnlocal_loadtest::scenario::{LoadScenario, ScenarioStep};
-use fnlocal_loadtest::{CheckedTarget, Gathered, LoadKind, LoadTestError, LoadPlan, LoadReport, Target};
+use fnlocal_loadtest::{
+    CheckedTarget, Gathered, LoadKind, LoadPlan, LoadReport, LoadTestError, Target,
+};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;

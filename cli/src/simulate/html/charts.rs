@@ -37,7 +37,12 @@ pub fn all<'a>(report: &'a SimulationReport, broken: &'a [bool]) -> Vec<Chart<'a
             latency(series),
         ),
         chart("Nodes", "", ChartStyle::Lines, nodes(series)),
-        chart("Instances by state", "", ChartStyle::Stacked, instances(series)),
+        chart(
+            "Instances by state",
+            "",
+            ChartStyle::Stacked,
+            instances(series),
+        ),
         chart(
             "Requests that wait",
             "",

@@ -95,7 +95,8 @@ impl Node {
 
     /// Ends every request a removed function's rate holds back.
     pub(super) fn refuse_held(&mut self, function: FunctionId) {
-        let of = |entry: &PoolRequest| entry.function == function && entry.stage == RequestStage::Held;
+        let of =
+            |entry: &PoolRequest| entry.function == function && entry.stage == RequestStage::Held;
         let held = self.requests.iter().filter(|(_, entry)| of(entry));
         let held: Vec<RequestId> = held.map(|(&id, _)| id).collect();
         for request in held {

@@ -8,7 +8,7 @@ use super::Node;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId};
 use crate::package::{Prime, start_backoff};
-use crate::pool::slot::{Awaited, PoolInstance, Power, InstanceRole};
+use crate::pool::slot::{Awaited, InstanceRole, PoolInstance, Power};
 use crate::time::Duration;
 use crate::timers::TimerKind;
 

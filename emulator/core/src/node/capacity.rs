@@ -4,7 +4,7 @@ use super::Node;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
 use crate::package::Prime;
-use crate::pool::slot::{PoolInstance, Intent, Power, InstanceRole, RequestStage};
+use crate::pool::slot::{InstanceRole, Intent, PoolInstance, Power, RequestStage};
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKind;
 
@@ -355,7 +355,8 @@ impl Node {
             if let Some(RequestStage::Running { gone: true, .. }) = stage
                 && let Some(mut entry) = self.requests.remove(&request)
             {
-                self.timers.clear(&mut entry.timer, TimerKind::Request(request));
+                self.timers
+                    .clear(&mut entry.timer, TimerKind::Request(request));
             }
         }
         self.dirty = true;

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::effect::StopReason;
 use crate::ids::{FunctionId, InstanceId};
-use crate::pool::slot::{PoolInstance, Intent, InstanceRole};
+use crate::pool::slot::{InstanceRole, Intent, PoolInstance};
 use crate::time::Duration;
 
 /// Time in which whoever asked can send the requests that are to start cold: instances need some

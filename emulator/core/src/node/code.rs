@@ -8,7 +8,7 @@ use crate::event::FunctionSpec;
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
 use crate::limits::{FunctionLimits, NodeLimits};
 use crate::package::{NodePackage, Prime};
-use crate::pool::slot::{Intent, InstanceRole};
+use crate::pool::slot::{InstanceRole, Intent};
 use crate::pool::{Next, Pool};
 use crate::rate::TokenBucket;
 use crate::time::Duration;
@@ -371,7 +371,8 @@ impl Node {
             self.stop(instance, StopReason::Removed);
         }
         if let Some(mut package) = self.packages.remove(&id) {
-            self.timers.clear(&mut package.retry_at, TimerKind::Backoff(id));
+            self.timers
+                .clear(&mut package.retry_at, TimerKind::Backoff(id));
         }
         self.dirty = true;
     }

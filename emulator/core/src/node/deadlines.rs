@@ -6,7 +6,7 @@ use fnlocal_api::RefuseReason;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{InstanceId, PackageId, RequestId};
 use crate::limits::{Excess, FunctionLimits};
-use crate::pool::slot::{Power, InstanceRole, RequestStage};
+use crate::pool::slot::{InstanceRole, Power, RequestStage};
 use crate::time::Duration;
 use crate::timers::TimerKind;
 
@@ -105,12 +105,15 @@ impl Node {
         let at = match instance.power {
             Power::Running => instance.last_used.max(instance.awake_since) + pause_after,
             // A spare without code is of use to every function, however long it has been idle.
-            Power::Paused if instance.role == InstanceRole::Spare && instance.loaded.is_none() => return,
+            Power::Paused if instance.role == InstanceRole::Spare && instance.loaded.is_none() => {
+                return;
+            }
             Power::Paused => instance.last_used + stop_after,
             Power::Pausing { .. } | Power::Resuming => return,
         };
         if let Some(instance) = self.instances.get_mut(&id) {
-            self.timers.set(&mut instance.timer, TimerKind::Idle(id), at);
+            self.timers
+                .set(&mut instance.timer, TimerKind::Idle(id), at);
         }
     }
 

@@ -7,7 +7,7 @@ use fnlocal_api::RefuseReason;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
 use crate::package::{MAX_CONSECUTIVE_FAILURES, Prime, start_backoff};
-use crate::pool::slot::{Intent, Power, InstanceRole};
+use crate::pool::slot::{InstanceRole, Intent, Power};
 use crate::time::Duration;
 use crate::timers::TimerKind;
 
@@ -244,7 +244,8 @@ impl Node {
     }
 
     pub(super) fn stopped(&mut self, id: InstanceId) {
-        let stopping = |instance: &crate::pool::slot::PoolInstance| instance.role == InstanceRole::Stopping;
+        let stopping =
+            |instance: &crate::pool::slot::PoolInstance| instance.role == InstanceRole::Stopping;
         if self.instances.get(&id).is_some_and(stopping) {
             self.gone(id);
         }

@@ -9,7 +9,7 @@ use super::capacity::CapacityFit;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
 use crate::package::Prime;
-use crate::pool::slot::{Intent, Power, InstanceRole};
+use crate::pool::slot::{InstanceRole, Intent, Power};
 use crate::time::Instant;
 use crate::timers::TimerKind;
 
@@ -49,7 +49,9 @@ impl Node {
             sooner(&mut again, self.refill_spares(package));
         }
         match again {
-            Some(at) => self.timers.set(&mut self.refill_timer, TimerKind::Refill, at),
+            Some(at) => self
+                .timers
+                .set(&mut self.refill_timer, TimerKind::Refill, at),
             None => self.timers.clear(&mut self.refill_timer, TimerKind::Refill),
         }
     }

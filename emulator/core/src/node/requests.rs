@@ -7,7 +7,7 @@ use crate::effect::{Effect, StopReason};
 use crate::event::Retry;
 use crate::ids::{FunctionId, InstanceId, RequestId};
 use crate::limits::FunctionLimits;
-use crate::pool::slot::{PoolRequest, InstanceRole, RequestStage};
+use crate::pool::slot::{InstanceRole, PoolRequest, RequestStage};
 use crate::time::Duration;
 use crate::timers::TimerKind;
 
@@ -93,7 +93,8 @@ impl Node {
 
     fn forget(&mut self, request: RequestId) -> Option<PoolRequest> {
         let mut entry = self.requests.remove(&request)?;
-        self.timers.clear(&mut entry.timer, TimerKind::Request(request));
+        self.timers
+            .clear(&mut entry.timer, TimerKind::Request(request));
         if self.draining {
             self.dirty = true;
         }
@@ -111,7 +112,8 @@ impl Node {
         } = &mut entry.stage
         {
             *answered = true;
-            self.timers.clear(&mut entry.timer, TimerKind::Request(request));
+            self.timers
+                .clear(&mut entry.timer, TimerKind::Request(request));
         }
     }
 

@@ -12,7 +12,7 @@ use fnlocal_api::StartKind;
 use crate::effect::Effect;
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
 use crate::limits::Excess;
-use crate::pool::slot::{Intent, Power, InstanceRole};
+use crate::pool::slot::{InstanceRole, Intent, Power};
 use crate::time::Duration;
 use crate::timers::TimerKind;
 

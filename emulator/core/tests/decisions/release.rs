@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use fnlocal_core::FunctionLimits;
-use fnlocal_core::release::{FunctionChange, ReleaseLimits, Release, ReleaseFunction, ReleasePackage};
+use fnlocal_core::release::{
+    FunctionChange, Release, ReleaseFunction, ReleaseLimits, ReleasePackage,
+};
 
 fn function(name: &str) -> ReleaseFunction {
     ReleaseFunction {

@@ -2,7 +2,8 @@
 
 use fnlocal_core::NodeId;
 use fnlocal_core::scaling::{
-    ScalingGroup, GroupEffect, GroupEvent, GroupSettings, Launch, ScalingMetric, ScalingReason, Scheduled, WarmPoolSettings,
+    GroupEffect, GroupEvent, GroupSettings, Launch, ScalingGroup, ScalingMetric, ScalingReason,
+    Scheduled, WarmPoolSettings,
 };
 use fnlocal_core::time::{Duration, Instant};
 

@@ -62,7 +62,9 @@ impl Triggers {
                 let list = self.queue().list(selection).await.map_err(store)?;
                 let written = spawn_blocking(move || serde_json::to_string(&list)).await;
                 let written = written.ok().and_then(Result::ok);
-                return Ok(answer(written.ok_or_else(|| store(QueueStoreError::Closed))?));
+                return Ok(answer(
+                    written.ok_or_else(|| store(QueueStoreError::Closed))?,
+                ));
             }
             (&Method::POST, "retry") => {
                 let selection = selection(request).await?;

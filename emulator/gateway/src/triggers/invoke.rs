@@ -12,7 +12,7 @@ use fnlocal_core::async_budget::{InFlight, admissible};
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_core::{FunctionId, RefuseReason, Retry};
 use fnlocal_triggers::job::Job;
-use fnlocal_triggers::queue::{Disposition, Invoke, RunOutcome, Run};
+use fnlocal_triggers::queue::{Disposition, Invoke, Run, RunOutcome};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;

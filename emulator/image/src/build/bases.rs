@@ -10,7 +10,7 @@ use super::error::{BuildError, bug};
 use super::records::BuildRecords;
 use super::report::BuildProgress;
 use crate::ImageError;
-use crate::oci::base::{self, StoredBase, BaseSources};
+use crate::oci::base::{self, BaseSources, StoredBase};
 use crate::oci::manifest::ImagePlatform;
 
 /// What one kind of record is called.
@@ -23,13 +23,19 @@ struct SharedBases {
 }
 
 /// The base of the project's images for a platform, and whether the project had it.
-pub(super) async fn get(site: &Site<'_>, platform: ImagePlatform) -> Result<(StoredBase, bool), BuildError> {
+pub(super) async fn get(
+    site: &Site<'_>,
+    platform: ImagePlatform,
+) -> Result<(StoredBase, bool), BuildError> {
     let wanted = site.project.config().build.base_image.as_deref();
     named(site, wanted, platform).await
 }
 
 /// The default base for a platform, whatever the project's images stand on.
-pub(super) async fn usual(site: &Site<'_>, platform: ImagePlatform) -> Result<StoredBase, BuildError> {
+pub(super) async fn usual(
+    site: &Site<'_>,
+    platform: ImagePlatform,
+) -> Result<StoredBase, BuildError> {
     Ok(named(site, None, platform).await?.0)
 }
 

@@ -18,7 +18,7 @@ use crate::error::engine;
 use crate::oci::manifest::entrypoint;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, hardened, tmpfs};
-use fnlocal_engine::helper::{self, HelperLimits, HelperError, Ran};
+use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{DescribedModule, Package};
 

@@ -16,7 +16,7 @@ use super::code::{CodeFiles, FOLDER};
 use super::container::{self, Subject};
 use super::describe::settings;
 use super::error::{BuildError, bug};
-use super::report::{BuiltLayer, Described, BuildProgress, LayerPart};
+use super::report::{BuildProgress, BuiltLayer, Described, LayerPart};
 use crate::Root;
 use crate::base::inspect;
 use crate::oci::layer::Layer;

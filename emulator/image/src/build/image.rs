@@ -8,7 +8,7 @@ use super::describe::{Question, placeholders};
 use super::error::{BuildError, bug};
 use super::git::{self, GitCommit};
 use super::layers::{self, Stack};
-use super::report::{Built, BuiltPlatform, Described, BuildProgress, LayerPart};
+use super::report::{BuildProgress, Built, BuiltPlatform, Described, LayerPart};
 use super::{Site, dockerfile, labels, size};
 use crate::oci::content;
 use crate::oci::layer;

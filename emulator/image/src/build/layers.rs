@@ -7,12 +7,12 @@ use oci_client::config::Config;
 
 use super::code::{self, CodeFiles};
 use super::error::{BuildError, bug};
-use super::report::{BuiltLayer, BuildProgress, LayerPart};
+use super::report::{BuildProgress, BuiltLayer, LayerPart};
 use super::{Site, bases, deps, describe};
 use crate::Root;
 use crate::oci::base::StoredBase;
 use crate::oci::layer::{self, Layer};
-use crate::oci::manifest::{PlatformImage, ImagePlatform, Stored, entrypoint};
+use crate::oci::manifest::{ImagePlatform, PlatformImage, Stored, entrypoint};
 use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::identity::short_hash;
 use fnlocal_project::Package;
@@ -32,7 +32,9 @@ pub(super) struct Stack {
 impl Stack {
     /// Whether dependencies are among its layers.
     pub fn has_deps(&self) -> bool {
-        self.layers.iter().any(|built| built.part == LayerPart::Deps)
+        self.layers
+            .iter()
+            .any(|built| built.part == LayerPart::Deps)
     }
 
     /// Adds what an image of ours is told of its package.
@@ -167,7 +169,12 @@ pub(super) fn store(
     Ok(image.store(&site.store, repository)?)
 }
 
-pub(super) fn tell_done(site: &Site<'_>, package: &Package, part: LayerPart, layers: &[BuiltLayer]) {
+pub(super) fn tell_done(
+    site: &Site<'_>,
+    package: &Package,
+    part: LayerPart,
+    layers: &[BuiltLayer],
+) {
     site.tell(BuildProgress::Done {
         package: package.name.clone(),
         part,

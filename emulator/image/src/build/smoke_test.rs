@@ -9,13 +9,13 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use fnlocal_registry::Digest;
 
 use super::error::{BuildError, bug};
-use super::{BuildOptions, Site, OnBuildProgress, bases, owner};
+use super::{BuildOptions, OnBuildProgress, Site, bases, owner};
 use crate::Root;
 use crate::error::engine;
 use crate::oci::manifest::ImagePlatform;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::hardened;
-use fnlocal_engine::helper::{self, HelperLimits, HelperError, Ran};
+use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
 
@@ -63,7 +63,9 @@ pub async fn try_program(
     }
     let engine_ = match site.engine(WHAT).await {
         Ok(engine) => engine,
-        Err(BuildError::Engine { source, .. }) => return Ok(SmokeTestResult::Untried(source.to_string())),
+        Err(BuildError::Engine { source, .. }) => {
+            return Ok(SmokeTestResult::Untried(source.to_string()));
+        }
         Err(error) => return Err(error),
     };
     if platform != ImagePlatform::here() {

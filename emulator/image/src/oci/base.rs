@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::content;
 use super::layer::{self, Layer};
 use super::load::{Loading, load};
-use super::manifest::{self, PlatformImage, ImagePlatform};
+use super::manifest::{self, ImagePlatform, PlatformImage};
 use super::remote::{PullError, pull};
 use super::saved;
 use crate::ImageError;
@@ -131,7 +131,10 @@ pub(crate) fn key(asked: Option<&str>, platform: ImagePlatform) -> String {
 }
 
 /// Finds a base: in its own registry, else in the engine, else on this machine.
-pub async fn find(sources: &BaseSources<'_>, progress: OnProgress<'_>) -> Result<StoredBase, ImageError> {
+pub async fn find(
+    sources: &BaseSources<'_>,
+    progress: OnProgress<'_>,
+) -> Result<StoredBase, ImageError> {
     let reference = wanted(sources.wanted);
     progress(format!("looking for the base image {reference}"));
     let not_pulled = match from_registry(sources, progress).await {
@@ -163,7 +166,10 @@ pub async fn find(sources: &BaseSources<'_>, progress: OnProgress<'_>) -> Result
     from_host(sources, &host, &why).await
 }
 
-async fn from_registry(sources: &BaseSources<'_>, progress: OnProgress<'_>) -> Result<StoredBase, PullError> {
+async fn from_registry(
+    sources: &BaseSources<'_>,
+    progress: OnProgress<'_>,
+) -> Result<StoredBase, PullError> {
     let (store, repository) = (sources.store, StoredBase::repository());
     let reference = wanted(sources.wanted);
     let pulled = pull(reference, sources.platform, store, &repository, progress).await?;
@@ -215,7 +221,11 @@ async fn from_engine(
     }))
 }
 
-async fn from_host(sources: &BaseSources<'_>, host: &HostNode, why: &str) -> Result<StoredBase, ImageError> {
+async fn from_host(
+    sources: &BaseSources<'_>,
+    host: &HostNode,
+    why: &str,
+) -> Result<StoredBase, ImageError> {
     let root = host.root().await.map_err(|host| ImageError::NoBase {
         image: wanted(sources.wanted).to_owned(),
         pull: why.to_owned(),

@@ -96,7 +96,8 @@ fn read(mut tar: &File) -> io::Result<BTreeMap<String, ModuleEntry>> {
     }
     // Which of several hard links comes first is the engine's choice: each becomes a file.
     for (path, to) in again {
-        let Some(ModuleEntry::File { at, size, mode }) = items.get(to.trim_start_matches("./")) else {
+        let Some(ModuleEntry::File { at, size, mode }) = items.get(to.trim_start_matches("./"))
+        else {
             return Err(odd(format!(
                 "{path} is the same file as {to}, which is not there"
             )));

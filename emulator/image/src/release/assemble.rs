@@ -1,7 +1,7 @@
 //! From a project and its images to a release.
 
 use fnlocal_core::release::{
-    Commit, ReleaseLimits, Release, ReleaseFunction, ReleasePackage, SCHEMA,
+    Commit, Release, ReleaseFunction, ReleaseLimits, ReleasePackage, SCHEMA,
 };
 
 use fnlocal_project::{

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use fnlocal_core::release::{Commit, Release};
 
-use super::{AssembleError, PackageImage, NamedRelease, ReleaseStoreError, Releases, assemble};
-use crate::build::{self, BuildError, BuildOptions, Built, BuildReport, OnBuildProgress};
+use super::{AssembleError, NamedRelease, PackageImage, ReleaseStoreError, Releases, assemble};
+use crate::build::{self, BuildError, BuildOptions, BuildReport, Built, OnBuildProgress};
 use fnlocal_project::{Package, Project, ProjectError, Warning};
 
 /// A release of what was built.

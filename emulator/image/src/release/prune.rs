@@ -99,7 +99,7 @@ fnlocal_api::user_error!(PruneError [Releases, Store] {});
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fnlocal_core::release::{ReleaseLimits, Release, ReleasePackage};
+    use fnlocal_core::release::{Release, ReleaseLimits, ReleasePackage};
     use fnlocal_registry::RepositoryName;
 
     const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";

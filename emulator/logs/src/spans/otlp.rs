@@ -19,7 +19,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks};
 
 use crate::trace::TraceContext;
-use crate::{Record, RequestRecord, JournalTotals};
+use crate::{JournalTotals, Record, RequestRecord};
 
 /// Requests that may wait to be sent.
 const WAITING: usize = 8192;
@@ -211,7 +211,11 @@ fn context(trace: TraceContext, span: u64) -> SpanContext {
 }
 
 /// A span below the request's.
-fn span(trace: TraceContext, name: String, (start_time, end_time): (SystemTime, SystemTime)) -> SpanData {
+fn span(
+    trace: TraceContext,
+    name: String,
+    (start_time, end_time): (SystemTime, SystemTime),
+) -> SpanData {
     let scope = InstrumentationScope::builder("fnlocal").with_version(env!("CARGO_PKG_VERSION"));
     SpanData {
         span_context: context(trace, rand::random::<u64>() | 1),

@@ -48,7 +48,12 @@ impl RegistryService {
         }
     }
 
-    async fn send_blob(&self, call: Call<'_>, name: RepositoryName, digest: Digest) -> RegistryResult {
+    async fn send_blob(
+        &self,
+        call: Call<'_>,
+        name: RepositoryName,
+        digest: Digest,
+    ) -> RegistryResult {
         let wanted = digest.clone();
         let found = self
             .blocking(move |store| {

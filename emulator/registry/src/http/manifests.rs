@@ -36,7 +36,9 @@ impl RegistryService {
                     }
                     Ok(found)
                 });
-                Ok(served(found.await?.ok_or_else(RegistryRefusal::unknown_manifest)?))
+                Ok(served(
+                    found.await?.ok_or_else(RegistryRefusal::unknown_manifest)?,
+                ))
             }
             Method::PUT => self.put(call, body, name, reference).await,
             Method::DELETE => {

@@ -114,7 +114,11 @@ pub async fn receive(
 }
 
 /// All of a small body.
-pub async fn gather(body: &mut Body, limit: usize, stall: Duration) -> Result<Vec<u8>, RegistryRefusal> {
+pub async fn gather(
+    body: &mut Body,
+    limit: usize,
+    stall: Duration,
+) -> Result<Vec<u8>, RegistryRefusal> {
     let mut gathered = Vec::new();
     let mut pace = UploadPace::begin();
     loop {
@@ -158,7 +162,10 @@ async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     }
 }
 
-async fn write(mut incoming: Incoming, mut piece: Vec<u8>) -> Result<(Incoming, Vec<u8>), RegistryRefusal> {
+async fn write(
+    mut incoming: Incoming,
+    mut piece: Vec<u8>,
+) -> Result<(Incoming, Vec<u8>), RegistryRefusal> {
     if piece.is_empty() {
         return Ok((incoming, piece));
     }

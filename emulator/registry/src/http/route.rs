@@ -144,7 +144,10 @@ mod tests {
     fn a_digest_may_be_encoded_but_a_slash_in_a_name_may_not() {
         let digest = Digest::of(b"x");
         let path = format!("/v2/a/blobs/sha256%3A{}", digest.hex());
-        assert_eq!(RegistryRoute::parse(&path).unwrap(), RegistryRoute::Blob(name("a"), digest));
+        assert_eq!(
+            RegistryRoute::parse(&path).unwrap(),
+            RegistryRoute::Blob(name("a"), digest)
+        );
         for bad in [
             "/v2/a%2fb/tags/list",
             "/v2/..%2f..%2fetc/tags/list",

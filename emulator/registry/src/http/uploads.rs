@@ -82,7 +82,12 @@ impl RegistryService {
         }
     }
 
-    async fn monolithic(&self, body: &mut Body, name: RepositoryName, digest: Digest) -> RegistryResult {
+    async fn monolithic(
+        &self,
+        body: &mut Body,
+        name: RepositoryName,
+        digest: Digest,
+    ) -> RegistryResult {
         let writer = self.blocking(|store| Ok(store.writer()?)).await?;
         let turn = Turn::alone();
         let incoming = Incoming { writer, turn };
@@ -157,7 +162,11 @@ impl RegistryService {
             let cut = self.blocking(move |_| Ok(incoming.writer.cut(begin)?));
             cut.await?;
             let why = "the chunk is not as long as its Content-Range says";
-            return Err(RegistryRefusal::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", why));
+            return Err(RegistryRefusal::new(
+                StatusCode::BAD_REQUEST,
+                "SIZE_INVALID",
+                why,
+            ));
         }
         Ok(incoming)
     }
@@ -211,7 +220,12 @@ fn expected(call: Call<'_>, begin: u64) -> Result<Option<u64>, &'static str> {
     }
 }
 
-fn out_of_order(name: &RepositoryName, id: &UploadId, size: u64, why: &'static str) -> RegistryRefusal {
+fn out_of_order(
+    name: &RepositoryName,
+    id: &UploadId,
+    size: u64,
+    why: &'static str,
+) -> RegistryRefusal {
     RegistryRefusal::new(
         StatusCode::RANGE_NOT_SATISFIABLE,
         "BLOB_UPLOAD_INVALID",

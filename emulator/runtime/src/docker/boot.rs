@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{oneshot, watch};
 use tracing::{Instrument, debug, trace};
 
-use super::state::{PrecreatedContainer, LiveContainer, Phase};
+use super::state::{LiveContainer, Phase, PrecreatedContainer};
 use super::{Inner, container, finish, stock};
 use crate::Address;
 use crate::RuntimeError;

@@ -43,7 +43,11 @@ pub(crate) fn introduction(parked: bool, token: &str) -> String {
 }
 
 /// The container of one instance.
-pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &ContainerShape<'_>) -> ContainerCreateBody {
+pub(crate) fn instance(
+    engine: &Engine,
+    owner: &Owner,
+    shape: &ContainerShape<'_>,
+) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(shape.package.image.clone()),
         user: Some(user(engine)),

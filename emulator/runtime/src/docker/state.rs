@@ -89,7 +89,11 @@ impl ContainerTable {
     }
 
     /// Changes something about an instance.
-    pub fn with<T>(&self, instance: InstanceId, change: impl FnOnce(&mut LiveContainer) -> T) -> Option<T> {
+    pub fn with<T>(
+        &self,
+        instance: InstanceId,
+        change: impl FnOnce(&mut LiveContainer) -> T,
+    ) -> Option<T> {
         self.lock().live.get_mut(&instance).map(change)
     }
 
@@ -152,7 +156,12 @@ impl ContainerTable {
     }
 
     /// Ends a claim, with what came of it.
-    pub fn put_ahead(&self, package: &Arc<PackageRun>, memory_mib: u32, made: Option<PrecreatedContainer>) {
+    pub fn put_ahead(
+        &self,
+        package: &Arc<PackageRun>,
+        memory_mib: u32,
+        made: Option<PrecreatedContainer>,
+    ) {
         let mut tables = self.lock();
         let claim = tables
             .coming
@@ -186,8 +195,9 @@ impl ContainerTable {
     /// Takes out the containers made ahead for another shape of the same package.
     pub fn take_stale(&self, package: &PackageRun) -> Vec<PrecreatedContainer> {
         let mut tables = self.lock();
-        let stale =
-            |one: &mut PrecreatedContainer| one.package.name == package.name && !same(&one.package, package);
+        let stale = |one: &mut PrecreatedContainer| {
+            one.package.name == package.name && !same(&one.package, package)
+        };
         tables.ahead.extract_if(.., stale).collect()
     }
 

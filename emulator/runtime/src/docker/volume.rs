@@ -22,7 +22,7 @@ use crate::RuntimeError;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::hardened;
 use fnlocal_engine::error::refused;
-use fnlocal_engine::helper::{self, HelperLimits, HelperError};
+use fnlocal_engine::helper::{self, HelperError, HelperLimits};
 use fnlocal_engine::identity::fit;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_engine::labels::Owner;

@@ -21,7 +21,12 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Passes a child's lines on until it ends, and then tells that.
-pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: Child, tail: StderrTail) {
+pub(super) async fn follow(
+    inner: Arc<Inner>,
+    instance: InstanceId,
+    mut child: Child,
+    tail: StderrTail,
+) {
     // Held, not dropped: the wrapper ends when its stdin does, and so with this process.
     let _stdin = child.stdin.take();
     let output = InstanceOutput::new(instance, inner.notices.clone(), tail);

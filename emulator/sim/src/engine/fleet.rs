@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fnlocal_core::balancer::{BalancerEffect, BalancerEvent};
 use fnlocal_core::routing::mix;
-use fnlocal_core::scaling::{ScalingGroup, GroupEffect, GroupEvent, Launch, ScalingMetric};
+use fnlocal_core::scaling::{GroupEffect, GroupEvent, Launch, ScalingGroup, ScalingMetric};
 use fnlocal_core::{Event, Node, NodeId};
 
 use super::cpu::Cpu;
@@ -98,7 +98,10 @@ impl Sim<'_> {
                 (entered > 0).then(|| minute / targets as f64)
             }
             ScalingMetric::MemoryPercent(_) => {
-                let up = self.hosts.values().filter(|host| host.stage == HostStage::Up);
+                let up = self
+                    .hosts
+                    .values()
+                    .filter(|host| host.stage == HostStage::Up);
                 let shares = up.map(|host| {
                     let load = host.core.load();
                     load.memory_promised_mib as f64 / f64::from(load.memory_mib.max(1)) * 100.0

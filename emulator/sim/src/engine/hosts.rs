@@ -33,7 +33,9 @@ impl Hosts {
     pub(super) fn up(&self) -> impl Iterator<Item = NodeId> {
         let places = self.0.iter().enumerate();
         places.filter_map(|(at, host)| {
-            let up = host.as_ref().is_some_and(|host| host.stage == HostStage::Up);
+            let up = host
+                .as_ref()
+                .is_some_and(|host| host.stage == HostStage::Up);
             up.then(|| NodeId(u32::try_from(at).unwrap_or(u32::MAX)))
         })
     }

@@ -7,7 +7,7 @@ use fnlocal_core::{Event, FunctionId, NodeId, RefuseReason, StartKind};
 use rand::RngExt;
 
 use super::queue::What;
-use super::requests::{SimulatedRequest, RequestTicket};
+use super::requests::{RequestTicket, SimulatedRequest};
 use super::{SETTLE, Sim};
 use crate::triggered::Due;
 
@@ -196,7 +196,11 @@ impl Sim<'_> {
     }
 
     /// A request is over, of whatever kind; if it was a job, which.
-    pub(super) fn job_over(&mut self, ticket: RequestTicket, request: &SimulatedRequest) -> Option<Pending> {
+    pub(super) fn job_over(
+        &mut self,
+        ticket: RequestTicket,
+        request: &SimulatedRequest,
+    ) -> Option<Pending> {
         let job = self.jobs.running.remove(&ticket)?;
         let begun = request.start.is_some();
         self.jobs

@@ -323,7 +323,12 @@ impl Sim<'_> {
     }
 
     /// Changes an instance as the outside sees it.
-    fn change(&mut self, node: NodeId, instance: InstanceId, change: impl FnOnce(&mut HostInstance)) {
+    fn change(
+        &mut self,
+        node: NodeId,
+        instance: InstanceId,
+        change: impl FnOnce(&mut HostInstance),
+    ) {
         let Some(host) = self.hosts.get_mut(&node) else {
             return;
         };

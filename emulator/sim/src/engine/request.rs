@@ -7,7 +7,7 @@ use super::Sim;
 use super::host::HostStage;
 use super::jobs::Pending;
 use super::queue::What;
-use super::requests::{SimulatedRequest, RequestTicket};
+use super::requests::{RequestTicket, SimulatedRequest};
 use crate::report::Refusal;
 
 impl Sim<'_> {

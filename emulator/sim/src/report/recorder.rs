@@ -9,10 +9,13 @@ use hdrhistogram::Histogram;
 
 use super::jobs::JobsRecorder;
 use super::summary::{Latency, Summary, millis};
-use super::{Cost, Died, Peak, RefusedCount, SimulationReport, RequestCounts, Scaled, Series, Setup, SloVerdict};
+use super::{
+    Cost, Died, Peak, RefusedCount, RequestCounts, Scaled, Series, Setup, SimulationReport,
+    SloVerdict,
+};
 use crate::price;
 use crate::scenario::{Routing, Scenario};
-use crate::slo::{SloBound, Slo};
+use crate::slo::{Slo, SloBound};
 
 /// Buckets of a run at the most, as far as whole seconds allow.
 const BUCKETS: f64 = 600.0;

@@ -9,7 +9,7 @@ use crate::distribution::Distribution;
 use crate::engine::{SimError, simulate};
 use crate::price;
 use crate::report::SimulationReport;
-use crate::scenario::{FleetSize, ScenarioMachine, Routing, Scenario};
+use crate::scenario::{FleetSize, Routing, Scenario, ScenarioMachine};
 use crate::workload::RequestSource;
 
 /// Settings that can be swept.
@@ -107,7 +107,8 @@ impl Sweep {
             why,
         };
         let number = || value.parse::<u32>().map_err(|_| bad("is no whole number"));
-        let group = |fleet: &mut FleetSize, set: &dyn Fn(&mut fnlocal_core::scaling::GroupSettings)| {
+        let group = |fleet: &mut FleetSize,
+                     set: &dyn Fn(&mut fnlocal_core::scaling::GroupSettings)| {
             match fleet {
                 FleetSize::Group(group) => {
                     set(group);
@@ -184,7 +185,8 @@ impl Sweep {
 /// A machine of another type, with what was set by hand kept.
 fn machine(old: &ScenarioMachine, name: &str) -> Option<ScenarioMachine> {
     let kind = price::instance_type(name)?;
-    let mut machine = ScenarioMachine::new(kind.name, kind.vcpus, price::usable_mib(kind.memory_mib));
+    let mut machine =
+        ScenarioMachine::new(kind.name, kind.vcpus, price::usable_mib(kind.memory_mib));
     machine.hour = kind.hour;
     machine.profile = old.profile;
     machine.limits = fnlocal_core::NodeLimits {

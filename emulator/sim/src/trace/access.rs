@@ -2,7 +2,7 @@
 
 use jiff::fmt::strtime;
 
-use super::{SlotCount, FunctionNumbers, RequestTrace, TraceError, hole};
+use super::{FunctionNumbers, RequestTrace, SlotCount, TraceError, hole};
 
 const TIME: &str = "%d/%b/%Y:%H:%M:%S %z";
 const HINT: &str = "a line of the common log format begins like: \

@@ -1,6 +1,6 @@
 //! Azure's counts per function and minute.
 
-use super::{SlotCount, FunctionNumbers, RequestTrace, TraceError};
+use super::{FunctionNumbers, RequestTrace, SlotCount, TraceError};
 
 /// Columns before the minutes: owner, app, function, trigger.
 const NAMES: usize = 4;

@@ -141,7 +141,12 @@ fn a_surge_is_followed_a_spike_is_not_and_a_prescaled_spike_is_borne() {
         prescaled.slo,
         errors(&prescaled)
     );
-    assert!(surge.scaling.iter().all(|one| one.why == ScalingReason::High));
+    assert!(
+        surge
+            .scaling
+            .iter()
+            .all(|one| one.why == ScalingReason::High)
+    );
     assert_eq!(prescaled.scaling[0].why, ScalingReason::Scheduled);
     assert_eq!(prescaled.scaling[0].at, 600.0);
     assert!(surge.peak.nodes > 10, "{}", surge.peak.nodes);
@@ -198,7 +203,10 @@ fn a_group_shrinks_when_the_load_is_gone_and_loses_no_request() {
         over: 60.0,
     };
     let report = simulate(&scaled(down, 5400.0, Vec::new())).unwrap();
-    let low = report.scaling.iter().filter(|one| one.why == ScalingReason::Low);
+    let low = report
+        .scaling
+        .iter()
+        .filter(|one| one.why == ScalingReason::Low);
     assert!(low.count() > 0, "{:?}", report.scaling);
     assert_eq!(report.series.serving.last(), Some(&2));
     let lost = refused(&report, "balancer_broken") + refused(&report, "draining");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{MAX_QUEUED_JOBS, Queue, Reservation, whole};
 use crate::job::{Accepted, NewJob};
-use crate::store::{BodyFile, QueueChange, Changed, QueueStoreError};
+use crate::store::{BodyFile, Changed, QueueChange, QueueStoreError};
 
 /// Why jobs are not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,9 @@ impl Queue {
             accepted
         };
         let mut accepted = whole(accepting).await??;
-        accepted.pop().ok_or(AcceptError::Store(QueueStoreError::Closed))
+        accepted
+            .pop()
+            .ok_or(AcceptError::Store(QueueStoreError::Closed))
     }
 
     async fn accept_whole(

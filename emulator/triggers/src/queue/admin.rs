@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Queue, whole};
 use crate::clock::Clock;
 use crate::job::{Job, JobId, JobMeta};
-use crate::store::{QueueChange, Changed, StoreSnapshot, QueueStore, QueueStoreError};
+use crate::store::{Changed, QueueChange, QueueStore, QueueStoreError, StoreSnapshot};
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,8 @@ impl Selection {
         mut each: impl FnMut(ListedJob) -> bool,
     ) -> Result<(), QueueStoreError> {
         let ids: BTreeSet<JobId> = self.ids.iter().copied().collect();
-        let mut take = |state, job: JobMeta| !self.has(&ids, &job) || each(ListedJob { state, job });
+        let mut take =
+            |state, job: JobMeta| !self.has(&ids, &job) || each(ListedJob { state, job });
         if !self.dead {
             snapshot.alive(self.after, |job| take(JobState::Waiting, job))?;
         }
@@ -80,7 +81,10 @@ impl Selection {
     }
 
     /// The numbers of all of them, and whether they are dead.
-    fn numbers(&self, snapshot: &StoreSnapshot) -> Result<BTreeMap<JobId, JobState>, QueueStoreError> {
+    fn numbers(
+        &self,
+        snapshot: &StoreSnapshot,
+    ) -> Result<BTreeMap<JobId, JobState>, QueueStoreError> {
         let mut all = BTreeMap::new();
         self.each(snapshot, |one| {
             all.insert(one.job.id, one.state);
@@ -130,7 +134,7 @@ impl Queue {
     /// ([`Selection::after`]).
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub async fn list(&self, selection: Selection) -> Result<Vec<ListedJob>, QueueStoreError> {
         let reading = self.keeper.read(move |snapshot| selection.page(snapshot));
         let mut all = reading.await?;
@@ -146,7 +150,7 @@ impl Queue {
     /// One job with its body.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub async fn show(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
         self.keeper.read(move |snapshot| snapshot.job(id)).await
     }
@@ -154,7 +158,7 @@ impl Queue {
     /// Has dead letters run again as if they were new, and those that wait run now. How many.
     ///
     /// # Errors
-    /// [`StoreError`]; some may have been done before it.
+    /// [`QueueStoreError`]; some may have been done before it.
     pub async fn retry(self: &Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
         whole(Rc::clone(self).retry_whole(selection)).await?
     }
@@ -184,7 +188,7 @@ impl Queue {
     /// Removes jobs, except those that run. How many.
     ///
     /// # Errors
-    /// [`StoreError`]; then none was removed.
+    /// [`QueueStoreError`]; then none was removed.
     pub async fn purge(self: &Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
         whole(Rc::clone(self).purge_whole(selection)).await?
     }
@@ -193,7 +197,10 @@ impl Queue {
         let mut all = self.numbers(selection).await?;
         // From here on nothing begins to run before the line forgets them.
         all.retain(|id, _| !self.line.borrow().runs(*id));
-        let dead = all.values().filter(|state| **state == JobState::Dead).count();
+        let dead = all
+            .values()
+            .filter(|state| **state == JobState::Dead)
+            .count();
         let ids: Vec<JobId> = all.into_keys().collect();
         for &id in &ids {
             self.line.borrow_mut().remove(id);
@@ -228,7 +235,10 @@ impl Queue {
         self.work.notify_one();
     }
 
-    async fn numbers(&self, selection: Selection) -> Result<BTreeMap<JobId, JobState>, QueueStoreError> {
+    async fn numbers(
+        &self,
+        selection: Selection,
+    ) -> Result<BTreeMap<JobId, JobState>, QueueStoreError> {
         let reading = self
             .keeper
             .read(move |snapshot| selection.numbers(snapshot));
@@ -253,7 +263,7 @@ impl Offline {
     /// Opens the file of a folder.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when a running fnlocal has it.
+    /// [`QueueStoreError::Taken`] when a running fnlocal has it.
     pub fn open(folder: &std::path::Path, clock: Clock) -> Result<Self, QueueStoreError> {
         let store = QueueStore::open(folder)?;
         Ok(Self { store, clock })
@@ -262,7 +272,7 @@ impl Offline {
     /// As [`Queue::list`].
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn list(&self, selection: &Selection) -> Result<Vec<ListedJob>, QueueStoreError> {
         selection.page(&self.store.snapshot()?)
     }
@@ -270,7 +280,7 @@ impl Offline {
     /// As [`Queue::show`].
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn show(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
         self.store.snapshot()?.job(id)
     }
@@ -278,7 +288,7 @@ impl Offline {
     /// As [`Queue::retry`]: they run when a fnlocal is there again.
     ///
     /// # Errors
-    /// [`StoreError`]; some may have been done before it.
+    /// [`QueueStoreError`]; some may have been done before it.
     pub fn retry(&self, selection: &Selection) -> Result<usize, QueueStoreError> {
         let now = self.clock.now_ms();
         let mut selection = selection.clone();
@@ -305,7 +315,7 @@ impl Offline {
     /// As [`Queue::purge`].
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing was done.
+    /// [`QueueStoreError`]; then nothing was done.
     pub fn purge(&self, selection: &Selection) -> Result<usize, QueueStoreError> {
         let all = selection.numbers(&self.store.snapshot()?)?;
         let ids: Vec<JobId> = all.into_keys().collect();

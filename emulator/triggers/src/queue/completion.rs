@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use fnlocal_api::UserError;
 use futures_util::FutureExt;
 
-use super::{DISK_PAUSE, Disposition, Invoke, RunOutcome, Queue, Run, max_age, millis};
+use super::{DISK_PAUSE, Disposition, Invoke, Queue, Run, RunOutcome, max_age, millis};
 use crate::job::{JobId, JobMeta};
-use crate::store::{QueueChange, Changed, MAX_DEAD_BYTES, MAX_DEAD_LETTERS, QueueStoreError};
+use crate::store::{Changed, MAX_DEAD_BYTES, MAX_DEAD_LETTERS, QueueChange, QueueStoreError};
 
 /// What is kept of an error, in bytes.
 const ERROR: usize = 2048;

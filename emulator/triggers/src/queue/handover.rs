@@ -8,13 +8,13 @@ use bytes::Bytes;
 
 use super::{AcceptError, MAX_QUEUED_JOBS, Queue, whole};
 use crate::job::{Accepted, Job, JobId, JobMeta};
-use crate::store::{BodyFile, QueueChange, StoreSnapshot, QueueStoreError};
+use crate::store::{BodyFile, QueueChange, QueueStoreError, StoreSnapshot};
 
 impl Queue {
     /// All that is in the queue, those that wait first and then the dead letters, the oldest first.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub async fn all(&self) -> Result<Vec<JobMeta>, QueueStoreError> {
         let read = |file: &StoreSnapshot| {
             let mut all = Vec::new();
@@ -27,7 +27,7 @@ impl Queue {
     /// The numbers of all that is in the queue, by function; in the order of [`Queue::all`].
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub async fn ids(&self) -> Result<BTreeMap<String, Vec<JobId>>, QueueStoreError> {
         let read = |file: &StoreSnapshot| {
             let mut all: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
@@ -92,7 +92,7 @@ impl Queue {
     /// Forgets jobs that another queue has taken over. No run may be under way.
     ///
     /// # Errors
-    /// [`StoreError`]; then they are known still, and the other queue knows them when they are
+    /// [`QueueStoreError`]; then they are known still, and the other queue knows them when they are
     /// handed over again.
     pub async fn forget(&self, ids: Vec<JobId>) -> Result<(), QueueStoreError> {
         for &id in &ids {

@@ -8,7 +8,7 @@ use super::bodies::BodyFile;
 use super::tables::{
     BODIES, DEAD, EXPIRIES, FILES, HEADS, KEYS, LAST, NOTES, NUMBERS, TableTotals, key_bytes,
 };
-use super::{QueueChange, Changed, QueueStoreError};
+use super::{Changed, QueueChange, QueueStoreError};
 use crate::job::{Accepted, Job, JobId, JobMeta, NewJob};
 
 /// The maximum number of keys forgotten in one commit, so that none takes long; more than one

@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 
 use super::apply::{self, Committed};
 use super::bodies::{Bodies, BodyFile};
-use super::{QueueChange, Changed, FILE, StoreSnapshot, QueueStoreError, tables};
+use super::{Changed, FILE, QueueChange, QueueStoreError, StoreSnapshot, tables};
 
 /// Memory for pages of the file, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
@@ -56,7 +56,7 @@ impl QueueStore {
     /// Opens the file of a folder, and makes it if it is not there. Links are not followed.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when another process has it, [`StoreError::Open`].
+    /// [`QueueStoreError::Taken`] when another process has it, [`StoreError::Open`].
     pub fn open(folder: &Path) -> Result<Self, QueueStoreError> {
         Self::open_by(folder, Box::new(open_file))
     }
@@ -84,8 +84,12 @@ impl QueueStore {
     /// since 1970.
     ///
     /// # Errors
-    /// [`StoreError`]; then none of them was made.
-    pub fn commit(&self, changes: Vec<QueueChange>, now: u64) -> Result<Vec<Changed>, QueueStoreError> {
+    /// [`QueueStoreError`]; then none of them was made.
+    pub fn commit(
+        &self,
+        changes: Vec<QueueChange>,
+        now: u64,
+    ) -> Result<Vec<Changed>, QueueStoreError> {
         let files: Vec<Arc<BodyFile>> = changes.iter().filter_map(file_of).collect();
         let committing = || {
             let state = self.state();
@@ -113,7 +117,7 @@ impl QueueStore {
     /// What is in it now; later commits do not change what was read.
     ///
     /// # Errors
-    /// [`StoreError::Use`], [`StoreError::Down`]
+    /// [`QueueStoreError::Use`], [`StoreError::Down`]
     pub fn snapshot(&self) -> Result<StoreSnapshot, QueueStoreError> {
         StoreSnapshot::of(self.state().db()?, self.bodies())
     }
@@ -128,7 +132,7 @@ impl QueueStore {
     /// Whether the file and the folder of bodies are where they were opened.
     ///
     /// # Errors
-    /// [`StoreError::Removed`], [`StoreError::Down`]
+    /// [`QueueStoreError::Removed`], [`StoreError::Down`]
     pub(crate) fn look(&self) -> Result<(), QueueStoreError> {
         let state = self.state();
         state.db()?;
@@ -138,7 +142,7 @@ impl QueueStore {
     /// Closes the file, and opens it again. One that was removed meanwhile is restored.
     ///
     /// # Errors
-    /// [`StoreError`]; then all fails with [`StoreError::Down`] until this is done again.
+    /// [`QueueStoreError`]; then all fails with [`QueueStoreError::Down`] until this is done again.
     pub(crate) fn reopen(&self) -> Result<(), QueueStoreError> {
         let reopened = self.reopen_whole();
         if let Err(error) = &reopened {
@@ -177,7 +181,7 @@ impl QueueStore {
     /// written meanwhile.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub(crate) fn give_back(&self) -> Result<(), QueueStoreError> {
         let bytes = self.state().file.metadata().map_or(0, |file| file.len());
         let live = self.0.live_bytes.load(Ordering::Acquire);
@@ -318,7 +322,9 @@ fn failed(path: &Path, error: io::Error) -> QueueStoreError {
 }
 
 /// A file that was changed by others may have redb panic, which must not end what uses it.
-fn not_panicking<T>(work: impl FnOnce() -> Result<T, QueueStoreError>) -> Result<T, QueueStoreError> {
+fn not_panicking<T>(
+    work: impl FnOnce() -> Result<T, QueueStoreError>,
+) -> Result<T, QueueStoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

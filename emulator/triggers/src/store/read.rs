@@ -28,7 +28,7 @@ impl StoreSnapshot {
     /// long as `each` returns true.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn alive(
         &self,
         after: Option<JobId>,
@@ -37,10 +37,10 @@ impl StoreSnapshot {
         self.heads(HEADS, after, each)
     }
 
-    /// As [`Snapshot::alive`], of dead letters.
+    /// As [`StoreSnapshot::alive`], of dead letters.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn dead(
         &self,
         after: Option<JobId>,
@@ -52,7 +52,7 @@ impl StoreSnapshot {
     /// A job, alive or dead.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn job(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
         let Some(head) = self.head(id)? else {
             return Ok(None);
@@ -76,7 +76,7 @@ impl StoreSnapshot {
     /// All of a job, alive or dead, but its body.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn head(&self, id: JobId) -> Result<Option<JobMeta>, QueueStoreError> {
         let mut found = None;
         for table in [HEADS, DEAD] {
@@ -91,7 +91,7 @@ impl StoreSnapshot {
     /// What was noted by a name.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn note(&self, name: &str) -> Result<Option<String>, QueueStoreError> {
         let notes = self.reading.open_table(NOTES)?;
         Ok(notes.get(name)?.map(|note| note.value().to_owned()))
@@ -100,7 +100,7 @@ impl StoreSnapshot {
     /// What was noted by names that begin with `prefix`, without it.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, QueueStoreError> {
         let notes = self.reading.open_table(NOTES)?;
         let mut found = Vec::new();

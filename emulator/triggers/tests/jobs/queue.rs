@@ -15,7 +15,7 @@ use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::group_commit::CommitWriter;
 use fnlocal_triggers::job::{Accepted, Job, JobId, NewJob, Trigger};
 use fnlocal_triggers::queue::{
-    Disposition, Invoke, Offline, RunOutcome, Queue, Run, Selection, JobState,
+    Disposition, Invoke, JobState, Offline, Queue, Run, RunOutcome, Selection,
 };
 use fnlocal_triggers::store::QueueStoreError;
 use tokio::sync::{Notify, mpsc};
@@ -89,7 +89,11 @@ fn quick() -> AsyncPolicy {
 }
 
 impl Bench {
-    fn new(policy: AsyncPolicy, script: &[(&str, Vec<RunOutcome>)], gate: Option<Rc<Notify>>) -> Self {
+    fn new(
+        policy: AsyncPolicy,
+        script: &[(&str, Vec<RunOutcome>)],
+        gate: Option<Rc<Notify>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::on(folder, policy, script, gate)
     }
