@@ -56,7 +56,7 @@ impl QueueStore {
     /// Opens the file of a folder, and makes it if it is not there. Links are not followed.
     ///
     /// # Errors
-    /// [`QueueStoreError::Taken`] when another process has it, [`StoreError::Open`].
+    /// [`QueueStoreError::Taken`] when another process has it, [`QueueStoreError::Open`].
     pub fn open(folder: &Path) -> Result<Self, QueueStoreError> {
         Self::open_by(folder, Box::new(open_file))
     }
@@ -117,7 +117,7 @@ impl QueueStore {
     /// What is in it now; later commits do not change what was read.
     ///
     /// # Errors
-    /// [`QueueStoreError::Use`], [`StoreError::Down`]
+    /// [`QueueStoreError::Use`], [`QueueStoreError::Down`]
     pub fn snapshot(&self) -> Result<StoreSnapshot, QueueStoreError> {
         StoreSnapshot::of(self.state().db()?, self.bodies())
     }
@@ -132,7 +132,7 @@ impl QueueStore {
     /// Whether the file and the folder of bodies are where they were opened.
     ///
     /// # Errors
-    /// [`QueueStoreError::Removed`], [`StoreError::Down`]
+    /// [`QueueStoreError::Removed`], [`QueueStoreError::Down`]
     pub(crate) fn look(&self) -> Result<(), QueueStoreError> {
         let state = self.state();
         state.db()?;
