@@ -132,7 +132,7 @@ impl Aws {
             region,
             registry: login.host(),
         };
-        let registry = RemoteRegistry::new(&login, &names.repository())?;
+        let registry = RemoteRegistry::new(&login, &names.repository()).await?;
         Ok(Self {
             names,
             place,
