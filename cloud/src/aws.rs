@@ -178,7 +178,7 @@ impl Aws {
                 _ => {}
             }
         }
-        ResourceOwner::of(&self.names, project, env)
+        ResourceOwner::from_tags(&self.names, project, env)
     }
 
     /// Attempts at what AWS may refuse because it has not noticed something made before.

@@ -184,7 +184,7 @@ impl RemoteRegistry {
             .pull_manifest_raw(&image, &self.auth, MANIFEST_TYPES);
         match pulled.await {
             // What the registry says of the digest is not believed.
-            Ok((bytes, _)) => Ok(Some((Digest::of(&bytes).to_string(), bytes))),
+            Ok((bytes, _)) => Ok(Some((Digest::sha256(&bytes).to_string(), bytes))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(judge(error, reference)),
         }
@@ -270,7 +270,7 @@ impl RemoteRegistry {
             return Ok(());
         };
         // An immutable tag refuses even what it names; and a lost answer may have put it there.
-        let digest = Digest::of(bytes).to_string();
+        let digest = Digest::sha256(bytes).to_string();
         match self.manifest(reference).await {
             Ok(Some((there, _))) if there == digest => Ok(()),
             Ok(Some(_)) => Err(CloudError::new(

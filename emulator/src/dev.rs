@@ -197,7 +197,7 @@ impl Work {
         let logs = self.logs.clone();
         let serving = async {
             let inspecting = self.inspecting(options, &driver).await?;
-            let feed = DriverGroup::of(Rc::clone(&driver));
+            let feed = DriverGroup::from_driver(Rc::clone(&driver));
             let triggers = self.triggers(&feed)?;
             let Some((beside, background)) = self.load(feed, &stop).await? else {
                 return Ok(());

@@ -176,7 +176,7 @@ impl Work {
         );
         let driver = Rc::clone(&session.driver);
         let serving = async {
-            let feed = DriverGroup::of(Rc::clone(&driver));
+            let feed = DriverGroup::from_driver(Rc::clone(&driver));
             let triggers = self.triggers(&feed)?;
             self.load(&feed);
             tokio::select! {

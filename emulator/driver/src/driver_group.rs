@@ -31,7 +31,7 @@ struct CurrentPackage {
 
 impl DriverGroup {
     /// A feed of one driver.
-    pub fn of(driver: Rc<Driver>) -> Self {
+    pub fn from_driver(driver: Rc<Driver>) -> Self {
         let feed = Self::default();
         feed.add(driver);
         feed

@@ -95,7 +95,7 @@ impl Describer {
         for warning in &settled.warnings {
             self.warn_once(&warning.text, warning.hint.as_deref());
         }
-        let before = functions.of(package.id);
+        let before = functions.of_package(package.id);
         let mut found = Vec::new();
         for function in settled.functions {
             if !taken(functions, package.id, &function.name) {
@@ -279,7 +279,7 @@ impl Describe for Describer {
         let Some(package) = self.project.borrow().package(package).cloned() else {
             return Vec::new();
         };
-        let before = functions.of(package.id);
+        let before = functions.of_package(package.id);
         let first = !self.described.borrow().contains_key(&package.id);
         let found = match described {
             Ok(modules) => {

@@ -16,7 +16,7 @@ pub(super) async fn wanted(
     logs: &Logs,
 ) -> Result<NamedRelease, UpError> {
     let kept = match &options.release {
-        Some(said) => Releases::of(state.path()).find(said)?,
+        Some(said) => Releases::in_state(state.path()).find(said)?,
         None => {
             let build = BuildOptions {
                 path: options.path.clone(),
