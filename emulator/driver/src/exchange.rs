@@ -64,12 +64,6 @@ impl Connection {
     }
 }
 
-/// Sends requests to one instance.
-pub struct Exchange<'a> {
-    /// To which.
-    pub instance: &'a Rc<Instance>,
-}
-
 /// Why an exchange came to nothing.
 pub struct ExchangeError {
     /// The request never left, so any other instance may take it.
@@ -78,7 +72,7 @@ pub struct ExchangeError {
     pub cause: String,
 }
 
-impl Exchange<'_> {
+impl Instance {
     /// Sends a request and returns the head of the response, with the connection to give back
     /// when the body has ended.
     ///
@@ -113,10 +107,10 @@ impl Exchange<'_> {
     }
 
     async fn connection(&self) -> Result<Connection, String> {
-        if let Some(kept) = self.instance.take_connection() {
+        if let Some(kept) = self.take_connection() {
             return Ok(kept);
         }
-        let started = self.instance.started();
+        let started = self.started();
         let started = started.ok_or("the instance has no address yet")?;
         let opened = Connection::open(&started.address).await;
         opened.map_err(|error| format!("cannot connect: {error}"))

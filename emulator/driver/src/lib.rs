@@ -42,11 +42,12 @@ use tokio::sync::{Notify, watch};
 
 pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
 pub use driver_group::DriverGroup;
-pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody, TrackedBody};
+pub use exchange::{Connection, Consumed, ExchangeError, RequestBody, TrackedBody};
 pub use functions::{Function, Functions};
 pub use histogram::Histogram;
 pub use inspected::{InspectPaths, InspectTarget};
 pub use instance::Instance;
+pub use instance_client::EXIT_REASON_GRACE;
 pub use package::{DriverPackage, PackageCode};
 pub use record::EventRecorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};

@@ -17,7 +17,7 @@ use hyper::body::Body;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::answer::Entry;
+use super::access_log::AccessRecord;
 use super::body::ResponseBody;
 use super::client_body::ClientBody;
 use super::peers::proves;
@@ -61,29 +61,29 @@ impl Gateway {
         request: Request<ClientBody>,
         peer: &Peer,
         function: Rc<Function>,
-        mut entry: Entry,
+        mut record: AccessRecord,
     ) -> Response<ResponseBody> {
-        entry.function(function.name.clone());
+        record.function(function.name.clone());
         let Some(triggers) = self.triggers.clone() else {
             let what = "there is no queue here";
             let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "no_queue", what);
-            return self.turn_away(request, entry, &problem.function(&function.name));
+            return self.turn_away(request, record, &problem.function(&function.name));
         };
         if let Err(problem) = self.may_defer(&request, &function) {
-            return self.turn_away(request, entry, &problem.function(&function.name));
+            return self.turn_away(request, record, &problem.function(&function.name));
         }
         let asked = match Asked::read(&request) {
             Ok(asked) => asked,
             Err(problem) => {
-                return self.turn_away(request, entry, &problem.function(&function.name));
+                return self.turn_away(request, record, &problem.function(&function.name));
             }
         };
         match self
             .accept(&triggers, asked, request, peer, &function)
             .await
         {
-            Ok(accepted) => self.accepted(&accepted, &function, entry),
-            Err(problem) => self.refuse(entry, &problem.function(&function.name)),
+            Ok(accepted) => self.accepted(&accepted, &function, record),
+            Err(problem) => self.refuse(record, &problem.function(&function.name)),
         }
     }
 
@@ -226,7 +226,7 @@ impl Gateway {
         &self,
         accepted: &Accepted,
         function: &Function,
-        mut entry: Entry,
+        mut record: AccessRecord,
     ) -> Response<ResponseBody> {
         let id = accepted.id().to_string();
         let body = serde_json::json!({
@@ -241,8 +241,8 @@ impl Gateway {
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers::to_refused(response.headers_mut(), &id, &self.node);
         }
-        entry.head(StatusCode::ACCEPTED, None);
-        entry.write(None);
+        record.head(StatusCode::ACCEPTED, None);
+        record.write(None);
         response
     }
 }

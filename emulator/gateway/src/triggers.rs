@@ -6,8 +6,8 @@
 //! them fires a schedule.
 
 mod admin;
-mod client;
 mod invoke;
+mod run;
 mod run_log;
 mod source_factory;
 mod uploads;
@@ -33,7 +33,6 @@ use tokio::time::timeout;
 
 pub use admin::MAX_SHOWN_BYTES;
 pub use admin::PATH;
-pub use client::{AskError, ask};
 pub use fnlocal_triggers::{clock, event, job, queue, schedule, store};
 pub use source_factory::{MakeSource, Sources};
 
@@ -103,16 +102,12 @@ impl Triggers {
         duty: Duty,
     ) -> Result<Rc<Self>, QueueStoreError> {
         let (queue, writer) = Queue::open(folder, Clock::system())?;
-        let tell = logs.clone();
-        let tell = move |wrong, text: String| {
-            if wrong {
-                tell.warn(text);
-            } else {
-                tell.note(text);
-            }
-        };
         let owns = Rc::clone(&duty);
-        let clockwork = Clockwork::new(Rc::clone(&queue), move |name| owns(name), tell);
+        let clockwork = Clockwork::new(
+            Rc::clone(&queue),
+            move |name| owns(name),
+            report(logs.clone()),
+        );
         Ok(Rc::new(Self {
             queue,
             clockwork,
@@ -315,6 +310,17 @@ impl Triggers {
 /// Whether a source tells everybody who listens, so that only one may.
 fn tells_all(spec: &SourceSpec) -> bool {
     spec.source == SourceKind::Postgres && spec.outbox.is_none()
+}
+
+/// Logs what a part says of itself, as a warning if something is wrong with it.
+fn report(logs: Logs) -> impl Fn(bool, String) {
+    move |is_wrong, text| {
+        if is_wrong {
+            logs.warn(text);
+        } else {
+            logs.note(text);
+        }
+    }
 }
 
 /// Runs triggers beside what else serves, until dropped.

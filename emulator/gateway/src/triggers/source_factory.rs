@@ -11,6 +11,7 @@ use fnlocal_triggers::source::{Ingest, Source, keep};
 use fnlocal_triggers::sources::{FolderSource, Postgres, RedisStream};
 use tokio::task::{JoinHandle, spawn_local};
 
+use super::report;
 use fnlocal_driver::Function;
 use fnlocal_logs::Logs;
 use fnlocal_project::ShellVariables;
@@ -151,14 +152,7 @@ impl Running {
             settings.triggers.delivery.clone(),
             settings.body_limit,
         ));
-        let tell = move |wrong, text: String| {
-            if wrong {
-                logs.warn(text);
-            } else {
-                logs.note(text);
-            }
-        };
-        let task = spawn_local(keep(source, Rc::clone(&intake), tell));
+        let task = spawn_local(keep(source, Rc::clone(&intake), report(logs)));
         Self { intake, task }
     }
 }
