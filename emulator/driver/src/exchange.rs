@@ -13,11 +13,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::Instance;
-use crate::spool::SpooledBody;
+use super::{BoxError, Instance};
 use fnlocal_runtime::Address;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The maximum number of connections tried for one request: one that was closed before the request
 /// was sent does not count against it.
@@ -146,12 +143,10 @@ impl Connection {
 pub enum RequestBody {
     /// Nothing.
     Empty,
-    /// A control call's JSON.
+    /// A few bytes.
     Full(Option<Bytes>),
-    /// A client's body.
-    Client(TrackedBody),
-    /// A body that has arrived whole.
-    Spooled(Box<SpooledBody>),
+    /// Any other.
+    Tracked(TrackedBody),
 }
 
 /// A body that is told apart by how far it went.
@@ -177,10 +172,8 @@ impl TrackedBody {
         let polled = self.body.as_mut().poll_frame(cx);
         self.consumed.waits.set(polled.is_pending());
         let frame = ready!(polled);
-        match &frame {
-            Some(Ok(_)) => self.consumed.started.set(true),
-            Some(Err(_)) => self.consumed.failed.set(true),
-            None => {}
+        if let Some(Err(_)) = &frame {
+            self.consumed.failed.set(true);
         }
         let last = self.body.is_end_stream() || frame.is_none();
         self.consumed.whole.set(last);
@@ -188,22 +181,15 @@ impl TrackedBody {
     }
 }
 
-/// Whether anything of a body was taken, so that it cannot be sent again.
+/// How far a body went.
 #[derive(Default)]
 pub struct Consumed {
-    started: Cell<bool>,
     failed: Cell<bool>,
     whole: Cell<bool>,
     waits: Cell<bool>,
 }
 
 impl Consumed {
-    /// Something was taken.
-    #[must_use]
-    pub fn any(&self) -> bool {
-        self.started.get()
-    }
-
     /// The last of it was taken: the connection it goes over is free for the next request.
     #[must_use]
     pub fn whole(&self) -> bool {
@@ -242,8 +228,7 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Client(body) => body.poll_next(cx),
-            Self::Spooled(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::Tracked(body) => body.poll_next(cx),
         }
     }
 
@@ -251,8 +236,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
-            Self::Client(body) => body.body.is_end_stream(),
-            Self::Spooled(body) => body.is_end_stream(),
+            Self::Tracked(body) => body.body.is_end_stream(),
         }
     }
 
@@ -262,8 +246,7 @@ impl Body for RequestBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Client(body) => body.body.size_hint(),
-            Self::Spooled(body) => body.size_hint(),
+            Self::Tracked(body) => body.body.size_hint(),
         }
     }
 }

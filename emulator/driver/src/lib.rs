@@ -60,6 +60,9 @@ use fnlocal_runtime::End;
 use fnlocal_runtime::Notice;
 use fnlocal_runtime::Runtime;
 
+/// Any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 type OnInstances = Box<dyn Fn(&Driver)>;
 
 /// The live node: the core, what it speaks about, and the means to carry out its effects.

@@ -61,9 +61,8 @@ impl Gateway {
         request: Request<ClientBody>,
         peer: &Peer,
         function: Rc<Function>,
-        mut record: AccessRecord,
+        record: AccessRecord,
     ) -> Response<ResponseBody> {
-        record.function(function.name.clone());
         let Some(triggers) = self.triggers.clone() else {
             let what = "there is no queue here";
             let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "no_queue", what);
@@ -72,7 +71,7 @@ impl Gateway {
         if let Err(problem) = self.may_defer(&request, &function) {
             return self.turn_away(request, record, &problem.function(&function.name));
         }
-        let asked = match Asked::read(&request) {
+        let asked = match AsyncOptions::read(&request) {
             Ok(asked) => asked,
             Err(problem) => {
                 return self.turn_away(request, record, &problem.function(&function.name));
@@ -111,7 +110,7 @@ impl Gateway {
     async fn accept(
         &self,
         triggers: &Triggers,
-        asked: Asked,
+        asked: AsyncOptions,
         request: Request<ClientBody>,
         peer: &Peer,
         function: &Function,
@@ -129,7 +128,7 @@ impl Gateway {
     async fn accept_parts(
         &self,
         triggers: &Triggers,
-        asked: Asked,
+        asked: AsyncOptions,
         mut parts: Parts,
         body: &mut ClientBody,
         peer: &Peer,
@@ -248,12 +247,12 @@ impl Gateway {
 }
 
 /// What a request says of how it is to be run.
-struct Asked {
+struct AsyncOptions {
     order: Option<String>,
     key: Option<String>,
 }
 
-impl Asked {
+impl AsyncOptions {
     fn read(request: &Request<ClientBody>) -> Result<Self, Problem> {
         let given = request.headers().get(INVOKE);
         if given.is_none_or(|word| word != "async") {

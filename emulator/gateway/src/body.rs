@@ -133,7 +133,7 @@ pub enum Upstream {
 impl Lease {
     /// What is given back when the answer of another gateway ends.
     #[must_use]
-    pub fn of_node(link: Rc<Link>, connection: Connection, outgoing: &OutgoingRequest) -> Self {
+    pub fn from_node(link: Rc<Link>, connection: Connection, outgoing: &OutgoingRequest) -> Self {
         Self {
             upstream: Upstream::Node(link),
             connection,

@@ -15,7 +15,7 @@ use super::client_body::ClientBody;
 use super::name::request_name;
 use super::origin::{Platform, is_worker_over_all, on_functions_port};
 use super::outgoing::OutgoingRequest;
-use super::path::{Route, route};
+use super::path::{PathTarget, route};
 use super::peers;
 use super::platform::{self, HEALTH_PATH};
 use super::relay::Elsewhere;
@@ -34,28 +34,31 @@ impl Gateway {
         let id = by_node.clone();
         let id = id.unwrap_or_else(request_name);
         let named = (self.driver.node(), Arc::clone(&id));
-        let record = AccessRecord::begin(self.driver.logs(), self.driver.counts(), named, &request);
+        let (logs, counts) = (self.driver.logs(), self.driver.counts());
+        let mut record = AccessRecord::begin(logs, counts, named, &request);
         if let Some(problem) = refuse_shape(&request) {
             return self.turn_away(request, record, &problem);
         }
         let found = match route(request.uri().path()) {
-            Route::Platform => return self.platform(request, peer.address, record).await,
-            Route::Refused(why) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad_path", why)),
-            Route::Named(name) if is_worker_over_all(&request) => self.no_worker(name),
-            Route::Named(name) => self.named(name),
+            PathTarget::Platform => return self.platform(request, peer.address, record).await,
+            PathTarget::Refused(why) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad_path", why)),
+            PathTarget::Named(name) if is_worker_over_all(&request) => self.no_worker(name),
+            PathTarget::Named(name) => self.named(name),
         };
-        match found {
-            Ok(function) if by_node.is_some() => {
-                let id = header(&id);
-                let prepare = |headers: &mut _| headers::from_node(headers, &id);
-                let outgoing = OutgoingRequest::new(request, prepare);
-                self.serve_here(outgoing, id, function, record).await
-            }
-            Ok(function) if async_invoke::is_deferred(&request) => {
-                self.defer(request, peer, function, record).await
-            }
-            Ok(function) => self.from_client(request, peer, &id, function, record).await,
-            Err(problem) => self.turn_away(request, record, &problem),
+        let function = match found {
+            Ok(function) => function,
+            Err(problem) => return self.turn_away(request, record, &problem),
+        };
+        record.function(function.name.clone());
+        if by_node.is_some() {
+            let id = header(&id);
+            let prepare = |headers: &mut _| headers::from_node(headers, &id);
+            let outgoing = OutgoingRequest::new(request, prepare);
+            self.forward(outgoing, id, function, record).await
+        } else if async_invoke::is_deferred(&request) {
+            self.defer(request, peer, function, record).await
+        } else {
+            self.from_client(request, peer, &id, function, record).await
         }
     }
 
@@ -67,7 +70,6 @@ impl Gateway {
         function: Rc<Function>,
         mut record: AccessRecord,
     ) -> Response<ResponseBody> {
-        record.function(function.name.clone());
         let id = header(id);
         let prepare = |headers: &mut _| headers::to_instance(headers, &id, peer);
         let mut outgoing = OutgoingRequest::new(request, prepare);
@@ -78,17 +80,6 @@ impl Gateway {
                 Elsewhere::Here(back) => (outgoing, record) = *back,
             }
         }
-        self.forward(outgoing, id, function, record).await
-    }
-
-    async fn serve_here(
-        self: &Rc<Self>,
-        outgoing: OutgoingRequest,
-        id: HeaderValue,
-        function: Rc<Function>,
-        mut record: AccessRecord,
-    ) -> Response<ResponseBody> {
-        record.function(function.name.clone());
         self.forward(outgoing, id, function, record).await
     }
 

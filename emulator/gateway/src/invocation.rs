@@ -15,7 +15,7 @@ use hyper::body::{Body, Incoming};
 use tracing::{Span, debug};
 
 use super::body::{Lease, Upstream};
-use super::no_answer::NoAnswer;
+use super::no_answer::NoAnswerReason;
 use super::outgoing::OutgoingRequest;
 use fnlocal_driver::{
     Connection, Consumed, Dispatched, Driver, ExchangeError, Function, Outcome, Refused, Ticket,
@@ -64,13 +64,13 @@ impl FunctionInvocation<'_> {
         self,
         outgoing: &mut OutgoingRequest,
         mut asks: impl FnMut(&Dispatched),
-    ) -> Result<Answered, NoAnswer> {
+    ) -> Result<Answered, NoAnswerReason> {
         let arrived = Clock::now();
         let ticket = self.driver.arrive(self.function, Arc::clone(&self.name));
         loop {
             let to = match ticket.outcome().await {
                 Outcome::Dispatched(to) => to,
-                Outcome::Refused(refused) => return Err(NoAnswer::Refused(refused, None)),
+                Outcome::Refused(refused) => return Err(NoAnswerReason::Refused(refused, None)),
             };
             asks(&to);
             let dispatched = Clock::now();
@@ -94,19 +94,19 @@ impl FunctionInvocation<'_> {
                     });
                 }
                 Attempt::Refused(refused) => {
-                    return Err(NoAnswer::Refused(refused, Some(to.instance)));
+                    return Err(NoAnswerReason::Refused(refused, Some(to.instance)));
                 }
                 // The instance is not to blame: dropping the ticket has it asked whether it is idle.
-                Attempt::SenderLate => return Err(NoAnswer::BodyBroke),
+                Attempt::SenderLate => return Err(NoAnswerReason::BodyBroke),
                 Attempt::Broke(error) => error,
             };
             debug!(parent: &self.span, cause = %error.cause, "the exchange broke");
             if outgoing.client_broke() {
-                return Err(NoAnswer::BodyBroke);
+                return Err(NoAnswerReason::BodyBroke);
             }
             ticket.failed(outgoing.take_back(error, &to.instance));
             if let Some(refused) = ticket.refused_now() {
-                return Err(NoAnswer::Refused(refused, Some(to.instance)));
+                return Err(NoAnswerReason::Refused(refused, Some(to.instance)));
             }
         }
     }
@@ -136,11 +136,11 @@ impl FunctionInvocation<'_> {
         &self,
         ticket: &Ticket,
         response: &Response<Incoming>,
-    ) -> Result<(), NoAnswer> {
+    ) -> Result<(), NoAnswerReason> {
         ticket.response_started();
         let limit = self.function.settings.response_limit;
         match limit.filter(|limit| response.body().size_hint().lower() > *limit) {
-            Some(limit) => Err(NoAnswer::TooLarge(limit)),
+            Some(limit) => Err(NoAnswerReason::TooLarge(limit)),
             None => Ok(()),
         }
     }

@@ -59,9 +59,7 @@ pub use server::{Answer, Server};
 use peers::Peers;
 
 use crate::triggers::Triggers;
-use fnlocal_driver::Driver;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use fnlocal_driver::{BoxError, Driver};
 
 /// What the gateway may be told.
 #[derive(Clone, Debug)]

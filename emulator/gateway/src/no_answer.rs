@@ -9,7 +9,7 @@ use super::Problem;
 use fnlocal_driver::{Driver, EXIT_REASON_GRACE, Function, Instance, Refused};
 
 /// Why an invocation has no answer of its function.
-pub(crate) enum NoAnswer {
+pub(crate) enum NoAnswerReason {
     /// The core refused it; on an instance if it was sent to one.
     Refused(Refused, Option<Rc<Instance>>),
     /// The answer is larger than this number of bytes. Dropping its ticket had the instance asked
@@ -19,7 +19,7 @@ pub(crate) enum NoAnswer {
     BodyBroke,
 }
 
-impl NoAnswer {
+impl NoAnswerReason {
     /// Returns what the client, or the job, is told. Waits a moment for the reason of an instance's
     /// end.
     pub(crate) async fn problem(&self, driver: &Driver, function: &Function) -> Problem {

@@ -113,7 +113,7 @@ impl OutgoingRequest {
     fn track(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
         let consumed = Rc::new(Consumed::default());
         self.sent = Some(Rc::clone(&consumed));
-        self.body = Some(RequestBody::Client(TrackedBody::new(body, consumed)));
+        self.body = Some(RequestBody::Tracked(TrackedBody::new(body, consumed)));
     }
 
     /// The request's place in a trace, which the function is told. One that nobody here records

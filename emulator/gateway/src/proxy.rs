@@ -7,13 +7,13 @@ use fnlocal_api::{Cold, Timing};
 use fnlocal_core::StartKind;
 use http::{HeaderMap, HeaderValue, Response};
 
+use super::Gateway;
 use super::access_log::AccessRecord;
 use super::body::ResponseBody;
 use super::headers::{self, Provenance};
 use super::invocation::{Answered, FunctionInvocation};
 use super::outgoing::OutgoingRequest;
 use super::relay::{Relay, relay};
-use super::{Gateway, Problem};
 use fnlocal_driver::{Dispatched, Function};
 
 impl Gateway {
@@ -96,16 +96,5 @@ impl Gateway {
         } else {
             Cold::First
         })
-    }
-
-    /// The client stopped in the middle of its body: nobody may be there to read this, but a
-    /// slow one is.
-    pub(super) fn client_broke(
-        &self,
-        function: &Function,
-        record: AccessRecord,
-    ) -> Response<ResponseBody> {
-        let problem = Problem::body_broke().function(&function.name);
-        self.refuse(record, &problem)
     }
 }

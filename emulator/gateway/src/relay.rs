@@ -65,7 +65,7 @@ impl Gateway {
                 // The node that serves it writes its record.
                 record.forget();
                 let passed = Relay {
-                    lease: Lease::of_node(link, connection, &outgoing),
+                    lease: Lease::from_node(link, connection, &outgoing),
                     outgoing,
                     record,
                     limit: None,
@@ -75,7 +75,8 @@ impl Gateway {
                 Elsewhere::Answered(relay(response, passed, |_| {}))
             }
             Err(_) if outgoing.client_broke() => {
-                Elsewhere::Answered(self.client_broke(function, record))
+                let problem = Problem::body_broke().function(&function.name);
+                Elsewhere::Answered(self.refuse(record, &problem))
             }
             Err(error) => {
                 peers.lost(forward.to());

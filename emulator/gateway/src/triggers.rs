@@ -41,7 +41,7 @@ use fnlocal_faults::Fault;
 use fnlocal_logs::Logs;
 use fnlocal_project::{Project, StateDir};
 use invoke::DriverInvoker;
-use source_factory::Running;
+use source_factory::RunningSource;
 pub(crate) use uploads::Upload;
 use uploads::Uploads;
 
@@ -59,7 +59,7 @@ pub struct Triggers {
     logs: Logs,
     duty: Duty,
     sources: RefCell<Sources>,
-    running: RefCell<BTreeMap<String, Running>>,
+    running: RefCell<BTreeMap<String, RunningSource>>,
     writer: RefCell<Option<CommitWriter>>,
     /// Large bodies that may arrive at once.
     uploads: Uploads,
@@ -293,7 +293,8 @@ impl Triggers {
             match self.sources.borrow().make(spec, function) {
                 Ok(source) => {
                     let logs = self.logs.clone();
-                    let begun = Running::begin(source, &self.queue, spec.source, function, logs);
+                    let begun =
+                        RunningSource::begin(source, &self.queue, spec.source, function, logs);
                     running.insert(key, begun);
                 }
                 Err(text) => self.logs.warn(format!("/{}: {text}", function.name)),

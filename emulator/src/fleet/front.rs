@@ -154,7 +154,7 @@ impl Front {
                     // The node that serves it writes its record.
                     record.forget();
                     let passed = Relay {
-                        lease: Lease::of_node(link, connection, &outgoing),
+                        lease: Lease::from_node(link, connection, &outgoing),
                         outgoing,
                         record,
                         limit: None,

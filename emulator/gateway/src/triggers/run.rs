@@ -15,7 +15,7 @@ use tracing::Span;
 
 use crate::body::{AnswerBodyError, BodyBounds, Lease, LeasedBody};
 use crate::invocation::FunctionInvocation;
-use crate::no_answer::NoAnswer;
+use crate::no_answer::NoAnswerReason;
 use crate::outgoing::OutgoingRequest;
 use fnlocal_driver::spool::Spooled;
 use fnlocal_driver::{Driver, Function};
@@ -113,11 +113,15 @@ fn judge(status: StatusCode, body: &[u8]) -> RunOutcome {
     }
 }
 
-async fn not_answered(no_answer: &NoAnswer, driver: &Driver, function: &Function) -> RunOutcome {
+async fn not_answered(
+    no_answer: &NoAnswerReason,
+    driver: &Driver,
+    function: &Function,
+) -> RunOutcome {
     let problem = no_answer.problem(driver, function).await;
     match no_answer {
         // All other refusals come before a run.
-        NoAnswer::Refused(refused, _)
+        NoAnswerReason::Refused(refused, _)
             if !matches!(
                 refused.reason,
                 RefuseReason::Timeout | RefuseReason::InstanceDied
@@ -128,14 +132,14 @@ async fn not_answered(no_answer: &NoAnswer, driver: &Driver, function: &Function
                 after: refused.retry_after,
             }
         }
-        NoAnswer::BodyBroke => RunOutcome::Failed {
+        NoAnswerReason::BodyBroke => RunOutcome::Failed {
             error: "its body cannot be read from its file".to_owned(),
             hopeless: false,
             status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
         },
         _ => RunOutcome::Failed {
             error: problem.detail,
-            hopeless: matches!(no_answer, NoAnswer::TooLarge(_)),
+            hopeless: matches!(no_answer, NoAnswerReason::TooLarge(_)),
             status: problem.status.as_u16(),
         },
     }

@@ -130,12 +130,12 @@ fn wants_tls(url: &str) -> bool {
 }
 
 /// A source that is read until this is dropped.
-pub(super) struct Running {
+pub(super) struct RunningSource {
     pub intake: Rc<Ingest>,
     task: JoinHandle<()>,
 }
 
-impl Running {
+impl RunningSource {
     pub fn begin(
         source: Box<dyn Source>,
         queue: &Rc<Queue>,
@@ -157,7 +157,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSource {
     fn drop(&mut self) {
         self.task.abort();
     }
