@@ -84,9 +84,9 @@ impl OutgoingRequest {
         request
     }
 
-    /// A request of the platform's own, whose body is here. Once sent, it is not sent again: its
-    /// sender decides that.
-    pub(super) fn from_platform(request: Request<Spooled>) -> Self {
+    /// A job's request, whose body is here. Once an instance was sent it, it is not sent again: the
+    /// queue decides whether there is another run.
+    pub(super) fn from_job(request: Request<Spooled>) -> Self {
         let (parts, body) = request.into_parts();
         let mut request = Self {
             method: parts.method,

@@ -43,7 +43,7 @@ pub(super) async fn run(
         name: job.head.id.to_string().into(),
         span: Span::none(),
     };
-    let mut outgoing = OutgoingRequest::from_platform(request);
+    let mut outgoing = OutgoingRequest::from_job(request);
     let answered = match invocation.answer(&mut outgoing, |_| runs()).await {
         Ok(answered) => answered,
         Err(no_answer) => return not_answered(&no_answer, driver, function).await,
