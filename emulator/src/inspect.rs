@@ -30,8 +30,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 use crate::serve::{ListenError, listen};
-use fnlocal_driver::Driver;
-use fnlocal_driver::InspectTarget;
+use fnlocal_driver::{BoxError, Driver, InspectTarget};
 use fnlocal_gateway::asks_locally;
 
 /// The port debuggers look at first.
@@ -51,8 +50,6 @@ const CLOSING_GRACE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// The maximum number of connections that have not become a debugger's session yet.
 const MAX_CONNECTIONS: usize = 64;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is to be debugged.
 #[derive(Clone, Debug, PartialEq, Eq)]
