@@ -1,7 +1,6 @@
 //! Why a command ends early: what failed, one action that helps, and the exit code.
 
 use std::error::Error;
-use std::path::Path;
 
 use fnlocal_api::{Exit, IntoHint, UserError};
 use fnlocal_image::release::MakeError;
@@ -54,7 +53,8 @@ impl CliError {
     }
 
     /// A file cannot be read or written.
-    pub fn file(what: &str, path: &Path, source: std::io::Error) -> Self {
+    #[cfg(feature = "aws")]
+    pub fn file(what: &str, path: &std::path::Path, source: std::io::Error) -> Self {
         Self::failed(format!("could not {what} {}: {source}", path.display()))
     }
 

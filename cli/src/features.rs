@@ -38,7 +38,7 @@ pub mod absent {
     use crate::error::CommandResult;
 
     /// Says that the half is missing.
-    pub fn run<T>(_: &T, _: &str) -> Outcome {
+    pub fn run<T>(_: &T, _: &str) -> CommandResult {
         Err(super::missing("--env", "aws"))
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use crate::{Record, RequestRecord, Totals};
+use crate::{JournalTotals, Record, RequestRecord};
 
 /// Never made.
 pub enum Spans {}
@@ -12,7 +12,7 @@ pub enum Spans {}
 impl Spans {
     /// # Errors
     /// Always.
-    pub fn start(_: &str, _: Arc<Totals>, _: SyncSender<Vec<Record>>) -> io::Result<Self> {
+    pub fn start(_: &str, _: Arc<JournalTotals>, _: SyncSender<Vec<Record>>) -> io::Result<Self> {
         let why = "they need `otel`, which this fnlocal was built without";
         Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
