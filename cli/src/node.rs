@@ -12,7 +12,7 @@ use fnlocal_api::Exit;
 use fnlocal_cloud::aws::configuration;
 use fnlocal_cloud::node::{Assigned, Follower, Machine, News, NodeSettings, Peer, Standing};
 use fnlocal_cloud::{CloudError, Kind};
-use fnlocal_emulator::node::{self, Ending, Neighbour, NodeOptions, Orders, Wanted};
+use fnlocal_emulator::node::{self, Ending, Neighbour, NodeOptions, Orders, WantedRelease};
 use fnlocal_emulator::serve::Stop;
 use fnlocal_logs::Record;
 use tokio::sync::{oneshot, watch};
@@ -42,7 +42,7 @@ pub fn run(args: &Node) -> Outcome {
 /// Where the cloud's thread puts what it is told by AWS.
 struct Told {
     settings: NodeSettings,
-    wanted: watch::Sender<Option<Arc<Wanted>>>,
+    wanted: watch::Sender<Option<Arc<WantedRelease>>>,
     neighbours: watch::Sender<Vec<Neighbour>>,
     ending: watch::Sender<Option<String>>,
     sink: SyncSender<Vec<Record>>,
@@ -201,14 +201,14 @@ impl Told {
     }
 }
 
-fn wanted(settings: &NodeSettings, assigned: Assigned) -> Wanted {
+fn wanted(settings: &NodeSettings, assigned: Assigned) -> WantedRelease {
     let Assigned {
         tag,
         release,
         login,
         variables,
     } = assigned;
-    Wanted {
+    WantedRelease {
         tag,
         release,
         repository: format!("{}/{}", login.host(), settings.repository),

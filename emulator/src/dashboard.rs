@@ -22,7 +22,6 @@ use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::NodeStage;
 use feed::Feed;
 use fnlocal_driver::Count;
 use fnlocal_gateway::platform::Picture;
@@ -41,7 +40,7 @@ pub(crate) struct About {
 
 /// What runs at a moment.
 #[derive(Debug, Serialize)]
-pub(crate) struct Now {
+pub(crate) struct RunNow {
     /// Nodes by name.
     pub nodes: BTreeMap<String, NodeNow>,
     /// None where there is only one node.
@@ -59,6 +58,24 @@ pub(crate) struct NodeNow {
     pub routed: bool,
     /// None before it has booted, and after its end.
     pub picture: Option<Picture>,
+}
+
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NodeStage {
+    /// Its machine boots.
+    Booting,
+    /// It imports the code.
+    Importing,
+    /// It serves.
+    Serving,
+    /// It finishes what it has.
+    Draining,
+    /// It ended without a word, or never came up.
+    Dead,
+    /// It has ended.
+    Gone,
 }
 
 /// A fleet at a moment.
@@ -82,14 +99,14 @@ pub(crate) struct Dashboard {
 }
 
 #[derive(Clone)]
-struct Watched {
+struct EventsState {
     feed: Feed,
     about: String,
     stop: CancellationToken,
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct AboutEvent<'a> {
     project: &'a str,
     runtime: &'a str,
     version: &'static str,
@@ -110,7 +127,7 @@ pub(crate) fn has(path: &str) -> bool {
 impl Dashboard {
     /// Whoever looks is let go at `stop`: a stream would never end by itself.
     pub fn new(about: &About, stop: CancellationToken) -> Self {
-        let told = Told {
+        let told = AboutEvent {
             project: &about.project,
             runtime: &about.runtime,
             version: env!("CARGO_PKG_VERSION"),
@@ -125,7 +142,7 @@ impl Dashboard {
 
     /// Its paths.
     pub fn router(&self) -> Router {
-        let watched = Watched {
+        let watched = EventsState {
             feed: self.feed.clone(),
             about: self.about.clone(),
             stop: self.stop.clone(),
@@ -135,13 +152,13 @@ impl Dashboard {
     }
 
     /// Feeds whoever looks until dropped. `now` is asked on the gateway's thread.
-    pub async fn run(self, now: impl Fn() -> Now, archive: Option<Archive>) {
+    pub async fn run(self, now: impl Fn() -> RunNow, archive: Option<Archive>) {
         self.feed.run(now, archive).await;
     }
 }
 
 async fn events(
-    State(watched): State<Watched>,
+    State(watched): State<EventsState>,
 ) -> Sse<impl Stream<Item = Result<Event, std::convert::Infallible>>> {
     let about = Event::default().event("about").data(watched.about);
     let about = futures_util::stream::iter([about]);

@@ -29,7 +29,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
-use crate::serve::{ListenError, listen};
+use crate::listeners::{ListenError, listen};
 use fnlocal_driver::Driver;
 use fnlocal_driver::InspectTarget;
 use fnlocal_gateway::asks_locally;
@@ -52,7 +52,7 @@ const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// The maximum number of connections that have not become a debugger's session yet.
 const MAX_CONNECTIONS: usize = 64;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type InspectError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is to be debugged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Port {
         let answered = if request.headers().contains_key(header::UPGRADE) {
             self.attach(request, target).await
         } else {
-            self.tell(&request, &target).await
+            self.list(&request, &target).await
         };
         answered.unwrap_or_else(|error| said(StatusCode::BAD_GATEWAY, &format!("{error}\n")))
     }
@@ -170,11 +170,11 @@ impl Port {
     }
 
     /// `/json/…`: what there is to attach to.
-    async fn tell(
+    async fn list(
         &self,
         request: &Request<Incoming>,
         target: &InspectTarget,
-    ) -> Result<Response<Full<Bytes>>, BoxError> {
+    ) -> Result<Response<Full<Bytes>>, InspectError> {
         let path = request.uri().path();
         let host = request.headers().get(header::HOST).cloned();
         let (status, body) = ask(target, path, host.clone()).await?;
@@ -193,7 +193,7 @@ impl Port {
         &self,
         mut request: Request<Incoming>,
         target: InspectTarget,
-    ) -> Result<Response<Full<Bytes>>, BoxError> {
+    ) -> Result<Response<Full<Bytes>>, InspectError> {
         if request.uri().path().trim_matches('/') != self.id {
             let why = "there is nothing of this id: see /json/list\n";
             return Ok(said(StatusCode::NOT_FOUND, why));
@@ -232,13 +232,13 @@ where
     }
 }
 
-async fn connection(target: &InspectTarget) -> Result<UnixStream, BoxError> {
+async fn connection(target: &InspectTarget) -> Result<UnixStream, InspectError> {
     let dialed = timeout(INSTANCE_WAIT, target.listener.accept());
     Ok(dialed.await??)
 }
 
 /// What the instance's inspector calls itself.
-async fn id_of(target: &InspectTarget) -> Result<Option<String>, BoxError> {
+async fn id_of(target: &InspectTarget) -> Result<Option<String>, InspectError> {
     let (_, body) = ask(target, "/json/list", None).await?;
     let list: serde_json::Value = serde_json::from_slice(&body)?;
     Ok(list[0]["id"].as_str().map(str::to_owned))
@@ -248,7 +248,7 @@ async fn ask(
     target: &InspectTarget,
     path: &str,
     host: Option<HeaderValue>,
-) -> Result<(StatusCode, Bytes), BoxError> {
+) -> Result<(StatusCode, Bytes), InspectError> {
     let stream = connection(target).await?;
     let answered = ask_over(stream, path, host);
     let late = |_| "the instance's inspector did not answer in time";
@@ -259,7 +259,7 @@ async fn ask_over(
     stream: UnixStream,
     path: &str,
     host: Option<HeaderValue>,
-) -> Result<(StatusCode, Bytes), BoxError> {
+) -> Result<(StatusCode, Bytes), InspectError> {
     let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
     // Ends with the answer, or with `sender`; its error is the answer's.
     tokio::task::spawn_local(async move { drop(connection.await) });

@@ -10,9 +10,9 @@ use fnlocal_core::balancer::TargetFailure;
 use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use super::Inner;
+use super::FleetState;
 use crate::dashboard;
-use crate::serve::Listeners;
+use crate::listeners::Listeners;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
 use fnlocal_gateway::Entry;
@@ -34,8 +34,8 @@ use fnlocal_gateway::relay;
 use fnlocal_gateway::request_name;
 
 /// The front, while it serves.
-struct Front {
-    fleet: Rc<Inner>,
+struct BalancerFront {
+    fleet: Rc<FleetState>,
     cut: CancellationToken,
     /// The dashboard.
     pages: axum::Router,
@@ -44,7 +44,7 @@ struct Front {
 
 /// Serves the project's port until `stop`.
 pub(super) async fn serve(
-    fleet: &Rc<Inner>,
+    fleet: &Rc<FleetState>,
     listeners: Listeners,
     pages: axum::Router,
     stop: CancellationToken,
@@ -55,15 +55,15 @@ pub(super) async fn serve(
             // An ALB's idle timeout, for clients' connections too.
             head_timeout: fleet.settings.balancer.idle_timeout,
             idle_timeout: fleet.settings.balancer.idle_timeout,
-            ..fleet.plant.gateway.clone()
+            ..fleet.front.gateway.clone()
         },
-        logs: fleet.plant.logs.clone(),
+        logs: fleet.factory.logs.clone(),
         cut: cut.clone(),
         open,
     };
     let [functions, platform] = [(); 2].map(|()| server(tokio::sync::watch::Sender::new(0)));
     let at = listeners.platform.local_addr();
-    let front = Rc::new(Front {
+    let front = Rc::new(BalancerFront {
         fleet: Rc::clone(fleet),
         cut,
         pages,
@@ -72,7 +72,7 @@ pub(super) async fn serve(
     let pages = Rc::new(Pages {
         platform: Rc::clone(&front),
         open: false,
-        token: fleet.token.clone(),
+        token: fleet.front.token.clone(),
         is_page_file: dashboard::is_page_file,
     });
     tokio::join!(
@@ -81,7 +81,7 @@ pub(super) async fn serve(
     );
 }
 
-impl Platform for Front {
+impl Platform for BalancerFront {
     async fn answer_platform(
         self: Rc<Self>,
         request: Request<ClientBody>,
@@ -100,7 +100,7 @@ impl Platform for Front {
     }
 }
 
-impl Answer for Front {
+impl Answer for BalancerFront {
     async fn answer(
         self: Rc<Self>,
         request: Request<ClientBody>,
@@ -108,14 +108,14 @@ impl Answer for Front {
     ) -> Response<ResponseBody> {
         let id = request_name();
         let named = ("balancer".into(), Arc::clone(&id));
-        let (logs, counts) = (&self.fleet.plant.logs, &self.fleet.answered);
+        let (logs, counts) = (&self.fleet.factory.logs, &self.fleet.answered);
         let mut entry = Entry::begin(logs, counts, named, &request);
         if is_platform(request.uri().path()) {
             entry.forget();
             if let Err(problem) = asks_locally(&request, peer.address) {
                 return problem.response(&id);
             }
-            let (token, port) = (&self.fleet.token, self.platform_port);
+            let (token, port) = (&self.fleet.front.token, self.platform_port);
             let elsewhere = on_functions_port(&request, token, port);
             return match elsewhere {
                 Some(elsewhere) => elsewhere,
@@ -128,7 +128,7 @@ impl Answer for Front {
     }
 }
 
-impl Front {
+impl BalancerFront {
     async fn balance(&self, mut outgoing: Outgoing, mut entry: Entry) -> Response<ResponseBody> {
         let timeout = self.fleet.settings.balancer.idle_timeout;
         let mut tried = Vec::new();
@@ -159,7 +159,7 @@ impl Front {
                     return relay(response, answered);
                 }
                 Ok(Err(_)) if outgoing.client_broke() => {
-                    return tell(entry, &Problem::body_broke());
+                    return refuse_with(entry, &Problem::body_broke());
                 }
                 Ok(Err(error)) => {
                     if !outgoing.take_back_from_node(error, &FORWARDED) {
@@ -194,10 +194,10 @@ fn refuse(outgoing: Outgoing, entry: Entry, failure: TargetFailure) -> Response<
         ),
     };
     let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    tell(entry, &Problem::new(status, reason, text).hint(hint))
+    refuse_with(entry, &Problem::new(status, reason, text).hint(hint))
 }
 
-fn tell(mut entry: Entry, problem: &Problem) -> Response<ResponseBody> {
+fn refuse_with(mut entry: Entry, problem: &Problem) -> Response<ResponseBody> {
     let response = problem.response(entry.id());
     entry.head(problem.status, None);
     entry.write(Some(problem.reason));

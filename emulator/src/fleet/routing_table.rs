@@ -1,6 +1,6 @@
 //! Who takes part in the routing, and with what load.
 //!
-//! The nodes of one process share one roster, so they never disagree. A node on a machine of its
+//! The nodes of one process share one table, so they never disagree. A node on a machine of its
 //! own would keep one for itself and be told by its peers; what a gateway sees of it,
 //! [`Peers`], stays the same.
 
@@ -18,15 +18,15 @@ use fnlocal_gateway::peers::{Counted, Link, PeerRoute, Peers};
 pub(super) struct RoutingTable {
     router: RefCell<Router>,
     links: RefCell<BTreeMap<NodeId, Rc<Link>>>,
-    /// Nodes number their functions each for itself, so the roster does for all.
+    /// Nodes number their functions each for itself, so the table does for all.
     functions: RefCell<BTreeMap<Arc<str>, FunctionId>>,
     token: HeaderValue,
 }
 
-/// One node's place on the roster.
+/// One node's place on the table.
 struct NodeRoutes {
     node: NodeId,
-    roster: Rc<RoutingTable>,
+    table: Rc<RoutingTable>,
 }
 
 impl RoutingTable {
@@ -68,8 +68,8 @@ impl RoutingTable {
 
     /// What a node's gateway asks.
     pub fn seat(self: &Rc<Self>, node: NodeId) -> Rc<dyn Peers> {
-        let roster = Rc::clone(self);
-        Rc::new(NodeRoutes { node, roster })
+        let table = Rc::clone(self);
+        Rc::new(NodeRoutes { node, table })
     }
 
     fn number(&self, function: &str) -> FunctionId {
@@ -85,33 +85,33 @@ impl RoutingTable {
     }
 
     fn counted(self: &Rc<Self>, function: FunctionId, node: NodeId) -> Counted {
-        let roster = Rc::clone(self);
-        Counted::until(move || roster.router.borrow_mut().ended(function, node))
+        let table = Rc::clone(self);
+        Counted::until(move || table.router.borrow_mut().ended(function, node))
     }
 }
 
 impl Peers for NodeRoutes {
     fn token(&self) -> &HeaderValue {
-        &self.roster.token
+        &self.table.token
     }
 
     fn route(&self, function: &str, idle_here: &dyn Fn() -> bool) -> (PeerRoute, Counted) {
-        let function = self.roster.number(function);
+        let function = self.table.number(function);
         let entered = Entered::from_client(function);
-        let mut router = self.roster.router.borrow_mut();
+        let mut router = self.table.router.borrow_mut();
         let route = router.route(entered, self.node, idle_here);
         drop(router);
         let Route::Remote(forward) = route else {
-            return (PeerRoute::Local, self.roster.counted(function, self.node));
+            return (PeerRoute::Local, self.table.counted(function, self.node));
         };
-        let counted = self.roster.counted(function, forward.to());
-        let link = self.roster.links.borrow().get(&forward.to()).cloned();
+        let counted = self.table.counted(function, forward.to());
+        let link = self.table.links.borrow().get(&forward.to()).cloned();
         let way = link.map_or(PeerRoute::Local, |link| PeerRoute::Remote(forward, link));
         (way, counted)
     }
 
     fn lost(&self, node: NodeId) {
-        self.roster.leave(node);
+        self.table.leave(node);
     }
 }
 
@@ -119,13 +119,13 @@ impl Peers for NodeRoutes {
 mod tests {
     use super::*;
 
-    fn roster(nodes: u32) -> Rc<RoutingTable> {
-        let roster = RoutingTable::new("0f");
+    fn table(nodes: u32) -> Rc<RoutingTable> {
+        let table = RoutingTable::new("0f");
         for node in (1..=nodes).map(NodeId) {
             let link = Link::new(([127, 0, 0, 1], 1).into());
-            roster.join(node, link, 8);
+            table.join(node, link, 8);
         }
-        roster
+        table
     }
 
     fn there(way: &PeerRoute) -> Option<NodeId> {
@@ -137,10 +137,10 @@ mod tests {
 
     #[test]
     fn wherever_a_request_enters_it_is_served_on_the_same_node() {
-        let roster = roster(4);
+        let table = table(4);
         let mut homes = std::collections::BTreeSet::new();
         for entered in (1..=4).map(NodeId) {
-            let (way, _counted) = roster.seat(entered).route("bid", &|| false);
+            let (way, _counted) = table.seat(entered).route("bid", &|| false);
             homes.insert(there(&way).unwrap_or(entered));
         }
         assert_eq!(homes.len(), 1, "{homes:?}");
@@ -148,27 +148,27 @@ mod tests {
 
     #[test]
     fn a_node_that_was_lost_is_sent_nothing_until_it_joins_again() {
-        let roster = roster(2);
+        let table = table(2);
         let of = |entered| {
-            let (way, _counted) = roster.seat(NodeId(entered)).route("bid", &|| false);
+            let (way, _counted) = table.seat(NodeId(entered)).route("bid", &|| false);
             there(&way).unwrap_or(NodeId(entered))
         };
         let home = of(1);
-        roster.seat(NodeId(1)).lost(home);
-        assert!(!roster.has(home));
+        table.seat(NodeId(1)).lost(home);
+        assert!(!table.has(home));
         assert_ne!(of(1), home);
         let link = Link::new(([127, 0, 0, 1], 1).into());
-        roster.join(home, link, 8);
+        table.join(home, link, 8);
         assert_eq!(of(1), home);
     }
 
     #[test]
     fn a_request_counts_on_its_node_until_it_ends() {
-        let roster = roster(2);
-        let (way, counted) = roster.seat(NodeId(1)).route("bid", &|| false);
+        let table = table(2);
+        let (way, counted) = table.seat(NodeId(1)).route("bid", &|| false);
         let home = there(&way).unwrap_or(NodeId(1));
-        assert_eq!(roster.router.borrow().load(home), 1);
+        assert_eq!(table.router.borrow().load(home), 1);
         drop(counted);
-        assert_eq!(roster.router.borrow().load(home), 0);
+        assert_eq!(table.router.borrow().load(home), 0);
     }
 }

@@ -13,15 +13,14 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tracing::{info, instrument};
 
-use super::describe::Describer;
-use super::tracked::{Made, Tracked, version};
+use super::tracked::{PreparedPackage, TrackedPackage, version};
+use crate::describe::FolderDescriber;
 use crate::select::Preparer;
-use crate::serve::with_hint;
 use fnlocal_driver::{Code, DriverGroup};
 use fnlocal_engine::error::chain;
 use fnlocal_logs::Logs;
 use fnlocal_project::watch::Change;
-use fnlocal_project::{CodeStore, Package, Snapshot, StateDir};
+use fnlocal_project::{CodeStore, Package, Snapshot, StateDir, Warning};
 use prepare::Prepared;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.
@@ -32,11 +31,11 @@ const FIRST_LOAD: Duration = Duration::from_secs(60);
 /// Turns changes of files into events.
 pub struct Reloader {
     feed: DriverGroup,
-    describer: Rc<Describer>,
+    describer: Rc<FolderDescriber>,
     preparer: Preparer,
     state: Rc<StateDir>,
-    packages: BTreeMap<PackageId, Tracked>,
-    made: mpsc::Sender<(PackageId, Made)>,
+    packages: BTreeMap<PackageId, TrackedPackage>,
+    made: mpsc::Sender<(PackageId, PreparedPackage)>,
     unprepared: bool,
     logs: Logs,
 }
@@ -44,10 +43,10 @@ pub struct Reloader {
 impl Reloader {
     pub fn new(
         feed: DriverGroup,
-        describer: Rc<Describer>,
+        describer: Rc<FolderDescriber>,
         preparer: Preparer,
         state: Rc<StateDir>,
-        made: mpsc::Sender<(PackageId, Made)>,
+        made: mpsc::Sender<(PackageId, PreparedPackage)>,
         logs: Logs,
     ) -> Self {
         Self {
@@ -158,14 +157,17 @@ impl Reloader {
     fn track(&mut self, package: &Package) {
         match CodeStore::new(&self.state, package) {
             Ok(store) => {
-                let tracked = Tracked::new(package.clone(), store);
+                let tracked = TrackedPackage::new(package.clone(), store);
                 self.packages.insert(package.id, tracked);
             }
-            Err(error) => self.logs.warn(with_hint(
-                &format!("package {}: {}", package.name, chain(&error)),
-                error.hint().as_deref(),
-            )),
+            Err(error) => self.warn(&format!("package {}: ", package.name), &error),
         }
+    }
+
+    /// Logs an error with its causes and its hint.
+    fn warn(&self, of: &str, error: &impl UserError) {
+        let (text, hint) = (format!("{of}{}", chain(error)), error.hint());
+        self.logs.warn(Warning { text, hint }.report());
     }
 
     /// Copies a package's code as it is now and tells the core if what would run differs from
@@ -239,14 +241,12 @@ impl Reloader {
         match snapshot {
             Ok(snapshot) => {
                 for warning in &snapshot.warnings {
-                    let hint = warning.hint.as_deref();
-                    self.describer.warn_once(&warning.text, hint);
+                    self.describer.warn_once(warning.report());
                 }
                 Some(snapshot)
             }
             Err(error) => {
-                self.logs
-                    .warn(with_hint(&chain(&error), error.hint().as_deref()));
+                self.warn("", &error);
                 None
             }
         }

@@ -8,8 +8,8 @@ use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
 use tokio::task::spawn_local;
 
+use super::super::tracked::PreparedPackage;
 use super::Reloader;
-use crate::dev::tracked::Made;
 use fnlocal_project::{DepsHash, Snapshot};
 
 /// Whether a package can run as it is now.
@@ -65,7 +65,7 @@ impl Reloader {
         id: PackageId,
         deps: Option<DepsHash>,
         env: BTreeMap<String, String>,
-    ) -> Option<impl Future<Output = Made> + 'static> {
+    ) -> Option<impl Future<Output = PreparedPackage> + 'static> {
         let package = self.packages.get(&id)?.package.clone();
         let code_root = self.state.code_root(&package);
         let logs = self.logs.clone();
@@ -76,12 +76,12 @@ impl Reloader {
                     logs.note(text);
                 })
                 .await;
-            Made { deps, env, run }
+            PreparedPackage { deps, env, run }
         })
     }
 
     /// Puts what was made in place of what ran.
-    fn take_over(&mut self, id: PackageId, made: Made) -> Prepared {
+    fn take_over(&mut self, id: PackageId, made: PreparedPackage) -> Prepared {
         let Some(tracked) = self.packages.get_mut(&id) else {
             return Prepared::Nothing;
         };
@@ -107,7 +107,7 @@ impl Reloader {
     }
 
     /// Takes note of what was made in the background, and goes over to it if it is still wanted.
-    pub async fn made(&mut self, id: PackageId, made: Made) {
+    pub async fn made(&mut self, id: PackageId, made: PreparedPackage) {
         if let Some(tracked) = self.packages.get_mut(&id) {
             let newest = tracked.wanted.as_ref();
             if newest.is_some_and(|(deps, env)| made.deps == *deps && made.env == *env) {
