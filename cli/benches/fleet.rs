@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use fnlocal_loadtest::profile::{Segment, Shape};
-use fnlocal_loadtest::scenario::{Scenario, Step};
-use fnlocal_loadtest::{Checked, Load, Plan, Target};
+use fnlocal_loadtest::profile::{LoadShape, Segment};
+use fnlocal_loadtest::scenario::{LoadScenario, ScenarioStep};
+use fnlocal_loadtest::{CheckedTarget, LoadKind, LoadPlan, Target};
 use serde_json::{Value, json};
 use support::{Dev, http, ratio};
 use tokio_util::sync::CancellationToken;
@@ -240,19 +240,19 @@ async fn send(dev: &Dev, run: &Run) -> Outcome {
         from,
         to,
     });
-    let plan = Plan {
-        scenario: Scenario {
+    let plan = LoadPlan {
+        scenario: LoadScenario {
             name: "sale".to_owned(),
-            steps: vec![Step::get("sell")],
+            steps: vec![ScenarioStep::get("sell")],
         },
-        shape: Shape::Spike,
-        load: Load::Rate(segments.collect()),
+        shape: LoadShape::Spike,
+        load: LoadKind::Rate(segments.collect()),
         connections: 2000,
         timeout: Duration::from_secs(60),
         goose_report: None,
     };
     let target = Target::parse(&dev.url("")).expect("it is a URL");
-    let checked = Checked::look(&target).await.expect("it answers");
+    let checked = CheckedTarget::look(&target).await.expect("it answers");
     let gathered = checked.run(&plan, |_| {}, CancellationToken::new()).await;
     let gathered = gathered.expect("it runs");
     let mut answers = None;

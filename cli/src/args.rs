@@ -36,36 +36,36 @@ use std::path::Path;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-pub use build::Build;
-pub use clean::Clean;
+pub use build::BuildArgs;
+pub use clean::CleanArgs;
 #[cfg(feature = "aws")]
-pub use destroy::Destroy;
-pub use dev::{Dev, ProfileChoice, RuntimeChoice};
-pub use doctor::Doctor;
-pub use emit::Emit;
-pub use errors::Errors;
-pub use fleet::Fleet;
-pub use init::{Init, Template};
-pub use invoke::Invoke;
+pub use destroy::DestroyArgs;
+pub use dev::{DevArgs, ProfileChoice, RuntimeChoice};
+pub use doctor::DoctorArgs;
+pub use emit::EmitArgs;
+pub use errors::ErrorsArgs;
+pub use fleet::FleetArgs;
+pub use init::{InitArgs, ProjectTemplate};
+pub use invoke::InvokeArgs;
 #[cfg(feature = "loadtest")]
-pub use loadtest::{LoadProfile, Loadtest};
-pub use logs::Logs;
-pub use look::{Open, Ps, Top};
+pub use loadtest::{LoadProfile, LoadtestArgs};
+pub use logs::LogsArgs;
+pub use look::{OpenArgs, PsArgs, TopArgs};
 pub use mounts::MountsChoice;
 #[cfg(feature = "aws")]
-pub use node::Node;
+pub use node::NodeArgs;
 #[cfg(feature = "aws")]
-pub use promote::Promote;
-pub use queue::{Chosen, Queue, QueueCommand};
-pub use registry::Registry;
-pub use release::{ReleaseCommand, Releases};
+pub use promote::PromoteArgs;
+pub use queue::{Chosen, QueueArgs, QueueCommand};
+pub use registry::RegistryArgs;
+pub use release::{ReleaseArgs, ReleaseCommand};
 #[cfg(feature = "aws")]
-pub use rollback::Rollback;
-pub use shell::{Completions, Man};
-pub use simulate::{RoutingChoice, Simulate};
+pub use rollback::RollbackArgs;
+pub use shell::{CompletionsArgs, ManArgs};
+pub use simulate::{RoutingChoice, SimulateArgs};
 #[cfg(feature = "aws")]
-pub use status::Status;
-pub use up::Up;
+pub use status::StatusArgs;
+pub use up::UpArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -89,79 +89,79 @@ pub struct Args {
 pub enum Command {
     /// Begin a project: a few files that `fnlocal dev` runs at once.
     #[command(after_help = init::EXAMPLES)]
-    Init(Init),
+    Init(InitArgs),
     /// Run a folder of functions, with warm pools and hot reload.
     #[command(after_help = dev::EXAMPLES)]
-    Dev(Dev),
+    Dev(DevArgs),
     /// Call a function of a running `fnlocal dev` or `fnlocal up`.
     #[command(after_help = invoke::EXAMPLES)]
-    Invoke(Invoke),
+    Invoke(InvokeArgs),
     /// Show what runs: functions, instances by state, queues, memory.
     #[command(after_help = look::PS_EXAMPLES)]
-    Ps(Ps),
+    Ps(PsArgs),
     /// Watch what runs, full-screen.
     #[command(after_help = look::TOP_EXAMPLES)]
-    Top(Top),
+    Top(TopArgs),
     /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in the browser.
     #[command(after_help = look::OPEN_EXAMPLES)]
-    Open(Open),
+    Open(OpenArgs),
     /// Show what happened: invocations, lines of functions, reloads and errors.
     #[command(after_help = logs::EXAMPLES)]
-    Logs(Logs),
+    Logs(LogsArgs),
     /// Show errors of functions, grouped by where they come from.
     #[command(after_help = errors::EXAMPLES)]
-    Errors(Errors),
+    Errors(ErrorsArgs),
     /// Build an OCI image of every package, into the project's own registry.
     #[command(after_help = build::EXAMPLES)]
-    Build(Build),
+    Build(BuildArgs),
     /// Serve a release from the registry's images, exactly as a node in the cloud does.
     #[command(after_help = up::EXAMPLES)]
-    Up(Up),
+    Up(UpArgs),
     /// Show releases: immutable lists of functions, images and limits.
     #[command(after_help = release::EXAMPLES)]
-    Release(Releases),
+    Release(ReleaseArgs),
     /// Serve the project's registry, for docker pull, docker push, skopeo and other OCI clients.
     #[command(after_help = registry::EXAMPLES)]
-    Registry(Registry),
+    Registry(RegistryArgs),
     /// Remove what fnlocal keeps for a project: containers, images, its registry and copies of code.
     #[command(after_help = clean::EXAMPLES)]
-    Clean(Clean),
+    Clean(CleanArgs),
     /// Look at what fnlocal needs of this machine, with a fix for what is not well.
     #[command(after_help = doctor::EXAMPLES)]
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
     /// See what a surge or a spike does to a fleet, on virtual time.
     #[command(after_help = simulate::EXAMPLES)]
-    Simulate(Box<Simulate>),
+    Simulate(Box<SimulateArgs>),
     /// Send load to running functions, and report warm, spare, cold and queued requests apart.
     #[cfg(feature = "loadtest")]
     #[command(after_help = loadtest::EXAMPLES)]
-    Loadtest(Box<Loadtest>),
+    Loadtest(Box<LoadtestArgs>),
     /// Serve the release a group of EC2 machines follows; each of them runs this.
     #[cfg(feature = "aws")]
     #[command(after_help = node::EXAMPLES)]
-    Node(Node),
+    Node(NodeArgs),
     /// Bring a folder of functions to AWS: the same images and gateway, on ECR and a group of nodes.
     #[cfg(feature = "aws")]
     #[command(after_help = promote::EXAMPLES)]
-    Promote(Box<Promote>),
+    Promote(Box<PromoteArgs>),
     /// Show how an environment on AWS is: release, nodes, health, cost.
     #[cfg(feature = "aws")]
     #[command(after_help = status::EXAMPLES)]
-    Status(Status),
+    Status(StatusArgs),
     /// Have an environment's nodes go back to a release that is kept.
     #[cfg(feature = "aws")]
     #[command(after_help = rollback::EXAMPLES)]
-    Rollback(Rollback),
+    Rollback(RollbackArgs),
     /// Delete all that fnlocal has made on AWS for an environment.
     #[cfg(feature = "aws")]
     #[command(after_help = destroy::EXAMPLES)]
-    Destroy(Destroy),
+    Destroy(DestroyArgs),
     /// Look into the queue of invocations nobody waits for, retry what was given up, remove jobs.
     #[command(after_help = queue::EXAMPLES)]
-    Queue(Queue),
+    Queue(QueueArgs),
     /// Send a CloudEvent to a function of the fnlocal that runs here.
     #[command(after_help = emit::EXAMPLES)]
-    Emit(Emit),
+    Emit(EmitArgs),
     /// Print the JSON schema of fnlocal.toml.
     #[command(after_help = "\
 Examples:
@@ -169,10 +169,10 @@ Examples:
     Schema,
     /// Print what a shell needs to complete fnlocal's commands and options.
     #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Write a man page of each command.
     #[command(after_help = shell::MAN_EXAMPLES)]
-    Man(Man),
+    Man(ManArgs),
 }
 
 impl Command {

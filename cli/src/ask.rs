@@ -16,10 +16,14 @@ use serde_json::Value;
 use crate::error::CliError;
 
 /// What a running fnlocal answered.
-pub struct Answer(Response<Bytes>);
+pub struct PlatformAnswer(Response<Bytes>);
 
 /// Asks a running fnlocal about its queue.
-pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer, CliError> {
+pub fn ask(
+    running: &Running,
+    what: &str,
+    body: Option<&Value>,
+) -> Result<PlatformAnswer, CliError> {
     let path = format!("/_fnlocal/queue/{what}");
     let text = body.map(ToString::to_string).unwrap_or_default();
     let request = Request::builder()
@@ -39,18 +43,18 @@ pub fn ask(running: &Running, what: &str, body: Option<&Value>) -> Result<Answer
 }
 
 /// Sends any request to a running fnlocal.
-pub fn send(running: &Running, request: Request<Full<Bytes>>) -> Result<Answer, CliError> {
+pub fn send(running: &Running, request: Request<Full<Bytes>>) -> Result<PlatformAnswer, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(CliError::failed)?;
     let answered = runtime.block_on(triggers::ask(running, request));
     answered
-        .map(Answer)
+        .map(PlatformAnswer)
         .map_err(|error| CliError::new(Exit::Unreachable, error, "is it ending? try again"))
 }
 
-impl Answer {
+impl PlatformAnswer {
     /// The answer as it came.
     pub fn response(&self) -> &Response<Bytes> {
         &self.0

@@ -7,22 +7,22 @@ use fnlocal_api::Exit;
 use fnlocal_image::build::{self, BuildOptions};
 use fnlocal_image::release;
 
-use crate::args::Build;
-use crate::error::{CliError, Outcome};
+use crate::args::BuildArgs;
+use crate::error::{CliError, CommandResult};
 use crate::run::{now, warn};
 use crate::terminal;
 use crate::wait;
-use progress::Progress;
+use progress::BuildBar;
 
 /// Builds, then prints what was built.
-pub fn run(args: &Build) -> Outcome {
+pub fn run(args: &BuildArgs) -> CommandResult {
     let options = BuildOptions {
         path: args.folder.clone(),
         platforms: args.platform.clone(),
         pull: args.pull,
         large: build::LARGE,
     };
-    let progress = Progress::new();
+    let progress = BuildBar::new();
     let tell = |news| progress.tell(&news);
     let outcome = wait::until_done(async {
         tokio::select! {

@@ -3,15 +3,15 @@
 use fnlocal_api::{Exit, UserError};
 use fnlocal_emulator::clean::{self, CleanOptions, Cleaned, CleanedItem};
 
-use crate::args::Clean;
-use crate::error::Outcome;
+use crate::args::CleanArgs;
+use crate::error::CommandResult;
 use crate::lines::bytes;
 use crate::run::warn;
 use crate::terminal;
 use crate::wait;
 
 /// Removes, or lists.
-pub fn run(args: &Clean) -> Outcome {
+pub fn run(args: &CleanArgs) -> CommandResult {
     let options = CleanOptions {
         path: args.folder.clone(),
         shared: args.shared,
@@ -21,7 +21,7 @@ pub fn run(args: &Clean) -> Outcome {
     Ok(tell(args, &cleaned))
 }
 
-fn tell(args: &Clean, cleaned: &Cleaned) -> Exit {
+fn tell(args: &CleanArgs, cleaned: &Cleaned) -> Exit {
     if let Some(error) = &cleaned.no_engine {
         let text = format!("{error}: its containers and images are left as they are");
         warn(&text, error.hint().as_deref());

@@ -8,26 +8,26 @@ pub mod progress;
 
 use std::path::Path;
 
-use fnlocal_cloud::aws::{Aws, Pace, configuration};
-use fnlocal_cloud::environment::Environment;
-use fnlocal_cloud::{Names, Plan};
+use fnlocal_cloud::aws::{Aws, PollPace, configuration};
+use fnlocal_cloud::environment::CloudEnvironment;
+use fnlocal_cloud::{Plan, ResourceNames};
 use fnlocal_project::Project;
 
-use crate::error::{CliError, Outcome};
+use crate::error::{CliError, CommandResult};
 use crate::run::warn;
 use crate::serving::interrupted;
 use crate::wait;
 pub use checkpoint::Checkpoint;
 
 /// A project and one of its environments.
-pub struct Place {
+pub struct CloudTarget {
     /// The project.
     pub project: Project,
     /// The environment.
-    pub env: Environment,
+    pub env: CloudEnvironment,
 }
 
-impl Place {
+impl CloudTarget {
     /// The environment `env` of the project in a folder; the only one when none is named.
     pub fn open(folder: &Path, env: Option<&str>) -> Result<Self, CliError> {
         let project = Project::open(folder, env)?;
@@ -37,9 +37,9 @@ impl Place {
 
     /// Connects to AWS as this machine is configured to.
     pub async fn connect(&self) -> Result<Aws, CliError> {
-        let names = Names::new(&self.project.name, &self.env.name)?;
+        let names = ResourceNames::new(&self.project.name, &self.env.name)?;
         let config = configuration(self.env.region.as_deref()).await;
-        Ok(Aws::connect(&config, names, Pace::default()).await?)
+        Ok(Aws::connect(&config, names, PollPace::default()).await?)
     }
 
     /// A command of fnlocal for this environment, to be typed.
@@ -49,7 +49,7 @@ impl Place {
 }
 
 /// Runs a command until it ends, or until Ctrl-C: then it says how far it has come.
-pub fn run(command: impl AsyncFnOnce(&Checkpoint) -> Outcome) -> Outcome {
+pub fn run(command: impl AsyncFnOnce(&Checkpoint) -> CommandResult) -> CommandResult {
     let journey = Checkpoint::default();
     wait::until_done(async {
         tokio::select! {

@@ -4,19 +4,19 @@ use fnlocal_api::Exit;
 use fnlocal_cloud::promote::{destroy, plan_destroy};
 use serde_json::json;
 
-use crate::args::Destroy;
-use crate::cloud::progress::Progress;
-use crate::cloud::{self, Checkpoint, Place, ask};
-use crate::error::{CliError, Outcome};
+use crate::args::DestroyArgs;
+use crate::cloud::progress::CloudProgress;
+use crate::cloud::{self, Checkpoint, CloudTarget, ask};
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 
 /// Deletes.
-pub fn run(args: &Destroy) -> Outcome {
+pub fn run(args: &DestroyArgs) -> CommandResult {
     cloud::run(async |journey| delete(args, journey).await)
 }
 
-async fn delete(args: &Destroy, journey: &Checkpoint) -> Outcome {
-    let place = Place::open(&args.folder, Some(&args.env))?;
+async fn delete(args: &DestroyArgs, journey: &Checkpoint) -> CommandResult {
+    let place = CloudTarget::open(&args.folder, Some(&args.env))?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_destroy(&aws).await?;
     if args.plan {
@@ -37,7 +37,7 @@ async fn delete(args: &Destroy, journey: &Checkpoint) -> Outcome {
     if !plan.is_empty() && !args.yes {
         confirmed(&place).await?;
     }
-    let progress = Progress::new(journey, place.command("destroy"));
+    let progress = CloudProgress::new(journey, place.command("destroy"));
     let watcher = |news| progress.tell(&news);
     destroy(&aws, &plan, &inventory, &watcher).await?;
     drop(progress);
@@ -54,7 +54,7 @@ async fn delete(args: &Destroy, journey: &Checkpoint) -> Outcome {
 }
 
 /// Whether the person means it: they write the project's name.
-async fn confirmed(place: &Place) -> Result<(), CliError> {
+async fn confirmed(place: &CloudTarget) -> Result<(), CliError> {
     if !ask::can() {
         return Err(ask::nobody(place, "destroy"));
     }

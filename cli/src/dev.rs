@@ -6,15 +6,15 @@ use fnlocal_emulator::serve::{
     self as emulator, FolderOptions, ServeOptions, SingleNodeOptions, WorkloadOptions,
 };
 
-use crate::args::{Dev, RuntimeChoice};
-use crate::error::Outcome;
+use crate::args::{DevArgs, RuntimeChoice};
+use crate::error::CommandResult;
 use crate::features::SOURCES;
-use crate::printer::Style;
+use crate::printer::PrintStyle;
 use crate::serving::{announce, serve};
 
 /// Runs until Ctrl-C.
-pub fn run(args: &Dev) -> Outcome {
-    let style = Style {
+pub fn run(args: &DevArgs) -> CommandResult {
+    let style = PrintStyle {
         json: args.json,
         documents: false,
         quiet: args.quiet,
@@ -26,7 +26,7 @@ pub fn run(args: &Dev) -> Outcome {
     })
 }
 
-fn options(args: &Dev) -> ServeOptions {
+fn options(args: &DevArgs) -> ServeOptions {
     let folder = FolderOptions {
         runtime: args.runtime.map(|choice| match choice {
             RuntimeChoice::Auto => Choice::Auto,

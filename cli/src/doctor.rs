@@ -11,13 +11,13 @@ use bundle::Bundle;
 use fnlocal_api::Exit;
 use fnlocal_emulator::doctor::{self, Finding, FindingState};
 
-use crate::args::Doctor;
-use crate::error::{CliError, Outcome};
+use crate::args::DoctorArgs;
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 use crate::wait;
 
 /// Looks, and prints.
-pub fn run(args: &Doctor) -> Outcome {
+pub fn run(args: &DoctorArgs) -> CommandResult {
     let findings = wait::until_done(examine(&args.folder))?;
     if let Some(to) = &args.bundle {
         let to = to.clone().unwrap_or_else(bundle::usual_file);
@@ -35,7 +35,7 @@ pub fn run(args: &Doctor) -> Outcome {
     Ok(if bad { Exit::Failed } else { Exit::Ok })
 }
 
-fn write_bundle(args: &Doctor, findings: &[Finding], to: &Path) -> Outcome {
+fn write_bundle(args: &DoctorArgs, findings: &[Finding], to: &Path) -> CommandResult {
     let bundle = Bundle {
         folder: &args.folder,
         findings,

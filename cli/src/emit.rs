@@ -6,27 +6,27 @@ use std::io::Read;
 use bytes::Bytes;
 use fnlocal_api::Exit;
 use fnlocal_gateway::triggers::clock::Clock;
-use fnlocal_gateway::triggers::event::{Event, content_type, rfc3339};
+use fnlocal_gateway::triggers::event::{SourceEvent, content_type, rfc3339};
 use fnlocal_project::Running;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::args::Emit;
-use crate::ask::{Answer, send};
-use crate::error::{CliError, Outcome};
+use crate::args::EmitArgs;
+use crate::ask::{PlatformAnswer, send};
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 
 /// Sends it, and prints the answer.
-pub fn run(args: &Emit) -> Outcome {
+pub fn run(args: &EmitArgs) -> CommandResult {
     Ok(print(args, &emit(args)?))
 }
 
-fn emit(args: &Emit) -> Result<Answer, CliError> {
+fn emit(args: &EmitArgs) -> Result<PlatformAnswer, CliError> {
     let running = Running::find(&args.folder)?;
     let data = data(&args.data)?;
     let kind = args.content_type.clone();
-    let event = Event {
+    let event = SourceEvent {
         id: args.id.clone().unwrap_or_else(id),
         source: args.source.clone(),
         kind: args.kind.clone(),
@@ -61,7 +61,7 @@ fn emit(args: &Emit) -> Result<Answer, CliError> {
 }
 
 /// The event as one JSON document: CloudEvents' JSON format, 3.
-fn structured(event: &Event) -> Bytes {
+fn structured(event: &SourceEvent) -> Bytes {
     let mut document = json!({
         "specversion": "1.0",
         "id": event.id,
@@ -109,7 +109,7 @@ fn id() -> String {
     format!("{nanos:x}-{:x}", std::process::id())
 }
 
-fn print(args: &Emit, answer: &Answer) -> Exit {
+fn print(args: &EmitArgs, answer: &PlatformAnswer) -> Exit {
     let response = answer.response();
     let status = response.status();
     let body = String::from_utf8_lossy(response.body());

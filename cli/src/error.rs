@@ -7,7 +7,7 @@ use fnlocal_api::{Exit, IntoHint, UserError};
 use fnlocal_image::release::MakeError;
 
 /// How a command ends.
-pub type Outcome = Result<Exit, CliError>;
+pub type CommandResult = Result<Exit, CliError>;
 
 /// Why a command ends early. Only `run.rs` prints it.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use fnlocal_api::{Cause, Exit};
-use fnlocal_logs::errors::{Group, Groups};
+use fnlocal_logs::errors::{ErrorGroup, Groups};
 
-use crate::args::Errors;
-use crate::error::{CliError, Outcome};
+use crate::args::ErrorsArgs;
+use crate::error::{CliError, CommandResult};
 use crate::lines::ago;
 use crate::log_dir;
 use crate::terminal::{self, one_line};
@@ -19,7 +19,7 @@ const RED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Re
 const FRAMES: usize = 5;
 
 /// Prints the groups, the last seen first.
-pub fn run(args: &Errors) -> Outcome {
+pub fn run(args: &ErrorsArgs) -> CommandResult {
     let folder = log_dir::find(&args.folder)?;
     let mut groups = Groups::read(&folder).all();
     if let Some(wanted) = &args.function {
@@ -38,7 +38,7 @@ pub fn run(args: &Errors) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn text(group: &Group) -> String {
+fn text(group: &ErrorGroup) -> String {
     let times = match group.count {
         1 => "once".to_owned(),
         count => format!("{count} times"),

@@ -35,7 +35,7 @@ pub async fn base_url(_: &Path, _: &str) -> Result<String, CliError> {
 /// Stands in for the half of a command that asks AWS.
 #[cfg(not(feature = "aws"))]
 pub mod absent {
-    use crate::error::Outcome;
+    use crate::error::CommandResult;
 
     /// Says that the half is missing.
     pub fn run<T>(_: &T, _: &str) -> Outcome {

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_api::Exit;
 
-use crate::args::{Init, Template};
-use crate::error::Outcome;
+use crate::args::{InitArgs, ProjectTemplate};
+use crate::error::CommandResult;
 use crate::run::warn;
 use crate::terminal;
 
 /// A file by its path in the project, and what is in it.
-type File = (&'static str, &'static str);
+type TemplateFile = (&'static str, &'static str);
 
-const JS: &[File] = &[
+const JS: &[TemplateFile] = &[
     ("index.js", include_str!("../templates/js/index.js")),
     ("package.json", include_str!("../templates/js/package.json")),
 ];
-const TS: &[File] = &[
+const TS: &[TemplateFile] = &[
     ("index.ts", include_str!("../templates/ts/index.ts")),
     ("greet.ts", include_str!("../templates/ts/greet.ts")),
     ("package.json", include_str!("../templates/ts/package.json")),
@@ -27,7 +27,7 @@ const TS: &[File] = &[
         include_str!("../templates/ts/tsconfig.json"),
     ),
 ];
-const AUCTION: &[File] = &[
+const AUCTION: &[TemplateFile] = &[
     ("index.js", include_str!("../../examples/auction/index.js")),
     ("package.json", include_str!("../templates/js/package.json")),
     (
@@ -36,7 +36,7 @@ const AUCTION: &[File] = &[
     ),
 ];
 /// What every project has, and what a folder may have already.
-const BESIDES: &[File] = &[
+const BESIDES: &[TemplateFile] = &[
     (".gitignore", include_str!("../templates/shared/gitignore")),
     (
         ".vscode/launch.json",
@@ -62,7 +62,7 @@ fnlocal_api::user_error!(InitError {
 });
 
 /// Writes the files, and says what to do next.
-pub fn run(args: &Init) -> Outcome {
+pub fn run(args: &InitArgs) -> CommandResult {
     for path in write(args)? {
         let text = format!("{path} is there already and stays as it is");
         warn(&text, Some("it should leave out .fnlocal and .env"));
@@ -72,11 +72,11 @@ pub fn run(args: &Init) -> Outcome {
 }
 
 /// What stayed as it was.
-fn write(args: &Init) -> Result<Vec<&'static str>, InitError> {
+fn write(args: &InitArgs) -> Result<Vec<&'static str>, InitError> {
     let files = match args.template {
-        Template::Js => JS,
-        Template::Ts => TS,
-        Template::Auction => AUCTION,
+        ProjectTemplate::Js => JS,
+        ProjectTemplate::Ts => TS,
+        ProjectTemplate::Auction => AUCTION,
     };
     let is_there = |path: &str| fs::symlink_metadata(args.folder.join(path)).is_ok();
     let taken = files.iter().map(|&(path, _)| path);
@@ -149,11 +149,11 @@ fn name_of(folder: &Path) -> String {
     }
 }
 
-fn say_next(args: &Init) {
+fn say_next(args: &InitArgs) {
     let bold = anstyle::Style::new().bold();
     let first = match args.template {
-        Template::Js | Template::Ts => "hello",
-        Template::Auction => "bid",
+        ProjectTemplate::Js | ProjectTemplate::Ts => "hello",
+        ProjectTemplate::Auction => "bid",
     };
     let mut next = String::new();
     if args.folder != Path::new(".") {

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use fnlocal_project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::args::Invoke;
-use crate::error::{CliError, Outcome};
+use crate::args::InvokeArgs;
+use crate::error::{CliError, CommandResult};
 use crate::features::base_url;
 use crate::run::warn;
 use crate::{running, wait};
 
-use answer::Answer;
-use body::Body;
+use answer::StreamedAnswer;
+use body::InvokeBody;
 
 /// How often the gateway is asked whether everything has stopped.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -80,8 +80,8 @@ impl Callee {
 }
 
 /// Calls it.
-pub fn run(args: &Invoke) -> Outcome {
-    let body = Body::read(args)?;
+pub fn run(args: &InvokeArgs) -> CommandResult {
+    let body = InvokeBody::read(args)?;
     wait::until_done(async {
         let callee = match &args.env_name {
             None => Callee::Here(Running::find(&args.folder)?),
@@ -95,7 +95,7 @@ pub fn run(args: &Invoke) -> Outcome {
     })?
 }
 
-async fn call(args: &Invoke, callee: &Callee, body: Option<Body>) -> Outcome {
+async fn call(args: &InvokeArgs, callee: &Callee, body: Option<InvokeBody>) -> CommandResult {
     let client = match callee {
         Callee::Here(_) => running::client(),
         Callee::There { .. } => reqwest::Client::builder().build(),
@@ -126,7 +126,7 @@ async fn call(args: &Invoke, callee: &Callee, body: Option<Body>) -> Outcome {
     let began = Instant::now();
     let response = request.send().await;
     let response = response.map_err(|error| callee.silent(error))?;
-    let answer = Answer::new(args, response, began);
+    let answer = StreamedAnswer::new(args, response, began);
     if args.json {
         answer.print_json().await
     } else {
@@ -134,7 +134,7 @@ async fn call(args: &Invoke, callee: &Callee, body: Option<Body>) -> Outcome {
     }
 }
 
-fn url(base: &str, args: &Invoke) -> String {
+fn url(base: &str, args: &InvokeArgs) -> String {
     let name = args.function.trim_matches('/');
     let path = &args.path;
     let slash = if path.is_empty() || path.starts_with(['/', '?']) {

@@ -31,12 +31,12 @@ const COLOURS: [AnsiColor; 6] = [
 
 /// Writes records the way a person reads them.
 #[derive(Default)]
-pub struct Lines {
+pub struct RecordFormatter {
     colours: BTreeMap<Arc<str>, AnsiColor>,
     width: usize,
 }
 
-impl Lines {
+impl RecordFormatter {
     /// One record as text with its line feed; empty for what is not shown.
     pub fn write(&mut self, record: &Record) -> String {
         match record {

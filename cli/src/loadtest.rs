@@ -9,19 +9,21 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fnlocal_api::Exit;
-use fnlocal_loadtest::profile::Shape;
+use fnlocal_loadtest::profile::LoadShape;
 use fnlocal_loadtest::report::Context;
-use fnlocal_loadtest::{Checked, ColdPlan, Load, LoadError, Plan, Report, Target};
+use fnlocal_loadtest::{
+    CheckedTarget, ColdPlan, LoadKind, LoadPlan, LoadReport, LoadTestError, Target,
+};
 use fnlocal_project::{Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{LoadProfile, Loadtest};
-use crate::error::{CliError, Outcome};
+use crate::args::{LoadProfile, LoadtestArgs};
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 use crate::wait;
 
 /// Runs a load test.
-pub fn run(args: &Loadtest) -> Outcome {
+pub fn run(args: &LoadtestArgs) -> CommandResult {
     crate::serving::raise_open_files();
     let stop = CancellationToken::new();
     on_interrupt(stop.clone()).map_err(CliError::failed)?;
@@ -42,13 +44,13 @@ fn on_interrupt(stop: CancellationToken) -> Result<(), ctrlc::Error> {
     })
 }
 
-async fn test(args: &Loadtest, stop: CancellationToken) -> Outcome {
+async fn test(args: &LoadtestArgs, stop: CancellationToken) -> CommandResult {
     let project = project(args)?;
-    let old = args.compare.as_deref().map(Report::read).transpose()?;
+    let old = args.compare.as_deref().map(LoadReport::read).transpose()?;
     let target = target::find(args).await?;
-    let checked = Checked::look(&target).await?;
+    let checked = CheckedTarget::look(&target).await?;
     let scenario = scenario::choose(args, project.as_ref(), &checked)?;
-    let plan = Plan {
+    let plan = LoadPlan {
         shape: shape(args.profile),
         load: load(args, scenario.steps.len()),
         connections: args.connections as usize,
@@ -86,12 +88,12 @@ async fn test(args: &Loadtest, stop: CancellationToken) -> Outcome {
         target: &target,
         plan: &plan,
     };
-    let report = Report::new(&gathered, &context);
+    let report = LoadReport::new(&gathered, &context);
     output::write(args, &report, old.as_ref(), &gathered, &plan)
 }
 
 /// The folder's project. Without one, functions are given by name.
-fn project(args: &Loadtest) -> Result<Option<Project>, CliError> {
+fn project(args: &LoadtestArgs) -> Result<Option<Project>, CliError> {
     match Project::open(&args.folder, None) {
         Ok(project) => Ok(Some(project)),
         Err(error @ (ProjectError::Config(_) | ProjectError::NotFound { .. })) => Err(error.into()),
@@ -100,21 +102,21 @@ fn project(args: &Loadtest) -> Result<Option<Project>, CliError> {
     }
 }
 
-fn shape(choice: LoadProfile) -> Shape {
+fn shape(choice: LoadProfile) -> LoadShape {
     match choice {
-        LoadProfile::Steady => Shape::Steady,
-        LoadProfile::Surge => Shape::Surge,
-        LoadProfile::Spike => Shape::Spike,
-        LoadProfile::Soak => Shape::Soak,
-        LoadProfile::Coldstart => Shape::Coldstart,
+        LoadProfile::Steady => LoadShape::Steady,
+        LoadProfile::Surge => LoadShape::Surge,
+        LoadProfile::Spike => LoadShape::Spike,
+        LoadProfile::Soak => LoadShape::Soak,
+        LoadProfile::Coldstart => LoadShape::Coldstart,
     }
 }
 
-fn load(args: &Loadtest, functions: usize) -> Load {
+fn load(args: &LoadtestArgs, functions: usize) -> LoadKind {
     let shape = shape(args.profile);
-    if shape == Shape::Coldstart {
+    if shape == LoadShape::Coldstart {
         let many = args.at_once > 0;
-        return Load::Cold(ColdPlan {
+        return LoadKind::Cold(ColdPlan {
             rounds: args.rounds,
             at_once: args.at_once,
             bursts: if many {
@@ -129,15 +131,15 @@ fn load(args: &Loadtest, functions: usize) -> Load {
     let base = args.users.map_or(args.rate, f64::from);
     let segments = shape.segments(base, args.peak.unwrap_or(base * 10.0), length);
     if args.users.is_some() {
-        Load::Users(segments)
+        LoadKind::Users(segments)
     } else {
-        Load::Rate(segments)
+        LoadKind::Rate(segments)
     }
 }
 
 /// goose knows six methods.
-fn check_users(plan: &Plan) -> Result<(), CliError> {
-    let Load::Users(_) = plan.load else {
+fn check_users(plan: &LoadPlan) -> Result<(), CliError> {
+    let LoadKind::Users(_) = plan.load else {
         return Ok(());
     };
     let mut steps = plan.scenario.steps.iter();
@@ -150,8 +152,8 @@ fn check_users(plan: &Plan) -> Result<(), CliError> {
     }
 }
 
-fn unwritable(path: &Path, source: std::io::Error) -> LoadError {
-    LoadError::File {
+fn unwritable(path: &Path, source: std::io::Error) -> LoadTestError {
+    LoadTestError::File {
         what: "write",
         path: path.to_owned(),
         source,

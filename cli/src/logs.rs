@@ -12,15 +12,15 @@ use std::io;
 
 use fnlocal_api::Exit;
 use fnlocal_logs::cursor::Cursor;
-use fnlocal_logs::document::{Invocation, Line, LogDocument, Platform};
+use fnlocal_logs::document::{FunctionLogLine, Invocation, LogDocument, PlatformLine};
 use fnlocal_logs::query::{self, Query, QueryError};
 use fnlocal_logs::watch::Growth;
 use fnlocal_project::suggest;
 use jiff::Timestamp;
 
-use crate::args::Logs;
-use crate::error::{CliError, Outcome};
-use crate::lines::Lines;
+use crate::args::LogsArgs;
+use crate::error::{CliError, CommandResult};
+use crate::lines::RecordFormatter;
 use crate::log_dir;
 use crate::run::warn;
 use crate::terminal;
@@ -31,14 +31,14 @@ const LAST: usize = 200;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Prints what is there, and follows.
-pub fn run(args: &Logs) -> Outcome {
+pub fn run(args: &LogsArgs) -> CommandResult {
     if let Some(env) = &args.env_name {
         return remote::run(args, env);
     }
     let folder = log_dir::find(&args.folder)?;
     let query = query_of(args)?;
     let growth = args.follow.then(|| Growth::of(&folder));
-    let mut output = Output::new(args.json);
+    let mut output = LogOutput::new(args.json);
     match print(&query, &folder, growth, &mut output) {
         Ok(()) => {
             if !output.printed && !args.json {
@@ -51,14 +51,14 @@ pub fn run(args: &Logs) -> Outcome {
 }
 
 /// `fnlocal logs | head` has what it wanted.
-fn not_printed(error: io::Error) -> Outcome {
+fn not_printed(error: io::Error) -> CommandResult {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
         _ => Err(CliError::failed(error)),
     }
 }
 
-fn query_of(args: &Logs) -> Result<Query, QueryError> {
+fn query_of(args: &LogsArgs) -> Result<Query, QueryError> {
     let since = args.since.as_deref();
     let since = since.map(|text| query::since(text, Timestamp::now()));
     let all = args.since.is_some() || args.request.is_some();
@@ -76,7 +76,7 @@ fn print(
     query: &Query,
     folder: &std::path::Path,
     growth: Option<Growth>,
-    output: &mut Output,
+    output: &mut LogOutput,
 ) -> io::Result<()> {
     let (text, mut cursor) = query.begin(folder)?;
     output.put(&text)?;
@@ -94,17 +94,17 @@ fn print(
     }
 }
 
-struct Output {
+struct LogOutput {
     json: bool,
-    lines: Lines,
+    lines: RecordFormatter,
     printed: bool,
 }
 
-impl Output {
+impl LogOutput {
     fn new(json: bool) -> Self {
         Self {
             json,
-            lines: Lines::default(),
+            lines: RecordFormatter::default(),
             printed: false,
         }
     }
@@ -125,7 +125,7 @@ impl Output {
 }
 
 /// A name that is mistyped finds nothing, which nobody notices by itself.
-fn nothing(args: &Logs, folder: &std::path::Path) {
+fn nothing(args: &LogsArgs, folder: &std::path::Path) {
     let Some(wanted) = &args.function else {
         return warn("nothing was logged that matches", None);
     };
@@ -146,8 +146,8 @@ fn functions(folder: &std::path::Path) -> io::Result<std::collections::BTreeSet<
     while let Some(line) = cursor.next_line()? {
         let function = match serde_json::from_str(&line) {
             Ok(LogDocument::Invocation(Invocation { function, .. })) => function,
-            Ok(LogDocument::Line(Line { function, .. })) => function,
-            Ok(LogDocument::Platform(Platform { function, .. })) => function,
+            Ok(LogDocument::Line(FunctionLogLine { function, .. })) => function,
+            Ok(LogDocument::Platform(PlatformLine { function, .. })) => function,
             Err(_) => None,
         };
         names.extend(function.map(|name| name.to_string()));

@@ -10,25 +10,27 @@ use std::time::Duration;
 
 use fnlocal_api::Exit;
 use fnlocal_cloud::aws::configuration;
-use fnlocal_cloud::node::{Assigned, Follower, Machine, News, NodeSettings, Peer, Standing};
-use fnlocal_cloud::{CloudError, Kind};
+use fnlocal_cloud::node::{
+    Assigned, Follower, GroupPeer, GroupUpdate, NodeSettings, NodeStanding, ThisMachine,
+};
+use fnlocal_cloud::{CloudError, CloudErrorKind};
 use fnlocal_emulator::node::{self, Ending, Neighbour, NodeOptions, Orders, WantedRelease};
 use fnlocal_emulator::serve::Stop;
 use fnlocal_logs::Record;
 use tokio::sync::{oneshot, watch};
 
-use crate::args::Node;
-use crate::error::Outcome;
+use crate::args::NodeArgs;
+use crate::error::CommandResult;
 use crate::features::SOURCES;
-use crate::printer::Style;
+use crate::printer::PrintStyle;
 use crate::serving::serve;
 
 /// For a last call to AWS when this process is told to end.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
 /// Runs until told to end.
-pub fn run(args: &Node) -> Outcome {
-    let style = Style {
+pub fn run(args: &NodeArgs) -> CommandResult {
+    let style = PrintStyle {
         json: args.json,
         documents: true,
         quiet: args.quiet,
@@ -40,7 +42,7 @@ pub fn run(args: &Node) -> Outcome {
 }
 
 /// Where the cloud's thread puts what it is told by AWS.
-struct Told {
+struct GroupState {
     settings: NodeSettings,
     wanted: watch::Sender<Option<Arc<WantedRelease>>>,
     neighbours: watch::Sender<Vec<Neighbour>>,
@@ -53,14 +55,14 @@ async fn compose(
     state: PathBuf,
     sink: SyncSender<Vec<Record>>,
     stop: Stop,
-) -> Outcome {
-    let (standing, stands) = watch::channel(Standing::default());
+) -> CommandResult {
+    let (standing, stands) = watch::channel(NodeStanding::default());
     let (wanted, orders_wanted) = watch::channel(None);
     let (neighbours, orders_neighbours) = watch::channel(Vec::new());
     let (ending, orders_ending) = watch::channel(None);
     let (begun, beginning) = oneshot::channel();
     let (done, finished) = oneshot::channel();
-    let to = Told {
+    let to = GroupState {
         settings: settings.clone(),
         wanted,
         neighbours,
@@ -121,7 +123,7 @@ async fn compose(
     Ok(Exit::Ok)
 }
 
-fn options(settings: &NodeSettings, machine: &Machine, key: String) -> NodeOptions {
+fn options(settings: &NodeSettings, machine: &ThisMachine, key: String) -> NodeOptions {
     let pace = settings.pace();
     NodeOptions {
         name: machine.id.clone(),
@@ -141,17 +143,18 @@ fn options(settings: &NodeSettings, machine: &Machine, key: String) -> NodeOptio
 }
 
 /// What is known once the machine and AWS have answered: the machine, and the peers' key.
-type Begun = Result<(Machine, String), CloudError>;
+type Begun = Result<(ThisMachine, String), CloudError>;
 
 /// The cloud's thread: finds the machine, then follows its group.
-fn follow(to: Told, begun: oneshot::Sender<Begun>, stands: watch::Receiver<Standing>) {
+fn follow(to: GroupState, begun: oneshot::Sender<Begun>, stands: watch::Receiver<NodeStanding>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let error = CloudError::new(Kind::Failed, "no thread can wait for AWS").because(error);
+            let error = CloudError::new(CloudErrorKind::Failed, "no thread can wait for AWS")
+                .because(error);
             let _ended = begun.send(Err(error));
             return;
         }
@@ -169,29 +172,29 @@ fn follow(to: Told, begun: oneshot::Sender<Begun>, stands: watch::Receiver<Stand
     });
 }
 
-async fn begin(settings: &NodeSettings) -> Result<(Follower, Machine, String), CloudError> {
-    let machine = Machine::find().await?;
+async fn begin(settings: &NodeSettings) -> Result<(Follower, ThisMachine, String), CloudError> {
+    let machine = ThisMachine::find().await?;
     let config = configuration(Some(&settings.region)).await;
     let follower = Follower::new(&config, settings.clone(), machine.clone());
     let key = follower.peer_key().await?;
     Ok((follower, machine, key))
 }
 
-impl Told {
-    fn tell(&self, news: News) {
+impl GroupState {
+    fn tell(&self, news: GroupUpdate) {
         match news {
-            News::Release(assigned) => {
+            GroupUpdate::Release(assigned) => {
                 let wanted = wanted(&self.settings, *assigned);
                 self.wanted.send_replace(Some(Arc::new(wanted)));
             }
-            News::Peers(peers) => {
+            GroupUpdate::Peers(peers) => {
                 let port = self.settings.peer_port;
                 let peers = peers.into_iter().map(|peer| neighbour(peer, port));
                 self.neighbours.send_replace(peers.collect());
             }
-            News::Ending(why) => drop(self.ending.send_replace(Some(why))),
-            News::Trouble(error) => self.say(true, text(&error)),
-            News::Well => self.say(false, "AWS answers as it should again".to_owned()),
+            GroupUpdate::Ending(why) => drop(self.ending.send_replace(Some(why))),
+            GroupUpdate::Trouble(error) => self.say(true, text(&error)),
+            GroupUpdate::Well => self.say(false, "AWS answers as it should again".to_owned()),
         }
     }
 
@@ -218,7 +221,7 @@ fn wanted(settings: &NodeSettings, assigned: Assigned) -> WantedRelease {
     }
 }
 
-fn neighbour(peer: Peer, port: u16) -> Neighbour {
+fn neighbour(peer: GroupPeer, port: u16) -> Neighbour {
     Neighbour {
         name: peer.id,
         address: SocketAddr::new(peer.address, port),

@@ -8,12 +8,12 @@ use std::io;
 use fnlocal_api::Exit;
 use fnlocal_project::Running;
 
-use crate::args::Open;
-use crate::error::{CliError, Outcome};
+use crate::args::OpenArgs;
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 
 /// Opens it, or prints where it is.
-pub fn run(args: &Open) -> Outcome {
+pub fn run(args: &OpenArgs) -> CommandResult {
     let (running, state) = Running::find_with_state(&args.folder)?;
     let plain = format!("{}/_fnlocal/", running.platform);
     let whole = format!("{plain}#token={}", running.token);

@@ -8,7 +8,7 @@ use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::{Documents, Record};
 
 use crate::json;
-use crate::lines::Lines;
+use crate::lines::RecordFormatter;
 use crate::terminal;
 
 /// Lists that may wait; each is what the gateway gathered in some milliseconds.
@@ -18,7 +18,7 @@ const LINES_A_SECOND: u64 = 200;
 
 /// How records are printed.
 #[derive(Clone, Copy, Debug)]
-pub struct Style {
+pub struct PrintStyle {
     /// As JSON on stdout, all of them.
     pub json: bool,
     /// If as JSON, then as documents of a log, which `fnlocal logs` reads.
@@ -28,11 +28,11 @@ pub struct Style {
 }
 
 /// Starts the printer. It ends when every sender is gone.
-pub fn start(style: Style) -> std::io::Result<(SyncSender<Vec<Record>>, JoinHandle<()>)> {
+pub fn start(style: PrintStyle) -> std::io::Result<(SyncSender<Vec<Record>>, JoinHandle<()>)> {
     let (sender, lists) = sync_channel(LISTS);
-    let printer = Printer {
+    let printer = RecordPrinter {
         style,
-        lines: Lines::default(),
+        lines: RecordFormatter::default(),
         documents: (style.json && style.documents).then(Documents::default),
         window: Instant::now(),
         shown: 0,
@@ -49,9 +49,9 @@ fn went_well(record: &Record) -> bool {
     matches!(record, Record::Request(request) if request.status < 500)
 }
 
-struct Printer {
-    style: Style,
-    lines: Lines,
+struct RecordPrinter {
+    style: PrintStyle,
+    lines: RecordFormatter,
     documents: Option<Documents>,
     window: Instant,
     shown: u64,
@@ -59,7 +59,7 @@ struct Printer {
     failed: u64,
 }
 
-impl Printer {
+impl RecordPrinter {
     fn run(mut self, lists: &Receiver<Vec<Record>>) {
         loop {
             let text = match lists.recv_timeout(Duration::from_secs(1)) {

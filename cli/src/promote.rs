@@ -10,17 +10,17 @@ use fnlocal_api::Exit;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::copy::Sent;
 use fnlocal_cloud::promote::plan_on;
-use fnlocal_cloud::source::Source;
+use fnlocal_cloud::source::ImageSource;
 use fnlocal_cloud::{Inventory, Plan};
 
-use crate::args::Promote;
-use crate::cloud::progress::Progress;
-use crate::cloud::{self, Checkpoint, Place, ask};
-use crate::error::{CliError, Outcome};
+use crate::args::PromoteArgs;
+use crate::cloud::progress::CloudProgress;
+use crate::cloud::{self, Checkpoint, CloudTarget, ask};
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 
 /// Promotes, or shows what that would do.
-pub fn run(args: &Promote) -> Outcome {
+pub fn run(args: &PromoteArgs) -> CommandResult {
     cloud::run(async |journey| promote(args, journey).await)
 }
 
@@ -28,11 +28,11 @@ pub fn run(args: &Promote) -> Outcome {
 struct Drawn {
     plan: Plan,
     inventory: Inventory,
-    source: Source,
+    source: ImageSource,
 }
 
-async fn promote(args: &Promote, journey: &Checkpoint) -> Outcome {
-    let place = Place::open(&args.folder, args.env.as_deref())?;
+async fn promote(args: &PromoteArgs, journey: &Checkpoint) -> CommandResult {
+    let place = CloudTarget::open(&args.folder, args.env.as_deref())?;
     let stored = stored::wanted(args)?;
     let aws = place.connect().await?;
     let drawn = match stored {
@@ -54,7 +54,7 @@ async fn promote(args: &Promote, journey: &Checkpoint) -> Outcome {
 }
 
 /// Builds, looks at what is there, and plans.
-async fn draw(args: &Promote, place: &Place, aws: &Aws) -> Result<Drawn, CliError> {
+async fn draw(args: &PromoteArgs, place: &CloudTarget, aws: &Aws) -> Result<Drawn, CliError> {
     // What is built depends on the nodes' processor alone.
     let building = async {
         let around = aws.around(&place.env).await?;
@@ -68,7 +68,7 @@ async fn draw(args: &Promote, place: &Place, aws: &Aws) -> Result<Drawn, CliErro
         ..found
     };
     let plan = plan_on(aws, &made.wish, &inventory).await?;
-    let source = Source::of(made.store, &plan)?;
+    let source = ImageSource::of(made.store, &plan)?;
     Ok(Drawn {
         plan,
         inventory,
@@ -76,7 +76,7 @@ async fn draw(args: &Promote, place: &Place, aws: &Aws) -> Result<Drawn, CliErro
     })
 }
 
-fn planned(args: &Promote, plan: &Plan) -> Outcome {
+fn planned(args: &PromoteArgs, plan: &Plan) -> CommandResult {
     if let Some(path) = &args.plan_file {
         stored::write(path, plan)?;
     }
@@ -93,12 +93,12 @@ fn planned(args: &Promote, plan: &Plan) -> Outcome {
 }
 
 async fn apply(
-    place: &Place,
+    place: &CloudTarget,
     aws: &Aws,
     drawn: &Drawn,
     journey: &Checkpoint,
 ) -> Result<Sent, CliError> {
-    let progress = Progress::new(journey, place.command("promote"));
+    let progress = CloudProgress::new(journey, place.command("promote"));
     let Drawn {
         plan,
         inventory,

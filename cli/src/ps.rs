@@ -7,13 +7,13 @@ use fnlocal_core::view::{FunctionView, InstancesView};
 use fnlocal_project::Running;
 use serde_json::{Value, json};
 
-use crate::args::Ps;
-use crate::error::Outcome;
-use crate::running::{self, Node, Picture, View, block_on};
+use crate::args::PsArgs;
+use crate::error::CommandResult;
+use crate::running::{self, RunningNode, RunningPicture, RunningView, block_on};
 use crate::terminal::{self, one_line};
 
 /// Prints it.
-pub fn run(args: &Ps) -> Outcome {
+pub fn run(args: &PsArgs) -> CommandResult {
     let running = Running::find(&args.folder)?;
     let view = block_on(async {
         let client = running::client().map_err(|error| running::silent(&running, error))?;
@@ -27,7 +27,7 @@ pub fn run(args: &Ps) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn value(running: &Running, view: &View) -> Value {
+fn value(running: &Running, view: &RunningView) -> Value {
     let nodes = view.nodes.iter().map(|(name, node)| {
         let functions = node.picture.iter().flat_map(|picture| {
             let named = picture.named();
@@ -55,7 +55,7 @@ fn value(running: &Running, view: &View) -> Value {
     })
 }
 
-fn function_value(picture: &Picture, name: &str, one: &FunctionView) -> Value {
+fn function_value(picture: &RunningPicture, name: &str, one: &FunctionView) -> Value {
     let (requests, errors) = ended(picture, name);
     json!({
         "name": name,
@@ -71,7 +71,7 @@ fn function_value(picture: &Picture, name: &str, one: &FunctionView) -> Value {
 }
 
 /// Requests that ended, and those of them with a status of 500 or more.
-fn ended(picture: &Picture, name: &str) -> (u64, u64) {
+fn ended(picture: &RunningPicture, name: &str) -> (u64, u64) {
     let own = picture.requests.iter();
     let own = own.filter(|count| count.function.as_deref() == Some(name));
     own.fold((0, 0), |(all, failed), count| {
@@ -80,7 +80,7 @@ fn ended(picture: &Picture, name: &str) -> (u64, u64) {
     })
 }
 
-fn table(running: &Running, view: &View) -> String {
+fn table(running: &Running, view: &RunningView) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let mut text = format!(
@@ -107,7 +107,7 @@ fn table(running: &Running, view: &View) -> String {
     text
 }
 
-fn node_table(text: &mut String, node: &Node, width: usize) {
+fn node_table(text: &mut String, node: &RunningNode, width: usize) {
     let dim = anstyle::Style::new().dimmed();
     let red = anstyle::AnsiColor::Red.on_default();
     let Some(picture) = &node.picture else {

@@ -9,18 +9,18 @@ use fnlocal_gateway::triggers::MAX_SHOWN_BYTES;
 use fnlocal_gateway::triggers::clock::Clock;
 use fnlocal_gateway::triggers::event::rfc3339;
 use fnlocal_gateway::triggers::job::{JobId, JobMeta};
-use fnlocal_gateway::triggers::queue::{Listed, Offline, Selection, State};
+use fnlocal_gateway::triggers::queue::{JobState, ListedJob, Offline, Selection};
 use fnlocal_gateway::triggers::store::FILE;
 use fnlocal_project::{Project, Running};
 use serde_json::{Value, json};
 
-use crate::args::{Chosen, Queue, QueueCommand};
-use crate::ask::{Answer, ask};
-use crate::error::{CliError, Outcome};
+use crate::args::{Chosen, QueueArgs, QueueCommand};
+use crate::ask::{PlatformAnswer, ask};
+use crate::error::{CliError, CommandResult};
 use crate::terminal::{self, one_line};
 
 /// Does what was asked for.
-pub fn run(args: &Queue) -> Outcome {
+pub fn run(args: &QueueArgs) -> CommandResult {
     let text = perform(args)?;
     if args.json {
         terminal::print_json(&text.trim_end());
@@ -30,8 +30,8 @@ pub fn run(args: &Queue) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn perform(args: &Queue) -> Result<String, CliError> {
-    let place = Place::find(&args.folder)?;
+fn perform(args: &QueueArgs) -> Result<String, CliError> {
+    let place = QueuePlace::find(&args.folder)?;
     Ok(match &args.command {
         QueueCommand::List { function, dead } => {
             let selection = Selection {
@@ -79,7 +79,7 @@ fn selection(chosen: &Chosen) -> Selection {
 }
 
 /// Where the queue is.
-enum Place {
+enum QueuePlace {
     /// Another process has it.
     Running(Box<Running>),
     /// Nobody has it.
@@ -88,7 +88,7 @@ enum Place {
     None,
 }
 
-impl Place {
+impl QueuePlace {
     fn find(folder: &Path) -> Result<Self, CliError> {
         if let Ok(running) = Running::find(folder) {
             return Ok(Self::Running(Box::new(running)));
@@ -108,8 +108,8 @@ impl Place {
     }
 
     /// All jobs, page by page.
-    fn list(&self, mut selection: Selection) -> Result<Vec<Listed>, CliError> {
-        let mut all: Vec<Listed> = Vec::new();
+    fn list(&self, mut selection: Selection) -> Result<Vec<ListedJob>, CliError> {
+        let mut all: Vec<ListedJob> = Vec::new();
         loop {
             let page = self.page(selection.clone())?;
             let Some(last) = page.last() else {
@@ -120,7 +120,7 @@ impl Place {
         }
     }
 
-    fn page(&self, selection: Selection) -> Result<Vec<Listed>, CliError> {
+    fn page(&self, selection: Selection) -> Result<Vec<ListedJob>, CliError> {
         match self {
             Self::Running(running) => ask(running, "list", Some(&json!(selection)))?.read(),
             Self::File(file) => Ok(file.list(&selection)?),
@@ -133,7 +133,7 @@ impl Place {
         match self {
             Self::Running(running) => {
                 let answer: Value = ask(running, &id.to_string(), None)?.read()?;
-                Answer::job(&answer).ok_or_else(unknown)
+                PlatformAnswer::job(&answer).ok_or_else(unknown)
             }
             Self::File(file) => {
                 let job = file.show(id)?.ok_or_else(unknown)?;
@@ -175,7 +175,7 @@ fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 
-fn table(all: &[Listed]) -> String {
+fn table(all: &[ListedJob]) -> String {
     if all.is_empty() {
         return "no jobs\n".to_owned();
     }
@@ -185,11 +185,11 @@ fn table(all: &[Listed]) -> String {
         "{:<16}  {:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  ERROR\n",
         "ID", "STATE", "FUNCTION", "TRIGGER", "RUNS", "ACCEPTED"
     );
-    for Listed { state, job } in all {
+    for ListedJob { state, job } in all {
         let state = match state {
-            State::Waiting => "waiting",
-            State::Running => "running",
-            State::Dead => "dead",
+            JobState::Waiting => "waiting",
+            JobState::Running => "running",
+            JobState::Dead => "dead",
         };
         let error = job.error.as_deref().unwrap_or_default();
         let error: String = error

@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use fnlocal_api::Exit;
 use fnlocal_emulator::registry;
 
-use crate::args::Registry;
-use crate::error::Outcome;
+use crate::args::RegistryArgs;
+use crate::error::CommandResult;
 use crate::serving::interrupted;
 use crate::terminal;
 use crate::wait;
 
 /// Runs until Ctrl-C.
-pub fn run(args: &Registry) -> Outcome {
+pub fn run(args: &RegistryArgs) -> CommandResult {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     wait::until_done(registry::run(
         &args.folder,

@@ -9,16 +9,16 @@ use std::path::Path;
 
 use fnlocal_api::Exit;
 use fnlocal_core::release::Release;
-use fnlocal_image::release::{Kept, ReleaseStoreError, Releases, prune};
+use fnlocal_image::release::{NamedRelease, ReleaseStoreError, Releases, prune};
 use fnlocal_project::Project;
 
-use crate::args::{ReleaseCommand, Releases as Args};
-use crate::error::Outcome;
+use crate::args::{ReleaseArgs, ReleaseCommand};
+use crate::error::CommandResult;
 use crate::lines::bytes;
 use crate::terminal;
 
 /// Prints what was asked for.
-pub fn run(args: &Args) -> Outcome {
+pub fn run(args: &ReleaseArgs) -> CommandResult {
     if let ReleaseCommand::List {
         env_name: Some(env),
     } = &args.command
@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Outcome {
+fn forget(args: &ReleaseArgs, state: &Path, keep: usize, dry_run: bool) -> CommandResult {
     let pruned = prune(state, keep, dry_run)?;
     if args.json {
         let releases: Vec<String> = pruned
@@ -70,7 +70,7 @@ fn forget(args: &Args, state: &Path, keep: usize, dry_run: bool) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn print(args: &Args, releases: &Releases) -> Result<String, ReleaseStoreError> {
+fn print(args: &ReleaseArgs, releases: &Releases) -> Result<String, ReleaseStoreError> {
     Ok(match &args.command {
         // Not a matter of printing: `forget`.
         ReleaseCommand::Prune { .. } => String::new(),
@@ -113,11 +113,11 @@ fn line(value: &impl serde::Serialize) -> String {
     format!("{}\n", text.unwrap_or_default())
 }
 
-fn named(kept: &Kept) -> serde_json::Value {
+fn named(kept: &NamedRelease) -> serde_json::Value {
     serde_json::json!({"digest": kept.digest.to_string(), "release": kept.release})
 }
 
-fn list(all: &[Kept]) -> String {
+fn list(all: &[NamedRelease]) -> String {
     let lines = all.iter();
     lines
         .map(|kept| format!("{}  {}", kept.short(), described(&kept.release)))

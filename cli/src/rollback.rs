@@ -6,20 +6,20 @@ use fnlocal_api::Exit;
 use fnlocal_cloud::promote::plan_rollback;
 use serde_json::json;
 
-use crate::args::Rollback;
-use crate::cloud::progress::Progress;
-use crate::cloud::{self, Checkpoint, Place, ask};
-use crate::error::Outcome;
+use crate::args::RollbackArgs;
+use crate::cloud::progress::CloudProgress;
+use crate::cloud::{self, Checkpoint, CloudTarget, ask};
+use crate::error::CommandResult;
 use crate::lines::millis;
 use crate::terminal;
 
 /// Goes back.
-pub fn run(args: &Rollback) -> Outcome {
+pub fn run(args: &RollbackArgs) -> CommandResult {
     cloud::run(async |journey| roll_back(args, journey).await)
 }
 
-async fn roll_back(args: &Rollback, journey: &Checkpoint) -> Outcome {
-    let place = Place::open(&args.folder, args.env.as_deref())?;
+async fn roll_back(args: &RollbackArgs, journey: &Checkpoint) -> CommandResult {
+    let place = CloudTarget::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let (inventory, plan) = plan_rollback(&aws, args.to).await?;
     if !args.json {
@@ -29,7 +29,7 @@ async fn roll_back(args: &Rollback, journey: &Checkpoint) -> Outcome {
         ask::permitted(&place, "rollback", "\nGo back to it?").await?;
     }
     let began = Instant::now();
-    let progress = Progress::new(journey, place.command("rollback"));
+    let progress = CloudProgress::new(journey, place.command("rollback"));
     let watcher = |news| progress.tell(&news);
     fnlocal_cloud::apply::apply(&aws, &plan, &inventory, None, &watcher).await?;
     drop(progress);

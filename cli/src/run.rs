@@ -11,7 +11,7 @@ use crate::dev;
 use crate::diagnosis;
 use crate::doctor;
 use crate::emit;
-use crate::error::{CliError, Outcome};
+use crate::error::{CliError, CommandResult};
 use crate::features;
 #[cfg(feature = "loadtest")]
 use crate::loadtest;
@@ -70,7 +70,7 @@ pub fn command(args: Args) -> Exit {
     perform(args).unwrap_or_else(|error| fail(&error))
 }
 
-fn perform(args: Args) -> Outcome {
+fn perform(args: Args) -> CommandResult {
     match args.command {
         Command::Init(args) => init::run(&args),
         Command::Dev(args) => dev::run(&args),
@@ -107,7 +107,7 @@ fn perform(args: Args) -> Outcome {
     }
 }
 
-fn schema() -> Outcome {
+fn schema() -> CommandResult {
     let text = serde_json::to_string_pretty(&fnlocal_project::schema()).map_err(CliError::bug)?;
     terminal::print_json(&text);
     Ok(Exit::Ok)

@@ -59,7 +59,7 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, AskError>>) -> Result<T,
 }
 
 /// What `/_fnlocal/view` says, of one node or of many.
-pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, AskError> {
+pub async fn view(client: &reqwest::Client, running: &Running) -> Result<RunningView, AskError> {
     let path = "/_fnlocal/view";
     let asked = client
         .get(format!("{}{path}", running.platform))
@@ -78,7 +78,7 @@ pub async fn view(client: &reqwest::Client, running: &Running) -> Result<View, A
         .text()
         .await
         .map_err(|error| silent(running, error))?;
-    View::parse(&text).ok_or_else(odd)
+    RunningView::parse(&text).ok_or_else(odd)
 }
 
 /// Has the function's idle instances stopped; the status it answers with.
@@ -107,26 +107,26 @@ pub fn silent(running: &Running, source: reqwest::Error) -> AskError {
 
 /// What runs, by node.
 #[derive(Clone, Debug, Default)]
-pub struct View {
+pub struct RunningView {
     /// Nodes by name; one that is still booting has no picture.
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: BTreeMap<String, RunningNode>,
     /// Nodes the fleet wants; none where there is only one.
     pub desired: Option<u32>,
 }
 
 /// A node.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Node {
+pub struct RunningNode {
     /// How far it is.
     #[serde(default = "serving")]
     pub stage: String,
     /// What it knows.
-    pub picture: Option<Picture>,
+    pub picture: Option<RunningPicture>,
 }
 
 /// What a node says of itself.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Picture {
+pub struct RunningPicture {
     /// Functions' names by number.
     pub functions: BTreeMap<String, String>,
     /// What its core knows.
@@ -136,26 +136,26 @@ pub struct Picture {
 }
 
 #[derive(Deserialize)]
-struct Fleet {
+struct RunningFleet {
     desired: Option<u32>,
-    nodes: BTreeMap<String, Node>,
+    nodes: BTreeMap<String, RunningNode>,
 }
 
 fn serving() -> String {
     "serving".to_owned()
 }
 
-impl View {
+impl RunningView {
     /// Reads what one node, or a fleet, answers.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(fleet) = serde_json::from_str::<Fleet>(text) {
+        if let Ok(fleet) = serde_json::from_str::<RunningFleet>(text) {
             return Some(Self {
                 nodes: fleet.nodes,
                 desired: fleet.desired,
             });
         }
         let picture = serde_json::from_str(text).ok()?;
-        let node = Node {
+        let node = RunningNode {
             stage: serving(),
             picture: Some(picture),
         };
@@ -172,7 +172,7 @@ impl View {
     }
 }
 
-impl Picture {
+impl RunningPicture {
     /// The functions with their names, by name.
     pub fn named(&self) -> Vec<(&str, &FunctionView)> {
         let name = |one: &FunctionView| self.functions.get(&one.function.0.to_string());

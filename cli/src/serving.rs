@@ -8,17 +8,17 @@ use fnlocal_api::Exit;
 use fnlocal_emulator::serve::{StartupSummary, Stop};
 use fnlocal_logs::Record;
 
-use crate::error::{CliError, Outcome};
+use crate::error::{CliError, CommandResult};
 use crate::lines::millis;
-use crate::printer::{self, Style};
+use crate::printer::{self, PrintStyle};
 use crate::terminal;
 use crate::wait;
 
 /// Serves until Ctrl-C.
 pub fn serve(
-    style: Style,
-    serving: impl AsyncFnOnce(SyncSender<Vec<Record>>, Stop) -> Outcome,
-) -> Outcome {
+    style: PrintStyle,
+    serving: impl AsyncFnOnce(SyncSender<Vec<Record>>, Stop) -> CommandResult,
+) -> CommandResult {
     raise_open_files();
     let (sink, printing) = printer::start(style).map_err(CliError::failed)?;
     // One thread owns the core, the instances' connections and the requests: see ARCHITECTURE.md.

@@ -5,12 +5,12 @@ use std::fs;
 use clap::CommandFactory;
 use fnlocal_api::Exit;
 
-use crate::args::{Args, Completions, Man};
-use crate::error::{CliError, Outcome};
+use crate::args::{Args, CompletionsArgs, ManArgs};
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 
 /// Prints the script.
-pub fn completions(args: &Completions) -> Outcome {
+pub fn completions(args: &CompletionsArgs) -> CommandResult {
     let mut command = Args::command();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "fnlocal", &mut script);
@@ -19,7 +19,7 @@ pub fn completions(args: &Completions) -> Outcome {
 }
 
 /// Writes the pages.
-pub fn man(args: &Man) -> Outcome {
+pub fn man(args: &ManArgs) -> CommandResult {
     let written = fs::create_dir_all(&args.folder)
         .and_then(|()| clap_mangen::generate_to(Args::command(), &args.folder));
     written.map_err(|error| {

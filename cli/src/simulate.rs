@@ -14,16 +14,16 @@ use std::path::Path;
 
 use fnlocal_api::Exit;
 use fnlocal_sim::search::{Sweep, find_prescale};
-use fnlocal_sim::workload::{Shape, Source};
-use fnlocal_sim::{Report, Scenario, replay, simulate};
+use fnlocal_sim::workload::{RateShape, RequestSource};
+use fnlocal_sim::{Scenario, SimulationReport, replay, simulate};
 
-use crate::args::Simulate;
-use crate::error::Outcome;
+use crate::args::SimulateArgs;
+use crate::error::CommandResult;
 use crate::terminal;
 use error::SimulateError;
 
 /// Runs until the simulation is over.
-pub fn run(args: &Simulate) -> Outcome {
+pub fn run(args: &SimulateArgs) -> CommandResult {
     match &args.replay {
         Some(recording) => replayed(recording, args.json)?,
         None => simulated(args)?,
@@ -55,15 +55,16 @@ fn replayed(path: &Path, json: bool) -> Result<(), SimulateError> {
     Ok(())
 }
 
-fn simulated(args: &Simulate) -> Result<(), SimulateError> {
+fn simulated(args: &SimulateArgs) -> Result<(), SimulateError> {
     let (scenario, notes) = compose::scenario(args)?;
-    let told = |mut report: Report| {
+    let told = |mut report: SimulationReport| {
         report.notes.splice(0..0, notes.iter().cloned());
         report
     };
     if let Some(sweep) = &args.sweep {
         let scenarios = sweep.scenarios(&scenario)?;
-        let reports: Vec<Report> = Sweep::run(&scenarios)?.into_iter().map(told).collect();
+        let reports: Vec<SimulationReport> =
+            Sweep::run(&scenarios)?.into_iter().map(told).collect();
         return swept(args, sweep, &reports);
     }
     let (report, found) = if args.find_prescale {
@@ -88,12 +89,16 @@ fn simulated(args: &Simulate) -> Result<(), SimulateError> {
     write_html(args, &[(String::new(), &report)])
 }
 
-fn swept(args: &Simulate, sweep: &Sweep, reports: &[Report]) -> Result<(), SimulateError> {
+fn swept(
+    args: &SimulateArgs,
+    sweep: &Sweep,
+    reports: &[SimulationReport],
+) -> Result<(), SimulateError> {
     let titles = sweep
         .values
         .iter()
         .map(|value| format!("{} = {value}", sweep.key));
-    let runs: Vec<(String, &Report)> = titles.zip(reports).collect();
+    let runs: Vec<(String, &SimulationReport)> = titles.zip(reports).collect();
     if args.json {
         let rows = sweep.values.iter().zip(reports);
         let rows: Vec<_> = rows
@@ -106,7 +111,10 @@ fn swept(args: &Simulate, sweep: &Sweep, reports: &[Report]) -> Result<(), Simul
     write_html(args, &runs)
 }
 
-fn write_html(args: &Simulate, runs: &[(String, &Report)]) -> Result<(), SimulateError> {
+fn write_html(
+    args: &SimulateArgs,
+    runs: &[(String, &SimulationReport)],
+) -> Result<(), SimulateError> {
     let Some(path) = &args.html else {
         return Ok(());
     };
@@ -120,10 +128,10 @@ fn write_html(args: &Simulate, runs: &[(String, &Report)]) -> Result<(), Simulat
 /// What nodes are pre-scaled for: the rise of the load, else its middle.
 fn event(scenario: &Scenario) -> f64 {
     match &scenario.source {
-        Source::Drawn(workload) => match workload.shape {
-            Shape::Ramp { at, .. } => at,
-            Shape::Steady { .. } | Shape::Diurnal { .. } => workload.duration / 2.0,
+        RequestSource::Drawn(workload) => match workload.shape {
+            RateShape::Ramp { at, .. } => at,
+            RateShape::Steady { .. } | RateShape::Diurnal { .. } => workload.duration / 2.0,
         },
-        Source::Traced(trace) => trace.duration() / 2.0,
+        RequestSource::Traced(trace) => trace.duration() / 2.0,
     }
 }

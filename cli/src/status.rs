@@ -4,24 +4,24 @@ use std::fmt::Write as _;
 
 use fnlocal_api::Exit;
 use fnlocal_cloud::cost::Estimate;
-use fnlocal_cloud::status::{Machine, Status, status};
+use fnlocal_cloud::status::{EnvironmentStatus, MachineStatus, status};
 use serde_json::json;
 
-use crate::args::Status as Args;
-use crate::cloud::{self, Place};
-use crate::error::Outcome;
+use crate::args::StatusArgs;
+use crate::cloud::{self, CloudTarget};
+use crate::error::CommandResult;
 use crate::terminal;
 
 /// Digits of a digest that people are shown.
 const SHOWN_DIGEST_DIGITS: usize = 12;
 
 /// Prints how it is.
-pub fn run(args: &Args) -> Outcome {
+pub fn run(args: &StatusArgs) -> CommandResult {
     cloud::run(async |_| show(args).await)
 }
 
-async fn show(args: &Args) -> Outcome {
-    let place = Place::open(&args.folder, args.env.as_deref())?;
+async fn show(args: &StatusArgs) -> CommandResult {
+    let place = CloudTarget::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let status = status(&aws).await?;
     let estimate = Estimate::of(&place.env, &status.place.region);
@@ -51,7 +51,7 @@ async fn show(args: &Args) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn node(machine: &Machine) -> serde_json::Value {
+fn node(machine: &MachineStatus) -> serde_json::Value {
     json!({
         "id": machine.node.id,
         "zone": machine.node.zone,
@@ -64,7 +64,12 @@ fn node(machine: &Machine) -> serde_json::Value {
     })
 }
 
-fn text(place: &Place, status: &Status, estimate: &Estimate, spent: Option<f64>) -> String {
+fn text(
+    place: &CloudTarget,
+    status: &EnvironmentStatus,
+    estimate: &Estimate,
+    spent: Option<f64>,
+) -> String {
     let bold = anstyle::Style::new().bold();
     let (project, env) = (&place.project.name, &place.env.name);
     let (region, account) = (&status.place.region, &status.place.account);
@@ -116,7 +121,7 @@ fn text(place: &Place, status: &Status, estimate: &Estimate, spent: Option<f64>)
     text
 }
 
-fn describe(machine: &Machine) -> String {
+fn describe(machine: &MachineStatus) -> String {
     let node = &machine.node;
     let target = machine.target.as_deref().unwrap_or("not at the balancer");
     let address = machine.address.as_deref().unwrap_or("-");

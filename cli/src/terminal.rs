@@ -62,18 +62,18 @@ pub fn print_out(text: &str) {
 
 /// Prints a whole body to stdout: exact in a pipe, made safe on a terminal.
 pub fn print_body(bytes: &[u8]) {
-    let mut body = Body::start();
+    let mut body = BodyPrinter::start();
     or_end(body.write(bytes).and_then(|()| body.end()));
 }
 
 /// Bytes that were asked for, on stdout: exact in a pipe, made safe on a terminal.
-pub struct Body {
+pub struct BodyPrinter {
     stdout: io::StdoutLock<'static>,
     shown: Option<safe::Bytes>,
     last: u8,
 }
 
-impl Body {
+impl BodyPrinter {
     /// Locks stdout until it is dropped.
     pub fn start() -> Self {
         let stdout = io::stdout().lock();

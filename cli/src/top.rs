@@ -15,8 +15,8 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;
 
-use crate::args::Top;
-use crate::error::{CliError, Outcome};
+use crate::args::TopArgs;
+use crate::error::{CliError, CommandResult};
 use crate::running::{self, AskError, block_on};
 
 use model::Model;
@@ -28,7 +28,7 @@ const WAITING: usize = 64;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Shows it until `q`.
-pub fn run(args: &Top) -> Outcome {
+pub fn run(args: &TopArgs) -> CommandResult {
     let running = Running::find(&args.folder)?;
     if !crate::terminal::is_out() || !std::io::stdin().is_terminal() {
         let hint = "`fnlocal ps` prints the same once, and with --json for machines";
@@ -46,7 +46,7 @@ pub fn run(args: &Top) -> Outcome {
 }
 
 async fn show(
-    args: &Top,
+    args: &TopArgs,
     mut running: Running,
     terminal: &mut DefaultTerminal,
 ) -> Result<(), AskError> {
@@ -68,15 +68,15 @@ async fn show(
         })?;
         tokio::select! {
             Some(event) = keys.recv() => match asked(&event) {
-                Asked::Quit => return Ok(()),
-                Asked::Cold => {
+                TopInput::Quit => return Ok(()),
+                TopInput::Cold => {
                     if let Some(name) = model.chosen() {
                         let said = running::chill(&client, &running, &name).await?;
                         model.say(&format!("{name}: its idle instances are stopped ({said})"));
                     }
                 }
-                Asked::Key(key) => model.key(key),
-                Asked::Nothing => {}
+                TopInput::Key(key) => model.key(key),
+                TopInput::Nothing => {}
             },
             told = next(&mut stream) => match told {
                 Some(told) => model.take(told),
@@ -96,7 +96,7 @@ async fn show(
     }
 }
 
-async fn next(stream: &mut Option<Stream>) -> Option<stream::Told> {
+async fn next(stream: &mut Option<Stream>) -> Option<stream::StreamEvent> {
     match stream {
         Some(stream) => stream.next().await,
         None => std::future::pending().await,
@@ -116,14 +116,14 @@ fn keys() -> mpsc::Receiver<Event> {
     receiver
 }
 
-enum Asked {
+enum TopInput {
     Quit,
     Cold,
     Key(KeyCode),
     Nothing,
 }
 
-fn asked(event: &Event) -> Asked {
+fn asked(event: &Event) -> TopInput {
     let Event::Key(KeyEvent {
         code,
         modifiers,
@@ -132,12 +132,12 @@ fn asked(event: &Event) -> Asked {
     }) = event
     else {
         // Another size is drawn anyway.
-        return Asked::Nothing;
+        return TopInput::Nothing;
     };
     match code {
-        KeyCode::Char('q') | KeyCode::Esc => Asked::Quit,
-        KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => Asked::Quit,
-        KeyCode::Char('c') => Asked::Cold,
-        key => Asked::Key(*key),
+        KeyCode::Char('q') | KeyCode::Esc => TopInput::Quit,
+        KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => TopInput::Quit,
+        KeyCode::Char('c') => TopInput::Cold,
+        key => TopInput::Key(*key),
     }
 }

@@ -5,16 +5,16 @@ use fnlocal_emulator::serve::{
     self as emulator, ReleaseOptions, ServeOptions, SingleNodeOptions, WorkloadOptions,
 };
 
-use crate::args::Up;
-use crate::error::Outcome;
+use crate::args::UpArgs;
+use crate::error::CommandResult;
 use crate::features::SOURCES;
-use crate::printer::Style;
+use crate::printer::PrintStyle;
 use crate::run::now;
 use crate::serving::{announce, serve};
 
 /// Runs until Ctrl-C.
-pub fn run(args: &Up) -> Outcome {
-    let style = Style {
+pub fn run(args: &UpArgs) -> CommandResult {
+    let style = PrintStyle {
         json: args.json,
         documents: false,
         quiet: args.quiet,
@@ -26,7 +26,7 @@ pub fn run(args: &Up) -> Outcome {
     })
 }
 
-fn options(args: &Up) -> ServeOptions {
+fn options(args: &UpArgs) -> ServeOptions {
     ServeOptions {
         path: args.folder.clone(),
         host: args.host,

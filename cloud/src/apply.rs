@@ -3,15 +3,15 @@
 use crate::aws::{Aws, Ids};
 use crate::copy::{self, Sent};
 use crate::delivery::{MANIFEST_TYPE, StoredRelease};
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::Inventory;
-use crate::plan::{Action, Plan, Step};
-use crate::resource::{Artifact, Image, Resource};
-use crate::source::Source;
+use crate::plan::{Action, Plan, PlanStep};
+use crate::resource::{Artifact, RepositoryImage, Resource};
+use crate::source::ImageSource;
 
 /// What happens while a plan is carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum ApplyProgress {
     /// A step begins.
     Step {
         /// Which, from 1.
@@ -41,7 +41,7 @@ pub enum News {
 }
 
 /// Is told what happens.
-pub type Watcher<'a> = &'a (dyn Fn(News) + Sync);
+pub type OnApplyProgress<'a> = &'a (dyn Fn(ApplyProgress) + Sync);
 
 /// Carries a plan out. `inventory` is what it was made from or checked against; `source` is needed
 /// by plans that copy images.
@@ -52,14 +52,15 @@ pub async fn apply(
     aws: &Aws,
     plan: &Plan,
     inventory: &Inventory,
-    source: Option<&Source>,
-    watcher: Watcher<'_>,
+    source: Option<&ImageSource>,
+    watcher: OnApplyProgress<'_>,
 ) -> Result<Sent, CloudError> {
     let mut ids = Ids::of(inventory);
     let mut sent = Sent::default();
-    let is_copy =
-        |step: &&Step| step.action == Action::Create && matches!(step.resource, Resource::Image(_));
-    let copies: Vec<&Image> = plan
+    let is_copy = |step: &&PlanStep| {
+        step.action == Action::Create && matches!(step.resource, Resource::Image(_))
+    };
+    let copies: Vec<&RepositoryImage> = plan
         .steps
         .iter()
         .filter(is_copy)
@@ -72,7 +73,7 @@ pub async fn apply(
     for (at, step) in plan.steps.iter().enumerate() {
         let (number, action) = (at + 1, step.action);
         tracing::info!(number, of = plan.steps.len(), ?action, step = %step.resource.key(), "step");
-        watcher(News::Step {
+        watcher(ApplyProgress::Step {
             number: at + 1,
             of: plan.steps.len(),
             what: step.resource.key().to_string(),
@@ -104,7 +105,7 @@ async fn store(aws: &Aws, artifact: &Artifact, delivery: &StoredRelease) -> Resu
     let packed = delivery.pack();
     if packed.digest.to_string() != artifact.digest {
         return Err(CloudError::new(
-            Kind::Failed,
+            CloudErrorKind::Failed,
             format!("the release in the plan is not {}", artifact.digest),
         )
         .hint("the plan was changed by hand, or by another version of fnlocal: make a new one"));
@@ -121,7 +122,7 @@ async fn store(aws: &Aws, artifact: &Artifact, delivery: &StoredRelease) -> Resu
 
 fn nothing_to_copy_from(plan: &Plan) -> CloudError {
     CloudError::new(
-        Kind::Failed,
+        CloudErrorKind::Failed,
         format!(
             "the plan for `{}` sends images, and none are given",
             plan.names.env()

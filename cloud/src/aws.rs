@@ -27,10 +27,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_types::retry::RetryConfig;
 use backon::ExponentialBuilder;
 
-use crate::error::{CloudError, Kind};
-use crate::inventory::{Owner, Place};
-use crate::names::{ENV_TAG, Names, PROJECT_TAG};
-use crate::registry::Registry;
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::{AccountRegion, ResourceOwner};
+use crate::names::{ENV_TAG, PROJECT_TAG, ResourceNames};
+use crate::registry::RemoteRegistry;
 
 use diagnosis::client;
 use failure::failed;
@@ -42,7 +42,7 @@ const ATTEMPTS: u32 = 8;
 
 /// How long to wait for what AWS does by and by.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct PollPace {
     /// Time between two looks at something that takes minutes.
     pub poll: Duration,
     /// First time between two attempts at something AWS has not noticed yet; it doubles.
@@ -53,7 +53,7 @@ pub struct Pace {
     pub looks: u32,
 }
 
-impl Default for Pace {
+impl Default for PollPace {
     /// As AWS needs it: roles are known everywhere within seconds, a balancer's network interfaces
     /// go within minutes, nodes are replaced within an hour.
     fn default() -> Self {
@@ -69,9 +69,9 @@ impl Default for Pace {
 /// The services, for one environment.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    names: Names,
-    place: Place,
-    pace: Pace,
+    names: ResourceNames,
+    place: AccountRegion,
+    pace: PollPace,
     autoscaling: aws_sdk_autoscaling::Client,
     ec2: aws_sdk_ec2::Client,
     ecr: aws_sdk_ecr::Client,
@@ -79,7 +79,7 @@ pub struct Aws {
     iam: aws_sdk_iam::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
     ssm: aws_sdk_ssm::Client,
-    registry: Registry,
+    registry: RemoteRegistry,
 }
 
 /// What this machine is configured to use: environment, profiles, single sign-on, roles of CI.
@@ -97,10 +97,14 @@ impl Aws {
     ///
     /// # Errors
     /// No region, no or expired credentials, no permission, no connection.
-    pub async fn connect(config: &SdkConfig, names: Names, pace: Pace) -> Result<Self, CloudError> {
+    pub async fn connect(
+        config: &SdkConfig,
+        names: ResourceNames,
+        pace: PollPace,
+    ) -> Result<Self, CloudError> {
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(
-                CloudError::new(Kind::Config, "no AWS region is named").hint(format!(
+                CloudError::new(CloudErrorKind::Config, "no AWS region is named").hint(format!(
                     "write `region = \"eu-west-1\"` in [env.{}], or set AWS_REGION",
                     names.env()
                 )),
@@ -122,13 +126,13 @@ impl Aws {
         );
         let (caller, login) = (caller?, login?);
         let arn = caller.arn().unwrap_or_default();
-        let place = Place {
+        let place = AccountRegion {
             partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),
             account: caller.account().unwrap_or_default().to_owned(),
             region,
             registry: login.host(),
         };
-        let registry = Registry::new(&login, &names.repository())?;
+        let registry = RemoteRegistry::new(&login, &names.repository())?;
         Ok(Self {
             names,
             place,
@@ -146,13 +150,13 @@ impl Aws {
 
     /// Whose resources these are.
     #[must_use]
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &ResourceNames {
         &self.names
     }
 
     /// The registry of images and releases.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &RemoteRegistry {
         &self.registry
     }
 
@@ -165,7 +169,7 @@ impl Aws {
     }
 
     /// Whose something with these tags is.
-    fn owner<'a>(&self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Owner {
+    fn owner<'a>(&self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> ResourceOwner {
         let (mut project, mut env) = (None, None);
         for (key, value) in tags {
             match key {
@@ -174,7 +178,7 @@ impl Aws {
                 _ => {}
             }
         }
-        Owner::of(&self.names, project, env)
+        ResourceOwner::of(&self.names, project, env)
     }
 
     /// Attempts at what AWS may refuse because it has not noticed something made before.
@@ -186,7 +190,7 @@ impl Aws {
     }
 
     fn arn(&self, service: &str, what: &str) -> String {
-        let Place {
+        let AccountRegion {
             partition,
             account,
             region,
@@ -197,7 +201,7 @@ impl Aws {
 }
 
 /// What became of a create.
-enum Made {
+enum Creation {
     /// It is new; what AWS calls it.
     New(String),
     /// It was there already, or a lost answer to this very call made it.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 
 /// Bytes of a header that say for which system and processor the program is.
 const HEADER: usize = 20;
@@ -15,9 +15,12 @@ const HEADER: usize = 20;
 /// It is for another system or processor, or cannot be read.
 pub fn check(path: &Path, architecture: &str) -> Result<(), CloudError> {
     let found = look(path).map_err(|error| {
-        CloudError::new(Kind::Failed, format!("{} cannot be read", path.display()))
-            .because(error)
-            .hint("name another with --node-binary")
+        CloudError::new(
+            CloudErrorKind::Failed,
+            format!("{} cannot be read", path.display()),
+        )
+        .because(error)
+        .hint("name another with --node-binary")
     })?;
     if found.as_deref() == Some(architecture) {
         return Ok(());
@@ -33,7 +36,7 @@ pub fn check(path: &Path, architecture: &str) -> Result<(), CloudError> {
         ),
     };
     let version = env!("CARGO_PKG_VERSION");
-    Err(CloudError::new(Kind::Config, what).hint(format!(
+    Err(CloudError::new(CloudErrorKind::Config, what).hint(format!(
         "get `fnlocal` {version} for Linux on {architecture} and name it with --node-binary FILE, \
          or choose an `instance_type` with this machine's processor"
     )))
@@ -93,7 +96,7 @@ mod tests {
         ];
         for bytes in [&b"#!/bin/sh\n"[..], &macos] {
             let error = check(file(bytes).path(), "arm64").unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
+            assert_eq!(error.kind, CloudErrorKind::Config);
             assert!(
                 error.to_string().contains("no program for Linux"),
                 "{error}"

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fnlocal_registry::{Digest, Manifest, RepositoryName, Store};
+use fnlocal_registry::{Digest, RepositoryName, Store, StoredManifest};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 
-use crate::apply::{News, Watcher};
+use crate::apply::{ApplyProgress, OnApplyProgress};
 use crate::error::CloudError;
-use crate::names::Names;
-use crate::registry::Registry;
-use crate::resource::Image;
-use crate::source::{Source, broken, missing};
+use crate::names::ResourceNames;
+use crate::registry::RemoteRegistry;
+use crate::resource::RepositoryImage;
+use crate::source::{ImageSource, broken, missing};
 
 /// Between two looks at how much was sent.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -32,23 +32,23 @@ pub struct Sent {
 }
 
 #[derive(Deserialize)]
-struct Parts {
-    config: Option<Part>,
+struct ManifestBlobs {
+    config: Option<BlobDescriptor>,
     #[serde(default)]
-    layers: Vec<Part>,
+    layers: Vec<BlobDescriptor>,
     #[serde(default)]
-    manifests: Vec<Part>,
+    manifests: Vec<BlobDescriptor>,
 }
 
 #[derive(Deserialize)]
-struct Part {
+struct BlobDescriptor {
     digest: Digest,
 }
 
 /// An image's manifests, what is inside first, and its blobs with the repository they are in.
 #[derive(Default)]
-struct Load {
-    manifests: Vec<(String, Manifest)>,
+struct ImageContents {
+    manifests: Vec<(String, StoredManifest)>,
     blobs: BTreeMap<Digest, RepositoryName>,
 }
 
@@ -57,14 +57,14 @@ struct Load {
 /// # Errors
 /// The store lacks something, or the registry refuses or does not answer.
 pub async fn copy(
-    source: &Source,
-    registry: &Registry,
-    images: &[&Image],
-    watcher: Watcher<'_>,
+    source: &ImageSource,
+    registry: &RemoteRegistry,
+    images: &[&RepositoryImage],
+    watcher: OnApplyProgress<'_>,
 ) -> Result<Sent, CloudError> {
-    let mut load = Load::default();
+    let mut load = ImageContents::default();
     for image in images {
-        let digest = Names::tagged_digest(&image.tag).ok_or_else(|| missing(&image.tag))?;
+        let digest = ResourceNames::tagged_digest(&image.tag).ok_or_else(|| missing(&image.tag))?;
         let repository = source
             .repositories
             .get(&digest)
@@ -85,7 +85,7 @@ pub async fn copy(
     )
     .await?;
     for (reference, manifest) in &load.manifests {
-        let Manifest {
+        let StoredManifest {
             media_type, bytes, ..
         } = manifest;
         registry.put_manifest(reference, media_type, bytes).await?;
@@ -94,10 +94,10 @@ pub async fn copy(
 }
 
 async fn send(
-    source: &Source,
-    registry: &Registry,
+    source: &ImageSource,
+    registry: &RemoteRegistry,
     blobs: Vec<(Digest, RepositoryName)>,
-    watcher: Watcher<'_>,
+    watcher: OnApplyProgress<'_>,
 ) -> Result<Sent, CloudError> {
     let mut sized = Vec::new();
     for (digest, repository) in blobs {
@@ -110,7 +110,7 @@ async fn send(
     }
     let all: u64 = sized.iter().map(|(.., size)| size).sum();
     let count = sized.len() as u64;
-    watcher(News::Sending {
+    watcher(ApplyProgress::Sending {
         blobs: count,
         bytes: all,
     });
@@ -132,7 +132,7 @@ async fn send(
     loop {
         tokio::select! {
             sent = &mut work => break drop(sent?),
-            _ = look.tick() => watcher(News::Sent {
+            _ = look.tick() => watcher(ApplyProgress::Sent {
                 bytes: done.load(Ordering::Relaxed),
             }),
         }
@@ -144,7 +144,7 @@ async fn send(
 }
 
 fn open(
-    source: &Source,
+    source: &ImageSource,
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<std::fs::File, CloudError> {
@@ -153,7 +153,7 @@ fn open(
     Ok(file)
 }
 
-impl Load {
+impl ImageContents {
     fn add(
         &mut self,
         store: &Store,
@@ -165,7 +165,7 @@ impl Load {
             .manifest(repository, &digest.clone().into())
             .map_err(broken)?;
         let manifest = manifest.ok_or_else(|| missing(&digest.to_string()))?;
-        let parts: Parts = serde_json::from_slice(&manifest.bytes)
+        let parts: ManifestBlobs = serde_json::from_slice(&manifest.bytes)
             .map_err(|error| missing(&digest.to_string()).because(error))?;
         for child in &parts.manifests {
             self.add(store, repository, &child.digest, None)?;

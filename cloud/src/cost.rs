@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{Environment, ScaleOn};
+use crate::environment::{CloudEnvironment, ScalingTarget};
 
 /// When the prices were written down.
 pub const PRICES_OF: &str = "2025-01";
@@ -52,7 +52,7 @@ pub struct Estimate {
     /// With as many nodes as may be, in US dollars.
     pub most: f64,
     /// What it is made of.
-    pub items: Vec<Item>,
+    pub items: Vec<CostItem>,
     /// What it assumes.
     pub assumptions: Vec<String>,
 }
@@ -60,7 +60,7 @@ pub struct Estimate {
 /// A part of an estimate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Item {
+pub struct CostItem {
     /// What.
     pub what: String,
     /// How many at the least and at the most.
@@ -74,7 +74,7 @@ pub struct Item {
 impl Estimate {
     /// The estimate for an environment in a region.
     #[must_use]
-    pub fn of(env: &Environment, region: &str) -> Self {
+    pub fn of(env: &CloudEnvironment, region: &str) -> Self {
         let european = match region {
             "us-east-1" => Some(false),
             "eu-west-1" => Some(true),
@@ -90,13 +90,13 @@ impl Estimate {
         let kind = env.instance_type.as_str();
         let node = NODES.iter().find(|(name, ..)| *name == kind);
         let nodes = (env.min, env.max);
-        let each = |what: &str, count: (u32, u32), each: Option<f64>| Item {
+        let each = |what: &str, count: (u32, u32), each: Option<f64>| CostItem {
             what: what.to_owned(),
             count,
             each,
             of_node: true,
         };
-        let once = |item: Item| Item {
+        let once = |item: CostItem| CostItem {
             of_node: false,
             ..item
         };
@@ -119,7 +119,7 @@ impl Estimate {
                 Some(ADDRESS * HOURS),
             )),
         ];
-        if let Some(ScaleOn::MemoryPercent(_)) = env.scale_on {
+        if let Some(ScalingTarget::MemoryPercent(_)) = env.scale_on {
             items.push(once(each("metric", (1, 1), Some(METRIC))));
         }
         if env.warm_pool > 0 {
@@ -128,7 +128,7 @@ impl Estimate {
             items.push(once(each("disk of a machine kept stopped", pool, disk)));
         }
         let assumptions = assumptions(kind, region, european.is_some(), node.is_some());
-        let total = |count: fn(&Item) -> u32| {
+        let total = |count: fn(&CostItem) -> u32| {
             items
                 .iter()
                 .map(|item| f64::from(count(item)) * item.each.unwrap_or(0.0))
@@ -179,7 +179,7 @@ fn assumptions(kind: &str, region: &str, region_known: bool, kind_known: bool) -
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "about ${:.0} to ${:.0} a month", self.least, self.most)?;
-        for Item {
+        for CostItem {
             what, count, each, ..
         } in &self.items
         {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_estimate_is_the_sum_of_its_parts() {
-        let mut env = Environment::new("prod");
+        let mut env = CloudEnvironment::new("prod");
         env.instance_type = "t3.large".to_owned();
         (env.min, env.max, env.disk_gb) = (2, 4, 30);
         let estimate = Estimate::of(&env, "us-east-1");
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_is_kept_stopped_costs_its_disk() {
-        let mut env = Environment::new("prod");
+        let mut env = CloudEnvironment::new("prod");
         let without = Estimate::of(&env, "us-east-1").least;
         (env.warm_pool, env.disk_gb) = (3, 30);
         let with = Estimate::of(&env, "us-east-1").least;
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_was_spent_counts_the_hours_of_nodes_and_of_the_front_apart() {
-        let env = Environment::new("prod");
+        let env = CloudEnvironment::new("prod");
         let estimate = Estimate::of(&env, "us-east-1");
         let month = estimate.so_far(2.0 * HOURS, HOURS).unwrap();
         assert!((month - estimate.least).abs() < 1e-6);
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_has_no_price_is_said_and_not_guessed() {
-        let mut env = Environment::new("prod");
+        let mut env = CloudEnvironment::new("prod");
         env.instance_type = "x9.huge".to_owned();
         let text = Estimate::of(&env, "ap-south-1").to_string();
         assert!(text.contains("no price is known for x9.huge"), "{text}");

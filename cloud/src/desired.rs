@@ -10,13 +10,15 @@ use std::collections::BTreeSet;
 use fnlocal_core::release::Release;
 
 use crate::delivery::StoredRelease;
-use crate::environment::Environment;
+use crate::environment::CloudEnvironment;
 use crate::error::CloudError;
 use crate::inventory::Inventory;
-use crate::names::Names;
-use crate::resource::{CurrentRelease, LogGroup, Nodes, PeerKey, Profile, Resource, Role};
+use crate::names::ResourceNames;
+use crate::resource::{
+    CurrentRelease, IamRole, InstanceProfile, LogGroup, Nodes, PeerKey, Resource,
+};
 use crate::role;
-use checked::Checked;
+use checked::CheckedSurroundings;
 pub use checked::instance_type;
 use fleet::{fleet, template};
 use front::{firewalls, front};
@@ -26,7 +28,7 @@ use stored::{artifact, images, repository, sources};
 #[derive(Clone, Debug)]
 pub struct PromoteRequest {
     /// The environment.
-    pub env: Environment,
+    pub env: CloudEnvironment,
     /// The release.
     pub release: Release,
     /// The gateway image's digest.
@@ -53,12 +55,12 @@ pub struct Desired {
 /// # Errors
 /// The environment asks for what the region, the images or AWS do not have.
 pub fn desired(
-    names: &Names,
+    names: &ResourceNames,
     wish: &PromoteRequest,
     inventory: &Inventory,
 ) -> Result<Desired, CloudError> {
     let env = &wish.env;
-    let surroundings = Checked::new(wish, inventory)?;
+    let surroundings = CheckedSurroundings::new(wish, inventory)?;
     let sources = sources(names, env, &wish.release)?;
     let delivery = StoredRelease {
         release: wish.release.clone(),
@@ -81,7 +83,7 @@ pub fn desired(
         }));
     }
     let parameters: BTreeSet<String> = delivery.sources.values().cloned().collect();
-    resources.push(Resource::Role(Role {
+    resources.push(Resource::Role(IamRole {
         name: names.role(),
         trust: role::trust(),
         policy: role::policy(
@@ -92,7 +94,7 @@ pub fn desired(
             env.logs,
         ),
     }));
-    resources.push(Resource::Profile(Profile {
+    resources.push(Resource::Profile(InstanceProfile {
         name: names.role(),
         role: Some(names.role()),
     }));
@@ -117,7 +119,7 @@ pub fn desired(
     })
 }
 
-fn warnings(env: &Environment, around: &Checked<'_>) -> Vec<String> {
+fn warnings(env: &CloudEnvironment, around: &CheckedSurroundings<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     if env.certificate.is_none() {
         warnings.push(format!(

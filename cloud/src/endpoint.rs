@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::environment::Environment;
-use crate::error::{CloudError, Kind};
-use crate::names::Names;
+use crate::environment::CloudEnvironment;
+use crate::error::{CloudError, CloudErrorKind};
+use crate::names::ResourceNames;
 
 /// The balancer as callers see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// The URL to call, without a slash at its end: by the environment's own domain, if it has one.
     #[must_use]
-    pub fn url(&self, env: &Environment) -> String {
+    pub fn url(&self, env: &CloudEnvironment) -> String {
         let host = env.domain.as_deref().unwrap_or(&self.address);
         let scheme = if self.secure { "https" } else { "http" };
         format!("{scheme}://{host}")
@@ -29,8 +29,11 @@ impl Endpoint {
 
 /// The error of an environment that has no door.
 #[must_use]
-pub fn none(names: &Names) -> CloudError {
+pub fn none(names: &ResourceNames) -> CloudError {
     let env = names.env();
-    CloudError::new(Kind::Failed, format!("nothing is promoted to `{env}`"))
-        .hint(format!("`fnlocal promote --env {env}` does it"))
+    CloudError::new(
+        CloudErrorKind::Failed,
+        format!("nothing is promoted to `{env}`"),
+    )
+    .hint(format!("`fnlocal promote --env {env}` does it"))
 }

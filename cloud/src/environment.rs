@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// An environment to promote to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Environment {
+pub struct CloudEnvironment {
     /// Its name.
     pub name: String,
     /// AWS region; else what the AWS configuration of this machine says.
@@ -19,9 +19,9 @@ pub struct Environment {
     /// Nodes at the most.
     pub max: u32,
     /// What makes the fleet grow; nothing for a fleet that only schedules change.
-    pub scale_on: Option<ScaleOn>,
+    pub scale_on: Option<ScalingTarget>,
     /// Nodes added before load that is known in advance.
-    pub prescale: Vec<Prescale>,
+    pub prescale: Vec<PrescaleAction>,
     /// ARN of the certificate for HTTPS; plain HTTP without.
     pub certificate: Option<String>,
     /// The name people call it by, which they have to point at the balancer.
@@ -33,7 +33,7 @@ pub struct Environment {
     /// Size of a node's disk in GB.
     pub disk_gb: u32,
     /// Where variables come from: name to `ssm:/path`. Those not named come from
-    /// [`Environment::parameter`].
+    /// [`CloudEnvironment::parameter`].
     pub variables: BTreeMap<String, String>,
     /// Whether functions' logs go to CloudWatch.
     pub logs: bool,
@@ -50,7 +50,7 @@ pub struct Environment {
 /// What makes the fleet grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ScaleOn {
+pub enum ScalingTarget {
     /// Requests a minute that one node should get.
     RequestsPerNode(u32),
     /// Memory committed on a node, in percent.
@@ -60,7 +60,7 @@ pub enum ScaleOn {
 /// Nodes added before load that is known in advance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Prescale {
+pub struct PrescaleAction {
     /// A name for it.
     pub name: String,
     /// When, as a cron expression of five fields.
@@ -71,7 +71,7 @@ pub struct Prescale {
     pub min: u32,
 }
 
-impl Environment {
+impl CloudEnvironment {
     /// An environment with nothing but defaults.
     #[must_use]
     pub fn new(name: &str) -> Self {
@@ -81,7 +81,7 @@ impl Environment {
             instance_type: "t3.large".to_owned(),
             min: 2,
             max: 10,
-            scale_on: Some(ScaleOn::RequestsPerNode(800)),
+            scale_on: Some(ScalingTarget::RequestsPerNode(800)),
             prescale: Vec::new(),
             certificate: None,
             domain: None,

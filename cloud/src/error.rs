@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What sort of failure it is, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CloudErrorKind {
     /// It failed: 1.
     Failed,
     /// `fnlocal.toml` asks for what cannot be: 64.
@@ -22,7 +22,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct CloudError {
     /// What sort of failure.
-    pub kind: Kind,
+    pub kind: CloudErrorKind,
     /// What to do about it.
     pub hint: Option<String>,
     what: String,
@@ -31,7 +31,7 @@ pub struct CloudError {
 
 impl CloudError {
     /// A failure; `what` names the thing.
-    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+    pub fn new(kind: CloudErrorKind, what: impl Into<String>) -> Self {
         Self {
             kind,
             hint: None,
@@ -74,9 +74,9 @@ impl StdError for CloudError {
 }
 
 fnlocal_api::user_error!(CloudError {
-    Self { kind: Kind::Failed, hint, .. } => hint.clone();
-    Self { kind: Kind::Config, hint, .. } => hint.clone(), Config;
-    Self { kind: Kind::Unreachable, hint, .. } => hint.clone(), Unreachable;
-    Self { kind: Kind::TryAgain, hint, .. } => hint.clone(), TryAgain;
-    Self { kind: Kind::Interrupted, hint, .. } => hint.clone(), Interrupted;
+    Self { kind: CloudErrorKind::Failed, hint, .. } => hint.clone();
+    Self { kind: CloudErrorKind::Config, hint, .. } => hint.clone(), Config;
+    Self { kind: CloudErrorKind::Unreachable, hint, .. } => hint.clone(), Unreachable;
+    Self { kind: CloudErrorKind::TryAgain, hint, .. } => hint.clone(), TryAgain;
+    Self { kind: CloudErrorKind::Interrupted, hint, .. } => hint.clone(), Interrupted;
 });

@@ -15,7 +15,7 @@ use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use bytes::Bytes;
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
-use fnlocal_triggers::event::{Event, content_type};
+use fnlocal_triggers::event::{SourceEvent, content_type};
 use fnlocal_triggers::source::{Ingest, IngestedEvent, Source, SourceError};
 use serde_json::Value;
 
@@ -168,7 +168,7 @@ impl Sqs {
         let attribute = |name| message.attributes().and_then(|all| all.get(&name));
         let sent = attribute(MessageSystemAttributeName::SentTimestamp);
         vec![IngestedEvent {
-            event: Event {
+            event: SourceEvent {
                 id: id.to_owned(),
                 source: self.queue.clone(),
                 kind: "com.amazonaws.sqs.message".to_owned(),
@@ -195,7 +195,7 @@ fn of_bucket(message: &str, index: usize, record: &Value) -> IngestedEvent {
     let data = record.to_string();
     let key = format!("{message} {index}");
     IngestedEvent {
-        event: Event {
+        event: SourceEvent {
             id: key.clone(),
             source: format!("{}.{}", text(&record["eventSource"]), text(&bucket["name"])),
             kind: format!("com.amazonaws.s3.{kind}"),

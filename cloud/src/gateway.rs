@@ -14,8 +14,8 @@ use fnlocal_registry::{Digest, RepositoryName, Store};
 use serde_json::{Value, json};
 
 use crate::delivery::MANIFEST_TYPE;
-use crate::error::{CloudError, Kind};
-use known::{Known, Stamp};
+use crate::error::{CloudError, CloudErrorKind};
+use known::{BinaryStamp, RememberedBinary};
 
 /// Where the binary is in the image.
 pub const BINARY: &str = "usr/local/bin/fnlocal";
@@ -104,8 +104,8 @@ fn put_binary(
 ) -> Result<(Digest, u64), CloudError> {
     let metadata = std::fs::metadata(binary).map_err(|error| unreadable(binary, error))?;
     // Before it is read, so that a change meanwhile shows.
-    let stamp = Stamp::of(&metadata, SystemTime::now());
-    let before = stamp.and_then(|stamp| Known::find(known, binary, &stamp));
+    let stamp = BinaryStamp::of(&metadata, SystemTime::now());
+    let before = stamp.and_then(|stamp| RememberedBinary::find(known, binary, &stamp));
     if let Some((digest, size)) = before
         && store.has_blob(repository, &digest)
     {
@@ -113,15 +113,18 @@ fn put_binary(
     }
     let (digest, size) = put(store, repository, &layer(binary)?)?;
     if let Some(stamp) = stamp {
-        Known::new(binary, stamp, &digest, size).keep(known);
+        RememberedBinary::new(binary, stamp, &digest, size).keep(known);
     }
     Ok((digest, size))
 }
 
 fn unreadable(binary: &Path, error: std::io::Error) -> CloudError {
-    CloudError::new(Kind::Failed, format!("{} cannot be read", binary.display()))
-        .because(error)
-        .hint("name a `fnlocal` built for Linux and the nodes' processor")
+    CloudError::new(
+        CloudErrorKind::Failed,
+        format!("{} cannot be read", binary.display()),
+    )
+    .because(error)
+    .hint("name a `fnlocal` built for Linux and the nodes' processor")
 }
 
 /// A layer with nothing but the binary, as of no particular time.
@@ -152,9 +155,12 @@ fn put(
     }
     let mut writer = store.writer().map_err(broken)?;
     writer.write_all(bytes).map_err(|error| {
-        CloudError::new(Kind::Failed, "the local registry cannot be written")
-            .because(error)
-            .hint("look whether the disk is full")
+        CloudError::new(
+            CloudErrorKind::Failed,
+            "the local registry cannot be written",
+        )
+        .because(error)
+        .hint("look whether the disk is full")
     })?;
     let blob = writer.commit(repository, None).map_err(broken)?;
     Ok((blob.digest, blob.size))
@@ -166,7 +172,7 @@ fn text(value: &Value) -> &str {
 
 fn no_base(base: &Digest) -> CloudError {
     CloudError::new(
-        Kind::Failed,
+        CloudErrorKind::Failed,
         format!("{base} in the local registry is no image to build on"),
     )
     .hint("run `fnlocal build`")
@@ -176,7 +182,7 @@ fn broken(error: fnlocal_registry::StoreError) -> CloudError {
     let hint = error
         .hint()
         .unwrap_or_else(|| "run `fnlocal doctor`".to_owned());
-    CloudError::new(Kind::Failed, "the local registry cannot be used")
+    CloudError::new(CloudErrorKind::Failed, "the local registry cannot be used")
         .because(error)
         .hint(hint)
 }

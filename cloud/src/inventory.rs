@@ -7,22 +7,22 @@ use sha2::{Digest as _, Sha256};
 
 use crate::delivery::StoredRelease;
 use crate::endpoint::Endpoint;
-use crate::names::Names;
-use crate::resource::{Key, Kind, Resource};
+use crate::names::ResourceNames;
+use crate::resource::{Resource, ResourceKey, ResourceKind};
 
 /// What is there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inventory {
     /// Where it was looked.
-    pub place: Place,
+    pub place: AccountRegion,
     /// What is not ours, but needed.
     pub around: Surroundings,
     /// What bears our names.
-    pub found: Vec<Found>,
+    pub found: Vec<FoundResource>,
     /// The release the pointer names, and older ones that were read, by tag.
     pub deliveries: BTreeMap<String, StoredRelease>,
     /// Nodes as the group lists them.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<GroupNode>,
     /// A replacement of nodes that is under way.
     pub refresh: Option<Refresh>,
     /// Where requests come in.
@@ -31,7 +31,7 @@ pub struct Inventory {
 
 /// An account and a region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct AccountRegion {
     /// `aws`, or that of China or a government.
     pub partition: String,
     /// The account's number.
@@ -81,19 +81,19 @@ pub struct InstanceType {
 
 /// A resource that is there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct FoundResource {
     /// What it is.
     pub resource: Resource,
     /// What AWS calls it.
     pub id: String,
     /// Whose it is.
-    pub owner: Owner,
+    pub owner: ResourceOwner,
 }
 
 /// Whose a resource is, by its tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Owner {
+pub enum ResourceOwner {
     /// This environment's.
     Ours,
     /// It has our name, but not our tags.
@@ -104,7 +104,7 @@ pub enum Owner {
 
 /// A node as the group lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
+pub struct GroupNode {
     /// The instance's id.
     pub id: String,
     /// Its zone.
@@ -131,20 +131,20 @@ pub struct Refresh {
 impl Inventory {
     /// A resource by kind and name.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<&Found> {
+    pub fn get(&self, key: &ResourceKey) -> Option<&FoundResource> {
         self.found.iter().find(|found| found.resource.key() == *key)
     }
 
     /// All of a kind.
-    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Found> {
-        let is_of = move |found: &&Found| found.resource.key().kind == kind;
+    pub fn of(&self, kind: ResourceKind) -> impl Iterator<Item = &FoundResource> {
+        let is_of = move |found: &&FoundResource| found.resource.key().kind == kind;
         self.found.iter().filter(is_of)
     }
 
     /// The release the nodes follow, as `TAG@DIGEST`.
     #[must_use]
     pub fn pointer(&self) -> Option<&str> {
-        self.of(Kind::CurrentRelease)
+        self.of(ResourceKind::CurrentRelease)
             .find_map(|found| match &found.resource {
                 Resource::CurrentRelease(pointer) => Some(pointer.release.as_str()),
                 _ => None,
@@ -162,9 +162,9 @@ impl Inventory {
     /// Numbers of all releases, the newest last.
     #[must_use]
     pub fn release_numbers(&self) -> Vec<u32> {
-        let releases = self.of(Kind::Release);
+        let releases = self.of(ResourceKind::Release);
         let mut numbers: Vec<u32> = releases
-            .filter_map(|found| Names::release_number(&found.resource.key().name))
+            .filter_map(|found| ResourceNames::release_number(&found.resource.key().name))
             .collect();
         numbers.sort_unstable();
         numbers
@@ -180,10 +180,10 @@ impl Inventory {
     }
 }
 
-impl Owner {
+impl ResourceOwner {
     /// From a resource's tags.
     #[must_use]
-    pub fn of(names: &Names, project: Option<&str>, env: Option<&str>) -> Self {
+    pub fn of(names: &ResourceNames, project: Option<&str>, env: Option<&str>) -> Self {
         match (project, env) {
             (Some(project), Some(env)) if project == names.project() && env == names.env() => {
                 Self::Ours

@@ -38,7 +38,7 @@ mod role;
 pub mod source;
 pub mod status;
 
-pub use error::{CloudError, Kind};
+pub use error::{CloudError, CloudErrorKind};
 pub use inventory::Inventory;
-pub use names::Names;
+pub use names::ResourceNames;
 pub use plan::Plan;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::aws::Aws;
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 
 /// Milliseconds by which a record may come later than others written after it. Nodes send theirs
 /// in batches, each at its own time.
@@ -11,7 +11,7 @@ const LATE: i64 = 30_000;
 
 /// One line a node wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct NodeLogLine {
     /// What CloudWatch calls it.
     pub id: String,
     /// When it was written, in milliseconds since 1970.
@@ -21,15 +21,15 @@ pub struct Event {
 }
 
 /// A part of what there is.
-pub(crate) struct Part {
-    pub events: Vec<Event>,
+pub(crate) struct LogPage {
+    pub events: Vec<NodeLogLine>,
     /// Names the next part; none after the last.
     pub next: Option<String>,
 }
 
 /// Which lines to read. What CloudWatch cannot be asked for has to be looked at by the reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LogQuery {
     /// Not before this, in milliseconds since 1970.
     pub since: Option<i64>,
     /// Of this function.
@@ -50,7 +50,7 @@ pub struct Reader<'a> {
     newest: i64,
 }
 
-impl Wanted {
+impl LogQuery {
     /// The same in CloudWatch's own language, as far as it goes.
     #[must_use]
     pub fn filter(&self) -> Option<String> {
@@ -72,7 +72,7 @@ impl Wanted {
 impl<'a> Reader<'a> {
     /// Begins where it is wanted.
     #[must_use]
-    pub fn new(aws: &'a Aws, wanted: &Wanted) -> Self {
+    pub fn new(aws: &'a Aws, wanted: &LogQuery) -> Self {
         Self {
             aws,
             filter: wanted.filter(),
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// There is no log group, or AWS does not say what is in it.
-    pub async fn next(&mut self) -> Result<Option<Vec<Event>>, CloudError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<NodeLogLine>>, CloudError> {
         if self.token.is_none() && self.newest > i64::MIN {
             let from = self.newest.saturating_sub(LATE);
             self.since = Some(self.since.map_or(from, |since| since.max(from)));
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
             return Err(nothing(self.aws));
         };
         self.token = part.next;
-        let fresh: Vec<Event> = part
+        let fresh: Vec<NodeLogLine> = part
             .events
             .into_iter()
             .filter(|event| self.seen.insert(event.id.clone(), event.at).is_none())
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
 fn nothing(aws: &Aws) -> CloudError {
     let (env, group) = (aws.names().env(), aws.names().log_group());
     CloudError::new(
-        Kind::Failed,
+        CloudErrorKind::Failed,
         format!("nothing is kept of `{env}`: AWS has no log group {group}"),
     )
     .hint(format!(
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn cloudwatch_is_asked_only_for_what_it_cannot_misunderstand() {
-        let wanted = |function: Option<&str>, request: Option<&str>| Wanted {
+        let wanted = |function: Option<&str>, request: Option<&str>| LogQuery {
             since: None,
             function: function.map(str::to_owned),
             request: request.map(str::to_owned),

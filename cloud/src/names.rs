@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 
 /// The tag that holds the project's name.
 pub const PROJECT_TAG: &str = "fnlocal:project";
@@ -21,13 +21,13 @@ const TAG_LIMIT: usize = 128;
 
 /// Names of all that belongs to one environment of one project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Names {
+pub struct ResourceNames {
     project: String,
     env: String,
     stem: String,
 }
 
-impl Names {
+impl ResourceNames {
     /// Names for the environment `env` of `project`.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Names {
         for (what, name) in [("project", project), ("environment", env)] {
             if slug(name).is_empty() {
                 return Err(CloudError::new(
-                    Kind::Config,
+                    CloudErrorKind::Config,
                     format!("the {what}'s name `{name}` has no letter AWS accepts"),
                 )
                 .hint("use letters, digits and hyphens"));
@@ -51,7 +51,7 @@ impl Names {
         if role.len() > ROLE_LIMIT {
             let over = role.len() - ROLE_LIMIT;
             return Err(CloudError::new(
-                Kind::Config,
+                CloudErrorKind::Config,
                 format!(
                     "`{role}` is {over} letters too long for the name of an IAM role ({ROLE_LIMIT})"
                 ),
@@ -144,7 +144,7 @@ impl Names {
         format!("{what}.{hex}")
     }
 
-    /// The digest in a tag that [`Names::image_tag`] made.
+    /// The digest in a tag that [`ResourceNames::image_tag`] made.
     #[must_use]
     pub fn tagged_digest(tag: &str) -> Option<String> {
         let (_, hex) = tag.rsplit_once('.')?;
@@ -158,7 +158,7 @@ impl Names {
         format!("r{number:06}")
     }
 
-    /// The number in a tag that [`Names::release_tag`] made.
+    /// The number in a tag that [`ResourceNames::release_tag`] made.
     #[must_use]
     pub fn release_number(tag: &str) -> Option<u32> {
         let digits = tag.strip_prefix('r')?;
@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_long_name_is_shortened_for_the_balancer_and_stays_different_from_others() {
-        let one = Names::new("my-company-payments-backend", "production").unwrap();
-        let other = Names::new("my-company-payments-backend", "preview").unwrap();
+        let one = ResourceNames::new("my-company-payments-backend", "production").unwrap();
+        let other = ResourceNames::new("my-company-payments-backend", "preview").unwrap();
         assert_eq!(one.balancer().len(), 32);
         assert_ne!(one.balancer(), other.balancer());
         assert_eq!(
@@ -208,24 +208,24 @@ mod tests {
 
     #[test]
     fn a_name_aws_would_refuse_is_refused_before_anything_is_made() {
-        let error = Names::new(&"a".repeat(60), "prod").unwrap_err();
-        assert_eq!(error.kind, Kind::Config);
+        let error = ResourceNames::new(&"a".repeat(60), "prod").unwrap_err();
+        assert_eq!(error.kind, CloudErrorKind::Config);
         assert!(error.to_string().contains("too long"), "{error}");
         assert!(error.hint.is_some());
-        assert!(Names::new("___", "prod").is_err());
+        assert!(ResourceNames::new("___", "prod").is_err());
     }
 
     #[test]
     fn tags_say_what_they_name() {
         let digest = format!("sha256:{}", "ab".repeat(32));
-        let tag = Names::image_tag(&"Pack_age".repeat(20), &digest);
+        let tag = ResourceNames::image_tag(&"Pack_age".repeat(20), &digest);
         assert!(tag.len() <= 128, "{tag}");
-        assert_eq!(Names::tagged_digest(&tag), Some(digest));
+        assert_eq!(ResourceNames::tagged_digest(&tag), Some(digest));
         assert_eq!(
-            Names::release_number(&Names::release_tag(1_234_567)),
+            ResourceNames::release_number(&ResourceNames::release_tag(1_234_567)),
             Some(1_234_567)
         );
-        assert_eq!(Names::release_number("r12"), None);
-        assert_eq!(Names::tagged_digest("r000001"), None);
+        assert_eq!(ResourceNames::release_number("r12"), None);
+        assert_eq!(ResourceNames::tagged_digest("r000001"), None);
     }
 }

@@ -14,9 +14,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CloudError, Kind};
-pub use follow::{Assigned, Follower, News, Peer, Standing};
-pub use machine::Machine;
+use crate::error::{CloudError, CloudErrorKind};
+pub use follow::{Assigned, Follower, GroupPeer, GroupUpdate, NodeStanding};
+pub use machine::ThisMachine;
 
 /// The port the balancer talks to.
 pub const PORT: u16 = 8080;
@@ -213,7 +213,7 @@ systemctl enable --now --no-block fnlocal-booted
     /// It cannot be read, or is not of this version of fnlocal.
     pub fn read(path: &Path) -> Result<Self, CloudError> {
         let broken = |what: &str| {
-            CloudError::new(Kind::Config, format!("{} {what}", path.display()))
+            CloudError::new(CloudErrorKind::Config, format!("{} {what}", path.display()))
                 .hint("`fnlocal promote` writes these settings into a node's user data")
         };
         let text = std::fs::read_to_string(path)

@@ -13,11 +13,11 @@ use serde_json::Value;
 use crate::cost::Estimate;
 use crate::delivery::StoredRelease;
 use crate::desired::Desired;
-use crate::environment::Environment;
-use crate::error::{CloudError, Kind};
-use crate::inventory::{Found, Inventory, Owner, Place};
-use crate::names::Names;
-use crate::resource::{Key, Kind as What, Resource};
+use crate::environment::CloudEnvironment;
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::{AccountRegion, FoundResource, Inventory, ResourceOwner};
+use crate::names::ResourceNames;
+use crate::resource::{Resource, ResourceKey, ResourceKind};
 use delete::{in_reverse, no_longer_wanted, too_old};
 use replace::{is_gone_with_another, is_inside_replaced, replaced};
 
@@ -31,13 +31,13 @@ pub struct Plan {
     /// [`SCHEMA`].
     pub schema: u32,
     /// Whose it is.
-    pub names: Names,
+    pub names: ResourceNames,
     /// Where.
-    pub place: Place,
+    pub place: AccountRegion,
     /// Hash of the inventory it was made from.
     pub inventory: String,
     /// The steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// What is stored as the release, if anything is.
     pub delivery: Option<StoredRelease>,
     /// What people should know.
@@ -49,7 +49,7 @@ pub struct Plan {
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
+pub struct PlanStep {
     /// What to do.
     pub action: Action,
     /// With what: as it shall be, or as it is for what is deleted.
@@ -57,7 +57,7 @@ pub struct Step {
     /// What AWS calls it, if it is there.
     pub id: Option<String>,
     /// What differs.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FieldChange>,
     /// Why.
     pub reason: String,
 }
@@ -79,7 +79,7 @@ pub enum Action {
 /// A field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct FieldChange {
     /// Its name.
     pub field: String,
     /// As it is.
@@ -94,8 +94,8 @@ impl Plan {
     /// # Errors
     /// Something bears our name and is not ours.
     pub fn promote(
-        names: &Names,
-        env: &Environment,
+        names: &ResourceNames,
+        env: &CloudEnvironment,
         inventory: &Inventory,
         desired: Desired,
     ) -> Result<Self, CloudError> {
@@ -104,7 +104,7 @@ impl Plan {
         let mut steps = Vec::new();
         for found in in_reverse(inventory, |found| replaced.contains(&found.resource.key())) {
             if !is_gone_with_another(found, &replaced) {
-                steps.push(Step::delete(
+                steps.push(PlanStep::delete(
                     found,
                     "is made anew, since it cannot be changed to what is wanted",
                 ));
@@ -117,7 +117,7 @@ impl Plan {
             let found = inventory
                 .get(&key)
                 .filter(|_| !replaced.contains(&key) && !is_inside_replaced(key.kind, &replaced));
-            steps.extend(Step::towards(found, resource, &steps));
+            steps.extend(PlanStep::towards(found, resource, &steps));
         }
         steps.extend(no_longer_wanted(inventory, &desired.resources, &replaced));
         steps.extend(too_old(env, inventory, &desired));
@@ -134,24 +134,32 @@ impl Plan {
     ///
     /// # Errors
     /// There is no such release, nothing is promoted, or an image it names is gone.
-    pub fn rollback(names: &Names, inventory: &Inventory, number: u32) -> Result<Self, CloudError> {
+    pub fn rollback(
+        names: &ResourceNames,
+        inventory: &Inventory,
+        number: u32,
+    ) -> Result<Self, CloudError> {
         refuse_strangers(inventory)?;
-        let tag = Names::release_tag(number);
-        let key = |kind: What, name: &str| Key {
+        let tag = ResourceNames::release_tag(number);
+        let key = |kind: ResourceKind, name: &str| ResourceKey {
             kind,
             name: name.to_owned(),
         };
         let missing = |what: String| {
-            CloudError::new(Kind::Failed, what).hint("`fnlocal status` lists what there is")
+            CloudError::new(CloudErrorKind::Failed, what)
+                .hint("`fnlocal status` lists what there is")
         };
         let artifact = match inventory
-            .get(&key(What::Release, &tag))
+            .get(&key(ResourceKind::Release, &tag))
             .map(|found| &found.resource)
         {
             Some(Resource::Release(artifact)) => artifact,
             _ => return Err(missing(format!("there is no release {tag}"))),
         };
-        if inventory.get(&key(What::Group, &names.group())).is_none() {
+        if inventory
+            .get(&key(ResourceKind::Group, &names.group()))
+            .is_none()
+        {
             return Err(missing(format!("nothing is promoted to `{}`", names.env())));
         }
         let delivery = inventory.deliveries.get(&tag);
@@ -159,8 +167,8 @@ impl Plan {
             .iter()
             .flat_map(|delivery| &delivery.release.packages)
         {
-            let image = Names::image_tag(&package.name, &package.digest);
-            if inventory.get(&key(What::Image, &image)).is_none() {
+            let image = ResourceNames::image_tag(&package.name, &package.digest);
+            if inventory.get(&key(ResourceKind::Image, &image)).is_none() {
                 return Err(missing(format!(
                     "the image of `{}` in {tag} is gone",
                     package.name
@@ -172,7 +180,9 @@ impl Plan {
             release: format!("{}@{}", artifact.tag, artifact.digest),
         });
         let found = inventory.get(&pointer.key());
-        let steps = Step::towards(found, &pointer, &[]).into_iter().collect();
+        let steps = PlanStep::towards(found, &pointer, &[])
+            .into_iter()
+            .collect();
         Ok(Self::of(names, inventory, steps))
     }
 
@@ -181,14 +191,14 @@ impl Plan {
     /// # Errors
     /// Never for strangers: what is not ours is left alone.
     #[must_use]
-    pub fn destroy(names: &Names, inventory: &Inventory) -> Self {
-        let is_ours = |found: &Found| {
+    pub fn destroy(names: &ResourceNames, inventory: &Inventory) -> Self {
+        let is_ours = |found: &FoundResource| {
             let kind = found.resource.key().kind;
-            found.owner == Owner::Ours && kind.inside().is_none()
+            found.owner == ResourceOwner::Ours && kind.inside().is_none()
         };
         let steps = in_reverse(inventory, is_ours)
             .into_iter()
-            .map(|found| Step::delete(found, "everything of this environment is deleted"))
+            .map(|found| PlanStep::delete(found, "everything of this environment is deleted"))
             .collect();
         Self::of(names, inventory, steps)
     }
@@ -203,19 +213,19 @@ impl Plan {
     ///
     /// # Errors
     /// It is of another format, for another place, or things have moved since it was made.
-    pub fn check(&self, names: &Names, inventory: &Inventory) -> Result<(), CloudError> {
+    pub fn check(&self, names: &ResourceNames, inventory: &Inventory) -> Result<(), CloudError> {
         let refuse = |kind, what: String| {
             Err(CloudError::new(kind, what).hint("make a new plan and look at it"))
         };
         if self.schema != SCHEMA {
             return refuse(
-                Kind::Failed,
+                CloudErrorKind::Failed,
                 format!("the plan's format is {}, and this is {SCHEMA}", self.schema),
             );
         }
         if self.names != *names || self.place != inventory.place {
             return refuse(
-                Kind::Failed,
+                CloudErrorKind::Failed,
                 format!(
                     "the plan is for {}/{} in {} ({})",
                     self.names.project(),
@@ -227,14 +237,14 @@ impl Plan {
         }
         if self.inventory != inventory.fingerprint() {
             return refuse(
-                Kind::TryAgain,
+                CloudErrorKind::TryAgain,
                 "what is there has changed since the plan was made".to_owned(),
             );
         }
         Ok(())
     }
 
-    fn of(names: &Names, inventory: &Inventory, steps: Vec<Step>) -> Self {
+    fn of(names: &ResourceNames, inventory: &Inventory, steps: Vec<PlanStep>) -> Self {
         Self {
             schema: SCHEMA,
             names: names.clone(),
@@ -248,17 +258,17 @@ impl Plan {
     }
 }
 
-impl Step {
+impl PlanStep {
     /// The step from what is there to what should be, if they differ; `before` are the steps taken
     /// until then.
-    fn towards(found: Option<&Found>, wanted: &Resource, before: &[Self]) -> Option<Self> {
+    fn towards(found: Option<&FoundResource>, wanted: &Resource, before: &[Self]) -> Option<Self> {
         let kind = wanted.key().kind;
         let Some(found) = found else {
             let makes_group = |step: &Self| {
-                step.action == Action::Create && step.resource.key().kind == What::Group
+                step.action == Action::Create && step.resource.key().kind == ResourceKind::Group
             };
             // A new group starts its nodes from the newest template by itself.
-            if kind == What::Nodes && before.iter().any(makes_group) {
+            if kind == ResourceKind::Nodes && before.iter().any(makes_group) {
                 return None;
             }
             return Some(Self {
@@ -271,11 +281,13 @@ impl Step {
         };
         let changes = differences(&found.resource, wanted);
         let (action, reason) = match kind {
-            What::Nodes => (
+            ResourceKind::Nodes => (
                 Action::Replace,
                 "nodes were started from another template; one after the other is replaced",
             ),
-            What::CurrentRelease => (Action::Change, "nodes load the release, then switch to it"),
+            ResourceKind::CurrentRelease => {
+                (Action::Change, "nodes load the release, then switch to it")
+            }
             _ => (
                 Action::Change,
                 "it is not as fnlocal.toml and the release want it",
@@ -290,7 +302,7 @@ impl Step {
         })
     }
 
-    fn delete(found: &Found, reason: &str) -> Self {
+    fn delete(found: &FoundResource, reason: &str) -> Self {
         Self {
             action: Action::Delete,
             resource: found.resource.clone(),
@@ -303,12 +315,12 @@ impl Step {
 
 /// Fields in which two resources of one kind differ.
 #[must_use]
-pub fn differences(found: &Resource, wanted: &Resource) -> Vec<Change> {
+pub fn differences(found: &Resource, wanted: &Resource) -> Vec<FieldChange> {
     let found = found.fields();
     let wanted = wanted.fields();
     let changed = wanted.into_iter().filter_map(|(field, to)| {
         let from = found.get(&field).cloned().unwrap_or_default();
-        (from != to).then_some(Change { field, from, to })
+        (from != to).then_some(FieldChange { field, from, to })
     });
     changed.collect()
 }
@@ -317,12 +329,12 @@ fn refuse_strangers(inventory: &Inventory) -> Result<(), CloudError> {
     for found in &inventory.found {
         let key = found.resource.key();
         let whose = match &found.owner {
-            Owner::Ours => continue,
-            Owner::Untagged => "was not made by fnlocal".to_owned(),
-            Owner::Other(whose) => format!("belongs to {whose}"),
+            ResourceOwner::Ours => continue,
+            ResourceOwner::Untagged => "was not made by fnlocal".to_owned(),
+            ResourceOwner::Other(whose) => format!("belongs to {whose}"),
         };
         return Err(CloudError::new(
-            Kind::Failed,
+            CloudErrorKind::Failed,
             format!("the {key} is there already and {whose}"),
         )
         .hint("it is left alone: rename it, or give this project or environment another name"));

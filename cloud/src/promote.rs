@@ -1,15 +1,15 @@
 //! The commands: promote, rollback, destroy.
 
-use crate::apply::{Watcher, apply};
+use crate::apply::{OnApplyProgress, apply};
 use crate::aws::Aws;
 use crate::copy::Sent;
 use crate::desired::{PromoteRequest, desired};
 use crate::endpoint;
-use crate::error::{CloudError, Kind};
-use crate::inventory::{Inventory, Owner};
-use crate::names::Names;
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::{Inventory, ResourceOwner};
+use crate::names::ResourceNames;
 use crate::plan::Plan;
-use crate::source::Source;
+use crate::source::ImageSource;
 
 /// What is there, and the plan to make it what is wished.
 ///
@@ -44,8 +44,8 @@ pub async fn apply_stored(
     aws: &Aws,
     plan: &Plan,
     wish: &PromoteRequest,
-    source: &Source,
-    watcher: Watcher<'_>,
+    source: &ImageSource,
+    watcher: OnApplyProgress<'_>,
 ) -> Result<Sent, CloudError> {
     let inventory = aws.inventory(&wish.env).await?;
     plan.check(aws.names(), &inventory)?;
@@ -73,15 +73,15 @@ pub async fn plan_rollback(
 /// The newest release that is older than the one that runs.
 fn before(aws: &Aws, inventory: &Inventory) -> Result<u32, CloudError> {
     let pointer = inventory.pointer().and_then(|it| it.split_once('@'));
-    let Some(current) = pointer.and_then(|(tag, _)| Names::release_number(tag)) else {
+    let Some(current) = pointer.and_then(|(tag, _)| ResourceNames::release_number(tag)) else {
         return Err(endpoint::none(aws.names()));
     };
     let numbers = inventory.release_numbers();
     let older = numbers.into_iter().rev().find(|number| *number < current);
     older.ok_or_else(|| {
-        let current = Names::release_tag(current);
+        let current = ResourceNames::release_tag(current);
         CloudError::new(
-            Kind::Failed,
+            CloudErrorKind::Failed,
             format!("there is no release before {current}"),
         )
         .hint("`fnlocal status` lists those there are; --to names one")
@@ -92,7 +92,11 @@ fn before(aws: &Aws, inventory: &Inventory) -> Result<u32, CloudError> {
 ///
 /// # Errors
 /// There is no such release, or a step fails.
-pub async fn rollback(aws: &Aws, number: u32, watcher: Watcher<'_>) -> Result<Plan, CloudError> {
+pub async fn rollback(
+    aws: &Aws,
+    number: u32,
+    watcher: OnApplyProgress<'_>,
+) -> Result<Plan, CloudError> {
     let (inventory, plan) = plan_rollback(aws, Some(number)).await?;
     apply(aws, &plan, &inventory, None, watcher).await?;
     Ok(plan)
@@ -116,21 +120,22 @@ pub async fn destroy(
     aws: &Aws,
     plan: &Plan,
     inventory: &Inventory,
-    watcher: Watcher<'_>,
+    watcher: OnApplyProgress<'_>,
 ) -> Result<(), CloudError> {
     apply(aws, plan, inventory, None, watcher).await?;
     let after = aws.everything().await?;
     let left: Vec<String> = after
         .found
         .iter()
-        .filter(|found| found.owner == Owner::Ours)
+        .filter(|found| found.owner == ResourceOwner::Ours)
         .map(|found| found.resource.key().to_string())
         .collect();
     if left.is_empty() {
         return Ok(());
     }
-    Err(
-        CloudError::new(Kind::TryAgain, format!("still there: {}", left.join(", ")))
-            .hint("run the command again: it goes on where it stopped"),
+    Err(CloudError::new(
+        CloudErrorKind::TryAgain,
+        format!("still there: {}", left.join(", ")),
     )
+    .hint("run the command again: it goes on where it stopped"))
 }

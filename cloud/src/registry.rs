@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
 use crate::delivery::{RELEASE_TYPE, SOURCES_TYPE, StoredRelease};
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
 /// Bytes read from a file at once.
@@ -33,7 +33,7 @@ pub struct Login {
 
 /// A repository of a registry.
 #[derive(Clone, Debug)]
-pub struct Registry {
+pub struct RemoteRegistry {
     http: Client,
     base: Url,
     login: Login,
@@ -85,7 +85,7 @@ impl std::fmt::Debug for Login {
     }
 }
 
-impl Registry {
+impl RemoteRegistry {
     /// The repository `name` of a registry.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Registry {
         let address = format!("{}/v2/{name}/", login.endpoint.trim_end_matches('/'));
         let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
             CloudError::new(
-                Kind::Failed,
+                CloudErrorKind::Failed,
                 format!("`{address}` is no address of a registry"),
             )
             .because(error)
@@ -149,10 +149,11 @@ impl Registry {
     /// The registry refuses, does not answer, or has other bytes than it says.
     pub async fn delivery(&self, tag: &str) -> Result<(String, Option<StoredRelease>), CloudError> {
         let Some((digest, bytes)) = self.manifest(tag).await? else {
-            return Err(
-                CloudError::new(Kind::TryAgain, format!("the release {tag} is gone"))
-                    .hint("run the command again: it makes a new plan"),
-            );
+            return Err(CloudError::new(
+                CloudErrorKind::TryAgain,
+                format!("the release {tag} is gone"),
+            )
+            .hint("run the command again: it makes a new plan"));
         };
         let manifest: Manifest = match serde_json::from_slice(&bytes) {
             Ok(manifest) => manifest,
@@ -275,7 +276,7 @@ impl Registry {
         match self.manifest(reference).await {
             Ok(Some((there, _))) if there == digest => Ok(()),
             Ok(Some(_)) => Err(CloudError::new(
-                Kind::TryAgain,
+                CloudErrorKind::TryAgain,
                 format!("{reference} was taken by another promote meanwhile"),
             )
             .hint("run the command again: it makes a new plan on top of the other's")),
@@ -293,7 +294,7 @@ impl Registry {
             .map_err(|error| unreadable(&url, error))?;
         if Digest::of(&bytes) != *digest {
             return Err(CloudError::new(
-                Kind::Failed,
+                CloudErrorKind::Failed,
                 format!("{digest} in the registry has other bytes"),
             )
             .hint("somebody has tampered with it, or the connection did: run the command again"));
@@ -341,7 +342,7 @@ impl Registry {
         place.ok_or_else(|| {
             Trouble::Lasting(
                 CloudError::new(
-                    Kind::Failed,
+                    CloudErrorKind::Failed,
                     "the registry does not say where to send bytes",
                 )
                 .hint("this is not what ECR documents; run the command again"),
@@ -375,7 +376,7 @@ impl Registry {
         let request = self.http.request(method, url.clone());
         let request = with(request.basic_auth(&self.login.user, Some(&self.login.password)));
         request.send().await.map_err(|error| {
-            CloudError::new(Kind::Unreachable, "the registry does not answer")
+            CloudError::new(CloudErrorKind::Unreachable, "the registry does not answer")
                 .because(error)
                 .hint(
                     "check the connection, then run the command again: it goes on where it stopped",
@@ -400,7 +401,7 @@ impl Registry {
         let what = format!("the registry answered {status} to {}", url.path());
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Trouble::Passing(
-                CloudError::new(Kind::TryAgain, what)
+                CloudError::new(CloudErrorKind::TryAgain, what)
                     .because(text)
                     .hint("run the command again: it goes on where it stopped"),
             ));
@@ -412,21 +413,26 @@ impl Registry {
             _ => "run the command again: it goes on where it stopped",
         };
         Err(Trouble::Lasting(
-            CloudError::new(Kind::Failed, what).because(text).hint(hint),
+            CloudError::new(CloudErrorKind::Failed, what)
+                .because(text)
+                .hint(hint),
         ))
     }
 
     fn url(&self, path: &str) -> Result<Url, CloudError> {
         self.base.join(path).map_err(|error| {
-            CloudError::new(Kind::Failed, format!("`{path}` is no path of a registry"))
-                .because(error)
+            CloudError::new(
+                CloudErrorKind::Failed,
+                format!("`{path}` is no path of a registry"),
+            )
+            .because(error)
         })
     }
 }
 
 fn unreadable(url: &Url, error: reqwest::Error) -> CloudError {
     CloudError::new(
-        Kind::Unreachable,
+        CloudErrorKind::Unreachable,
         format!("the answer of {} was cut short", url.path()),
     )
     .because(error)

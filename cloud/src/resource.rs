@@ -13,20 +13,21 @@ mod registry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use identity::{PeerKey, Profile, Role};
-pub use kind::Kind;
+pub use identity::{IamRole, InstanceProfile, PeerKey};
+pub use kind::ResourceKind;
 pub use logs::LogGroup;
 pub use machines::{
-    CurrentRelease, Group, Hook, Metric, Nodes, Scaling, Schedule, Template, WarmPool,
+    CurrentRelease, Hook, LaunchTemplate, MachineGroup, Nodes, Scaling, ScheduledAction,
+    TrackedMetric, WarmPool,
 };
-pub use network::{Balancer, Listener, Rule, SecurityGroup, TargetGroup};
-pub use registry::{Artifact, Image, Repository};
+pub use network::{Listener, LoadBalancer, Rule, SecurityGroup, TargetGroup};
+pub use registry::{Artifact, Repository, RepositoryImage};
 
 /// Which resource: its kind and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Key {
+pub struct ResourceKey {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// Its name.
     pub name: String,
 }
@@ -38,7 +39,7 @@ pub enum Resource {
     /// ECR repository.
     Repository(Repository),
     /// Image in it.
-    Image(Image),
+    Image(RepositoryImage),
     /// Release in it.
     Release(Artifact),
     /// Key by which nodes know each other.
@@ -46,21 +47,21 @@ pub enum Resource {
     /// CloudWatch log group.
     LogGroup(LogGroup),
     /// IAM role.
-    Role(Role),
+    Role(IamRole),
     /// IAM instance profile.
-    Profile(Profile),
+    Profile(InstanceProfile),
     /// EC2 security group.
     SecurityGroup(SecurityGroup),
     /// EC2 launch template.
-    Template(Template),
+    Template(LaunchTemplate),
     /// Application load balancer.
-    Balancer(Balancer),
+    Balancer(LoadBalancer),
     /// Its target group.
     TargetGroup(TargetGroup),
     /// Its listener.
     Listener(Listener),
     /// Auto-scaling group.
-    Group(Group),
+    Group(MachineGroup),
     /// Lifecycle hook.
     Hook(Hook),
     /// Machines that have booted before.
@@ -68,19 +69,19 @@ pub enum Resource {
     /// Scaling policy.
     Scaling(Scaling),
     /// Scheduled action.
-    Schedule(Schedule),
+    Schedule(ScheduledAction),
     /// What the running nodes were started from.
     Nodes(Nodes),
     /// The release the nodes follow.
     CurrentRelease(CurrentRelease),
 }
 
-impl Key {
+impl ResourceKey {
     /// Its name; that of an image with only the beginning of its digest.
     #[must_use]
     pub fn short_name(&self) -> String {
         match self.name.rsplit_once('.') {
-            Some((what, hex)) if self.kind == Kind::Image => {
+            Some((what, hex)) if self.kind == ResourceKind::Image => {
                 format!("{what} {}", hex.get(..12).unwrap_or(hex))
             }
             _ => self.name.clone(),
@@ -91,30 +92,30 @@ impl Key {
 impl Resource {
     /// Its kind and name.
     #[must_use]
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> ResourceKey {
         let (kind, name) = match self {
-            Self::Repository(it) => (Kind::Repository, &it.name),
-            Self::Image(it) => (Kind::Image, &it.tag),
-            Self::Release(it) => (Kind::Release, &it.tag),
-            Self::PeerKey(it) => (Kind::PeerKey, &it.name),
-            Self::LogGroup(it) => (Kind::LogGroup, &it.name),
-            Self::Role(it) => (Kind::Role, &it.name),
-            Self::Profile(it) => (Kind::Profile, &it.name),
-            Self::SecurityGroup(it) => (Kind::SecurityGroup, &it.name),
-            Self::Template(it) => (Kind::Template, &it.name),
-            Self::Balancer(it) => (Kind::Balancer, &it.name),
-            Self::TargetGroup(it) => (Kind::TargetGroup, &it.name),
-            Self::Listener(it) => (Kind::Listener, &it.name),
-            Self::Group(it) => (Kind::Group, &it.name),
-            Self::Hook(it) => (Kind::Hook, &it.name),
-            Self::WarmPool(it) => (Kind::WarmPool, &it.name),
-            Self::Scaling(it) => (Kind::Scaling, &it.name),
-            Self::Schedule(it) => (Kind::Schedule, &it.name),
-            Self::Nodes(it) => (Kind::Nodes, &it.name),
-            Self::CurrentRelease(it) => (Kind::CurrentRelease, &it.name),
+            Self::Repository(it) => (ResourceKind::Repository, &it.name),
+            Self::Image(it) => (ResourceKind::Image, &it.tag),
+            Self::Release(it) => (ResourceKind::Release, &it.tag),
+            Self::PeerKey(it) => (ResourceKind::PeerKey, &it.name),
+            Self::LogGroup(it) => (ResourceKind::LogGroup, &it.name),
+            Self::Role(it) => (ResourceKind::Role, &it.name),
+            Self::Profile(it) => (ResourceKind::Profile, &it.name),
+            Self::SecurityGroup(it) => (ResourceKind::SecurityGroup, &it.name),
+            Self::Template(it) => (ResourceKind::Template, &it.name),
+            Self::Balancer(it) => (ResourceKind::Balancer, &it.name),
+            Self::TargetGroup(it) => (ResourceKind::TargetGroup, &it.name),
+            Self::Listener(it) => (ResourceKind::Listener, &it.name),
+            Self::Group(it) => (ResourceKind::Group, &it.name),
+            Self::Hook(it) => (ResourceKind::Hook, &it.name),
+            Self::WarmPool(it) => (ResourceKind::WarmPool, &it.name),
+            Self::Scaling(it) => (ResourceKind::Scaling, &it.name),
+            Self::Schedule(it) => (ResourceKind::Schedule, &it.name),
+            Self::Nodes(it) => (ResourceKind::Nodes, &it.name),
+            Self::CurrentRelease(it) => (ResourceKind::CurrentRelease, &it.name),
         };
         let name = name.clone();
-        Key { kind, name }
+        ResourceKey { kind, name }
     }
 
     /// Its fields by name, without kind and name.
@@ -131,7 +132,7 @@ impl Resource {
     }
 }
 
-impl std::fmt::Display for Key {
+impl std::fmt::Display for ResourceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.kind.noun(), self.short_name())
     }

@@ -7,8 +7,8 @@ use fnlocal_core::trigger::SourceKind;
 use serde_json::{Value, json};
 
 use crate::events;
-use crate::inventory::Place;
-use crate::names::Names;
+use crate::inventory::AccountRegion;
+use crate::names::ResourceNames;
 use crate::node;
 
 /// Who may take the role: EC2 instances.
@@ -28,13 +28,13 @@ pub fn trust() -> Value {
 /// `queues` the ARNs of the SQS queues they get events from.
 #[must_use]
 pub fn policy(
-    names: &Names,
-    place: &Place,
+    names: &ResourceNames,
+    place: &AccountRegion,
     parameters: &BTreeSet<String>,
     queues: &BTreeSet<String>,
     logs: bool,
 ) -> Value {
-    let Place {
+    let AccountRegion {
         partition,
         account,
         region,
@@ -118,7 +118,7 @@ fn read_queues(queues: &BTreeSet<String>) -> Option<Value> {
 /// The ARNs of the SQS queues that functions get events from. A queue's URL ends in its account and
 /// its name, and names its region.
 #[must_use]
-pub fn queues(release: &Release, place: &Place) -> BTreeSet<String> {
+pub fn queues(release: &Release, place: &AccountRegion) -> BTreeSet<String> {
     let functions = release.functions();
     let sources = functions
         .values()

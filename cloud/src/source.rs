@@ -8,9 +8,9 @@ use fnlocal_core::release::Release;
 use fnlocal_registry::StoreError;
 use serde_json::Value;
 
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 use crate::gateway;
-use crate::names::Names;
+use crate::names::ResourceNames;
 use crate::plan::Plan;
 use crate::resource::Resource;
 
@@ -18,7 +18,7 @@ pub use fnlocal_registry::{Digest, RepositoryName, Store};
 
 /// Where images come from.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ImageSource {
     /// The store.
     pub store: Store,
     /// The repository of an image, by its digest.
@@ -33,7 +33,7 @@ pub fn open(folder: &Path) -> Result<Store, CloudError> {
     Store::open(folder).map_err(broken)
 }
 
-impl Source {
+impl ImageSource {
     /// Where the images are that a plan sends: those of its release, and the gateway's.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Source {
         let mut repositories = BTreeMap::new();
         for step in &plan.steps {
             if let Resource::Image(image) = &step.resource
-                && let Some(digest) = Names::tagged_digest(&image.tag)
+                && let Some(digest) = ResourceNames::tagged_digest(&image.tag)
             {
                 repositories.insert(digest, gateway::repository());
             }
@@ -103,7 +103,7 @@ fn of_image(
 
 fn repository(name: &str) -> Result<RepositoryName, CloudError> {
     name.parse().map_err(|error| {
-        CloudError::new(Kind::Failed, format!("`{name}` is no repository"))
+        CloudError::new(CloudErrorKind::Failed, format!("`{name}` is no repository"))
             .because(error)
             .hint("run `fnlocal build`: it makes a new release")
     })
@@ -111,8 +111,11 @@ fn repository(name: &str) -> Result<RepositoryName, CloudError> {
 
 /// The store lacks something.
 pub(crate) fn missing(what: &str) -> CloudError {
-    CloudError::new(Kind::Failed, format!("the local registry lacks {what}"))
-        .hint("run `fnlocal build`")
+    CloudError::new(
+        CloudErrorKind::Failed,
+        format!("the local registry lacks {what}"),
+    )
+    .hint("run `fnlocal build`")
 }
 
 /// The store cannot be read or written.
@@ -120,7 +123,7 @@ pub(crate) fn broken(error: StoreError) -> CloudError {
     let hint = error
         .hint()
         .unwrap_or_else(|| "run `fnlocal doctor`".to_owned());
-    CloudError::new(Kind::Failed, "the local registry cannot be used")
+    CloudError::new(CloudErrorKind::Failed, "the local registry cannot be used")
         .because(error)
         .hint(hint)
 }

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::endpoint::Endpoint;
 use crate::error::CloudError;
-use crate::inventory::{Node, Place, Refresh};
-use crate::resource::{Kind, Resource};
+use crate::inventory::{AccountRegion, GroupNode, Refresh};
+use crate::resource::{Resource, ResourceKind};
 
 /// How an environment is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub struct EnvironmentStatus {
     /// Where it is.
-    pub place: Place,
+    pub place: AccountRegion,
     /// The release the nodes follow, as `TAG@DIGEST`.
     pub release: Option<String>,
     /// When it was made.
@@ -24,7 +24,7 @@ pub struct Status {
     /// All releases that can be rolled back to.
     pub releases: Vec<String>,
     /// The nodes.
-    pub nodes: Vec<Machine>,
+    pub nodes: Vec<MachineStatus>,
     /// The group's bounds: nodes at the least and at the most.
     pub bounds: Option<(u32, u32)>,
     /// A replacement of nodes that is under way.
@@ -35,9 +35,9 @@ pub struct Status {
 
 /// A node, and what is known of its machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub struct MachineStatus {
     /// As the group lists it.
-    pub node: Node,
+    pub node: GroupNode,
     /// Whether it was started from what new nodes are started from.
     pub current: bool,
     /// What the balancer thinks of it: `healthy`, `initial`, …
@@ -57,11 +57,11 @@ pub(crate) struct Facts {
     pub address: Option<String>,
 }
 
-impl Status {
+impl EnvironmentStatus {
     /// Nodes that take requests.
     #[must_use]
     pub fn serving(&self) -> usize {
-        let takes = |machine: &&Machine| machine.target.as_deref() == Some("healthy");
+        let takes = |machine: &&MachineStatus| machine.target.as_deref() == Some("healthy");
         self.nodes.iter().filter(takes).count()
     }
 
@@ -85,22 +85,22 @@ impl Status {
 ///
 /// # Errors
 /// AWS does not say what is there.
-pub async fn status(aws: &Aws) -> Result<Status, CloudError> {
+pub async fn status(aws: &Aws) -> Result<EnvironmentStatus, CloudError> {
     let inventory = aws.everything().await?;
     let ids: Vec<String> = inventory.nodes.iter().map(|node| node.id.clone()).collect();
-    let target_group = inventory.of(Kind::TargetGroup).next();
+    let target_group = inventory.of(ResourceKind::TargetGroup).next();
     let (mut facts, mut targets) = tokio::try_join!(
         aws.facts(&ids),
         aws.targets(target_group.map(|found| found.id.as_str())),
     )?;
     let wanted = inventory
-        .of(Kind::Nodes)
+        .of(ResourceKind::Nodes)
         .find_map(|found| match &found.resource {
             Resource::Nodes(nodes) => Some(nodes.template.clone()),
             _ => None,
         });
     let bounds = inventory
-        .of(Kind::Group)
+        .of(ResourceKind::Group)
         .find_map(|found| match &found.resource {
             Resource::Group(group) => Some((group.min, group.max)),
             _ => None,
@@ -112,7 +112,7 @@ pub async fn status(aws: &Aws) -> Result<Status, CloudError> {
     let created = current.map(|release| release.created.clone());
     let nodes = inventory.nodes.into_iter().map(|node| {
         let Facts { since, address } = facts.remove(&node.id).unwrap_or_default();
-        Machine {
+        MachineStatus {
             current: node.template.is_some() && node.template == wanted,
             target: targets.remove(&node.id),
             since,
@@ -120,7 +120,7 @@ pub async fn status(aws: &Aws) -> Result<Status, CloudError> {
             node,
         }
     });
-    Ok(Status {
+    Ok(EnvironmentStatus {
         place: inventory.place,
         release,
         created,

@@ -20,7 +20,7 @@ use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::job::Trigger;
 use fnlocal_triggers::queue::{Queue, Selection};
-use fnlocal_triggers::source::{Health, Ingest, Source};
+use fnlocal_triggers::source::{Ingest, Source, SourceHealth};
 use support::{Taking, local};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -174,7 +174,7 @@ async fn an_sqs_queue_delivers_a_thousand_messages_through_a_cut_connection() {
         taking.until(|ran| ran.len() > 100).await;
         between.cut().await;
         taking
-            .until_health(|health| matches!(health, Health::Unreachable { .. }))
+            .until_health(|health| matches!(health, SourceHealth::Unreachable { .. }))
             .await;
         send(&client, &queue, EVENTS / 2..EVENTS).await;
         let _between = Between::open(moto.port, port).await;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_files::OwnPath;
 
-use fnlocal_engine::connect::{ConnectError, Surroundings, connect};
+use fnlocal_engine::connect::{ConnectError, EngineVariables, connect};
 use fnlocal_engine::labels::{FOLDER, pair};
 use fnlocal_image::build::cache;
 use fnlocal_project::{Project, ProjectError, StateDir, StateError};
@@ -96,7 +96,7 @@ pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
         None
     };
     let mut cleaned = Cleaned::default();
-    let engine = match connect(&Surroundings::from_env()).await {
+    let engine = match connect(&EngineVariables::from_env()).await {
         Ok(engine) => Some(engine),
         Err(error) => {
             cleaned.no_engine = Some(error);

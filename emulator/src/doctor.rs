@@ -12,7 +12,7 @@ use fnlocal_api::UserError;
 use serde::Serialize;
 
 use crate::serve::PORT;
-use fnlocal_engine::connect::{Surroundings, connect};
+use fnlocal_engine::connect::{EngineVariables, connect};
 use fnlocal_image::base;
 use fnlocal_image::build::known_base;
 use fnlocal_project::{Project, Running};
@@ -94,7 +94,7 @@ pub async fn examine(path: &Path) -> Vec<Finding> {
 
 /// The engine, its control groups, and the base that instances stand on.
 async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
-    let engine = match connect(&Surroundings::from_env()).await {
+    let engine = match connect(&EngineVariables::from_env()).await {
         Ok(engine) => engine,
         Err(error) => {
             // Plain processes will do where there is a node to run them.

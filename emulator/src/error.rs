@@ -88,7 +88,7 @@ pub enum ServeError {
     Open(#[from] OpenError),
     /// The queue's file cannot be used.
     #[error(transparent)]
-    Queue(#[from] fnlocal_triggers::store::StoreError),
+    Queue(#[from] fnlocal_triggers::store::QueueStoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),

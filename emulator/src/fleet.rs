@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use fnlocal_core::NodeId;
 use fnlocal_core::balancer::Balancer;
-use fnlocal_core::scaling::Group;
+use fnlocal_core::scaling::ScalingGroup;
 use fnlocal_core::time::Instant;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
@@ -60,7 +60,7 @@ pub(super) struct FleetState {
     drivers: DriverGroup,
     routing: Rc<RoutingTable>,
     balancer: RefCell<Balancer>,
-    group: Option<RefCell<Group>>,
+    group: Option<RefCell<ScalingGroup>>,
     members: RefCell<BTreeMap<NodeId, Rc<FleetMember>>>,
     retired: RetiredCounts,
     /// What the balancer itself answered; the nodes count the rest.
@@ -96,7 +96,7 @@ impl SimulatedFleet {
             drivers: DriverGroup::default(),
             routing: RoutingTable::new(&random_hex(16)),
             balancer: RefCell::new(Balancer::new(settings.balancer)),
-            group: group.map(|group| RefCell::new(Group::new(group))),
+            group: group.map(|group| RefCell::new(ScalingGroup::new(group))),
             members: RefCell::default(),
             retired: RetiredCounts::default(),
             answered: Rc::default(),

@@ -21,7 +21,7 @@ use fnlocal_gateway::path::{Route, route};
 use fnlocal_gateway::peers::Peers;
 use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::query::{grep, since};
-use fnlocal_logs::trace::Trace;
+use fnlocal_logs::trace::TraceContext;
 use fnlocal_logs::{Documents, Record};
 use fnlocal_project::env;
 
@@ -134,8 +134,8 @@ pub fn traceparent(bytes: &[u8]) {
     let Ok(header) = HeaderValue::from_bytes(bytes) else {
         return;
     };
-    if let Some(trace) = Trace::parse(&header) {
-        let on = Trace::parse(&trace.header()).expect("what is sent on is well-formed");
+    if let Some(trace) = TraceContext::parse(&header) {
+        let on = TraceContext::parse(&trace.header()).expect("what is sent on is well-formed");
         assert_eq!((on.trace, on.sampled), (trace.trace, trace.sampled));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fnlocal_core::release::{ProjectLimits, Release};
+use fnlocal_core::release::{Release, ReleaseLimits};
 use fnlocal_core::{FunctionLimits, NodeLimits};
 
 use fnlocal_gateway::GatewayOptions;
@@ -37,7 +37,7 @@ pub(crate) fn release_limits(release: &Release, machine: NodeLimits) -> NodeLimi
 }
 
 fn within(
-    limits: &ProjectLimits,
+    limits: &ReleaseLimits,
     spare_memory_mib: Option<u32>,
     machine: NodeLimits,
 ) -> NodeLimits {
@@ -58,7 +58,7 @@ pub(crate) fn parallel_starts() -> u32 {
 
 /// How a gateway behaves within `limits`. `async_from_clients`: whether clients may ask for
 /// asynchronous invocations of functions that do not say.
-pub(crate) fn gateway_options(limits: &ProjectLimits, async_from_clients: bool) -> GatewayOptions {
+pub(crate) fn gateway_options(limits: &ReleaseLimits, async_from_clients: bool) -> GatewayOptions {
     let usual = GatewayOptions::default();
     let or = |span: Option<u64>, usual| span.map_or(usual, Duration::from_millis);
     GatewayOptions {

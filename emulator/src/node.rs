@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::listeners::listen;
 use crate::session::{Stop, any_end};
 use fnlocal_driver::DriverGroup;
-use fnlocal_engine::connect::{Surroundings, connect};
+use fnlocal_engine::connect::{EngineVariables, connect};
 use fnlocal_faults::Faults;
 use fnlocal_gateway::triggers::{MakeSource, Sources, Triggers};
 use fnlocal_logs::{Logs, Record};
@@ -150,7 +150,7 @@ async fn node(
     let at = |port| SocketAddr::new(options.address, port);
     let (front, side) = (at(options.port), at(options.peer_port));
     let (front, side) = (listen(front).await?, listen(side).await?);
-    let engine = connect(&Surroundings::from_env()).await?;
+    let engine = connect(&EngineVariables::from_env()).await?;
     let company = PeerTable::new(&options.name, &options.key)?;
     let triggers = open_triggers(&options, &company, logs)?;
     let (state, mut breakdown) = NodeState::new(

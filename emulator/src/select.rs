@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fnlocal_files::OwnPath;
 
-use fnlocal_engine::Progress;
-use fnlocal_engine::connect::{ConnectError, Surroundings, connect};
+use fnlocal_engine::OnProgress;
+use fnlocal_engine::connect::{ConnectError, EngineVariables, connect};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::{Owner, project_label};
 use fnlocal_image::ImageError;
@@ -100,7 +100,7 @@ impl Preparer {
         package: &Package,
         code_root: PathBuf,
         env: BTreeMap<String, String>,
-        progress: Progress<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<PackageRun, PrepareError> {
         // The user of an instance's container reads it.
         let made = OwnPath::new(&code_root).make_folder_with_mode(0o755);
@@ -192,7 +192,7 @@ pub async fn select(
     state: &Path,
     node: &str,
     notices: Notices,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<Selected, SelectError> {
     if choice == Choice::Process {
         return process(state, notices, "processes, as asked for: less isolated").await;
@@ -215,9 +215,9 @@ async fn docker(
     mounts: Mounts,
     node: &str,
     notices: Notices,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<Selected, SelectError> {
-    let engine = connect(&Surroundings::from_env()).await?;
+    let engine = connect(&EngineVariables::from_env()).await?;
     let owner = owner(project, node);
     let images = Images::new(
         &engine,

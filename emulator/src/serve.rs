@@ -29,7 +29,7 @@ use fnlocal_driver::{Driver, DriverGroup, Function};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_faults::Faults;
 use fnlocal_gateway::triggers::{self, MakeSource, Sources, Triggers};
-use fnlocal_logs::{Bounds, Logs, Record, journal};
+use fnlocal_logs::{JournalLimits, Logs, Record, journal};
 use fnlocal_project::{Project, StateDir};
 use nodes::{SINGLE_NODE, ServingNodes, recorder};
 
@@ -171,7 +171,7 @@ async fn serve(
 
 /// Has what happens kept in the project's `.fnlocal`. A failure is logged, and no reason to stop.
 fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
-    let bounds = Bounds::from(&project.config().logs);
+    let bounds = JournalLimits::from(&project.config().logs);
     let folder = state.path().join(journal::FOLDER);
     if let Err(error) = logs.keep(folder, bounds, &project.name) {
         logs.warn(format!("what happens is not kept: {error}"));

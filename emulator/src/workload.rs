@@ -7,7 +7,7 @@ use std::future::pending;
 use std::path::Path;
 use std::rc::Rc;
 
-use fnlocal_core::release::ProjectLimits;
+use fnlocal_core::release::ReleaseLimits;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
@@ -74,7 +74,7 @@ impl WorkloadOptions {
 
 impl ServedWorkload {
     /// The limits of all functions together.
-    pub fn limits(&self) -> ProjectLimits {
+    pub fn limits(&self) -> ReleaseLimits {
         match self {
             Self::Folder(folder) => project_limits(&folder.project()),
             Self::Release(release) => release.limits().clone(),

@@ -9,10 +9,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fnlocal_loadtest::profile::Shape;
+use fnlocal_loadtest::profile::LoadShape;
 use fnlocal_loadtest::report::Context;
-use fnlocal_loadtest::scenario::{Scenario, Step};
-use fnlocal_loadtest::{Checked, Load, Plan, Report, Target};
+use fnlocal_loadtest::scenario::{LoadScenario, ScenarioStep};
+use fnlocal_loadtest::{CheckedTarget, LoadKind, LoadPlan, LoadReport, Target};
 use http::Response;
 use http_body_util::Full;
 use hyper::service::service_fn;
@@ -70,14 +70,14 @@ fn wrk(url: &str) -> f64 {
     rate.unwrap_or_else(|| panic!("wrk said {text}"))
 }
 
-fn ours(url: &str, rate: f64) -> Report {
-    let plan = Plan {
-        scenario: Scenario {
+fn ours(url: &str, rate: f64) -> LoadReport {
+    let plan = LoadPlan {
+        scenario: LoadScenario {
             name: "trivial".into(),
-            steps: vec![Step::get("")],
+            steps: vec![ScenarioStep::get("")],
         },
-        shape: Shape::Steady,
-        load: Load::Rate(Shape::Steady.segments(rate, rate, length())),
+        shape: LoadShape::Steady,
+        load: LoadKind::Rate(LoadShape::Steady.segments(rate, rate, length())),
         connections: CONNECTIONS,
         timeout: Duration::from_secs(60),
         goose_report: None,
@@ -88,7 +88,7 @@ fn ours(url: &str, rate: f64) -> Report {
         .build()
         .expect("a runtime");
     let gathered = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let checked = Checked::look(&target).await.expect("it answers");
+        let checked = CheckedTarget::look(&target).await.expect("it answers");
         let stop = CancellationToken::new();
         checked.run(&plan, |_| {}, stop).await.expect("it runs")
     });
@@ -96,7 +96,7 @@ fn ours(url: &str, rate: f64) -> Report {
         target: &target,
         plan: &plan,
     };
-    Report::new(&gathered, &context)
+    LoadReport::new(&gathered, &context)
 }
 
 fn main() {

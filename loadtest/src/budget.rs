@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use fnlocal_api::StartKind;
 
 use crate::recorder::fine;
-use crate::report::{Group, Report};
-use crate::sample::Kind;
+use crate::report::{LoadReport, RequestGroup};
+use crate::sample::SampleKind;
 use crate::words::{millis, nearest};
 
 /// What a run must not do, such as `cold.p99>800ms`, `bid.p50>=20ms`, `errors>0.1%`, `rate<100`.
@@ -18,14 +18,14 @@ use crate::words::{millis, nearest};
 pub struct Budget {
     text: String,
     scope: Option<String>,
-    metric: Metric,
+    metric: BudgetMetric,
     sign: Sign,
     /// Microseconds, a share between 0 and 1, or a number.
     bound: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Metric {
+enum BudgetMetric {
     Quantile(f64),
     Mean,
     Max,
@@ -47,7 +47,7 @@ enum Sign {
 
 /// Whether a run kept to a budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct BudgetVerdict {
     /// The budget as written.
     pub budget: String,
     /// It was exceeded.
@@ -95,7 +95,7 @@ impl FromStr for Budget {
         })?;
         let bound = bound(metric, value)
             .ok_or_else(|| fail(format!("`{value}` is no bound for `{name}`"), None))?;
-        if metric == Metric::Rate && scope.is_some() {
+        if metric == BudgetMetric::Rate && scope.is_some() {
             return Err(fail("a rate is the whole run's".to_owned(), None));
         }
         Ok(Self {
@@ -138,35 +138,35 @@ fn split(left: &str) -> (Option<&str>, &str) {
     (Some(&left[..cut]), &left[cut + 1..])
 }
 
-fn metric(name: &str, value: &str) -> Option<Metric> {
+fn metric(name: &str, value: &str) -> Option<BudgetMetric> {
     Some(match name {
-        "mean" => Metric::Mean,
-        "max" => Metric::Max,
-        "errors" => Metric::Errors {
+        "mean" => BudgetMetric::Mean,
+        "max" => BudgetMetric::Max,
+        "errors" => BudgetMetric::Errors {
             share: value.ends_with('%'),
         },
-        "count" => Metric::Count,
-        "rate" => Metric::Rate,
-        "p50" => Metric::Quantile(0.5),
-        "p90" => Metric::Quantile(0.9),
-        "p95" => Metric::Quantile(0.95),
-        "p99" => Metric::Quantile(0.99),
-        "p99.9" => Metric::Quantile(0.999),
+        "count" => BudgetMetric::Count,
+        "rate" => BudgetMetric::Rate,
+        "p50" => BudgetMetric::Quantile(0.5),
+        "p90" => BudgetMetric::Quantile(0.9),
+        "p95" => BudgetMetric::Quantile(0.95),
+        "p99" => BudgetMetric::Quantile(0.99),
+        "p99.9" => BudgetMetric::Quantile(0.999),
         _ => return None,
     })
 }
 
-fn bound(metric: Metric, value: &str) -> Option<f64> {
+fn bound(metric: BudgetMetric, value: &str) -> Option<f64> {
     let end = value
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(value.len());
     let number: f64 = value[..end].parse().ok()?;
     let unit = value[end..].trim();
     Some(match (metric, unit) {
-        (Metric::Errors { share: true }, "%") => number / 100.0,
-        (Metric::Errors { share: false } | Metric::Count, "") => number,
-        (Metric::Rate, "" | "/s") => number,
-        (Metric::Quantile(_) | Metric::Mean | Metric::Max, unit) => {
+        (BudgetMetric::Errors { share: true }, "%") => number / 100.0,
+        (BudgetMetric::Errors { share: false } | BudgetMetric::Count, "") => number,
+        (BudgetMetric::Rate, "" | "/s") => number,
+        (BudgetMetric::Quantile(_) | BudgetMetric::Mean | BudgetMetric::Max, unit) => {
             number
                 * match unit {
                     "us" | "µs" => 1.0,
@@ -208,7 +208,7 @@ impl Budget {
 
     /// Whether a run kept to it.
     #[must_use]
-    pub fn judge(&self, report: &Report) -> Verdict {
+    pub fn judge(&self, report: &LoadReport) -> BudgetVerdict {
         let found = self.measure(report);
         let failed = found.is_some_and(|found| match self.sign {
             Sign::Above => found > self.bound,
@@ -216,15 +216,15 @@ impl Budget {
             Sign::Below => found < self.bound,
             Sign::AtMost => found <= self.bound,
         });
-        Verdict {
+        BudgetVerdict {
             budget: self.text.clone(),
             failed,
             found: found.map(|found| self.write(found)),
         }
     }
 
-    fn measure(&self, report: &Report) -> Option<f64> {
-        let scoped: Vec<&Group> = report
+    fn measure(&self, report: &LoadReport) -> Option<f64> {
+        let scoped: Vec<&RequestGroup> = report
             .functions
             .iter()
             .filter(|group| self.covers(group))
@@ -232,32 +232,40 @@ impl Budget {
         let count: u64 = scoped.iter().map(|group| group.latency.count).sum();
         let errors: u64 = scoped.iter().map(|group| group.errors).sum();
         match self.metric {
-            Metric::Rate => Some(report.rate()),
-            Metric::Count => Some(count as f64),
-            Metric::Errors { share } if self.scope.is_none() => Some(if share {
+            BudgetMetric::Rate => Some(report.rate()),
+            BudgetMetric::Count => Some(count as f64),
+            BudgetMetric::Errors { share } if self.scope.is_none() => Some(if share {
                 report.error_share()
             } else {
                 report.errors as f64
             }),
-            Metric::Errors { share: false } => Some(errors as f64),
-            Metric::Errors { share: true } => (count > 0).then(|| errors as f64 / count as f64),
+            BudgetMetric::Errors { share: false } => Some(errors as f64),
+            BudgetMetric::Errors { share: true } => {
+                (count > 0).then(|| errors as f64 / count as f64)
+            }
             _ if count == 0 => None,
-            Metric::Max => scoped
+            BudgetMetric::Max => scoped
                 .iter()
                 .map(|group| group.latency.max as f64)
                 .reduce(f64::max),
-            Metric::Mean => {
-                let sum = |group: &&Group| group.latency.mean * group.latency.count as f64;
+            BudgetMetric::Mean => {
+                let sum = |group: &&RequestGroup| group.latency.mean * group.latency.count as f64;
                 Some(scoped.iter().map(sum).sum::<f64>() / count as f64)
             }
-            Metric::Quantile(quantile) => self.quantile(report, &scoped, quantile),
+            BudgetMetric::Quantile(quantile) => self.quantile(report, &scoped, quantile),
         }
     }
 
     /// Exact where one group or everything is meant; else to a hundredth, from the intervals, which
     /// know kinds but no functions.
-    fn quantile(&self, report: &Report, scoped: &[&Group], quantile: f64) -> Option<f64> {
-        let of = |latency: &crate::report::Latencies| match (quantile * 1000.0).round() as u64 {
+    fn quantile(
+        &self,
+        report: &LoadReport,
+        scoped: &[&RequestGroup],
+        quantile: f64,
+    ) -> Option<f64> {
+        let of = |latency: &crate::report::LatencySummary| match (quantile * 1000.0).round() as u64
+        {
             500 => latency.p50,
             900 => latency.p90,
             950 => latency.p95,
@@ -282,7 +290,7 @@ impl Budget {
                 .map(|group| of(&group.latency) as f64)
                 .reduce(f64::max);
         }
-        let kinds: Vec<Kind> = scoped.iter().map(|group| group.kind).collect();
+        let kinds: Vec<SampleKind> = scoped.iter().map(|group| group.kind).collect();
         let mut all: Histogram<u64> = fine();
         for interval in &report.intervals {
             interval.add_to(&mut all, &kinds);
@@ -290,7 +298,7 @@ impl Budget {
         Some(all.value_at_quantile(quantile) as f64)
     }
 
-    fn covers(&self, group: &Group) -> bool {
+    fn covers(&self, group: &RequestGroup) -> bool {
         let Some(scope) = &self.scope else {
             return true;
         };
@@ -302,9 +310,9 @@ impl Budget {
 
     fn write(&self, found: f64) -> String {
         match self.metric {
-            Metric::Errors { share: true } => format!("{:.3} %", found * 100.0),
-            Metric::Errors { share: false } | Metric::Count => format!("{found:.0}"),
-            Metric::Rate => format!("{found:.1}/s"),
+            BudgetMetric::Errors { share: true } => format!("{:.3} %", found * 100.0),
+            BudgetMetric::Errors { share: false } | BudgetMetric::Count => format!("{found:.0}"),
+            BudgetMetric::Rate => format!("{found:.1}/s"),
             _ => millis(found.round() as u64),
         }
     }
@@ -312,20 +320,24 @@ impl Budget {
 
 /// The words that a budget may have for kinds. What is no fnlocal has none.
 fn kind_words() -> impl Iterator<Item = &'static str> {
-    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Other);
-    kinds.map(Kind::name).chain([StartKind::Cold.word()])
+    let kinds = SampleKind::ALL
+        .into_iter()
+        .filter(|kind| *kind != SampleKind::Other);
+    kinds.map(SampleKind::name).chain([StartKind::Cold.word()])
 }
 
 /// The kinds of a word; `cold` is both kinds of cold start.
-fn kinds(word: &str) -> Option<Vec<Kind>> {
+fn kinds(word: &str) -> Option<Vec<SampleKind>> {
     if word == StartKind::Cold.word() {
-        return Some(vec![Kind::First, Kind::ScaleOut]);
+        return Some(vec![SampleKind::First, SampleKind::ScaleOut]);
     }
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == word)?;
+    let kind = SampleKind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == word)?;
     Some(vec![kind])
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for BudgetVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.found {
             Some(found) => write!(f, "{}: it was {found}", self.budget),
@@ -345,11 +357,11 @@ mod tests {
         assert_eq!(budget.bound, 800e3);
         let budget: Budget = "bid.cold.p99.9 >= 1.5s".parse().unwrap();
         assert_eq!(budget.scope.as_deref(), Some("bid.cold"));
-        assert_eq!(budget.metric, Metric::Quantile(0.999));
+        assert_eq!(budget.metric, BudgetMetric::Quantile(0.999));
         let budget: Budget = "errors>0.1%".parse().unwrap();
         assert_eq!(
             (budget.metric, budget.bound),
-            (Metric::Errors { share: true }, 0.001)
+            (BudgetMetric::Errors { share: true }, 0.001)
         );
         assert!("rate<100".parse::<Budget>().is_ok());
     }

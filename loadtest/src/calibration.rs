@@ -11,8 +11,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::recorder::fine;
-use crate::run::{Gathered, Plan};
-use crate::sample::Kind;
+use crate::run::{Gathered, LoadPlan};
+use crate::sample::SampleKind;
 
 /// The format of the file.
 const VERSION: u32 = 1;
@@ -21,26 +21,26 @@ const MIN_SAMPLES: u64 = 5;
 
 /// Measured times of functions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Calibration {
+pub struct CalibrationFile {
     /// The format.
     pub version: u32,
     /// By function.
-    pub functions: BTreeMap<String, Measured>,
+    pub functions: BTreeMap<String, MeasuredFunction>,
 }
 
 /// Measured times of one function, as percentiles in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Measured {
+pub struct MeasuredFunction {
     /// From dispatch to the head of the response.
     pub service: BTreeMap<String, f64>,
     /// From the request for an instance to its readiness, by `cold` and `spare`.
     pub starts: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
-impl Calibration {
+impl CalibrationFile {
     /// What a run measured. Functions without enough warm answers are left out.
     #[must_use]
-    pub fn new(gathered: &Gathered, plan: &Plan) -> Self {
+    pub fn new(gathered: &Gathered, plan: &LoadPlan) -> Self {
         let mut service: BTreeMap<&str, Histogram<u64>> = BTreeMap::new();
         let mut starts: BTreeMap<(&str, &str), Histogram<u64>> = BTreeMap::new();
         for ((step, kind), tally) in &gathered.recorder.tallies {
@@ -49,20 +49,20 @@ impl Calibration {
                 continue;
             };
             let start = match kind {
-                Kind::Warm | Kind::Queued => {
+                SampleKind::Warm | SampleKind::Queued => {
                     let all = service.entry(name).or_insert_with(fine);
                     // Histograms resize themselves, so nothing is out of range.
                     let _infallible = all.add(&phases[4]);
                     continue;
                 }
-                Kind::Spare => StartKind::Spare.word(),
-                Kind::First | Kind::ScaleOut => StartKind::Cold.word(),
+                SampleKind::Spare => StartKind::Spare.word(),
+                SampleKind::First | SampleKind::ScaleOut => StartKind::Cold.word(),
                 _ => continue,
             };
             let all = starts.entry((name, start)).or_insert_with(fine);
             let _infallible = all.add(&tally.start);
         }
-        let mut functions: BTreeMap<String, Measured> = BTreeMap::new();
+        let mut functions: BTreeMap<String, MeasuredFunction> = BTreeMap::new();
         for (name, histogram) in service.iter().filter(|(_, all)| all.len() >= MIN_SAMPLES) {
             let measured = functions.entry((*name).to_owned()).or_default();
             measured.service = percentiles(histogram);

@@ -94,13 +94,13 @@ const SHORT: Duration = Duration::from_millis(1);
 const EARLIEST: Duration = Duration::from_micros(250);
 
 /// A clock for one who sleeps at a time.
-pub struct Clock {
+pub struct SleepClock {
     timer: kernel::Timer,
     /// How long waking has taken of late.
     waking: Cell<Duration>,
 }
 
-impl Clock {
+impl SleepClock {
     /// One of the runtime at hand.
     ///
     /// # Errors
@@ -144,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_moment_is_waited_for_and_is_not_early() {
-        let clock = Clock::new().unwrap();
+        let clock = SleepClock::new().unwrap();
         let began = Instant::now();
         for millis in [0.3, 0.6, 3.0, 6.0, 9.0, 9.01] {
             let moment = began + fnlocal_core::time::bounded_millis(millis);
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_that_was_given_up_does_not_shorten_the_next() {
-        let clock = Clock::new().unwrap();
+        let clock = SleepClock::new().unwrap();
         let soon = Instant::now() + Duration::from_millis(1);
         tokio::select! {
             biased;

@@ -16,8 +16,8 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::recorder::fine;
-use crate::report::{Interval, Report};
-use crate::sample::Kind;
+use crate::report::{Interval, LoadReport};
+use crate::sample::SampleKind;
 use fnlocal_api::StartKind;
 
 /// Resamples. With 400, the ends of a 99 % interval are the second and the 398th.
@@ -34,7 +34,7 @@ const LEAST_INTERVALS: usize = 5;
 
 /// One figure of two runs. Microseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Change {
+pub struct FigureChange {
     /// What: `warm`, `cold`, … or `all`.
     pub scope: String,
     /// Which figure: `p50`, `p99`.
@@ -57,29 +57,32 @@ pub struct Comparison {
     /// When the old run began.
     pub old: String,
     /// Latencies.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FigureChange>,
     /// Errors as a share of requests, in the old run and the new.
     pub errors: (f64, f64),
     /// What makes the runs hard to compare.
     pub warnings: Vec<String>,
 }
 
-const SCOPES: [(&str, &[Kind]); 6] = [
-    ("all", &Kind::ALL),
-    (StartKind::Warm.word(), &[Kind::Warm]),
-    (StartKind::Spare.word(), &[Kind::Spare]),
-    (StartKind::Cold.word(), &[Kind::First, Kind::ScaleOut]),
-    (StartKind::Queued.word(), &[Kind::Queued]),
-    ("other", &[Kind::Other]),
+const SCOPES: [(&str, &[SampleKind]); 6] = [
+    ("all", &SampleKind::ALL),
+    (StartKind::Warm.word(), &[SampleKind::Warm]),
+    (StartKind::Spare.word(), &[SampleKind::Spare]),
+    (
+        StartKind::Cold.word(),
+        &[SampleKind::First, SampleKind::ScaleOut],
+    ),
+    (StartKind::Queued.word(), &[SampleKind::Queued]),
+    ("other", &[SampleKind::Other]),
 ];
 const QUANTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 
 /// Compares a run with an older one.
 #[must_use]
-pub fn compare(old: &Report, new: &Report) -> Comparison {
+pub fn compare(old: &LoadReport, new: &LoadReport) -> Comparison {
     let mut changes = Vec::new();
     for (scope, kinds) in SCOPES {
-        let count = |report: &Report| -> u64 {
+        let count = |report: &LoadReport| -> u64 {
             let groups = report
                 .kinds
                 .iter()
@@ -99,7 +102,12 @@ pub fn compare(old: &Report, new: &Report) -> Comparison {
     }
 }
 
-fn changes_of(old: &Report, new: &Report, scope: &str, kinds: &[Kind]) -> Vec<Change> {
+fn changes_of(
+    old: &LoadReport,
+    new: &LoadReport,
+    scope: &str,
+    kinds: &[SampleKind],
+) -> Vec<FigureChange> {
     let mut rng = SmallRng::seed_from_u64(SEED);
     let (before, after) = (Blocks::new(old, kinds), Blocks::new(new, kinds));
     let resampled: Option<Vec<[f64; QUANTILES.len()]>> =
@@ -132,7 +140,7 @@ fn changes_of(old: &Report, new: &Report, scope: &str, kinds: &[Kind]) -> Vec<Ch
         });
         let change = new as f64 - old as f64;
         let large = change.abs() >= LEAST_MICROS.max(LEAST_SHARE * old as f64);
-        Change {
+        FigureChange {
             scope: scope.to_owned(),
             metric: (*metric).to_owned(),
             old,
@@ -152,7 +160,7 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn new(report: &Report, kinds: &[Kind]) -> Self {
+    fn new(report: &LoadReport, kinds: &[SampleKind]) -> Self {
         let mut parts: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         let mut count = 0;
         for interval in &report.intervals {
@@ -186,7 +194,7 @@ impl Blocks {
     }
 }
 
-fn warnings(old: &Report, new: &Report) -> Vec<String> {
+fn warnings(old: &LoadReport, new: &LoadReport) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut differs = |what: &str, a: &str, b: &str| {
         if a != b {

@@ -17,14 +17,14 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::error::LoadError;
+use crate::error::LoadTestError;
 use crate::target::Target;
 
 /// Time to make a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection that can take a request.
-pub type Connection = SendRequest<Full<Bytes>>;
+pub type LoadConnection = SendRequest<Full<Bytes>>;
 
 /// Makes connections to one target, whose name was resolved once.
 #[derive(Clone)]
@@ -39,9 +39,9 @@ impl Connector {
     /// whether that is possible.
     ///
     /// # Errors
-    /// [`LoadError::Dns`], [`LoadError::Down`] or [`LoadError::Tls`].
-    pub async fn new(target: &Target) -> Result<Self, LoadError> {
-        let dns = |source| LoadError::Dns {
+    /// [`LoadTestError::Dns`], [`LoadTestError::Down`] or [`LoadTestError::Tls`].
+    pub async fn new(target: &Target) -> Result<Self, LoadTestError> {
+        let dns = |source| LoadTestError::Dns {
             host: target.host.clone(),
             source,
         };
@@ -58,15 +58,18 @@ impl Connector {
             addresses: addresses.into(),
             tls,
         };
-        let (stream, address) = connector.tcp().await.map_err(|source| LoadError::Down {
-            url: target.url.clone(),
-            source,
-        })?;
+        let (stream, address) = connector
+            .tcp()
+            .await
+            .map_err(|source| LoadTestError::Down {
+                url: target.url.clone(),
+                source,
+            })?;
         // `localhost` may be two addresses of which one listens: the others are not tried again.
         connector.addresses = Arc::new([address]);
         if let Some(tls) = &connector.tls {
             let name = connector.server_name();
-            let failed = |source| LoadError::Tls {
+            let failed = |source| LoadTestError::Tls {
                 url: target.url.clone(),
                 source,
             };
@@ -86,7 +89,7 @@ impl Connector {
     ///
     /// # Errors
     /// When there is none to be had.
-    pub async fn connect(&self) -> io::Result<Connection> {
+    pub async fn connect(&self) -> io::Result<LoadConnection> {
         let (stream, _) = self.tcp().await?;
         match &self.tls {
             None => handshake(stream).await,
@@ -117,7 +120,7 @@ impl Connector {
     }
 }
 
-async fn handshake<S>(stream: S) -> io::Result<Connection>
+async fn handshake<S>(stream: S) -> io::Result<LoadConnection>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -129,8 +132,8 @@ where
     Ok(sender)
 }
 
-fn tls(target: &Target) -> Result<TlsConnector, LoadError> {
-    let failed = |source| LoadError::Tls {
+fn tls(target: &Target) -> Result<TlsConnector, LoadTestError> {
+    let failed = |source| LoadTestError::Tls {
         url: target.url.clone(),
         source,
     };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Why there is no run. All of it is told before any load is sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LoadError {
+pub enum LoadTestError {
     /// The URL is none.
     #[error("`{url}` cannot be a target: {why}")]
     BadUrl {
@@ -93,7 +93,7 @@ pub enum LoadError {
     Thread(#[source] io::Error),
 }
 
-fnlocal_api::user_error!(LoadError {
+fnlocal_api::user_error!(LoadTestError {
     Self::BadUrl { .. } => "write it like http://127.0.0.1:9000", Usage;
     Self::Dns { .. } => "check the name, and whether you are online", Unreachable;
     Self::Down { .. } => "start it, for example with `fnlocal dev`", Unreachable;

@@ -19,46 +19,46 @@ const LARGEST: usize = 16 << 20;
 
 /// A gateway's picture of itself, or of the fleet it stands in front of, as far as it is used here.
 #[derive(Clone, Debug, Default)]
-pub struct View {
-    nodes: Vec<NodeView>,
-    counts: Vec<Count>,
+pub struct PlatformView {
+    nodes: Vec<GatewayView>,
+    counts: Vec<GatewayCount>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Picture {
-    Node(NodeView),
+enum GatewayPicture {
+    Node(GatewayView),
     Fleet {
-        nodes: BTreeMap<String, Member>,
+        nodes: BTreeMap<String, FleetMember>,
         /// Of which no node tells.
         #[serde(default)]
-        ended: Vec<Count>,
+        ended: Vec<GatewayCount>,
     },
 }
 
 /// A node of a fleet; without a picture until it has booted.
 #[derive(Deserialize)]
-struct Member {
-    picture: Option<NodeView>,
+struct FleetMember {
+    picture: Option<GatewayView>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct NodeView {
+struct GatewayView {
     functions: BTreeMap<String, String>,
-    node: Node,
+    node: NodePicture,
     #[serde(default)]
-    requests: Vec<Count>,
+    requests: Vec<GatewayCount>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Node {
+struct NodePicture {
     instances: u32,
-    packages: Vec<Package>,
-    functions: Vec<Function>,
+    packages: Vec<PackagePicture>,
+    functions: Vec<FunctionPicture>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Package {
+struct PackagePicture {
     package: u32,
     spares: u32,
     spares_paused: u32,
@@ -67,7 +67,7 @@ struct Package {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Function {
+struct FunctionPicture {
     function: u32,
     package: u32,
     queued: u32,
@@ -77,7 +77,7 @@ struct Function {
 
 /// Requests of one function that ended in one way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Count {
+pub struct GatewayCount {
     /// The function's name.
     pub function: Option<String>,
     /// What they waited for; none where no instance answered.
@@ -109,26 +109,26 @@ pub struct GatewaySample {
     pub refused: u64,
 }
 
-impl<'de> Deserialize<'de> for View {
+impl<'de> Deserialize<'de> for PlatformView {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let (nodes, ended): (Vec<NodeView>, _) = match Picture::deserialize(from)? {
-            Picture::Node(node) => (vec![node], Vec::new()),
-            Picture::Fleet { nodes, ended } => {
+        let (nodes, ended): (Vec<GatewayView>, _) = match GatewayPicture::deserialize(from)? {
+            GatewayPicture::Node(node) => (vec![node], Vec::new()),
+            GatewayPicture::Fleet { nodes, ended } => {
                 let there = nodes.into_values().filter_map(|one| one.picture);
                 (there.collect(), ended)
             }
         };
-        let mut sums: BTreeMap<Count, u64> = BTreeMap::new();
+        let mut sums: BTreeMap<GatewayCount, u64> = BTreeMap::new();
         let there = nodes.iter().flat_map(|node| &node.requests);
         for count in there.chain(&ended) {
-            let key = Count {
+            let key = GatewayCount {
                 requests: 0,
                 ..count.clone()
             };
             *sums.entry(key).or_default() += count.requests;
         }
         let counts = sums.into_iter();
-        let counts = counts.map(|(key, requests)| Count { requests, ..key });
+        let counts = counts.map(|(key, requests)| GatewayCount { requests, ..key });
         Ok(Self {
             counts: counts.collect(),
             nodes,
@@ -136,7 +136,7 @@ impl<'de> Deserialize<'de> for View {
     }
 }
 
-impl View {
+impl PlatformView {
     /// Names of the functions.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -147,7 +147,7 @@ impl View {
 
     /// How requests ended since the gateway, or the nodes there are, began.
     #[must_use]
-    pub fn counts(&self) -> &[Count] {
+    pub fn counts(&self) -> &[GatewayCount] {
         &self.counts
     }
 
@@ -174,7 +174,7 @@ impl View {
     /// Requests the platform refused since it began.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        let refused = |count: &&Count| count.start.is_none() && count.status >= 400;
+        let refused = |count: &&GatewayCount| count.start.is_none() && count.status >= 400;
         let counts = self.counts.iter().filter(refused);
         counts.map(|count| count.requests).sum()
     }
@@ -186,7 +186,7 @@ impl View {
     }
 }
 
-impl NodeView {
+impl GatewayView {
     fn is_cold(&self, name: &str) -> bool {
         let number = self.functions.iter().find(|(_, known)| *known == name);
         let number = number.and_then(|(number, _)| number.parse::<u32>().ok());
@@ -207,11 +207,11 @@ impl NodeView {
 
 /// Asks a gateway about itself. Must run inside a `LocalSet`.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct GatewayClient {
     connector: Connector,
 }
 
-impl Gateway {
+impl GatewayClient {
     /// The gateway at the end of a connector, if one answers there.
     #[must_use]
     pub fn new(connector: Connector) -> Self {
@@ -219,7 +219,7 @@ impl Gateway {
     }
 
     /// Its picture; none when what answers is no fnlocal, or does not let us see.
-    pub async fn view(&self) -> Option<View> {
+    pub async fn view(&self) -> Option<PlatformView> {
         let (status, body) = self.ask(Method::GET, "/_fnlocal/view").await?;
         (status == StatusCode::OK)
             .then(|| serde_json::from_slice(&body).ok())

@@ -15,21 +15,21 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::Connector;
-use crate::error::LoadError;
-use crate::profile::{Schedule, Segment};
-use crate::recorder::{Recorder, Window, coarse};
-use crate::scenario::Scenario;
-use crate::worker::{Arrival, Order, Share, Shared, Worker};
+use crate::error::LoadTestError;
+use crate::profile::{ArrivalSchedule, Segment};
+use crate::recorder::{SampleRecorder, Window, coarse};
+use crate::scenario::LoadScenario;
+use crate::worker::{DueRequest, Worker, WorkerOrder, WorkerShare, WorkersShared};
 
 /// The same requests in the same order in every run of a scenario.
 const SEED: u64 = 0x6c6f_6164;
 
 /// What a generator is made with.
-pub struct Settings {
+pub struct GeneratorSettings {
     /// Where load goes.
     pub connector: Connector,
     /// What is sent.
-    pub scenario: Arc<Scenario>,
+    pub scenario: Arc<LoadScenario>,
     /// Connections at the most.
     pub connections: usize,
     /// Time a request may take.
@@ -42,7 +42,7 @@ pub struct Settings {
 
 /// Threads that send requests.
 pub struct Generator {
-    shared: Arc<Shared>,
+    shared: Arc<WorkersShared>,
     workers: Vec<Worker>,
 }
 
@@ -70,13 +70,13 @@ pub struct RunTotals {
 
 /// Which step comes next.
 struct Picker {
-    scenario: Arc<Scenario>,
+    scenario: Arc<LoadScenario>,
     weights: u64,
     rng: SmallRng,
 }
 
 impl Picker {
-    fn new(scenario: Arc<Scenario>) -> Self {
+    fn new(scenario: Arc<LoadScenario>) -> Self {
         Self {
             weights: scenario.weights().max(1),
             scenario,
@@ -96,10 +96,10 @@ impl Generator {
     /// Starts the workers; the run begins now.
     ///
     /// # Errors
-    /// [`LoadError::Thread`] when the system gives no threads.
-    pub fn start(settings: &Settings) -> Result<Self, LoadError> {
+    /// [`LoadTestError::Thread`] when the system gives no threads.
+    pub fn start(settings: &GeneratorSettings) -> Result<Self, LoadTestError> {
         let count = settings.workers.max(1);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WorkersShared {
             began: Instant::now(),
             connector: settings.connector.clone(),
             scenario: Arc::clone(&settings.scenario),
@@ -112,11 +112,11 @@ impl Generator {
             stopped: CancellationToken::new(),
         });
         let workers: Result<Vec<_>, _> = (0..count)
-            .map(|_| Worker::start(Arc::clone(&shared), Recorder::new(settings.width)))
+            .map(|_| Worker::start(Arc::clone(&shared), SampleRecorder::new(settings.width)))
             .collect();
         Ok(Self {
             shared,
-            workers: workers.map_err(LoadError::Thread)?,
+            workers: workers.map_err(LoadTestError::Thread)?,
         })
     }
 
@@ -151,12 +151,12 @@ impl Generator {
         self.shared.due(count);
         for (number, worker) in (1..).zip(&self.workers) {
             let numbers = (number..=count).step_by(self.workers.len());
-            let arrivals = numbers.map(|number| Arrival {
+            let arrivals = numbers.map(|number| DueRequest {
                 at,
                 step,
                 seq: first + number,
             });
-            worker.order(Order::Now(arrivals.collect()));
+            worker.order(WorkerOrder::Now(arrivals.collect()));
         }
     }
 
@@ -170,14 +170,14 @@ impl Generator {
             // Every worker counts and picks them all, so that requests are the same however many
             // workers there are.
             let arrivals = (1..)
-                .zip(Schedule::new(segments))
-                .map(move |(seq, at)| Arrival {
+                .zip(ArrivalSchedule::new(segments))
+                .map(move |(seq, at)| DueRequest {
                     at: from + at,
                     step: pick.next(),
                     seq,
                 });
             let share = arrivals.skip(number).step_by(self.workers.len());
-            worker.order(Order::Follow(Share {
+            worker.order(WorkerOrder::Follow(WorkerShare {
                 arrivals: Box::new(share),
                 over: over.clone(),
             }));
@@ -225,11 +225,11 @@ impl Generator {
     /// A request that ends while the workers' samples are collected is either a sample or
     /// unanswered, never both.
     #[must_use]
-    pub fn finish(self) -> (Recorder, RunTotals) {
+    pub fn finish(self) -> (SampleRecorder, RunTotals) {
         let width = self.workers[0].recorded().width;
-        let mut all = Recorder::new(width);
+        let mut all = SampleRecorder::new(width);
         for worker in &self.workers {
-            let gathered = std::mem::replace(&mut *worker.recorded(), Recorder::new(width));
+            let gathered = std::mem::replace(&mut *worker.recorded(), SampleRecorder::new(width));
             all.merge(gathered);
         }
         let sent = self.sent();

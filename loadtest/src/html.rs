@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use fnlocal_bundles::{UPLOT_LICENCE, UPLOT_SCRIPT, UPLOT_STYLE};
 use serde::Serialize;
 
-use crate::budget::Verdict;
+use crate::budget::BudgetVerdict;
 use crate::compare::Comparison;
-use crate::report::Report;
-use crate::sample::Kind;
+use crate::report::LoadReport;
+use crate::sample::SampleKind;
 
 const PAGE: &str = include_str!("../assets/report.html");
 const STYLE: &str = include_str!("../assets/report.css");
@@ -21,17 +21,21 @@ const SCRIPT: &str = include_str!("../assets/report.js");
 
 #[derive(Serialize)]
 struct Data<'a> {
-    report: &'a Report,
+    report: &'a LoadReport,
     charts: data::Charts,
     comparison: Option<&'a Comparison>,
-    verdicts: &'a [Verdict],
+    verdicts: &'a [BudgetVerdict],
     /// What people call each kind, by its name.
     labels: BTreeMap<&'static str, &'static str>,
 }
 
 /// The page.
 #[must_use]
-pub fn page(report: &Report, comparison: Option<&Comparison>, verdicts: &[Verdict]) -> String {
+pub fn page(
+    report: &LoadReport,
+    comparison: Option<&Comparison>,
+    verdicts: &[BudgetVerdict],
+) -> String {
     let charts = data::Charts::new(report);
     // What charts are made of need not be there twice.
     let mut report = report.clone();
@@ -41,7 +45,9 @@ pub fn page(report: &Report, comparison: Option<&Comparison>, verdicts: &[Verdic
         charts,
         comparison,
         verdicts,
-        labels: Kind::ALL.map(|kind| (kind.name(), kind.label())).into(),
+        labels: SampleKind::ALL
+            .map(|kind| (kind.name(), kind.label()))
+            .into(),
     };
     let data = serde_json::to_string(&data).expect("plain numbers and texts");
     // Nothing in it may end the script it stands in.

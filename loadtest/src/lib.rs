@@ -26,8 +26,8 @@ mod users;
 mod words;
 mod worker;
 
-pub use error::LoadError;
-pub use report::Report;
-pub use run::{Checked, ColdPlan, Gathered, Live, Load, Plan};
+pub use error::LoadTestError;
+pub use report::LoadReport;
+pub use run::{CheckedTarget, ColdPlan, Gathered, LiveProgress, LoadKind, LoadPlan};
 pub use target::Target;
 pub use users::can_send;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A shape of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Shape {
+pub enum LoadShape {
     /// The same all the time.
     Steady,
     /// Growing over the whole run, then holding.
@@ -50,7 +50,7 @@ impl Segment {
     }
 }
 
-impl Shape {
+impl LoadShape {
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -105,7 +105,7 @@ impl Shape {
 
 /// When requests arrive: evenly spaced at the rate of the moment.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub struct ArrivalSchedule {
     segments: Vec<Segment>,
     at: usize,
     /// Time and arrivals before the segment at hand.
@@ -113,7 +113,7 @@ pub struct Schedule {
     next: u64,
 }
 
-impl Schedule {
+impl ArrivalSchedule {
     /// Arrivals of these segments.
     #[must_use]
     pub fn new(segments: &[Segment]) -> Self {
@@ -132,7 +132,7 @@ impl Schedule {
     }
 }
 
-impl Iterator for Schedule {
+impl Iterator for ArrivalSchedule {
     type Item = Duration;
 
     /// The next arrival, from the beginning of the run: where the integral of the rate reaches the
@@ -169,19 +169,21 @@ mod tests {
 
     #[test]
     fn a_steady_rate_is_evenly_spaced() {
-        let segments = Shape::Steady.segments(4.0, 0.0, Duration::from_secs(1));
-        let at: Vec<_> = Schedule::new(&segments).map(|at| at.as_millis()).collect();
+        let segments = LoadShape::Steady.segments(4.0, 0.0, Duration::from_secs(1));
+        let at: Vec<_> = ArrivalSchedule::new(&segments)
+            .map(|at| at.as_millis())
+            .collect();
         assert_eq!(at, [0, 250, 500, 750]);
     }
 
     #[test]
     fn a_rising_rate_has_the_arrivals_of_its_integral() {
         let length = Duration::from_secs(20);
-        for shape in [Shape::Surge, Shape::Spike] {
+        for shape in [LoadShape::Surge, LoadShape::Spike] {
             let segments = shape.segments(10.0, 100.0, length);
-            assert_eq!(Schedule::length(&segments), length);
+            assert_eq!(ArrivalSchedule::length(&segments), length);
             let wanted: f64 = segments.iter().map(Segment::arrivals).sum();
-            let at: Vec<_> = Schedule::new(&segments).collect();
+            let at: Vec<_> = ArrivalSchedule::new(&segments).collect();
             assert!((at.len() as f64 - wanted).abs() <= 1.0, "{shape:?}");
             assert!(at.is_sorted(), "{shape:?}");
             assert!(at.iter().all(|&at| at <= length), "{shape:?}");
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn a_rate_that_rises_from_nothing_begins() {
         let segments = [Segment::new("rise", Duration::from_secs(2), 0.0, 10.0)];
-        let at: Vec<_> = Schedule::new(&segments).collect();
+        let at: Vec<_> = ArrivalSchedule::new(&segments).collect();
         assert_eq!(at.len(), 10);
         assert!(at[9] > Duration::from_millis(1800), "{at:?}");
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::sample::{Failure, Kind, Phases, Sample};
+use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
 
 /// Cold starts kept one by one; beyond, only their histograms are.
 const COLD_STARTS: usize = 500;
-const KINDS: usize = Kind::ALL.len();
+const KINDS: usize = SampleKind::ALL.len();
 
 /// Histogram of microseconds, exact to a thousandth.
 #[must_use]
@@ -32,18 +32,18 @@ pub fn coarse() -> Histogram<u32> {
 
 /// Requests of one step that met the same.
 #[derive(Clone)]
-pub struct Tally {
+pub struct StepTally {
     /// Their latencies.
     pub latency: Histogram<u64>,
     /// Those that were errors.
     pub errors: u64,
-    /// Their phases at the gateway, in the order of [`Phases::each`]; none where it told none.
+    /// Their phases at the gateway, in the order of [`GatewayPhases::each`]; none where it told none.
     pub phases: Option<Box<[Histogram<u64>; 5]>>,
     /// What creating, booting and importing took together, where any of it happened.
     pub start: Histogram<u64>,
 }
 
-impl Tally {
+impl StepTally {
     /// Takes in what another one holds.
     pub fn merge(&mut self, other: &Self) {
         // Histograms resize themselves, so nothing is out of range.
@@ -61,7 +61,7 @@ impl Tally {
     }
 }
 
-impl Default for Tally {
+impl Default for StepTally {
     fn default() -> Self {
         Self {
             latency: fine(),
@@ -98,13 +98,13 @@ pub struct ColdStart {
     /// When it was to be sent.
     pub at: Duration,
     /// What it was for.
-    pub kind: Kind,
+    pub kind: SampleKind,
     /// How much of its latency is the generator's: it was sent that late.
     pub lag: Duration,
     /// Its latency.
     pub latency: Duration,
     /// Where its time at the gateway went.
-    pub phases: Phases,
+    pub phases: GatewayPhases,
 }
 
 /// What the progress line shows, since it was last drawn.
@@ -116,11 +116,11 @@ pub struct Window {
 }
 
 /// Samples as histograms.
-pub struct Recorder {
+pub struct SampleRecorder {
     /// Width of an interval.
     pub width: Duration,
     /// By step and kind.
-    pub tallies: BTreeMap<(usize, Kind), Tally>,
+    pub tallies: BTreeMap<(usize, SampleKind), StepTally>,
     /// By interval and kind.
     pub intervals: Vec<[Option<Box<Cell>>; KINDS]>,
     /// How late requests were sent.
@@ -128,13 +128,13 @@ pub struct Recorder {
     /// Cold starts one by one.
     pub colds: Vec<ColdStart>,
     /// Answers by step, kind and status.
-    pub statuses: BTreeMap<(usize, Kind, u16), u64>,
+    pub statuses: BTreeMap<(usize, SampleKind, u16), u64>,
     /// Requests without an answer, by reason.
-    pub failures: BTreeMap<Failure, u64>,
+    pub failures: BTreeMap<NoAnswer, u64>,
     window: Window,
 }
 
-impl Recorder {
+impl SampleRecorder {
     /// One without samples, with intervals of `width`.
     #[must_use]
     pub fn new(width: Duration) -> Self {
@@ -182,7 +182,8 @@ impl Recorder {
         if let Some(failure) = sample.failure {
             *self.failures.entry(failure).or_default() += 1;
         }
-        if let (Kind::First | Kind::ScaleOut, Some(phases)) = (sample.kind, sample.phases)
+        if let (SampleKind::First | SampleKind::ScaleOut, Some(phases)) =
+            (sample.kind, sample.phases)
             && self.colds.len() < COLD_STARTS
         {
             self.colds.push(ColdStart {
@@ -204,7 +205,7 @@ impl Recorder {
         self.lag.len()
     }
 
-    fn cell(&mut self, at: Duration, kind: Kind) -> &mut Cell {
+    fn cell(&mut self, at: Duration, kind: SampleKind) -> &mut Cell {
         let index = (at.as_micros() / self.width.as_micros().max(1)) as usize;
         if self.intervals.len() <= index {
             self.intervals.resize_with(index + 1, Default::default);

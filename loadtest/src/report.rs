@@ -6,12 +6,12 @@ mod make;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::{Count, GatewaySample};
-use crate::profile::Shape;
-use crate::sample::{Kind, Phases};
+use crate::gateway::{GatewayCount, GatewaySample};
+use crate::profile::LoadShape;
+use crate::sample::{GatewayPhases, SampleKind};
 
-pub use environment::Environment;
-pub use intervals::{Interval, Part};
+pub use environment::RunEnvironment;
+pub use intervals::{Interval, LoadPart};
 pub use make::Context;
 
 /// The format of the JSON file.
@@ -19,13 +19,13 @@ pub const FORMAT: u32 = 1;
 
 /// What a run came to. Times are in microseconds unless their name says otherwise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
+pub struct LoadReport {
     /// The format: [`FORMAT`].
     pub format: u32,
     /// Where load went.
     pub target: String,
     /// The shape of the load.
-    pub shape: Shape,
+    pub shape: LoadShape,
     /// The load in words.
     pub load: String,
     /// The scenario's name.
@@ -49,21 +49,21 @@ pub struct Report {
     /// Requests with an answer that was not as expected, or with none.
     pub errors: u64,
     /// All requests.
-    pub total: Latencies,
+    pub total: LatencySummary,
     /// Requests by what they met.
-    pub kinds: Vec<Group>,
+    pub kinds: Vec<RequestGroup>,
     /// Requests by function and what they met.
-    pub functions: Vec<Group>,
+    pub functions: Vec<RequestGroup>,
     /// How late requests were sent.
-    pub lag: Latencies,
+    pub lag: LatencySummary,
     /// Cold starts one by one, the first five hundred.
-    pub colds: Vec<Cold>,
+    pub colds: Vec<ColdSample>,
     /// How requests ended, as the generator saw it.
-    pub counts: Vec<Count>,
+    pub counts: Vec<GatewayCount>,
     /// Requests without an answer, by reason.
     pub failures: Vec<FailureCount>,
     /// Parts of the load, in order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<LoadPart>,
     /// Width of an interval, in milliseconds.
     pub width_ms: u64,
     /// The run in intervals of that width.
@@ -71,12 +71,12 @@ pub struct Report {
     /// What the gateway said of itself; none where it does not tell.
     pub gateway: Option<GatewayReport>,
     /// Where it ran.
-    pub environment: Environment,
+    pub environment: RunEnvironment,
 }
 
 /// Latencies in short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latencies {
+pub struct LatencySummary {
     /// How many.
     pub count: u64,
     /// The mean.
@@ -99,38 +99,38 @@ pub struct Latencies {
 
 /// Requests that have something in common.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Group {
+pub struct RequestGroup {
     /// Their function; none for all of them.
     pub function: Option<String>,
     /// What they met.
-    pub kind: Kind,
+    pub kind: SampleKind,
     /// Those that were errors.
     pub errors: u64,
     /// Their latencies.
-    pub latency: Latencies,
+    pub latency: LatencySummary,
     /// Time in the handler to the first byte, as the gateway saw it.
-    pub service: Option<Latencies>,
+    pub service: Option<LatencySummary>,
     /// Time from the start of an instance, or its import, to readiness, as the gateway saw it.
-    pub start: Option<Latencies>,
+    pub start: Option<LatencySummary>,
     /// Means of the phases at the gateway.
-    pub phases: Option<Phases>,
+    pub phases: Option<GatewayPhases>,
 }
 
 /// A cold start by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Cold {
+pub struct ColdSample {
     /// When, in milliseconds from the beginning of the run.
     pub at_ms: u64,
     /// Its function.
     pub function: String,
     /// What it was for.
-    pub kind: Kind,
+    pub kind: SampleKind,
     /// How much of its latency is the generator's: it was sent that late.
     pub lag: u64,
     /// Its latency.
     pub latency: u64,
     /// Where its time at the gateway went.
-    pub phases: Phases,
+    pub phases: GatewayPhases,
 }
 
 /// Requests without an answer.
@@ -148,23 +148,23 @@ pub struct GatewayReport {
     /// Its figures now and then.
     pub samples: Vec<GatewaySample>,
     /// How the run's requests ended, by its own count.
-    pub counts: Vec<Count>,
+    pub counts: Vec<GatewayCount>,
     /// Where its count differs from the generator's; empty when they agree.
     pub differences: Vec<String>,
 }
 
-impl Report {
+impl LoadReport {
     /// Reads one that was saved.
     ///
     /// # Errors
-    /// [`crate::LoadError::File`] and [`crate::LoadError::NotAReport`].
-    pub fn read(path: &std::path::Path) -> Result<Self, crate::LoadError> {
-        let text = std::fs::read_to_string(path).map_err(|source| crate::LoadError::File {
+    /// [`crate::LoadTestError::File`] and [`crate::LoadTestError::NotAReport`].
+    pub fn read(path: &std::path::Path) -> Result<Self, crate::LoadTestError> {
+        let text = std::fs::read_to_string(path).map_err(|source| crate::LoadTestError::File {
             what: "read",
             path: path.to_owned(),
             source,
         })?;
-        serde_json::from_str(&text).map_err(|source| crate::LoadError::NotAReport {
+        serde_json::from_str(&text).map_err(|source| crate::LoadTestError::NotAReport {
             path: path.to_owned(),
             source,
         })

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::Connector;
-use crate::error::LoadError;
-use crate::gateway::{Count, Gateway, GatewaySample, View};
-use crate::generator::{Generator, Settings};
-use crate::profile::{Schedule, Segment, Shape};
-use crate::recorder::{Recorder, Window};
-use crate::scenario::Scenario;
+use crate::error::LoadTestError;
+use crate::gateway::{GatewayClient, GatewayCount, GatewaySample, PlatformView};
+use crate::generator::{Generator, GeneratorSettings};
+use crate::profile::{ArrivalSchedule, LoadShape, Segment};
+use crate::recorder::{SampleRecorder, Window};
+use crate::scenario::LoadScenario;
 use crate::target::Target;
 use crate::users;
 
 pub use coldstart::ColdPlan;
-pub use gathered::{Gathered, Watched};
+pub use gathered::{GatewaySamples, Gathered};
 
 /// How often the progress line is drawn.
 const PROGRESS: Duration = Duration::from_millis(250);
@@ -29,7 +29,7 @@ const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 /// How load is made.
 #[derive(Clone, Debug)]
-pub enum Load {
+pub enum LoadKind {
     /// Requests start on schedule, whether or not earlier ones ended.
     Rate(Vec<Segment>),
     /// Users who wait for an answer before they send the next request.
@@ -40,13 +40,13 @@ pub enum Load {
 
 /// What a run is.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct LoadPlan {
     /// What is sent.
-    pub scenario: Scenario,
+    pub scenario: LoadScenario,
     /// The shape's name, for the report.
-    pub shape: Shape,
+    pub shape: LoadShape,
     /// How it is sent.
-    pub load: Load,
+    pub load: LoadKind,
     /// Connections at the most.
     pub connections: usize,
     /// Time a request may take.
@@ -57,7 +57,7 @@ pub struct Plan {
 
 /// What the progress line shows.
 #[derive(Clone, Debug, Default)]
-pub struct Live {
+pub struct LiveProgress {
     /// Time since the beginning.
     pub elapsed: Duration,
     /// How long it will take, where that is known.
@@ -79,13 +79,13 @@ pub struct Live {
 }
 
 /// A target that answers, and a scenario that fits it.
-pub struct Checked {
+pub struct CheckedTarget {
     connector: Connector,
-    gateway: Gateway,
-    view: Option<View>,
+    gateway: GatewayClient,
+    view: Option<PlatformView>,
 }
 
-impl Plan {
+impl LoadPlan {
     fn functions(&self) -> BTreeSet<&str> {
         let steps = self.scenario.steps.iter();
         steps.map(|step| step.function.as_str()).collect()
@@ -95,8 +95,10 @@ impl Plan {
     #[must_use]
     pub fn length(&self) -> Option<Duration> {
         match &self.load {
-            Load::Rate(segments) | Load::Users(segments) => Some(Schedule::length(segments)),
-            Load::Cold(_) => None,
+            LoadKind::Rate(segments) | LoadKind::Users(segments) => {
+                Some(ArrivalSchedule::length(segments))
+            }
+            LoadKind::Cold(_) => None,
         }
     }
 
@@ -110,14 +112,14 @@ impl Plan {
     }
 }
 
-impl Checked {
+impl CheckedTarget {
     /// Connects to a target and asks what it has. Sends no load. Must run inside a `LocalSet`.
     ///
     /// # Errors
-    /// [`LoadError::Dns`], [`LoadError::Down`] or [`LoadError::Tls`].
-    pub async fn look(target: &Target) -> Result<Self, LoadError> {
+    /// [`LoadTestError::Dns`], [`LoadTestError::Down`] or [`LoadTestError::Tls`].
+    pub async fn look(target: &Target) -> Result<Self, LoadTestError> {
         let connector = Connector::new(target).await?;
-        let gateway = Gateway::new(connector.clone());
+        let gateway = GatewayClient::new(connector.clone());
         let view = gateway.view().await;
         Ok(Self {
             connector,
@@ -129,13 +131,13 @@ impl Checked {
     /// Looks whether the target has what a plan asks for, as far as it tells.
     ///
     /// # Errors
-    /// [`LoadError::UnknownFunction`] and [`LoadError::NoCold`].
-    pub fn covers(&self, plan: &Plan) -> Result<(), LoadError> {
+    /// [`LoadTestError::UnknownFunction`] and [`LoadTestError::NoCold`].
+    pub fn covers(&self, plan: &LoadPlan) -> Result<(), LoadTestError> {
         let target = self.connector.target();
         if let Some(known) = self.functions() {
             let mut steps = plan.scenario.steps.iter();
             if let Some(step) = steps.find(|step| !known.contains(&step.function)) {
-                return Err(LoadError::UnknownFunction {
+                return Err(LoadTestError::UnknownFunction {
                     name: step.function.clone(),
                     url: target.url.clone(),
                     known,
@@ -143,11 +145,13 @@ impl Checked {
             }
         }
         let why = match (&plan.load, &self.view, &target.token) {
-            (Load::Cold(_), None, _) => "what answers there is no fnlocal that shows its instances",
-            (Load::Cold(_), _, None) => "its token is not known",
+            (LoadKind::Cold(_), None, _) => {
+                "what answers there is no fnlocal that shows its instances"
+            }
+            (LoadKind::Cold(_), _, None) => "its token is not known",
             _ => return Ok(()),
         };
-        Err(LoadError::NoCold {
+        Err(LoadTestError::NoCold {
             url: target.url.clone(),
             why: why.to_owned(),
         })
@@ -156,29 +160,29 @@ impl Checked {
     /// Names of the functions, where the target tells them.
     #[must_use]
     pub fn functions(&self) -> Option<Vec<String>> {
-        self.view.as_ref().map(View::names)
+        self.view.as_ref().map(PlatformView::names)
     }
 
     /// Sends the load and gathers what comes of it. Must run inside a `LocalSet`. `stop` ends it
     /// early, with a report of what was gathered.
     ///
     /// # Errors
-    /// [`LoadError`] when it cannot begin.
+    /// [`LoadTestError`] when it cannot begin.
     pub async fn run(
         self,
-        plan: &Plan,
-        progress: impl FnMut(&Live),
+        plan: &LoadPlan,
+        progress: impl FnMut(&LiveProgress),
         stop: CancellationToken,
-    ) -> Result<Gathered, LoadError> {
+    ) -> Result<Gathered, LoadTestError> {
         let before = self.gateway.view().await;
         let began_at = jiff::Timestamp::now();
         let watch = Watch::new(&self.gateway, before.as_ref(), plan.length(), progress);
         let mut gathered = match &plan.load {
-            Load::Rate(segments) => self.rate(plan, segments, watch, &stop).await?,
-            Load::Users(segments) => {
+            LoadKind::Rate(segments) => self.rate(plan, segments, watch, &stop).await?,
+            LoadKind::Users(segments) => {
                 users::run(&self.connector, plan, segments, watch, &stop).await?
             }
-            Load::Cold(cold) => self.cold(plan, cold, watch, &stop).await?,
+            LoadKind::Cold(cold) => self.cold(plan, cold, watch, &stop).await?,
         };
         gathered.began_at = began_at;
         gathered.interrupted = stop.is_cancelled();
@@ -188,9 +192,9 @@ impl Checked {
         Ok(gathered)
     }
 
-    fn settings(&self, plan: &Plan) -> Settings {
+    fn settings(&self, plan: &LoadPlan) -> GeneratorSettings {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Settings {
+        GeneratorSettings {
             connector: self.connector.clone(),
             scenario: Arc::new(plan.scenario.clone()),
             connections: plan.connections,
@@ -201,13 +205,13 @@ impl Checked {
         }
     }
 
-    async fn rate<P: FnMut(&Live)>(
+    async fn rate<P: FnMut(&LiveProgress)>(
         &self,
-        plan: &Plan,
+        plan: &LoadPlan,
         segments: &[Segment],
         mut watch: Watch<'_, P>,
         stop: &CancellationToken,
-    ) -> Result<Gathered, LoadError> {
+    ) -> Result<Gathered, LoadTestError> {
         let generator = Generator::start(&self.settings(plan))?;
         watch.began = generator.began();
         let mut followed = generator.follow(segments);
@@ -243,10 +247,10 @@ impl Checked {
     /// The gateway's own counts of the run, once they have come to rest.
     async fn counts_since(
         &self,
-        before: &View,
-        plan: &Plan,
+        before: &PlatformView,
+        plan: &LoadPlan,
         gathered: &Gathered,
-    ) -> Option<Vec<Count>> {
+    ) -> Option<Vec<GatewayCount>> {
         let mut counts = Vec::new();
         // A request whose client left is counted when its connection is seen to be closed.
         for _ in 0..20 {
@@ -264,7 +268,7 @@ impl Checked {
 
 /// Draws the progress line and samples the gateway while a run goes on.
 pub(crate) struct Watch<'a, P> {
-    gateway: &'a Gateway,
+    gateway: &'a GatewayClient,
     refused_before: u64,
     sees: bool,
     progress: P,
@@ -278,16 +282,16 @@ pub(crate) struct Watch<'a, P> {
     samples: Vec<GatewaySample>,
 }
 
-impl<'a, P: FnMut(&Live)> Watch<'a, P> {
+impl<'a, P: FnMut(&LiveProgress)> Watch<'a, P> {
     fn new(
-        gateway: &'a Gateway,
-        before: Option<&View>,
+        gateway: &'a GatewayClient,
+        before: Option<&PlatformView>,
         length: Option<Duration>,
         progress: P,
     ) -> Self {
         Self {
             gateway,
-            refused_before: before.map_or(0, View::refused),
+            refused_before: before.map_or(0, PlatformView::refused),
             sees: before.is_some(),
             progress,
             began: Instant::now(),
@@ -314,7 +318,7 @@ impl<'a, P: FnMut(&Live)> Watch<'a, P> {
         self.last = Instant::now();
         let answers = window.latency.len();
         let quantile = |q| (answers > 0).then(|| window.latency.value_at_quantile(q));
-        (self.progress)(&Live {
+        (self.progress)(&LiveProgress {
             elapsed,
             length: self.length,
             phase: self.phase.clone(),
@@ -335,7 +339,7 @@ impl<'a, P: FnMut(&Live)> Watch<'a, P> {
     /// Puts together what came of the run.
     pub(crate) fn gather(
         self,
-        recorder: Recorder,
+        recorder: SampleRecorder,
         sent: u64,
         dropped: u64,
         unanswered: u64,
@@ -348,7 +352,7 @@ impl<'a, P: FnMut(&Live)> Watch<'a, P> {
             dropped,
             unanswered,
             interrupted: false,
-            watched: Watched {
+            watched: GatewaySamples {
                 samples: self.samples,
                 counts: None,
             },

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What a request met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum SampleKind {
     /// An idle instance.
     Warm,
     /// A spare that had to import the function's code.
@@ -28,7 +28,7 @@ pub enum Kind {
     Failed,
 }
 
-impl Kind {
+impl SampleKind {
     /// All of them, in the order of reports.
     pub const ALL: [Self; 8] = [
         Self::Warm,
@@ -105,7 +105,7 @@ impl Kind {
 
 /// Where the time at the gateway went, by its `Server-Timing`. Microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Phases {
+pub struct GatewayPhases {
     /// Waiting for an instance.
     pub queue: u64,
     /// Creating and starting it.
@@ -118,7 +118,7 @@ pub struct Phases {
     pub handler: u64,
 }
 
-impl Phases {
+impl GatewayPhases {
     /// Reads `queue;dur=0.12, create;dur=65, …`. The platform's line is the last; a function may
     /// have sent others.
     #[must_use]
@@ -159,7 +159,7 @@ impl Phases {
 
 /// Why no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Failure {
+pub enum NoAnswer {
     /// No connection could be made.
     Connect,
     /// The connection broke.
@@ -168,7 +168,7 @@ pub enum Failure {
     Timeout,
 }
 
-impl Failure {
+impl NoAnswer {
     /// Its name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -192,15 +192,15 @@ pub struct Sample {
     /// From when it was to be sent to the last byte of its answer.
     pub latency: Duration,
     /// What it met.
-    pub kind: Kind,
+    pub kind: SampleKind,
     /// The answer's status; 0 when none came.
     pub status: u16,
     /// Why none came.
-    pub failure: Option<Failure>,
+    pub failure: Option<NoAnswer>,
     /// The answer was not as expected, or none came.
     pub error: bool,
     /// Where its time at the gateway went.
-    pub phases: Option<Phases>,
+    pub phases: Option<GatewayPhases>,
 }
 
 #[cfg(test)]
@@ -225,16 +225,16 @@ mod tests {
             (api_headers::COLD, "scale-out"),
         ]);
         assert_eq!(
-            (Kind::of(&first), Kind::of(&more)),
-            (Kind::First, Kind::ScaleOut)
+            (SampleKind::of(&first), SampleKind::of(&more)),
+            (SampleKind::First, SampleKind::ScaleOut)
         );
     }
 
     #[test]
     fn an_answer_without_a_start_is_the_platforms_or_a_strangers() {
         let platform = headers(&[(api_headers::REQUEST_ID, "1")]);
-        assert_eq!(Kind::of(&platform), Kind::Refused);
-        assert_eq!(Kind::of(&HeaderMap::new()), Kind::Other);
+        assert_eq!(SampleKind::of(&platform), SampleKind::Refused);
+        assert_eq!(SampleKind::of(&HeaderMap::new()), SampleKind::Other);
     }
 
     #[test]
@@ -246,11 +246,14 @@ mod tests {
                 "queue;dur=0.12, create;dur=65, boot;dur=31, import;dur=0, handler;dur=4.5",
             ),
         ]);
-        let phases = Phases::of(&both).unwrap();
+        let phases = GatewayPhases::of(&both).unwrap();
         assert_eq!(
             (phases.queue, phases.create, phases.handler),
             (120, 65_000, 4_500)
         );
-        assert_eq!(Phases::of(&headers(&[("server-timing", "db;dur=5")])), None);
+        assert_eq!(
+            GatewayPhases::of(&headers(&[("server-timing", "db;dur=5")])),
+            None
+        );
     }
 }

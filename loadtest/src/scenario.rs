@@ -9,16 +9,16 @@ use crate::template::{Template, Values};
 
 /// Requests that belong together.
 #[derive(Clone, Debug)]
-pub struct Scenario {
+pub struct LoadScenario {
     /// Its name.
     pub name: String,
     /// What is sent; never empty.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ScenarioStep>,
 }
 
 /// One kind of request.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct ScenarioStep {
     /// The function it is for.
     pub function: String,
     /// How often it is sent, relative to the others.
@@ -57,7 +57,7 @@ pub struct Filled {
     pub body: Bytes,
 }
 
-impl Step {
+impl ScenarioStep {
     /// A GET of a function.
     #[must_use]
     pub fn get(function: &str) -> Self {
@@ -109,31 +109,31 @@ impl Step {
 impl Expect {
     /// Why an answer is an error, if it is one.
     #[must_use]
-    pub fn verdict(&self, status: StatusCode, body: Option<&[u8]>) -> Option<Broken> {
+    pub fn verdict(&self, status: StatusCode, body: Option<&[u8]>) -> Option<UnmetExpectation> {
         let fine = match self.status.as_slice() {
             [] => status.as_u16() < 400,
             wanted => wanted.contains(&status.as_u16()),
         };
         if !fine {
-            return Some(Broken::Status);
+            return Some(UnmetExpectation::Status);
         }
         let wanted = self.body.as_deref()?.as_bytes();
         let found = body.unwrap_or_default();
         let holds = wanted.is_empty() || found.windows(wanted.len()).any(|part| part == wanted);
-        (!holds).then_some(Broken::Body)
+        (!holds).then_some(UnmetExpectation::Body)
     }
 }
 
 /// What of an answer is not as expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
+pub enum UnmetExpectation {
     /// Its status.
     Status,
     /// Its body.
     Body,
 }
 
-impl Scenario {
+impl LoadScenario {
     /// Steps by weight: the step of a number below [`Self::weights`].
     #[must_use]
     pub fn pick(&self, mut number: u64) -> usize {

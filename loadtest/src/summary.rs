@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::budget::Verdict;
+use crate::budget::BudgetVerdict;
 use crate::compare::Comparison;
-use crate::report::{Latencies, Report};
-use crate::run::Live;
+use crate::report::{LatencySummary, LoadReport};
+use crate::run::LiveProgress;
 use crate::words::millis;
 
 const BOLD: Style = Style::new().bold();
@@ -18,7 +18,7 @@ const GREEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::
 
 /// The progress line.
 #[must_use]
-pub fn progress(live: &Live) -> String {
+pub fn progress(live: &LiveProgress) -> String {
     let mut line = format!("{:>4.0} s", live.elapsed.as_secs_f64());
     if let Some(length) = live.length {
         let _infallible = write!(line, " of {:.0}", length.as_secs_f64());
@@ -43,7 +43,7 @@ pub fn progress(live: &Live) -> String {
 
 /// The run in a few lines.
 #[must_use]
-pub fn summary(report: &Report) -> String {
+pub fn summary(report: &LoadReport) -> String {
     let mut text = format!(
         "\n{BOLD}{}{BOLD:#} {}  {DIM}{} → {}{DIM:#}\n",
         report.shape.name(),
@@ -96,12 +96,12 @@ pub fn summary(report: &Report) -> String {
     text
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &LoadReport) -> String {
     let mut text = format!(
         "  {DIM}{:<12}{:<10}{:>9}{:>7}{:>11}{:>11}{:>11}{:>11}{DIM:#}\n",
         "function", "start", "requests", "errors", "p50", "p99", "p99.9", "max"
     );
-    let mut line = |function: &str, kind: &str, errors: u64, one: &Latencies| {
+    let mut line = |function: &str, kind: &str, errors: u64, one: &LatencySummary| {
         let _infallible = writeln!(
             text,
             "  {function:<12}{kind:<10}{:>9}{errors:>7}{:>11}{:>11}{:>11}{:>11}",
@@ -120,7 +120,7 @@ fn table(report: &Report) -> String {
     text
 }
 
-fn gateway(report: &Report) -> String {
+fn gateway(report: &LoadReport) -> String {
     let Some(gateway) = &report.gateway else {
         return String::new();
     };
@@ -188,7 +188,7 @@ pub fn comparison(comparison: &Comparison) -> String {
 
 /// Budgets and whether they were kept, for a terminal.
 #[must_use]
-pub fn budgets(verdicts: &[Verdict]) -> String {
+pub fn budgets(verdicts: &[BudgetVerdict]) -> String {
     let mut text = String::new();
     for verdict in verdicts {
         let (mark, colour) = match (verdict.failed, &verdict.found) {

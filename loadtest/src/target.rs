@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::error::LoadError;
+use crate::error::LoadTestError;
 
 /// Where load goes.
 #[derive(Clone, Debug)]
@@ -30,9 +30,9 @@ impl Target {
     /// A target by its URL.
     ///
     /// # Errors
-    /// [`LoadError::BadUrl`] for what is no `http` or `https` URL.
-    pub fn parse(url: &str) -> Result<Self, LoadError> {
-        let bad = |why: &str| LoadError::BadUrl {
+    /// [`LoadTestError::BadUrl`] for what is no `http` or `https` URL.
+    pub fn parse(url: &str) -> Result<Self, LoadTestError> {
+        let bad = |why: &str| LoadTestError::BadUrl {
             url: url.to_owned(),
             why: why.to_owned(),
         };

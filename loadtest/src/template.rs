@@ -9,10 +9,10 @@ const KNOWN: [&str; 5] = ["seq", "user", "uuid", "now", "random"];
 /// rates, where there are none, the request's), `{{uuid}}` a random UUID, `{{now}}` the time in
 /// milliseconds since 1970, `{{random 1 100}}` a whole number of that range.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub struct Template(Vec<TemplatePart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Seq,
     User,
@@ -53,13 +53,13 @@ impl Template {
                 break;
             };
             if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
+                parts.push(TemplatePart::Text(before.to_owned()));
             }
             parts.push(part(word.trim())?);
             rest = after;
         }
         if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+            parts.push(TemplatePart::Text(rest.to_owned()));
         }
         Ok(Self(parts))
     }
@@ -69,7 +69,7 @@ impl Template {
     pub fn fixed(&self) -> Option<&str> {
         match self.0.as_slice() {
             [] => Some(""),
-            [Part::Text(text)] => Some(text),
+            [TemplatePart::Text(text)] => Some(text),
             _ => None,
         }
     }
@@ -80,22 +80,24 @@ impl Template {
         let mut text = String::new();
         for part in &self.0 {
             let _infallible = match part {
-                Part::Text(part) => {
+                TemplatePart::Text(part) => {
                     text.push_str(part);
                     Ok(())
                 }
-                Part::Seq => write!(text, "{}", values.seq),
-                Part::User => write!(text, "{}", values.user),
-                Part::Uuid => write!(text, "{}", uuid()),
-                Part::Now => write!(text, "{}", jiff::Timestamp::now().as_millisecond()),
-                Part::Random(from, to) => write!(text, "{}", rand::random_range(*from..=*to)),
+                TemplatePart::Seq => write!(text, "{}", values.seq),
+                TemplatePart::User => write!(text, "{}", values.user),
+                TemplatePart::Uuid => write!(text, "{}", uuid()),
+                TemplatePart::Now => write!(text, "{}", jiff::Timestamp::now().as_millisecond()),
+                TemplatePart::Random(from, to) => {
+                    write!(text, "{}", rand::random_range(*from..=*to))
+                }
             };
         }
         text
     }
 }
 
-fn part(word: &str) -> Result<Part, TemplateError> {
+fn part(word: &str) -> Result<TemplatePart, TemplateError> {
     let fail = |hint: String| TemplateError {
         word: word.to_owned(),
         hint,
@@ -104,12 +106,12 @@ fn part(word: &str) -> Result<Part, TemplateError> {
     let name = words.next().unwrap_or_default();
     let rest: Vec<&str> = words.collect();
     Ok(match (name, rest.as_slice()) {
-        ("seq", []) => Part::Seq,
-        ("user", []) => Part::User,
-        ("uuid", []) => Part::Uuid,
-        ("now", []) => Part::Now,
+        ("seq", []) => TemplatePart::Seq,
+        ("user", []) => TemplatePart::User,
+        ("uuid", []) => TemplatePart::Uuid,
+        ("now", []) => TemplatePart::Now,
         ("random", [from, to]) => match (from.parse(), to.parse()) {
-            (Ok(from), Ok(to)) if from <= to => Part::Random(from, to),
+            (Ok(from), Ok(to)) if from <= to => TemplatePart::Random(from, to),
             _ => {
                 return Err(fail(
                     "write {{random 1 100}}, the lower number first".into(),

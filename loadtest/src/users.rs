@@ -15,25 +15,25 @@ use http::Method;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::Connector;
-use crate::error::LoadError;
+use crate::error::LoadTestError;
 use crate::profile::Segment;
-use crate::recorder::{Recorder, Window};
-use crate::run::{Gathered, Live, Plan, Watch};
-use crate::sample::{Failure, Kind, Phases, Sample};
-use crate::scenario::Step;
+use crate::recorder::{SampleRecorder, Window};
+use crate::run::{Gathered, LiveProgress, LoadPlan, Watch};
+use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
+use crate::scenario::ScenarioStep;
 use crate::template::Values;
 
 /// How often the progress line is drawn.
 const PROGRESS: Duration = Duration::from_millis(250);
 
 /// What users gather.
-struct Shared {
+struct UsersShared {
     began: Instant,
-    recorder: Mutex<Recorder>,
+    recorder: Mutex<SampleRecorder>,
     sent: AtomicU64,
 }
 
-impl Shared {
+impl UsersShared {
     fn window(&self) -> Window {
         self.recorder
             .lock()
@@ -48,26 +48,26 @@ pub fn can_send(method: &Method) -> bool {
     goose_method(method).is_some()
 }
 
-pub(crate) async fn run<P: FnMut(&Live)>(
+pub(crate) async fn run<P: FnMut(&LiveProgress)>(
     connector: &Connector,
-    plan: &Plan,
+    plan: &LoadPlan,
     segments: &[Segment],
     mut watch: Watch<'_, P>,
     stop: &CancellationToken,
-) -> Result<Gathered, LoadError> {
-    let shared = Arc::new(Shared {
+) -> Result<Gathered, LoadTestError> {
+    let shared = Arc::new(UsersShared {
         began: Instant::now(),
-        recorder: Mutex::new(Recorder::new(plan.width())),
+        recorder: Mutex::new(SampleRecorder::new(plan.width())),
         sent: AtomicU64::new(0),
     });
     watch.began = shared.began;
     let attack = attack(&connector.target().url, plan, segments, &shared)
-        .map_err(|error| LoadError::Users(Box::new(error)))?;
+        .map_err(|error| LoadTestError::Users(Box::new(error)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(LoadError::Thread)?;
+        .map_err(LoadTestError::Thread)?;
     let mut running = runtime.spawn(attack.execute());
     let mut tick = tokio::time::interval(PROGRESS);
     let mut stopping = false;
@@ -83,9 +83,9 @@ pub(crate) async fn run<P: FnMut(&Live)>(
     };
     runtime.shutdown_background();
     if let Ok(Err(error)) = ended {
-        return Err(LoadError::Users(Box::new(error)));
+        return Err(LoadTestError::Users(Box::new(error)));
     }
-    let empty = Recorder::new(plan.width());
+    let empty = SampleRecorder::new(plan.width());
     let gathered = std::mem::replace(
         &mut *shared
             .recorder
@@ -100,9 +100,9 @@ pub(crate) async fn run<P: FnMut(&Live)>(
 
 fn attack(
     url: &str,
-    plan: &Plan,
+    plan: &LoadPlan,
     segments: &[Segment],
-    shared: &Arc<Shared>,
+    shared: &Arc<UsersShared>,
 ) -> Result<GooseAttack, GooseError> {
     let mut configuration = GooseConfiguration::default();
     configuration.host = Some(url.to_owned());
@@ -141,7 +141,11 @@ fn plan_of(segments: &[Segment]) -> String {
     steps.join(";")
 }
 
-fn transaction(at: usize, step: Step, shared: &Arc<Shared>) -> Result<Transaction, GooseError> {
+fn transaction(
+    at: usize,
+    step: ScenarioStep,
+    shared: &Arc<UsersShared>,
+) -> Result<Transaction, GooseError> {
     let name = format!("{} /{}", step.method, step.function);
     let weight = step.weight as usize;
     let shared = Arc::clone(shared);
@@ -155,7 +159,12 @@ fn transaction(at: usize, step: Step, shared: &Arc<Shared>) -> Result<Transactio
         .set_weight(weight)
 }
 
-async fn call(user: &mut GooseUser, at: usize, step: &Step, shared: &Shared) -> TransactionResult {
+async fn call(
+    user: &mut GooseUser,
+    at: usize,
+    step: &ScenarioStep,
+    shared: &UsersShared,
+) -> TransactionResult {
     let seq = shared.sent.fetch_add(1, Ordering::AcqRel) + 1;
     let filled = step.fill(Values {
         seq,
@@ -184,7 +193,7 @@ async fn call(user: &mut GooseUser, at: usize, step: &Step, shared: &Shared) -> 
         at: began,
         lag: Duration::ZERO,
         latency: Duration::ZERO,
-        kind: Kind::Failed,
+        kind: SampleKind::Failed,
         status: 0,
         failure: None,
         error: true,
@@ -193,24 +202,24 @@ async fn call(user: &mut GooseUser, at: usize, step: &Step, shared: &Shared) -> 
     match answer.response {
         Ok(response) => {
             sample.status = response.status().as_u16();
-            sample.kind = Kind::of(response.headers());
-            sample.phases = Phases::of(response.headers());
+            sample.kind = SampleKind::of(response.headers());
+            sample.phases = GatewayPhases::of(response.headers());
             let status = response.status();
             match response.bytes().await {
                 Ok(body) => sample.error = step.expect.verdict(status, Some(&body)).is_some(),
                 Err(_) => {
-                    (sample.kind, sample.status) = (Kind::Failed, 0);
-                    sample.failure = Some(Failure::Broke);
+                    (sample.kind, sample.status) = (SampleKind::Failed, 0);
+                    sample.failure = Some(NoAnswer::Broke);
                 }
             }
         }
         Err(error) => {
             sample.failure = Some(if error.is_timeout() {
-                Failure::Timeout
+                NoAnswer::Timeout
             } else if error.is_connect() {
-                Failure::Connect
+                NoAnswer::Connect
             } else {
-                Failure::Broke
+                NoAnswer::Broke
             });
         }
     }

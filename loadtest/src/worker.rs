@@ -18,11 +18,11 @@ use hyper::body::Incoming;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::connect::{Connection, Connector};
-use crate::recorder::Recorder;
-use crate::sample::{Failure, Kind, Phases, Sample};
-use crate::scenario::{Broken, Scenario, Step};
+use crate::clock::SleepClock;
+use crate::connect::{Connector, LoadConnection};
+use crate::recorder::SampleRecorder;
+use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
+use crate::scenario::{LoadScenario, ScenarioStep, UnmetExpectation};
 use crate::template::Values;
 
 /// An answer's body is kept up to this size where something is expected of it.
@@ -30,7 +30,7 @@ const BODY_KEPT: usize = 1 << 20;
 
 /// A request that is due.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
+pub struct DueRequest {
     /// When it was to be sent, from the beginning of the run.
     pub at: Duration,
     /// Which step of the scenario.
@@ -40,29 +40,29 @@ pub struct Arrival {
 }
 
 /// What a worker is told to do.
-pub enum Order {
+pub enum WorkerOrder {
     /// Send these.
-    Now(Vec<Arrival>),
+    Now(Vec<DueRequest>),
     /// Send these when they are due.
-    Follow(Share),
+    Follow(WorkerShare),
 }
 
 /// A worker's share of a schedule.
-pub struct Share {
+pub struct WorkerShare {
     /// What is due when, in order.
-    pub arrivals: Box<dyn Iterator<Item = Arrival> + Send>,
+    pub arrivals: Box<dyn Iterator<Item = DueRequest> + Send>,
     /// Dropped when the last of it was sent.
     pub over: mpsc::Sender<()>,
 }
 
 /// What workers have in common.
-pub struct Shared {
+pub struct WorkersShared {
     /// The run's beginning.
     pub began: Instant,
     /// Where load goes.
     pub connector: Connector,
     /// What is sent.
-    pub scenario: Arc<Scenario>,
+    pub scenario: Arc<LoadScenario>,
     /// Connections of one worker at the most.
     pub connections: usize,
     /// Time a request may take.
@@ -79,7 +79,7 @@ pub struct Shared {
     pub stopped: CancellationToken,
 }
 
-impl Shared {
+impl WorkersShared {
     /// So many requests are due.
     pub fn due(&self, count: u64) {
         self.sent.fetch_add(count, Ordering::AcqRel);
@@ -102,7 +102,7 @@ impl Shared {
 }
 
 /// A request that is under way until this is dropped, by a panic too.
-struct Ended<'a>(&'a Shared);
+struct Ended<'a>(&'a WorkersShared);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
@@ -112,8 +112,8 @@ impl Drop for Ended<'_> {
 
 /// A worker as others see it.
 pub struct Worker {
-    orders: mpsc::Sender<Order>,
-    recorder: Arc<Mutex<Recorder>>,
+    orders: mpsc::Sender<WorkerOrder>,
+    recorder: Arc<Mutex<SampleRecorder>>,
 }
 
 /// Requests that may wait for a connection of a worker: a target that serves so few of them is
@@ -129,7 +129,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(shared: Arc<Shared>, recorder: Recorder) -> std::io::Result<Self> {
+    pub fn start(shared: Arc<WorkersShared>, recorder: SampleRecorder) -> std::io::Result<Self> {
         let (orders, given) = mpsc::channel(ORDERS);
         let recorder = Arc::new(Mutex::new(recorder));
         let gathered = Arc::clone(&recorder);
@@ -138,12 +138,12 @@ impl Worker {
             .build()?;
         let clock = {
             let _here = runtime.enter();
-            Clock::new()?
+            SleepClock::new()?
         };
         std::thread::Builder::new()
             .name("load".into())
             .spawn(move || {
-                let sender = Rc::new(Sender::new(shared, gathered, clock));
+                let sender = Rc::new(RequestSender::new(shared, gathered, clock));
                 tokio::task::LocalSet::new().block_on(&runtime, sender.run(given));
             })?;
         Ok(Self { orders, recorder })
@@ -153,44 +153,48 @@ impl Worker {
     ///
     /// # Panics
     /// When it is given many orders before it could begin with the first.
-    pub fn order(&self, order: Order) {
+    pub fn order(&self, order: WorkerOrder) {
         let given = self.orders.try_send(order);
         assert!(given.is_ok(), "one order follows the other's end");
     }
 
     /// What it gathered so far.
-    pub fn recorded(&self) -> MutexGuard<'_, Recorder> {
+    pub fn recorded(&self) -> MutexGuard<'_, SampleRecorder> {
         lock(&self.recorder)
     }
 }
 
 /// A worker that panicked has told why; what it gathered is still good.
-fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
+fn lock(recorder: &Mutex<SampleRecorder>) -> MutexGuard<'_, SampleRecorder> {
     recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Sender {
-    shared: Arc<Shared>,
-    recorder: Arc<Mutex<Recorder>>,
-    clock: Clock,
+struct RequestSender {
+    shared: Arc<WorkersShared>,
+    recorder: Arc<Mutex<SampleRecorder>>,
+    clock: SleepClock,
     host: HeaderValue,
     /// Of each step, where all its requests have the same.
     uris: Vec<Option<Uri>>,
-    idle: RefCell<Vec<Connection>>,
-    waiting: RefCell<VecDeque<Arrival>>,
+    idle: RefCell<Vec<LoadConnection>>,
+    waiting: RefCell<VecDeque<DueRequest>>,
     open: Cell<usize>,
 }
 
 /// What came of one request.
-struct Answer {
+struct RequestResult {
     status: u16,
-    kind: Kind,
+    kind: SampleKind,
     error: bool,
-    phases: Option<Phases>,
+    phases: Option<GatewayPhases>,
 }
 
-impl Sender {
-    fn new(shared: Arc<Shared>, recorder: Arc<Mutex<Recorder>>, clock: Clock) -> Self {
+impl RequestSender {
+    fn new(
+        shared: Arc<WorkersShared>,
+        recorder: Arc<Mutex<SampleRecorder>>,
+        clock: SleepClock,
+    ) -> Self {
         let host = HeaderValue::from_str(&shared.connector.target().authority());
         Self {
             uris: uris(&shared),
@@ -204,15 +208,15 @@ impl Sender {
         }
     }
 
-    async fn run(self: Rc<Self>, mut orders: mpsc::Receiver<Order>) {
+    async fn run(self: Rc<Self>, mut orders: mpsc::Receiver<WorkerOrder>) {
         while let Some(order) = orders.recv().await {
             match order {
-                Order::Now(arrivals) => {
+                WorkerOrder::Now(arrivals) => {
                     for arrival in arrivals {
                         self.take_in(arrival);
                     }
                 }
-                Order::Follow(share) => {
+                WorkerOrder::Follow(share) => {
                     let stopped = self.shared.stopped.clone();
                     let _whole = stopped.run_until_cancelled(self.follow(share)).await;
                 }
@@ -220,8 +224,8 @@ impl Sender {
         }
     }
 
-    async fn follow(self: &Rc<Self>, share: Share) {
-        let Share { arrivals, over } = share;
+    async fn follow(self: &Rc<Self>, share: WorkerShare) {
+        let WorkerShare { arrivals, over } = share;
         let mut late = 0;
         for arrival in arrivals {
             let due = self.shared.began + arrival.at;
@@ -239,7 +243,7 @@ impl Sender {
         drop(over);
     }
 
-    fn take_in(self: &Rc<Self>, arrival: Arrival) {
+    fn take_in(self: &Rc<Self>, arrival: DueRequest) {
         let idle = self.idle.borrow_mut().pop();
         if idle.is_none() {
             if self.open.get() >= self.shared.connections {
@@ -257,7 +261,11 @@ impl Sender {
     }
 
     /// Sends a request, and then whatever waits for a connection.
-    async fn serve(self: Rc<Self>, mut connection: Option<Connection>, mut arrival: Arrival) {
+    async fn serve(
+        self: Rc<Self>,
+        mut connection: Option<LoadConnection>,
+        mut arrival: DueRequest,
+    ) {
         loop {
             connection = self.request(connection, arrival).await;
             match self.waiting.borrow_mut().pop_front() {
@@ -274,9 +282,9 @@ impl Sender {
     /// Gives the connection back if it is good for another request.
     async fn request(
         &self,
-        connection: Option<Connection>,
-        arrival: Arrival,
-    ) -> Option<Connection> {
+        connection: Option<LoadConnection>,
+        arrival: DueRequest,
+    ) -> Option<LoadConnection> {
         let Some(step) = self.shared.scenario.steps.get(arrival.step) else {
             return connection;
         };
@@ -287,13 +295,13 @@ impl Sender {
         let (connection, outcome) = match outcome {
             Ok(Ok((connection, answer))) => (Some(connection), Ok(answer)),
             Ok(Err(failure)) => (None, Err(failure)),
-            Err(_elapsed) => (None, Err(Failure::Timeout)),
+            Err(_elapsed) => (None, Err(NoAnswer::Timeout)),
         };
         let latency = self.shared.began.elapsed().saturating_sub(arrival.at);
         let failure = outcome.as_ref().err().copied();
-        let answer = outcome.unwrap_or(Answer {
+        let answer = outcome.unwrap_or(RequestResult {
             status: 0,
-            kind: Kind::Failed,
+            kind: SampleKind::Failed,
             error: true,
             phases: None,
         });
@@ -313,10 +321,10 @@ impl Sender {
 
     async fn exchange(
         &self,
-        connection: Option<Connection>,
-        arrival: Arrival,
-        step: &Step,
-    ) -> Result<(Connection, Answer), Failure> {
+        connection: Option<LoadConnection>,
+        arrival: DueRequest,
+        step: &ScenarioStep,
+    ) -> Result<(LoadConnection, RequestResult), NoAnswer> {
         let mut request = self.fill(arrival, step);
         let mut connection = connection.filter(|idle| !idle.is_closed());
         loop {
@@ -325,7 +333,7 @@ impl Sender {
                 None => {
                     // Apart: it is large, and each request's future would be moved with it.
                     let made = Box::pin(self.shared.connector.connect()).await;
-                    made.map_err(|_| Failure::Connect)?
+                    made.map_err(|_| NoAnswer::Connect)?
                 }
             };
             if open.ready().await.is_err() {
@@ -339,13 +347,13 @@ impl Sender {
                 // An idle connection was closed in this very moment: nothing was sent.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
-                    None => return Err(Failure::Broke),
+                    None => return Err(NoAnswer::Broke),
                 },
             }
         }
     }
 
-    fn fill(&self, arrival: Arrival, step: &Step) -> Request<Full<Bytes>> {
+    fn fill(&self, arrival: DueRequest, step: &ScenarioStep) -> Request<Full<Bytes>> {
         let (seq, user) = (arrival.seq, arrival.seq);
         let filled = step.fill(Values { seq, user });
         let mut request = Request::new(Full::new(filled.body));
@@ -360,7 +368,7 @@ impl Sender {
 }
 
 /// The URIs of steps whose path is the same in every request: reading one takes longer than a copy.
-fn uris(shared: &Shared) -> Vec<Option<Uri>> {
+fn uris(shared: &WorkersShared) -> Vec<Option<Uri>> {
     let steps = shared.scenario.steps.iter();
     steps
         .map(|step| step.path.fixed().map(|path| uri_of(shared, path)))
@@ -368,29 +376,32 @@ fn uris(shared: &Shared) -> Vec<Option<Uri>> {
 }
 
 /// Paths were checked with their placeholders; a filled one may still be odd.
-fn uri_of(shared: &Shared, path: &str) -> Uri {
+fn uri_of(shared: &WorkersShared, path: &str) -> Uri {
     let prefix = &shared.connector.target().prefix;
     format!("{prefix}{path}").parse().unwrap_or_default()
 }
 
 /// Reads an answer to its last byte.
-async fn read(response: http::Response<Incoming>, step: &Step) -> Result<Answer, Failure> {
+async fn read(
+    response: http::Response<Incoming>,
+    step: &ScenarioStep,
+) -> Result<RequestResult, NoAnswer> {
     let (parts, body) = response.into_parts();
     let kept = if step.expect.body.is_some() {
         let body = Limited::new(body, BODY_KEPT).collect().await;
-        Some(body.map_err(|_| Failure::Broke)?.to_bytes())
+        Some(body.map_err(|_| NoAnswer::Broke)?.to_bytes())
     } else {
         let mut body = body;
         while let Some(frame) = body.frame().await {
-            frame.map_err(|_| Failure::Broke)?;
+            frame.map_err(|_| NoAnswer::Broke)?;
         }
         None
     };
-    let verdict: Option<Broken> = step.expect.verdict(parts.status, kept.as_deref());
-    Ok(Answer {
+    let verdict: Option<UnmetExpectation> = step.expect.verdict(parts.status, kept.as_deref());
+    Ok(RequestResult {
         status: parts.status.as_u16(),
-        kind: Kind::of(&parts.headers),
+        kind: SampleKind::of(&parts.headers),
         error: verdict.is_some(),
-        phases: Phases::of(&parts.headers),
+        phases: GatewayPhases::of(&parts.headers),
     })
 }

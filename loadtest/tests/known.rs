@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use fnlocal_api::UserError;
 use fnlocal_loadtest::budget::Budget;
 use fnlocal_loadtest::compare::compare;
-use fnlocal_loadtest::{Load, LoadError, Report};
+use fnlocal_loadtest::{LoadKind, LoadReport, LoadTestError};
 use support::{Backend, Behaviour, look, near, plan, run, run_in_peace, run_until, steady};
 use tokio_util::sync::CancellationToken;
 
-fn judge(budget: &str, report: &Report) -> bool {
+fn judge(budget: &str, report: &LoadReport) -> bool {
     budget.parse::<Budget>().unwrap().judge(report).failed
 }
 
@@ -30,7 +30,7 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
         stalls: &[4, 14],
         stall: Duration::from_secs(2),
     };
-    let load = Load::Rate(steady(50.0, Duration::from_secs(20)));
+    let load = LoadKind::Rate(steady(50.0, Duration::from_secs(20)));
     let (report, backend) = run_in_peace(behaviour, &plan(load));
     println!("{:?}\nlag {:?}", report.total, report.lag);
     assert_eq!(report.invalid, Vec::<String>::new());
@@ -52,7 +52,7 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
 fn a_generator_that_is_the_bottleneck_says_so() {
     let backend = Backend::start(Behaviour::default());
     // One connection carries fifty of these a second at the most.
-    let mut plan = plan(Load::Rate(steady(100.0, Duration::from_secs(2))));
+    let mut plan = plan(LoadKind::Rate(steady(100.0, Duration::from_secs(2))));
     plan.connections = 1;
     let report = run(&backend.url, &plan);
     assert_eq!(report.total.count, 200, "all are sent in the end");
@@ -67,7 +67,7 @@ fn a_generator_that_is_the_bottleneck_says_so() {
 #[test]
 fn a_run_that_is_ended_early_reports_what_it_has() {
     let backend = Backend::start(Behaviour::default());
-    let plan = plan(Load::Rate(steady(100.0, Duration::from_secs(60))));
+    let plan = plan(LoadKind::Rate(steady(100.0, Duration::from_secs(60))));
     let stop = CancellationToken::new();
     let (report, ended) = std::thread::scope(|scope| {
         // Other tests' runs come first, so what counts is when this one is under way.
@@ -93,7 +93,7 @@ fn answers_that_never_come_are_counted_as_errors() {
         answer: Duration::from_secs(5),
         ..Behaviour::default()
     });
-    let mut plan = plan(Load::Rate(steady(10.0, Duration::from_secs(1))));
+    let mut plan = plan(LoadKind::Rate(steady(10.0, Duration::from_secs(1))));
     plan.timeout = Duration::from_millis(200);
     let report = run(&backend.url, &plan);
     assert_eq!((report.sent, report.errors), (10, 10));
@@ -106,7 +106,7 @@ fn users_wait_for_their_answers() {
     let backend = Backend::start(Behaviour::default());
     let report = run(
         &backend.url,
-        &plan(Load::Users(steady(4.0, Duration::from_secs(3)))),
+        &plan(LoadKind::Users(steady(4.0, Duration::from_secs(3)))),
     );
     println!("{:?}", report.total);
     assert_eq!(report.errors, 0);
@@ -125,12 +125,12 @@ fn the_same_backend_twice_is_no_change_and_one_twice_as_slow_is() {
             answer: Duration::from_millis(answer),
             ..Behaviour::default()
         };
-        let load = Load::Rate(steady(100.0, Duration::from_secs(3)));
+        let load = LoadKind::Rate(steady(100.0, Duration::from_secs(3)));
         run_in_peace(behaviour, &plan(load))
     };
     let ((first, fast), (second, _), (slower, slow)) = (measure(20), measure(20), measure(40));
     let same = compare(&first, &second);
-    let p50 = |changes: &[fnlocal_loadtest::compare::Change]| {
+    let p50 = |changes: &[fnlocal_loadtest::compare::FigureChange]| {
         changes
             .iter()
             .find(|one| one.metric == "p50")
@@ -149,7 +149,7 @@ fn the_same_backend_twice_is_no_change_and_one_twice_as_slow_is() {
     // Saved and read again, it is still the same.
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), serde_json::to_string(&first).unwrap()).unwrap();
-    let read = Report::read(file.path()).unwrap();
+    let read = LoadReport::read(file.path()).unwrap();
     assert!(!p50(&compare(&first, &read).changes).significant);
 }
 
@@ -160,12 +160,12 @@ fn what_is_wrong_with_a_target_is_told_before_any_load() {
         .local_addr()
         .unwrap();
     let down = look(&format!("http://{free}")).unwrap_err();
-    assert!(matches!(down, LoadError::Down { .. }), "{down:?}");
+    assert!(matches!(down, LoadTestError::Down { .. }), "{down:?}");
     let nowhere = look("http://nowhere.invalid").unwrap_err();
-    assert!(matches!(nowhere, LoadError::Dns { .. }), "{nowhere:?}");
+    assert!(matches!(nowhere, LoadTestError::Dns { .. }), "{nowhere:?}");
     let backend = Backend::start(Behaviour::default());
     let plain = look(&backend.url.replace("http:", "https:")).unwrap_err();
-    assert!(matches!(plain, LoadError::Tls { .. }), "{plain:?}");
+    assert!(matches!(plain, LoadTestError::Tls { .. }), "{plain:?}");
     assert_eq!(backend.served(), 0);
     for error in [down, nowhere, plain] {
         assert!(error.hint().is_some(), "{error}");

@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use browser::Browser;
 use fnlocal_loadtest::compare::compare;
-use fnlocal_loadtest::{Load, Report, html};
+use fnlocal_loadtest::{LoadKind, LoadReport, html};
 use serde_json::{Value, json};
 use support::{Backend, Behaviour, plan, run, steady};
 
 /// A real run, with what a gateway and a cold start would add.
-fn report() -> Report {
+fn report() -> LoadReport {
     let backend = Backend::start(Behaviour {
         error_every: Some(20),
         ..Behaviour::default()
     });
     let report = run(
         &backend.url,
-        &plan(Load::Rate(steady(50.0, Duration::from_secs(2)))),
+        &plan(LoadKind::Rate(steady(50.0, Duration::from_secs(2)))),
     );
     let mut value = serde_json::to_value(&report).unwrap();
     value["gateway"] = json!({

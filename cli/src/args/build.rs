@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fnlocal_image::oci::manifest::Platform;
+use fnlocal_image::oci::manifest::ImagePlatform;
 
 /// Shown with `fnlocal build --help`.
 pub const EXAMPLES: &str = "\
@@ -14,13 +14,13 @@ Examples:
 
 /// Arguments of `fnlocal build`.
 #[derive(Debug, clap::Args)]
-pub struct Build {
+pub struct BuildArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
     /// Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].
     #[arg(long, value_delimiter = ',', value_name = "PLATFORM")]
-    pub platform: Vec<Platform>,
+    pub platform: Vec<ImagePlatform>,
     /// Look for a newer base image.
     #[arg(long)]
     pub pull: bool,

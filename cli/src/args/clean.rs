@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal clean`.
 #[derive(Debug, clap::Args)]
-pub struct Clean {
+pub struct CleanArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

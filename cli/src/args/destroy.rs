@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal destroy`.
 #[derive(Debug, clap::Args)]
-pub struct Destroy {
+pub struct DestroyArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

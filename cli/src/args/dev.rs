@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use fnlocal_emulator::inspect;
 use fnlocal_emulator::inspect::InspectOptions;
 
-use super::{Fleet, MountsChoice};
+use super::{FleetArgs, MountsChoice};
 
 /// Shown with `fnlocal dev --help`.
 pub const EXAMPLES: &str = "\
@@ -23,7 +23,7 @@ Examples:
 
 /// Arguments of `fnlocal dev`.
 #[derive(Debug, clap::Args)]
-pub struct Dev {
+pub struct DevArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
@@ -60,7 +60,7 @@ pub struct Dev {
     pub json: bool,
     /// Several nodes instead of one.
     #[command(flatten)]
-    pub fleet: Fleet,
+    pub fleet: FleetArgs,
 }
 
 fn inspect(text: &str) -> Result<InspectOptions, &'static str> {

@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal doctor`.
 #[derive(Debug, clap::Args)]
-pub struct Doctor {
+pub struct DoctorArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

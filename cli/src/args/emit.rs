@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal emit`.
 #[derive(Debug, clap::Args)]
-pub struct Emit {
+pub struct EmitArgs {
     /// The function that gets the event.
     pub function: String,
     /// What happened, such as com.example.bid.

@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal errors`.
 #[derive(Debug, clap::Args)]
-pub struct Errors {
+pub struct ErrorsArgs {
     /// Only this function's.
     #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,

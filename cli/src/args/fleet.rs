@@ -7,14 +7,14 @@ use fnlocal_sim::scenario::live_machine_boot;
 /// Several nodes in one process, as in the cloud.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Fleet")]
-pub struct Fleet {
+pub struct FleetArgs {
     /// Run so many nodes, each with its own memory and instances, behind a load balancer.
     #[arg(long, value_name = "N", conflicts_with = "scale", value_parser = clap::value_parser!(u32).range(1..))]
     pub nodes: Option<u32>,
     /// Run as many nodes as an auto-scaling group wants: between MIN and MAX, or as in
     /// [env.NAME] of fnlocal.toml. Nodes boot as late as machines do.
     #[arg(long, value_name = "MIN..MAX", num_args = 0..=1)]
-    pub scale: Option<Option<NodeRange>>,
+    pub scale: Option<Option<FleetRange>>,
     /// Let nodes boot, metrics be taken and alarms go off so many times as fast.
     #[arg(long, value_name = "TIMES", default_value = "1", value_parser = time_scale)]
     pub time_scale: f64,
@@ -22,14 +22,14 @@ pub struct Fleet {
 
 /// Nodes at the least and at the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeRange {
+pub struct FleetRange {
     /// At the least.
     pub min: u32,
     /// At the most.
     pub max: u32,
 }
 
-impl std::str::FromStr for NodeRange {
+impl std::str::FromStr for FleetRange {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -53,7 +53,7 @@ pub fn time_scale(text: &str) -> Result<f64, &'static str> {
     }
 }
 
-impl Fleet {
+impl FleetArgs {
     /// The nodes the emulator is to serve on: `alone` if no fleet was asked for.
     pub fn topology(&self, alone: SingleNodeOptions) -> Topology {
         let size = match (self.nodes, self.scale) {

@@ -15,18 +15,18 @@ What is there already is never overwritten.";
 
 /// Arguments of `fnlocal init`.
 #[derive(Debug, clap::Args)]
-pub struct Init {
+pub struct InitArgs {
     /// The folder; it is made if it is missing.
     #[arg(default_value = ".", value_name = "DIR")]
     pub folder: PathBuf,
     /// What to begin with.
-    #[arg(short, long, value_enum, default_value_t = Template::Js)]
-    pub template: Template,
+    #[arg(short, long, value_enum, default_value_t = ProjectTemplate::Js)]
+    pub template: ProjectTemplate,
 }
 
 /// What a project begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Template {
+pub enum ProjectTemplate {
     /// Two small functions in JavaScript.
     Js,
     /// One in TypeScript, as Node.js itself runs it.

@@ -20,7 +20,7 @@ exits 1.";
 
 /// Arguments of `fnlocal invoke`.
 #[derive(Debug, clap::Args)]
-pub struct Invoke {
+pub struct InvokeArgs {
     /// The function's name.
     #[arg(value_name = "FN")]
     pub function: String,

@@ -27,7 +27,7 @@ Profiles:
 
 /// Arguments of `fnlocal loadtest`.
 #[derive(Debug, clap::Args)]
-pub struct Loadtest {
+pub struct LoadtestArgs {
     /// A folder of functions; a fnlocal that runs there is the target.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

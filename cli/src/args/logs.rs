@@ -14,7 +14,7 @@ Examples:
 
 /// Arguments of `fnlocal logs`.
 #[derive(Debug, clap::Args)]
-pub struct Logs {
+pub struct LogsArgs {
     /// Only this function's.
     #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,

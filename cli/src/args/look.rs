@@ -30,7 +30,7 @@ Keys:
 
 /// Arguments of `fnlocal ps`.
 #[derive(Debug, clap::Args)]
-pub struct Ps {
+pub struct PsArgs {
     /// The folder that `fnlocal dev` or `fnlocal up` serves.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
@@ -41,7 +41,7 @@ pub struct Ps {
 
 /// Arguments of `fnlocal open`.
 #[derive(Debug, clap::Args)]
-pub struct Open {
+pub struct OpenArgs {
     /// The folder that `fnlocal dev` or `fnlocal up` serves.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
@@ -52,7 +52,7 @@ pub struct Open {
 
 /// Arguments of `fnlocal top`.
 #[derive(Debug, clap::Args)]
-pub struct Top {
+pub struct TopArgs {
     /// The folder that `fnlocal dev` or `fnlocal up` serves.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,

@@ -13,7 +13,7 @@ answers 200 once a release is loaded.";
 
 /// Arguments of `fnlocal node`.
 #[derive(Debug, clap::Args)]
-pub struct Node {
+pub struct NodeArgs {
     /// The settings that `fnlocal promote` made for this machine.
     #[arg(long, value_name = "FILE")]
     pub settings: PathBuf,

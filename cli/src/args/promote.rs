@@ -16,7 +16,7 @@ The least it needs to be allowed to do stands in cloud/policy/promote.json.";
 
 /// Arguments of `fnlocal promote`.
 #[derive(Debug, clap::Args)]
-pub struct Promote {
+pub struct PromoteArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

@@ -38,7 +38,7 @@ Examples:
 
 /// Arguments of `fnlocal queue`.
 #[derive(Debug, clap::Args)]
-pub struct Queue {
+pub struct QueueArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: QueueCommand,

@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal registry`.
 #[derive(Debug, clap::Args)]
-pub struct Registry {
+pub struct RegistryArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

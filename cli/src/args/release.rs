@@ -36,7 +36,7 @@ Examples:
 
 /// Arguments of `fnlocal release`.
 #[derive(Debug, clap::Args)]
-pub struct Releases {
+pub struct ReleaseArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: ReleaseCommand,

@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal rollback`.
 #[derive(Debug, clap::Args)]
-pub struct Rollback {
+pub struct RollbackArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

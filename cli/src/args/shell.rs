@@ -16,7 +16,7 @@ Examples:
 
 /// Arguments of `fnlocal completions`.
 #[derive(Debug, clap::Args)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// Which shell's.
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
@@ -24,7 +24,7 @@ pub struct Completions {
 
 /// Arguments of `fnlocal man`.
 #[derive(Debug, clap::Args)]
-pub struct Man {
+pub struct ManArgs {
     /// The folder the pages are written to; it is made if it is missing.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,

@@ -7,7 +7,7 @@ use fnlocal_sim::search::Sweep;
 use fnlocal_sim::{Distribution, Slo};
 
 use super::ProfileChoice;
-use crate::simulate::load::{AsyncRate, Load, NodesAt, Span};
+use crate::simulate::load::{AsyncRate, NodesAt, SimulatedLoad, Span};
 
 /// Shown with `fnlocal simulate --help`.
 pub const EXAMPLES: &str = "\
@@ -23,7 +23,7 @@ Functions and limits are those of fnlocal.toml; what only code says is not known
 
 /// Arguments of `fnlocal simulate`.
 #[derive(Debug, clap::Args)]
-pub struct Simulate {
+pub struct SimulateArgs {
     /// A folder with fnlocal.toml; without one, what is not said here is assumed.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
@@ -31,7 +31,7 @@ pub struct Simulate {
     /// Requests a second: `steady:50`, `surge:2..500` (over 10 minutes), `spike:2..500` (in a
     /// second), `diurnal:5..200` (over a day).
     #[arg(long, default_value = "steady:10", help_heading = "Load")]
-    pub load: Load,
+    pub load: SimulatedLoad,
     /// When a surge or spike begins.
     #[arg(long, default_value = "5m", value_name = "SPAN", help_heading = "Load")]
     pub begin: Span,

@@ -11,7 +11,7 @@ Examples:
 
 /// Arguments of `fnlocal status`.
 #[derive(Debug, clap::Args)]
-pub struct Status {
+pub struct StatusArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Fleet;
+use super::FleetArgs;
 
 /// Shown with `fnlocal up --help`.
 pub const EXAMPLES: &str = "\
@@ -15,7 +15,7 @@ Examples:
 
 /// Arguments of `fnlocal up`.
 #[derive(Debug, clap::Args)]
-pub struct Up {
+pub struct UpArgs {
     /// A folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
@@ -39,5 +39,5 @@ pub struct Up {
     pub json: bool,
     /// Several nodes instead of one.
     #[command(flatten)]
-    pub fleet: Fleet,
+    pub fleet: FleetArgs,
 }

@@ -1,17 +1,17 @@
 //! What a build is doing, on stderr: a line that moves on a terminal, plain lines elsewhere.
 
-use fnlocal_image::build::News;
+use fnlocal_image::build::BuildProgress;
 use indicatif::ProgressBar;
 
 use crate::lines::bytes;
 use crate::terminal::{self, one_line};
 
 /// Shows news of a build.
-pub struct Progress {
+pub struct BuildBar {
     line: ProgressBar,
 }
 
-impl Progress {
+impl BuildBar {
     /// Shows nothing yet.
     pub fn new() -> Self {
         Self {
@@ -20,22 +20,22 @@ impl Progress {
     }
 
     /// Shows one piece of news.
-    pub fn tell(&self, news: &News) {
+    pub fn tell(&self, news: &BuildProgress) {
         let yellow = anstyle::AnsiColor::Yellow.on_default();
         match news {
-            News::Note(text) => self.print(&format!("  {text}")),
-            News::Warning(warning) => {
+            BuildProgress::Note(text) => self.print(&format!("  {text}")),
+            BuildProgress::Warning(warning) => {
                 self.print(&format!("{yellow}warning:{yellow:#} {}", warning.text));
                 if let Some(hint) = &warning.hint {
                     self.print(&format!("  hint: {hint}"));
                 }
             }
-            News::Began { package, part } => {
+            BuildProgress::Began { package, part } => {
                 let text = format!("{package}: {part}");
                 self.line.set_message(one_line(&text).into_owned());
             }
-            News::Done { cached: true, .. } => {}
-            News::Done {
+            BuildProgress::Done { cached: true, .. } => {}
+            BuildProgress::Done {
                 package,
                 part,
                 size,

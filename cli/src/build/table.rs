@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use fnlocal_image::build::{Built, BuiltPlatform, Report};
-use fnlocal_image::release::Made;
+use fnlocal_image::build::{BuildReport, Built, BuiltPlatform};
+use fnlocal_image::release::MadeRelease;
 use serde_json::{Value, json};
 
 use crate::lines::{bytes, millis};
@@ -12,7 +12,7 @@ use crate::lines::{bytes, millis};
 const SHOWN_DIGEST_DIGITS: usize = 12;
 
 /// The table.
-pub fn text(report: &Report, made: &Made) -> String {
+pub fn text(report: &BuildReport, made: &MadeRelease) -> String {
     let bold = anstyle::Style::new().bold();
     let mut text = String::new();
     for built in &report.images {
@@ -26,7 +26,7 @@ pub fn text(report: &Report, made: &Made) -> String {
     text
 }
 
-fn release(made: &Made) -> String {
+fn release(made: &MadeRelease) -> String {
     let name = made.kept.short();
     if !made.new {
         return format!("release {name} as before");
@@ -76,7 +76,7 @@ fn layers(text: &mut String, built: &Built, platform: &BuiltPlatform) {
 }
 
 /// The report. Sizes are bytes, times milliseconds.
-pub fn json(report: &Report, made: &Made) -> Value {
+pub fn json(report: &BuildReport, made: &MadeRelease) -> Value {
     let images: Vec<Value> = report.images.iter().map(image).collect();
     json!({
         "project": report.project,

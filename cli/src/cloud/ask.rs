@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use fnlocal_api::Exit;
 
-use super::Place;
+use super::CloudTarget;
 use crate::error::CliError;
 use crate::terminal;
 
@@ -14,7 +14,7 @@ pub fn can() -> bool {
 }
 
 /// Asks whether a command may do what it has shown.
-pub async fn permitted(place: &Place, command: &str, question: &str) -> Result<(), CliError> {
+pub async fn permitted(place: &CloudTarget, command: &str, question: &str) -> Result<(), CliError> {
     if !can() {
         return Err(nobody(place, command));
     }
@@ -25,7 +25,7 @@ pub async fn permitted(place: &Place, command: &str, question: &str) -> Result<(
 }
 
 /// There is nobody to ask, and --yes was not said.
-pub fn nobody(place: &Place, command: &str) -> CliError {
+pub fn nobody(place: &CloudTarget, command: &str) -> CliError {
     let show = match command {
         "rollback" => format!("`{}` shows what is there", place.command("status")),
         command => format!("`{} --plan` only shows it", place.command(command)),

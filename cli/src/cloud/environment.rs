@@ -1,14 +1,12 @@
 //! From `[env.NAME]` of fnlocal.toml to what the cloud is asked for.
 
-use fnlocal_cloud::environment::{Environment, Prescale, ScaleOn};
+use fnlocal_cloud::environment::{CloudEnvironment, PrescaleAction, ScalingTarget};
 
 use crate::error::CliError;
-use fnlocal_project::{
-    EnvConfig, LogsChoice, Project, ScaleOn as ScaleOnConfig, TimeSpan, suggest,
-};
+use fnlocal_project::{EnvConfig, LogsChoice, Project, ScaleOn, TimeSpan, suggest};
 
 /// The environment of this name; the only one when none is named.
-pub fn choose(project: &Project, named: Option<&str>) -> Result<Environment, CliError> {
+pub fn choose(project: &Project, named: Option<&str>) -> Result<CloudEnvironment, CliError> {
     let all = &project.config().env;
     let known: Vec<&str> = all.keys().map(String::as_str).collect();
     let name = match (named, known.as_slice()) {
@@ -54,22 +52,22 @@ fn days(span: TimeSpan) -> u32 {
     u32::try_from(span.0.as_secs() / (24 * 3600)).unwrap_or(u32::MAX)
 }
 
-fn environment(name: &str, config: &EnvConfig) -> Environment {
-    let usual = Environment::new(name);
+fn environment(name: &str, config: &EnvConfig) -> CloudEnvironment {
+    let usual = CloudEnvironment::new(name);
     let (min, max) = config
         .nodes
         .map_or((usual.min, usual.max), |nodes| (nodes.min, nodes.max));
     let scale_on = config.scale_on.map(|scale_on| match scale_on {
-        ScaleOnConfig::RequestsPerNode(target) => ScaleOn::RequestsPerNode(target),
-        ScaleOnConfig::MemoryPercent(target) => ScaleOn::MemoryPercent(target),
+        ScaleOn::RequestsPerNode(target) => ScalingTarget::RequestsPerNode(target),
+        ScaleOn::MemoryPercent(target) => ScalingTarget::MemoryPercent(target),
     });
-    let prescale = config.prescale.iter().map(|one| Prescale {
+    let prescale = config.prescale.iter().map(|one| PrescaleAction {
         name: one.name.clone(),
         cron: one.cron.clone(),
         timezone: one.timezone.clone(),
         min: one.min,
     });
-    Environment {
+    CloudEnvironment {
         name: name.to_owned(),
         region: config.region.clone(),
         instance_type: config.instance_type.clone().unwrap_or(usual.instance_type),

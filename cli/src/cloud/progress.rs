@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use fnlocal_cloud::apply::News;
+use fnlocal_cloud::apply::ApplyProgress;
 use indicatif::ProgressBar;
 
 use super::Checkpoint;
@@ -13,25 +13,25 @@ use crate::terminal::{self, one_line};
 const LINES: u32 = 10;
 
 /// Shows what is being done, and notes how far it has come.
-pub struct Progress<'a> {
+pub struct CloudProgress<'a> {
     journey: &'a Checkpoint,
     /// The command that goes on when this one is interrupted.
     next: String,
     bar: ProgressBar,
     plain: bool,
-    now: Mutex<Now>,
+    now: Mutex<CurrentStep>,
 }
 
 /// What is being done now.
 #[derive(Default)]
-struct Now {
+struct CurrentStep {
     /// Bytes that are sent in all.
     sending: u64,
     /// The last percentage that was shown.
     percent: Option<u32>,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> CloudProgress<'a> {
     /// Shows nothing yet. `next` is the command that goes on when this one is interrupted.
     pub fn new(journey: &'a Checkpoint, next: String) -> Self {
         Self {
@@ -44,10 +44,10 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows one piece of news.
-    pub fn tell(&self, news: &News) {
+    pub fn tell(&self, news: &ApplyProgress) {
         let mut now = self.now.lock().expect("nobody panics with it");
         match news {
-            News::Step { number, of, what } => {
+            ApplyProgress::Step { number, of, what } => {
                 let at = format!("step {number} of {of} ({what})");
                 self.journey.reach(at, &self.next);
                 self.bar.set_length(*of as u64);
@@ -55,16 +55,16 @@ impl<'a> Progress<'a> {
                 self.bar.set_message(one_line(what).into_owned());
                 self.line(&format!("{number:>4}/{of} {what}"));
             }
-            News::Sending { blobs, bytes: all } => {
+            ApplyProgress::Sending { blobs, bytes: all } => {
                 now.sending = *all;
                 self.line(&format!("       sending {blobs} blobs, {}", bytes(*all)));
             }
-            News::Sent { bytes: sent } => {
+            ApplyProgress::Sent { bytes: sent } => {
                 let all = bytes(now.sending);
                 self.bar
                     .set_message(format!("sending: {} of {all}", bytes(*sent)));
             }
-            News::Replacing { percent } => {
+            ApplyProgress::Replacing { percent } => {
                 self.bar
                     .set_message(format!("replacing nodes: {percent} %"));
                 if now.percent.is_none_or(|shown| *percent >= shown + LINES) {
@@ -82,7 +82,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for CloudProgress<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_emulator::doctor::{Finding, FindingState, engine_facts};
 use fnlocal_files::OwnPath;
-use fnlocal_logs::document::{Kind, LogDocument};
+use fnlocal_logs::document::{DocumentKind, LogDocument};
 use fnlocal_logs::query::Query;
 use fnlocal_project::{Project, ProjectError, Running};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 
 use super::redact::{REMOVED, Redactor, config};
 use crate::diagnosis::file;
-use crate::running::{self, View};
+use crate::running::{self, RunningView};
 
 /// The version of the bundle's format.
 const SCHEMA: u32 = 1;
@@ -57,8 +57,12 @@ impl Bundle<'_> {
         let redactor = Redactor::new(&root, project.as_ref().ok(), running.as_ref());
         let logs = state.path().join("logs");
         let mut records = Vec::new();
-        for kind in [Kind::Invocation, Kind::Platform, Kind::Line] {
-            if kind != Kind::Line || self.with_output {
+        for kind in [
+            DocumentKind::Invocation,
+            DocumentKind::Platform,
+            DocumentKind::Line,
+        ] {
+            if kind != DocumentKind::Line || self.with_output {
                 records.extend(self.records(&logs, kind));
             }
         }
@@ -87,7 +91,7 @@ impl Bundle<'_> {
         bundle
     }
 
-    fn records(&self, logs: &Path, kind: Kind) -> Vec<Value> {
+    fn records(&self, logs: &Path, kind: DocumentKind) -> Vec<Value> {
         let query = Query {
             kind: Some(kind),
             limit: Some(MAX_RECORDS),
@@ -161,7 +165,7 @@ async fn functions(running: Option<&Running>, records: &[Value]) -> BTreeSet<Str
     let mut names: BTreeSet<String> = recorded.map(str::to_owned).collect();
     if let Some(running) = running
         && let Ok(client) = running::client()
-        && let Ok(View { nodes, .. }) = running::view(&client, running).await
+        && let Ok(RunningView { nodes, .. }) = running::view(&client, running).await
     {
         let pictures = nodes.into_values().filter_map(|node| node.picture);
         names.extend(pictures.flat_map(|picture| picture.functions.into_values()));

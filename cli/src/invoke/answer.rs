@@ -10,14 +10,14 @@ use fnlocal_api::Exit;
 use http::StatusCode;
 use reqwest::Response;
 
-use crate::args::Invoke;
-use crate::error::{CliError, Outcome};
+use crate::args::InvokeArgs;
+use crate::error::{CliError, CommandResult};
 use crate::lines::millis;
 use crate::terminal;
 
 /// An answer whose body is still to come.
-pub struct Answer<'a> {
-    args: &'a Invoke,
+pub struct StreamedAnswer<'a> {
+    args: &'a InvokeArgs,
     response: Response,
     began: Instant,
 }
@@ -25,19 +25,19 @@ pub struct Answer<'a> {
 /// The platform's own answer, in a function's stead.
 #[derive(Debug, serde::Deserialize, thiserror::Error)]
 #[error("{detail}")]
-struct Problem {
+struct PlatformProblem {
     detail: String,
     hint: Option<String>,
 }
 
 // Addresses are told as names where names are typed.
-fnlocal_api::user_error!(Problem {
+fnlocal_api::user_error!(PlatformProblem {
     Self { hint, .. } => hint.as_ref().map(|hint| hint.replace(" /", " "));
 });
 
-impl<'a> Answer<'a> {
+impl<'a> StreamedAnswer<'a> {
     /// The answer to a request that was sent at `began`.
-    pub fn new(args: &'a Invoke, response: Response, began: Instant) -> Self {
+    pub fn new(args: &'a InvokeArgs, response: Response, began: Instant) -> Self {
         Self {
             args,
             response,
@@ -46,13 +46,13 @@ impl<'a> Answer<'a> {
     }
 
     /// The body as it comes on stdout, the rest on stderr. Fails in silence when stdout is closed.
-    pub async fn print(mut self) -> Outcome {
+    pub async fn print(mut self) -> CommandResult {
         let status = self.response.status();
         let head = self.head();
         if self.is_platforms() {
             return Err(self.error(&head).await);
         }
-        let mut body = terminal::Body::start();
+        let mut body = terminal::BodyPrinter::start();
         let cut = loop {
             match self.response.chunk().await {
                 Ok(Some(bytes)) if body.write(&bytes).is_err() => return Ok(Exit::Failed),
@@ -73,7 +73,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Everything as one JSON object.
-    pub async fn print_json(self) -> Outcome {
+    pub async fn print_json(self) -> CommandResult {
         let status = self.response.status();
         let headers = self.response.headers();
         let named: BTreeMap<_, _> = headers
@@ -134,7 +134,7 @@ impl<'a> Answer<'a> {
         let text = self.response.text().await.unwrap_or_default();
         terminal::print_body(text.as_bytes());
         terminal::eprintln!("{head}  {}", millis(began.elapsed()));
-        match serde_json::from_str::<Problem>(&text) {
+        match serde_json::from_str::<PlatformProblem>(&text) {
             Ok(problem) => problem.into(),
             Err(error) => {
                 let hint = format!("`fnlocal ps` shows what {function} does");

@@ -6,17 +6,17 @@ use std::path::Path;
 use http::HeaderValue;
 
 use super::InvokeError;
-use crate::args::Invoke;
+use crate::args::InvokeArgs;
 
 /// A body, and what it looks like.
-pub struct Body {
+pub struct InvokeBody {
     /// What is sent.
     pub bytes: Vec<u8>,
 }
 
-impl Body {
+impl InvokeBody {
     /// What was given; none if nothing was.
-    pub fn read(args: &Invoke) -> Result<Option<Self>, InvokeError> {
+    pub fn read(args: &InvokeArgs) -> Result<Option<Self>, InvokeError> {
         if let Some(text) = &args.data {
             let bytes = text.clone().into_bytes();
             return Ok(Some(Self { bytes }));
@@ -58,7 +58,7 @@ mod tests {
 
     fn kind(bytes: &[u8]) -> HeaderValue {
         let bytes = bytes.to_vec();
-        Body { bytes }.kind()
+        InvokeBody { bytes }.kind()
     }
 
     #[test]

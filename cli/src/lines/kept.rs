@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use fnlocal_core::StartKind;
-use fnlocal_logs::document::{Invocation, LogDocument, Platform};
+use fnlocal_logs::document::{Invocation, LogDocument, PlatformLine};
 
-use super::{DIM, GREEN, Lines, RED, YELLOW, bytes, millis, status, time};
+use super::{DIM, GREEN, RED, RecordFormatter, YELLOW, bytes, millis, status, time};
 use crate::terminal::{one_line, printed_line};
 
-impl Lines {
+impl RecordFormatter {
     /// A document of a log as text, with its line feed.
     pub fn kept(&mut self, kept: &LogDocument) -> String {
         match kept {
@@ -60,7 +60,7 @@ impl Lines {
         line
     }
 
-    fn said(&mut self, said: &Platform) -> String {
+    fn said(&mut self, said: &PlatformLine) -> String {
         let name = self.name(said.function.as_ref());
         let style = match said.event.as_str() {
             "error" | "import_failed" | "died" | "start_failed" => RED,

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use fnlocal_api::Exit;
-use fnlocal_loadtest::budget::Verdict;
-use fnlocal_loadtest::calibration::Calibration;
+use fnlocal_loadtest::budget::BudgetVerdict;
+use fnlocal_loadtest::calibration::CalibrationFile;
 use fnlocal_loadtest::compare::compare;
-use fnlocal_loadtest::{Gathered, Plan, Report, html, summary};
+use fnlocal_loadtest::{Gathered, LoadPlan, LoadReport, html, summary};
 
 use super::unwritable;
-use crate::args::Loadtest;
-use crate::error::{CliError, Outcome};
+use crate::args::LoadtestArgs;
+use crate::error::{CliError, CommandResult};
 use crate::terminal;
 
 /// Looks whether files can be written, before a run that would be lost.
-pub fn check_places(args: &Loadtest) -> Result<(), CliError> {
+pub fn check_places(args: &LoadtestArgs) -> Result<(), CliError> {
     let places = [
         &args.save,
         &args.html,
@@ -35,14 +35,14 @@ pub fn check_places(args: &Loadtest) -> Result<(), CliError> {
 
 /// Prints and writes what was asked for.
 pub fn write(
-    args: &Loadtest,
-    report: &Report,
-    old: Option<&Report>,
+    args: &LoadtestArgs,
+    report: &LoadReport,
+    old: Option<&LoadReport>,
     gathered: &Gathered,
-    plan: &Plan,
-) -> Outcome {
+    plan: &LoadPlan,
+) -> CommandResult {
     let comparison = old.map(|old| compare(old, report));
-    let verdicts: Vec<Verdict> = args.fail_if.iter().map(|one| one.judge(report)).collect();
+    let verdicts: Vec<BudgetVerdict> = args.fail_if.iter().map(|one| one.judge(report)).collect();
     if let Some(path) = &args.save {
         put(path, &serde_json::to_string(report).unwrap_or_default())?;
     }
@@ -50,7 +50,7 @@ pub fn write(
         put(path, &html::page(report, comparison.as_ref(), &verdicts))?;
     }
     if let Some(path) = &args.calibration {
-        let calibration = Calibration::new(gathered, plan);
+        let calibration = CalibrationFile::new(gathered, plan);
         put(
             path,
             &serde_json::to_string_pretty(&calibration).unwrap_or_default(),
@@ -73,8 +73,8 @@ pub fn write(
     Ok(exit(report, &verdicts))
 }
 
-fn exit(report: &Report, verdicts: &[Verdict]) -> Exit {
-    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.failed).collect();
+fn exit(report: &LoadReport, verdicts: &[BudgetVerdict]) -> Exit {
+    let failed: Vec<&BudgetVerdict> = verdicts.iter().filter(|verdict| verdict.failed).collect();
     for verdict in &failed {
         terminal::eprintln!("budget exceeded: {verdict}");
     }

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fnlocal_loadtest::Checked;
-use fnlocal_loadtest::scenario::{Expect, Scenario, Step};
+use fnlocal_loadtest::CheckedTarget;
+use fnlocal_loadtest::scenario::{Expect, LoadScenario, ScenarioStep};
 use fnlocal_loadtest::template::{Template, TemplateError, Values};
 use fnlocal_project::{ConfigFile, FileError, LoadRequestConfig, Project, ScenarioConfig, suggest};
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use crate::args::Loadtest;
+use crate::args::LoadtestArgs;
 use crate::error::CliError;
 
 /// What placeholders are filled with to see what comes of them.
@@ -18,10 +18,10 @@ const ENCODE: &str = "write a space as %20, and so on";
 
 /// What the arguments ask for; else the only scenario there is; else a GET of every function.
 pub fn choose(
-    args: &Loadtest,
+    args: &LoadtestArgs,
     project: Option<&Project>,
-    checked: &Checked,
-) -> Result<Scenario, CliError> {
+    checked: &CheckedTarget,
+) -> Result<LoadScenario, CliError> {
     if !args.functions.is_empty() {
         let scenario = of_functions(&args.functions);
         let mut steps = scenario.steps.iter();
@@ -68,20 +68,20 @@ pub fn choose(
     Ok(read(name, scenario, &project.file, checked)?)
 }
 
-fn of_functions(names: &[String]) -> Scenario {
-    Scenario {
+fn of_functions(names: &[String]) -> LoadScenario {
+    LoadScenario {
         name: names.join(", "),
-        steps: names.iter().map(|name| Step::get(name)).collect(),
+        steps: names.iter().map(|name| ScenarioStep::get(name)).collect(),
     }
 }
 
-fn everything(checked: &Checked) -> Result<Scenario, CliError> {
+fn everything(checked: &CheckedTarget) -> Result<LoadScenario, CliError> {
     match checked.functions() {
         Some(names) if names.is_empty() => Err(CliError::usage(
             "no function is loaded there",
             "look at what `fnlocal dev` says",
         )),
-        Some(names) => Ok(Scenario {
+        Some(names) => Ok(LoadScenario {
             name: "all functions".to_owned(),
             ..of_functions(&names)
         }),
@@ -96,13 +96,13 @@ fn read(
     name: &str,
     config: &ScenarioConfig,
     file: &ConfigFile,
-    checked: &Checked,
-) -> Result<Scenario, FileError> {
+    checked: &CheckedTarget,
+) -> Result<LoadScenario, FileError> {
     let functions = checked.functions();
     let think = config.think.map_or(Duration::ZERO, |span| span.0);
     let mut steps = Vec::new();
     for (at, request) in config.requests.iter().enumerate() {
-        let place = Place {
+        let place = KeyPlace {
             file,
             keys: ["loadtest", "scenarios", name, "requests", &at.to_string()].map(str::to_owned),
         };
@@ -116,19 +116,19 @@ fn read(
         }
         steps.push(step(request, think, &place)?);
     }
-    Ok(Scenario {
+    Ok(LoadScenario {
         name: name.to_owned(),
         steps,
     })
 }
 
 /// Where a request stands in fnlocal.toml.
-struct Place<'a> {
+struct KeyPlace<'a> {
     file: &'a ConfigFile,
     keys: [String; 5],
 }
 
-impl Place<'_> {
+impl KeyPlace<'_> {
     fn error(&self, key: &str, message: impl Into<String>) -> FileError {
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).chain([key]).collect();
         self.file.error_at(&keys, message)
@@ -145,8 +145,8 @@ impl Place<'_> {
 fn step(
     request: &LoadRequestConfig,
     think: Duration,
-    place: &Place<'_>,
-) -> Result<Step, FileError> {
+    place: &KeyPlace<'_>,
+) -> Result<ScenarioStep, FileError> {
     let body = match (&request.body, &request.body_file) {
         (Some(body), _) => Some(place.template("body", body)?),
         (None, Some(path)) => Some(place.template("body_file", &body_of(path, place)?)?),
@@ -187,7 +187,7 @@ fn step(
             .with_hint(Some(ENCODE.to_owned())));
     }
     let expect = request.expect.clone().unwrap_or_default();
-    Ok(Step {
+    Ok(ScenarioStep {
         function: request.function.clone(),
         weight: request.weight.unwrap_or(1),
         method: method.unwrap_or(default),
@@ -207,7 +207,7 @@ fn is_path(path: &Template) -> bool {
     path.fill(SAMPLE).parse::<Uri>().is_ok()
 }
 
-fn body_of(path: &str, place: &Place<'_>) -> Result<String, FileError> {
+fn body_of(path: &str, place: &KeyPlace<'_>) -> Result<String, FileError> {
     let folder = place.file.path.as_deref().and_then(Path::parent);
     let whole = folder.unwrap_or(Path::new(".")).join(path);
     std::fs::read_to_string(&whole).map_err(|error| {

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use fnlocal_api::UserError;
 #[cfg(feature = "aws")]
-use fnlocal_loadtest::LoadError;
-use fnlocal_loadtest::{Load, Plan, Target};
+use fnlocal_loadtest::LoadTestError;
+use fnlocal_loadtest::{LoadKind, LoadPlan, Target};
 use fnlocal_project::Running;
 
 use super::place;
-use crate::args::Loadtest;
+use crate::args::LoadtestArgs;
 use crate::error::CliError;
 
 /// The URL given, the environment's endpoint, or the fnlocal that runs on the folder.
-pub async fn find(args: &Loadtest) -> Result<Target, CliError> {
+pub async fn find(args: &LoadtestArgs) -> Result<Target, CliError> {
     if let Some(env) = &args.env {
         return environment(&args.folder, env).await;
     }
@@ -45,11 +45,11 @@ pub async fn find(args: &Loadtest) -> Result<Target, CliError> {
 /// The load balancer of an environment.
 #[cfg(feature = "aws")]
 async fn environment(folder: &Path, env: &str) -> Result<Target, CliError> {
-    use crate::cloud::{Place, endpoint::base_url};
+    use crate::cloud::{CloudTarget, endpoint::base_url};
     // What fnlocal.toml says of it is no matter of AWS.
-    Place::open(folder, Some(env))?;
+    CloudTarget::open(folder, Some(env))?;
     let url = base_url(folder, env).await;
-    let url = url.map_err(|refused| LoadError::Env {
+    let url = url.map_err(|refused| LoadTestError::Env {
         env: env.to_owned(),
         why: refused.error.to_string(),
         hint: refused
@@ -64,7 +64,7 @@ async fn environment(_: &Path, _: &str) -> Result<Target, CliError> {
 }
 
 /// Load for others than this machine wants a word, after it was shown what it will be.
-pub fn permitted(args: &Loadtest, target: &Target, plan: &Plan) -> Result<(), CliError> {
+pub fn permitted(args: &LoadtestArgs, target: &Target, plan: &LoadPlan) -> Result<(), CliError> {
     // A dev may listen on an address of this machine that is no loopback; it was found here.
     let found_here = args.url.is_none() && args.env.is_none();
     if target.is_local() || found_here || args.yes {
@@ -85,20 +85,20 @@ pub fn permitted(args: &Loadtest, target: &Target, plan: &Plan) -> Result<(), Cl
     ))
 }
 
-fn amount(plan: &Plan) -> String {
+fn amount(plan: &LoadPlan) -> String {
     let length = plan.length().unwrap_or_default().as_secs_f64();
     match &plan.load {
-        Load::Rate(segments) => {
+        LoadKind::Rate(segments) => {
             let requests: f64 = segments.iter().map(|segment| segment.arrivals()).sum();
             let most = segments.iter().map(|one| one.from.max(one.to));
             let most = most.fold(0.0, f64::max);
             format!("{requests:.0} requests in {length:.0} s, up to {most} a second")
         }
-        Load::Users(segments) => {
+        LoadKind::Users(segments) => {
             let most = segments.iter().map(|one| one.from.max(one.to));
             let most = most.fold(0.0, f64::max);
             format!("requests of up to {most} users for {length:.0} s, as fast as it answers")
         }
-        Load::Cold(_) => "requests that each start an instance".to_owned(),
+        LoadKind::Cold(_) => "requests that each start an instance".to_owned(),
     }
 }

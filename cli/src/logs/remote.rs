@@ -5,15 +5,15 @@ use std::io;
 use std::time::Duration;
 
 use fnlocal_api::Exit;
-use fnlocal_cloud::logs::{Event, Reader, Wanted};
-use fnlocal_logs::document::{LogDocument, Platform};
+use fnlocal_cloud::logs::{LogQuery, NodeLogLine, Reader};
+use fnlocal_logs::document::{LogDocument, PlatformLine};
 use fnlocal_logs::query::Query;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Output, not_printed, query_of};
-use crate::args::Logs;
-use crate::cloud::Place;
-use crate::error::{CliError, Outcome};
+use super::{LogOutput, not_printed, query_of};
+use crate::args::LogsArgs;
+use crate::cloud::CloudTarget;
+use crate::error::{CliError, CommandResult};
 use crate::run::warn;
 use crate::wait;
 
@@ -31,7 +31,7 @@ enum Error {
 }
 
 /// Prints what is there, and follows.
-pub fn run(args: &Logs, env: &str) -> Outcome {
+pub fn run(args: &LogsArgs, env: &str) -> CommandResult {
     let query = query_of(args)?;
     let back = if args.request.is_some() {
         REQUEST_BACK
@@ -42,7 +42,7 @@ pub fn run(args: &Logs, env: &str) -> Outcome {
         since: query.since.or(Timestamp::now().checked_sub(back).ok()),
         ..query
     };
-    let mut output = Output::new(args.json);
+    let mut output = LogOutput::new(args.json);
     match wait::until_done(print(args, env, &query, &mut output))? {
         Ok(()) => {
             if !output.printed && !args.json {
@@ -55,10 +55,15 @@ pub fn run(args: &Logs, env: &str) -> Outcome {
     }
 }
 
-async fn print(args: &Logs, env: &str, query: &Query, output: &mut Output) -> Result<(), Error> {
-    let place = Place::open(&args.folder, Some(env)).map_err(Error::Cloud)?;
+async fn print(
+    args: &LogsArgs,
+    env: &str,
+    query: &Query,
+    output: &mut LogOutput,
+) -> Result<(), Error> {
+    let place = CloudTarget::open(&args.folder, Some(env)).map_err(Error::Cloud)?;
     let aws = place.connect().await.map_err(Error::Cloud)?;
-    let wanted = Wanted {
+    let wanted = LogQuery {
         since: query.since.map(Timestamp::as_millisecond),
         function: query.function.clone(),
         request: query.request.clone(),
@@ -97,17 +102,17 @@ fn refused(error: fnlocal_cloud::CloudError) -> Error {
 
 /// The document of an event with its line feed, if it is wanted. What a node wrote that is no
 /// document, such as its last words, is shown as it is.
-fn line(event: &Event, query: &Query) -> Option<String> {
+fn line(event: &NodeLogLine, query: &Query) -> Option<String> {
     let kept = serde_json::from_str(&event.text).unwrap_or_else(|_| {
         let time = Timestamp::from_millisecond(event.at).unwrap_or(Timestamp::UNIX_EPOCH);
-        LogDocument::Platform(Platform::plain(time, event.text.trim_end()))
+        LogDocument::Platform(PlatformLine::plain(time, event.text.trim_end()))
     });
     let json = serde_json::to_string(&kept).expect("a document is plain data");
     query.wants(&kept).then(|| format!("{json}\n"))
 }
 
 /// A name that is mistyped finds nothing, which nobody notices by itself.
-fn nothing(args: &Logs, query: &Query) {
+fn nothing(args: &LogsArgs, query: &Query) {
     let of = args.function.as_ref().map(|name| format!(" of `{name}`"));
     let text = format!(
         "nothing was logged{} that matches since {:.0}",

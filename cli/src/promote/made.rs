@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use fnlocal_cloud::desired::{PromoteRequest, instance_type};
 use fnlocal_cloud::{Inventory, binary, gateway, source};
 use fnlocal_core::release::Release;
-use fnlocal_image::build::{self, BuildOptions, Trial};
-use fnlocal_image::oci::manifest::Platform;
+use fnlocal_image::build::{self, BuildOptions, SmokeTestResult};
+use fnlocal_image::oci::manifest::ImagePlatform;
 use fnlocal_image::release::{self, Releases};
 
-use crate::args::Promote;
-use crate::build::progress::Progress;
-use crate::cloud::{Place, warn_all};
+use crate::args::PromoteArgs;
+use crate::build::progress::BuildBar;
+use crate::cloud::{CloudTarget, warn_all};
 use crate::error::CliError;
 use crate::run::{now, warn};
 
@@ -19,7 +19,7 @@ use crate::run::{now, warn};
 const KNOWN: &str = "build/gateway.json";
 
 /// What is to be promoted, and the store it is in.
-pub struct Made {
+pub struct PromoteInput {
     /// It.
     pub wish: PromoteRequest,
     /// The store.
@@ -27,9 +27,13 @@ pub struct Made {
 }
 
 /// Builds the release, or takes the kept one that is asked for; and composes the gateway.
-pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<Made, CliError> {
+pub async fn make(
+    args: &PromoteArgs,
+    place: &CloudTarget,
+    around: &Inventory,
+) -> Result<PromoteInput, CliError> {
     let processor = &instance_type(&place.env, around)?.architecture;
-    let platform: Platform = format!("linux/{processor}")
+    let platform: ImagePlatform = format!("linux/{processor}")
         .parse()
         .map_err(|error: String| CliError::config(error, "name another `instance_type`"))?;
     let program = program(args)?;
@@ -40,7 +44,7 @@ pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<M
         pull: false,
         large: build::LARGE,
     };
-    let progress = Progress::new();
+    let progress = BuildBar::new();
     let outcome = both(args, place, &options, platform, &progress).await;
     progress.clear();
     let (release, base_in, base) = outcome?;
@@ -55,7 +59,7 @@ pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<M
     };
     let gateway = composing.await.map_err(broken)??;
     try_out(&options, platform, &program, &gateway, &progress).await?;
-    Ok(Made {
+    Ok(PromoteInput {
         wish: PromoteRequest {
             env: place.env.clone(),
             release,
@@ -70,15 +74,15 @@ pub async fn make(args: &Promote, place: &Place, around: &Inventory) -> Result<M
 /// Has the nodes' program run once, if this machine can: whether machines on AWS can is known late.
 async fn try_out(
     options: &BuildOptions,
-    platform: Platform,
+    platform: ImagePlatform,
     program: &Path,
     image: &source::Digest,
-    progress: &Progress,
+    progress: &BuildBar,
 ) -> Result<(), CliError> {
     let tell = |news| progress.tell(&news);
     let tried = build::try_program(options, platform, program, image, &tell).await;
     progress.clear();
-    if let Trial::Untried(why) = tried? {
+    if let SmokeTestResult::Untried(why) = tried? {
         let text = format!("whether the nodes' program runs on their image was not tried: {why}");
         warn(
             &text,
@@ -88,14 +92,14 @@ async fn try_out(
     Ok(())
 }
 
-type Base = (source::RepositoryName, source::Digest);
+type BaseLocation = (source::RepositoryName, source::Digest);
 
 async fn both(
-    args: &Promote,
-    place: &Place,
+    args: &PromoteArgs,
+    place: &CloudTarget,
     options: &BuildOptions,
-    platform: Platform,
-    progress: &Progress,
+    platform: ImagePlatform,
+    progress: &BuildBar,
 ) -> Result<(Release, source::RepositoryName, source::Digest), CliError> {
     let tell = |news| progress.tell(&news);
     let release = match &args.release {
@@ -109,11 +113,11 @@ async fn both(
             made.kept.release
         }
     };
-    let (base_in, base): Base = build::usual_base(options, platform, &tell).await?;
+    let (base_in, base): BaseLocation = build::usual_base(options, platform, &tell).await?;
     Ok((release, base_in, base))
 }
 
-fn kept(place: &Place, said: &str) -> Result<Release, CliError> {
+fn kept(place: &CloudTarget, said: &str) -> Result<Release, CliError> {
     let release = Releases::of(&place.project.state()).find(said)?.release;
     if release.project == place.project.name {
         return Ok(release);
@@ -128,7 +132,7 @@ fn kept(place: &Place, said: &str) -> Result<Release, CliError> {
 }
 
 /// What nodes run: this program, unless another is named.
-fn program(args: &Promote) -> Result<PathBuf, CliError> {
+fn program(args: &PromoteArgs) -> Result<PathBuf, CliError> {
     match &args.node_binary {
         Some(named) => Ok(named.clone()),
         None => std::env::current_exe().map_err(|source| {

@@ -7,25 +7,25 @@ use fnlocal_cloud::Plan;
 use fnlocal_cloud::aws::Aws;
 use fnlocal_cloud::copy::Sent;
 use fnlocal_cloud::plan::Action;
-use fnlocal_cloud::resource::{Kind, Resource};
+use fnlocal_cloud::resource::{Resource, ResourceKind};
 use serde_json::json;
 
 use super::Drawn;
-use crate::args::Promote;
-use crate::cloud::Place;
-use crate::error::Outcome;
+use crate::args::PromoteArgs;
+use crate::cloud::CloudTarget;
+use crate::error::CommandResult;
 use crate::lines::{bytes, millis};
 use crate::terminal;
 
 /// Says what was done, where it answers, and what to do next.
 pub async fn done(
-    args: &Promote,
-    place: &Place,
+    args: &PromoteArgs,
+    place: &CloudTarget,
     aws: &Aws,
     drawn: &Drawn,
     sent: Sent,
     took: Duration,
-) -> Outcome {
+) -> CommandResult {
     // What was not changed is as it was found.
     let door = match &drawn.inventory.door {
         Some(door) if drawn.plan.is_empty() => door.clone(),
@@ -92,13 +92,13 @@ fn release(drawn: &Drawn) -> String {
 fn before(drawn: &Drawn) -> Option<u32> {
     let (tag, _) = drawn.inventory.current()?;
     let is_other = !release(drawn).starts_with(tag);
-    is_other.then(|| fnlocal_cloud::Names::release_number(tag))?
+    is_other.then(|| fnlocal_cloud::ResourceNames::release_number(tag))?
 }
 
 /// Whether the nodes are all new.
 fn is_first(plan: &Plan) -> bool {
-    let makes_group = |step: &fnlocal_cloud::plan::Step| {
-        step.action == Action::Create && step.resource.key().kind == Kind::Group
+    let makes_group = |step: &fnlocal_cloud::plan::PlanStep| {
+        step.action == Action::Create && step.resource.key().kind == ResourceKind::Group
     };
     plan.steps.iter().any(makes_group)
 }

@@ -5,16 +5,16 @@ use std::path::Path;
 use fnlocal_api::Exit;
 use fnlocal_cloud::Plan;
 use fnlocal_cloud::aws::Aws;
-use fnlocal_cloud::source::{self, Source};
+use fnlocal_cloud::source::{self, ImageSource};
 use fnlocal_image::build;
 
 use super::Drawn;
-use crate::args::Promote;
-use crate::cloud::Place;
+use crate::args::PromoteArgs;
+use crate::cloud::CloudTarget;
 use crate::error::CliError;
 
 /// The plan that is to be carried out, if that is asked for.
-pub fn wanted(args: &Promote) -> Result<Option<Plan>, CliError> {
+pub fn wanted(args: &PromoteArgs) -> Result<Option<Plan>, CliError> {
     let Some(path) = args.plan_file.as_deref().filter(|_| !args.plan) else {
         return Ok(None);
     };
@@ -40,11 +40,11 @@ pub fn wanted(args: &Promote) -> Result<Option<Plan>, CliError> {
 }
 
 /// Checks that nothing has moved since the plan was made.
-pub async fn check(plan: Plan, place: &Place, aws: &Aws) -> Result<Drawn, CliError> {
+pub async fn check(plan: Plan, place: &CloudTarget, aws: &Aws) -> Result<Drawn, CliError> {
     let inventory = aws.inventory(&place.env).await?;
     plan.check(aws.names(), &inventory)?;
     let store = source::open(&place.project.state().join(build::REGISTRY))?;
-    let source = Source::of(store, &plan)?;
+    let source = ImageSource::of(store, &plan)?;
     Ok(Drawn {
         plan,
         inventory,

@@ -1,22 +1,22 @@
 //! Releases that are stored on AWS.
 
 use fnlocal_api::Exit;
-use fnlocal_cloud::{Inventory, Names};
+use fnlocal_cloud::{Inventory, ResourceNames};
 use serde_json::json;
 
 use super::{described, line};
-use crate::args::Releases as Args;
-use crate::cloud::{self, Place};
-use crate::error::Outcome;
+use crate::args::ReleaseArgs;
+use crate::cloud::{self, CloudTarget};
+use crate::error::CommandResult;
 use crate::terminal;
 
 /// Prints them, the newest first.
-pub fn run(args: &Args, env: &str) -> Outcome {
+pub fn run(args: &ReleaseArgs, env: &str) -> CommandResult {
     cloud::run(async |_| list(args, env).await)
 }
 
-async fn list(args: &Args, env: &str) -> Outcome {
-    let place = Place::open(&args.folder, Some(env))?;
+async fn list(args: &ReleaseArgs, env: &str) -> CommandResult {
+    let place = CloudTarget::open(&args.folder, Some(env))?;
     let found = place.connect().await?.everything().await?;
     if args.json {
         terminal::print_json(&json_of(&found).trim_end());
@@ -32,7 +32,7 @@ fn tags(found: &Inventory) -> impl Iterator<Item = (String, bool)> {
     let current = pointer.map(|(tag, _)| tag.to_owned());
     let numbers = found.release_numbers().into_iter().rev();
     numbers.map(move |number| {
-        let tag = Names::release_tag(number);
+        let tag = ResourceNames::release_tag(number);
         let runs = current.as_deref() == Some(tag.as_str());
         (tag, runs)
     })

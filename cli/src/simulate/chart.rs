@@ -12,7 +12,7 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
 
 /// One line or area.
-pub struct Line<'a> {
+pub struct ChartLine<'a> {
     /// What it is.
     pub name: &'a str,
     /// A class of the page that gives it its colour.
@@ -23,7 +23,7 @@ pub struct Line<'a> {
 
 /// How values are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum ChartStyle {
     /// Lines from zero on.
     Lines,
     /// Lines on a logarithmic axis; zeros are left out.
@@ -39,9 +39,9 @@ pub struct Chart<'a> {
     /// The unit of its values.
     pub unit: &'a str,
     /// How.
-    pub style: Style,
+    pub style: ChartStyle,
     /// What.
-    pub lines: Vec<Line<'a>>,
+    pub lines: Vec<ChartLine<'a>>,
     /// Length of a bucket, in seconds.
     pub width: f64,
     /// Buckets to be marked as bad.
@@ -64,13 +64,13 @@ impl Axis {
             values.sum::<f64>()
         };
         let most = match chart.style {
-            Style::Stacked => (0..buckets.unwrap_or(0)).map(stacked).fold(0.0, f64::max),
+            ChartStyle::Stacked => (0..buckets.unwrap_or(0)).map(stacked).fold(0.0, f64::max),
             _ => {
                 let all = chart.lines.iter().flat_map(|line| &line.values);
                 all.copied().fold(0.0, f64::max)
             }
         };
-        if chart.style == Style::Logarithmic {
+        if chart.style == ChartStyle::Logarithmic {
             return Self::logarithmic(chart, most);
         }
         let step = round_step(most / 4.0);
@@ -136,7 +136,7 @@ pub fn figure(chart: &Chart<'_>) -> String {
     let mut below = vec![0.0; buckets];
     for line in &chart.lines {
         match chart.style {
-            Style::Stacked => area(line, &axis, &x, &mut below, &mut out),
+            ChartStyle::Stacked => area(line, &axis, &x, &mut below, &mut out),
             _ => path(line, &axis, &x, &mut out),
         }
     }
@@ -221,7 +221,7 @@ fn short(value: f64) -> String {
     }
 }
 
-fn path(line: &Line<'_>, axis: &Axis, x: &dyn Fn(f64) -> f64, out: &mut String) {
+fn path(line: &ChartLine<'_>, axis: &Axis, x: &dyn Fn(f64) -> f64, out: &mut String) {
     let _ = write!(out, "<path class=\"line {}\" d=\"", line.class);
     let mut drawn = false;
     for (at, &value) in line.values.iter().enumerate() {
@@ -236,7 +236,13 @@ fn path(line: &Line<'_>, axis: &Axis, x: &dyn Fn(f64) -> f64, out: &mut String) 
     out.push_str("\"/>");
 }
 
-fn area(line: &Line<'_>, axis: &Axis, x: &dyn Fn(f64) -> f64, below: &mut [f64], out: &mut String) {
+fn area(
+    line: &ChartLine<'_>,
+    axis: &Axis,
+    x: &dyn Fn(f64) -> f64,
+    below: &mut [f64],
+    out: &mut String,
+) {
     let mut back = String::new();
     let _ = write!(out, "<path class=\"area {}\" d=\"", line.class);
     for (at, &value) in line.values.iter().enumerate() {
@@ -269,8 +275,12 @@ mod tests {
 
     #[test]
     fn a_chart_of_nothing_is_a_chart() {
-        for style in [Style::Lines, Style::Logarithmic, Style::Stacked] {
-            let line = Line {
+        for style in [
+            ChartStyle::Lines,
+            ChartStyle::Logarithmic,
+            ChartStyle::Stacked,
+        ] {
+            let line = ChartLine {
                 name: "nothing",
                 class: "c1",
                 values: vec![0.0; 3],

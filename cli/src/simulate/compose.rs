@@ -3,27 +3,29 @@
 use std::path::Path;
 
 use fnlocal_core::balancer::BalancerSettings;
-use fnlocal_core::scaling::{GroupSettings, Metric, Scheduled, WarmPool};
+use fnlocal_core::scaling::{GroupSettings, ScalingMetric, Scheduled, WarmPoolSettings};
 use fnlocal_core::time::{Instant, bounded_secs};
 use fnlocal_core::{Profile, RouterSettings};
 use fnlocal_project::{ConfigFile, EnvConfig, ScaleOn};
 use fnlocal_sim::calibrate::Calibration;
 use fnlocal_sim::price;
-use fnlocal_sim::scenario::{Death, Fleet, Function, Machine, Routing, Scenario, Times};
-use fnlocal_sim::trace::Trace;
-use fnlocal_sim::workload::{Source, Workload};
+use fnlocal_sim::scenario::{
+    Death, FleetSize, Routing, Scenario, ScenarioFunction, ScenarioMachine, Times,
+};
+use fnlocal_sim::trace::RequestTrace;
+use fnlocal_sim::workload::{RequestSource, Workload};
 
 use super::begin::begin;
 use super::error::SimulateError;
 use super::load::NodesAt;
 use super::triggered::triggered;
-use crate::args::{RoutingChoice, Simulate};
+use crate::args::{RoutingChoice, SimulateArgs};
 
 /// What a node is when nobody says.
 const TYPE: &str = "t3.large";
 
 /// The scenario, and what is assumed or left out in it.
-pub fn scenario(args: &Simulate) -> Result<(Scenario, Vec<String>), SimulateError> {
+pub fn scenario(args: &SimulateArgs) -> Result<(Scenario, Vec<String>), SimulateError> {
     let mut notes = Vec::new();
     let file = ConfigFile::read(&args.folder)?;
     let env = env(args, &file)?;
@@ -74,7 +76,7 @@ pub fn scenario(args: &Simulate) -> Result<(Scenario, Vec<String>), SimulateErro
     Ok((scenario, notes))
 }
 
-fn deaths(args: &Simulate, notes: &mut Vec<String>) -> Vec<Death> {
+fn deaths(args: &SimulateArgs, notes: &mut Vec<String>) -> Vec<Death> {
     if !args.kill.is_empty() {
         notes.push(
             "requests are taken to be repeatable: one that a dead node had been sent by another is \
@@ -97,7 +99,10 @@ fn read(path: &Path, what: &'static str) -> Result<String, SimulateError> {
     })
 }
 
-fn env<'a>(args: &Simulate, file: &'a ConfigFile) -> Result<Option<&'a EnvConfig>, SimulateError> {
+fn env<'a>(
+    args: &SimulateArgs,
+    file: &'a ConfigFile,
+) -> Result<Option<&'a EnvConfig>, SimulateError> {
     let Some(name) = &args.env_name else {
         return Ok(None);
     };
@@ -108,9 +113,9 @@ fn env<'a>(args: &Simulate, file: &'a ConfigFile) -> Result<Option<&'a EnvConfig
     file.config.env.get(name).map(Some).ok_or_else(unknown)
 }
 
-fn source(args: &Simulate, notes: &mut Vec<String>) -> Result<Source, SimulateError> {
+fn source(args: &SimulateArgs, notes: &mut Vec<String>) -> Result<RequestSource, SimulateError> {
     let Some(path) = &args.trace else {
-        return Ok(Source::Drawn(Workload {
+        return Ok(RequestSource::Drawn(Workload {
             shape: args.load.shape(args.begin.0, args.over.map(|span| span.0)),
             duration: args.duration.0,
             poisson: !args.even,
@@ -118,27 +123,27 @@ fn source(args: &Simulate, notes: &mut Vec<String>) -> Result<Source, SimulateEr
         }));
     };
     let text = read(path, "the trace")?;
-    let trace = Trace::read(&text).map_err(|source| SimulateError::Trace {
+    let trace = RequestTrace::read(&text).map_err(|source| SimulateError::Trace {
         path: path.clone(),
         source,
     })?;
     notes.extend(trace.warnings.iter().cloned());
-    Ok(Source::Traced(trace))
+    Ok(RequestSource::Traced(trace))
 }
 
 fn machine(
-    args: &Simulate,
+    args: &SimulateArgs,
     file: &ConfigFile,
     env: Option<&EnvConfig>,
     notes: &mut Vec<String>,
-) -> Result<Machine, SimulateError> {
+) -> Result<ScenarioMachine, SimulateError> {
     let profile: Profile = args.profile.into();
     if profile != Profile::Fnlocal {
         notes.push(format!(
             "{profile} shows no nodes: every instance has processors enough, and what it costs is \
              not known here"
         ));
-        return Ok(Machine::serverless(profile));
+        return Ok(ScenarioMachine::serverless(profile));
     }
     let said = args.instance_type.as_deref();
     let configured = env.and_then(|env| env.instance_type.as_deref());
@@ -160,7 +165,7 @@ fn machine(
     let limits = &file.config.limits;
     let usable = price::usable_mib(kind.memory_mib);
     let memory = limits.memory.map_or(usable, |memory| memory.0.min(usable));
-    let mut machine = Machine::new(kind.name, kind.vcpus, memory);
+    let mut machine = ScenarioMachine::new(kind.name, kind.vcpus, memory);
     machine.hour = kind.hour;
     let bounds = &mut machine.limits;
     bounds.max_instances = limits.max_instances.unwrap_or(bounds.max_instances);
@@ -174,15 +179,15 @@ fn machine(
 }
 
 fn functions(
-    args: &Simulate,
+    args: &SimulateArgs,
     file: &ConfigFile,
-    source: &Source,
-    machine: &Machine,
+    source: &RequestSource,
+    machine: &ScenarioMachine,
     notes: &mut Vec<String>,
-) -> Result<Vec<Function>, SimulateError> {
+) -> Result<Vec<ScenarioFunction>, SimulateError> {
     let configured: Vec<String> = file.config.functions.keys().cloned().collect();
     let names = match (source, args.functions) {
-        (Source::Traced(trace), _) => trace.functions.clone(),
+        (RequestSource::Traced(trace), _) => trace.functions.clone(),
         (_, Some(count)) => (1..=count).map(|n| format!("f{n}")).collect(),
         (_, None) if !configured.is_empty() => configured,
         _ => {
@@ -207,7 +212,7 @@ fn functions(
             let hint = "choose a larger `instance_type`, or less `memory`".to_owned();
             return Err(error.with_hint(Some(hint)).into());
         }
-        let mut function = Function::new(&name, settings.limits);
+        let mut function = ScenarioFunction::new(&name, settings.limits);
         function.cpu = args.cpu.clamp(0.0, 1.0);
         if let Some(service) = &args.service {
             function.service = service.clone();
@@ -218,12 +223,12 @@ fn functions(
 }
 
 fn fleet(
-    args: &Simulate,
+    args: &SimulateArgs,
     env: Option<&EnvConfig>,
-    machine: &Machine,
+    machine: &ScenarioMachine,
     duration: f64,
     notes: &mut Vec<String>,
-) -> Result<Fleet, SimulateError> {
+) -> Result<FleetSize, SimulateError> {
     let range = env.and_then(|env| env.nodes);
     let (None, Some(range), Profile::Fnlocal) = (args.nodes, range, machine.profile) else {
         let swept = args
@@ -233,7 +238,7 @@ fn fleet(
         if args.nodes.is_none() && !swept && machine.profile == Profile::Fnlocal {
             notes.push("one node is assumed: say --nodes, or --env with `nodes`".to_owned());
         }
-        return Ok(Fleet::Fixed(args.nodes.unwrap_or(1)));
+        return Ok(FleetSize::Fixed(args.nodes.unwrap_or(1)));
     };
     let usual = GroupSettings::default();
     let scale_on = env.and_then(|env| env.scale_on);
@@ -264,19 +269,19 @@ fn fleet(
         scheduled.extend(times.into_iter().map(|at| action(prescale.min, at)));
     }
     let pool = env.and_then(|env| env.warm_pool).filter(|&size| size > 0);
-    Ok(Fleet::Group(GroupSettings {
+    Ok(FleetSize::Group(GroupSettings {
         min: range.min,
         max: range.max,
         metric: match scale_on {
-            Some(ScaleOn::RequestsPerNode(target)) => Metric::RequestsPerNode(target),
-            Some(ScaleOn::MemoryPercent(target)) => Metric::MemoryPercent(target),
+            Some(ScaleOn::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
+            Some(ScaleOn::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
             None => usual.metric,
         },
         warm_up: env
             .and_then(|env| env.warm_up)
             .map_or(usual.warm_up, |span| span.0),
         scheduled,
-        warm_pool: pool.map(|size| WarmPool { size }),
+        warm_pool: pool.map(|size| WarmPoolSettings { size }),
         ..usual
     }))
 }

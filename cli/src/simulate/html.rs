@@ -4,7 +4,7 @@ mod charts;
 
 use std::fmt::Write as _;
 
-use fnlocal_sim::Report;
+use fnlocal_sim::SimulationReport;
 
 use super::chart::figure;
 use super::table::{clock, cost, count, time};
@@ -12,7 +12,7 @@ use super::table::{clock, cost, count, time};
 const STYLE: &str = include_str!("page.css");
 
 /// The page; several runs stand one below the other, each under its title.
-pub fn page(runs: &[(String, &Report)]) -> String {
+pub fn page(runs: &[(String, &SimulationReport)]) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
@@ -32,7 +32,7 @@ fn escape(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-fn run(title: &str, report: &Report, out: &mut String) {
+fn run(title: &str, report: &SimulationReport, out: &mut String) {
     let setup = &report.setup;
     let requests = &report.requests;
     if !title.is_empty() {
@@ -65,7 +65,7 @@ fn run(title: &str, report: &Report, out: &mut String) {
     }
 }
 
-fn cards(report: &Report, out: &mut String) {
+fn cards(report: &SimulationReport, out: &mut String) {
     let slo = &report.slo;
     let all = report.latency.first().map(|all| all.summary);
     let all = all.unwrap_or_default();
@@ -130,7 +130,7 @@ fn cards(report: &Report, out: &mut String) {
     out.push_str("</div>");
 }
 
-fn tables(report: &Report, out: &mut String) {
+fn tables(report: &SimulationReport, out: &mut String) {
     out.push_str(
         "<table><tr><th>answers<th>count<th>p50<th>p90<th>p95<th>p99<th>p99.9<th>max</tr>",
     );

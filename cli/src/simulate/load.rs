@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use fnlocal_sim::distribution::millis;
-use fnlocal_sim::workload::Shape;
+use fnlocal_sim::workload::RateShape;
 
 /// A span of time, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ impl FromStr for Span {
 
 /// The kind of load and its rates.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Load {
+pub enum SimulatedLoad {
     /// The same all the time.
     Steady(f64),
     /// A rise over minutes.
@@ -31,7 +31,7 @@ pub enum Load {
     Diurnal(f64, f64),
 }
 
-impl FromStr for Load {
+impl FromStr for SimulatedLoad {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -56,20 +56,20 @@ impl FromStr for Load {
     }
 }
 
-impl Load {
+impl SimulatedLoad {
     /// The load with its spans, in seconds.
-    pub fn shape(self, begin: f64, over: Option<f64>) -> Shape {
-        let ramp = |from, to, usual| Shape::Ramp {
+    pub fn shape(self, begin: f64, over: Option<f64>) -> RateShape {
+        let ramp = |from, to, usual| RateShape::Ramp {
             from,
             to,
             at: begin,
             over: over.unwrap_or(usual),
         };
         match self {
-            Self::Steady(rps) => Shape::Steady { rps },
+            Self::Steady(rps) => RateShape::Steady { rps },
             Self::Surge(from, to) => ramp(from, to, 600.0),
             Self::Spike(from, to) => ramp(from, to, 1.0),
-            Self::Diurnal(low, high) => Shape::Diurnal {
+            Self::Diurnal(low, high) => RateShape::Diurnal {
                 low,
                 high,
                 period: over.unwrap_or(86_400.0),

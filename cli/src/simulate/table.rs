@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use fnlocal_sim::Report;
+use fnlocal_sim::SimulationReport;
 use fnlocal_sim::report::Summary;
-use fnlocal_sim::search::{Found, Sweep};
+use fnlocal_sim::search::{PrescaleResult, Sweep};
 
 /// A number of milliseconds, as short as it is clear.
 pub fn time(millis: f64) -> String {
@@ -41,7 +41,7 @@ pub fn count(number: u64) -> String {
 }
 
 /// One run.
-pub fn report(report: &Report) -> String {
+pub fn report(report: &SimulationReport) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let mut out = String::new();
@@ -113,7 +113,7 @@ pub fn report(report: &Report) -> String {
 }
 
 /// Triggered work, which is in none of what stands above it.
-fn jobs(report: &Report, out: &mut String) {
+fn jobs(report: &SimulationReport, out: &mut String) {
     let Some(jobs) = &report.jobs else {
         return;
     };
@@ -143,7 +143,7 @@ fn plural(number: usize, word: &str) -> String {
     format!("{} {word}{s}", count(number as u64))
 }
 
-fn scaling(report: &Report, out: &mut String) {
+fn scaling(report: &SimulationReport, out: &mut String) {
     const SHOWN: usize = 8;
     if report.scaling.is_empty() {
         return;
@@ -160,7 +160,7 @@ fn scaling(report: &Report, out: &mut String) {
     let _ = writeln!(out, "nodes wanted {}{more}", words.join(", "));
 }
 
-fn deaths(report: &Report, out: &mut String) {
+fn deaths(report: &SimulationReport, out: &mut String) {
     for died in &report.deaths {
         let _ = writeln!(
             out,
@@ -177,7 +177,7 @@ fn deaths(report: &Report, out: &mut String) {
 }
 
 /// Whether the objective was held, in a sentence.
-pub fn verdict(report: &Report) -> String {
+pub fn verdict(report: &SimulationReport) -> String {
     let slo = &report.slo;
     let green = anstyle::AnsiColor::Green.on_default().bold();
     let red = anstyle::AnsiColor::Red.on_default().bold();
@@ -199,7 +199,7 @@ pub fn verdict(report: &Report) -> String {
 }
 
 /// What it costs, in a sentence.
-pub fn cost(report: &Report) -> String {
+pub fn cost(report: &SimulationReport) -> String {
     let cost = &report.cost;
     match cost.month {
         Some(month) => format!(
@@ -212,7 +212,7 @@ pub fn cost(report: &Report) -> String {
 }
 
 /// What a search found.
-pub fn found(found: &Found) -> String {
+pub fn found(found: &PrescaleResult) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let mut out = format!(
@@ -237,7 +237,7 @@ pub fn found(found: &Found) -> String {
 }
 
 /// Several runs, a line each.
-pub fn sweep(sweep: &Sweep, reports: &[Report]) -> String {
+pub fn sweep(sweep: &Sweep, reports: &[SimulationReport]) -> String {
     let dim = anstyle::Style::new().dimmed();
     let width = sweep.values.iter().map(String::len).max().unwrap_or(0);
     let width = width.max(sweep.key.len());

@@ -2,18 +2,18 @@
 
 use fnlocal_gateway::triggers::schedule::Schedule;
 use fnlocal_project::ConfigFile;
-use fnlocal_sim::scenario::Function;
+use fnlocal_sim::scenario::ScenarioFunction;
 use fnlocal_sim::triggered::{Due, Triggered};
 
 use super::begin::begin;
 use super::error::SimulateError;
-use crate::args::Simulate;
+use crate::args::SimulateArgs;
 
 /// What makes jobs, and in `notes` what is left out. `duration` is in seconds.
 pub fn triggered(
-    args: &Simulate,
+    args: &SimulateArgs,
     file: &ConfigFile,
-    functions: &[Function],
+    functions: &[ScenarioFunction],
     duration: f64,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Triggered>, SimulateError> {

@@ -6,7 +6,7 @@ use fnlocal_core::view::InstancesView;
 use fnlocal_project::Running;
 use ratatui::crossterm::event::KeyCode;
 
-use super::stream::{Quantiles, Record, State, Told};
+use super::stream::{ShownQuantiles, ShownRecord, ShownState, StreamEvent};
 
 /// Records kept: more than any screen has lines.
 const MAX_KEPT_RECORDS: usize = 500;
@@ -17,13 +17,13 @@ const WINDOW: usize = 4;
 
 /// A function over all nodes.
 #[derive(Clone, Debug)]
-pub struct Function {
+pub struct FunctionRow {
     /// Its name.
     pub name: String,
     /// Requests a second.
     pub rate: f64,
     /// Of the last second.
-    pub latency: Option<Quantiles>,
+    pub latency: Option<ShownQuantiles>,
     /// By state.
     pub instances: InstancesView,
     /// Requests that wait.
@@ -38,7 +38,7 @@ pub struct Function {
 
 /// Sums over all nodes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Totals {
+pub struct FleetTotals {
     /// Requests a second.
     pub rate: f64,
     /// Instances of all kinds.
@@ -55,7 +55,7 @@ pub struct Totals {
 
 /// By what functions are in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// Their names.
     Name,
     /// Requests a second.
@@ -83,15 +83,15 @@ pub struct Model {
     /// Where it runs, for people.
     pub place: String,
     /// Of all, as ordered.
-    pub functions: Vec<Function>,
+    pub functions: Vec<FunctionRow>,
     /// Sums.
-    pub totals: Totals,
+    pub totals: FleetTotals,
     /// Of all, of the last second.
-    pub latency: Option<Quantiles>,
+    pub latency: Option<ShownQuantiles>,
     /// Requests a second, the newest last.
     pub rates: VecDeque<u64>,
     /// The newest last.
-    pub records: VecDeque<Record>,
+    pub records: VecDeque<ShownRecord>,
     /// Which function is chosen.
     pub at: usize,
     /// Records of the chosen function only.
@@ -99,7 +99,7 @@ pub struct Model {
     /// What stands below.
     pub below: Below,
     /// By what functions are in order.
-    pub order: Order,
+    pub order: SortOrder,
     /// Nothing moves.
     pub still: bool,
     /// A word to the person.
@@ -113,14 +113,14 @@ impl Model {
         Self {
             place: format!("{}  {}", running.url, running.runtime),
             functions: Vec::new(),
-            totals: Totals::default(),
+            totals: FleetTotals::default(),
             latency: None,
             rates: VecDeque::new(),
             records: VecDeque::new(),
             at: 0,
             only: false,
             below: Below::Requests,
-            order: Order::Name,
+            order: SortOrder::Name,
             still: false,
             said: None,
             looks: VecDeque::new(),
@@ -128,10 +128,10 @@ impl Model {
     }
 
     /// Takes what it is told.
-    pub fn take(&mut self, told: Told) {
+    pub fn take(&mut self, told: StreamEvent) {
         match told {
-            Told::State(state) if !self.still => self.state(&state),
-            Told::Records(records) if !self.still => {
+            StreamEvent::State(state) if !self.still => self.state(&state),
+            StreamEvent::Records(records) if !self.still => {
                 self.records.extend(records.records);
                 let over = self.records.len().saturating_sub(MAX_KEPT_RECORDS);
                 self.records.drain(..over);
@@ -175,10 +175,10 @@ impl Model {
             }
             KeyCode::Char('s') => {
                 self.order = match self.order {
-                    Order::Name => Order::Rate,
-                    Order::Rate => Order::P99,
-                    Order::P99 => Order::Failed,
-                    Order::Failed => Order::Name,
+                    SortOrder::Name => SortOrder::Rate,
+                    SortOrder::Rate => SortOrder::P99,
+                    SortOrder::P99 => SortOrder::Failed,
+                    SortOrder::Failed => SortOrder::Name,
                 };
                 self.sort();
             }
@@ -186,8 +186,11 @@ impl Model {
         }
     }
 
-    fn state(&mut self, state: &State) {
-        let (mut functions, mut totals) = (BTreeMap::<String, Function>::new(), Totals::default());
+    fn state(&mut self, state: &ShownState) {
+        let (mut functions, mut totals) = (
+            BTreeMap::<String, FunctionRow>::new(),
+            FleetTotals::default(),
+        );
         for node in state.nodes.values() {
             let Some(picture) = &node.picture else {
                 continue;
@@ -199,7 +202,7 @@ impl Model {
             for (name, view) in picture.named() {
                 let one = functions
                     .entry(name.to_owned())
-                    .or_insert_with(|| Function {
+                    .or_insert_with(|| FunctionRow {
                         name: name.to_owned(),
                         rate: 0.0,
                         latency: state.latency.get(name).copied(),
@@ -245,7 +248,7 @@ impl Model {
         self.sort();
     }
 
-    fn rate(&mut self, at: u64, functions: &mut BTreeMap<String, Function>) {
+    fn rate(&mut self, at: u64, functions: &mut BTreeMap<String, FunctionRow>) {
         if let Some((then, before)) = self.looks.front() {
             #[allow(clippy::cast_precision_loss, reason = "milliseconds of a second or so")]
             let seconds = at.saturating_sub(*then).max(1) as f64 / 1000.0;
@@ -269,12 +272,12 @@ impl Model {
     fn sort(&mut self) {
         let chosen = self.chosen();
         self.functions.sort_by(|a, b| {
-            let slow = |one: &Function| one.latency.map_or(0.0, |latency| latency.p99);
+            let slow = |one: &FunctionRow| one.latency.map_or(0.0, |latency| latency.p99);
             let by = match self.order {
-                Order::Name => std::cmp::Ordering::Equal,
-                Order::Rate => b.rate.total_cmp(&a.rate),
-                Order::P99 => slow(b).total_cmp(&slow(a)),
-                Order::Failed => b.failed.cmp(&a.failed),
+                SortOrder::Name => std::cmp::Ordering::Equal,
+                SortOrder::Rate => b.rate.total_cmp(&a.rate),
+                SortOrder::P99 => slow(b).total_cmp(&slow(a)),
+                SortOrder::Failed => b.failed.cmp(&a.failed),
             };
             by.then_with(|| a.name.cmp(&b.name))
         });

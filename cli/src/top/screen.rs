@@ -7,8 +7,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Row, Sparkline, Table, TableState};
 
-use super::model::{Below, Function, Model, Order};
-use super::stream::Record;
+use super::model::{Below, FunctionRow, Model, SortOrder};
+use super::stream::ShownRecord;
 use crate::terminal::one_line;
 use crate::terminal::safe::deceives;
 
@@ -74,16 +74,16 @@ fn functions(frame: &mut Frame, area: Rect, model: &mut Model) {
         }
     };
     let head = Row::new(vec![
-        named("FUNCTION", Order::Name),
-        named("REQ/S", Order::Rate),
+        named("FUNCTION", SortOrder::Name),
+        named("REQ/S", SortOrder::Rate),
         "P50".to_owned(),
-        named("P99", Order::P99),
+        named("P99", SortOrder::P99),
         "BUSY".to_owned(),
         "IDLE".to_owned(),
         "OTHER".to_owned(),
         "WAITING".to_owned(),
         "REQUESTS".to_owned(),
-        named("5XX", Order::Failed),
+        named("5XX", SortOrder::Failed),
     ]);
     let longest = model.functions.iter().map(|one| one.name.len()).max();
     let name = u16::try_from(longest.unwrap_or(0).clamp(9, 40)).unwrap_or(40);
@@ -96,8 +96,8 @@ fn functions(frame: &mut Frame, area: Rect, model: &mut Model) {
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-fn row(one: &Function) -> Row<'static> {
-    let time = |pick: fn(&super::stream::Quantiles) -> f64| {
+fn row(one: &FunctionRow) -> Row<'static> {
+    let time = |pick: fn(&super::stream::ShownQuantiles) -> f64| {
         let latency = one.latency.as_ref().map(pick);
         latency.map_or_else(|| "–".to_owned(), ms)
     };
@@ -124,9 +124,9 @@ fn row(one: &Function) -> Row<'static> {
 
 fn records(frame: &mut Frame, area: Rect, model: &Model) {
     let chosen = model.chosen().filter(|_| model.only);
-    let of = |record: &&Record| chosen.is_none() || record.function == chosen;
+    let of = |record: &&ShownRecord| chosen.is_none() || record.function == chosen;
     let wanted =
-        |record: &&Record| (record.kind == "invocation") == (model.below == Below::Requests);
+        |record: &&ShownRecord| (record.kind == "invocation") == (model.below == Below::Requests);
     let room = usize::from(area.height.saturating_sub(1));
     let newest = model
         .records
@@ -151,7 +151,7 @@ fn records(frame: &mut Frame, area: Rect, model: &Model) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn request(record: &Record) -> Line<'_> {
+fn request(record: &ShownRecord) -> Line<'_> {
     let colour = match record.status {
         500.. | 0 => Color::Red,
         400.. => Color::Yellow,
@@ -175,7 +175,7 @@ fn request(record: &Record) -> Line<'_> {
     ])
 }
 
-fn said(record: &Record) -> Line<'_> {
+fn said(record: &ShownRecord) -> Line<'_> {
     let style = if record.stream == "stderr" {
         Style::new().fg(Color::Red)
     } else {

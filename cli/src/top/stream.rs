@@ -7,43 +7,43 @@ use fnlocal_driver::Count;
 use fnlocal_project::Running;
 use serde::Deserialize;
 
-use crate::running::{AskError, Node, silent};
+use crate::running::{AskError, RunningNode, silent};
 
 /// Bytes of one event at the most: thousands of functions.
 const LARGEST: usize = 32 << 20;
 
 /// Something told.
 #[derive(Debug)]
-pub enum Told {
+pub enum StreamEvent {
     /// What runs.
-    State(Box<State>),
+    State(Box<ShownState>),
     /// What was added to the log.
-    Records(Records),
+    Records(ShownRecords),
 }
 
 /// What runs at a moment.
 #[derive(Debug, Deserialize)]
-pub struct State {
+pub struct ShownState {
     /// Milliseconds since 1970.
     pub at: u64,
     /// Nodes by name.
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: BTreeMap<String, RunningNode>,
     /// None where there is one node.
-    pub fleet: Option<Fleet>,
+    pub fleet: Option<ShownFleet>,
     /// Of the last second, by function; of all under an empty name.
-    pub latency: BTreeMap<String, Quantiles>,
+    pub latency: BTreeMap<String, ShownQuantiles>,
 }
 
 /// What is told of a fleet, as far as it is shown.
 #[derive(Debug, Deserialize)]
-pub struct Fleet {
+pub struct ShownFleet {
     /// How requests ended of which no node tells.
     pub ended: Vec<Count>,
 }
 
 /// How long requests took, in milliseconds.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Quantiles {
+pub struct ShownQuantiles {
     /// Half of them.
     pub p50: f64,
     /// 99 of 100.
@@ -52,15 +52,15 @@ pub struct Quantiles {
 
 /// What was added to the log.
 #[derive(Debug, Deserialize)]
-pub struct Records {
+pub struct ShownRecords {
     /// The oldest first.
-    pub records: Vec<Record>,
+    pub records: Vec<ShownRecord>,
 }
 
 /// A record of the log, as far as it is shown.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub struct ShownRecord {
     /// `invocation`, `line` or `platform`.
     pub kind: String,
     /// When.
@@ -118,7 +118,7 @@ impl Stream {
     }
 
     /// The next that is shown; none when there will be no more.
-    pub async fn next(&mut self) -> Option<Told> {
+    pub async fn next(&mut self) -> Option<StreamEvent> {
         loop {
             while let Some(event) = self.cut() {
                 if let Some(told) = parse(&event) {
@@ -141,15 +141,15 @@ impl Stream {
     }
 }
 
-fn parse(event: &str) -> Option<Told> {
+fn parse(event: &str) -> Option<StreamEvent> {
     let field = |name: &str| {
         let mut lines = event.lines();
         lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim_start()))
     };
     let data = field("data")?;
     match field("event")? {
-        "state" => serde_json::from_str(data).ok().map(Told::State),
-        "records" => serde_json::from_str(data).ok().map(Told::Records),
+        "state" => serde_json::from_str(data).ok().map(StreamEvent::State),
+        "records" => serde_json::from_str(data).ok().map(StreamEvent::Records),
         _ => None,
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     fn events_are_read_by_their_kind_and_others_are_left() {
         let event = "event: records\ndata: {\"skipped\":0,\"records\":[{\"kind\":\"line\",\
                      \"text\":\"hi\"}]}\n\n";
-        let Some(Told::Records(records)) = parse(event) else {
+        let Some(StreamEvent::Records(records)) = parse(event) else {
             panic!("no records");
         };
         assert_eq!(records.records[0].text, "hi");

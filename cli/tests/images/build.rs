@@ -551,7 +551,7 @@ fn small_layer() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_large_image_is_warned_of_with_its_largest_files() {
-    use fnlocal_image::build::{BuildOptions, News, run};
+    use fnlocal_image::build::{BuildOptions, BuildProgress, run};
     let large = "x".repeat(100_000);
     let folder = Folder::new(&[("index.js", HELLO), ("data/big.txt", &large)]);
     let options = BuildOptions {
@@ -562,7 +562,7 @@ async fn a_large_image_is_warned_of_with_its_largest_files() {
     };
     let told = std::cell::RefCell::new(Vec::new());
     let tell = |news| {
-        if let News::Warning(warning) = news {
+        if let BuildProgress::Warning(warning) = news {
             told.borrow_mut().push(warning.text);
         }
     };

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sts::config::Credentials;
-use fnlocal_cloud::Names;
-use fnlocal_cloud::aws::{Aws, Pace};
+use fnlocal_cloud::ResourceNames;
+use fnlocal_cloud::aws::{Aws, PollPace};
 use fnlocal_cloud::node::{NodePace, NodeSettings};
-use fnlocal_cloud::resource::{Kind as What, Resource};
+use fnlocal_cloud::resource::{Resource, ResourceKind as What};
 use serde_json::{Value, json};
 
 use super::balancer::Balancer;
@@ -288,6 +288,8 @@ async fn connect(play: &Play, project: &str) -> Aws {
         .credentials_provider(credentials)
         .load()
         .await;
-    let names = Names::new(project, "prod").unwrap();
-    Aws::connect(&config, names, Pace::default()).await.unwrap()
+    let names = ResourceNames::new(project, "prod").unwrap();
+    Aws::connect(&config, names, PollPace::default())
+        .await
+        .unwrap()
 }

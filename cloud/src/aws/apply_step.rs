@@ -1,11 +1,11 @@
 //! One step of a plan, on AWS.
 
-use super::{Aws, Ids, Made};
-use crate::apply::{News, Watcher};
-use crate::error::{CloudError, Kind};
-use crate::inventory::Owner;
-use crate::plan::{self, Action, Plan, Step};
-use crate::resource::{Resource, Template};
+use super::{Aws, Creation, Ids};
+use crate::apply::{ApplyProgress, OnApplyProgress};
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::ResourceOwner;
+use crate::plan::{self, Action, Plan, PlanStep};
+use crate::resource::{LaunchTemplate, Resource};
 
 impl Aws {
     /// Takes a step. Notes in `ids` what AWS calls what is new.
@@ -14,18 +14,18 @@ impl Aws {
     /// AWS refuses or does not answer; or what should be made is there and not ours.
     pub(crate) async fn take(
         &self,
-        step: &Step,
+        step: &PlanStep,
         plan: &Plan,
         ids: &mut Ids,
-        watcher: Watcher<'_>,
+        watcher: OnApplyProgress<'_>,
     ) -> Result<(), CloudError> {
         let key = step.resource.key();
         let id = step.id.as_deref().unwrap_or_default();
         match step.action {
             Action::Create => {
                 let id = match Box::pin(self.make(&step.resource, plan, ids)).await? {
-                    Made::New(id) => id,
-                    Made::There => Box::pin(self.adopt(&step.resource, ids)).await?,
+                    Creation::New(id) => id,
+                    Creation::There => Box::pin(self.adopt(&step.resource, ids)).await?,
                 };
                 ids.insert(key, id);
                 Ok(())
@@ -42,7 +42,12 @@ impl Aws {
         }
     }
 
-    async fn make(&self, wanted: &Resource, plan: &Plan, ids: &Ids) -> Result<Made, CloudError> {
+    async fn make(
+        &self,
+        wanted: &Resource,
+        plan: &Plan,
+        ids: &Ids,
+    ) -> Result<Creation, CloudError> {
         match wanted {
             Resource::Repository(it) => self.create_repository(it).await,
             Resource::PeerKey(it) => self.create_peer_key(it).await,
@@ -58,23 +63,26 @@ impl Aws {
                 let fingerprint = template_of(plan, ids, self).await?;
                 self.create_group(it, &fingerprint, ids).await
             }
-            Resource::Hook(it) => self.put_hook(it).await.map(|()| Made::New(it.name.clone())),
+            Resource::Hook(it) => self
+                .put_hook(it)
+                .await
+                .map(|()| Creation::New(it.name.clone())),
             Resource::WarmPool(it) => self
                 .put_warm_pool(it)
                 .await
-                .map(|()| Made::New(it.name.clone())),
+                .map(|()| Creation::New(it.name.clone())),
             Resource::Scaling(it) => self
                 .put_scaling(it, ids)
                 .await
-                .map(|()| Made::New(it.name.clone())),
+                .map(|()| Creation::New(it.name.clone())),
             Resource::Schedule(it) => self
                 .put_schedule(it)
                 .await
-                .map(|()| Made::New(it.name.clone())),
+                .map(|()| Creation::New(it.name.clone())),
             Resource::CurrentRelease(it) => self
                 .set_pointer(it)
                 .await
-                .map(|()| Made::New(it.name.clone())),
+                .map(|()| Creation::New(it.name.clone())),
             Resource::Nodes(_) | Resource::Image(_) | Resource::Release(_) => {
                 unreachable!("nodes come with their group, and apply sends images and releases")
             }
@@ -84,10 +92,10 @@ impl Aws {
     async fn change(
         &self,
         id: &str,
-        step: &Step,
+        step: &PlanStep,
         fields: &[&str],
         ids: &Ids,
-        watcher: Watcher<'_>,
+        watcher: OnApplyProgress<'_>,
     ) -> Result<(), CloudError> {
         match &step.resource {
             Resource::Repository(it) => self.change_repository(it, fields).await,
@@ -108,7 +116,7 @@ impl Aws {
             Resource::Scaling(it) => self.put_scaling(it, ids).await,
             Resource::Schedule(it) => self.put_schedule(it).await,
             Resource::Nodes(it) => {
-                let percent = |percent| watcher(News::Replacing { percent });
+                let percent = |percent| watcher(ApplyProgress::Replacing { percent });
                 self.replace_nodes(it, ids, percent).await
             }
             Resource::CurrentRelease(it) => self.set_pointer(it).await,
@@ -148,23 +156,24 @@ impl Aws {
         let inventory = self.everything().await?;
         let found = inventory.get(&key).ok_or_else(|| {
             CloudError::new(
-                Kind::TryAgain,
+                CloudErrorKind::TryAgain,
                 format!("AWS says the {key} is there, and does not show it"),
             )
             .hint("run the command again in a minute")
         })?;
         let changes = plan::differences(&found.resource, wanted);
         let fixed = key.kind.fixed();
-        if found.owner != Owner::Ours || changes.iter().any(|it| fixed.contains(&it.field.as_str()))
+        if found.owner != ResourceOwner::Ours
+            || changes.iter().any(|it| fixed.contains(&it.field.as_str()))
         {
             return Err(CloudError::new(
-                Kind::TryAgain,
+                CloudErrorKind::TryAgain,
                 format!("the {key} appeared meanwhile, and is not what was planned"),
             )
             .hint("run the command again: it makes a new plan"));
         }
         if !changes.is_empty() {
-            let step = Step {
+            let step = PlanStep {
                 action: Action::Change,
                 resource: wanted.clone(),
                 id: Some(found.id.clone()),
@@ -191,11 +200,11 @@ async fn template_of(plan: &Plan, ids: &Ids, aws: &Aws) -> Result<String, CloudE
     }
     let (found, _) = aws.read_template(ids).await?;
     let template = found.and_then(|found| match found.resource {
-        Resource::Template(template) => Some(Template::fingerprint(&template)),
+        Resource::Template(template) => Some(LaunchTemplate::fingerprint(&template)),
         _ => None,
     });
     template.ok_or_else(|| {
-        CloudError::new(Kind::TryAgain, "the launch template is gone")
+        CloudError::new(CloudErrorKind::TryAgain, "the launch template is gone")
             .hint("run the command again: it makes a new plan")
     })
 }

@@ -6,18 +6,18 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetGroup as ElbTargetGroup, TargetTypeEnum,
 };
 
-use super::{Aws, Ids, Made, called, found, settled};
+use super::{Aws, Creation, Ids, called, found, settled};
 use crate::endpoint::{self, Endpoint};
 use crate::error::CloudError;
-use crate::inventory::{Found, Owner};
-use crate::resource::{Balancer, Kind as What, Listener, Resource, TargetGroup};
+use crate::inventory::{FoundResource, ResourceOwner};
+use crate::resource::{Listener, LoadBalancer, Resource, ResourceKind, TargetGroup};
 
 impl Aws {
     /// Balancer, target group and listeners; and where requests come in.
     pub(super) async fn read_front(
         &self,
         ids: &Ids,
-    ) -> Result<(Vec<Found>, Option<Endpoint>), CloudError> {
+    ) -> Result<(Vec<FoundResource>, Option<Endpoint>), CloudError> {
         let name = self.names.balancer();
         let (balancers, groups) = tokio::join!(
             async {
@@ -46,7 +46,7 @@ impl Aws {
             let resource = Resource::TargetGroup(plain_group(&name, &group));
             ids.insert(resource.key(), arn.clone());
             let owner = self.elb_owner(&arn).await?;
-            found.push(Found {
+            found.push(FoundResource {
                 resource,
                 id: arn,
                 owner,
@@ -60,23 +60,23 @@ impl Aws {
         let mut subnets: Vec<String> = zones.filter_map(|zone| zone.subnet_id.clone()).collect();
         subnets.sort();
         let firewalls = balancer.security_groups().iter();
-        let resource = Resource::Balancer(Balancer {
+        let resource = Resource::Balancer(LoadBalancer {
             name,
             subnets,
             firewalls: firewalls
-                .map(|id| ids.name_of(What::SecurityGroup, id))
+                .map(|id| ids.name_of(ResourceKind::SecurityGroup, id))
                 .collect(),
         });
         let owner = self.elb_owner(&arn).await?;
         let listeners = self.read_listeners(&arn, &owner, &ids).await?;
-        let is_secure = |found: &Found| matches!(&found.resource, Resource::Listener(it) if it.certificate.is_some());
+        let is_secure = |found: &FoundResource| matches!(&found.resource, Resource::Listener(it) if it.certificate.is_some());
         let door = balancer.dns_name.map(|address| Endpoint {
             address,
             secure: listeners.iter().any(is_secure),
             since: balancer.created_time.map(|time| time.secs()),
         });
         found.extend(listeners);
-        found.push(Found {
+        found.push(FoundResource {
             resource,
             id: arn,
             owner,
@@ -90,8 +90,9 @@ impl Aws {
     /// There is no balancer of this environment, or AWS does not say.
     pub async fn door(&self) -> Result<Endpoint, CloudError> {
         let (found, door) = self.read_front(&Ids::default()).await?;
-        let is_ours = |found: &Found| {
-            found.owner == Owner::Ours && found.resource.key().kind == What::Balancer
+        let is_ours = |found: &FoundResource| {
+            found.owner == ResourceOwner::Ours
+                && found.resource.key().kind == ResourceKind::Balancer
         };
         let door = door.filter(|_| found.iter().any(is_ours));
         door.ok_or_else(|| endpoint::none(&self.names))
@@ -101,9 +102,9 @@ impl Aws {
     async fn read_listeners(
         &self,
         balancer: &str,
-        owner: &Owner,
+        owner: &ResourceOwner,
         ids: &Ids,
-    ) -> Result<Vec<Found>, CloudError> {
+    ) -> Result<Vec<FoundResource>, CloudError> {
         let call = self.elb.describe_listeners().load_balancer_arn(balancer);
         let output = found!(
             "elasticloadbalancing:DescribeListeners",
@@ -113,7 +114,7 @@ impl Aws {
         let listeners = output
             .and_then(|output| output.listeners)
             .unwrap_or_default();
-        let found = listeners.iter().map(|listener| Found {
+        let found = listeners.iter().map(|listener| FoundResource {
             resource: Resource::Listener(plain(listener, ids)),
             id: listener.listener_arn().unwrap_or_default().to_owned(),
             owner: owner.clone(),
@@ -121,7 +122,7 @@ impl Aws {
         Ok(found.collect())
     }
 
-    async fn elb_owner(&self, arn: &str) -> Result<Owner, CloudError> {
+    async fn elb_owner(&self, arn: &str) -> Result<ResourceOwner, CloudError> {
         let output = called!(
             "elasticloadbalancing:DescribeTags",
             self.elb.describe_tags().resource_arns(arn)
@@ -132,9 +133,9 @@ impl Aws {
 
     pub(super) async fn create_balancer(
         &self,
-        wanted: &Balancer,
+        wanted: &LoadBalancer,
         ids: &Ids,
-    ) -> Result<Made, CloudError> {
+    ) -> Result<Creation, CloudError> {
         let call = self
             .elb
             .create_load_balancer()
@@ -151,13 +152,13 @@ impl Aws {
         let made = output.and_then(|output| output.load_balancers.unwrap_or_default().pop());
         Ok(made
             .and_then(|made| made.load_balancer_arn)
-            .map_or(Made::There, Made::New))
+            .map_or(Creation::There, Creation::New))
     }
 
     pub(super) async fn change_balancer(
         &self,
         arn: &str,
-        wanted: &Balancer,
+        wanted: &LoadBalancer,
         fields: &[&str],
         ids: &Ids,
     ) -> Result<(), CloudError> {
@@ -187,7 +188,7 @@ impl Aws {
     pub(super) async fn create_target_group(
         &self,
         wanted: &TargetGroup,
-    ) -> Result<Made, CloudError> {
+    ) -> Result<Creation, CloudError> {
         let seconds = i32::try_from(wanted.health_seconds).unwrap_or(i32::MAX);
         let call = self
             .elb
@@ -209,7 +210,7 @@ impl Aws {
         let made = output.and_then(|output| output.target_groups.unwrap_or_default().pop());
         Ok(made
             .and_then(|made| made.target_group_arn)
-            .map_or(Made::There, Made::New))
+            .map_or(Creation::There, Creation::New))
     }
 
     pub(super) async fn change_target_group(
@@ -249,8 +250,8 @@ impl Aws {
         &self,
         wanted: &Listener,
         ids: &Ids,
-    ) -> Result<Made, CloudError> {
-        let balancer = ids.get(What::Balancer, &self.names.balancer())?;
+    ) -> Result<Creation, CloudError> {
+        let balancer = ids.get(ResourceKind::Balancer, &self.names.balancer())?;
         let mut call = self
             .elb
             .create_listener()
@@ -270,7 +271,7 @@ impl Aws {
         let made = output.and_then(|output| output.listeners.unwrap_or_default().pop());
         Ok(made
             .and_then(|made| made.listener_arn)
-            .map_or(Made::There, Made::New))
+            .map_or(Creation::There, Creation::New))
     }
 
     pub(super) async fn change_listener(
@@ -308,10 +309,13 @@ impl Aws {
     }
 }
 
-fn firewalls(wanted: &Balancer, ids: &Ids) -> Result<Vec<String>, CloudError> {
+fn firewalls(wanted: &LoadBalancer, ids: &Ids) -> Result<Vec<String>, CloudError> {
     let names = wanted.firewalls.iter();
     names
-        .map(|name| ids.get(What::SecurityGroup, name).map(str::to_owned))
+        .map(|name| {
+            ids.get(ResourceKind::SecurityGroup, name)
+                .map(str::to_owned)
+        })
         .collect()
 }
 
@@ -326,7 +330,7 @@ fn action(wanted: &Listener, ids: &Ids) -> Result<Action, CloudError> {
     let action = match &wanted.forward {
         Some(group) => Action::builder()
             .r#type(ActionTypeEnum::Forward)
-            .target_group_arn(ids.get(What::TargetGroup, group)?),
+            .target_group_arn(ids.get(ResourceKind::TargetGroup, group)?),
         None => Action::builder()
             .r#type(ActionTypeEnum::Redirect)
             .redirect_config(
@@ -347,7 +351,7 @@ fn plain(listener: &ElbListener, ids: &Ids) -> Listener {
     Listener {
         name: listener.port().unwrap_or(0).to_string(),
         certificate: certificate.and_then(|certificate| certificate.certificate_arn.clone()),
-        forward: forward.map(|arn| ids.name_of(What::TargetGroup, arn)),
+        forward: forward.map(|arn| ids.name_of(ResourceKind::TargetGroup, arn)),
     }
 }
 

@@ -4,9 +4,9 @@ use aws_sdk_ecr::types::{ImageIdentifier, ImageScanningConfiguration, ImageTagMu
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::{Aws, Made, called, found};
-use crate::error::{CloudError, Kind};
-use crate::inventory::{Found, Owner};
+use super::{Aws, Creation, called, found};
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::{FoundResource, ResourceOwner};
 use crate::registry::Login;
 use crate::resource::{Repository, Resource};
 
@@ -14,7 +14,7 @@ use crate::resource::{Repository, Resource};
 pub(crate) async fn login(ecr: &aws_sdk_ecr::Client) -> Result<Login, CloudError> {
     let output = called!("ecr:GetAuthorizationToken", ecr.get_authorization_token())?;
     let broken = |what: &str| {
-        CloudError::new(Kind::Failed, format!("ECR's login {what}"))
+        CloudError::new(CloudErrorKind::Failed, format!("ECR's login {what}"))
             .hint("this is not what ECR documents; run the command again")
     };
     let data = output.authorization_data().first();
@@ -39,7 +39,7 @@ pub(crate) async fn login(ecr: &aws_sdk_ecr::Client) -> Result<Login, CloudError
 }
 
 impl Aws {
-    pub(super) async fn read_repository(&self) -> Result<Option<Found>, CloudError> {
+    pub(super) async fn read_repository(&self) -> Result<Option<FoundResource>, CloudError> {
         let name = self.names.repository();
         let ecr = &self.ecr;
         let call = ecr.describe_repositories().repository_names(&name);
@@ -76,7 +76,7 @@ impl Aws {
                 serde_json::from_str(&text).unwrap_or(Value::String(text))
             });
         let scanning = repository.image_scanning_configuration();
-        Ok(Some(Found {
+        Ok(Some(FoundResource {
             owner: self.owner(tags.tags().iter().map(|tag| (tag.key(), tag.value()))),
             resource: Resource::Repository(Repository {
                 name,
@@ -89,7 +89,10 @@ impl Aws {
         }))
     }
 
-    pub(super) async fn create_repository(&self, wanted: &Repository) -> Result<Made, CloudError> {
+    pub(super) async fn create_repository(
+        &self,
+        wanted: &Repository,
+    ) -> Result<Creation, CloudError> {
         let scanning = ImageScanningConfiguration::builder().scan_on_push(wanted.scan_on_push);
         let mut call = self
             .ecr
@@ -107,11 +110,11 @@ impl Aws {
             call
         )?;
         let Some(output) = output else {
-            return Ok(Made::There);
+            return Ok(Creation::There);
         };
         self.set_lifecycle(wanted).await?;
         let arn = output.repository().and_then(|it| it.repository_arn());
-        Ok(Made::New(arn.unwrap_or_default().to_owned()))
+        Ok(Creation::New(arn.unwrap_or_default().to_owned()))
     }
 
     pub(super) async fn change_repository(
@@ -170,7 +173,7 @@ impl Aws {
             Some(failure) => {
                 let why = failure.failure_reason().unwrap_or_default().to_owned();
                 Err(
-                    CloudError::new(Kind::Failed, format!("ECR does not delete {tag}"))
+                    CloudError::new(CloudErrorKind::Failed, format!("ECR does not delete {tag}"))
                         .because(why)
                         .hint("run the command again"),
                 )
@@ -179,11 +182,11 @@ impl Aws {
     }
 
     /// Images and releases in the repository are its own.
-    pub(super) fn inside(resource: Resource, id: &str) -> Found {
-        Found {
+    pub(super) fn inside(resource: Resource, id: &str) -> FoundResource {
+        FoundResource {
             resource,
             id: id.to_owned(),
-            owner: Owner::Ours,
+            owner: ResourceOwner::Ours,
         }
     }
 

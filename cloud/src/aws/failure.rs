@@ -3,7 +3,7 @@
 use aws_sdk_sts::error::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 use crate::policy;
 
 /// An error for people, of a call that the policy names `action`.
@@ -21,15 +21,18 @@ where
     }
     let text = aws_smithy_types::error::display::DisplayErrorContext(&error).to_string();
     if text.contains("CredentialsNotLoaded") || text.contains("no providers in chain") {
-        return CloudError::new(Kind::Unreachable, "there are no AWS credentials")
+        return CloudError::new(CloudErrorKind::Unreachable, "there are no AWS credentials")
             .hint("run `aws configure` or `aws sso login`, or set AWS_PROFILE");
     }
     if text.contains("provide credentials") || text.contains("ProviderError") {
-        return CloudError::new(Kind::Unreachable, "the AWS credentials cannot be read")
-            .because(text)
-            .hint("run `aws sso login`, or look at AWS_PROFILE and ~/.aws/config");
+        return CloudError::new(
+            CloudErrorKind::Unreachable,
+            "the AWS credentials cannot be read",
+        )
+        .because(text)
+        .hint("run `aws sso login`, or look at AWS_PROFILE and ~/.aws/config");
     }
-    CloudError::new(Kind::Unreachable, format!("AWS did not answer {action}"))
+    CloudError::new(CloudErrorKind::Unreachable, format!("AWS did not answer {action}"))
         .because(text)
         .hint("check the connection and the region's name, then run the command again: it goes on where it stopped")
 }
@@ -39,7 +42,7 @@ fn answered(action: &'static str, code: &str, message: &str) -> CloudError {
     let error = |kind, what: String| CloudError::new(kind, what).because(because.clone());
     match code {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => error(
-            Kind::Unreachable,
+            CloudErrorKind::Unreachable,
             "the AWS credentials have expired".to_owned(),
         )
         .hint("run `aws sso login` or get new ones, and look at this machine's clock"),
@@ -48,41 +51,46 @@ fn answered(action: &'static str, code: &str, message: &str) -> CloudError {
         | "AuthFailure"
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException" => error(
-            Kind::Unreachable,
+            CloudErrorKind::Unreachable,
             "AWS does not accept the credentials".to_owned(),
         )
         .hint("they may be of another account, or the region may not be enabled in this one"),
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-            error(Kind::Failed, format!("AWS does not let you call {action}"))
-                .hint(policy::hint(action))
-        }
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => error(
+            CloudErrorKind::Failed,
+            format!("AWS does not let you call {action}"),
+        )
+        .hint(policy::hint(action)),
         _ if is_quota(code) => error(
-            Kind::Failed,
+            CloudErrorKind::Failed,
             format!("{action} meets a quota of the account"),
         )
         .hint("ask for more under Service Quotas, or delete what is not needed"),
-        _ if is_busy(code) => error(Kind::TryAgain, format!("AWS is too busy for {action}"))
-            .hint("run the command again: it goes on where it stopped"),
+        _ if is_busy(code) => error(
+            CloudErrorKind::TryAgain,
+            format!("AWS is too busy for {action}"),
+        )
+        .hint("run the command again: it goes on where it stopped"),
         "InvalidAMIID.NotFound" | "InvalidAMIID.Malformed" => error(
-            Kind::Config,
+            CloudErrorKind::Config,
             "the machine image is not in this region".to_owned(),
         )
         .hint("run the command again with `--renew`"),
         "InvalidInstanceType" => error(
-            Kind::Config,
+            CloudErrorKind::Config,
             "the region has no such instance type".to_owned(),
         )
         .hint("name another `instance_type`"),
-        "InvalidSubnetID.NotFound" => {
-            error(Kind::Config, "a subnet is not in this region".to_owned())
-                .hint("look at `subnets` and `region`")
-        }
+        "InvalidSubnetID.NotFound" => error(
+            CloudErrorKind::Config,
+            "a subnet is not in this region".to_owned(),
+        )
+        .hint("look at `subnets` and `region`"),
         "CertificateNotFound" => error(
-            Kind::Config,
+            CloudErrorKind::Config,
             "the certificate is not in this region".to_owned(),
         )
         .hint("look at `certificate` and `region`"),
-        _ => error(Kind::Failed, format!("AWS refused {action}"))
+        _ => error(CloudErrorKind::Failed, format!("AWS refused {action}"))
             .hint("run the command again: it goes on where it stopped"),
     }
 }
@@ -124,10 +132,10 @@ mod tests {
     #[test]
     fn quotas_and_throttles_are_told_apart() {
         let kind = |code| answered("ec2:CreateSecurityGroup", code, "").kind;
-        assert_eq!(kind("SecurityGroupLimitExceeded"), Kind::Failed);
-        assert_eq!(kind("TooManyLoadBalancers"), Kind::Failed);
-        assert_eq!(kind("RequestLimitExceeded"), Kind::TryAgain);
-        assert_eq!(kind("ThrottlingException"), Kind::TryAgain);
-        assert_eq!(kind("ExpiredToken"), Kind::Unreachable);
+        assert_eq!(kind("SecurityGroupLimitExceeded"), CloudErrorKind::Failed);
+        assert_eq!(kind("TooManyLoadBalancers"), CloudErrorKind::Failed);
+        assert_eq!(kind("RequestLimitExceeded"), CloudErrorKind::TryAgain);
+        assert_eq!(kind("ThrottlingException"), CloudErrorKind::TryAgain);
+        assert_eq!(kind("ExpiredToken"), CloudErrorKind::Unreachable);
     }
 }

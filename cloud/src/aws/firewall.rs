@@ -6,13 +6,13 @@ use aws_sdk_ec2::types::{
 };
 
 use super::network::filter;
-use super::{Aws, Ids, Made, called, found, settled};
+use super::{Aws, Creation, Ids, called, found, settled};
 use crate::error::CloudError;
-use crate::inventory::Found;
-use crate::resource::{Key, Kind as What, Resource, Rule, SecurityGroup};
+use crate::inventory::FoundResource;
+use crate::resource::{Resource, ResourceKey, ResourceKind, Rule, SecurityGroup};
 
 impl Aws {
-    pub(super) async fn read_firewalls(&self) -> Result<Vec<Found>, CloudError> {
+    pub(super) async fn read_firewalls(&self) -> Result<Vec<FoundResource>, CloudError> {
         let names = [self.names.balancer_firewall(), self.names.node_firewall()];
         let both = filter("group-name", &names[0]);
         let both = aws_sdk_ec2::types::Filter::builder()
@@ -26,7 +26,7 @@ impl Aws {
             ids.insert(key(group), group.group_id().unwrap_or_default().to_owned());
         }
         let groups = output.security_groups().iter();
-        let found = groups.map(|group| Found {
+        let found = groups.map(|group| FoundResource {
             owner: self.ec2_owner(group.tags()),
             id: group.group_id().unwrap_or_default().to_owned(),
             resource: Resource::SecurityGroup(SecurityGroup {
@@ -43,7 +43,7 @@ impl Aws {
         &self,
         wanted: &SecurityGroup,
         ids: &Ids,
-    ) -> Result<Made, CloudError> {
+    ) -> Result<Creation, CloudError> {
         let call = self
             .ec2
             .create_security_group()
@@ -53,13 +53,13 @@ impl Aws {
             .tag_specifications(self.ec2_tags(ResourceType::SecurityGroup));
         let output = found!("ec2:CreateSecurityGroup", ["InvalidGroup.Duplicate"], call)?;
         let Some(id) = output.and_then(|output| output.group_id) else {
-            return Ok(Made::There);
+            return Ok(Creation::There);
         };
         let mut ids = ids.clone();
         let this = Resource::SecurityGroup(wanted.clone()).key();
         ids.insert(this, id.clone());
         self.allow(&id, &wanted.ingress, &ids).await?;
-        Ok(Made::New(id))
+        Ok(Creation::New(id))
     }
 
     /// Adds the rules that are missing, then removes those that are too many.
@@ -137,7 +137,7 @@ impl Aws {
     }
 
     /// Whose something with these tags of EC2 is.
-    pub(super) fn ec2_owner(&self, tags: &[Tag]) -> crate::inventory::Owner {
+    pub(super) fn ec2_owner(&self, tags: &[Tag]) -> crate::inventory::ResourceOwner {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let tags: Vec<(String, String)> = tags
             .iter()
@@ -160,7 +160,7 @@ impl Aws {
             let permission = if rule.from.contains('/') {
                 permission.ip_ranges(IpRange::builder().cidr_ip(&rule.from).build())
             } else {
-                let other = ids.get(What::SecurityGroup, &rule.from)?;
+                let other = ids.get(ResourceKind::SecurityGroup, &rule.from)?;
                 let pair = UserIdGroupPair::builder().group_id(other).build();
                 permission.user_id_group_pairs(pair)
             };
@@ -176,9 +176,9 @@ impl Aws {
     }
 }
 
-fn key(group: &DescribedGroup) -> Key {
-    Key {
-        kind: What::SecurityGroup,
+fn key(group: &DescribedGroup) -> ResourceKey {
+    ResourceKey {
+        kind: ResourceKind::SecurityGroup,
         name: group.group_name().unwrap_or_default().to_owned(),
     }
 }
@@ -205,8 +205,8 @@ fn rules(permissions: &[IpPermission], ids: &Ids) -> Vec<Rule> {
             .iter()
             .filter_map(|list| list.prefix_list_id.clone());
         let groups = permission.user_id_group_pairs().iter();
-        let groups =
-            groups.filter_map(|pair| Some(ids.name_of(What::SecurityGroup, pair.group_id()?)));
+        let groups = groups
+            .filter_map(|pair| Some(ids.name_of(ResourceKind::SecurityGroup, pair.group_id()?)));
         let all = blocks.chain(six).chain(lists).chain(groups);
         rules.extend(all.map(|from| Rule { port, from }));
     }

@@ -5,11 +5,11 @@ use aws_sdk_autoscaling::types::{
 };
 
 use super::template::Version;
-use super::{Aws, Ids, Made, called, settled};
-use crate::error::{CloudError, Kind};
-use crate::inventory::{Found, Node};
+use super::{Aws, Creation, Ids, called, settled};
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::{FoundResource, GroupNode};
 use crate::names::RELEASE_TAG;
-use crate::resource::{CurrentRelease, Group, Kind as What, Nodes, Resource};
+use crate::resource::{CurrentRelease, MachineGroup, Nodes, Resource, ResourceKind};
 
 impl Aws {
     /// The group, what its nodes are started from, and the pointer; and the nodes.
@@ -17,7 +17,7 @@ impl Aws {
         &self,
         ids: &Ids,
         versions: &[Version],
-    ) -> Result<(Vec<Found>, Vec<Node>), CloudError> {
+    ) -> Result<(Vec<FoundResource>, Vec<GroupNode>), CloudError> {
         let Some(group) = self.group().await? else {
             return Ok((Vec::new(), Vec::new()));
         };
@@ -33,7 +33,7 @@ impl Aws {
             let version = versions.iter().find(|version| version.number == number)?;
             Some(version.template.fingerprint())
         };
-        let nodes = group.instances().iter().map(|instance| Node {
+        let nodes = group.instances().iter().map(|instance| GroupNode {
             id: instance.instance_id().unwrap_or_default().to_owned(),
             zone: instance.availability_zone().unwrap_or_default().to_owned(),
             state: instance
@@ -55,7 +55,7 @@ impl Aws {
             let release = release.to_owned();
             Resource::CurrentRelease(CurrentRelease { name, release })
         }));
-        let found = resources.into_iter().map(|resource| Found {
+        let found = resources.into_iter().map(|resource| FoundResource {
             resource,
             id: arn.clone(),
             owner: owner.clone(),
@@ -65,10 +65,10 @@ impl Aws {
 
     pub(super) async fn create_group(
         &self,
-        wanted: &Group,
+        wanted: &MachineGroup,
         fingerprint: &str,
         ids: &Ids,
-    ) -> Result<Made, CloudError> {
+    ) -> Result<Creation, CloudError> {
         let (template, version) = self.version_number(fingerprint, ids).await?;
         let template = LaunchTemplateSpecification::builder()
             .launch_template_id(template)
@@ -87,7 +87,7 @@ impl Aws {
             .health_check_grace_period(number(wanted.grace_seconds))
             .default_instance_warmup(number(wanted.warm_up_seconds));
         if let Some(name) = &wanted.target_group {
-            call = call.target_group_arns(ids.get(What::TargetGroup, name)?);
+            call = call.target_group_arns(ids.get(ResourceKind::TargetGroup, name)?);
         }
         let name = ("Name", wanted.name.clone());
         for (key, value) in self.tags().into_iter().chain([name]) {
@@ -100,16 +100,20 @@ impl Aws {
             call
         );
         match made {
-            Ok(_) => Ok(Made::New(self.arn("autoscaling", &wanted.name))),
+            Ok(_) => Ok(Creation::New(self.arn("autoscaling", &wanted.name))),
             // It says this also of a profile it has not noticed yet, and of a name that is taken.
             Err(error) => match self.group().await? {
-                Some(_) => Ok(Made::There),
+                Some(_) => Ok(Creation::There),
                 None => Err(error),
             },
         }
     }
 
-    pub(super) async fn change_group(&self, wanted: &Group, ids: &Ids) -> Result<(), CloudError> {
+    pub(super) async fn change_group(
+        &self,
+        wanted: &MachineGroup,
+        ids: &Ids,
+    ) -> Result<(), CloudError> {
         let call = self
             .autoscaling
             .update_auto_scaling_group()
@@ -130,7 +134,7 @@ impl Aws {
             return Ok(());
         };
         let wanted_arn = match &wanted.target_group {
-            Some(name) => Some(ids.get(What::TargetGroup, name)?),
+            Some(name) => Some(ids.get(ResourceKind::TargetGroup, name)?),
             None => None,
         };
         let there = group.target_group_arns();
@@ -175,10 +179,11 @@ impl Aws {
             tokio::time::sleep(self.pace.poll).await;
         }
         deleted?;
-        Err(
-            CloudError::new(Kind::TryAgain, format!("{name} is still ending its nodes"))
-                .hint("run the command again: it goes on where it stopped"),
+        Err(CloudError::new(
+            CloudErrorKind::TryAgain,
+            format!("{name} is still ending its nodes"),
         )
+        .hint("run the command again: it goes on where it stopped"))
     }
 
     pub(super) async fn set_pointer(&self, wanted: &CurrentRelease) -> Result<(), CloudError> {
@@ -205,7 +210,7 @@ impl Aws {
     }
 }
 
-fn plain(name: &str, group: &AutoScalingGroup, ids: &Ids) -> Group {
+fn plain(name: &str, group: &AutoScalingGroup, ids: &Ids) -> MachineGroup {
     let count = |number: Option<i32>| number.and_then(|it| u32::try_from(it).ok()).unwrap_or(0);
     let zones = group.vpc_zone_identifier().unwrap_or_default();
     let mut subnets: Vec<String> = zones
@@ -217,9 +222,9 @@ fn plain(name: &str, group: &AutoScalingGroup, ids: &Ids) -> Group {
     let targets = group.target_group_arns();
     let targets: Vec<String> = targets
         .iter()
-        .map(|arn| ids.name_of(What::TargetGroup, arn))
+        .map(|arn| ids.name_of(ResourceKind::TargetGroup, arn))
         .collect();
-    Group {
+    MachineGroup {
         name: name.to_owned(),
         min: count(group.min_size()),
         max: count(group.max_size()),
@@ -231,7 +236,7 @@ fn plain(name: &str, group: &AutoScalingGroup, ids: &Ids) -> Group {
     }
 }
 
-fn health(wanted: &Group) -> &'static str {
+fn health(wanted: &MachineGroup) -> &'static str {
     if wanted.balancer_health { "ELB" } else { "EC2" }
 }
 

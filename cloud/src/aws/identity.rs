@@ -8,7 +8,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::diagnosis::client;
 use super::failure::failed;
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 
 /// Time AWS may take to say so: somebody waits for it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,7 +28,10 @@ pub struct Identity {
 /// No region, no or expired credentials, no connection within five seconds.
 pub async fn identity(config: &SdkConfig) -> Result<Identity, CloudError> {
     if config.region().is_none() {
-        return Err(CloudError::new(Kind::Config, "no AWS region is named").hint("set AWS_REGION"));
+        return Err(
+            CloudError::new(CloudErrorKind::Config, "no AWS region is named")
+                .hint("set AWS_REGION"),
+        );
     }
     let timeout = TimeoutConfig::builder()
         .operation_timeout(ANSWER_TIMEOUT)

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::Inventory;
-use crate::resource::{Key, Kind as What};
+use crate::resource::{ResourceKey, ResourceKind};
 
 /// Ids and ARNs by kind and name.
 #[derive(Clone, Debug, Default)]
-pub struct Ids(BTreeMap<Key, String>);
+pub struct Ids(BTreeMap<ResourceKey, String>);
 
 impl Ids {
     /// Those of all that is there.
@@ -23,29 +23,29 @@ impl Ids {
     }
 
     /// Notes one.
-    pub fn insert(&mut self, key: Key, id: String) {
+    pub fn insert(&mut self, key: ResourceKey, id: String) {
         self.0.insert(key, id);
     }
 
     /// Forgets one.
-    pub fn remove(&mut self, key: &Key) {
+    pub fn remove(&mut self, key: &ResourceKey) {
         self.0.remove(key);
     }
 
     /// One that must be known, since the plan makes it before.
-    pub(super) fn get(&self, kind: What, name: &str) -> Result<&str, CloudError> {
-        let key = Key {
+    pub(super) fn get(&self, kind: ResourceKind, name: &str) -> Result<&str, CloudError> {
+        let key = ResourceKey {
             kind,
             name: name.to_owned(),
         };
         self.0.get(&key).map(String::as_str).ok_or_else(|| {
-            CloudError::new(Kind::TryAgain, format!("the {key} is gone"))
+            CloudError::new(CloudErrorKind::TryAgain, format!("the {key} is gone"))
                 .hint("run the command again: it makes a new plan")
         })
     }
 
     /// The name of one that is ours, by its id; else the id.
-    pub(super) fn name_of(&self, kind: What, id: &str) -> String {
+    pub(super) fn name_of(&self, kind: ResourceKind, id: &str) -> String {
         let mut entries = self.0.iter();
         let found = entries.find(|(key, known)| key.kind == kind && *known == id);
         found.map_or_else(|| id.to_owned(), |(key, _)| key.name.clone())

@@ -2,14 +2,14 @@
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 
-use super::{Aws, Made, called, found};
+use super::{Aws, Creation, called, found};
 use crate::error::CloudError;
-use crate::inventory::Found;
-use crate::logs::{Event, Part};
+use crate::inventory::FoundResource;
+use crate::logs::{LogPage, NodeLogLine};
 use crate::resource::{LogGroup, Resource};
 
 impl Aws {
-    pub(super) async fn read_log_group(&self) -> Result<Option<Found>, CloudError> {
+    pub(super) async fn read_log_group(&self) -> Result<Option<FoundResource>, CloudError> {
         let name = self.names.log_group();
         let mut token = None;
         let group = loop {
@@ -35,7 +35,7 @@ impl Aws {
         let tags = tags
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()));
-        Ok(Some(Found {
+        Ok(Some(FoundResource {
             owner: self.owner(tags),
             id: arn,
             resource: Resource::LogGroup(LogGroup {
@@ -49,7 +49,7 @@ impl Aws {
         }))
     }
 
-    pub(super) async fn create_log_group(&self, wanted: &LogGroup) -> Result<Made, CloudError> {
+    pub(super) async fn create_log_group(&self, wanted: &LogGroup) -> Result<Creation, CloudError> {
         let mut call = self.logs.create_log_group().log_group_name(&wanted.name);
         for (key, value) in self.tags() {
             call = call.tags(key, value);
@@ -60,11 +60,11 @@ impl Aws {
             call
         )?;
         if made.is_none() {
-            return Ok(Made::There);
+            return Ok(Creation::There);
         }
         self.set_retention(wanted).await?;
         let arn = self.arn("logs", &format!("log-group:{}", wanted.name));
-        Ok(Made::New(arn))
+        Ok(Creation::New(arn))
     }
 
     pub(super) async fn set_retention(&self, wanted: &LogGroup) -> Result<(), CloudError> {
@@ -88,7 +88,7 @@ impl Aws {
         since: Option<i64>,
         filter: Option<&str>,
         token: Option<String>,
-    ) -> Result<Option<Part>, CloudError> {
+    ) -> Result<Option<LogPage>, CloudError> {
         let call = self.logs.filter_log_events();
         let call = call
             .log_group_name(self.names.log_group())
@@ -96,7 +96,7 @@ impl Aws {
             .set_filter_pattern(filter.map(str::to_owned))
             .set_next_token(token);
         let output = found!("logs:FilterLogEvents", ["ResourceNotFoundException"], call)?;
-        Ok(output.map(|output| Part {
+        Ok(output.map(|output| LogPage {
             events: output
                 .events
                 .unwrap_or_default()
@@ -108,8 +108,8 @@ impl Aws {
     }
 }
 
-fn event(event: FilteredLogEvent) -> Event {
-    Event {
+fn event(event: FilteredLogEvent) -> NodeLogLine {
+    NodeLogLine {
         id: event.event_id.unwrap_or_default(),
         at: event.timestamp.unwrap_or_default(),
         text: event.message.unwrap_or_default(),

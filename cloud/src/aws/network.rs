@@ -3,12 +3,15 @@
 use aws_sdk_ec2::types::{Filter, InstanceType as Ec2Type, LocationType};
 
 use super::{Aws, called, found};
-use crate::environment::Environment;
-use crate::error::{CloudError, Kind};
+use crate::environment::CloudEnvironment;
+use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::{InstanceType, Subnet, Surroundings};
 
 impl Aws {
-    pub(super) async fn surroundings(&self, env: &Environment) -> Result<Surroundings, CloudError> {
+    pub(super) async fn surroundings(
+        &self,
+        env: &CloudEnvironment,
+    ) -> Result<Surroundings, CloudError> {
         let (network, instance_type) =
             tokio::join!(self.network(env), self.instance_type(&env.instance_type));
         let ((vpc, subnets), instance_type) = (network?, instance_type?);
@@ -27,7 +30,7 @@ impl Aws {
     /// The named subnets and their network, or the named or the default network and its subnets.
     async fn network(
         &self,
-        env: &Environment,
+        env: &CloudEnvironment,
     ) -> Result<(Option<String>, Vec<Subnet>), CloudError> {
         if !env.subnets.is_empty() {
             let call = self.ec2.describe_subnets();
@@ -98,7 +101,7 @@ impl Aws {
         });
         let Some(architecture) = architecture else {
             return Err(CloudError::new(
-                Kind::Config,
+                CloudErrorKind::Config,
                 format!("`{name}` has a processor images cannot be built for"),
             )
             .hint("name another `instance_type`"));

@@ -1,23 +1,23 @@
 //! IAM: the instance profile, which gives the role to machines.
 
 use super::role::iam_tag;
-use super::{Aws, Made, found, settled};
+use super::{Aws, Creation, found, settled};
 use crate::error::CloudError;
-use crate::inventory::Found;
-use crate::resource::{Profile, Resource};
+use crate::inventory::FoundResource;
+use crate::resource::{InstanceProfile, Resource};
 
 impl Aws {
-    pub(super) async fn read_profile(&self) -> Result<Option<Found>, CloudError> {
+    pub(super) async fn read_profile(&self) -> Result<Option<FoundResource>, CloudError> {
         let name = self.names.role();
         let call = self.iam.get_instance_profile().instance_profile_name(&name);
         let output = found!("iam:GetInstanceProfile", ["NoSuchEntity"], call)?;
         let Some(profile) = output.and_then(|output| output.instance_profile) else {
             return Ok(None);
         };
-        Ok(Some(Found {
+        Ok(Some(FoundResource {
             owner: self.owner(profile.tags().iter().map(|tag| (tag.key(), tag.value()))),
             id: profile.arn().to_owned(),
-            resource: Resource::Profile(Profile {
+            resource: Resource::Profile(InstanceProfile {
                 name,
                 role: profile
                     .roles()
@@ -27,7 +27,10 @@ impl Aws {
         }))
     }
 
-    pub(super) async fn create_profile(&self, wanted: &Profile) -> Result<Made, CloudError> {
+    pub(super) async fn create_profile(
+        &self,
+        wanted: &InstanceProfile,
+    ) -> Result<Creation, CloudError> {
         let mut call = self
             .iam
             .create_instance_profile()
@@ -37,17 +40,17 @@ impl Aws {
         }
         let Some(output) = found!("iam:CreateInstanceProfile", ["EntityAlreadyExists"], call)?
         else {
-            return Ok(Made::There);
+            return Ok(Creation::There);
         };
         self.add_role(wanted).await?;
         let arn = output.instance_profile().map(|profile| profile.arn());
-        Ok(Made::New(arn.unwrap_or_default().to_owned()))
+        Ok(Creation::New(arn.unwrap_or_default().to_owned()))
     }
 
     /// Puts the wanted role in, in place of another.
     pub(super) async fn change_profile(
         &self,
-        wanted: &Profile,
+        wanted: &InstanceProfile,
         from: Option<&str>,
     ) -> Result<(), CloudError> {
         if let Some(role) = from {
@@ -56,7 +59,7 @@ impl Aws {
         self.add_role(wanted).await
     }
 
-    pub(super) async fn delete_profile(&self, profile: &Profile) -> Result<(), CloudError> {
+    pub(super) async fn delete_profile(&self, profile: &InstanceProfile) -> Result<(), CloudError> {
         if let Some(role) = &profile.role {
             self.remove_role(&profile.name, role).await?;
         }
@@ -67,7 +70,7 @@ impl Aws {
         found!("iam:DeleteInstanceProfile", ["NoSuchEntity"], call).map(drop)
     }
 
-    async fn add_role(&self, wanted: &Profile) -> Result<(), CloudError> {
+    async fn add_role(&self, wanted: &InstanceProfile) -> Result<(), CloudError> {
         let Some(role) = &wanted.role else {
             return Ok(());
         };

@@ -6,18 +6,18 @@ use futures_util::future::try_join_all;
 
 use super::{Aws, Ids};
 use crate::delivery::StoredRelease;
-use crate::environment::Environment;
+use crate::environment::CloudEnvironment;
 use crate::error::CloudError;
-use crate::inventory::{Found, Inventory, Surroundings};
-use crate::names::Names;
-use crate::resource::{Artifact, Image, Kind as What, Resource};
+use crate::inventory::{FoundResource, Inventory, Surroundings};
+use crate::names::ResourceNames;
+use crate::resource::{Artifact, RepositoryImage, Resource, ResourceKind};
 
 impl Aws {
     /// What is there.
     ///
     /// # Errors
     /// A call is refused or not answered.
-    pub async fn inventory(&self, env: &Environment) -> Result<Inventory, CloudError> {
+    pub async fn inventory(&self, env: &CloudEnvironment) -> Result<Inventory, CloudError> {
         let (around, found) = tokio::join!(
             Box::pin(self.surroundings(env)),
             Box::pin(self.everything())
@@ -32,7 +32,7 @@ impl Aws {
     ///
     /// # Errors
     /// A call is refused or not answered.
-    pub async fn around(&self, env: &Environment) -> Result<Inventory, CloudError> {
+    pub async fn around(&self, env: &CloudEnvironment) -> Result<Inventory, CloudError> {
         Ok(Inventory {
             around: Box::pin(self.surroundings(env)).await?,
             ..self.nothing()
@@ -80,7 +80,9 @@ impl Aws {
     }
 
     /// Repository, images and releases.
-    async fn stored(&self) -> Result<(Vec<Found>, BTreeMap<String, StoredRelease>), CloudError> {
+    async fn stored(
+        &self,
+    ) -> Result<(Vec<FoundResource>, BTreeMap<String, StoredRelease>), CloudError> {
         let Some(repository) = self.read_repository().await? else {
             return Ok((Vec::new(), BTreeMap::new()));
         };
@@ -88,12 +90,12 @@ impl Aws {
         let mut releases = Vec::new();
         let name = self.names.repository();
         for tag in self.registry.tags().await? {
-            if Names::release_number(&tag).is_some() {
+            if ResourceNames::release_number(&tag).is_some() {
                 releases.push(tag);
-            } else if let Some(digest) = Names::tagged_digest(&tag) {
+            } else if let Some(digest) = ResourceNames::tagged_digest(&tag) {
                 let repository = name.clone();
                 found.push(Self::inside(
-                    Resource::Image(Image { tag, repository }),
+                    Resource::Image(RepositoryImage { tag, repository }),
                     &digest,
                 ));
             }
@@ -130,7 +132,7 @@ impl Aws {
         let (found_group, nodes) = self.read_group(&ids, &versions).await?;
         let is_there = found_group
             .iter()
-            .any(|found| found.resource.key().kind == What::Group);
+            .any(|found| found.resource.key().kind == ResourceKind::Group);
         let (scaling, refresh) = if is_there {
             let (scaling, refresh) =
                 tokio::join!(self.read_scaling(&ids), self.read_refresh(&versions));

@@ -6,7 +6,7 @@ use aws_sdk_autoscaling::types::{
 
 use super::template::Version;
 use super::{Aws, Ids, called, found};
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::Refresh;
 use crate::resource::Nodes;
 
@@ -95,7 +95,7 @@ impl Aws {
                         .unwrap_or("AWS gives no reason")
                         .to_owned();
                     return Err(CloudError::new(
-                        Kind::Failed,
+                        CloudErrorKind::Failed,
                         format!("replacing the nodes ended as {status}"),
                     )
                     .because(why)
@@ -107,7 +107,7 @@ impl Aws {
             tokio::time::sleep(self.pace.poll).await;
         }
         Err(
-            CloudError::new(Kind::TryAgain, "nodes are still being replaced")
+            CloudError::new(CloudErrorKind::TryAgain, "nodes are still being replaced")
                 .hint("run the command again: it goes on waiting"),
         )
     }

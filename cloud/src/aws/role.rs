@@ -3,16 +3,16 @@
 use aws_sdk_iam::types::Tag;
 use serde_json::Value;
 
-use super::{Aws, Made, called, found, settled};
+use super::{Aws, Creation, called, found, settled};
 use crate::error::CloudError;
-use crate::inventory::Found;
-use crate::resource::{Resource, Role};
+use crate::inventory::FoundResource;
+use crate::resource::{IamRole, Resource};
 
 /// The name of the one policy inside the role.
 const POLICY: &str = "fnlocal-node";
 
 impl Aws {
-    pub(super) async fn read_role(&self) -> Result<Option<Found>, CloudError> {
+    pub(super) async fn read_role(&self) -> Result<Option<FoundResource>, CloudError> {
         let name = self.names.role();
         let (role, policy) = tokio::join!(
             async {
@@ -33,10 +33,10 @@ impl Aws {
         );
         let (role, policy) = (role?.and_then(|output| output.role), policy?);
         let Some(role) = role else { return Ok(None) };
-        Ok(Some(Found {
+        Ok(Some(FoundResource {
             owner: self.owner(role.tags().iter().map(|tag| (tag.key(), tag.value()))),
             id: role.arn().to_owned(),
-            resource: Resource::Role(Role {
+            resource: Resource::Role(IamRole {
                 name,
                 trust: document(role.assume_role_policy_document()),
                 policy: document(policy.as_ref().map(|policy| policy.policy_document())),
@@ -44,7 +44,7 @@ impl Aws {
         }))
     }
 
-    pub(super) async fn create_role(&self, wanted: &Role) -> Result<Made, CloudError> {
+    pub(super) async fn create_role(&self, wanted: &IamRole) -> Result<Creation, CloudError> {
         let mut call = self
             .iam
             .create_role()
@@ -55,16 +55,16 @@ impl Aws {
             call = call.tags(iam_tag(key, &value));
         }
         let Some(output) = found!("iam:CreateRole", ["EntityAlreadyExists"], call)? else {
-            return Ok(Made::There);
+            return Ok(Creation::There);
         };
         self.set_role_policy(wanted).await?;
         let arn = output.role().map(|role| role.arn());
-        Ok(Made::New(arn.unwrap_or_default().to_owned()))
+        Ok(Creation::New(arn.unwrap_or_default().to_owned()))
     }
 
     pub(super) async fn change_role(
         &self,
-        wanted: &Role,
+        wanted: &IamRole,
         fields: &[&str],
     ) -> Result<(), CloudError> {
         if fields.contains(&"trust") {
@@ -89,7 +89,7 @@ impl Aws {
         found!("iam:DeleteRole", ["NoSuchEntity"], call).map(drop)
     }
 
-    async fn set_role_policy(&self, wanted: &Role) -> Result<(), CloudError> {
+    async fn set_role_policy(&self, wanted: &IamRole) -> Result<(), CloudError> {
         let call = self
             .iam
             .put_role_policy()

@@ -7,9 +7,11 @@ use aws_sdk_autoscaling::types::{
 
 use super::{Aws, Ids, called, found};
 use crate::error::CloudError;
-use crate::inventory::{Found, Owner};
+use crate::inventory::{FoundResource, ResourceOwner};
 use crate::node;
-use crate::resource::{Hook, Kind as What, Metric, Resource, Scaling, Schedule, WarmPool};
+use crate::resource::{
+    Hook, Resource, ResourceKind, Scaling, ScheduledAction, TrackedMetric, WarmPool,
+};
 
 /// What in the group is ours: these things have no tags.
 const PREFIX: &str = "fnlocal";
@@ -17,7 +19,7 @@ const PREFIX: &str = "fnlocal";
 const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 
 impl Aws {
-    pub(super) async fn read_scaling(&self, ids: &Ids) -> Result<Vec<Found>, CloudError> {
+    pub(super) async fn read_scaling(&self, ids: &Ids) -> Result<Vec<FoundResource>, CloudError> {
         let (hooks, pool, policies, schedules) = tokio::join!(
             self.hooks(),
             self.warm_pool(),
@@ -28,10 +30,10 @@ impl Aws {
         let ours = all.filter(|resource| resource.key().name.starts_with(PREFIX));
         // A group has one pool at the most, so it is the group's owner's.
         let ours = ours.chain(pool?);
-        let found = ours.map(|resource| Found {
+        let found = ours.map(|resource| FoundResource {
             id: resource.key().name,
             resource,
-            owner: Owner::Ours,
+            owner: ResourceOwner::Ours,
         });
         Ok(found.collect())
     }
@@ -97,8 +99,9 @@ impl Aws {
             Resource::Scaling(Scaling {
                 name: policy.policy_name().unwrap_or_default().to_owned(),
                 group: group.clone(),
-                metric: tracking
-                    .map_or(Metric::Other("none".to_owned()), |it| self.metric(it, ids)),
+                metric: tracking.map_or(TrackedMetric::Other("none".to_owned()), |it| {
+                    self.metric(it, ids)
+                }),
                 target: whole(target.unwrap_or(0.0)),
             })
         });
@@ -121,7 +124,7 @@ impl Aws {
             .unwrap_or_default();
         let actions = actions.into_iter().map(|action| {
             let min = action.min_size.unwrap_or(0);
-            Resource::Schedule(Schedule {
+            Resource::Schedule(ScheduledAction {
                 name: action.scheduled_action_name.unwrap_or_default(),
                 group: group.clone(),
                 cron: action.recurrence.unwrap_or_default(),
@@ -175,14 +178,14 @@ impl Aws {
         let tracking =
             TargetTrackingConfiguration::builder().target_value(f64::from(wanted.target));
         let tracking = match &wanted.metric {
-            Metric::Requests(group) => {
+            TrackedMetric::Requests(group) => {
                 let label = self.label(group, ids)?;
                 let metric = PredefinedMetricSpecification::builder()
                     .predefined_metric_type(MetricType::AlbRequestCountPerTarget)
                     .resource_label(label);
                 tracking.predefined_metric_specification(metric.build())
             }
-            Metric::Memory | Metric::Other(_) => {
+            TrackedMetric::Memory | TrackedMetric::Other(_) => {
                 let group = MetricDimension::builder()
                     .name("AutoScalingGroupName")
                     .value(&wanted.group)
@@ -206,7 +209,7 @@ impl Aws {
     }
 
     /// Makes or changes it: AWS does not tell the two apart.
-    pub(super) async fn put_schedule(&self, wanted: &Schedule) -> Result<(), CloudError> {
+    pub(super) async fn put_schedule(&self, wanted: &ScheduledAction) -> Result<(), CloudError> {
         let call = self
             .autoscaling
             .put_scheduled_update_group_action()
@@ -234,7 +237,10 @@ impl Aws {
         found!("autoscaling:DeletePolicy", ["ValidationError"], call).map(drop)
     }
 
-    pub(super) async fn delete_schedule(&self, schedule: &Schedule) -> Result<(), CloudError> {
+    pub(super) async fn delete_schedule(
+        &self,
+        schedule: &ScheduledAction,
+    ) -> Result<(), CloudError> {
         let call = self.autoscaling.delete_scheduled_action();
         let call = call.auto_scaling_group_name(&schedule.group);
         let call = call.scheduled_action_name(&schedule.name);
@@ -246,26 +252,26 @@ impl Aws {
         .map(drop)
     }
 
-    fn metric(&self, tracking: &TargetTrackingConfiguration, ids: &Ids) -> Metric {
+    fn metric(&self, tracking: &TargetTrackingConfiguration, ids: &Ids) -> TrackedMetric {
         if let Some(metric) = tracking.predefined_metric_specification() {
             let label = metric.resource_label().unwrap_or_default();
             let ours = self.names.balancer();
             return match self.label(&ours, ids) {
-                Ok(expected) if expected == label => Metric::Requests(ours),
-                _ => Metric::Other(label.to_owned()),
+                Ok(expected) if expected == label => TrackedMetric::Requests(ours),
+                _ => TrackedMetric::Other(label.to_owned()),
             };
         }
         let metric = tracking.customized_metric_specification();
         match metric.and_then(|metric| metric.metric_name()) {
-            Some(node::MEMORY_METRIC) => Metric::Memory,
-            other => Metric::Other(other.unwrap_or("none").to_owned()),
+            Some(node::MEMORY_METRIC) => TrackedMetric::Memory,
+            other => TrackedMetric::Other(other.unwrap_or("none").to_owned()),
         }
     }
 
     /// What ties a count of requests to a balancer and a target group: the ends of their ARNs.
     fn label(&self, group: &str, ids: &Ids) -> Result<String, CloudError> {
-        let balancer = ids.get(What::Balancer, &self.names.balancer())?;
-        let group = ids.get(What::TargetGroup, group)?;
+        let balancer = ids.get(ResourceKind::Balancer, &self.names.balancer())?;
+        let group = ids.get(ResourceKind::TargetGroup, group)?;
         let group = group.rsplit_once(':').map_or(group, |(_, end)| end);
         let balancer = balancer
             .split_once(":loadbalancer/")

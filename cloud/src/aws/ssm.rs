@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag};
 use rand::Rng as _;
 
-use super::{Aws, Made, called, found};
-use crate::environment::Environment;
-use crate::error::{CloudError, Kind};
-use crate::inventory::Found;
+use super::{Aws, Creation, called, found};
+use crate::environment::CloudEnvironment;
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::FoundResource;
 use crate::resource::{PeerKey, Resource};
 
 /// Parameters that one call can ask for.
@@ -22,7 +22,7 @@ impl Aws {
     /// One is missing, or AWS does not say.
     pub(crate) async fn check_values(
         &self,
-        env: &Environment,
+        env: &CloudEnvironment,
         sources: &BTreeMap<String, String>,
     ) -> Result<(), CloudError> {
         let wanted: BTreeSet<&String> = sources.values().collect();
@@ -36,7 +36,7 @@ impl Aws {
         };
         let region = &self.place.region;
         Err(CloudError::new(
-            Kind::Config,
+            CloudErrorKind::Config,
             format!("`{name}` has no value: {region} has no SSM parameter `{parameter}`"),
         )
         .hint(format!(
@@ -71,7 +71,7 @@ impl Aws {
         }
     }
 
-    pub(super) async fn read_peer_key(&self) -> Result<Option<Found>, CloudError> {
+    pub(super) async fn read_peer_key(&self) -> Result<Option<FoundResource>, CloudError> {
         let name = self.names.peer_key();
         // Its tags say whether it is there; its value is none of our business.
         let call = self.ssm.list_tags_for_resource();
@@ -79,7 +79,7 @@ impl Aws {
             .resource_type(ResourceTypeForTagging::Parameter)
             .resource_id(&name);
         let output = found!("ssm:ListTagsForResource", ["InvalidResourceId"], call)?;
-        let found = output.map(|output| Found {
+        let found = output.map(|output| FoundResource {
             owner: self.owner(output.tag_list().iter().map(|tag| (tag.key(), tag.value()))),
             id: name.clone(),
             resource: Resource::PeerKey(PeerKey { name }),
@@ -87,7 +87,7 @@ impl Aws {
         Ok(found)
     }
 
-    pub(super) async fn create_peer_key(&self, wanted: &PeerKey) -> Result<Made, CloudError> {
+    pub(super) async fn create_peer_key(&self, wanted: &PeerKey) -> Result<Creation, CloudError> {
         let mut key = [0_u8; 32];
         rand::rng().fill_bytes(&mut key);
         let mut call = self
@@ -102,7 +102,7 @@ impl Aws {
             call = call.tags(tag.expect("key and value are set"));
         }
         let made = found!("ssm:PutParameter", ["ParameterAlreadyExists"], call)?;
-        Ok(made.map_or(Made::There, |_| Made::New(wanted.name.clone())))
+        Ok(made.map_or(Creation::There, |_| Creation::New(wanted.name.clone())))
     }
 
     pub(super) async fn delete_peer_key(&self, name: &str) -> Result<(), CloudError> {

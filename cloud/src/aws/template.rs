@@ -10,10 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::network::filter;
-use super::{Aws, Ids, Made, called, found, settled};
-use crate::error::{CloudError, Kind};
-use crate::inventory::Found;
-use crate::resource::{Kind as What, Resource, Template};
+use super::{Aws, Creation, Ids, called, found, settled};
+use crate::error::{CloudError, CloudErrorKind};
+use crate::inventory::FoundResource;
+use crate::resource::{LaunchTemplate, Resource, ResourceKind};
 
 /// The disk of Amazon Linux.
 const DISK: &str = "/dev/xvda";
@@ -22,7 +22,7 @@ const DISK: &str = "/dev/xvda";
 #[derive(Clone, Debug)]
 pub(super) struct Version {
     pub number: String,
-    pub template: Template,
+    pub template: LaunchTemplate,
 }
 
 impl Aws {
@@ -30,7 +30,7 @@ impl Aws {
     pub(super) async fn read_template(
         &self,
         ids: &Ids,
-    ) -> Result<(Option<Found>, Vec<Version>), CloudError> {
+    ) -> Result<(Option<FoundResource>, Vec<Version>), CloudError> {
         let name = self.names.template();
         let call = self.ec2.describe_launch_templates();
         let call = call.filters(filter("launch-template-name", &name));
@@ -41,7 +41,7 @@ impl Aws {
         let id = found.launch_template_id().unwrap_or_default().to_owned();
         let versions = self.versions(&id, ids).await?;
         let latest = versions.last().map(|version| version.template.clone());
-        let found = latest.map(|latest| Found {
+        let found = latest.map(|latest| FoundResource {
             owner: self.ec2_owner(found.tags()),
             id,
             resource: Resource::Template(latest),
@@ -51,9 +51,9 @@ impl Aws {
 
     pub(super) async fn create_template(
         &self,
-        wanted: &Template,
+        wanted: &LaunchTemplate,
         ids: &Ids,
-    ) -> Result<Made, CloudError> {
+    ) -> Result<Creation, CloudError> {
         let call = self
             .ec2
             .create_launch_template()
@@ -68,14 +68,14 @@ impl Aws {
         )?;
         let template = output.and_then(|output| output.launch_template);
         let id = template.and_then(|template| template.launch_template_id);
-        Ok(id.map_or(Made::There, Made::New))
+        Ok(id.map_or(Creation::There, Creation::New))
     }
 
     /// Adds a version; those before stay, so that nodes can be rolled back.
     pub(super) async fn change_template(
         &self,
         id: &str,
-        wanted: &Template,
+        wanted: &LaunchTemplate,
         ids: &Ids,
     ) -> Result<(), CloudError> {
         let call = self
@@ -106,13 +106,13 @@ impl Aws {
         fingerprint: &str,
         ids: &Ids,
     ) -> Result<(String, String), CloudError> {
-        let id = ids.get(What::Template, &self.names.template())?;
+        let id = ids.get(ResourceKind::Template, &self.names.template())?;
         let versions = self.versions(id, ids).await?;
         let mut versions = versions.into_iter().rev();
         let version = versions.find(|version| version.template.fingerprint() == fingerprint);
         let version = version.ok_or_else(|| {
             CloudError::new(
-                Kind::TryAgain,
+                CloudErrorKind::TryAgain,
                 "the launch template has been changed meanwhile",
             )
             .hint("run the command again: it makes a new plan")
@@ -153,7 +153,7 @@ impl Aws {
     }
 }
 
-fn data(wanted: &Template, ids: &Ids) -> Result<RequestLaunchTemplateData, CloudError> {
+fn data(wanted: &LaunchTemplate, ids: &Ids) -> Result<RequestLaunchTemplateData, CloudError> {
     let disk = LaunchTemplateEbsBlockDeviceRequest::builder()
         .encrypted(true)
         .delete_on_termination(true)
@@ -175,12 +175,12 @@ fn data(wanted: &Template, ids: &Ids) -> Result<RequestLaunchTemplateData, Cloud
         .metadata_options(metadata.build())
         .user_data(BASE64.encode(&wanted.user_data));
     for firewall in &wanted.firewalls {
-        data = data.security_group_ids(ids.get(What::SecurityGroup, firewall)?);
+        data = data.security_group_ids(ids.get(ResourceKind::SecurityGroup, firewall)?);
     }
     Ok(data.build())
 }
 
-fn read(name: &str, version: &LaunchTemplateVersion, ids: &Ids) -> Template {
+fn read(name: &str, version: &LaunchTemplateVersion, ids: &Ids) -> LaunchTemplate {
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let empty = ResponseLaunchTemplateData::builder().build();
     let data = version.launch_template_data().unwrap_or(&empty);
@@ -192,7 +192,7 @@ fn read(name: &str, version: &LaunchTemplateVersion, ids: &Ids) -> Template {
     let size = ebs.and_then(|ebs| ebs.volume_size()).filter(|_| encrypted);
     let metadata = data.metadata_options();
     let decoded = data.user_data().and_then(|text| BASE64.decode(text).ok());
-    Template {
+    LaunchTemplate {
         name: name.to_owned(),
         image: text(data.image_id()),
         instance_type: text(data.instance_type().map(InstanceType::as_str)),
@@ -203,7 +203,7 @@ fn read(name: &str, version: &LaunchTemplateVersion, ids: &Ids) -> Template {
         firewalls: data
             .security_group_ids()
             .iter()
-            .map(|id| ids.name_of(What::SecurityGroup, id))
+            .map(|id| ids.name_of(ResourceKind::SecurityGroup, id))
             .collect(),
         disk_gb: size.and_then(|size| u32::try_from(size).ok()).unwrap_or(0),
         metadata_guarded: metadata.is_some_and(|metadata| {

@@ -3,22 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PromoteRequest;
-use crate::environment::{Environment, Prescale};
-use crate::error::{CloudError, Kind};
+use crate::environment::{CloudEnvironment, PrescaleAction};
+use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::{InstanceType, Inventory, Subnet};
 
 /// Surroundings in which nothing that is needed is missing.
-pub(super) struct Checked<'a> {
+pub(super) struct CheckedSurroundings<'a> {
     pub vpc: &'a str,
     pub subnets: Vec<&'a Subnet>,
     pub machine_image: &'a str,
 }
 
-impl<'a> Checked<'a> {
+impl<'a> CheckedSurroundings<'a> {
     pub fn new(wish: &PromoteRequest, inventory: &'a Inventory) -> Result<Self, CloudError> {
         let (env, around) = (&wish.env, &inventory.around);
         let region = &inventory.place.region;
-        let config = |what: String, hint: String| CloudError::new(Kind::Config, what).hint(hint);
+        let config =
+            |what: String, hint: String| CloudError::new(CloudErrorKind::Config, what).hint(hint);
         check_schedules(env)?;
         let kind = instance_type(env, inventory)?;
         if !wish.architectures.contains(&kind.architecture) {
@@ -87,14 +88,14 @@ impl<'a> Checked<'a> {
 /// # Errors
 /// The region has none of this name.
 pub fn instance_type<'a>(
-    env: &Environment,
+    env: &CloudEnvironment,
     inventory: &'a Inventory,
 ) -> Result<&'a InstanceType, CloudError> {
     let kind = inventory.around.instance_type.as_ref();
     kind.ok_or_else(|| {
         let region = &inventory.place.region;
         CloudError::new(
-            Kind::Config,
+            CloudErrorKind::Config,
             format!("{region} has no instance type `{}`", env.instance_type),
         )
         .hint(format!(
@@ -119,7 +120,7 @@ fn one_a_zone<'a>(subnets: &[&'a Subnet]) -> Vec<&'a Subnet> {
 fn wrong_processor(wish: &PromoteRequest, kind: &InstanceType) -> CloudError {
     let have: Vec<&str> = wish.architectures.iter().map(String::as_str).collect();
     CloudError::new(
-        Kind::Config,
+        CloudErrorKind::Config,
         format!(
             "`{}` has a processor of the kind {}, and the images are for {}",
             kind.name,
@@ -133,13 +134,13 @@ fn wrong_processor(wish: &PromoteRequest, kind: &InstanceType) -> CloudError {
     ))
 }
 
-fn check_schedules(env: &Environment) -> Result<(), CloudError> {
-    for Prescale {
+fn check_schedules(env: &CloudEnvironment) -> Result<(), CloudError> {
+    for PrescaleAction {
         name, cron, min, ..
     } in &env.prescale
     {
         let wrong = |what: String| {
-            Err(CloudError::new(Kind::Config, what)
+            Err(CloudError::new(CloudErrorKind::Config, what)
                 .hint(format!("see `prescale` in [env.{}]", env.name)))
         };
         if cron.split_whitespace().count() != 5 {

@@ -1,21 +1,22 @@
 //! The nodes: what they are started from, how many there are, and when.
 
 use super::PromoteRequest;
-use super::checked::Checked;
-use crate::environment::{Environment, ScaleOn};
+use super::checked::CheckedSurroundings;
+use crate::environment::{CloudEnvironment, ScalingTarget};
 use crate::inventory::Inventory;
-use crate::names::Names;
+use crate::names::ResourceNames;
 use crate::node::{self, NodeSettings};
 use crate::resource::{
-    Group, Hook, Key, Kind as What, Metric, Resource, Scaling, Schedule, Template, WarmPool,
+    Hook, LaunchTemplate, MachineGroup, Resource, ResourceKey, ResourceKind, Scaling,
+    ScheduledAction, TrackedMetric, WarmPool,
 };
 
 pub(super) fn template(
-    names: &Names,
+    names: &ResourceNames,
     wish: &PromoteRequest,
     inventory: &Inventory,
     newest: &str,
-) -> Template {
+) -> LaunchTemplate {
     let place = &inventory.place;
     let settings = NodeSettings {
         schema: 1,
@@ -35,7 +36,7 @@ pub(super) fn template(
         logs: wish.env.logs.then(|| names.log_group()),
         pace: None,
     };
-    let mut template = Template {
+    let mut template = LaunchTemplate {
         name: names.template(),
         image: newest.to_owned(),
         instance_type: wish.env.instance_type.clone(),
@@ -46,8 +47,8 @@ pub(super) fn template(
         user_data: settings.user_data(),
     };
     // A newer machine image alone replaces no nodes: those who promote twice must get the same.
-    let key = Key {
-        kind: What::Template,
+    let key = ResourceKey {
+        kind: ResourceKind::Template,
         name: names.template(),
     };
     if let Some(Resource::Template(current)) = inventory.get(&key).map(|found| &found.resource)
@@ -63,14 +64,14 @@ pub(super) fn template(
 
 /// The group and what is in it.
 pub(super) fn fleet(
-    names: &Names,
-    env: &Environment,
+    names: &ResourceNames,
+    env: &CloudEnvironment,
     inventory: &Inventory,
-    around: &Checked<'_>,
+    around: &CheckedSurroundings<'_>,
 ) -> Vec<Resource> {
     let group = names.group();
     let mut fleet = vec![
-        Resource::Group(Group {
+        Resource::Group(MachineGroup {
             name: group.clone(),
             min: least(names, env, inventory),
             max: env.max,
@@ -102,8 +103,10 @@ pub(super) fn fleet(
     }
     fleet.extend(env.scale_on.map(|scale_on| {
         let (metric, target) = match scale_on {
-            ScaleOn::RequestsPerNode(target) => (Metric::Requests(names.balancer()), target),
-            ScaleOn::MemoryPercent(target) => (Metric::Memory, target),
+            ScalingTarget::RequestsPerNode(target) => {
+                (TrackedMetric::Requests(names.balancer()), target)
+            }
+            ScalingTarget::MemoryPercent(target) => (TrackedMetric::Memory, target),
         };
         Resource::Scaling(Scaling {
             name: "fnlocal".to_owned(),
@@ -113,7 +116,7 @@ pub(super) fn fleet(
         })
     }));
     fleet.extend(env.prescale.iter().map(|prescale| {
-        Resource::Schedule(Schedule {
+        Resource::Schedule(ScheduledAction {
             name: format!("fnlocal-{}", prescale.name),
             group: group.clone(),
             cron: prescale.cron.clone(),
@@ -128,9 +131,9 @@ pub(super) fn fleet(
 }
 
 /// Nodes at the least. What a schedule has set stays until another schedule changes it.
-fn least(names: &Names, env: &Environment, inventory: &Inventory) -> u32 {
-    let key = Key {
-        kind: What::Group,
+fn least(names: &ResourceNames, env: &CloudEnvironment, inventory: &Inventory) -> u32 {
+    let key = ResourceKey {
+        kind: ResourceKind::Group,
         name: names.group(),
     };
     match inventory.get(&key).map(|found| &found.resource) {

@@ -1,14 +1,14 @@
 //! What is in front of the nodes: security groups, balancer, target group, listeners.
 
-use super::checked::Checked;
-use crate::environment::Environment;
-use crate::names::Names;
+use super::checked::CheckedSurroundings;
+use crate::environment::CloudEnvironment;
+use crate::names::ResourceNames;
 use crate::node;
-use crate::resource::{Balancer, Listener, Resource, Rule, SecurityGroup, TargetGroup};
+use crate::resource::{Listener, LoadBalancer, Resource, Rule, SecurityGroup, TargetGroup};
 
 pub(super) fn firewalls(
-    names: &Names,
-    env: &Environment,
+    names: &ResourceNames,
+    env: &CloudEnvironment,
     vpc: &str,
 ) -> impl Iterator<Item = SecurityGroup> {
     let anybody = |port| Rule {
@@ -52,7 +52,11 @@ pub(super) fn firewalls(
 }
 
 /// Balancer, target group and listeners.
-pub(super) fn front(names: &Names, env: &Environment, around: &Checked<'_>) -> Vec<Resource> {
+pub(super) fn front(
+    names: &ResourceNames,
+    env: &CloudEnvironment,
+    around: &CheckedSurroundings<'_>,
+) -> Vec<Resource> {
     let name = names.balancer();
     let listener = |port: &str, certificate: Option<&String>, forwards: bool| {
         Resource::Listener(Listener {
@@ -63,7 +67,7 @@ pub(super) fn front(names: &Names, env: &Environment, around: &Checked<'_>) -> V
     };
     let secure = env.certificate.as_ref();
     let mut front = vec![
-        Resource::Balancer(Balancer {
+        Resource::Balancer(LoadBalancer {
             name: name.clone(),
             subnets: around.subnet_ids(),
             firewalls: vec![names.balancer_firewall()],

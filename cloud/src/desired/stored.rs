@@ -7,15 +7,15 @@ use serde_json::json;
 
 use super::PromoteRequest;
 use crate::delivery::StoredRelease;
-use crate::environment::Environment;
-use crate::error::{CloudError, Kind};
+use crate::environment::CloudEnvironment;
+use crate::error::{CloudError, CloudErrorKind};
 use crate::inventory::Inventory;
-use crate::names::Names;
-use crate::resource::{Artifact, Image, Key, Kind as What, Repository, Resource};
+use crate::names::ResourceNames;
+use crate::resource::{Artifact, Repository, RepositoryImage, Resource, ResourceKey, ResourceKind};
 
 pub(super) fn sources(
-    names: &Names,
-    env: &Environment,
+    names: &ResourceNames,
+    env: &CloudEnvironment,
     release: &Release,
 ) -> Result<BTreeMap<String, String>, CloudError> {
     let functions = release.functions();
@@ -31,7 +31,7 @@ pub(super) fn sources(
     for name in wanted {
         let Some(parameter) = env.parameter(name, &names.parameters()) else {
             return Err(CloudError::new(
-                Kind::Config,
+                CloudErrorKind::Config,
                 format!("the value of `{name}` does not come from an SSM parameter"),
             )
             .hint(format!(
@@ -46,7 +46,7 @@ pub(super) fn sources(
 
 /// The current release if it does the same, else a new one with the next number.
 pub(super) fn artifact(
-    names: &Names,
+    names: &ResourceNames,
     delivery: StoredRelease,
     inventory: &Inventory,
 ) -> (Artifact, StoredRelease) {
@@ -54,8 +54,8 @@ pub(super) fn artifact(
     let fits = |tag: &str| {
         let stored = inventory.deliveries.get(tag);
         let stored = stored.filter(|stored| stored.does_the_same(&delivery))?;
-        let key = Key {
-            kind: What::Release,
+        let key = ResourceKey {
+            kind: ResourceKind::Release,
             name: tag.to_owned(),
         };
         match &inventory.get(&key)?.resource {
@@ -68,10 +68,10 @@ pub(super) fn artifact(
     }
     // One that was stored by a promote that ended too early is taken up, unless it is older than
     // what runs: a number that comes back would be a rollback in disguise.
-    let current = current.and_then(Names::release_number);
+    let current = current.and_then(ResourceNames::release_number);
     let mut unused = inventory.deliveries.keys().rev();
     let unused = unused.find_map(|tag| {
-        let is_newer = Names::release_number(tag) > current;
+        let is_newer = ResourceNames::release_number(tag) > current;
         is_newer.then(|| fits(tag)).flatten()
     });
     if let Some(fitting) = unused {
@@ -79,14 +79,14 @@ pub(super) fn artifact(
     }
     let last = inventory.release_numbers().last().copied().unwrap_or(0);
     let artifact = Artifact {
-        tag: Names::release_tag(last + 1),
+        tag: ResourceNames::release_tag(last + 1),
         repository: names.repository(),
         digest: delivery.pack().digest.to_string(),
     };
     (artifact, delivery)
 }
 
-pub(super) fn repository(names: &Names) -> Repository {
+pub(super) fn repository(names: &ResourceNames) -> Repository {
     Repository {
         name: names.repository(),
         immutable_tags: true,
@@ -107,14 +107,15 @@ pub(super) fn repository(names: &Names) -> Repository {
 }
 
 pub(super) fn images<'a>(
-    names: &'a Names,
+    names: &'a ResourceNames,
     wish: &'a PromoteRequest,
-) -> impl Iterator<Item = Image> + 'a {
+) -> impl Iterator<Item = RepositoryImage> + 'a {
     let packages = wish.release.packages.iter();
-    let of_packages = packages.map(|package| Names::image_tag(&package.name, &package.digest));
-    let gateway = Names::image_tag("gateway", &wish.gateway);
+    let of_packages =
+        packages.map(|package| ResourceNames::image_tag(&package.name, &package.digest));
+    let gateway = ResourceNames::image_tag("gateway", &wish.gateway);
     let tags: BTreeSet<String> = of_packages.chain([gateway]).collect();
-    tags.into_iter().map(|tag| Image {
+    tags.into_iter().map(|tag| RepositoryImage {
         tag,
         repository: names.repository(),
     })

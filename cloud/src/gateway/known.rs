@@ -14,9 +14,9 @@ const TICK: Duration = Duration::from_secs(2);
 /// What is remembered of a binary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Known {
+pub(super) struct RememberedBinary {
     binary: PathBuf,
-    stamp: Stamp,
+    stamp: BinaryStamp,
     /// Its layer's digest.
     layer: String,
     /// Its layer's bytes.
@@ -26,7 +26,7 @@ pub(super) struct Known {
 /// What tells, without reading, that a file is as before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Stamp {
+pub(super) struct BinaryStamp {
     size: u64,
     /// Seconds and nanoseconds; who sets a file's time of change changes this one.
     changed: (i64, i64),
@@ -34,8 +34,8 @@ pub(super) struct Stamp {
     inode: (u64, u64),
 }
 
-impl Known {
-    pub fn new(binary: &Path, stamp: Stamp, layer: &Digest, size: u64) -> Self {
+impl RememberedBinary {
+    pub fn new(binary: &Path, stamp: BinaryStamp, layer: &Digest, size: u64) -> Self {
         Self {
             binary: binary.to_owned(),
             stamp,
@@ -46,7 +46,7 @@ impl Known {
 
     /// What a file remembers of a binary; none when it is another or has changed. A file that cannot
     /// be read or understood remembers nothing: the binary is then read.
-    pub fn find(file: &Path, binary: &Path, stamp: &Stamp) -> Option<(Digest, u64)> {
+    pub fn find(file: &Path, binary: &Path, stamp: &BinaryStamp) -> Option<(Digest, u64)> {
         let text = own(file)?.read_to_string().ok()?;
         let known: Self = serde_json::from_str(&text).ok()?;
         let is_same = known.binary == binary && known.stamp == *stamp;
@@ -65,7 +65,7 @@ fn own(file: &Path) -> Option<OwnPath> {
     Some(OwnPath::new(file.parent()?).join(file.file_name()?))
 }
 
-impl Stamp {
+impl BinaryStamp {
     /// Of a file; none where a change after `now` might not show.
     pub fn of(metadata: &Metadata, now: SystemTime) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
@@ -90,17 +90,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (binary, file) = (folder.path().join("fnlocal"), folder.path().join("known"));
         std::fs::write(&binary, "one").unwrap();
-        let stamp = |now| Stamp::of(&std::fs::metadata(&binary).unwrap(), now);
+        let stamp = |now| BinaryStamp::of(&std::fs::metadata(&binary).unwrap(), now);
         let now = SystemTime::now();
         assert_eq!(stamp(now), None);
         let later = now + TICK * 2;
         let first = stamp(later).unwrap();
         let digest = Digest::of(b"layer");
-        Known::new(&binary, first, &digest, 5).keep(&file);
-        assert_eq!(Known::find(&file, &binary, &first), Some((digest, 5)));
+        RememberedBinary::new(&binary, first, &digest, 5).keep(&file);
+        assert_eq!(
+            RememberedBinary::find(&file, &binary, &first),
+            Some((digest, 5))
+        );
         std::fs::write(&binary, "another").unwrap();
         let second = stamp(later).unwrap();
-        assert_eq!(Known::find(&file, &binary, &second), None);
-        assert_eq!(Known::find(&file, Path::new("other"), &first), None);
+        assert_eq!(RememberedBinary::find(&file, &binary, &second), None);
+        assert_eq!(
+            RememberedBinary::find(&file, Path::new("other"), &first),
+            None
+        );
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use super::{MEMORY_METRIC, NodeSettings};
 use crate::aws::diagnosis::client;
 use crate::aws::{called, ecr};
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 use crate::names::RELEASE_TAG;
 use crate::registry::Login;
 
@@ -29,7 +29,7 @@ pub(super) struct Calls {
 
 /// A group at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Group {
+pub(super) struct GroupSnapshot {
     /// The release its nodes follow, as `TAG@DIGEST`.
     pub pointer: Option<String>,
     /// Its members' lifecycle states, by id.
@@ -48,13 +48,13 @@ impl Calls {
     }
 
     /// The group: its members and its pointer, in one call.
-    pub async fn group(&self, name: &str) -> Result<Group, CloudError> {
+    pub async fn group(&self, name: &str) -> Result<GroupSnapshot, CloudError> {
         let call = self.autoscaling.describe_auto_scaling_groups();
         let call = call.auto_scaling_group_names(name);
         let output = called!("autoscaling:DescribeAutoScalingGroups", call)?;
         let Some(group) = output.auto_scaling_groups().first() else {
             return Err(CloudError::new(
-                Kind::Failed,
+                CloudErrorKind::Failed,
                 format!("there is no auto-scaling group {name}"),
             )
             .hint("it may be being deleted; run `fnlocal promote` to have it again"));
@@ -65,7 +65,7 @@ impl Calls {
             let state = one.lifecycle_state().map_or("", LifecycleState::as_str);
             Some((one.instance_id()?.to_owned(), state.to_owned()))
         });
-        Ok(Group {
+        Ok(GroupSnapshot {
             pointer: pointer.and_then(|tag| tag.value()).map(str::to_owned),
             members: members.collect(),
         })
@@ -96,8 +96,11 @@ impl Calls {
         let output = called!("ssm:GetParameter", call)?;
         let value = output.parameter.and_then(|parameter| parameter.value);
         value.ok_or_else(|| {
-            CloudError::new(Kind::Failed, format!("the SSM parameter {name} is empty"))
-                .hint("run `fnlocal promote`, which makes it")
+            CloudError::new(
+                CloudErrorKind::Failed,
+                format!("the SSM parameter {name} is empty"),
+            )
+            .hint("run `fnlocal promote`, which makes it")
         })
     }
 
@@ -122,7 +125,7 @@ impl Calls {
                 let what = format!("{path}, the SSM parameter of {variable}, is not there");
                 let hint =
                     format!("aws ssm put-parameter --type SecureString --name {path} --value …");
-                CloudError::new(Kind::Config, what).hint(hint)
+                CloudError::new(CloudErrorKind::Config, what).hint(hint)
             })?;
             Ok((variable.clone(), value))
         };

@@ -11,11 +11,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use fnlocal_core::release::Release;
 use tokio::sync::watch;
 
-use super::calls::{Calls, Group};
-use super::machine::Machine;
+use super::calls::{Calls, GroupSnapshot};
+use super::machine::ThisMachine;
 use super::{NodePace, NodeSettings};
-use crate::error::{CloudError, Kind};
-use crate::registry::{Login, Registry};
+use crate::error::{CloudError, CloudErrorKind};
+use crate::registry::{Login, RemoteRegistry};
 
 /// Time for one attempt at a call.
 const CALL: Duration = Duration::from_secs(10);
@@ -24,11 +24,11 @@ const CALL: Duration = Duration::from_secs(10);
 const LOOKS: u64 = 4;
 
 /// What is new.
-pub enum News {
+pub enum GroupUpdate {
     /// The nodes are to serve another release.
     Release(Box<Assigned>),
     /// The group's machines are others, this one among them.
-    Peers(Vec<Peer>),
+    Peers(Vec<GroupPeer>),
     /// This machine will be taken away, and why.
     Ending(String),
     /// Something goes wrong. Told once, until something else does.
@@ -51,7 +51,7 @@ pub struct Assigned {
 
 /// A machine of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub struct GroupPeer {
     /// EC2's name for it.
     pub id: String,
     /// Its private address.
@@ -60,7 +60,7 @@ pub struct Peer {
 
 /// How the node stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Standing {
+pub struct NodeStanding {
     /// Memory promised to instances, in percent of what may be.
     pub memory_percent: f64,
     /// It has finished its last request.
@@ -69,9 +69,9 @@ pub struct Standing {
 
 /// What was told last.
 #[derive(Default)]
-struct Told {
+struct LastTold {
     pointer: Option<String>,
-    peers: Vec<Peer>,
+    peers: Vec<GroupPeer>,
     addresses: BTreeMap<String, IpAddr>,
     ending: bool,
     trouble: Option<String>,
@@ -80,14 +80,14 @@ struct Told {
 /// Follows the group of one node.
 pub struct Follower {
     settings: NodeSettings,
-    machine: Machine,
+    machine: ThisMachine,
     calls: Calls,
 }
 
 impl Follower {
     /// A follower for the node on `machine`.
     #[must_use]
-    pub fn new(config: &SdkConfig, settings: NodeSettings, machine: Machine) -> Self {
+    pub fn new(config: &SdkConfig, settings: NodeSettings, machine: ThisMachine) -> Self {
         let timeout = TimeoutConfig::builder().operation_attempt_timeout(CALL);
         let config = config.clone().into_builder();
         let config = config.timeout_config(timeout.build()).build();
@@ -108,9 +108,9 @@ impl Follower {
 
     /// Tells what is new until the node has drained, then lets the machine end if its group waits
     /// for that.
-    pub async fn run(self, tell: impl Fn(News), standing: watch::Receiver<Standing>) {
+    pub async fn run(self, tell: impl Fn(GroupUpdate), standing: watch::Receiver<NodeStanding>) {
         let mut until = standing.clone();
-        let mut told = Told::default();
+        let mut told = LastTold::default();
         tokio::select! {
             never = self.look_on(&tell, &mut told) => match never {},
             never = self.publish_on(&tell, &standing) => match never {},
@@ -118,11 +118,15 @@ impl Follower {
             _drained = until.wait_for(|standing| standing.drained) => {}
         }
         if let Err(error) = self.let_go(told.ending).await {
-            tell(News::Trouble(error));
+            tell(GroupUpdate::Trouble(error));
         }
     }
 
-    async fn look_on(&self, tell: &impl Fn(News), told: &mut Told) -> std::convert::Infallible {
+    async fn look_on(
+        &self,
+        tell: &impl Fn(GroupUpdate),
+        told: &mut LastTold,
+    ) -> std::convert::Infallible {
         loop {
             let well = self.look(tell, told).await.err();
             told.report(well, tell);
@@ -132,7 +136,11 @@ impl Follower {
         }
     }
 
-    async fn look(&self, tell: &impl Fn(News), told: &mut Told) -> Result<(), CloudError> {
+    async fn look(
+        &self,
+        tell: &impl Fn(GroupUpdate),
+        told: &mut LastTold,
+    ) -> Result<(), CloudError> {
         let (group, notice) = tokio::join!(
             self.calls.group(&self.settings.group),
             self.machine.notice()
@@ -150,25 +158,29 @@ impl Follower {
         if let Some(why) = ending
             && !std::mem::replace(&mut told.ending, true)
         {
-            tell(News::Ending(why));
+            tell(GroupUpdate::Ending(why));
         }
         let peers = self.peers(&group, told).await?;
         if peers != told.peers {
-            tell(News::Peers(peers.clone()));
+            tell(GroupUpdate::Peers(peers.clone()));
             told.peers = peers;
         }
         if group.pointer != told.pointer
             && let Some(pointer) = &group.pointer
         {
             let assigned = self.assigned(pointer).await?;
-            tell(News::Release(Box::new(assigned)));
+            tell(GroupUpdate::Release(Box::new(assigned)));
             told.pointer = group.pointer;
         }
         Ok(())
     }
 
     /// The machines that are not about to end. Addresses are asked for when a machine is new.
-    async fn peers(&self, group: &Group, told: &mut Told) -> Result<Vec<Peer>, CloudError> {
+    async fn peers(
+        &self,
+        group: &GroupSnapshot,
+        told: &mut LastTold,
+    ) -> Result<Vec<GroupPeer>, CloudError> {
         let staying = group.members.iter();
         let away = |state: &str| state.starts_with("Terminat") || state.starts_with("Warmed");
         let staying = staying.filter(|(_, state)| !away(state));
@@ -178,7 +190,7 @@ impl Follower {
         }
         let peer = |id: String| {
             let address = *told.addresses.get(&id)?;
-            Some(Peer { id, address })
+            Some(GroupPeer { id, address })
         };
         Ok(ids.into_iter().filter_map(peer).collect())
     }
@@ -186,14 +198,17 @@ impl Follower {
     /// The release a pointer names, with what is needed to run it.
     async fn assigned(&self, pointer: &str) -> Result<Assigned, CloudError> {
         let wrong = |what: &str| {
-            CloudError::new(Kind::Failed, format!("the release {pointer} {what}"))
-                .hint("run `fnlocal promote` with the fnlocal that made the nodes, or a newer one")
+            CloudError::new(
+                CloudErrorKind::Failed,
+                format!("the release {pointer} {what}"),
+            )
+            .hint("run `fnlocal promote` with the fnlocal that made the nodes, or a newer one")
         };
         let (tag, digest) = pointer
             .split_once('@')
             .ok_or_else(|| wrong("is named by no digest"))?;
         let login = self.calls.login().await?;
-        let registry = Registry::new(&login, &self.settings.repository)?;
+        let registry = RemoteRegistry::new(&login, &self.settings.repository)?;
         let (found, delivery) = registry.delivery(tag).await?;
         if found != digest {
             return Err(wrong("is another in the registry"));
@@ -212,10 +227,10 @@ impl Follower {
 
     async fn publish_on(
         &self,
-        tell: &impl Fn(News),
-        standing: &watch::Receiver<Standing>,
+        tell: &impl Fn(GroupUpdate),
+        standing: &watch::Receiver<NodeStanding>,
     ) -> std::convert::Infallible {
-        let mut trouble = Told::default();
+        let mut trouble = LastTold::default();
         loop {
             tokio::time::sleep(Duration::from_millis(self.pace().metrics_ms)).await;
             let percent = standing.borrow().memory_percent;
@@ -245,15 +260,15 @@ impl Follower {
     }
 }
 
-impl Told {
+impl LastTold {
     /// Tells of trouble when it is new, and of its end.
-    fn report(&mut self, trouble: Option<CloudError>, tell: &impl Fn(News)) {
+    fn report(&mut self, trouble: Option<CloudError>, tell: &impl Fn(GroupUpdate)) {
         let text = trouble.as_ref().map(ToString::to_string);
         if text == self.trouble {
             return;
         }
         self.trouble = text;
-        tell(trouble.map_or(News::Well, News::Trouble));
+        tell(trouble.map_or(GroupUpdate::Well, GroupUpdate::Trouble));
     }
 }
 

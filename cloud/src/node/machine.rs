@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use aws_config::imds::client::Client;
 use aws_config::imds::client::error::ImdsError;
 
-use crate::error::{CloudError, Kind};
+use crate::error::{CloudError, CloudErrorKind};
 
 /// The machine itself.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct ThisMachine {
     /// EC2's name for it.
     pub id: String,
     /// The zone it is in.
@@ -19,7 +19,7 @@ pub struct Machine {
     metadata: Client,
 }
 
-impl Machine {
+impl ThisMachine {
     /// Asks the metadata service; `AWS_EC2_METADATA_SERVICE_ENDPOINT` names another than the usual.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Machine {
         let zone = get("placement/availability-zone").await.map_err(silent)?;
         let address = get("local-ipv4").await.map_err(silent)?;
         let address = address.parse().map_err(|error| {
-            CloudError::new(Kind::Failed, format!("`{address}` is no address"))
+            CloudError::new(CloudErrorKind::Failed, format!("`{address}` is no address"))
                 .because(error)
                 .hint("this is not what EC2 documents of its metadata service")
         })?;
@@ -79,7 +79,7 @@ impl Machine {
 fn silent(error: ImdsError) -> CloudError {
     let text = aws_smithy_types::error::display::DisplayErrorContext(&error).to_string();
     CloudError::new(
-        Kind::Unreachable,
+        CloudErrorKind::Unreachable,
         "the machine's metadata service does not answer",
     )
     .because(text)

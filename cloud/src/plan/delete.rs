@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::Step;
+use super::PlanStep;
 use super::replace::is_inside_replaced;
 use crate::delivery::StoredRelease;
 use crate::desired::Desired;
-use crate::environment::Environment;
-use crate::inventory::{Found, Inventory};
-use crate::names::Names;
-use crate::resource::{Key, Kind as What, Resource};
+use crate::environment::CloudEnvironment;
+use crate::inventory::{FoundResource, Inventory};
+use crate::names::ResourceNames;
+use crate::resource::{Resource, ResourceKey, ResourceKind};
 
 /// Those of what is there that are chosen, in the order in which they can be deleted.
-pub(super) fn in_reverse(inventory: &Inventory, which: impl Fn(&Found) -> bool) -> Vec<&Found> {
-    let mut chosen: Vec<&Found> = inventory
+pub(super) fn in_reverse(
+    inventory: &Inventory,
+    which: impl Fn(&FoundResource) -> bool,
+) -> Vec<&FoundResource> {
+    let mut chosen: Vec<&FoundResource> = inventory
         .found
         .iter()
         .filter(|found| which(found))
@@ -26,13 +29,17 @@ pub(super) fn in_reverse(inventory: &Inventory, which: impl Fn(&Found) -> bool) 
 pub(super) fn no_longer_wanted(
     inventory: &Inventory,
     wanted: &[Resource],
-    replaced: &BTreeSet<Key>,
-) -> Vec<Step> {
-    let wanted: BTreeSet<Key> = wanted.iter().map(Resource::key).collect();
+    replaced: &BTreeSet<ResourceKey>,
+) -> Vec<PlanStep> {
+    let wanted: BTreeSet<ResourceKey> = wanted.iter().map(Resource::key).collect();
     let may_go = |kind| {
         matches!(
             kind,
-            What::Listener | What::Hook | What::WarmPool | What::Scaling | What::Schedule
+            ResourceKind::Listener
+                | ResourceKind::Hook
+                | ResourceKind::WarmPool
+                | ResourceKind::Scaling
+                | ResourceKind::Schedule
         )
     };
     let chosen = in_reverse(inventory, |found| {
@@ -43,19 +50,23 @@ pub(super) fn no_longer_wanted(
             && !is_inside_replaced(key.kind, replaced)
     });
     let gone = chosen.into_iter();
-    gone.map(|found| Step::delete(found, "fnlocal.toml no longer asks for it"))
+    gone.map(|found| PlanStep::delete(found, "fnlocal.toml no longer asks for it"))
         .collect()
 }
 
 /// Releases beyond those that are kept, and the images only they name.
-pub(super) fn too_old(env: &Environment, inventory: &Inventory, desired: &Desired) -> Vec<Step> {
+pub(super) fn too_old(
+    env: &CloudEnvironment,
+    inventory: &Inventory,
+    desired: &Desired,
+) -> Vec<PlanStep> {
     let numbers = inventory.release_numbers();
     let keep = env.keep_releases as usize;
     let old = &numbers[..numbers.len().saturating_sub(keep)];
     let current = inventory.current().map(|(tag, _)| tag);
     let old: BTreeSet<String> = old
         .iter()
-        .map(|number| Names::release_tag(*number))
+        .map(|number| ResourceNames::release_tag(*number))
         .filter(|tag| Some(tag.as_str()) != current)
         .filter(|tag| !desired.resources.iter().any(|it| it.key().name == *tag))
         .collect();
@@ -81,12 +92,12 @@ pub(super) fn too_old(env: &Environment, inventory: &Inventory, desired: &Desire
     let chosen = in_reverse(inventory, |found| match &found.resource {
         Resource::Release(artifact) => old.contains(&artifact.tag),
         Resource::Image(image) => {
-            Names::tagged_digest(&image.tag).is_some_and(|digest| unnamed.contains(&digest))
+            ResourceNames::tagged_digest(&image.tag).is_some_and(|digest| unnamed.contains(&digest))
         }
         _ => false,
     });
     chosen
         .into_iter()
-        .map(|found| Step::delete(found, &reason))
+        .map(|found| PlanStep::delete(found, &reason))
         .collect()
 }

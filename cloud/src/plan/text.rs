@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Action, Change, Plan, Step};
+use super::{Action, FieldChange, Plan, PlanStep};
 
 /// Letters of a value shown at the most.
 const MAX_SHOWN_CHARS: usize = 70;
@@ -52,7 +52,7 @@ impl fmt::Display for Plan {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for PlanStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.action {
             Action::Create => '+',
@@ -67,7 +67,7 @@ impl fmt::Display for Step {
             Action::Create => writeln!(f, "  {sign} {noun} {name}")?,
             _ => writeln!(f, "  {sign} {noun} {name}: {}", self.reason)?,
         }
-        for Change { field, from, to } in &self.changes {
+        for FieldChange { field, from, to } in &self.changes {
             writeln!(f, "      {field}: {} → {}", shown(from), shown(to))?;
         }
         Ok(())

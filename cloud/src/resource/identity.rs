@@ -12,7 +12,7 @@ pub struct PeerKey {
 
 /// IAM role with one policy of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Role {
+pub struct IamRole {
     /// Its name.
     pub name: String,
     /// Who may take it.
@@ -23,7 +23,7 @@ pub struct Role {
 
 /// IAM instance profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Profile {
+pub struct InstanceProfile {
     /// Its name.
     pub name: String,
     /// The role in it.

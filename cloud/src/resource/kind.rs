@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ResourceKind {
     /// ECR repository.
     Repository,
     /// Image in it.
@@ -47,7 +47,7 @@ pub enum Kind {
     CurrentRelease,
 }
 
-impl Kind {
+impl ResourceKind {
     /// What people call it.
     #[must_use]
     pub fn noun(self) -> &'static str {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// EC2 launch template, in its latest version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Template {
+pub struct LaunchTemplate {
     /// Its name.
     pub name: String,
     /// Machine image.
@@ -25,7 +25,7 @@ pub struct Template {
 
 /// Auto-scaling group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Group {
+pub struct MachineGroup {
     /// Its name.
     pub name: String,
     /// Nodes at the least.
@@ -74,7 +74,7 @@ pub struct Scaling {
     /// Its group.
     pub group: String,
     /// What is watched.
-    pub metric: Metric,
+    pub metric: TrackedMetric,
     /// The value aimed at.
     pub target: u32,
 }
@@ -82,7 +82,7 @@ pub struct Scaling {
 /// What target tracking watches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Metric {
+pub enum TrackedMetric {
     /// Requests a minute of a node, by this target group.
     Requests(String),
     /// Memory committed on a node, in percent, as nodes publish it.
@@ -93,7 +93,7 @@ pub enum Metric {
 
 /// Scheduled action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Schedule {
+pub struct ScheduledAction {
     /// Its name.
     pub name: String,
     /// Its group.
@@ -111,7 +111,7 @@ pub struct Schedule {
 pub struct Nodes {
     /// Their group.
     pub name: String,
-    /// The template's content, by [`Template::fingerprint`].
+    /// The template's content, by [`LaunchTemplate::fingerprint`].
     pub template: String,
 }
 
@@ -124,7 +124,7 @@ pub struct CurrentRelease {
     pub release: String,
 }
 
-impl Template {
+impl LaunchTemplate {
     /// A hash of what it says, which a version carries as its description.
     #[must_use]
     pub fn fingerprint(&self) -> String {

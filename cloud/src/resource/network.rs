@@ -26,7 +26,7 @@ pub struct Rule {
 
 /// Application load balancer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Balancer {
+pub struct LoadBalancer {
     /// Its name.
     pub name: String,
     /// Its subnets, sorted.

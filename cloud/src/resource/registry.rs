@@ -18,7 +18,7 @@ pub struct Repository {
 
 /// Image in a repository, under a tag that names its digest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Image {
+pub struct RepositoryImage {
     /// Its tag.
     pub tag: String,
     /// Its repository.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use fnlocal_cloud::apply::apply;
 use fnlocal_cloud::aws::Aws;
-use fnlocal_cloud::inventory::Found;
+use fnlocal_cloud::inventory::FoundResource;
 use fnlocal_cloud::promote::plan;
-use fnlocal_cloud::{CloudError, Kind, Names};
+use fnlocal_cloud::{CloudError, CloudErrorKind, ResourceNames};
 use serde_json::{Value, json};
 
 use super::play::{Play, pace};
@@ -15,7 +15,7 @@ use super::story;
 
 /// Promotes; unlike in the stories it may fail anywhere, the connection included.
 async fn attempt(play: &Play, project: &mut Project) -> Result<(), CloudError> {
-    let names = Names::new("shop", "prod")?;
+    let names = ResourceNames::new("shop", "prod")?;
     let aws = Aws::connect(&play.config().await, names, pace()).await?;
     let (inventory, plan) = plan(&aws, &project.wish()).await?;
     apply(&aws, &plan, &inventory, Some(&project.source()), &|_| {})
@@ -26,7 +26,7 @@ async fn attempt(play: &Play, project: &mut Project) -> Result<(), CloudError> {
 /// What is there, without the ids that a network has anew in each play.
 async fn state(play: &Play) -> Vec<Value> {
     let inventory = play.aws("shop", "prod").await.everything().await.unwrap();
-    let plain = |found: &Found| masked(serde_json::to_value(&found.resource).unwrap());
+    let plain = |found: &FoundResource| masked(serde_json::to_value(&found.resource).unwrap());
     inventory.found.iter().map(plain).collect()
 }
 
@@ -174,42 +174,42 @@ async fn what_aws_refuses_is_said_so_that_people_can_act() {
         (
             "sts:GetCallerIdentity",
             "ExpiredToken",
-            Kind::Unreachable,
+            CloudErrorKind::Unreachable,
             "expired",
             "sso login",
         ),
         (
             "sts:GetCallerIdentity",
             "InvalidClientTokenId",
-            Kind::Unreachable,
+            CloudErrorKind::Unreachable,
             "not accept",
             "region",
         ),
         (
             "iam:CreateRole",
             "AccessDenied",
-            Kind::Failed,
+            CloudErrorKind::Failed,
             "iam:CreateRole",
             "line ",
         ),
         (
             "ec2:CreateSecurityGroup",
             "SecurityGroupLimitExceeded",
-            Kind::Failed,
+            CloudErrorKind::Failed,
             "quota",
             "Quotas",
         ),
         (
             "ec2:DescribeInstanceTypes",
             "InvalidInstanceType",
-            Kind::Config,
+            CloudErrorKind::Config,
             "t3.large",
             "instance_type",
         ),
         (
             "ssm:GetParameter",
             "ParameterNotFound",
-            Kind::Config,
+            CloudErrorKind::Config,
             "machine image",
             "region",
         ),
@@ -235,8 +235,8 @@ async fn nobody_there_is_no_fault_of_the_project() {
     let play = Play::with_values().await;
     let config = play.config().await;
     drop(play);
-    let names = Names::new("shop", "prod").unwrap();
+    let names = ResourceNames::new("shop", "prod").unwrap();
     let error = Aws::connect(&config, names, pace()).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Unreachable);
+    assert_eq!(error.kind, CloudErrorKind::Unreachable);
     assert!(error.hint.unwrap().contains("connection"));
 }

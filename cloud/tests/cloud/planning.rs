@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use fnlocal_cloud::desired::{PromoteRequest, desired};
-use fnlocal_cloud::environment::ScaleOn;
-use fnlocal_cloud::inventory::{Found, InstanceType, Owner, Place, Subnet, Surroundings};
-use fnlocal_cloud::plan::{Action, Plan, Step};
-use fnlocal_cloud::resource::{Kind as What, Resource};
-use fnlocal_cloud::{CloudError, Inventory, Kind, Names};
+use fnlocal_cloud::environment::ScalingTarget;
+use fnlocal_cloud::inventory::{
+    AccountRegion, FoundResource, InstanceType, ResourceOwner, Subnet, Surroundings,
+};
+use fnlocal_cloud::plan::{Action, Plan, PlanStep};
+use fnlocal_cloud::resource::{Resource, ResourceKind};
+use fnlocal_cloud::{CloudError, CloudErrorKind, Inventory, ResourceNames};
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 
 use super::project::Project;
 
-fn names() -> Names {
-    Names::new("shop", "prod").unwrap()
+fn names() -> ResourceNames {
+    ResourceNames::new("shop", "prod").unwrap()
 }
 
 fn empty() -> Inventory {
@@ -23,7 +25,7 @@ fn empty() -> Inventory {
         vpc: "vpc-1".to_owned(),
     };
     Inventory {
-        place: Place {
+        place: AccountRegion {
             partition: "aws".to_owned(),
             account: "1".to_owned(),
             region: "eu-west-1".to_owned(),
@@ -57,10 +59,10 @@ fn plan(inventory: &Inventory, wish: &PromoteRequest) -> Result<Plan, CloudError
 fn done(wish: &PromoteRequest) -> Inventory {
     let mut inventory = empty();
     let desired = desired(&names(), wish, &inventory).unwrap();
-    let made = desired.resources.into_iter().map(|resource| Found {
+    let made = desired.resources.into_iter().map(|resource| FoundResource {
         id: format!("id of {}", resource.key()),
         resource,
-        owner: Owner::Ours,
+        owner: ResourceOwner::Ours,
     });
     inventory.found = made.collect();
     inventory
@@ -69,7 +71,7 @@ fn done(wish: &PromoteRequest) -> Inventory {
     inventory
 }
 
-fn steps(plan: &Plan) -> Vec<(Action, What)> {
+fn steps(plan: &Plan) -> Vec<(Action, ResourceKind)> {
     plan.steps
         .iter()
         .map(|step| (step.action, step.resource.key().kind))
@@ -79,17 +81,17 @@ fn steps(plan: &Plan) -> Vec<(Action, What)> {
 #[test]
 fn from_nothing_everything_is_made_in_an_order_in_which_nothing_names_what_is_not_there() {
     let plan = plan(&empty(), &Project::new().wish()).unwrap();
-    let kinds: Vec<What> = plan
+    let kinds: Vec<ResourceKind> = plan
         .steps
         .iter()
         .map(|step| step.resource.key().kind)
         .collect();
     assert!(kinds.is_sorted(), "{plan}");
-    assert_eq!(kinds.last(), Some(&What::CurrentRelease));
+    assert_eq!(kinds.last(), Some(&ResourceKind::CurrentRelease));
     let firewalls: Vec<String> = plan
         .steps
         .iter()
-        .filter(|step| step.resource.key().kind == What::SecurityGroup)
+        .filter(|step| step.resource.key().kind == ResourceKind::SecurityGroup)
         .map(|step| step.resource.key().name)
         .collect();
     assert_eq!(
@@ -124,8 +126,8 @@ fn what_came_true_needs_no_step() {
     assert_eq!(steps(&plan(&inventory, &later).unwrap()), []);
     later.renew = true;
     let renewed = [
-        (Action::Change, What::Template),
-        (Action::Replace, What::Nodes),
+        (Action::Change, ResourceKind::Template),
+        (Action::Replace, ResourceKind::Nodes),
     ];
     assert_eq!(steps(&plan(&inventory, &later).unwrap()), renewed);
 }
@@ -141,7 +143,7 @@ fn drift_is_shown_with_what_it_was() {
         }
     }
     let plan = plan(&inventory, &wish).unwrap();
-    assert_eq!(steps(&plan), [(Action::Change, What::Group)]);
+    assert_eq!(steps(&plan), [(Action::Change, ResourceKind::Group)]);
     assert!(plan.to_string().contains("max: 99 → 10"), "{plan}");
 }
 
@@ -155,11 +157,11 @@ fn logs_that_somebody_keeps_otherwise_are_set_right_and_never_deleted_by_a_promo
         }
     }
     let changed = plan(&inventory, &project.wish()).unwrap();
-    assert_eq!(steps(&changed), [(Action::Change, What::LogGroup)]);
+    assert_eq!(steps(&changed), [(Action::Change, ResourceKind::LogGroup)]);
     assert!(changed.to_string().contains("days: 0 → 30"), "{changed}");
     project.env.logs = false;
     let without = plan(&inventory, &project.wish()).unwrap();
-    let of_logs = |step: &&Step| step.resource.key().kind == What::LogGroup;
+    let of_logs = |step: &&PlanStep| step.resource.key().kind == ResourceKind::LogGroup;
     assert_eq!(without.steps.iter().find(of_logs), None, "{without}");
     let destroyed = Plan::destroy(&names(), &inventory);
     assert!(destroyed.steps.iter().any(|step| of_logs(&step)));
@@ -188,29 +190,29 @@ fn what_cannot_be_changed_is_made_anew_with_all_that_hangs_on_it() {
         subnet.vpc = "vpc-2".to_owned();
     }
     let plan = plan(&inventory, &wish).unwrap();
-    let deleted: Vec<What> = plan
+    let deleted: Vec<ResourceKind> = plan
         .steps
         .iter()
         .filter(|step| step.action == Action::Delete)
         .map(|step| step.resource.key().kind)
         .collect();
     let order = [
-        What::Group,
-        What::Listener,
-        What::TargetGroup,
-        What::Balancer,
-        What::SecurityGroup,
-        What::SecurityGroup,
+        ResourceKind::Group,
+        ResourceKind::Listener,
+        ResourceKind::TargetGroup,
+        ResourceKind::Balancer,
+        ResourceKind::SecurityGroup,
+        ResourceKind::SecurityGroup,
     ];
     assert_eq!(deleted, order, "{plan}");
-    let made: Vec<What> = plan
+    let made: Vec<ResourceKind> = plan
         .steps
         .iter()
         .filter(|step| step.action == Action::Create)
         .map(|step| step.resource.key().kind)
         .collect();
     assert!(
-        made.contains(&What::CurrentRelease) && made.contains(&What::Schedule),
+        made.contains(&ResourceKind::CurrentRelease) && made.contains(&ResourceKind::Schedule),
         "{plan}"
     );
 }
@@ -223,8 +225,8 @@ fn what_is_no_longer_wanted_is_deleted() {
     project.env.scale_on = None;
     let plan = plan(&inventory, &project.wish()).unwrap();
     let expected = [
-        (Action::Delete, What::Schedule),
-        (Action::Delete, What::Scaling),
+        (Action::Delete, ResourceKind::Schedule),
+        (Action::Delete, ResourceKind::Scaling),
     ];
     assert_eq!(steps(&plan), expected);
 }
@@ -234,7 +236,7 @@ fn another_owner_is_named_and_left_alone() {
     let mut project = Project::new();
     let wish = project.wish();
     let mut inventory = done(&wish);
-    inventory.found[0].owner = Owner::Other("blog/prod".to_owned());
+    inventory.found[0].owner = ResourceOwner::Other("blog/prod".to_owned());
     let error = plan(&inventory, &wish).unwrap_err();
     assert!(
         error.to_string().contains("belongs to blog/prod"),
@@ -258,7 +260,7 @@ fn what_the_region_lacks_is_said_before_anything_is_made() {
         let mut inventory = empty();
         change(&mut inventory.around);
         let error = plan(&inventory, &wish).unwrap_err();
-        assert_eq!(error.kind, Kind::Config, "{error}");
+        assert_eq!(error.kind, CloudErrorKind::Config, "{error}");
         assert!(error.hint.is_some(), "{error}");
         error.to_string()
     };
@@ -327,9 +329,9 @@ fn a_node_may_read_the_queues_its_functions_name_and_gets_the_urls_of_their_serv
 fn scaling_follows_memory_when_asked_to() {
     let mut project = Project::new();
     let inventory = done(&project.wish());
-    project.env.scale_on = Some(ScaleOn::MemoryPercent(70));
+    project.env.scale_on = Some(ScalingTarget::MemoryPercent(70));
     let plan = plan(&inventory, &project.wish()).unwrap();
-    assert_eq!(steps(&plan), [(Action::Change, What::Scaling)]);
+    assert_eq!(steps(&plan), [(Action::Change, ResourceKind::Scaling)]);
     assert!(plan.to_string().contains("→ memory"), "{plan}");
 }
 
@@ -340,9 +342,9 @@ fn a_certificate_adds_https_and_sends_people_there() {
     project.env.certificate = Some("arn:cert".to_owned());
     let plan = plan(&inventory, &project.wish()).unwrap();
     let expected = [
-        (Action::Change, What::SecurityGroup),
-        (Action::Create, What::Listener),
-        (Action::Change, What::Listener),
+        (Action::Change, ResourceKind::SecurityGroup),
+        (Action::Create, ResourceKind::Listener),
+        (Action::Change, ResourceKind::Listener),
     ];
     let mut found = steps(&plan);
     found.sort();

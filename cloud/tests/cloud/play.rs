@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::Credentials;
-use fnlocal_cloud::Names;
-use fnlocal_cloud::aws::{Aws, Pace};
+use fnlocal_cloud::ResourceNames;
+use fnlocal_cloud::aws::{Aws, PollPace};
 
 pub use plain::Play;
 
@@ -26,7 +26,7 @@ impl Play {
     /// A connection as the product makes it, but to the play.
     pub async fn aws(&self, project: &str, env: &str) -> Aws {
         let config = self.config().await;
-        let names = Names::new(project, env).unwrap();
+        let names = ResourceNames::new(project, env).unwrap();
         Aws::connect(&config, names, pace()).await.unwrap()
     }
 
@@ -42,8 +42,8 @@ impl Play {
 }
 
 /// As fast as a play can be.
-pub fn pace() -> Pace {
-    Pace {
+pub fn pace() -> PollPace {
+    PollPace {
         poll: Duration::from_millis(5),
         settle: Duration::from_millis(2),
         attempts: 3,

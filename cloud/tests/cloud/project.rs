@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use fnlocal_cloud::desired::PromoteRequest;
-use fnlocal_cloud::environment::{Environment, Prescale};
-use fnlocal_cloud::source::Source;
+use fnlocal_cloud::environment::{CloudEnvironment, PrescaleAction};
+use fnlocal_cloud::source::ImageSource;
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage, SCHEMA};
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use serde_json::json;
@@ -16,7 +16,7 @@ pub const BASE: usize = 3 << 20;
 
 pub struct Project {
     pub store: Store,
-    pub env: Environment,
+    pub env: CloudEnvironment,
     pub code: BTreeMap<String, String>,
     pub variables: Vec<String>,
     gateway: String,
@@ -29,8 +29,8 @@ impl Project {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let mut env = Environment::new("prod");
-        env.prescale.push(Prescale {
+        let mut env = CloudEnvironment::new("prod");
+        env.prescale.push(PrescaleAction {
             name: "flash-sale".to_owned(),
             cron: "30 17 * * FRI".to_owned(),
             timezone: Some("Asia/Kolkata".to_owned()),
@@ -87,7 +87,7 @@ impl Project {
             fnlocal: "0.1.0".to_owned(),
             commit: None,
             default: None,
-            limits: fnlocal_core::release::ProjectLimits::default(),
+            limits: fnlocal_core::release::ReleaseLimits::default(),
             packages,
         };
         PromoteRequest {
@@ -104,8 +104,8 @@ impl Project {
         self.gateway = self.image("gateway", "another binary");
     }
 
-    pub fn source(&self) -> Source {
-        Source {
+    pub fn source(&self) -> ImageSource {
+        ImageSource {
             store: self.store.clone(),
             repositories: self.repositories.clone(),
         }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use fnlocal_cloud::apply::apply;
 use fnlocal_cloud::copy::Sent;
-use fnlocal_cloud::logs::{Reader, Wanted};
+use fnlocal_cloud::logs::{LogQuery, Reader};
 use fnlocal_cloud::node::NodeSettings;
 use fnlocal_cloud::plan::{Action, Plan};
 use fnlocal_cloud::promote;
-use fnlocal_cloud::resource::{Kind as What, Resource};
+use fnlocal_cloud::resource::{Resource, ResourceKind};
 use fnlocal_cloud::status;
-use fnlocal_cloud::{Inventory, Kind, policy};
+use fnlocal_cloud::{CloudErrorKind, Inventory, policy};
 
 use super::play::Play;
 use super::project::{BASE, Project};
@@ -47,7 +47,7 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
         plan.steps.iter().all(|step| step.action == Action::Create),
         "{plan}"
     );
-    let kinds: BTreeSet<What> = plan
+    let kinds: BTreeSet<ResourceKind> = plan
         .steps
         .iter()
         .map(|step| step.resource.key().kind)
@@ -76,7 +76,7 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
 
     let found = everything(&play).await;
     let settings = found
-        .of(What::Template)
+        .of(ResourceKind::Template)
         .find_map(|found| match &found.resource {
             Resource::Template(template) => NodeSettings::from_user_data(&template.user_data),
             _ => None,
@@ -95,14 +95,18 @@ async fn a_changed_line_sends_its_layer_only_and_replaces_no_node() {
     play.clear().await;
     project.set("auction", "exports.bid = 2");
     let (plan, _) = promote(&play, &mut project).await;
-    let changed: Vec<What> = plan
+    let changed: Vec<ResourceKind> = plan
         .steps
         .iter()
         .map(|step| step.resource.key().kind)
         .collect();
     assert_eq!(
         changed,
-        [What::Image, What::Release, What::CurrentRelease],
+        [
+            ResourceKind::Image,
+            ResourceKind::Release,
+            ResourceKind::CurrentRelease
+        ],
         "{plan}"
     );
     let calls = play.calls().await;
@@ -166,7 +170,7 @@ async fn old_releases_go_and_images_stay_that_a_kept_one_names() {
         "the newest, and two before it"
     );
     // Three of the auction, one of the mail, the gateway.
-    assert_eq!(found.of(What::Image).count(), 5);
+    assert_eq!(found.of(ResourceKind::Image).count(), 5);
     let aws = play.aws("shop", "prod").await;
     promote::rollback(&aws, 2, &|_| {}).await.unwrap();
 }
@@ -187,7 +191,7 @@ async fn a_stored_plan_is_refused_when_something_moved_and_applied_when_not() {
         .unwrap();
     let again = promote::apply_stored(&aws, &plan, &wish, &source, &|_| {}).await;
     let error = again.unwrap_err();
-    assert_eq!(error.kind, Kind::TryAgain, "{error}");
+    assert_eq!(error.kind, CloudErrorKind::TryAgain, "{error}");
     assert!(error.to_string().contains("changed since"), "{error}");
 }
 
@@ -205,7 +209,7 @@ async fn of_two_promotes_at_once_one_wins_and_the_other_is_told() {
     let error = apply(&aws, &mine, &before, Some(&source), &|_| {})
         .await
         .unwrap_err();
-    assert_eq!(error.kind, Kind::TryAgain);
+    assert_eq!(error.kind, CloudErrorKind::TryAgain);
     assert!(error.to_string().contains("r000002"), "{error}");
 }
 
@@ -251,8 +255,8 @@ async fn machines_that_are_kept_stopped_come_and_go_with_a_hook_that_waits_for_t
     let (plan, _) = promote(&play, &mut project).await;
     assert!(plan.to_string().contains("- warm pool"), "{plan}");
     let left = everything(&play).await;
-    assert_eq!(left.of(What::WarmPool).count(), 0);
-    assert_eq!(left.of(What::Hook).count(), 1);
+    assert_eq!(left.of(ResourceKind::WarmPool).count(), 0);
+    assert_eq!(left.of(ResourceKind::Hook).count(), 1);
 }
 
 #[tokio::test]
@@ -290,7 +294,7 @@ async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
     promote(&play, &mut project).await;
     let aws = play.aws("shop", "prod").await;
     status::status(&aws).await.unwrap();
-    let mut logs = Reader::new(&aws, &Wanted::default());
+    let mut logs = Reader::new(&aws, &LogQuery::default());
     assert_eq!(logs.next().await.unwrap(), None);
     destroy(&play).await.unwrap();
     let calls = play.calls().await.calls;

@@ -76,7 +76,7 @@ pub enum Report<'a> {
 /// All that may stand in a report. An enum by its `t` would be read into a tree first, which costs
 /// a multiple: one comes with every request.
 #[derive(Deserialize)]
-struct Told<'a> {
+struct ReportFields<'a> {
     t: &'a str,
     request: Option<&'a str>,
     at: Option<u64>,
@@ -98,7 +98,7 @@ impl<'a> Report<'a> {
     /// Reads one; none where it is none that is known.
     #[must_use]
     pub fn read(json: &'a [u8]) -> Option<Self> {
-        let told: Told<'a> = serde_json::from_slice(json).ok()?;
+        let told: ReportFields<'a> = serde_json::from_slice(json).ok()?;
         Some(match told.t {
             "log" => Self::Log {
                 request: told.request,

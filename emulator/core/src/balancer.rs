@@ -17,7 +17,7 @@ use crate::ids::NodeId;
 use crate::time::{Duration, Instant};
 
 pub use target::TargetState;
-use target::{SlowStart, Target};
+use target::{BalancerTarget, SlowStart};
 
 /// Settings of a target group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ impl TargetFailure {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Balancer {
     settings: BalancerSettings,
-    targets: BTreeMap<NodeId, Target>,
+    targets: BTreeMap<NodeId, BalancerTarget>,
     /// Those that may get requests, in the order of their registration.
     ring: Vec<NodeId>,
     /// Where in the ring the next request is tried.
@@ -205,7 +205,7 @@ impl Balancer {
     /// Targets that pass their checks.
     #[must_use]
     pub fn healthy(&self) -> usize {
-        let healthy = |target: &&Target| target.state == TargetState::Healthy;
+        let healthy = |target: &&BalancerTarget| target.state == TargetState::Healthy;
         self.targets.values().filter(healthy).count()
     }
 
@@ -217,7 +217,7 @@ impl Balancer {
 
     fn register(&mut self, now: Instant, node: NodeId, effects: &mut Vec<BalancerEffect>) {
         self.remove(node);
-        let mut target = Target::new();
+        let mut target = BalancerTarget::new();
         target.deadline = Some(now + self.settings.check_interval);
         self.deadlines
             .insert((now + self.settings.check_interval, node));
@@ -277,8 +277,9 @@ impl Balancer {
         // "Newly registered targets enter slow start mode only when there is at least one healthy
         // target that is not in slow start mode."
         let slow = self.settings.slow_start;
-        let settled =
-            |target: &Target| target.state == TargetState::Healthy && !target.is_slow(now, slow);
+        let settled = |target: &BalancerTarget| {
+            target.state == TargetState::Healthy && !target.is_slow(now, slow)
+        };
         let others = self.targets.values().any(settled);
         let Some(target) = self.targets.get_mut(&node) else {
             return;

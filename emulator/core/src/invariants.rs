@@ -7,8 +7,8 @@ use crate::ids::{FunctionId, InstanceId, RequestId};
 use crate::node::Node;
 use crate::package::Prime;
 use crate::pool::Pool;
-use crate::pool::slot::{Awaited, Instance, Intent, Power, Role, Stage};
-use crate::timers::Timer;
+use crate::pool::slot::{Awaited, InstanceRole, Intent, PoolInstance, Power, RequestStage};
+use crate::timers::TimerKind;
 
 /// An invariant that does not hold: a mistake in this crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-type Check = Result<(), Violation>;
+type InvariantResult = Result<(), Violation>;
 
 /// Fails with the invariant's name unless the condition holds.
 macro_rules! holds {
@@ -60,10 +60,10 @@ impl Node {
         self.check_deadlines()
     }
 
-    fn check_node_bounds(&self) -> Check {
+    fn check_node_bounds(&self) -> InvariantResult {
         let memory = |stopping: bool| -> u64 {
             let counted = self.instances.values();
-            let counted = counted.filter(|one| !stopping || one.role == Role::Stopping);
+            let counted = counted.filter(|one| !stopping || one.role == InstanceRole::Stopping);
             counted.map(|one| u64::from(one.memory_mib)).sum()
         };
         holds!(
@@ -90,7 +90,7 @@ impl Node {
             self.limits.max_instances
         );
         let starts = |refill: bool| {
-            let starting = |one: &&Instance| matches!(one.role, Role::Starting(_));
+            let starting = |one: &&PoolInstance| matches!(one.role, InstanceRole::Starting(_));
             self.instances
                 .values()
                 .filter(starting)
@@ -109,7 +109,7 @@ impl Node {
         Ok(())
     }
 
-    fn check_instance(&self, id: InstanceId, instance: &Instance) -> Check {
+    fn check_instance(&self, id: InstanceId, instance: &PoolInstance) -> InvariantResult {
         holds!(
             "busy is within concurrency",
             instance.running.len() <= instance.slots,
@@ -121,7 +121,7 @@ impl Node {
             let stage = self.requests.get(request).map(|entry| entry.stage);
             holds!(
                 "no slot is leaked",
-                matches!(stage, Some(Stage::Running { instance, .. }) if instance == id),
+                matches!(stage, Some(RequestStage::Running { instance, .. }) if instance == id),
                 "{id} holds {request}, which is {stage:?}"
             );
         }
@@ -144,7 +144,10 @@ impl Node {
             instance.awaited,
             instance.answer_timer
         );
-        if !matches!(instance.role, Role::Serving | Role::Assigning) {
+        if !matches!(
+            instance.role,
+            InstanceRole::Serving | InstanceRole::Assigning
+        ) {
             return Ok(());
         }
         let pool = instance
@@ -169,7 +172,7 @@ impl Node {
     }
 
     /// The lists and counts of a pool say what its instances say.
-    fn check_lists(&self, id: FunctionId, pool: &Pool) -> Check {
+    fn check_lists(&self, id: FunctionId, pool: &Pool) -> InvariantResult {
         let mut free = BTreeSet::new();
         let mut paused = BTreeSet::new();
         let (mut waking, mut assigning) = (0, 0);
@@ -186,21 +189,24 @@ impl Node {
                 instance.bound
             );
             match (instance.role, instance.power) {
-                (Role::Assigning, _) => assigning += 1,
-                (Role::Serving, Power::Running) if instance.running.len() < instance.slots => {
+                (InstanceRole::Assigning, _) => assigning += 1,
+                (InstanceRole::Serving, Power::Running)
+                    if instance.running.len() < instance.slots =>
+                {
                     free.insert(member);
                 }
-                (Role::Serving, Power::Running) => {}
-                (Role::Serving, Power::Paused | Power::Pausing { wake: false }) => {
+                (InstanceRole::Serving, Power::Running) => {}
+                (InstanceRole::Serving, Power::Paused | Power::Pausing { wake: false }) => {
                     paused.insert(member);
                 }
-                (Role::Serving, _) => waking += 1,
+                (InstanceRole::Serving, _) => waking += 1,
                 (role, _) => holds!("members serve", false, "{member} of {id} is {role:?}"),
             }
         }
         let starting = self.instances.values().filter(|one| {
             let of = [Intent::Demand(id), Intent::Keep(id)];
-            of.iter().any(|&intent| one.role == Role::Starting(intent))
+            of.iter()
+                .any(|&intent| one.role == InstanceRole::Starting(intent))
         });
         let starting = starting.count();
         let listed = |list: &[InstanceId]| list.iter().copied().collect::<BTreeSet<_>>();
@@ -233,7 +239,7 @@ impl Node {
         Ok(())
     }
 
-    fn check_pool_bounds(&self, id: FunctionId, pool: &Pool) -> Check {
+    fn check_pool_bounds(&self, id: FunctionId, pool: &Pool) -> InvariantResult {
         holds!(
             "instances are within the function's",
             pool.live() <= pool.limits.max_instances as usize,
@@ -248,7 +254,7 @@ impl Node {
         let held = self
             .requests
             .values()
-            .filter(|entry| entry.stage == Stage::Held && entry.function == id);
+            .filter(|entry| entry.stage == RequestStage::Held && entry.function == id);
         let held = held.count();
         holds!(
             "requests over the rate are counted",
@@ -266,7 +272,7 @@ impl Node {
             let entry = self.requests.get(&request);
             holds!(
                 "what is queued waits",
-                entry.is_some_and(|one| one.stage == Stage::Waiting && one.function == id),
+                entry.is_some_and(|one| one.stage == RequestStage::Waiting && one.function == id),
                 "{request} of {id}: {entry:?}"
             );
         }
@@ -278,7 +284,7 @@ impl Node {
         Ok(())
     }
 
-    fn check_waiting(&self, id: FunctionId, pool: &Pool) -> Check {
+    fn check_waiting(&self, id: FunctionId, pool: &Pool) -> InvariantResult {
         if pool.queue.is_empty() {
             return Ok(());
         }
@@ -318,17 +324,17 @@ impl Node {
         Ok(())
     }
 
-    fn check_request(&self, id: RequestId) -> Check {
+    fn check_request(&self, id: RequestId) -> InvariantResult {
         let Some(entry) = self.requests.get(&id) else {
             return Ok(());
         };
         match entry.stage {
-            Stage::Held => holds!(
+            RequestStage::Held => holds!(
                 "a request over the rate has a turn",
                 entry.timer.is_some(),
                 "{id}"
             ),
-            Stage::Waiting => {
+            RequestStage::Waiting => {
                 let pool = self.pools.get(&entry.function);
                 let places = pool.map_or(0, |pool| pool.queue.iter().filter(|&r| r == id).count());
                 holds!(
@@ -342,7 +348,7 @@ impl Node {
                     "{id}"
                 );
             }
-            Stage::Running {
+            RequestStage::Running {
                 instance,
                 answered,
                 gone,
@@ -354,7 +360,7 @@ impl Node {
                     instance.is_none_or(|one| one.running.contains(&id)),
                     "{id}"
                 );
-                let ending = instance.is_none_or(|one| one.role == Role::Stopping);
+                let ending = instance.is_none_or(|one| one.role == InstanceRole::Stopping);
                 holds!(
                     "an unanswered request has a deadline",
                     entry.timer.is_some() || (answered && !gone) || (gone && ending),
@@ -370,14 +376,16 @@ impl Node {
         Ok(())
     }
 
-    fn check_packages(&self) -> Check {
+    fn check_packages(&self) -> InvariantResult {
         for (&id, package) in &self.packages {
             let spares = self.instances.iter().filter(|(_, one)| one.package == id);
-            let spares = spares.filter(|(_, one)| one.role == Role::Spare).count();
+            let spares = spares
+                .filter(|(_, one)| one.role == InstanceRole::Spare)
+                .count();
             let alike = package.spares.iter().all(|spare| {
                 self.instances
                     .get(spare)
-                    .is_some_and(|one| one.role == Role::Spare)
+                    .is_some_and(|one| one.role == InstanceRole::Spare)
             });
             holds!(
                 "spares are listed with their package",
@@ -388,11 +396,11 @@ impl Node {
             let priming = match package.prime {
                 None | Some(Prime::Wanted) => true,
                 Some(Prime::Starting(one)) => self.instances.get(&one).is_some_and(|one| {
-                    one.role == Role::Starting(Intent::Prime) && one.package == id
+                    one.role == InstanceRole::Starting(Intent::Prime) && one.package == id
                 }),
                 Some(Prime::Running(one)) => {
                     self.instances.get(&one).map(|one| one.role)
-                        == Some(Role::Priming(package.wanted))
+                        == Some(InstanceRole::Priming(package.wanted))
                 }
             };
             holds!(
@@ -405,9 +413,9 @@ impl Node {
         Ok(())
     }
 
-    fn check_deadlines(&self) -> Check {
+    fn check_deadlines(&self) -> InvariantResult {
         let mut count = 0;
-        let mut check = |slot: Option<crate::time::Instant>, timer: Timer| {
+        let mut check = |slot: Option<crate::time::Instant>, timer: TimerKind| {
             let Some(at) = slot else { return Ok(()) };
             count += 1;
             holds!(
@@ -418,20 +426,20 @@ impl Node {
             Ok(())
         };
         for (&id, request) in &self.requests {
-            check(request.timer, Timer::Request(id))?;
+            check(request.timer, TimerKind::Request(id))?;
         }
         for (&id, instance) in &self.instances {
-            check(instance.timer, Timer::Idle(id))?;
-            check(instance.answer_timer, Timer::Unanswered(id))?;
+            check(instance.timer, TimerKind::Idle(id))?;
+            check(instance.answer_timer, TimerKind::Unanswered(id))?;
         }
         for (&id, pool) in &self.pools {
-            check(pool.demand_timer, Timer::Demand(id))?;
-            check(pool.switch_timer, Timer::Switch(id))?;
+            check(pool.demand_timer, TimerKind::Demand(id))?;
+            check(pool.switch_timer, TimerKind::Switch(id))?;
         }
         for (&id, package) in &self.packages {
-            check(package.retry_at, Timer::Backoff(id))?;
+            check(package.retry_at, TimerKind::Backoff(id))?;
         }
-        check(self.refill_timer, Timer::Refill)?;
+        check(self.refill_timer, TimerKind::Refill)?;
         holds!(
             "no deadline outlives what it is for",
             count == self.timers.len(),

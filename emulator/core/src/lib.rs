@@ -38,5 +38,5 @@ pub use invariants::Violation;
 pub use limits::{Excess, FunctionLimits, LimitError, NodeLimits, OverRate};
 pub use node::Node;
 pub use profile::Profile;
-pub use routing::{Entered, Forward, Route, Router, RouterSettings, Standing};
+pub use routing::{Entered, Forward, FunctionStanding, Route, Router, RouterSettings};
 pub use view::{FunctionView, InstancesView, NodeLoad, NodeView};

@@ -26,10 +26,10 @@ use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{FunctionId, InstanceId, PackageId, RequestId};
 use crate::limits::NodeLimits;
-use crate::package::Package;
+use crate::package::NodePackage;
 use crate::pool::Pool;
-use crate::pool::slot::{Instance, Request};
-use crate::rate::{Bucket, Rate};
+use crate::pool::slot::{PoolInstance, PoolRequest};
+use crate::rate::{FillRate, TokenBucket};
 use crate::time::Instant;
 use crate::timers::Timers;
 
@@ -39,12 +39,12 @@ use crate::timers::Timers;
 pub struct Node {
     pub(crate) now: Instant,
     pub(crate) limits: NodeLimits,
-    pub(crate) bucket: Option<Bucket>,
-    pub(crate) packages: BTreeMap<PackageId, Package>,
+    pub(crate) bucket: Option<TokenBucket>,
+    pub(crate) packages: BTreeMap<PackageId, NodePackage>,
     /// Boxed: a search walks over keys that lie together.
     pub(crate) pools: BTreeMap<FunctionId, Box<Pool>>,
-    pub(crate) instances: BTreeMap<InstanceId, Instance>,
-    pub(crate) requests: BTreeMap<RequestId, Request>,
+    pub(crate) instances: BTreeMap<InstanceId, PoolInstance>,
+    pub(crate) requests: BTreeMap<RequestId, PoolRequest>,
     pub(crate) timers: Timers,
     /// Functions with waiting requests.
     pub(crate) functions_waiting: BTreeSet<FunctionId>,
@@ -84,7 +84,7 @@ impl Node {
     pub fn new(limits: NodeLimits) -> Self {
         Self {
             now: Instant::START,
-            bucket: request_rate(&limits).map(|rate| Bucket::new(rate, Instant::START)),
+            bucket: request_rate(&limits).map(|rate| TokenBucket::new(rate, Instant::START)),
             limits,
             packages: BTreeMap::new(),
             pools: BTreeMap::new(),
@@ -186,7 +186,7 @@ impl Node {
     }
 }
 
-fn request_rate(limits: &NodeLimits) -> Option<Rate> {
-    let rate = |rps| Rate::per_second(rps, limits.burst, limits.over_rate);
+fn request_rate(limits: &NodeLimits) -> Option<FillRate> {
+    let rate = |rps| FillRate::per_second(rps, limits.burst, limits.over_rate);
     limits.rps.map(rate)
 }

@@ -47,7 +47,7 @@ pub(crate) enum Prime {
 
 /// One package.
 #[derive(Debug)]
-pub(crate) struct Package {
+pub(crate) struct NodePackage {
     /// The newest code there is.
     pub(crate) wanted: CodeHash,
     /// The newest code that has been imported and described.
@@ -78,7 +78,7 @@ pub(crate) struct Package {
     pub(crate) refill_at: Instant,
 }
 
-impl Package {
+impl NodePackage {
     /// A package whose code has just appeared.
     pub(crate) fn new(wanted: CodeHash) -> Self {
         Self {

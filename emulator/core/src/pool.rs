@@ -9,9 +9,9 @@ use crate::average::Average;
 use crate::ids::{CodeHash, InstanceId, PackageId};
 use crate::limits::{Excess, FunctionLimits};
 use crate::package::{MAX_CONSECUTIVE_FAILURES, refill_backoff};
-use crate::rate::{Bucket, Rate};
+use crate::rate::{FillRate, TokenBucket};
 use crate::time::{Duration, Instant};
-use queue::Queue;
+use queue::RequestQueue;
 
 /// A function used this recently is worth importing anew before anybody asks.
 const RECENT: Duration = Duration::from_secs(30);
@@ -37,10 +37,10 @@ pub(crate) struct Pool {
     /// That code cannot be imported.
     pub(crate) broken: bool,
     pub(crate) next: Option<Next>,
-    pub(crate) queue: Queue,
-    pub(crate) bucket: Option<Bucket>,
+    pub(crate) queue: RequestQueue,
+    pub(crate) bucket: Option<TokenBucket>,
     /// What `start_rate` allows.
-    pub(crate) starts: Option<Bucket>,
+    pub(crate) starts: Option<TokenBucket>,
     /// Requests over the rate whose turn has not come.
     pub(crate) held: usize,
     /// Dispatch to finished.
@@ -85,14 +85,14 @@ impl Pool {
     ) -> Self {
         Self {
             package,
-            bucket: request_rate(&limits).map(|rate| Bucket::new(rate, now)),
-            starts: start_rate(&limits).map(|rate| Bucket::new(rate, now)),
+            bucket: request_rate(&limits).map(|rate| TokenBucket::new(rate, now)),
+            starts: start_rate(&limits).map(|rate| TokenBucket::new(rate, now)),
             held: 0,
             limits,
             code,
             broken: false,
             next: None,
-            queue: Queue::default(),
+            queue: RequestQueue::default(),
             service: Average::default(),
             members: BTreeSet::new(),
             free: Vec::new(),
@@ -162,8 +162,8 @@ impl Pool {
 
     /// Sets the bounds and what follows from them; gives the old ones.
     pub(crate) fn set_limits(&mut self, limits: FunctionLimits, now: Instant) -> FunctionLimits {
-        Bucket::update(&mut self.bucket, request_rate(&limits), now);
-        Bucket::update(&mut self.starts, start_rate(&limits), now);
+        TokenBucket::update(&mut self.bucket, request_rate(&limits), now);
+        TokenBucket::update(&mut self.starts, start_rate(&limits), now);
         std::mem::replace(&mut self.limits, limits)
     }
 
@@ -247,13 +247,13 @@ impl Pool {
     }
 }
 
-fn request_rate(limits: &FunctionLimits) -> Option<Rate> {
-    let rate = |rps| Rate::per_second(rps, limits.burst, limits.over_rate);
+fn request_rate(limits: &FunctionLimits) -> Option<FillRate> {
+    let rate = |rps| FillRate::per_second(rps, limits.burst, limits.over_rate);
     limits.rps.map(rate)
 }
 
-fn start_rate(limits: &FunctionLimits) -> Option<Rate> {
-    limits.start_rate.map(Rate::per_ten_seconds)
+fn start_rate(limits: &FunctionLimits) -> Option<FillRate> {
+    limits.start_rate.map(FillRate::per_ten_seconds)
 }
 
 /// Removes from the end backwards: what is looked for was nearly always used last.

@@ -8,7 +8,7 @@ const PARTS: i128 = 1_000_000;
 
 /// How fast a bucket fills, and what happens when it is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate {
+pub(crate) struct FillRate {
     /// Tokens in `span`.
     pub(crate) tokens: u32,
     /// In seconds.
@@ -19,7 +19,7 @@ pub(crate) struct Rate {
     pub(crate) over: OverRate,
 }
 
-impl Rate {
+impl FillRate {
     /// So many requests a second.
     pub(crate) fn per_second(rps: u32, burst: Option<u32>, over: OverRate) -> Self {
         Self {
@@ -51,16 +51,16 @@ impl Rate {
 
 /// Integer arithmetic only, so that replays agree.
 #[derive(Debug)]
-pub(crate) struct Bucket {
-    rate: Rate,
+pub(crate) struct TokenBucket {
+    rate: FillRate,
     /// Below zero when tokens were taken in advance.
     level: i128,
     at: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket.
-    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+    pub(crate) fn new(rate: FillRate, now: Instant) -> Self {
         Self {
             level: rate.full(),
             rate,
@@ -83,7 +83,7 @@ impl Bucket {
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// Takes a token, in advance if [`Bucket::wait`] said it is not there yet.
+    /// Takes a token, in advance if [`TokenBucket::wait`] said it is not there yet.
     pub(crate) fn take(&mut self) {
         self.level -= self.rate.part();
     }
@@ -100,7 +100,7 @@ impl Bucket {
     }
 
     /// A bucket for a bound that may have come, gone or changed; what has been used up stays so.
-    pub(crate) fn update(bucket: &mut Option<Self>, rate: Option<Rate>, now: Instant) {
+    pub(crate) fn update(bucket: &mut Option<Self>, rate: Option<FillRate>, now: Instant) {
         match (bucket.as_mut(), rate) {
             (Some(bucket), Some(rate)) => {
                 bucket.wait(now);
@@ -116,13 +116,13 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    fn rate(rps: u32, burst: Option<u32>) -> Rate {
-        Rate::per_second(rps, burst, OverRate::Refuse)
+    fn rate(rps: u32, burst: Option<u32>) -> FillRate {
+        FillRate::per_second(rps, burst, OverRate::Refuse)
     }
 
     #[test]
     fn a_full_bucket_lasts_for_one_seconds_worth() {
-        let mut bucket = Bucket::new(rate(3, None), Instant::START);
+        let mut bucket = TokenBucket::new(rate(3, None), Instant::START);
         for _ in 0..3 {
             assert!(bucket.wait(Instant::START).is_zero());
             bucket.take();
@@ -134,14 +134,14 @@ mod tests {
     #[test]
     fn a_burst_may_be_more_or_less_than_a_seconds_worth() {
         for (burst, taken) in [(1, 1), (7, 7)] {
-            let mut bucket = Bucket::new(rate(3, Some(burst)), Instant::START);
+            let mut bucket = TokenBucket::new(rate(3, Some(burst)), Instant::START);
             assert_eq!(bucket.tokens(Instant::from_millis(9_000)), taken);
         }
     }
 
     #[test]
     fn tokens_taken_in_advance_make_the_next_wait_longer() {
-        let mut bucket = Bucket::new(rate(10, Some(1)), Instant::START);
+        let mut bucket = TokenBucket::new(rate(10, Some(1)), Instant::START);
         for turn in 0..4 {
             let wait = bucket.wait(Instant::START);
             assert_eq!(wait, Duration::from_millis(100 * turn));
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn ten_seconds_worth_of_starts_fills_evenly() {
-        let mut bucket = Bucket::new(Rate::per_ten_seconds(1000), Instant::START);
+        let mut bucket = TokenBucket::new(FillRate::per_ten_seconds(1000), Instant::START);
         for _ in 0..1000 {
             bucket.take();
         }
@@ -162,11 +162,11 @@ mod tests {
 
     #[test]
     fn a_changed_rate_keeps_what_was_used_up() {
-        let mut bucket = Some(Bucket::new(rate(10, None), Instant::START));
+        let mut bucket = Some(TokenBucket::new(rate(10, None), Instant::START));
         for _ in 0..10 {
             bucket.as_mut().unwrap().take();
         }
-        Bucket::update(&mut bucket, Some(rate(100, None)), Instant::START);
+        TokenBucket::update(&mut bucket, Some(rate(100, None)), Instant::START);
         let mut bucket = bucket.unwrap();
         assert_eq!(bucket.tokens(Instant::START), 0);
         assert_eq!(bucket.tokens(Instant::from_millis(100)), 10);

@@ -1,6 +1,6 @@
 //! What a node was told and what it said to that, so that it can be told again.
 //!
-//! A recording is a file of JSON lines: a [`Header`], then an [`Entry`] for every event, in their
+//! A recording is a file of JSON lines: a [`Header`], then an [`RecordedEvent`] for every event, in their
 //! order. Deliberately absent: the reading and writing, which need JSON and files.
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl Header {
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct RecordedEvent {
     /// When, in microseconds since the node started.
     pub at: Instant,
     /// What happened.
@@ -48,9 +48,9 @@ pub struct Entry {
 
 /// An entry that gave other effects this time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
+pub struct ReplayDifference {
     /// The entry as recorded.
-    pub entry: Entry,
+    pub entry: RecordedEvent,
     /// The effects of this time.
     pub now: Vec<Effect>,
 }
@@ -76,7 +76,7 @@ impl Replay {
     ///
     /// # Errors
     /// The difference, if the node says something else now. What it says afterwards is of no use.
-    pub fn step(&mut self, entry: Entry) -> Result<(), Box<Difference>> {
+    pub fn step(&mut self, entry: RecordedEvent) -> Result<(), Box<ReplayDifference>> {
         self.effects.clear();
         self.node
             .handle(entry.at, entry.event.clone(), &mut self.effects);
@@ -84,6 +84,6 @@ impl Replay {
             return Ok(());
         }
         let now = std::mem::take(&mut self.effects);
-        Err(Box::new(Difference { entry, now }))
+        Err(Box::new(ReplayDifference { entry, now }))
     }
 }

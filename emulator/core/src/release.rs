@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{FunctionLimits, LimitError, OverRate};
-use crate::trigger::{ScheduleSpec, Triggers};
+use crate::trigger::{FunctionTriggers, ScheduleSpec};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -32,7 +32,7 @@ pub struct Release {
     /// The function that answers `/` and whatever no name matches.
     pub default: Option<String>,
     /// Bounds of all functions together.
-    pub limits: ProjectLimits,
+    pub limits: ReleaseLimits,
     /// By name.
     pub packages: Vec<ReleasePackage>,
 }
@@ -50,7 +50,7 @@ pub struct Commit {
 /// Bounds of all functions of a project together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ProjectLimits {
+pub struct ReleaseLimits {
     /// Instances of all functions on a node.
     pub max_instances: Option<u32>,
     /// Requests a second on a node.
@@ -109,7 +109,7 @@ pub struct ReleaseFunction {
     pub schedule: Option<ScheduleSpec>,
     /// What else calls it. Releases from before there was such a thing do not say.
     #[serde(default)]
-    pub triggers: Triggers,
+    pub triggers: FunctionTriggers,
 }
 
 impl Release {
@@ -164,18 +164,18 @@ impl Release {
 
     /// What changes for those who call the functions when `next` takes this one's place, by name.
     #[must_use]
-    pub fn diff<'a>(&'a self, next: &'a Self) -> Vec<Difference<'a>> {
+    pub fn diff<'a>(&'a self, next: &'a Self) -> Vec<FunctionDifference<'a>> {
         let (old, new) = (self.functions(), next.functions());
         let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
         let mut differences = Vec::new();
         for name in names {
             let change = match (old.get(name), new.get(name)) {
-                (None, Some(_)) => Some(Change::Added),
-                (Some(_), None) => Some(Change::Removed),
+                (None, Some(_)) => Some(FunctionChange::Added),
+                (Some(_), None) => Some(FunctionChange::Removed),
                 (Some((old_in, old)), Some((new_in, new))) => changed(old_in, old, new_in, new),
                 (None, None) => None,
             };
-            differences.extend(change.map(|change| Difference { name, change }));
+            differences.extend(change.map(|change| FunctionDifference { name, change }));
         }
         differences
     }
@@ -183,17 +183,17 @@ impl Release {
 
 /// What changes of one function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference<'a> {
+pub struct FunctionDifference<'a> {
     /// Its name.
     pub name: &'a str,
     /// What.
-    pub change: Change,
+    pub change: FunctionChange,
 }
 
 /// How a function changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Change {
+pub enum FunctionChange {
     /// It is new.
     Added,
     /// It is gone.
@@ -214,18 +214,18 @@ fn changed(
     old: &ReleaseFunction,
     new_in: &ReleasePackage,
     new: &ReleaseFunction,
-) -> Option<Change> {
+) -> Option<FunctionChange> {
     let code = old_in.code != new_in.code;
     let image = !code && old_in.digest != new_in.digest;
     let settings = old != new;
-    (code || image || settings).then_some(Change::Changed {
+    (code || image || settings).then_some(FunctionChange::Changed {
         code,
         image,
         settings,
     })
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for FunctionChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Changed {
             code,

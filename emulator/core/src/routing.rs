@@ -87,7 +87,7 @@ pub enum Route {
 
 /// What a node says of one of its functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct FunctionStanding {
     /// Requests that wait or run there.
     pub in_hand: u32,
     /// Requests its ready instances take at once.
@@ -95,7 +95,7 @@ pub struct Standing {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Member {
+struct RoutingMember {
     node: NodeId,
     key: u64,
     /// Requests it bears at once.
@@ -109,7 +109,7 @@ pub struct Router {
     settings: RouterSettings,
     slots: BTreeMap<NodeId, usize>,
     /// By slot; none where a node has left.
-    members: Vec<Option<Member>>,
+    members: Vec<Option<RoutingMember>>,
     functions: BTreeMap<FunctionId, Spread>,
     capacity: u64,
     in_hand: u64,
@@ -143,7 +143,7 @@ impl Router {
         for spread in self.functions.values_mut() {
             spread.join(slot, key, share);
         }
-        self.members[slot] = Some(Member {
+        self.members[slot] = Some(RoutingMember {
             node,
             key,
             capacity,
@@ -202,7 +202,7 @@ impl Router {
     }
 
     /// A node says how one of its functions stands; what was counted for it is forgotten.
-    pub fn publish(&mut self, function: FunctionId, node: NodeId, standing: Standing) {
+    pub fn publish(&mut self, function: FunctionId, node: NodeId, standing: FunctionStanding) {
         let Some(&slot) = self.slots.get(&node) else {
             return;
         };
@@ -284,7 +284,7 @@ impl Router {
         member.is_some_and(|member| member.in_hand < self.bound_of(member))
     }
 
-    fn bound_of(&self, member: &Member) -> u32 {
+    fn bound_of(&self, member: &RoutingMember) -> u32 {
         let share = u128::from(self.in_hand + 1) * u128::from(member.capacity);
         let mean = share * u128::from(self.settings.bound);
         let mean = mean.div_ceil(u128::from(self.capacity.max(1)) * 100);
@@ -297,7 +297,7 @@ impl Router {
         u32::try_from(share.max(1)).unwrap_or(u32::MAX)
     }
 
-    fn member(&self, slot: usize) -> Option<&Member> {
+    fn member(&self, slot: usize) -> Option<&RoutingMember> {
         self.members.get(slot).and_then(Option::as_ref)
     }
 

@@ -20,7 +20,7 @@ use crate::ids::NodeId;
 use crate::time::{Duration, Instant};
 
 use alarm::Alarms;
-pub use settings::{GroupSettings, Metric, Scheduled, WarmPool};
+pub use settings::{GroupSettings, ScalingMetric, Scheduled, WarmPoolSettings};
 
 /// Between two datapoints.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub enum GroupEvent {
     Died(NodeId),
     /// A node asked to end is gone.
     Terminated(NodeId),
-    /// A deadline told by [`Group::next_deadline`] has passed.
+    /// A deadline told by [`ScalingGroup::next_deadline`] has passed.
     DeadlinePassed,
 }
 
@@ -73,14 +73,14 @@ pub enum GroupEffect {
         /// How many.
         nodes: u32,
         /// Why.
-        why: Reason,
+        why: ScalingReason,
     },
 }
 
 /// Why the number of nodes wanted changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum ScalingReason {
     /// The metric was above the target for long enough.
     High,
     /// The metric was far enough below the target for long enough.
@@ -91,7 +91,7 @@ pub enum Reason {
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Stage {
+enum MemberStage {
     Booting,
     InService,
     FillingPool,
@@ -100,17 +100,17 @@ enum Stage {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Member {
-    stage: Stage,
+struct GroupMember {
+    stage: MemberStage,
     /// Until then it is warming up.
     warm_at: Instant,
 }
 
 /// Decides how many nodes there are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Group {
+pub struct ScalingGroup {
     settings: GroupSettings,
-    nodes: BTreeMap<NodeId, Member>,
+    nodes: BTreeMap<NodeId, GroupMember>,
     desired: u32,
     alarms: Alarms,
     next_minute: Instant,
@@ -121,8 +121,8 @@ pub struct Group {
     next_node: u32,
 }
 
-impl Group {
-    /// A group that is about to launch its first nodes: call [`Group::begin`].
+impl ScalingGroup {
+    /// A group that is about to launch its first nodes: call [`ScalingGroup::begin`].
     #[must_use]
     pub fn new(settings: GroupSettings) -> Self {
         let mut scheduled = settings.scheduled.clone();
@@ -179,30 +179,30 @@ impl Group {
     /// Nodes in service, those warming up included.
     #[must_use]
     pub fn in_service(&self) -> u32 {
-        self.count(Stage::InService)
+        self.count(MemberStage::InService)
     }
 
     /// Nodes that are paid for: all but those stopped in the warm pool.
     #[must_use]
     pub fn paid(&self) -> u32 {
         let all = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        all - self.count(Stage::Pooled)
+        all - self.count(MemberStage::Pooled)
     }
 
     /// Nodes stopped in the warm pool.
     #[must_use]
     pub fn pooled(&self) -> u32 {
-        self.count(Stage::Pooled)
+        self.count(MemberStage::Pooled)
     }
 
-    fn count(&self, stage: Stage) -> u32 {
+    fn count(&self, stage: MemberStage) -> u32 {
         let found = self.nodes.values().filter(|node| node.stage == stage);
         u32::try_from(found.count()).unwrap_or(u32::MAX)
     }
 
     /// Nodes that serve, or will.
     fn capacity(&self) -> u32 {
-        self.count(Stage::InService) + self.count(Stage::Booting)
+        self.count(MemberStage::InService) + self.count(MemberStage::Booting)
     }
 
     fn pass_deadlines(&mut self, now: Instant, effects: &mut Vec<GroupEffect>) {
@@ -211,7 +211,7 @@ impl Group {
             self.settings.min = action.min.unwrap_or(self.settings.min);
             self.settings.max = action.max.unwrap_or(self.settings.max);
             self.settings.max = self.settings.max.max(self.settings.min);
-            self.want(self.desired, Reason::Scheduled, effects);
+            self.want(self.desired, ScalingReason::Scheduled, effects);
         }
         while self.next_minute <= now {
             self.next_minute = self.next_minute + MINUTE;
@@ -224,11 +224,11 @@ impl Group {
             return;
         };
         match member.stage {
-            Stage::Booting => {
-                member.stage = Stage::InService;
+            MemberStage::Booting => {
+                member.stage = MemberStage::InService;
                 member.warm_at = now + self.settings.warm_up;
             }
-            Stage::FillingPool => member.stage = Stage::Pooled,
+            MemberStage::FillingPool => member.stage = MemberStage::Pooled,
             _ => {}
         }
     }
@@ -239,20 +239,26 @@ impl Group {
         let Some(value) = value.filter(|_| self.cool_at <= now) else {
             return;
         };
-        let warms = |node: &Member| node.stage == Stage::InService && node.warm_at > now;
-        let warming = self.nodes.values().any(warms) || self.count(Stage::Booting) > 0;
+        let warms = |node: &GroupMember| node.stage == MemberStage::InService && node.warm_at > now;
+        let warming = self.nodes.values().any(warms) || self.count(MemberStage::Booting) > 0;
         if self.alarms.high() {
             // The metric is a mean over all that serve, warming or not.
             let wanted = proportional(self.in_service(), value, target).max(self.desired);
-            self.scale(now, wanted, Reason::High, effects);
+            self.scale(now, wanted, ScalingReason::High, effects);
         } else if self.alarms.low() && !warming {
             let wanted = proportional(self.desired, self.alarms.highest_low(), target);
             let wanted = wanted.min(self.desired.saturating_sub(1));
-            self.scale(now, wanted, Reason::Low, effects);
+            self.scale(now, wanted, ScalingReason::Low, effects);
         }
     }
 
-    fn scale(&mut self, now: Instant, wanted: u32, why: Reason, effects: &mut Vec<GroupEffect>) {
+    fn scale(
+        &mut self,
+        now: Instant,
+        wanted: u32,
+        why: ScalingReason,
+        effects: &mut Vec<GroupEffect>,
+    ) {
         let before = self.desired;
         self.want(wanted, why, effects);
         if self.desired != before {
@@ -260,7 +266,7 @@ impl Group {
         }
     }
 
-    fn want(&mut self, wanted: u32, why: Reason, effects: &mut Vec<GroupEffect>) {
+    fn want(&mut self, wanted: u32, why: ScalingReason, effects: &mut Vec<GroupEffect>) {
         let nodes = wanted.clamp(self.settings.min, self.settings.max);
         if nodes != self.desired {
             self.desired = nodes;
@@ -272,21 +278,23 @@ impl Group {
     fn balance(&mut self, now: Instant, effects: &mut Vec<GroupEffect>) {
         while self.capacity() < self.desired {
             let pooled = self.nodes.iter_mut();
-            let mut pooled = pooled.filter(|(_, node)| node.stage == Stage::Pooled);
+            let mut pooled = pooled.filter(|(_, node)| node.stage == MemberStage::Pooled);
             if let Some((&node, member)) = pooled.next() {
-                member.stage = Stage::Booting;
+                member.stage = MemberStage::Booting;
                 let launch = Launch::FromPool;
                 effects.push(GroupEffect::Launch { node, launch });
             } else {
-                self.launch(now, Stage::Booting, Launch::Cold, effects);
+                self.launch(now, MemberStage::Booting, Launch::Cold, effects);
             }
         }
         while self.capacity() > self.desired {
             // Those that do not serve yet first, then the youngest: what has run longest has the
             // most functions warm.
-            let serves = |member: &Member| member.stage == Stage::InService;
+            let serves = |member: &GroupMember| member.stage == MemberStage::InService;
             let mut order: Vec<_> = self.nodes.iter().collect();
-            order.retain(|(_, node)| matches!(node.stage, Stage::Booting | Stage::InService));
+            order.retain(|(_, node)| {
+                matches!(node.stage, MemberStage::Booting | MemberStage::InService)
+            });
             let last = order
                 .into_iter()
                 .max_by_key(|&(&id, member)| (!serves(member), id));
@@ -294,28 +302,29 @@ impl Group {
                 break;
             };
             if let Some(member) = self.nodes.get_mut(&node) {
-                member.stage = Stage::Terminating;
+                member.stage = MemberStage::Terminating;
             }
             effects.push(GroupEffect::Terminate(node));
         }
-        let filling = |group: &Self| group.count(Stage::Pooled) + group.count(Stage::FillingPool);
+        let filling =
+            |group: &Self| group.count(MemberStage::Pooled) + group.count(MemberStage::FillingPool);
         let wanted = self.settings.warm_pool.map_or(0, |pool| pool.size);
         while filling(self) < wanted {
-            self.launch(now, Stage::FillingPool, Launch::IntoPool, effects);
+            self.launch(now, MemberStage::FillingPool, Launch::IntoPool, effects);
         }
     }
 
     fn launch(
         &mut self,
         now: Instant,
-        stage: Stage,
+        stage: MemberStage,
         launch: Launch,
         effects: &mut Vec<GroupEffect>,
     ) {
         let node = NodeId(self.next_node);
         self.next_node += 1;
         let warm_at = now;
-        self.nodes.insert(node, Member { stage, warm_at });
+        self.nodes.insert(node, GroupMember { stage, warm_at });
         effects.push(GroupEffect::Launch { node, launch });
     }
 }

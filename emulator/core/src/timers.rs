@@ -10,7 +10,7 @@ use crate::time::Instant;
 
 /// What a deadline is for. Each owner has at most one of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
+pub(crate) enum TimerKind {
     /// A request waits, runs, or blocks a slot after its client left, for too long.
     Request(RequestId),
     /// An instance is idle long enough to be paused or stopped.
@@ -29,25 +29,30 @@ pub(crate) enum Timer {
 
 /// The deadlines. The owner keeps the time its timer is set to.
 #[derive(Debug, Default)]
-pub(crate) struct Timers(BTreeSet<(Instant, Timer)>);
+pub(crate) struct Timers(BTreeSet<(Instant, TimerKind)>);
 
 impl Timers {
     /// Sets or moves a timer; `slot` is its owner's note of when.
-    pub(crate) fn set(&mut self, slot: &mut Option<Instant>, timer: Timer, at: Instant) {
+    pub(crate) fn set(&mut self, slot: &mut Option<Instant>, timer: TimerKind, at: Instant) {
         self.clear(slot, timer);
         self.0.insert((at, timer));
         *slot = Some(at);
     }
 
     /// As [`Timers::set`], unless it is set to an earlier time already.
-    pub(crate) fn set_earlier(&mut self, slot: &mut Option<Instant>, timer: Timer, at: Instant) {
+    pub(crate) fn set_earlier(
+        &mut self,
+        slot: &mut Option<Instant>,
+        timer: TimerKind,
+        at: Instant,
+    ) {
         if slot.is_none_or(|set| at < set) {
             self.set(slot, timer, at);
         }
     }
 
     /// Takes a timer out.
-    pub(crate) fn clear(&mut self, slot: &mut Option<Instant>, timer: Timer) {
+    pub(crate) fn clear(&mut self, slot: &mut Option<Instant>, timer: TimerKind) {
         if let Some(at) = slot.take() {
             self.0.remove(&(at, timer));
         }
@@ -59,7 +64,7 @@ impl Timers {
     }
 
     /// Takes out one deadline that has passed. Its owner's note is the caller's to clear.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<TimerKind> {
         if self.first()? > now {
             return None;
         }
@@ -67,7 +72,7 @@ impl Timers {
     }
 
     /// Whether exactly this deadline is set.
-    pub(crate) fn holds(&self, at: Instant, timer: Timer) -> bool {
+    pub(crate) fn holds(&self, at: Instant, timer: TimerKind) -> bool {
         self.0.contains(&(at, timer))
     }
 

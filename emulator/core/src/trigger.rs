@@ -232,7 +232,7 @@ pub enum Signature {
 /// What calls a function, besides requests and its schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Triggers {
+pub struct FunctionTriggers {
     /// How invocations are delivered that nobody waits for.
     pub delivery: AsyncPolicy,
     /// Whose events call it.

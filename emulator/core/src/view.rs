@@ -6,7 +6,7 @@ use crate::ids::{CodeHash, FunctionId, PackageId};
 use crate::limits::{FunctionLimits, NodeLimits};
 use crate::node::Node;
 use crate::pool::Pool;
-use crate::pool::slot::{Instance, Power, Role, Stage};
+use crate::pool::slot::{InstanceRole, PoolInstance, Power, RequestStage};
 use crate::time::{Duration, Instant};
 
 /// A node at a moment.
@@ -183,14 +183,14 @@ impl Node {
             }
         }
         for request in self.requests.values() {
-            if matches!(request.stage, Stage::Running { gone: false, .. }) {
+            if matches!(request.stage, RequestStage::Running { gone: false, .. }) {
                 add(request.function, &|view| view.running += 1);
             }
         }
         let gone = self
             .requests
             .values()
-            .filter(|request| matches!(request.stage, Stage::Running { gone: true, .. }));
+            .filter(|request| matches!(request.stage, RequestStage::Running { gone: true, .. }));
         NodeView {
             at: now,
             limits: self.limits.clone(),
@@ -242,10 +242,10 @@ fn function_view(function: FunctionId, pool: &Pool) -> FunctionView {
     }
 }
 
-fn count_instance(view: &mut InstancesView, instance: &Instance) {
+fn count_instance(view: &mut InstancesView, instance: &PoolInstance) {
     let state = match (instance.role, instance.power) {
-        (Role::Stopping, _) => &mut view.stopping,
-        (Role::Assigning, _) => &mut view.assigning,
+        (InstanceRole::Stopping, _) => &mut view.stopping,
+        (InstanceRole::Assigning, _) => &mut view.assigning,
         (_, Power::Paused | Power::Pausing { wake: false }) => &mut view.paused,
         (_, Power::Resuming | Power::Pausing { wake: true }) => &mut view.resuming,
         _ if instance.running.is_empty() => &mut view.idle,

@@ -12,7 +12,7 @@ use super::histogram::Histogram;
 use fnlocal_api::Timing;
 
 /// How a request ended: what it waited for, its status (0: none was sent), and what cut it short.
-type Key = (Option<StartKind>, u16, Option<&'static str>);
+type CountKey = (Option<StartKind>, u16, Option<&'static str>);
 
 /// Ended requests by function and by how they ended.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub struct Counts {
 
 #[derive(Default)]
 struct OfFunction {
-    ends: BTreeMap<Key, u64>,
+    ends: BTreeMap<CountKey, u64>,
     latency: BTreeMap<StartKind, Histogram>,
     spent: Spent,
 }

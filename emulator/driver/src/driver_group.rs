@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fnlocal_core::{CodeHash, Event, PackageId};
 
-use super::{Code, Driver, Wakeups};
+use super::{Driver, PackageCode, Wakeups};
 use fnlocal_runtime::PackageRun;
 
 /// The drivers of a run, which serve the same packages. Cheap to clone.
@@ -19,14 +19,14 @@ struct Fed {
     /// Rung by all drivers.
     bell: Rc<Wakeups>,
     drivers: RefCell<Vec<Rc<Driver>>>,
-    packages: RefCell<BTreeMap<PackageId, Package>>,
+    packages: RefCell<BTreeMap<PackageId, CurrentPackage>>,
 }
 
 /// A package as it is now.
-struct Package {
+struct CurrentPackage {
     run: Arc<PackageRun>,
     shown_root: String,
-    code: Option<(CodeHash, Code)>,
+    code: Option<(CodeHash, PackageCode)>,
 }
 
 impl DriverGroup {
@@ -86,7 +86,7 @@ impl DriverGroup {
         }
         let mut packages = self.0.packages.borrow_mut();
         let code = packages.remove(&id).and_then(|old| old.code);
-        let package = Package {
+        let package = CurrentPackage {
             run,
             shown_root,
             code,
@@ -95,7 +95,7 @@ impl DriverGroup {
     }
 
     /// A package has new code.
-    pub fn set_code(&self, id: PackageId, code: CodeHash, what: Code, rebuilt: bool) {
+    pub fn set_code(&self, id: PackageId, code: CodeHash, what: PackageCode, rebuilt: bool) {
         for driver in self.drivers() {
             give(&driver, id, code, &what, rebuilt);
         }
@@ -135,7 +135,13 @@ impl DriverGroup {
     }
 }
 
-fn give(driver: &Rc<Driver>, package: PackageId, code: CodeHash, what: &Code, rebuilt: bool) {
+fn give(
+    driver: &Rc<Driver>,
+    package: PackageId,
+    code: CodeHash,
+    what: &PackageCode,
+    rebuilt: bool,
+) {
     driver.add_code(package, code, what.clone());
     driver.handle(Event::CodeChanged {
         package,

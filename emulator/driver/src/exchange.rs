@@ -155,18 +155,18 @@ pub enum RequestBody {
     /// A control call's JSON.
     Full(Option<Bytes>),
     /// A client's body.
-    Client(Tracked),
+    Client(TrackedBody),
     /// A body that has arrived whole.
     Spooled(Box<SpooledBody>),
 }
 
 /// A body that is told apart by how far it went.
-pub struct Tracked {
+pub struct TrackedBody {
     body: Pin<Box<dyn Body<Data = Bytes, Error = BoxError>>>,
     consumed: Rc<Consumed>,
 }
 
-impl Tracked {
+impl TrackedBody {
     /// A body that tells `consumed` how far it went.
     #[must_use]
     pub fn new(

@@ -37,7 +37,7 @@ pub struct Instance {
     /// Where its inspector comes in, when it is debugged.
     inspector: OnceCell<InstanceListener>,
     idle: RefCell<Vec<Connection>>,
-    bound: RefCell<Option<Bound>>,
+    bound: RefCell<Option<BoundFunction>>,
     import: Cell<Duration>,
     end: RefCell<Option<End>>,
     ended: Notify,
@@ -57,7 +57,7 @@ pub struct Instance {
 
 /// What an instance serves.
 #[derive(Clone)]
-pub struct Bound {
+pub struct BoundFunction {
     /// Its function.
     pub function: Rc<Function>,
     /// Its code.
@@ -175,7 +175,7 @@ impl Instance {
 
     /// What it serves; none for a spare.
     #[must_use]
-    pub fn bound(&self) -> Option<Bound> {
+    pub fn bound(&self) -> Option<BoundFunction> {
         self.bound.borrow().clone()
     }
 
@@ -239,7 +239,7 @@ impl Instance {
     pub fn bind(&self, function: Rc<Function>, code: CodeHash, files: &str, import: Duration) {
         let code_header = header(files);
         self.import.set(self.import.get() + import);
-        self.bound.replace(Some(Bound {
+        self.bound.replace(Some(BoundFunction {
             function,
             code,
             code_header,

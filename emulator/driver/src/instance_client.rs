@@ -15,7 +15,7 @@ use tracing::{Span, info};
 use super::effects::millis;
 use super::exchange::{Connection, RequestBody};
 use super::reports::ReportLines;
-use super::ticket::Running;
+use super::ticket::RunningRequest;
 use fnlocal_api::Failure;
 
 use super::{Driver, Function, Instance};
@@ -115,7 +115,7 @@ impl Driver {
 
     /// Waits until an instance no longer works for a request whose client left, then gives its
     /// place back.
-    pub(super) fn release_when_over(self: &Rc<Self>, request: RequestId, running: Running) {
+    pub(super) fn release_when_over(self: &Rc<Self>, request: RequestId, running: RunningRequest) {
         // Other requests may keep the instance busy for as long as it lives.
         let path = format!("/_fnlocal/idle?request={}", running.name());
         let driver = Rc::clone(self);

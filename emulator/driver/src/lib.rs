@@ -33,7 +33,7 @@ use std::time::Instant as Clock;
 
 pub use fnlocal_api::Failure;
 use fnlocal_core::async_budget::Capacity;
-use fnlocal_core::record::Entry;
+use fnlocal_core::record::RecordedEvent;
 use fnlocal_core::{
     CodeHash, Effect, Event, FunctionId, InstanceId, Node, NodeLimits, NodeLoad, NodeView,
     PackageId, RequestId,
@@ -42,13 +42,13 @@ use tokio::sync::{Notify, watch};
 
 pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
 pub use driver_group::DriverGroup;
-pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody, Tracked};
+pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody, TrackedBody};
 pub use functions::{Function, Functions};
 pub use histogram::Histogram;
 pub use inspected::{InspectPaths, InspectTarget};
 pub use instance::Instance;
-pub use package::{Code, Package};
-pub use record::Recorder;
+pub use package::{DriverPackage, PackageCode};
+pub use record::EventRecorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
 pub use wakeups::Wakeups;
 
@@ -70,7 +70,7 @@ pub struct Driver {
     next_request: Cell<u64>,
     instances: RefCell<BTreeMap<InstanceId, Rc<Instance>>>,
     functions: RefCell<Functions>,
-    packages: RefCell<BTreeMap<PackageId, Package>>,
+    packages: RefCell<BTreeMap<PackageId, DriverPackage>>,
     runtime: Arc<dyn Runtime>,
     describe: Rc<dyn Describe>,
     logs: Logs,
@@ -87,7 +87,7 @@ pub struct Driver {
     /// Why a package's last start came to nothing, for the answers to requests that waited for it.
     start_failures: RefCell<BTreeMap<PackageId, String>>,
     memory_mib: u32,
-    recorder: RefCell<Option<Recorder>>,
+    recorder: RefCell<Option<EventRecorder>>,
     /// Descriptions that came in, good or bad.
     described: watch::Sender<usize>,
     /// Told when the ready instances may be others.
@@ -209,7 +209,7 @@ impl Driver {
     }
 
     /// Records from now on, which must be before the first event.
-    pub fn record(&self, recorder: Recorder) {
+    pub fn record(&self, recorder: EventRecorder) {
         self.recorder.replace(Some(recorder));
     }
 
@@ -218,7 +218,7 @@ impl Driver {
     /// # Errors
     /// Not all of it could be written.
     pub fn end_recording(&self) -> std::io::Result<()> {
-        self.recorder.take().map_or(Ok(()), Recorder::finish)
+        self.recorder.take().map_or(Ok(()), EventRecorder::finish)
     }
 
     /// Tells the core what happened and performs what it answers.
@@ -236,7 +236,7 @@ impl Driver {
             core.handle(at, event, &mut effects);
             if let Some((recorder, event)) = recorded {
                 let effects = effects.clone();
-                recorder.add(Entry { at, event, effects });
+                recorder.add(RecordedEvent { at, event, effects });
             }
             let next = core.next_deadline();
             if next.is_some() && (self.armed.get().is_none() || next < self.armed.get()) {

@@ -9,18 +9,18 @@ use super::Driver;
 use fnlocal_runtime::PackageRun;
 
 /// A package as the driver needs it.
-pub struct Package {
+pub struct DriverPackage {
     /// What the runtime starts.
     pub run: Arc<PackageRun>,
     /// The package's folder as messages show it, with a slash at its end.
     pub shown_root: String,
     /// What each code consists of.
-    pub codes: BTreeMap<CodeHash, Code>,
+    pub codes: BTreeMap<CodeHash, PackageCode>,
 }
 
 /// One code of a package.
 #[derive(Clone, Debug, Default)]
-pub struct Code {
+pub struct PackageCode {
     /// Hash of its files, for `x-fnlocal-code`: the same wherever it runs and with whatever
     /// variables, unlike the core's.
     pub files: String,
@@ -30,7 +30,7 @@ pub struct Code {
     pub entries: Vec<String>,
 }
 
-impl Code {
+impl PackageCode {
     /// Its folder as an instance sees it.
     pub(super) fn path(&self, code_root: &str) -> String {
         match self.folder.as_str() {
@@ -47,7 +47,7 @@ impl Driver {
         let codes = packages.remove(&package).map(|old| old.codes);
         packages.insert(
             package,
-            Package {
+            DriverPackage {
                 run,
                 shown_root,
                 codes: codes.unwrap_or_default(),
@@ -56,7 +56,7 @@ impl Driver {
     }
 
     /// Says where code lies that the core will hear of.
-    pub fn add_code(&self, package: PackageId, code: CodeHash, what: Code) {
+    pub fn add_code(&self, package: PackageId, code: CodeHash, what: PackageCode) {
         if let Some(package) = self.packages.borrow_mut().get_mut(&package) {
             package.codes.insert(code, what);
         }

@@ -11,16 +11,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use fnlocal_core::NodeLimits;
-use fnlocal_core::record::{Entry, Header};
+use fnlocal_core::record::{Header, RecordedEvent};
 
 /// A recording under way.
 #[derive(Debug)]
-pub struct Recorder {
-    entries: Sender<Entry>,
+pub struct EventRecorder {
+    entries: Sender<RecordedEvent>,
     writer: JoinHandle<io::Result<()>>,
 }
 
-impl Recorder {
+impl EventRecorder {
     /// Begins a recording of a node with these bounds.
     ///
     /// # Errors
@@ -36,8 +36,8 @@ impl Recorder {
         Ok(Self { entries, writer })
     }
 
-    /// Adds an event. A file that can be written no more is told by [`Recorder::finish`].
-    pub(super) fn add(&self, entry: Entry) {
+    /// Adds an event. A file that can be written no more is told by [`EventRecorder::finish`].
+    pub(super) fn add(&self, entry: RecordedEvent) {
         let _writer_failed = self.entries.send(entry);
     }
 
@@ -53,7 +53,7 @@ impl Recorder {
 }
 
 /// Writes until no more can come, and lets nothing lie in memory while nothing comes.
-fn write(mut file: BufWriter<File>, entries: &Receiver<Entry>) -> io::Result<()> {
+fn write(mut file: BufWriter<File>, entries: &Receiver<RecordedEvent>) -> io::Result<()> {
     while let Ok(entry) = entries.recv() {
         write_line(&mut file, &entry)?;
         while let Ok(entry) = entries.try_recv() {

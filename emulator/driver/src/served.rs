@@ -18,13 +18,13 @@ pub(super) struct ServedRequests {
         clippy::disallowed_types,
         reason = "on the hot path, and never iterated"
     )]
-    known: std::collections::HashMap<Arc<str>, Known>,
+    known: std::collections::HashMap<Arc<str>, ServedSpan>,
     /// Ended requests, the first ended first, with the number of their end.
     recent: VecDeque<(u64, Arc<str>)>,
     ends: u64,
 }
 
-struct Known {
+struct ServedSpan {
     since: Instant,
     /// The number of its end; `None` while it runs.
     end: Option<u64>,
@@ -34,7 +34,7 @@ struct Known {
 impl ServedRequests {
     /// A request is sent to the instance. A job that is run again has the name it had before.
     pub fn begin(&mut self, name: &Arc<str>) {
-        let known = Known {
+        let known = ServedSpan {
             since: Instant::now(),
             end: None,
             done: false,

@@ -71,12 +71,12 @@ pub enum SpoolError {
 /// A body that has arrived whole. Cheap to clone, and can be read more than once.
 #[derive(Clone, Debug)]
 pub struct Spooled {
-    kept: Kept,
+    kept: SpooledBytes,
     trailers: Option<HeaderMap>,
 }
 
 #[derive(Clone, Debug)]
-enum Kept {
+enum SpooledBytes {
     Memory(Bytes),
     File { file: Arc<File>, size: u64 },
 }
@@ -101,7 +101,7 @@ where
         return Err(SpoolError::TooLarge(limits.max_bytes));
     }
     let began = Instant::now();
-    let mut writing = Writing {
+    let mut writing = SpoolWriter {
         pending: BytesMut::new(),
         file: None,
         size: 0,
@@ -128,13 +128,13 @@ where
 }
 
 /// A body on its way to memory or a file.
-struct Writing {
+struct SpoolWriter {
     pending: BytesMut,
     file: Option<File>,
     size: u64,
 }
 
-impl Writing {
+impl SpoolWriter {
     fn take(
         &mut self,
         data: &Bytes,
@@ -181,15 +181,15 @@ impl Writing {
         Ok(())
     }
 
-    async fn end(mut self) -> Result<Kept, SpoolError> {
+    async fn end(mut self) -> Result<SpooledBytes, SpoolError> {
         if self.file.is_none() {
-            return Ok(Kept::Memory(self.pending.freeze()));
+            return Ok(SpooledBytes::Memory(self.pending.freeze()));
         }
         self.write().await?;
         let size = self.size;
         let file = self.file.map(Arc::new);
         let gone = || SpoolError::Disk(std::io::ErrorKind::NotFound.into());
-        Ok(Kept::File {
+        Ok(SpooledBytes::File {
             file: file.ok_or_else(gone)?,
             size,
         })
@@ -208,7 +208,7 @@ impl Spooled {
     #[must_use]
     pub fn of_file(file: Arc<File>, size: u64) -> Self {
         Self {
-            kept: Kept::File { file, size },
+            kept: SpooledBytes::File { file, size },
             trailers: None,
         }
     }
@@ -217,8 +217,8 @@ impl Spooled {
     #[must_use]
     pub fn size(&self) -> u64 {
         match &self.kept {
-            Kept::Memory(bytes) => bytes.len() as u64,
-            Kept::File { size, .. } => *size,
+            SpooledBytes::Memory(bytes) => bytes.len() as u64,
+            SpooledBytes::File { size, .. } => *size,
         }
     }
 
@@ -226,8 +226,8 @@ impl Spooled {
     #[must_use]
     pub fn in_memory(&self) -> Option<&Bytes> {
         match &self.kept {
-            Kept::Memory(bytes) => Some(bytes),
-            Kept::File { .. } => None,
+            SpooledBytes::Memory(bytes) => Some(bytes),
+            SpooledBytes::File { .. } => None,
         }
     }
 
@@ -235,8 +235,8 @@ impl Spooled {
     #[must_use]
     pub fn file(&self) -> Option<&Arc<File>> {
         match &self.kept {
-            Kept::Memory(_) => None,
-            Kept::File { file, .. } => Some(file),
+            SpooledBytes::Memory(_) => None,
+            SpooledBytes::File { file, .. } => Some(file),
         }
     }
 
@@ -261,7 +261,7 @@ impl Spooled {
 impl From<Bytes> for Spooled {
     fn from(bytes: Bytes) -> Self {
         Self {
-            kept: Kept::Memory(bytes),
+            kept: SpooledBytes::Memory(bytes),
             trailers: None,
         }
     }
@@ -283,8 +283,8 @@ impl SpooledBody {
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Bytes>> {
         let file = match &self.left.kept {
-            Kept::Memory(bytes) => return Poll::Ready(Ok(bytes.clone())),
-            Kept::File { file, .. } => file,
+            SpooledBytes::Memory(bytes) => return Poll::Ready(Ok(bytes.clone())),
+            SpooledBytes::File { file, .. } => file,
         };
         let (at, many) = (self.at, self.left.size().saturating_sub(self.at));
         let many = usize::try_from(many).map_or(CHUNK_BYTES, |rest| rest.min(CHUNK_BYTES));

@@ -43,13 +43,13 @@ pub struct Refused {
     clippy::disallowed_types,
     reason = "on the hot path, and never iterated"
 )]
-pub type Waiting = std::collections::HashMap<RequestId, Rc<OutcomeSlot>, Hasher>;
+pub type Waiting = std::collections::HashMap<RequestId, Rc<OutcomeSlot>, BuildNumberHasher>;
 
 /// Request numbers count up, so they are their own hash.
 #[derive(Clone, Copy, Default)]
-pub struct Hasher;
+pub struct BuildNumberHasher;
 
-impl std::hash::BuildHasher for Hasher {
+impl std::hash::BuildHasher for BuildNumberHasher {
     type Hasher = NumberHasher;
 
     fn build_hasher(&self) -> NumberHasher {
@@ -113,17 +113,17 @@ pub struct Ticket {
     request: RequestId,
     /// What the instance knows the request by.
     name: Arc<str>,
-    running_on: RefCell<Option<Running>>,
+    running_on: RefCell<Option<RunningRequest>>,
     ended: Cell<bool>,
 }
 
 /// A request an instance works for, until dropped.
-pub(super) struct Running {
+pub(super) struct RunningRequest {
     instance: Rc<Instance>,
     name: Arc<str>,
 }
 
-impl Running {
+impl RunningRequest {
     fn new(instance: &Rc<Instance>, name: &Arc<str>) -> Self {
         instance.begin_request(name);
         Self {
@@ -141,7 +141,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         self.instance.end_request(&self.name);
     }
@@ -184,7 +184,7 @@ impl Ticket {
         let outcome = poll_fn(|cx| self.place.poll_take(cx.waker())).await;
         match &outcome {
             Outcome::Dispatched(to) => {
-                let running = Running::new(&to.instance, &self.name);
+                let running = RunningRequest::new(&to.instance, &self.name);
                 self.running_on.replace(Some(running));
             }
             Outcome::Refused(_) => self.ended.set(true),
@@ -253,7 +253,7 @@ impl Drop for Ticket {
         let request = self.request;
         self.driver.handle(Event::ClientGone { request });
         let running = match self.place.outcome.take() {
-            Some(Outcome::Dispatched(to)) => Some(Running::new(&to.instance, &self.name)),
+            Some(Outcome::Dispatched(to)) => Some(RunningRequest::new(&to.instance, &self.name)),
             _ => self.running_on.take(),
         };
         if let Some(running) = running {

@@ -18,7 +18,7 @@ const CALL: Duration = Duration::from_secs(60);
 
 /// What the environment says about engines; read once, at the edge.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct EngineVariables {
     /// `DOCKER_HOST`.
     pub docker_host: Option<String>,
     /// `DOCKER_CONTEXT`.
@@ -31,7 +31,7 @@ pub struct Surroundings {
     pub runtime_dir: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl EngineVariables {
     /// Reads the environment of this process.
     #[must_use]
     pub fn from_env() -> Self {
@@ -117,7 +117,7 @@ fnlocal_api::user_error!(ConnectError: Unreachable {
 ///
 /// # Errors
 /// [`ConnectError`]. A named engine that does not answer is an error; no other one is tried then.
-pub async fn connect(around: &Surroundings) -> Result<Engine, ConnectError> {
+pub async fn connect(around: &EngineVariables) -> Result<Engine, ConnectError> {
     if let Some(host) = &around.docker_host {
         return hello(host).await;
     }
@@ -140,7 +140,7 @@ pub async fn connect(around: &Surroundings) -> Result<Engine, ConnectError> {
 }
 
 /// Sockets of the engines people run, most usual first.
-fn usual_sockets(around: &Surroundings) -> Vec<PathBuf> {
+fn usual_sockets(around: &EngineVariables) -> Vec<PathBuf> {
     let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
     if let Some(dir) = &around.runtime_dir {
         sockets.push(dir.join("docker.sock"));
@@ -166,7 +166,7 @@ fn usual_sockets(around: &Surroundings) -> Vec<PathBuf> {
 }
 
 /// The address of Docker's active context; `None` for its default one.
-fn context_host(around: &Surroundings) -> Result<Option<String>, ConnectError> {
+fn context_host(around: &EngineVariables) -> Result<Option<String>, ConnectError> {
     let Some(config) = &around.docker_config else {
         return Ok(None);
     };
@@ -312,10 +312,10 @@ fn refusal(address: &str, error: &EngineError) -> ConnectError {
 mod tests {
     use super::*;
 
-    fn around(config: &Path) -> Surroundings {
-        Surroundings {
+    fn around(config: &Path) -> EngineVariables {
+        EngineVariables {
             docker_config: Some(config.to_owned()),
-            ..Surroundings::default()
+            ..EngineVariables::default()
         }
     }
 
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn an_unknown_context_is_named() {
         let config = tempfile::tempdir().unwrap();
-        let around = Surroundings {
+        let around = EngineVariables {
             docker_context: Some("gone".into()),
             ..around(config.path())
         };

@@ -24,7 +24,7 @@ const STDERR_BYTES: usize = 64 * 1024;
 
 /// The maximum a helper may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct HelperLimits {
     /// From its start to its end.
     pub time: Duration,
     /// Bytes on stdout.
@@ -117,7 +117,7 @@ pub fn whole(tar: Vec<u8>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'st
 ///
 /// # Errors
 /// [`HelperError`] when the engine refuses or a bound is reached.
-pub async fn run(docker: &Docker, id: &str, bounds: Bounds) -> Result<Ran, HelperError> {
+pub async fn run(docker: &Docker, id: &str, bounds: HelperLimits) -> Result<Ran, HelperError> {
     let running = to_its_end(docker, id, bounds.stdout_bytes);
     match tokio::time::timeout(bounds.time, running).await {
         Ok(ran) => ran,

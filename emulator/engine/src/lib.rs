@@ -16,4 +16,4 @@ pub mod tarball;
 pub use error::EngineError;
 
 /// Told what is going on, for people who wait.
-pub type Progress<'a> = &'a dyn Fn(String);
+pub type OnProgress<'a> = &'a dyn Fn(String);

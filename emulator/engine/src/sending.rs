@@ -14,19 +14,19 @@ pub const CHUNK_BYTES: usize = 128 << 10;
 const PIECES: usize = 4;
 
 /// What is written to it is sent.
-pub(crate) type Outgoing = BufWriter<Sending>;
+pub(crate) type BodyWriter = BufWriter<BodySender>;
 
 /// Has `write` write, and gives what it writes as pieces. The writer's own error comes by the
 /// handle, which ends when the pieces do, or nobody takes them any more.
 pub fn pieces<E: Send + 'static>(
-    write: impl FnOnce(Outgoing) -> Result<(), E> + Send + 'static,
+    write: impl FnOnce(BodyWriter) -> Result<(), E> + Send + 'static,
 ) -> (
     impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     JoinHandle<Result<(), E>>,
 ) {
     let (sender, mut pieces) = mpsc::channel(PIECES);
     let writing =
-        spawn_blocking(move || write(BufWriter::with_capacity(CHUNK_BYTES, Sending(sender))));
+        spawn_blocking(move || write(BufWriter::with_capacity(CHUNK_BYTES, BodySender(sender))));
     let stream = futures_util::stream::poll_fn(move |context| {
         let piece = pieces.poll_recv(context);
         piece.map(|piece| piece.map(Ok))
@@ -35,9 +35,9 @@ pub fn pieces<E: Send + 'static>(
 }
 
 /// Hands what is written to whoever reads the pieces.
-pub struct Sending(mpsc::Sender<Bytes>);
+pub struct BodySender(mpsc::Sender<Bytes>);
 
-impl Write for Sending {
+impl Write for BodySender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = Bytes::copy_from_slice(bytes);
         // The engine hung up; what it says is told instead.

@@ -10,14 +10,14 @@ const LARGEST: usize = 5;
 
 /// How much a tar holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct TarTally {
     /// Bytes of its files.
     pub bytes: u64,
     /// Its largest files, the largest first, with their bytes.
     pub largest: Vec<(String, u64)>,
 }
 
-impl Tally {
+impl TarTally {
     fn add(&mut self, path: &str, bytes: u64) {
         self.bytes += bytes;
         self.largest.push((path.to_owned(), bytes));
@@ -30,7 +30,7 @@ impl Tally {
 /// Writes a tar. What is in it, and in which order, is the caller's.
 pub struct Tarball<W: Write> {
     tar: Builder<W>,
-    tally: Tally,
+    tally: TarTally,
     owner: (u32, u32),
 }
 
@@ -38,7 +38,7 @@ impl<W: Write> Tarball<W> {
     pub fn new(out: W) -> Self {
         Self {
             tar: Builder::new(out),
-            tally: Tally::default(),
+            tally: TarTally::default(),
             owner: (0, 0),
         }
     }
@@ -79,7 +79,7 @@ impl<W: Write> Tarball<W> {
     }
 
     /// Ends the tar.
-    pub fn finish(self) -> io::Result<Tally> {
+    pub fn finish(self) -> io::Result<TarTally> {
         self.tar.into_inner()?.flush()?;
         Ok(self.tally)
     }

@@ -61,7 +61,7 @@ pub struct Faults(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     panics: AtomicU64,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenFaults>,
     /// Changes for all that watch.
     changed: watch::Sender<u64>,
     /// Those that end the process in order when a fault is fatal.
@@ -69,7 +69,7 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct Seen {
+struct SeenFaults {
     faults: Vec<Fault>,
     unlogged: VecDeque<String>,
 }
@@ -214,7 +214,7 @@ impl Faults {
         self.0.changed.send_modify(|changes| *changes += 1);
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, SeenFaults> {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

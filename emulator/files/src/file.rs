@@ -33,7 +33,7 @@ impl OwnPath {
     /// Opens a file to read it.
     ///
     /// # Errors
-    /// A [`crate::Refused`] for what is not a plain file of this user's; `NotFound`.
+    /// A [`crate::PathRefused`] for what is not a plain file of this user's; `NotFound`.
     pub fn open(&self) -> io::Result<File> {
         self.open_with(OFlags::RDONLY, PRIVATE)
     }
@@ -128,7 +128,7 @@ impl OwnPath {
     /// name. Its folder must be there.
     ///
     /// # Errors
-    /// A [`crate::Refused`] for a link on the way to its folder.
+    /// A [`crate::PathRefused`] for a link on the way to its folder.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let beside = beside(self);
         let mut file = beside.create_new()?;
@@ -145,7 +145,7 @@ impl OwnPath {
     /// Gives it another name, in place of what had that.
     ///
     /// # Errors
-    /// A [`crate::Refused`] for a link on the way to either folder.
+    /// A [`crate::PathRefused`] for a link on the way to either folder.
     pub fn rename(&self, to: &Self) -> io::Result<()> {
         let (from_folder, from) = self.open_parent()?;
         let (to_folder, to) = to.open_parent()?;
@@ -155,7 +155,7 @@ impl OwnPath {
     /// Gives a file one more name.
     ///
     /// # Errors
-    /// `AlreadyExists` if anything has the name; a [`crate::Refused`] if this is not a plain file.
+    /// `AlreadyExists` if anything has the name; a [`crate::PathRefused`] if this is not a plain file.
     pub fn hard_link(&self, to: &Self) -> io::Result<()> {
         let (from_folder, from) = self.open_parent()?;
         let found = rustix::fs::statat(&from_folder, from, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -174,7 +174,7 @@ impl OwnPath {
     /// Removes a file, or a link itself.
     ///
     /// # Errors
-    /// `NotFound`; a [`crate::Refused`] for a link on the way to its folder.
+    /// `NotFound`; a [`crate::PathRefused`] for a link on the way to its folder.
     pub fn remove(&self) -> io::Result<()> {
         let (parent, name) = self.open_parent()?;
         Ok(rustix::fs::unlinkat(&parent, name, AtFlags::empty())?)
@@ -183,7 +183,7 @@ impl OwnPath {
     /// What is at this path, itself and not what a link there leads to.
     ///
     /// # Errors
-    /// `NotFound`; a [`crate::Refused`] for a link on the way.
+    /// `NotFound`; a [`crate::PathRefused`] for a link on the way.
     #[allow(
         clippy::useless_conversion,
         clippy::unnecessary_fallible_conversions,

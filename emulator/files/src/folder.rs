@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Dir, Mode};
 use rustix::io::Errno;
 
 use crate::lookup::own_file;
-use crate::{OwnPath, Reason, Refused};
+use crate::{OwnPath, PathRefused, Reason};
 
 /// Mode of a folder with what is this user's.
 const PRIVATE: u32 = 0o700;
@@ -22,7 +22,7 @@ impl OwnPath {
     /// already; those above keep theirs.
     ///
     /// # Errors
-    /// A [`Refused`] for a link or another user's folder.
+    /// A [`PathRefused`] for a link or another user's folder.
     pub fn make_folder(&self) -> io::Result<()> {
         self.make_folder_with_mode(PRIVATE)
     }
@@ -73,7 +73,7 @@ impl OwnPath {
     /// would follow one.
     ///
     /// # Errors
-    /// A [`Refused`] for a link or another user's folder; `NotFound`.
+    /// A [`PathRefused`] for a link or another user's folder; `NotFound`.
     pub fn check_folder(&self) -> io::Result<()> {
         self.open_as_folder().map(drop)
     }
@@ -81,7 +81,7 @@ impl OwnPath {
     /// Opens a folder, to lock it.
     ///
     /// # Errors
-    /// A [`Refused`] for a link or another user's folder; `NotFound`.
+    /// A [`PathRefused`] for a link or another user's folder; `NotFound`.
     pub fn open_folder(&self) -> io::Result<fs::File> {
         self.open_as_folder().map(fs::File::from)
     }
@@ -89,7 +89,7 @@ impl OwnPath {
     /// The names in a folder, sorted.
     ///
     /// # Errors
-    /// A [`Refused`] for a link or another user's folder; `NotFound`.
+    /// A [`PathRefused`] for a link or another user's folder; `NotFound`.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = names(self.open_as_folder()?)?;
         names.sort();
@@ -99,7 +99,7 @@ impl OwnPath {
     /// Removes an empty folder.
     ///
     /// # Errors
-    /// `DirectoryNotEmpty`; a [`Refused`] for a link on the way.
+    /// `DirectoryNotEmpty`; a [`PathRefused`] for a link on the way.
     pub fn remove_folder(&self) -> io::Result<()> {
         let (parent, name) = self.open_parent()?;
         Ok(rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR)?)
@@ -108,7 +108,7 @@ impl OwnPath {
     /// Removes a folder with all in it, a file, or a link itself. Never what a link leads to.
     ///
     /// # Errors
-    /// A [`Refused`] for a link on the way; whatever cannot be removed.
+    /// A [`PathRefused`] for a link on the way; whatever cannot be removed.
     pub fn remove_all(&self) -> io::Result<()> {
         if !self.metadata()?.is_folder {
             return self.remove();
@@ -120,7 +120,7 @@ impl OwnPath {
     /// Flushes a folder's names to the disk.
     ///
     /// # Errors
-    /// A [`Refused`] for a link or another user's folder.
+    /// A [`PathRefused`] for a link or another user's folder.
     pub fn sync_folder(&self) -> io::Result<()> {
         self.open_folder()?.sync_all()
     }
@@ -129,7 +129,7 @@ impl OwnPath {
     /// a link nor special.
     ///
     /// # Errors
-    /// A [`Refused`] that names the first which is not.
+    /// A [`PathRefused`] that names the first which is not.
     pub fn check_children(&self) -> io::Result<()> {
         for name in self.names()? {
             let child = self.join(&name);
@@ -140,7 +140,7 @@ impl OwnPath {
             match own_file(&found, child.path()) {
                 Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                     if found.st_uid != rustix::process::geteuid().as_raw() {
-                        return Err(Refused::error(child.path(), Reason::Owner));
+                        return Err(PathRefused::error(child.path(), Reason::Owner));
                     }
                 }
                 checked => checked?,

@@ -84,7 +84,7 @@ impl OwnPath {
 /// Why a path that exists is not used.
 #[derive(Debug, thiserror::Error)]
 #[error("{} {why}", path.display())]
-pub struct Refused {
+pub struct PathRefused {
     path: PathBuf,
     why: Reason,
 }
@@ -101,7 +101,7 @@ enum Reason {
     Outside,
 }
 
-impl Refused {
+impl PathRefused {
     fn error(path: &Path, why: Reason) -> io::Error {
         let path = path.to_owned();
         io::Error::new(io::ErrorKind::PermissionDenied, Self { path, why })
@@ -114,10 +114,10 @@ impl Refused {
     }
 }
 
-/// What to do about an error; `None` if it is not a [`Refused`].
+/// What to do about an error; `None` if it is not a [`PathRefused`].
 #[must_use]
 pub fn hint(error: &io::Error) -> Option<String> {
-    let refused = error.get_ref()?.downcast_ref::<Refused>()?;
+    let refused = error.get_ref()?.downcast_ref::<PathRefused>()?;
     let path = refused.path.display();
     Some(match refused.why {
         Reason::Link | Reason::Special => {

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::{OwnPath, Reason, Refused};
+use crate::{OwnPath, PathRefused, Reason};
 
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -19,7 +19,7 @@ impl OwnPath {
     /// The folder this path is in, open, and the name in it.
     ///
     /// # Errors
-    /// A [`Refused`] for a link or another user's folder on the way; `NotFound`.
+    /// A [`PathRefused`] for a link or another user's folder on the way; `NotFound`.
     pub(crate) fn open_parent(&self) -> io::Result<(OwnedFd, &OsStr)> {
         let below = self.full.strip_prefix(&self.root).map_err(|_| self.out())?;
         let Some(name) = below.file_name() else {
@@ -63,7 +63,7 @@ impl OwnPath {
     }
 
     fn out(&self) -> io::Error {
-        Refused::error(&self.full, Reason::Outside)
+        PathRefused::error(&self.full, Reason::Outside)
     }
 }
 
@@ -77,16 +77,16 @@ fn open_folder(above: impl AsFd, name: &OsStr, path: &Path) -> io::Result<OwnedF
     }
 }
 
-/// An error of opening, as a [`Refused`] if what is there is a link or no file.
+/// An error of opening, as a [`PathRefused`] if what is there is a link or no file.
 pub(crate) fn explain(above: impl AsFd, name: &OsStr, path: &Path, error: Errno) -> io::Error {
     if ![Errno::LOOP, Errno::NOTDIR, Errno::MLINK, Errno::NXIO].contains(&error) {
         return error.into();
     }
     let found = rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW);
     match found.map(|found| FileType::from_raw_mode(found.st_mode)) {
-        Ok(FileType::Symlink) => Refused::error(path, Reason::Link),
+        Ok(FileType::Symlink) => PathRefused::error(path, Reason::Link),
         Ok(FileType::RegularFile | FileType::Directory) | Err(_) => error.into(),
-        Ok(_) => Refused::error(path, Reason::Special),
+        Ok(_) => PathRefused::error(path, Reason::Special),
     }
 }
 
@@ -95,16 +95,16 @@ pub(crate) fn own(found: &Stat, path: &Path) -> io::Result<()> {
     if found.st_uid == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    Err(Refused::error(path, Reason::Owner))
+    Err(PathRefused::error(path, Reason::Owner))
 }
 
 /// Refuses what is no plain file of this user's.
 pub(crate) fn own_file(found: &Stat, path: &Path) -> io::Result<()> {
     match FileType::from_raw_mode(found.st_mode) {
         FileType::RegularFile => own(found, path),
-        FileType::Symlink => Err(Refused::error(path, Reason::Link)),
+        FileType::Symlink => Err(PathRefused::error(path, Reason::Link)),
         FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(Refused::error(path, Reason::Special)),
+        _ => Err(PathRefused::error(path, Reason::Special)),
     }
 }
 

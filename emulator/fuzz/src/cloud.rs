@@ -1,14 +1,14 @@
 //! Events from outside, and recordings.
 
 use fnlocal_sim::replay::replay;
-use fnlocal_triggers::event::{Event, content_type, rfc3339};
+use fnlocal_triggers::event::{SourceEvent, content_type, rfc3339};
 use http::{HeaderName, HeaderValue};
 
 /// An event's parts, one a line: each makes a header that can be sent.
 pub fn event(text: &str) {
     let mut parts = text.split('\n').map(str::to_owned);
     let mut part = || parts.next().unwrap_or_default();
-    let event = Event {
+    let event = SourceEvent {
         id: part(),
         source: part(),
         kind: part(),

@@ -2,7 +2,7 @@
 
 use fnlocal_loadtest::template::{Template, Values};
 use fnlocal_registry::fuzzing;
-use fnlocal_sim::trace::Trace;
+use fnlocal_sim::trace::RequestTrace;
 
 use crate::safe::{Bytes, deceives, json, lines, one_line};
 
@@ -16,7 +16,7 @@ pub fn ranges(data: &[u8]) {
 
 /// A trace to replay.
 pub fn traces(text: &str) {
-    if let Ok(trace) = Trace::read(text) {
+    if let Ok(trace) = RequestTrace::read(text) {
         assert!(trace.requests() > 0 && trace.duration() > 0.0);
     }
 }

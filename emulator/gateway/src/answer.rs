@@ -27,8 +27,8 @@ use super::relay::Elsewhere;
 use super::{Gateway, Peer, Problem, asks_locally, comes_from_no_other_site, drain, headers};
 use crate::triggers;
 use fnlocal_driver::{Counts, Dispatched, Function};
-use fnlocal_logs::trace::Trace;
-use fnlocal_logs::{Logs, Record, RequestRecord, Served};
+use fnlocal_logs::trace::TraceContext;
+use fnlocal_logs::{Logs, Record, RequestRecord, ServedBy};
 
 /// A request's line in the log, while the request is under way.
 pub struct Entry {
@@ -134,12 +134,12 @@ impl Entry {
     }
 
     /// An instance is asked.
-    pub(super) fn dispatched(&mut self, to: &Dispatched, trace: Trace) {
+    pub(super) fn dispatched(&mut self, to: &Dispatched, trace: TraceContext) {
         self.span.record("instance", field::display(to.instance.id));
         debug!(parent: &self.span, start = to.start.word(), trace = trace.id(), "dispatched");
         if let Some(record) = self.record() {
             record.trace = Some(trace);
-            record.served = Some(Served {
+            record.served = Some(ServedBy {
                 instance: to.instance.id,
                 code: to.instance.code_header(),
                 cold: None,

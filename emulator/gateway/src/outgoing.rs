@@ -10,8 +10,8 @@ use hyper::upgrade::OnUpgrade;
 
 use super::client_body::ClientBody;
 use super::drain;
-use fnlocal_driver::{Consumed, ExchangeError, Instance, RequestBody, Tracked};
-use fnlocal_logs::trace::{TRACEPARENT, Trace};
+use fnlocal_driver::{Consumed, ExchangeError, Instance, RequestBody, TrackedBody};
+use fnlocal_logs::trace::{TRACEPARENT, TraceContext};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -79,7 +79,7 @@ impl Outgoing {
                 RequestBody::Empty
             } else {
                 let consumed = Rc::clone(&consumed);
-                RequestBody::Client(Tracked::new(body, consumed))
+                RequestBody::Client(TrackedBody::new(body, consumed))
             }),
             consumed,
             upgrade,
@@ -88,9 +88,9 @@ impl Outgoing {
 
     /// The request's place in a trace, which the function is told. One that nobody here records
     /// keeps what the client sent: its parent is then still the client.
-    pub(super) fn trace(&mut self, recorded: bool) -> Trace {
-        let sent = self.headers.get(TRACEPARENT).and_then(Trace::parse);
-        let trace = sent.unwrap_or_else(Trace::begin);
+    pub(super) fn trace(&mut self, recorded: bool) -> TraceContext {
+        let sent = self.headers.get(TRACEPARENT).and_then(TraceContext::parse);
+        let trace = sent.unwrap_or_else(TraceContext::begin);
         if recorded || sent.is_none() {
             self.headers.insert(TRACEPARENT, trace.header());
         }
@@ -122,7 +122,7 @@ impl Outgoing {
     pub(super) fn put_body(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
         self.consumed = Rc::default();
         let consumed = Rc::clone(&self.consumed);
-        self.body = Some(RequestBody::Client(Tracked::new(body, consumed)));
+        self.body = Some(RequestBody::Client(TrackedBody::new(body, consumed)));
     }
 
     /// Whether the client sends its body only once it is asked for.

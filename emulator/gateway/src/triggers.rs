@@ -21,12 +21,12 @@ use std::time::Duration;
 use fnlocal_api::UserError;
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::clock::Clock;
-use fnlocal_triggers::group_commit::Writer;
+use fnlocal_triggers::group_commit::CommitWriter;
 use fnlocal_triggers::queue::{Queue, QueueView};
 use fnlocal_triggers::schedule::Schedule;
 use fnlocal_triggers::scheduler::{Clockwork, Owned};
 use fnlocal_triggers::source::SourceView;
-use fnlocal_triggers::store::StoreError;
+use fnlocal_triggers::store::QueueStoreError;
 use serde::Serialize;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -61,7 +61,7 @@ pub struct Triggers {
     duty: Duty,
     sources: RefCell<Sources>,
     running: RefCell<BTreeMap<String, Running>>,
-    writer: RefCell<Option<Writer>>,
+    writer: RefCell<Option<CommitWriter>>,
     /// Large bodies that may arrive at once.
     uploads: Uploads,
 }
@@ -79,13 +79,13 @@ impl Triggers {
     /// Opens the project's queue, with all that waits in it.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn open(
         state: &StateDir,
         feed: DriverGroup,
         sources: Sources,
         logs: &Logs,
-    ) -> Result<Rc<Self>, StoreError> {
+    ) -> Result<Rc<Self>, QueueStoreError> {
         // The nodes of one process share this one, so it owns all functions.
         let duty = Rc::new(|_: &str| Some(Owned { since: None }));
         Self::among(state.path(), feed, sources, logs, duty)
@@ -94,14 +94,14 @@ impl Triggers {
     /// Opens the queue in a folder, for a node among others.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn among(
         folder: &Path,
         feed: DriverGroup,
         sources: Sources,
         logs: &Logs,
         duty: Duty,
-    ) -> Result<Rc<Self>, StoreError> {
+    ) -> Result<Rc<Self>, QueueStoreError> {
         let (queue, writer) = Queue::open(folder, Clock::system())?;
         let tell = logs.clone();
         let tell = move |wrong, text: String| {

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 
 use super::error::{ImageError, engine};
 use super::host::{HostNode, KEY};
-use super::{ImageOptions, Progress};
+use super::{ImageOptions, OnProgress};
 use fnlocal_engine::error::chain;
 
 /// What is used when nothing is asked for: the LTS.
@@ -31,7 +31,7 @@ pub struct Base {
 pub(super) async fn find(
     docker: &Docker,
     options: &ImageOptions,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<Base, ImageError> {
     let wanted = options.base_image.as_deref().unwrap_or(DEFAULT);
     if let Some(found) = inspect(docker, wanted).await? {
@@ -121,7 +121,7 @@ async fn made_before(docker: &Docker, host: &HostNode) -> Result<Option<Base>, I
     }))
 }
 
-async fn pull(docker: &Docker, image: &str, progress: Progress<'_>) -> Result<(), EngineError> {
+async fn pull(docker: &Docker, image: &str, progress: OnProgress<'_>) -> Result<(), EngineError> {
     progress(format!("pulling {image}"));
     let has_tag = image
         .rsplit('/')

@@ -34,22 +34,24 @@ use tracing::info;
 
 pub use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
-pub use git::Commit;
-pub use report::{Built, BuiltLayer, BuiltPlatform, Described, News, Part, Report};
-pub use smoke_test::{Trial, try_program};
+pub use git::GitCommit;
+pub use report::{
+    BuildProgress, BuildReport, Built, BuiltLayer, BuiltPlatform, Described, LayerPart,
+};
+pub use smoke_test::{SmokeTestResult, try_program};
 
 use crate::SLOW_CALL_TIMEOUT;
-use crate::oci::base::Base;
+use crate::oci::base::StoredBase;
 use crate::oci::layer::Layer;
-use crate::oci::manifest::Platform;
-use fnlocal_engine::connect::{Engine, Surroundings, connect};
+use crate::oci::manifest::ImagePlatform;
+use fnlocal_engine::connect::{Engine, EngineVariables, connect};
 use fnlocal_engine::identity::fit;
 use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::labels::project_label;
 use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
-use records::Records;
+use records::BuildRecords;
 
 /// Bytes of code and dependencies from which somebody is told.
 pub const LARGE: u64 = 2 << 30;
@@ -67,7 +69,7 @@ pub struct BuildOptions {
     /// A folder of functions, or one file.
     pub path: PathBuf,
     /// For which platforms; this machine's when none.
-    pub platforms: Vec<Platform>,
+    pub platforms: Vec<ImagePlatform>,
     /// Look for the base anew, even if one is known.
     pub pull: bool,
     /// Bytes of code and dependencies from which somebody is told: [`LARGE`].
@@ -75,13 +77,16 @@ pub struct BuildOptions {
 }
 
 /// Where news of a build go.
-pub type Tell<'a> = &'a dyn Fn(News);
+pub type OnBuildProgress<'a> = &'a dyn Fn(BuildProgress);
 
 /// Builds every package of a project.
 ///
 /// # Errors
 /// [`BuildError`]; what was built before it is in the registry, whole.
-pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, BuildError> {
+pub async fn run(
+    options: &BuildOptions,
+    tell: OnBuildProgress<'_>,
+) -> Result<BuildReport, BuildError> {
     let project = Project::open(&options.path, None)?;
     of(&project, options, tell).await
 }
@@ -93,18 +98,18 @@ pub async fn run(options: &BuildOptions, tell: Tell<'_>) -> Result<Report, Build
 pub async fn of(
     project: &Project,
     options: &BuildOptions,
-    tell: Tell<'_>,
-) -> Result<Report, BuildError> {
+    tell: OnBuildProgress<'_>,
+) -> Result<BuildReport, BuildError> {
     let began = Instant::now();
     for warning in &project.warnings {
-        tell(News::Warning(warning.clone()));
+        tell(BuildProgress::Warning(warning.clone()));
     }
     let state = StateDir::lock_build(&project.root)?;
     let mut site = Site::new(project, state.path(), owner(project), tell)?;
     site.pull = options.pull;
     site.large = options.large;
     site.reap = true;
-    let here = [Platform::here()];
+    let here = [ImagePlatform::here()];
     let platforms = match options.platforms.as_slice() {
         [] => &here[..],
         some => some,
@@ -113,7 +118,7 @@ pub async fn of(
     for package in &project.packages {
         images.push(image::build(&site, package, platforms).await?);
     }
-    Ok(Report {
+    Ok(BuildReport {
         project: project.name.clone(),
         images,
         took: began.elapsed(),
@@ -127,14 +132,14 @@ pub async fn of(
 /// [`BuildError`] when it can neither be pulled nor made.
 pub async fn usual_base(
     options: &BuildOptions,
-    platform: Platform,
-    tell: Tell<'_>,
+    platform: ImagePlatform,
+    tell: OnBuildProgress<'_>,
 ) -> Result<(RepositoryName, Digest), BuildError> {
     let project = Project::open(&options.path, None)?;
     let state = StateDir::lock_build(&project.root)?;
     let site = Site::new(&project, state.path(), owner(&project), tell)?;
     let base = bases::usual(&site, platform).await?;
-    Ok((Base::repository(), base.manifest().clone()))
+    Ok((StoredBase::repository(), base.manifest().clone()))
 }
 
 /// What containers of a project's builds are labelled with.
@@ -162,7 +167,7 @@ pub async fn in_background(
     let site = Site::new(project, state, owner, &|_| {})?;
     let building = async {
         for package in &project.packages {
-            image::build(&site, package, &[Platform::here()]).await?;
+            image::build(&site, package, &[ImagePlatform::here()]).await?;
         }
         Ok(())
     };
@@ -182,10 +187,10 @@ pub async fn in_background(
 pub(crate) struct Site<'a> {
     project: &'a Project,
     store: Store,
-    records: Records,
+    records: BuildRecords,
     owner: Owner,
     engine: OnceCell<Engine>,
-    tell: Tell<'a>,
+    tell: OnBuildProgress<'a>,
     pull: bool,
     large: u64,
     /// Whether containers of former builds are ours to remove: nobody else builds now.
@@ -197,13 +202,13 @@ impl<'a> Site<'a> {
         project: &'a Project,
         state: &Path,
         owner: Owner,
-        tell: Tell<'a>,
+        tell: OnBuildProgress<'a>,
     ) -> Result<Self, BuildError> {
         let store = Store::open(&state.join(REGISTRY)).map_err(crate::ImageError::from)?;
         Ok(Self {
             project,
             store,
-            records: Records::new(state.join(RECORDS)),
+            records: BuildRecords::new(state.join(RECORDS)),
             owner,
             engine: OnceCell::new(),
             tell,
@@ -213,17 +218,17 @@ impl<'a> Site<'a> {
         })
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, news: BuildProgress) {
         // Notes and warnings may quote what a package manager writes.
         match &news {
-            News::Began { package, part } => info!(package, %part, "begins"),
-            News::Done {
+            BuildProgress::Began { package, part } => info!(package, %part, "begins"),
+            BuildProgress::Done {
                 package,
                 part,
                 size,
                 cached,
             } => info!(package, %part, size, cached, "is there"),
-            News::Note(_) | News::Warning(_) => {}
+            BuildProgress::Note(_) | BuildProgress::Warning(_) => {}
         }
         (self.tell)(news);
     }
@@ -231,7 +236,7 @@ impl<'a> Site<'a> {
     /// The engine, asked for when something needs it.
     async fn engine(&self, what: &str) -> Result<&Engine, BuildError> {
         let connecting = async || {
-            let mut engine = connect(&Surroundings::from_env()).await?;
+            let mut engine = connect(&EngineVariables::from_env()).await?;
             engine.docker = engine.docker.with_timeout(SLOW_CALL_TIMEOUT);
             if self.reap {
                 let sockets = self.records.folder().join("none");

@@ -10,8 +10,8 @@ use tokio::process::Command;
 use super::error::{ImageError, InstallLimit, io};
 use super::manager::Manager;
 use super::npm::{self, HostSettings};
-use super::oci::manifest::Platform;
-use super::{Progress, SLOW_CALL_TIMEOUT, short_hash};
+use super::oci::manifest::ImagePlatform;
+use super::{OnProgress, SLOW_CALL_TIMEOUT, short_hash};
 use fnlocal_project::programs;
 use fnlocal_project::{LOCKFILES, LockfileKind, Package, read_inside};
 
@@ -153,7 +153,7 @@ impl Dependencies {
     }
 
     /// Commands that install them into `work/node_modules`.
-    pub fn steps(&self, work: &str, target: Option<Platform>) -> Vec<Vec<String>> {
+    pub fn steps(&self, work: &str, target: Option<ImagePlatform>) -> Vec<Vec<String>> {
         self.manager.steps(work, self.lock.is_some(), target)
     }
 
@@ -181,7 +181,7 @@ pub async fn on_host(
     package: &Package,
     cache: &Path,
     node_version: &str,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<Option<PathBuf>, ImageError> {
     let Some(wanted) = Dependencies::read(package)? else {
         return Ok(None);

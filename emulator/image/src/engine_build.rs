@@ -12,7 +12,7 @@ use super::install::Installer;
 use super::oci::manifest;
 use super::root::Root;
 use fnlocal_bundles::{RUNNER, RUNNER_PATH};
-use fnlocal_engine::Progress;
+use fnlocal_engine::OnProgress;
 
 use super::PROJECT;
 use fnlocal_engine::connect::Engine;
@@ -20,7 +20,7 @@ use fnlocal_engine::labels::Owner;
 use fnlocal_engine::reaper;
 
 /// One image to make.
-pub(super) struct Build<'a> {
+pub(super) struct EngineBuild<'a> {
     pub engine: &'a Engine,
     pub owner: &'a Owner,
     pub base: &'a str,
@@ -31,11 +31,11 @@ pub(super) struct Build<'a> {
     pub install_time: Duration,
 }
 
-impl Build<'_> {
+impl EngineBuild<'_> {
     pub async fn run(
         &self,
         dependencies: Option<&Dependencies>,
-        progress: Progress<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), ImageError> {
         let installer = Installer {
             engine: self.engine,

@@ -12,11 +12,11 @@ use bollard::query_parameters::{InspectContainerOptions, StatsOptions, UploadToC
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use super::Progress;
+use super::OnProgress;
 use super::deps::{Dependencies, settings};
 use super::error::{ImageError, InstallLimit, engine};
 use super::npm::{HostSettings, WORK, text};
-use super::oci::manifest::Platform;
+use super::oci::manifest::ImagePlatform;
 use super::root::Root;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, hardened, tmpfs};
@@ -56,7 +56,7 @@ pub(crate) struct Installer<'a> {
     pub base: &'a str,
     pub package: &'a str,
     /// Where it will run, if not where it is installed.
-    pub target: Option<Platform>,
+    pub target: Option<ImagePlatform>,
     /// How long it may take.
     pub time: Duration,
 }
@@ -75,7 +75,7 @@ impl Installer<'_> {
         id: &str,
         root: Root,
         dependencies: &Dependencies,
-        progress: Progress<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), ImageError> {
         let host = settings(dependencies);
         self.upload(id, &root).await?;
@@ -132,7 +132,7 @@ impl Installer<'_> {
         id: &str,
         dependencies: &Dependencies,
         env: Vec<String>,
-        progress: Progress<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), ImageError> {
         let steps = dependencies.steps(WORK, self.target);
         let steps = serde_json::to_string(&steps).expect("words are JSON");
@@ -280,7 +280,7 @@ async fn read(
     mut stream: impl futures_util::Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
     output: &mut Vec<u8>,
     dependencies: &Dependencies,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) {
     let began = std::time::Instant::now();
     let mut news = tokio::time::interval_at(tokio::time::Instant::now() + NEWS, NEWS);

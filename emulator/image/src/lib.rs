@@ -26,7 +26,7 @@ pub use root::Root;
 
 use base::Base;
 use deps::Dependencies;
-use fnlocal_engine::Progress;
+use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::identity::{fit, short_hash};
 use fnlocal_engine::labels::Owner;
@@ -90,7 +90,7 @@ impl Images {
     ///
     /// # Errors
     /// [`ImageError`] when there is none and none can be made.
-    pub async fn base(&self, progress: Progress<'_>) -> Result<Base, ImageError> {
+    pub async fn base(&self, progress: OnProgress<'_>) -> Result<Base, ImageError> {
         let mut known = self.base.lock().await;
         if let Some(base) = &*known {
             return Ok(base.clone());
@@ -107,7 +107,7 @@ impl Images {
     pub async fn ensure(
         &self,
         package: &Package,
-        progress: Progress<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<String, ImageError> {
         let base = self.base(progress).await?;
         let dependencies = Dependencies::read(package)?;
@@ -126,7 +126,7 @@ impl Images {
             }
             progress(format!("package {}: installing dependencies", package.name));
         }
-        let build = engine_build::Build {
+        let build = engine_build::EngineBuild {
             engine: &self.engine,
             owner: &self.options.owner,
             base: &base.id,

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::oci::manifest::Platform;
+use super::oci::manifest::ImagePlatform;
 use fnlocal_project::LockfileKind;
 
 /// A package manager in a version.
@@ -68,7 +68,12 @@ impl Manager {
 
     /// Commands that install into `work/node_modules`, one after the other. `target` is a platform
     /// that is not the one they run on.
-    pub fn steps(&self, work: &str, locked: bool, target: Option<Platform>) -> Vec<Vec<String>> {
+    pub fn steps(
+        &self,
+        work: &str,
+        locked: bool,
+        target: Option<ImagePlatform>,
+    ) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
         if let Some(what) = self.installed_as() {
             let place = format!("--prefix={work}/manager");
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn npm_is_told_of_a_foreign_platform() {
-        let steps = Manager::Npm.steps("/w", true, Some(Platform::Arm64));
+        let steps = Manager::Npm.steps("/w", true, Some(ImagePlatform::Arm64));
         assert_eq!(steps[0][..3], ["npm", "ci", "--omit=dev"]);
         assert!(steps[0].contains(&"--cpu=arm64".to_owned()));
     }

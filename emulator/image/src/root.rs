@@ -6,18 +6,18 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fnlocal_engine::tarball::{Tally, Tarball};
+use fnlocal_engine::tarball::{TarTally, Tarball};
 use fnlocal_project::LinkFree;
 
 /// What will be in a tar.
 #[derive(Debug, Default)]
 pub struct Root {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, RootEntry>,
     owner: (u32, u32),
 }
 
 #[derive(Debug)]
-enum Entry {
+enum RootEntry {
     Folder(u32),
     File(PathBuf, u32),
     Own(LinkFree, u32),
@@ -35,25 +35,25 @@ impl Root {
     }
 
     pub fn folder(&mut self, at: &str, mode: u32) {
-        self.put(at, Entry::Folder(mode));
+        self.put(at, RootEntry::Folder(mode));
     }
 
     /// A copy of what `from` is or leads to.
     pub fn file(&mut self, at: &str, from: &Path, mode: u32) {
-        self.put(at, Entry::File(from.to_owned(), mode));
+        self.put(at, RootEntry::File(from.to_owned(), mode));
     }
 
     /// A copy of a file of the project.
     pub fn own_file(&mut self, at: &str, from: LinkFree, mode: u32) {
-        self.put(at, Entry::Own(from, mode));
+        self.put(at, RootEntry::Own(from, mode));
     }
 
     pub fn text(&mut self, at: &str, text: impl Into<Vec<u8>>, mode: u32) {
-        self.put(at, Entry::Text(text.into(), mode));
+        self.put(at, RootEntry::Text(text.into(), mode));
     }
 
     pub fn link(&mut self, at: &str, to: &str) {
-        self.put(at, Entry::Link(to.to_owned()));
+        self.put(at, RootEntry::Link(to.to_owned()));
     }
 
     /// A folder's files, except for the sub-folders named in `without` at its top.
@@ -83,35 +83,35 @@ impl Root {
         Ok(())
     }
 
-    fn put(&mut self, at: &str, entry: Entry) {
+    fn put(&mut self, at: &str, entry: RootEntry) {
         let path = at.trim_start_matches('/');
         for (end, _) in path.match_indices('/') {
             self.entries
                 .entry(path[..end].to_owned())
-                .or_insert(Entry::Folder(0o755));
+                .or_insert(RootEntry::Folder(0o755));
         }
         self.entries.insert(path.to_owned(), entry);
     }
 
-    pub fn write(&self, out: impl Write) -> io::Result<Tally> {
+    pub fn write(&self, out: impl Write) -> io::Result<TarTally> {
         let mut tar = Tarball::new(out).owned_by(self.owner);
         for (path, entry) in &self.entries {
             match entry {
-                Entry::Folder(mode) => tar.folder(path, *mode)?,
-                Entry::File(from, mode) => {
+                RootEntry::Folder(mode) => tar.folder(path, *mode)?,
+                RootEntry::File(from, mode) => {
                     let file = File::open(from).map_err(|error| named(from, &error))?;
                     let size = file.metadata()?.len();
                     tar.file(path, *mode, size, file)?;
                 }
-                Entry::Own(from, mode) => {
+                RootEntry::Own(from, mode) => {
                     let file = from.open().map_err(|error| named(&from.path(), &error))?;
                     let size = file.metadata()?.len();
                     tar.file(path, *mode, size, file)?;
                 }
-                Entry::Text(text, mode) => {
+                RootEntry::Text(text, mode) => {
                     tar.file(path, *mode, text.len() as u64, text.as_slice())?;
                 }
-                Entry::Link(to) => tar.link(path, to)?,
+                RootEntry::Link(to) => tar.link(path, to)?,
             }
         }
         tar.finish()

@@ -21,15 +21,15 @@ pub enum LogDocument {
     /// A request and what it took.
     Invocation(Invocation),
     /// A line a function wrote.
-    Line(Line),
+    Line(FunctionLogLine),
     /// What the platform has to say.
-    Platform(Platform),
+    Platform(PlatformLine),
 }
 
 /// The word of a document's `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum DocumentKind {
     /// [`LogDocument::Invocation`].
     Invocation,
     /// [`LogDocument::Line`].
@@ -110,7 +110,7 @@ pub struct Phases {
 
 /// A line a function wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub struct FunctionLogLine {
     /// When it was written.
     pub time: Timestamp,
     /// The function; none while the instance was a spare.
@@ -131,7 +131,7 @@ pub struct Line {
 
 /// What the platform has to say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Platform {
+pub struct PlatformLine {
     /// When.
     pub time: Timestamp,
     /// What kind: `reloaded`, `error`, `import_failed`, `died`, `start_failed`, `engine`, `note`,
@@ -164,7 +164,7 @@ pub struct Platform {
 
 /// What a wrapper measured of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Measured {
+pub(super) struct WrapperMeasurement {
     pub handler: Duration,
     pub cpu: Duration,
     pub memory: Option<u64>,
@@ -217,18 +217,18 @@ impl LogDocument {
 
     /// Its kind.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> DocumentKind {
         match self {
-            Self::Invocation(_) => Kind::Invocation,
-            Self::Line(_) => Kind::Line,
-            Self::Platform(_) => Kind::Platform,
+            Self::Invocation(_) => DocumentKind::Invocation,
+            Self::Line(_) => DocumentKind::Line,
+            Self::Platform(_) => DocumentKind::Platform,
         }
     }
 }
 
 impl Invocation {
     /// A request that ended, with what its instance measured, if it told.
-    pub(super) fn new(request: &RequestRecord, measured: Option<Measured>) -> Self {
+    pub(super) fn new(request: &RequestRecord, measured: Option<WrapperMeasurement>) -> Self {
         let served = request.served.as_ref();
         let ran = served.filter(|_| request.start.is_some());
         let phases = ran.map(|served| Phases::of(&served.timing));
@@ -261,7 +261,7 @@ impl Invocation {
 fn billed(
     request: &RequestRecord,
     timing: &fnlocal_api::Timing,
-    measured: Option<Measured>,
+    measured: Option<WrapperMeasurement>,
 ) -> u64 {
     // Without the wrapper's word, all that is not waiting.
     let waited = timing.queue + timing.create + timing.boot + timing.import;
@@ -283,7 +283,7 @@ impl Phases {
     }
 }
 
-impl Platform {
+impl PlatformLine {
     /// A line that came from somewhere else.
     #[must_use]
     pub fn plain(time: Timestamp, text: &str) -> Self {

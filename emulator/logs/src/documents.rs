@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::document::{Invocation, Line, LogDocument, Measured, Platform, stamp};
-use super::join::{Together, Whole};
+use super::document::{
+    FunctionLogLine, Invocation, LogDocument, PlatformLine, WrapperMeasurement, stamp,
+};
+use super::join::{Together, WholeRequest};
 use super::{Record, RequestRecord};
 
 /// Makes documents of records.
@@ -27,7 +29,7 @@ impl Documents {
                 cpu,
                 memory,
             } => {
-                let measured = Measured {
+                let measured = WrapperMeasurement {
                     handler: *handler,
                     cpu: *cpu,
                     memory: *memory,
@@ -42,7 +44,7 @@ impl Documents {
             }
             _ => Vec::new(),
         };
-        made.extend(Platform::of(record).map(LogDocument::Platform));
+        made.extend(PlatformLine::of(record).map(LogDocument::Platform));
         made
     }
 
@@ -64,7 +66,7 @@ impl Documents {
     }
 }
 
-fn whole_of((request, measured): &Whole) -> LogDocument {
+fn whole_of((request, measured): &WholeRequest) -> LogDocument {
     LogDocument::Invocation(Invocation::new(request, *measured))
 }
 
@@ -85,7 +87,7 @@ fn line(record: &Record) -> Option<LogDocument> {
     else {
         return None;
     };
-    Some(LogDocument::Line(Line {
+    Some(LogDocument::Line(FunctionLogLine {
         time: stamp(at.unwrap_or_else(SystemTime::now)),
         function: function.clone(),
         instance: instance.to_string(),

@@ -36,7 +36,7 @@ const MAX_ID_BYTES: usize = 64;
 
 /// Errors of one origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Group {
+pub struct ErrorGroup {
     /// What it is known by: 12 hexadecimal digits, the same in every run.
     pub id: String,
     /// How they came out.
@@ -70,12 +70,12 @@ pub struct Group {
     /// The hash of the code the last came with.
     pub last_code: String,
     /// The request that caused the last one.
-    pub request: Option<Request>,
+    pub request: Option<ErrorRequest>,
 }
 
 /// A request that caused an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct ErrorRequest {
     /// Its name.
     pub id: String,
     /// Its method; none until it has ended.
@@ -87,13 +87,13 @@ pub struct Request {
 /// All groups.
 #[derive(Debug, Default)]
 pub struct Groups {
-    by_id: BTreeMap<String, Group>,
+    by_id: BTreeMap<String, ErrorGroup>,
     /// Bytes of their texts.
     bytes: usize,
     /// Requests that caused something, by name, with the group.
     requests: Recent<String, String>,
     /// Requests that ended badly, for errors told after that.
-    bad: Recent<String, Request>,
+    bad: Recent<String, ErrorRequest>,
     /// Instances that told why they end, so that their end is no news.
     explained: Recent<(Arc<str>, InstanceId), ()>,
     /// Instances that ended, and the group, for the request that will tell it was theirs.
@@ -101,7 +101,7 @@ pub struct Groups {
 }
 
 /// What happened, before it is known which group it is of.
-struct Seen<'a> {
+struct SeenError<'a> {
     cause: Cause,
     function: Option<&'a Arc<str>>,
     failure: Failure,
@@ -118,7 +118,7 @@ impl Groups {
             .join(FILE)
             .open()
             .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut text));
-        let found: Vec<Group> = match read {
+        let found: Vec<ErrorGroup> = match read {
             Ok(_) => serde_json::from_slice(&text).unwrap_or_default(),
             Err(_) => Vec::new(),
         };
@@ -140,8 +140,8 @@ impl Groups {
 
     /// All of them, the last seen first.
     #[must_use]
-    pub fn all(&self) -> Vec<Group> {
-        let mut all: Vec<Group> = self.by_id.values().cloned().collect();
+    pub fn all(&self) -> Vec<ErrorGroup> {
+        let mut all: Vec<ErrorGroup> = self.by_id.values().cloned().collect();
         all.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.id.cmp(&b.id)));
         all
     }
@@ -164,7 +164,7 @@ impl Groups {
                 if *fatal {
                     self.explained.put((Arc::clone(node), *instance), ());
                 }
-                let seen = Seen {
+                let seen = SeenError {
                     cause: *cause,
                     function: function.as_ref(),
                     failure: failure.clone(),
@@ -198,7 +198,7 @@ impl Groups {
         if self.explained.get(&instance).is_some() || function.is_none() {
             return None;
         }
-        let exit = last_line.as_deref().and_then(Exit::parse);
+        let exit = last_line.as_deref().and_then(ExitCall::parse);
         let cause = if reason.contains("memory limit") {
             Cause::OutOfMemory
         } else {
@@ -217,7 +217,7 @@ impl Groups {
         }
         .to_owned();
         let known = request.is_some();
-        let seen = Seen {
+        let seen = SeenError {
             cause,
             function: function.as_ref(),
             failure,
@@ -235,7 +235,8 @@ impl Groups {
     /// loop never turns again, the wrapper cannot tell that time is up.
     fn ended(&mut self, request: &RequestRecord, now: SystemTime) -> Option<Cause> {
         if request.status == 0 || request.status >= 500 {
-            self.bad.put(request.id.to_string(), Request::of(request));
+            self.bad
+                .put(request.id.to_string(), ErrorRequest::of(request));
         }
         let served = request.served.as_ref();
         let instance = served.map(|served| (Arc::clone(&request.node), served.instance));
@@ -246,13 +247,13 @@ impl Groups {
                 .cloned()
             && let Some(group) = self.by_id.get_mut(&id)
         {
-            group.request = Some(Request::of(request));
+            group.request = Some(ErrorRequest::of(request));
         }
         if let Some(id) = self.requests.get(&*request.id).cloned() {
             let group = self.by_id.get_mut(&id);
             let caused = group.and_then(|group| group.request.as_mut());
             if let Some(caused) = caused.filter(|caused| *caused.id == *request.id) {
-                *caused = Request::of(request);
+                *caused = ErrorRequest::of(request);
             }
             return None;
         }
@@ -265,7 +266,7 @@ impl Groups {
         let code = served.and_then(|served| served.code.as_ref()?.to_str().ok());
         let mut failure = Failure::plain("the function did not answer within its timeout", None);
         failure.name = "TimeoutError".to_owned();
-        let seen = Seen {
+        let seen = SeenError {
             cause: Cause::Timeout,
             function: request.function.as_ref(),
             failure,
@@ -273,12 +274,12 @@ impl Groups {
             request: Some(request.id.to_string()),
         };
         let (cause, _, id) = self.add(seen, now)?;
-        self.by_id.get_mut(&id)?.request = Some(Request::of(request));
+        self.by_id.get_mut(&id)?.request = Some(ErrorRequest::of(request));
         Some(cause)
     }
 
     /// Counts an error with its group: how it came out, how many there were before, the group.
-    fn add(&mut self, seen: Seen<'_>, now: SystemTime) -> Option<(Cause, u64, String)> {
+    fn add(&mut self, seen: SeenError<'_>, now: SystemTime) -> Option<(Cause, u64, String)> {
         let function = seen.function.map(|name| &**name);
         let id = fingerprint(seen.cause, function, &seen.failure);
         if let Some(request) = &seen.request {
@@ -292,7 +293,7 @@ impl Groups {
         let known = self.remove(&id);
         let before = known.as_ref().map_or(0, |group| group.count);
         let failure = seen.failure;
-        let group = Group {
+        let group = ErrorGroup {
             id: id.clone(),
             cause: seen.cause,
             function: seen.function.cloned(),
@@ -315,9 +316,9 @@ impl Groups {
         Some((seen.cause, before, id))
     }
 
-    fn request(&self, id: String) -> Request {
+    fn request(&self, id: String) -> ErrorRequest {
         let ended = self.bad.get(&id).cloned();
-        ended.unwrap_or(Request {
+        ended.unwrap_or(ErrorRequest {
             id,
             method: None,
             path: None,
@@ -325,7 +326,7 @@ impl Groups {
     }
 
     /// Adds a group; those unseen for longest make room.
-    fn put(&mut self, group: Group) {
+    fn put(&mut self, group: ErrorGroup) {
         let id = group.id.clone();
         self.bytes += group.bytes();
         self.by_id.insert(id.clone(), group);
@@ -339,14 +340,14 @@ impl Groups {
         }
     }
 
-    fn remove(&mut self, id: &str) -> Option<Group> {
+    fn remove(&mut self, id: &str) -> Option<ErrorGroup> {
         let group = self.by_id.remove(id)?;
         self.bytes -= group.bytes();
         Some(group)
     }
 }
 
-impl Group {
+impl ErrorGroup {
     /// The number of bytes of what does not change between two errors, about. A request's path is
     /// bounded by itself.
     fn bytes(&self) -> usize {
@@ -356,7 +357,7 @@ impl Group {
     }
 }
 
-impl Request {
+impl ErrorRequest {
     fn of(request: &RequestRecord) -> Self {
         Self {
             id: request.id.to_string(),
@@ -367,14 +368,14 @@ impl Request {
 }
 
 /// What the wrapper writes when code calls `process.exit`.
-struct Exit {
+struct ExitCall {
     message: String,
     /// `None` for code that ran for none.
     request: Option<String>,
     place: (Option<String>, Option<u32>, Option<u32>),
 }
 
-impl Exit {
+impl ExitCall {
     fn parse(line: &str) -> Option<Self> {
         let [of_request, of_other] = EXIT_PREFIXES;
         let (request, rest) = match line.strip_prefix(of_other) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fnlocal_core::InstanceId;
 
 use super::RequestRecord;
-use super::document::Measured;
+use super::document::WrapperMeasurement;
 
 /// How long the wrapper's half is waited for. A handler may work on after its answer; what it
 /// takes then is not known in time.
@@ -24,7 +24,7 @@ const MAX_ID_BYTES: usize = 64;
 const EARLY: usize = 4096;
 
 /// A request, and what its wrapper measured, if it told.
-pub(super) type Whole = (Arc<RequestRecord>, Option<Measured>);
+pub(super) type WholeRequest = (Arc<RequestRecord>, Option<WrapperMeasurement>);
 
 /// Requests that wait for their other half.
 #[derive(Default)]
@@ -33,13 +33,13 @@ pub(super) struct Together {
     /// Bytes of those.
     bytes: usize,
     due: VecDeque<(Instant, Arc<str>)>,
-    early: BTreeMap<Arc<str>, Measured>,
+    early: BTreeMap<Arc<str>, WrapperMeasurement>,
     oldest: VecDeque<Arc<str>>,
 }
 
 impl Together {
     /// A request ended; back if nothing more will come of it.
-    pub fn ended(&mut self, now: Instant, request: &Arc<RequestRecord>) -> Option<Whole> {
+    pub fn ended(&mut self, now: Instant, request: &Arc<RequestRecord>) -> Option<WholeRequest> {
         let request = Arc::clone(request);
         if let Some(measured) = self.early.remove(&*request.id) {
             return Some((request, Some(measured)));
@@ -57,7 +57,11 @@ impl Together {
     }
 
     /// The wrapper told what a request took; both halves if the other is here.
-    pub fn measured(&mut self, id: &Arc<str>, measured: Measured) -> Option<Whole> {
+    pub fn measured(
+        &mut self,
+        id: &Arc<str>,
+        measured: WrapperMeasurement,
+    ) -> Option<WholeRequest> {
         if let Some(request) = self.remove(id) {
             return Some((request, Some(measured)));
         }

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::LogDocument;
 use super::documents::Documents;
-use super::errors::{Group, Groups};
+use super::errors::{ErrorGroup, Groups};
 use super::printer::Printer;
 use super::segments::Segments;
 use super::spans::{self, Spans};
-use super::{Record, Totals, TotalsView};
+use super::{JournalTotals, Record, TotalsView};
 use fnlocal_project::ProjectLogs;
 
 /// Where a project's log is, below `.fnlocal`.
@@ -35,14 +35,14 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct JournalLimits {
     /// Bytes of all files together, at the most.
     pub size: u64,
     /// How old a record may become.
     pub age: Duration,
 }
 
-impl Default for Bounds {
+impl Default for JournalLimits {
     /// 64 MB are some 200,000 lines; a week is what people look back.
     fn default() -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Default for Bounds {
     }
 }
 
-impl From<&ProjectLogs> for Bounds {
+impl From<&ProjectLogs> for JournalLimits {
     fn from(said: &ProjectLogs) -> Self {
         let usual = Self::default();
         Self {
@@ -68,7 +68,7 @@ pub struct Archive {
     folder: PathBuf,
     written: watch::Receiver<u64>,
     groups: Arc<Mutex<Groups>>,
-    totals: Arc<Totals>,
+    totals: Arc<JournalTotals>,
     /// Ends who follows it.
     stop: CancellationToken,
 }
@@ -100,7 +100,7 @@ impl Archive {
 
     /// The groups of errors, the last seen first.
     #[must_use]
-    pub fn errors(&self) -> Vec<Group> {
+    pub fn errors(&self) -> Vec<ErrorGroup> {
         lock(&self.groups).all()
     }
 
@@ -117,13 +117,13 @@ impl Archive {
 /// The folder cannot be made, or the thread not be started.
 pub(super) fn start(
     folder: PathBuf,
-    bounds: Bounds,
+    bounds: JournalLimits,
     printer: SyncSender<Vec<Record>>,
     service: &str,
 ) -> io::Result<(SyncSender<Vec<Record>>, Archive, bool)> {
     let segments = Segments::open(&folder, bounds)?;
     let groups = Arc::new(Mutex::new(Groups::read(&folder)));
-    let totals = Arc::new(Totals::default());
+    let totals = Arc::new(JournalTotals::default());
     let spans = start_spans(service, &totals, &printer);
     let sends = spans.is_some();
     let (changed, written) = watch::channel(0);
@@ -158,7 +158,7 @@ pub(super) fn start(
 /// Whoever takes spans, if there is somebody. That nobody can is told, and no reason to stop.
 fn start_spans(
     service: &str,
-    totals: &Arc<Totals>,
+    totals: &Arc<JournalTotals>,
     printer: &SyncSender<Vec<Record>>,
 ) -> Option<Spans> {
     if !spans::wanted() {
@@ -184,7 +184,7 @@ struct Journal {
     segments: Segments,
     documents: Documents,
     groups: Arc<Mutex<Groups>>,
-    totals: Arc<Totals>,
+    totals: Arc<JournalTotals>,
     changed: watch::Sender<u64>,
     spans: Option<Spans>,
     line: Vec<u8>,
@@ -261,7 +261,7 @@ impl Journal {
                     spans.take(request);
                 }
             }
-            Record::Dropped { count, .. } => Totals::add(&self.totals.dropped, *count),
+            Record::Dropped { count, .. } => JournalTotals::add(&self.totals.dropped, *count),
             _ => {}
         }
         for kept in self.documents.take(record, Instant::now()) {
@@ -282,10 +282,10 @@ impl Journal {
             .and_then(|()| self.segments.write(&self.line));
         match written {
             Ok(()) => {
-                Totals::add(&self.totals.bytes, self.line.len() as u64);
+                JournalTotals::add(&self.totals.bytes, self.line.len() as u64);
                 match kept {
-                    LogDocument::Invocation(_) => Totals::add(&self.totals.invocations, 1),
-                    LogDocument::Line(_) => Totals::add(&self.totals.lines, 1),
+                    LogDocument::Invocation(_) => JournalTotals::add(&self.totals.invocations, 1),
+                    LogDocument::Line(_) => JournalTotals::add(&self.totals.lines, 1),
                     LogDocument::Platform(_) => {}
                 }
             }
@@ -318,7 +318,7 @@ impl Journal {
     fn failed(&mut self, error: &io::Error, lost: u64) {
         self.segments.abandon();
         self.lost += lost;
-        Totals::add(&self.totals.dropped, lost);
+        JournalTotals::add(&self.totals.dropped, lost);
         if !std::mem::replace(&mut self.failing, true) {
             let folder = self.folder.display();
             self.say(format!("the log cannot be kept in {folder}: {error}"));
@@ -352,7 +352,7 @@ mod tests {
     fn an_error_that_is_shown_is_among_those_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let (printer, shown) = sync_channel(1);
-        let bounds = Bounds::default();
+        let bounds = JournalLimits::default();
         let (sender, _archive, _) =
             start(folder.path().to_owned(), bounds, printer, "shop").unwrap();
         sender.send(vec![error()]).unwrap();
@@ -365,7 +365,7 @@ mod tests {
     fn a_document_is_never_longer_than_its_bound() {
         let folder = tempfile::tempdir().unwrap();
         let (printer, shown) = sync_channel(1);
-        let bounds = Bounds::default();
+        let bounds = JournalLimits::default();
         let (sender, archive, _) =
             start(folder.path().to_owned(), bounds, printer, "shop").unwrap();
         let text = "\u{1}".repeat(3 << 20);

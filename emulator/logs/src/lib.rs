@@ -34,9 +34,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 pub use documents::Documents;
-pub use journal::{Archive, Bounds};
-pub use record::{Record, RequestRecord, Served};
-pub use totals::{Totals, TotalsView};
+pub use journal::{Archive, JournalLimits};
+pub use record::{Record, RequestRecord, ServedBy};
+pub use totals::{JournalTotals, TotalsView};
 
 /// Records that may wait for the journal: two seconds' worth at 10,000 a second.
 const BOUND: usize = 20_000;
@@ -86,7 +86,7 @@ impl Logs {
     pub fn keep(
         &self,
         folder: std::path::PathBuf,
-        bounds: Bounds,
+        bounds: JournalLimits,
         service: &str,
     ) -> std::io::Result<()> {
         self.flush();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use regex::{Regex, RegexBuilder};
 
 use super::cursor::Cursor;
-use super::document::{Kind, LogDocument};
+use super::document::{DocumentKind, LogDocument};
 
 /// Memory a regular expression may take, in bytes: who asks may be anybody on this machine.
 const REGEX: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub struct Query {
     /// Of this request.
     pub request: Option<String>,
     /// Of this kind.
-    pub kind: Option<Kind>,
+    pub kind: Option<DocumentKind>,
     /// Of those that are there, only so many of the last.
     pub limit: Option<usize>,
 }

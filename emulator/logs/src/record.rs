@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use fnlocal_core::{InstanceId, StartKind};
 use http::HeaderValue;
 
-use crate::trace::Trace;
+use crate::trace::TraceContext;
 use fnlocal_api::{Cause, Failure};
 use fnlocal_api::{Cold, Timing};
 
@@ -148,9 +148,9 @@ pub struct RequestRecord {
     /// What it waited for; none if no instance served it.
     pub start: Option<StartKind>,
     /// Who served it, or was to.
-    pub served: Option<Served>,
+    pub served: Option<ServedBy>,
     /// Its place in a trace, where an instance was asked.
-    pub trace: Option<Trace>,
+    pub trace: Option<TraceContext>,
     /// From its arrival to the head of the answer.
     pub first_byte: Duration,
     /// From its arrival to the end of the answer.
@@ -185,7 +185,7 @@ pub(crate) fn beginning(text: &str, bytes: usize) -> String {
 
 /// Who served a request, and where its time went.
 #[derive(Clone, Debug)]
-pub struct Served {
+pub struct ServedBy {
     /// Which instance.
     pub instance: InstanceId,
     /// The hash of its code's files.

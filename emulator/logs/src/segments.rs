@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use fnlocal_files::OwnPath;
 
-use super::Bounds;
+use super::JournalLimits;
 
 const SUFFIX: &str = ".jsonl";
 /// A file is at most this part of all: so much is lost when the oldest goes.
@@ -16,7 +16,7 @@ const PARTS: u64 = 8;
 /// Writes lines into files, the newest of which has the highest number.
 pub(super) struct Segments {
     folder: PathBuf,
-    bounds: Bounds,
+    bounds: JournalLimits,
     number: u64,
     file: Option<BufWriter<File>>,
     size: u64,
@@ -25,7 +25,7 @@ pub(super) struct Segments {
 
 impl Segments {
     /// Begins after what is there. No file is made before there is a line for it.
-    pub fn open(folder: &Path, bounds: Bounds) -> io::Result<Self> {
+    pub fn open(folder: &Path, bounds: JournalLimits) -> io::Result<Self> {
         OwnPath::new(folder).make_folder()?;
         let number = numbers(folder)?.last().copied().unwrap_or(0);
         let segments = Self {
@@ -129,8 +129,8 @@ mod tests {
 
     use super::*;
 
-    fn bounds(size: u64) -> Bounds {
-        Bounds {
+    fn bounds(size: u64) -> JournalLimits {
+        JournalLimits {
             size,
             age: Duration::from_secs(3600),
         }

@@ -6,7 +6,7 @@ use fnlocal_api::Cause;
 
 /// Counts that the journal's thread keeps and others look at.
 #[derive(Debug, Default)]
-pub struct Totals {
+pub struct JournalTotals {
     /// Lines of functions that were kept.
     pub lines: AtomicU64,
     /// Invocations that were kept.
@@ -37,7 +37,7 @@ pub struct TotalsView {
     pub errors: [u64; Cause::ALL.len()],
 }
 
-impl Totals {
+impl JournalTotals {
     /// Adds to one of the counts.
     pub(super) fn add(count: &AtomicU64, more: u64) {
         count.fetch_add(more, Ordering::Relaxed);

@@ -7,7 +7,7 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request's place in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trace {
+pub struct TraceContext {
     /// The trace.
     pub trace: u128,
     /// The span of who sent the request; none where the trace begins here.
@@ -20,7 +20,7 @@ pub struct Trace {
     pub sampled: bool,
 }
 
-impl Trace {
+impl TraceContext {
     /// A trace that begins here.
     #[must_use]
     pub fn begin() -> Self {
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_trace_goes_on_with_another_span() {
         let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let trace = Trace::parse(&HeaderValue::from_static(sent)).unwrap();
+        let trace = TraceContext::parse(&HeaderValue::from_static(sent)).unwrap();
         assert_eq!(trace.parent, Some(0x00f0_67aa_0ba9_02b7));
         assert!(trace.sampled);
         let header = trace.header();
@@ -102,7 +102,7 @@ mod tests {
             text.ends_with("-01") && text.len() == 55 && !text.contains("00f067aa"),
             "{text}"
         );
-        assert!(Trace::parse(&header).is_some());
+        assert!(TraceContext::parse(&header).is_some());
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
         ] {
             assert_eq!(
-                Trace::parse(&HeaderValue::from_static(sent)),
+                TraceContext::parse(&HeaderValue::from_static(sent)),
                 None,
                 "{sent}"
             );

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fnlocal_core::Profile;
 use fnlocal_core::limits::{FunctionLimits, LimitError};
-use fnlocal_core::trigger::{ScheduleSpec, Triggers};
+use fnlocal_core::trigger::{FunctionTriggers, ScheduleSpec};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ pub struct FunctionSettings {
     /// When to call it by itself.
     pub schedule: Option<ScheduleSpec>,
     /// What else calls it.
-    pub triggers: Triggers,
+    pub triggers: FunctionTriggers,
 }
 
 impl Default for FunctionSettings {
@@ -58,7 +58,7 @@ impl Default for FunctionSettings {
             body: BodyMode::default(),
             env: Vec::new(),
             schedule: None,
-            triggers: Triggers::default(),
+            triggers: FunctionTriggers::default(),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Digest {
     /// The digest of `bytes` by a given hash.
     #[must_use]
     pub fn by(algorithm: Algorithm, bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::new(algorithm);
+        let mut hasher = DigestHasher::new(algorithm);
         hasher.update(bytes);
         hasher.finish()
     }
@@ -143,12 +143,12 @@ impl From<Digest> for String {
 
 /// A hash under way.
 #[derive(Clone, Debug)]
-pub(crate) enum Hasher {
+pub(crate) enum DigestHasher {
     Sha256(Sha256),
     Sha512(Sha512),
 }
 
-impl Hasher {
+impl DigestHasher {
     pub fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Sha256 => Self::Sha256(Sha256::new()),
@@ -188,7 +188,7 @@ impl Hasher {
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-impl Write for Hasher {
+impl Write for DigestHasher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);
         Ok(bytes.len())

@@ -30,8 +30,8 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 pub use serve::serve;
 
 use crate::store::Store;
-use refusal::Refusal;
-use route::{Call, Route};
+use refusal::RegistryRefusal;
+use route::{Call, RegistryRoute};
 use sessions::Sessions;
 
 /// What the HTTP side may be told.
@@ -62,18 +62,18 @@ impl Default for HttpOptions {
 }
 
 /// One registry's HTTP side.
-struct Registry {
+struct RegistryService {
     store: Store,
     options: HttpOptions,
     sessions: Sessions,
 }
 
 /// What a request is answered with.
-type Answer = Result<Response<Body>, Refusal>;
+type RegistryResult = Result<Response<Body>, RegistryRefusal>;
 
 /// The API as a router, for a server of one's own; [`serve()`] has one.
 pub fn router(store: Store, options: HttpOptions) -> Router {
-    let registry = Registry {
+    let registry = RegistryService {
         store,
         options,
         sessions: Sessions::default(),
@@ -83,7 +83,10 @@ pub fn router(store: Store, options: HttpOptions) -> Router {
         .with_state(Arc::new(registry))
 }
 
-async fn answer(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response<Body> {
+async fn answer(
+    State(registry): State<Arc<RegistryService>>,
+    request: Request<Body>,
+) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
     let (head, mut body) = request.into_parts();
     let answer = match host::check(&head, &registry.options.hosts) {
@@ -111,32 +114,34 @@ async fn answer(State(registry): State<Arc<Registry>>, request: Request<Body>) -
     response
 }
 
-impl Registry {
-    async fn route(&self, call: Call<'_>, body: &mut Body) -> Answer {
-        match Route::parse(call.path())? {
-            Route::Base => match *call.method() {
+impl RegistryService {
+    async fn route(&self, call: Call<'_>, body: &mut Body) -> RegistryResult {
+        match RegistryRoute::parse(call.path())? {
+            RegistryRoute::Base => match *call.method() {
                 Method::GET | Method::HEAD => refusal::json(StatusCode::OK, &serde_json::json!({})),
-                _ => Err(Refusal::method()),
+                _ => Err(RegistryRefusal::method()),
             },
-            Route::Catalog => self.catalog(call).await,
-            Route::Tags(name) => self.tags(call, name).await,
-            Route::Referrers(name, subject) => self.referrers(call, name, subject).await,
-            Route::Manifest(name, reference) => self.manifest(call, body, name, reference).await,
-            Route::Blob(name, digest) => self.blob(call, name, digest).await,
-            Route::Uploads(name) => self.begin(call, body, name).await,
-            Route::Upload(name, id) => self.upload(call, body, name, id).await,
+            RegistryRoute::Catalog => self.catalog(call).await,
+            RegistryRoute::Tags(name) => self.tags(call, name).await,
+            RegistryRoute::Referrers(name, subject) => self.referrers(call, name, subject).await,
+            RegistryRoute::Manifest(name, reference) => {
+                self.manifest(call, body, name, reference).await
+            }
+            RegistryRoute::Blob(name, digest) => self.blob(call, name, digest).await,
+            RegistryRoute::Uploads(name) => self.begin(call, body, name).await,
+            RegistryRoute::Upload(name, id) => self.upload(call, body, name, id).await,
         }
     }
 
     /// Does what blocks on files, off the threads that carry requests.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&Store) -> Result<T, RegistryRefusal> + Send + 'static,
+    ) -> Result<T, RegistryRefusal> {
         let store = self.store.clone();
         match tokio::task::spawn_blocking(move || work(&store)).await {
             Ok(done) => done,
-            Err(error) => Err(Refusal::bug(&error)),
+            Err(error) => Err(RegistryRefusal::bug(&error)),
         }
     }
 }

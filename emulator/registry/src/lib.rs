@@ -42,5 +42,6 @@ pub use error::StoreError;
 pub use http::{HttpOptions, router, serve};
 pub use name::{NameError, Reference, RepositoryName, Tag};
 pub use store::{
-    Blob, BlobWriter, Collected, Descriptor, MANIFEST_LIMIT, Manifest, Progress, Store, UploadId,
+    Blob, BlobWriter, Collected, Descriptor, HashProgress, MANIFEST_LIMIT, Store, StoredManifest,
+    UploadId,
 };

@@ -18,8 +18,8 @@ use fnlocal_files::OwnPath;
 
 pub use catalog::Descriptor;
 pub use collect::Collected;
-pub use manifests::{MANIFEST_LIMIT, Manifest};
-pub use upload::{Blob, BlobWriter, Progress, UploadId};
+pub use manifests::{MANIFEST_LIMIT, StoredManifest};
+pub use upload::{Blob, BlobWriter, HashProgress, UploadId};
 
 use crate::digest::Algorithm;
 use crate::error::{StoreError, io};
@@ -33,7 +33,7 @@ pub struct Store {
 }
 
 /// The store's lock, until dropped.
-struct Held(#[expect(dead_code, reason = "closing the file releases the lock")] File);
+struct StoreLock(#[expect(dead_code, reason = "closing the file releases the lock")] File);
 
 impl Store {
     /// Opens the store in `root`, which is made if it is missing.
@@ -66,17 +66,17 @@ impl Store {
     }
 
     /// Nothing is removed while this is held.
-    fn adding(&self) -> Result<Held, StoreError> {
+    fn adding(&self) -> Result<StoreLock, StoreError> {
         let (file, path) = self.lock_file()?;
         file.lock_shared().map_err(io(&path))?;
-        Ok(Held(file))
+        Ok(StoreLock(file))
     }
 
     /// Nothing is added while this is held. Waits for those who add, in other processes too.
-    fn removing(&self) -> Result<Held, StoreError> {
+    fn removing(&self) -> Result<StoreLock, StoreError> {
         let (file, path) = self.lock_file()?;
         file.lock().map_err(io(&path))?;
-        Ok(Held(file))
+        Ok(StoreLock(file))
     }
 
     /// Opened anew each time: a lock belongs to one opening, so that threads exclude each other.

@@ -25,9 +25,9 @@ use tokio::sync::Notify;
 
 pub use self::container::heap_limit;
 
-use self::state::{State, Tasks};
+use self::state::{ContainerTable, Tasks};
 use super::leftovers;
-use super::place::{Place, default_base};
+use super::place::{RunFolder, default_base};
 use super::{Notice, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started};
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::error::{already, refused};
@@ -86,9 +86,9 @@ pub(crate) struct Inner {
     engine: Engine,
     options: DockerOptions,
     network: String,
-    place: Place,
+    place: RunFolder,
     notices: Notices,
-    state: State,
+    state: ContainerTable,
     tasks: Tasks,
     /// Wakes the task that makes sandboxes.
     refill: Notify,
@@ -115,7 +115,7 @@ impl DockerRuntime {
         let base = options.sockets.clone().unwrap_or_else(default_base);
         let _cleared = tokio::task::spawn_blocking(|| leftovers::clear(false)).await;
         let reaped = reaper::reap(&engine.docker, &options.owner, &base).await?;
-        let place = Place::new(
+        let place = RunFolder::new(
             &base,
             &format!("{}-{}", options.owner.run, options.owner.node),
         )
@@ -139,7 +139,7 @@ impl DockerRuntime {
             network,
             place,
             notices,
-            state: State::default(),
+            state: ContainerTable::default(),
             tasks: Tasks::default(),
             refill: Notify::new(),
             starting: AtomicUsize::new(0),

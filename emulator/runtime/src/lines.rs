@@ -15,11 +15,11 @@ const MAX_KEPT_LINES: usize = 20;
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub(crate) struct LineSplitter {
     rest: Vec<u8>,
 }
 
-impl Lines {
+impl LineSplitter {
     /// Takes more bytes and gives the lines they completed.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
@@ -68,9 +68,9 @@ fn whole_chars(line: &[u8]) -> usize {
 
 /// The last lines an instance wrote to stderr.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct StderrTail(Arc<Mutex<VecDeque<String>>>);
 
-impl Tail {
+impl StderrTail {
     fn keep(&self, line: &str) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == MAX_KEPT_LINES {
@@ -106,22 +106,22 @@ fn readable(line: &str) -> String {
 }
 
 /// One instance's output on its way to the notices.
-pub(crate) struct Output {
+pub(crate) struct InstanceOutput {
     instance: InstanceId,
     notices: Notices,
-    tail: Tail,
-    out: Lines,
-    err: Lines,
+    tail: StderrTail,
+    out: LineSplitter,
+    err: LineSplitter,
 }
 
-impl Output {
-    pub(crate) fn new(instance: InstanceId, notices: Notices, tail: Tail) -> Self {
+impl InstanceOutput {
+    pub(crate) fn new(instance: InstanceId, notices: Notices, tail: StderrTail) -> Self {
         Self {
             instance,
             notices,
             tail,
-            out: Lines::default(),
-            err: Lines::default(),
+            out: LineSplitter::default(),
+            err: LineSplitter::default(),
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn lines_are_cut_at_line_feeds_across_pushes() {
-        let mut lines = Lines::default();
+        let mut lines = LineSplitter::default();
         assert_eq!(lines.push(b"a\r\nb"), ["a"]);
         assert_eq!(lines.push(b"c\n\n"), ["bc", ""]);
         assert_eq!(lines.push(b"d"), Vec::<String>::new());
@@ -185,7 +185,7 @@ mod tests {
             "😀".repeat(40_000),
         ] {
             for piece in [7, 16 * 1024 + 1, 1 << 20] {
-                let mut lines = Lines::default();
+                let mut lines = LineSplitter::default();
                 let mut got = Vec::new();
                 for bytes in text.as_bytes().chunks(piece) {
                     got.extend(lines.push(bytes));
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_the_bound() {
-        let mut lines = Lines::default();
+        let mut lines = LineSplitter::default();
         let mut got = lines.push(&[b'x'; 40_000]);
         got.extend(lines.push(b"\n"));
         assert!(got.iter().all(|line| line.len() <= LONGEST));

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use super::docker::{DockerOptions, DockerRuntime};
 use super::process::{ProcessError, ProcessOptions, ProcessRuntime};
 use super::{Notices, Runtime, RuntimeError};
-use fnlocal_engine::Progress;
+use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::labels::Owner;
 
 /// Opens runtimes of one kind for the nodes of one run. The run is part of what they are known by:
 /// a node that opens later leaves alone what the others run.
 #[derive(Clone)]
-pub struct Opener(Kind);
+pub struct Opener(RuntimeBackend);
 
 #[derive(Clone)]
-enum Kind {
+enum RuntimeBackend {
     Docker(Box<Containers>),
     Process { state: PathBuf },
 }
@@ -49,12 +49,12 @@ impl Opener {
             owner,
             base_image,
         };
-        Self(Kind::Docker(Box::new(containers)))
+        Self(RuntimeBackend::Docker(Box::new(containers)))
     }
 
     /// Processes. `state` is the project's `.fnlocal`.
     pub fn process(state: PathBuf) -> Self {
-        Self(Kind::Process { state })
+        Self(RuntimeBackend::Process { state })
     }
 
     /// Opens the runtime of a node. `progress` is told what is worth a line.
@@ -62,10 +62,10 @@ impl Opener {
         &self,
         node: &str,
         notices: Notices,
-        progress: Progress<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<Arc<dyn Runtime>, OpenError> {
         match &self.0 {
-            Kind::Docker(containers) => {
+            RuntimeBackend::Docker(containers) => {
                 let Containers {
                     engine,
                     owner,
@@ -86,7 +86,7 @@ impl Opener {
                 }
                 Ok(Arc::new(runtime))
             }
-            Kind::Process { state } => {
+            RuntimeBackend::Process { state } => {
                 let options = ProcessOptions {
                     state: state.clone(),
                     node: None,

@@ -23,12 +23,12 @@ pub const SOCKET: &str = "s";
 
 /// The folder of one run.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct RunFolder {
     run: PathBuf,
     _alive: Alive,
 }
 
-impl Place {
+impl RunFolder {
     /// Makes the folder of `run` under `base`.
     pub(crate) fn new(base: &Path, run: &str) -> io::Result<Self> {
         let alive = leftovers::begin(base, run)?;
@@ -104,7 +104,7 @@ mod tests {
     fn a_run_folder_is_private_and_an_instance_folder_can_be_read() {
         use std::os::unix::fs::MetadataExt;
         let base = tempfile::tempdir().unwrap();
-        let place = Place::new(&base.path().join("b"), "r1").unwrap();
+        let place = RunFolder::new(&base.path().join("b"), "r1").unwrap();
         let folder = place.instance("i1").unwrap();
         assert_eq!(fs::metadata(&place.run).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o755);
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_path_too_long_for_a_socket_is_refused() {
         let base = tempfile::tempdir().unwrap();
-        let place = Place::new(&base.path().join("b"), "r1").unwrap();
+        let place = RunFolder::new(&base.path().join("b"), "r1").unwrap();
         assert!(place.instance(&"x".repeat(100)).is_err());
     }
 }

@@ -25,10 +25,10 @@ use self::child::{Signal, signal};
 use self::watchdog::Watchdog;
 use super::family::{self, Family};
 use super::leftovers;
-use super::lines::Tail;
+use super::lines::StderrTail;
 use fnlocal_engine::identity::random_hex;
 
-use super::place::{Place, SOCKET, default_base, temporary_base};
+use super::place::{RunFolder, SOCKET, default_base, temporary_base};
 use super::{
     AS_INSTANCE, Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec,
     Started, ready,
@@ -86,17 +86,17 @@ pub(crate) struct Inner {
     node: PathBuf,
     version: String,
     runner: PathBuf,
-    place: Place,
+    place: RunFolder,
     /// Temporary files of instances.
-    temporary: Place,
+    temporary: RunFolder,
     notices: Notices,
     /// Clears up should this process be killed.
     watchdog: Option<Watchdog>,
-    live: Mutex<BTreeMap<InstanceId, Live>>,
+    live: Mutex<BTreeMap<InstanceId, LiveProcess>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct LiveProcess {
     pid: u32,
     address: Address,
     folder: PathBuf,
@@ -106,7 +106,7 @@ pub(crate) struct Live {
     memory_mib: u32,
     /// It answers, and nobody is stopping it: its end is news.
     running: bool,
-    tail: Tail,
+    tail: StderrTail,
     ended: watch::Sender<Option<String>>,
 }
 
@@ -131,10 +131,10 @@ impl ProcessRuntime {
         let base = options.sockets.unwrap_or_else(default_base);
         let _cleared = tokio::task::spawn_blocking(|| leftovers::clear(false)).await;
         let run = random_hex(4);
-        let place = Place::new(&base, &run).map_err(fail(&base))?;
+        let place = RunFolder::new(&base, &run).map_err(fail(&base))?;
         let temporary = match temporary_base() {
             same if same == base => place.clone(),
-            other => Place::new(&other, &run).map_err(fail(&other))?,
+            other => RunFolder::new(&other, &run).map_err(fail(&other))?,
         };
         let watchdog = Watchdog::start(&run, &[place.folder(), temporary.folder()]);
         let live = Mutex::default();
@@ -161,7 +161,7 @@ impl ProcessRuntime {
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<InstanceId, Live>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<InstanceId, LiveProcess>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,9 +194,9 @@ impl Inner {
         introduce(&mut child, &address, &token).await;
         let create = begun.elapsed();
         tracing::debug!(pid = child.id(), "started a process");
-        let tail = Tail::default();
+        let tail = StderrTail::default();
         let (ended, mut end) = watch::channel(None);
-        let live = Live {
+        let live = LiveProcess {
             pid: child.id().unwrap_or_default(),
             address: address.clone(),
             folder,
@@ -352,7 +352,7 @@ impl Runtime for ProcessRuntime {
     }
 }
 
-impl Live {
+impl LiveProcess {
     /// Removes its socket's folder and its temporary files.
     fn remove_folders(&self) {
         for folder in [&self.folder, &self.temporary] {

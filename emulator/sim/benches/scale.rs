@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::{FunctionLimits, RouterSettings};
-use fnlocal_sim::scenario::{EVENTS, Fleet, Function, Machine, Routing, Scenario, Times};
-use fnlocal_sim::workload::{Shape, Source};
+use fnlocal_sim::scenario::{
+    EVENTS, FleetSize, Routing, Scenario, ScenarioFunction, ScenarioMachine, Times,
+};
+use fnlocal_sim::workload::{RateShape, RequestSource};
 use fnlocal_sim::{Slo, Workload, simulate};
 
 /// The allocator of the `fnlocal` command.
@@ -28,18 +30,18 @@ fn scenario(nodes: u32, requests: u64) -> Scenario {
     Scenario {
         seed: 1,
         functions: (0..200)
-            .map(|n| Function::new(&format!("f{n}"), limits.clone()))
+            .map(|n| ScenarioFunction::new(&format!("f{n}"), limits.clone()))
             .collect(),
-        source: Source::Drawn(Workload {
-            shape: Shape::Steady { rps },
+        source: RequestSource::Drawn(Workload {
+            shape: RateShape::Steady { rps },
             duration: requests as f64 / rps,
             poisson: true,
             skew: 1.1,
         }),
         triggered: Vec::new(),
-        fleet: Fleet::Fixed(nodes),
+        fleet: FleetSize::Fixed(nodes),
         time_scale: 1.0,
-        machine: Machine::new("bench", 2, 8192),
+        machine: ScenarioMachine::new("bench", 2, 8192),
         routing: Routing::Sticky(RouterSettings::default()),
         deaths: Vec::new(),
         balancer: BalancerSettings::default(),

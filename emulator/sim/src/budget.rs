@@ -25,13 +25,13 @@ fnlocal_api::user_error!(Exhausted {
 
 /// Counts events by what they are.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct EventBudget {
     allowed: u64,
     used: u64,
     kinds: BTreeMap<&'static str, u64>,
 }
 
-impl Budget {
+impl EventBudget {
     pub(crate) fn new(allowed: u64) -> Self {
         Self {
             allowed,

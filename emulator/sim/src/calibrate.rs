@@ -41,13 +41,13 @@ pub struct Calibration {
     /// Of the file: 1.
     pub version: u32,
     /// By function.
-    pub functions: BTreeMap<String, Measured>,
+    pub functions: BTreeMap<String, FunctionTimes>,
 }
 
 /// One function's times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Measured {
+pub struct FunctionTimes {
     /// From dispatch to the end of the response.
     pub service: Percentiles,
     /// The part of that spent on the processor, from 0 to 1.

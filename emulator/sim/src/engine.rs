@@ -17,23 +17,23 @@ mod request;
 mod requests;
 
 use fnlocal_core::balancer::{Balancer, BalancerEffect, BalancerEvent};
-use fnlocal_core::scaling::{Group, GroupEffect};
+use fnlocal_core::scaling::{GroupEffect, ScalingGroup};
 use fnlocal_core::time::Instant;
 use fnlocal_core::{Effect, FunctionId, Router, RouterSettings};
 use rand_chacha::ChaCha8Rng;
 
-use crate::budget::{Budget, Exhausted};
-use crate::report::{Recorder, Report};
+use crate::budget::{EventBudget, Exhausted};
+use crate::report::{ReportRecorder, SimulationReport};
 use crate::rng::{Use, stream};
-use crate::scenario::{Fleet, Routing, Scenario};
+use crate::scenario::{FleetSize, Routing, Scenario};
 use crate::trace::TraceError;
-use crate::workload::{Arrival, BadWorkload, Source};
+use crate::workload::{Arrival, BadWorkload, RequestSource};
 
-use clock::Clock;
+use clock::SimulationClock;
 use hosts::Hosts;
 use jobs::Jobs;
-use queue::{Queue, What};
-use requests::Requests;
+use queue::{EventQueue, What};
+use requests::RequestTable;
 
 /// Time before the first request, in microseconds: the first nodes boot, import and pass a check.
 const SETTLE: u64 = 60_000_000;
@@ -83,7 +83,7 @@ fnlocal_api::user_error!(SimError [Workload, Trace, Exhausted] {
 ///
 /// # Errors
 /// [`SimError`], before anything runs or when the scenario's events are used up.
-pub fn simulate(scenario: &Scenario) -> Result<Report, SimError> {
+pub fn simulate(scenario: &Scenario) -> Result<SimulationReport, SimError> {
     check(scenario)?;
     let arrivals = scenario
         .source
@@ -99,10 +99,10 @@ fn check(scenario: &Scenario) -> Result<(), SimError> {
     if scenario.functions.is_empty() {
         return Err(SimError::NoFunctions);
     }
-    if let Source::Drawn(workload) = &scenario.source {
+    if let RequestSource::Drawn(workload) = &scenario.source {
         workload.validate()?;
     }
-    if let Fleet::Group(group) = &scenario.fleet {
+    if let FleetSize::Group(group) = &scenario.fleet {
         group.clone().validate()?;
     }
     let machine = &scenario.machine;
@@ -133,17 +133,17 @@ struct Chances {
 struct Sim<'a> {
     scenario: &'a Scenario,
     now: u64,
-    clock: Clock,
-    queue: Queue,
+    clock: SimulationClock,
+    queue: EventQueue,
     hosts: Hosts,
-    requests: Requests,
+    requests: RequestTable,
     jobs: Jobs,
     balancer: Balancer,
-    group: Option<Group>,
+    group: Option<ScalingGroup>,
     router: Option<Router>,
     chances: Chances,
-    recorder: Recorder,
-    budget: Budget,
+    recorder: ReportRecorder,
+    budget: EventBudget,
     /// Requests that entered since the group last measured.
     entered: u64,
     effects: Vec<Effect>,
@@ -154,22 +154,22 @@ struct Sim<'a> {
 impl<'a> Sim<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let seed = scenario.seed;
-        let clock = Clock::new(scenario.time_scale);
+        let clock = SimulationClock::new(scenario.time_scale);
         let settings = match scenario.routing {
             Routing::Sticky(settings) => Some(settings),
             Routing::RoundRobin => None,
         };
         let group = match &scenario.fleet {
-            Fleet::Group(settings) => Some(Group::new(settled(settings, clock))),
-            Fleet::Fixed(_) => None,
+            FleetSize::Group(settings) => Some(ScalingGroup::new(settled(settings, clock))),
+            FleetSize::Fixed(_) => None,
         };
         Self {
             scenario,
             now: 0,
             clock,
-            queue: Queue::default(),
+            queue: EventQueue::default(),
             hosts: Hosts::default(),
-            requests: Requests::default(),
+            requests: RequestTable::default(),
             jobs: Jobs::default(),
             balancer: Balancer::new(scenario.balancer),
             group,
@@ -182,8 +182,8 @@ impl<'a> Sim<'a> {
                 deaths: stream(seed, Use::Deaths),
                 jobs: stream(seed, Use::Jobs),
             },
-            recorder: Recorder::new(scenario, SETTLE),
-            budget: Budget::new(scenario.events),
+            recorder: ReportRecorder::new(scenario, SETTLE),
+            budget: EventBudget::new(scenario.events),
             entered: 0,
             effects: Vec::new(),
             asked: Vec::new(),
@@ -203,7 +203,7 @@ impl<'a> Sim<'a> {
             let arrival = coming.map(|one| one.at + SETTLE);
             let queued = self.queue.next();
             let balancer = self.balancer.next_deadline();
-            let group = self.group.as_ref().and_then(Group::next_deadline);
+            let group = self.group.as_ref().and_then(ScalingGroup::next_deadline);
             let [balancer, group] = [balancer, group].map(|at| at.map(|at| self.clock.real(at)));
             let times = [group, balancer, queued, arrival];
             let Some(next) = times.into_iter().flatten().min() else {
@@ -262,7 +262,7 @@ impl<'a> Sim<'a> {
         });
     }
 
-    fn finish(mut self) -> Report {
+    fn finish(mut self) -> SimulationReport {
         let end = SETTLE + (self.scenario.source.duration() * 1e6) as u64;
         self.pass_to(self.now.max(end));
         let used = self.budget.used();
@@ -293,7 +293,7 @@ impl<'a> Sim<'a> {
 /// A group's settings with the time before the first request added, in the fleet's own time.
 fn settled(
     settings: &fnlocal_core::scaling::GroupSettings,
-    clock: Clock,
+    clock: SimulationClock,
 ) -> fnlocal_core::scaling::GroupSettings {
     let mut settings = settings.clone();
     for action in &mut settings.scheduled {

@@ -14,7 +14,7 @@ pub const MONTH_HOURS: f64 = 730.0;
 
 /// A kind of EC2 instance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct InstanceType {
+pub struct PricedInstance {
     /// Its name.
     pub name: &'static str,
     /// Virtual processors.
@@ -25,8 +25,8 @@ pub struct InstanceType {
     pub hour: f64,
 }
 
-const fn kind(name: &'static str, vcpus: u32, gib: u32, hour: f64) -> InstanceType {
-    InstanceType {
+const fn kind(name: &'static str, vcpus: u32, gib: u32, hour: f64) -> PricedInstance {
+    PricedInstance {
         name,
         vcpus,
         memory_mib: gib * 1024,
@@ -35,7 +35,7 @@ const fn kind(name: &'static str, vcpus: u32, gib: u32, hour: f64) -> InstanceTy
 }
 
 /// Those that make sense as nodes.
-pub const TYPES: [InstanceType; 20] = [
+pub const TYPES: [PricedInstance; 20] = [
     kind("t3.small", 2, 2, 0.0208),
     kind("t3.medium", 2, 4, 0.0416),
     kind("t3.large", 2, 8, 0.0832),
@@ -60,7 +60,7 @@ pub const TYPES: [InstanceType; 20] = [
 
 /// A kind by its name.
 #[must_use]
-pub fn instance_type(name: &str) -> Option<InstanceType> {
+pub fn instance_type(name: &str) -> Option<PricedInstance> {
     TYPES.into_iter().find(|kind| kind.name == name)
 }
 

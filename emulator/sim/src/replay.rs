@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use fnlocal_core::record::{Difference, Entry, Header, Replay, VERSION};
+use fnlocal_core::record::{Header, RecordedEvent, Replay, ReplayDifference, VERSION};
 
 /// Why a recording was not replayed to its end.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum ReplayError {
         /// Where, from 1.
         line: usize,
         /// What.
-        difference: Box<Difference>,
+        difference: Box<ReplayDifference>,
     },
 }
 
@@ -48,7 +48,7 @@ fnlocal_api::user_error!(ReplayError {
         forgot to be deterministic";
 });
 
-fn told(difference: &Difference) -> String {
+fn told(difference: &ReplayDifference) -> String {
     let entry = &difference.entry;
     let lines = |effects: &[fnlocal_core::Effect]| {
         let lines = effects.iter().map(|effect| format!("\n    {effect:?}"));
@@ -100,7 +100,7 @@ pub fn replay(recording: impl BufRead) -> Result<Replayed, ReplayError> {
     for (at, text) in lines {
         let line = at + 1;
         let text = text.map_err(|source| ReplayError::Io { line, source })?;
-        let entry: Entry = parse(line, &text)?;
+        let entry: RecordedEvent = parse(line, &text)?;
         replayed.events += 1;
         replayed.effects += entry.effects.len() as u64;
         let differs = |difference| ReplayError::Differs { line, difference };
@@ -140,7 +140,7 @@ mod tests {
             let at = Instant::from_millis(at as u64);
             let mut effects = Vec::new();
             node.handle(at, event.clone(), &mut effects);
-            let entry = Entry { at, event, effects };
+            let entry = RecordedEvent { at, event, effects };
             lines.push(serde_json::to_string(&entry).unwrap());
         }
         lines

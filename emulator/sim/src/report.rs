@@ -10,18 +10,18 @@ use crate::scenario::Times;
 
 pub use jobs::JobsReport;
 pub use recorder::{InstanceState, Refusal};
-pub(crate) use recorder::{Moment, Recorder};
+pub(crate) use recorder::{Moment, ReportRecorder};
 pub use summary::{Latency, Summary};
 
 /// A run in numbers. The same scenario gives the same, byte for byte.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct SimulationReport {
     /// What was simulated.
     pub setup: Setup,
     /// Requests, by what became of them.
-    pub requests: Requests,
+    pub requests: RequestCounts,
     /// Requests without an answer of the function's, by reason.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedCount>,
     /// Time from the client's request to its answer, by what it waited for.
     pub latency: Vec<Latency>,
     /// Triggered work, which is in none of the above; none if there was none.
@@ -30,7 +30,7 @@ pub struct Report {
     /// The most there was at any time.
     pub peak: Peak,
     /// Whether the objective was held.
-    pub slo: Verdict,
+    pub slo: SloVerdict,
     /// When the number of nodes wanted changed.
     pub scaling: Vec<Scaled>,
     /// Nodes that died.
@@ -66,7 +66,7 @@ pub struct Setup {
 
 /// Counts of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Requests {
+pub struct RequestCounts {
     /// All.
     pub arrived: u64,
     /// Those the function answered.
@@ -83,7 +83,7 @@ pub struct Requests {
 
 /// Requests refused for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct RefusedCount {
     /// The reason.
     pub reason: String,
     /// The status the client gets.
@@ -107,7 +107,7 @@ pub struct Peak {
 
 /// Whether the objective was held.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verdict {
+pub struct SloVerdict {
     /// The objective.
     pub objective: String,
     /// Over the whole run.
@@ -128,7 +128,7 @@ pub struct Scaled {
     /// How many from then on.
     pub nodes: u32,
     /// Why.
-    pub why: fnlocal_core::scaling::Reason,
+    pub why: fnlocal_core::scaling::ScalingReason,
 }
 
 /// The death of a node.

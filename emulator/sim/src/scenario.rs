@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::Distribution;
 use crate::slo::Slo;
 use crate::triggered::Triggered;
-use crate::workload::Source;
+use crate::workload::RequestSource;
 
 /// Events a simulation may take, unless said otherwise: several minutes' worth.
 pub const EVENTS: u64 = 1_000_000_000;
@@ -22,19 +22,19 @@ pub struct Scenario {
     /// What chance begins with.
     pub seed: u64,
     /// The functions, by the numbers of the workload.
-    pub functions: Vec<Function>,
+    pub functions: Vec<ScenarioFunction>,
     /// Requests.
-    pub source: Source,
+    pub source: RequestSource,
     /// Work that nobody waits for.
     pub triggered: Vec<Triggered>,
     /// How many nodes.
-    pub fleet: Fleet,
+    pub fleet: FleetSize,
     /// How many times as fast as everything else the fleet's time runs: health checks, metrics,
     /// alarms, warm-up and the boot of machines. 1 but for comparing with a live fleet, whose
     /// `--time-scale` does the same.
     pub time_scale: f64,
     /// What a node is.
-    pub machine: Machine,
+    pub machine: ScenarioMachine,
     /// Which node serves a request.
     pub routing: Routing,
     /// Nodes that die.
@@ -51,7 +51,7 @@ pub struct Scenario {
 
 /// A function.
 #[derive(Clone, Debug)]
-pub struct Function {
+pub struct ScenarioFunction {
     /// Its name.
     pub name: String,
     /// Its package; spares are the package's.
@@ -68,7 +68,7 @@ pub struct Function {
 
 /// How many nodes there are.
 #[derive(Clone, Debug)]
-pub enum Fleet {
+pub enum FleetSize {
     /// Always as many.
     Fixed(u32),
     /// As many as an auto-scaling group wants.
@@ -86,7 +86,7 @@ pub struct Death {
 
 /// A node.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct ScenarioMachine {
     /// What it is called, such as an EC2 instance type.
     pub kind: String,
     /// Processors its instances share.
@@ -193,7 +193,7 @@ pub fn live_machine_boot(launch: Launch) -> Duration {
     Duration::from_micros(Times::default().machine_boot(launch, &mut rand::rng()))
 }
 
-impl Machine {
+impl ScenarioMachine {
     /// A node with so many processors and so much memory for instances, started as a live node of
     /// this size would be.
     #[must_use]
@@ -233,7 +233,7 @@ impl Machine {
     }
 }
 
-impl Function {
+impl ScenarioFunction {
     /// A function that takes 50 ms, three tenths of them on the processor.
     #[must_use]
     pub fn new(name: &str, limits: FunctionLimits) -> Self {

@@ -3,5 +3,5 @@
 mod prescale;
 mod sweep;
 
-pub use prescale::{Found, NothingHolds, SearchError, Trial, find_prescale};
+pub use prescale::{NothingHolds, PrescaleResult, SearchError, TriedSetting, find_prescale};
 pub use sweep::{BadSweep, Sweep};

@@ -7,7 +7,7 @@ use crate::distribution::millis;
 /// A bound on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bound {
+pub enum SloBound {
     /// This percentile of all answers' latency, in milliseconds, is below.
     Latency {
         /// Percent.
@@ -26,7 +26,7 @@ pub enum Bound {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slo {
     /// The bounds.
-    pub bounds: Vec<Bound>,
+    pub bounds: Vec<SloBound>,
 }
 
 impl Default for Slo {
@@ -34,11 +34,11 @@ impl Default for Slo {
     fn default() -> Self {
         Self {
             bounds: vec![
-                Bound::Latency {
+                SloBound::Latency {
                     percentile: 99.0,
                     below: 1000.0,
                 },
-                Bound::Errors { below: 0.1 },
+                SloBound::Errors { below: 0.1 },
             ],
         }
     }
@@ -55,12 +55,12 @@ impl std::str::FromStr for Slo {
     type Err = BadSlo;
 
     fn from_str(text: &str) -> Result<Self, BadSlo> {
-        let bounds: Result<Vec<Bound>, BadSlo> = text.split(',').map(bound).collect();
+        let bounds: Result<Vec<SloBound>, BadSlo> = text.split(',').map(bound).collect();
         Ok(Self { bounds: bounds? })
     }
 }
 
-fn bound(text: &str) -> Result<Bound, BadSlo> {
+fn bound(text: &str) -> Result<SloBound, BadSlo> {
     let bad = || BadSlo(text.trim().to_owned());
     let (what, below) = text.split_once('<').ok_or_else(bad)?;
     let (what, below) = (what.trim(), below.trim());
@@ -68,7 +68,7 @@ fn bound(text: &str) -> Result<Bound, BadSlo> {
         let percent = below.strip_suffix('%').ok_or_else(bad)?;
         let below: f64 = percent.trim().parse().map_err(|_| bad())?;
         return (below > 0.0)
-            .then_some(Bound::Errors { below })
+            .then_some(SloBound::Errors { below })
             .ok_or_else(bad);
     }
     let percentile: f64 = match what {
@@ -80,7 +80,7 @@ fn bound(text: &str) -> Result<Bound, BadSlo> {
     };
     let below = millis(below).filter(|&below| below > 0.0).ok_or_else(bad)?;
     let sane = percentile > 0.0 && percentile <= 100.0;
-    sane.then_some(Bound::Latency { percentile, below })
+    sane.then_some(SloBound::Latency { percentile, below })
         .ok_or_else(bad)
 }
 
@@ -89,10 +89,10 @@ impl std::fmt::Display for Slo {
         for (at, bound) in self.bounds.iter().enumerate() {
             let comma = if at > 0 { ", " } else { "" };
             match bound {
-                Bound::Latency { percentile, below } => {
+                SloBound::Latency { percentile, below } => {
                     write!(f, "{comma}p{percentile} < {below} ms")?;
                 }
-                Bound::Errors { below } => write!(f, "{comma}errors < {below} %")?,
+                SloBound::Errors { below } => write!(f, "{comma}errors < {below} %")?,
             }
         }
         Ok(())

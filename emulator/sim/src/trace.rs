@@ -54,7 +54,7 @@ fnlocal_api::user_error!(TraceError { Self { hint, .. } => *hint; });
 
 /// Requests of a function in one second or minute.
 #[derive(Clone, Copy, Debug)]
-struct Count {
+struct SlotCount {
     slot: u32,
     function: u32,
     count: u32,
@@ -62,7 +62,7 @@ struct Count {
 
 /// A trace, as counts: it takes room for its seconds, not for its requests.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub struct RequestTrace {
     /// Functions, by the numbers arrivals use.
     pub functions: Vec<String>,
     /// What is odd but no reason to stop.
@@ -70,10 +70,10 @@ pub struct Trace {
     /// Length of a slot, in seconds.
     width: u32,
     /// In order of their slots.
-    counts: Vec<Count>,
+    counts: Vec<SlotCount>,
 }
 
-impl Trace {
+impl RequestTrace {
     /// Reads a trace.
     ///
     /// # Errors
@@ -103,8 +103,8 @@ impl Trace {
     }
 
     /// Its requests, in order.
-    pub(crate) fn arrivals(&self, rng: ChaCha8Rng) -> Arrivals<'_> {
-        Arrivals {
+    pub(crate) fn arrivals(&self, rng: ChaCha8Rng) -> TraceArrivals<'_> {
+        TraceArrivals {
             trace: self,
             rng,
             next: 0,
@@ -113,16 +113,16 @@ impl Trace {
     }
 }
 
-/// The arrivals of a [`Trace`]; those of one slot are held at a time.
-pub(crate) struct Arrivals<'a> {
-    trace: &'a Trace,
+/// The arrivals of a [`RequestTrace`]; those of one slot are held at a time.
+pub(crate) struct TraceArrivals<'a> {
+    trace: &'a RequestTrace,
     rng: ChaCha8Rng,
     next: usize,
     /// The last is due first.
     ready: Vec<Arrival>,
 }
 
-impl Iterator for Arrivals<'_> {
+impl Iterator for TraceArrivals<'_> {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
@@ -152,12 +152,12 @@ impl Iterator for Arrivals<'_> {
 
 /// Gives functions numbers in the order they are first seen.
 #[derive(Default)]
-struct Names {
+struct FunctionNumbers {
     numbers: BTreeMap<String, u32>,
     names: Vec<String>,
 }
 
-impl Names {
+impl FunctionNumbers {
     fn number(&mut self, name: &str) -> u32 {
         if let Some(&number) = self.numbers.get(name) {
             return number;
@@ -187,7 +187,7 @@ mod tests {
 127.0.0.1 - - [10/Oct/2025:15:55:38 +0200] \"GET / HTTP/2.0\" 304 0
 ";
 
-    fn arrivals(trace: &Trace) -> Vec<(u64, &str)> {
+    fn arrivals(trace: &RequestTrace) -> Vec<(u64, &str)> {
         let all = trace.arrivals(stream(1, Use::Arrivals));
         let of = |one: Arrival| {
             (
@@ -202,13 +202,13 @@ mod tests {
     fn a_log_of_more_seconds_than_there_are_numbers_has_a_length() {
         let log = "127. [10/Oct/-2025:3:55:36 +0000] \"GET /a H\"\n\
                    127. [10/Oct/2025:3:55:36 +0000] \"GET /b H\"";
-        let trace = Trace::read(log).unwrap();
+        let trace = RequestTrace::read(log).unwrap();
         assert_eq!(trace.duration(), 4_294_967_296.0);
     }
 
     #[test]
     fn an_access_log_is_replayed_by_its_seconds_and_paths() {
-        let trace = Trace::read(LOG).unwrap();
+        let trace = RequestTrace::read(LOG).unwrap();
         assert_eq!(trace.requests(), 3);
         assert_eq!(trace.duration(), 3.0, "time zones are minded");
         let mut got = arrivals(&trace);
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_request_is_named() {
         let text = format!("{LOG}something else\n");
-        let error = Trace::read(&text).unwrap_err();
+        let error = RequestTrace::read(&text).unwrap_err();
         assert_eq!(error.line, 4);
         assert!(error.to_string().starts_with("line 4: "), "{error}");
     }
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_line_from_before_is_named() {
         let earlier = "::1 - - [10/Oct/2025:13:55:01 +0000] \"GET /hello HTTP/1.1\" 200 1\n";
-        let error = Trace::read(&format!("{LOG}{earlier}")).unwrap_err();
+        let error = RequestTrace::read(&format!("{LOG}{earlier}")).unwrap_err();
         assert_eq!(error.line, 4);
         assert!(error.what.contains("before"), "{error}");
         assert!(error.hint.contains("sort"));
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_hole_is_told() {
         let later = "::1 - - [10/Oct/2025:18:00:00 +0000] \"GET /hello HTTP/1.1\" 200 1\n";
-        let trace = Trace::read(&format!("{LOG}{later}")).unwrap();
+        let trace = RequestTrace::read(&format!("{LOG}{later}")).unwrap();
         assert_eq!(trace.warnings, ["line 4: nothing for 4 h 4 min before it"]);
     }
 
@@ -248,7 +248,7 @@ o1,a1,fedcba9876543210,timer,0,0,3
 
     #[test]
     fn counts_a_minute_are_scattered_over_it() {
-        let trace = Trace::read(AZURE).unwrap();
+        let trace = RequestTrace::read(AZURE).unwrap();
         assert_eq!((trace.requests(), trace.duration()), (6, 180.0));
         let all: Vec<Arrival> = trace.arrivals(stream(1, Use::Arrivals)).collect();
         assert!(all.is_sorted_by_key(|one| one.at));
@@ -265,7 +265,7 @@ o1,a1,fedcba9876543210,timer,0,0,3
             ("o2,a2,f2,http,1,2,x\n", "minute 3"),
             ("o2,a2,f2,http,1,2,3,4\n", "more"),
         ] {
-            let error = Trace::read(&format!("{AZURE}{line}")).unwrap_err();
+            let error = RequestTrace::read(&format!("{AZURE}{line}")).unwrap_err();
             assert_eq!(error.line, 4, "{line}");
             assert!(error.what.contains(word), "{error}");
         }
@@ -275,7 +275,10 @@ o1,a1,fedcba9876543210,timer,0,0,3
     fn an_empty_trace_is_refused() {
         for text in ["", "\n\n", "HashOwner,HashApp,HashFunction,Trigger,1\n"] {
             assert!(
-                Trace::read(text).unwrap_err().what.contains("no request"),
+                RequestTrace::read(text)
+                    .unwrap_err()
+                    .what
+                    .contains("no request"),
                 "{text:?}"
             );
         }

@@ -10,14 +10,14 @@ use rand_distr::weighted::WeightedAliasIndex;
 use serde::{Deserialize, Serialize};
 
 use crate::rng::{Use, stream};
-use crate::trace::{Trace, TraceError};
-use profile::Profile;
+use crate::trace::{RequestTrace, TraceError};
+use profile::RateProfile;
 
 /// How the rate goes over time. Rates are requests a second of all functions together, spans are
 /// in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shape {
+pub enum RateShape {
     /// The same all the time.
     Steady {
         /// The rate.
@@ -49,7 +49,7 @@ pub enum Shape {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     /// How the rate goes.
-    pub shape: Shape,
+    pub shape: RateShape,
     /// How long requests arrive, in seconds.
     pub duration: f64,
     /// Whether requests come by chance (a Poisson process) or evenly.
@@ -62,7 +62,7 @@ pub struct Workload {
 impl Default for Workload {
     fn default() -> Self {
         Self {
-            shape: Shape::Steady { rps: 10.0 },
+            shape: RateShape::Steady { rps: 10.0 },
             duration: 600.0,
             poisson: true,
             skew: 0.0,
@@ -93,9 +93,9 @@ impl Workload {
     /// What is wrong.
     pub fn validate(&self) -> Result<(), BadWorkload> {
         let numbers = match self.shape {
-            Shape::Steady { rps } => [rps, 0.0, 0.0, 0.0],
-            Shape::Ramp { from, to, at, over } => [from, to, at, over],
-            Shape::Diurnal { low, high, period } => [low, high, period, 0.0],
+            RateShape::Steady { rps } => [rps, 0.0, 0.0, 0.0],
+            RateShape::Ramp { from, to, at, over } => [from, to, at, over],
+            RateShape::Diurnal { low, high, period } => [low, high, period, 0.0],
         };
         let good = |x: f64| x.is_finite() && x >= 0.0;
         if !numbers.into_iter().all(good) || !good(self.skew) {
@@ -108,7 +108,7 @@ impl Workload {
             return Err(BadWorkload("has no requests: its rate is 0"));
         }
         match self.shape {
-            Shape::Diurnal { period, .. } if period <= 0.0 => {
+            RateShape::Diurnal { period, .. } if period <= 0.0 => {
                 Err(BadWorkload("has a day without length"))
             }
             _ => Ok(()),
@@ -118,16 +118,16 @@ impl Workload {
     /// Requests to be expected.
     #[must_use]
     pub fn requests(&self) -> f64 {
-        Profile::new(self).total()
+        RateProfile::new(self).total()
     }
 
     /// The arrivals over so many functions, in their order; never all held at once.
-    pub(crate) fn arrivals(&self, functions: usize, seed: u64) -> Arrivals {
+    pub(crate) fn arrivals(&self, functions: usize, seed: u64) -> WorkloadArrivals {
         let weights = (1..=functions.max(1)).map(|n| (n as f64).powf(-self.skew));
         let even = WeightedAliasIndex::new(vec![1.0]);
         let parts = WeightedAliasIndex::new(weights.collect()).or(even);
-        Arrivals {
-            profile: Profile::new(self),
+        WorkloadArrivals {
+            profile: RateProfile::new(self),
             poisson: self.poisson,
             // Weights of powers are positive, so there always is an index.
             parts: parts.ok().filter(|_| functions > 1),
@@ -139,8 +139,8 @@ impl Workload {
 }
 
 /// The arrivals of a [`Workload`].
-pub(crate) struct Arrivals {
-    profile: Profile,
+pub(crate) struct WorkloadArrivals {
+    profile: RateProfile,
     poisson: bool,
     parts: Option<WeightedAliasIndex<f64>>,
     /// Expected arrivals so far.
@@ -149,7 +149,7 @@ pub(crate) struct Arrivals {
     functions: ChaCha8Rng,
 }
 
-impl Iterator for Arrivals {
+impl Iterator for WorkloadArrivals {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
@@ -171,14 +171,14 @@ impl Iterator for Arrivals {
 
 /// Where requests come from.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum RequestSource {
     /// Drawn.
     Drawn(Workload),
     /// Recorded elsewhere.
-    Traced(Trace),
+    Traced(RequestTrace),
 }
 
-impl Source {
+impl RequestSource {
     /// Requests to be expected.
     #[must_use]
     pub fn requests(&self) -> f64 {
@@ -236,7 +236,7 @@ mod tests {
     fn a_steady_rate_comes_at_its_rate_in_order() {
         for poisson in [true, false] {
             let workload = Workload {
-                shape: Shape::Steady { rps: 100.0 },
+                shape: RateShape::Steady { rps: 100.0 },
                 duration: 100.0,
                 poisson,
                 ..Workload::default()
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_spike_is_there_when_it_was_said_and_stays() {
         let workload = Workload {
-            shape: Shape::Ramp {
+            shape: RateShape::Ramp {
                 from: 2.0,
                 to: 500.0,
                 at: 10.0,
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_day_is_quiet_at_night_and_busy_at_noon() {
         let workload = Workload {
-            shape: Shape::Diurnal {
+            shape: RateShape::Diurnal {
                 low: 1.0,
                 high: 9.0,
                 period: 86_400.0,
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn a_few_functions_get_most_requests_by_zipfs_law() {
         let workload = Workload {
-            shape: Shape::Steady { rps: 1000.0 },
+            shape: RateShape::Steady { rps: 1000.0 },
             duration: 100.0,
             skew: 1.1,
             ..Workload::default()
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_workload_without_requests_says_so() {
         let workload = Workload {
-            shape: Shape::Steady { rps: 0.0 },
+            shape: RateShape::Steady { rps: 0.0 },
             ..Workload::default()
         };
         let error = workload.validate().unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use fnlocal_engine::connect::{Surroundings, connect};
+use fnlocal_engine::connect::{EngineVariables, connect};
 
 /// The container engine and the system it runs on.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -24,7 +24,7 @@ pub struct EngineFacts {
 
 /// Asks the engine; `None` if none answers, which [`super::examine`] explains.
 pub async fn engine_facts() -> Option<EngineFacts> {
-    let engine = connect(&Surroundings::from_env()).await.ok()?;
+    let engine = connect(&EngineVariables::from_env()).await.ok()?;
     let info = engine.docker.info().await.ok()?;
     Some(EngineFacts {
         api: engine.docker.client_version().to_string(),

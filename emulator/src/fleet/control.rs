@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use fnlocal_core::NodeId;
 use fnlocal_core::balancer::{BalancerEffect, BalancerEvent, TargetFailure};
-use fnlocal_core::scaling::{Group, GroupEffect, GroupEvent, Launch, Metric, Reason};
+use fnlocal_core::scaling::{
+    GroupEffect, GroupEvent, Launch, ScalingGroup, ScalingMetric, ScalingReason,
+};
 use fnlocal_core::time::Instant;
 use http::{HeaderValue, Request, header};
 use tokio::task::spawn_local;
@@ -29,7 +31,7 @@ impl FleetState {
         for node in (1..=self.settings.fixed).map(NodeId) {
             self.launch(node, Duration::ZERO);
         }
-        self.with_group(Group::begin);
+        self.with_group(ScalingGroup::begin);
         self.begun.set(true);
     }
 
@@ -136,7 +138,10 @@ impl FleetState {
         self.with_group(|group, now, effects| group.handle(now, event, effects));
     }
 
-    fn with_group(self: &Rc<Self>, act: impl FnOnce(&mut Group, Instant, &mut Vec<GroupEffect>)) {
+    fn with_group(
+        self: &Rc<Self>,
+        act: impl FnOnce(&mut ScalingGroup, Instant, &mut Vec<GroupEffect>),
+    ) {
         let Some(group) = &self.group else {
             return;
         };
@@ -182,9 +187,9 @@ impl FleetState {
             }
             GroupEffect::Desired { nodes, why } => {
                 let why = match why {
-                    Reason::High => "its metric was above the target for three minutes",
-                    Reason::Low => "its metric was below the target for fifteen minutes",
-                    Reason::Scheduled => "as scheduled",
+                    ScalingReason::High => "its metric was above the target for three minutes",
+                    ScalingReason::Low => "its metric was below the target for fifteen minutes",
+                    ScalingReason::Scheduled => "as scheduled",
                 };
                 let text = format!("the fleet is to have {nodes} nodes: {why}");
                 self.factory.logs.note(text);
@@ -225,13 +230,13 @@ impl FleetState {
     fn measure(&self) -> Option<f64> {
         let entered = self.entered.take();
         match self.settings.group.as_ref()?.metric {
-            Metric::RequestsPerNode(_) => {
+            ScalingMetric::RequestsPerNode(_) => {
                 let targets = self.balancer.borrow().healthy().max(1);
                 // A minute of a faster fleet sees fewer of the requests, which are not faster.
                 let minute = entered as f64 * self.clock.scale();
                 (entered > 0).then(|| minute / targets as f64)
             }
-            Metric::MemoryPercent(_) => {
+            ScalingMetric::MemoryPercent(_) => {
                 let members = self.members.borrow();
                 let serving = members
                     .values()

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fnlocal_core::NodeLimits;
 use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::limits::LimitError;
-use fnlocal_core::scaling::{GroupSettings, Launch, Metric, Scheduled, WarmPool};
+use fnlocal_core::scaling::{GroupSettings, Launch, ScalingMetric, Scheduled, WarmPoolSettings};
 use fnlocal_core::time::Instant;
 
 use fnlocal_project::{EnvConfig, Prescale, Project, ScaleOn, ScheduleError};
@@ -137,13 +137,13 @@ fn group(range: Option<(u32, u32)>, project: &Project) -> Result<GroupSettings, 
         min,
         max,
         metric: match env.scale_on {
-            Some(ScaleOn::RequestsPerNode(target)) => Metric::RequestsPerNode(target),
-            Some(ScaleOn::MemoryPercent(target)) => Metric::MemoryPercent(target),
+            Some(ScaleOn::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
+            Some(ScaleOn::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
             None => usual.metric,
         },
         warm_up: env.warm_up.map_or(usual.warm_up, |span| span.0),
         scheduled: scheduled(&env.prescale, SystemTime::now())?,
-        warm_pool: pool.map(|size| WarmPool { size }),
+        warm_pool: pool.map(|size| WarmPoolSettings { size }),
         ..usual
     };
     settings.validate().map_err(FleetError::Limit)

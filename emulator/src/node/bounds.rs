@@ -45,7 +45,7 @@ fn keep_first<T>(names: &mut BTreeMap<String, T>) {
 
 #[cfg(test)]
 mod tests {
-    use fnlocal_core::Standing;
+    use fnlocal_core::FunctionStanding;
 
     use super::*;
     use crate::node::membership::PeerTable;
@@ -55,7 +55,7 @@ mod tests {
     fn what_a_peer_says_of_itself_is_cut_to_its_bounds() {
         let names = || (0..MAX_NAMES + 500).map(|number| format!("f{number}"));
         let long = "x".repeat(MAX_FUNCTION_NAME + 1);
-        let standing = Standing {
+        let standing = FunctionStanding {
             in_hand: u32::MAX,
             slots: u32::MAX,
         };
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(bounded.bears, MAX_REQUESTS);
         assert_eq!(bounded.functions.len(), MAX_NAMES);
         assert!(!bounded.functions.contains_key(&long));
-        let most = Standing {
+        let most = FunctionStanding {
             in_hand: MAX_REQUESTS,
             slots: MAX_REQUESTS,
         };
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn new_names_every_second_do_not_grow_what_is_known_without_bound() {
         let company = PeerTable::new("i-1", "0f").unwrap();
-        let standing = Standing::default();
+        let standing = FunctionStanding::default();
         for round in 0..=MAX_KNOWN / MAX_NAMES {
             let names = (0..MAX_NAMES).map(|number| format!("f{round}-{number}"));
             let said = PeerStatus {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_within_the_bounds_is_taken_as_it_is() {
-        let standing = Standing {
+        let standing = FunctionStanding {
             in_hand: 3,
             slots: 40,
         };

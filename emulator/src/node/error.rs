@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fnlocal_triggers::store::StoreError;
+use fnlocal_triggers::store::QueueStoreError;
 
 use crate::listeners::ListenError;
 use fnlocal_engine::connect::ConnectError;
@@ -33,7 +33,7 @@ pub enum NodeError {
     },
     /// Its queue cannot be opened.
     #[error(transparent)]
-    Queue(#[from] StoreError),
+    Queue(#[from] QueueStoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use fnlocal_core::NodeId;
 use fnlocal_triggers::job::{Job, JobId, JobMeta};
 use fnlocal_triggers::queue::AcceptError;
-use fnlocal_triggers::store::StoreError;
+use fnlocal_triggers::store::QueueStoreError;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
@@ -190,7 +190,7 @@ async fn some(
         let job = match state.triggers.queue().show(id).await {
             Ok(job) => job,
             // Its body is gone, and nobody else has it.
-            Err(StoreError::Body { .. }) => None,
+            Err(QueueStoreError::Body { .. }) => None,
             Err(error) => return Err(error.to_string()),
         };
         let Some(job) = job else {

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use fnlocal_core::{Entered, FunctionId, NodeId, Route, Router, RouterSettings, Standing, routing};
+use fnlocal_core::{
+    Entered, FunctionId, FunctionStanding, NodeId, Route, Router, RouterSettings, routing,
+};
 use fnlocal_triggers::scheduler::Owned;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ pub(crate) struct PeerStatus {
     /// Requests it bears at once.
     pub bears: u32,
     /// How its functions stand.
-    pub functions: BTreeMap<String, Standing>,
+    pub functions: BTreeMap<String, FunctionStanding>,
     /// What it does that only one node may.
     #[serde(default)]
     pub duties: Duties,
@@ -44,7 +46,7 @@ pub(crate) struct PeerTable {
     router: Rc<RefCell<Router>>,
     others: RefCell<BTreeMap<NodeId, KnownPeer>>,
     numbers: RefCell<Numbers>,
-    own: RefCell<BTreeMap<String, Standing>>,
+    own: RefCell<BTreeMap<String, FunctionStanding>>,
     roster: RefCell<Ownership>,
     token: HeaderValue,
 }
@@ -52,7 +54,7 @@ pub(crate) struct PeerTable {
 /// A node that takes part.
 struct KnownPeer {
     link: Rc<Link>,
-    functions: BTreeMap<String, Standing>,
+    functions: BTreeMap<String, FunctionStanding>,
 }
 
 /// Numbers for names, each its own for as long as the node runs.
@@ -92,12 +94,12 @@ impl PeerTable {
     }
 
     /// How this node's functions stood last.
-    pub fn own(&self) -> BTreeMap<String, Standing> {
+    pub fn own(&self) -> BTreeMap<String, FunctionStanding> {
         self.own.borrow().clone()
     }
 
     /// This node's functions stand so.
-    pub fn stand(&self, functions: BTreeMap<String, Standing>) {
+    pub fn stand(&self, functions: BTreeMap<String, FunctionStanding>) {
         self.publish(OWN, &functions);
         self.own.replace(functions);
     }
@@ -206,7 +208,7 @@ impl PeerTable {
         }
     }
 
-    fn publish(&self, node: NodeId, functions: &BTreeMap<String, Standing>) {
+    fn publish(&self, node: NodeId, functions: &BTreeMap<String, FunctionStanding>) {
         for (function, standing) in functions {
             // A peer's name takes room for as long as this node runs.
             let full = node != OWN && self.numbers.borrow().functions.len() >= MAX_KNOWN;
@@ -292,7 +294,7 @@ mod tests {
     }
 
     fn said(node: &str, functions: &[&str]) -> PeerStatus {
-        let standing = Standing::default();
+        let standing = FunctionStanding::default();
         let named = |name: &&str| ((*name).to_owned(), standing);
         PeerStatus {
             node: node.to_owned(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use fnlocal_core::Standing;
+use fnlocal_core::FunctionStanding;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -282,9 +282,9 @@ impl NodeState {
             return;
         };
         let driver = &serving.driver;
-        let mut functions: BTreeMap<String, Standing> = BTreeMap::new();
+        let mut functions: BTreeMap<String, FunctionStanding> = BTreeMap::new();
         for (name, slots) in driver.slots() {
-            functions.insert(name.to_string(), Standing { in_hand: 0, slots });
+            functions.insert(name.to_string(), FunctionStanding { in_hand: 0, slots });
         }
         for view in driver.view().functions {
             let name = driver.function(view.function).map(|one| one.name.clone());

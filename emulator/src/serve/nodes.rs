@@ -14,7 +14,7 @@ use crate::fleet::{self, FleetError, SimulatedFleet};
 use crate::inspect::{InspectOptions, Inspector};
 use crate::listeners::{ListenError, Listeners};
 use crate::session::Stop;
-use fnlocal_driver::{Driver, DriverGroup, Recorder};
+use fnlocal_driver::{Driver, DriverGroup, EventRecorder};
 use fnlocal_faults::Broken;
 use fnlocal_gateway::triggers::Triggers;
 use fnlocal_logs::Logs;
@@ -106,11 +106,11 @@ impl ServingNodes {
 pub(super) fn recorder(
     path: Option<PathBuf>,
     limits: &NodeLimits,
-) -> Result<Option<Recorder>, ServeError> {
+) -> Result<Option<EventRecorder>, ServeError> {
     let Some(path) = path else {
         return Ok(None);
     };
-    match Recorder::create(&path, limits) {
+    match EventRecorder::create(&path, limits) {
         Ok(recorder) => Ok(Some(recorder)),
         Err(source) => Err(ServeError::Record { path, source }),
     }

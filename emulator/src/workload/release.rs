@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::CodeHash;
-use fnlocal_core::release::{ProjectLimits, Release, ReleasePackage};
+use fnlocal_core::release::{Release, ReleaseLimits, ReleasePackage};
 use fnlocal_registry::Store;
 
 use super::{OpenedWorkload, ServedProject, ServedWorkload};
@@ -22,8 +22,8 @@ use crate::limits::{node_limits, release_limits};
 use crate::registry::ServedRegistry;
 use crate::select::owner;
 use crate::session::NodeFactory;
-use fnlocal_driver::{Code, Describe, DriverGroup};
-use fnlocal_engine::connect::{Engine, Surroundings, connect};
+use fnlocal_driver::{Describe, DriverGroup, PackageCode};
+use fnlocal_engine::connect::{Engine, EngineVariables, connect};
 use fnlocal_image::build::REGISTRY;
 use fnlocal_logs::Logs;
 use fnlocal_runtime::PackageRun;
@@ -57,7 +57,7 @@ pub(super) async fn open(
 ) -> Result<OpenedWorkload, ServeError> {
     let ServedProject { project, logs, .. } = *served;
     let kept = wanted(options, served).await?;
-    let engine = connect(&Surroundings::from_env()).await?;
+    let engine = connect(&EngineVariables::from_env()).await?;
     let store = Store::open(&served.state.path().join(REGISTRY))?;
     let images = images(&engine, &store, &kept.release, logs).await?;
     let runtime = format!("Docker {}, release {}", engine.version, kept.short());
@@ -137,7 +137,7 @@ impl ReleaseWorkload {
     }
 
     /// The limits of all functions together.
-    pub fn limits(&self) -> &ProjectLimits {
+    pub fn limits(&self) -> &ReleaseLimits {
         &self.describer.release().limits
     }
 
@@ -147,7 +147,7 @@ impl ReleaseWorkload {
             // Hexadecimal: the release was checked.
             let code = CodeHash(u64::from_str_radix(&package.code, 16).unwrap_or_default());
             group.set_package(id, Arc::clone(run), format!("{}/", package.name));
-            let what = Code {
+            let what = PackageCode {
                 files: package.code.clone(),
                 folder: String::new(),
                 entries: package.entries.clone(),

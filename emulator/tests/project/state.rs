@@ -29,8 +29,12 @@ fn one_process_at_a_time_has_a_project() {
 /// program, and says in it that a process has it that is no more.
 fn left_by_the_dead(folder: &Folder, seconds: &str) -> Child {
     drop(StateDir::lock(&folder.path).unwrap());
-    let lock = fs::OpenOptions::new().read(true).write(true).truncate(true);
-    let mut lock = { lock }.open(folder.path.join(".fnlocal/lock")).unwrap();
+    let path = folder.path.join(".fnlocal/lock");
+    let mut lock = fs::File::options()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
     lock.try_lock().unwrap();
     let mut dead = Command::new("true").spawn().unwrap();
     dead.wait().unwrap();

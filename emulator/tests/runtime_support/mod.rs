@@ -14,7 +14,7 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptions;
 use fnlocal_core::InstanceId;
-use fnlocal_engine::connect::{Engine, Surroundings, connect};
+use fnlocal_engine::connect::{Engine, EngineVariables, connect};
 use fnlocal_engine::labels::Owner;
 use fnlocal_image::ImageOptions;
 use fnlocal_image::Images;
@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 
 /// The engine; a machine without one cannot run these tests.
 pub async fn engine() -> Engine {
-    connect(&Surroundings::from_env())
+    connect(&EngineVariables::from_env())
         .await
         .expect("these tests need a Docker engine")
 }

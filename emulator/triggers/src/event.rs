@@ -14,7 +14,7 @@ const HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct SourceEvent {
     /// Unique within its source.
     pub id: String,
     /// Where it happened, as a URI reference.
@@ -31,7 +31,7 @@ pub struct Event {
     pub data: Bytes,
 }
 
-impl Event {
+impl SourceEvent {
     /// The headers of a request that carries it in binary mode.
     #[must_use]
     pub fn headers(&self) -> Vec<(String, String)> {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn values_that_no_header_can_hold_are_encoded() {
-        let event = Event {
+        let event = SourceEvent {
             id: "a b".into(),
             source: "/Straße".into(),
             kind: "t\n".into(),

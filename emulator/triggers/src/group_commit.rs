@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::store::{Bodies, Change, Changed, Snapshot, Store, StoreError};
+use crate::store::{Bodies, Changed, QueueChange, QueueStore, QueueStoreError, StoreSnapshot};
 
 /// Changes in one commit at the most.
 const GROUP: usize = 256;
@@ -25,12 +25,12 @@ const REOPEN_BACKOFF: Duration = Duration::from_millis(100);
 /// The longest such pause.
 const MAX_REOPEN_BACKOFF: Duration = Duration::from_secs(5);
 
-type Answer = oneshot::Sender<Result<Changed, StoreError>>;
+type CommitReply = oneshot::Sender<Result<Changed, QueueStoreError>>;
 /// Why the file cannot be used; `None` if it can.
-type Fault = Option<Arc<str>>;
+type StoreFault = Option<Arc<str>>;
 
-enum Asked {
-    Change(Box<Change>, Answer),
+enum CommitRequest {
+    Change(Box<QueueChange>, CommitReply),
     /// A reader found it broken.
     Broken(Arc<str>),
     /// Nothing more is to be written.
@@ -40,14 +40,14 @@ enum Asked {
 /// Where changes are asked for. Cheap to clone.
 #[derive(Clone)]
 pub struct Keeper {
-    store: Store,
-    asked: mpsc::Sender<Asked>,
-    fault: watch::Receiver<Fault>,
+    store: QueueStore,
+    asked: mpsc::Sender<CommitRequest>,
+    fault: watch::Receiver<StoreFault>,
 }
 
 /// The thread. What was answered is on disk, so nothing is lost when it is not closed.
-pub struct Writer {
-    asked: mpsc::Sender<Asked>,
+pub struct CommitWriter {
+    asked: mpsc::Sender<CommitRequest>,
     thread: JoinHandle<()>,
 }
 
@@ -56,13 +56,13 @@ impl Keeper {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start(store: Store, clock: Clock) -> std::io::Result<(Self, Writer)> {
+    pub fn start(store: QueueStore, clock: Clock) -> std::io::Result<(Self, CommitWriter)> {
         let (asked, asks) = mpsc::channel(WAITING);
         let (faults, fault) = watch::channel(None);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
-        let writing = Writing {
+        let writing = CommitLoop {
             store: store.clone(),
             clock,
             faults,
@@ -72,7 +72,7 @@ impl Keeper {
         let thread = std::thread::Builder::new()
             .name("queue".to_owned())
             .spawn(move || runtime.block_on(writing.run(asks)))?;
-        let writer = Writer {
+        let writer = CommitWriter {
             asked: asked.clone(),
             thread,
         };
@@ -87,31 +87,33 @@ impl Keeper {
     /// Makes a change, which is on disk when this returns.
     ///
     /// # Errors
-    /// [`StoreError`]; then it was not made.
-    pub async fn change(&self, change: Change) -> Result<Changed, StoreError> {
+    /// [`QueueStoreError`]; then it was not made.
+    pub async fn change(&self, change: QueueChange) -> Result<Changed, QueueStoreError> {
         let (answer, answered) = oneshot::channel();
         let asked = self
             .asked
-            .send(Asked::Change(Box::new(change), answer))
+            .send(CommitRequest::Change(Box::new(change), answer))
             .await;
-        asked.map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        asked.map_err(|_| QueueStoreError::Closed)?;
+        answered.await.map_err(|_| QueueStoreError::Closed)?
     }
 
     /// Reads on a thread of the runtime's own for what blocks.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        read: impl FnOnce(&StoreSnapshot) -> Result<T, QueueStoreError> + Send + 'static,
+    ) -> Result<T, QueueStoreError> {
         let store = self.store.clone();
         let reading = tokio::task::spawn_blocking(move || read(&store.snapshot()?));
-        let read = reading.await.map_err(|_| StoreError::Closed)?;
-        if let Err(error @ StoreError::Use(_)) = &read {
+        let read = reading.await.map_err(|_| QueueStoreError::Closed)?;
+        if let Err(error @ QueueStoreError::Use(_)) = &read {
             // The writer may have no place for it now; it finds out by itself then.
-            let _full = self.asked.try_send(Asked::Broken(error.chain().into()));
+            let _full = self
+                .asked
+                .try_send(CommitRequest::Broken(error.chain().into()));
         }
         read
     }
@@ -136,11 +138,11 @@ impl Keeper {
     }
 }
 
-impl Writer {
+impl CommitWriter {
     /// Ends the thread after what was asked of it.
     pub async fn close(self) {
         // It may have ended by itself.
-        let _ended = self.asked.send(Asked::Close).await;
+        let _ended = self.asked.send(CommitRequest::Close).await;
         let joining = tokio::task::spawn_blocking(move || self.thread.join());
         // A panic of it was told by then.
         let _joined = joining.await;
@@ -148,17 +150,17 @@ impl Writer {
 }
 
 /// What the thread does.
-struct Writing {
-    store: Store,
+struct CommitLoop {
+    store: QueueStore,
     clock: Clock,
-    faults: watch::Sender<Fault>,
+    faults: watch::Sender<StoreFault>,
     backoff: Duration,
     /// When the broken file is opened again; `None` while it is well.
     reopen_at: Option<Instant>,
 }
 
-impl Writing {
-    async fn run(mut self, mut asks: mpsc::Receiver<Asked>) {
+impl CommitLoop {
+    async fn run(mut self, mut asks: mpsc::Receiver<CommitRequest>) {
         loop {
             let wait = self
                 .reopen_at
@@ -180,16 +182,20 @@ impl Writing {
     }
 
     /// Writes what is asked for in one commit. Returns whether more may come.
-    fn group(&mut self, mut asked: Asked, asks: &mut mpsc::Receiver<Asked>) -> bool {
+    fn group(
+        &mut self,
+        mut asked: CommitRequest,
+        asks: &mut mpsc::Receiver<CommitRequest>,
+    ) -> bool {
         let (mut changes, mut answers, mut open) = (Vec::new(), Vec::new(), true);
         loop {
             match asked {
-                Asked::Change(change, answer) => {
+                CommitRequest::Change(change, answer) => {
                     changes.push(*change);
                     answers.push(answer);
                 }
-                Asked::Broken(why) => self.broke(why),
-                Asked::Close => open = false,
+                CommitRequest::Broken(why) => self.broke(why),
+                CommitRequest::Close => open = false,
             }
             if !open || changes.len() >= GROUP {
                 break;
@@ -205,13 +211,13 @@ impl Writing {
         open
     }
 
-    fn write(&mut self, changes: Vec<Change>, answers: Vec<Answer>) {
+    fn write(&mut self, changes: Vec<QueueChange>, answers: Vec<CommitReply>) {
         if let Some(why) = self.faults.borrow().clone() {
-            return refuse(answers, StoreError::Down(why));
+            return refuse(answers, QueueStoreError::Down(why));
         }
         let purges = changes
             .iter()
-            .any(|change| matches!(change, Change::Purge(_)));
+            .any(|change| matches!(change, QueueChange::Purge(_)));
         match self.store.commit(changes, self.clock.now_ms()) {
             Ok(made) => {
                 self.backoff = REOPEN_BACKOFF;
@@ -269,12 +275,12 @@ impl Writing {
 }
 
 /// Tells the reason to the first, and to the others that there was one.
-fn refuse(answers: Vec<Answer>, error: StoreError) {
+fn refuse(answers: Vec<CommitReply>, error: QueueStoreError) {
     let why: Arc<str> = error.chain().into();
     let mut first = Some(error);
     for answer in answers {
         let error = first.take();
-        let error = error.unwrap_or_else(|| StoreError::Down(Arc::clone(&why)));
+        let error = error.unwrap_or_else(|| QueueStoreError::Down(Arc::clone(&why)));
         let _gone = answer.send(Err(error));
     }
 }

@@ -20,4 +20,4 @@ pub mod source;
 pub mod sources;
 pub mod store;
 
-pub use ready_queue::Counts;
+pub use ready_queue::JobCounts;

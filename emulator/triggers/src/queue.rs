@@ -24,13 +24,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::group_commit::{Keeper, Writer};
+use crate::group_commit::{CommitWriter, Keeper};
 use crate::job::{Job, JobMeta};
-use crate::ready_queue::{Counts, ReadyQueue};
-use crate::store::{Store, StoreError};
+use crate::ready_queue::{JobCounts, ReadyQueue};
+use crate::store::{QueueStore, QueueStoreError};
 
 pub use accept::AcceptError;
-pub use admin::{Listed, MAX_LISTED, Offline, Selection, State};
+pub use admin::{JobState, ListedJob, MAX_LISTED, Offline, Selection};
 pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
 /// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
@@ -52,7 +52,7 @@ pub trait Invoke {
     fn admissible(&self, function: &str, running: usize) -> u32;
 
     /// Runs a job to its end.
-    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>>;
+    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>>;
 
     /// Told what became of a run.
     fn ended(&self, run: &Run);
@@ -63,7 +63,7 @@ pub trait Invoke {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// Well.
     Done {
         /// The status it answered with.
@@ -104,7 +104,7 @@ pub struct Run {
     /// The job.
     pub head: JobMeta,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// What becomes of the job.
     pub fate: Disposition,
     /// How long it ran.
@@ -115,7 +115,7 @@ pub struct Run {
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct QueueView {
     /// Counts by function.
-    pub functions: BTreeMap<Arc<str>, Counts>,
+    pub functions: BTreeMap<Arc<str>, JobCounts>,
     /// Bytes all jobs take that are to run, about.
     pub bytes: u64,
     /// Jobs that were given up.
@@ -155,9 +155,9 @@ impl Queue {
     /// Opens the queue of a folder, with all jobs that are in it.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn open(folder: &Path, clock: Clock) -> Result<(Rc<Self>, Writer), StoreError> {
-        let store = Store::open(folder)?;
+    /// [`QueueStoreError`]
+    pub fn open(folder: &Path, clock: Clock) -> Result<(Rc<Self>, CommitWriter), QueueStoreError> {
+        let store = QueueStore::open(folder)?;
         let snapshot = store.snapshot()?;
         let mut line = ReadyQueue::default();
         let now = clock.now_ms();
@@ -173,7 +173,7 @@ impl Queue {
         drop(snapshot);
         let started = Keeper::start(store, clock.clone());
         let (keeper, writer) =
-            started.map_err(|error| StoreError::Use(Box::new(redb::Error::Io(error))))?;
+            started.map_err(|error| QueueStoreError::Use(Box::new(redb::Error::Io(error))))?;
         let queue = Rc::new(Self {
             keeper,
             clock,
@@ -315,9 +315,9 @@ impl Queue {
 
 /// Does something to its end also when whoever waits for it leaves: what is on disk and what is in
 /// line must not part.
-async fn whole<T: 'static>(doing: impl Future<Output = T> + 'static) -> Result<T, StoreError> {
+async fn whole<T: 'static>(doing: impl Future<Output = T> + 'static) -> Result<T, QueueStoreError> {
     let done = tokio::task::spawn_local(doing).await;
-    done.map_err(|_| StoreError::Closed)
+    done.map_err(|_| QueueStoreError::Closed)
 }
 
 /// How old a function's jobs may become, in milliseconds; none while there is no such function.

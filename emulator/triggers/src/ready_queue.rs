@@ -13,13 +13,13 @@ use crate::queue::millis;
 
 mod function_queue;
 
-pub use function_queue::Counts;
-use function_queue::{Entry, FunctionQueue, Stage};
+pub use function_queue::JobCounts;
+use function_queue::{EntryStage, FunctionQueue, QueueEntry};
 
 /// Jobs that wait, are ready, or run.
 #[derive(Debug, Default)]
 pub struct ReadyQueue {
-    jobs: BTreeMap<JobId, Entry>,
+    jobs: BTreeMap<JobId, QueueEntry>,
     lanes: BTreeMap<Arc<str>, FunctionQueue>,
     /// Those that wait for their time.
     due: BTreeSet<(u64, JobId)>,
@@ -48,13 +48,13 @@ impl ReadyQueue {
             key.jobs.insert(head.id);
         }
         lane.ages.insert((head.accepted_ms, head.id));
-        let entry = Entry {
+        let entry = QueueEntry {
             bytes,
             function,
             order,
             accepted: head.accepted_ms,
             scheduled,
-            stage: Stage::Behind,
+            stage: EntryStage::Behind,
         };
         self.jobs.insert(head.id, entry);
         self.wait(head.id, head.due_ms, now);
@@ -67,7 +67,7 @@ impl ReadyQueue {
         lane.running += 1;
         if let Some(entry) = self.jobs.get_mut(&id) {
             lane.ages.remove(&(entry.accepted, id));
-            entry.enter(lane, Stage::Running);
+            entry.enter(lane, EntryStage::Running);
         }
         Some(id)
     }
@@ -75,11 +75,11 @@ impl ReadyQueue {
     /// A job's run has ended: its place is free, but what became of it is not on disk yet.
     pub fn ended(&mut self, id: JobId) {
         if let Some(entry) = self.jobs.get_mut(&id)
-            && entry.stage == Stage::Running
+            && entry.stage == EntryStage::Running
             && let Some(lane) = self.lanes.get_mut(&entry.function)
         {
             lane.running -= 1;
-            entry.enter(lane, Stage::Ended);
+            entry.enter(lane, EntryStage::Ended);
         }
     }
 
@@ -188,7 +188,7 @@ impl ReadyQueue {
     #[must_use]
     pub fn runs(&self, id: JobId) -> bool {
         let entry = self.jobs.get(&id);
-        entry.is_some_and(|entry| matches!(entry.stage, Stage::Running | Stage::Ended))
+        entry.is_some_and(|entry| matches!(entry.stage, EntryStage::Running | EntryStage::Ended))
     }
 
     /// All jobs.
@@ -223,10 +223,10 @@ impl ReadyQueue {
 
     /// Counts by function.
     #[must_use]
-    pub fn counts(&self) -> BTreeMap<Arc<str>, Counts> {
+    pub fn counts(&self) -> BTreeMap<Arc<str>, JobCounts> {
         let lanes = self.lanes.iter();
         let counts = lanes.map(|(function, lane)| {
-            let counts = Counts {
+            let counts = JobCounts {
                 ready: lane.all - lane.waiting - lane.active,
                 waiting: lane.waiting,
                 running: lane.active,
@@ -242,15 +242,15 @@ impl ReadyQueue {
             return false;
         };
         let stage = entry.stage;
-        if let Stage::Waiting(due) = stage {
+        if let EntryStage::Waiting(due) = stage {
             self.due.remove(&(due, id));
         }
         let Some(lane) = self.lanes.get_mut(&entry.function) else {
             return true;
         };
-        entry.enter(lane, Stage::Behind);
+        entry.enter(lane, EntryStage::Behind);
         lane.ready.remove(&id);
-        lane.running -= usize::from(stage == Stage::Running);
+        lane.running -= usize::from(stage == EntryStage::Running);
         if let Some(order) = &entry.order
             && let Some(key) = lane.keys.get_mut(order)
             && key.active == Some(id)
@@ -267,7 +267,7 @@ impl ReadyQueue {
         if let Some(entry) = self.jobs.get_mut(&id)
             && let Some(lane) = self.lanes.get_mut(&entry.function)
         {
-            entry.enter(lane, Stage::Waiting(due));
+            entry.enter(lane, EntryStage::Waiting(due));
             self.due.insert((due, id));
         }
     }
@@ -281,10 +281,10 @@ impl ReadyQueue {
             return;
         };
         if entry.order.is_some() {
-            entry.enter(lane, Stage::Behind);
+            entry.enter(lane, EntryStage::Behind);
             return self.turn(id);
         }
-        entry.enter(lane, Stage::Ready);
+        entry.enter(lane, EntryStage::Ready);
         lane.ready.insert(id);
     }
 
@@ -315,16 +315,16 @@ impl ReadyQueue {
             }
             key.active = None;
             if let Some(entry) = self.jobs.get_mut(&active) {
-                entry.stage = Stage::Behind;
+                entry.stage = EntryStage::Behind;
             }
         }
         if let Some(oldest) = oldest
             && let Some(entry) = self.jobs.get_mut(&oldest)
-            && entry.stage == Stage::Behind
+            && entry.stage == EntryStage::Behind
         {
             key.active = Some(oldest);
             lane.ready.insert(oldest);
-            entry.stage = Stage::Ready;
+            entry.stage = EntryStage::Ready;
         }
     }
 }

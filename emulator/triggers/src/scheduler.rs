@@ -21,11 +21,11 @@ use bytes::Bytes;
 use fnlocal_core::trigger::AsyncPolicy;
 use tokio::sync::Notify;
 
-use crate::event::{Event, rfc3339};
+use crate::event::{SourceEvent, rfc3339};
 use crate::job::{NewJob, Trigger};
 use crate::queue::{AcceptError, Queue, millis};
 use crate::schedule::Schedule;
-use crate::store::StoreError;
+use crate::store::QueueStoreError;
 
 /// Longest sleep: a clock that was set is noticed after so long at the latest.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
@@ -215,7 +215,7 @@ impl Clockwork {
         self.fire(function, since, now).await
     }
 
-    async fn known(&self, function: &str) -> Result<Option<u64>, StoreError> {
+    async fn known(&self, function: &str) -> Result<Option<u64>, QueueStoreError> {
         let known = self.schedules.borrow().get(function).map(|one| one.looked);
         match known {
             // Removed meanwhile.
@@ -273,7 +273,7 @@ impl Clockwork {
 
 fn job(function: &str, at: u64, overlap: bool, policy: &AsyncPolicy) -> NewJob {
     let due = rfc3339(at).unwrap_or_default();
-    let event = Event {
+    let event = SourceEvent {
         id: format!("{function}@{due}"),
         source: format!("/{function}/schedule"),
         kind: "dev.fnlocal.schedule".to_owned(),

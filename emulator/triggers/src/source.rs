@@ -13,7 +13,7 @@ use fnlocal_core::trigger::AsyncPolicy;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::event::{Event, rfc3339};
+use crate::event::{SourceEvent, rfc3339};
 use crate::job::{NewJob, Trigger};
 use crate::queue::{AcceptError, Queue, millis};
 
@@ -48,7 +48,7 @@ pub trait Source {
 /// What a source is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Health {
+pub enum SourceHealth {
     /// It is being connected to.
     Connecting,
     /// It is read.
@@ -72,7 +72,7 @@ pub struct SourceView {
     /// The function it calls.
     pub function: String,
     /// What it is doing.
-    pub health: Health,
+    pub health: SourceHealth,
     /// Events taken since fnlocal began.
     pub taken: u64,
     /// Events of those that had been taken before.
@@ -89,23 +89,23 @@ pub struct Ingest {
     policy: AsyncPolicy,
     /// Bytes of an event's data at the most.
     limit: u64,
-    health: RefCell<Health>,
+    health: RefCell<SourceHealth>,
     taken: Cell<u64>,
     repeated: Cell<u64>,
     refused: Cell<u64>,
     name: String,
     /// Where what is worth a line is told, while it is kept being read.
-    tell: RefCell<Option<Rc<Tell>>>,
+    tell: RefCell<Option<Rc<OnSourceMessage>>>,
 }
 
 /// Told lines for people: something is wrong, and what.
-type Tell = dyn Fn(bool, String);
+type OnSourceMessage = dyn Fn(bool, String);
 
 /// An event with what the queue needs to know of it.
 #[derive(Clone, Debug)]
 pub struct IngestedEvent {
     /// The event.
-    pub event: Event,
+    pub event: SourceEvent,
     /// What it is known by within its source, however often it is told.
     pub key: String,
     /// Events of one key run one after the other.
@@ -129,7 +129,7 @@ impl Ingest {
             trigger,
             policy,
             limit,
-            health: RefCell::new(Health::Connecting),
+            health: RefCell::new(SourceHealth::Connecting),
             taken: Cell::new(0),
             repeated: Cell::new(0),
             refused: Cell::new(0),
@@ -140,7 +140,7 @@ impl Ingest {
 
     /// The source answers.
     pub fn reading(&self) {
-        self.health.replace(Health::Reading);
+        self.health.replace(SourceHealth::Reading);
     }
 
     /// Something is wrong that does not keep the source from being read.
@@ -242,7 +242,7 @@ pub async fn keep(
     intake: Rc<Ingest>,
     tell: impl Fn(bool, String) + 'static,
 ) {
-    let tell: Rc<Tell> = Rc::new(tell);
+    let tell: Rc<OnSourceMessage> = Rc::new(tell);
     intake.tell.replace(Some(Rc::clone(&tell)));
     let mut attempts = 0;
     loop {
@@ -265,7 +265,7 @@ pub async fn keep(
                 format!("{name}, a source of /{function}, cannot be read: {why}"),
             );
         }
-        intake.health.replace(Health::Unreachable {
+        intake.health.replace(SourceHealth::Unreachable {
             why,
             attempts,
             next: rfc3339(next).unwrap_or_default(),

@@ -4,6 +4,6 @@ mod folder;
 mod postgres;
 mod redis;
 
-pub use folder::Folder;
+pub use folder::FolderSource;
 pub use postgres::Postgres;
 pub use redis::RedisStream;

@@ -18,15 +18,15 @@ use crate::job::{Accepted, Job, JobId, JobMeta, NewJob};
 
 pub use apply::{MAX_DEAD_BYTES, MAX_DEAD_LETTERS};
 pub use bodies::{Bodies, BodyFile};
-pub use handle::Store;
-pub use read::Snapshot;
+pub use handle::QueueStore;
+pub use read::StoreSnapshot;
 
 /// The file's name, in a project's `.fnlocal`.
 pub const FILE: &str = "queue.redb";
 
 /// One change. Those of one commit are made in order, all or none.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub enum QueueChange {
     /// Jobs are accepted, and what their source has seen is noted with them.
     Accept {
         /// The jobs.
@@ -74,7 +74,7 @@ pub enum Changed {
 
 /// The queue's file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum QueueStoreError {
     /// Another process has it.
     #[error("another process has the queue's file {}", .0.display())]
     Taken(PathBuf),
@@ -116,7 +116,7 @@ pub enum StoreError {
     Closed,
 }
 
-fnlocal_api::user_error!(StoreError {
+fnlocal_api::user_error!(QueueStoreError {
     Self::Taken(_) => "use the fnlocal that runs on this folder, or end it", TryAgain;
     Self::Open { path, .. } => format!(
         "see to the disk and the rights of {}; moved away, a new queue is begun",
@@ -130,31 +130,31 @@ fnlocal_api::user_error!(StoreError {
     Self::Closed => "fnlocal is ending; start it again";
 });
 
-impl From<redb::TransactionError> for StoreError {
+impl From<redb::TransactionError> for QueueStoreError {
     fn from(error: redb::TransactionError) -> Self {
         Self::Use(Box::new(error.into()))
     }
 }
 
-impl From<redb::TableError> for StoreError {
+impl From<redb::TableError> for QueueStoreError {
     fn from(error: redb::TableError) -> Self {
         Self::Use(Box::new(error.into()))
     }
 }
 
-impl From<redb::StorageError> for StoreError {
+impl From<redb::StorageError> for QueueStoreError {
     fn from(error: redb::StorageError) -> Self {
         Self::Use(Box::new(error.into()))
     }
 }
 
-impl From<redb::CommitError> for StoreError {
+impl From<redb::CommitError> for QueueStoreError {
     fn from(error: redb::CommitError) -> Self {
         Self::Use(Box::new(error.into()))
     }
 }
 
-impl StoreError {
+impl QueueStoreError {
     /// Whether nothing can be read or written before the file is opened again.
     #[must_use]
     pub fn breaks_store(&self) -> bool {

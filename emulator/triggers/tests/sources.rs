@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use fnlocal_triggers::job::Trigger;
 use fnlocal_triggers::queue::Selection;
-use fnlocal_triggers::source::Health;
-use fnlocal_triggers::sources::{Folder, Postgres, RedisStream};
+use fnlocal_triggers::source::SourceHealth;
+use fnlocal_triggers::sources::{FolderSource, Postgres, RedisStream};
 use servers::{PostgresServer, RedisServer};
 use support::{Taking, local};
 use tokio_postgres::NoTls;
@@ -64,7 +64,7 @@ async fn a_redis_stream_delivers_all_through_a_restart() {
         taking.until(|ran| ran.len() > 100).await;
         server.kill();
         taking
-            .until_health(|health| matches!(health, Health::Unreachable { .. }))
+            .until_health(|health| matches!(health, SourceHealth::Unreachable { .. }))
             .await;
         server.restart();
         add_to_stream(&server, EVENTS / 2..EVENTS).await;
@@ -150,7 +150,8 @@ async fn nodes_share_an_outbox_and_no_row_runs_on_two() {
             Taking::of(source(), Trigger::Postgres, 1 << 20),
         ];
         for node in &nodes {
-            node.until_health(|health| *health == Health::Reading).await;
+            node.until_health(|health| *health == SourceHealth::Reading)
+                .await;
         }
         let insert = format!(
             "INSERT INTO outbox (payload) SELECT to_jsonb(n) FROM generate_series(0, {}) n; \
@@ -201,7 +202,7 @@ async fn a_postgres_outbox_delivers_all_through_a_restart() {
         server.connect().await.batch_execute(&insert(0, EVENTS / 2)).await.unwrap();
         taking.until(|ran| ran.len() > 100).await;
         server.kill();
-        taking.until_health(|health| matches!(health, Health::Unreachable { .. })).await;
+        taking.until_health(|health| matches!(health, SourceHealth::Unreachable { .. })).await;
         server.restart().await;
         server.connect().await.batch_execute(&insert(EVENTS / 2, EVENTS)).await.unwrap();
         taking.until(|ran| ran.len() >= EVENTS).await;
@@ -227,7 +228,7 @@ async fn a_notification_without_an_outbox_reaches_who_listens_and_is_lost_on_who
         };
         let taking = Taking::of(Box::new(source), Trigger::Postgres, 1 << 20);
         taking
-            .until_health(|health| *health == Health::Reading)
+            .until_health(|health| *health == SourceHealth::Reading)
             .await;
         server
             .connect()
@@ -238,11 +239,11 @@ async fn a_notification_without_an_outbox_reaches_who_listens_and_is_lost_on_who
         taking.until(|ran| ran.contains("1")).await;
         server.kill();
         taking
-            .until_health(|health| matches!(health, Health::Unreachable { .. }))
+            .until_health(|health| matches!(health, SourceHealth::Unreachable { .. }))
             .await;
         server.restart().await;
         taking
-            .until_health(|health| *health == Health::Reading)
+            .until_health(|health| *health == SourceHealth::Reading)
             .await;
         server
             .connect()
@@ -262,7 +263,7 @@ async fn a_folder_tells_of_all_files_also_of_those_changed_while_nobody_looked()
         let path = bucket.path().to_owned();
         let put = |number: usize| std::fs::write(path.join(format!("{number}.txt")), "x").unwrap();
         let source = || {
-            Box::new(Folder {
+            Box::new(FolderSource {
                 path: path.clone(),
                 bucket: "uploads".to_owned(),
             })
@@ -298,7 +299,9 @@ async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
         };
         let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
         taking
-            .until_health(|health| matches!(health, Health::Unreachable { attempts: 3.., .. }))
+            .until_health(|health| {
+                matches!(health, SourceHealth::Unreachable { attempts: 3.., .. })
+            })
             .await;
         assert_eq!(
             taking.told().len(),
@@ -322,7 +325,7 @@ async fn an_event_over_the_limit_is_kept_as_refused_and_the_others_run() {
         };
         let taking = Taking::of(Box::new(source), Trigger::Postgres, 100);
         taking
-            .until_health(|health| *health == Health::Reading)
+            .until_health(|health| *health == SourceHealth::Reading)
             .await;
         let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
         tokio::spawn(connection);

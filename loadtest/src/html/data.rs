@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::recorder::fine;
-use crate::report::Report;
-use crate::sample::Kind;
+use crate::report::LoadReport;
+use crate::sample::SampleKind;
 
 /// Bars a factor of ten in the histogram.
 const BARS: f64 = 12.0;
@@ -29,7 +29,7 @@ pub(super) struct Charts {
 
 #[derive(Serialize)]
 struct KindLines {
-    kind: Kind,
+    kind: SampleKind,
     count: u64,
     p50: Vec<Option<f64>>,
     p99: Vec<Option<f64>>,
@@ -41,11 +41,11 @@ struct Bars {
     /// Lower ends, and the upper end of the last.
     edges: Vec<f64>,
     /// How many, by kind.
-    counts: BTreeMap<Kind, Vec<u64>>,
+    counts: BTreeMap<SampleKind, Vec<u64>>,
 }
 
 impl Charts {
-    pub(super) fn new(report: &Report) -> Self {
+    pub(super) fn new(report: &LoadReport) -> Self {
         let width = report.width_ms as f64 / 1000.0;
         let each = || report.intervals.iter();
         let requests = |interval: &crate::report::Interval| -> u64 {
@@ -58,7 +58,7 @@ impl Charts {
                 .collect(),
             rate: each().map(|one| requests(one) as f64 / width).collect(),
             errors: each().map(|one| one.errors as f64 / width).collect(),
-            kinds: Kind::ALL
+            kinds: SampleKind::ALL
                 .into_iter()
                 .filter_map(|kind| lines(report, kind))
                 .collect(),
@@ -67,7 +67,7 @@ impl Charts {
     }
 }
 
-fn lines(report: &Report, kind: Kind) -> Option<KindLines> {
+fn lines(report: &LoadReport, kind: SampleKind) -> Option<KindLines> {
     let intervals: Vec<Histogram<u64>> = report
         .intervals
         .iter()
@@ -89,8 +89,8 @@ fn lines(report: &Report, kind: Kind) -> Option<KindLines> {
     })
 }
 
-fn bars(report: &Report) -> Bars {
-    let mut all: BTreeMap<Kind, Histogram<u64>> = BTreeMap::new();
+fn bars(report: &LoadReport) -> Bars {
+    let mut all: BTreeMap<SampleKind, Histogram<u64>> = BTreeMap::new();
     for interval in &report.intervals {
         for kind in interval.latencies.keys() {
             interval.add_to(all.entry(*kind).or_insert_with(fine), &[*kind]);

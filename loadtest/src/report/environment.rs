@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a run took place: what a figure cannot be read without.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Environment {
+pub struct RunEnvironment {
     /// fnlocal's version.
     pub fnlocal: String,
     /// The generator's system.
@@ -23,7 +23,7 @@ pub struct Environment {
     pub timeout_ms: u64,
 }
 
-impl Environment {
+impl RunEnvironment {
     /// This machine's.
     #[must_use]
     pub fn here(runtime: Option<String>, connections: usize, timeout_ms: u64) -> Self {

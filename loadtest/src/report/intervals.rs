@@ -6,12 +6,12 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::profile::Segment;
-use crate::recorder::{Cell, Recorder, fine};
-use crate::sample::Kind;
+use crate::recorder::{Cell, SampleRecorder, fine};
+use crate::sample::SampleKind;
 
 /// A part of the load, such as the rise of a spike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct LoadPart {
     /// What it is called.
     pub name: String,
     /// When it begins, in milliseconds from the beginning of the run.
@@ -26,12 +26,12 @@ pub struct Interval {
     /// Those that were errors.
     pub errors: u64,
     /// Latencies by kind: pairs of microseconds (to a hundredth) and how many.
-    pub latencies: BTreeMap<Kind, Vec<(u64, u64)>>,
+    pub latencies: BTreeMap<SampleKind, Vec<(u64, u64)>>,
 }
 
 impl Interval {
     /// The latencies of some kinds, added to a histogram.
-    pub fn add_to(&self, all: &mut Histogram<u64>, kinds: &[Kind]) {
+    pub fn add_to(&self, all: &mut Histogram<u64>, kinds: &[SampleKind]) {
         for kind in kinds {
             for &(latency, count) in self.latencies.get(kind).into_iter().flatten() {
                 // It resizes itself, so nothing is out of range.
@@ -42,7 +42,7 @@ impl Interval {
 
     /// The latencies of some kinds.
     #[must_use]
-    pub fn histogram(&self, kinds: &[Kind]) -> Histogram<u64> {
+    pub fn histogram(&self, kinds: &[SampleKind]) -> Histogram<u64> {
         let mut all = fine();
         self.add_to(&mut all, kinds);
         all
@@ -50,18 +50,18 @@ impl Interval {
 }
 
 /// Parts of a load.
-pub(super) fn parts(segments: &[Segment]) -> Vec<Part> {
+pub(super) fn parts(segments: &[Segment]) -> Vec<LoadPart> {
     let mut from = 0;
     let mut parts = Vec::new();
     for segment in segments {
-        parts.push(Part {
+        parts.push(LoadPart {
             name: segment.name.clone(),
             from_ms: from,
         });
         from += segment.length.as_millis() as u64;
     }
     if parts.is_empty() {
-        parts.push(Part {
+        parts.push(LoadPart {
             name: "all".to_owned(),
             from_ms: 0,
         });
@@ -69,7 +69,7 @@ pub(super) fn parts(segments: &[Segment]) -> Vec<Part> {
     parts
 }
 
-pub(super) fn intervals(recorder: &Recorder, parts: &[Part]) -> Vec<Interval> {
+pub(super) fn intervals(recorder: &SampleRecorder, parts: &[LoadPart]) -> Vec<Interval> {
     let width = recorder.width.as_millis() as u64;
     let each = recorder.intervals.iter().enumerate();
     each.map(|(at, cells)| {
@@ -80,7 +80,7 @@ pub(super) fn intervals(recorder: &Recorder, parts: &[Part]) -> Vec<Interval> {
             part: part.unwrap_or(0),
             ..Interval::default()
         };
-        for (kind, cell) in Kind::ALL.into_iter().zip(cells) {
+        for (kind, cell) in SampleKind::ALL.into_iter().zip(cells) {
             let Some(cell) = cell else { continue };
             interval.errors += cell.errors;
             interval.latencies.insert(kind, pairs(cell));

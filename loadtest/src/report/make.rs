@@ -6,13 +6,14 @@ use fnlocal_api::StartKind;
 use hdrhistogram::Histogram;
 
 use super::{
-    Cold, Environment, FORMAT, FailureCount, GatewayReport, Group, Latencies, Report, intervals,
+    ColdSample, FORMAT, FailureCount, GatewayReport, LatencySummary, LoadReport, RequestGroup,
+    RunEnvironment, intervals,
 };
-use crate::gateway::Count;
+use crate::gateway::GatewayCount;
 use crate::profile::Segment;
-use crate::recorder::{Recorder, Tally, fine};
-use crate::run::{Gathered, Load, Plan};
-use crate::sample::{Kind, Phases};
+use crate::recorder::{SampleRecorder, StepTally, fine};
+use crate::run::{Gathered, LoadKind, LoadPlan};
+use crate::sample::{GatewayPhases, SampleKind};
 use crate::target::Target;
 
 /// Lag that disturbs nothing, in microseconds: of one in a hundred, whom a busy machine may hold up,
@@ -25,10 +26,10 @@ pub struct Context<'a> {
     /// Where load went.
     pub target: &'a Target,
     /// What was sent.
-    pub plan: &'a Plan,
+    pub plan: &'a LoadPlan,
 }
 
-impl Latencies {
+impl LatencySummary {
     /// Of a histogram of microseconds.
     #[must_use]
     pub fn of(histogram: &Histogram<u64>) -> Self {
@@ -50,7 +51,7 @@ impl Latencies {
     }
 }
 
-impl Report {
+impl LoadReport {
     /// What a run came to.
     #[must_use]
     pub fn new(gathered: &Gathered, context: &Context<'_>) -> Self {
@@ -58,8 +59,8 @@ impl Report {
         let recorder = &gathered.recorder;
         let name = |step: usize| plan.scenario.steps[step].function.clone();
         let mut all = fine();
-        let mut kinds: BTreeMap<Kind, Tally> = BTreeMap::new();
-        let mut functions: BTreeMap<(String, Kind), Tally> = BTreeMap::new();
+        let mut kinds: BTreeMap<SampleKind, StepTally> = BTreeMap::new();
+        let mut functions: BTreeMap<(String, SampleKind), StepTally> = BTreeMap::new();
         for ((step, kind), tally) in &recorder.tallies {
             // Histograms resize themselves, so nothing is out of range.
             let _infallible = all.add(&tally.latency);
@@ -67,8 +68,8 @@ impl Report {
             let key = (name(*step), *kind);
             functions.entry(key).or_default().merge(tally);
         }
-        let total = Latencies::of(&all);
-        let lag = Latencies::of(&recorder.lag);
+        let total = LatencySummary::of(&all);
+        let lag = LatencySummary::of(&recorder.lag);
         let parts = intervals::parts(segments(&plan.load));
         let counts = counts(recorder, &name);
         let errors = kinds.values().map(|tally| tally.errors).sum::<u64>() + gathered.unanswered;
@@ -104,7 +105,7 @@ impl Report {
             intervals: intervals::intervals(recorder, &parts),
             parts,
             width_ms: recorder.width.as_millis() as u64,
-            environment: Environment::here(
+            environment: RunEnvironment::here(
                 context.target.runtime.clone(),
                 plan.connections,
                 plan.timeout.as_millis() as u64,
@@ -113,17 +114,17 @@ impl Report {
     }
 }
 
-fn group(function: Option<String>, kind: Kind, tally: &Tally) -> Group {
+fn group(function: Option<String>, kind: SampleKind, tally: &StepTally) -> RequestGroup {
     let phases = tally.phases.as_deref();
     let mean = |at: usize| phases.map_or(0, |phases| phases[at].mean().round() as u64);
-    Group {
+    RequestGroup {
         function,
         kind,
         errors: tally.errors,
-        latency: Latencies::of(&tally.latency),
-        service: phases.map(|phases| Latencies::of(&phases[4])),
+        latency: LatencySummary::of(&tally.latency),
+        service: phases.map(|phases| LatencySummary::of(&phases[4])),
         start: tally.phases.as_ref().and_then(|_| start(kind, tally)),
-        phases: phases.map(|_| Phases {
+        phases: phases.map(|_| GatewayPhases {
             queue: mean(0),
             create: mean(1),
             boot: mean(2),
@@ -134,21 +135,23 @@ fn group(function: Option<String>, kind: Kind, tally: &Tally) -> Group {
 }
 
 /// Time to start, of kinds that start something.
-fn start(kind: Kind, tally: &Tally) -> Option<Latencies> {
+fn start(kind: SampleKind, tally: &StepTally) -> Option<LatencySummary> {
     match kind {
-        Kind::First | Kind::ScaleOut | Kind::Spare => Some(Latencies::of(&tally.start)),
+        SampleKind::First | SampleKind::ScaleOut | SampleKind::Spare => {
+            Some(LatencySummary::of(&tally.start))
+        }
         _ => None,
     }
 }
 
-fn segments(load: &Load) -> &[Segment] {
+fn segments(load: &LoadKind) -> &[Segment] {
     match load {
-        Load::Rate(segments) | Load::Users(segments) => segments,
-        Load::Cold(_) => &[],
+        LoadKind::Rate(segments) | LoadKind::Users(segments) => segments,
+        LoadKind::Cold(_) => &[],
     }
 }
 
-fn describe(load: &Load) -> String {
+fn describe(load: &LoadKind) -> String {
     let range = |segments: &[Segment], unit: &str| {
         let ends = segments
             .iter()
@@ -163,31 +166,31 @@ fn describe(load: &Load) -> String {
         }
     };
     match load {
-        Load::Rate(segments) => range(segments, "requests a second, open loop"),
-        Load::Users(segments) => range(segments, "users, closed loop (goose)"),
-        Load::Cold(plan) => format!(
+        LoadKind::Rate(segments) => range(segments, "requests a second, open loop"),
+        LoadKind::Users(segments) => range(segments, "users, closed loop (goose)"),
+        LoadKind::Cold(plan) => format!(
             "{} cold starts one by one, {} times {} at once, for each function",
             plan.rounds, plan.bursts, plan.at_once
         ),
     }
 }
 
-fn omission(load: &Load) -> &'static str {
+fn omission(load: &LoadKind) -> &'static str {
     match load {
-        Load::Rate(_) => {
+        LoadKind::Rate(_) => {
             "Latencies count from the moment a request was due, whether or not earlier ones had \
              ended: coordinated omission is avoided, and a stall shows in full."
         }
-        Load::Users(_) => {
+        LoadKind::Users(_) => {
             "Latencies count from the moment a user sent a request. Users wait for answers, so a \
              stall keeps them from sending and is under-represented; nothing is added for that."
         }
-        Load::Cold(_) => "Latencies count from the moment a request was sent.",
+        LoadKind::Cold(_) => "Latencies count from the moment a request was sent.",
     }
 }
 
 /// Why the figures are the generator's own.
-fn invalid(gathered: &Gathered, total: &Latencies, lag: &Latencies) -> Vec<String> {
+fn invalid(gathered: &Gathered, total: &LatencySummary, lag: &LatencySummary) -> Vec<String> {
     let mut reasons = Vec::new();
     if gathered.dropped > 0 {
         let (dropped, due) = (gathered.dropped, gathered.dropped + gathered.sent);
@@ -207,7 +210,7 @@ fn invalid(gathered: &Gathered, total: &Latencies, lag: &Latencies) -> Vec<Strin
     reasons
 }
 
-fn counts(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Count> {
+fn counts(recorder: &SampleRecorder, name: &dyn Fn(usize) -> String) -> Vec<GatewayCount> {
     let mut counts: BTreeMap<(String, Option<&str>, u16), u64> = BTreeMap::new();
     for ((step, kind, status), requests) in &recorder.statuses {
         *counts
@@ -215,7 +218,7 @@ fn counts(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Count> {
             .or_default() += requests;
     }
     let each = counts.into_iter();
-    each.map(|((function, start, status), requests)| Count {
+    each.map(|((function, start, status), requests)| GatewayCount {
         function: Some(function),
         start: start.map(str::to_owned),
         status,
@@ -225,9 +228,9 @@ fn counts(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Count> {
     .collect()
 }
 
-fn colds(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Cold> {
+fn colds(recorder: &SampleRecorder, name: &dyn Fn(usize) -> String) -> Vec<ColdSample> {
     let each = recorder.colds.iter();
-    each.map(|cold| Cold {
+    each.map(|cold| ColdSample {
         at_ms: cold.at.as_millis() as u64,
         function: name(cold.step),
         kind: cold.kind,
@@ -238,7 +241,7 @@ fn colds(recorder: &Recorder, name: &dyn Fn(usize) -> String) -> Vec<Cold> {
     .collect()
 }
 
-fn failures(recorder: &Recorder) -> Vec<FailureCount> {
+fn failures(recorder: &SampleRecorder) -> Vec<FailureCount> {
     let each = recorder.failures.iter();
     each.map(|(failure, requests)| FailureCount {
         reason: failure.name().to_owned(),
@@ -247,7 +250,7 @@ fn failures(recorder: &Recorder) -> Vec<FailureCount> {
     .collect()
 }
 
-fn gateway(gathered: &Gathered, ours: &[Count]) -> Option<GatewayReport> {
+fn gateway(gathered: &Gathered, ours: &[GatewayCount]) -> Option<GatewayReport> {
     let counts = gathered.watched.counts.clone()?;
     Some(GatewayReport {
         samples: gathered.watched.samples.clone(),
@@ -257,10 +260,10 @@ fn gateway(gathered: &Gathered, ours: &[Count]) -> Option<GatewayReport> {
 }
 
 /// Where two counts differ. The platform's reasons are left out: the generator does not see them.
-fn differences(ours: &[Count], theirs: &[Count]) -> Vec<String> {
+fn differences(ours: &[GatewayCount], theirs: &[GatewayCount]) -> Vec<String> {
     type Key = (Option<String>, Option<String>, u16);
     let mut both: BTreeMap<Key, (u64, u64)> = BTreeMap::new();
-    let key = |count: &Count| (count.function.clone(), count.start.clone(), count.status);
+    let key = |count: &GatewayCount| (count.function.clone(), count.start.clone(), count.status);
     for count in ours {
         both.entry(key(count)).or_default().0 += count.requests;
     }

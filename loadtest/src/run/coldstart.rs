@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
-use super::{Checked, Gathered, Live, Plan, SHORT_WAIT, Watch};
-use crate::error::LoadError;
+use super::{CheckedTarget, Gathered, LiveProgress, LoadPlan, SHORT_WAIT, Watch};
+use crate::error::LoadTestError;
 use crate::generator::Generator;
 
 /// How often the gateway is asked whether everything has stopped.
@@ -25,14 +25,14 @@ pub struct ColdPlan {
     pub bursts: u32,
 }
 
-impl Checked {
-    pub(super) async fn cold<P: FnMut(&Live)>(
+impl CheckedTarget {
+    pub(super) async fn cold<P: FnMut(&LiveProgress)>(
         &self,
-        plan: &Plan,
+        plan: &LoadPlan,
         cold: &ColdPlan,
         mut watch: Watch<'_, P>,
         stop: &CancellationToken,
-    ) -> Result<Gathered, LoadError> {
+    ) -> Result<Gathered, LoadTestError> {
         let generator = Generator::start(&self.settings(plan))?;
         watch.began = generator.began();
         let forcing = async {
@@ -70,8 +70,8 @@ impl Checked {
     }
 
     /// Stops what the function's next request could be given and waits until it is gone.
-    async fn chill(&self, plan: &Plan, function: &str) -> Result<(), LoadError> {
-        let refused = |why: String| LoadError::NoCold {
+    async fn chill(&self, plan: &LoadPlan, function: &str) -> Result<(), LoadTestError> {
+        let refused = |why: String| LoadTestError::NoCold {
             url: self.connector.target().url.clone(),
             why,
         };

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::gateway::{Count, GatewaySample};
-use crate::recorder::Recorder;
+use crate::gateway::{GatewayCount, GatewaySample};
+use crate::recorder::SampleRecorder;
 
 /// What came of a run.
 pub struct Gathered {
     /// Every sample, as histograms.
-    pub recorder: Recorder,
+    pub recorder: SampleRecorder,
     /// When it began.
     pub began_at: jiff::Timestamp,
     /// How long it took.
@@ -23,35 +23,40 @@ pub struct Gathered {
     /// Somebody ended it early.
     pub interrupted: bool,
     /// What the gateway said of itself.
-    pub watched: Watched,
+    pub watched: GatewaySamples,
 }
 
 /// What the gateway said of itself.
 #[derive(Default)]
-pub struct Watched {
+pub struct GatewaySamples {
     /// Its figures now and then.
     pub samples: Vec<GatewaySample>,
     /// How the run's requests ended, by its own count; none where it does not tell.
-    pub counts: Option<Vec<Count>>,
+    pub counts: Option<Vec<GatewayCount>>,
 }
 
 /// What was counted between two pictures, of the functions that were called.
-pub(super) fn difference(now: &[Count], before: &[Count], of: &BTreeSet<&str>) -> Vec<Count> {
-    let key = |count: &Count| Count {
+pub(super) fn difference(
+    now: &[GatewayCount],
+    before: &[GatewayCount],
+    of: &BTreeSet<&str>,
+) -> Vec<GatewayCount> {
+    let key = |count: &GatewayCount| GatewayCount {
         requests: 0,
         ..count.clone()
     };
-    let before: BTreeMap<Count, u64> = before.iter().map(|one| (key(one), one.requests)).collect();
-    let called = |count: &&Count| {
+    let before: BTreeMap<GatewayCount, u64> =
+        before.iter().map(|one| (key(one), one.requests)).collect();
+    let called = |count: &&GatewayCount| {
         count
             .function
             .as_deref()
             .is_some_and(|name| of.contains(name))
     };
-    let mut counts: Vec<Count> = now
+    let mut counts: Vec<GatewayCount> = now
         .iter()
         .filter(called)
-        .map(|count| Count {
+        .map(|count| GatewayCount {
             // A fleet's node that is gone took its counts along.
             requests: count
                 .requests

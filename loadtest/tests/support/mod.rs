@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fnlocal_loadtest::profile::{Segment, Shape};
+use fnlocal_loadtest::profile::{LoadShape, Segment};
 use fnlocal_loadtest::report::Context;
-use fnlocal_loadtest::scenario::{Scenario, Step};
-use fnlocal_loadtest::{Checked, Gathered, Load, LoadError, Plan, Report, Target};
+use fnlocal_loadtest::scenario::{LoadScenario, ScenarioStep};
+use fnlocal_loadtest::{
+    CheckedTarget, Gathered, LoadKind, LoadPlan, LoadReport, LoadTestError, Target,
+};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -149,16 +151,16 @@ async fn until(moment: Instant) {
 
 /// The same rate all the time.
 pub fn steady(rate: f64, length: Duration) -> Vec<Segment> {
-    Shape::Steady.segments(rate, rate, length)
+    LoadShape::Steady.segments(rate, rate, length)
 }
 
-pub fn plan(load: Load) -> Plan {
-    Plan {
-        scenario: Scenario {
+pub fn plan(load: LoadKind) -> LoadPlan {
+    LoadPlan {
+        scenario: LoadScenario {
             name: "known".into(),
-            steps: vec![Step::get("known")],
+            steps: vec![ScenarioStep::get("known")],
         },
-        shape: Shape::Steady,
+        shape: LoadShape::Steady,
         load,
         connections: 1000,
         timeout: Duration::from_secs(20),
@@ -166,14 +168,14 @@ pub fn plan(load: Load) -> Plan {
     }
 }
 
-pub fn run(url: &str, plan: &Plan) -> Report {
+pub fn run(url: &str, plan: &LoadPlan) -> LoadReport {
     run_until(url, plan, CancellationToken::new()).0
 }
 
-pub fn run_until(url: &str, plan: &Plan, stop: CancellationToken) -> (Report, Gathered) {
+pub fn run_until(url: &str, plan: &LoadPlan, stop: CancellationToken) -> (LoadReport, Gathered) {
     let target = Target::parse(url).unwrap();
     let gathered = alone(async {
-        let checked = Checked::look(&target).await.unwrap();
+        let checked = CheckedTarget::look(&target).await.unwrap();
         checked.covers(plan).unwrap();
         checked.run(plan, |_| {}, stop).await.unwrap()
     });
@@ -181,12 +183,12 @@ pub fn run_until(url: &str, plan: &Plan, stop: CancellationToken) -> (Report, Ga
         target: &target,
         plan,
     };
-    (Report::new(&gathered, &context), gathered)
+    (LoadReport::new(&gathered, &context), gathered)
 }
 
 /// A run against a new backend, on a machine that lets it: where requests were sent late, somebody
 /// else had the processor, and it is tried again.
-pub fn run_in_peace(behaviour: Behaviour, plan: &Plan) -> (Report, Backend) {
+pub fn run_in_peace(behaviour: Behaviour, plan: &LoadPlan) -> (LoadReport, Backend) {
     let mut tries = 0;
     loop {
         let backend = Backend::start(behaviour);
@@ -200,9 +202,9 @@ pub fn run_in_peace(behaviour: Behaviour, plan: &Plan) -> (Report, Backend) {
     }
 }
 
-pub fn look(url: &str) -> Result<(), LoadError> {
+pub fn look(url: &str) -> Result<(), LoadTestError> {
     let target = Target::parse(url)?;
-    alone(async { Checked::look(&target).await.map(drop) })
+    alone(async { CheckedTarget::look(&target).await.map(drop) })
 }
 
 /// One run at a time, on a runtime of its own: they would measure each other.

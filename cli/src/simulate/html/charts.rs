@@ -1,9 +1,9 @@
 //! The charts of a report.
 
-use fnlocal_sim::Report;
+use fnlocal_sim::SimulationReport;
 use fnlocal_sim::report::Series;
 
-use crate::simulate::chart::{Chart, Line, Style};
+use crate::simulate::chart::{Chart, ChartLine, ChartStyle};
 
 /// Instances' states in the order they lie upon each other, with their places in the series.
 const STATES: [(&str, usize, &str); 7] = [
@@ -17,7 +17,7 @@ const STATES: [(&str, usize, &str); 7] = [
 ];
 
 /// All of them.
-pub fn all<'a>(report: &'a Report, broken: &'a [bool]) -> Vec<Chart<'a>> {
+pub fn all<'a>(report: &'a SimulationReport, broken: &'a [bool]) -> Vec<Chart<'a>> {
     let series = &report.series;
     let chart = |title, unit, style, lines| Chart {
         title,
@@ -29,32 +29,37 @@ pub fn all<'a>(report: &'a Report, broken: &'a [bool]) -> Vec<Chart<'a>> {
     };
     let waiting = floats(series.waiting.iter().copied());
     vec![
-        chart("Requests", "a second", Style::Lines, requests(series)),
+        chart("Requests", "a second", ChartStyle::Lines, requests(series)),
         chart(
             "Latency",
             "ms, logarithmic",
-            Style::Logarithmic,
+            ChartStyle::Logarithmic,
             latency(series),
         ),
-        chart("Nodes", "", Style::Lines, nodes(series)),
-        chart("Instances by state", "", Style::Stacked, instances(series)),
+        chart("Nodes", "", ChartStyle::Lines, nodes(series)),
+        chart(
+            "Instances by state",
+            "",
+            ChartStyle::Stacked,
+            instances(series),
+        ),
         chart(
             "Requests that wait",
             "",
-            Style::Lines,
+            ChartStyle::Lines,
             vec![line("waiting", "c4", waiting)],
         ),
         chart(
             "Cost of the nodes so far",
             "$",
-            Style::Lines,
+            ChartStyle::Lines,
             vec![line("spent", "c5", spent(report))],
         ),
     ]
 }
 
-fn line<'a>(name: &'a str, class: &'a str, values: Vec<f64>) -> Line<'a> {
-    Line {
+fn line<'a>(name: &'a str, class: &'a str, values: Vec<f64>) -> ChartLine<'a> {
+    ChartLine {
         name,
         class,
         values,
@@ -65,7 +70,7 @@ fn floats(values: impl Iterator<Item = u64>) -> Vec<f64> {
     values.map(|value| value as f64).collect()
 }
 
-fn requests(series: &Series) -> Vec<Line<'_>> {
+fn requests(series: &Series) -> Vec<ChartLine<'_>> {
     let rate = |counts: &[u64]| {
         let rates = counts.iter().map(|&count| count as f64 / series.width);
         rates.collect::<Vec<f64>>()
@@ -78,7 +83,7 @@ fn requests(series: &Series) -> Vec<Line<'_>> {
     ]
 }
 
-fn latency(series: &Series) -> Vec<Line<'_>> {
+fn latency(series: &Series) -> Vec<ChartLine<'_>> {
     vec![
         line("p50", "c2", series.p50.clone()),
         line("p95", "c1", series.p95.clone()),
@@ -86,7 +91,7 @@ fn latency(series: &Series) -> Vec<Line<'_>> {
     ]
 }
 
-fn nodes(series: &Series) -> Vec<Line<'_>> {
+fn nodes(series: &Series) -> Vec<ChartLine<'_>> {
     let serving = series.serving.iter().map(|&nodes| nodes as u64);
     let paid = series.paid.iter().map(|&nodes| u64::from(nodes));
     vec![
@@ -95,7 +100,7 @@ fn nodes(series: &Series) -> Vec<Line<'_>> {
     ]
 }
 
-fn instances(series: &Series) -> Vec<Line<'_>> {
+fn instances(series: &Series) -> Vec<ChartLine<'_>> {
     let states = STATES.iter().map(|&(name, at, class)| {
         let values = series.instances.iter().map(|states| states[at]);
         line(name, class, floats(values))
@@ -104,7 +109,7 @@ fn instances(series: &Series) -> Vec<Line<'_>> {
 }
 
 /// US dollars spent on nodes up to each bucket's end.
-fn spent(report: &Report) -> Vec<f64> {
+fn spent(report: &SimulationReport) -> Vec<f64> {
     let hour = report.cost.node_hour;
     let width = report.series.width;
     let spent = report.series.paid.iter().scan(0.0, |sum, &paid| {

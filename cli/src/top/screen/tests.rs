@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::draw;
 use crate::top::model::Model;
-use crate::top::stream::Told;
+use crate::top::stream::StreamEvent;
 
 fn model() -> Model {
     Model::new(&Running {
@@ -22,7 +22,7 @@ fn model() -> Model {
 }
 
 /// A node with two functions; `bids` and `rules` are the requests they have had.
-fn state(at: u64, bids: u64, rules: u64) -> Told {
+fn state(at: u64, bids: u64, rules: u64) -> StreamEvent {
     let core = fnlocal_core::Node::new(fnlocal_core::NodeLimits::default());
     let mut node = serde_json::to_value(core.view(fnlocal_core::time::Instant::START)).unwrap();
     let limits = serde_json::to_value(fnlocal_core::FunctionLimits::default()).unwrap();
@@ -44,11 +44,11 @@ fn state(at: u64, bids: u64, rules: u64) -> Told {
             "requests": [count("bid", 200, bids), count("rules", 500, rules)] } } },
         "latency": { "": { "p50": 2.0, "p99": 30.0 }, "bid": { "p50": 2.0, "p99": 30.0 } },
     });
-    Told::State(Box::new(serde_json::from_value(state).unwrap()))
+    StreamEvent::State(Box::new(serde_json::from_value(state).unwrap()))
 }
 
-fn records() -> Told {
-    Told::Records(
+fn records() -> StreamEvent {
+    StreamEvent::Records(
         serde_json::from_value(json!({ "records": [
             { "kind": "invocation", "time": "2026-01-31T12:00:00.123456Z", "function": "bid",
                 "method": "POST", "path": "/bid", "status": 201, "start": "warm", "duration_ms": 3.2 },

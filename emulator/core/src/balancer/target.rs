@@ -37,7 +37,7 @@ impl SlowStart {
 const TURN: u64 = 1000;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Target {
+pub(super) struct BalancerTarget {
     pub(super) state: TargetState,
     passed: u32,
     failed: u32,
@@ -47,7 +47,7 @@ pub(super) struct Target {
     pub(super) deadline: Option<Instant>,
 }
 
-impl Target {
+impl BalancerTarget {
     pub(super) const fn new() -> Self {
         Self {
             state: TargetState::Initial,

@@ -6,9 +6,9 @@ use fnlocal_api::{RefuseReason, StartKind};
 use crate::effect::Effect;
 use crate::ids::{FunctionId, RequestId};
 use crate::limits::Excess;
-use crate::pool::slot::{Request, Stage};
+use crate::pool::slot::{PoolRequest, RequestStage};
 use crate::time::Duration;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 /// Told to clients of a full queue when nothing better is known, and the longest told.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -33,18 +33,18 @@ impl Node {
             return;
         };
         pool.last_used = Some(self.now);
-        let mut entry = Request {
+        let mut entry = PoolRequest {
             function,
             since: self.now,
-            stage: Stage::Waiting,
+            stage: RequestStage::Waiting,
             retried: false,
             retries: 0,
             timer: None,
         };
         if !held.is_zero() {
             pool.held += 1;
-            entry.stage = Stage::Held;
-            let (timer, at) = (Timer::Request(request), self.now + held);
+            entry.stage = RequestStage::Held;
+            let (timer, at) = (TimerKind::Request(request), self.now + held);
             self.timers.set(&mut entry.timer, timer, at);
             self.requests.insert(request, entry);
             return;
@@ -75,7 +75,7 @@ impl Node {
         let package = self.packages.get(&pool.package);
         let at = self.now + pool.patience(package.map_or(0, |package| package.start_micros()));
         self.timers
-            .set(&mut entry.timer, Timer::Request(request), at);
+            .set(&mut entry.timer, TimerKind::Request(request), at);
     }
 
     /// The turn of a request that was over the rate has come. What it was for may be gone.
@@ -88,14 +88,15 @@ impl Node {
             return self.refuse(request, reason, retry_after);
         }
         if let Some(entry) = self.requests.get_mut(&request) {
-            (entry.stage, entry.since) = (Stage::Waiting, self.now);
+            (entry.stage, entry.since) = (RequestStage::Waiting, self.now);
         }
         self.enter(request, function);
     }
 
     /// Ends every request a removed function's rate holds back.
     pub(super) fn refuse_held(&mut self, function: FunctionId) {
-        let of = |entry: &Request| entry.function == function && entry.stage == Stage::Held;
+        let of =
+            |entry: &PoolRequest| entry.function == function && entry.stage == RequestStage::Held;
         let held = self.requests.iter().filter(|(_, entry)| of(entry));
         let held: Vec<RequestId> = held.map(|(&id, _)| id).collect();
         for request in held {

@@ -8,9 +8,9 @@ use super::Node;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId};
 use crate::package::{Prime, start_backoff};
-use crate::pool::slot::{Awaited, Instance, Power, Role};
+use crate::pool::slot::{Awaited, InstanceRole, PoolInstance, Power};
 use crate::time::Duration;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 impl Awaited {
     /// The maximum time until the answer.
@@ -27,14 +27,14 @@ impl Awaited {
     }
 
     /// The answer an instance in this state owes.
-    pub(crate) fn of(instance: &Instance) -> Option<Self> {
+    pub(crate) fn of(instance: &PoolInstance) -> Option<Self> {
         match (instance.role, instance.power) {
-            (Role::Stopping, _) => Some(Self::Stop),
-            (Role::Starting(_), _) => Some(Self::Start),
+            (InstanceRole::Stopping, _) => Some(Self::Stop),
+            (InstanceRole::Starting(_), _) => Some(Self::Start),
             (_, Power::Pausing { .. }) => Some(Self::Pause),
             (_, Power::Resuming) => Some(Self::Resume),
-            (Role::Priming(_), Power::Running) => Some(Self::Prime),
-            (Role::Assigning, Power::Running) => Some(Self::Assign),
+            (InstanceRole::Priming(_), Power::Running) => Some(Self::Prime),
+            (InstanceRole::Assigning, Power::Running) => Some(Self::Assign),
             _ => None,
         }
     }
@@ -63,7 +63,7 @@ impl Node {
             return;
         }
         instance.awaited = awaited;
-        let (slot, timer) = (&mut instance.answer_timer, Timer::Unanswered(id));
+        let (slot, timer) = (&mut instance.answer_timer, TimerKind::Unanswered(id));
         match awaited {
             Some(awaited) => self.timers.set(slot, timer, self.now + awaited.deadline()),
             None => self.timers.clear(slot, timer),

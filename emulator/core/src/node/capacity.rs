@@ -4,9 +4,9 @@ use super::Node;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
 use crate::package::Prime;
-use crate::pool::slot::{Instance, Intent, Power, Role, Stage};
+use crate::pool::slot::{InstanceRole, Intent, PoolInstance, Power, RequestStage};
 use crate::time::{Duration, Instant};
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 /// For an instance that may be in the middle of something.
 const GRACE_BUSY: Duration = Duration::from_secs(5);
@@ -15,7 +15,7 @@ const GRACE_IDLE: Duration = Duration::from_secs(2);
 
 /// Whether another instance fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum CapacityFit {
     /// It does.
     Now,
     /// Once instances being stopped are gone.
@@ -36,7 +36,7 @@ impl Node {
     pub(super) fn start(&mut self, package: PackageId, memory_mib: u32, intent: Intent) {
         let id = InstanceId(self.next_instance);
         self.next_instance += 1;
-        let instance = Instance::new(package, memory_mib, intent, self.now);
+        let instance = PoolInstance::new(package, memory_mib, intent, self.now);
         if instance.refill {
             self.refill_starts += 1;
         } else {
@@ -94,16 +94,16 @@ impl Node {
     }
 
     /// Sees to room for an instance: stops what is least missed, if that will be enough.
-    pub(super) fn make_room(&mut self, memory_mib: u32) -> Room {
+    pub(super) fn make_room(&mut self, memory_mib: u32) -> CapacityFit {
         if self.fits(memory_mib) {
-            return Room::Now;
+            return CapacityFit::Now;
         }
         let mut freed = Freed {
             mib: self.stopping_mib,
             count: self.stopping,
         };
         if self.fits_without(memory_mib, freed) {
-            return Room::Soon;
+            return CapacityFit::Soon;
         }
         let mut victims = Vec::new();
         for id in self.evictable() {
@@ -116,10 +116,10 @@ impl Node {
                 for id in victims {
                     self.stop(id, StopReason::Memory);
                 }
-                return Room::Soon;
+                return CapacityFit::Soon;
             }
         }
-        Room::None
+        CapacityFit::None
     }
 
     /// After limits were lowered: stops what nobody uses until they are kept.
@@ -176,8 +176,8 @@ impl Node {
             _ => GRACE_BUSY,
         };
         match instance.role {
-            Role::Stopping => return,
-            Role::Starting(_) => {
+            InstanceRole::Stopping => return,
+            InstanceRole::Starting(_) => {
                 self.change_intent(id, Intent::Orphan);
                 return;
             }
@@ -191,8 +191,8 @@ impl Node {
         let Some(instance) = self.instances.get_mut(&id) else {
             return;
         };
-        instance.role = Role::Stopping;
-        self.timers.clear(&mut instance.timer, Timer::Idle(id));
+        instance.role = InstanceRole::Stopping;
+        self.timers.clear(&mut instance.timer, TimerKind::Idle(id));
         self.stopping += 1;
         self.stopping_mib += u64::from(instance.memory_mib);
         self.out.push(Effect::Stop {
@@ -207,7 +207,7 @@ impl Node {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
-        if instance.role == Role::Serving && !instance.running.is_empty() {
+        if instance.role == InstanceRole::Serving && !instance.running.is_empty() {
             self.detach(id);
             if let Some(instance) = self.instances.get_mut(&id) {
                 instance.retired = Some(reason);
@@ -224,8 +224,8 @@ impl Node {
         };
         if let Some(package) = self.packages.get_mut(&instance.package) {
             match instance.role {
-                Role::Spare => crate::pool::remove(&mut package.spares, id),
-                Role::Priming(_) if package.prime == Some(Prime::Running(id)) => {
+                InstanceRole::Spare => crate::pool::remove(&mut package.spares, id),
+                InstanceRole::Priming(_) if package.prime == Some(Prime::Running(id)) => {
                     package.prime = None;
                 }
                 _ => {}
@@ -246,7 +246,7 @@ impl Node {
             return;
         }
         match (instance.role, instance.power) {
-            (Role::Assigning, _) => pool.assigning -= 1,
+            (InstanceRole::Assigning, _) => pool.assigning -= 1,
             (_, Power::Running) => pool.remove_free(id),
             (_, Power::Resuming | Power::Pausing { wake: true }) => pool.waking -= 1,
             (_, Power::Paused | Power::Pausing { wake: false }) => pool.remove_paused(id),
@@ -258,7 +258,7 @@ impl Node {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
-        let Role::Starting(intent) = instance.role else {
+        let InstanceRole::Starting(intent) = instance.role else {
             return;
         };
         match intent {
@@ -300,7 +300,7 @@ impl Node {
         let Some(instance) = self.instances.get_mut(&id) else {
             return;
         };
-        instance.role = Role::Starting(intent);
+        instance.role = InstanceRole::Starting(intent);
         let package = instance.package;
         self.enter_intent(id, package, intent);
     }
@@ -317,7 +317,7 @@ impl Node {
             .iter()
             .filter(|(_, other)| {
                 of.iter()
-                    .any(|&intent| other.role == Role::Starting(intent))
+                    .any(|&intent| other.role == InstanceRole::Starting(intent))
             })
             .map(|(&id, _)| id)
             .collect();
@@ -342,20 +342,21 @@ impl Node {
         let Some(mut instance) = self.instances.remove(&id) else {
             return;
         };
-        self.timers.clear(&mut instance.timer, Timer::Idle(id));
+        self.timers.clear(&mut instance.timer, TimerKind::Idle(id));
         self.timers
-            .clear(&mut instance.answer_timer, Timer::Unanswered(id));
+            .clear(&mut instance.answer_timer, TimerKind::Unanswered(id));
         self.promised_mib -= u64::from(instance.memory_mib);
-        if instance.role == Role::Stopping {
+        if instance.role == InstanceRole::Stopping {
             self.stopping -= 1;
             self.stopping_mib -= u64::from(instance.memory_mib);
         }
         for request in instance.running {
             let stage = self.requests.get(&request).map(|entry| entry.stage);
-            if let Some(Stage::Running { gone: true, .. }) = stage
+            if let Some(RequestStage::Running { gone: true, .. }) = stage
                 && let Some(mut entry) = self.requests.remove(&request)
             {
-                self.timers.clear(&mut entry.timer, Timer::Request(request));
+                self.timers
+                    .clear(&mut entry.timer, TimerKind::Request(request));
             }
         }
         self.dirty = true;

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::effect::StopReason;
 use crate::ids::{FunctionId, InstanceId};
-use crate::pool::slot::{Instance, Intent, Role};
+use crate::pool::slot::{InstanceRole, Intent, PoolInstance};
 use crate::time::Duration;
 
 /// Time in which whoever asked can send the requests that are to start cold: instances need some
@@ -23,11 +23,11 @@ impl Node {
         if let Some(package) = self.packages.get_mut(&owner) {
             package.refill_at = until;
         }
-        let useful = |instance: &Instance| match instance.role {
-            Role::Spare => instance.package == owner,
-            Role::Starting(Intent::Spare) => instance.package == owner,
-            Role::Starting(Intent::Keep(other)) => other == function,
-            Role::Serving => {
+        let useful = |instance: &PoolInstance| match instance.role {
+            InstanceRole::Spare => instance.package == owner,
+            InstanceRole::Starting(Intent::Spare) => instance.package == owner,
+            InstanceRole::Starting(Intent::Keep(other)) => other == function,
+            InstanceRole::Serving => {
                 instance.running.is_empty()
                     && instance.bound.is_some_and(|(bound, _)| bound == function)
             }

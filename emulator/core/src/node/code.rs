@@ -7,12 +7,12 @@ use crate::effect::{Effect, StopReason};
 use crate::event::FunctionSpec;
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
 use crate::limits::{FunctionLimits, NodeLimits};
-use crate::package::{Package, Prime};
-use crate::pool::slot::{Intent, Role};
+use crate::package::{NodePackage, Prime};
+use crate::pool::slot::{InstanceRole, Intent};
 use crate::pool::{Next, Pool};
-use crate::rate::Bucket;
+use crate::rate::TokenBucket;
 use crate::time::Duration;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 /// New code that has not been imported for a function after this long takes over all the same.
 /// Reached only when there is no room, or an import hangs.
@@ -25,7 +25,7 @@ impl Node {
         }
         self.dirty = true;
         let Some(package) = self.packages.get_mut(&id) else {
-            self.packages.insert(id, Package::new(code));
+            self.packages.insert(id, NodePackage::new(code));
             return;
         };
         package.wanted = code;
@@ -34,7 +34,7 @@ impl Node {
             Some(Prime::Wanted | Prime::Starting(_)) => {}
             Some(Prime::Running(instance)) => {
                 let role = self.instances.get(&instance).map(|instance| instance.role);
-                if role != Some(Role::Priming(code)) {
+                if role != Some(InstanceRole::Priming(code)) {
                     self.stop(instance, StopReason::OldCode);
                     if let Some(package) = self.packages.get_mut(&id) {
                         package.prime = Some(Prime::Wanted);
@@ -65,7 +65,7 @@ impl Node {
         let Some(instance) = self.instances.get_mut(&id) else {
             return;
         };
-        if !matches!(instance.role, Role::Priming(_)) {
+        if !matches!(instance.role, InstanceRole::Priming(_)) {
             return;
         }
         let owner = instance.package;
@@ -73,14 +73,14 @@ impl Node {
         let Some(package) = self.packages.get_mut(&owner) else {
             return;
         };
-        if instance.role != Role::Priming(code) || package.wanted != code {
+        if instance.role != InstanceRole::Priming(code) || package.wanted != code {
             return self.stop(id, StopReason::OldCode);
         }
         package.prime = None;
         package.code = Some(code);
         package.deaths = 0;
         package.spares.push(id);
-        instance.role = Role::Spare;
+        instance.role = InstanceRole::Spare;
         instance.loaded = Some(code);
         instance.last_used = self.now;
         let spares = package.spares.clone();
@@ -240,7 +240,7 @@ impl Node {
         self.preparing.insert(function);
         let at = self.now + PREPARE;
         self.timers
-            .set(&mut pool.switch_timer, Timer::Switch(function), at);
+            .set(&mut pool.switch_timer, TimerKind::Switch(function), at);
     }
 
     /// Gives up preparing what even newer code has overtaken. A start for it goes on as a spare.
@@ -250,7 +250,7 @@ impl Node {
             return;
         };
         self.timers
-            .clear(&mut pool.switch_timer, Timer::Switch(function));
+            .clear(&mut pool.switch_timer, TimerKind::Switch(function));
         let Some(next) = pool.next else { return };
         if let Some(id) = next.starting {
             self.change_intent(id, Intent::Spare);
@@ -274,7 +274,7 @@ impl Node {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
-        let fits = instance.role == Role::Spare
+        let fits = instance.role == InstanceRole::Spare
             && instance.memory_mib == pool.limits.memory_mib
             && instance.loaded.is_none_or(|loaded| loaded == next.code);
         if fits {
@@ -290,7 +290,7 @@ impl Node {
         let Some(next) = pool.next.take() else { return };
         self.preparing.remove(&function);
         self.timers
-            .clear(&mut pool.switch_timer, Timer::Switch(function));
+            .clear(&mut pool.switch_timer, TimerKind::Switch(function));
         pool.code = next.code;
         self.out.push(Effect::Switched {
             function,
@@ -307,9 +307,9 @@ impl Node {
         }
         if let Some(id) = next.starting
             && let Some(instance) = self.instances.get_mut(&id)
-            && instance.role == Role::Starting(Intent::Next(function))
+            && instance.role == InstanceRole::Starting(Intent::Next(function))
         {
-            instance.role = Role::Starting(Intent::Demand(function));
+            instance.role = InstanceRole::Starting(Intent::Demand(function));
             pool.starting += 1;
         }
         while self
@@ -349,7 +349,7 @@ impl Node {
         self.kept.remove(&function);
         if let Some(mut pool) = self.pools.remove(&function) {
             self.timers
-                .clear(&mut pool.demand_timer, Timer::Demand(function));
+                .clear(&mut pool.demand_timer, TimerKind::Demand(function));
         }
         self.dirty = true;
     }
@@ -371,13 +371,14 @@ impl Node {
             self.stop(instance, StopReason::Removed);
         }
         if let Some(mut package) = self.packages.remove(&id) {
-            self.timers.clear(&mut package.retry_at, Timer::Backoff(id));
+            self.timers
+                .clear(&mut package.retry_at, TimerKind::Backoff(id));
         }
         self.dirty = true;
     }
 
     pub(super) fn limits_changed(&mut self, limits: NodeLimits) {
-        Bucket::update(&mut self.bucket, super::request_rate(&limits), self.now);
+        TokenBucket::update(&mut self.bucket, super::request_rate(&limits), self.now);
         self.limits = limits;
         self.over = true;
         self.dirty = true;

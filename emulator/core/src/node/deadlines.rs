@@ -6,37 +6,37 @@ use fnlocal_api::RefuseReason;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{InstanceId, PackageId, RequestId};
 use crate::limits::{Excess, FunctionLimits};
-use crate::pool::slot::{Power, Role, Stage};
+use crate::pool::slot::{InstanceRole, Power, RequestStage};
 use crate::time::Duration;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 impl Node {
     /// Does everything that is due.
     pub(super) fn pass_deadlines(&mut self) {
         while let Some(timer) = self.timers.pop_due(self.now) {
             match timer {
-                Timer::Request(request) => self.request_overdue(request),
-                Timer::Idle(instance) => self.idle_overdue(instance),
-                Timer::Demand(function) => {
+                TimerKind::Request(request) => self.request_overdue(request),
+                TimerKind::Idle(instance) => self.idle_overdue(instance),
+                TimerKind::Demand(function) => {
                     if let Some(pool) = self.pools.get_mut(&function) {
                         pool.demand_timer = None;
                     }
                     self.serve(function);
                 }
-                Timer::Switch(function) => {
+                TimerKind::Switch(function) => {
                     if let Some(pool) = self.pools.get_mut(&function) {
                         pool.switch_timer = None;
                     }
                     self.switch(function);
                 }
-                Timer::Backoff(package) => {
+                TimerKind::Backoff(package) => {
                     if let Some(package) = self.packages.get_mut(&package) {
                         package.retry_at = None;
                     }
                     self.dirty = true;
                 }
-                Timer::Unanswered(instance) => self.never_answered(instance),
-                Timer::Refill => {
+                TimerKind::Unanswered(instance) => self.never_answered(instance),
+                TimerKind::Refill => {
                     self.refill_timer = None;
                     self.dirty = true;
                 }
@@ -51,8 +51,8 @@ impl Node {
         entry.timer = None;
         let function = entry.function;
         match entry.stage {
-            Stage::Held => self.release_held(request, function),
-            Stage::Waiting => {
+            RequestStage::Held => self.release_held(request, function),
+            RequestStage::Waiting => {
                 self.unqueue(request, function);
                 let pool = self.pools.get(&function);
                 let reason = match pool.map(|pool| pool.limits.excess) {
@@ -63,7 +63,7 @@ impl Node {
             }
             // It left its slot to nobody in a whole timeout: the code does not notice that its
             // client is gone.
-            Stage::Running {
+            RequestStage::Running {
                 instance,
                 gone: true,
                 ..
@@ -71,7 +71,7 @@ impl Node {
                 self.stop(instance, StopReason::Timeout);
                 self.dirty = true;
             }
-            Stage::Running {
+            RequestStage::Running {
                 instance, since, ..
             } => {
                 if let Some(pool) = self.pools.get_mut(&function) {
@@ -93,8 +93,8 @@ impl Node {
             return;
         };
         let (pause_after, stop_after) = match (instance.role, instance.bound) {
-            (Role::Spare, _) => self.spare_patience(instance.package),
-            (Role::Serving, Some((function, _))) if instance.running.is_empty() => {
+            (InstanceRole::Spare, _) => self.spare_patience(instance.package),
+            (InstanceRole::Serving, Some((function, _))) if instance.running.is_empty() => {
                 let Some(pool) = self.pools.get(&function) else {
                     return;
                 };
@@ -105,12 +105,15 @@ impl Node {
         let at = match instance.power {
             Power::Running => instance.last_used.max(instance.awake_since) + pause_after,
             // A spare without code is of use to every function, however long it has been idle.
-            Power::Paused if instance.role == Role::Spare && instance.loaded.is_none() => return,
+            Power::Paused if instance.role == InstanceRole::Spare && instance.loaded.is_none() => {
+                return;
+            }
             Power::Paused => instance.last_used + stop_after,
             Power::Pausing { .. } | Power::Resuming => return,
         };
         if let Some(instance) = self.instances.get_mut(&id) {
-            self.timers.set(&mut instance.timer, Timer::Idle(id), at);
+            self.timers
+                .set(&mut instance.timer, TimerKind::Idle(id), at);
         }
     }
 
@@ -143,16 +146,16 @@ impl Node {
         let pool = function.and_then(|function| self.pools.get_mut(&function));
         let kept = |count: usize, pool: &crate::pool::Pool| count <= pool.least();
         match (role, power, pool) {
-            (Role::Spare, Power::Running, _) => {}
-            (Role::Serving, Power::Running, Some(pool)) => {
+            (InstanceRole::Spare, Power::Running, _) => {}
+            (InstanceRole::Serving, Power::Running, Some(pool)) => {
                 if kept(pool.unpaused(), pool) {
                     return;
                 }
                 pool.remove_free(id);
                 pool.paused.push(id);
             }
-            (Role::Spare, Power::Paused, _) => return self.stop_idle(id),
-            (Role::Serving, Power::Paused, Some(pool)) => {
+            (InstanceRole::Spare, Power::Paused, _) => return self.stop_idle(id),
+            (InstanceRole::Serving, Power::Paused, Some(pool)) => {
                 if kept(pool.live(), pool) {
                     return;
                 }

@@ -1,15 +1,15 @@
 //! What instances tell: booted, ready, paused, resumed, failed, gone.
 
 use super::Node;
-use super::serve::Ready;
+use super::serve::ReadiedBy;
 use fnlocal_api::RefuseReason;
 
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
 use crate::package::{MAX_CONSECUTIVE_FAILURES, Prime, start_backoff};
-use crate::pool::slot::{Intent, Power, Role};
+use crate::pool::slot::{InstanceRole, Intent, Power};
 use crate::time::Duration;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 /// After a failed import the next is tried no sooner: code that cannot be imported now cannot be
 /// in a millisecond either.
@@ -20,7 +20,7 @@ impl Node {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
-        let Role::Starting(intent) = instance.role else {
+        let InstanceRole::Starting(intent) = instance.role else {
             return;
         };
         let (refill, owner, boot) = (
@@ -33,7 +33,7 @@ impl Node {
         self.dirty = true;
         let now = self.now;
         if let Some(instance) = self.instances.get_mut(&id) {
-            instance.role = Role::Spare;
+            instance.role = InstanceRole::Spare;
             (instance.booted_at, instance.last_used, instance.awake_since) = (now, now, now);
         }
         if let Some(package) = self.packages.get_mut(&owner)
@@ -42,7 +42,7 @@ impl Node {
             package.boot.add(boot);
             package.failures = 0;
             self.timers
-                .clear(&mut package.retry_at, Timer::Backoff(owner));
+                .clear(&mut package.retry_at, TimerKind::Backoff(owner));
             package.spares.push(id);
         }
         self.arm_idle(id);
@@ -65,7 +65,7 @@ impl Node {
         let Some(spare) = self
             .instances
             .get(&id)
-            .filter(|spare| spare.role == Role::Spare)
+            .filter(|spare| spare.role == InstanceRole::Spare)
         else {
             return;
         };
@@ -93,7 +93,7 @@ impl Node {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
-        let Role::Starting(intent) = instance.role else {
+        let InstanceRole::Starting(intent) = instance.role else {
             return;
         };
         let (refill, owner, asked_at) = (instance.refill, instance.package, instance.asked_at);
@@ -104,7 +104,7 @@ impl Node {
         if let Some(package) = self.packages.get_mut(&owner) {
             let at = package.start_failed(asked_at, now);
             self.timers
-                .set(&mut package.retry_at, Timer::Backoff(owner), at);
+                .set(&mut package.retry_at, TimerKind::Backoff(owner), at);
             if package.failures >= MAX_CONSECUTIVE_FAILURES {
                 self.give_up(owner, at.since(now));
             }
@@ -136,7 +136,7 @@ impl Node {
         let Some(instance) = self.instances.get_mut(&id) else {
             return;
         };
-        if instance.role != Role::Assigning || instance.power != Power::Running {
+        if instance.role != InstanceRole::Assigning || instance.power != Power::Running {
             return;
         }
         let Some((function, _)) = instance.bound else {
@@ -154,7 +154,7 @@ impl Node {
         }
         let now = self.now;
         if let Some(instance) = self.instances.get_mut(&id) {
-            instance.role = Role::Serving;
+            instance.role = InstanceRole::Serving;
             (instance.last_used, instance.awake_since) = (now, now);
         }
         if let Some(pool) = self.pools.get_mut(&function) {
@@ -163,14 +163,14 @@ impl Node {
             pool.held_until = now;
         }
         self.dirty = true;
-        self.fill(id, function, Some(Ready::Assigned));
+        self.fill(id, function, Some(ReadiedBy::Assigned));
     }
 
     pub(super) fn assign_failed(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get(&id) else {
             return;
         };
-        if instance.role != Role::Assigning {
+        if instance.role != InstanceRole::Assigning {
             return;
         }
         let Some((function, _)) = instance.bound else {
@@ -204,7 +204,7 @@ impl Node {
         let Power::Pausing { wake } = instance.power else {
             return;
         };
-        if instance.role == Role::Stopping {
+        if instance.role == InstanceRole::Stopping {
             return;
         }
         instance.power = Power::Paused;
@@ -226,25 +226,26 @@ impl Node {
         instance.awake_since = self.now;
         let bound = instance.bound;
         match instance.role {
-            Role::Assigning => self.send_assign(id),
-            Role::Priming(code) => {
+            InstanceRole::Assigning => self.send_assign(id),
+            InstanceRole::Priming(code) => {
                 instance.asked_at = self.now;
                 self.out.push(Effect::Prime { instance: id, code });
             }
-            Role::Serving => {
+            InstanceRole::Serving => {
                 let Some((function, _)) = bound else { return };
                 if let Some(pool) = self.pools.get_mut(&function) {
                     pool.waking -= 1;
                 }
-                self.fill(id, function, Some(Ready::Resumed));
+                self.fill(id, function, Some(ReadiedBy::Resumed));
                 self.dirty = true;
             }
-            Role::Spare | Role::Starting(_) | Role::Stopping => {}
+            InstanceRole::Spare | InstanceRole::Starting(_) | InstanceRole::Stopping => {}
         }
     }
 
     pub(super) fn stopped(&mut self, id: InstanceId) {
-        let stopping = |instance: &crate::pool::slot::Instance| instance.role == Role::Stopping;
+        let stopping =
+            |instance: &crate::pool::slot::PoolInstance| instance.role == InstanceRole::Stopping;
         if self.instances.get(&id).is_some_and(stopping) {
             self.gone(id);
         }
@@ -256,28 +257,28 @@ impl Node {
         };
         let (role, owner, bound) = (instance.role, instance.package, instance.bound);
         let unused = !instance.served && instance.running.is_empty();
-        if let Role::Starting(_) = role {
+        if let InstanceRole::Starting(_) = role {
             return self.start_failed(id);
         }
-        if let (Role::Assigning, Some((function, _))) = (role, bound) {
+        if let (InstanceRole::Assigning, Some((function, _))) = (role, bound) {
             self.lost_in_preparation(function, id);
         }
         self.gone(id);
         let pool = bound.and_then(|(function, _)| self.pools.get_mut(&function));
         match (role, pool) {
-            (Role::Spare, _) => {
+            (InstanceRole::Spare, _) => {
                 if let Some(package) = self.packages.get_mut(&owner) {
                     package.spare_died(self.now);
                 }
             }
-            (Role::Assigning, Some(pool)) => {
+            (InstanceRole::Assigning, Some(pool)) => {
                 pool.instance_failed(start_backoff(pool.deaths + 1), false, self.now);
                 if let Some((function, _)) = bound {
                     self.give_up_imports(function);
                 }
             }
             // One that dies of its request is no reason not to start another for the next.
-            (Role::Serving, Some(pool)) if unused => pool.kept_died(self.now),
+            (InstanceRole::Serving, Some(pool)) if unused => pool.kept_died(self.now),
             _ => {}
         }
     }
@@ -307,7 +308,7 @@ impl Node {
         crate::pool::remove(&mut package.spares, id);
         package.prime = Some(Prime::Running(id));
         let code = package.wanted;
-        instance.role = Role::Priming(code);
+        instance.role = InstanceRole::Priming(code);
         instance.asked_at = self.now;
         if self.power_up(id) {
             self.out.push(Effect::Prime { instance: id, code });

@@ -5,13 +5,13 @@
 //! then spares. The latter two stand back while any of the former is short of room.
 
 use super::Node;
-use super::capacity::Room;
+use super::capacity::CapacityFit;
 use crate::effect::{Effect, StopReason};
 use crate::ids::{FunctionId, InstanceId, PackageId};
 use crate::package::Prime;
-use crate::pool::slot::{Intent, Power, Role};
+use crate::pool::slot::{InstanceRole, Intent, Power};
 use crate::time::Instant;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 impl Node {
     pub(super) fn settle(&mut self) {
@@ -49,8 +49,10 @@ impl Node {
             sooner(&mut again, self.refill_spares(package));
         }
         match again {
-            Some(at) => self.timers.set(&mut self.refill_timer, Timer::Refill, at),
-            None => self.timers.clear(&mut self.refill_timer, Timer::Refill),
+            Some(at) => self
+                .timers
+                .set(&mut self.refill_timer, TimerKind::Refill, at),
+            None => self.timers.clear(&mut self.refill_timer, TimerKind::Refill),
         }
     }
 
@@ -119,7 +121,7 @@ impl Node {
 
     /// Lets the oldest start of a spare import the package's code.
     fn prime_with_start(&mut self, id: PackageId) {
-        let spare = Role::Starting(Intent::Spare);
+        let spare = InstanceRole::Starting(Intent::Spare);
         let mut starts = self.instances.iter();
         let start = starts.find(|(_, one)| one.package == id && one.role == spare);
         if let Some((&start, _)) = start {
@@ -134,9 +136,9 @@ impl Node {
             return;
         }
         match self.make_room(memory_mib) {
-            Room::Now => self.start(package, memory_mib, intent),
-            Room::Soon => self.demand_blocked = true,
-            Room::None => (self.demand_blocked, self.demand_unmet) = (true, true),
+            CapacityFit::Now => self.start(package, memory_mib, intent),
+            CapacityFit::Soon => self.demand_blocked = true,
+            CapacityFit::None => (self.demand_blocked, self.demand_unmet) = (true, true),
         }
     }
 
@@ -320,10 +322,10 @@ impl Node {
                     .and_then(|(function, _)| self.pools.get(&function))
                     .is_some_and(|pool| !pool.queue.is_empty());
                 match instance.role {
-                    Role::Spare | Role::Priming(_) => true,
-                    Role::Assigning => !waiters,
-                    Role::Serving => instance.running.is_empty() && !waiters,
-                    Role::Starting(_) | Role::Stopping => false,
+                    InstanceRole::Spare | InstanceRole::Priming(_) => true,
+                    InstanceRole::Assigning => !waiters,
+                    InstanceRole::Serving => instance.running.is_empty() && !waiters,
+                    InstanceRole::Starting(_) | InstanceRole::Stopping => false,
                 }
             })
             .map(|(&id, _)| id)

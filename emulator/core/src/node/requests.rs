@@ -7,9 +7,9 @@ use crate::effect::{Effect, StopReason};
 use crate::event::Retry;
 use crate::ids::{FunctionId, InstanceId, RequestId};
 use crate::limits::FunctionLimits;
-use crate::pool::slot::{Request, Role, Stage};
+use crate::pool::slot::{InstanceRole, PoolRequest, RequestStage};
 use crate::time::Duration;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 impl Node {
     /// Gives a request to an instance that has room.
@@ -27,12 +27,12 @@ impl Node {
             "{id} has no room for {request}"
         );
         instance.running.push(request);
-        self.timers.clear(&mut instance.timer, Timer::Idle(id));
+        self.timers.clear(&mut instance.timer, TimerKind::Idle(id));
         if instance.running.len() >= instance.slots {
             pool.remove_free(id);
         }
         let since = self.now;
-        entry.stage = Stage::Running {
+        entry.stage = RequestStage::Running {
             instance: id,
             since,
             answered: false,
@@ -40,7 +40,7 @@ impl Node {
         };
         let deadline = since + pool.limits.timeout;
         self.timers
-            .set(&mut entry.timer, Timer::Request(request), deadline);
+            .set(&mut entry.timer, TimerKind::Request(request), deadline);
         self.out.push(Effect::Dispatch {
             request,
             instance: id,
@@ -91,9 +91,10 @@ impl Node {
         }
     }
 
-    fn forget(&mut self, request: RequestId) -> Option<Request> {
+    fn forget(&mut self, request: RequestId) -> Option<PoolRequest> {
         let mut entry = self.requests.remove(&request)?;
-        self.timers.clear(&mut entry.timer, Timer::Request(request));
+        self.timers
+            .clear(&mut entry.timer, TimerKind::Request(request));
         if self.draining {
             self.dirty = true;
         }
@@ -104,14 +105,15 @@ impl Node {
         let Some(entry) = self.requests.get_mut(&request) else {
             return;
         };
-        if let Stage::Running {
+        if let RequestStage::Running {
             answered,
             gone: false,
             ..
         } = &mut entry.stage
         {
             *answered = true;
-            self.timers.clear(&mut entry.timer, Timer::Request(request));
+            self.timers
+                .clear(&mut entry.timer, TimerKind::Request(request));
         }
     }
 
@@ -119,7 +121,7 @@ impl Node {
         let Some(entry) = self.requests.get(&request) else {
             return;
         };
-        let Stage::Running {
+        let RequestStage::Running {
             instance, since, ..
         } = entry.stage
         else {
@@ -138,7 +140,7 @@ impl Node {
         let Some(entry) = self.requests.get(&request) else {
             return;
         };
-        if let Stage::Running {
+        if let RequestStage::Running {
             instance,
             gone: true,
             ..
@@ -157,7 +159,7 @@ impl Node {
         instance.free_slot(request);
         instance.last_used = self.now;
         instance.served = true;
-        if instance.role != Role::Serving {
+        if instance.role != InstanceRole::Serving {
             return;
         }
         if let Some(reason) = instance.retired {
@@ -183,7 +185,7 @@ impl Node {
         let Some(entry) = self.requests.get_mut(&request) else {
             return;
         };
-        let Stage::Running {
+        let RequestStage::Running {
             instance,
             answered,
             gone,
@@ -222,7 +224,7 @@ impl Node {
         let Some(entry) = self.requests.get_mut(&request) else {
             return;
         };
-        (entry.since, entry.stage) = (self.now, Stage::Waiting);
+        (entry.since, entry.stage) = (self.now, RequestStage::Waiting);
         pool.queue.push_front(request);
         self.functions_waiting.insert(function);
         self.arm_waiter(request, function);
@@ -235,16 +237,16 @@ impl Node {
         };
         let function = entry.function;
         match &mut entry.stage {
-            Stage::Held => {
+            RequestStage::Held => {
                 self.unhold(function);
                 self.forget(request);
             }
-            Stage::Waiting => {
+            RequestStage::Waiting => {
                 self.unqueue(request, function);
                 self.forget(request);
             }
-            Stage::Running { gone: true, .. } => {}
-            Stage::Running { instance, gone, .. } => {
+            RequestStage::Running { gone: true, .. } => {}
+            RequestStage::Running { instance, gone, .. } => {
                 let instance = *instance;
                 *gone = true;
                 let timeout = self.pools.get(&function).map(|pool| pool.limits.timeout);
@@ -252,7 +254,7 @@ impl Node {
                 let timeout = timeout.unwrap_or_else(|| FunctionLimits::default().timeout);
                 let deadline = self.now + timeout;
                 self.timers
-                    .set(&mut entry.timer, Timer::Request(request), deadline);
+                    .set(&mut entry.timer, TimerKind::Request(request), deadline);
                 if !self.instances.contains_key(&instance) {
                     self.forget(request);
                 }

@@ -6,26 +6,26 @@
 //! ones get idle enough to be paused.
 
 use super::Node;
-use super::capacity::Room;
+use super::capacity::CapacityFit;
 use fnlocal_api::StartKind;
 
 use crate::effect::Effect;
 use crate::ids::{CodeHash, FunctionId, InstanceId, PackageId};
 use crate::limits::Excess;
-use crate::pool::slot::{Intent, Power, Role};
+use crate::pool::slot::{InstanceRole, Intent, Power};
 use crate::time::Duration;
-use crate::timers::Timer;
+use crate::timers::TimerKind;
 
 /// How an instance got ready for what waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ready {
+pub(super) enum ReadiedBy {
     Assigned,
     Resumed,
 }
 
 impl Node {
     /// Gives waiting requests to an instance that has room, then lists it as having room.
-    pub(super) fn fill(&mut self, id: InstanceId, function: FunctionId, ready: Option<Ready>) {
+    pub(super) fn fill(&mut self, id: InstanceId, function: FunctionId, ready: Option<ReadiedBy>) {
         loop {
             let (Some(instance), Some(pool)) =
                 (self.instances.get(&id), self.pools.get_mut(&function))
@@ -47,9 +47,9 @@ impl Node {
                 .is_some_and(|entry| instance.booted_at >= entry.since);
             let start = match ready {
                 None => StartKind::Queued,
-                Some(Ready::Resumed) => StartKind::Warm,
-                Some(Ready::Assigned) if waited_for_boot => StartKind::Cold,
-                Some(Ready::Assigned) => StartKind::Spare,
+                Some(ReadiedBy::Resumed) => StartKind::Warm,
+                Some(ReadiedBy::Assigned) if waited_for_boot => StartKind::Cold,
+                Some(ReadiedBy::Assigned) => StartKind::Spare,
             };
             self.dispatch(request, id, start);
         }
@@ -119,7 +119,7 @@ impl Node {
         let Some(instance) = self.instances.get_mut(&id) else {
             return false;
         };
-        self.timers.clear(&mut instance.timer, Timer::Idle(id));
+        self.timers.clear(&mut instance.timer, TimerKind::Idle(id));
         match instance.power {
             Power::Running => return true,
             Power::Resuming => {}
@@ -160,8 +160,8 @@ impl Node {
 
     /// Turns the youngest start for a function into one for the package.
     pub(super) fn start_becomes_spare(&mut self, function: FunctionId) -> bool {
-        let intended = Role::Starting(Intent::Demand(function));
-        let kept = Role::Starting(Intent::Keep(function));
+        let intended = InstanceRole::Starting(Intent::Demand(function));
+        let kept = InstanceRole::Starting(Intent::Keep(function));
         let found = self
             .instances
             .iter()
@@ -206,7 +206,7 @@ impl Node {
         debug_assert!(instance.bound.is_none(), "{id} is bound already");
         instance.bound = Some((function, code));
         instance.slots = pool.slots();
-        instance.role = Role::Assigning;
+        instance.role = InstanceRole::Assigning;
         if let Some(package) = self.packages.get_mut(&instance.package) {
             crate::pool::remove(&mut package.spares, id);
             package.last_started = Some(function);
@@ -277,12 +277,12 @@ impl Node {
             return false;
         }
         match self.make_room(memory) {
-            Room::Now => {}
-            Room::Soon => {
+            CapacityFit::Now => {}
+            CapacityFit::Soon => {
                 self.demand_blocked = true;
                 return false;
             }
-            Room::None => {
+            CapacityFit::None => {
                 self.demand_blocked = true;
                 self.demand_unmet = true;
                 return false;
@@ -331,7 +331,7 @@ impl Node {
     pub(super) fn look_again(&mut self, function: FunctionId, at: crate::time::Instant) {
         if let Some(pool) = self.pools.get_mut(&function) {
             self.timers
-                .set_earlier(&mut pool.demand_timer, Timer::Demand(function), at);
+                .set_earlier(&mut pool.demand_timer, TimerKind::Demand(function), at);
         }
     }
 }

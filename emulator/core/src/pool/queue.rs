@@ -6,9 +6,9 @@ use crate::ids::RequestId;
 
 /// The queue of one function. Its bound is kept by whoever admits: `FunctionLimits::queue`.
 #[derive(Debug, Default)]
-pub(crate) struct Queue(VecDeque<RequestId>);
+pub(crate) struct RequestQueue(VecDeque<RequestId>);
 
-impl Queue {
+impl RequestQueue {
     /// Behind everybody.
     pub(crate) fn push_back(&mut self, request: RequestId) {
         self.0.push_back(request);

@@ -24,7 +24,7 @@ pub(crate) enum Intent {
 
 /// What an instance is for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum InstanceRole {
     Starting(Intent),
     Spare,
     Priming(CodeHash),
@@ -58,10 +58,10 @@ pub(crate) enum Awaited {
 
 /// One instance, from the start being asked for until nothing of it remains.
 #[derive(Debug)]
-pub(crate) struct Instance {
+pub(crate) struct PoolInstance {
     pub(crate) package: PackageId,
     pub(crate) memory_mib: u32,
-    pub(crate) role: Role,
+    pub(crate) role: InstanceRole,
     pub(crate) power: Power,
     /// Its start counts as a refill, not as demand.
     pub(crate) refill: bool,
@@ -91,13 +91,13 @@ pub(crate) struct Instance {
     pub(crate) answer_timer: Option<Instant>,
 }
 
-impl Instance {
+impl PoolInstance {
     /// One just asked for.
     pub(crate) fn new(package: PackageId, memory_mib: u32, intent: Intent, now: Instant) -> Self {
         Self {
             package,
             memory_mib,
-            role: Role::Starting(intent),
+            role: InstanceRole::Starting(intent),
             power: Power::Running,
             refill: matches!(intent, Intent::Keep(_) | Intent::Spare),
             loaded: None,
@@ -118,7 +118,7 @@ impl Instance {
 
     /// Serving, and nothing runs in it.
     pub(crate) fn idle(&self) -> bool {
-        self.role == Role::Serving && self.running.is_empty()
+        self.role == InstanceRole::Serving && self.running.is_empty()
     }
 
     /// Takes a request out of its slots.
@@ -131,7 +131,7 @@ impl Instance {
 
 /// What a request is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum RequestStage {
     /// Over the rate: it becomes a waiter when its timer ends.
     Held,
     Waiting,
@@ -148,11 +148,11 @@ pub(crate) enum Stage {
 
 /// One request, until it ends and leaves its slot.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct PoolRequest {
     pub(crate) function: FunctionId,
     /// When it arrived, or was put back after its instance failed.
     pub(crate) since: Instant,
-    pub(crate) stage: Stage,
+    pub(crate) stage: RequestStage,
     /// It has been tried on an instance that failed.
     pub(crate) retried: bool,
     /// How often it has been put back.
@@ -164,7 +164,7 @@ pub(crate) struct Request {
 /// ending them faster than they start.
 const RETRIES: u8 = 10;
 
-impl Request {
+impl PoolRequest {
     /// Whether it may be put back in the queue.
     pub(crate) fn may_retry(&self, retry: Retry) -> bool {
         match retry {

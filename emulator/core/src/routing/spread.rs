@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::hash::mix;
 
 /// A node's place in the order: the greatest weight comes first, and no two have the same.
-type Place = (u64, usize);
+type SpreadRank = (u64, usize);
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Hand {
@@ -28,11 +28,11 @@ pub(super) struct Spread {
     key: u64,
     /// By slot.
     hands: Vec<Hand>,
-    order: Vec<Place>,
+    order: Vec<SpreadRank>,
     /// Nodes with an idle instance.
-    warm: BTreeSet<Place>,
+    warm: BTreeSet<SpreadRank>,
     /// Nodes with less than their share.
-    room: BTreeSet<Place>,
+    room: BTreeSet<SpreadRank>,
     taken: u64,
     shares: u64,
 }

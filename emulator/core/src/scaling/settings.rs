@@ -8,14 +8,14 @@ use crate::time::{Duration, Instant};
 /// What makes the group grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Metric {
+pub enum ScalingMetric {
     /// Requests a minute that one node should get: `ALBRequestCountPerTarget`.
     RequestsPerNode(u32),
     /// Memory promised on a node, in percent, as nodes publish it.
     MemoryPercent(u32),
 }
 
-impl Metric {
+impl ScalingMetric {
     /// The value the group keeps to.
     #[must_use]
     pub fn target(self) -> f64 {
@@ -38,7 +38,7 @@ pub struct Scheduled {
 
 /// Nodes that have booted before and are stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WarmPool {
+pub struct WarmPoolSettings {
     /// How many are kept.
     pub size: u32,
 }
@@ -51,7 +51,7 @@ pub struct GroupSettings {
     /// Nodes at the most.
     pub max: u32,
     /// What it keeps to.
-    pub metric: Metric,
+    pub metric: ScalingMetric,
     /// Time after which a new node's part of the metric counts, and nodes may be removed again.
     pub warm_up: Duration,
     /// Time after the metric changed the number of nodes in which it does not again. AWS has none
@@ -60,7 +60,7 @@ pub struct GroupSettings {
     /// Bounds that change at times known in advance.
     pub scheduled: Vec<Scheduled>,
     /// Nodes kept stopped.
-    pub warm_pool: Option<WarmPool>,
+    pub warm_pool: Option<WarmPoolSettings>,
 }
 
 impl Default for GroupSettings {
@@ -70,7 +70,7 @@ impl Default for GroupSettings {
         Self {
             min: 1,
             max: 1,
-            metric: Metric::MemoryPercent(70),
+            metric: ScalingMetric::MemoryPercent(70),
             warm_up: Duration::from_secs(300),
             cooldown: Duration::ZERO,
             scheduled: Vec::new(),

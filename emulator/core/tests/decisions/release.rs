@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use fnlocal_core::FunctionLimits;
-use fnlocal_core::release::{Change, ProjectLimits, Release, ReleaseFunction, ReleasePackage};
+use fnlocal_core::release::{
+    FunctionChange, Release, ReleaseFunction, ReleaseLimits, ReleasePackage,
+};
 
 fn function(name: &str) -> ReleaseFunction {
     ReleaseFunction {
@@ -26,7 +28,7 @@ fn release(functions: &[&str]) -> Release {
         fnlocal: "0.1.0".into(),
         commit: None,
         default: None,
-        limits: ProjectLimits::default(),
+        limits: ReleaseLimits::default(),
         packages: vec![ReleasePackage {
             name: "auction".into(),
             repository: "auction/auction".into(),
@@ -112,7 +114,7 @@ fn a_difference_says_what_callers_will_notice() {
     base.packages[0].digest = format!("sha256:{}", "b".repeat(64));
     assert_eq!(
         old.diff(&base)[0].change,
-        Change::Changed {
+        FunctionChange::Changed {
             code: false,
             image: true,
             settings: false

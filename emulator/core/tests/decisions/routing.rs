@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fnlocal_core::routing::{Standing, key};
+use fnlocal_core::routing::{FunctionStanding, key};
 use fnlocal_core::{Entered, FunctionId, NodeId, Route, Router, RouterSettings};
 use proptest::prelude::*;
 
@@ -119,7 +119,7 @@ fn what_a_node_publishes_replaces_what_was_counted() {
         route(&mut router, F, NodeId(0), false);
     }
     assert_eq!(router.load(order[0]), 4);
-    let standing = Standing {
+    let standing = FunctionStanding {
         in_hand: 1,
         slots: 2,
     };

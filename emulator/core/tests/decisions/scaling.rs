@@ -2,12 +2,13 @@
 
 use fnlocal_core::NodeId;
 use fnlocal_core::scaling::{
-    Group, GroupEffect, GroupEvent, GroupSettings, Launch, Metric, Reason, Scheduled, WarmPool,
+    GroupEffect, GroupEvent, GroupSettings, Launch, ScalingGroup, ScalingMetric, ScalingReason,
+    Scheduled, WarmPoolSettings,
 };
 use fnlocal_core::time::{Duration, Instant};
 
 struct Story {
-    group: Group,
+    group: ScalingGroup,
     now: Instant,
     /// Nodes that were launched and not booted.
     booting: Vec<(NodeId, Launch)>,
@@ -16,7 +17,7 @@ struct Story {
 impl Story {
     fn new(settings: GroupSettings) -> Self {
         let mut story = Self {
-            group: Group::new(settings),
+            group: ScalingGroup::new(settings),
             now: Instant::START,
             booting: Vec::new(),
         };
@@ -72,7 +73,7 @@ fn settings() -> GroupSettings {
     GroupSettings {
         min: 2,
         max: 20,
-        metric: Metric::RequestsPerNode(1000),
+        metric: ScalingMetric::RequestsPerNode(1000),
         ..GroupSettings::default()
     }
 }
@@ -85,7 +86,7 @@ fn running(settings: GroupSettings) -> Story {
     story
 }
 
-fn desired(effects: &[GroupEffect]) -> Vec<(u32, Reason)> {
+fn desired(effects: &[GroupEffect]) -> Vec<(u32, ScalingReason)> {
     let desired = |effect: &GroupEffect| match *effect {
         GroupEffect::Desired { nodes, why } => Some((nodes, why)),
         _ => None,
@@ -106,7 +107,7 @@ fn three_minutes_above_the_target_add_nodes_in_proportion() {
     assert_eq!(desired(&story.minutes(2, Some(2500.0))), []);
     assert_eq!(
         desired(&story.minutes(1, Some(2500.0))),
-        [(5, Reason::High)]
+        [(5, ScalingReason::High)]
     );
     assert_eq!(story.booting.len(), 3);
 }
@@ -142,7 +143,7 @@ fn fifteen_minutes_below_ninety_percent_take_nodes_away() {
     assert_eq!(desired(&story.minutes(14, Some(400.0))), []);
     let effects = story.minutes(1, Some(400.0));
     let after = (f64::from(before) * 0.4).ceil() as u32;
-    assert_eq!(desired(&effects), [(after, Reason::Low)]);
+    assert_eq!(desired(&effects), [(after, ScalingReason::Low)]);
 }
 
 #[test]
@@ -201,14 +202,14 @@ fn a_scheduled_action_raises_the_minimum_at_its_time() {
     });
     assert!(story.group.next_deadline() <= Some(at));
     let effects = story.minutes(5, Some(950.0));
-    assert_eq!(desired(&effects), [(12, Reason::Scheduled)]);
+    assert_eq!(desired(&effects), [(12, ScalingReason::Scheduled)]);
     assert_eq!(story.booting.len(), 10);
 }
 
 #[test]
 fn nodes_of_the_warm_pool_are_taken_first_and_replaced() {
     let mut story = Story::new(GroupSettings {
-        warm_pool: Some(WarmPool { size: 2 }),
+        warm_pool: Some(WarmPoolSettings { size: 2 }),
         ..settings()
     });
     assert_eq!(story.booting.len(), 4);

@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use super::problem;
 use fnlocal_logs::Archive;
 use fnlocal_logs::cursor::Cursor;
-use fnlocal_logs::document::Kind;
+use fnlocal_logs::document::DocumentKind;
 use fnlocal_logs::query::{self, Query, QueryError};
 
 /// The maximum number of the newest records that one answer has if `limit` is given.
@@ -47,7 +47,7 @@ struct Asked {
     since: Option<String>,
     grep: Option<String>,
     request: Option<String>,
-    kind: Option<Kind>,
+    kind: Option<DocumentKind>,
     limit: Option<usize>,
     follow: Option<u8>,
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fnlocal_api::UserError;
 use fnlocal_triggers::job::JobId;
 use fnlocal_triggers::queue::Selection;
-use fnlocal_triggers::store::StoreError;
+use fnlocal_triggers::store::QueueStoreError;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde_json::json;
@@ -62,7 +62,9 @@ impl Triggers {
                 let list = self.queue().list(selection).await.map_err(store)?;
                 let written = spawn_blocking(move || serde_json::to_string(&list)).await;
                 let written = written.ok().and_then(Result::ok);
-                return Ok(answer(written.ok_or_else(|| store(StoreError::Closed))?));
+                return Ok(answer(
+                    written.ok_or_else(|| store(QueueStoreError::Closed))?,
+                ));
             }
             (&Method::POST, "retry") => {
                 let selection = selection(request).await?;
@@ -123,7 +125,7 @@ fn unknown(what: &str) -> Problem {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "given to map_err")]
-fn store(error: StoreError) -> Problem {
+fn store(error: QueueStoreError) -> Problem {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     Problem::new(status, "queue", error.to_string()).hint(error.hint())
 }

@@ -12,7 +12,7 @@ use fnlocal_core::async_budget::{InFlight, admissible};
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_core::{FunctionId, RefuseReason, Retry};
 use fnlocal_triggers::job::Job;
-use fnlocal_triggers::queue::{Disposition, Invoke, Outcome, Run};
+use fnlocal_triggers::queue::{Disposition, Invoke, Run, RunOutcome};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -112,11 +112,11 @@ impl Invoke for DriverInvoker {
         places.saturating_sub(u32::try_from(running).unwrap_or(u32::MAX))
     }
 
-    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>> {
+    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>> {
         let Some((driver, function)) = self.pick(&job.head.function) else {
             let why = format!("there is no function named `{}`", job.head.function);
             let after = Some(ABSENT);
-            return Box::pin(std::future::ready(Outcome::NotRun { why, after }));
+            return Box::pin(std::future::ready(RunOutcome::NotRun { why, after }));
         };
         let stay = InFlightGuard::new(&self.entered, place(&driver, &function));
         Box::pin(run(driver, function, job, stay))
@@ -200,11 +200,11 @@ async fn run(
     function: Rc<Function>,
     job: Job,
     mut stay: InFlightGuard,
-) -> Outcome {
+) -> RunOutcome {
     // What is left of a body is sent behind the answer, so no other request follows on its connection.
     let reusable = job.file.is_none();
     let Some(mut request) = request(&job) else {
-        return Outcome::Failed {
+        return RunOutcome::Failed {
             error: "its path or a header of it is none HTTP allows".to_owned(),
             hopeless: true,
             status: 400,
@@ -271,7 +271,7 @@ async fn attempt(ticket: &Ticket, to: &Dispatched, request: Request<RequestBody>
 }
 
 /// Reads the answer to its end, since that is the run's end, and returns the beginning of it.
-async fn read(response: Response<Incoming>, function: &Function) -> Result<Vec<u8>, Outcome> {
+async fn read(response: Response<Incoming>, function: &Function) -> Result<Vec<u8>, RunOutcome> {
     let mut kept = Vec::new();
     let mut left = function.settings.response_limit.unwrap_or(u64::MAX);
     let mut body = response.into_body();
@@ -289,8 +289,8 @@ async fn read(response: Response<Incoming>, function: &Function) -> Result<Vec<u
     Ok(kept)
 }
 
-fn too_large() -> Outcome {
-    Outcome::Failed {
+fn too_large() -> RunOutcome {
+    RunOutcome::Failed {
         error: "its answer is larger than its response_limit".to_owned(),
         hopeless: true,
         status: StatusCode::BAD_GATEWAY.as_u16(),
@@ -298,8 +298,8 @@ fn too_large() -> Outcome {
 }
 
 /// Nobody reads a run's answer, so unlike a request's it ends within the function's timeout, too.
-fn too_long(function: &Function) -> Outcome {
-    Outcome::Failed {
+fn too_long(function: &Function) -> RunOutcome {
+    RunOutcome::Failed {
         error: format!(
             "its answer did not end within the function's timeout of {} ms",
             function.settings.limits.timeout.as_millis()
@@ -309,8 +309,8 @@ fn too_long(function: &Function) -> Outcome {
     }
 }
 
-fn cut_off() -> Outcome {
-    Outcome::Failed {
+fn cut_off() -> RunOutcome {
+    RunOutcome::Failed {
         error: "the instance ended in the middle of its answer".to_owned(),
         hopeless: false,
         status: StatusCode::BAD_GATEWAY.as_u16(),
@@ -319,15 +319,15 @@ fn cut_off() -> Outcome {
 
 /// What an answer means. 408, 425, 429 and what is a server's fault may be better another time;
 /// any other 4xx says that the event itself is wrong.
-fn judge(status: StatusCode, body: &[u8]) -> Outcome {
+fn judge(status: StatusCode, body: &[u8]) -> RunOutcome {
     if status.is_success() || status.is_redirection() {
-        return Outcome::Done {
+        return RunOutcome::Done {
             status: status.as_u16(),
         };
     }
     let passing = matches!(status.as_u16(), 408 | 425 | 429);
     let text = String::from_utf8_lossy(body);
-    Outcome::Failed {
+    RunOutcome::Failed {
         error: format!("{status}: {}", text.trim()),
         hopeless: status.is_client_error() && !passing,
         status: status.as_u16(),
@@ -339,7 +339,7 @@ async fn refused_outcome(
     function: &Function,
     refused: Refused,
     on: Option<&Dispatched>,
-) -> Outcome {
+) -> RunOutcome {
     let problem = Problem::refused(refused.reason, refused.retry_after);
     let mut error = problem.detail;
     match refused.reason {
@@ -359,12 +359,12 @@ async fn refused_outcome(
     }
     match refused.reason {
         // It ran, or may have.
-        RefuseReason::Timeout | RefuseReason::InstanceDied => Outcome::Failed {
+        RefuseReason::Timeout | RefuseReason::InstanceDied => RunOutcome::Failed {
             error,
             hopeless: false,
             status: problem.status.as_u16(),
         },
-        _ => Outcome::NotRun {
+        _ => RunOutcome::NotRun {
             why: error,
             after: refused.retry_after,
         },

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fnlocal_triggers::queue::{Disposition, Outcome, Run};
+use fnlocal_triggers::queue::{Disposition, Run, RunOutcome};
 
 use fnlocal_logs::{Logs, Record, RequestRecord};
 
 /// The status a run answered with, or was answered for it; 0 if it did not begin.
-pub(super) fn status(outcome: &Outcome) -> u16 {
+pub(super) fn status(outcome: &RunOutcome) -> u16 {
     match outcome {
-        Outcome::Done { status } | Outcome::Failed { status, .. } => *status,
-        Outcome::NotRun { .. } => 0,
+        RunOutcome::Done { status } | RunOutcome::Failed { status, .. } => *status,
+        RunOutcome::NotRun { .. } => 0,
     }
 }
 
 /// Writes a run's record, and what went wrong. In place of a method stands what triggered it.
 pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
-    if let (Outcome::NotRun { .. }, Disposition::Again(_)) = (&run.outcome, run.fate) {
+    if let (RunOutcome::NotRun { .. }, Disposition::Again(_)) = (&run.outcome, run.fate) {
         // Nothing ran, and nothing is lost.
         return;
     }

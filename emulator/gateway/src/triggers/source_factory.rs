@@ -8,7 +8,7 @@ use std::time::Duration;
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::queue::Queue;
 use fnlocal_triggers::source::{Ingest, Source, keep};
-use fnlocal_triggers::sources::{Folder, Postgres, RedisStream};
+use fnlocal_triggers::sources::{FolderSource, Postgres, RedisStream};
 use tokio::task::{JoinHandle, spawn_local};
 
 use fnlocal_driver::Function;
@@ -72,7 +72,7 @@ impl Sources {
                         "the folder `{name}` leads out of the project by a link\n  hint: {hint}"
                     ));
                 }
-                Box::new(Folder { path, bucket: name })
+                Box::new(FolderSource { path, bucket: name })
             }
             SourceKind::Redis => Box::new(RedisStream {
                 url: need()?,

@@ -7,52 +7,58 @@ use fnlocal_registry::{Digest, Store};
 
 use super::Site;
 use super::error::{BuildError, bug};
-use super::records::Records;
-use super::report::News;
+use super::records::BuildRecords;
+use super::report::BuildProgress;
 use crate::ImageError;
-use crate::oci::base::{self, Base, Sources};
-use crate::oci::manifest::Platform;
+use crate::oci::base::{self, BaseSources, StoredBase};
+use crate::oci::manifest::ImagePlatform;
 
 /// What one kind of record is called.
 const KIND: &str = "base";
 
 /// A store of bases, and what is known of them.
-struct Shared {
+struct SharedBases {
     store: Store,
-    records: Records,
+    records: BuildRecords,
 }
 
 /// The base of the project's images for a platform, and whether the project had it.
-pub(super) async fn get(site: &Site<'_>, platform: Platform) -> Result<(Base, bool), BuildError> {
+pub(super) async fn get(
+    site: &Site<'_>,
+    platform: ImagePlatform,
+) -> Result<(StoredBase, bool), BuildError> {
     let wanted = site.project.config().build.base_image.as_deref();
     named(site, wanted, platform).await
 }
 
 /// The default base for a platform, whatever the project's images stand on.
-pub(super) async fn usual(site: &Site<'_>, platform: Platform) -> Result<Base, BuildError> {
+pub(super) async fn usual(
+    site: &Site<'_>,
+    platform: ImagePlatform,
+) -> Result<StoredBase, BuildError> {
     Ok(named(site, None, platform).await?.0)
 }
 
 async fn named(
     site: &Site<'_>,
     wanted: Option<&str>,
-    platform: Platform,
-) -> Result<(Base, bool), BuildError> {
+    platform: ImagePlatform,
+) -> Result<(StoredBase, bool), BuildError> {
     let key = base::key(wanted, platform);
     if !site.pull
-        && let Some(known) = site.records.get::<Base>(KIND, &key)
+        && let Some(known) = site.records.get::<StoredBase>(KIND, &key)
         && known.holds(&site.store)
     {
         return Ok((known, true));
     }
     let shared = shared(site);
-    let known = shared.records.get::<Base>(KIND, &key);
+    let known = shared.records.get::<StoredBase>(KIND, &key);
     let found = match known.filter(|known| !site.pull && known.holds(&shared.store)) {
         Some(known) => known,
         None => find(site, &shared.store, wanted, platform).await?,
     };
     shared.records.put(KIND, &key, &found);
-    site.tell(News::Note(format!("base image: {}", found.origin)));
+    site.tell(BuildProgress::Note(format!("base image: {}", found.origin)));
     let (from, to, copied) = (shared.store, site.store.clone(), found.clone());
     let copying = tokio::task::spawn_blocking(move || copied.copy(&from, &to));
     copying.await.map_err(bug)??;
@@ -63,30 +69,30 @@ async fn named(
 /// Manifests of the bases a project has, whatever platform they are for. Nothing names them in the
 /// registry but these records.
 pub fn manifests(state: &Path) -> Vec<Digest> {
-    let records = Records::new(state.join(super::RECORDS));
-    let all = records.all::<Base>(KIND).into_iter();
+    let records = BuildRecords::new(state.join(super::RECORDS));
+    let all = records.all::<StoredBase>(KIND).into_iter();
     all.map(|base| base.manifest().clone()).collect()
 }
 
 /// Which base builds of a project stand on, and why; none before the first.
 pub fn known(state: &Path, wanted: Option<&str>) -> Option<String> {
-    let key = base::key(wanted, Platform::here());
+    let key = base::key(wanted, ImagePlatform::here());
     let folders = [Some(state.to_owned()), cache()];
     let mut records = folders
         .into_iter()
         .flatten()
-        .map(|folder| Records::new(folder.join(super::RECORDS)));
-    records.find_map(|records| Some(records.get::<Base>(KIND, &key)?.origin))
+        .map(|folder| BuildRecords::new(folder.join(super::RECORDS)));
+    records.find_map(|records| Some(records.get::<StoredBase>(KIND, &key)?.origin))
 }
 
 async fn find(
     site: &Site<'_>,
     store: &Store,
     wanted: Option<&str>,
-    platform: Platform,
-) -> Result<Base, BuildError> {
+    platform: ImagePlatform,
+) -> Result<StoredBase, BuildError> {
     let engine = site.engine("taking the base from it").await;
-    let sources = Sources {
+    let sources = BaseSources {
         store,
         wanted,
         platform,
@@ -97,21 +103,21 @@ async fn find(
         },
         node: None,
     };
-    let progress = |text| site.tell(News::Note(text));
+    let progress = |text| site.tell(BuildProgress::Note(text));
     Ok(base::find(&sources, &progress).await?)
 }
 
 /// The person's, or the project's own where there is no cache to write to.
-fn shared(site: &Site<'_>) -> Shared {
-    let opened = cache().map(|folder| -> Result<Shared, ImageError> {
-        Ok(Shared {
+fn shared(site: &Site<'_>) -> SharedBases {
+    let opened = cache().map(|folder| -> Result<SharedBases, ImageError> {
+        Ok(SharedBases {
             store: Store::open(&folder.join(super::REGISTRY))?,
-            records: Records::new(folder.join(super::RECORDS)),
+            records: BuildRecords::new(folder.join(super::RECORDS)),
         })
     });
     match opened {
         Some(Ok(shared)) => shared,
-        Some(Err(_)) | None => Shared {
+        Some(Err(_)) | None => SharedBases {
             store: site.store.clone(),
             records: site.records.clone(),
         },

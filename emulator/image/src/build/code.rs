@@ -10,7 +10,7 @@ use fnlocal_registry::{Digest, RepositoryName, Store};
 use sha2::{Digest as _, Sha256};
 
 use super::error::BuildError;
-use super::records::Records;
+use super::records::BuildRecords;
 use crate::ImageError;
 use crate::Root;
 use crate::oci::layer::{self, Layer};
@@ -25,19 +25,19 @@ const TRIES: usize = 5;
 
 /// A package's files as of now.
 #[derive(Clone, Debug)]
-pub(super) struct Code {
-    files: Arc<Vec<File>>,
+pub(super) struct CodeFiles {
+    files: Arc<Vec<CodeFile>>,
     pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug)]
-struct File {
+struct CodeFile {
     relative: String,
     place: LinkFree,
     executable: bool,
 }
 
-impl Code {
+impl CodeFiles {
     pub fn read(package: &Package) -> Result<Self, CodeError> {
         let mut files = Vec::new();
         let mut warnings = Vec::new();
@@ -53,7 +53,7 @@ impl Code {
                     metadata,
                     ..
                 } => match LinkFree::new(&tree.project, real) {
-                    Ok(place) => files.push(File {
+                    Ok(place) => files.push(CodeFile {
                         relative: relative.to_string(),
                         place,
                         executable: executable(metadata),
@@ -109,10 +109,10 @@ impl Code {
 
 /// The layer of some code, and whether it was there already.
 pub(super) fn layer(
-    code: &Code,
+    code: &CodeFiles,
     store: &Store,
     repository: &RepositoryName,
-    records: &Records,
+    records: &BuildRecords,
 ) -> Result<(Layer, bool), BuildError> {
     let root = code.root(FOLDER);
     for _ in 0..TRIES {
@@ -140,7 +140,7 @@ pub fn known(
     diff_id: &Digest,
     store: &Store,
     repository: &RepositoryName,
-    records: &Records,
+    records: &BuildRecords,
 ) -> Option<Layer> {
     let layer: Layer = records.get("code", &short(diff_id))?;
     (layer.diff_id == *diff_id && store.has_blob(repository, &layer.digest)).then_some(layer)

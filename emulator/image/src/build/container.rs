@@ -18,7 +18,7 @@ use crate::error::engine;
 use crate::oci::manifest::entrypoint;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, hardened, tmpfs};
-use fnlocal_engine::helper::{self, Bounds, HelperError, Ran};
+use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{DescribedModule, Package};
 
@@ -26,7 +26,7 @@ use fnlocal_project::{DescribedModule, Package};
 const MEMORY_MIB: u32 = 1024;
 /// Processes and threads, as an instance has.
 const PIDS: i64 = 256;
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: HelperLimits = HelperLimits {
     time: Duration::from_mins(1),
     stdout_bytes: 4 << 20,
 };

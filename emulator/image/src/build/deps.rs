@@ -10,15 +10,15 @@ use futures_util::TryStreamExt;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::error::{BuildError, bug};
-use super::report::{News, Part};
+use super::report::{BuildProgress, LayerPart};
 use super::{Site, bases};
 use crate::Root;
 use crate::deps::Dependencies;
 use crate::install::Installer;
 use crate::manager::Manager;
-use crate::oci::base::Base;
+use crate::oci::base::StoredBase;
 use crate::oci::layer::{self, Layer};
-use crate::oci::manifest::Platform;
+use crate::oci::manifest::ImagePlatform;
 use crate::oci::modules;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_engine::reaper;
@@ -34,15 +34,15 @@ const MODULES_BYTES: u64 = 8 << 30;
 pub(super) async fn layer(
     site: &Site<'_>,
     package: &Package,
-    base: &Base,
-    platform: Platform,
+    base: &StoredBase,
+    platform: ImagePlatform,
     repository: &RepositoryName,
 ) -> Result<Option<(Layer, bool)>, BuildError> {
     let Some(wanted) = Dependencies::read(package)? else {
         return Ok(None);
     };
     if let Some(warning) = wanted.warning() {
-        site.tell(News::Warning(Warning {
+        site.tell(BuildProgress::Warning(Warning {
             text: format!(
                 "package {}: {warning}: this build cannot be repeated",
                 package.name
@@ -59,9 +59,9 @@ pub(super) async fn layer(
     {
         return Ok(Some((layer, true)));
     }
-    site.tell(News::Began {
+    site.tell(BuildProgress::Began {
         package: package.name.clone(),
-        part: Part::Deps,
+        part: LayerPart::Deps,
     });
     let layer = install(site, package, &wanted, (base, platform), repository).await?;
     site.records.put("deps", &key, &(repository, &layer));
@@ -72,10 +72,10 @@ async fn install(
     site: &Site<'_>,
     package: &Package,
     wanted: &Dependencies,
-    (base, platform): (&Base, Platform),
+    (base, platform): (&StoredBase, ImagePlatform),
     repository: &RepositoryName,
 ) -> Result<Layer, BuildError> {
-    let here = Platform::here();
+    let here = ImagePlatform::here();
     let foreign = platform != here;
     if foreign && *wanted.manager() != Manager::Npm {
         return Err(BuildError::Foreign {
@@ -107,7 +107,7 @@ async fn install(
         time: site.project.config().build.install_time(),
     };
     let id = installer.create().await?;
-    let progress = |text| site.tell(News::Note(text));
+    let progress = |text| site.tell(BuildProgress::Note(text));
     let installed = installer.install(&id, Root::default(), wanted, &progress);
     let taken = match installed.await {
         Ok(()) => take_out(site, docker, &id).await,

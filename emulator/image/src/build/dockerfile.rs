@@ -12,15 +12,15 @@ use futures_util::{Stream, StreamExt};
 use oci_client::config::Config;
 
 use super::Site;
-use super::code::{Code, FOLDER};
+use super::code::{CodeFiles, FOLDER};
 use super::container::{self, Subject};
 use super::describe::settings;
 use super::error::{BuildError, bug};
-use super::report::{BuiltLayer, Described, News, Part};
+use super::report::{BuildProgress, BuiltLayer, Described, LayerPart};
 use crate::Root;
 use crate::base::inspect;
 use crate::oci::layer::Layer;
-use crate::oci::manifest::Platform;
+use crate::oci::manifest::ImagePlatform;
 use crate::oci::saved;
 use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::helper;
@@ -53,20 +53,20 @@ pub(super) fn of(package: &Package) -> Option<PathBuf> {
 pub(super) async fn build(
     site: &Site<'_>,
     package: &Package,
-    code: &Code,
-    platform: Platform,
+    code: &CodeFiles,
+    platform: ImagePlatform,
     repository: &RepositoryName,
     env: &BTreeMap<String, String>,
 ) -> Result<Own, BuildError> {
-    if platform != Platform::here() {
+    if platform != ImagePlatform::here() {
         let what = format!("the Dockerfile of {}", package.name);
         return Err(BuildError::Foreign { what, platform });
     }
     let what = format!("building the Dockerfile of {}", package.name);
     let engine = site.engine(&what).await?;
-    site.tell(News::Began {
+    site.tell(BuildProgress::Began {
         package: package.name.clone(),
-        part: Part::Base,
+        part: LayerPart::Base,
     });
     let name = site.engine_name(repository, "dockerfile");
     let context = code.root("");
@@ -79,7 +79,7 @@ pub(super) async fn build(
     let (layers, cached) = layers(site, &found, repository).await?;
     let said = describe(site, package, &found, env).await?;
     let built = |layer| BuiltLayer {
-        part: Part::Base,
+        part: LayerPart::Base,
         layer,
         cached,
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ImageError;
-use crate::oci::manifest::Platform;
+use crate::oci::manifest::ImagePlatform;
 use fnlocal_api::{Failure, UserError};
 use fnlocal_engine::connect::ConnectError;
 use fnlocal_project::{CodeError, EnvError, ProjectError, StateError};
@@ -88,7 +88,7 @@ pub enum BuildError {
         /// What.
         what: String,
         /// For which platform.
-        platform: Platform,
+        platform: ImagePlatform,
     },
     /// The nodes' program does not start on the base image.
     #[error("{} does not run on the image nodes have:\n{why}", program.display())]

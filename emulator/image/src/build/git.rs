@@ -10,7 +10,7 @@ use fnlocal_project::programs;
 
 /// A commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
+pub struct GitCommit {
     /// Its hash.
     pub hash: String,
     /// Whether files of the package differ from it.
@@ -44,7 +44,7 @@ const GIT_TIME: Duration = Duration::from_secs(10);
 ///
 /// A repository's own settings can name programs, and somebody else may have written them: git is
 /// asked so that it starts none of them.
-pub(super) async fn commit(folder: &Path) -> Option<Commit> {
+pub(super) async fn commit(folder: &Path) -> Option<GitCommit> {
     folder
         .ancestors()
         .find(|above| above.join(".git").exists())?;
@@ -61,7 +61,7 @@ pub(super) async fn commit(folder: &Path) -> Option<Commit> {
     if filters {
         let head = ask(&git, folder, &["rev-parse", "--verify", "HEAD^{commit}"]).await?;
         let hash = head.trim().to_owned();
-        return is_hash(&hash).then_some(Commit { hash, dirty: true });
+        return is_hash(&hash).then_some(GitCommit { hash, dirty: true });
     }
     let status = [
         "status",
@@ -102,11 +102,11 @@ fn is_hash(text: &str) -> bool {
     text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn parse(text: &str) -> Option<Commit> {
+fn parse(text: &str) -> Option<GitCommit> {
     let hash = text
         .lines()
         .find_map(|line| line.strip_prefix("# branch.oid "))?;
-    is_hash(hash).then(|| Commit {
+    is_hash(hash).then(|| GitCommit {
         hash: hash.to_owned(),
         dirty: text.lines().any(|line| !line.starts_with('#')),
     })

@@ -3,16 +3,16 @@
 use fnlocal_registry::{Digest, RepositoryName};
 use tracing::{info, instrument};
 
-use super::code::{self, Code};
+use super::code::{self, CodeFiles};
 use super::describe::{Question, placeholders};
 use super::error::{BuildError, bug};
-use super::git::{self, Commit};
+use super::git::{self, GitCommit};
 use super::layers::{self, Stack};
-use super::report::{Built, BuiltPlatform, Described, News, Part};
+use super::report::{BuildProgress, Built, BuiltPlatform, Described, LayerPart};
 use super::{Site, dockerfile, labels, size};
 use crate::oci::content;
 use crate::oci::layer;
-use crate::oci::manifest::{self, Platform, Stored};
+use crate::oci::manifest::{self, ImagePlatform, Stored};
 use fnlocal_project::{DescribedModule, Package};
 
 /// How often a package that is saved while it is built is built anew.
@@ -23,7 +23,7 @@ const TRIES: usize = 3;
 pub(super) async fn build(
     site: &Site<'_>,
     package: &Package,
-    platforms: &[Platform],
+    platforms: &[ImagePlatform],
 ) -> Result<Built, BuildError> {
     for _ in 1..TRIES {
         match attempt(site, package, platforms).await {
@@ -37,7 +37,7 @@ pub(super) async fn build(
 async fn attempt(
     site: &Site<'_>,
     package: &Package,
-    platforms: &[Platform],
+    platforms: &[ImagePlatform],
 ) -> Result<Built, BuildError> {
     let repository = site.repository(&package.name);
     let (made, functions, described) = if dockerfile::of(package).is_some() {
@@ -72,14 +72,14 @@ async fn attempt(
 async fn ours(
     site: &Site<'_>,
     package: &Package,
-    platforms: &[Platform],
+    platforms: &[ImagePlatform],
     repository: &RepositoryName,
-) -> Result<(Made, Vec<DescribedModule>, Described), BuildError> {
+) -> Result<(BuiltImage, Vec<DescribedModule>, Described), BuildError> {
     let mut stacks = Vec::new();
     for &platform in platforms {
         stacks.push(layers::below(site, package, platform, repository).await?);
     }
-    let here = |stack: &&Stack| stack.platform == Platform::here();
+    let here = |stack: &&Stack| stack.platform == ImagePlatform::here();
     let below = stacks.iter().find(here).unwrap_or(&stacks[0]).clone();
     let question = Question {
         package,
@@ -103,7 +103,7 @@ async fn ours(
             stack.settle(package);
             stack.layers.push(packed.clone());
         }
-        Made::store(site, package, (&code, source, commit), stacks, repository).await
+        BuiltImage::store(site, package, (&code, source, commit), stacks, repository).await
     };
     let (said, made) = tokio::join!(question.answer(site, &layer), making);
     let (functions, described) = said?;
@@ -114,16 +114,16 @@ async fn ours(
 async fn own(
     site: &Site<'_>,
     package: &Package,
-    platforms: &[Platform],
+    platforms: &[ImagePlatform],
     repository: &RepositoryName,
-) -> Result<(Made, Vec<DescribedModule>, Described), BuildError> {
+) -> Result<(BuiltImage, Vec<DescribedModule>, Described), BuildError> {
     let code = read(site, package).await?;
     let env = placeholders(site.project.environment()?.shared());
     let wrapper = layers::wrapper(site, repository)?;
     let (mut stacks, mut said) = (Vec::new(), (Vec::new(), Described::Image));
     for &platform in platforms {
         let made = dockerfile::build(site, package, &code, platform, repository, &env).await?;
-        layers::tell_done(site, package, Part::Base, &made.layers);
+        layers::tell_done(site, package, LayerPart::Base, &made.layers);
         let mut layers = made.layers;
         layers.push(wrapper.clone());
         said = made.said;
@@ -136,43 +136,43 @@ async fn own(
     }
     let source = measure(&code).await?;
     let files = (&code, source, git::commit(&package.root).await);
-    let made = Made::store(site, package, files, stacks, repository).await?;
+    let made = BuiltImage::store(site, package, files, stacks, repository).await?;
     let (functions, described) = said;
     Ok((made, functions, described))
 }
 
-async fn read(site: &Site<'_>, package: &Package) -> Result<Code, BuildError> {
+async fn read(site: &Site<'_>, package: &Package) -> Result<CodeFiles, BuildError> {
     let package = package.clone();
-    let code = tokio::task::spawn_blocking(move || Code::read(&package));
+    let code = tokio::task::spawn_blocking(move || CodeFiles::read(&package));
     let code = code.await.map_err(bug)??;
     for warning in &code.warnings {
-        site.tell(News::Warning(warning.clone()));
+        site.tell(BuildProgress::Warning(warning.clone()));
     }
     Ok(code)
 }
 
 /// The digest of some code.
-async fn measure(code: &Code) -> Result<Digest, BuildError> {
+async fn measure(code: &CodeFiles) -> Result<Digest, BuildError> {
     let root = code.root(code::FOLDER);
     let measured = tokio::task::spawn_blocking(move || layer::measure(|out| root.write(out)));
     Ok(measured.await.map_err(bug)??.0)
 }
 
 /// An image in the registry, whole, but without a tag.
-struct Made {
+struct BuiltImage {
     images: Vec<(Stack, Stored)>,
     /// The only image's, or of an index over several.
     digest: Digest,
     source: Digest,
     hash: String,
-    commit: Option<Commit>,
+    commit: Option<GitCommit>,
 }
 
-impl Made {
+impl BuiltImage {
     async fn store(
         site: &Site<'_>,
         package: &Package,
-        (code, source, commit): (&Code, Digest, Option<Commit>),
+        (code, source, commit): (&CodeFiles, Digest, Option<GitCommit>),
         stacks: Vec<Stack>,
         repository: &RepositoryName,
     ) -> Result<Self, BuildError> {
@@ -182,7 +182,7 @@ impl Made {
         if let Some(stack) = stacks.first()
             && let Some(warning) = size::warning(&package.name, &stack.layers, site.large)
         {
-            site.tell(News::Warning(warning));
+            site.tell(BuildProgress::Warning(warning));
         }
         let labels = labels::of(&site.project.name, &source, commit.as_ref());
         let mut images = Vec::new();
@@ -208,7 +208,7 @@ fn whole(
     if let [(_, only)] = images {
         return Ok(only.digest.clone());
     }
-    let images: Vec<(Platform, Stored)> = images
+    let images: Vec<(ImagePlatform, Stored)> = images
         .iter()
         .map(|(stack, stored)| (stack.platform, stored.clone()))
         .collect();

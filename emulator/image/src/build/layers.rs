@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use fnlocal_registry::RepositoryName;
 use oci_client::config::Config;
 
-use super::code::{self, Code};
+use super::code::{self, CodeFiles};
 use super::error::{BuildError, bug};
-use super::report::{BuiltLayer, News, Part};
+use super::report::{BuildProgress, BuiltLayer, LayerPart};
 use super::{Site, bases, deps, describe};
 use crate::Root;
-use crate::oci::base::Base;
+use crate::oci::base::StoredBase;
 use crate::oci::layer::{self, Layer};
-use crate::oci::manifest::{Image, Platform, Stored, entrypoint};
+use crate::oci::manifest::{ImagePlatform, PlatformImage, Stored, entrypoint};
 use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::identity::short_hash;
 use fnlocal_project::Package;
@@ -23,7 +23,7 @@ const USER: &str = "1000:1000";
 /// What an image consists of.
 #[derive(Clone)]
 pub(super) struct Stack {
-    pub platform: Platform,
+    pub platform: ImagePlatform,
     pub layers: Vec<BuiltLayer>,
     pub config: Config,
     pub base: String,
@@ -32,7 +32,9 @@ pub(super) struct Stack {
 impl Stack {
     /// Whether dependencies are among its layers.
     pub fn has_deps(&self) -> bool {
-        self.layers.iter().any(|built| built.part == Part::Deps)
+        self.layers
+            .iter()
+            .any(|built| built.part == LayerPart::Deps)
     }
 
     /// Adds what an image of ours is told of its package.
@@ -47,33 +49,33 @@ impl Stack {
 pub(super) async fn below(
     site: &Site<'_>,
     package: &Package,
-    platform: Platform,
+    platform: ImagePlatform,
     repository: &RepositoryName,
 ) -> Result<Stack, BuildError> {
-    site.tell(News::Began {
+    site.tell(BuildProgress::Began {
         package: package.name.clone(),
-        part: Part::Base,
+        part: LayerPart::Base,
     });
     let (base, cached) = bases::get(site, platform).await?;
     let mut layers = Vec::new();
     for layer in &base.layers {
-        if !site.has(layer, &Base::repository(), repository)? {
+        if !site.has(layer, &StoredBase::repository(), repository)? {
             return Err(bug("a base's layer went away"));
         }
         layers.push(BuiltLayer {
-            part: Part::Base,
+            part: LayerPart::Base,
             layer: layer.clone(),
             cached,
         });
     }
-    tell_done(site, package, Part::Base, &layers);
+    tell_done(site, package, LayerPart::Base, &layers);
     if let Some((layer, cached)) = deps::layer(site, package, &base, platform, repository).await? {
         let built = BuiltLayer {
-            part: Part::Deps,
+            part: LayerPart::Deps,
             layer,
             cached,
         };
-        tell_done(site, package, Part::Deps, std::slice::from_ref(&built));
+        tell_done(site, package, LayerPart::Deps, std::slice::from_ref(&built));
         layers.push(built);
     }
     layers.push(wrapper(site, repository)?);
@@ -103,7 +105,7 @@ pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLaye
         && site.has(&layer, &from, repository)?
     {
         return Ok(BuiltLayer {
-            part: Part::Wrapper,
+            part: LayerPart::Wrapper,
             layer,
             cached: true,
         });
@@ -113,7 +115,7 @@ pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLaye
     let layer = layer::pack(&site.store, repository, |out| root.write(out))?;
     site.records.put("wrapper", &key, &(repository, &layer));
     Ok(BuiltLayer {
-        part: Part::Wrapper,
+        part: LayerPart::Wrapper,
         layer,
         cached: false,
     })
@@ -122,12 +124,12 @@ pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLaye
 pub(super) async fn code(
     site: &Site<'_>,
     package: &Package,
-    files: &Code,
+    files: &CodeFiles,
     repository: &RepositoryName,
 ) -> Result<BuiltLayer, BuildError> {
-    site.tell(News::Began {
+    site.tell(BuildProgress::Began {
         package: package.name.clone(),
-        part: Part::Code,
+        part: LayerPart::Code,
     });
     let (files, store) = (files.clone(), site.store.clone());
     let (repository, records) = (repository.clone(), site.records.clone());
@@ -135,11 +137,11 @@ pub(super) async fn code(
         tokio::task::spawn_blocking(move || code::layer(&files, &store, &repository, &records));
     let (layer, cached) = packed.await.map_err(bug)??;
     let built = BuiltLayer {
-        part: Part::Code,
+        part: LayerPart::Code,
         layer,
         cached,
     };
-    tell_done(site, package, Part::Code, std::slice::from_ref(&built));
+    tell_done(site, package, LayerPart::Code, std::slice::from_ref(&built));
     Ok(built)
 }
 
@@ -159,7 +161,7 @@ pub(super) fn store(
     let own = config.labels.take().unwrap_or_default();
     let all = own.into_iter().chain(labels.clone());
     config.labels = Some(all.collect());
-    let image = Image {
+    let image = PlatformImage {
         platform: stack.platform,
         layers: &layers,
         config,
@@ -167,8 +169,13 @@ pub(super) fn store(
     Ok(image.store(&site.store, repository)?)
 }
 
-pub(super) fn tell_done(site: &Site<'_>, package: &Package, part: Part, layers: &[BuiltLayer]) {
-    site.tell(News::Done {
+pub(super) fn tell_done(
+    site: &Site<'_>,
+    package: &Package,
+    part: LayerPart,
+    layers: &[BuiltLayer],
+) {
+    site.tell(BuildProgress::Done {
         package: package.name.clone(),
         part,
         size: layers.iter().map(|built| built.layer.size).sum(),

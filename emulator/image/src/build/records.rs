@@ -15,16 +15,16 @@ use fnlocal_files::OwnPath;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use seal::Key;
+use seal::SealKey;
 
 /// Bytes of a record; the largest describe a package with many functions.
 const MAX_RECORD_BYTES: u64 = 16 << 20;
 
 /// Records in a folder.
 #[derive(Clone, Debug)]
-pub(super) struct Records {
+pub(super) struct BuildRecords {
     folder: PathBuf,
-    key: Arc<Key>,
+    key: Arc<SealKey>,
 }
 
 /// A record's file.
@@ -35,9 +35,9 @@ struct Sealed {
     value: String,
 }
 
-impl Records {
+impl BuildRecords {
     pub fn new(folder: PathBuf) -> Self {
-        let key = Key::of_person();
+        let key = SealKey::of_person();
         Self { folder, key }
     }
 
@@ -95,11 +95,11 @@ mod tests {
     #[test]
     fn a_record_that_another_person_or_for_another_name_wrote_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let records = |key: Key| Records {
+        let records = |key: SealKey| BuildRecords {
             folder: folder.path().to_owned(),
             key: Arc::new(key),
         };
-        let (ours, theirs) = (records(Key::random()), records(Key::random()));
+        let (ours, theirs) = (records(SealKey::random()), records(SealKey::random()));
         ours.put("base", "a", &1);
         assert_eq!(ours.get("base", "a"), Some(1));
         assert_eq!(ours.all::<i32>("base"), [1]);
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_record_that_is_a_link_or_a_pipe_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let records = Records::new(folder.path().to_owned());
+        let records = BuildRecords::new(folder.path().to_owned());
         records.put("base", "a", &1);
         let to = folder.path().join("base-a.json");
         std::fs::rename(&to, folder.path().join("real")).unwrap();

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use fnlocal_registry::{Digest, RepositoryName, Tag};
 
-use super::git::Commit;
+use super::git::GitCommit;
 use crate::oci::layer::Layer;
-use crate::oci::manifest::Platform;
+use crate::oci::manifest::ImagePlatform;
 use fnlocal_project::{DescribedModule, Warning};
 
 /// What a layer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum LayerPart {
     /// Node and what it needs, or a Dockerfile's.
     Base,
     /// Installed dependencies.
@@ -23,7 +23,7 @@ pub enum Part {
     Code,
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for LayerPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Base => "base",
@@ -36,7 +36,7 @@ impl fmt::Display for Part {
 
 /// News of a build, as it goes on.
 #[derive(Clone, Debug)]
-pub enum News {
+pub enum BuildProgress {
     /// What is being done, for people.
     Note(String),
     /// Something odd.
@@ -46,14 +46,14 @@ pub enum News {
         /// The package.
         package: String,
         /// The part.
-        part: Part,
+        part: LayerPart,
     },
     /// It is there.
     Done {
         /// The package.
         package: String,
         /// The part.
-        part: Part,
+        part: LayerPart,
         /// Bytes of its layers as stored.
         size: u64,
         /// Whether they were there before.
@@ -63,7 +63,7 @@ pub enum News {
 
 /// What was built.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct BuildReport {
     /// The project.
     pub project: String,
     /// An image per package.
@@ -94,7 +94,7 @@ pub struct Built {
     /// The hash of its files, as `x-fnlocal-code` shows it.
     pub code: String,
     /// The commit its files are of, where there is git.
-    pub commit: Option<Commit>,
+    pub commit: Option<GitCommit>,
 }
 
 /// Who said what a package's files export.
@@ -119,7 +119,7 @@ impl fmt::Display for Described {
 #[derive(Clone, Debug)]
 pub struct BuiltPlatform {
     /// The platform.
-    pub platform: Platform,
+    pub platform: ImagePlatform,
     /// Of its manifest.
     pub manifest: Digest,
     /// Of its configuration, which older engines call the image's id.
@@ -134,7 +134,7 @@ pub struct BuiltPlatform {
 #[derive(Clone, Debug)]
 pub struct BuiltLayer {
     /// What it is for.
-    pub part: Part,
+    pub part: LayerPart,
     /// The layer.
     pub layer: Layer,
     /// Whether it was there before.

@@ -1,6 +1,6 @@
 //! A word about images that are large.
 
-use super::report::{BuiltLayer, Part};
+use super::report::{BuiltLayer, LayerPart};
 use fnlocal_project::Warning;
 
 /// Files a warning names.
@@ -8,7 +8,7 @@ const MAX_NAMED_FILES: usize = 5;
 
 /// A warning if code and dependencies are more than `large` bytes, with their largest files.
 pub(super) fn warning(package: &str, layers: &[BuiltLayer], large: u64) -> Option<Warning> {
-    let theirs = |built: &&BuiltLayer| matches!(built.part, Part::Deps | Part::Code);
+    let theirs = |built: &&BuiltLayer| matches!(built.part, LayerPart::Deps | LayerPart::Code);
     let (mut bytes, mut largest) = (0, Vec::new());
     for built in layers.iter().filter(theirs) {
         let tally = &built.layer.tally;

@@ -9,13 +9,13 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use fnlocal_registry::Digest;
 
 use super::error::{BuildError, bug};
-use super::{BuildOptions, Site, Tell, bases, owner};
+use super::{BuildOptions, OnBuildProgress, Site, bases, owner};
 use crate::Root;
 use crate::error::engine;
-use crate::oci::manifest::Platform;
+use crate::oci::manifest::ImagePlatform;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::hardened;
-use fnlocal_engine::helper::{self, Bounds, HelperError, Ran};
+use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
 
@@ -29,14 +29,14 @@ const FOLDER: &str = "/fnlocal-trial";
 const WHAT: &str = "trying the nodes' program";
 const MEMORY_MIB: u32 = 512;
 const PIDS: i64 = 256;
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: HelperLimits = HelperLimits {
     time: Duration::from_secs(30),
     stdout_bytes: 64 * 1024,
 };
 
 /// What came of a trial that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trial {
+pub enum SmokeTestResult {
     /// It runs, now or when it was tried before.
     Runs,
     /// It could not be tried, and why.
@@ -50,25 +50,27 @@ pub enum Trial {
 /// [`BuildError::Program`] when it does not run there; others when the trial itself breaks down.
 pub async fn try_program(
     options: &BuildOptions,
-    platform: Platform,
+    platform: ImagePlatform,
     program: &Path,
     image: &Digest,
-    tell: Tell<'_>,
-) -> Result<Trial, BuildError> {
+    tell: OnBuildProgress<'_>,
+) -> Result<SmokeTestResult, BuildError> {
     let project = Project::open(&options.path, None)?;
     let state = StateDir::lock_build(&project.root)?;
     let site = Site::new(&project, state.path(), owner(&project), tell)?;
     if site.records.get::<bool>(KIND, image.hex()).is_some() {
-        return Ok(Trial::Runs);
+        return Ok(SmokeTestResult::Runs);
     }
     let engine_ = match site.engine(WHAT).await {
         Ok(engine) => engine,
-        Err(BuildError::Engine { source, .. }) => return Ok(Trial::Untried(source.to_string())),
+        Err(BuildError::Engine { source, .. }) => {
+            return Ok(SmokeTestResult::Untried(source.to_string()));
+        }
         Err(error) => return Err(error),
     };
-    if platform != Platform::here() {
+    if platform != ImagePlatform::here() {
         let why = format!("it is for {platform}, and this machine is not");
-        return Ok(Trial::Untried(why));
+        return Ok(SmokeTestResult::Untried(why));
     }
     let base = bases::usual(&site, platform).await?;
     let base = base.in_engine(&engine_.docker, &site.store).await?;
@@ -80,7 +82,7 @@ pub async fn try_program(
         });
     }
     site.records.put(KIND, image.hex(), &true);
-    Ok(Trial::Runs)
+    Ok(SmokeTestResult::Runs)
 }
 
 async fn try_on(

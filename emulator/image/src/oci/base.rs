@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::content;
 use super::layer::{self, Layer};
 use super::load::{Loading, load};
-use super::manifest::{self, Image, Platform};
+use super::manifest::{self, ImagePlatform, PlatformImage};
 use super::remote::{PullError, pull};
 use super::saved;
 use crate::ImageError;
 use crate::base::{DEFAULT, inspect};
 use crate::host::{HostNode, KEY, RECIPE};
-use fnlocal_engine::Progress;
+use fnlocal_engine::OnProgress;
 use fnlocal_engine::identity::short_hash;
 
 /// Where bases are in the store.
@@ -26,7 +26,7 @@ const REPOSITORY: &str = "fnlocal/base";
 
 /// A base in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Base {
+pub struct StoredBase {
     /// What was asked for.
     pub reference: String,
     /// Which was taken and why, for people.
@@ -43,18 +43,18 @@ pub struct Base {
 }
 
 /// Where a base may come from.
-pub struct Sources<'a> {
+pub struct BaseSources<'a> {
     pub store: &'a Store,
     /// The base the person asked for.
     pub wanted: Option<&'a str>,
-    pub platform: Platform,
+    pub platform: ImagePlatform,
     /// The engine, or why there is none.
     pub engine: Result<&'a Docker, String>,
     /// The host's node; looked up in `PATH` when none.
     pub node: Option<&'a Path>,
 }
 
-impl Base {
+impl StoredBase {
     /// Its repository in the store.
     pub(crate) fn repository() -> RepositoryName {
         REPOSITORY.parse().expect("it is a name")
@@ -124,14 +124,17 @@ fn wanted(asked: Option<&str>) -> &str {
 }
 
 /// A key for records: the same as long as the same would be made anew.
-pub(crate) fn key(asked: Option<&str>, platform: Platform) -> String {
+pub(crate) fn key(asked: Option<&str>, platform: ImagePlatform) -> String {
     let platform = platform.to_string();
     let parts = [wanted(asked), &platform, RECIPE];
     short_hash(&parts.map(str::as_bytes))
 }
 
 /// Finds a base: in its own registry, else in the engine, else on this machine.
-pub async fn find(sources: &Sources<'_>, progress: Progress<'_>) -> Result<Base, ImageError> {
+pub async fn find(
+    sources: &BaseSources<'_>,
+    progress: OnProgress<'_>,
+) -> Result<StoredBase, ImageError> {
     let reference = wanted(sources.wanted);
     progress(format!("looking for the base image {reference}"));
     let not_pulled = match from_registry(sources, progress).await {
@@ -154,8 +157,8 @@ pub async fn find(sources: &Sources<'_>, progress: Progress<'_>) -> Result<Base,
     if sources.wanted.is_some() {
         return Err(failed("another base was asked for".to_owned()));
     }
-    if sources.platform != Platform::here() {
-        let why = format!("it runs on {}", Platform::here());
+    if sources.platform != ImagePlatform::here() {
+        let why = format!("it runs on {}", ImagePlatform::here());
         return Err(failed(why));
     }
     let host = HostNode::find(sources.node).await.map_err(&failed)?;
@@ -163,12 +166,15 @@ pub async fn find(sources: &Sources<'_>, progress: Progress<'_>) -> Result<Base,
     from_host(sources, &host, &why).await
 }
 
-async fn from_registry(sources: &Sources<'_>, progress: Progress<'_>) -> Result<Base, PullError> {
-    let (store, repository) = (sources.store, Base::repository());
+async fn from_registry(
+    sources: &BaseSources<'_>,
+    progress: OnProgress<'_>,
+) -> Result<StoredBase, PullError> {
+    let (store, repository) = (sources.store, StoredBase::repository());
     let reference = wanted(sources.wanted);
     let pulled = pull(reference, sources.platform, store, &repository, progress).await?;
     let manifest = manifest::of(store, &repository, &pulled.config_digest, &pulled.layers)?;
-    Ok(Base {
+    Ok(StoredBase {
         reference: reference.to_owned(),
         origin: format!("{reference} from its registry ({})", pulled.digest),
         id: pulled.config_digest.to_string(),
@@ -185,11 +191,11 @@ fn env_of(config: &ConfigFile) -> Vec<String> {
 }
 
 async fn from_engine(
-    sources: &Sources<'_>,
+    sources: &BaseSources<'_>,
     docker: &Docker,
     not_pulled: &str,
-    progress: Progress<'_>,
-) -> Result<Option<Base>, ImageError> {
+    progress: OnProgress<'_>,
+) -> Result<Option<StoredBase>, ImageError> {
     let reference = wanted(sources.wanted);
     let found = inspect(docker, reference).await?;
     let fits = |found: &bollard::models::ImageInspect| {
@@ -199,12 +205,12 @@ async fn from_engine(
         return Ok(None);
     };
     progress(format!("taking {reference} from the engine"));
-    let repository = Base::repository();
+    let repository = StoredBase::repository();
     let layers = saved::layers(docker, &found, sources.store, &repository).await?;
     let env = found.config.as_ref().and_then(|config| config.env.clone());
     let env = env.unwrap_or_default();
     let stored = plain(sources, &layers, env.clone(), None)?;
-    Ok(Some(Base {
+    Ok(Some(StoredBase {
         reference: reference.to_owned(),
         origin: format!("{reference} from the engine, for it cannot be pulled: {not_pulled}"),
         id: found.id.unwrap_or_default(),
@@ -215,7 +221,11 @@ async fn from_engine(
     }))
 }
 
-async fn from_host(sources: &Sources<'_>, host: &HostNode, why: &str) -> Result<Base, ImageError> {
+async fn from_host(
+    sources: &BaseSources<'_>,
+    host: &HostNode,
+    why: &str,
+) -> Result<StoredBase, ImageError> {
     let root = host.root().await.map_err(|host| ImageError::NoBase {
         image: wanted(sources.wanted).to_owned(),
         pull: why.to_owned(),
@@ -223,7 +233,7 @@ async fn from_host(sources: &Sources<'_>, host: &HostNode, why: &str) -> Result<
     })?;
     let store = sources.store.clone();
     let packed = tokio::task::spawn_blocking(move || {
-        layer::pack(&store, &Base::repository(), |out| root.write(out))
+        layer::pack(&store, &StoredBase::repository(), |out| root.write(out))
     });
     let layer = packed
         .await
@@ -233,7 +243,7 @@ async fn from_host(sources: &Sources<'_>, host: &HostNode, why: &str) -> Result<
     let stored = plain(sources, &layers, env.clone(), Some(host.key()))?;
     let binary = host.binary().to_owned();
     let (size, time) = stamp(&binary).unwrap_or_default();
-    Ok(Base {
+    Ok(StoredBase {
         reference: wanted(sources.wanted).to_owned(),
         origin: format!("{}, for {why}", host.origin()),
         id: stored.config.to_string(),
@@ -247,7 +257,7 @@ async fn from_host(sources: &Sources<'_>, host: &HostNode, why: &str) -> Result<
 /// The base as an image of its own, so that an engine can be given it, and so that nothing of it
 /// is collected.
 fn plain(
-    sources: &Sources<'_>,
+    sources: &BaseSources<'_>,
     layers: &[Layer],
     env: Vec<String>,
     key: Option<&str>,
@@ -257,7 +267,7 @@ fn plain(
         .map(|layer| ("base".to_owned(), layer.clone()))
         .collect();
     let label = key.map(|key| (KEY.to_owned(), key.to_owned()));
-    let image = Image {
+    let image = PlatformImage {
         platform: sources.platform,
         layers: &named,
         config: Config {
@@ -267,7 +277,7 @@ fn plain(
             ..Config::default()
         },
     };
-    image.store(sources.store, &Base::repository())
+    image.store(sources.store, &StoredBase::repository())
 }
 
 fn stamp(path: &Path) -> Option<(u64, u128)> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::ImageError;
-use fnlocal_engine::tarball::Tally;
+use fnlocal_engine::tarball::TarTally;
 
 /// A middle way: the next level up takes half as long again and saves two in a hundred.
 const LEVEL: Compression = Compression::new(6);
@@ -31,7 +31,7 @@ pub struct Layer {
     /// Of the tar inside.
     pub diff_id: Digest,
     /// What is in it, if it was made here.
-    pub tally: Tally,
+    pub tally: TarTally,
 }
 
 /// Hashes what passes.
@@ -85,7 +85,7 @@ impl Packing {
     }
 
     /// Stores it. Nothing is stored if it is dropped instead.
-    pub fn finish(self, repository: &RepositoryName, tally: Tally) -> Result<Layer, ImageError> {
+    pub fn finish(self, repository: &RepositoryName, tally: TarTally) -> Result<Layer, ImageError> {
         let stored = self.finish_if(|_| true, repository, tally)?;
         Ok(stored.expect("every layer is wanted"))
     }
@@ -95,7 +95,7 @@ impl Packing {
         self,
         wanted: impl FnOnce(&Digest) -> bool,
         repository: &RepositoryName,
-        tally: Tally,
+        tally: TarTally,
     ) -> Result<Option<Layer>, ImageError> {
         let inner = self
             .out
@@ -131,7 +131,7 @@ impl Write for Packing {
 pub(crate) fn pack(
     store: &Store,
     repository: &RepositoryName,
-    fill: impl FnOnce(&mut Packing) -> io::Result<Tally>,
+    fill: impl FnOnce(&mut Packing) -> io::Result<TarTally>,
 ) -> Result<Layer, ImageError> {
     let mut packing = Packing::new(store)?;
     let tally = fill(&mut packing).map_err(full)?;
@@ -140,8 +140,8 @@ pub(crate) fn pack(
 
 /// The digest a layer's tar will have, without storing it.
 pub(crate) fn measure(
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<Tally>,
-) -> Result<(Digest, Tally), ImageError> {
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<TarTally>,
+) -> Result<(Digest, TarTally), ImageError> {
     let mut out = io::BufWriter::with_capacity(CHUNK_BYTES, Hashing::new(io::sink()));
     let tally = fill(&mut out).map_err(full)?;
     let inner = out.into_inner().map_err(|error| full(error.into_error()))?;

@@ -38,7 +38,7 @@ pub struct Loading {
 /// # Errors
 /// [`ImageError`] when the store lacks part of it or the engine does not take it.
 pub async fn load(docker: &Docker, store: &Store, image: &Loading) -> Result<String, ImageError> {
-    let parts = Parts::read(store, image)?;
+    let parts = ImageParts::read(store, image)?;
     let known = present(docker, &image.name, &parts).await?;
     let first = send(docker, store, image, &parts, known).await;
     let loaded = match first {
@@ -55,14 +55,14 @@ pub async fn load(docker: &Docker, store: &Store, image: &Loading) -> Result<Str
     Err(layer::full(io::Error::other(why)))
 }
 
-struct Parts {
+struct ImageParts {
     manifest: OciImageManifest,
     manifest_bytes: Vec<u8>,
     config: Vec<u8>,
     diff_ids: Vec<Digest>,
 }
 
-impl Parts {
+impl ImageParts {
     fn read(store: &Store, image: &Loading) -> Result<Self, ImageError> {
         let Loading {
             repository,
@@ -91,7 +91,7 @@ impl Parts {
 }
 
 /// How many layers, from the bottom, the engine has by an image it calls the same.
-async fn present(docker: &Docker, name: &str, parts: &Parts) -> Result<usize, ImageError> {
+async fn present(docker: &Docker, name: &str, parts: &ImageParts) -> Result<usize, ImageError> {
     let Some(before) = inspect(docker, name).await? else {
         return Ok(0);
     };
@@ -104,7 +104,7 @@ async fn send(
     docker: &Docker,
     store: &Store,
     image: &Loading,
-    parts: &Parts,
+    parts: &ImageParts,
     known: usize,
 ) -> Result<(), ImageError> {
     let documents = documents(image, parts);
@@ -130,7 +130,7 @@ async fn send(
 }
 
 /// Small files of the archive, by name.
-fn documents(image: &Loading, parts: &Parts) -> Vec<(String, Vec<u8>)> {
+fn documents(image: &Loading, parts: &ImageParts) -> Vec<(String, Vec<u8>)> {
     let blob = |digest: &str| format!("blobs/{}", digest.replace(':', "/"));
     let manifest = &parts.manifest;
     let layers: Vec<String> = manifest

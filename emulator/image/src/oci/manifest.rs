@@ -19,14 +19,14 @@ use fnlocal_bundles::RUNNER_PATH;
 /// What an image is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Platform {
+pub enum ImagePlatform {
     /// `linux/amd64`.
     Amd64,
     /// `linux/arm64`.
     Arm64,
 }
 
-impl Platform {
+impl ImagePlatform {
     /// That of containers on this machine.
     #[must_use]
     pub fn here() -> Self {
@@ -67,13 +67,13 @@ impl Platform {
     }
 }
 
-impl fmt::Display for Platform {
+impl fmt::Display for ImagePlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "linux/{}", self.architecture())
     }
 }
 
-impl FromStr for Platform {
+impl FromStr for ImagePlatform {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -85,7 +85,7 @@ impl FromStr for Platform {
     }
 }
 
-impl TryFrom<String> for Platform {
+impl TryFrom<String> for ImagePlatform {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -93,15 +93,15 @@ impl TryFrom<String> for Platform {
     }
 }
 
-impl From<Platform> for String {
-    fn from(platform: Platform) -> Self {
+impl From<ImagePlatform> for String {
+    fn from(platform: ImagePlatform) -> Self {
         platform.to_string()
     }
 }
 
 /// One image for one platform.
-pub(crate) struct Image<'a> {
-    pub platform: Platform,
+pub(crate) struct PlatformImage<'a> {
+    pub platform: ImagePlatform,
     /// From the bottom up, each with what it is, for its history.
     pub layers: &'a [(String, Layer)],
     /// How it runs, and its labels.
@@ -119,7 +119,7 @@ pub struct Stored {
     pub config: Digest,
 }
 
-impl Image<'_> {
+impl PlatformImage<'_> {
     /// Stores configuration and manifest. The layers must be in the repository.
     pub fn store(&self, store: &Store, repository: &RepositoryName) -> Result<Stored, ImageError> {
         let config = content::keep(store, repository, &sorted(&self.config()))?;
@@ -187,9 +187,9 @@ pub(crate) fn entrypoint() -> Vec<String> {
 pub(crate) fn index(
     store: &Store,
     repository: &RepositoryName,
-    images: &[(Platform, Stored)],
+    images: &[(ImagePlatform, Stored)],
 ) -> Result<Digest, ImageError> {
-    let entry = |(platform, stored): &(Platform, Stored)| ImageIndexEntry {
+    let entry = |(platform, stored): &(ImagePlatform, Stored)| ImageIndexEntry {
         media_type: OCI_IMAGE_MEDIA_TYPE.to_owned(),
         digest: stored.digest.to_string(),
         size: signed(stored.size),

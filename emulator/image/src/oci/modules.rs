@@ -12,7 +12,7 @@ use tar::{Archive, EntryType};
 
 use super::layer::{self, Layer};
 use crate::ImageError;
-use fnlocal_engine::tarball::{Tally, Tarball};
+use fnlocal_engine::tarball::{TarTally, Tarball};
 
 /// The folder, in the tar and in the image.
 pub(crate) const FOLDER: &str = "node_modules";
@@ -28,13 +28,13 @@ const NOTES: [&str; 6] = [
 const PNPM_STATE: &str = ".pnpm-workspace-state";
 
 #[derive(Debug)]
-enum Item {
+enum ModuleEntry {
     Folder,
     File { at: u64, size: u64, mode: u32 },
     Link(String),
 }
 
-impl Item {
+impl ModuleEntry {
     /// Where a link leads.
     fn target(&self) -> Option<&str> {
         match self {
@@ -57,9 +57,9 @@ pub(crate) fn pack(
 }
 
 /// What is in the tar, sorted, and where.
-fn read(mut tar: &File) -> io::Result<BTreeMap<String, Item>> {
+fn read(mut tar: &File) -> io::Result<BTreeMap<String, ModuleEntry>> {
     tar.seek(SeekFrom::Start(0))?;
-    let mut items = BTreeMap::from([(FOLDER.to_owned(), Item::Folder)]);
+    let mut items = BTreeMap::from([(FOLDER.to_owned(), ModuleEntry::Folder)]);
     let mut again = Vec::new();
     for entry in Archive::new(io::BufReader::new(tar)).entries()? {
         let entry = entry?;
@@ -76,15 +76,15 @@ fn read(mut tar: &File) -> io::Result<BTreeMap<String, Item>> {
             .map(|name| text(&name))
             .transpose()?;
         let item = match (entry.header().entry_type(), link) {
-            (EntryType::Directory, _) => Item::Folder,
-            (EntryType::Symlink, Some(to)) => Item::Link(to),
+            (EntryType::Directory, _) => ModuleEntry::Folder,
+            (EntryType::Symlink, Some(to)) => ModuleEntry::Link(to),
             (EntryType::Link, Some(to)) => {
                 again.push((path.to_owned(), to));
                 continue;
             }
             (EntryType::Regular | EntryType::Continuous, _) => {
                 let executable = entry.header().mode()? & 0o111 != 0;
-                Item::File {
+                ModuleEntry::File {
                     at: entry.raw_file_position(),
                     size: entry.size(),
                     mode: if executable { 0o755 } else { 0o644 },
@@ -96,28 +96,29 @@ fn read(mut tar: &File) -> io::Result<BTreeMap<String, Item>> {
     }
     // Which of several hard links comes first is the engine's choice: each becomes a file.
     for (path, to) in again {
-        let Some(Item::File { at, size, mode }) = items.get(to.trim_start_matches("./")) else {
+        let Some(ModuleEntry::File { at, size, mode }) = items.get(to.trim_start_matches("./"))
+        else {
             return Err(odd(format!(
                 "{path} is the same file as {to}, which is not there"
             )));
         };
         let (at, size, mode) = (*at, *size, *mode);
-        items.insert(path, Item::File { at, size, mode });
+        items.insert(path, ModuleEntry::File { at, size, mode });
     }
     Ok(items)
 }
 
 fn write(
-    items: &BTreeMap<String, Item>,
+    items: &BTreeMap<String, ModuleEntry>,
     tar: &mut File,
     out: &mut impl Write,
-) -> io::Result<Tally> {
+) -> io::Result<TarTally> {
     let mut ball = Tarball::new(out);
     for (path, item) in items {
         match item {
-            Item::Folder => ball.folder(path, 0o755)?,
-            Item::Link(to) => ball.link(path, to)?,
-            Item::File { at, size, mode } => {
+            ModuleEntry::Folder => ball.folder(path, 0o755)?,
+            ModuleEntry::Link(to) => ball.link(path, to)?,
+            ModuleEntry::File { at, size, mode } => {
                 tar.seek(SeekFrom::Start(*at))?;
                 ball.file(path, *mode, *size, Read::by_ref(tar))?;
             }
@@ -138,22 +139,22 @@ fn is_note(path: &str) -> bool {
 }
 
 /// A link out of `node_modules` would lead nowhere in the image.
-fn check_links(items: &BTreeMap<String, Item>, package: &str) -> Result<(), ImageError> {
+fn check_links(items: &BTreeMap<String, ModuleEntry>, package: &str) -> Result<(), ImageError> {
     let outside = |link: &str, target: &str| ImageError::Outside {
         package: package.to_owned(),
         link: link.to_owned(),
         target: target.to_owned(),
     };
     for (path, item) in items {
-        if let Item::Link(to) = item
-            && !links::stays(items, Item::target, path, to)
+        if let ModuleEntry::Link(to) = item
+            && !links::stays(items, ModuleEntry::target, path, to)
         {
             return Err(outside(path, to));
         }
         // Unpacked, it would be written wherever the link leads.
         let folders = path.match_indices('/').map(|(end, _)| &path[..end]);
         for folder in folders {
-            if let Some(Item::Link(to)) = items.get(folder) {
+            if let Some(ModuleEntry::Link(to)) = items.get(folder) {
                 return Err(outside(folder, to));
             }
         }

@@ -19,10 +19,10 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::content;
 use super::layer::{self, Layer};
-use super::manifest::Platform;
+use super::manifest::ImagePlatform;
 use crate::ImageError;
-use fnlocal_engine::Progress;
-use fnlocal_engine::tarball::Tally;
+use fnlocal_engine::OnProgress;
+use fnlocal_engine::tarball::TarTally;
 
 /// For a registry to answer at all: a machine without a network should know soon.
 const HELLO: Duration = Duration::from_secs(5);
@@ -67,10 +67,10 @@ impl From<OciDistributionError> for PullError {
 /// Pulls an image for a platform into the store.
 pub(crate) async fn pull(
     image: &str,
-    platform: Platform,
+    platform: ImagePlatform,
     store: &Store,
     repository: &RepositoryName,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<Pulled, PullError> {
     let reference: Reference = image
         .parse()
@@ -101,7 +101,7 @@ pub(crate) async fn pull(
     })
 }
 
-fn client(reference: &Reference, platform: Platform) -> Client {
+fn client(reference: &Reference, platform: ImagePlatform) -> Client {
     let registry = reference.resolve_registry();
     let host = registry.split(':').next().unwrap_or(registry);
     let protocol = if matches!(host, "localhost" | "127.0.0.1") {
@@ -145,7 +145,7 @@ async fn layers(
     (manifest, config): (&OciImageManifest, &ConfigFile),
     store: &Store,
     repository: &RepositoryName,
-    progress: Progress<'_>,
+    progress: OnProgress<'_>,
 ) -> Result<Vec<Layer>, PullError> {
     let count = manifest.layers.len();
     if config.rootfs.diff_ids.len() != count {
@@ -165,7 +165,7 @@ async fn layers(
             size: u64::try_from(descriptor.size).unwrap_or(0),
             media_type: oci_name(&descriptor.media_type)?.to_owned(),
             diff_id: diff_id.parse().map_err(bad)?,
-            tally: Tally::default(),
+            tally: TarTally::default(),
         };
         if !store.has_blob(repository, &layer.digest) {
             progress(format!("pulling {reference}: layer {} of {count}", at + 1));

@@ -15,7 +15,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::layer::{self, Layer, Packing};
 use crate::ImageError;
-use fnlocal_engine::tarball::Tally;
+use fnlocal_engine::tarball::TarTally;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -71,7 +71,7 @@ fn read(
         unpacked(entry, &mut packing).map_err(layer::full)?;
         // Configurations and manifests lie among the layers; they are none.
         let is_layer = |diff_id: &Digest| wanted.contains(diff_id);
-        if let Some(layer) = packing.finish_if(is_layer, repository, Tally::default())? {
+        if let Some(layer) = packing.finish_if(is_layer, repository, TarTally::default())? {
             found.insert(layer.diff_id.clone(), layer);
         }
     }

@@ -1,7 +1,7 @@
 //! From a project and its images to a release.
 
 use fnlocal_core::release::{
-    Commit, ProjectLimits, Release, ReleaseFunction, ReleasePackage, SCHEMA,
+    Commit, Release, ReleaseFunction, ReleaseLimits, ReleasePackage, SCHEMA,
 };
 
 use fnlocal_project::{
@@ -10,7 +10,7 @@ use fnlocal_project::{
 
 /// A package's image, as a release needs it.
 #[derive(Clone, Copy, Debug)]
-pub struct Image<'a> {
+pub struct PackageImage<'a> {
     /// The package.
     pub package: &'a Package,
     /// The image's repository.
@@ -37,7 +37,7 @@ fnlocal_api::user_error!(AssembleError: Config { Self(problem) => problem.hint()
 /// [`AssembleError`], the first function that cannot run: what is released is whole.
 pub fn assemble(
     project: &Project,
-    images: &[Image<'_>],
+    images: &[PackageImage<'_>],
     commit: Option<Commit>,
     created: String,
 ) -> Result<(Release, Vec<Warning>), AssembleError> {
@@ -76,12 +76,12 @@ pub fn assemble(
 
 /// The limits a project sets for all its functions together.
 #[must_use]
-pub fn project_limits(project: &Project) -> ProjectLimits {
+pub fn project_limits(project: &Project) -> ReleaseLimits {
     let limits = &project.config().limits;
     let millis = |span: Option<TimeSpan>| {
         span.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX))
     };
-    ProjectLimits {
+    ReleaseLimits {
         max_instances: limits.max_instances,
         rps: limits.rps.and_then(|rate| rate.0),
         burst: limits.burst,
@@ -92,7 +92,7 @@ pub fn project_limits(project: &Project) -> ProjectLimits {
     }
 }
 
-fn package(image: &Image<'_>, functions: Vec<SettledFunction>) -> ReleasePackage {
+fn package(image: &PackageImage<'_>, functions: Vec<SettledFunction>) -> ReleasePackage {
     let mut functions: Vec<ReleaseFunction> = functions.into_iter().map(function).collect();
     functions.sort_by(|one, other| one.name.cmp(&other.name));
     ReleasePackage {

@@ -15,14 +15,14 @@ const FEWEST: usize = 4;
 
 /// A release with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct NamedRelease {
     /// The hash of its bytes.
     pub digest: Digest,
     /// What it says.
     pub release: Release,
 }
 
-impl Kept {
+impl NamedRelease {
     /// Names a release by what it says.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Releases {
     ///
     /// # Errors
     /// [`ReleaseStoreError::Io`] when it cannot be written.
-    pub fn put(&self, kept: &Kept) -> Result<PathBuf, ReleaseStoreError> {
+    pub fn put(&self, kept: &NamedRelease) -> Result<PathBuf, ReleaseStoreError> {
         let file = self.file(kept);
         let path = file.path().to_owned();
         let bytes = bytes(&kept.release);
@@ -85,7 +85,7 @@ impl Releases {
         }
     }
 
-    fn file(&self, kept: &Kept) -> OwnPath {
+    fn file(&self, kept: &NamedRelease) -> OwnPath {
         self.folder.join(format!("{}.json", kept.digest.hex()))
     }
 
@@ -93,7 +93,7 @@ impl Releases {
     ///
     /// # Errors
     /// [`ReleaseStoreError::Io`] when the folder cannot be read.
-    pub fn list(&self) -> Result<Vec<Kept>, ReleaseStoreError> {
+    pub fn list(&self) -> Result<Vec<NamedRelease>, ReleaseStoreError> {
         let fail = |source| ReleaseStoreError::Io {
             path: self.folder.path().to_owned(),
             source,
@@ -125,7 +125,7 @@ impl Releases {
     ///
     /// # Errors
     /// [`ReleaseStoreError::Io`] when its file cannot be removed.
-    pub fn remove(&self, kept: &Kept) -> Result<(), ReleaseStoreError> {
+    pub fn remove(&self, kept: &NamedRelease) -> Result<(), ReleaseStoreError> {
         let file = self.file(kept);
         match file.remove() {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -140,7 +140,7 @@ impl Releases {
     ///
     /// # Errors
     /// [`ReleaseStoreError`] when there is none, or more than one.
-    pub fn find(&self, said: &str) -> Result<Kept, ReleaseStoreError> {
+    pub fn find(&self, said: &str) -> Result<NamedRelease, ReleaseStoreError> {
         let path = Path::new(said);
         if path.is_file() {
             return read(path);
@@ -162,7 +162,7 @@ impl Releases {
     }
 }
 
-fn read(path: &Path) -> Result<Kept, ReleaseStoreError> {
+fn read(path: &Path) -> Result<NamedRelease, ReleaseStoreError> {
     let bytes = std::fs::read(path).map_err(|source| ReleaseStoreError::Io {
         path: path.to_owned(),
         source,
@@ -170,13 +170,13 @@ fn read(path: &Path) -> Result<Kept, ReleaseStoreError> {
     parse(path, &bytes)
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Kept, ReleaseStoreError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<NamedRelease, ReleaseStoreError> {
     let release: Release =
         serde_json::from_slice(bytes).map_err(|source| ReleaseStoreError::Format {
             path: path.to_owned(),
             source,
         })?;
-    Kept::new(release).map_err(|error| match error {
+    NamedRelease::new(release).map_err(|error| match error {
         ReleaseStoreError::Invalid { source, .. } => ReleaseStoreError::Invalid {
             what: path.display().to_string(),
             source,
@@ -233,17 +233,17 @@ mod tests {
     use fnlocal_api::UserError;
 
     use super::*;
-    use fnlocal_core::release::ProjectLimits;
+    use fnlocal_core::release::ReleaseLimits;
 
-    fn kept(created: &str) -> Kept {
-        Kept::new(Release {
+    fn kept(created: &str) -> NamedRelease {
+        NamedRelease::new(Release {
             schema: 1,
             project: "auction".into(),
             created: created.into(),
             fnlocal: "0.1.0".into(),
             commit: None,
             default: None,
-            limits: ProjectLimits::default(),
+            limits: ReleaseLimits::default(),
             packages: Vec::new(),
         })
         .unwrap()

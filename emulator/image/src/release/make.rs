@@ -4,17 +4,17 @@ use std::path::Path;
 
 use fnlocal_core::release::{Commit, Release};
 
-use super::{AssembleError, Image, Kept, ReleaseStoreError, Releases, assemble};
-use crate::build::{self, BuildError, BuildOptions, Built, Report, Tell};
+use super::{AssembleError, NamedRelease, PackageImage, ReleaseStoreError, Releases, assemble};
+use crate::build::{self, BuildError, BuildOptions, BuildReport, Built, OnBuildProgress};
 use fnlocal_project::{Package, Project, ProjectError, Warning};
 
 /// A release of what was built.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct MadeRelease {
     /// It.
-    pub kept: Kept,
+    pub kept: NamedRelease,
     /// The one before it, if that is another.
-    pub before: Option<Kept>,
+    pub before: Option<NamedRelease>,
     /// Whether it says anything the newest one did not.
     pub new: bool,
     /// What is odd about it.
@@ -28,9 +28,9 @@ pub struct Made {
 /// [`MakeError`]; images that were built before it are in the registry, whole.
 pub async fn build(
     options: &BuildOptions,
-    tell: Tell<'_>,
+    tell: OnBuildProgress<'_>,
     now: String,
-) -> Result<(Report, Made), MakeError> {
+) -> Result<(BuildReport, MadeRelease), MakeError> {
     let project = Project::open(&options.path, None)?;
     let releases = Releases::of(&project.state());
     // Read while the build waits for other things, of which there may be many.
@@ -52,27 +52,27 @@ pub async fn build(
 pub fn make(
     project: &Project,
     state: &Path,
-    newest: Option<Kept>,
-    report: &Report,
+    newest: Option<NamedRelease>,
+    report: &BuildReport,
     now: String,
-) -> Result<Made, MakeError> {
+) -> Result<MadeRelease, MakeError> {
     let parts = parts(project, report);
-    let images: Vec<Image<'_>> = parts.iter().map(Part::image).collect();
+    let images: Vec<PackageImage<'_>> = parts.iter().map(ReleasePart::image).collect();
     let (release, warnings) = assemble(project, &images, commit(report), now)?;
     let releases = Releases::of(state);
     if let Some(newest) = newest.clone()
         && says_the_same(&newest.release, &release)
     {
-        return Ok(Made {
+        return Ok(MadeRelease {
             kept: newest,
             before: None,
             new: false,
             warnings,
         });
     }
-    let kept = Kept::new(release)?;
+    let kept = NamedRelease::new(release)?;
     releases.put(&kept)?;
-    Ok(Made {
+    Ok(MadeRelease {
         kept,
         before: newest,
         new: true,
@@ -80,15 +80,15 @@ pub fn make(
     })
 }
 
-struct Part<'a> {
+struct ReleasePart<'a> {
     package: &'a Package,
     built: &'a Built,
     digest: String,
 }
 
-impl Part<'_> {
-    fn image(&self) -> Image<'_> {
-        Image {
+impl ReleasePart<'_> {
+    fn image(&self) -> PackageImage<'_> {
+        PackageImage {
             package: self.package,
             repository: self.built.repository.as_str(),
             digest: &self.digest,
@@ -98,12 +98,12 @@ impl Part<'_> {
     }
 }
 
-fn parts<'a>(project: &'a Project, report: &'a Report) -> Vec<Part<'a>> {
+fn parts<'a>(project: &'a Project, report: &'a BuildReport) -> Vec<ReleasePart<'a>> {
     let built = report.images.iter();
     built
         .filter_map(|built| {
             let named = |package: &&Package| package.name == built.package;
-            Some(Part {
+            Some(ReleasePart {
                 package: project.packages.iter().find(named)?,
                 built,
                 digest: built.digest.to_string(),
@@ -113,7 +113,7 @@ fn parts<'a>(project: &'a Project, report: &'a Report) -> Vec<Part<'a>> {
 }
 
 /// The commit all packages are of.
-fn commit(report: &Report) -> Option<Commit> {
+fn commit(report: &BuildReport) -> Option<Commit> {
     let mut commits = report.images.iter().filter_map(|built| {
         built.commit.as_ref().map(|commit| Commit {
             id: commit.hash.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fnlocal_registry::{Collected, Digest, Reference, Store, StoreError};
 
-use super::{Kept, ReleaseStoreError, Releases};
+use super::{NamedRelease, ReleaseStoreError, Releases};
 use crate::build::{REGISTRY, base_manifests};
 
 /// What is younger stays: it may belong to a build or a push that goes on beside.
@@ -18,7 +18,7 @@ const LATEST: &str = "latest";
 #[derive(Clone, Debug, Default)]
 pub struct Pruned {
     /// Releases.
-    pub releases: Vec<Kept>,
+    pub releases: Vec<NamedRelease>,
     /// Images that no release names: repository and tag.
     pub images: Vec<String>,
     /// What became free in the registry.
@@ -75,7 +75,7 @@ pub fn prune(state: &Path, keep: usize, dry_run: bool) -> Result<Pruned, PruneEr
     Ok(pruned)
 }
 
-fn digests(kept: &[Kept]) -> BTreeSet<Digest> {
+fn digests(kept: &[NamedRelease]) -> BTreeSet<Digest> {
     let packages = kept.iter().flat_map(|kept| &kept.release.packages);
     packages
         .filter_map(|package| package.digest.parse().ok())
@@ -99,7 +99,7 @@ fnlocal_api::user_error!(PruneError [Releases, Store] {});
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fnlocal_core::release::{ProjectLimits, Release, ReleasePackage};
+    use fnlocal_core::release::{Release, ReleaseLimits, ReleasePackage};
     use fnlocal_registry::RepositoryName;
 
     const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -126,15 +126,15 @@ mod tests {
         digest
     }
 
-    fn release(created: &str, digest: &Digest) -> Kept {
-        Kept::new(Release {
+    fn release(created: &str, digest: &Digest) -> NamedRelease {
+        NamedRelease::new(Release {
             schema: 1,
             project: "shop".into(),
             created: created.into(),
             fnlocal: "0.1.0".into(),
             commit: None,
             default: None,
-            limits: ProjectLimits::default(),
+            limits: ReleaseLimits::default(),
             packages: vec![ReleasePackage {
                 name: "shop".into(),
                 repository: "shop/shop".into(),

@@ -71,10 +71,10 @@ fn groups_outlive_the_run() {
 #[test]
 fn an_exit_is_told_with_its_place() {
     let line = "fnlocal: function exits (request r1) called process.exit(3) at /a/b.js:19:24";
-    let exit = Exit::parse(line).unwrap();
+    let exit = ExitCall::parse(line).unwrap();
     assert_eq!(exit.message, "the function called process.exit(3)");
     assert_eq!(exit.place, (Some("/a/b.js".into()), Some(19), Some(24)));
     assert_eq!(exit.request.as_deref(), Some("r1"));
-    let exit = Exit::parse("fnlocal: user code called process.abort() at /a/b.js:2:1");
+    let exit = ExitCall::parse("fnlocal: user code called process.abort() at /a/b.js:2:1");
     assert_eq!(exit.unwrap().request, None);
 }

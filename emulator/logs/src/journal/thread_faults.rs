@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use super::Bounds;
+use super::JournalLimits;
 use crate::{Logs, Record};
 use fnlocal_faults as faults;
 
@@ -26,7 +26,8 @@ fn kept_in_the_child() {
     faults::install();
     let (printer, shown) = sync_channel(1);
     let logs = Logs::new(printer);
-    logs.keep(folder.into(), Bounds::default(), "shop").unwrap();
+    logs.keep(folder.into(), JournalLimits::default(), "shop")
+        .unwrap();
     logs.note(PANIC);
     logs.flush();
     // The end of the process comes from the panic, and never from here.

@@ -18,8 +18,8 @@ use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks};
 
-use crate::trace::Trace;
-use crate::{Record, RequestRecord, Totals};
+use crate::trace::TraceContext;
+use crate::{JournalTotals, Record, RequestRecord};
 
 /// Requests that may wait to be sent.
 const WAITING: usize = 8192;
@@ -34,7 +34,7 @@ const SEND: Duration = Duration::from_secs(5);
 pub struct Spans {
     sink: SyncSender<Arc<RequestRecord>>,
     thread: JoinHandle<()>,
-    totals: Arc<Totals>,
+    totals: Arc<JournalTotals>,
 }
 
 impl Spans {
@@ -44,7 +44,7 @@ impl Spans {
     /// What the environment says makes no sense, or there is no thread.
     pub fn start(
         service: &str,
-        totals: Arc<Totals>,
+        totals: Arc<JournalTotals>,
         printer: SyncSender<Vec<Record>>,
     ) -> io::Result<Self> {
         let mut resource = Resource::builder();
@@ -60,7 +60,7 @@ impl Spans {
         let mut exporter = built.map_err(io::Error::other)?;
         exporter.set_resource(&resource.build());
         let (sink, requests) = sync_channel(WAITING);
-        let sender = Sender {
+        let sender = SpanSender {
             exporter,
             runtime,
             totals: Arc::clone(&totals),
@@ -81,7 +81,7 @@ impl Spans {
         if request.trace.is_some_and(|trace| trace.sampled)
             && let Err(TrySendError::Full(_)) = self.sink.try_send(Arc::clone(request))
         {
-            Totals::add(&self.totals.spans_dropped, spans_of(request).len() as u64);
+            JournalTotals::add(&self.totals.spans_dropped, spans_of(request).len() as u64);
         }
     }
 
@@ -93,15 +93,15 @@ impl Spans {
     }
 }
 
-struct Sender {
+struct SpanSender {
     exporter: SpanExporter,
     runtime: tokio::runtime::Runtime,
-    totals: Arc<Totals>,
+    totals: Arc<JournalTotals>,
     printer: SyncSender<Vec<Record>>,
     failing: bool,
 }
 
-impl Sender {
+impl SpanSender {
     fn run(mut self, requests: &Receiver<Arc<RequestRecord>>) {
         while let Ok(first) = requests.recv() {
             let mut batch = spans_of(&first);
@@ -135,7 +135,7 @@ impl Sender {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", SEND.as_secs()),
         };
-        Totals::add(&self.totals.spans_dropped, count);
+        JournalTotals::add(&self.totals.spans_dropped, count);
         if !std::mem::replace(&mut self.failing, true) {
             let text = format!("traces cannot be sent: {why}");
             let warning = true;
@@ -200,7 +200,7 @@ impl RequestRecord {
     }
 }
 
-fn context(trace: Trace, span: u64) -> SpanContext {
+fn context(trace: TraceContext, span: u64) -> SpanContext {
     SpanContext::new(
         TraceId::from_bytes(trace.trace.to_be_bytes()),
         SpanId::from_bytes(span.to_be_bytes()),
@@ -211,7 +211,11 @@ fn context(trace: Trace, span: u64) -> SpanContext {
 }
 
 /// A span below the request's.
-fn span(trace: Trace, name: String, (start_time, end_time): (SystemTime, SystemTime)) -> SpanData {
+fn span(
+    trace: TraceContext,
+    name: String,
+    (start_time, end_time): (SystemTime, SystemTime),
+) -> SpanData {
     let scope = InstrumentationScope::builder("fnlocal").with_version(env!("CARGO_PKG_VERSION"));
     SpanData {
         span_context: context(trace, rand::random::<u64>() | 1),

@@ -6,32 +6,32 @@ use std::ops::Range;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 
-use super::range::{Asked, asked};
-use super::refusal::{Refusal, empty, plain};
+use super::range::{RequestedRange, asked};
+use super::refusal::{RegistryRefusal, empty, plain};
 use super::route::Call;
 use super::uploads::CONTENT_DIGEST;
-use super::{Answer, Registry, send};
+use super::{RegistryResult, RegistryService, send};
 use fnlocal_files::OwnPath;
 
 use crate::digest::Digest;
 use crate::error::io;
 use crate::name::RepositoryName;
 
-impl Registry {
+impl RegistryService {
     /// Anything to `blobs/DIGEST`.
     pub(super) async fn blob(
         &self,
         call: Call<'_>,
         name: RepositoryName,
         digest: Digest,
-    ) -> Answer {
+    ) -> RegistryResult {
         match *call.method() {
             Method::HEAD => {
                 let asked = digest.clone();
                 let size = self
                     .blocking(move |store| Ok(store.blob_size(&name, &asked)?))
                     .await?;
-                let size = size.ok_or_else(Refusal::unknown_blob)?;
+                let size = size.ok_or_else(RegistryRefusal::unknown_blob)?;
                 Ok(described(empty(StatusCode::OK), &digest, size))
             }
             Method::GET => self.send_blob(call, name, digest).await,
@@ -41,14 +41,19 @@ impl Registry {
                     .await?;
                 match deleted {
                     true => Ok(empty(StatusCode::ACCEPTED)),
-                    false => Err(Refusal::unknown_blob()),
+                    false => Err(RegistryRefusal::unknown_blob()),
                 }
             }
-            _ => Err(Refusal::method()),
+            _ => Err(RegistryRefusal::method()),
         }
     }
 
-    async fn send_blob(&self, call: Call<'_>, name: RepositoryName, digest: Digest) -> Answer {
+    async fn send_blob(
+        &self,
+        call: Call<'_>,
+        name: RepositoryName,
+        digest: Digest,
+    ) -> RegistryResult {
         let wanted = digest.clone();
         let found = self
             .blocking(move |store| {
@@ -59,19 +64,19 @@ impl Registry {
                 Ok(found.filter(|_| !gone))
             })
             .await?;
-        let (file, size) = found.ok_or_else(Refusal::unknown_blob)?;
+        let (file, size) = found.ok_or_else(RegistryRefusal::unknown_blob)?;
         // Somebody who has another content's part must not get a part of this one.
         let same = call
             .header(&header::IF_RANGE)
             .is_none_or(|known| known == format!("\"{digest}\""));
         let header = call.header(&header::RANGE).filter(|_| same);
         match asked(header, size) {
-            Asked::All => {
+            RequestedRange::All => {
                 let body = send::whole(self.store.clone(), digest.clone(), file, size);
                 Ok(described(Response::new(body), &digest, size))
             }
-            Asked::Part(range) => self.send_part(file, range, &digest, size).await,
-            Asked::Nothing => Err(Refusal::new(
+            RequestedRange::Part(range) => self.send_part(file, range, &digest, size).await,
+            RequestedRange::Nothing => Err(RegistryRefusal::new(
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 "SIZE_INVALID",
                 format!("the blob has {size} bytes"),
@@ -86,7 +91,7 @@ impl Registry {
         range: Range<u64>,
         digest: &Digest,
         size: u64,
-    ) -> Answer {
+    ) -> RegistryResult {
         let start = range.start;
         let file = self
             .blocking(move |store| {

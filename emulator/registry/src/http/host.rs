@@ -4,13 +4,13 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{StatusCode, header};
 
-use super::refusal::Refusal;
+use super::refusal::RegistryRefusal;
 
 /// A page of another site can make a browser send requests here: by a name that resolves to
 /// 127.0.0.1, which the Host header gives away, or to the address itself, which the Origin header
 /// gives away. Registry clients send no Origin.
-pub fn check(head: &Parts, also: &[String]) -> Result<(), Refusal> {
-    let denied = |message| Refusal::new(StatusCode::FORBIDDEN, "DENIED", message);
+pub fn check(head: &Parts, also: &[String]) -> Result<(), RegistryRefusal> {
+    let denied = |message| RegistryRefusal::new(StatusCode::FORBIDDEN, "DENIED", message);
     if head.headers.contains_key(header::ORIGIN) {
         return Err(denied("the registry does not answer web pages"));
     }

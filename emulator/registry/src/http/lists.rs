@@ -4,9 +4,9 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::refusal::{Refusal, json as answer, plain};
+use super::refusal::{RegistryRefusal, json as answer, plain};
 use super::route::Call;
-use super::{Answer, Registry};
+use super::{RegistryResult, RegistryService};
 use crate::digest::Digest;
 use crate::name::RepositoryName;
 use crate::store::Descriptor;
@@ -15,7 +15,7 @@ const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// A part of a sorted list, and where the next begins.
-struct Page {
+struct ListPage {
     items: Vec<String>,
     next: Option<String>,
 }
@@ -29,9 +29,9 @@ struct Referrers {
     manifests: Vec<Descriptor>,
 }
 
-impl Registry {
+impl RegistryService {
     /// `/v2/_catalog`.
-    pub(super) async fn catalog(&self, call: Call<'_>) -> Answer {
+    pub(super) async fn catalog(&self, call: Call<'_>) -> RegistryResult {
         only_get(call)?;
         let names = self.blocking(|store| Ok(store.repositories()?)).await?;
         let page = page(call, names.iter().map(ToString::to_string))?;
@@ -40,11 +40,11 @@ impl Registry {
     }
 
     /// `tags/list`.
-    pub(super) async fn tags(&self, call: Call<'_>, name: RepositoryName) -> Answer {
+    pub(super) async fn tags(&self, call: Call<'_>, name: RepositoryName) -> RegistryResult {
         only_get(call)?;
         let asked = name.clone();
         let tags = self.blocking(move |store| Ok(store.tags(&asked)?)).await?;
-        let tags = tags.ok_or_else(Refusal::unknown_repository)?;
+        let tags = tags.ok_or_else(RegistryRefusal::unknown_repository)?;
         let page = page(call, tags.iter().map(ToString::to_string))?;
         let list = json!({"name": name, "tags": page.items});
         listed(&list, &format!("/v2/{name}/tags/list"), &page)
@@ -56,7 +56,7 @@ impl Registry {
         call: Call<'_>,
         name: RepositoryName,
         subject: Digest,
-    ) -> Answer {
+    ) -> RegistryResult {
         only_get(call)?;
         let found = self.blocking(move |store| Ok(store.referrers(&name, &subject)?));
         let mut manifests = found.await?;
@@ -79,15 +79,15 @@ impl Registry {
     }
 }
 
-fn only_get(call: Call<'_>) -> Result<(), Refusal> {
+fn only_get(call: Call<'_>) -> Result<(), RegistryRefusal> {
     match *call.method() {
         Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Refusal::method()),
+        _ => Err(RegistryRefusal::method()),
     }
 }
 
 /// What of a sorted list `n` and `last` ask for.
-fn page(call: Call<'_>, all: impl Iterator<Item = String>) -> Result<Page, Refusal> {
+fn page(call: Call<'_>, all: impl Iterator<Item = String>) -> Result<ListPage, RegistryRefusal> {
     let wanted = match call.query("n") {
         None => usize::MAX,
         Some(n) => n.parse().map_err(|_| bad_number())?,
@@ -97,10 +97,10 @@ fn page(call: Call<'_>, all: impl Iterator<Item = String>) -> Result<Page, Refus
     let items: Vec<String> = after.by_ref().take(wanted).collect();
     let more = after.next().is_some();
     let next = items.last().filter(|_| more).cloned();
-    Ok(Page { items, next })
+    Ok(ListPage { items, next })
 }
 
-fn listed(list: &serde_json::Value, path: &str, page: &Page) -> Answer {
+fn listed(list: &serde_json::Value, path: &str, page: &ListPage) -> RegistryResult {
     let mut response = answer(StatusCode::OK, list)?;
     if let Some(last) = &page.next {
         let next = form_urlencoded::Serializer::new(String::new())
@@ -113,8 +113,8 @@ fn listed(list: &serde_json::Value, path: &str, page: &Page) -> Answer {
     Ok(response)
 }
 
-fn bad_number() -> Refusal {
-    Refusal::new(
+fn bad_number() -> RegistryRefusal {
+    RegistryRefusal::new(
         StatusCode::BAD_REQUEST,
         "PAGINATION_NUMBER_INVALID",
         "n must be a number",

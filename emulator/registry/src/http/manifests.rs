@@ -4,19 +4,19 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use super::receive::gather;
-use super::refusal::{Refusal, empty, plain};
+use super::refusal::{RegistryRefusal, empty, plain};
 use super::route::Call;
 use super::uploads::CONTENT_DIGEST;
-use super::{Answer, Registry};
+use super::{RegistryResult, RegistryService};
 use crate::name::{Reference, RepositoryName, Tag};
-use crate::store::{MANIFEST_LIMIT, Manifest};
+use crate::store::{MANIFEST_LIMIT, StoredManifest};
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// Bytes a media type may have, by RFC 6838.
 const TYPE_LIMIT: usize = 255;
 
-impl Registry {
+impl RegistryService {
     /// Anything to `manifests/REFERENCE`.
     pub(super) async fn manifest(
         &self,
@@ -24,7 +24,7 @@ impl Registry {
         body: &mut Body,
         name: RepositoryName,
         reference: Reference,
-    ) -> Answer {
+    ) -> RegistryResult {
         match *call.method() {
             Method::GET | Method::HEAD => {
                 let asked = call.method() == Method::HEAD;
@@ -36,7 +36,9 @@ impl Registry {
                     }
                     Ok(found)
                 });
-                Ok(served(found.await?.ok_or_else(Refusal::unknown_manifest)?))
+                Ok(served(
+                    found.await?.ok_or_else(RegistryRefusal::unknown_manifest)?,
+                ))
             }
             Method::PUT => self.put(call, body, name, reference).await,
             Method::DELETE => {
@@ -46,10 +48,10 @@ impl Registry {
                 });
                 match deleted.await? {
                     true => Ok(empty(StatusCode::ACCEPTED)),
-                    false => Err(Refusal::unknown_manifest()),
+                    false => Err(RegistryRefusal::unknown_manifest()),
                 }
             }
-            _ => Err(Refusal::method()),
+            _ => Err(RegistryRefusal::method()),
         }
     }
 
@@ -59,7 +61,7 @@ impl Registry {
         body: &mut Body,
         name: RepositoryName,
         reference: Reference,
-    ) -> Answer {
+    ) -> RegistryResult {
         let media_type = media_type(call)?;
         let (digest, tags) = match &reference {
             Reference::Tag(tag) => (None, vec![tag.clone()]),
@@ -93,20 +95,20 @@ impl Registry {
 }
 
 /// Without parameters, which no media type of a manifest has.
-fn media_type(call: Call<'_>) -> Result<String, Refusal> {
+fn media_type(call: Call<'_>) -> Result<String, RegistryRefusal> {
     let sent = call.header(&header::CONTENT_TYPE).unwrap_or_default();
     let sent = sent.split(';').next().unwrap_or_default().trim();
     if sent.contains('/') && sent.len() <= TYPE_LIMIT {
         return Ok(sent.to_owned());
     }
-    Err(Refusal::new(
+    Err(RegistryRefusal::new(
         StatusCode::BAD_REQUEST,
         "MANIFEST_INVALID",
         "Content-Type must be the manifest's media type",
     ))
 }
 
-fn served(manifest: Manifest) -> Response<Body> {
+fn served(manifest: StoredManifest) -> Response<Body> {
     let length = manifest.bytes.len();
     let mut response = Response::new(Body::from(manifest.bytes));
     let headers = response.headers_mut();

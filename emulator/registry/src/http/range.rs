@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What of a blob is asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestedRange {
     /// All, also when the header is not understood: RFC 9110, 14.2.
     All,
     /// A part that is there.
@@ -14,25 +14,25 @@ pub enum Asked {
 }
 
 /// Reads a Range header, for content of `size` bytes. Only single ranges are served as such.
-pub fn asked(header: Option<&str>, size: u64) -> Asked {
+pub fn asked(header: Option<&str>, size: u64) -> RequestedRange {
     let Some((first, last)) = header
         .and_then(|header| header.strip_prefix("bytes="))
         .filter(|ranges| !ranges.contains(','))
         .and_then(|range| range.trim().split_once('-'))
     else {
-        return Asked::All;
+        return RequestedRange::All;
     };
     let range = match (number(first), number(last)) {
         // One that ends before it begins is empty.
         (Some(first), Some(last)) => first..last.saturating_add(1).min(size),
         (Some(first), None) if last.is_empty() => first..size,
         (None, Some(last)) if first.is_empty() => size.saturating_sub(last)..size,
-        _ => return Asked::All,
+        _ => return RequestedRange::All,
     };
     if range.is_empty() {
-        return Asked::Nothing;
+        return RequestedRange::Nothing;
     }
-    Asked::Part(range)
+    RequestedRange::Part(range)
 }
 
 /// Reads a chunk's Content-Range: `first-last`, both included.
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_single_range_is_cut_to_what_is_there() {
-        let part = |range| Asked::Part(range);
+        let part = |range| RequestedRange::Part(range);
         assert_eq!(asked(Some("bytes=0-3"), 10), part(0..4));
         assert_eq!(asked(Some("bytes=9-99"), 10), part(9..10));
         assert_eq!(asked(Some("bytes=4-"), 10), part(4..10));
@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn a_range_beyond_the_end_asks_for_nothing() {
         for range in ["bytes=10-", "bytes=10-11", "bytes=-0", "bytes=3-1"] {
-            assert_eq!(asked(Some(range), 10), Asked::Nothing, "{range}");
+            assert_eq!(asked(Some(range), 10), RequestedRange::Nothing, "{range}");
         }
-        assert_eq!(asked(Some("bytes=0-"), 0), Asked::Nothing);
+        assert_eq!(asked(Some("bytes=0-"), 0), RequestedRange::Nothing);
     }
 
     #[test]
@@ -81,9 +81,9 @@ mod tests {
             "bytes=+1-2",
             "bytes=a-b",
         ] {
-            assert_eq!(asked(Some(range), 10), Asked::All, "{range}");
+            assert_eq!(asked(Some(range), 10), RequestedRange::All, "{range}");
         }
-        assert_eq!(asked(None, 10), Asked::All);
+        assert_eq!(asked(None, 10), RequestedRange::All);
     }
 
     #[test]

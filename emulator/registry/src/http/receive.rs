@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::refusal::Refusal;
+use super::refusal::RegistryRefusal;
 use super::sessions::Turn;
 use crate::error::{StoreError, io};
 use crate::store::BlobWriter;
@@ -27,12 +27,12 @@ const LEAST_RATE: u64 = 1024;
 const GRACE: Duration = Duration::from_secs(60);
 
 /// How much of a body has come, and since when.
-struct Pace {
+struct UploadPace {
     began: Instant,
     bytes: u64,
 }
 
-impl Pace {
+impl UploadPace {
     fn begin() -> Self {
         Self {
             began: Instant::now(),
@@ -73,7 +73,7 @@ impl Incoming {
 /// How receiving ended. What came before a failure is written.
 pub struct Received {
     pub incoming: Incoming,
-    pub failed: Option<Refusal>,
+    pub failed: Option<RegistryRefusal>,
 }
 
 /// Writes all of `body`. Fails when writing failed: the upload is given up then.
@@ -81,10 +81,10 @@ pub async fn receive(
     body: &mut Body,
     mut incoming: Incoming,
     stall: Duration,
-) -> Result<Received, Refusal> {
+) -> Result<Received, RegistryRefusal> {
     let mut piece = Vec::new();
     let mut failed = None;
-    let mut pace = Pace::begin();
+    let mut pace = UploadPace::begin();
     loop {
         let next = tokio::select! {
             next = pace.next(body, stall) => next,
@@ -114,9 +114,13 @@ pub async fn receive(
 }
 
 /// All of a small body.
-pub async fn gather(body: &mut Body, limit: usize, stall: Duration) -> Result<Vec<u8>, Refusal> {
+pub async fn gather(
+    body: &mut Body,
+    limit: usize,
+    stall: Duration,
+) -> Result<Vec<u8>, RegistryRefusal> {
     let mut gathered = Vec::new();
-    let mut pace = Pace::begin();
+    let mut pace = UploadPace::begin();
     loop {
         match pace.next(body, stall).await {
             Ok(Some(Ok(bytes))) => gathered.extend_from_slice(&bytes),
@@ -158,7 +162,10 @@ async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     }
 }
 
-async fn write(mut incoming: Incoming, mut piece: Vec<u8>) -> Result<(Incoming, Vec<u8>), Refusal> {
+async fn write(
+    mut incoming: Incoming,
+    mut piece: Vec<u8>,
+) -> Result<(Incoming, Vec<u8>), RegistryRefusal> {
     if piece.is_empty() {
         return Ok((incoming, piece));
     }
@@ -167,18 +174,18 @@ async fn write(mut incoming: Incoming, mut piece: Vec<u8>) -> Result<(Incoming, 
             let path = incoming.writer.path().to_owned();
             // What cannot be finished must not keep the room it took.
             incoming.writer.cancel();
-            return Err(Refusal::from(io(&path)(error)));
+            return Err(RegistryRefusal::from(io(&path)(error)));
         }
         piece.clear();
         Ok((incoming, piece))
     });
     written
         .await
-        .unwrap_or_else(|error| Err(Refusal::bug(&error)))
+        .unwrap_or_else(|error| Err(RegistryRefusal::bug(&error)))
 }
 
-fn interrupted(why: &str) -> Refusal {
-    Refusal::new(
+fn interrupted(why: &str) -> RegistryRefusal {
+    RegistryRefusal::new(
         StatusCode::BAD_REQUEST,
         "BLOB_UPLOAD_INVALID",
         format!("the body was cut off: {why}"),

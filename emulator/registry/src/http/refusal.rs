@@ -12,14 +12,14 @@ use crate::name::NameError;
 
 /// A request that is not done.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct RegistryRefusal {
     status: StatusCode,
     code: &'static str,
     message: String,
     headers: HeaderMap,
 }
 
-impl Refusal {
+impl RegistryRefusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -87,7 +87,7 @@ impl Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for RegistryRefusal {
     fn from(error: StoreError) -> Self {
         let (status, code) = match &error {
             StoreError::DigestMismatch { .. } => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
@@ -116,7 +116,7 @@ impl From<StoreError> for Refusal {
     }
 }
 
-impl From<NameError> for Refusal {
+impl From<NameError> for RegistryRefusal {
     fn from(error: NameError) -> Self {
         let code = match error {
             NameError::Repository(_) => "NAME_INVALID",
@@ -126,15 +126,15 @@ impl From<NameError> for Refusal {
     }
 }
 
-impl From<DigestError> for Refusal {
+impl From<DigestError> for RegistryRefusal {
     fn from(error: DigestError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", error.to_string())
     }
 }
 
 /// A JSON answer.
-pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<Body>, Refusal> {
-    let text = serde_json::to_vec(value).map_err(|error| Refusal::bug(&error))?;
+pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<Body>, RegistryRefusal> {
+    let text = serde_json::to_vec(value).map_err(|error| RegistryRefusal::bug(&error))?;
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(

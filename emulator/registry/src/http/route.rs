@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::refusal::Refusal;
+use super::refusal::RegistryRefusal;
 use crate::digest::Digest;
 use crate::name::{Reference, RepositoryName};
 use crate::store::UploadId;
@@ -55,7 +55,7 @@ impl<'a> Call<'a> {
 
 /// A path under `/v2/`.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Route {
+pub enum RegistryRoute {
     Base,
     Catalog,
     Tags(RepositoryName),
@@ -66,10 +66,10 @@ pub enum Route {
     Upload(RepositoryName, UploadId),
 }
 
-impl Route {
+impl RegistryRoute {
     /// Reads a path from its end, since a name may have any number of parts, of any name. Each part
     /// is decoded by itself, so that an encoded slash is never one.
-    pub fn parse(path: &str) -> Result<Self, Refusal> {
+    pub fn parse(path: &str) -> Result<Self, RegistryRefusal> {
         if matches!(path, "/v2" | "/v2/") {
             return Ok(Self::Base);
         }
@@ -99,7 +99,7 @@ impl Route {
     }
 }
 
-fn repository(parts: &[&str]) -> Result<RepositoryName, Refusal> {
+fn repository(parts: &[&str]) -> Result<RepositoryName, RegistryRefusal> {
     // Joined, a part with a slash inside would read as two.
     if let Some(part) = parts.iter().find(|part| part.contains('/')) {
         return Err(crate::NameError::Repository((*part).to_owned()).into());
@@ -107,8 +107,8 @@ fn repository(parts: &[&str]) -> Result<RepositoryName, Refusal> {
     Ok(parts.join("/").parse()?)
 }
 
-fn unknown_path() -> Refusal {
-    Refusal::new(
+fn unknown_path() -> RegistryRefusal {
+    RegistryRefusal::new(
         StatusCode::NOT_FOUND,
         "UNSUPPORTED",
         "the registry has no such path",
@@ -127,16 +127,16 @@ mod tests {
     fn names_may_contain_the_words_of_paths() {
         let tag: Reference = "v1".parse().unwrap();
         assert_eq!(
-            Route::parse("/v2/a/blobs/uploads/manifests/v1").unwrap(),
-            Route::Manifest(name("a/blobs/uploads"), tag)
+            RegistryRoute::parse("/v2/a/blobs/uploads/manifests/v1").unwrap(),
+            RegistryRoute::Manifest(name("a/blobs/uploads"), tag)
         );
         assert_eq!(
-            Route::parse("/v2/tags/list/tags/list").unwrap(),
-            Route::Tags(name("tags/list"))
+            RegistryRoute::parse("/v2/tags/list/tags/list").unwrap(),
+            RegistryRoute::Tags(name("tags/list"))
         );
         assert_eq!(
-            Route::parse("/v2/a/blobs/uploads/").unwrap(),
-            Route::Uploads(name("a"))
+            RegistryRoute::parse("/v2/a/blobs/uploads/").unwrap(),
+            RegistryRoute::Uploads(name("a"))
         );
     }
 
@@ -144,7 +144,10 @@ mod tests {
     fn a_digest_may_be_encoded_but_a_slash_in_a_name_may_not() {
         let digest = Digest::of(b"x");
         let path = format!("/v2/a/blobs/sha256%3A{}", digest.hex());
-        assert_eq!(Route::parse(&path).unwrap(), Route::Blob(name("a"), digest));
+        assert_eq!(
+            RegistryRoute::parse(&path).unwrap(),
+            RegistryRoute::Blob(name("a"), digest)
+        );
         for bad in [
             "/v2/a%2fb/tags/list",
             "/v2/..%2f..%2fetc/tags/list",
@@ -158,7 +161,7 @@ mod tests {
             "/v1/a/tags/list",
             "/",
         ] {
-            assert!(Route::parse(bad).is_err(), "{bad}");
+            assert!(RegistryRoute::parse(bad).is_err(), "{bad}");
         }
     }
 }

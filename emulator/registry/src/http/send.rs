@@ -6,36 +6,36 @@ use std::io::{self, Read};
 use axum::body::{Body, Bytes};
 use futures_util::stream::try_unfold;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, DigestHasher};
 use crate::store::Store;
 
 /// Bytes read at once.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// A file being read, and what is left to send of it.
-struct Sending {
+struct BlobSender {
     file: File,
     left: u64,
-    check: Option<Check>,
+    check: Option<BlobCheck>,
 }
 
 /// What a whole blob is held against.
-struct Check {
+struct BlobCheck {
     store: Store,
     digest: Digest,
-    hasher: Hasher,
+    hasher: DigestHasher,
 }
 
 /// All of a blob. Its last piece is sent only if it is what it should be: a client never gets all of
 /// one that went bad, and the next to ask is told that it is missing.
 pub fn whole(store: Store, digest: Digest, file: File, size: u64) -> Body {
-    let hasher = Hasher::new(digest.algorithm());
-    let check = Check {
+    let hasher = DigestHasher::new(digest.algorithm());
+    let check = BlobCheck {
         store,
         digest,
         hasher,
     };
-    send(Sending {
+    send(BlobSender {
         file,
         left: size,
         check: Some(check),
@@ -44,14 +44,14 @@ pub fn whole(store: Store, digest: Digest, file: File, size: u64) -> Body {
 
 /// `length` bytes from where `file` stands. Which is not all, so it cannot be checked.
 pub fn part(file: File, length: u64) -> Body {
-    send(Sending {
+    send(BlobSender {
         file,
         left: length,
         check: None,
     })
 }
 
-fn send(sending: Sending) -> Body {
+fn send(sending: BlobSender) -> Body {
     Body::from_stream(try_unfold(sending, async |sending| {
         if sending.left == 0 {
             return Ok(None);
@@ -61,7 +61,7 @@ fn send(sending: Sending) -> Body {
     }))
 }
 
-impl Sending {
+impl BlobSender {
     fn next(mut self) -> io::Result<(Bytes, Self)> {
         let length = self.left.min(CHUNK_BYTES);
         let mut piece = vec![0; usize::try_from(length).expect("a piece fits in memory")];
@@ -88,7 +88,7 @@ impl Sending {
     }
 }
 
-impl Check {
+impl BlobCheck {
     fn failed(&self, file: &File) -> io::Result<()> {
         self.store
             .quarantine(&self.digest, file)

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{HttpOptions, router, stall::Stall};
+use super::{HttpOptions, router, stall::WriteStall};
 use crate::store::Store;
 
 /// Pause after a connection that could not be accepted.
@@ -58,7 +58,7 @@ fn connection(
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<> {
     // A socket that is already gone is found out by the first read.
     let _gone = stream.set_nodelay(true);
-    let stream = Stall::new(stream, options.stall_timeout);
+    let stream = WriteStall::new(stream, options.stall_timeout);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let answer = router.clone().oneshot(request.map(axum::body::Body::new));
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }

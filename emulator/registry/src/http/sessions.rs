@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as Turns, OwnedMutexGuard, watch};
 
-use crate::store::{Progress, UploadId};
+use crate::store::{HashProgress, UploadId};
 
 /// Uploads whose hash is remembered between requests. Another's file is read again, which is slow
 /// but right.
@@ -14,19 +14,19 @@ const REMEMBERED: usize = 1024;
 /// Uploads that have been seen.
 #[derive(Default)]
 pub struct Sessions {
-    seen: Mutex<BTreeMap<UploadId, Arc<Session>>>,
+    seen: Mutex<BTreeMap<UploadId, Arc<UploadSession>>>,
 }
 
 #[derive(Default)]
-struct Session {
-    progress: Arc<Turns<Option<Progress>>>,
+struct UploadSession {
+    progress: Arc<Turns<Option<HashProgress>>>,
     /// Changes when another request comes.
     newest: watch::Sender<u64>,
 }
 
 /// One request's turn with an upload.
 pub struct Turn {
-    progress: OwnedMutexGuard<Option<Progress>>,
+    progress: OwnedMutexGuard<Option<HashProgress>>,
     newest: watch::Receiver<u64>,
 }
 
@@ -47,7 +47,7 @@ impl Sessions {
         seen.remove(id);
     }
 
-    fn session(&self, id: &UploadId) -> Arc<Session> {
+    fn session(&self, id: &UploadId) -> Arc<UploadSession> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= REMEMBERED && !seen.contains_key(id) {
             // Ids are random, so this is any of them; one in use is kept by its user.
@@ -74,12 +74,12 @@ impl Turn {
     }
 
     /// What is known of the upload's hash.
-    pub fn take(&mut self) -> Option<Progress> {
+    pub fn take(&mut self) -> Option<HashProgress> {
         self.progress.take()
     }
 
     /// Remembers it for the next.
-    pub fn keep(&mut self, progress: Option<Progress>) {
+    pub fn keep(&mut self, progress: Option<HashProgress>) {
         *self.progress = progress;
     }
 }

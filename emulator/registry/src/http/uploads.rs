@@ -4,10 +4,10 @@ use axum::body::Body;
 use axum::http::{HeaderName, Method, Response, StatusCode, header};
 
 use super::receive::{Incoming, Received, receive};
-use super::refusal::{Refusal, empty, plain};
+use super::refusal::{RegistryRefusal, empty, plain};
 use super::route::Call;
 use super::sessions::Turn;
-use super::{Answer, Registry, range};
+use super::{RegistryResult, RegistryService, range};
 use crate::digest::{Algorithm, Digest};
 use crate::name::RepositoryName;
 use crate::store::{Blob, UploadId};
@@ -15,16 +15,16 @@ use crate::store::{Blob, UploadId};
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
-impl Registry {
+impl RegistryService {
     /// POST to `blobs/uploads/`.
     pub(super) async fn begin(
         &self,
         call: Call<'_>,
         body: &mut Body,
         name: RepositoryName,
-    ) -> Answer {
+    ) -> RegistryResult {
         if call.method() != Method::POST {
-            return Err(Refusal::method());
+            return Err(RegistryRefusal::method());
         }
         if let Some(algorithm) = call.query("digest-algorithm") {
             algorithm.parse::<Algorithm>()?;
@@ -58,7 +58,7 @@ impl Registry {
         body: &mut Body,
         name: RepositoryName,
         id: UploadId,
-    ) -> Answer {
+    ) -> RegistryResult {
         match *call.method() {
             Method::GET | Method::HEAD => {
                 let size = self.size(&name, &id).await?;
@@ -78,11 +78,16 @@ impl Registry {
                 Ok(created(&name, &blob?.digest))
             }
             Method::DELETE => self.cancel(name, id).await,
-            _ => Err(Refusal::method()),
+            _ => Err(RegistryRefusal::method()),
         }
     }
 
-    async fn monolithic(&self, body: &mut Body, name: RepositoryName, digest: Digest) -> Answer {
+    async fn monolithic(
+        &self,
+        body: &mut Body,
+        name: RepositoryName,
+        digest: Digest,
+    ) -> RegistryResult {
         let writer = self.blocking(|store| Ok(store.writer()?)).await?;
         let turn = Turn::alone();
         let incoming = Incoming { writer, turn };
@@ -99,7 +104,7 @@ impl Registry {
         digest: &Digest,
         from: Option<RepositoryName>,
         to: &RepositoryName,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, RegistryRefusal> {
         let (digest, to) = (digest.clone(), to.clone());
         self.blocking(move |store| match from {
             Some(from) => Ok(store.mount(&digest, &from, &to)?),
@@ -108,7 +113,7 @@ impl Registry {
         .await
     }
 
-    async fn size(&self, name: &RepositoryName, id: &UploadId) -> Result<u64, Refusal> {
+    async fn size(&self, name: &RepositoryName, id: &UploadId) -> Result<u64, RegistryRefusal> {
         let (name, id) = (name.clone(), id.clone());
         self.blocking(move |store| Ok(store.upload_size(&name, &id)?))
             .await
@@ -121,7 +126,7 @@ impl Registry {
         body: &mut Body,
         name: &RepositoryName,
         id: &UploadId,
-    ) -> Result<Incoming, Refusal> {
+    ) -> Result<Incoming, RegistryRefusal> {
         // Before the turn, so that a name nobody was given is not remembered.
         self.size(name, id).await?;
         let mut turn = self.sessions.turn(id).await;
@@ -157,7 +162,11 @@ impl Registry {
             let cut = self.blocking(move |_| Ok(incoming.writer.cut(begin)?));
             cut.await?;
             let why = "the chunk is not as long as its Content-Range says";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", why));
+            return Err(RegistryRefusal::new(
+                StatusCode::BAD_REQUEST,
+                "SIZE_INVALID",
+                why,
+            ));
         }
         Ok(incoming)
     }
@@ -167,7 +176,7 @@ impl Registry {
         incoming: Incoming,
         name: &RepositoryName,
         digest: Digest,
-    ) -> Result<Blob, Refusal> {
+    ) -> Result<Blob, RegistryRefusal> {
         let name = name.clone();
         let committed = self.blocking(move |_| {
             let Incoming { writer, turn } = incoming;
@@ -178,7 +187,7 @@ impl Registry {
         committed.await
     }
 
-    async fn cancel(&self, name: RepositoryName, id: UploadId) -> Answer {
+    async fn cancel(&self, name: RepositoryName, id: UploadId) -> RegistryResult {
         self.size(&name, &id).await?;
         let turn = self.sessions.turn(&id).await;
         self.sessions.forget(&id);
@@ -211,8 +220,13 @@ fn expected(call: Call<'_>, begin: u64) -> Result<Option<u64>, &'static str> {
     }
 }
 
-fn out_of_order(name: &RepositoryName, id: &UploadId, size: u64, why: &'static str) -> Refusal {
-    Refusal::new(
+fn out_of_order(
+    name: &RepositoryName,
+    id: &UploadId,
+    size: u64,
+    why: &'static str,
+) -> RegistryRefusal {
+    RegistryRefusal::new(
         StatusCode::RANGE_NOT_SATISFIABLE,
         "BLOB_UPLOAD_INVALID",
         why,

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::Store;
 use super::files;
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, DigestHasher};
 use crate::error::{StoreError, io};
 use crate::name::RepositoryName;
 
@@ -109,7 +109,7 @@ impl Store {
         let Some(file) = files::present(&path, path.open())? else {
             return Ok(false);
         };
-        let mut hasher = Hasher::new(digest.algorithm());
+        let mut hasher = DigestHasher::new(digest.algorithm());
         hasher.read(&file).map_err(io(&path))?;
         if hasher.finish() == *digest {
             return Ok(true);

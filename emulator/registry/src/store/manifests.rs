@@ -16,7 +16,7 @@ pub const MANIFEST_LIMIT: usize = 4 << 20;
 
 /// A manifest as it was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
+pub struct StoredManifest {
     /// What it is.
     pub digest: Digest,
     /// Its media type.
@@ -27,7 +27,7 @@ pub struct Manifest {
 
 /// A manifest's file in a repository.
 #[derive(Debug, Serialize, Deserialize)]
-struct Link {
+struct ManifestLink {
     media_type: String,
 }
 
@@ -82,7 +82,7 @@ impl Store {
             files::make_folder(&self.layout.referrers(repository, subject))?;
             files::mark(&self.layout.referrer(repository, subject, &digest))?;
         }
-        let link = Link {
+        let link = ManifestLink {
             media_type: media_type.to_owned(),
         };
         let link = serde_json::to_vec(&link).expect("a string is JSON");
@@ -150,7 +150,7 @@ impl Store {
         &self,
         repository: &RepositoryName,
         reference: &Reference,
-    ) -> Result<Option<Manifest>, StoreError> {
+    ) -> Result<Option<StoredManifest>, StoreError> {
         let digest = match reference {
             Reference::Digest(digest) => Some(digest.clone()),
             Reference::Tag(tag) => self.tagged(repository, tag)?,
@@ -242,7 +242,7 @@ impl Store {
         &self,
         repository: &RepositoryName,
         digest: Digest,
-    ) -> Result<Option<Manifest>, StoreError> {
+    ) -> Result<Option<StoredManifest>, StoreError> {
         let Some((manifest, file)) = self.read_manifest(repository, &digest)? else {
             return Ok(None);
         };
@@ -257,12 +257,12 @@ impl Store {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<(Manifest, File)>, StoreError> {
+    ) -> Result<Option<(StoredManifest, File)>, StoreError> {
         let path = self.layout.manifest(repository, digest);
         let Some(link) = files::present(&path, path.read())? else {
             return Ok(None);
         };
-        let link: Link = serde_json::from_slice(&link)
+        let link: ManifestLink = serde_json::from_slice(&link)
             .map_err(|error| io(&path)(std::io::Error::from(error)))?;
         let path = self.layout.content(digest);
         let Some(mut file) = files::present(&path, path.open())? else {
@@ -270,7 +270,7 @@ impl Store {
         };
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut file, &mut bytes).map_err(io(&path))?;
-        let manifest = Manifest {
+        let manifest = StoredManifest {
             digest: digest.clone(),
             media_type: link.media_type,
             bytes,

@@ -21,19 +21,19 @@ const KNOWN: [&str; 4] = [
 pub struct Named {
     media_type: Option<String>,
     artifact_type: Option<String>,
-    config: Option<Part>,
+    config: Option<NamedBlob>,
     // Some clients write `null` for an empty list.
-    layers: Option<Vec<Part>>,
-    blobs: Option<Vec<Part>>,
-    manifests: Option<Vec<Part>>,
-    subject: Option<Part>,
+    layers: Option<Vec<NamedBlob>>,
+    blobs: Option<Vec<NamedBlob>>,
+    manifests: Option<Vec<NamedBlob>>,
+    subject: Option<NamedBlob>,
     annotations: Option<BTreeMap<String, String>>,
 }
 
 /// A descriptor.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Part {
+struct NamedBlob {
     #[serde(default)]
     media_type: String,
     digest: Digest,
@@ -96,7 +96,7 @@ impl Named {
 }
 
 /// Layers that licences forbid to push: they stay where their maker serves them.
-fn is_elsewhere(part: &Part) -> bool {
+fn is_elsewhere(part: &NamedBlob) -> bool {
     part.media_type.contains(".nondistributable.") || part.media_type.contains(".foreign.")
 }
 

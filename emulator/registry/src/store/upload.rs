@@ -9,7 +9,7 @@ use fnlocal_files::OwnPath;
 
 use super::Store;
 use super::files::{self, Temporary};
-use crate::digest::{Algorithm, Digest, Hasher};
+use crate::digest::{Algorithm, Digest, DigestHasher};
 use crate::error::{StoreError, io};
 use crate::name::RepositoryName;
 
@@ -29,14 +29,14 @@ pub struct Blob {
 pub struct BlobWriter {
     store: Store,
     temporary: Temporary,
-    hasher: Hasher,
+    hasher: DigestHasher,
     size: u64,
 }
 
 /// What of an upload has been hashed, so that going on need not read it again.
 #[derive(Clone, Debug)]
-pub struct Progress {
-    hasher: Hasher,
+pub struct HashProgress {
+    hasher: DigestHasher,
     /// The file as it was then; another process may have changed it since.
     size: u64,
     changed: SystemTime,
@@ -58,7 +58,7 @@ impl Store {
         Ok(BlobWriter {
             store: self.clone(),
             temporary,
-            hasher: Hasher::new(Algorithm::Sha256),
+            hasher: DigestHasher::new(Algorithm::Sha256),
             size: 0,
         })
     }
@@ -84,7 +84,7 @@ impl Store {
         &self,
         repository: &RepositoryName,
         id: &UploadId,
-        known: Option<Progress>,
+        known: Option<HashProgress>,
     ) -> Result<BlobWriter, StoreError> {
         let path = self.upload_path(repository, id);
         let held = self.adding()?;
@@ -100,7 +100,7 @@ impl Store {
         let hasher = match known {
             Some(known) if known.size == size && known.changed == changed => known.hasher,
             _ => {
-                let mut hasher = Hasher::new(Algorithm::Sha256);
+                let mut hasher = DigestHasher::new(Algorithm::Sha256);
                 hasher.read(&temporary.file).map_err(failed)?;
                 hasher
             }
@@ -206,7 +206,7 @@ impl BlobWriter {
         if algorithm == self.hasher.algorithm() {
             return Ok(self.hasher.clone().finish());
         }
-        let mut hasher = Hasher::new(algorithm);
+        let mut hasher = DigestHasher::new(algorithm);
         let mut file = &self.temporary.file;
         let read = file
             .rewind()
@@ -218,9 +218,9 @@ impl BlobWriter {
     /// Leaves an upload to be gone on with. Returns what need not be read again then, if that is
     /// known.
     #[must_use]
-    pub fn pause(self) -> Option<Progress> {
+    pub fn pause(self) -> Option<HashProgress> {
         let metadata = self.temporary.file.metadata().ok()?;
-        Some(Progress {
+        Some(HashProgress {
             hasher: self.hasher,
             size: self.size,
             changed: metadata.modified().ok()?,

@@ -12,13 +12,13 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{oneshot, watch};
 use tracing::{Instrument, debug, trace};
 
-use super::state::{Ahead, Live, Phase};
+use super::state::{LiveContainer, Phase, PrecreatedContainer};
 use super::{Inner, container, finish, stock};
 use crate::Address;
 use crate::RuntimeError;
 use crate::StartSpec;
 use crate::Started;
-use crate::lines::{Output, Tail};
+use crate::lines::{InstanceOutput, StderrTail};
 use crate::ready;
 use fnlocal_engine::error::refused;
 
@@ -47,7 +47,7 @@ pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started,
 /// Starts an instance, from stock where there is some.
 async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
     let begun = Instant::now();
-    let _under_way = UnderWay::new(&inner.starting);
+    let _under_way = BootCount::new(&inner.starting);
     if let Some(ahead) = inner.state.take_ahead(&spec.package, spec.memory_mib) {
         debug!(container = ahead.container, "takes a container made ahead");
         match boot(inner, &spec, ahead, begun).await {
@@ -84,15 +84,15 @@ fn does_without(inner: &Inner, why: &str) -> bool {
 async fn boot(
     inner: &Arc<Inner>,
     spec: &StartSpec,
-    ahead: Ahead,
+    ahead: PrecreatedContainer,
     begun: Instant,
 ) -> Result<Started, RuntimeError> {
-    let tail = Tail::default();
+    let tail = StderrTail::default();
     let (ended, end) = watch::channel(None);
     let (container, address, token) = (ahead.container, ahead.address, ahead.token);
     let (parked, mut attached) = (ahead.parked, ahead.output);
-    let output = Output::new(spec.instance, inner.notices.clone(), tail.clone());
-    let live = Live {
+    let output = InstanceOutput::new(spec.instance, inner.notices.clone(), tail.clone());
+    let live = LiveContainer {
         container: container.clone(),
         sandbox: ahead.sandbox.id,
         folder: ahead.folder,
@@ -201,7 +201,7 @@ pub(crate) async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
     }
 }
 
-async fn pump(attached: AttachContainerResults, mut output: Output) {
+async fn pump(attached: AttachContainerResults, mut output: InstanceOutput) {
     // Held, not dropped: its end is the instance's.
     let _input = attached.input;
     let mut stream = attached.output;
@@ -225,16 +225,16 @@ fn explained(error: RuntimeError, wrote: &str, image: &str) -> RuntimeError {
     }
 }
 
-struct UnderWay<'a>(&'a AtomicUsize);
+struct BootCount<'a>(&'a AtomicUsize);
 
-impl<'a> UnderWay<'a> {
+impl<'a> BootCount<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for BootCount<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -25,7 +25,7 @@ const PIDS: i64 = 256;
 const HEAP_PERCENT: u32 = 85;
 
 /// What differs between two instances' containers.
-pub(crate) struct Shape<'a> {
+pub(crate) struct ContainerShape<'a> {
     pub package: &'a PackageRun,
     pub memory_mib: u32,
     pub sandbox: &'a str,
@@ -43,7 +43,11 @@ pub(crate) fn introduction(parked: bool, token: &str) -> String {
 }
 
 /// The container of one instance.
-pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> ContainerCreateBody {
+pub(crate) fn instance(
+    engine: &Engine,
+    owner: &Owner,
+    shape: &ContainerShape<'_>,
+) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(shape.package.image.clone()),
         user: Some(user(engine)),
@@ -74,7 +78,7 @@ pub(crate) fn instance(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Con
 
 /// A parked container is started but waits for a word: the engine's start call is most of a cold
 /// start, and can thus be made ahead, without the memory of a booted node.
-fn entrypoint(shape: &Shape<'_>) -> Vec<String> {
+fn entrypoint(shape: &ContainerShape<'_>) -> Vec<String> {
     let heap = heap_limit(shape.memory_mib);
     let node = ["node", &heap, "/fnlocal/runner.cjs", AS_INSTANCE];
     let wait = ["sh", "-c", "read _ && exec \"$@\"", "sh"];
@@ -91,7 +95,7 @@ pub fn heap_limit(memory_mib: u32) -> String {
     )
 }
 
-fn environment(shape: &Shape<'_>) -> Vec<String> {
+fn environment(shape: &ContainerShape<'_>) -> Vec<String> {
     let reached = match shape.address {
         Address::Dialed(_) => format!("FNLOCAL_DIAL={SOCKETS}/{SOCKET}"),
         Address::Tcp(_) => format!("PORT={PORT}"),
@@ -111,7 +115,7 @@ fn environment(shape: &Shape<'_>) -> Vec<String> {
     env
 }
 
-fn mounts(engine: &Engine, owner: &Owner, shape: &Shape<'_>) -> Vec<Mount> {
+fn mounts(engine: &Engine, owner: &Owner, shape: &ContainerShape<'_>) -> Vec<Mount> {
     let bind = |source: &Path, target: &str, read_only| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.display().to_string()),

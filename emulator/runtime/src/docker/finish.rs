@@ -8,7 +8,7 @@ use fnlocal_core::InstanceId;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::state::{Live, Phase};
+use super::state::{LiveContainer, Phase};
 use super::{Inner, boot};
 use crate::End;
 use crate::Notice;
@@ -56,7 +56,7 @@ pub(crate) async fn discard(inner: &Inner, instance: InstanceId) {
     }
 }
 
-async fn clean(inner: &Inner, live: Live) {
+async fn clean(inner: &Inner, live: LiveContainer) {
     live.address.close();
     let docker = &inner.engine.docker;
     tokio::join!(

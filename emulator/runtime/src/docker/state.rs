@@ -13,10 +13,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::sandbox::Sandbox;
 use crate::Address;
 use crate::PackageRun;
-use crate::lines::Tail;
+use crate::lines::StderrTail;
 
 /// A container created ahead, with everything an instance needs.
-pub(crate) struct Ahead {
+pub(crate) struct PrecreatedContainer {
     pub container: String,
     pub sandbox: Sandbox,
     pub folder: PathBuf,
@@ -42,7 +42,7 @@ pub(crate) enum Phase {
 
 /// A started container.
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct LiveContainer {
     pub container: String,
     pub sandbox: String,
     pub folder: PathBuf,
@@ -51,37 +51,37 @@ pub(crate) struct Live {
     pub phase: Phase,
     /// The kernel killed something in it for memory.
     pub oom: bool,
-    pub tail: Tail,
+    pub tail: StderrTail,
     pub pump: Option<JoinHandle<()>>,
     /// Why it ended, once it has.
     pub ended: watch::Sender<Option<String>>,
 }
 
 #[derive(Default)]
-pub(crate) struct State(Mutex<Tables>);
+pub(crate) struct ContainerTable(Mutex<InstanceTables>);
 
 #[derive(Default)]
-struct Tables {
-    live: BTreeMap<InstanceId, Live>,
+struct InstanceTables {
+    live: BTreeMap<InstanceId, LiveContainer>,
     by_container: BTreeMap<String, InstanceId>,
     sandboxes: VecDeque<Sandbox>,
-    ahead: Vec<Ahead>,
+    ahead: Vec<PrecreatedContainer>,
     /// Containers being created ahead.
     coming: Vec<(Arc<PackageRun>, u32)>,
 }
 
-impl State {
-    fn lock(&self) -> MutexGuard<'_, Tables> {
+impl ContainerTable {
+    fn lock(&self) -> MutexGuard<'_, InstanceTables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn insert(&self, instance: InstanceId, live: Live) {
+    pub fn insert(&self, instance: InstanceId, live: LiveContainer) {
         let mut tables = self.lock();
         tables.by_container.insert(live.container.clone(), instance);
         tables.live.insert(instance, live);
     }
 
-    pub fn remove(&self, instance: InstanceId) -> Option<Live> {
+    pub fn remove(&self, instance: InstanceId) -> Option<LiveContainer> {
         let mut tables = self.lock();
         let live = tables.live.remove(&instance)?;
         tables.by_container.remove(&live.container);
@@ -89,7 +89,11 @@ impl State {
     }
 
     /// Changes something about an instance.
-    pub fn with<T>(&self, instance: InstanceId, change: impl FnOnce(&mut Live) -> T) -> Option<T> {
+    pub fn with<T>(
+        &self,
+        instance: InstanceId,
+        change: impl FnOnce(&mut LiveContainer) -> T,
+    ) -> Option<T> {
         self.lock().live.get_mut(&instance).map(change)
     }
 
@@ -152,7 +156,12 @@ impl State {
     }
 
     /// Ends a claim, with what came of it.
-    pub fn put_ahead(&self, package: &Arc<PackageRun>, memory_mib: u32, made: Option<Ahead>) {
+    pub fn put_ahead(
+        &self,
+        package: &Arc<PackageRun>,
+        memory_mib: u32,
+        made: Option<PrecreatedContainer>,
+    ) {
         let mut tables = self.lock();
         let claim = tables
             .coming
@@ -164,7 +173,7 @@ impl State {
         tables.ahead.extend(made);
     }
 
-    pub fn take_ahead(&self, package: &PackageRun, memory_mib: u32) -> Option<Ahead> {
+    pub fn take_ahead(&self, package: &PackageRun, memory_mib: u32) -> Option<PrecreatedContainer> {
         let mut tables = self.lock();
         let index = tables
             .ahead
@@ -174,7 +183,7 @@ impl State {
     }
 
     /// Takes out a container made ahead that has ended.
-    pub fn take_dead(&self, container: &str) -> Option<Ahead> {
+    pub fn take_dead(&self, container: &str) -> Option<PrecreatedContainer> {
         let mut tables = self.lock();
         let at = tables
             .ahead
@@ -184,10 +193,11 @@ impl State {
     }
 
     /// Takes out the containers made ahead for another shape of the same package.
-    pub fn take_stale(&self, package: &PackageRun) -> Vec<Ahead> {
+    pub fn take_stale(&self, package: &PackageRun) -> Vec<PrecreatedContainer> {
         let mut tables = self.lock();
-        let stale =
-            |one: &mut Ahead| one.package.name == package.name && !same(&one.package, package);
+        let stale = |one: &mut PrecreatedContainer| {
+            one.package.name == package.name && !same(&one.package, package)
+        };
         tables.ahead.extract_if(.., stale).collect()
     }
 
@@ -202,7 +212,7 @@ impl State {
     }
 }
 
-impl Live {
+impl LiveContainer {
     /// Tells those who wait for it why it ended, and those who wait for a connection that none comes.
     pub fn end(&self, reason: String) {
         self.address.close();
@@ -210,7 +220,7 @@ impl Live {
     }
 }
 
-impl Ahead {
+impl PrecreatedContainer {
     fn fits(&self, package: &PackageRun, memory_mib: u32) -> bool {
         self.memory_mib == memory_mib && same(&self.package, package)
     }

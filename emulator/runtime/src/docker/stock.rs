@@ -9,9 +9,9 @@ use bollard::query_parameters::AttachContainerOptions;
 use tokio::time::{Instant, sleep};
 
 use super::Inner;
-use super::container::{self, Shape};
+use super::container::{self, ContainerShape};
 use super::sandbox::{self, Sandbox};
-use super::state::Ahead;
+use super::state::PrecreatedContainer;
 use crate::Address;
 use crate::InstanceListener;
 use crate::PackageRun;
@@ -82,7 +82,7 @@ pub(crate) async fn create(
     inner: &Inner,
     package: &Arc<PackageRun>,
     memory_mib: u32,
-) -> Result<Ahead, RuntimeError> {
+) -> Result<PrecreatedContainer, RuntimeError> {
     let sandbox = match inner.state.take_sandbox() {
         Some(sandbox) => sandbox,
         None => make_sandbox(inner).await?,
@@ -103,7 +103,7 @@ pub(crate) async fn create(
         };
     let token = random_hex(16);
     let parked = inner.parks.load(Ordering::Relaxed);
-    let shape = Shape {
+    let shape = ContainerShape {
         package,
         memory_mib,
         sandbox: &sandbox.id,
@@ -114,7 +114,7 @@ pub(crate) async fn create(
     match create_attached(inner, &shape).await {
         Ok((container, output)) => {
             let package = Arc::clone(package);
-            Ok(Ahead {
+            Ok(PrecreatedContainer {
                 container,
                 sandbox,
                 folder,
@@ -145,7 +145,7 @@ fn address(sandbox: &Sandbox, folder: PathBuf) -> std::io::Result<Address> {
 /// The output is attached to before the start, so that no line is lost.
 async fn create_attached(
     inner: &Inner,
-    shape: &Shape<'_>,
+    shape: &ContainerShape<'_>,
 ) -> Result<(String, bollard::container::AttachContainerResults), RuntimeError> {
     shape.package.check_code_root()?;
     let docker = &inner.engine.docker;
@@ -190,7 +190,7 @@ async fn create_attached(
 }
 
 /// Removes a container that was never used, its sandbox and its folder.
-pub(crate) async fn discard(inner: &Inner, ahead: Ahead) {
+pub(crate) async fn discard(inner: &Inner, ahead: PrecreatedContainer) {
     let docker = &inner.engine.docker;
     tokio::join!(
         reaper::remove(docker, &ahead.container),

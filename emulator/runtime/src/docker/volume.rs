@@ -22,7 +22,7 @@ use crate::RuntimeError;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::hardened;
 use fnlocal_engine::error::refused;
-use fnlocal_engine::helper::{self, Bounds, HelperError};
+use fnlocal_engine::helper::{self, HelperError, HelperLimits};
 use fnlocal_engine::identity::fit;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_engine::labels::Owner;
@@ -36,7 +36,7 @@ const STALE: usize = 16;
 /// For a container that removes files, which node does: a base need not have more.
 const MEMORY_MIB: u32 = 256;
 const PIDS: i64 = 64;
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: HelperLimits = HelperLimits {
     time: Duration::from_mins(1),
     stdout_bytes: 64 * 1024,
 };

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{Inner, family};
 use crate::End;
 use crate::Notice;
-use crate::lines::{Output, Tail};
+use crate::lines::{InstanceOutput, StderrTail};
 
 /// The maximum wait for the last lines after the end, which tell why: a grandchild may hold the pipe
 /// open for ever, and whoever takes lines may be behind.
@@ -21,10 +21,15 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Passes a child's lines on until it ends, and then tells that.
-pub(super) async fn follow(inner: Arc<Inner>, instance: InstanceId, mut child: Child, tail: Tail) {
+pub(super) async fn follow(
+    inner: Arc<Inner>,
+    instance: InstanceId,
+    mut child: Child,
+    tail: StderrTail,
+) {
     // Held, not dropped: the wrapper ends when its stdin does, and so with this process.
     let _stdin = child.stdin.take();
-    let output = Output::new(instance, inner.notices.clone(), tail);
+    let output = InstanceOutput::new(instance, inner.notices.clone(), tail);
     let mut pump = tokio::spawn(pump(child.stdout.take(), child.stderr.take(), output));
     let pid = child.id().unwrap_or_default();
     let status = child.wait().await;
@@ -89,7 +94,7 @@ pub(super) async fn ended(end: &mut watch::Receiver<Option<String>>) -> String {
 async fn pump(
     out: Option<impl AsyncRead + Unpin>,
     err: Option<impl AsyncRead + Unpin>,
-    mut output: Output,
+    mut output: InstanceOutput,
 ) {
     let (Some(mut out), Some(mut err)) = (out, err) else {
         return;

@@ -4,9 +4,9 @@ use fnlocal_core::time::Instant;
 
 /// Turns microseconds of the simulation into the fleet's time, and back.
 #[derive(Clone, Copy)]
-pub(super) struct Clock(f64);
+pub(super) struct SimulationClock(f64);
 
-impl Clock {
+impl SimulationClock {
     /// A fleet whose time runs so many times as fast.
     pub fn new(scale: f64) -> Self {
         Self(scale)
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_deadline_of_the_fleet_has_passed_at_the_moment_it_is_due() {
         for scale in [1.0, 3.0, 7.3, 10.0, 1000.0] {
-            let clock = Clock::new(scale);
+            let clock = SimulationClock::new(scale);
             for micros in (0..50_000_000_u64).step_by(333_331) {
                 let at = Instant::from_micros(micros);
                 assert!(clock.fleet(clock.real(at)) >= at, "{micros} at {scale}");

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::queue::Job;
+use super::queue::PendingWork;
 
 /// Work per microsecond at full rate. Whole numbers, so that nothing depends on how they are added.
 const FULL: u64 = 1 << 20;
@@ -20,7 +20,7 @@ pub(super) struct Cpu {
     progress: u64,
     /// When that was.
     at: u64,
-    jobs: BinaryHeap<Reverse<(u64, u64, Job, u64)>>,
+    jobs: BinaryHeap<Reverse<(u64, u64, PendingWork, u64)>>,
     said: u64,
     /// When the queue has been asked to look here again.
     pub(super) armed: Option<u64>,
@@ -54,7 +54,7 @@ impl Cpu {
 
     /// A job begins that needs a processor for so long, and afterwards waits for so long, both in
     /// microseconds.
-    pub(super) fn begin(&mut self, now: u64, work: u64, after: u64, job: Job) {
+    pub(super) fn begin(&mut self, now: u64, work: u64, after: u64, job: PendingWork) {
         self.advance(now);
         self.said += 1;
         let end = self.progress + work * FULL;
@@ -62,7 +62,7 @@ impl Cpu {
     }
 
     /// A job that has had all it needs, with the wait that follows.
-    pub(super) fn finished(&mut self, now: u64) -> Option<(Job, u64)> {
+    pub(super) fn finished(&mut self, now: u64) -> Option<(PendingWork, u64)> {
         self.advance(now);
         let Reverse((end, ..)) = *self.jobs.peek()?;
         if end > self.progress {
@@ -96,10 +96,10 @@ mod tests {
                 (Some(at), end) if end.is_none_or(|end| at <= end) => {
                     let (at, work) = arrivals.pop().unwrap();
                     number += 1;
-                    cpu.begin(at, work, 0, Job::Boot(InstanceId(number)));
+                    cpu.begin(at, work, 0, PendingWork::Boot(InstanceId(number)));
                 }
                 (_, Some(end)) => {
-                    while let Some((Job::Boot(id), _)) = cpu.finished(end) {
+                    while let Some((PendingWork::Boot(id), _)) = cpu.finished(end) {
                         ends.push((id.0, end));
                     }
                 }

@@ -6,7 +6,7 @@ use fnlocal_core::scaling::GroupEvent;
 use rand::RngExt;
 
 use super::Sim;
-use super::host::Stage;
+use super::host::HostStage;
 use super::queue::What;
 
 /// Microseconds between two looks of the nodes at each other.
@@ -69,7 +69,7 @@ impl Sim<'_> {
         let dead = self
             .hosts
             .get(&node)
-            .is_none_or(|host| host.stage != Stage::Up);
+            .is_none_or(|host| host.stage != HostStage::Up);
         if dead && self.group.is_some() {
             self.tell_balancer(BalancerEvent::Gone(node));
             self.tell_group(GroupEvent::Died(node));

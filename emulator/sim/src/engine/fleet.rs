@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use fnlocal_core::balancer::{BalancerEffect, BalancerEvent};
 use fnlocal_core::routing::mix;
-use fnlocal_core::scaling::{Group, GroupEffect, GroupEvent, Launch, Metric};
+use fnlocal_core::scaling::{GroupEffect, GroupEvent, Launch, ScalingGroup, ScalingMetric};
 use fnlocal_core::{Event, Node, NodeId};
 
 use super::cpu::Cpu;
-use super::host::{Host, Stage};
+use super::host::{Host, HostStage};
 use super::queue::What;
 use super::{SETTLE, Sim};
-use crate::scenario::Fleet;
+use crate::scenario::FleetSize;
 
 /// Microseconds a healthy node takes to answer a check.
 const CHECK: u64 = 2_000;
@@ -24,12 +24,12 @@ impl Sim<'_> {
             self.queue.at(at, What::Dies(death.nodes));
         }
         match &self.scenario.fleet {
-            Fleet::Fixed(nodes) => {
+            FleetSize::Fixed(nodes) => {
                 for node in (1..=*nodes).map(NodeId) {
                     self.launch(node, 0);
                 }
             }
-            Fleet::Group(_) => self.with_group(Group::begin),
+            FleetSize::Group(_) => self.with_group(ScalingGroup::begin),
         }
     }
 
@@ -43,7 +43,7 @@ impl Sim<'_> {
 
     fn with_group(
         &mut self,
-        act: impl FnOnce(&mut Group, fnlocal_core::time::Instant, &mut Vec<GroupEffect>),
+        act: impl FnOnce(&mut ScalingGroup, fnlocal_core::time::Instant, &mut Vec<GroupEffect>),
     ) {
         let now = self.clock.fleet(self.now);
         let mut wanted = std::mem::take(&mut self.wanted);
@@ -83,19 +83,22 @@ impl Sim<'_> {
 
     /// The metric of the last minute. A balancer that had no requests has no datapoint of them.
     fn measure(&mut self) -> Option<f64> {
-        let Fleet::Group(settings) = &self.scenario.fleet else {
+        let FleetSize::Group(settings) = &self.scenario.fleet else {
             return None;
         };
         let entered = std::mem::take(&mut self.entered);
         match settings.metric {
-            Metric::RequestsPerNode(_) => {
+            ScalingMetric::RequestsPerNode(_) => {
                 let targets = self.balancer.healthy().max(1);
                 // A minute of a faster fleet sees fewer of the requests, which are not faster.
                 let minute = entered as f64 * self.clock.scale();
                 (entered > 0).then(|| minute / targets as f64)
             }
-            Metric::MemoryPercent(_) => {
-                let up = self.hosts.values().filter(|host| host.stage == Stage::Up);
+            ScalingMetric::MemoryPercent(_) => {
+                let up = self
+                    .hosts
+                    .values()
+                    .filter(|host| host.stage == HostStage::Up);
                 let shares = up.map(|host| {
                     let load = host.core.load();
                     load.memory_promised_mib as f64 / f64::from(load.memory_mib.max(1)) * 100.0
@@ -111,7 +114,7 @@ impl Sim<'_> {
         let host = Host {
             core: Node::new(self.scenario.machine.limits.clone()),
             cpu: Cpu::new(self.scenario.machine.cores),
-            stage: Stage::Booting,
+            stage: HostStage::Booting,
             unprimed: 0,
             instances: BTreeMap::new(),
             armed: None,
@@ -125,8 +128,8 @@ impl Sim<'_> {
     pub(super) fn machine_up(&mut self, node: NodeId) {
         match self.hosts.get_mut(&node) {
             None => self.tell_group(GroupEvent::Booted(node)),
-            Some(host) if host.stage == Stage::Booting => {
-                host.stage = Stage::Priming;
+            Some(host) if host.stage == HostStage::Booting => {
+                host.stage = HostStage::Priming;
                 self.load(node);
             }
             Some(_) => {}
@@ -138,7 +141,7 @@ impl Sim<'_> {
         let Some(host) = self.hosts.get_mut(&node) else {
             return;
         };
-        host.stage = Stage::Up;
+        host.stage = HostStage::Up;
         if let Some(router) = &mut self.router {
             let key = mix(u64::from(node.0));
             router.join(node, key, self.scenario.machine.bears);
@@ -152,13 +155,13 @@ impl Sim<'_> {
         let Some(host) = self.hosts.get_mut(&node) else {
             return self.tell_group(GroupEvent::Terminated(node));
         };
-        if host.stage != Stage::Up {
+        if host.stage != HostStage::Up {
             return self.remove(node);
         }
         if let Some(router) = &mut self.router {
             router.leave(node);
         }
-        host.stage = Stage::Draining;
+        host.stage = HostStage::Draining;
         self.tell_balancer(BalancerEvent::Deregistered(node));
     }
 

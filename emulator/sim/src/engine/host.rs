@@ -10,7 +10,7 @@ use crate::report::InstanceState;
 
 /// Whether a node serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum HostStage {
     /// Its machine boots.
     Booting,
     /// Its code is being imported.
@@ -23,7 +23,7 @@ pub(super) enum Stage {
 
 /// An instance as the outside sees it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Instance {
+pub(super) struct HostInstance {
     pub(super) state: InstanceState,
     pub(super) package: PackageId,
     pub(super) running: u32,
@@ -35,10 +35,10 @@ pub(super) struct Instance {
 pub(super) struct Host {
     pub(super) core: Node,
     pub(super) cpu: Cpu,
-    pub(super) stage: Stage,
+    pub(super) stage: HostStage,
     /// Packages whose code has not been imported yet.
     pub(super) unprimed: usize,
-    pub(super) instances: BTreeMap<InstanceId, Instance>,
+    pub(super) instances: BTreeMap<InstanceId, HostInstance>,
     /// When the queue has been asked to look at the core's deadlines.
     pub(super) armed: Option<Instant>,
 }

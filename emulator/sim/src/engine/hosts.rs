@@ -2,7 +2,7 @@
 
 use fnlocal_core::NodeId;
 
-use super::host::{Host, Stage};
+use super::host::{Host, HostStage};
 
 /// Numbers count up from one and are never given again, so they are places.
 #[derive(Debug, Default)]
@@ -33,7 +33,9 @@ impl Hosts {
     pub(super) fn up(&self) -> impl Iterator<Item = NodeId> {
         let places = self.0.iter().enumerate();
         places.filter_map(|(at, host)| {
-            let up = host.as_ref().is_some_and(|host| host.stage == Stage::Up);
+            let up = host
+                .as_ref()
+                .is_some_and(|host| host.stage == HostStage::Up);
             up.then(|| NodeId(u32::try_from(at).unwrap_or(u32::MAX)))
         })
     }

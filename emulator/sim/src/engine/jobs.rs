@@ -7,7 +7,7 @@ use fnlocal_core::{Event, FunctionId, NodeId, RefuseReason, StartKind};
 use rand::RngExt;
 
 use super::queue::What;
-use super::requests::{Request, Ticket};
+use super::requests::{RequestTicket, SimulatedRequest};
 use super::{SETTLE, Sim};
 use crate::triggered::Due;
 
@@ -29,7 +29,7 @@ pub(super) struct Jobs {
     waiting: BTreeMap<FunctionId, VecDeque<Pending>>,
     entered: BTreeMap<(NodeId, FunctionId), InFlight>,
     /// By the number of the request each has become.
-    running: BTreeMap<Ticket, Pending>,
+    running: BTreeMap<RequestTicket, Pending>,
     /// How many of what comes at given times have come, by their place in the scenario.
     told: BTreeMap<usize, usize>,
     waits: u64,
@@ -42,7 +42,7 @@ impl Jobs {
     }
 
     /// Whether a request is one of them.
-    pub(super) fn has(&self, ticket: Ticket) -> bool {
+    pub(super) fn has(&self, ticket: RequestTicket) -> bool {
         self.running.contains_key(&ticket)
     }
 
@@ -167,7 +167,7 @@ impl Sim<'_> {
             self.jobs.waiting.remove(&function);
         }
         self.jobs.waits -= 1;
-        let ticket = self.requests.add(Request {
+        let ticket = self.requests.add(SimulatedRequest {
             arrived: self.now,
             function,
             entered: node,
@@ -185,7 +185,7 @@ impl Sim<'_> {
     }
 
     /// A request was given to an instance; it may be a job.
-    pub(super) fn job_begins(&mut self, node: NodeId, ticket: Ticket, function: FunctionId) {
+    pub(super) fn job_begins(&mut self, node: NodeId, ticket: RequestTicket, function: FunctionId) {
         if let Some(job) = self.jobs.running.get(&ticket) {
             self.recorder.jobs().begins(self.now - job.came);
             self.jobs.count((node, function), |entered| {
@@ -196,7 +196,11 @@ impl Sim<'_> {
     }
 
     /// A request is over, of whatever kind; if it was a job, which.
-    pub(super) fn job_over(&mut self, ticket: Ticket, request: &Request) -> Option<Pending> {
+    pub(super) fn job_over(
+        &mut self,
+        ticket: RequestTicket,
+        request: &SimulatedRequest,
+    ) -> Option<Pending> {
         let job = self.jobs.running.remove(&ticket)?;
         let begun = request.start.is_some();
         self.jobs

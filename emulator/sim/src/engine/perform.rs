@@ -5,9 +5,9 @@ use fnlocal_core::{
 };
 
 use super::Sim;
-use super::host::{Instance, Stage};
-use super::queue::{Job, What};
-use super::requests::Ticket;
+use super::host::{HostInstance, HostStage};
+use super::queue::{PendingWork, What};
+use super::requests::RequestTicket;
 use crate::distribution::Distribution;
 use crate::report::InstanceState;
 
@@ -67,7 +67,7 @@ impl Sim<'_> {
                 instance,
                 start,
             } => {
-                let ticket = Ticket::of(request);
+                let ticket = RequestTicket::of(request);
                 let Some(open) = self.requests.get(ticket) else {
                     return;
                 };
@@ -85,7 +85,7 @@ impl Sim<'_> {
             }
             Effect::Refuse {
                 request, reason, ..
-            } => self.refuse(Ticket::of(request), reason),
+            } => self.refuse(RequestTicket::of(request), reason),
             Effect::Start {
                 instance, package, ..
             } => self.start(node, instance, package),
@@ -97,7 +97,7 @@ impl Sim<'_> {
                     .import
                     .sample(&mut self.chances.instances);
                 let cpu = self.scenario.times.import_cpu;
-                self.work(node, took, cpu, Job::Prime(instance, code));
+                self.work(node, took, cpu, PendingWork::Prime(instance, code));
             }
             Effect::Assign {
                 instance, function, ..
@@ -110,19 +110,19 @@ impl Sim<'_> {
                 let import = import.unwrap_or(&self.scenario.times.import);
                 let took = import.sample(&mut self.chances.instances);
                 let cpu = self.scenario.times.import_cpu;
-                self.work(node, took, cpu, Job::Assign(instance));
+                self.work(node, took, cpu, PendingWork::Assign(instance));
             }
             Effect::Pause { instance } => {
                 self.change(node, instance, |one| one.state = InstanceState::Paused);
-                self.wait(node, |times| &times.pause, Job::Pause(instance));
+                self.wait(node, |times| &times.pause, PendingWork::Pause(instance));
             }
             Effect::Resume { instance } => {
-                self.wait(node, |times| &times.resume, Job::Resume(instance));
+                self.wait(node, |times| &times.resume, PendingWork::Resume(instance));
             }
             Effect::Stop { instance, .. } => {
                 self.change(node, instance, |one| one.state = InstanceState::Stopping);
                 self.ready_changed(node, instance);
-                self.wait(node, |times| &times.stop, Job::Stop(instance));
+                self.wait(node, |times| &times.stop, PendingWork::Stop(instance));
             }
             Effect::Switched { .. } | Effect::Abandon { .. } => {}
             Effect::Drained => self.drained(node),
@@ -136,7 +136,7 @@ impl Sim<'_> {
         let state = InstanceState::Starting;
         host.instances.insert(
             instance,
-            Instance {
+            HostInstance {
                 state,
                 package,
                 running: 0,
@@ -146,19 +146,19 @@ impl Sim<'_> {
         self.recorder.instance(None, Some(state));
         let took = self.scenario.times.boot.sample(&mut self.chances.instances);
         let cpu = self.scenario.times.boot_cpu;
-        self.work(node, took, cpu, Job::Boot(instance));
+        self.work(node, took, cpu, PendingWork::Boot(instance));
     }
 
-    fn respond(&mut self, node: NodeId, ticket: Ticket, function: FunctionId) {
+    fn respond(&mut self, node: NodeId, ticket: RequestTicket, function: FunctionId) {
         let Some(function) = self.scenario.functions.get(function.0 as usize) else {
             return;
         };
         let took = function.service.sample(&mut self.chances.service);
-        self.work(node, took, function.cpu, Job::Respond(ticket));
+        self.work(node, took, function.cpu, PendingWork::Respond(ticket));
     }
 
     /// Something that takes so many microseconds, this part of them on the processor.
-    fn work(&mut self, node: NodeId, took: u64, cpu: f64, job: Job) {
+    fn work(&mut self, node: NodeId, took: u64, cpu: f64, job: PendingWork) {
         let busy = ((took as f64 * cpu).round() as u64).min(took);
         if busy == 0 {
             self.queue.at(self.now + took, What::Done(node, job));
@@ -174,7 +174,7 @@ impl Sim<'_> {
         &mut self,
         node: NodeId,
         which: impl Fn(&crate::scenario::Times) -> &Distribution,
-        job: Job,
+        job: PendingWork,
     ) {
         let took = which(&self.scenario.times).sample(&mut self.chances.instances);
         self.queue.at(self.now + took, What::Done(node, job));
@@ -215,22 +215,22 @@ impl Sim<'_> {
     }
 
     /// A job is over: its node's core is told.
-    pub(super) fn done(&mut self, node: NodeId, job: Job) {
+    pub(super) fn done(&mut self, node: NodeId, job: PendingWork) {
         match job {
-            Job::Respond(ticket) => self.responded(node, ticket),
-            Job::Boot(instance) => {
+            PendingWork::Respond(ticket) => self.responded(node, ticket),
+            PendingWork::Boot(instance) => {
                 self.change(node, instance, |one| one.state = InstanceState::Spare);
                 self.tell(node, Event::InstanceBooted { instance });
             }
-            Job::Prime(instance, code) => self.primed(node, instance, code),
-            Job::Assign(instance) => {
+            PendingWork::Prime(instance, code) => self.primed(node, instance, code),
+            PendingWork::Assign(instance) => {
                 self.change(node, instance, |one| one.state = InstanceState::Idle);
                 self.tell(node, Event::Assigned { instance });
                 self.ready_changed(node, instance);
                 self.room_on(node);
             }
-            Job::Pause(instance) => self.tell(node, Event::Paused { instance }),
-            Job::Resume(instance) => {
+            PendingWork::Pause(instance) => self.tell(node, Event::Paused { instance }),
+            PendingWork::Resume(instance) => {
                 self.change(node, instance, |one| {
                     one.state = match one.function {
                         Some(_) => InstanceState::Idle,
@@ -239,7 +239,7 @@ impl Sim<'_> {
                 });
                 self.tell(node, Event::Resumed { instance });
             }
-            Job::Stop(instance) => {
+            PendingWork::Stop(instance) => {
                 if let Some(host) = self.hosts.get_mut(&node)
                     && let Some(gone) = host.instances.remove(&instance)
                 {
@@ -250,7 +250,7 @@ impl Sim<'_> {
         }
     }
 
-    fn responded(&mut self, node: NodeId, ticket: Ticket) {
+    fn responded(&mut self, node: NodeId, ticket: RequestTicket) {
         let Some(request) = self.requests.get(ticket) else {
             // It ran over its timeout, and its instance is being stopped.
             return;
@@ -273,7 +273,7 @@ impl Sim<'_> {
             return;
         };
         host.unprimed = host.unprimed.saturating_sub(1);
-        let ready = host.unprimed == 0 && host.stage == Stage::Priming;
+        let ready = host.unprimed == 0 && host.stage == HostStage::Priming;
         let package = host.instances.get(&instance).map(|one| one.package.0);
         let functions = self.scenario.functions.iter().enumerate();
         let functions = functions.filter(|(_, function)| Some(function.package) == package);
@@ -323,7 +323,12 @@ impl Sim<'_> {
     }
 
     /// Changes an instance as the outside sees it.
-    fn change(&mut self, node: NodeId, instance: InstanceId, change: impl FnOnce(&mut Instance)) {
+    fn change(
+        &mut self,
+        node: NodeId,
+        instance: InstanceId,
+        change: impl FnOnce(&mut HostInstance),
+    ) {
         let Some(host) = self.hosts.get_mut(&node) else {
             return;
         };

@@ -6,13 +6,13 @@ use std::collections::BinaryHeap;
 use fnlocal_core::{CodeHash, InstanceId, NodeId};
 
 use super::jobs::Pending;
-use super::requests::Ticket;
+use super::requests::RequestTicket;
 
 /// Something that takes its time on a node and then is told to its core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Job {
+pub(super) enum PendingWork {
     /// A response.
-    Respond(Ticket),
+    Respond(RequestTicket),
     Boot(InstanceId),
     Prime(InstanceId, CodeHash),
     Assign(InstanceId),
@@ -25,13 +25,13 @@ pub(super) enum Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     /// A request reaches the node the balancer chose.
-    Enters(Ticket),
+    Enters(RequestTicket),
     /// A forwarded request reaches its node.
-    Hops(Ticket),
+    Hops(RequestTicket),
     /// A node's processor may have finished something.
     Processor(NodeId),
     /// A job's wait is over.
-    Done(NodeId, Job),
+    Done(NodeId, PendingWork),
     /// A node's core has a deadline.
     Deadline(NodeId),
     /// A machine has booted.
@@ -54,7 +54,7 @@ impl What {
         match self {
             Self::Enters(_) | Self::Hops(_) => "requests on their way",
             Self::Processor(_) => "processors at work",
-            Self::Done(_, Job::Respond(_)) => "responses",
+            Self::Done(_, PendingWork::Respond(_)) => "responses",
             Self::Done(..) => "instances that start and stop",
             Self::Deadline(_) => "deadlines",
             Self::JobComes(_) | Self::JobAgain(_) => "jobs that come",
@@ -65,12 +65,12 @@ impl What {
 
 /// The future. Of two things at one time the one said first comes first.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct EventQueue {
     heap: BinaryHeap<Reverse<(u64, u64, What)>>,
     said: u64,
 }
 
-impl Queue {
+impl EventQueue {
     /// Something happens at a time, in microseconds.
     pub(super) fn at(&mut self, time: u64, what: What) {
         self.said += 1;

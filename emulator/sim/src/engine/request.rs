@@ -4,10 +4,10 @@ use fnlocal_core::balancer::{BalancerEvent, TargetFailure};
 use fnlocal_core::{Entered, Event, FunctionId, NodeId, RefuseReason, Route};
 
 use super::Sim;
-use super::host::Stage;
+use super::host::HostStage;
 use super::jobs::Pending;
 use super::queue::What;
-use super::requests::{Request, Ticket};
+use super::requests::{RequestTicket, SimulatedRequest};
 use crate::report::Refusal;
 
 impl Sim<'_> {
@@ -19,7 +19,7 @@ impl Sim<'_> {
             let none = Refusal::Balancer(TargetFailure::NoTarget);
             return self.recorder.refused(none);
         };
-        let ticket = self.requests.add(Request {
+        let ticket = self.requests.add(SimulatedRequest {
             arrived: self.now,
             function,
             entered: node,
@@ -39,8 +39,8 @@ impl Sim<'_> {
     }
 
     /// A request has reached the node the balancer chose: here it is routed.
-    pub(super) fn enters(&mut self, ticket: Ticket) {
-        let Some(&mut Request {
+    pub(super) fn enters(&mut self, ticket: RequestTicket) {
+        let Some(&mut SimulatedRequest {
             function, entered, ..
         }) = self.requests.get(ticket)
         else {
@@ -71,8 +71,8 @@ impl Sim<'_> {
 
     /// A forwarded request has reached its node. If that is gone, nothing was sent yet: it is
     /// served where it entered.
-    pub(super) fn hops(&mut self, ticket: Ticket) {
-        let Some(&mut Request {
+    pub(super) fn hops(&mut self, ticket: RequestTicket) {
+        let Some(&mut SimulatedRequest {
             entered,
             serves,
             function,
@@ -83,7 +83,7 @@ impl Sim<'_> {
         };
         let takes = |node: &NodeId| {
             let host = self.hosts.get(node);
-            host.is_some_and(|host| host.stage == Stage::Up)
+            host.is_some_and(|host| host.stage == HostStage::Up)
         };
         if takes(&serves) {
             return self.give(serves, ticket);
@@ -100,7 +100,7 @@ impl Sim<'_> {
     /// A request was sent to a node that does not serve it, or not any more.
     pub(super) fn serve_where_it_entered(
         &mut self,
-        ticket: Ticket,
+        ticket: RequestTicket,
         function: FunctionId,
         serves: NodeId,
         entered: NodeId,
@@ -114,7 +114,7 @@ impl Sim<'_> {
         self.give(entered, ticket);
     }
 
-    pub(super) fn give(&mut self, node: NodeId, ticket: Ticket) {
+    pub(super) fn give(&mut self, node: NodeId, ticket: RequestTicket) {
         let Some(request) = self.requests.get(ticket) else {
             return;
         };
@@ -125,7 +125,7 @@ impl Sim<'_> {
     }
 
     /// A request is over without an answer of the function's.
-    pub(super) fn refuse(&mut self, ticket: Ticket, reason: RefuseReason) {
+    pub(super) fn refuse(&mut self, ticket: RequestTicket, reason: RefuseReason) {
         match self.ends(ticket) {
             Some((_, Some(job))) => self.job_failed(job, Self::may_have_run(reason)),
             Some((_, None)) => self.recorder.refused(Refusal::Core(reason)),
@@ -133,7 +133,7 @@ impl Sim<'_> {
         }
     }
 
-    pub(super) fn balancer_fails(&mut self, ticket: Ticket, failure: TargetFailure) {
+    pub(super) fn balancer_fails(&mut self, ticket: RequestTicket, failure: TargetFailure) {
         match self.ends(ticket) {
             // Its node is gone, and with it the answer.
             Some((_, Some(job))) => self.job_failed(job, true),
@@ -143,7 +143,7 @@ impl Sim<'_> {
     }
 
     /// A request is over with an answer.
-    pub(super) fn answered(&mut self, ticket: Ticket) {
+    pub(super) fn answered(&mut self, ticket: RequestTicket) {
         let hop = self.hop();
         let Some((request, job)) = self.ends(ticket) else {
             return;
@@ -166,7 +166,7 @@ impl Sim<'_> {
     }
 
     /// A request, and the job it was if it was one.
-    fn ends(&mut self, ticket: Ticket) -> Option<(Request, Option<Pending>)> {
+    fn ends(&mut self, ticket: RequestTicket) -> Option<(SimulatedRequest, Option<Pending>)> {
         let request = self.requests.end(ticket)?;
         let job = self.job_over(ticket, &request);
         if job.is_some() {

@@ -4,9 +4,9 @@ use fnlocal_core::{FunctionId, NodeId, RequestId, StartKind};
 
 /// A request, by its place and by how often the place has been used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+pub(super) struct RequestTicket(u64);
 
-impl Ticket {
+impl RequestTicket {
     /// What the core knows it by.
     pub(super) const fn id(self) -> RequestId {
         RequestId(self.0)
@@ -24,7 +24,7 @@ impl Ticket {
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
+pub(super) struct SimulatedRequest {
     /// In microseconds.
     pub(super) arrived: u64,
     pub(super) function: FunctionId,
@@ -42,13 +42,13 @@ pub(super) struct Request {
 
 /// All of them. Places are used again, tickets never.
 #[derive(Debug, Default)]
-pub(super) struct Requests {
-    places: Vec<(u32, Option<Request>)>,
+pub(super) struct RequestTable {
+    places: Vec<(u32, Option<SimulatedRequest>)>,
     free: Vec<usize>,
 }
 
-impl Requests {
-    pub(super) fn add(&mut self, request: Request) -> Ticket {
+impl RequestTable {
+    pub(super) fn add(&mut self, request: SimulatedRequest) -> RequestTicket {
         let at = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));
             self.places.len() - 1
@@ -56,29 +56,29 @@ impl Requests {
         let (uses, place) = &mut self.places[at];
         *uses += 1;
         *place = Some(request);
-        Ticket(u64::from(*uses) << 32 | at as u64)
+        RequestTicket(u64::from(*uses) << 32 | at as u64)
     }
 
-    fn place(&mut self, ticket: Ticket) -> Option<&mut Option<Request>> {
+    fn place(&mut self, ticket: RequestTicket) -> Option<&mut Option<SimulatedRequest>> {
         let (uses, place) = self.places.get_mut(ticket.place())?;
         (u64::from(*uses) == ticket.0 >> 32).then_some(place)
     }
 
-    pub(super) fn get(&mut self, ticket: Ticket) -> Option<&mut Request> {
+    pub(super) fn get(&mut self, ticket: RequestTicket) -> Option<&mut SimulatedRequest> {
         self.place(ticket)?.as_mut()
     }
 
-    pub(super) fn end(&mut self, ticket: Ticket) -> Option<Request> {
+    pub(super) fn end(&mut self, ticket: RequestTicket) -> Option<SimulatedRequest> {
         let request = self.place(ticket)?.take()?;
         self.free.push(ticket.place());
         Some(request)
     }
 
     /// Those that are on a node, or on their way through it.
-    pub(super) fn of(&self, node: NodeId) -> Vec<(Ticket, Request)> {
+    pub(super) fn of(&self, node: NodeId) -> Vec<(RequestTicket, SimulatedRequest)> {
         let places = self.places.iter().enumerate();
         let open = places.filter_map(|(at, (uses, place))| {
-            let ticket = Ticket(u64::from(*uses) << 32 | at as u64);
+            let ticket = RequestTicket(u64::from(*uses) << 32 | at as u64);
             place.map(|request| (ticket, request))
         });
         open.filter(|(_, one)| one.entered == node || one.serves == node)
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn places_are_used_again_and_old_tickets_open_nothing() {
-        let request = Request {
+        let request = SimulatedRequest {
             arrived: 1,
             function: FunctionId(0),
             entered: NodeId(1),
@@ -106,7 +106,7 @@ mod tests {
             start: None,
             instance: 0,
         };
-        let mut requests = Requests::default();
+        let mut requests = RequestTable::default();
         let first = requests.add(request);
         assert!(requests.end(first).is_some());
         let second = requests.add(request);

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use fnlocal_core::balancer::TargetFailure;
-use fnlocal_core::scaling::Reason;
+use fnlocal_core::scaling::ScalingReason;
 use fnlocal_core::{NodeId, RefuseReason, StartKind};
 use hdrhistogram::Histogram;
 
 use super::jobs::JobsRecorder;
 use super::summary::{Latency, Summary, millis};
-use super::{Cost, Died, Peak, Refused, Report, Requests, Scaled, Series, Setup, Verdict};
+use super::{
+    Cost, Died, Peak, RefusedCount, RequestCounts, Scaled, Series, Setup, SimulationReport,
+    SloVerdict,
+};
 use crate::price;
 use crate::scenario::{Routing, Scenario};
-use crate::slo::{Bound, Slo};
+use crate::slo::{Slo, SloBound};
 
 /// Buckets of a run at the most, as far as whole seconds allow.
 const BUCKETS: f64 = 600.0;
@@ -82,7 +85,7 @@ pub(crate) struct Moment {
 
 /// What happened in the bucket under way.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
+struct TimeBucket {
     arrived: u64,
     answered: u64,
     refused: u64,
@@ -91,16 +94,16 @@ struct Bucket {
 
 /// Gathers.
 #[derive(Debug)]
-pub(crate) struct Recorder {
+pub(crate) struct ReportRecorder {
     /// When requests can come, in microseconds.
     zero: u64,
     width: u64,
     bucket_ends: u64,
-    bucket: Bucket,
+    bucket: TimeBucket,
     now: Histogram<u64>,
     all: Histogram<u64>,
     kinds: BTreeMap<StartKind, Histogram<u64>>,
-    requests: Requests,
+    requests: RequestCounts,
     refused: BTreeMap<&'static str, (u16, u64)>,
     instances: [u64; 7],
     peak: Peak,
@@ -118,7 +121,7 @@ pub(super) fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_max(LONGEST, digits).expect("the bounds are constants and fit")
 }
 
-impl Recorder {
+impl ReportRecorder {
     pub(crate) fn new(scenario: &Scenario, zero: u64) -> Self {
         let seconds = (scenario.source.duration() / BUCKETS).ceil().max(1.0);
         let width = seconds as u64 * 1_000_000;
@@ -126,11 +129,11 @@ impl Recorder {
             zero,
             width,
             bucket_ends: zero + width,
-            bucket: Bucket::default(),
+            bucket: TimeBucket::default(),
             now: histogram(2),
             all: histogram(3),
             kinds: BTreeMap::new(),
-            requests: Requests::default(),
+            requests: RequestCounts::default(),
             refused: BTreeMap::new(),
             instances: [0; 7],
             peak: Peak::default(),
@@ -208,7 +211,7 @@ impl Recorder {
         (self.paid, self.paid_since) = (paid, now);
     }
 
-    pub(crate) fn scaled(&mut self, now: u64, nodes: u32, why: Reason) {
+    pub(crate) fn scaled(&mut self, now: u64, nodes: u32, why: ScalingReason) {
         let at = (now as f64 - self.zero as f64) / 1e6;
         self.scaling.push(Scaled { at, nodes, why });
     }
@@ -255,7 +258,7 @@ impl Recorder {
     }
 
     /// The run is over.
-    pub(crate) fn report(mut self, scenario: &Scenario, events: u64) -> Report {
+    pub(crate) fn report(mut self, scenario: &Scenario, events: u64) -> SimulationReport {
         let duration = scenario.source.duration();
         self.paid(self.zero + (duration * 1e6) as u64, self.paid);
         let mut requests = self.requests;
@@ -276,12 +279,12 @@ impl Recorder {
         let refused = self
             .refused
             .iter()
-            .map(|(&reason, &(status, count))| Refused {
+            .map(|(&reason, &(status, count))| RefusedCount {
                 reason: reason.to_owned(),
                 status,
                 count,
             });
-        Report {
+        SimulationReport {
             setup: setup(scenario, events),
             requests,
             refused: refused.collect(),
@@ -297,7 +300,7 @@ impl Recorder {
         }
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> SloVerdict {
         let width = self.series.width;
         let broken = |at: &(usize, &bool)| !at.1;
         let mut broken = self.series.held.iter().enumerate().filter(broken);
@@ -305,7 +308,7 @@ impl Recorder {
         let first = broken.next().map(|(at, _)| at);
         let last = broken.next_back().map(|(at, _)| at).or(first);
         let total = self.requests.answered + self.requests.refused;
-        Verdict {
+        SloVerdict {
             objective: self.slo.to_string(),
             holds: held(&self.slo, &self.all, self.requests.refused, total),
             breaks_at: first.map(|at| at as f64 * width),
@@ -351,9 +354,9 @@ fn setup(scenario: &Scenario, events: u64) -> Setup {
 /// Whether an objective is held by these answers and refusals.
 fn held(slo: &Slo, latency: &Histogram<u64>, refused: u64, total: u64) -> bool {
     slo.bounds.iter().all(|bound| match *bound {
-        Bound::Latency { percentile, below } => {
+        SloBound::Latency { percentile, below } => {
             latency.is_empty() || millis(latency.value_at_percentile(percentile)) < below
         }
-        Bound::Errors { below } => refused as f64 * 100.0 < below * total.max(1) as f64,
+        SloBound::Errors { below } => refused as f64 * 100.0 < below * total.max(1) as f64,
     })
 }

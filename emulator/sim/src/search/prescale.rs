@@ -5,15 +5,15 @@ use fnlocal_core::time::Instant;
 use serde::Serialize;
 
 use crate::engine::{SimError, simulate};
-use crate::report::Report;
-use crate::scenario::{Fleet, Scenario};
+use crate::report::SimulationReport;
+use crate::scenario::{FleetSize, Scenario};
 
 /// The longest lead that is tried, in minutes: nobody has to pre-scale earlier than that.
 const LONGEST: u32 = 60;
 
 /// A setting that was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Trial {
+pub struct TriedSetting {
     /// Nodes at the least from then on.
     pub nodes: u32,
     /// Minutes before the event.
@@ -28,7 +28,7 @@ pub struct Trial {
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Found {
+pub struct PrescaleResult {
     /// The fewest nodes that hold.
     pub nodes: u32,
     /// The shortest lead with which they hold, in minutes; 0 when they are there in time anyway.
@@ -36,10 +36,10 @@ pub struct Found {
     /// When the event is, in seconds from the beginning.
     pub event: f64,
     /// What was tried, in order.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<TriedSetting>,
     /// The run of what was found.
     #[serde(skip)]
-    pub report: Box<Report>,
+    pub report: Box<SimulationReport>,
 }
 
 /// Not even the most nodes hold the objective.
@@ -86,12 +86,12 @@ struct Search<'a> {
     scenario: &'a Scenario,
     group: &'a GroupSettings,
     event: f64,
-    trials: Vec<Trial>,
+    trials: Vec<TriedSetting>,
 }
 
 impl Search<'_> {
     /// Runs with so many nodes at the least, so many minutes before the event.
-    fn run(&mut self, nodes: u32, minutes: u32) -> Result<(bool, Report), SimError> {
+    fn run(&mut self, nodes: u32, minutes: u32) -> Result<(bool, SimulationReport), SimError> {
         let lead = f64::from(minutes) * 60.0;
         let at = fnlocal_core::time::bounded_secs(self.event - lead);
         let mut group = self.group.clone();
@@ -101,12 +101,12 @@ impl Search<'_> {
             max: None,
         });
         let scenario = Scenario {
-            fleet: Fleet::Group(group),
+            fleet: FleetSize::Group(group),
             ..self.scenario.clone()
         };
         let report = simulate(&scenario)?;
         let p99 = report.latency.first().map_or(0.0, |all| all.summary.p99);
-        self.trials.push(Trial {
+        self.trials.push(TriedSetting {
             nodes,
             minutes,
             holds: report.slo.holds,
@@ -140,8 +140,8 @@ fn bisect(
 ///
 /// # Errors
 /// [`SearchError`].
-pub fn find_prescale(scenario: &Scenario, event: f64) -> Result<Found, SearchError> {
-    let Fleet::Group(group) = &scenario.fleet else {
+pub fn find_prescale(scenario: &Scenario, event: f64) -> Result<PrescaleResult, SearchError> {
+    let FleetSize::Group(group) = &scenario.fleet else {
         return Err(SearchError::Fixed);
     };
     let longest = LONGEST.min((event / 60.0) as u32);
@@ -167,7 +167,7 @@ pub fn find_prescale(scenario: &Scenario, event: f64) -> Result<Found, SearchErr
     })?;
     let minutes = bisect(0, longest, |minutes| Ok(search.run(nodes, minutes)?.0))?;
     let (_, report) = search.run(nodes, minutes)?;
-    Ok(Found {
+    Ok(PrescaleResult {
         nodes,
         minutes,
         event,

@@ -2,15 +2,15 @@
 
 use std::str::FromStr;
 
-use fnlocal_core::scaling::Metric;
+use fnlocal_core::scaling::ScalingMetric;
 use serde::Serialize;
 
 use crate::distribution::Distribution;
 use crate::engine::{SimError, simulate};
 use crate::price;
-use crate::report::Report;
-use crate::scenario::{Fleet, Machine, Routing, Scenario};
-use crate::workload::Source;
+use crate::report::SimulationReport;
+use crate::scenario::{FleetSize, Routing, Scenario, ScenarioMachine};
+use crate::workload::RequestSource;
 
 /// Settings that can be swept.
 const KEYS: [&str; 14] = [
@@ -96,7 +96,7 @@ impl Sweep {
     ///
     /// # Errors
     /// The first that fails.
-    pub fn run(scenarios: &[Scenario]) -> Result<Vec<Report>, SimError> {
+    pub fn run(scenarios: &[Scenario]) -> Result<Vec<SimulationReport>, SimError> {
         scenarios.iter().map(simulate).collect()
     }
 
@@ -107,17 +107,18 @@ impl Sweep {
             why,
         };
         let number = || value.parse::<u32>().map_err(|_| bad("is no whole number"));
-        let group = |fleet: &mut Fleet, set: &dyn Fn(&mut fnlocal_core::scaling::GroupSettings)| {
+        let group = |fleet: &mut FleetSize,
+                     set: &dyn Fn(&mut fnlocal_core::scaling::GroupSettings)| {
             match fleet {
-                Fleet::Group(group) => {
+                FleetSize::Group(group) => {
                     set(group);
                     Ok(())
                 }
-                Fleet::Fixed(_) => Err(bad("needs a fleet that scales")),
+                FleetSize::Fixed(_) => Err(bad("needs a fleet that scales")),
             }
         };
         match self.key.as_str() {
-            "nodes" => scenario.fleet = Fleet::Fixed(number()?),
+            "nodes" => scenario.fleet = FleetSize::Fixed(number()?),
             "min" => {
                 let min = number()?;
                 group(&mut scenario.fleet, &|one| one.min = min)?;
@@ -127,11 +128,11 @@ impl Sweep {
                 group(&mut scenario.fleet, &|one| one.max = max)?;
             }
             "requests_per_node" => {
-                let metric = Metric::RequestsPerNode(number()?);
+                let metric = ScalingMetric::RequestsPerNode(number()?);
                 group(&mut scenario.fleet, &|one| one.metric = metric)?;
             }
             "memory_percent" => {
-                let metric = Metric::MemoryPercent(number()?);
+                let metric = ScalingMetric::MemoryPercent(number()?);
                 group(&mut scenario.fleet, &|one| one.metric = metric)?;
             }
             "instance_type" => {
@@ -147,10 +148,10 @@ impl Sweep {
                 };
             }
             "skew" => match &mut scenario.source {
-                Source::Drawn(workload) => {
+                RequestSource::Drawn(workload) => {
                     workload.skew = value.parse().map_err(|_| bad("is no number"))?;
                 }
-                Source::Traced(_) => return Err(bad("cannot change a trace")),
+                RequestSource::Traced(_) => return Err(bad("cannot change a trace")),
             },
             _ => self.functions(&mut scenario, value, bad)?,
         }
@@ -182,9 +183,10 @@ impl Sweep {
 }
 
 /// A machine of another type, with what was set by hand kept.
-fn machine(old: &Machine, name: &str) -> Option<Machine> {
+fn machine(old: &ScenarioMachine, name: &str) -> Option<ScenarioMachine> {
     let kind = price::instance_type(name)?;
-    let mut machine = Machine::new(kind.name, kind.vcpus, price::usable_mib(kind.memory_mib));
+    let mut machine =
+        ScenarioMachine::new(kind.name, kind.vcpus, price::usable_mib(kind.memory_mib));
     machine.hour = kind.hour;
     machine.profile = old.profile;
     machine.limits = fnlocal_core::NodeLimits {

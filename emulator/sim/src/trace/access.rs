@@ -2,16 +2,16 @@
 
 use jiff::fmt::strtime;
 
-use super::{Count, Names, Trace, TraceError, hole};
+use super::{FunctionNumbers, RequestTrace, SlotCount, TraceError, hole};
 
 const TIME: &str = "%d/%b/%Y:%H:%M:%S %z";
 const HINT: &str = "a line of the common log format begins like: \
                     127.0.0.1 - - [10/Oct/2025:13:55:36 +0000] \"GET /hello HTTP/1.1\" 200 12";
 
 /// Reads a log.
-pub(super) fn read(text: &str) -> Result<Trace, TraceError> {
-    let mut names = Names::default();
-    let mut counts: Vec<Count> = Vec::new();
+pub(super) fn read(text: &str) -> Result<RequestTrace, TraceError> {
+    let mut names = FunctionNumbers::default();
+    let mut counts: Vec<SlotCount> = Vec::new();
     let mut warnings = Vec::new();
     let (mut first, mut last): (Option<i64>, i64) = (None, 0);
     for (at, text) in text.lines().enumerate() {
@@ -39,7 +39,7 @@ pub(super) fn read(text: &str) -> Result<Trace, TraceError> {
         let function = names.number(function_of(path));
         match counts.last_mut() {
             Some(one) if (one.slot, one.function) == (slot, function) => one.count += 1,
-            _ => counts.push(Count {
+            _ => counts.push(SlotCount {
                 slot,
                 function,
                 count: 1,
@@ -53,7 +53,7 @@ pub(super) fn read(text: &str) -> Result<Trace, TraceError> {
             hint: HINT,
         });
     }
-    Ok(Trace {
+    Ok(RequestTrace {
         functions: names.names,
         warnings,
         width: 1,

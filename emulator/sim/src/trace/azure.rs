@@ -1,6 +1,6 @@
 //! Azure's counts per function and minute.
 
-use super::{Count, Names, Trace, TraceError};
+use super::{FunctionNumbers, RequestTrace, SlotCount, TraceError};
 
 /// Columns before the minutes: owner, app, function, trigger.
 const NAMES: usize = 4;
@@ -10,13 +10,13 @@ const HINT: &str = "the header is HashOwner,HashApp,HashFunction,Trigger,1,2,…
                     whole number for every minute";
 
 /// Reads a day.
-pub(super) fn read(text: &str) -> Result<Trace, TraceError> {
+pub(super) fn read(text: &str) -> Result<RequestTrace, TraceError> {
     let mut lines = text.lines().enumerate();
     let minutes = lines.next().map_or(0, |(_, header)| {
         header.split(',').count().saturating_sub(NAMES)
     });
-    let mut names = Names::default();
-    let mut counts: Vec<Count> = Vec::new();
+    let mut names = FunctionNumbers::default();
+    let mut counts: Vec<SlotCount> = Vec::new();
     for (at, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
         let fail = |what: String| TraceError {
             line: at + 1,
@@ -35,7 +35,7 @@ pub(super) fn read(text: &str) -> Result<Trace, TraceError> {
                 .map_err(|_| fail(format!("minute {minute} has no count but `{field}`")))?;
             if count > 0 {
                 let slot = u32::try_from(minute - 1).unwrap_or(u32::MAX);
-                counts.push(Count {
+                counts.push(SlotCount {
                     slot,
                     function,
                     count,
@@ -54,7 +54,7 @@ pub(super) fn read(text: &str) -> Result<Trace, TraceError> {
         });
     }
     counts.sort_unstable_by_key(|one| (one.slot, one.function));
-    Ok(Trace {
+    Ok(RequestTrace {
         functions: names.names,
         warnings: Vec::new(),
         width: 60,

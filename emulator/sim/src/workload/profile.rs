@@ -1,13 +1,13 @@
 //! A rate over time, as straight lines, and its inverse: when so many requests have come.
 
-use super::{Shape, Workload};
+use super::{RateShape, Workload};
 
 /// Straight lines that stand for one day's sine: enough that none is off by a thousandth.
 const LINES_A_DAY: u32 = 288;
 
 /// A straight line of the rate.
 #[derive(Clone, Copy, Debug)]
-struct Line {
+struct RateLine {
     from: f64,
     to: f64,
     /// Rates at both ends.
@@ -16,7 +16,7 @@ struct Line {
     before: f64,
 }
 
-impl Line {
+impl RateLine {
     fn mass(&self) -> f64 {
         (self.to - self.from) * f64::midpoint(self.rates.0, self.rates.1)
     }
@@ -36,13 +36,13 @@ impl Line {
 
 /// A rate over time.
 #[derive(Clone, Debug)]
-pub(super) struct Profile {
-    lines: Vec<Line>,
+pub(super) struct RateProfile {
+    lines: Vec<RateLine>,
     /// The line last looked at.
     at: usize,
 }
 
-impl Profile {
+impl RateProfile {
     /// Of a workload.
     pub(super) fn new(workload: &Workload) -> Self {
         let mut profile = Self {
@@ -51,8 +51,8 @@ impl Profile {
         };
         let end = workload.duration;
         match workload.shape {
-            Shape::Steady { rps } => profile.line(0.0, end, (rps, rps)),
-            Shape::Ramp { from, to, at, over } => {
+            RateShape::Steady { rps } => profile.line(0.0, end, (rps, rps)),
+            RateShape::Ramp { from, to, at, over } => {
                 profile.line(0.0, at.min(end), (from, from));
                 let top = at + over;
                 let reached = if over > 0.0 {
@@ -63,7 +63,7 @@ impl Profile {
                 profile.line(at, top.min(end), (from, reached));
                 profile.line(top, end, (to, to));
             }
-            Shape::Diurnal { low, high, period } => {
+            RateShape::Diurnal { low, high, period } => {
                 let rate = |t: f64| {
                     let turn = t / period * std::f64::consts::TAU;
                     low + (high - low) * f64::midpoint(1.0, -turn.cos())
@@ -83,7 +83,7 @@ impl Profile {
     fn line(&mut self, from: f64, to: f64, rates: (f64, f64)) {
         if to > from {
             let before = self.total();
-            self.lines.push(Line {
+            self.lines.push(RateLine {
                 from,
                 to,
                 rates,

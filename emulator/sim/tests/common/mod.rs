@@ -4,13 +4,15 @@
 use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::{FunctionLimits, RouterSettings};
 use fnlocal_sim::report::Summary;
-use fnlocal_sim::scenario::{EVENTS, Fleet, Function, Machine, Routing, Scenario, Times};
-use fnlocal_sim::workload::{Shape, Source};
-use fnlocal_sim::{Report, Slo, Workload};
+use fnlocal_sim::scenario::{
+    EVENTS, FleetSize, Routing, Scenario, ScenarioFunction, ScenarioMachine, Times,
+};
+use fnlocal_sim::workload::{RateShape, RequestSource};
+use fnlocal_sim::{SimulationReport, Slo, Workload};
 
 pub fn steady(rps: f64, duration: f64) -> Workload {
     Workload {
-        shape: Shape::Steady { rps },
+        shape: RateShape::Steady { rps },
         duration,
         ..Workload::default()
     }
@@ -22,15 +24,15 @@ pub fn fleet_of(nodes: u32, functions: u32, workload: Workload) -> Scenario {
         memory_mib: 256,
         ..FunctionLimits::default()
     };
-    let function = |n| Function::new(&format!("f{n}"), limits.clone());
-    let mut machine = Machine::new("test", 2, 8192);
+    let function = |n| ScenarioFunction::new(&format!("f{n}"), limits.clone());
+    let mut machine = ScenarioMachine::new("test", 2, 8192);
     machine.limits.spare_memory_mib = 256;
     Scenario {
         seed: 1,
         functions: (0..functions).map(function).collect(),
-        source: Source::Drawn(workload),
+        source: RequestSource::Drawn(workload),
         triggered: Vec::new(),
-        fleet: Fleet::Fixed(nodes),
+        fleet: FleetSize::Fixed(nodes),
         time_scale: 1.0,
         machine,
         routing: Routing::Sticky(RouterSettings::default()),
@@ -42,12 +44,12 @@ pub fn fleet_of(nodes: u32, functions: u32, workload: Workload) -> Scenario {
     }
 }
 
-pub fn kind(report: &Report, start: &str) -> Summary {
+pub fn kind(report: &SimulationReport, start: &str) -> Summary {
     let found = report.latency.iter().find(|one| one.start == start);
     found.map_or_else(Summary::default, |one| one.summary)
 }
 
-pub fn refused(report: &Report, reason: &str) -> u64 {
+pub fn refused(report: &SimulationReport, reason: &str) -> u64 {
     let found = report.refused.iter().find(|one| one.reason == reason);
     found.map_or(0, |one| one.count)
 }

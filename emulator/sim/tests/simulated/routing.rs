@@ -3,10 +3,10 @@
 
 use crate::common::*;
 use fnlocal_sim::scenario::Routing;
-use fnlocal_sim::{Report, Workload, simulate};
+use fnlocal_sim::{SimulationReport, Workload, simulate};
 
 /// Answers that waited for an instance to boot or to import its code.
-fn cold(report: &Report) -> u64 {
+fn cold(report: &SimulationReport) -> u64 {
     kind(report, "cold").count + kind(report, "spare").count
 }
 

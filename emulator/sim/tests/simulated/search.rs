@@ -3,16 +3,16 @@
 
 use crate::common::*;
 use fnlocal_api::UserError;
-use fnlocal_core::scaling::{GroupSettings, Metric};
+use fnlocal_core::scaling::{GroupSettings, ScalingMetric};
 use fnlocal_sim::calibrate::Calibration;
-use fnlocal_sim::scenario::{Fleet, Scenario};
+use fnlocal_sim::scenario::{FleetSize, Scenario};
 use fnlocal_sim::search::{SearchError, Sweep, find_prescale};
-use fnlocal_sim::workload::Shape;
+use fnlocal_sim::workload::RateShape;
 use fnlocal_sim::{Workload, simulate};
 
 fn sale(max: u32) -> Scenario {
     let workload = Workload {
-        shape: Shape::Ramp {
+        shape: RateShape::Ramp {
             from: 2.0,
             to: 200.0,
             at: 900.0,
@@ -22,10 +22,10 @@ fn sale(max: u32) -> Scenario {
         ..Workload::default()
     };
     let mut scenario = fleet_of(0, 4, workload);
-    scenario.fleet = Fleet::Group(GroupSettings {
+    scenario.fleet = FleetSize::Group(GroupSettings {
         min: 1,
         max,
-        metric: Metric::RequestsPerNode(1500),
+        metric: ScalingMetric::RequestsPerNode(1500),
         ..GroupSettings::default()
     });
     scenario

@@ -3,13 +3,13 @@
 
 use crate::common::*;
 use fnlocal_api::UserError;
-use fnlocal_core::scaling::{GroupSettings, Metric, Reason, Scheduled};
+use fnlocal_core::scaling::{GroupSettings, ScalingMetric, ScalingReason, Scheduled};
 use fnlocal_core::time::Instant;
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_core::{FunctionLimits, Profile};
-use fnlocal_sim::scenario::{Death, Fleet, Machine};
+use fnlocal_sim::scenario::{Death, FleetSize, ScenarioMachine};
 use fnlocal_sim::triggered::{Due, Triggered};
-use fnlocal_sim::workload::{Shape, Source};
+use fnlocal_sim::workload::{RateShape, RequestSource};
 use fnlocal_sim::{Distribution, SimError, Workload, simulate};
 
 #[test]
@@ -86,30 +86,30 @@ fn a_fleet_without_nodes_answers_503() {
     );
 }
 
-fn scaled(shape: Shape, duration: f64, scheduled: Vec<Scheduled>) -> fnlocal_sim::Scenario {
+fn scaled(shape: RateShape, duration: f64, scheduled: Vec<Scheduled>) -> fnlocal_sim::Scenario {
     let workload = Workload {
         shape,
         duration,
         ..Workload::default()
     };
     let mut scenario = fleet_of(0, 4, workload);
-    scenario.fleet = Fleet::Group(GroupSettings {
+    scenario.fleet = FleetSize::Group(GroupSettings {
         min: 2,
         max: 30,
-        metric: Metric::RequestsPerNode(1500),
+        metric: ScalingMetric::RequestsPerNode(1500),
         scheduled,
         ..GroupSettings::default()
     });
     scenario
 }
 
-const SURGE: Shape = Shape::Ramp {
+const SURGE: RateShape = RateShape::Ramp {
     from: 2.0,
     to: 500.0,
     at: 300.0,
     over: 1200.0,
 };
-const SPIKE: Shape = Shape::Ramp {
+const SPIKE: RateShape = RateShape::Ramp {
     from: 2.0,
     to: 500.0,
     at: 900.0,
@@ -126,7 +126,7 @@ fn a_surge_is_followed_a_spike_is_not_and_a_prescaled_spike_is_borne() {
         max: None,
     };
     let prescaled = simulate(&scaled(SPIKE, 1800.0, vec![early])).unwrap();
-    let errors = |report: &fnlocal_sim::Report| report.requests.error_percent;
+    let errors = |report: &fnlocal_sim::SimulationReport| report.requests.error_percent;
     assert!(spike.slo.broken > 120.0, "{:?}", spike.slo);
     assert!(!spike.slo.holds);
     assert!(
@@ -141,8 +141,13 @@ fn a_surge_is_followed_a_spike_is_not_and_a_prescaled_spike_is_borne() {
         prescaled.slo,
         errors(&prescaled)
     );
-    assert!(surge.scaling.iter().all(|one| one.why == Reason::High));
-    assert_eq!(prescaled.scaling[0].why, Reason::Scheduled);
+    assert!(
+        surge
+            .scaling
+            .iter()
+            .all(|one| one.why == ScalingReason::High)
+    );
+    assert_eq!(prescaled.scaling[0].why, ScalingReason::Scheduled);
     assert_eq!(prescaled.scaling[0].at, 600.0);
     assert!(surge.peak.nodes > 10, "{}", surge.peak.nodes);
 }
@@ -164,7 +169,7 @@ fn a_spike_is_met_three_minutes_and_a_boot_later() {
 
 #[test]
 fn ten_times_as_fast_a_fleet_meets_a_spike_in_a_tenth_of_the_time() {
-    let shape = Shape::Ramp {
+    let shape = RateShape::Ramp {
         from: 2.0,
         to: 500.0,
         at: 90.0,
@@ -191,14 +196,17 @@ fn ten_times_as_fast_a_fleet_meets_a_spike_in_a_tenth_of_the_time() {
 
 #[test]
 fn a_group_shrinks_when_the_load_is_gone_and_loses_no_request() {
-    let down = Shape::Ramp {
+    let down = RateShape::Ramp {
         from: 300.0,
         to: 10.0,
         at: 900.0,
         over: 60.0,
     };
     let report = simulate(&scaled(down, 5400.0, Vec::new())).unwrap();
-    let low = report.scaling.iter().filter(|one| one.why == Reason::Low);
+    let low = report
+        .scaling
+        .iter()
+        .filter(|one| one.why == ScalingReason::Low);
     assert!(low.count() > 0, "{:?}", report.scaling);
     assert_eq!(report.series.serving.last(), Some(&2));
     let lost = refused(&report, "balancer_broken") + refused(&report, "draining");
@@ -209,7 +217,7 @@ fn a_group_shrinks_when_the_load_is_gone_and_loses_no_request() {
 fn on_lambda_what_exceeds_the_concurrency_is_throttled_at_once() {
     let profile = Profile::Lambda;
     let mut scenario = fleet_of(1, 1, steady(2000.0, 20.0));
-    scenario.machine = Machine::serverless(profile);
+    scenario.machine = ScenarioMachine::serverless(profile);
     scenario.functions[0].limits = profile.function();
     scenario.functions[0].service = Distribution::Constant(1000.0);
     let report = simulate(&scenario).unwrap();
@@ -251,7 +259,7 @@ fn a_simulation_that_does_not_end_says_why() {
 fn a_trace_is_replayed() {
     let text = "HashOwner,HashApp,HashFunction,Trigger,1,2,3\no,a,f1,http,30,0,60\n";
     let mut scenario = fleet_of(1, 1, steady(1.0, 1.0));
-    scenario.source = Source::Traced(fnlocal_sim::trace::Trace::read(text).unwrap());
+    scenario.source = RequestSource::Traced(fnlocal_sim::trace::RequestTrace::read(text).unwrap());
     let report = simulate(&scenario).unwrap();
     assert_eq!(report.requests.arrived, 90);
     assert_eq!(report.setup.duration, 180.0);
@@ -267,7 +275,7 @@ fn what_a_month_costs_follows_from_the_nodes() {
     assert!((cost.month.unwrap() - month).abs() < 1e-6);
 }
 
-fn killed(mut scenario: fnlocal_sim::Scenario) -> fnlocal_sim::Report {
+fn killed(mut scenario: fnlocal_sim::Scenario) -> fnlocal_sim::SimulationReport {
     scenario.deaths = vec![Death { at: 60.0, nodes: 1 }];
     simulate(&scenario).unwrap()
 }
@@ -308,7 +316,7 @@ fn what_was_sent_to_a_node_that_dies_is_served_where_it_entered() {
 
 #[test]
 fn a_group_replaces_a_node_that_died() {
-    let shape = Shape::Steady { rps: 20.0 };
+    let shape = RateShape::Steady { rps: 20.0 };
     let scenario = scaled(shape, 900.0, Vec::new());
     let before = simulate(&scenario).unwrap();
     let report = killed(scenario);
@@ -345,7 +353,7 @@ fn every_job_runs_beside_requests_and_none_of_them_counts_as_one() {
     assert_eq!(report.requests.refused, 0);
     assert_eq!(alone.jobs, None);
     let again = simulate(&scenario).unwrap();
-    let bytes = |report: &fnlocal_sim::Report| serde_json::to_vec(report).unwrap();
+    let bytes = |report: &fnlocal_sim::SimulationReport| serde_json::to_vec(report).unwrap();
     assert_eq!(
         bytes(&again),
         bytes(&report),
@@ -369,7 +377,7 @@ fn a_flood_of_jobs_waits_for_its_share_and_requests_do_not_wait_for_it() {
     let report = simulate(&scenario).unwrap();
     let jobs = report.jobs.unwrap();
     assert_eq!(report.requests.refused, 0);
-    let p99 = |report: &fnlocal_sim::Report| report.latency[0].summary.p99;
+    let p99 = |report: &fnlocal_sim::SimulationReport| report.latency[0].summary.p99;
     assert!(
         p99(&report) < p99(&alone) + 300.0,
         "{} {}",

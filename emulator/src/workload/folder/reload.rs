@@ -16,7 +16,7 @@ use tracing::{info, instrument};
 use super::tracked::{PreparedPackage, TrackedPackage, version};
 use crate::describe::FolderDescriber;
 use crate::select::Preparer;
-use fnlocal_driver::{Code, DriverGroup};
+use fnlocal_driver::{DriverGroup, PackageCode};
 use fnlocal_engine::error::chain;
 use fnlocal_logs::Logs;
 use fnlocal_project::watch::Change;
@@ -212,7 +212,7 @@ impl Reloader {
         if !first {
             self.describer.saw(code, at);
         }
-        let what = Code {
+        let what = PackageCode {
             files: snapshot.hash.to_string(),
             folder: snapshot.hash.to_string(),
             entries: tracked.package.entries.clone(),

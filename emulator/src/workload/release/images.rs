@@ -9,12 +9,12 @@ use futures_util::StreamExt;
 use oci_client::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OciImageIndex};
 
 use crate::error::ServeError;
-use fnlocal_engine::Progress;
+use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::error::chain;
 use fnlocal_image::base;
 use fnlocal_image::oci::load::{Loading, load};
-use fnlocal_image::oci::manifest::Platform;
+use fnlocal_image::oci::manifest::ImagePlatform;
 
 /// How the engine is given images.
 pub(super) struct ReleaseImages<'a> {
@@ -29,7 +29,7 @@ impl ReleaseImages<'_> {
     pub async fn ensure(
         &self,
         package: &ReleasePackage,
-        progress: Progress<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<String, ServeError> {
         let (repository, digest) = self.parse(package)?;
         let (manifest, config) = self.here(&repository, &digest)?;
@@ -89,7 +89,7 @@ impl ReleaseImages<'_> {
         if found.media_type == OCI_IMAGE_INDEX_MEDIA_TYPE {
             let index: OciImageIndex =
                 serde_json::from_slice(&found.bytes).map_err(|_| missing())?;
-            let here = Platform::here().architecture();
+            let here = ImagePlatform::here().architecture();
             let entry = index.manifests.iter().find(|entry| {
                 let platform = entry.platform.as_ref();
                 platform.is_some_and(|platform| platform.architecture.to_string() == here)

@@ -3,14 +3,14 @@
 use super::ReleaseOptions;
 use crate::error::ServeError;
 use crate::workload::ServedProject;
-use fnlocal_image::build::{self, BuildOptions, News};
-use fnlocal_image::release::{self, Kept, Releases};
+use fnlocal_image::build::{self, BuildOptions, BuildProgress};
+use fnlocal_image::release::{self, NamedRelease, Releases};
 
 /// The one that was named, or one built anew.
 pub(super) async fn wanted(
     options: &ReleaseOptions,
     served: &ServedProject<'_>,
-) -> Result<Kept, ServeError> {
+) -> Result<NamedRelease, ServeError> {
     let logs = served.logs;
     let kept = match &options.release {
         Some(said) => Releases::of(served.state.path()).find(said)?,
@@ -21,10 +21,10 @@ pub(super) async fn wanted(
                 pull: false,
                 large: build::LARGE,
             };
-            let report = |news: News| match news {
-                News::Note(text) => logs.note(text),
-                News::Warning(warning) => logs.warn(warning.report()),
-                News::Began { .. } | News::Done { .. } => {}
+            let report = |news: BuildProgress| match news {
+                BuildProgress::Note(text) => logs.note(text),
+                BuildProgress::Warning(warning) => logs.warn(warning.report()),
+                BuildProgress::Began { .. } | BuildProgress::Done { .. } => {}
             };
             let (_, made) = release::build(&build, &report, options.now.clone()).await?;
             for warning in &made.warnings {

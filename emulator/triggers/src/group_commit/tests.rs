@@ -65,7 +65,7 @@ struct Bench {
     folder: tempfile::TempDir,
     broken: Arc<AtomicBool>,
     keeper: Keeper,
-    writer: Writer,
+    writer: CommitWriter,
 }
 
 impl Bench {
@@ -74,7 +74,7 @@ impl Bench {
         let broken = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&broken);
         let open = move |path: &Path| open(path, &told);
-        let store = Store::open_by(folder.path(), Box::new(open)).unwrap();
+        let store = QueueStore::open_by(folder.path(), Box::new(open)).unwrap();
         let (keeper, writer) = Keeper::start(store, Clock::system()).unwrap();
         Self {
             folder,
@@ -84,8 +84,8 @@ impl Bench {
         }
     }
 
-    async fn accept(&self, body: &str) -> Result<JobId, StoreError> {
-        let accept = Change::Accept {
+    async fn accept(&self, body: &str) -> Result<JobId, QueueStoreError> {
+        let accept = QueueChange::Accept {
             jobs: vec![job(body)],
             notes: Vec::new(),
             file: None,
@@ -174,7 +174,7 @@ async fn a_file_that_was_removed_is_restored_with_all_that_was_acknowledged() {
     assert!(path.exists());
     assert_eq!(bench.ids().await, known);
     bench.writer.close().await;
-    let store = Store::open(bench.folder.path()).unwrap();
+    let store = QueueStore::open(bench.folder.path()).unwrap();
     assert!(store.snapshot().unwrap().head(before).unwrap().is_some());
 }
 
@@ -205,7 +205,7 @@ async fn a_purge_gives_the_files_bytes_back() {
     let bytes = || std::fs::metadata(&path).unwrap().len();
     let full = bytes();
     assert!(full > 40 << 20, "{full}");
-    bench.keeper.change(Change::Purge(ids)).await.unwrap();
+    bench.keeper.change(QueueChange::Purge(ids)).await.unwrap();
     let left = bytes();
     assert!(left < 8 << 20, "{left} of {full} bytes");
     bench.accept("after").await.unwrap();
@@ -215,12 +215,12 @@ async fn a_purge_gives_the_files_bytes_back() {
 #[tokio::test]
 async fn a_job_with_a_file_has_its_body_after_a_restart_and_no_file_when_it_is_over() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = QueueStore::open(folder.path()).unwrap();
     let body = store.bodies().reserve();
     let mut file = body.create().unwrap();
     io::Write::write_all(&mut file, &[7; 100_000]).unwrap();
     body.sync(&file).unwrap();
-    let accept = Change::Accept {
+    let accept = QueueChange::Accept {
         jobs: vec![job("")],
         notes: Vec::new(),
         file: Some(body),
@@ -232,12 +232,12 @@ async fn a_job_with_a_file_has_its_body_after_a_restart_and_no_file_when_it_is_o
     let id = accepted[0].id();
     drop(store);
 
-    let store = Store::open(folder.path()).unwrap();
+    let store = QueueStore::open(folder.path()).unwrap();
     let job = store.snapshot().unwrap().job(id).unwrap().unwrap();
     assert_eq!(job.head.size, 100_000);
     let bytes = job.file.unwrap().metadata().unwrap().len();
     assert_eq!(bytes, 100_000);
-    store.commit(vec![Change::Done(id)], 2).unwrap();
+    store.commit(vec![QueueChange::Done(id)], 2).unwrap();
     let left = std::fs::read_dir(folder.path().join("queue-bodies")).unwrap();
     assert_eq!(left.count(), 0);
 }
@@ -245,7 +245,7 @@ async fn a_job_with_a_file_has_its_body_after_a_restart_and_no_file_when_it_is_o
 #[tokio::test]
 async fn dead_letters_are_bounded_and_the_oldest_go_first() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).unwrap();
+    let store = QueueStore::open(folder.path()).unwrap();
     let dead = |body: &str| NewJob {
         dead: Some("wrong".to_owned()),
         ..job(body)
@@ -255,7 +255,7 @@ async fn dead_letters_are_bounded_and_the_oldest_go_first() {
         let file = body.create().unwrap();
         file.set_len(64 << 20).unwrap();
         body.sync(&file).unwrap();
-        let accept = Change::Accept {
+        let accept = QueueChange::Accept {
             jobs: vec![dead("")],
             notes: Vec::new(),
             file: Some(body),

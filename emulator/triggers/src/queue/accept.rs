@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{MAX_QUEUED_JOBS, Queue, Reservation, whole};
 use crate::job::{Accepted, NewJob};
-use crate::store::{BodyFile, Change, Changed, StoreError};
+use crate::store::{BodyFile, Changed, QueueChange, QueueStoreError};
 
 /// Why jobs are not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum AcceptError {
     FullOfBytes(u64),
     /// The file cannot be written.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] QueueStoreError),
 }
 
 impl Queue {
@@ -54,7 +54,9 @@ impl Queue {
             accepted
         };
         let mut accepted = whole(accepting).await??;
-        accepted.pop().ok_or(AcceptError::Store(StoreError::Closed))
+        accepted
+            .pop()
+            .ok_or(AcceptError::Store(QueueStoreError::Closed))
     }
 
     async fn accept_whole(
@@ -66,7 +68,7 @@ impl Queue {
         if self.line.borrow().len() + jobs.len() > MAX_QUEUED_JOBS {
             return Err(AcceptError::Full);
         }
-        let accept = Change::Accept { jobs, notes, file };
+        let accept = QueueChange::Accept { jobs, notes, file };
         let changed = self.keeper.change(accept).await?;
         self.accepted(changed)
     }
@@ -74,7 +76,7 @@ impl Queue {
     /// What is on disk now comes into line.
     pub(super) fn accepted(&self, changed: Changed) -> Result<Vec<Accepted>, AcceptError> {
         let Changed::Accepted(accepted) = changed else {
-            return Err(StoreError::Closed.into());
+            return Err(QueueStoreError::Closed.into());
         };
         let now = self.clock.now_ms();
         for one in &accepted {

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{Queue, whole};
 use crate::clock::Clock;
 use crate::job::{Job, JobId, JobMeta};
-use crate::store::{Change, Changed, Snapshot, Store, StoreError};
+use crate::store::{Changed, QueueChange, QueueStore, QueueStoreError, StoreSnapshot};
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum JobState {
     /// It is to run, now or later.
     Waiting,
     /// It runs.
@@ -24,9 +24,9 @@ pub enum State {
 
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
+pub struct ListedJob {
     /// What it is doing.
-    pub state: State,
+    pub state: JobState,
     /// All but its body.
     pub job: JobMeta,
 }
@@ -61,26 +61,30 @@ impl Selection {
     /// run, then the dead, the oldest of each first. None of them runs as far as a file knows.
     fn each(
         &self,
-        snapshot: &Snapshot,
-        mut each: impl FnMut(Listed) -> bool,
-    ) -> Result<(), StoreError> {
+        snapshot: &StoreSnapshot,
+        mut each: impl FnMut(ListedJob) -> bool,
+    ) -> Result<(), QueueStoreError> {
         let ids: BTreeSet<JobId> = self.ids.iter().copied().collect();
-        let mut take = |state, job: JobMeta| !self.has(&ids, &job) || each(Listed { state, job });
+        let mut take =
+            |state, job: JobMeta| !self.has(&ids, &job) || each(ListedJob { state, job });
         if !self.dead {
-            snapshot.alive(self.after, |job| take(State::Waiting, job))?;
+            snapshot.alive(self.after, |job| take(JobState::Waiting, job))?;
         }
-        snapshot.dead(self.after, |job| take(State::Dead, job))
+        snapshot.dead(self.after, |job| take(JobState::Dead, job))
     }
 
     /// One page of them, the oldest first.
-    fn page(&self, snapshot: &Snapshot) -> Result<Vec<Listed>, StoreError> {
-        let mut page = Page::default();
+    fn page(&self, snapshot: &StoreSnapshot) -> Result<Vec<ListedJob>, QueueStoreError> {
+        let mut page = JobPage::default();
         self.each(snapshot, |one| page.take(one))?;
         Ok(page.jobs.into_values().collect())
     }
 
     /// The numbers of all of them, and whether they are dead.
-    fn numbers(&self, snapshot: &Snapshot) -> Result<BTreeMap<JobId, State>, StoreError> {
+    fn numbers(
+        &self,
+        snapshot: &StoreSnapshot,
+    ) -> Result<BTreeMap<JobId, JobState>, QueueStoreError> {
         let mut all = BTreeMap::new();
         self.each(snapshot, |one| {
             all.insert(one.job.id, one.state);
@@ -92,16 +96,16 @@ impl Selection {
 
 /// The oldest jobs that fit on a page.
 #[derive(Default)]
-struct Page {
-    jobs: BTreeMap<JobId, Listed>,
+struct JobPage {
+    jobs: BTreeMap<JobId, ListedJob>,
     bytes: usize,
     /// The oldest that did not fit: no younger one is on this page.
     cut: Option<JobId>,
 }
 
-impl Page {
+impl JobPage {
     /// Takes a job if it is among the oldest; returns false if none after it can be.
-    fn take(&mut self, one: Listed) -> bool {
+    fn take(&mut self, one: ListedJob) -> bool {
         let id = one.job.id;
         if self.cut.is_some_and(|cut| id > cut) {
             return false;
@@ -130,14 +134,14 @@ impl Queue {
     /// ([`Selection::after`]).
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub async fn list(&self, selection: Selection) -> Result<Vec<Listed>, StoreError> {
+    /// [`QueueStoreError`]
+    pub async fn list(&self, selection: Selection) -> Result<Vec<ListedJob>, QueueStoreError> {
         let reading = self.keeper.read(move |snapshot| selection.page(snapshot));
         let mut all = reading.await?;
         let line = self.line.borrow();
         for one in &mut all {
             if line.runs(one.job.id) {
-                one.state = State::Running;
+                one.state = JobState::Running;
             }
         }
         Ok(all)
@@ -146,28 +150,28 @@ impl Queue {
     /// One job with its body.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub async fn show(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+    /// [`QueueStoreError`]
+    pub async fn show(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
         self.keeper.read(move |snapshot| snapshot.job(id)).await
     }
 
     /// Has dead letters run again as if they were new, and those that wait run now. How many.
     ///
     /// # Errors
-    /// [`StoreError`]; some may have been done before it.
-    pub async fn retry(self: &Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
+    /// [`QueueStoreError`]; some may have been done before it.
+    pub async fn retry(self: &Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
         whole(Rc::clone(self).retry_whole(selection)).await?
     }
 
-    async fn retry_whole(self: Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
+    async fn retry_whole(self: Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
         let mut done = 0;
         for (id, state) in self.numbers(selection).await? {
             let now = self.clock.now_ms();
             match state {
-                State::Running => continue,
-                State::Waiting => self.line.borrow_mut().put_back(id, now, now),
-                State::Dead => {
-                    let revived = self.keeper.change(Change::Revive(id)).await?;
+                JobState::Running => continue,
+                JobState::Waiting => self.line.borrow_mut().put_back(id, now, now),
+                JobState::Dead => {
+                    let revived = self.keeper.change(QueueChange::Revive(id)).await?;
                     let Changed::Revived(Some(head)) = revived else {
                         continue;
                     };
@@ -184,21 +188,24 @@ impl Queue {
     /// Removes jobs, except those that run. How many.
     ///
     /// # Errors
-    /// [`StoreError`]; then none was removed.
-    pub async fn purge(self: &Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
+    /// [`QueueStoreError`]; then none was removed.
+    pub async fn purge(self: &Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
         whole(Rc::clone(self).purge_whole(selection)).await?
     }
 
-    async fn purge_whole(self: Rc<Self>, selection: Selection) -> Result<usize, StoreError> {
+    async fn purge_whole(self: Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
         let mut all = self.numbers(selection).await?;
         // From here on nothing begins to run before the line forgets them.
         all.retain(|id, _| !self.line.borrow().runs(*id));
-        let dead = all.values().filter(|state| **state == State::Dead).count();
+        let dead = all
+            .values()
+            .filter(|state| **state == JobState::Dead)
+            .count();
         let ids: Vec<JobId> = all.into_keys().collect();
         for &id in &ids {
             self.line.borrow_mut().remove(id);
         }
-        let purged = match self.keeper.change(Change::Purge(ids.clone())).await {
+        let purged = match self.keeper.change(QueueChange::Purge(ids.clone())).await {
             Ok(purged) => purged,
             Err(error) => {
                 tokio::task::spawn_local(self.stay(ids));
@@ -208,7 +215,7 @@ impl Queue {
         self.dead.update(|count| count.saturating_sub(dead));
         self.work.notify_one();
         let Changed::Purged(gone) = purged else {
-            return Err(StoreError::Closed);
+            return Err(QueueStoreError::Closed);
         };
         Ok(gone)
     }
@@ -228,7 +235,10 @@ impl Queue {
         self.work.notify_one();
     }
 
-    async fn numbers(&self, selection: Selection) -> Result<BTreeMap<JobId, State>, StoreError> {
+    async fn numbers(
+        &self,
+        selection: Selection,
+    ) -> Result<BTreeMap<JobId, JobState>, QueueStoreError> {
         let reading = self
             .keeper
             .read(move |snapshot| selection.numbers(snapshot));
@@ -236,7 +246,7 @@ impl Queue {
         let line = self.line.borrow();
         for (id, state) in &mut all {
             if line.runs(*id) {
-                *state = State::Running;
+                *state = JobState::Running;
             }
         }
         Ok(all)
@@ -245,7 +255,7 @@ impl Queue {
 
 /// A queue's file that nobody else has.
 pub struct Offline {
-    store: Store,
+    store: QueueStore,
     clock: Clock,
 }
 
@@ -253,33 +263,33 @@ impl Offline {
     /// Opens the file of a folder.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when a running fnlocal has it.
-    pub fn open(folder: &std::path::Path, clock: Clock) -> Result<Self, StoreError> {
-        let store = Store::open(folder)?;
+    /// [`QueueStoreError::Taken`] when a running fnlocal has it.
+    pub fn open(folder: &std::path::Path, clock: Clock) -> Result<Self, QueueStoreError> {
+        let store = QueueStore::open(folder)?;
         Ok(Self { store, clock })
     }
 
     /// As [`Queue::list`].
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn list(&self, selection: &Selection) -> Result<Vec<Listed>, StoreError> {
+    /// [`QueueStoreError`]
+    pub fn list(&self, selection: &Selection) -> Result<Vec<ListedJob>, QueueStoreError> {
         selection.page(&self.store.snapshot()?)
     }
 
     /// As [`Queue::show`].
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn show(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+    /// [`QueueStoreError`]
+    pub fn show(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
         self.store.snapshot()?.job(id)
     }
 
     /// As [`Queue::retry`]: they run when a fnlocal is there again.
     ///
     /// # Errors
-    /// [`StoreError`]; some may have been done before it.
-    pub fn retry(&self, selection: &Selection) -> Result<usize, StoreError> {
+    /// [`QueueStoreError`]; some may have been done before it.
+    pub fn retry(&self, selection: &Selection) -> Result<usize, QueueStoreError> {
         let now = self.clock.now_ms();
         let mut selection = selection.clone();
         let mut count = 0;
@@ -290,9 +300,9 @@ impl Offline {
             };
             selection.after = Some(last.job.id);
             count += page.len();
-            let change = |one: Listed| match one.state {
-                State::Dead => Change::Revive(one.job.id),
-                State::Waiting | State::Running => Change::Rewrite(JobMeta {
+            let change = |one: ListedJob| match one.state {
+                JobState::Dead => QueueChange::Revive(one.job.id),
+                JobState::Waiting | JobState::Running => QueueChange::Rewrite(JobMeta {
                     due_ms: now,
                     ..one.job
                 }),
@@ -305,13 +315,13 @@ impl Offline {
     /// As [`Queue::purge`].
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing was done.
-    pub fn purge(&self, selection: &Selection) -> Result<usize, StoreError> {
+    /// [`QueueStoreError`]; then nothing was done.
+    pub fn purge(&self, selection: &Selection) -> Result<usize, QueueStoreError> {
         let all = selection.numbers(&self.store.snapshot()?)?;
         let ids: Vec<JobId> = all.into_keys().collect();
         let count = ids.len();
         self.store
-            .commit(vec![Change::Purge(ids)], self.clock.now_ms())?;
+            .commit(vec![QueueChange::Purge(ids)], self.clock.now_ms())?;
         self.store.give_back()?;
         Ok(count)
     }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use fnlocal_api::UserError;
 use futures_util::FutureExt;
 
-use super::{DISK_PAUSE, Disposition, Invoke, Outcome, Queue, Run, max_age, millis};
+use super::{DISK_PAUSE, Disposition, Invoke, Queue, Run, RunOutcome, max_age, millis};
 use crate::job::{JobId, JobMeta};
-use crate::store::{Change, Changed, MAX_DEAD_BYTES, MAX_DEAD_LETTERS, StoreError};
+use crate::store::{Changed, MAX_DEAD_BYTES, MAX_DEAD_LETTERS, QueueChange, QueueStoreError};
 
 /// What is kept of an error, in bytes.
 const ERROR: usize = 2048;
@@ -29,7 +29,7 @@ impl Queue {
             Ok(Some(job)) => job,
             // Purged in this very moment.
             Ok(None) => return self.leave(id),
-            Err(error @ StoreError::Body { .. }) => {
+            Err(error @ QueueStoreError::Body { .. }) => {
                 return self.bodiless(id, function, invoke, &error).await;
             }
             Err(error) => return self.broken(id, &**invoke, &error),
@@ -38,7 +38,7 @@ impl Queue {
         let began = Instant::now();
         let running = AssertUnwindSafe(async { invoke.run(job).await }).catch_unwind();
         // What is counted for the run must end with it, whatever becomes of it.
-        let outcome = running.await.unwrap_or_else(|_| Outcome::Failed {
+        let outcome = running.await.unwrap_or_else(|_| RunOutcome::Failed {
             error: "fnlocal itself failed while it ran the job".to_owned(),
             hopeless: false,
             status: 500,
@@ -53,11 +53,11 @@ impl Queue {
         id: JobId,
         function: &str,
         invoke: &Rc<dyn Invoke>,
-        error: &StoreError,
+        error: &QueueStoreError,
     ) {
         match self.keeper.read(move |snapshot| snapshot.head(id)).await {
             Ok(Some(head)) => {
-                let outcome = Outcome::Failed {
+                let outcome = RunOutcome::Failed {
                     error: error.chain(),
                     hopeless: true,
                     status: 500,
@@ -74,7 +74,7 @@ impl Queue {
     async fn ended(
         &self,
         mut head: JobMeta,
-        outcome: Outcome,
+        outcome: RunOutcome,
         took: Duration,
         function: &str,
         invoke: &Rc<dyn Invoke>,
@@ -102,7 +102,7 @@ impl Queue {
                 self.leave(id);
             }
             Disposition::Again(_) => {
-                let failed = matches!(outcome, Outcome::Failed { .. });
+                let failed = matches!(outcome, RunOutcome::Failed { .. });
                 self.failed.update(|count| count + u64::from(failed));
                 let now = self.clock.now_ms();
                 self.line.borrow_mut().put_back(id, head.due_ms, now);
@@ -119,7 +119,7 @@ impl Queue {
     }
 
     /// Gives up jobs that became too old while they waited.
-    pub(super) async fn give_up_old(&self, invoke: &dyn Invoke) -> Result<(), StoreError> {
+    pub(super) async fn give_up_old(&self, invoke: &dyn Invoke) -> Result<(), QueueStoreError> {
         let max_age = |function: &str| max_age(invoke, function);
         let old = self.line.borrow().too_old(self.clock.now_ms(), max_age);
         for id in old {
@@ -138,11 +138,11 @@ impl Queue {
             };
             head.error = Some(format!("{gone}it became older than `max_age` allows{last}"));
             head.died_ms = Some(self.clock.now_ms());
-            let killed = self.keeper.change(Change::Kill(head.clone())).await?;
+            let killed = self.keeper.change(QueueChange::Kill(head.clone())).await?;
             self.line.borrow_mut().remove(id);
             self.note_dropped(dropped(&killed), invoke);
             self.dead.update(|count| count + 1);
-            let outcome = Outcome::NotRun {
+            let outcome = RunOutcome::NotRun {
                 why: head.error.clone().unwrap_or_default(),
                 after: None,
             };
@@ -167,18 +167,18 @@ impl Queue {
         }
     }
 
-    fn judge(&self, head: &mut JobMeta, outcome: &Outcome, invoke: &dyn Invoke) -> Disposition {
+    fn judge(&self, head: &mut JobMeta, outcome: &RunOutcome, invoke: &dyn Invoke) -> Disposition {
         let policy = invoke.policy(&head.function).unwrap_or_default();
         let now = self.clock.now_ms();
         let chance = rand::random::<f64>();
         let (pause, given_up) = match outcome {
-            Outcome::Done { .. } => return Disposition::Done,
-            Outcome::NotRun { why, after } => {
+            RunOutcome::Done { .. } => return Disposition::Done,
+            RunOutcome::NotRun { why, after } => {
                 head.error = Some(cut(why));
                 let pause = after.unwrap_or_else(|| policy.pause(1, chance));
                 (pause.min(policy.backoff_max), false)
             }
-            Outcome::Failed {
+            RunOutcome::Failed {
                 error, hopeless, ..
             } => {
                 head.error = Some(cut(error));
@@ -201,16 +201,16 @@ impl Queue {
     async fn write(
         &self,
         head: &JobMeta,
-        outcome: &Outcome,
+        outcome: &RunOutcome,
         fate: Disposition,
         invoke: &Rc<dyn Invoke>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<usize, QueueStoreError> {
         let change = match (fate, outcome) {
-            (Disposition::Done, _) => Change::Done(head.id),
-            (Disposition::Dead, _) => Change::Kill(head.clone()),
+            (Disposition::Done, _) => QueueChange::Done(head.id),
+            (Disposition::Dead, _) => QueueChange::Kill(head.clone()),
             // Nothing ran, so there is nothing a crash may not forget.
-            (Disposition::Again(_), Outcome::NotRun { .. }) => return Ok(0),
-            (Disposition::Again(_), _) => Change::Rewrite(head.clone()),
+            (Disposition::Again(_), RunOutcome::NotRun { .. }) => return Ok(0),
+            (Disposition::Again(_), _) => QueueChange::Rewrite(head.clone()),
         };
         let mut told = false;
         loop {
@@ -231,7 +231,7 @@ impl Queue {
     }
 
     /// The job stays, and may run once more.
-    fn broken(&self, id: JobId, invoke: &dyn Invoke, error: &StoreError) {
+    fn broken(&self, id: JobId, invoke: &dyn Invoke, error: &QueueStoreError) {
         invoke.warn(format!("job {id}: {}", error.report()));
         let now = self.clock.now_ms();
         let due = now.saturating_add(millis(DISK_PAUSE));

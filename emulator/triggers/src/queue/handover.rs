@@ -8,15 +8,15 @@ use bytes::Bytes;
 
 use super::{AcceptError, MAX_QUEUED_JOBS, Queue, whole};
 use crate::job::{Accepted, Job, JobId, JobMeta};
-use crate::store::{BodyFile, Change, Snapshot, StoreError};
+use crate::store::{BodyFile, QueueChange, QueueStoreError, StoreSnapshot};
 
 impl Queue {
     /// All that is in the queue, those that wait first and then the dead letters, the oldest first.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub async fn all(&self) -> Result<Vec<JobMeta>, StoreError> {
-        let read = |file: &Snapshot| {
+    /// [`QueueStoreError`]
+    pub async fn all(&self) -> Result<Vec<JobMeta>, QueueStoreError> {
+        let read = |file: &StoreSnapshot| {
             let mut all = Vec::new();
             each(file, |head| all.push(head))?;
             Ok(all)
@@ -27,9 +27,9 @@ impl Queue {
     /// The numbers of all that is in the queue, by function; in the order of [`Queue::all`].
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub async fn ids(&self) -> Result<BTreeMap<String, Vec<JobId>>, StoreError> {
-        let read = |file: &Snapshot| {
+    /// [`QueueStoreError`]
+    pub async fn ids(&self) -> Result<BTreeMap<String, Vec<JobId>>, QueueStoreError> {
+        let read = |file: &StoreSnapshot| {
             let mut all: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
             each(file, |head| {
                 all.entry(head.function).or_default().push(head.id)
@@ -79,12 +79,12 @@ impl Queue {
         file: Option<Arc<BodyFile>>,
     ) -> Result<Vec<Accepted>, AcceptError> {
         if self.closing.get() {
-            return Err(StoreError::Closed.into());
+            return Err(QueueStoreError::Closed.into());
         }
         if self.line.borrow().len() + jobs.len() > MAX_QUEUED_JOBS {
             return Err(AcceptError::Full);
         }
-        let adopt = Change::Adopt { jobs, from, file };
+        let adopt = QueueChange::Adopt { jobs, from, file };
         let changed = self.keeper.change(adopt).await?;
         self.accepted(changed)
     }
@@ -92,13 +92,13 @@ impl Queue {
     /// Forgets jobs that another queue has taken over. No run may be under way.
     ///
     /// # Errors
-    /// [`StoreError`]; then they are known still, and the other queue knows them when they are
+    /// [`QueueStoreError`]; then they are known still, and the other queue knows them when they are
     /// handed over again.
-    pub async fn forget(&self, ids: Vec<JobId>) -> Result<(), StoreError> {
+    pub async fn forget(&self, ids: Vec<JobId>) -> Result<(), QueueStoreError> {
         for &id in &ids {
             self.line.borrow_mut().remove(id);
         }
-        self.keeper.change(Change::Purge(ids)).await.map(drop)
+        self.keeper.change(QueueChange::Purge(ids)).await.map(drop)
     }
 
     /// Returns when no job waits or runs.
@@ -109,7 +109,7 @@ impl Queue {
     }
 }
 
-fn each(file: &Snapshot, mut take: impl FnMut(JobMeta)) -> Result<(), StoreError> {
+fn each(file: &StoreSnapshot, mut take: impl FnMut(JobMeta)) -> Result<(), QueueStoreError> {
     let mut all = |head| {
         take(head);
         true

@@ -42,7 +42,7 @@ impl Queue {
         max_bytes: u64,
     ) -> Result<Reservation, AcceptError> {
         if let Some(why) = self.fault() {
-            return Err(crate::store::StoreError::Down(why).into());
+            return Err(crate::store::QueueStoreError::Down(why).into());
         }
         if self.line.borrow().len() >= MAX_QUEUED_JOBS {
             return Err(AcceptError::Full);

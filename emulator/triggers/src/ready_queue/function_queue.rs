@@ -6,17 +6,17 @@ use std::sync::Arc;
 use crate::job::JobId;
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct QueueEntry {
     pub bytes: u64,
     pub function: Arc<str>,
     pub order: Option<Arc<str>>,
     pub accepted: u64,
     pub scheduled: bool,
-    pub stage: Stage,
+    pub stage: EntryStage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum EntryStage {
     /// Until then.
     Waiting(u64),
     /// It may run.
@@ -33,7 +33,7 @@ pub(super) enum Stage {
 #[derive(Debug, Default)]
 pub(super) struct FunctionQueue {
     pub ready: BTreeSet<JobId>,
-    pub keys: BTreeMap<Arc<str>, Key>,
+    pub keys: BTreeMap<Arc<str>, OrderKeyJobs>,
     /// Those that do not run, by when they were accepted.
     pub ages: BTreeSet<(u64, JobId)>,
     pub all: usize,
@@ -50,7 +50,7 @@ pub(super) struct FunctionQueue {
 
 /// The jobs of one order key.
 #[derive(Debug, Default)]
-pub(super) struct Key {
+pub(super) struct OrderKeyJobs {
     pub jobs: BTreeSet<JobId>,
     /// The one that is ready or runs.
     pub active: Option<JobId>,
@@ -58,7 +58,7 @@ pub(super) struct Key {
 
 /// Counts of a function's jobs. Each job is in one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
+pub struct JobCounts {
     /// Ready, or behind another of their key.
     pub ready: usize,
     /// Waiting for another attempt.
@@ -67,15 +67,15 @@ pub struct Counts {
     pub running: usize,
 }
 
-impl Entry {
+impl QueueEntry {
     /// Moves a job of a lane to another stage.
-    pub fn enter(&mut self, lane: &mut FunctionQueue, stage: Stage) {
+    pub fn enter(&mut self, lane: &mut FunctionQueue, stage: EntryStage) {
         let before = std::mem::replace(&mut self.stage, stage);
         for (stage, is_new) in [(before, false), (stage, true)] {
             let count = match stage {
-                Stage::Waiting(_) => &mut lane.waiting,
-                Stage::Running | Stage::Ended => &mut lane.active,
-                Stage::Ready | Stage::Behind => continue,
+                EntryStage::Waiting(_) => &mut lane.waiting,
+                EntryStage::Running | EntryStage::Ended => &mut lane.active,
+                EntryStage::Ready | EntryStage::Behind => continue,
             };
             if is_new {
                 *count += 1;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::event::Event;
+use crate::event::SourceEvent;
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// Files are written in many steps; after the last hint they get this long.
@@ -25,7 +25,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(10);
 const BATCH: usize = 100;
 
 /// A folder whose files are a bucket's objects.
-pub struct Folder {
+pub struct FolderSource {
     /// Where it is.
     pub path: PathBuf,
     /// The bucket's name in events.
@@ -35,7 +35,7 @@ pub struct Folder {
 /// Path and version of each object.
 type Objects = BTreeMap<String, String>;
 
-impl Source for Folder {
+impl Source for FolderSource {
     fn name(&self) -> String {
         format!("folder {}", self.bucket)
     }
@@ -48,7 +48,7 @@ impl Source for Folder {
     }
 }
 
-impl Folder {
+impl FolderSource {
     async fn watch(&self, intake: &Ingest) -> Result<(), SourceError> {
         let (hint, mut hints) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<_>| {
@@ -144,7 +144,7 @@ impl Folder {
         });
         let id = format!("{name} {key} {what}");
         IngestedEvent {
-            event: Event {
+            event: SourceEvent {
                 id: id.clone(),
                 source: format!("fnlocal:folder:{}", self.bucket),
                 kind: kind.to_owned(),

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Socket};
 
-use crate::event::{Event, content_type};
+use crate::event::{SourceEvent, content_type};
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// The outbox is looked into after so long even without a hint.
@@ -158,7 +158,7 @@ impl Postgres {
 
     fn event(&self, id: String, data: Bytes) -> IngestedEvent {
         IngestedEvent {
-            event: Event {
+            event: SourceEvent {
                 id: id.clone(),
                 source: format!("postgres:{}", self.channel),
                 kind: "dev.fnlocal.postgres.notification".to_owned(),

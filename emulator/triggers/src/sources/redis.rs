@@ -16,7 +16,7 @@ use redis::streams::{
 };
 use redis::{AsyncCommands, FromRedisValue, Value};
 
-use crate::event::{Event, content_type};
+use crate::event::{SourceEvent, content_type};
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// How long the server may wait for an entry before it answers that there is none.
@@ -179,7 +179,7 @@ impl RedisStream {
             .next()
             .and_then(|millis| millis.parse().ok());
         IngestedEvent {
-            event: Event {
+            event: SourceEvent {
                 id: entry.id.clone(),
                 source: format!("redis:{}", self.stream),
                 kind: "dev.fnlocal.redis.entry".to_owned(),

@@ -6,9 +6,9 @@ use redb::{Database, ReadableTable, ReadableTableMetadata, Table};
 
 use super::bodies::BodyFile;
 use super::tables::{
-    BODIES, DEAD, EXPIRIES, FILES, HEADS, KEYS, LAST, NOTES, NUMBERS, Totals, key_bytes,
+    BODIES, DEAD, EXPIRIES, FILES, HEADS, KEYS, LAST, NOTES, NUMBERS, TableTotals, key_bytes,
 };
-use super::{Change, Changed, StoreError};
+use super::{Changed, QueueChange, QueueStoreError};
 use crate::job::{Accepted, Job, JobId, JobMeta, NewJob};
 
 /// The maximum number of keys forgotten in one commit, so that none takes long; more than one
@@ -25,7 +25,7 @@ pub const MAX_DEAD_BYTES: u64 = 256 << 20;
 const KEEP_ADOPTED: u64 = 7 * 24 * 3_600_000;
 
 /// All tables, for the length of a commit.
-struct Tables<'t> {
+struct CommitTables<'t> {
     heads: Table<'t, u64, &'static [u8]>,
     dead: Table<'t, u64, &'static [u8]>,
     bodies: Table<'t, u64, &'static [u8]>,
@@ -34,7 +34,7 @@ struct Tables<'t> {
     expiries: Table<'t, (u64, &'static str), ()>,
     notes: Table<'t, &'static str, &'static str>,
     numbers: Table<'t, &'static str, u64>,
-    totals: Totals,
+    totals: TableTotals,
     now: u64,
     /// Names of files that no job has once this is on disk.
     over: Vec<String>,
@@ -52,14 +52,14 @@ pub(super) struct Committed {
 
 pub(super) fn commit(
     db: &Database,
-    changes: Vec<Change>,
+    changes: Vec<QueueChange>,
     now: u64,
-) -> Result<Committed, StoreError> {
+) -> Result<Committed, QueueStoreError> {
     let writing = db.begin_write()?;
     let mut changed = Vec::with_capacity(changes.len());
     let (over, taken, live_bytes) = {
         let numbers = writing.open_table(NUMBERS)?;
-        let mut tables = Tables {
+        let mut tables = CommitTables {
             heads: writing.open_table(HEADS)?,
             dead: writing.open_table(DEAD)?,
             bodies: writing.open_table(BODIES)?,
@@ -67,7 +67,7 @@ pub(super) fn commit(
             keys: writing.open_table(KEYS)?,
             expiries: writing.open_table(EXPIRIES)?,
             notes: writing.open_table(NOTES)?,
-            totals: Totals::read(&numbers)?,
+            totals: TableTotals::read(&numbers)?,
             numbers,
             now,
             over: Vec::new(),
@@ -89,10 +89,10 @@ pub(super) fn commit(
     })
 }
 
-impl Tables<'_> {
-    fn apply(&mut self, change: Change) -> Result<Changed, StoreError> {
+impl CommitTables<'_> {
+    fn apply(&mut self, change: QueueChange) -> Result<Changed, QueueStoreError> {
         match change {
-            Change::Accept { jobs, notes, file } => {
+            QueueChange::Accept { jobs, notes, file } => {
                 let last = jobs.len().saturating_sub(1);
                 let mut accepted = Vec::with_capacity(jobs.len());
                 for (index, job) in jobs.into_iter().enumerate() {
@@ -107,31 +107,31 @@ impl Tables<'_> {
                 }
                 Ok(Changed::Accepted(accepted))
             }
-            Change::Adopt { jobs, from, file } => {
+            QueueChange::Adopt { jobs, from, file } => {
                 let adopted = jobs.into_iter();
                 let adopted = adopted.map(|job| self.adopt(job, &from, file.as_ref()));
                 Ok(Changed::Accepted(adopted.collect::<Result<_, _>>()?))
             }
-            Change::Done(id) => {
+            QueueChange::Done(id) => {
                 self.remove_head(id)?;
                 self.remove_body(id)?;
                 Ok(Changed::Made)
             }
-            Change::Rewrite(head) => {
+            QueueChange::Rewrite(head) => {
                 // One that was purged while it ran stays away.
                 if self.remove_head(head.id)? {
                     self.insert_head(&head)?;
                 }
                 Ok(Changed::Made)
             }
-            Change::Kill(head) => {
+            QueueChange::Kill(head) => {
                 if self.remove_head(head.id)? {
                     self.bury(&head)?;
                 }
                 self.bound_dead().map(Changed::Killed)
             }
-            Change::Revive(id) => self.revive(id).map(Changed::Revived),
-            Change::Purge(ids) => {
+            QueueChange::Revive(id) => self.revive(id).map(Changed::Revived),
+            QueueChange::Purge(ids) => {
                 let mut gone = 0;
                 for id in ids {
                     let alive = self.remove_head(id)?;
@@ -144,7 +144,7 @@ impl Tables<'_> {
         }
     }
 
-    fn insert_head(&mut self, head: &JobMeta) -> Result<(), StoreError> {
+    fn insert_head(&mut self, head: &JobMeta) -> Result<(), QueueStoreError> {
         let text = json(head)?;
         self.totals.alive += text.len() as u64;
         self.heads.insert(head.id.0, text.as_slice())?;
@@ -152,14 +152,14 @@ impl Tables<'_> {
     }
 
     /// Whether there was one.
-    fn remove_head(&mut self, id: JobId) -> Result<bool, StoreError> {
+    fn remove_head(&mut self, id: JobId) -> Result<bool, QueueStoreError> {
         let found = self.heads.remove(id.0)?;
         let bytes = found.as_ref().map(|text| text.value().len() as u64);
         less(&mut self.totals.alive, bytes.unwrap_or_default());
         Ok(bytes.is_some())
     }
 
-    fn bury(&mut self, head: &JobMeta) -> Result<(), StoreError> {
+    fn bury(&mut self, head: &JobMeta) -> Result<(), QueueStoreError> {
         let text = json(head)?;
         self.totals.alive += text.len() as u64;
         self.totals.dead += head.bytes();
@@ -168,7 +168,7 @@ impl Tables<'_> {
     }
 
     /// Takes a job out of the dead letters.
-    fn unbury(&mut self, id: JobId) -> Result<Option<JobMeta>, StoreError> {
+    fn unbury(&mut self, id: JobId) -> Result<Option<JobMeta>, QueueStoreError> {
         let found = self.dead.remove(id.0)?.map(|found| found.value().to_vec());
         let Some(text) = found else {
             return Ok(None);
@@ -180,7 +180,7 @@ impl Tables<'_> {
     }
 
     /// Removes the oldest dead letters that are more than may be, and returns how many.
-    fn bound_dead(&mut self) -> Result<usize, StoreError> {
+    fn bound_dead(&mut self) -> Result<usize, QueueStoreError> {
         let mut gone = 0;
         while self.dead.len()? > 1 {
             if self.dead.len()? <= MAX_DEAD_LETTERS && self.totals.dead <= MAX_DEAD_BYTES {
@@ -195,7 +195,7 @@ impl Tables<'_> {
         Ok(gone)
     }
 
-    fn remove_body(&mut self, id: JobId) -> Result<(), StoreError> {
+    fn remove_body(&mut self, id: JobId) -> Result<(), QueueStoreError> {
         let body = self.bodies.remove(id.0)?;
         let bytes = body.map_or(0, |body| body.value().len() as u64);
         less(&mut self.totals.alive, bytes);
@@ -204,7 +204,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    fn remember(&mut self, named: &str, id: JobId, until: u64) -> Result<(), StoreError> {
+    fn remember(&mut self, named: &str, id: JobId, until: u64) -> Result<(), QueueStoreError> {
         self.keys.insert(named, (id.0, until))?;
         self.expiries.insert((until, named), ())?;
         self.totals.keys += key_bytes(named);
@@ -212,7 +212,7 @@ impl Tables<'_> {
     }
 
     /// The job that is known by a key; one that is known no longer is forgotten.
-    fn known(&mut self, named: &str) -> Result<Option<JobId>, StoreError> {
+    fn known(&mut self, named: &str) -> Result<Option<JobId>, QueueStoreError> {
         let known = self.keys.get(named)?.map(|known| known.value());
         let Some((id, until)) = known else {
             return Ok(None);
@@ -224,7 +224,7 @@ impl Tables<'_> {
         Ok(None)
     }
 
-    fn forget_one(&mut self, named: &str, until: u64) -> Result<(), StoreError> {
+    fn forget_one(&mut self, named: &str, until: u64) -> Result<(), QueueStoreError> {
         self.expiries.remove((until, named))?;
         self.keys.remove(named)?;
         less(&mut self.totals.keys, key_bytes(named));
@@ -235,7 +235,7 @@ impl Tables<'_> {
         &mut self,
         job: NewJob,
         file: Option<&Arc<BodyFile>>,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<Accepted, QueueStoreError> {
         let named = job
             .key
             .as_ref()
@@ -277,7 +277,7 @@ impl Tables<'_> {
         job: Job,
         from: &str,
         file: Option<&Arc<BodyFile>>,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<Accepted, QueueStoreError> {
         let Job { mut head, body, .. } = job;
         let key = head.key.clone();
         let key = key.unwrap_or_else(|| format!("{from} {}", head.id));
@@ -298,7 +298,7 @@ impl Tables<'_> {
         head: &JobMeta,
         body: &[u8],
         file: Option<&Arc<BodyFile>>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueStoreError> {
         let id = head.id.0;
         match file {
             Some(file) => {
@@ -319,14 +319,14 @@ impl Tables<'_> {
 
     /// The time, so that numbers sort by acceptance and none comes twice; a clock that was set
     /// back counts on from the last.
-    fn next_id(&mut self) -> Result<JobId, StoreError> {
+    fn next_id(&mut self) -> Result<JobId, QueueStoreError> {
         let last = self.numbers.get(LAST)?.map_or(0, |last| last.value());
         let id = last.saturating_add(1).max(self.now.saturating_mul(1000));
         self.numbers.insert(LAST, id)?;
         Ok(JobId(id))
     }
 
-    fn revive(&mut self, id: JobId) -> Result<Option<JobMeta>, StoreError> {
+    fn revive(&mut self, id: JobId) -> Result<Option<JobMeta>, QueueStoreError> {
         let Some(mut head) = self.unbury(id)? else {
             return Ok(None);
         };
@@ -339,7 +339,7 @@ impl Tables<'_> {
     }
 
     /// Forgets keys whose time is over, and those that are more than may be.
-    fn forget(&mut self) -> Result<(), StoreError> {
+    fn forget(&mut self) -> Result<(), QueueStoreError> {
         let mut bytes = self.totals.keys;
         let mut over = Vec::new();
         for entry in self.expiries.iter()?.take(MAX_KEYS_FORGOTTEN) {
@@ -363,11 +363,11 @@ fn less(number: &mut u64, by: u64) {
 }
 
 /// A head as it was written.
-pub(super) fn head(id: JobId, text: &[u8]) -> Result<JobMeta, StoreError> {
-    serde_json::from_slice(text).map_err(|source| StoreError::Foreign { id, source })
+pub(super) fn head(id: JobId, text: &[u8]) -> Result<JobMeta, QueueStoreError> {
+    serde_json::from_slice(text).map_err(|source| QueueStoreError::Foreign { id, source })
 }
 
-fn json(head: &JobMeta) -> Result<Vec<u8>, StoreError> {
+fn json(head: &JobMeta) -> Result<Vec<u8>, QueueStoreError> {
     let id = head.id;
-    serde_json::to_vec(head).map_err(|source| StoreError::Foreign { id, source })
+    serde_json::to_vec(head).map_err(|source| QueueStoreError::Foreign { id, source })
 }

@@ -21,10 +21,10 @@ const PREFIX: &str = "body-";
 
 /// The folder of bodies. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Bodies(Arc<Folder>);
+pub struct Bodies(Arc<BodiesFolder>);
 
 #[derive(Debug)]
-struct Folder {
+struct BodiesFolder {
     dir: OwnedFd,
     /// Names of files that somebody in this process has in hand.
     in_hand: Mutex<BTreeSet<String>>,
@@ -60,7 +60,7 @@ impl Bodies {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
         }
         let in_hand = Mutex::default();
-        Ok(Self(Arc::new(Folder { dir, in_hand })))
+        Ok(Self(Arc::new(BodiesFolder { dir, in_hand })))
     }
 
     /// Names a new file, which is not made yet.

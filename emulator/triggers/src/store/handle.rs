@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 
 use super::apply::{self, Committed};
 use super::bodies::{Bodies, BodyFile};
-use super::{Change, Changed, FILE, Snapshot, StoreError, tables};
+use super::{Changed, FILE, QueueChange, QueueStoreError, StoreSnapshot, tables};
 
 /// Memory for pages of the file, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
@@ -31,19 +31,19 @@ pub(crate) type OpenDatabase = dyn Fn(&Path) -> Result<Database, DatabaseError> 
 
 /// The queue's file, open. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct QueueStore(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
     open: Box<OpenDatabase>,
-    state: RwLock<State>,
+    state: RwLock<OpenState>,
     /// A lock of its own: it is wanted where nothing may wait for a disk.
     bodies: Mutex<Bodies>,
     /// Bytes of the file that are in use, about.
     live_bytes: AtomicU64,
 }
 
-struct State {
+struct OpenState {
     /// `None` while it cannot be opened.
     db: Option<Database>,
     /// The file, to see whether it is there, and to restore it if it is not.
@@ -52,23 +52,23 @@ struct State {
     why: Arc<str>,
 }
 
-impl Store {
+impl QueueStore {
     /// Opens the file of a folder, and makes it if it is not there. Links are not followed.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when another process has it, [`StoreError::Open`].
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+    /// [`QueueStoreError::Taken`] when another process has it, [`QueueStoreError::Open`].
+    pub fn open(folder: &Path) -> Result<Self, QueueStoreError> {
         Self::open_by(folder, Box::new(open_file))
     }
 
-    pub(crate) fn open_by(folder: &Path, open: Box<OpenDatabase>) -> Result<Self, StoreError> {
+    pub(crate) fn open_by(folder: &Path, open: Box<OpenDatabase>) -> Result<Self, QueueStoreError> {
         let path = folder.join(FILE);
         let (db, file, live_bytes) = open_whole(&path, &*open)?;
         let bodies = Bodies::open(folder).map_err(|error| failed(&path, error))?;
         let store = Self(Arc::new(Inner {
             path,
             open,
-            state: RwLock::new(State {
+            state: RwLock::new(OpenState {
                 db: Some(db),
                 file,
                 why: Arc::default(),
@@ -84,8 +84,12 @@ impl Store {
     /// since 1970.
     ///
     /// # Errors
-    /// [`StoreError`]; then none of them was made.
-    pub fn commit(&self, changes: Vec<Change>, now: u64) -> Result<Vec<Changed>, StoreError> {
+    /// [`QueueStoreError`]; then none of them was made.
+    pub fn commit(
+        &self,
+        changes: Vec<QueueChange>,
+        now: u64,
+    ) -> Result<Vec<Changed>, QueueStoreError> {
         let files: Vec<Arc<BodyFile>> = changes.iter().filter_map(file_of).collect();
         let committing = || {
             let state = self.state();
@@ -113,9 +117,9 @@ impl Store {
     /// What is in it now; later commits do not change what was read.
     ///
     /// # Errors
-    /// [`StoreError::Use`], [`StoreError::Down`]
-    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Snapshot::of(self.state().db()?, self.bodies())
+    /// [`QueueStoreError::Use`], [`QueueStoreError::Down`]
+    pub fn snapshot(&self) -> Result<StoreSnapshot, QueueStoreError> {
+        StoreSnapshot::of(self.state().db()?, self.bodies())
     }
 
     /// Where bodies are that have files of their own. Waits for no disk.
@@ -128,8 +132,8 @@ impl Store {
     /// Whether the file and the folder of bodies are where they were opened.
     ///
     /// # Errors
-    /// [`StoreError::Removed`], [`StoreError::Down`]
-    pub(crate) fn look(&self) -> Result<(), StoreError> {
+    /// [`QueueStoreError::Removed`], [`QueueStoreError::Down`]
+    pub(crate) fn look(&self) -> Result<(), QueueStoreError> {
         let state = self.state();
         state.db()?;
         self.check(&state)
@@ -138,8 +142,8 @@ impl Store {
     /// Closes the file, and opens it again. One that was removed meanwhile is restored.
     ///
     /// # Errors
-    /// [`StoreError`]; then all fails with [`StoreError::Down`] until this is done again.
-    pub(crate) fn reopen(&self) -> Result<(), StoreError> {
+    /// [`QueueStoreError`]; then all fails with [`QueueStoreError::Down`] until this is done again.
+    pub(crate) fn reopen(&self) -> Result<(), QueueStoreError> {
         let reopened = self.reopen_whole();
         if let Err(error) = &reopened {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +153,7 @@ impl Store {
         reopened
     }
 
-    fn reopen_whole(&self) -> Result<(), StoreError> {
+    fn reopen_whole(&self) -> Result<(), QueueStoreError> {
         let Inner { path, open, .. } = &*self.0;
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(db) = state.db.take() {
@@ -177,8 +181,8 @@ impl Store {
     /// written meanwhile.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub(crate) fn give_back(&self) -> Result<(), StoreError> {
+    /// [`QueueStoreError`]
+    pub(crate) fn give_back(&self) -> Result<(), QueueStoreError> {
         let bytes = self.state().file.metadata().map_or(0, |file| file.len());
         let live = self.0.live_bytes.load(Ordering::Acquire);
         if bytes < COMPACT_FROM_BYTES || live > bytes / 4 {
@@ -187,7 +191,7 @@ impl Store {
         not_panicking(|| {
             let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
             let why = Arc::clone(&state.why);
-            let db = state.db.as_mut().ok_or(StoreError::Down(why))?;
+            let db = state.db.as_mut().ok_or(QueueStoreError::Down(why))?;
             match db.compact() {
                 Ok(_) => Ok(()),
                 Err(redb::CompactionError::Storage(error)) => Err(error.into()),
@@ -197,12 +201,12 @@ impl Store {
         })
     }
 
-    fn state(&self) -> RwLockReadGuard<'_, State> {
+    fn state(&self) -> RwLockReadGuard<'_, OpenState> {
         let state = self.0.state.read();
         state.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, state: &State) -> Result<(), StoreError> {
+    fn check(&self, state: &OpenState) -> Result<(), QueueStoreError> {
         let path = &self.0.path;
         let same = match (std::fs::symlink_metadata(path), state.file.metadata()) {
             (Ok(there), Ok(open)) => (there.dev(), there.ino()) == (open.dev(), open.ino()),
@@ -211,26 +215,26 @@ impl Store {
         if same && self.bodies().is_there() {
             return Ok(());
         }
-        Err(StoreError::Removed(path.clone()))
+        Err(QueueStoreError::Removed(path.clone()))
     }
 
-    fn remove_orphans(&self) -> Result<(), StoreError> {
+    fn remove_orphans(&self) -> Result<(), QueueStoreError> {
         let kept = self.snapshot()?.files()?;
         let removed = self.bodies().remove_orphans(&kept);
         removed.map_err(|error| failed(&self.0.path, error))
     }
 }
 
-impl State {
-    fn db(&self) -> Result<&Database, StoreError> {
-        let down = || StoreError::Down(Arc::clone(&self.why));
+impl OpenState {
+    fn db(&self) -> Result<&Database, QueueStoreError> {
+        let down = || QueueStoreError::Down(Arc::clone(&self.why));
         self.db.as_ref().ok_or_else(down)
     }
 }
 
-fn file_of(change: &Change) -> Option<Arc<BodyFile>> {
+fn file_of(change: &QueueChange) -> Option<Arc<BodyFile>> {
     match change {
-        Change::Accept { file, .. } | Change::Adopt { file, .. } => file.clone(),
+        QueueChange::Accept { file, .. } | QueueChange::Adopt { file, .. } => file.clone(),
         _ => None,
     }
 }
@@ -254,15 +258,15 @@ fn open_file(path: &Path) -> Result<Database, DatabaseError> {
 }
 
 /// The file with its tables, a second handle of it, and how many of its bytes are in use.
-fn open_whole(path: &Path, open: &OpenDatabase) -> Result<(Database, File, u64), StoreError> {
+fn open_whole(path: &Path, open: &OpenDatabase) -> Result<(Database, File, u64), QueueStoreError> {
     let opening = || {
         let db = match open(path) {
             Ok(db) => db,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(StoreError::Taken(path.to_owned()));
+                return Err(QueueStoreError::Taken(path.to_owned()));
             }
             Err(source) => {
-                return Err(StoreError::Open {
+                return Err(QueueStoreError::Open {
                     path: path.to_owned(),
                     source: Box::new(source),
                 });
@@ -299,7 +303,7 @@ fn restore(mut file: &File, path: &Path) -> io::Result<()> {
 }
 
 /// A disk that is full may take one more page, and then refuse the next job.
-fn check_free(path: &Path) -> Result<(), StoreError> {
+fn check_free(path: &Path) -> Result<(), QueueStoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     match rustix::fs::statvfs(folder) {
         Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < MIN_FREE_BYTES => {
@@ -310,20 +314,22 @@ fn check_free(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn failed(path: &Path, error: io::Error) -> StoreError {
-    StoreError::Open {
+fn failed(path: &Path, error: io::Error) -> QueueStoreError {
+    QueueStoreError::Open {
         path: path.to_owned(),
         source: Box::new(redb::StorageError::Io(error).into()),
     }
 }
 
 /// A file that was changed by others may have redb panic, which must not end what uses it.
-fn not_panicking<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+fn not_panicking<T>(
+    work: impl FnOnce() -> Result<T, QueueStoreError>,
+) -> Result<T, QueueStoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("it is damaged").to_owned();
         let error = io::Error::new(io::ErrorKind::InvalidData, text);
-        Err(StoreError::Use(Box::new(redb::Error::Io(error))))
+        Err(QueueStoreError::Use(Box::new(redb::Error::Io(error))))
     })
 }

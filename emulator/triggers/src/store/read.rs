@@ -6,20 +6,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::StoreError;
+use super::QueueStoreError;
 use super::apply::head;
 use super::bodies::Bodies;
 use super::tables::{BODIES, DEAD, FILES, HEADS, NOTES};
 use crate::job::{Job, JobId, JobMeta};
 
 /// The file at a moment.
-pub struct Snapshot {
+pub struct StoreSnapshot {
     reading: ReadTransaction,
     bodies: Bodies,
 }
 
-impl Snapshot {
-    pub(super) fn of(db: &Database, bodies: Bodies) -> Result<Self, StoreError> {
+impl StoreSnapshot {
+    pub(super) fn of(db: &Database, bodies: Bodies) -> Result<Self, QueueStoreError> {
         let reading = db.begin_read()?;
         Ok(Self { reading, bodies })
     }
@@ -28,38 +28,38 @@ impl Snapshot {
     /// long as `each` returns true.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn alive(
         &self,
         after: Option<JobId>,
         each: impl FnMut(JobMeta) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueStoreError> {
         self.heads(HEADS, after, each)
     }
 
-    /// As [`Snapshot::alive`], of dead letters.
+    /// As [`StoreSnapshot::alive`], of dead letters.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`QueueStoreError`]
     pub fn dead(
         &self,
         after: Option<JobId>,
         each: impl FnMut(JobMeta) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueStoreError> {
         self.heads(DEAD, after, each)
     }
 
     /// A job, alive or dead.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+    /// [`QueueStoreError`]
+    pub fn job(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
         let Some(head) = self.head(id)? else {
             return Ok(None);
         };
         if let Some(name) = self.reading.open_table(FILES)?.get(id.0)? {
             let file = self.bodies.read(name.value());
-            let file = file.map_err(|source| StoreError::Body { id, source })?;
+            let file = file.map_err(|source| QueueStoreError::Body { id, source })?;
             return Ok(Some(Job {
                 head,
                 body: Bytes::new(),
@@ -76,8 +76,8 @@ impl Snapshot {
     /// All of a job, alive or dead, but its body.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn head(&self, id: JobId) -> Result<Option<JobMeta>, StoreError> {
+    /// [`QueueStoreError`]
+    pub fn head(&self, id: JobId) -> Result<Option<JobMeta>, QueueStoreError> {
         let mut found = None;
         for table in [HEADS, DEAD] {
             let table = self.reading.open_table(table)?;
@@ -91,8 +91,8 @@ impl Snapshot {
     /// What was noted by a name.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
+    /// [`QueueStoreError`]
+    pub fn note(&self, name: &str) -> Result<Option<String>, QueueStoreError> {
         let notes = self.reading.open_table(NOTES)?;
         Ok(notes.get(name)?.map(|note| note.value().to_owned()))
     }
@@ -100,8 +100,8 @@ impl Snapshot {
     /// What was noted by names that begin with `prefix`, without it.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+    /// [`QueueStoreError`]
+    pub fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, QueueStoreError> {
         let notes = self.reading.open_table(NOTES)?;
         let mut found = Vec::new();
         for entry in notes.range(prefix..)? {
@@ -115,7 +115,7 @@ impl Snapshot {
     }
 
     /// The names of all bodies' files.
-    pub(super) fn files(&self) -> Result<BTreeSet<String>, StoreError> {
+    pub(super) fn files(&self) -> Result<BTreeSet<String>, QueueStoreError> {
         let files = self.reading.open_table(FILES)?;
         let mut names = BTreeSet::new();
         for entry in files.iter()? {
@@ -129,7 +129,7 @@ impl Snapshot {
         table: TableDefinition<u64, &'static [u8]>,
         after: Option<JobId>,
         mut each: impl FnMut(JobMeta) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), QueueStoreError> {
         let table = self.reading.open_table(table)?;
         let first = after.map_or(0, |after| after.0.saturating_add(1));
         for entry in table.range(first..)? {

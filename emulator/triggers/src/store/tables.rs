@@ -2,7 +2,7 @@
 
 use redb::{Database, ReadableTable, Table, TableDefinition};
 
-use super::StoreError;
+use super::QueueStoreError;
 use super::apply::head;
 use crate::job::JobId;
 
@@ -39,7 +39,7 @@ pub(super) fn key_bytes(named: &str) -> u64 {
 
 /// Sums over tables, kept with them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Totals {
+pub(super) struct TableTotals {
     /// Bytes of dead letters, bodies included.
     pub dead: u64,
     /// Bytes of idempotency keys.
@@ -48,9 +48,9 @@ pub(super) struct Totals {
     pub alive: u64,
 }
 
-impl Totals {
-    pub fn read(numbers: &impl ReadableTable<&'static str, u64>) -> Result<Self, StoreError> {
-        let number = |name| -> Result<u64, StoreError> {
+impl TableTotals {
+    pub fn read(numbers: &impl ReadableTable<&'static str, u64>) -> Result<Self, QueueStoreError> {
+        let number = |name| -> Result<u64, QueueStoreError> {
             Ok(numbers.get(name)?.map_or(0, |number| number.value()))
         };
         Ok(Self {
@@ -60,7 +60,7 @@ impl Totals {
         })
     }
 
-    pub fn write(&self, numbers: &mut Table<&'static str, u64>) -> Result<(), StoreError> {
+    pub fn write(&self, numbers: &mut Table<&'static str, u64>) -> Result<(), QueueStoreError> {
         numbers.insert(DEAD_BYTES, self.dead)?;
         numbers.insert(KEY_BYTES, self.keys)?;
         numbers.insert(LIVE_BYTES, self.alive)?;
@@ -75,7 +75,7 @@ impl Totals {
 
 /// Makes the tables, so that readers find them, and returns their sums. Writes also when there is
 /// nothing to make, which shows whether the disk takes anything.
-pub(super) fn make(db: &Database) -> Result<Totals, StoreError> {
+pub(super) fn make(db: &Database) -> Result<TableTotals, QueueStoreError> {
     let writing = db.begin_write()?;
     writing.open_table(FILES)?;
     writing.open_table(EXPIRIES)?;
@@ -86,10 +86,10 @@ pub(super) fn make(db: &Database) -> Result<Totals, StoreError> {
         let (bodies, keys) = (writing.open_table(BODIES)?, writing.open_table(KEYS)?);
         let known = numbers.get(LIVE_BYTES)?.is_some();
         let totals = if known {
-            Totals::read(&numbers)?
+            TableTotals::read(&numbers)?
         } else {
             // A file of an older version has no sums.
-            Totals {
+            TableTotals {
                 dead: sum(&dead, |id, text| Ok(head(JobId(id), text)?.bytes()))?,
                 keys: key_sum(&keys)?,
                 alive: lengths(&heads)? + lengths(&dead)? + lengths(&bodies)?,
@@ -106,8 +106,8 @@ type Texts<'t> = Table<'t, u64, &'static [u8]>;
 
 fn sum(
     table: &Texts<'_>,
-    each: impl Fn(u64, &[u8]) -> Result<u64, StoreError>,
-) -> Result<u64, StoreError> {
+    each: impl Fn(u64, &[u8]) -> Result<u64, QueueStoreError>,
+) -> Result<u64, QueueStoreError> {
     let mut sum = 0u64;
     for entry in table.iter()? {
         let (id, text) = entry?;
@@ -116,11 +116,11 @@ fn sum(
     Ok(sum)
 }
 
-fn lengths(table: &Texts<'_>) -> Result<u64, StoreError> {
+fn lengths(table: &Texts<'_>) -> Result<u64, QueueStoreError> {
     sum(table, |_, text| Ok(text.len() as u64))
 }
 
-fn key_sum(keys: &Table<'_, &'static str, (u64, u64)>) -> Result<u64, StoreError> {
+fn key_sum(keys: &Table<'_, &'static str, (u64, u64)>) -> Result<u64, QueueStoreError> {
     let mut sum = 0u64;
     for entry in keys.iter()? {
         sum = sum.saturating_add(key_bytes(entry?.0.value()));

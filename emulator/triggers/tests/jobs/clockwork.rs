@@ -163,7 +163,7 @@ async fn what_was_due_while_nothing_ran_is_made_up_for_as_the_schedule_says() {
 
 /// The file is free once the thread that wrote it has ended.
 async fn reopened(folder: &std::path::Path, at: u64) -> Bench {
-    while fnlocal_triggers::store::Store::open(folder).is_err() {
+    while fnlocal_triggers::store::QueueStore::open(folder).is_err() {
         tokio::task::yield_now().await;
     }
     Bench::open(folder, at)

@@ -12,18 +12,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
-use fnlocal_triggers::group_commit::Writer;
+use fnlocal_triggers::group_commit::CommitWriter;
 use fnlocal_triggers::job::{Accepted, Job, JobId, NewJob, Trigger};
 use fnlocal_triggers::queue::{
-    Disposition, Invoke, Offline, Outcome, Queue, Run, Selection, State,
+    Disposition, Invoke, JobState, Offline, Queue, Run, RunOutcome, Selection,
 };
-use fnlocal_triggers::store::StoreError;
+use fnlocal_triggers::store::QueueStoreError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 /// Ends runs as `script` says, by the job's body; what is not in it ends well.
 struct Scripted {
-    script: RefCell<BTreeMap<String, Vec<Outcome>>>,
+    script: RefCell<BTreeMap<String, Vec<RunOutcome>>>,
     policy: AsyncPolicy,
     room: usize,
     began: RefCell<Vec<String>>,
@@ -44,7 +44,7 @@ impl Invoke for Scripted {
         u32::try_from(room.saturating_sub(running)).unwrap()
     }
 
-    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>> {
+    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>> {
         let body = String::from_utf8(job.body.to_vec()).unwrap();
         self.began.borrow_mut().push(body.clone());
         let mut script = self.script.borrow_mut();
@@ -57,7 +57,7 @@ impl Invoke for Scripted {
             if let Some(gate) = gate {
                 gate.notified().await;
             }
-            next.unwrap_or(Outcome::Done { status: 200 })
+            next.unwrap_or(RunOutcome::Done { status: 200 })
         })
     }
 
@@ -74,7 +74,7 @@ struct Bench {
     folder: tempfile::TempDir,
     now: Arc<AtomicU64>,
     queue: Rc<Queue>,
-    writer: Option<Writer>,
+    writer: Option<CommitWriter>,
     runs: mpsc::UnboundedReceiver<Run>,
     invoke: Rc<Scripted>,
     task: tokio::task::JoinHandle<()>,
@@ -89,7 +89,11 @@ fn quick() -> AsyncPolicy {
 }
 
 impl Bench {
-    fn new(policy: AsyncPolicy, script: &[(&str, Vec<Outcome>)], gate: Option<Rc<Notify>>) -> Self {
+    fn new(
+        policy: AsyncPolicy,
+        script: &[(&str, Vec<RunOutcome>)],
+        gate: Option<Rc<Notify>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::on(folder, policy, script, gate)
     }
@@ -97,7 +101,7 @@ impl Bench {
     fn on(
         folder: tempfile::TempDir,
         policy: AsyncPolicy,
-        script: &[(&str, Vec<Outcome>)],
+        script: &[(&str, Vec<RunOutcome>)],
         gate: Option<Rc<Notify>>,
     ) -> Self {
         let now = Arc::new(AtomicU64::new(1_000_000));
@@ -183,8 +187,8 @@ fn keyed(body: &str, order: Option<&str>, key: Option<&str>) -> NewJob {
     }
 }
 
-fn failed() -> Outcome {
-    Outcome::Failed {
+fn failed() -> RunOutcome {
+    RunOutcome::Failed {
         error: "no luck".to_owned(),
         hopeless: false,
         status: 500,
@@ -219,7 +223,7 @@ async fn what_fails_too_often_is_kept_with_its_error_and_runs_again_when_told() 
         let id = bench.accept("a").await.id();
         assert_eq!(bench.over().await.fate, Disposition::Dead);
         let dead = bench.queue.list(Selection::default()).await.unwrap();
-        assert_eq!(dead[0].state, State::Dead);
+        assert_eq!(dead[0].state, JobState::Dead);
         assert_eq!(dead[0].job.error.as_deref(), Some("no luck"));
         assert_eq!(bench.queue.view().dead, 1);
 
@@ -238,7 +242,7 @@ async fn what_fails_too_often_is_kept_with_its_error_and_runs_again_when_told() 
 #[tokio::test]
 async fn an_event_that_is_wrong_itself_is_not_tried_again() {
     local(async {
-        let wrong = Outcome::Failed {
+        let wrong = RunOutcome::Failed {
             error: "400".to_owned(),
             hopeless: true,
             status: 400,
@@ -254,7 +258,7 @@ async fn an_event_that_is_wrong_itself_is_not_tried_again() {
 #[tokio::test]
 async fn what_could_not_begin_is_no_attempt() {
     local(async {
-        let busy = Outcome::NotRun {
+        let busy = RunOutcome::NotRun {
             why: "full".to_owned(),
             after: Some(Duration::from_millis(1)),
         };
@@ -273,7 +277,7 @@ async fn what_could_not_begin_is_no_attempt() {
 #[tokio::test]
 async fn what_is_older_than_it_may_be_is_given_up() {
     local(async {
-        let busy = Outcome::NotRun {
+        let busy = RunOutcome::NotRun {
             why: "full".to_owned(),
             after: Some(Duration::from_secs(3600)),
         };
@@ -425,7 +429,7 @@ async fn one_process_has_the_file_and_another_may_change_it_when_it_is_gone() {
         let bench = Bench::new(quick(), &[], Some(gate));
         let id = bench.accept("a").await.id();
         let taken = Offline::open(bench.folder.path(), Clock::system());
-        assert!(matches!(taken, Err(StoreError::Taken(_))));
+        assert!(matches!(taken, Err(QueueStoreError::Taken(_))));
         let Bench { queue, invoke, .. } = {
             let folder = bench.crash().await;
             let offline = Offline::open(folder.path(), Clock::system()).unwrap();

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
-use fnlocal_triggers::group_commit::Writer;
+use fnlocal_triggers::group_commit::CommitWriter;
 use fnlocal_triggers::job::{Job, Trigger};
-use fnlocal_triggers::queue::{Invoke, Outcome, Queue, Run};
-use fnlocal_triggers::source::{Health, Ingest, Source, keep};
+use fnlocal_triggers::queue::{Invoke, Queue, Run, RunOutcome};
+use fnlocal_triggers::source::{Ingest, Source, SourceHealth, keep};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, LocalSet};
@@ -43,7 +43,7 @@ impl Invoke for Runs {
         u32::try_from(8usize.saturating_sub(running)).unwrap()
     }
 
-    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = Outcome>>> {
+    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>> {
         let text = String::from_utf8(job.body.to_vec()).unwrap();
         let event: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let what = match event["eventName"].as_str() {
@@ -51,7 +51,7 @@ impl Invoke for Runs {
             None => text,
         };
         self.0.what.borrow_mut().push(what);
-        Box::pin(std::future::ready(Outcome::Done { status: 200 }))
+        Box::pin(std::future::ready(RunOutcome::Done { status: 200 }))
     }
 
     fn ended(&self, _run: &Run) {
@@ -70,7 +70,7 @@ pub struct Taking {
     ran: Rc<Ran>,
     told: Rc<RefCell<Vec<String>>>,
     folder: TempDir,
-    writer: Writer,
+    writer: CommitWriter,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -85,7 +85,7 @@ impl Taking {
         trigger: Trigger,
         limit: u64,
     ) -> Self {
-        while fnlocal_triggers::store::Store::open(folder.path()).is_err() {
+        while fnlocal_triggers::store::QueueStore::open(folder.path()).is_err() {
             tokio::task::yield_now().await;
         }
         Self::begin(folder, source, trigger, limit)
@@ -140,7 +140,7 @@ impl Taking {
     }
 
     /// Waits until the source is as wanted. There is no event for it, so it is looked at again.
-    pub async fn until_health(&self, wanted: impl Fn(&Health) -> bool) {
+    pub async fn until_health(&self, wanted: impl Fn(&SourceHealth) -> bool) {
         let waiting = async {
             while !wanted(&self.intake.view().health) {
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -16,19 +16,19 @@ const FILE: &str = "records.key";
 const KEY_BYTES: usize = 32;
 
 /// A secret key.
-pub(super) struct Key([u8; KEY_BYTES]);
+pub(super) struct SealKey([u8; KEY_BYTES]);
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for SealKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key")
     }
 }
 
-impl Key {
+impl SealKey {
     /// The person's key, made when there is none. Where nothing can be kept, it lasts as long as this
     /// process.
     pub fn of_person() -> Arc<Self> {
-        static KEY: OnceLock<Arc<Key>> = OnceLock::new();
+        static KEY: OnceLock<Arc<SealKey>> = OnceLock::new();
         let kept = || cache().and_then(|folder| Self::kept(&folder).ok());
         Arc::clone(KEY.get_or_init(|| Arc::new(kept().unwrap_or_else(Self::random))))
     }

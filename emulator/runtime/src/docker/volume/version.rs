@@ -11,7 +11,7 @@ use fnlocal_project::open_within;
 /// that is there already, is written as links.
 pub(super) fn write(out: impl Write, version: &Path, near: Option<&Path>) -> io::Result<()> {
     let mut tar = Tarball::new(out);
-    let mut writer = Writer {
+    let mut writer = VersionWriter {
         tar: &mut tar,
         version,
         near,
@@ -21,13 +21,13 @@ pub(super) fn write(out: impl Write, version: &Path, near: Option<&Path>) -> io:
     tar.finish().map(drop)
 }
 
-struct Writer<'a, W: Write> {
+struct VersionWriter<'a, W: Write> {
     tar: &'a mut Tarball<W>,
     version: &'a Path,
     near: Option<&'a Path>,
 }
 
-impl<W: Write> Writer<'_, W> {
+impl<W: Write> VersionWriter<'_, W> {
     fn folder(&mut self, folder: &Path, at: &str) -> io::Result<()> {
         self.tar.folder(at, 0o755)?;
         let entries: io::Result<Vec<_>> = std::fs::read_dir(folder)?.collect();
