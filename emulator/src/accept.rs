@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 
-use crate::dashboard::{self, About, Dashboard, NodeNow, NodeStage, RunNow};
+use crate::dashboard::{self, About, NodeNow, NodeStage, RunNow};
 use crate::session::{Stop, broken};
 use fnlocal_driver::{Driver, Function};
-use fnlocal_faults::{Broken, Faults};
+use fnlocal_faults::Broken;
 use fnlocal_gateway::metrics::NodeCounts;
 use fnlocal_gateway::peers::Peers;
 use fnlocal_gateway::platform::{self, Ask, Picture};
@@ -42,8 +42,8 @@ pub(crate) struct NodeFront<'a> {
     pub token: &'a str,
     /// The other nodes, if there are any.
     pub peers: Option<Rc<dyn Peers>>,
-    /// The queue, if there is one.
-    pub triggers: Option<Rc<Triggers>>,
+    /// The queue, schedules and sources.
+    pub triggers: Rc<Triggers>,
     /// What the dashboard is of; `None` where another port has it.
     pub about: Option<&'a About>,
 }
@@ -61,19 +61,14 @@ pub(crate) async fn accept(
     stop: &Stop,
 ) -> Result<(), Broken> {
     let archive = driver.logs().archive();
-    let archive = archive.map(|archive| archive.until(&stop.gently));
-    let (mut router, mut asks) = platform::router(front.token, archive);
-    let dashboard = front
-        .about
-        .map(|about| Dashboard::new(about, stop.gently.clone()));
-    if let Some(dashboard) = &dashboard {
-        router = router.merge(dashboard.router());
-    }
-    let feeding = spawn_local(feed_dashboard(
-        dashboard,
-        front.options.node.clone(),
-        Rc::clone(driver),
-    ));
+    let records = archive.clone().map(|archive| archive.until(&stop.gently));
+    let (mut router, mut asks) = platform::router(front.token, records);
+    let feeding = front.about.map(|about| {
+        let now = now(front.options.node.clone(), driver);
+        let (pages, feeding) = dashboard::start(about, archive, stop.gently.clone(), now);
+        router = std::mem::take(&mut router).merge(pages);
+        feeding
+    });
     let triggers = front.triggers;
     // The nodes of a fleet share one queue, and any of them may end before it.
     let alone = front.peers.is_none();
@@ -86,7 +81,7 @@ pub(crate) async fn accept(
         front.options,
         router,
         front.peers,
-        triggers.clone(),
+        Some(Rc::clone(&triggers)),
         (front.token, port.map(|at| at.port())),
     );
     let pages = front.platform.map(|listener| {
@@ -97,7 +92,7 @@ pub(crate) async fn accept(
     let mut beside = spawn_local(beside);
     let ended = loop {
         tokio::select! {
-            Some(ask) = asks.recv() => answer(driver, triggers.as_deref(), ask),
+            Some(ask) = asks.recv() => answer(driver, &triggers, ask),
             accepted = &mut accepting => {
                 accepted.map_err(|error| Broken(error.to_string()))?;
                 break true;
@@ -106,16 +101,15 @@ pub(crate) async fn accept(
             () = stop.now.cancelled() => break false,
         }
     };
-    if ended && let Some(triggers) = triggers.filter(|_| alone) {
+    if ended && alone {
         tokio::select! {
             () = triggers.drain() => {}
             () = stop.now.cancelled() => {}
         }
     }
     beside.abort();
-    feeding.abort();
-    if let Some(pages) = pages {
-        pages.abort();
+    for task in feeding.into_iter().chain(pages) {
+        task.abort();
     }
     if ended {
         finish(driver, stop).await;
@@ -126,11 +120,10 @@ pub(crate) async fn accept(
     Ok(())
 }
 
-/// Feeds the dashboard, if there is one, with the only node there is.
-async fn feed_dashboard(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
-    let Some(dashboard) = dashboard else { return };
-    let _guard = Faults::process().lasting("the dashboard");
-    let now = || {
+/// What the dashboard shows of the only node there is.
+fn now(node: String, driver: &Rc<Driver>) -> impl Fn() -> RunNow + use<> {
+    let driver = Rc::clone(driver);
+    move || {
         let alone = NodeNow {
             stage: NodeStage::Serving,
             target: None,
@@ -141,8 +134,7 @@ async fn feed_dashboard(dashboard: Option<Dashboard>, node: String, driver: Rc<D
             nodes: [(node.clone(), alone)].into(),
             fleet: None,
         }
-    };
-    dashboard.run(now, driver.logs().archive()).await;
+    }
 }
 
 async fn finish(driver: &Rc<Driver>, stop: &Stop) {
@@ -155,12 +147,12 @@ async fn finish(driver: &Rc<Driver>, stop: &Stop) {
     }
 }
 
-fn answer(driver: &Rc<Driver>, triggers: Option<&Triggers>, ask: Ask) {
+fn answer(driver: &Rc<Driver>, triggers: &Triggers, ask: Ask) {
     match ask {
         // Whoever asked may have gone away.
         Ask::View(answer) => {
             let mut picture = picture(driver);
-            picture.triggers = triggers.map(Triggers::view);
+            picture.triggers = Some(triggers.view());
             let _gone = answer.send(picture);
         }
         Ask::Counts(answer) => {

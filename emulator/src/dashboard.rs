@@ -20,10 +20,12 @@ use axum::routing::get;
 use fnlocal_core::balancer::TargetState;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 use feed::Feed;
 use fnlocal_driver::Count;
+use fnlocal_faults::Faults;
 use fnlocal_gateway::platform::Picture;
 use fnlocal_logs::Archive;
 
@@ -91,13 +93,6 @@ pub(crate) struct FleetNow {
     pub ended: Vec<Count>,
 }
 
-/// The page, and what feeds it.
-pub(crate) struct Dashboard {
-    feed: Feed,
-    about: String,
-    stop: CancellationToken,
-}
-
 #[derive(Clone)]
 struct EventsState {
     feed: Feed,
@@ -124,37 +119,32 @@ pub(crate) fn has(path: &str) -> bool {
     path == EVENTS || assets::has(path)
 }
 
-impl Dashboard {
-    /// Whoever looks is let go at `stop`: a stream would never end by itself.
-    pub fn new(about: &About, stop: CancellationToken) -> Self {
-        let told = AboutEvent {
-            project: &about.project,
-            runtime: &about.runtime,
-            version: env!("CARGO_PKG_VERSION"),
-            run: format!("{:08x}", rand::random::<u32>()),
-        };
-        Self {
-            feed: Feed::default(),
-            about: serde_json::to_string(&told).expect("plain texts"),
-            stop,
-        }
-    }
-
-    /// Its paths.
-    pub fn router(&self) -> Router {
-        let watched = EventsState {
-            feed: self.feed.clone(),
-            about: self.about.clone(),
-            stop: self.stop.clone(),
-        };
-        let events = Router::new().route(EVENTS, get(events)).with_state(watched);
-        assets::router().merge(events)
-    }
-
-    /// Feeds whoever looks until dropped. `now` is asked on the gateway's thread.
-    pub async fn run(self, now: impl Fn() -> RunNow, archive: Option<Archive>) {
-        self.feed.run(now, archive).await;
-    }
+/// Starts to feed whoever looks, who is let go at `stop`: a stream would never end by itself. Returns
+/// the paths, and the task that feeds. `now` is asked on the gateway's thread.
+pub(crate) fn start(
+    about: &About,
+    archive: Option<Archive>,
+    stop: CancellationToken,
+    now: impl Fn() -> RunNow + 'static,
+) -> (Router, JoinHandle<()>) {
+    let about = AboutEvent {
+        project: &about.project,
+        runtime: &about.runtime,
+        version: env!("CARGO_PKG_VERSION"),
+        run: format!("{:08x}", rand::random::<u32>()),
+    };
+    let feed = Feed::default();
+    let watched = EventsState {
+        feed: feed.clone(),
+        about: serde_json::to_string(&about).expect("plain texts"),
+        stop,
+    };
+    let feeding = spawn_local(async move {
+        let _guard = Faults::process().lasting("the dashboard");
+        feed.run(now, archive).await;
+    });
+    let events = Router::new().route(EVENTS, get(events)).with_state(watched);
+    (assets::router().merge(events), feeding)
 }
 
 async fn events(

@@ -14,7 +14,7 @@ mod retired_counts;
 mod routing_table;
 mod settings;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -29,14 +29,14 @@ use tokio_util::sync::CancellationToken;
 pub use settings::{FleetError, FleetOptions, FleetSettings, MAX_NODES, Size};
 
 use crate::accept::FrontSettings;
-use crate::dashboard::{Dashboard, NodeStage};
+use crate::dashboard::{self, NodeStage};
 use crate::listeners::Listeners;
 use crate::session::{NodeFactory, Stop, broken, run_beside};
 use clock::FleetClock;
 use fnlocal_driver::{Counts, Driver, DriverGroup};
 use fnlocal_engine::identity::random_hex;
-use fnlocal_faults::{Broken, Faults};
-use fnlocal_gateway::platform::records;
+use fnlocal_faults::Broken;
+use fnlocal_gateway::platform;
 use fnlocal_gateway::triggers::Triggers;
 use member::FleetMember;
 use retired_counts::RetiredCounts;
@@ -79,7 +79,7 @@ pub(super) struct FleetState {
     armed: Cell<Option<Instant>>,
     stop: Stop,
     /// The queue, schedules and sources of all nodes.
-    triggers: OnceCell<Rc<Triggers>>,
+    triggers: Rc<Triggers>,
 }
 
 impl SimulatedFleet {
@@ -88,12 +88,13 @@ impl SimulatedFleet {
         factory: NodeFactory,
         settings: FleetSettings,
         front: FrontSettings,
+        triggers: Rc<Triggers>,
         stop: &Stop,
     ) -> Self {
         let group = settings.group.clone();
         Self(Rc::new(FleetState {
             clock: FleetClock::new(settings.time_scale),
-            drivers: DriverGroup::default(),
+            drivers: triggers.feed().clone(),
             routing: RoutingTable::new(&random_hex(16)),
             balancer: RefCell::new(Balancer::new(settings.balancer)),
             group: group.map(|group| RefCell::new(ScalingGroup::new(group))),
@@ -111,21 +112,11 @@ impl SimulatedFleet {
                 gently: CancellationToken::new(),
                 now: stop.now.clone(),
             },
-            triggers: OnceCell::new(),
+            triggers,
             factory,
             settings,
             front,
         }))
-    }
-
-    /// The nodes' drivers.
-    pub fn group(&self) -> DriverGroup {
-        self.0.drivers.clone()
-    }
-
-    /// Gives all nodes a queue, schedules and sources; before the first is launched, and once.
-    pub fn set_triggers(&self, triggers: Rc<Triggers>) {
-        let _already = self.0.triggers.set(triggers);
     }
 
     /// Launches the first nodes, runs what serves to its end, and ends everything.
@@ -179,16 +170,14 @@ impl SimulatedFleet {
         beside: impl Future<Output = ()> + 'static,
         stop: &Stop,
     ) -> Result<(), Broken> {
-        let dashboard = Dashboard::new(&self.0.front.about, stop.gently.clone());
-        let mut pages = dashboard.router();
         let (fleet, archive) = (Rc::clone(&self.0), self.0.factory.logs.archive());
-        if let Some(archive) = &archive {
-            pages = pages.merge(records(archive.clone().until(&stop.gently)));
+        let records = archive.clone().map(|archive| archive.until(&stop.gently));
+        let now = move || fleet.now();
+        let about = &self.0.front.about;
+        let (mut pages, feeding) = dashboard::start(about, archive, stop.gently.clone(), now);
+        if let Some(archive) = records {
+            pages = pages.merge(platform::records(archive));
         }
-        let feeding = spawn_local(async move {
-            let _guard = Faults::process().lasting("the dashboard");
-            dashboard.run(move || fleet.now(), archive).await;
-        });
         let serving = front::serve(&self.0, listeners, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);
         let served = tokio::select! {
@@ -196,11 +185,9 @@ impl SimulatedFleet {
             ended = &mut beside => Err(broken(ended)),
             () = stop.now.cancelled() => Ok(()),
         };
-        if let Some(triggers) = self.0.triggers.get() {
-            tokio::select! {
-                () = triggers.drain() => {}
-                () = stop.now.cancelled() => {}
-            }
+        tokio::select! {
+            () = self.0.triggers.drain() => {}
+            () = stop.now.cancelled() => {}
         }
         beside.abort();
         feeding.abort();

@@ -31,7 +31,7 @@ use fnlocal_faults::Faults;
 use fnlocal_gateway::triggers::{self, MakeSource, Sources, Triggers};
 use fnlocal_logs::{JournalLimits, Logs, Record, journal};
 use fnlocal_project::{Project, StateDir};
-use nodes::{SINGLE_NODE, ServingNodes, recorder};
+use nodes::{ServingNodes, SingleNode};
 
 pub use crate::error::ServeError;
 pub use crate::listeners::ListenError;
@@ -138,33 +138,34 @@ async fn serve(
         state: &state,
         logs,
     };
+    let triggers = open_triggers(&served, options.sources)?;
     let opened = tokio::select! {
         opened = options.workload.open(&served, options.topology.first_node()) => opened?,
         () = stop.gently.cancelled() => return Ok(()),
     };
-    let run = ServeRun {
-        front: FrontSettings {
-            gateway: gateway_options(&opened.workload.limits(), at.functions.ip().is_loopback()),
-            token: random_hex(16),
-            about: About {
-                project: project.name.clone(),
-                runtime: opened.runtime,
-            },
+    let front = FrontSettings {
+        gateway: gateway_options(&opened.workload.limits(), at.functions.ip().is_loopback()),
+        token: random_hex(16),
+        about: About {
+            project: project.name.clone(),
+            runtime: opened.runtime,
         },
+    };
+    let run = ServeRun {
         workload: &opened.workload,
-        make_source: options.sources,
         served,
+        front,
+        triggers,
         at,
         began,
     };
-    let factory = opened.factory;
-    let ended = match options.topology {
-        Topology::Single(node) => run.single(node, factory, listeners, on_ready, stop).await,
-        Topology::Simulated(fleet) => {
-            run.simulated(&fleet, factory, listeners, on_ready, stop)
-                .await
-        }
+    let serving = async {
+        let nodes = run.open_nodes(&options.topology, opened.factory, stop);
+        let nodes = nodes.await?;
+        let serving = run.serve(&nodes, listeners, on_ready, stop);
+        nodes.run(serving, logs).await
     };
+    let ended = serving.await;
     opened.workload.close().await;
     ended
 }
@@ -178,62 +179,57 @@ fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
     }
 }
 
+/// Opens the queue, schedules and sources of all nodes.
+fn open_triggers(
+    served: &ServedProject<'_>,
+    more: Option<MakeSource>,
+) -> Result<Rc<Triggers>, ServeError> {
+    let project = served.project;
+    let sources = Sources {
+        root: Some(project.root.clone()),
+        project: project.name.clone(),
+        env: served.environment.shared().clone(),
+        shell: project.shell(),
+        more,
+    };
+    let triggers = Triggers::open(served.state, DriverGroup::default(), sources, served.logs)?;
+    triggers.bound_queue(project);
+    Ok(triggers)
+}
+
 /// A run whose workload is open.
 struct ServeRun<'a> {
     workload: &'a ServedWorkload,
     served: ServedProject<'a>,
     front: FrontSettings,
-    make_source: Option<MakeSource>,
+    triggers: Rc<Triggers>,
     at: Addresses,
     began: Instant,
 }
 
 impl ServeRun<'_> {
-    /// Serves on one node.
-    async fn single(
+    async fn open_nodes(
         &self,
-        options: SingleNodeOptions,
-        factory: NodeFactory,
-        listeners: Listeners,
-        on_ready: impl FnOnce(&StartupSummary),
+        topology: &Topology,
+        mut factory: NodeFactory,
         stop: &Stop,
-    ) -> Result<(), ServeError> {
-        let recorder = recorder(options.record, &factory.limits)?;
-        let session = factory.open(SINGLE_NODE).await?;
-        let driver = Rc::clone(&session.driver);
-        if let Some(recorder) = recorder {
-            driver.record(recorder);
+    ) -> Result<ServingNodes, ServeError> {
+        let triggers = Rc::clone(&self.triggers);
+        match topology {
+            Topology::Single(options) => {
+                let node = SingleNode::open(options, &factory).await?;
+                triggers.feed().add(Rc::clone(node.driver()));
+                Ok(ServingNodes::Single(node))
+            }
+            Topology::Simulated(options) => {
+                let project = self.served.project;
+                let settings = FleetSettings::new(options, project)?;
+                factory.limits = settings.share(factory.limits, project);
+                let front = self.front.clone();
+                let fleet = SimulatedFleet::new(factory, settings, front, triggers, stop);
+                Ok(ServingNodes::Simulated(fleet))
+            }
         }
-        let nodes = ServingNodes::Single(Rc::clone(&driver), options.inspect);
-        let ended = session
-            .run(self.serve(&nodes, listeners, on_ready, stop))
-            .await;
-        if let Err(error) = driver.end_recording() {
-            let logs = self.served.logs;
-            logs.warn(format!("the recording is cut off: {error}"));
-        }
-        ended
-    }
-
-    /// Serves on several nodes in this process.
-    async fn simulated(
-        &self,
-        options: &FleetOptions,
-        factory: NodeFactory,
-        listeners: Listeners,
-        on_ready: impl FnOnce(&StartupSummary),
-        stop: &Stop,
-    ) -> Result<(), ServeError> {
-        let settings = FleetSettings::new(options, self.served.project)?;
-        let factory = NodeFactory {
-            limits: settings.share(factory.limits, self.served.project),
-            ..factory
-        };
-        let fleet = SimulatedFleet::new(factory, settings, self.front.clone(), stop);
-        let nodes = ServingNodes::Simulated(fleet.clone());
-        fleet
-            .run(self.serve(&nodes, listeners, on_ready, stop))
-            .await
     }
 
     /// Loads the workload, accepts requests until told to stop, and lets those under way finish.
@@ -245,14 +241,12 @@ impl ServeRun<'_> {
         stop: &Stop,
     ) -> Result<(), ServeError> {
         let ServedProject { state, logs, .. } = self.served;
+        let (group, triggers) = (self.triggers.feed(), &self.triggers);
         let inspecting = nodes.inspect(logs).await?;
-        let group = nodes.group();
-        let triggers = self.triggers(&group)?;
-        nodes.set_triggers(&triggers);
         let loading = async {
-            let beside = self.workload.load(&group).await?;
+            let beside = self.workload.load(group).await?;
             let driver = nodes.in_service().await?;
-            self.workload.loaded(&group).await?;
+            self.workload.loaded(group).await?;
             Ok::<_, ServeError>((beside, driver))
         };
         let (beside, driver) = tokio::select! {
@@ -263,29 +257,13 @@ impl ServeRun<'_> {
         on_ready(&self.summary(&driver));
         logs.flush();
         let beside = join(beside, inspecting).map(|_| ());
-        let beside = triggers::beside(Rc::clone(&triggers), beside);
+        let beside = triggers::beside(Rc::clone(triggers), beside);
         nodes
-            .accept(listeners, &self.front, &triggers, beside, stop)
+            .accept(listeners, &self.front, triggers, beside, stop)
             .await?;
         triggers.close().await;
         self.workload.end().await;
         Ok(())
-    }
-
-    /// Opens the queue, schedules and sources of all nodes.
-    fn triggers(&self, group: &DriverGroup) -> Result<Rc<Triggers>, ServeError> {
-        let project = self.served.project;
-        let sources = Sources {
-            root: Some(project.root.clone()),
-            project: project.name.clone(),
-            env: self.served.environment.shared().clone(),
-            shell: project.shell(),
-            more: self.make_source,
-        };
-        let (state, logs) = (self.served.state, self.served.logs);
-        let triggers = Triggers::open(state, group.clone(), sources, logs)?;
-        triggers.bound_queue(project);
-        Ok(triggers)
     }
 
     fn summary(&self, driver: &Driver) -> StartupSummary {

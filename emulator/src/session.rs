@@ -79,14 +79,14 @@ impl NodeFactory {
             Rc::clone(&self.describe),
             self.logs.clone(),
         );
-        let tasks = [
+        let tasks = vec![
             spawn_local(Rc::clone(&driver).keep_deadlines()),
             spawn_local(Rc::clone(&driver).follow_notices(notices)),
         ];
         Ok(NodeSession {
             driver,
             runtime,
-            tasks,
+            tasks: RefCell::new(tasks),
         })
     }
 }
@@ -95,22 +95,22 @@ impl NodeFactory {
 pub(crate) struct NodeSession {
     pub driver: Rc<Driver>,
     runtime: Arc<dyn Runtime>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: RefCell<Vec<JoinHandle<()>>>,
 }
 
 impl NodeSession {
-    /// Runs `serving` to its end, and ends everything that was started.
+    /// Runs `serving` to its end, and ends everything that was started. Once.
     ///
     /// # Errors
     /// Those of `serving`, and [`Broken`] when a task of the driver ends before it.
     pub async fn run<E: From<Broken>>(
-        mut self,
+        &self,
         serving: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
-        let logs = self.driver.logs();
+        let mut tasks = self.tasks.take();
         let ending = self.runtime.shutdown();
-        let served = run_beside(&mut self.tasks, serving, ending, logs).await;
-        for task in self.tasks {
+        let served = run_beside(&mut tasks, serving, ending, self.driver.logs()).await;
+        for task in tasks {
             task.abort();
         }
         served

@@ -45,7 +45,7 @@ pub(crate) struct ServedProject<'a> {
 
 /// What is served.
 pub(crate) enum ServedWorkload {
-    Folder(FolderWorkload),
+    Folder(Rc<FolderWorkload>),
     Release(ReleaseWorkload),
 }
 

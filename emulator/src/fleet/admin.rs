@@ -46,7 +46,7 @@ struct FleetPicture {
     /// balancer answered itself.
     ended: Vec<Count>,
     /// The queue, schedules and sources of all nodes.
-    triggers: Option<TriggersView>,
+    triggers: TriggersView,
 }
 
 impl FleetState {
@@ -85,10 +85,7 @@ impl FleetState {
         if let Err(problem) = asks_locally(&request, peer) {
             return problem.response(id);
         }
-        match self.triggers.get() {
-            Some(triggers) => triggers.admin(request, &self.front.token).await,
-            None => unknown_path().response(id),
-        }
+        self.triggers.admin(request, &self.front.token).await
     }
 
     fn asked(
@@ -99,8 +96,7 @@ impl FleetState {
         let words: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), &words[..]) {
             (&Method::GET, ["health"]) => {
-                let queue = self.triggers.get().and_then(|triggers| triggers.fault());
-                Ok(health_with(queue).map(ResponseBody::Platform))
+                Ok(health_with(self.triggers.fault()).map(ResponseBody::Platform))
             }
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
@@ -238,7 +234,7 @@ impl FleetState {
             clock: self.clock.now().since(Instant::START).as_secs_f64(),
             nodes: nodes.collect(),
             ended: [self.counted_before().all(), self.answered.all()].concat(),
-            triggers: self.triggers.get().map(|triggers| triggers.view()),
+            triggers: self.triggers.view(),
         }
     }
 }

@@ -140,7 +140,7 @@ impl FleetState {
             options,
             token: &self.front.token,
             peers: Some(peers),
-            triggers: self.triggers.get().cloned(),
+            triggers: Rc::clone(&self.triggers),
             about: None,
         };
         Ok(accept::accept(driver, front, beside, stop).await?)

@@ -45,7 +45,7 @@ pub struct FolderOptions {
 pub(crate) struct FolderWorkload {
     describer: Rc<FolderDescriber>,
     preparer: Preparer,
-    background: Rc<Background>,
+    background: Background,
     state: Rc<StateDir>,
     logs: Logs,
 }
@@ -89,12 +89,12 @@ pub(super) async fn open(
     let folder = FolderWorkload {
         describer,
         preparer: selected.preparer,
-        background: Rc::new(Background::new(ahead, served.state.path().to_owned())),
+        background: Background::new(ahead, served.state.path().to_owned()),
         state: Rc::clone(served.state),
         logs: logs.clone(),
     };
     Ok(OpenedWorkload {
-        workload: ServedWorkload::Folder(folder),
+        workload: ServedWorkload::Folder(Rc::new(folder)),
         factory,
         runtime: selected.why,
     })
@@ -119,31 +119,16 @@ impl FolderWorkload {
 
     /// Loads all packages. Returns what reloads them for as long as it runs.
     pub async fn load(
-        &self,
+        self: &Rc<Self>,
         group: &DriverGroup,
     ) -> Result<impl Future<Output = ()> + 'static, ServeError> {
-        let (watcher, changes) = Watcher::start(&self.describer.project())?;
+        let (watcher, changes) = Watcher::start(&self.project())?;
         let (made, ready_made) = mpsc::channel(16);
-        let mut reloader = Reloader::new(
-            group.clone(),
-            Rc::clone(&self.describer),
-            self.preparer.clone(),
-            Rc::clone(&self.state),
-            made,
-            self.logs.clone(),
-        );
+        let mut reloader = Reloader::new(Rc::clone(self), group.clone(), made);
         if !reloader.load_all().await {
             return Err(ServeError::NothingToServe);
         }
-        Ok(reloading(
-            (
-                reloader,
-                Rc::clone(&self.describer),
-                Rc::clone(&self.background),
-            ),
-            (watcher, changes, ready_made),
-            self.logs.clone(),
-        ))
+        Ok(reloading(reloader, watcher, changes, ready_made))
     }
 
     /// Ends the build in the background.
@@ -159,29 +144,28 @@ impl FolderWorkload {
 
 /// Reloads what changes until dropped.
 async fn reloading(
-    (mut reloader, describer, background): (Reloader, Rc<FolderDescriber>, Rc<Background>),
-    (watcher, mut changes, mut ready_made): (
-        Watcher,
-        mpsc::Receiver<Change>,
-        mpsc::Receiver<(PackageId, PreparedPackage)>,
-    ),
-    logs: Logs,
+    mut reloader: Reloader,
+    watcher: Watcher,
+    mut changes: mpsc::Receiver<Change>,
+    mut ready_made: mpsc::Receiver<(PackageId, PreparedPackage)>,
 ) {
+    let folder = Rc::clone(&reloader.folder);
+    let background = &folder.background;
     loop {
         tokio::select! {
             Some(change) = changes.recv() => {
                 background.changed();
                 if reloader.reload(&change).await {
-                    watcher.replan(&describer.project());
+                    watcher.replan(&folder.project());
                 }
             }
             Some((package, made)) = ready_made.recv() => reloader.made(package, made).await,
             () = tokio::time::sleep(QUIET), if reloader.unprepared() => reloader.tidy().await,
             () = tokio::time::sleep(background::QUIET), if background.is_due() => {
-                background.start(describer.project());
+                background.start(folder.project());
             }
             why = background.failed() => {
-                logs.warn(format!("the image could not be built ahead: {why}"));
+                folder.logs.warn(format!("the image could not be built ahead: {why}"));
             }
         }
     }
