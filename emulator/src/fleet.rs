@@ -11,7 +11,6 @@ mod control;
 mod front;
 mod member;
 mod retired_counts;
-mod routing_table;
 mod settings;
 
 use std::cell::{Cell, RefCell};
@@ -22,6 +21,7 @@ use fnlocal_core::NodeId;
 use fnlocal_core::balancer::Balancer;
 use fnlocal_core::scaling::ScalingGroup;
 use fnlocal_core::time::Instant;
+use http::HeaderValue;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ pub use settings::{FleetError, FleetOptions, FleetSettings, MAX_NODES, Size};
 use crate::accept::FrontSettings;
 use crate::dashboard::{self, NodeStage};
 use crate::listeners::Listeners;
+use crate::routing_table::RoutingTable;
 use crate::session::{NodeFactory, Stop, broken, run_beside};
 use clock::FleetClock;
 use fnlocal_driver::{Counts, Driver, DriverGroup};
@@ -38,9 +39,8 @@ use fnlocal_engine::identity::random_hex;
 use fnlocal_faults::Broken;
 use fnlocal_gateway::platform;
 use fnlocal_gateway::triggers::Triggers;
-use member::FleetMember;
+use member::SimulatedNode;
 use retired_counts::RetiredCounts;
-use routing_table::RoutingTable;
 
 /// The name of the first node.
 pub(crate) const FIRST_NODE: &str = "n1";
@@ -61,7 +61,7 @@ pub(super) struct FleetState {
     routing: Rc<RoutingTable>,
     balancer: RefCell<Balancer>,
     group: Option<RefCell<ScalingGroup>>,
-    members: RefCell<BTreeMap<NodeId, Rc<FleetMember>>>,
+    members: RefCell<BTreeMap<NodeId, Rc<SimulatedNode>>>,
     retired: RetiredCounts,
     /// What the balancer itself answered; the nodes count the rest.
     answered: Rc<Counts>,
@@ -92,10 +92,11 @@ impl SimulatedFleet {
         stop: &Stop,
     ) -> Self {
         let group = settings.group.clone();
+        let token = HeaderValue::from_str(&random_hex(16)).expect("hexadecimal digits");
         Self(Rc::new(FleetState {
             clock: FleetClock::new(settings.time_scale),
             drivers: triggers.feed().clone(),
-            routing: RoutingTable::new(&random_hex(16)),
+            routing: RoutingTable::new(token),
             balancer: RefCell::new(Balancer::new(settings.balancer)),
             group: group.map(|group| RefCell::new(ScalingGroup::new(group))),
             members: RefCell::default(),

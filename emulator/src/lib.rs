@@ -17,6 +17,7 @@ pub(crate) mod limits;
 pub(crate) mod listeners;
 pub mod node;
 pub mod registry;
+pub(crate) mod routing_table;
 pub mod select;
 pub mod serve;
 pub(crate) mod session;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tower::ServiceExt;
 
 use super::FleetState;
-use super::member::FleetMember;
+use super::member::SimulatedNode;
 use crate::accept::picture;
 use crate::dashboard::{self, FleetNow, NodeNow, RunNow};
 use fnlocal_driver::{Count, Counts};
@@ -134,9 +134,9 @@ impl FleetState {
         Err(Problem::new(StatusCode::UNAUTHORIZED, "token", what).hint(hint))
     }
 
-    fn named(&self, name: &str) -> Result<Rc<FleetMember>, Problem> {
+    fn named(&self, name: &str) -> Result<Rc<SimulatedNode>, Problem> {
         let members = self.members.borrow();
-        let named = |one: &&Rc<FleetMember>| one.node.to_string() == name && !one.ended();
+        let named = |one: &&Rc<SimulatedNode>| one.node.to_string() == name && !one.ended();
         if let Some(member) = members.values().find(named) {
             return Ok(Rc::clone(member));
         }
@@ -165,7 +165,7 @@ impl FleetState {
         let there = |node| {
             members
                 .get(&node)
-                .is_some_and(|one: &Rc<FleetMember>| !one.ended())
+                .is_some_and(|one: &Rc<SimulatedNode>| !one.ended())
         };
         self.retired.besides(there)
     }
@@ -217,7 +217,7 @@ impl FleetState {
     fn picture(&self) -> FleetPicture {
         let group = self.group.as_ref().map(|group| group.borrow());
         let balancer = self.balancer.borrow();
-        let node = |one: &Rc<FleetMember>| NodeNow {
+        let node = |one: &Rc<SimulatedNode>| NodeNow {
             stage: one.stage.get(),
             target: balancer.state(one.node),
             routed: self.routing.has(one.node),

@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, header};
 use tokio::task::spawn_local;
 
 use super::FleetState;
-use super::member::FleetMember;
+use super::member::SimulatedNode;
 use crate::dashboard::NodeStage;
 use fnlocal_driver::RequestBody;
 use fnlocal_faults::Faults;
@@ -42,7 +42,7 @@ impl FleetState {
     pub(super) fn pick(
         self: &Rc<Self>,
         tried: &[NodeId],
-    ) -> Result<(Rc<FleetMember>, Counted), TargetFailure> {
+    ) -> Result<(Rc<SimulatedNode>, Counted), TargetFailure> {
         // Its turns go round, so each node comes up once.
         let turns = self.balancer.borrow().in_service().max(1);
         for _ in 0..turns {
@@ -107,7 +107,7 @@ impl FleetState {
         }
     }
 
-    async fn check(self: &Rc<Self>, member: &FleetMember) {
+    async fn check(self: &Rc<Self>, member: &SimulatedNode) {
         let timeout = self.clock.real(self.settings.balancer.check_timeout);
         let passed = healthy(member, timeout.max(MIN_CHECK_TIMEOUT)).await;
         self.report_to_balancer(if passed {
@@ -128,7 +128,7 @@ impl FleetState {
     }
 
     /// A node is there no more, and nobody was told. One that never was in service nobody checks.
-    pub(super) fn lost(self: &Rc<Self>, member: &FleetMember) {
+    pub(super) fn lost(self: &Rc<Self>, member: &SimulatedNode) {
         if member.link.get().is_none() {
             self.report_to_group(GroupEvent::BootFailed(member.node));
         }
@@ -215,7 +215,7 @@ impl FleetState {
             gently: self.stop.gently.child_token(),
             now: self.stop.now.child_token(),
         };
-        let member = FleetMember::new(node, stop);
+        let member = SimulatedNode::new(node, stop);
         self.members.borrow_mut().insert(node, Rc::clone(&member));
         self.count_nodes();
         let living = Rc::clone(self).live(member, delay);
@@ -255,7 +255,7 @@ impl FleetState {
     }
 
     /// Nothing new goes to a node, and it ends when it has finished what it has.
-    pub(super) fn drain(self: &Rc<Self>, member: &Rc<FleetMember>) {
+    pub(super) fn drain(self: &Rc<Self>, member: &Rc<SimulatedNode>) {
         if member.stage.get() != NodeStage::Serving {
             member.stop.gently.cancel();
             return;
@@ -267,13 +267,13 @@ impl FleetState {
     }
 
     /// A node ends at once and without a word, as a machine does whose plug is pulled.
-    pub(super) fn kill(&self, member: &FleetMember) {
+    pub(super) fn kill(&self, member: &SimulatedNode) {
         self.set_stage(member, NodeStage::Dead);
         self.factory.logs.warn(format!("{} dies", member.node));
         member.stop.now.cancel();
     }
 
-    pub(super) fn set_stage(&self, member: &FleetMember, stage: NodeStage) {
+    pub(super) fn set_stage(&self, member: &SimulatedNode, stage: NodeStage) {
         if !member.ended() {
             member.stage.set(stage);
         }
@@ -350,7 +350,7 @@ impl FleetState {
 }
 
 /// Whether a node says that it is well.
-async fn healthy(member: &FleetMember, timeout: Duration) -> bool {
+async fn healthy(member: &SimulatedNode, timeout: Duration) -> bool {
     let Some(link) = member.link.get() else {
         return false;
     };

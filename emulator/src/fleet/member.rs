@@ -24,7 +24,7 @@ use fnlocal_gateway::peers::Link;
 const IMPORT: Duration = Duration::from_secs(120);
 
 /// A node.
-pub(super) struct FleetMember {
+pub(super) struct SimulatedNode {
     pub node: NodeId,
     pub stage: Cell<NodeStage>,
     pub driver: OnceCell<Rc<Driver>>,
@@ -32,7 +32,7 @@ pub(super) struct FleetMember {
     pub stop: Stop,
 }
 
-impl FleetMember {
+impl SimulatedNode {
     pub fn new(node: NodeId, stop: Stop) -> Rc<Self> {
         Rc::new(Self {
             node,
@@ -51,7 +51,7 @@ impl FleetMember {
 
 impl FleetState {
     /// Boots a node after `delay`, serves until it is stopped, and sees to what remains of it.
-    pub(super) async fn live(self: Rc<Self>, member: Rc<FleetMember>, delay: Duration) {
+    pub(super) async fn live(self: Rc<Self>, member: Rc<SimulatedNode>, delay: Duration) {
         let booted = tokio::select! {
             () = tokio::time::sleep(delay) => true,
             () = member.stop.now.cancelled() => false,
@@ -78,14 +78,14 @@ impl FleetState {
         self.report_to_group(GroupEvent::Terminated(member.node));
     }
 
-    async fn serve_on(self: &Rc<Self>, member: &Rc<FleetMember>) -> Result<(), String> {
+    async fn serve_on(self: &Rc<Self>, member: &Rc<SimulatedNode>) -> Result<(), String> {
         self.set_stage(member, NodeStage::Importing);
         let opened = self.factory.open(&member.node.to_string()).await;
         let session = opened.map_err(|error| error.report())?;
         let driver = Rc::clone(&session.driver);
         driver.set_node(&member.node.to_string());
         let (routing, node) = (Rc::clone(&self.routing), member.node);
-        driver.on_instances(move |driver| routing.publish(node, &driver.slots()));
+        driver.on_instances(move |driver| routing.ready(node, &driver.slots()));
         // Set here only.
         let _again = member.driver.set(Rc::clone(&driver));
         self.retired.begin(member.node, driver.counts());
@@ -112,7 +112,7 @@ impl FleetState {
     /// Takes part, until stopped.
     async fn accept(
         self: &Rc<Self>,
-        member: &Rc<FleetMember>,
+        member: &Rc<SimulatedNode>,
         driver: &Rc<Driver>,
     ) -> Result<(), NotServed> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -147,14 +147,16 @@ impl FleetState {
     }
 
     /// A node takes part in the routing.
-    pub(super) fn join(&self, member: &FleetMember) {
+    pub(super) fn join(&self, member: &SimulatedNode) {
         let (Some(link), Some(driver)) = (member.link.get(), member.driver.get()) else {
             return;
         };
         // As many as the simulation thinks of a machine of this size.
         let bears = fnlocal_driver::cores() * 4;
-        self.routing.join(member.node, Rc::clone(link), bears);
-        self.routing.publish(member.node, &driver.slots());
+        let (node, link) = (member.node, Rc::clone(link));
+        self.routing
+            .join(node, &node.to_string(), Some(link), bears);
+        self.routing.ready(node, &driver.slots());
     }
 }
 
