@@ -4,16 +4,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fnlocal_api::Exit;
-use fnlocal_gateway::triggers;
+use fnlocal_api::headers as api_headers;
 use fnlocal_gateway::triggers::job::JobMeta;
 use fnlocal_project::Running;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::BodyExt;
+use reqwest::redirect::Policy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::CliError;
+use crate::running::{AskError, block_on};
 
 /// What a running fnlocal answered.
 pub struct PlatformAnswer(Response<Bytes>);
@@ -33,7 +35,7 @@ pub fn ask(
             Method::GET
         })
         .uri(path)
-        .body(Full::new(Bytes::from(text)))
+        .body(Bytes::from(text))
         .map_err(CliError::bug)?;
     let answer = send(running, request)?;
     if answer.0.status() == StatusCode::OK {
@@ -42,16 +44,36 @@ pub fn ask(
     Err(answer.problem())
 }
 
-/// Sends any request to a running fnlocal.
-pub fn send(running: &Running, request: Request<Full<Bytes>>) -> Result<PlatformAnswer, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(CliError::failed)?;
-    let answered = runtime.block_on(triggers::ask(running, request));
-    answered
-        .map(PlatformAnswer)
-        .map_err(|error| CliError::new(Exit::Unreachable, error, "is it ending? try again"))
+/// Sends any request to a running fnlocal, with its token: by it, a command may also ask for what
+/// clients may not. No function sees it.
+pub fn send(running: &Running, request: Request<Bytes>) -> Result<PlatformAnswer, CliError> {
+    let (head, body) = request.into_parts();
+    let is_platform = head.uri.path().starts_with("/_fnlocal/");
+    let base = if is_platform {
+        &running.platform
+    } else {
+        &running.url
+    };
+    let asking = async {
+        // What a function answers is shown, not followed.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .build()?;
+        let request = client
+            .request(head.method, format!("{base}{}", head.uri))
+            .headers(head.headers)
+            .header(api_headers::TOKEN, &running.token)
+            .body(body);
+        let (head, body) = Response::from(request.send().await?).into_parts();
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+    };
+    let silent = |source: reqwest::Error| AskError::Silent {
+        url: base.clone(),
+        source: source.without_url(),
+    };
+    let answered = block_on(async { asking.await.map_err(silent) });
+    Ok(PlatformAnswer(answered?))
 }
 
 impl PlatformAnswer {

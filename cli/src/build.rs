@@ -23,7 +23,7 @@ pub fn run(args: &BuildArgs) -> CommandResult {
         large: build::LARGE,
     };
     let progress = BuildBar::new();
-    let tell = |news| progress.tell(&news);
+    let tell = |news| progress.report(&news);
     let outcome = wait::until_done(async {
         tokio::select! {
             outcome = release::build(&options, &tell, now()) => Some(outcome),

@@ -18,10 +18,10 @@ pub fn run(args: &CleanArgs) -> CommandResult {
         dry_run: args.dry_run,
     };
     let cleaned = wait::until_done(clean::run(&options))??;
-    Ok(tell(args, &cleaned))
+    Ok(report(args, &cleaned))
 }
 
-fn tell(args: &CleanArgs, cleaned: &Cleaned) -> Exit {
+fn report(args: &CleanArgs, cleaned: &Cleaned) -> Exit {
     if let Some(error) = &cleaned.no_engine {
         let text = format!("{error}: its containers and images are left as they are");
         warn(&text, error.hint().as_deref());

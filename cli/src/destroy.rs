@@ -38,7 +38,7 @@ async fn delete(args: &DestroyArgs, journey: &Checkpoint) -> CommandResult {
         confirmed(&place).await?;
     }
     let progress = CloudProgress::new(journey, place.command("destroy"));
-    let watcher = |news| progress.tell(&news);
+    let watcher = |news| progress.report(&news);
     destroy(&aws, &plan, &inventory, &watcher).await?;
     drop(progress);
     if args.json {

@@ -9,7 +9,6 @@ use fnlocal_gateway::triggers::clock::Clock;
 use fnlocal_gateway::triggers::event::{SourceEvent, content_type, rfc3339};
 use fnlocal_project::Running;
 use http::Request;
-use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::args::EmitArgs;
@@ -55,7 +54,7 @@ fn emit(args: &EmitArgs) -> Result<PlatformAnswer, CliError> {
         request = request.header(api_headers::ORDER_KEY, key);
     }
     let request = request
-        .body(Full::new(body))
+        .body(body)
         .map_err(|error| CliError::usage(error, "a function's name, and what headers can hold"))?;
     send(&running, request)
 }

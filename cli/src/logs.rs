@@ -37,7 +37,7 @@ pub fn run(args: &LogsArgs) -> CommandResult {
     }
     let folder = log_dir::find(&args.folder)?;
     let query = query_of(args)?;
-    let growth = args.follow.then(|| Growth::of(&folder));
+    let growth = args.follow.then(|| Growth::in_folder(&folder));
     let mut output = LogOutput::new(args.json);
     match print(&query, &folder, growth, &mut output) {
         Ok(()) => {

@@ -167,7 +167,7 @@ fn follow(to: GroupState, begun: oneshot::Sender<Begun>, stands: watch::Receiver
         // The node may have been told to end.
         let _ended = begun.send(known);
         if let Some(follower) = follower {
-            follower.run(|news| to.tell(news), stands).await;
+            follower.run(|news| to.apply_update(news), stands).await;
         }
     });
 }
@@ -181,7 +181,7 @@ async fn begin(settings: &NodeSettings) -> Result<(Follower, ThisMachine, String
 }
 
 impl GroupState {
-    fn tell(&self, news: GroupUpdate) {
+    fn apply_update(&self, news: GroupUpdate) {
         match news {
             GroupUpdate::Release(assigned) => {
                 let wanted = wanted(&self.settings, *assigned);

@@ -68,7 +68,7 @@ async fn draw(args: &PromoteArgs, place: &CloudTarget, aws: &Aws) -> Result<Draw
         ..found
     };
     let plan = plan_on(aws, &made.wish, &inventory).await?;
-    let source = ImageSource::of(made.store, &plan)?;
+    let source = ImageSource::from_plan(made.store, &plan)?;
     Ok(Drawn {
         plan,
         inventory,
@@ -104,6 +104,6 @@ async fn apply(
         inventory,
         source,
     } = drawn;
-    let watcher = |news| progress.tell(&news);
+    let watcher = |news| progress.report(&news);
     Ok(fnlocal_cloud::apply::apply(aws, plan, inventory, Some(source), &watcher).await?)
 }

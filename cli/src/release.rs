@@ -26,7 +26,7 @@ pub fn run(args: &ReleaseArgs) -> CommandResult {
         return remote::run(args, env);
     }
     let project = Project::open(&args.folder, None)?;
-    let releases = Releases::of(&project.state());
+    let releases = Releases::in_state(&project.state());
     if let ReleaseCommand::Prune { keep, dry_run } = args.command {
         return forget(args, &project.state(), keep, dry_run);
     }

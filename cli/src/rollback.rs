@@ -30,7 +30,7 @@ async fn roll_back(args: &RollbackArgs, journey: &Checkpoint) -> CommandResult {
     }
     let began = Instant::now();
     let progress = CloudProgress::new(journey, place.command("rollback"));
-    let watcher = |news| progress.tell(&news);
+    let watcher = |news| progress.report(&news);
     fnlocal_cloud::apply::apply(&aws, &plan, &inventory, None, &watcher).await?;
     drop(progress);
     let took = began.elapsed();

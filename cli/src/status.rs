@@ -24,7 +24,7 @@ async fn show(args: &StatusArgs) -> CommandResult {
     let place = CloudTarget::open(&args.folder, args.env.as_deref())?;
     let aws = place.connect().await?;
     let status = status(&aws).await?;
-    let estimate = Estimate::of(&place.env, &status.place.region);
+    let estimate = Estimate::from_environment(&place.env, &status.place.region);
     let (nodes, door) = status.hours(jiff::Timestamp::now().as_second());
     let spent = estimate.so_far(nodes, door);
     if args.json {

@@ -55,7 +55,7 @@ pub async fn apply(
     source: Option<&ImageSource>,
     watcher: OnApplyProgress<'_>,
 ) -> Result<Sent, CloudError> {
-    let mut ids = Ids::of(inventory);
+    let mut ids = Ids::from_inventory(inventory);
     let mut sent = Sent::default();
     let is_copy = |step: &&PlanStep| {
         step.action == Action::Create && matches!(step.resource, Resource::Image(_))

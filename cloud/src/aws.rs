@@ -132,7 +132,7 @@ impl Aws {
             region,
             registry: login.host(),
         };
-        let registry = RemoteRegistry::new(&login, &names.repository())?;
+        let registry = RemoteRegistry::new(&login, &names.repository()).await?;
         Ok(Self {
             names,
             place,
@@ -178,7 +178,7 @@ impl Aws {
                 _ => {}
             }
         }
-        ResourceOwner::of(&self.names, project, env)
+        ResourceOwner::from_tags(&self.names, project, env)
     }
 
     /// Attempts at what AWS may refuse because it has not noticed something made before.

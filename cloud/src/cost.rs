@@ -74,7 +74,7 @@ pub struct CostItem {
 impl Estimate {
     /// The estimate for an environment in a region.
     #[must_use]
-    pub fn of(env: &CloudEnvironment, region: &str) -> Self {
+    pub fn from_environment(env: &CloudEnvironment, region: &str) -> Self {
         let european = match region {
             "us-east-1" => Some(false),
             "eu-west-1" => Some(true),
@@ -208,7 +208,7 @@ mod tests {
         let mut env = CloudEnvironment::new("prod");
         env.instance_type = "t3.large".to_owned();
         (env.min, env.max, env.disk_gb) = (2, 4, 30);
-        let estimate = Estimate::of(&env, "us-east-1");
+        let estimate = Estimate::from_environment(&env, "us-east-1");
         let node = 0.0832 * 730.0 + 0.08 * 30.0 + 0.005 * 730.0;
         let front = 0.0225 * 730.0 + 2.0 * 0.005 * 730.0;
         assert!((estimate.least - (2.0 * node + front)).abs() < 1e-6);
@@ -218,16 +218,16 @@ mod tests {
     #[test]
     fn a_machine_that_is_kept_stopped_costs_its_disk() {
         let mut env = CloudEnvironment::new("prod");
-        let without = Estimate::of(&env, "us-east-1").least;
+        let without = Estimate::from_environment(&env, "us-east-1").least;
         (env.warm_pool, env.disk_gb) = (3, 30);
-        let with = Estimate::of(&env, "us-east-1").least;
+        let with = Estimate::from_environment(&env, "us-east-1").least;
         assert!((with - without - 3.0 * 0.08 * 30.0).abs() < 1e-6);
     }
 
     #[test]
     fn what_was_spent_counts_the_hours_of_nodes_and_of_the_front_apart() {
         let env = CloudEnvironment::new("prod");
-        let estimate = Estimate::of(&env, "us-east-1");
+        let estimate = Estimate::from_environment(&env, "us-east-1");
         let month = estimate.so_far(2.0 * HOURS, HOURS).unwrap();
         assert!((month - estimate.least).abs() < 1e-6);
         assert_eq!(estimate.so_far(0.0, 0.0), Some(0.0));
@@ -237,7 +237,7 @@ mod tests {
     fn what_has_no_price_is_said_and_not_guessed() {
         let mut env = CloudEnvironment::new("prod");
         env.instance_type = "x9.huge".to_owned();
-        let text = Estimate::of(&env, "ap-south-1").to_string();
+        let text = Estimate::from_environment(&env, "ap-south-1").to_string();
         assert!(text.contains("no price is known for x9.huge"), "{text}");
         assert!(
             text.contains("no prices are known for ap-south-1"),

@@ -48,7 +48,7 @@ impl StoredRelease {
         let sources = serde_json::to_vec(&self.sources).expect("sources are plain data");
         let blobs: Vec<(Digest, Vec<u8>)> = [config, release, sources]
             .into_iter()
-            .map(|bytes| (Digest::of(&bytes), bytes))
+            .map(|bytes| (Digest::sha256(&bytes), bytes))
             .collect();
         let descriptor = |at: usize, media_type: &str| {
             let (digest, bytes) = &blobs[at];
@@ -62,7 +62,7 @@ impl StoredRelease {
             "layers": [descriptor(1, RELEASE_TYPE), descriptor(2, SOURCES_TYPE)],
         });
         let manifest = serde_json::to_vec(&manifest).expect("a manifest is plain data");
-        let digest = Digest::of(&manifest);
+        let digest = Digest::sha256(&manifest);
         Packed {
             manifest,
             digest,

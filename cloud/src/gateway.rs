@@ -83,7 +83,7 @@ pub fn compose(
         "layers": layers,
     });
     let bytes = manifest.to_string().into_bytes();
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     let reference = digest.clone().into();
     store
         .put_manifest(&repository, &reference, MANIFEST_TYPE, &bytes)
@@ -104,7 +104,7 @@ fn put_binary(
 ) -> Result<(Digest, u64), CloudError> {
     let metadata = std::fs::metadata(binary).map_err(|error| unreadable(binary, error))?;
     // Before it is read, so that a change meanwhile shows.
-    let stamp = BinaryStamp::of(&metadata, SystemTime::now());
+    let stamp = BinaryStamp::from_metadata(&metadata, SystemTime::now());
     let before = stamp.and_then(|stamp| RememberedBinary::find(known, binary, &stamp));
     if let Some((digest, size)) = before
         && store.has_blob(repository, &digest)
@@ -149,7 +149,7 @@ fn put(
     repository: &RepositoryName,
     bytes: &[u8],
 ) -> Result<(Digest, u64), CloudError> {
-    let digest = Digest::of(bytes);
+    let digest = Digest::sha256(bytes);
     if store.has_blob(repository, &digest) {
         return Ok((digest, bytes.len() as u64));
     }
@@ -215,7 +215,7 @@ mod tests {
             "layers": [{ "mediaType": "l", "digest": layer.to_string(), "size": size }],
         });
         let bytes = manifest.to_string().into_bytes();
-        let base = Digest::of(&bytes);
+        let base = Digest::sha256(&bytes);
         let reference = base.clone().into();
         store
             .put_manifest(&base_in, &reference, MANIFEST_TYPE, &bytes)
@@ -240,7 +240,8 @@ mod tests {
         );
         assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 2);
 
-        let error = compose(&store, &base_in, &Digest::of(b"none"), &binary, &known).unwrap_err();
+        let error =
+            compose(&store, &base_in, &Digest::sha256(b"none"), &binary, &known).unwrap_err();
         assert!(error.hint.is_some());
     }
 }

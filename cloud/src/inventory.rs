@@ -136,7 +136,7 @@ impl Inventory {
     }
 
     /// All of a kind.
-    pub fn of(&self, kind: ResourceKind) -> impl Iterator<Item = &FoundResource> {
+    pub fn of_kind(&self, kind: ResourceKind) -> impl Iterator<Item = &FoundResource> {
         let is_of = move |found: &&FoundResource| found.resource.key().kind == kind;
         self.found.iter().filter(is_of)
     }
@@ -144,7 +144,7 @@ impl Inventory {
     /// The release the nodes follow, as `TAG@DIGEST`.
     #[must_use]
     pub fn pointer(&self) -> Option<&str> {
-        self.of(ResourceKind::CurrentRelease)
+        self.of_kind(ResourceKind::CurrentRelease)
             .find_map(|found| match &found.resource {
                 Resource::CurrentRelease(pointer) => Some(pointer.release.as_str()),
                 _ => None,
@@ -162,7 +162,7 @@ impl Inventory {
     /// Numbers of all releases, the newest last.
     #[must_use]
     pub fn release_numbers(&self) -> Vec<u32> {
-        let releases = self.of(ResourceKind::Release);
+        let releases = self.of_kind(ResourceKind::Release);
         let mut numbers: Vec<u32> = releases
             .filter_map(|found| ResourceNames::release_number(&found.resource.key().name))
             .collect();
@@ -183,7 +183,7 @@ impl Inventory {
 impl ResourceOwner {
     /// From a resource's tags.
     #[must_use]
-    pub fn of(names: &ResourceNames, project: Option<&str>, env: Option<&str>) -> Self {
+    pub fn from_tags(names: &ResourceNames, project: Option<&str>, env: Option<&str>) -> Self {
         match (project, env) {
             (Some(project), Some(env)) if project == names.project() && env == names.env() => {
                 Self::Ours

@@ -121,12 +121,12 @@ impl Plan {
         }
         steps.extend(no_longer_wanted(inventory, &desired.resources, &replaced));
         steps.extend(too_old(env, inventory, &desired));
-        let cost = Estimate::of(env, &inventory.place.region);
+        let cost = Estimate::from_environment(env, &inventory.place.region);
         Ok(Self {
             warnings: desired.warnings,
             delivery: Some(desired.delivery),
             cost: Some(cost),
-            ..Self::of(names, inventory, steps)
+            ..Self::from_steps(names, inventory, steps)
         })
     }
 
@@ -183,7 +183,7 @@ impl Plan {
         let steps = PlanStep::towards(found, &pointer, &[])
             .into_iter()
             .collect();
-        Ok(Self::of(names, inventory, steps))
+        Ok(Self::from_steps(names, inventory, steps))
     }
 
     /// The plan that deletes all that is ours.
@@ -200,7 +200,7 @@ impl Plan {
             .into_iter()
             .map(|found| PlanStep::delete(found, "everything of this environment is deleted"))
             .collect();
-        Self::of(names, inventory, steps)
+        Self::from_steps(names, inventory, steps)
     }
 
     /// Whether there is nothing to do.
@@ -244,7 +244,7 @@ impl Plan {
         Ok(())
     }
 
-    fn of(names: &ResourceNames, inventory: &Inventory, steps: Vec<PlanStep>) -> Self {
+    fn from_steps(names: &ResourceNames, inventory: &Inventory, steps: Vec<PlanStep>) -> Self {
         Self {
             schema: SCHEMA,
             names: names.clone(),

@@ -5,20 +5,34 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use fnlocal_registry::Digest;
-use futures_util::StreamExt as _;
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
-use serde::Deserialize;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE, OciImageManifest,
+};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference};
 use tokio_util::io::ReaderStream;
 
 use crate::delivery::{RELEASE_TYPE, SOURCES_TYPE, StoredRelease};
 use crate::error::{CloudError, CloudErrorKind};
 
-const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+const MANIFEST_TYPES: &[&str] = &[
+    OCI_IMAGE_MEDIA_TYPE,
+    OCI_IMAGE_INDEX_MEDIA_TYPE,
+    IMAGE_MANIFEST_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+];
 /// Bytes read from a file at once.
-const CHUNK: usize = 256 << 10;
+const CHUNK_BYTES: usize = 256 << 10;
 /// Attempts at one blob or manifest.
-const ATTEMPTS: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
+/// Tags asked for at once: the most that ECR gives.
+const TAGS_A_PAGE: usize = 1000;
+/// The most that a part of a release may take; its variables' names and limits are in it.
+const MAX_RELEASE_BYTES: usize = 16 << 20;
 
 /// How to get into a registry.
 #[derive(Clone)]
@@ -32,37 +46,12 @@ pub struct Login {
 }
 
 /// A repository of a registry.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RemoteRegistry {
-    http: Client,
-    base: Url,
-    login: Login,
-}
-
-/// Why a single exchange failed.
-enum Trouble {
-    /// It may go well the next time.
-    Passing(CloudError),
-    /// It will not.
-    Lasting(CloudError),
-}
-
-#[derive(Deserialize)]
-struct TagList {
-    tags: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    layers: Vec<Layer>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Layer {
-    media_type: String,
-    digest: String,
+    client: Client,
+    auth: RegistryAuth,
+    host: String,
+    repository: String,
 }
 
 impl Login {
@@ -85,31 +74,44 @@ impl std::fmt::Debug for Login {
     }
 }
 
+// The password stays out of it.
+impl std::fmt::Debug for RemoteRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteRegistry")
+            .field("host", &self.host)
+            .field("repository", &self.repository)
+            .finish_non_exhaustive()
+    }
+}
+
 impl RemoteRegistry {
     /// The repository `name` of a registry.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn new(login: &Login, name: &str) -> Result<Self, CloudError> {
-        let address = format!("{}/v2/{name}/", login.endpoint.trim_end_matches('/'));
-        let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
-            CloudError::new(
-                CloudErrorKind::Failed,
-                format!("`{address}` is no address of a registry"),
-            )
-            .because(error)
-            .hint("this is not what ECR documents; run the command again")
+    /// This machine has no certificates to check the registry's by.
+    pub async fn new(login: &Login, name: &str) -> Result<Self, CloudError> {
+        let protocol = if login.endpoint.starts_with("http://") {
+            ClientProtocol::Http
+        } else {
+            ClientProtocol::Https
         };
-        let base = Url::parse(&address).map_err(|error| broken(error.into()))?;
-        let http = Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(60))
-            .build()
-            .map_err(|error| broken(error.into()))?;
+        let client = Client::try_from(ClientConfig {
+            protocol,
+            connect_timeout: Some(Duration::from_secs(10)),
+            read_timeout: Some(Duration::from_secs(60)),
+            // One request takes a blob of any size; in pieces, each would wait for an answer.
+            use_monolithic_push: true,
+            ..ClientConfig::default()
+        });
+        let client = client.map_err(|error| judge(error, &login.endpoint))?;
+        let auth = RegistryAuth::Basic(login.user.clone(), login.password.clone());
+        let host = login.host();
+        client.store_auth_if_needed(&host, &auth).await;
         Ok(Self {
-            http,
-            base,
-            login: login.clone(),
+            client,
+            auth,
+            host,
+            repository: name.to_owned(),
         })
     }
 
@@ -118,28 +120,23 @@ impl RemoteRegistry {
     /// # Errors
     /// The registry refuses or does not answer.
     pub async fn tags(&self) -> Result<Vec<String>, CloudError> {
+        let image = self.named("latest");
         let mut tags = Vec::new();
-        let mut next = Some(self.url("tags/list?n=1000")?);
-        while let Some(url) = next.take() {
-            let answer = self.ask(Method::GET, &url, |request| request).await?;
-            if answer.status() == StatusCode::NOT_FOUND {
+        loop {
+            let last = tags.last().map(String::as_str);
+            let page = self
+                .client
+                .list_tags(&image, &self.auth, Some(TAGS_A_PAGE), last);
+            let page = match page.await {
+                Err(error) if is_missing(&error) => return Ok(tags),
+                page => page.map_err(|error| judge(error, "the list of tags"))?,
+            };
+            let is_last = page.tags.len() < TAGS_A_PAGE;
+            tags.extend(page.tags);
+            if is_last {
                 return Ok(tags);
             }
-            let answer = self.accept(answer, &url).await?;
-            let link = answer
-                .headers()
-                .get("link")
-                .and_then(|link| link.to_str().ok());
-            next = link
-                .and_then(|link| link.split_once('<')?.1.split_once('>'))
-                .and_then(|(target, _)| self.base.join(target).ok());
-            let list: TagList = answer
-                .json()
-                .await
-                .map_err(|error| unreadable(&url, error))?;
-            tags.extend(list.tags.unwrap_or_default());
         }
-        Ok(tags)
     }
 
     /// The digest a tag names, and the delivery it is; no delivery when it is one this version of
@@ -155,19 +152,18 @@ impl RemoteRegistry {
             )
             .hint("run the command again: it makes a new plan"));
         };
-        let manifest: Manifest = match serde_json::from_slice(&bytes) {
-            Ok(manifest) => manifest,
-            Err(_) => return Ok((digest, None)),
+        let Ok(manifest) = serde_json::from_slice::<OciImageManifest>(&bytes) else {
+            return Ok((digest, None));
         };
         let part = |media_type: &str| {
             let mut layers = manifest.layers.iter();
-            let layer = layers.find(|layer| layer.media_type == media_type)?;
-            layer.digest.parse::<Digest>().ok()
+            layers.find(|layer| layer.media_type == media_type)
         };
         let (Some(release), Some(sources)) = (part(RELEASE_TYPE), part(SOURCES_TYPE)) else {
             return Ok((digest, None));
         };
-        let (release, sources) = tokio::try_join!(self.blob(&release), self.blob(&sources))?;
+        let (release, sources) =
+            tokio::try_join!(self.blob(&release.digest), self.blob(&sources.digest))?;
         let release = serde_json::from_slice(&release).ok();
         let sources = serde_json::from_slice(&sources).ok();
         let delivery = release.zip(sources);
@@ -181,20 +177,17 @@ impl RemoteRegistry {
     ///
     /// # Errors
     /// The registry refuses or does not answer.
-    pub async fn manifest(&self, reference: &str) -> Result<Option<(String, Vec<u8>)>, CloudError> {
-        let url = self.url(&format!("manifests/{reference}"))?;
-        let answer = self
-            .ask(Method::GET, &url, |it| it.header(ACCEPT, MANIFESTS))
-            .await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
+    pub async fn manifest(&self, reference: &str) -> Result<Option<(String, Bytes)>, CloudError> {
+        let image = self.named(reference);
+        let pulled = self
+            .client
+            .pull_manifest_raw(&image, &self.auth, MANIFEST_TYPES);
+        match pulled.await {
+            // What the registry says of the digest is not believed.
+            Ok((bytes, _)) => Ok(Some((Digest::sha256(&bytes).to_string(), bytes))),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(judge(error, reference)),
         }
-        let answer = self.accept(answer, &url).await?;
-        let bytes = answer
-            .bytes()
-            .await
-            .map_err(|error| unreadable(&url, error))?;
-        Ok(Some((Digest::of(&bytes).to_string(), bytes.to_vec())))
     }
 
     /// Whether a blob is there.
@@ -202,12 +195,10 @@ impl RemoteRegistry {
     /// # Errors
     /// The registry refuses or does not answer.
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool, CloudError> {
-        let url = self.url(&format!("blobs/{digest}"))?;
-        let answer = self.ask(Method::HEAD, &url, |request| request).await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(false);
-        }
-        self.accept(answer, &url).await.map(|_| true)
+        let digest = digest.to_string();
+        let image = self.named(&digest);
+        let there = self.client.blob_exists(&image, &digest);
+        there.await.map_err(|error| judge(error, &digest))
     }
 
     /// Sends a blob from a file; `sent` is told how many bytes went out. The registry checks the
@@ -222,16 +213,20 @@ impl RemoteRegistry {
         open: impl Fn() -> Result<std::fs::File, CloudError>,
         sent: impl Fn(u64) + Clone + Send + 'static,
     ) -> Result<(), CloudError> {
+        let digest = digest.to_string();
+        let image = self.named(&digest);
         let attempt = || async {
-            let file = tokio::fs::File::from_std(open().map_err(Trouble::Lasting)?);
+            let file = tokio::fs::File::from_std(open()?);
             let sent = sent.clone();
-            let stream = ReaderStream::with_capacity(file, CHUNK).inspect(move |chunk| {
-                sent(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
-            });
-            self.upload(digest, size, reqwest::Body::wrap_stream(stream))
-                .await
+            let stream = ReaderStream::with_capacity(file, CHUNK_BYTES)
+                .inspect(move |chunk| sent(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64)))
+                .map_err(OciDistributionError::from);
+            let pushed = self
+                .client
+                .push_blob_stream(&image, stream, &digest, Some(size));
+            pushed.await.map_err(|error| judge(error, &digest))
         };
-        self.patiently(attempt).await
+        patiently(attempt).await.map(drop)
     }
 
     /// Sends a small blob.
@@ -239,10 +234,14 @@ impl RemoteRegistry {
     /// # Errors
     /// The registry refuses or does not answer, also when asked again.
     pub async fn put_bytes(&self, digest: &Digest, bytes: &[u8]) -> Result<(), CloudError> {
-        let size = bytes.len() as u64;
+        let digest = digest.to_string();
+        let image = self.named(&digest);
         let bytes = Bytes::copy_from_slice(bytes);
-        let attempt = || self.upload(digest, size, reqwest::Body::from(bytes.clone()));
-        self.patiently(attempt).await
+        let attempt = || async {
+            let pushed = self.client.push_blob(&image, bytes.clone(), &digest);
+            pushed.await.map_err(|error| judge(error, &digest))
+        };
+        patiently(attempt).await.map(drop)
     }
 
     /// Puts a manifest under a tag or its digest. Whatever it names must be there.
@@ -255,24 +254,23 @@ impl RemoteRegistry {
         media_type: &str,
         bytes: &[u8],
     ) -> Result<(), CloudError> {
-        let url = self.url(&format!("manifests/{reference}"))?;
-        let digest = Digest::of(bytes).to_string();
+        let image = self.named(reference);
+        let body = Bytes::copy_from_slice(bytes);
         let attempt = || async {
-            let request = |request: RequestBuilder| {
-                request
-                    .header(CONTENT_TYPE, media_type)
-                    .body(bytes.to_vec())
-            };
-            let answer = self
-                .ask(Method::PUT, &url, request)
-                .await
-                .map_err(Trouble::Passing)?;
-            self.judge(answer, &url).await.map(drop)
+            let content_type = media_type.parse().map_err(|_| {
+                let what = format!("`{media_type}` is no type of a manifest");
+                CloudError::new(CloudErrorKind::Failed, what)
+            })?;
+            let pushed = self
+                .client
+                .push_manifest_raw(&image, body.clone(), content_type);
+            pushed.await.map_err(|error| judge(error, reference))
         };
-        let Err(error) = self.patiently(attempt).await else {
+        let Err(error) = patiently(attempt).await else {
             return Ok(());
         };
         // An immutable tag refuses even what it names; and a lost answer may have put it there.
+        let digest = Digest::sha256(bytes).to_string();
         match self.manifest(reference).await {
             Ok(Some((there, _))) if there == digest => Ok(()),
             Ok(Some(_)) => Err(CloudError::new(
@@ -284,157 +282,109 @@ impl RemoteRegistry {
         }
     }
 
-    async fn blob(&self, digest: &Digest) -> Result<Bytes, CloudError> {
-        let url = self.url(&format!("blobs/{digest}"))?;
-        let answer = self.ask(Method::GET, &url, |request| request).await?;
-        let answer = self.accept(answer, &url).await?;
-        let bytes = answer
-            .bytes()
+    async fn blob(&self, digest: &str) -> Result<Vec<u8>, CloudError> {
+        let failed = |error| judge(error, digest);
+        let image = self.named(digest);
+        let pulled = self.client.pull_blob_stream(&image, &digest);
+        // It compares the digest with the bytes at their end.
+        let mut stream = pulled.await.map_err(failed)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream
+            .try_next()
             .await
-            .map_err(|error| unreadable(&url, error))?;
-        if Digest::of(&bytes) != *digest {
-            return Err(CloudError::new(
-                CloudErrorKind::Failed,
-                format!("{digest} in the registry has other bytes"),
-            )
-            .hint("somebody has tampered with it, or the connection did: run the command again"));
+            .map_err(|error| failed(error.into()))?
+        {
+            if bytes.len() + chunk.len() > MAX_RELEASE_BYTES {
+                let what = format!("{digest} in the registry is larger than any release");
+                return Err(CloudError::new(CloudErrorKind::Failed, what));
+            }
+            bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)
     }
 
-    async fn upload(&self, digest: &Digest, size: u64, body: reqwest::Body) -> Result<(), Trouble> {
-        let url = self.url("blobs/uploads/").map_err(Trouble::Lasting)?;
-        let begun = self
-            .ask(Method::POST, &url, |it| it.header(CONTENT_LENGTH, 0))
-            .await;
-        let begun = self.judge(begun.map_err(Trouble::Passing)?, &url).await?;
-        let place = self.place(&begun)?;
-        let answer = self
-            .ask(Method::PATCH, &place, |request| {
-                request
-                    .header(CONTENT_TYPE, "application/octet-stream")
-                    .header(CONTENT_LENGTH, size)
-                    .body(body)
-            })
-            .await;
-        let answer = self
-            .judge(answer.map_err(Trouble::Passing)?, &place)
-            .await?;
-        let mut place = self.place(&answer)?;
-        place
-            .query_pairs_mut()
-            .append_pair("digest", &digest.to_string());
-        let answer = self
-            .ask(Method::PUT, &place, |it| it.header(CONTENT_LENGTH, 0))
-            .await;
-        self.judge(answer.map_err(Trouble::Passing)?, &place)
-            .await
-            .map(drop)
-    }
-
-    /// Where an upload goes on.
-    fn place(&self, answer: &Response) -> Result<Url, Trouble> {
-        let location = answer
-            .headers()
-            .get(LOCATION)
-            .and_then(|it| it.to_str().ok());
-        let place = location.and_then(|location| self.base.join(location).ok());
-        place.ok_or_else(|| {
-            Trouble::Lasting(
-                CloudError::new(
-                    CloudErrorKind::Failed,
-                    "the registry does not say where to send bytes",
-                )
-                .hint("this is not what ECR documents; run the command again"),
-            )
-        })
-    }
-
-    async fn patiently<F>(&self, attempt: impl Fn() -> F) -> Result<(), CloudError>
-    where
-        F: Future<Output = Result<(), Trouble>>,
-    {
-        let done = attempt
-            .retry(
-                ExponentialBuilder::default()
-                    .with_min_delay(Duration::from_millis(200))
-                    .with_max_times(ATTEMPTS),
-            )
-            .when(|trouble| matches!(trouble, Trouble::Passing(_)))
-            .await;
-        done.map_err(|trouble| match trouble {
-            Trouble::Passing(error) | Trouble::Lasting(error) => error,
-        })
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        url: &Url,
-        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, CloudError> {
-        let request = self.http.request(method, url.clone());
-        let request = with(request.basic_auth(&self.login.user, Some(&self.login.password)));
-        request.send().await.map_err(|error| {
-            CloudError::new(CloudErrorKind::Unreachable, "the registry does not answer")
-                .because(error)
-                .hint(
-                    "check the connection, then run the command again: it goes on where it stopped",
-                )
-        })
-    }
-
-    async fn accept(&self, answer: Response, url: &Url) -> Result<Response, CloudError> {
-        self.judge(answer, url)
-            .await
-            .map_err(|trouble| match trouble {
-                Trouble::Passing(error) | Trouble::Lasting(error) => error,
-            })
-    }
-
-    async fn judge(&self, answer: Response, url: &Url) -> Result<Response, Trouble> {
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(answer);
+    /// A tag or a digest of the repository.
+    fn named(&self, reference: &str) -> Reference {
+        let (host, repository) = (self.host.clone(), self.repository.clone());
+        if reference.contains(':') {
+            Reference::with_digest(host, repository, reference.to_owned())
+        } else {
+            Reference::with_tag(host, repository, reference.to_owned())
         }
-        let text = answer.text().await.unwrap_or_default();
-        let what = format!("the registry answered {status} to {}", url.path());
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Trouble::Passing(
-                CloudError::new(CloudErrorKind::TryAgain, what)
-                    .because(text)
-                    .hint("run the command again: it goes on where it stopped"),
-            ));
-        }
-        let hint = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                "allow what the statement `Registry` of cloud/policy/promote.json lists"
-            }
-            _ => "run the command again: it goes on where it stopped",
-        };
-        Err(Trouble::Lasting(
-            CloudError::new(CloudErrorKind::Failed, what)
-                .because(text)
-                .hint(hint),
-        ))
-    }
-
-    fn url(&self, path: &str) -> Result<Url, CloudError> {
-        self.base.join(path).map_err(|error| {
-            CloudError::new(
-                CloudErrorKind::Failed,
-                format!("`{path}` is no path of a registry"),
-            )
-            .because(error)
-        })
     }
 }
 
-fn unreadable(url: &Url, error: reqwest::Error) -> CloudError {
-    CloudError::new(
-        CloudErrorKind::Unreachable,
-        format!("the answer of {} was cut short", url.path()),
-    )
-    .because(error)
-    .hint("check the connection, then run the command again: it goes on where it stopped")
+async fn patiently<T, F>(attempt: impl Fn() -> F) -> Result<T, CloudError>
+where
+    F: Future<Output = Result<T, CloudError>>,
+{
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_times(MAX_ATTEMPTS);
+    let passing = |error: &CloudError| {
+        matches!(
+            error.kind,
+            CloudErrorKind::TryAgain | CloudErrorKind::Unreachable
+        )
+    };
+    attempt.retry(pauses).when(passing).await
+}
+
+fn is_missing(error: &OciDistributionError) -> bool {
+    http_status(error) == Some(404)
+}
+
+/// The status that the registry answered, or the one that its error's code stands for.
+fn http_status(error: &OciDistributionError) -> Option<u16> {
+    match error {
+        OciDistributionError::RequestError(error) => error.status().map(|it| it.as_u16()),
+        OciDistributionError::ServerError { code, .. } => Some(*code),
+        OciDistributionError::UnauthorizedError { .. }
+        | OciDistributionError::AuthenticationFailure(_) => Some(401),
+        OciDistributionError::RegistryError { envelope, .. } => {
+            Some(match envelope.errors.first()?.code {
+                OciErrorCode::Toomanyrequests => 429,
+                OciErrorCode::Denied | OciErrorCode::Unauthorized => 403,
+                OciErrorCode::NameUnknown | OciErrorCode::ManifestUnknown => 404,
+                _ => 400,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What a registry's error means for who promotes; `what` is what it was asked about.
+fn judge(error: OciDistributionError, what: &str) -> CloudError {
+    use OciDistributionError::{DigestError, IoError, RequestError};
+    let (kind, text, hint) = match (http_status(&error), &error) {
+        (Some(code @ (401 | 403)), _) => (
+            CloudErrorKind::Failed,
+            format!("the registry answered {code} about {what}"),
+            "allow what the statement `Registry` of cloud/policy/promote.json lists",
+        ),
+        (Some(code), _) => (
+            match code {
+                429 | 500.. => CloudErrorKind::TryAgain,
+                _ => CloudErrorKind::Failed,
+            },
+            format!("the registry answered {code} about {what}"),
+            "run the command again: it goes on where it stopped",
+        ),
+        (None, RequestError(_) | IoError(_)) => (
+            CloudErrorKind::Unreachable,
+            "the registry does not answer".to_owned(),
+            "check the connection, then run the command again: it goes on where it stopped",
+        ),
+        (None, DigestError(_)) => (
+            CloudErrorKind::Failed,
+            format!("{what} in the registry has other bytes"),
+            "somebody has tampered with it, or the connection did: run the command again",
+        ),
+        (None, _) => (
+            CloudErrorKind::Failed,
+            format!("the registry's answer about {what} makes no sense"),
+            "run the command again: it goes on where it stopped",
+        ),
+    };
+    CloudError::new(kind, text).because(error).hint(hint)
 }

@@ -38,7 +38,7 @@ impl ImageSource {
     ///
     /// # Errors
     /// The release names a repository that cannot be one.
-    pub fn of(store: Store, plan: &Plan) -> Result<Self, CloudError> {
+    pub fn from_plan(store: Store, plan: &Plan) -> Result<Self, CloudError> {
         let mut repositories = BTreeMap::new();
         for step in &plan.steps {
             if let Resource::Image(image) = &step.resource

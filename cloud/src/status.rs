@@ -88,19 +88,19 @@ impl EnvironmentStatus {
 pub async fn status(aws: &Aws) -> Result<EnvironmentStatus, CloudError> {
     let inventory = aws.everything().await?;
     let ids: Vec<String> = inventory.nodes.iter().map(|node| node.id.clone()).collect();
-    let target_group = inventory.of(ResourceKind::TargetGroup).next();
+    let target_group = inventory.of_kind(ResourceKind::TargetGroup).next();
     let (mut facts, mut targets) = tokio::try_join!(
         aws.facts(&ids),
         aws.targets(target_group.map(|found| found.id.as_str())),
     )?;
     let wanted = inventory
-        .of(ResourceKind::Nodes)
+        .of_kind(ResourceKind::Nodes)
         .find_map(|found| match &found.resource {
             Resource::Nodes(nodes) => Some(nodes.template.clone()),
             _ => None,
         });
     let bounds = inventory
-        .of(ResourceKind::Group)
+        .of_kind(ResourceKind::Group)
         .find_map(|found| match &found.resource {
             Resource::Group(group) => Some((group.min, group.max)),
             _ => None,

@@ -156,7 +156,7 @@ fn answer(driver: &Rc<Driver>, triggers: &Triggers, ask: Ask) {
             let _gone = answer.send(picture);
         }
         Ask::Counts(answer) => {
-            let _gone = answer.send(NodeCounts::of(driver));
+            let _gone = answer.send(NodeCounts::from_driver(driver));
         }
         Ask::Cold { function, answer } => {
             let _gone = answer.send(driver.chill(&function));

@@ -17,7 +17,7 @@ use fnlocal_api::Report;
 use fnlocal_driver::reports::ReportLines;
 use fnlocal_gateway::Peer;
 use fnlocal_gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
-use fnlocal_gateway::path::{Route, route};
+use fnlocal_gateway::path::{PathTarget, route};
 use fnlocal_gateway::peers::Peers;
 use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::query::{grep, since};
@@ -27,7 +27,7 @@ use fnlocal_project::env;
 
 /// A request's path: the name that is routed is what stands between the first two slashes.
 pub fn path(text: &str) {
-    if let Route::Named(name) = route(text) {
+    if let PathTarget::Named(name) = route(text) {
         assert!(text[1..].starts_with(name) && !name.contains(['/', '\\']));
         assert_ne!(name, "_fnlocal");
         for dots in [".", "..", "%2e", "%2e%2e", ".%2e", "%2e."] {

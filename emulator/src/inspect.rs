@@ -30,8 +30,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 use crate::listeners::{ListenError, listen};
-use fnlocal_driver::Driver;
-use fnlocal_driver::InspectTarget;
+use fnlocal_driver::{BoxError, Driver, InspectTarget};
 use fnlocal_gateway::asks_locally;
 
 /// The port debuggers look at first.
@@ -51,8 +50,6 @@ const CLOSING_GRACE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// The maximum number of connections that have not become a debugger's session yet.
 const MAX_CONNECTIONS: usize = 64;
-
-type InspectError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is to be debugged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +171,7 @@ impl Port {
         &self,
         request: &Request<Incoming>,
         target: &InspectTarget,
-    ) -> Result<Response<Full<Bytes>>, InspectError> {
+    ) -> Result<Response<Full<Bytes>>, BoxError> {
         let path = request.uri().path();
         let host = request.headers().get(header::HOST).cloned();
         let (status, body) = ask(target, path, host.clone()).await?;
@@ -193,7 +190,7 @@ impl Port {
         &self,
         mut request: Request<Incoming>,
         target: InspectTarget,
-    ) -> Result<Response<Full<Bytes>>, InspectError> {
+    ) -> Result<Response<Full<Bytes>>, BoxError> {
         if request.uri().path().trim_matches('/') != self.id {
             let why = "there is nothing of this id: see /json/list\n";
             return Ok(said(StatusCode::NOT_FOUND, why));
@@ -232,13 +229,13 @@ where
     }
 }
 
-async fn connection(target: &InspectTarget) -> Result<UnixStream, InspectError> {
+async fn connection(target: &InspectTarget) -> Result<UnixStream, BoxError> {
     let dialed = timeout(INSTANCE_WAIT, target.listener.accept());
     Ok(dialed.await??)
 }
 
 /// What the instance's inspector calls itself.
-async fn id_of(target: &InspectTarget) -> Result<Option<String>, InspectError> {
+async fn id_of(target: &InspectTarget) -> Result<Option<String>, BoxError> {
     let (_, body) = ask(target, "/json/list", None).await?;
     let list: serde_json::Value = serde_json::from_slice(&body)?;
     Ok(list[0]["id"].as_str().map(str::to_owned))
@@ -248,7 +245,7 @@ async fn ask(
     target: &InspectTarget,
     path: &str,
     host: Option<HeaderValue>,
-) -> Result<(StatusCode, Bytes), InspectError> {
+) -> Result<(StatusCode, Bytes), BoxError> {
     let stream = connection(target).await?;
     let answered = ask_over(stream, path, host);
     let late = |_| "the instance's inspector did not answer in time";
@@ -259,7 +256,7 @@ async fn ask_over(
     stream: UnixStream,
     path: &str,
     host: Option<HeaderValue>,
-) -> Result<(StatusCode, Bytes), InspectError> {
+) -> Result<(StatusCode, Bytes), BoxError> {
     let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
     // Ends with the answer, or with `sender`; its error is the answer's.
     tokio::task::spawn_local(async move { drop(connection.await) });

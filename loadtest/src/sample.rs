@@ -82,7 +82,7 @@ impl SampleKind {
 
     /// An answer's kind by its headers.
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let word = |name: &str| headers.get(name).map(|value| value.as_bytes());
         let Some(start) = word(api_headers::START) else {
             return match headers.contains_key(api_headers::REQUEST_ID) {
@@ -122,7 +122,7 @@ impl GatewayPhases {
     /// Reads `queue;dur=0.12, create;dur=65, …`. The platform's line is the last; a function may
     /// have sent others.
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let line = headers.get_all("server-timing").iter().next_back()?;
         let line = line.to_str().ok()?;
         if !line.starts_with("queue;dur=") {
@@ -225,7 +225,10 @@ mod tests {
             (api_headers::COLD, "scale-out"),
         ]);
         assert_eq!(
-            (SampleKind::of(&first), SampleKind::of(&more)),
+            (
+                SampleKind::from_headers(&first),
+                SampleKind::from_headers(&more)
+            ),
             (SampleKind::First, SampleKind::ScaleOut)
         );
     }
@@ -233,8 +236,11 @@ mod tests {
     #[test]
     fn an_answer_without_a_start_is_the_platforms_or_a_strangers() {
         let platform = headers(&[(api_headers::REQUEST_ID, "1")]);
-        assert_eq!(SampleKind::of(&platform), SampleKind::Refused);
-        assert_eq!(SampleKind::of(&HeaderMap::new()), SampleKind::Other);
+        assert_eq!(SampleKind::from_headers(&platform), SampleKind::Refused);
+        assert_eq!(
+            SampleKind::from_headers(&HeaderMap::new()),
+            SampleKind::Other
+        );
     }
 
     #[test]
@@ -246,13 +252,13 @@ mod tests {
                 "queue;dur=0.12, create;dur=65, boot;dur=31, import;dur=0, handler;dur=4.5",
             ),
         ]);
-        let phases = GatewayPhases::of(&both).unwrap();
+        let phases = GatewayPhases::from_headers(&both).unwrap();
         assert_eq!(
             (phases.queue, phases.create, phases.handler),
             (120, 65_000, 4_500)
         );
         assert_eq!(
-            GatewayPhases::of(&headers(&[("server-timing", "db;dur=5")])),
+            GatewayPhases::from_headers(&headers(&[("server-timing", "db;dur=5")])),
             None
         );
     }

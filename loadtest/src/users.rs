@@ -202,8 +202,8 @@ async fn call(
     match answer.response {
         Ok(response) => {
             sample.status = response.status().as_u16();
-            sample.kind = SampleKind::of(response.headers());
-            sample.phases = GatewayPhases::of(response.headers());
+            sample.kind = SampleKind::from_headers(response.headers());
+            sample.phases = GatewayPhases::from_headers(response.headers());
             let status = response.status();
             match response.bytes().await {
                 Ok(body) => sample.error = step.expect.verdict(status, Some(&body)).is_some(),

@@ -400,8 +400,8 @@ async fn read(
     let verdict: Option<UnmetExpectation> = step.expect.verdict(parts.status, kept.as_deref());
     Ok(RequestResult {
         status: parts.status.as_u16(),
-        kind: SampleKind::of(&parts.headers),
+        kind: SampleKind::from_headers(&parts.headers),
         error: verdict.is_some(),
-        phases: GatewayPhases::of(&parts.headers),
+        phases: GatewayPhases::from_headers(&parts.headers),
     })
 }

@@ -20,7 +20,7 @@ impl BuildBar {
     }
 
     /// Shows one piece of news.
-    pub fn tell(&self, news: &BuildProgress) {
+    pub fn report(&self, news: &BuildProgress) {
         let yellow = anstyle::AnsiColor::Yellow.on_default();
         match news {
             BuildProgress::Note(text) => self.print(&format!("  {text}")),

@@ -44,7 +44,7 @@ impl<'a> CloudProgress<'a> {
     }
 
     /// Shows one piece of news.
-    pub fn tell(&self, news: &ApplyProgress) {
+    pub fn report(&self, news: &ApplyProgress) {
         let mut now = self.now.lock().expect("nobody panics with it");
         match news {
             ApplyProgress::Step { number, of, what } => {

@@ -151,8 +151,8 @@ mod tests {
         );
         assert_eq!(of("cli=info"), "warn,fnlocal::=info");
         assert_eq!(
-            of("gateway::answer=debug"),
-            "warn,fnlocal_gateway::answer=debug"
+            of("gateway::access_log=debug"),
+            "warn,fnlocal_gateway::access_log=debug"
         );
         assert_eq!(of("fnlocal_image"), "warn,fnlocal_image");
         assert_eq!(

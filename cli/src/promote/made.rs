@@ -79,7 +79,7 @@ async fn try_out(
     image: &source::Digest,
     progress: &BuildBar,
 ) -> Result<(), CliError> {
-    let tell = |news| progress.tell(&news);
+    let tell = |news| progress.report(&news);
     let tried = build::try_program(options, platform, program, image, &tell).await;
     progress.clear();
     if let SmokeTestResult::Untried(why) = tried? {
@@ -101,7 +101,7 @@ async fn both(
     platform: ImagePlatform,
     progress: &BuildBar,
 ) -> Result<(Release, source::RepositoryName, source::Digest), CliError> {
-    let tell = |news| progress.tell(&news);
+    let tell = |news| progress.report(&news);
     let release = match &args.release {
         Some(said) => kept(place, said)?,
         None => {
@@ -118,7 +118,9 @@ async fn both(
 }
 
 fn kept(place: &CloudTarget, said: &str) -> Result<Release, CliError> {
-    let release = Releases::of(&place.project.state()).find(said)?.release;
+    let release = Releases::in_state(&place.project.state())
+        .find(said)?
+        .release;
     if release.project == place.project.name {
         return Ok(release);
     }

@@ -44,7 +44,7 @@ pub async fn check(plan: Plan, place: &CloudTarget, aws: &Aws) -> Result<Drawn, 
     let inventory = aws.inventory(&place.env).await?;
     plan.check(aws.names(), &inventory)?;
     let store = source::open(&place.project.state().join(build::REGISTRY))?;
-    let source = ImageSource::of(store, &plan)?;
+    let source = ImageSource::from_plan(store, &plan)?;
     Ok(Drawn {
         plan,
         inventory,

@@ -57,7 +57,7 @@ struct Axis {
 }
 
 impl Axis {
-    fn of(chart: &Chart<'_>) -> Self {
+    fn from_chart(chart: &Chart<'_>) -> Self {
         let buckets = chart.lines.iter().map(|line| line.values.len()).max();
         let stacked = |at: usize| {
             let values = chart.lines.iter().filter_map(|line| line.values.get(at));
@@ -122,7 +122,7 @@ fn round_step(wanted: f64) -> f64 {
 
 /// The chart as a figure of the page.
 pub fn figure(chart: &Chart<'_>) -> String {
-    let axis = Axis::of(chart);
+    let axis = Axis::from_chart(chart);
     let buckets = chart.lines.iter().map(|line| line.values.len()).max();
     let buckets = buckets.unwrap_or(0).max(1);
     let x = |at: f64| LEFT + (WIDTH - LEFT - RIGHT) * at / buckets as f64;

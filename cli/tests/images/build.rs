@@ -505,7 +505,7 @@ fn two_platforms(store: &fnlocal_registry::Store, here: &[Vec<u8>]) -> Vec<Strin
             "layers": of_image,
         });
         let made = made.to_string();
-        let digest = Digest::of(made.as_bytes());
+        let digest = Digest::sha256(made.as_bytes());
         let reference = digest.clone().into();
         store
             .put_manifest(&repository, &reference, image, made.as_bytes())
@@ -534,7 +534,7 @@ fn diff_id(gzip: &Vec<u8>) -> String {
     flate2::read::MultiGzDecoder::new(gzip.as_slice())
         .read_to_end(&mut tar)
         .unwrap();
-    fnlocal_registry::Digest::of(&tar).to_string()
+    fnlocal_registry::Digest::sha256(&tar).to_string()
 }
 
 /// A layer with one file.

@@ -36,7 +36,7 @@ fn body(number: usize) -> serde_json::Value {
     let text: String = (0..letters)
         .map(|at| char::from(b'a' + (at * 7 % 23) as u8))
         .collect();
-    let wanted = fnlocal_registry::Digest::of(text.as_bytes()).to_string();
+    let wanted = fnlocal_registry::Digest::sha256(text.as_bytes()).to_string();
     serde_json::json!({ "n": number, "text": text, "wanted": wanted })
 }
 

@@ -171,7 +171,7 @@ async fn calls_only_what_its_role_allows(stage: &Stage) {
     .await;
     let calls = stage.play.calls().await.calls;
     let found = stage.aws.everything().await.unwrap();
-    let mut roles = found.of(fnlocal_cloud::resource::ResourceKind::Role);
+    let mut roles = found.of_kind(fnlocal_cloud::resource::ResourceKind::Role);
     let role = serde_json::to_string(&roles.next().unwrap().resource).unwrap();
     for (action, _) in calls {
         let action = action.replace("monitoring:", "cloudwatch:");

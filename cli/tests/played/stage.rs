@@ -142,7 +142,7 @@ impl Stage {
     /// Starts what the user data would start, for every machine of the group.
     async fn boot(&mut self) {
         let inventory = self.aws.everything().await.unwrap();
-        let mut templates = inventory.of(What::Template);
+        let mut templates = inventory.of_kind(What::Template);
         let user_data = templates.find_map(|found| match &found.resource {
             Resource::Template(template) => Some(template.user_data.clone()),
             _ => None,

@@ -14,12 +14,12 @@ exports.greet = (req, res) => {
   console.log(`greeting ${req.query.name ?? 'nobody'}`);
   res.json({ hello: req.query.name ?? null, got: req.body ?? null });
 };
+exports.broken = () => {
+  throw new TypeError('no such lot');
+};
 exports.late = (req, res) => {
   res.json({});
   setTimeout(() => console.log('afterwards'), 2000);
-};
-exports.broken = () => {
-  throw new TypeError('no such lot');
 };
 ";
 const VIEWS: [&str; 8] = [
@@ -151,7 +151,7 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
     browser
         .evaluate("document.querySelector('#panel-errors .error').click()")
         .await;
-    for wanted in ["TypeError: no such lot", "index.js:7"] {
+    for wanted in ["TypeError: no such lot", "index.js:11"] {
         let text = "document.getElementById('panel-errors').innerText";
         // The list is made anew when the next picture tells of another error.
         browser.until(&format!("{text}.includes('{wanted}')")).await;
@@ -195,7 +195,7 @@ async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
         browser.screen(width, scheme).await;
         open(&mut browser, &address(&folder)).await;
         browser
-            .until("document.querySelectorAll('#panel-overview tbody tr').length === 2")
+            .until("document.querySelectorAll('#panel-overview tbody tr').length === 3")
             .await;
         browser
             .until("[...document.querySelectorAll('#panel-overview canvas')].length === 4")

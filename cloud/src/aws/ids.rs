@@ -13,7 +13,7 @@ pub struct Ids(BTreeMap<ResourceKey, String>);
 impl Ids {
     /// Those of all that is there.
     #[must_use]
-    pub fn of(inventory: &Inventory) -> Self {
+    pub fn from_inventory(inventory: &Inventory) -> Self {
         let found = inventory.found.iter();
         Self(
             found

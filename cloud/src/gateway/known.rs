@@ -67,7 +67,7 @@ fn own(file: &Path) -> Option<OwnPath> {
 
 impl BinaryStamp {
     /// Of a file; none where a change after `now` might not show.
-    pub fn of(metadata: &Metadata, now: SystemTime) -> Option<Self> {
+    pub fn from_metadata(metadata: &Metadata, now: SystemTime) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let changed = u64::try_from(metadata.ctime()).ok()?;
         let since_1970 = Duration::from_secs(changed).checked_add(TICK)?;
@@ -90,12 +90,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (binary, file) = (folder.path().join("fnlocal"), folder.path().join("known"));
         std::fs::write(&binary, "one").unwrap();
-        let stamp = |now| BinaryStamp::of(&std::fs::metadata(&binary).unwrap(), now);
+        let stamp = |now| BinaryStamp::from_metadata(&std::fs::metadata(&binary).unwrap(), now);
         let now = SystemTime::now();
         assert_eq!(stamp(now), None);
         let later = now + TICK * 2;
         let first = stamp(later).unwrap();
-        let digest = Digest::of(b"layer");
+        let digest = Digest::sha256(b"layer");
         RememberedBinary::new(&binary, first, &digest, 5).keep(&file);
         assert_eq!(
             RememberedBinary::find(&file, &binary, &first),

@@ -208,7 +208,7 @@ impl Follower {
             .split_once('@')
             .ok_or_else(|| wrong("is named by no digest"))?;
         let login = self.calls.login().await?;
-        let registry = RemoteRegistry::new(&login, &self.settings.repository)?;
+        let registry = RemoteRegistry::new(&login, &self.settings.repository).await?;
         let (found, delivery) = registry.delivery(tag).await?;
         if found != digest {
             return Err(wrong("is another in the registry"));

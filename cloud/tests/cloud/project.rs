@@ -74,7 +74,7 @@ impl Project {
             packages.push(ReleasePackage {
                 repository: name.clone(),
                 digest,
-                code: Digest::of(code.as_bytes()).hex()[..16].to_owned(),
+                code: Digest::sha256(code.as_bytes()).hex()[..16].to_owned(),
                 entries: vec!["index.js".to_owned()],
                 functions: vec![function],
                 name,
@@ -129,7 +129,7 @@ impl Project {
             "layers": [layer(0), layer(1)],
         });
         let bytes = manifest.to_string().into_bytes();
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         let reference = digest.clone().into();
         self.store
             .put_manifest(&repository, &reference, MANIFEST, &bytes)

@@ -76,7 +76,7 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
 
     let found = everything(&play).await;
     let settings = found
-        .of(ResourceKind::Template)
+        .of_kind(ResourceKind::Template)
         .find_map(|found| match &found.resource {
             Resource::Template(template) => NodeSettings::from_user_data(&template.user_data),
             _ => None,
@@ -170,7 +170,7 @@ async fn old_releases_go_and_images_stay_that_a_kept_one_names() {
         "the newest, and two before it"
     );
     // Three of the auction, one of the mail, the gateway.
-    assert_eq!(found.of(ResourceKind::Image).count(), 5);
+    assert_eq!(found.of_kind(ResourceKind::Image).count(), 5);
     let aws = play.aws("shop", "prod").await;
     promote::rollback(&aws, 2, &|_| {}).await.unwrap();
 }
@@ -255,8 +255,8 @@ async fn machines_that_are_kept_stopped_come_and_go_with_a_hook_that_waits_for_t
     let (plan, _) = promote(&play, &mut project).await;
     assert!(plan.to_string().contains("- warm pool"), "{plan}");
     let left = everything(&play).await;
-    assert_eq!(left.of(ResourceKind::WarmPool).count(), 0);
-    assert_eq!(left.of(ResourceKind::Hook).count(), 1);
+    assert_eq!(left.of_kind(ResourceKind::WarmPool).count(), 0);
+    assert_eq!(left.of_kind(ResourceKind::Hook).count(), 1);
 }
 
 #[tokio::test]

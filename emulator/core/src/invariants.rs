@@ -137,7 +137,7 @@ impl Node {
         );
         holds!(
             "what an instance has yet to answer has a deadline",
-            instance.awaited == Awaited::of(instance)
+            instance.awaited == Awaited::from_instance(instance)
                 && instance.awaited.is_some() == instance.answer_timer.is_some(),
             "{id}: {:?} awaits {:?} until {:?}",
             (instance.role, instance.power),

@@ -13,11 +13,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::Instance;
-use crate::spool::SpooledBody;
+use super::{BoxError, Instance};
 use fnlocal_runtime::Address;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The maximum number of connections tried for one request: one that was closed before the request
 /// was sent does not count against it.
@@ -64,12 +61,6 @@ impl Connection {
     }
 }
 
-/// Sends requests to one instance.
-pub struct Exchange<'a> {
-    /// To which.
-    pub instance: &'a Rc<Instance>,
-}
-
 /// Why an exchange came to nothing.
 pub struct ExchangeError {
     /// The request never left, so any other instance may take it.
@@ -78,7 +69,7 @@ pub struct ExchangeError {
     pub cause: String,
 }
 
-impl Exchange<'_> {
+impl Instance {
     /// Sends a request and returns the head of the response, with the connection to give back
     /// when the body has ended.
     ///
@@ -113,10 +104,10 @@ impl Exchange<'_> {
     }
 
     async fn connection(&self) -> Result<Connection, String> {
-        if let Some(kept) = self.instance.take_connection() {
+        if let Some(kept) = self.take_connection() {
             return Ok(kept);
         }
-        let started = self.instance.started();
+        let started = self.started();
         let started = started.ok_or("the instance has no address yet")?;
         let opened = Connection::open(&started.address).await;
         opened.map_err(|error| format!("cannot connect: {error}"))
@@ -152,12 +143,10 @@ impl Connection {
 pub enum RequestBody {
     /// Nothing.
     Empty,
-    /// A control call's JSON.
+    /// A few bytes.
     Full(Option<Bytes>),
-    /// A client's body.
-    Client(TrackedBody),
-    /// A body that has arrived whole.
-    Spooled(Box<SpooledBody>),
+    /// Any other.
+    Tracked(TrackedBody),
 }
 
 /// A body that is told apart by how far it went.
@@ -183,10 +172,8 @@ impl TrackedBody {
         let polled = self.body.as_mut().poll_frame(cx);
         self.consumed.waits.set(polled.is_pending());
         let frame = ready!(polled);
-        match &frame {
-            Some(Ok(_)) => self.consumed.started.set(true),
-            Some(Err(_)) => self.consumed.failed.set(true),
-            None => {}
+        if let Some(Err(_)) = &frame {
+            self.consumed.failed.set(true);
         }
         let last = self.body.is_end_stream() || frame.is_none();
         self.consumed.whole.set(last);
@@ -194,22 +181,15 @@ impl TrackedBody {
     }
 }
 
-/// Whether anything of a body was taken, so that it cannot be sent again.
+/// How far a body went.
 #[derive(Default)]
 pub struct Consumed {
-    started: Cell<bool>,
     failed: Cell<bool>,
     whole: Cell<bool>,
     waits: Cell<bool>,
 }
 
 impl Consumed {
-    /// Something was taken.
-    #[must_use]
-    pub fn any(&self) -> bool {
-        self.started.get()
-    }
-
     /// The last of it was taken: the connection it goes over is free for the next request.
     #[must_use]
     pub fn whole(&self) -> bool {
@@ -248,8 +228,7 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Client(body) => body.poll_next(cx),
-            Self::Spooled(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::Tracked(body) => body.poll_next(cx),
         }
     }
 
@@ -257,8 +236,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
-            Self::Client(body) => body.body.is_end_stream(),
-            Self::Spooled(body) => body.is_end_stream(),
+            Self::Tracked(body) => body.body.is_end_stream(),
         }
     }
 
@@ -268,8 +246,7 @@ impl Body for RequestBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Client(body) => body.body.size_hint(),
-            Self::Spooled(body) => body.size_hint(),
+            Self::Tracked(body) => body.body.size_hint(),
         }
     }
 }

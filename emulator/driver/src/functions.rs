@@ -88,7 +88,7 @@ impl Functions {
 
     /// The functions a package has now.
     #[must_use]
-    pub fn of(&self, package: PackageId) -> Vec<Rc<Function>> {
+    pub fn of_package(&self, package: PackageId) -> Vec<Rc<Function>> {
         self.by_id
             .values()
             .filter(|known| known.package == package)

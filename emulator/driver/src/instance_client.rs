@@ -27,8 +27,8 @@ use fnlocal_project::{BodyMode, DescribedModule};
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest description of a package, in bytes.
 const MAX_REPLY_BYTES: usize = 8 << 20;
-/// How long after a connection broke the runtime may take to say why.
-pub(super) const EXIT_REASON_GRACE: Duration = Duration::from_millis(1500);
+/// How long after a connection broke the runtime may take to say why the instance ended.
+pub const EXIT_REASON_GRACE: Duration = Duration::from_millis(1500);
 
 #[derive(Deserialize)]
 struct Reply {

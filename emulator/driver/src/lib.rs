@@ -42,11 +42,12 @@ use tokio::sync::{Notify, watch};
 
 pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
 pub use driver_group::DriverGroup;
-pub use exchange::{Connection, Consumed, Exchange, ExchangeError, RequestBody, TrackedBody};
+pub use exchange::{Connection, Consumed, ExchangeError, RequestBody, TrackedBody};
 pub use functions::{Function, Functions};
 pub use histogram::Histogram;
 pub use inspected::{InspectPaths, InspectTarget};
 pub use instance::Instance;
+pub use instance_client::EXIT_REASON_GRACE;
 pub use package::{DriverPackage, PackageCode};
 pub use record::EventRecorder;
 pub use ticket::{Dispatched, Outcome, Refused, Ticket};
@@ -58,6 +59,9 @@ use fnlocal_project::DescribedModule;
 use fnlocal_runtime::End;
 use fnlocal_runtime::Notice;
 use fnlocal_runtime::Runtime;
+
+/// Any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 type OnInstances = Box<dyn Fn(&Driver)>;
 

@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use super::BoxError;
 
 /// Bytes written to a file, or read from it, at once.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -89,13 +89,13 @@ impl Activity {
     }
 
     /// A request's head is here.
-    pub fn request(self: &Arc<Self>) -> UnderWay {
+    pub fn request(self: &Arc<Self>) -> RequestUnderWay {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.waits_here.fetch_add(1, Ordering::Relaxed);
         self.head_begun.store(false, Ordering::Relaxed);
         self.has_asked.store(true, Ordering::Relaxed);
         self.pass();
-        UnderWay {
+        RequestUnderWay {
             activity: Arc::clone(self),
             waits_here: true,
         }
@@ -169,12 +169,12 @@ impl Activity {
 }
 
 /// A request until its answer's last byte was taken over, or until it is dropped.
-pub struct UnderWay {
+pub struct RequestUnderWay {
     activity: Arc<Activity>,
     waits_here: bool,
 }
 
-impl UnderWay {
+impl RequestUnderWay {
     /// Notes whether the answer comes from this side next, or has to be taken by the client.
     pub fn waits_here(&mut self, waits: bool) {
         if std::mem::replace(&mut self.waits_here, waits) != waits {
@@ -188,7 +188,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestUnderWay {
     fn drop(&mut self) {
         self.waits_here(false);
         self.activity.requests.fetch_sub(1, Ordering::Relaxed);

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::async_invoke::{evicted, too_large};
 use super::client_body::{LEAST_RATE, PACE_WINDOW};
-use super::outgoing::Outgoing;
+use super::outgoing::OutgoingRequest;
 use super::sender::{Arrivals, Sender};
 use super::{Gateway, Problem};
 use fnlocal_driver::Function;
@@ -168,10 +168,10 @@ impl Gateway {
     /// What to answer; nothing was dispatched then.
     pub(super) async fn arrive_whole(
         &self,
-        outgoing: &mut Outgoing,
+        outgoing: &mut OutgoingRequest,
         function: &Function,
     ) -> Result<(), Problem> {
-        if !outgoing.sends || function.settings.body == BodyMode::Stream {
+        if outgoing.sent.is_none() || function.settings.body == BodyMode::Stream {
             return Ok(());
         }
         let Some(mut body) = outgoing.take_body() else {

@@ -17,7 +17,7 @@ use hyper::body::Body;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::answer::Entry;
+use super::access_log::AccessRecord;
 use super::body::ResponseBody;
 use super::client_body::ClientBody;
 use super::peers::proves;
@@ -61,29 +61,28 @@ impl Gateway {
         request: Request<ClientBody>,
         peer: &Peer,
         function: Rc<Function>,
-        mut entry: Entry,
+        record: AccessRecord,
     ) -> Response<ResponseBody> {
-        entry.function(function.name.clone());
         let Some(triggers) = self.triggers.clone() else {
             let what = "there is no queue here";
             let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "no_queue", what);
-            return self.turn_away(request, entry, &problem.function(&function.name));
+            return self.turn_away(request, record, &problem.function(&function.name));
         };
         if let Err(problem) = self.may_defer(&request, &function) {
-            return self.turn_away(request, entry, &problem.function(&function.name));
+            return self.turn_away(request, record, &problem.function(&function.name));
         }
-        let asked = match Asked::read(&request) {
+        let asked = match AsyncOptions::read(&request) {
             Ok(asked) => asked,
             Err(problem) => {
-                return self.turn_away(request, entry, &problem.function(&function.name));
+                return self.turn_away(request, record, &problem.function(&function.name));
             }
         };
         match self
             .accept(&triggers, asked, request, peer, &function)
             .await
         {
-            Ok(accepted) => self.accepted(&accepted, &function, entry),
-            Err(problem) => self.refuse(entry, &problem.function(&function.name)),
+            Ok(accepted) => self.accepted(&accepted, &function, record),
+            Err(problem) => self.refuse(record, &problem.function(&function.name)),
         }
     }
 
@@ -111,7 +110,7 @@ impl Gateway {
     async fn accept(
         &self,
         triggers: &Triggers,
-        asked: Asked,
+        asked: AsyncOptions,
         request: Request<ClientBody>,
         peer: &Peer,
         function: &Function,
@@ -129,7 +128,7 @@ impl Gateway {
     async fn accept_parts(
         &self,
         triggers: &Triggers,
-        asked: Asked,
+        asked: AsyncOptions,
         mut parts: Parts,
         body: &mut ClientBody,
         peer: &Peer,
@@ -226,7 +225,7 @@ impl Gateway {
         &self,
         accepted: &Accepted,
         function: &Function,
-        mut entry: Entry,
+        mut record: AccessRecord,
     ) -> Response<ResponseBody> {
         let id = accepted.id().to_string();
         let body = serde_json::json!({
@@ -241,19 +240,19 @@ impl Gateway {
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers::to_refused(response.headers_mut(), &id, &self.node);
         }
-        entry.head(StatusCode::ACCEPTED, None);
-        entry.write(None);
+        record.head(StatusCode::ACCEPTED, None);
+        record.write(None);
         response
     }
 }
 
 /// What a request says of how it is to be run.
-struct Asked {
+struct AsyncOptions {
     order: Option<String>,
     key: Option<String>,
 }
 
-impl Asked {
+impl AsyncOptions {
     fn read(request: &Request<ClientBody>) -> Result<Self, Problem> {
         let given = request.headers().get(INVOKE);
         if given.is_none_or(|word| word != "async") {

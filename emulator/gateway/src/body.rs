@@ -14,10 +14,10 @@ use tokio::time::{Instant, Sleep};
 
 use fnlocal_driver::{Connection, Consumed, Instance, Ticket};
 
-use super::answer::Entry;
+use super::BoxError;
+use super::access_log::AccessRecord;
+use super::outgoing::OutgoingRequest;
 use super::peers::Link;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is sent to a client.
 pub enum ResponseBody {
@@ -26,7 +26,7 @@ pub enum ResponseBody {
     /// The platform's router's.
     Platform(axum::body::Body),
     /// A function's, as it comes.
-    Leased(Box<Leased>),
+    Leased(Box<LeasedBody>),
 }
 
 impl ResponseBody {
@@ -44,45 +44,64 @@ impl ResponseBody {
 }
 
 /// A function's body. Holds the instance until its last byte was taken over, or gives it up when
-/// the client leaves.
-pub struct Leased {
+/// its reader leaves.
+pub struct LeasedBody {
     body: Incoming,
-    held: Rc<Held>,
+    guard: Rc<LeaseGuard>,
     idle_timeout: Duration,
-    /// Bytes that may still come; none for no bound.
+    /// Bytes that may still come; `None` for no bound.
     left: Option<u64>,
     idle: Option<Pin<Box<Sleep>>>,
 }
 
+/// Why an answer's body does not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerBodyError {
+    /// It has more bytes than its bound.
+    #[error("the function answered with more than its response_limit")]
+    TooLarge,
+    /// No byte came within the idle timeout.
+    #[error("no byte came within the idle timeout")]
+    Idle,
+    /// Its connection broke.
+    #[error("the instance ended in the middle of its answer")]
+    Broken(#[source] hyper::Error),
+}
+
 /// What a body is held to.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct BodyBounds {
     /// Time without a byte after which it is ended.
     pub idle_timeout: Duration,
     /// Its client may hold up this stream alone, which takes a watch.
     pub multiplexed: bool,
-    /// Bytes at the most.
+    /// The maximum number of bytes; `None` for no bound.
     pub limit: Option<u64>,
 }
 
-/// A lease that is given back by whoever is first: the last byte, or a watch on the client.
-struct Held {
+/// A lease that is given back by whatever is first: the last byte, or a watch on the client.
+struct LeaseGuard {
     lease: RefCell<Option<Lease>>,
     /// When the client last took something.
     moved: Cell<Instant>,
 }
 
-impl Held {
+impl LeaseGuard {
+    /// Ends the lease, unless it has ended.
+    fn end(&self, end: impl FnOnce(Lease)) {
+        if let Some(lease) = self.lease.take() {
+            end(lease);
+        }
+    }
+
     /// Gives the lease up when the client takes nothing for `timeout`. hyper does not ask for more
     /// of a body whose HTTP/2 stream has no window, so a timer inside the body would never be seen.
-    async fn watch(held: Weak<Self>, timeout: Duration) {
-        while let Some(strong) = held.upgrade() {
+    async fn watch(guard: Weak<Self>, timeout: Duration) {
+        while let Some(strong) = guard.upgrade() {
             let end = strong.moved.get() + timeout;
             if end <= Instant::now() {
                 // The instance is not to blame: dropping the ticket has it asked whether it is idle.
-                if let Some(lease) = strong.lease.take() {
-                    lease.give_up("idle_timeout");
-                }
+                strong.end(|lease| lease.give_up("idle_timeout"));
                 return;
             }
             drop(strong);
@@ -91,110 +110,106 @@ impl Held {
     }
 }
 
-/// What is given back when a response ends.
-pub enum Lease {
-    /// An instance's.
-    Instance(InstanceLease),
-    /// Another gateway's.
-    Node(NodeLease),
+/// What is given back when an answer ends.
+pub struct Lease {
+    /// What answers.
+    pub upstream: Upstream,
+    /// The connection the answer comes on.
+    pub connection: Connection,
+    /// How far the request's own body went; `None` if none is left behind the answer.
+    pub sent: Option<Rc<Consumed>>,
+    /// The request's record; `None` if what reads the answer writes one itself.
+    pub record: Option<AccessRecord>,
 }
 
-/// What is given back when an instance's response ends.
-pub struct InstanceLease {
-    /// The request's place in the core.
-    pub ticket: Ticket,
-    /// Who served it.
-    pub instance: Rc<Instance>,
-    /// The connection it was served on.
-    pub connection: Connection,
-    /// How far the client's own body went; none when it sent none.
-    pub sent: Option<Rc<Consumed>>,
-    /// Its line in the log.
-    pub entry: Entry,
-}
-
-/// What is given back when the response of another gateway ends.
-pub struct NodeLease {
-    /// The way there.
-    pub link: Rc<Link>,
-    /// The connection it was served on.
-    pub connection: Connection,
-    /// How far the client's own body went; none when it sent none.
-    pub sent: Option<Rc<Consumed>>,
-    /// Its line in the log.
-    pub entry: Entry,
+/// What answers a request.
+pub enum Upstream {
+    /// An instance, for the request of a ticket.
+    Instance(Rc<Instance>, Ticket),
+    /// Another gateway.
+    Node(Rc<Link>),
 }
 
 impl Lease {
+    /// What is given back when the answer of another gateway ends.
+    #[must_use]
+    pub fn from_node(link: Rc<Link>, connection: Connection, outgoing: &OutgoingRequest) -> Self {
+        Self {
+            upstream: Upstream::Node(link),
+            connection,
+            sent: outgoing.sent.clone(),
+            record: None,
+        }
+    }
+
     fn finish(self) {
         // A handler may answer before it was sent everything. The next request would wait on this
         // connection for as long as this client takes to send the rest.
-        match self {
-            Self::Instance(lease) => {
-                if lease.sent.is_none_or(|sent| sent.whole()) {
-                    lease.instance.put_connection(lease.connection);
+        let is_free = self.sent.is_none_or(|sent| sent.whole());
+        match self.upstream {
+            Upstream::Instance(instance, ticket) => {
+                if is_free {
+                    instance.put_connection(self.connection);
                 }
-                lease.ticket.finished();
-                lease.entry.write(None);
+                ticket.finished();
             }
-            Self::Node(lease) => {
-                if lease.sent.is_none_or(|sent| sent.whole()) {
-                    lease.link.put(lease.connection);
-                }
-                lease.entry.write(None);
-            }
+            Upstream::Node(link) if is_free => link.put(self.connection),
+            Upstream::Node(_) => {}
+        }
+        if let Some(record) = self.record {
+            record.write(None);
         }
     }
 
-    fn fail(self, problem: &'static str) {
-        match self {
-            // The client's own body broke the exchange. The instance is not to blame: dropping the
-            // ticket has it asked whether it is idle.
-            Self::Instance(lease) if lease.sent.as_ref().is_some_and(|sent| sent.broke()) => {
-                lease.entry.write(Some("request_body"));
+    /// The connection broke.
+    fn fail(self) {
+        let mut problem = "instance_died";
+        if let Upstream::Instance(_, ticket) = &self.upstream {
+            if self.sent.as_ref().is_some_and(|sent| sent.broke()) {
+                // The client's own body broke the exchange. The instance is not to blame: dropping
+                // the ticket has it asked whether it is idle.
+                problem = "request_body";
+            } else {
+                ticket.failed(Retry::No);
             }
-            Self::Instance(lease) => {
-                lease.ticket.failed(Retry::No);
-                lease.entry.write(Some(problem));
-            }
-            Self::Node(lease) => lease.entry.write(Some(problem)),
         }
+        self.give_up(problem);
     }
 
-    /// Dropping the ticket tells the core; dropping the connection tells who serves it.
+    /// Dropping the ticket tells the core; dropping the connection tells what serves it.
     fn give_up(self, problem: &'static str) {
-        let (Self::Instance(InstanceLease { entry, .. }) | Self::Node(NodeLease { entry, .. })) =
-            self;
-        entry.write(Some(problem));
+        if let Some(record) = self.record {
+            record.write(Some(problem));
+        }
     }
 }
 
-impl Leased {
-    /// A body that ends its lease with its last byte. `None` when it is empty already.
+impl LeasedBody {
+    /// A body that ends its lease with its last byte. `None` if it is empty already.
     #[must_use]
-    pub fn new(body: Incoming, lease: Lease, bounds: Bounds) -> Option<Self> {
+    pub fn new(body: Incoming, lease: Lease, bounds: BodyBounds) -> Option<Self> {
         if body.is_end_stream() {
             lease.finish();
             return None;
         }
-        let held = Rc::new(Held {
+        let guard = Rc::new(LeaseGuard {
             lease: RefCell::new(Some(lease)),
             moved: Cell::new(Instant::now()),
         });
         if bounds.multiplexed {
-            let watch = Held::watch(Rc::downgrade(&held), bounds.idle_timeout);
+            let watch = LeaseGuard::watch(Rc::downgrade(&guard), bounds.idle_timeout);
             tokio::task::spawn_local(watch);
         }
         Some(Self {
             body,
-            held,
+            guard,
             idle_timeout: bounds.idle_timeout,
             left: bounds.limit,
             idle: None,
         })
     }
 
-    /// Counts a frame; false when it is more than may come.
+    /// Counts a frame. Returns `false` if it is more than may come.
     fn takes(&mut self, frame: &Frame<Bytes>) -> bool {
         let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) else {
             return true;
@@ -203,63 +218,48 @@ impl Leased {
         *left = rest.unwrap_or_default();
         rest.is_some()
     }
-
-    fn finish(&mut self) {
-        if let Some(lease) = self.held.lease.take() {
-            lease.finish();
-        }
-    }
-
-    fn fail(&mut self, problem: &'static str) {
-        if let Some(lease) = self.held.lease.take() {
-            lease.fail(problem);
-        }
-    }
 }
 
-impl Drop for Leased {
+impl Drop for LeasedBody {
     fn drop(&mut self) {
         if self.body.is_end_stream() {
-            self.finish();
-        } else if let Some(lease) = self.held.lease.take() {
-            lease.give_up("client_gone");
+            self.guard.end(Lease::finish);
+        } else {
+            self.guard.end(|lease| lease.give_up("client_gone"));
         }
     }
 }
 
-impl Body for Leased {
+impl Body for LeasedBody {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = AnswerBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if !self.takes(&frame) {
-                    if let Some(lease) = self.held.lease.take() {
-                        lease.give_up("response_too_large");
-                    }
-                    let why = "the function answered with more than its response_limit";
-                    return Poll::Ready(Some(Err(why.into())));
+                    self.guard.end(|lease| lease.give_up("response_too_large"));
+                    return Poll::Ready(Some(Err(AnswerBodyError::TooLarge)));
                 }
                 self.idle = None;
-                if Rc::weak_count(&self.held) > 0 {
-                    self.held.moved.set(Instant::now());
+                if Rc::weak_count(&self.guard) > 0 {
+                    self.guard.moved.set(Instant::now());
                 }
                 if self.body.is_end_stream() {
-                    self.finish();
+                    self.guard.end(Lease::finish);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) => {
-                self.finish();
+                self.guard.end(Lease::finish);
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                self.fail("instance_died");
-                Poll::Ready(Some(Err(error.into())))
+                self.guard.end(Lease::fail);
+                Poll::Ready(Some(Err(AnswerBodyError::Broken(error))))
             }
             Poll::Pending => {
                 let timeout = self.idle_timeout;
@@ -268,10 +268,8 @@ impl Body for Leased {
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
                 ready!(idle.as_mut().poll(cx));
                 // The instance is not to blame: dropping the ticket has it asked whether it is idle.
-                if let Some(lease) = self.held.lease.take() {
-                    lease.give_up("idle_timeout");
-                }
-                Poll::Ready(Some(Err("no byte came within the idle timeout".into())))
+                self.guard.end(|lease| lease.give_up("idle_timeout"));
+                Poll::Ready(Some(Err(AnswerBodyError::Idle)))
             }
         }
     }
@@ -296,7 +294,7 @@ impl Body for ResponseBody {
         match &mut *self {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Platform(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Self::Leased(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::Leased(body) => Pin::new(&mut **body).poll_frame(cx).map_err(Into::into),
         }
     }
 

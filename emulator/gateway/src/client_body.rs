@@ -10,9 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::BoxError;
 use super::activity::Activity;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The least a client has to send of a body, in bytes per second: slower than any modem.
 pub(super) const LEAST_RATE: u64 = 240;

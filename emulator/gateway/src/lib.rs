@@ -4,17 +4,20 @@
 //! a lock; `/_fnlocal/*` goes to an axum router in [`platform`].
 #![warn(clippy::disallowed_macros)]
 
+mod access_log;
 mod activity;
-mod answer;
 mod arrival;
 mod async_invoke;
 mod body;
 mod client_body;
 mod connections;
+mod dispatch;
 mod drain;
 pub mod headers;
+mod invocation;
 pub mod metrics;
 mod name;
+mod no_answer;
 mod origin;
 mod origin_check;
 mod outgoing;
@@ -40,16 +43,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use body::ResponseBody;
-pub use problem::Problem;
-
-pub use answer::Entry;
+pub use access_log::AccessRecord;
+pub use body::{Lease, ResponseBody};
 pub use client_body::ClientBody;
 pub use headers::by_balancer;
 pub use name::request_name;
 pub use origin::{Pages, Platform, is_platform, on_functions_port};
 pub use origin_check::{asks_locally, comes_from_no_other_site};
-pub use outgoing::Outgoing;
+pub use outgoing::OutgoingRequest;
+pub use problem::Problem;
 pub use relay::{Relay, relay};
 pub use sender::{Arrivals, Arriving, Sender};
 pub use server::{Answer, Server};
@@ -57,7 +59,7 @@ pub use server::{Answer, Server};
 use peers::Peers;
 
 use crate::triggers::Triggers;
-use fnlocal_driver::Driver;
+use fnlocal_driver::{BoxError, Driver};
 
 /// What the gateway may be told.
 #[derive(Clone, Debug)]

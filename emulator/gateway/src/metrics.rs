@@ -43,7 +43,7 @@ struct Present {
 impl NodeCounts {
     /// What a node has counted.
     #[must_use]
-    pub fn of(driver: &Driver) -> Self {
+    pub fn from_driver(driver: &Driver) -> Self {
         let functions = driver.with_functions(|functions| functions.all());
         let names = functions.iter();
         let names = names.map(|one| (one.id.0, Arc::clone(&one.name)));

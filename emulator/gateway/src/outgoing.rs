@@ -1,4 +1,4 @@
-//! A client's request on its way, whoever it is sent to.
+//! A request on its way to an instance or another node, and whether it may be sent again.
 
 use std::rc::Rc;
 
@@ -9,37 +9,36 @@ use hyper::body::Body;
 use hyper::upgrade::OnUpgrade;
 
 use super::client_body::ClientBody;
-use super::drain;
+use super::{BoxError, drain};
+use fnlocal_driver::spool::Spooled;
 use fnlocal_driver::{Consumed, ExchangeError, Instance, RequestBody, TrackedBody};
 use fnlocal_logs::trace::{TRACEPARENT, TraceContext};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// A request on its way, kept so that it can be sent a second time when that is safe.
-pub struct Outgoing {
+pub struct OutgoingRequest {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Option<RequestBody>,
-    pub(super) consumed: Rc<Consumed>,
-    /// It has a body.
-    pub(super) sends: bool,
+    /// How far its body went; `None` if it has none, or one that leaves with its head.
+    pub(super) sent: Option<Rc<Consumed>>,
+    /// Its body is sent on while it comes from a client.
+    streams: bool,
     /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
     repeatable: bool,
     /// It shares its connection with others, each with a window of its own (HTTP/2).
     pub(super) multiplexed: bool,
-    /// Its body is not sent before somebody asks for it.
+    /// The client sends its body only once it is asked for.
     held_back: bool,
     /// It was sent once and the exchange broke.
     broke_before: bool,
     pub(super) upgrade: Option<(HeaderValue, OnUpgrade)>,
 }
 
-impl Outgoing {
-    /// A request whose headers are made ready by `prepare`.
+impl OutgoingRequest {
+    /// A client's request, whose headers are made ready by `prepare`.
     pub fn new(request: Request<ClientBody>, prepare: impl FnOnce(&mut HeaderMap)) -> Self {
         let (mut parts, body) = request.into_parts();
-        let consumed = Rc::new(Consumed::default());
         let empty = body.is_end_stream();
         // What changes the protocol has no body: one with a body arrives whole like any other.
         let upgrade = empty.then(|| take_upgrade(&mut parts)).flatten();
@@ -66,24 +65,55 @@ impl Outgoing {
             .into_parts()
             .path_and_query
             .map_or_else(|| Uri::from_static("/"), Uri::from);
-        Self {
+        let mut request = Self {
             multiplexed: parts.version == Version::HTTP_2,
             held_back,
             broke_before: false,
-            sends: !empty,
+            sent: None,
+            streams: !empty,
             repeatable: empty && parts.method.is_idempotent() && upgrade.is_none(),
             method: parts.method,
             uri,
             headers: parts.headers,
-            body: Some(if empty {
-                RequestBody::Empty
-            } else {
-                let consumed = Rc::clone(&consumed);
-                RequestBody::Client(TrackedBody::new(body, consumed))
-            }),
-            consumed,
+            body: Some(RequestBody::Empty),
             upgrade,
+        };
+        if !empty {
+            request.track(body);
         }
+        request
+    }
+
+    /// A job's request, whose body is here. Once an instance was sent it, it is not sent again: the
+    /// queue decides whether there is another run.
+    pub(super) fn from_job(request: Request<Spooled>) -> Self {
+        let (parts, body) = request.into_parts();
+        let mut request = Self {
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+            body: body
+                .in_memory()
+                .cloned()
+                .map(|bytes| RequestBody::Full(Some(bytes))),
+            sent: None,
+            streams: false,
+            repeatable: false,
+            multiplexed: false,
+            held_back: false,
+            broke_before: false,
+            upgrade: None,
+        };
+        if request.body.is_none() {
+            request.track(body.body());
+        }
+        request
+    }
+
+    fn track(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
+        let consumed = Rc::new(Consumed::default());
+        self.sent = Some(Rc::clone(&consumed));
+        self.body = Some(RequestBody::Tracked(TrackedBody::new(body, consumed)));
     }
 
     /// The request's place in a trace, which the function is told. One that nobody here records
@@ -120,29 +150,33 @@ impl Outgoing {
 
     /// Puts a body in the place of the one that was taken.
     pub(super) fn put_body(&mut self, body: impl Body<Data = Bytes, Error = BoxError> + 'static) {
-        self.consumed = Rc::default();
-        let consumed = Rc::clone(&self.consumed);
-        self.body = Some(RequestBody::Client(TrackedBody::new(body, consumed)));
+        self.streams = false;
+        self.track(body);
     }
 
-    /// Whether the client sends its body only once it is asked for.
+    /// How far a body went that is sent on while it comes from a client; `None` for any other.
+    pub(super) fn streamed(&self) -> Option<Rc<Consumed>> {
+        self.sent.clone().filter(|_| self.streams)
+    }
+
+    /// Returns whether the client sends its body only once it is asked for.
     pub(super) fn holds_back(&self) -> bool {
         self.held_back
     }
 
-    /// No instance will be sent it.
+    /// Reads what the client still sends of a request that is not served, so that it sees its answer.
     pub fn turn_away(self) {
         if let Some(body) = self.body.filter(|_| !self.held_back) {
             drain::drain(body);
         }
     }
 
-    /// Whether the client broke off, or stopped, while sending.
+    /// Returns whether the body's source broke off, or stopped, while it was sent.
     pub fn client_broke(&self) -> bool {
-        self.consumed.broke()
+        self.sent.as_ref().is_some_and(|sent| sent.broke())
     }
 
-    /// Takes back what a node was not sent, and says whether another may be asked.
+    /// Takes back what a node was not sent. Returns whether another node may be asked.
     pub fn take_back_from_node(&mut self, error: ExchangeError, header: &HeaderName) -> bool {
         let unsent = self.put_back(error);
         self.headers.remove(header);
@@ -159,8 +193,8 @@ impl Outgoing {
         true
     }
 
-    /// Takes back what was not sent, and says whether another attempt may be made: one, whatever
-    /// broke the first, and as many as the platform itself made necessary.
+    /// Takes back what an instance was not sent, and says whether another attempt may be made: one,
+    /// whatever broke the first, and as many as the platform itself made necessary.
     pub(super) fn take_back(&mut self, error: ExchangeError, instance: &Instance) -> Retry {
         if self.put_back(error) {
             return Retry::Free;

@@ -2,7 +2,7 @@
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route<'a> {
+pub enum PathTarget<'a> {
     /// `/_fnlocal/…`: the platform itself.
     Platform,
     /// `/NAME…`: perhaps a function.
@@ -14,21 +14,21 @@ pub enum Route<'a> {
 /// The name in a path, as it was sent: nothing is decoded or normalised, so what the limits were
 /// checked for is what the function sees.
 #[must_use]
-pub fn route(path: &str) -> Route<'_> {
+pub fn route(path: &str) -> PathTarget<'_> {
     if !path.starts_with('/') {
-        return Route::Refused("the path must begin with a slash");
+        return PathTarget::Refused("the path must begin with a slash");
     }
     let name = path[1..].split('/').next().unwrap_or_default();
     if name == "_fnlocal" {
-        return Route::Platform;
+        return PathTarget::Platform;
     }
     if path.split('/').any(is_dots) {
-        return Route::Refused("the path has a `.` or `..` segment");
+        return PathTarget::Refused("the path has a `.` or `..` segment");
     }
     if has_encoded_slash(name) || path.contains('\\') {
-        return Route::Refused("the function's name has an encoded slash");
+        return PathTarget::Refused("the function's name has an encoded slash");
     }
-    Route::Named(name)
+    PathTarget::Named(name)
 }
 
 fn is_dots(segment: &str) -> bool {
@@ -53,36 +53,36 @@ fn has_encoded_slash(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, route};
+    use super::{PathTarget, route};
 
     #[test]
     fn the_first_segment_is_the_name() {
-        assert_eq!(route("/bid"), Route::Named("bid"));
-        assert_eq!(route("/bid/7/x"), Route::Named("bid"));
-        assert_eq!(route("/"), Route::Named(""));
+        assert_eq!(route("/bid"), PathTarget::Named("bid"));
+        assert_eq!(route("/bid/7/x"), PathTarget::Named("bid"));
+        assert_eq!(route("/"), PathTarget::Named(""));
     }
 
     #[test]
     fn the_platforms_paths_are_its_own() {
-        assert_eq!(route("/_fnlocal"), Route::Platform);
-        assert_eq!(route("/_fnlocal/health"), Route::Platform);
-        assert_eq!(route("/_fnlocalx"), Route::Named("_fnlocalx"));
+        assert_eq!(route("/_fnlocal"), PathTarget::Platform);
+        assert_eq!(route("/_fnlocal/health"), PathTarget::Platform);
+        assert_eq!(route("/_fnlocalx"), PathTarget::Named("_fnlocalx"));
     }
 
     #[test]
     fn dots_are_refused_however_they_are_spelt() {
         for path in ["/bid/../x", "/..", "/%2e%2E/x", "/bid/.%2e", "/bid/%2e/x"] {
-            assert!(matches!(route(path), Route::Refused(_)), "{path}");
+            assert!(matches!(route(path), PathTarget::Refused(_)), "{path}");
         }
-        assert_eq!(route("/bid/..."), Route::Named("bid"));
-        assert_eq!(route("/bid/a..b"), Route::Named("bid"));
+        assert_eq!(route("/bid/..."), PathTarget::Named("bid"));
+        assert_eq!(route("/bid/a..b"), PathTarget::Named("bid"));
     }
 
     #[test]
     fn encoded_slashes_in_the_name_are_refused() {
         for path in ["/bid%2fx", "/..%2Fetc", "/bid%5Cx", "/bid\\x"] {
-            assert!(matches!(route(path), Route::Refused(_)), "{path}");
+            assert!(matches!(route(path), PathTarget::Refused(_)), "{path}");
         }
-        assert_eq!(route("/bid/a%2fb"), Route::Named("bid"));
+        assert_eq!(route("/bid/a%2fb"), PathTarget::Named("bid"));
     }
 }

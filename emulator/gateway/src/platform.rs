@@ -63,7 +63,7 @@ pub const TOKEN_HEADER: &str = api_headers::TOKEN;
 const ASKS: usize = 64;
 
 #[derive(Clone)]
-pub struct Platform {
+pub struct PlatformState {
     asks: mpsc::Sender<Ask>,
     token: String,
     archive: Option<Archive>,
@@ -73,7 +73,7 @@ pub struct Platform {
 /// kept is in `archive`.
 pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<Ask>) {
     let (asks, questions) = mpsc::channel(ASKS);
-    let platform = Platform {
+    let platform = PlatformState {
         asks,
         token: token.to_owned(),
         archive: archive.clone(),
@@ -111,7 +111,7 @@ pub fn health_with(queue: Option<Fault>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
-async fn view(State(platform): State<Platform>) -> Response {
+async fn view(State(platform): State<PlatformState>) -> Response {
     let (answer, answered) = oneshot::channel();
     let asked = platform.asks.send(Ask::View(answer)).await;
     match (asked, answered.await) {
@@ -120,7 +120,7 @@ async fn view(State(platform): State<Platform>) -> Response {
     }
 }
 
-async fn scrape(State(platform): State<Platform>) -> Response {
+async fn scrape(State(platform): State<PlatformState>) -> Response {
     let (answer, answered) = oneshot::channel();
     let asked = platform.asks.send(Ask::Counts(answer)).await;
     match (asked, answered.await) {
@@ -144,14 +144,14 @@ async fn json<T: serde::Serialize>(what: impl FnOnce() -> T + Send + 'static) ->
 }
 
 #[derive(Deserialize)]
-struct Cold {
+struct ColdQuery {
     function: String,
 }
 
 async fn cold(
-    State(platform): State<Platform>,
+    State(platform): State<PlatformState>,
     headers: HeaderMap,
-    Query(Cold { function }): Query<Cold>,
+    Query(ColdQuery { function }): Query<ColdQuery>,
 ) -> Response {
     let given = headers.get(TOKEN_HEADER).map(|token| token.as_bytes());
     if !given.is_some_and(|given| same(given, platform.token.as_bytes())) {

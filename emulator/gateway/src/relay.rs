@@ -1,43 +1,43 @@
-//! A request's way through another gateway: from node to node, and from the balancer to a node.
+//! A request's way through another gateway: from node to node, and from the balancer to a node. An
+//! instance's answer comes back in the same way.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use http::{HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::answer::Entry;
-use super::body::{Bounds, Lease, Leased, NodeLease, ResponseBody};
-use super::outgoing::Outgoing;
-use super::peers::{FORWARDED, Link, PeerRoute, Peers};
+use super::access_log::AccessRecord;
+use super::body::{BodyBounds, Lease, LeasedBody, ResponseBody};
+use super::outgoing::OutgoingRequest;
+use super::peers::{FORWARDED, PeerRoute, Peers};
 use super::{Gateway, Problem, headers, tunnel};
-use fnlocal_driver::{Connection, Function};
+use fnlocal_driver::Function;
 
 /// What became of a request that may be served on another node.
 pub(super) enum Elsewhere {
     /// It was.
     Answered(Response<ResponseBody>),
     /// It is to be served here.
-    Here(Box<(Outgoing, Entry)>),
+    Here(Box<(OutgoingRequest, AccessRecord)>),
 }
 
-/// What another gateway answered, and what it was asked.
-pub struct Relay {
-    /// The way there.
-    pub link: Rc<Link>,
-    /// The connection the answer comes on.
-    pub connection: Connection,
+/// An answer that is passed on, and what it is of.
+pub struct Relay<'a> {
+    /// Given back when the answer has ended.
+    pub lease: Lease,
     /// What was asked.
-    pub outgoing: Outgoing,
+    pub outgoing: OutgoingRequest,
     /// Lives as long as the request.
-    pub entry: Entry,
+    pub record: AccessRecord,
+    /// The maximum number of bytes of the answer; `None` if another node bounds it.
+    pub limit: Option<u64>,
     /// How long either side may be silent.
     pub idle_timeout: Duration,
     /// Breaks tunnels off.
-    pub cut: CancellationToken,
+    pub cut: &'a CancellationToken,
 }
 
 impl Gateway {
@@ -47,46 +47,47 @@ impl Gateway {
         &self,
         peers: &dyn Peers,
         function: &Function,
-        mut outgoing: Outgoing,
-        mut entry: Entry,
+        mut outgoing: OutgoingRequest,
+        mut record: AccessRecord,
     ) -> Elsewhere {
         let (way, counted) = peers.route(&function.name, &|| self.driver.has_idle(function.id));
-        entry.count(counted);
+        record.count(counted);
         let PeerRoute::Remote(forward, link) = way else {
-            return Elsewhere::Here(Box::new((outgoing, entry)));
+            return Elsewhere::Here(Box::new((outgoing, record)));
         };
-        entry.route("remote");
+        record.route("remote");
         let mut request = outgoing.request();
         let token = peers.token().clone();
         request.headers_mut().insert(FORWARDED, token);
         match link.send(request).await {
             Ok((response, connection)) => {
-                debug!(parent: entry.span(), node = %forward.to(), "another node answers");
-                // The node that serves it writes its line.
-                entry.forget();
-                let answered = Relay {
-                    link,
-                    connection,
+                debug!(parent: record.span(), node = %forward.to(), "another node answers");
+                // The node that serves it writes its record.
+                record.forget();
+                let passed = Relay {
+                    lease: Lease::from_node(link, connection, &outgoing),
                     outgoing,
-                    entry,
+                    record,
+                    limit: None,
                     idle_timeout: self.options.idle_timeout,
-                    cut: self.cut.clone(),
+                    cut: &self.cut,
                 };
-                Elsewhere::Answered(relay(response, answered))
+                Elsewhere::Answered(relay(response, passed, |_| {}))
             }
             Err(_) if outgoing.client_broke() => {
-                Elsewhere::Answered(self.client_broke(function, entry))
+                let problem = Problem::body_broke().function(&function.name);
+                Elsewhere::Answered(self.refuse(record, &problem))
             }
             Err(error) => {
                 peers.lost(forward.to());
                 let cause = error.cause.clone();
-                debug!(parent: entry.span(), node = %forward.to(), %cause, "another node is lost");
+                debug!(parent: record.span(), node = %forward.to(), %cause, "another node is lost");
                 if outgoing.take_back_from_node(error, &FORWARDED) {
-                    entry.uncount();
-                    return Elsewhere::Here(Box::new((outgoing, entry)));
+                    record.uncount();
+                    return Elsewhere::Here(Box::new((outgoing, record)));
                 }
                 let problem = node_died(&cause).function(&function.name);
-                Elsewhere::Answered(self.refuse(entry, &problem))
+                Elsewhere::Answered(self.refuse(record, &problem))
             }
         }
     }
@@ -98,20 +99,25 @@ fn node_died(cause: &str) -> Problem {
         .hint("it may have been served; only requests that can be repeated are tried again")
 }
 
-/// Passes another gateway's answer on as it comes.
-pub fn relay(response: Response<Incoming>, relay: Relay) -> Response<ResponseBody> {
+/// Passes an answer on as it comes, with the headers that `add` gives it.
+pub fn relay(
+    response: Response<Incoming>,
+    passed: Relay<'_>,
+    add: impl FnOnce(&mut HeaderMap),
+) -> Response<ResponseBody> {
     let Relay {
-        link,
-        connection,
+        lease,
         outgoing,
-        entry,
+        record,
+        limit,
         idle_timeout,
         cut,
-    } = relay;
+    } = passed;
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     headers::strip_hop_by_hop(&mut parts.headers);
+    add(&mut parts.headers);
     let upstream = switching
         .then(|| parts.extensions.remove::<OnUpgrade>())
         .flatten();
@@ -119,22 +125,19 @@ pub fn relay(response: Response<Incoming>, relay: Relay) -> Response<ResponseBod
         let upgrade = HeaderValue::from_static("upgrade");
         parts.headers.insert(header::CONNECTION, upgrade);
         parts.headers.insert(header::UPGRADE, protocol);
-        tunnel::start(client, upstream, connection, entry, idle_timeout, cut);
+        tunnel::start(client, upstream, lease, record, idle_timeout, cut.clone());
         return Response::from_parts(parts, ResponseBody::empty());
     }
-    let lease = Lease::Node(NodeLease {
-        link,
-        connection,
-        sent: outgoing.sends.then_some(outgoing.consumed),
-        entry,
-    });
-    let bounds = Bounds {
+    let lease = Lease {
+        record: Some(record),
+        ..lease
+    };
+    let bounds = BodyBounds {
         idle_timeout,
         multiplexed: outgoing.multiplexed,
-        // Its own node has seen to that.
-        limit: None,
+        limit,
     };
-    let body = Leased::new(body, lease, bounds);
+    let body = LeasedBody::new(body, lease, bounds);
     let body = body.map_or_else(ResponseBody::empty, |body| {
         ResponseBody::Leased(Box::new(body))
     });

@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, Deadlines, UnderWay};
+use super::activity::{Activity, Deadlines, RequestUnderWay};
 use super::client_body::ClientBody;
 use super::connections::Connections;
 use super::{GatewayOptions, MAX_HEAD, Peer, Problem, ResponseBody, stall};
@@ -183,7 +183,7 @@ fn protocols(keep_alive: Duration) -> auto::Builder<LocalExecutor> {
 }
 
 /// An answer on its way, boxed, since hyper moves the future it is given about with its connection.
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Watched>, Infallible>>>>;
+type Answering = Pin<Box<dyn Future<Output = Result<Response<WatchedBody>, Infallible>>>>;
 
 /// Gives requests to `answers`, and tells `activity` of them.
 fn service<A: Answer>(
@@ -193,7 +193,7 @@ fn service<A: Answer>(
     idle_timeout: Duration,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
-    Response = Response<Watched>,
+    Response = Response<WatchedBody>,
     Error = Infallible,
     Future = Answering,
 > + use<A> {
@@ -207,18 +207,18 @@ fn service<A: Answer>(
             let response = whole(answer).await;
             under_way.waits_here(false);
             under_way.pass();
-            Ok(response.map(|body| Watched { body, under_way }))
+            Ok(response.map(|body| WatchedBody { body, under_way }))
         }) as Answering
     })
 }
 
 /// An answer's body, which keeps its request under way and tells which side it waits for.
-pub struct Watched {
+pub struct WatchedBody {
     body: ResponseBody,
-    under_way: UnderWay,
+    under_way: RequestUnderWay,
 }
 
-impl Body for Watched {
+impl Body for WatchedBody {
     type Data = Bytes;
     type Error = <ResponseBody as Body>::Error;
 

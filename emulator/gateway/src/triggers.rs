@@ -6,8 +6,8 @@
 //! them fires a schedule.
 
 mod admin;
-mod client;
 mod invoke;
+mod run;
 mod run_log;
 mod source_factory;
 mod uploads;
@@ -33,7 +33,6 @@ use tokio::time::timeout;
 
 pub use admin::MAX_SHOWN_BYTES;
 pub use admin::PATH;
-pub use client::{AskError, ask};
 pub use fnlocal_triggers::{clock, event, job, queue, schedule, store};
 pub use source_factory::{MakeSource, Sources};
 
@@ -42,7 +41,7 @@ use fnlocal_faults::Fault;
 use fnlocal_logs::Logs;
 use fnlocal_project::{Project, StateDir};
 use invoke::DriverInvoker;
-use source_factory::Running;
+use source_factory::RunningSource;
 pub(crate) use uploads::Upload;
 use uploads::Uploads;
 
@@ -60,7 +59,7 @@ pub struct Triggers {
     logs: Logs,
     duty: Duty,
     sources: RefCell<Sources>,
-    running: RefCell<BTreeMap<String, Running>>,
+    running: RefCell<BTreeMap<String, RunningSource>>,
     writer: RefCell<Option<CommitWriter>>,
     /// Large bodies that may arrive at once.
     uploads: Uploads,
@@ -103,16 +102,12 @@ impl Triggers {
         duty: Duty,
     ) -> Result<Rc<Self>, QueueStoreError> {
         let (queue, writer) = Queue::open(folder, Clock::system())?;
-        let tell = logs.clone();
-        let tell = move |wrong, text: String| {
-            if wrong {
-                tell.warn(text);
-            } else {
-                tell.note(text);
-            }
-        };
         let owns = Rc::clone(&duty);
-        let clockwork = Clockwork::new(Rc::clone(&queue), move |name| owns(name), tell);
+        let clockwork = Clockwork::new(
+            Rc::clone(&queue),
+            move |name| owns(name),
+            report(logs.clone()),
+        );
         Ok(Rc::new(Self {
             queue,
             clockwork,
@@ -298,7 +293,8 @@ impl Triggers {
             match self.sources.borrow().make(spec, function) {
                 Ok(source) => {
                     let logs = self.logs.clone();
-                    let begun = Running::begin(source, &self.queue, spec.source, function, logs);
+                    let begun =
+                        RunningSource::begin(source, &self.queue, spec.source, function, logs);
                     running.insert(key, begun);
                 }
                 Err(text) => self.logs.warn(format!("/{}: {text}", function.name)),
@@ -315,6 +311,17 @@ impl Triggers {
 /// Whether a source tells everybody who listens, so that only one may.
 fn tells_all(spec: &SourceSpec) -> bool {
     spec.source == SourceKind::Postgres && spec.outbox.is_none()
+}
+
+/// Logs what a part says of itself, as a warning if something is wrong with it.
+fn report(logs: Logs) -> impl Fn(bool, String) {
+    move |is_wrong, text| {
+        if is_wrong {
+            logs.warn(text);
+        } else {
+            logs.note(text);
+        }
+    }
 }
 
 /// Runs triggers beside what else serves, until dropped.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Entry;
+use super::access_log::AccessRecord;
 
 /// Bytes taken over at once, each way.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -20,7 +20,7 @@ pub fn start(
     client: OnUpgrade,
     upstream: OnUpgrade,
     held: impl Sized + 'static,
-    entry: Entry,
+    record: AccessRecord,
     idle_timeout: Duration,
     cut: CancellationToken,
 ) {
@@ -37,7 +37,7 @@ pub fn start(
         };
         // An instance whose tunnel ended may still be at work: it is asked before it is reused.
         drop(held);
-        entry.write(problem);
+        record.write(problem);
     });
 }
 

@@ -88,14 +88,14 @@ pub async fn run(
     tell: OnBuildProgress<'_>,
 ) -> Result<BuildReport, BuildError> {
     let project = Project::open(&options.path, None)?;
-    of(&project, options, tell).await
+    build_project(&project, options, tell).await
 }
 
 /// As [`run`], of a project that was opened by the options' path.
 ///
 /// # Errors
 /// [`BuildError`]; what was built before it is in the registry, whole.
-pub async fn of(
+pub async fn build_project(
     project: &Project,
     options: &BuildOptions,
     tell: OnBuildProgress<'_>,
@@ -218,7 +218,7 @@ impl<'a> Site<'a> {
         })
     }
 
-    fn tell(&self, news: BuildProgress) {
+    fn report(&self, news: BuildProgress) {
         // Notes and warnings may quote what a package manager writes.
         match &news {
             BuildProgress::Began { package, part } => info!(package, %part, "begins"),

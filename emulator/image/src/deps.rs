@@ -292,7 +292,7 @@ fn find_lock(
             }
             if *folder == package.root
                 && let Some(bytes) = contents(&package.project_root, &path)?
-                && let Some(manager) = Manager::of(kind, &bytes, manifest)
+                && let Some(manager) = Manager::from_lockfile(kind, &bytes, manifest)
             {
                 return Ok((Some((manager, kind, bytes)), None));
             }

@@ -31,7 +31,11 @@ const NPM: [&str; 4] = [
 
 impl Manager {
     /// The one that wrote a lock file; nothing for one we cannot run.
-    pub fn of(kind: LockfileKind, lock: &[u8], manifest: &Map<String, Value>) -> Option<Self> {
+    pub fn from_lockfile(
+        kind: LockfileKind,
+        lock: &[u8],
+        manifest: &Map<String, Value>,
+    ) -> Option<Self> {
         let lock = String::from_utf8_lossy(lock);
         let named = |name: &str| named(manifest, name);
         match kind {
@@ -194,7 +198,7 @@ mod tests {
         if let Some(manager) = manager {
             manifest.insert("packageManager".to_owned(), manager.into());
         }
-        Manager::of(kind, lock.as_bytes(), &manifest)
+        Manager::from_lockfile(kind, lock.as_bytes(), &manifest)
     }
 
     #[test]

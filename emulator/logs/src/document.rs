@@ -231,7 +231,7 @@ impl Invocation {
     pub(super) fn new(request: &RequestRecord, measured: Option<WrapperMeasurement>) -> Self {
         let served = request.served.as_ref();
         let ran = served.filter(|_| request.start.is_some());
-        let phases = ran.map(|served| Phases::of(&served.timing));
+        let phases = ran.map(|served| Phases::from_timing(&served.timing));
         let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
         Self {
             time: stamp(request.at + request.total),
@@ -272,7 +272,7 @@ fn billed(
 }
 
 impl Phases {
-    fn of(timing: &fnlocal_api::Timing) -> Self {
+    fn from_timing(timing: &fnlocal_api::Timing) -> Self {
         Self {
             queue: millis(timing.queue),
             create: millis(timing.create),
@@ -309,7 +309,7 @@ impl PlatformLine {
     }
 
     /// What the platform says of a record; none of those that are kept otherwise.
-    pub(super) fn of(record: &Record) -> Option<Self> {
+    pub(super) fn from_record(record: &Record) -> Option<Self> {
         Some(match record {
             Record::Request(_) | Record::Done { .. } | Record::Line { .. } => return None,
             Record::Error {

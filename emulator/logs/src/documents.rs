@@ -44,7 +44,7 @@ impl Documents {
             }
             _ => Vec::new(),
         };
-        made.extend(PlatformLine::of(record).map(LogDocument::Platform));
+        made.extend(PlatformLine::from_record(record).map(LogDocument::Platform));
         made
     }
 

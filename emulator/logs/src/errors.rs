@@ -236,7 +236,7 @@ impl Groups {
     fn ended(&mut self, request: &RequestRecord, now: SystemTime) -> Option<Cause> {
         if request.status == 0 || request.status >= 500 {
             self.bad
-                .put(request.id.to_string(), ErrorRequest::of(request));
+                .put(request.id.to_string(), ErrorRequest::from_record(request));
         }
         let served = request.served.as_ref();
         let instance = served.map(|served| (Arc::clone(&request.node), served.instance));
@@ -247,13 +247,13 @@ impl Groups {
                 .cloned()
             && let Some(group) = self.by_id.get_mut(&id)
         {
-            group.request = Some(ErrorRequest::of(request));
+            group.request = Some(ErrorRequest::from_record(request));
         }
         if let Some(id) = self.requests.get(&*request.id).cloned() {
             let group = self.by_id.get_mut(&id);
             let caused = group.and_then(|group| group.request.as_mut());
             if let Some(caused) = caused.filter(|caused| *caused.id == *request.id) {
-                *caused = ErrorRequest::of(request);
+                *caused = ErrorRequest::from_record(request);
             }
             return None;
         }
@@ -274,7 +274,7 @@ impl Groups {
             request: Some(request.id.to_string()),
         };
         let (cause, _, id) = self.add(seen, now)?;
-        self.by_id.get_mut(&id)?.request = Some(ErrorRequest::of(request));
+        self.by_id.get_mut(&id)?.request = Some(ErrorRequest::from_record(request));
         Some(cause)
     }
 
@@ -358,7 +358,7 @@ impl ErrorGroup {
 }
 
 impl ErrorRequest {
-    fn of(request: &RequestRecord) -> Self {
+    fn from_record(request: &RequestRecord) -> Self {
         Self {
             id: request.id.to_string(),
             method: Some(request.method.as_str().to_owned()),

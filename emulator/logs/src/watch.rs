@@ -18,7 +18,7 @@ pub struct Growth {
 impl Growth {
     /// Watches a folder, which must be there.
     #[must_use]
-    pub fn of(folder: &Path) -> Self {
+    pub fn in_folder(folder: &Path) -> Self {
         let (changed, changes) = channel();
         let told = move |event: notify::Result<notify::Event>| {
             // Reading is told of as well: who looks after each event would never rest.
@@ -56,7 +56,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("00000001.jsonl");
         std::fs::write(&file, "{}\n").unwrap();
-        let growth = Growth::of(folder.path());
+        let growth = Growth::in_folder(folder.path());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         std::fs::read_to_string(&file).unwrap();
         assert!(!growth.wait());

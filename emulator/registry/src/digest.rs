@@ -66,7 +66,7 @@ const MAX_SHOWN_CHARS: usize = 80;
 impl Digest {
     /// The sha256 of `bytes`.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn sha256(bytes: &[u8]) -> Self {
         Self::by(Algorithm::Sha256, bytes)
     }
 
@@ -209,7 +209,7 @@ mod tests {
     fn a_digest_is_written_as_it_was_read() {
         let digest: Digest = EMPTY.parse().unwrap();
         assert_eq!(digest.to_string(), EMPTY);
-        assert_eq!(digest, Digest::of(b""));
+        assert_eq!(digest, Digest::sha256(b""));
         assert_eq!(Digest::from_file_name(&digest.file_name()), Some(digest));
     }
 

@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_reference_is_a_digest_or_a_tag() {
-        let digest = Digest::of(b"x");
+        let digest = Digest::sha256(b"x");
         assert_eq!(digest.to_string().parse(), Ok(Reference::Digest(digest)));
         assert!(matches!("v1.0".parse(), Ok(Reference::Tag(_))));
         for bad in [

@@ -44,7 +44,7 @@ mod linux {
 
     impl Family {
         /// Looks for those of the instance that bears `mark`, whose own process is `root`.
-        pub fn of(mark: &str, root: u32) -> Self {
+        pub fn marked(mark: &str, root: u32) -> Self {
             let prefix = prefix(mark);
             let root = i32::try_from(root).ok().and_then(Pid::from_raw);
             let root = root.and_then(|root| Process::pin(root, |root| bears(root, &prefix)));
@@ -179,7 +179,7 @@ pub(super) struct Family;
 /// Other systems do not show a process's environment: there the process group ends, and no more.
 #[cfg(not(target_os = "linux"))]
 impl Family {
-    pub fn of(_mark: &str, _root: u32) -> Self {
+    pub fn marked(_mark: &str, _root: u32) -> Self {
         Self
     }
 
@@ -232,7 +232,7 @@ mod tests {
     fn a_process_in_a_session_of_its_own_ends_with_its_instance() {
         let script = "setsid sh -c 'echo $$; exec sleep 600' & wait";
         let (mut root, detached) = shell("r1/1", script);
-        Family::of("r1/1", root.id()).end();
+        Family::marked("r1/1", root.id()).end();
         root.wait().unwrap();
         assert_gone(detached);
     }
@@ -241,7 +241,7 @@ mod tests {
     fn a_process_without_the_mark_ends_while_its_parent_lives() {
         let script = "env -i setsid sh -c 'echo $$; exec sleep 600' & wait";
         let (mut root, unmarked) = shell("r2/1", script);
-        let family = Family::of("r2/1", root.id());
+        let family = Family::marked("r2/1", root.id());
         root.kill().unwrap();
         root.wait().unwrap();
         family.end();
@@ -254,7 +254,7 @@ mod tests {
         let (mut one, _) = shell("r3/1", script);
         let (mut ten, _) = shell("r3/10", script);
         let (mut other, _) = shell("r33/1", script);
-        Family::of("r3/1", one.id()).end();
+        Family::marked("r3/1", one.id()).end();
         one.wait().unwrap();
         assert!(ten.try_wait().unwrap().is_none());
         end_run("r3");

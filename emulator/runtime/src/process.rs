@@ -277,7 +277,7 @@ impl Inner {
         let Some((pid, mark, mut end)) = begun else {
             return;
         };
-        let family = tokio::task::spawn_blocking(move || Family::of(&mark, pid)).await;
+        let family = tokio::task::spawn_blocking(move || Family::marked(&mark, pid)).await;
         let alive = |end: &watch::Receiver<Option<String>>| end.borrow().is_none();
         if !grace.is_zero() && alive(&end) {
             signal(pid, Signal::Terminate);
@@ -298,7 +298,7 @@ impl Inner {
         }
     }
 
-    fn tell(&self, instance: InstanceId, kind: Signal) {
+    fn signal(&self, instance: InstanceId, kind: Signal) {
         let live = self.lock();
         let alive = live
             .get(&instance)
@@ -323,12 +323,12 @@ impl Runtime for ProcessRuntime {
     }
 
     fn pause(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
-        self.inner.tell(instance, Signal::Stop);
+        self.inner.signal(instance, Signal::Stop);
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn resume(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
-        self.inner.tell(instance, Signal::Continue);
+        self.inner.signal(instance, Signal::Continue);
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -230,7 +230,7 @@ impl Describe for FolderDescriber {
         let Some(package) = self.project.borrow().package(package).cloned() else {
             return Vec::new();
         };
-        let before = functions.of(package.id);
+        let before = functions.of_package(package.id);
         let first = !self.described.borrow().contains_key(&package.id);
         let mut found = FoundFunctions::new(package.id, functions);
         match described {

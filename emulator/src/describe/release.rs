@@ -13,11 +13,14 @@ use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::Logs;
 use fnlocal_project::{BodyMode, DescribedModule, Environment, FunctionSettings};
 
+/// A variable's value by its name.
+type VariableLookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// Knows a release. What instances say of themselves is only held against it: the release decides.
 pub(crate) struct ReleaseDescriber {
     release: Release,
     environment: Environment,
-    shell: Box<dyn Fn(&str) -> Option<String>>,
+    shell: VariableLookup,
     logs: Logs,
     broken: RefCell<Vec<String>>,
 }

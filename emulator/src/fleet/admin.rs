@@ -150,7 +150,7 @@ impl FleetState {
     fn metrics(&self) -> String {
         let members = self.members.borrow();
         let nodes = members.values().filter(|one| !one.ended());
-        let nodes = nodes.filter_map(|one| Some(NodeCounts::of(one.driver.get()?)));
+        let nodes = nodes.filter_map(|one| Some(NodeCounts::from_driver(one.driver.get()?)));
         let others = [
             NodeCounts::apart(ENDED, &self.counted_before()),
             NodeCounts::apart(BALANCER, &self.answered),

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::FleetState;
 use crate::dashboard;
 use crate::listeners::Listeners;
+use fnlocal_gateway::AccessRecord;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
-use fnlocal_gateway::Entry;
 use fnlocal_gateway::GatewayOptions;
-use fnlocal_gateway::Outgoing;
+use fnlocal_gateway::Lease;
+use fnlocal_gateway::OutgoingRequest;
 use fnlocal_gateway::Pages;
 use fnlocal_gateway::Peer;
 use fnlocal_gateway::Platform;
@@ -109,9 +110,9 @@ impl Answer for BalancerFront {
         let id = request_name();
         let named = ("balancer".into(), Arc::clone(&id));
         let (logs, counts) = (&self.fleet.factory.logs, &self.fleet.answered);
-        let mut entry = Entry::begin(logs, counts, named, &request);
+        let mut record = AccessRecord::begin(logs, counts, named, &request);
         if is_platform(request.uri().path()) {
-            entry.forget();
+            record.forget();
             if let Err(problem) = asks_locally(&request, peer.address) {
                 return problem.response(&id);
             }
@@ -123,58 +124,66 @@ impl Answer for BalancerFront {
             };
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);
-        let outgoing = Outgoing::new(request, |headers| by_balancer(headers, &peer));
-        self.balance(outgoing, entry).await
+        let outgoing = OutgoingRequest::new(request, |headers| by_balancer(headers, &peer));
+        self.balance(outgoing, record).await
     }
 }
 
 impl BalancerFront {
-    async fn balance(&self, mut outgoing: Outgoing, mut entry: Entry) -> Response<ResponseBody> {
+    async fn balance(
+        &self,
+        mut outgoing: OutgoingRequest,
+        mut record: AccessRecord,
+    ) -> Response<ResponseBody> {
         let timeout = self.fleet.settings.balancer.idle_timeout;
         let mut tried = Vec::new();
         loop {
             let picked = self.fleet.pick(&tried);
             let link = picked.and_then(|(member, counted)| {
                 tried.push(member.node);
-                entry.count(counted);
+                record.count(counted);
                 let link = member.link.get().cloned();
                 link.ok_or(TargetFailure::NoTarget)
             });
             let link = match link {
                 Ok(link) => link,
-                Err(failure) => return refuse(outgoing, entry, failure),
+                Err(failure) => return refuse(outgoing, record, failure),
             };
             match tokio::time::timeout(timeout, link.send(outgoing.request())).await {
                 Ok(Ok((response, connection))) => {
-                    // The node that serves it writes its line.
-                    entry.forget();
-                    let answered = Relay {
-                        link,
-                        connection,
+                    // The node that serves it writes its record.
+                    record.forget();
+                    let passed = Relay {
+                        lease: Lease::from_node(link, connection, &outgoing),
                         outgoing,
-                        entry,
+                        record,
+                        limit: None,
                         idle_timeout: timeout,
-                        cut: self.cut.clone(),
+                        cut: &self.cut,
                     };
-                    return relay(response, answered);
+                    return relay(response, passed, |_| {});
                 }
                 Ok(Err(_)) if outgoing.client_broke() => {
-                    return refuse_with(entry, &Problem::body_broke());
+                    return answer_problem(record, &Problem::body_broke());
                 }
                 Ok(Err(error)) => {
                     if !outgoing.take_back_from_node(error, &FORWARDED) {
-                        return refuse(outgoing, entry, TargetFailure::Broken);
+                        return refuse(outgoing, record, TargetFailure::Broken);
                     }
-                    entry.uncount();
+                    record.uncount();
                 }
-                Err(_) => return refuse(outgoing, entry, TargetFailure::Silent),
+                Err(_) => return refuse(outgoing, record, TargetFailure::Silent),
             }
         }
     }
 }
 
 /// The balancer's own answer.
-fn refuse(outgoing: Outgoing, entry: Entry, failure: TargetFailure) -> Response<ResponseBody> {
+fn refuse(
+    outgoing: OutgoingRequest,
+    record: AccessRecord,
+    failure: TargetFailure,
+) -> Response<ResponseBody> {
     outgoing.turn_away();
     let (reason, text, hint) = match failure {
         TargetFailure::NoTarget => (
@@ -194,12 +203,12 @@ fn refuse(outgoing: Outgoing, entry: Entry, failure: TargetFailure) -> Response<
         ),
     };
     let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    refuse_with(entry, &Problem::new(status, reason, text).hint(hint))
+    answer_problem(record, &Problem::new(status, reason, text).hint(hint))
 }
 
-fn refuse_with(mut entry: Entry, problem: &Problem) -> Response<ResponseBody> {
-    let response = problem.response(entry.id());
-    entry.head(problem.status, None);
-    entry.write(Some(problem.reason));
+fn answer_problem(mut record: AccessRecord, problem: &Problem) -> Response<ResponseBody> {
+    let response = problem.response(record.id());
+    record.head(problem.status, None);
+    record.write(Some(problem.reason));
     response
 }

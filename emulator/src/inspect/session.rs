@@ -14,7 +14,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use fnlocal_driver::InspectPaths;
 
-use super::InspectError;
+use super::BoxError;
 
 /// The maximum length of a message, in bytes. A profile of minutes is one message of many megabytes.
 const MAX_MESSAGE_BYTES: usize = 256 << 20;
@@ -26,7 +26,7 @@ fn large() -> WebSocketConfig {
 }
 
 /// What a client's key is answered with.
-pub(super) fn accept_key(key: &HeaderValue) -> Result<HeaderValue, InspectError> {
+pub(super) fn accept_key(key: &HeaderValue) -> Result<HeaderValue, BoxError> {
     Ok(HeaderValue::from_str(&derive_accept_key(key.as_bytes()))?)
 }
 
@@ -34,7 +34,7 @@ pub(super) fn accept_key(key: &HeaderValue) -> Result<HeaderValue, InspectError>
 pub(super) async fn open(
     stream: UnixStream,
     id: &str,
-) -> Result<WebSocketStream<UnixStream>, InspectError> {
+) -> Result<WebSocketStream<UnixStream>, BoxError> {
     let url = format!("ws://127.0.0.1/{id}");
     let (socket, _) = client_async_with_config(url, stream, Some(large())).await?;
     Ok(socket)

@@ -8,7 +8,7 @@ use fnlocal_runtime::InstanceListener;
 use fnlocal_runtime::place::SOCKET;
 
 /// An instance whose inspector answers with `answer`, and then either closes or is silent.
-async fn asked(answer: &[u8], closes: bool) -> Result<(StatusCode, Bytes), InspectError> {
+async fn asked(answer: &[u8], closes: bool) -> Result<(StatusCode, Bytes), BoxError> {
     let folder = tempfile::tempdir().unwrap();
     let listener = InstanceListener::bind(folder.path().to_owned()).unwrap();
     let target = InspectTarget {

@@ -32,7 +32,7 @@ pub struct Context<'a> {
 impl LatencySummary {
     /// Of a histogram of microseconds.
     #[must_use]
-    pub fn of(histogram: &Histogram<u64>) -> Self {
+    pub fn from_histogram(histogram: &Histogram<u64>) -> Self {
         if histogram.is_empty() {
             return Self::default();
         }
@@ -68,8 +68,8 @@ impl LoadReport {
             let key = (name(*step), *kind);
             functions.entry(key).or_default().merge(tally);
         }
-        let total = LatencySummary::of(&all);
-        let lag = LatencySummary::of(&recorder.lag);
+        let total = LatencySummary::from_histogram(&all);
+        let lag = LatencySummary::from_histogram(&recorder.lag);
         let parts = intervals::parts(segments(&plan.load));
         let counts = counts(recorder, &name);
         let errors = kinds.values().map(|tally| tally.errors).sum::<u64>() + gathered.unanswered;
@@ -121,8 +121,8 @@ fn group(function: Option<String>, kind: SampleKind, tally: &StepTally) -> Reque
         function,
         kind,
         errors: tally.errors,
-        latency: LatencySummary::of(&tally.latency),
-        service: phases.map(|phases| LatencySummary::of(&phases[4])),
+        latency: LatencySummary::from_histogram(&tally.latency),
+        service: phases.map(|phases| LatencySummary::from_histogram(&phases[4])),
         start: tally.phases.as_ref().and_then(|_| start(kind, tally)),
         phases: phases.map(|_| GatewayPhases {
             queue: mean(0),
@@ -138,7 +138,7 @@ fn group(function: Option<String>, kind: SampleKind, tally: &StepTally) -> Reque
 fn start(kind: SampleKind, tally: &StepTally) -> Option<LatencySummary> {
     match kind {
         SampleKind::First | SampleKind::ScaleOut | SampleKind::Spare => {
-            Some(LatencySummary::of(&tally.start))
+            Some(LatencySummary::from_histogram(&tally.start))
         }
         _ => None,
     }

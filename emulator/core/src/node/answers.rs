@@ -27,7 +27,7 @@ impl Awaited {
     }
 
     /// The answer an instance in this state owes.
-    pub(crate) fn of(instance: &PoolInstance) -> Option<Self> {
+    pub(crate) fn from_instance(instance: &PoolInstance) -> Option<Self> {
         match (instance.role, instance.power) {
             (InstanceRole::Stopping, _) => Some(Self::Stop),
             (InstanceRole::Starting(_), _) => Some(Self::Start),
@@ -58,7 +58,7 @@ impl Node {
         let Some(instance) = self.instances.get_mut(&id) else {
             return;
         };
-        let awaited = Awaited::of(instance);
+        let awaited = Awaited::from_instance(instance);
         if instance.awaited == awaited {
             return;
         }

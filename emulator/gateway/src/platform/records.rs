@@ -42,7 +42,7 @@ async fn errors(State(archive): State<Archive>) -> Response {
 /// What may stand behind `/_fnlocal/logs?`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Asked {
+struct RecordsQuery {
     function: Option<String>,
     since: Option<String>,
     grep: Option<String>,
@@ -52,7 +52,7 @@ struct Asked {
     follow: Option<u8>,
 }
 
-impl Asked {
+impl RecordsQuery {
     fn query(self) -> Result<Query, QueryError> {
         let since = self.since.as_deref();
         let since = since.map(|text| query::since(text, Timestamp::now()));
@@ -69,7 +69,7 @@ impl Asked {
 
 async fn logs(
     State(archive): State<Archive>,
-    asked: Result<Words<Asked>, axum::extract::rejection::QueryRejection>,
+    asked: Result<Words<RecordsQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     let Words(asked) = match asked {
         Ok(asked) => asked,
@@ -83,7 +83,7 @@ async fn logs(
             return problem(StatusCode::BAD_REQUEST, "query", &hint);
         }
     };
-    let follow = follow.then(|| Follow {
+    let follow = follow.then(|| LogFollower {
         changes: archive.written(),
         archive: archive.clone(),
     });
@@ -104,16 +104,16 @@ struct Reading {
     query: Query,
     cursor: Cursor,
     /// None for who wants only what is there.
-    follow: Option<Follow>,
+    follow: Option<LogFollower>,
 }
 
 /// What tells that there is more.
-struct Follow {
+struct LogFollower {
     changes: watch::Receiver<u64>,
     archive: Archive,
 }
 
-impl Follow {
+impl LogFollower {
     /// Waits for more; false when none will come, or nobody may wait any longer.
     async fn more(&mut self) -> bool {
         tokio::select! {
@@ -128,7 +128,7 @@ impl Reading {
     async fn begin(
         folder: PathBuf,
         query: Query,
-        follow: Option<Follow>,
+        follow: Option<LogFollower>,
     ) -> io::Result<(String, Self)> {
         let read = move || {
             let (first, cursor) = query.begin(&folder)?;

@@ -16,7 +16,7 @@ pub(super) fn status(outcome: &RunOutcome) -> u16 {
 }
 
 /// Writes a run's record, and what went wrong. In place of a method stands what triggered it.
-pub(super) fn tell(logs: &Logs, node: Arc<str>, run: &Run) {
+pub(super) fn log(logs: &Logs, node: Arc<str>, run: &Run) {
     if let (RunOutcome::NotRun { .. }, Disposition::Again(_)) = (&run.outcome, run.fate) {
         // Nothing ran, and nothing is lost.
         return;

@@ -11,6 +11,7 @@ use fnlocal_triggers::source::{Ingest, Source, keep};
 use fnlocal_triggers::sources::{FolderSource, Postgres, RedisStream};
 use tokio::task::{JoinHandle, spawn_local};
 
+use super::report;
 use fnlocal_driver::Function;
 use fnlocal_logs::Logs;
 use fnlocal_project::ShellVariables;
@@ -129,12 +130,12 @@ fn wants_tls(url: &str) -> bool {
 }
 
 /// A source that is read until this is dropped.
-pub(super) struct Running {
+pub(super) struct RunningSource {
     pub intake: Rc<Ingest>,
     task: JoinHandle<()>,
 }
 
-impl Running {
+impl RunningSource {
     pub fn begin(
         source: Box<dyn Source>,
         queue: &Rc<Queue>,
@@ -151,19 +152,12 @@ impl Running {
             settings.triggers.delivery.clone(),
             settings.body_limit,
         ));
-        let tell = move |wrong, text: String| {
-            if wrong {
-                logs.warn(text);
-            } else {
-                logs.note(text);
-            }
-        };
-        let task = spawn_local(keep(source, Rc::clone(&intake), tell));
+        let task = spawn_local(keep(source, Rc::clone(&intake), report(logs)));
         Self { intake, task }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSource {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -58,7 +58,7 @@ async fn named(
         None => find(site, &shared.store, wanted, platform).await?,
     };
     shared.records.put(KIND, &key, &found);
-    site.tell(BuildProgress::Note(format!("base image: {}", found.origin)));
+    site.report(BuildProgress::Note(format!("base image: {}", found.origin)));
     let (from, to, copied) = (shared.store, site.store.clone(), found.clone());
     let copying = tokio::task::spawn_blocking(move || copied.copy(&from, &to));
     copying.await.map_err(bug)??;
@@ -103,7 +103,7 @@ async fn find(
         },
         node: None,
     };
-    let progress = |text| site.tell(BuildProgress::Note(text));
+    let progress = |text| site.report(BuildProgress::Note(text));
     Ok(base::find(&sources, &progress).await?)
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn layer(
         return Ok(None);
     };
     if let Some(warning) = wanted.warning() {
-        site.tell(BuildProgress::Warning(Warning {
+        site.report(BuildProgress::Warning(Warning {
             text: format!(
                 "package {}: {warning}: this build cannot be repeated",
                 package.name
@@ -59,7 +59,7 @@ pub(super) async fn layer(
     {
         return Ok(Some((layer, true)));
     }
-    site.tell(BuildProgress::Began {
+    site.report(BuildProgress::Began {
         package: package.name.clone(),
         part: LayerPart::Deps,
     });
@@ -107,7 +107,7 @@ async fn install(
         time: site.project.config().build.install_time(),
     };
     let id = installer.create().await?;
-    let progress = |text| site.tell(BuildProgress::Note(text));
+    let progress = |text| site.report(BuildProgress::Note(text));
     let installed = installer.install(&id, Root::default(), wanted, &progress);
     let taken = match installed.await {
         Ok(()) => take_out(site, docker, &id).await,

@@ -45,7 +45,7 @@ pub(super) struct Own {
 }
 
 /// The package's Dockerfile, if it has one.
-pub(super) fn of(package: &Package) -> Option<PathBuf> {
+pub(super) fn dockerfile_of(package: &Package) -> Option<PathBuf> {
     Some(package.root.join(FILE)).filter(|path| path.is_file())
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn build(
     }
     let what = format!("building the Dockerfile of {}", package.name);
     let engine = site.engine(&what).await?;
-    site.tell(BuildProgress::Began {
+    site.report(BuildProgress::Began {
         package: package.name.clone(),
         part: LayerPart::Base,
     });

@@ -40,7 +40,7 @@ async fn attempt(
     platforms: &[ImagePlatform],
 ) -> Result<Built, BuildError> {
     let repository = site.repository(&package.name);
-    let (made, functions, described) = if dockerfile::of(package).is_some() {
+    let (made, functions, described) = if dockerfile::dockerfile_of(package).is_some() {
         own(site, package, platforms, &repository).await?
     } else {
         ours(site, package, platforms, &repository).await?
@@ -146,7 +146,7 @@ async fn read(site: &Site<'_>, package: &Package) -> Result<CodeFiles, BuildErro
     let code = tokio::task::spawn_blocking(move || CodeFiles::read(&package));
     let code = code.await.map_err(bug)??;
     for warning in &code.warnings {
-        site.tell(BuildProgress::Warning(warning.clone()));
+        site.report(BuildProgress::Warning(warning.clone()));
     }
     Ok(code)
 }
@@ -182,9 +182,9 @@ impl BuiltImage {
         if let Some(stack) = stacks.first()
             && let Some(warning) = size::warning(&package.name, &stack.layers, site.large)
         {
-            site.tell(BuildProgress::Warning(warning));
+            site.report(BuildProgress::Warning(warning));
         }
-        let labels = labels::of(&site.project.name, &source, commit.as_ref());
+        let labels = labels::image_labels(&site.project.name, &source, commit.as_ref());
         let mut images = Vec::new();
         for stack in stacks {
             let stored = layers::store(site, repository, &stack, &labels)?;

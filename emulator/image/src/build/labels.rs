@@ -23,7 +23,11 @@ pub(super) fn below(project: &str, has_deps: bool) -> BTreeMap<String, String> {
 /// Its functions are not among it: what code exports is known once it has run, and may differ with
 /// where it runs, which a digest must not. The image says them when it is started with
 /// `--describe`, and a release has them.
-pub fn of(project: &str, source: &Digest, commit: Option<&GitCommit>) -> BTreeMap<String, String> {
+pub fn image_labels(
+    project: &str,
+    source: &Digest,
+    commit: Option<&GitCommit>,
+) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([
         ("dev.fnlocal.source".to_owned(), source.to_string()),
         (PROJECT.to_owned(), project.to_owned()),

@@ -52,7 +52,7 @@ pub(super) async fn below(
     platform: ImagePlatform,
     repository: &RepositoryName,
 ) -> Result<Stack, BuildError> {
-    site.tell(BuildProgress::Began {
+    site.report(BuildProgress::Began {
         package: package.name.clone(),
         part: LayerPart::Base,
     });
@@ -127,7 +127,7 @@ pub(super) async fn code(
     files: &CodeFiles,
     repository: &RepositoryName,
 ) -> Result<BuiltLayer, BuildError> {
-    site.tell(BuildProgress::Began {
+    site.report(BuildProgress::Began {
         package: package.name.clone(),
         part: LayerPart::Code,
     });
@@ -175,7 +175,7 @@ pub(super) fn tell_done(
     part: LayerPart,
     layers: &[BuiltLayer],
 ) {
-    site.tell(BuildProgress::Done {
+    site.report(BuildProgress::Done {
         package: package.name.clone(),
         part,
         size: layers.iter().map(|built| built.layer.size).sum(),

@@ -173,7 +173,8 @@ async fn from_registry(
     let (store, repository) = (sources.store, StoredBase::repository());
     let reference = wanted(sources.wanted);
     let pulled = pull(reference, sources.platform, store, &repository, progress).await?;
-    let manifest = manifest::of(store, &repository, &pulled.config_digest, &pulled.layers)?;
+    let manifest =
+        manifest::store_manifest(store, &repository, &pulled.config_digest, &pulled.layers)?;
     Ok(StoredBase {
         reference: reference.to_owned(),
         origin: format!("{reference} from its registry ({})", pulled.digest),

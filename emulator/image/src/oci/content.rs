@@ -22,7 +22,7 @@ pub(crate) fn put(
     bytes: &[u8],
     media_type: &str,
 ) -> Result<Digest, ImageError> {
-    let digest = Digest::of(bytes);
+    let digest = Digest::sha256(bytes);
     store.put_tagged(repository, Some(&digest), &[], media_type, bytes)?;
     Ok(digest)
 }

@@ -124,7 +124,7 @@ impl PlatformImage<'_> {
     pub fn store(&self, store: &Store, repository: &RepositoryName) -> Result<Stored, ImageError> {
         let config = content::keep(store, repository, &sorted(&self.config()))?;
         let layers: Vec<Layer> = self.layers.iter().map(|(_, layer)| layer.clone()).collect();
-        of(store, repository, &config.digest, &layers)
+        store_manifest(store, repository, &config.digest, &layers)
     }
 
     fn config(&self) -> ConfigFile {
@@ -151,7 +151,7 @@ impl PlatformImage<'_> {
 }
 
 /// Stores the manifest of a configuration and layers the repository has.
-pub(crate) fn of(
+pub(crate) fn store_manifest(
     store: &Store,
     repository: &RepositoryName,
     config: &Digest,

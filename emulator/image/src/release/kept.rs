@@ -34,7 +34,7 @@ impl NamedRelease {
                 what: "what was built".to_owned(),
                 source,
             })?;
-        let digest = Digest::of(&bytes(&release));
+        let digest = Digest::sha256(&bytes(&release));
         Ok(Self { digest, release })
     }
 
@@ -61,7 +61,7 @@ pub struct Releases {
 impl Releases {
     /// Those in a project's `.fnlocal`. Makes nothing.
     #[must_use]
-    pub fn of(state: &Path) -> Self {
+    pub fn in_state(state: &Path) -> Self {
         Self {
             folder: OwnPath::new(&state.join(FOLDER)),
         }
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_found_by_a_few_digits_and_listed_newest_first() {
         let folder = tempfile::tempdir().unwrap();
-        let releases = Releases::of(folder.path());
+        let releases = Releases::in_state(folder.path());
         assert!(releases.list().unwrap().is_empty());
         let (old, new) = (kept("2026-01-01T00:00:00Z"), kept("2026-02-01T00:00:00Z"));
         releases.put(&new).unwrap();
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn what_is_no_release_is_named_and_left_out_of_the_list() {
         let folder = tempfile::tempdir().unwrap();
-        let releases = Releases::of(folder.path());
+        let releases = Releases::in_state(folder.path());
         let path = releases.put(&kept("2026-01-01T00:00:00Z")).unwrap();
         std::fs::write(&path, "{\"schema\": 1").unwrap();
         assert!(releases.list().unwrap().is_empty());

@@ -32,10 +32,10 @@ pub async fn build(
     now: String,
 ) -> Result<(BuildReport, MadeRelease), MakeError> {
     let project = Project::open(&options.path, None)?;
-    let releases = Releases::of(&project.state());
+    let releases = Releases::in_state(&project.state());
     // Read while the build waits for other things, of which there may be many.
     let listing = tokio::task::spawn_blocking(move || releases.list());
-    let report = build::of(&project, options, tell).await?;
+    let report = build::build_project(&project, options, tell).await?;
     let newest = match listing.await {
         Ok(listed) => listed?.into_iter().next(),
         Err(error) => return Err(BuildError::Bug(error.to_string()).into()),
@@ -59,7 +59,7 @@ pub fn make(
     let parts = parts(project, report);
     let images: Vec<PackageImage<'_>> = parts.iter().map(ReleasePart::image).collect();
     let (release, warnings) = assemble(project, &images, commit(report), now)?;
-    let releases = Releases::of(state);
+    let releases = Releases::in_state(state);
     if let Some(newest) = newest.clone()
         && says_the_same(&newest.release, &release)
     {

@@ -32,7 +32,7 @@ pub struct Pruned {
 /// # Errors
 /// [`PruneError`]; what was removed until then was not needed.
 pub fn prune(state: &Path, keep: usize, dry_run: bool) -> Result<Pruned, PruneError> {
-    let releases = Releases::of(state);
+    let releases = Releases::in_state(state);
     let mut kept = releases.list()?;
     let old = kept.split_off(keep.min(kept.len()));
     let named = digests(&kept);
@@ -116,7 +116,7 @@ mod tests {
             "layers": [],
         });
         let bytes = manifest.to_string().into_bytes();
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         for tag in [&digest.hex()[..12], LATEST] {
             let reference = Reference::Tag(tag.parse().unwrap());
             store
@@ -152,7 +152,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(&state.path().join(REGISTRY)).unwrap();
         let repository: RepositoryName = "shop/shop".parse().unwrap();
-        let releases = Releases::of(state.path());
+        let releases = Releases::in_state(state.path());
         let images: Vec<Digest> = ["one", "two", "three", "four"]
             .map(|text| image(&store, &repository, text))
             .to_vec();

@@ -21,11 +21,11 @@ impl Temporary {
     /// A new file, which must not exist.
     pub fn new(path: OwnPath) -> Result<Self, StoreError> {
         let file = path.create_new().map_err(io(&path))?;
-        Ok(Self::of(file, path))
+        Ok(Self::from_open(file, path))
     }
 
     /// Takes over a file.
-    pub fn of(file: File, path: OwnPath) -> Self {
+    pub fn from_open(file: File, path: OwnPath) -> Self {
         Self {
             file,
             path,

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn layers_that_must_not_be_pushed_are_not_asked_for() {
-        let digest = Digest::of(b"layer");
+        let digest = Digest::sha256(b"layer");
         for kind in [
             "application/vnd.oci.image.layer.nondistributable.v1.tar",
             "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",

@@ -89,7 +89,7 @@ impl Store {
         let path = self.upload_path(repository, id);
         let held = self.adding()?;
         let file = files::present(&path, path.open_to_write())?.ok_or(StoreError::UnknownUpload)?;
-        let mut temporary = Temporary::of(file, path);
+        let mut temporary = Temporary::from_open(file, path);
         temporary.keep(true);
         lock(&temporary)?;
         drop(held);
@@ -151,7 +151,7 @@ impl Store {
 
     /// The repository is in the name, so that an upload is found only where it was begun.
     fn upload_path(&self, repository: &RepositoryName, id: &UploadId) -> OwnPath {
-        let place = Digest::of(repository.as_str().as_bytes());
+        let place = Digest::sha256(repository.as_str().as_bytes());
         let name = format!("{id}-{}", &place.hex()[..16]);
         self.layout.uploads().join(name)
     }

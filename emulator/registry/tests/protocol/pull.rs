@@ -80,7 +80,7 @@ async fn a_manifest_comes_back_as_it_was_put() {
         manifest["mediaType"] = json!(media_type);
         manifest["unknown"] = json!("kept");
         let text = manifest.to_string();
-        let digest = Digest::of(text.as_bytes());
+        let digest = Digest::sha256(text.as_bytes());
         let tag = format!("v{number}");
         let put = client
             .put_manifest("a/b", &tag, media_type, text.clone())
@@ -126,7 +126,7 @@ async fn a_manifest_that_cannot_be_right_is_refused() {
             .await;
         (put.status().as_u16(), code(put).await)
     };
-    let missing = image(&Digest::of(b"nowhere"), &[]).to_string();
+    let missing = image(&Digest::sha256(b"nowhere"), &[]).to_string();
     let answer = refused("v1", IMAGE, missing.clone()).await;
     assert_eq!(answer, (404, "MANIFEST_BLOB_UNKNOWN".to_owned()));
     let answer = refused("v1", IMAGE, "{".to_owned()).await;
@@ -135,7 +135,7 @@ async fn a_manifest_that_cannot_be_right_is_refused() {
     assert_eq!(answer, (400, "MANIFEST_INVALID".to_owned()));
     let answer = refused("v1", "", missing.clone()).await;
     assert_eq!(answer, (400, "MANIFEST_INVALID".to_owned()));
-    let other = Digest::of(b"other").to_string();
+    let other = Digest::sha256(b"other").to_string();
     let answer = refused(&other, "text/plain", "hello".to_owned()).await;
     assert_eq!(answer, (400, "DIGEST_INVALID".to_owned()));
     let answer = refused("v1", "text/plain", "x".repeat((4 << 20) + 1)).await;
@@ -182,7 +182,7 @@ async fn referrers_are_listed_and_filtered_by_their_type() {
     let text = typed.to_string();
     let expected = json!([{
         "mediaType": IMAGE,
-        "digest": Digest::of(text.as_bytes()),
+        "digest": Digest::sha256(text.as_bytes()),
         "size": text.len(),
         "artifactType": "application/vnd.example.sbom",
         "annotations": {"who": "me"},
@@ -193,7 +193,7 @@ async fn referrers_are_listed_and_filtered_by_their_type() {
         .json(&format!("{list}?artifactType=application/x"))
         .await;
     assert_eq!(by_config["manifests"].as_array().unwrap().len(), 1);
-    let digest = Digest::of(text.as_bytes());
+    let digest = Digest::sha256(text.as_bytes());
     client.delete(&format!("/v2/a/manifests/{digest}")).await;
     let left = client.json(&list).await;
     assert_eq!(left["manifests"].as_array().unwrap().len(), 1);
@@ -255,7 +255,7 @@ async fn what_is_deleted_is_gone() {
     assert_eq!(client.get(&path).await.status(), 200);
     assert_eq!(client.delete(&path).await.status(), 202);
     assert_eq!(client.get("/v2/a/manifests/v2").await.status(), 404);
-    let blob = format!("/v2/a/blobs/{}", Digest::of(b"layer"));
+    let blob = format!("/v2/a/blobs/{}", Digest::sha256(b"layer"));
     assert_eq!(client.delete(&blob).await.status(), 202);
     assert_eq!(client.get(&blob).await.status(), 404);
     assert_eq!(client.delete(&blob).await.status(), 404);

@@ -64,7 +64,7 @@ async fn chunks_come_in_order_or_are_refused_with_where_to_go_on() {
     assert_eq!(status.status(), 204);
     assert_eq!(header(&status, "range").unwrap(), "0-4");
     assert_eq!(client.patch(&upload, 5, b"56789").await.status(), 202);
-    let digest = Digest::of(b"0123456789");
+    let digest = Digest::sha256(b"0123456789");
     assert_eq!(client.finish(&upload, &digest).await.status(), 201);
     assert_eq!(client.get(&upload).await.status(), 404);
 }
@@ -81,7 +81,7 @@ async fn a_chunk_shorter_than_it_says_is_not_kept() {
     assert_eq!(code(refused).await, "SIZE_INVALID");
     let whole = served.client.patch(&upload, 0, b"0123456789").await;
     assert_eq!(whole.status(), 202);
-    let digest = Digest::of(b"0123456789");
+    let digest = Digest::sha256(b"0123456789");
     assert_eq!(served.client.finish(&upload, &digest).await.status(), 201);
 }
 
@@ -104,7 +104,7 @@ async fn an_upload_goes_on_after_the_registry_was_started_again() {
     assert_eq!(header(&status, "range").unwrap(), "0-7");
     let second = served.client.patch(&upload, 8, b"after").await;
     assert_eq!(second.status(), 202);
-    let digest = Digest::of(b"before, after");
+    let digest = Digest::sha256(b"before, after");
     assert_eq!(served.client.finish(&upload, &digest).await.status(), 201);
 }
 
@@ -156,7 +156,7 @@ async fn go_on(client: &Registry, upload: &str, bytes: &[u8]) {
         let range = header(&tried, "range").unwrap();
         start = range.split_once('-').unwrap().1.parse::<usize>().unwrap() + 1;
     }
-    let digest = Digest::of(bytes);
+    let digest = Digest::sha256(bytes);
     assert_eq!(client.finish(upload, &digest).await.status(), 201);
 }
 
@@ -168,7 +168,7 @@ async fn an_upload_that_is_cancelled_is_gone() {
     client.patch(&upload, 0, b"bytes").await;
     assert_eq!(client.delete(&upload).await.status(), 204);
     assert_eq!(client.get(&upload).await.status(), 404);
-    let finished = client.finish(&upload, &Digest::of(b"bytes")).await;
+    let finished = client.finish(&upload, &Digest::sha256(b"bytes")).await;
     assert_eq!(finished.status(), 404);
     assert_eq!(code(finished).await, "BLOB_UPLOAD_UNKNOWN");
     assert_eq!(
@@ -195,7 +195,7 @@ async fn content_with_another_digest_is_refused_and_gone() {
     let client = &served.client;
     let upload = client.begin("a").await;
     client.patch(&upload, 0, b"bytes").await;
-    let other = Digest::of(b"other");
+    let other = Digest::sha256(b"other");
     let refused = client.finish(&upload, &other).await;
     assert_eq!(refused.status(), 400);
     assert_eq!(code(refused).await, "DIGEST_INVALID");
@@ -226,7 +226,7 @@ async fn a_blob_is_mounted_from_where_it_is_or_uploaded() {
         assert_eq!(answer.status(), 202, "{elsewhere}");
         assert!(header(&answer, "location").unwrap().contains("/uploads/"));
     }
-    let unknown = Digest::of(b"unknown");
+    let unknown = Digest::sha256(b"unknown");
     assert_eq!(mount(unknown.to_string()).await.status(), 202);
     assert_eq!(
         mount(format!("{digest}&from=from/here")).await.status(),
@@ -246,7 +246,7 @@ async fn requests_under_way_end_before_the_server_does() {
         Some((receiver.recv().await?, receiver))
     });
     let bytes = vec![7_u8; 2 << 20];
-    let path = format!("{upload}?digest={}", Digest::of(&bytes));
+    let path = format!("{upload}?digest={}", Digest::sha256(&bytes));
     let put = client.request(Method::PUT, &path);
     let put = put.body(reqwest::Body::wrap_stream(stream)).send();
     let put = tokio::spawn(put);

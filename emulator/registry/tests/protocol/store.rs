@@ -49,7 +49,7 @@ fn image(store: &Store, repository: &str, reference: Option<&str>, layer: &str) 
     let config = blob(store, repository, b"{}");
     let layer = blob(store, repository, layer.as_bytes());
     let bytes = image_of(&config, &[&layer], None);
-    let reference = reference.map_or_else(|| Digest::of(&bytes).into(), tag);
+    let reference = reference.map_or_else(|| Digest::sha256(&bytes).into(), tag);
     store
         .put_manifest(&name(repository), &reference, IMAGE, &bytes)
         .unwrap()
@@ -79,7 +79,7 @@ fn what_is_put_is_found_by_tag_and_by_digest_also_after_opening_again() {
     let by_tag = by_tag.unwrap();
     assert_eq!(by_tag.digest, digest);
     assert_eq!(by_tag.media_type, IMAGE);
-    assert_eq!(Digest::of(&by_tag.bytes), digest);
+    assert_eq!(Digest::sha256(&by_tag.bytes), digest);
     assert!(has(&store, "team/app", &digest));
     assert_eq!(store.repositories().unwrap(), [name("team/app")]);
     assert_eq!(store.manifest(&name("team"), &tag("v1")).unwrap(), None);
@@ -90,7 +90,7 @@ fn content_that_is_not_what_was_expected_leaves_nothing_behind() {
     let (store, folder) = store();
     let mut writer = store.writer().unwrap();
     writer.write_all(b"something").unwrap();
-    let refused = writer.commit(&name("a"), Some(&Digest::of(b"else")));
+    let refused = writer.commit(&name("a"), Some(&Digest::sha256(b"else")));
     assert!(matches!(refused, Err(StoreError::DigestMismatch { .. })));
     drop(store.writer().unwrap());
     assert_eq!(files(&store, "uploads"), 0);
@@ -118,7 +118,7 @@ fn a_manifest_is_refused_until_all_it_names_is_there() {
             .unwrap()
     );
     put().unwrap();
-    let child = json!({"mediaType": IMAGE, "digest": Digest::of(b"nothing"), "size": 1});
+    let child = json!({"mediaType": IMAGE, "digest": Digest::sha256(b"nothing"), "size": 1});
     let index = json!({"schemaVersion": 2, "manifests": [child]}).to_string();
     let refused = store.put_manifest(&name("a"), &tag("i"), INDEX, index.as_bytes());
     assert!(matches!(refused, Err(StoreError::Missing { .. })));
@@ -171,7 +171,7 @@ fn a_collection_removes_what_nothing_names_and_nothing_else() {
     assert!(!has(&store, "a", &untagged));
     assert!(!store.has_blob(&name("a"), &loose.digest));
     for bytes in [b"one".as_slice(), b"{}"] {
-        assert!(store.has_blob(&name("a"), &Digest::of(bytes)));
+        assert!(store.has_blob(&name("a"), &Digest::sha256(bytes)));
     }
     assert_eq!(collect(&store), 0);
 }
@@ -186,7 +186,7 @@ fn a_collection_keeps_children_referrers_and_what_the_caller_names() {
         .unwrap();
     let config = blob(&store, "a", b"signature");
     let about = image_of(&config, &[], Some(&child));
-    let about_reference = Digest::of(&about).into();
+    let about_reference = Digest::sha256(&about).into();
     let about = store
         .put_manifest(&name("a"), &about_reference, IMAGE, &about)
         .unwrap();
@@ -200,7 +200,7 @@ fn a_collection_keeps_children_referrers_and_what_the_caller_names() {
     assert!(!has(&store, "a", &gone));
     for bytes in ["child", "signature", "kept"] {
         assert!(
-            store.has_blob(&name("a"), &Digest::of(bytes.as_bytes())),
+            store.has_blob(&name("a"), &Digest::sha256(bytes.as_bytes())),
             "{bytes}"
         );
     }
@@ -303,7 +303,7 @@ fn an_upload_goes_on_where_it_stopped_after_the_store_was_opened_again() {
     ));
     let mut writer = store.resume_upload(&name("a"), &id, None).unwrap();
     writer.write_all(b"second").unwrap();
-    let expected = Digest::of(b"first, second");
+    let expected = Digest::sha256(b"first, second");
     let blob = writer.commit(&name("a"), Some(&expected)).unwrap();
     assert_eq!(blob.size, 13);
     assert!(matches!(

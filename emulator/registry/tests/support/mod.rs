@@ -129,7 +129,7 @@ impl Registry {
 
     /// Pushes a blob in one request.
     pub async fn blob(&self, name: &str, bytes: impl AsRef<[u8]>) -> Digest {
-        let digest = Digest::of(bytes.as_ref());
+        let digest = Digest::sha256(bytes.as_ref());
         let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
         let request = self.request(Method::POST, &path);
         let response = request.body(bytes.as_ref().to_vec()).send().await.unwrap();

@@ -36,7 +36,7 @@ impl Sim<'_> {
             self.recorder.instance(Some(instance.state), None);
         }
         let (mut broken, mut repeated) = (0, 0);
-        for (ticket, request) in self.requests.of(node) {
+        for (ticket, request) in self.requests.on_node(node) {
             if request.entered == node {
                 broken += u64::from(!self.jobs.has(ticket));
                 self.balancer_fails(ticket, TargetFailure::Broken);

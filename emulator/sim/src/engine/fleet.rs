@@ -174,7 +174,7 @@ impl Sim<'_> {
                 BalancerEffect::Check(node) => {
                     self.queue.at(self.now + CHECK, What::Checked(node));
                 }
-                BalancerEffect::Released(node) => self.tell(node, Event::Drain),
+                BalancerEffect::Released(node) => self.handle_event(node, Event::Drain),
                 BalancerEffect::OutOfService(node) => lost.push(node),
                 BalancerEffect::InService(_) => {}
             }

@@ -181,7 +181,7 @@ impl Sim<'_> {
             .count((node, function), |entered| entered.waiting += 1);
         self.jobs.running.insert(ticket, job);
         let request = ticket.id();
-        self.tell(node, Event::RequestArrived { request, function });
+        self.handle_event(node, Event::RequestArrived { request, function });
     }
 
     /// A request was given to an instance; it may be a job.

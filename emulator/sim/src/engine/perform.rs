@@ -16,7 +16,7 @@ pub(super) const CODE: CodeHash = CodeHash(1);
 
 impl Sim<'_> {
     /// Tells a node's core what happened, and begins what it wants.
-    pub(super) fn tell(&mut self, node: NodeId, event: Event) {
+    pub(super) fn handle_event(&mut self, node: NodeId, event: Event) {
         let now = self.instant();
         let mut effects = std::mem::take(&mut self.effects);
         if let Some(host) = self.hosts.get_mut(&node) {
@@ -53,7 +53,7 @@ impl Sim<'_> {
                 self.queue.at(next.as_micros(), What::Deadline(node));
             }
             Some(_) => {
-                self.tell(node, Event::DeadlinePassed);
+                self.handle_event(node, Event::DeadlinePassed);
                 self.room_on(node);
             }
             None => {}
@@ -67,7 +67,7 @@ impl Sim<'_> {
                 instance,
                 start,
             } => {
-                let ticket = RequestTicket::of(request);
+                let ticket = RequestTicket::from_id(request);
                 let Some(open) = self.requests.get(ticket) else {
                     return;
                 };
@@ -85,7 +85,7 @@ impl Sim<'_> {
             }
             Effect::Refuse {
                 request, reason, ..
-            } => self.refuse(RequestTicket::of(request), reason),
+            } => self.refuse(RequestTicket::from_id(request), reason),
             Effect::Start {
                 instance, package, ..
             } => self.start(node, instance, package),
@@ -220,16 +220,16 @@ impl Sim<'_> {
             PendingWork::Respond(ticket) => self.responded(node, ticket),
             PendingWork::Boot(instance) => {
                 self.change(node, instance, |one| one.state = InstanceState::Spare);
-                self.tell(node, Event::InstanceBooted { instance });
+                self.handle_event(node, Event::InstanceBooted { instance });
             }
             PendingWork::Prime(instance, code) => self.primed(node, instance, code),
             PendingWork::Assign(instance) => {
                 self.change(node, instance, |one| one.state = InstanceState::Idle);
-                self.tell(node, Event::Assigned { instance });
+                self.handle_event(node, Event::Assigned { instance });
                 self.ready_changed(node, instance);
                 self.room_on(node);
             }
-            PendingWork::Pause(instance) => self.tell(node, Event::Paused { instance }),
+            PendingWork::Pause(instance) => self.handle_event(node, Event::Paused { instance }),
             PendingWork::Resume(instance) => {
                 self.change(node, instance, |one| {
                     one.state = match one.function {
@@ -237,7 +237,7 @@ impl Sim<'_> {
                         None => InstanceState::Spare,
                     };
                 });
-                self.tell(node, Event::Resumed { instance });
+                self.handle_event(node, Event::Resumed { instance });
             }
             PendingWork::Stop(instance) => {
                 if let Some(host) = self.hosts.get_mut(&node)
@@ -245,7 +245,7 @@ impl Sim<'_> {
                 {
                     self.recorder.instance(Some(gone.state), None);
                 }
-                self.tell(node, Event::InstanceStopped { instance });
+                self.handle_event(node, Event::InstanceStopped { instance });
             }
         }
     }
@@ -264,7 +264,7 @@ impl Sim<'_> {
         });
         self.answered(ticket);
         let request = ticket.id();
-        self.tell(node, Event::ResponseFinished { request });
+        self.handle_event(node, Event::ResponseFinished { request });
         self.room_on(node);
     }
 
@@ -285,7 +285,7 @@ impl Sim<'_> {
             })
             .collect();
         self.change(node, instance, |one| one.state = InstanceState::Spare);
-        self.tell(
+        self.handle_event(
             node,
             Event::Primed {
                 instance,
@@ -311,7 +311,7 @@ impl Sim<'_> {
             host.unprimed = packages.len();
         }
         for package in packages {
-            self.tell(
+            self.handle_event(
                 node,
                 Event::CodeChanged {
                     package: PackageId(package),

@@ -121,7 +121,7 @@ impl Sim<'_> {
         request.there = true;
         let function = request.function;
         let request = ticket.id();
-        self.tell(node, Event::RequestArrived { request, function });
+        self.handle_event(node, Event::RequestArrived { request, function });
     }
 
     /// A request is over without an answer of the function's.

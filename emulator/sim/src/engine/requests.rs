@@ -13,7 +13,7 @@ impl RequestTicket {
     }
 
     /// Of what the core said.
-    pub(super) const fn of(id: RequestId) -> Self {
+    pub(super) const fn from_id(id: RequestId) -> Self {
         Self(id.0)
     }
 
@@ -75,7 +75,7 @@ impl RequestTable {
     }
 
     /// Those that are on a node, or on their way through it.
-    pub(super) fn of(&self, node: NodeId) -> Vec<(RequestTicket, SimulatedRequest)> {
+    pub(super) fn on_node(&self, node: NodeId) -> Vec<(RequestTicket, SimulatedRequest)> {
         let places = self.places.iter().enumerate();
         let open = places.filter_map(|(at, (uses, place))| {
             let ticket = RequestTicket(u64::from(*uses) << 32 | at as u64);

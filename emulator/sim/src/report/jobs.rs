@@ -78,8 +78,8 @@ impl JobsRecorder {
     /// None when there was no triggered work.
     pub(super) fn report(&self) -> Option<JobsReport> {
         let report = JobsReport {
-            waited: Summary::of(&self.waited),
-            took: Summary::of(&self.took),
+            waited: Summary::from_histogram(&self.waited),
+            took: Summary::from_histogram(&self.took),
             ..self.counts
         };
         (report.came > 0).then_some(report)

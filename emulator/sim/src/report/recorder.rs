@@ -274,7 +274,7 @@ impl ReportRecorder {
             .chain(kinds)
             .map(|(start, histogram)| Latency {
                 start,
-                summary: Summary::of(histogram),
+                summary: Summary::from_histogram(histogram),
             });
         let refused = self
             .refused

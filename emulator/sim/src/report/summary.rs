@@ -40,7 +40,7 @@ pub(super) fn millis(micros: u64) -> f64 {
 }
 
 impl Summary {
-    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
+    pub(super) fn from_histogram(histogram: &Histogram<u64>) -> Self {
         let at = |percent: f64| millis(histogram.value_at_percentile(percent));
         Self {
             count: histogram.len(),

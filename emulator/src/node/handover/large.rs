@@ -4,6 +4,7 @@
 use fnlocal_api::headers as api_headers;
 use std::fs::File;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,8 +17,8 @@ use http_body_util::BodyExt;
 use tokio::task::spawn_blocking;
 
 use super::NodeState;
-use fnlocal_driver::RequestBody;
 use fnlocal_driver::spool::{SpoolError, SpoolLimits, Spooled, spool};
+use fnlocal_driver::{RequestBody, TrackedBody};
 use fnlocal_gateway::ClientBody;
 
 /// Names the node that hands a job over in this way.
@@ -49,7 +50,7 @@ impl LargeJob {
     /// The request that hands it over; may be made more than once.
     pub fn request(&self) -> Request<RequestBody> {
         let body = self.body.body_after(self.line.clone());
-        let mut request = Request::new(RequestBody::Spooled(Box::new(body)));
+        let mut request = Request::new(RequestBody::Tracked(TrackedBody::new(body, Rc::default())));
         if let Ok(from) = HeaderValue::from_str(&self.from) {
             request.headers_mut().insert(FROM, from);
         }

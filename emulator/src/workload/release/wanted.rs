@@ -13,7 +13,7 @@ pub(super) async fn wanted(
 ) -> Result<NamedRelease, ServeError> {
     let logs = served.logs;
     let kept = match &options.release {
-        Some(said) => Releases::of(served.state.path()).find(said)?,
+        Some(said) => Releases::in_state(served.state.path()).find(said)?,
         None => {
             let build = BuildOptions {
                 path: served.path.to_owned(),

@@ -73,7 +73,8 @@ impl FolderSource {
         loop {
             let path = self.path.clone();
             let found = tokio::task::spawn_blocking(move || scan(&path)).await??;
-            self.tell(intake, &prefix, &mut known, found).await?;
+            self.ingest_found(intake, &prefix, &mut known, found)
+                .await?;
             tokio::select! {
                 Some(()) = hints.recv() => tokio::time::sleep(SETTLE).await,
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
@@ -83,7 +84,7 @@ impl FolderSource {
         }
     }
 
-    async fn tell(
+    async fn ingest_found(
         &self,
         intake: &Ingest,
         prefix: &str,

@@ -119,7 +119,7 @@ impl QueueStore {
     /// # Errors
     /// [`QueueStoreError::Use`], [`QueueStoreError::Down`]
     pub fn snapshot(&self) -> Result<StoreSnapshot, QueueStoreError> {
-        StoreSnapshot::of(self.state().db()?, self.bodies())
+        StoreSnapshot::begin(self.state().db()?, self.bodies())
     }
 
     /// Where bodies are that have files of their own. Waits for no disk.

@@ -19,7 +19,7 @@ pub struct StoreSnapshot {
 }
 
 impl StoreSnapshot {
-    pub(super) fn of(db: &Database, bodies: Bodies) -> Result<Self, QueueStoreError> {
+    pub(super) fn begin(db: &Database, bodies: Bodies) -> Result<Self, QueueStoreError> {
         let reading = db.begin_read()?;
         Ok(Self { reading, bodies })
     }
