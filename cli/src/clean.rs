@@ -1,7 +1,7 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and says what.
 
 use fnlocal_api::{Exit, UserError};
-use fnlocal_emulator::clean::{self, CleanOptions, Cleaned, Item};
+use fnlocal_emulator::clean::{self, CleanOptions, Cleaned, CleanedItem};
 
 use crate::args::CleanArgs;
 use crate::error::CommandResult;
@@ -43,7 +43,7 @@ fn report(args: &CleanArgs, cleaned: &Cleaned) -> Exit {
     }
 }
 
-fn value(item: &Item) -> serde_json::Value {
+fn value(item: &CleanedItem) -> serde_json::Value {
     serde_json::json!({
         "kind": item.kind.to_string(),
         "id": item.id,
@@ -52,7 +52,7 @@ fn value(item: &Item) -> serde_json::Value {
     })
 }
 
-fn table(dry_run: bool, items: &[Item]) -> String {
+fn table(dry_run: bool, items: &[CleanedItem]) -> String {
     let mut text = String::new();
     for item in items {
         let size = if item.bytes > 0 {

@@ -1,8 +1,10 @@
 //! `fnlocal dev`: composes the emulator with a printer and Ctrl-C.
 
 use fnlocal_api::Exit;
-use fnlocal_emulator::dev::{self, DevOptions};
 use fnlocal_emulator::select::Choice;
+use fnlocal_emulator::serve::{
+    self as emulator, FolderOptions, ServeOptions, SingleNodeOptions, WorkloadOptions,
+};
 
 use crate::args::{DevArgs, RuntimeChoice};
 use crate::error::CommandResult;
@@ -19,27 +21,31 @@ pub fn run(args: &DevArgs) -> CommandResult {
     };
     let on_ready = |ready: &_| announce(ready, args.json);
     serve(style, async |sink, stop| {
-        dev::run(options(args), sink, on_ready, stop).await?;
+        emulator::run(options(args), sink, on_ready, stop).await?;
         Ok(Exit::Ok)
     })
 }
 
-fn options(args: &DevArgs) -> DevOptions {
-    DevOptions {
-        path: args.folder.clone(),
-        host: args.host,
-        port: args.port,
+fn options(args: &DevArgs) -> ServeOptions {
+    let folder = FolderOptions {
         runtime: args.runtime.map(|choice| match choice {
             RuntimeChoice::Auto => Choice::Auto,
             RuntimeChoice::Docker => Choice::Docker,
             RuntimeChoice::Process => Choice::Process,
         }),
         mounts: args.mounts.into(),
-        env_name: args.env_name.clone(),
         profile: args.profile.into(),
-        record: args.record.clone(),
-        inspect: args.inspect.clone(),
-        fleet: args.fleet.options(),
+    };
+    ServeOptions {
+        path: args.folder.clone(),
+        host: args.host,
+        port: args.port,
+        env_name: args.env_name.clone(),
+        workload: WorkloadOptions::Folder(folder),
+        topology: args.fleet.topology(SingleNodeOptions {
+            record: args.record.clone(),
+            inspect: args.inspect.clone(),
+        }),
         sources: SOURCES,
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use bundle::Bundle;
 use fnlocal_api::Exit;
-use fnlocal_emulator::doctor::{self, Finding, State};
+use fnlocal_emulator::doctor::{self, Finding, FindingState};
 
 use crate::args::DoctorArgs;
 use crate::error::{CliError, CommandResult};
@@ -29,7 +29,9 @@ pub fn run(args: &DoctorArgs) -> CommandResult {
     } else {
         terminal::print!("{}", findings.iter().map(line).collect::<String>());
     }
-    let bad = findings.iter().any(|finding| finding.state == State::Bad);
+    let bad = findings
+        .iter()
+        .any(|finding| finding.state == FindingState::Bad);
     Ok(if bad { Exit::Failed } else { Exit::Ok })
 }
 
@@ -57,9 +59,9 @@ async fn examine(folder: &Path) -> Vec<Finding> {
 
 fn line(finding: &Finding) -> String {
     let (colour, mark) = match finding.state {
-        State::Good => (anstyle::AnsiColor::Green, "ok"),
-        State::Odd => (anstyle::AnsiColor::Yellow, "!"),
-        State::Bad => (anstyle::AnsiColor::Red, "x"),
+        FindingState::Good => (anstyle::AnsiColor::Green, "ok"),
+        FindingState::Odd => (anstyle::AnsiColor::Yellow, "!"),
+        FindingState::Bad => (anstyle::AnsiColor::Red, "x"),
     };
     let style = colour.on_default().bold();
     let mut text = format!(

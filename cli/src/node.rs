@@ -14,7 +14,7 @@ use fnlocal_cloud::node::{
     Assigned, Follower, GroupPeer, GroupUpdate, NodeSettings, NodeStanding, ThisMachine,
 };
 use fnlocal_cloud::{CloudError, CloudErrorKind};
-use fnlocal_emulator::node::{self, Ending, Neighbour, NodeOptions, Orders, Wanted};
+use fnlocal_emulator::node::{self, Ending, Neighbour, NodeOptions, Orders, WantedRelease};
 use fnlocal_emulator::serve::Stop;
 use fnlocal_logs::Record;
 use tokio::sync::{oneshot, watch};
@@ -44,7 +44,7 @@ pub fn run(args: &NodeArgs) -> CommandResult {
 /// Where the cloud's thread puts what it is told by AWS.
 struct GroupState {
     settings: NodeSettings,
-    wanted: watch::Sender<Option<Arc<Wanted>>>,
+    wanted: watch::Sender<Option<Arc<WantedRelease>>>,
     neighbours: watch::Sender<Vec<Neighbour>>,
     ending: watch::Sender<Option<String>>,
     sink: SyncSender<Vec<Record>>,
@@ -204,14 +204,14 @@ impl GroupState {
     }
 }
 
-fn wanted(settings: &NodeSettings, assigned: Assigned) -> Wanted {
+fn wanted(settings: &NodeSettings, assigned: Assigned) -> WantedRelease {
     let Assigned {
         tag,
         release,
         login,
         variables,
     } = assigned;
-    Wanted {
+    WantedRelease {
         tag,
         release,
         repository: format!("{}/{}", login.host(), settings.repository),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
 use fnlocal_api::Exit;
-use fnlocal_emulator::serve::{Ready, Stop};
+use fnlocal_emulator::serve::{StartupSummary, Stop};
 use fnlocal_logs::Record;
 
 use crate::error::{CliError, CommandResult};
@@ -101,7 +101,7 @@ impl Signals {
 }
 
 /// Says what is served: a table for people, a record for machines.
-pub fn announce(ready: &Ready, json: bool) {
+pub fn announce(ready: &StartupSummary, json: bool) {
     if json {
         let functions: Vec<_> = ready
             .functions
@@ -129,7 +129,7 @@ pub fn announce(ready: &Ready, json: bool) {
     terminal::eprint!("{}", table(ready));
 }
 
-fn table(ready: &Ready) -> String {
+fn table(ready: &StartupSummary) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let red = anstyle::AnsiColor::Red.on_default();

@@ -1,7 +1,9 @@
 //! `fnlocal up`: composes the emulator with a printer and Ctrl-C.
 
 use fnlocal_api::Exit;
-use fnlocal_emulator::up::{self, UpOptions};
+use fnlocal_emulator::serve::{
+    self as emulator, ReleaseOptions, ServeOptions, SingleNodeOptions, WorkloadOptions,
+};
 
 use crate::args::UpArgs;
 use crate::error::CommandResult;
@@ -19,20 +21,22 @@ pub fn run(args: &UpArgs) -> CommandResult {
     };
     let on_ready = |ready: &_| announce(ready, args.json);
     serve(style, async |sink, stop| {
-        up::run(options(args), sink, on_ready, stop).await?;
+        emulator::run(options(args), sink, on_ready, stop).await?;
         Ok(Exit::Ok)
     })
 }
 
-fn options(args: &UpArgs) -> UpOptions {
-    UpOptions {
+fn options(args: &UpArgs) -> ServeOptions {
+    ServeOptions {
         path: args.folder.clone(),
         host: args.host,
         port: args.port,
         env_name: args.env_name.clone(),
-        release: args.release.clone(),
-        now: now(),
-        fleet: args.fleet.options(),
+        workload: WorkloadOptions::Release(ReleaseOptions {
+            release: args.release.clone(),
+            now: now(),
+        }),
+        topology: args.fleet.topology(SingleNodeOptions::default()),
         sources: SOURCES,
     }
 }

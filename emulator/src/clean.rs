@@ -34,9 +34,9 @@ pub struct CleanOptions {
 
 /// One thing to remove.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Item {
+pub struct CleanedItem {
     /// What it is.
-    pub kind: Kind,
+    pub kind: CleanedKind,
     /// Its path, or the engine's id of it.
     pub id: String,
     /// What people call it.
@@ -47,7 +47,7 @@ pub struct Item {
 
 /// What may be removed, in the order it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum CleanedKind {
     /// Of an engine.
     Container,
     /// Of an engine.
@@ -60,7 +60,7 @@ pub enum Kind {
     Path,
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for CleanedKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Container => "container",
@@ -76,9 +76,9 @@ impl std::fmt::Display for Kind {
 #[derive(Debug, Default)]
 pub struct Cleaned {
     /// What was removed, or would be.
-    pub removed: Vec<Item>,
+    pub removed: Vec<CleanedItem>,
     /// What could not be, and why.
-    pub kept: Vec<(Item, String)>,
+    pub kept: Vec<(CleanedItem, String)>,
     /// Why the engine was not asked.
     pub no_engine: Option<ConnectError>,
 }
@@ -106,8 +106,8 @@ pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
     // Of dead runs of any project: no other than its own could tell whose they were.
     for folder in leftovers::clear(options.dry_run).folders {
         let text = folder.display().to_string();
-        cleaned.removed.push(Item {
-            kind: Kind::Path,
+        cleaned.removed.push(CleanedItem {
+            kind: CleanedKind::Path,
             id: text.clone(),
             name: text,
             bytes: 0,
@@ -131,7 +131,7 @@ pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
             continue;
         }
         let removed = match (&item.kind, &engine) {
-            (Kind::Path, _) => OwnPath::new(Path::new(&item.id))
+            (CleanedKind::Path, _) => OwnPath::new(Path::new(&item.id))
                 .remove_all()
                 .map_err(|error| error.to_string()),
             (_, Some(engine)) => engine::remove(&engine.docker, &item).await,
@@ -145,7 +145,7 @@ pub async fn run(options: &CleanOptions) -> Result<Cleaned, CleanError> {
     Ok(cleaned)
 }
 
-fn files(state: &Path) -> Result<Vec<Item>, CleanError> {
+fn files(state: &Path) -> Result<Vec<CleanedItem>, CleanError> {
     let folder = OwnPath::new(state);
     let names = match folder.names() {
         Ok(names) => names,
@@ -161,11 +161,11 @@ fn files(state: &Path) -> Result<Vec<Item>, CleanError> {
     Ok(found)
 }
 
-fn path(path: PathBuf) -> Result<Item, CleanError> {
+fn path(path: PathBuf) -> Result<CleanedItem, CleanError> {
     let bytes = size(&path).map_err(fail(&path))?;
     let text = path.display().to_string();
-    Ok(Item {
-        kind: Kind::Path,
+    Ok(CleanedItem {
+        kind: CleanedKind::Path,
         id: text.clone(),
         name: text,
         bytes,

@@ -20,11 +20,12 @@ use axum::routing::get;
 use fnlocal_core::balancer::TargetState;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::NodeStage;
 use feed::Feed;
 use fnlocal_driver::Count;
+use fnlocal_faults::Faults;
 use fnlocal_gateway::platform::Picture;
 use fnlocal_logs::Archive;
 
@@ -41,7 +42,7 @@ pub(crate) struct About {
 
 /// What runs at a moment.
 #[derive(Debug, Serialize)]
-pub(crate) struct Now {
+pub(crate) struct RunNow {
     /// Nodes by name.
     pub nodes: BTreeMap<String, NodeNow>,
     /// None where there is only one node.
@@ -61,6 +62,24 @@ pub(crate) struct NodeNow {
     pub picture: Option<Picture>,
 }
 
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NodeStage {
+    /// Its machine boots.
+    Booting,
+    /// It imports the code.
+    Importing,
+    /// It serves.
+    Serving,
+    /// It finishes what it has.
+    Draining,
+    /// It ended without a word, or never came up.
+    Dead,
+    /// It has ended.
+    Gone,
+}
+
 /// A fleet at a moment.
 #[derive(Debug, Serialize)]
 pub(crate) struct FleetNow {
@@ -74,22 +93,15 @@ pub(crate) struct FleetNow {
     pub ended: Vec<Count>,
 }
 
-/// The page, and what feeds it.
-pub(crate) struct Dashboard {
-    feed: Feed,
-    about: String,
-    stop: CancellationToken,
-}
-
 #[derive(Clone)]
-struct Watched {
+struct EventsState {
     feed: Feed,
     about: String,
     stop: CancellationToken,
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct AboutEvent<'a> {
     project: &'a str,
     runtime: &'a str,
     version: &'static str,
@@ -107,41 +119,36 @@ pub(crate) fn has(path: &str) -> bool {
     path == EVENTS || assets::has(path)
 }
 
-impl Dashboard {
-    /// Whoever looks is let go at `stop`: a stream would never end by itself.
-    pub fn new(about: &About, stop: CancellationToken) -> Self {
-        let told = Told {
-            project: &about.project,
-            runtime: &about.runtime,
-            version: env!("CARGO_PKG_VERSION"),
-            run: format!("{:08x}", rand::random::<u32>()),
-        };
-        Self {
-            feed: Feed::default(),
-            about: serde_json::to_string(&told).expect("plain texts"),
-            stop,
-        }
-    }
-
-    /// Its paths.
-    pub fn router(&self) -> Router {
-        let watched = Watched {
-            feed: self.feed.clone(),
-            about: self.about.clone(),
-            stop: self.stop.clone(),
-        };
-        let events = Router::new().route(EVENTS, get(events)).with_state(watched);
-        assets::router().merge(events)
-    }
-
-    /// Feeds whoever looks until dropped. `now` is asked on the gateway's thread.
-    pub async fn run(self, now: impl Fn() -> Now, archive: Option<Archive>) {
-        self.feed.run(now, archive).await;
-    }
+/// Starts to feed whoever looks, who is let go at `stop`: a stream would never end by itself. Returns
+/// the paths, and the task that feeds. `now` is asked on the gateway's thread.
+pub(crate) fn start(
+    about: &About,
+    archive: Option<Archive>,
+    stop: CancellationToken,
+    now: impl Fn() -> RunNow + 'static,
+) -> (Router, JoinHandle<()>) {
+    let about = AboutEvent {
+        project: &about.project,
+        runtime: &about.runtime,
+        version: env!("CARGO_PKG_VERSION"),
+        run: format!("{:08x}", rand::random::<u32>()),
+    };
+    let feed = Feed::default();
+    let watched = EventsState {
+        feed: feed.clone(),
+        about: serde_json::to_string(&about).expect("plain texts"),
+        stop,
+    };
+    let feeding = spawn_local(async move {
+        let _guard = Faults::process().lasting("the dashboard");
+        feed.run(now, archive).await;
+    });
+    let events = Router::new().route(EVENTS, get(events)).with_state(watched);
+    (assets::router().merge(events), feeding)
 }
 
 async fn events(
-    State(watched): State<Watched>,
+    State(watched): State<EventsState>,
 ) -> Sse<impl Stream<Item = Result<Event, std::convert::Infallible>>> {
     let about = Event::default().event("about").data(watched.about);
     let about = futures_util::stream::iter([about]);

@@ -26,7 +26,7 @@ pub struct Finding {
     /// What was looked at.
     pub what: &'static str,
     /// How it is.
-    pub state: State,
+    pub state: FindingState,
     /// What was found.
     pub found: String,
     /// How to mend it.
@@ -36,7 +36,7 @@ pub struct Finding {
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum FindingState {
     /// As it should be.
     Good,
     /// Something will not work, or not as well.
@@ -51,7 +51,7 @@ impl Finding {
     pub fn good(what: &'static str, found: impl Into<String>) -> Self {
         Self {
             what,
-            state: State::Good,
+            state: FindingState::Good,
             found: found.into(),
             fix: None,
         }
@@ -59,7 +59,7 @@ impl Finding {
 
     /// The same, not as it should be, with what mends it.
     #[must_use]
-    pub fn not(self, state: State, fix: impl Into<String>) -> Self {
+    pub fn not(self, state: FindingState, fix: impl Into<String>) -> Self {
         Self {
             state,
             fix: Some(fix.into()),
@@ -78,11 +78,11 @@ pub async fn examine(path: &Path) -> Vec<Finding> {
             Finding::good("project", format!("{} ({count} {packages})", project.name))
         }
         Err(error) => Finding::good("project", error.to_string())
-            .not(State::Odd, error.hint().unwrap_or_default()),
+            .not(FindingState::Odd, error.hint().unwrap_or_default()),
     }];
     let project = project.ok();
     let node = node().await;
-    let has_node = node.state != State::Bad;
+    let has_node = node.state != FindingState::Bad;
     findings.extend(engine(project.as_ref(), has_node).await);
     findings.push(node);
     findings.push(port(project.as_ref()).await);
@@ -98,7 +98,11 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
         Ok(engine) => engine,
         Err(error) => {
             // Plain processes will do where there is a node to run them.
-            let state = if has_node { State::Odd } else { State::Bad };
+            let state = if has_node {
+                FindingState::Odd
+            } else {
+                FindingState::Bad
+            };
             let finding = Finding::good("docker", error.to_string());
             return vec![finding.not(state, error.hint().unwrap_or_default())];
         }
@@ -129,7 +133,7 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
         (_, Some(origin)) if origin == name => Finding::good("base image", name),
         (_, Some(origin)) => Finding::good("base image", format!("{origin}, in place of {name}"))
             .not(
-                State::Odd,
+                FindingState::Odd,
                 format!("docker pull {name}, where the network allows it"),
             ),
         (_, None) => Finding::good(
@@ -153,7 +157,7 @@ async fn node() -> Finding {
         .map(|asked| String::from_utf8_lossy(&asked.stdout).trim().to_owned());
     let Some(version) = version else {
         return Finding::good("node", "none in PATH").not(
-            State::Bad,
+            FindingState::Bad,
             "install Node.js: without Docker it runs the functions, and with it a base can be made of it",
         );
     };
@@ -163,7 +167,7 @@ async fn node() -> Finding {
         finding
     } else {
         finding.not(
-            State::Odd,
+            FindingState::Odd,
             "Node.js 22.18 or later runs TypeScript without a build",
         )
     }
@@ -190,7 +194,7 @@ async fn port(project: Option<&Project>) -> Finding {
         return Finding::good("port", text);
     }
     Finding::good("port", format!("{port}: {error}")).not(
-        State::Odd,
+        FindingState::Odd,
         format!(
             "end what listens there (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` names it), \
              or take another with --port"

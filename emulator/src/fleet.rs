@@ -11,86 +11,58 @@ mod control;
 mod front;
 mod member;
 mod retired_counts;
-mod routing_table;
 mod settings;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
+use fnlocal_core::NodeId;
 use fnlocal_core::balancer::Balancer;
 use fnlocal_core::scaling::ScalingGroup;
 use fnlocal_core::time::Instant;
-use fnlocal_core::{NodeId, NodeLimits};
-use fnlocal_sim::Times;
-use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinSet, spawn_local};
+use http::HeaderValue;
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet, spawn_local};
+use tokio_util::sync::CancellationToken;
 
-pub use settings::{FleetError, FleetOptions, MAX_NODES, Settings, Size};
+pub use settings::{FleetError, FleetOptions, FleetSettings, MAX_NODES, Size};
 
-pub(crate) use member::NodeStage;
-pub(crate) use settings::share;
-
-use crate::dashboard::{About, Dashboard};
-use crate::serve::{Addresses, Announced, Listeners, Stop};
-use clock::Clock;
-use fnlocal_driver::{Counts, Describe, Driver, DriverGroup};
+use crate::accept::FrontSettings;
+use crate::dashboard::{self, NodeStage};
+use crate::listeners::Listeners;
+use crate::routing_table::RoutingTable;
+use crate::session::{NodeFactory, Stop, broken, run_beside};
+use clock::FleetClock;
+use fnlocal_driver::{Counts, Driver, DriverGroup};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_faults::Broken;
-use fnlocal_faults::Faults;
-use fnlocal_gateway::GatewayOptions;
-use fnlocal_gateway::platform::records;
+use fnlocal_gateway::platform;
 use fnlocal_gateway::triggers::Triggers;
-use fnlocal_logs::Logs;
-use fnlocal_project::StateDir;
-use fnlocal_runtime::Notice;
-use fnlocal_runtime::Runtime;
-use fnlocal_runtime::open::Opener;
-use member::Member;
-use retired_counts::Past;
-use routing_table::RoutingTable;
+use member::SimulatedNode;
+use retired_counts::RetiredCounts;
 
 /// The name of the first node.
-pub(crate) const FIRST: &str = "n1";
-
-/// A node's runtime, and what it tells unasked.
-pub(crate) type Opened = (Arc<dyn Runtime>, mpsc::Receiver<Notice>);
-
-/// What nodes are made of.
-pub(crate) struct NodeFactory {
-    /// Opens their runtimes.
-    pub opener: Opener,
-    /// The first node's, if it is open already.
-    pub first: RefCell<Option<Opened>>,
-    /// Turns their descriptions into functions.
-    pub describe: Box<dyn Fn() -> Rc<dyn Describe>>,
-    /// Told how many nodes import code.
-    pub counted: Box<dyn Fn(usize)>,
-    /// Bounds of each.
-    pub limits: NodeLimits,
-    /// How their gateways behave.
-    pub gateway: GatewayOptions,
-    /// Where everything is told.
-    pub logs: Logs,
-    /// What the dashboard is of.
-    pub about: About,
-}
+pub(crate) const FIRST_NODE: &str = "n1";
 
 /// Nodes, and the balancer in front of them.
-pub(crate) struct Fleet(Rc<Inner>);
+#[derive(Clone)]
+pub(crate) struct SimulatedFleet(Rc<FleetState>);
 
-pub(super) struct Inner {
-    plant: NodeFactory,
-    settings: Settings,
-    times: Times,
-    clock: Clock,
-    feed: DriverGroup,
-    roster: Rc<RoutingTable>,
+pub(super) struct FleetState {
+    /// Makes the nodes.
+    factory: NodeFactory,
+    settings: FleetSettings,
+    /// How requests come in, to the balancer and to each node.
+    front: FrontSettings,
+    clock: FleetClock,
+    /// The nodes' drivers, which are told of code together.
+    drivers: DriverGroup,
+    routing: Rc<RoutingTable>,
     balancer: RefCell<Balancer>,
     group: Option<RefCell<ScalingGroup>>,
-    members: RefCell<BTreeMap<NodeId, Rc<Member>>>,
-    past: Past,
+    members: RefCell<BTreeMap<NodeId, Rc<SimulatedNode>>>,
+    retired: RetiredCounts,
     /// What the balancer itself answered; the nodes count the rest.
     answered: Rc<Counts>,
     lives: RefCell<JoinSet<()>>,
@@ -107,24 +79,28 @@ pub(super) struct Inner {
     armed: Cell<Option<Instant>>,
     stop: Stop,
     /// The queue, schedules and sources of all nodes.
-    triggers: OnceCell<Rc<Triggers>>,
-    /// What `/_fnlocal/nodes/…` wants to see before it changes anything.
-    token: String,
+    triggers: Rc<Triggers>,
 }
 
-impl Fleet {
+impl SimulatedFleet {
     /// A fleet without nodes yet.
-    pub fn new(plant: NodeFactory, settings: Settings, stop: &Stop) -> Self {
+    pub fn new(
+        factory: NodeFactory,
+        settings: FleetSettings,
+        front: FrontSettings,
+        triggers: Rc<Triggers>,
+        stop: &Stop,
+    ) -> Self {
         let group = settings.group.clone();
-        Self(Rc::new(Inner {
-            times: Times::default(),
-            clock: Clock::new(settings.time_scale),
-            feed: DriverGroup::default(),
-            roster: RoutingTable::new(&random_hex(16)),
+        let token = HeaderValue::from_str(&random_hex(16)).expect("hexadecimal digits");
+        Self(Rc::new(FleetState {
+            clock: FleetClock::new(settings.time_scale),
+            drivers: triggers.feed().clone(),
+            routing: RoutingTable::new(token),
             balancer: RefCell::new(Balancer::new(settings.balancer)),
             group: group.map(|group| RefCell::new(ScalingGroup::new(group))),
             members: RefCell::default(),
-            past: Past::default(),
+            retired: RetiredCounts::default(),
             answered: Rc::default(),
             lives: RefCell::default(),
             entered: Cell::new(0),
@@ -134,24 +110,14 @@ impl Fleet {
             earlier: Notify::new(),
             armed: Cell::new(None),
             stop: Stop {
-                gently: tokio_util::sync::CancellationToken::new(),
+                gently: CancellationToken::new(),
                 now: stop.now.clone(),
             },
-            triggers: OnceCell::new(),
-            token: random_hex(16),
-            plant,
+            triggers,
+            factory,
             settings,
+            front,
         }))
-    }
-
-    /// What the nodes are told of code.
-    pub fn feed(&self) -> DriverGroup {
-        self.0.feed.clone()
-    }
-
-    /// Gives all nodes a queue, schedules and sources; before the first is launched, and once.
-    pub fn set_triggers(&self, triggers: Rc<Triggers>) {
-        let _already = self.0.triggers.set(triggers);
     }
 
     /// Launches the first nodes, runs what serves to its end, and ends everything.
@@ -164,17 +130,11 @@ impl Fleet {
     ) -> Result<(), E> {
         let fleet = &self.0;
         fleet.begin();
-        let mut deadlines = spawn_local(Rc::clone(fleet).keep_deadlines());
-        let mut looking = spawn_local(Rc::clone(fleet).look());
-        let beside = [deadlines.abort_handle(), looking.abort_handle()];
-        let whole = async {
-            tokio::select! {
-                served = serving => served,
-                // Neither ends by itself.
-                ended = &mut deadlines => Err(crate::serve::broken(ended).into()),
-                ended = &mut looking => Err(crate::serve::broken(ended).into()),
-            }
-        };
+        let mut tasks = [
+            spawn_local(Rc::clone(fleet).keep_deadlines()),
+            spawn_local(Rc::clone(fleet).look()),
+        ];
+        let beside = tasks.each_ref().map(JoinHandle::abort_handle);
         let ending = async {
             fleet.ending.set(true);
             for task in beside {
@@ -184,34 +144,21 @@ impl Fleet {
             let mut lives = fleet.lives.take();
             while lives.join_next().await.is_some() {}
         };
-        let logs = &fleet.plant.logs;
-        Faults::process()
-            .around(|text| logs.warn(text), whole, ending)
-            .await
+        run_beside(&mut tasks, serving, ending, &fleet.factory.logs).await
     }
 
-    /// Waits until the first nodes are in service, or will not be. One of them; none when told to
-    /// stop.
+    /// Waits until the first nodes are in service, or will not be. Returns one of them.
     ///
     /// # Errors
     /// Not one came up.
-    pub async fn in_service(&self, stop: &Stop) -> Result<Option<Rc<Driver>>, FleetError> {
+    pub async fn in_service(&self) -> Result<Rc<Driver>, FleetError> {
         loop {
             let changed = self.0.changed.notified();
-            if let Some(settled) = self.0.settled() {
-                return settled.map(Some);
+            if let Some(driver) = self.0.first_in_service()? {
+                return Ok(driver);
             }
-            tokio::select! {
-                () = changed => {}
-                () = stop.gently.cancelled() => return Ok(None),
-            }
+            changed.await;
         }
-    }
-
-    /// Lets other commands, and tests, find this run.
-    pub fn announce(&self, at: Addresses, runtime: &str, state: &StateDir) -> Announced {
-        let (token, logs) = (self.0.token.clone(), &self.0.plant.logs);
-        Announced::with(state, at, runtime, token, logs)
     }
 
     /// Accepts requests until told to stop, then lets those under way finish.
@@ -224,28 +171,24 @@ impl Fleet {
         beside: impl Future<Output = ()> + 'static,
         stop: &Stop,
     ) -> Result<(), Broken> {
-        let dashboard = Dashboard::new(&self.0.plant.about, stop.gently.clone());
-        let mut pages = dashboard.router();
-        let (fleet, archive) = (Rc::clone(&self.0), self.0.plant.logs.archive());
-        if let Some(archive) = &archive {
-            pages = pages.merge(records(archive.clone().until(&stop.gently)));
+        let (fleet, archive) = (Rc::clone(&self.0), self.0.factory.logs.archive());
+        let records = archive.clone().map(|archive| archive.until(&stop.gently));
+        let now = move || fleet.now();
+        let about = &self.0.front.about;
+        let (mut pages, feeding) = dashboard::start(about, archive, stop.gently.clone(), now);
+        if let Some(archive) = records {
+            pages = pages.merge(platform::records(archive));
         }
-        let feeding = spawn_local(async move {
-            let _guard = Faults::process().lasting("the dashboard");
-            dashboard.run(move || fleet.now(), archive).await;
-        });
         let serving = front::serve(&self.0, listeners, pages, stop.gently.clone());
         let mut beside = spawn_local(beside);
         let served = tokio::select! {
             () = serving => Ok(()),
-            ended = &mut beside => Err(crate::serve::broken(ended)),
+            ended = &mut beside => Err(broken(ended)),
             () = stop.now.cancelled() => Ok(()),
         };
-        if let Some(triggers) = self.0.triggers.get() {
-            tokio::select! {
-                () = triggers.drain() => {}
-                () = stop.now.cancelled() => {}
-            }
+        tokio::select! {
+            () = self.0.triggers.drain() => {}
+            () = stop.now.cancelled() => {}
         }
         beside.abort();
         feeding.abort();
@@ -253,21 +196,18 @@ impl Fleet {
     }
 }
 
-impl Inner {
-    /// How the first nodes came out, once that is known.
-    fn settled(&self) -> Option<Result<Rc<Driver>, FleetError>> {
+impl FleetState {
+    /// One of the first nodes once all are in service; `None` before that.
+    fn first_in_service(&self) -> Result<Option<Rc<Driver>>, FleetError> {
         let members = self.members.borrow();
-        let up = members.values().filter(|one| !one.ended());
-        let up: Vec<_> = up.collect();
+        let up: Vec<_> = members.values().filter(|one| !one.ended()).collect();
         if up.is_empty() {
-            return Some(Err(FleetError::NoNode));
+            return Err(FleetError::NoNode);
         }
-        let balancer = self.balancer.borrow();
-        let all = up.iter().all(|one| one.stage.get() == NodeStage::Serving);
-        let driver = up.iter().find_map(|one| one.driver.get());
-        (all && balancer.healthy() == up.len()).then(|| {
-            let driver = driver.expect("a node that serves has a driver");
-            Ok(Rc::clone(driver))
-        })
+        let serve = up.iter().all(|one| one.stage.get() == NodeStage::Serving);
+        if !serve || self.balancer.borrow().healthy() != up.len() {
+            return Ok(None);
+        }
+        Ok(up.iter().find_map(|one| one.driver.get().cloned()))
     }
 }

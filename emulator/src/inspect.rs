@@ -29,7 +29,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
-use crate::serve::{ListenError, listen};
+use crate::listeners::{ListenError, listen};
 use fnlocal_driver::{BoxError, Driver, InspectTarget};
 use fnlocal_gateway::asks_locally;
 
@@ -147,7 +147,7 @@ impl Port {
         let answered = if request.headers().contains_key(header::UPGRADE) {
             self.attach(request, target).await
         } else {
-            self.tell(&request, &target).await
+            self.list(&request, &target).await
         };
         answered.unwrap_or_else(|error| said(StatusCode::BAD_GATEWAY, &format!("{error}\n")))
     }
@@ -167,7 +167,7 @@ impl Port {
     }
 
     /// `/json/…`: what there is to attach to.
-    async fn tell(
+    async fn list(
         &self,
         request: &Request<Incoming>,
         target: &InspectTarget,

@@ -34,15 +34,15 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve::{self, Stop};
+use crate::listeners::listen;
+use crate::session::{Stop, any_end};
 use fnlocal_driver::DriverGroup;
 use fnlocal_engine::connect::{EngineVariables, connect};
-use fnlocal_faults::Broken;
 use fnlocal_faults::Faults;
 use fnlocal_gateway::triggers::{MakeSource, Sources, Triggers};
 use fnlocal_logs::{Logs, Record};
 use fnlocal_project::ShellVariables;
-use follow::Follow;
+use follow::ReleaseFollower;
 use listener::ListenerKind;
 use load::Loader;
 use membership::PeerTable;
@@ -87,7 +87,7 @@ pub struct Ending {
 /// What a node is told.
 pub struct Orders {
     /// The release to serve.
-    pub wanted: watch::Receiver<Option<Arc<Wanted>>>,
+    pub wanted: watch::Receiver<Option<Arc<WantedRelease>>>,
     /// The machines of its group, itself among them or not.
     pub neighbours: watch::Receiver<Vec<Neighbour>>,
     /// Why it is to end, once it is.
@@ -97,7 +97,7 @@ pub struct Orders {
 }
 
 /// A release to serve. No `Debug`: passwords and values of variables are in it.
-pub struct Wanted {
+pub struct WantedRelease {
     /// What it is called.
     pub tag: String,
     /// What it says.
@@ -149,7 +149,7 @@ async fn node(
 ) -> Result<(), NodeError> {
     let at = |port| SocketAddr::new(options.address, port);
     let (front, side) = (at(options.port), at(options.peer_port));
-    let (front, side) = (serve::listen(front).await?, serve::listen(side).await?);
+    let (front, side) = (listen(front).await?, listen(side).await?);
     let engine = connect(&EngineVariables::from_env()).await?;
     let company = PeerTable::new(&options.name, &options.key)?;
     let triggers = open_triggers(&options, &company, logs)?;
@@ -160,10 +160,10 @@ async fn node(
         logs.clone(),
     );
     let closed = CancellationToken::new();
-    let mut doors = Doors::open(&state, [front, side], &closed, &stop);
+    let mut ports = OpenPorts::open(&state, [front, side], &closed, &stop);
     logs.note(format!("{} is up, without a release yet", options.name));
     let loader = Loader::new(engine, &options, Rc::clone(&state), stop.clone());
-    let follow = Follow::new(loader, orders.wanted);
+    let follow = ReleaseFollower::new(loader, orders.wanted);
     let mut beside = [
         spawn_local(follow.run()),
         spawn_local(heartbeat::listen(company, orders.neighbours)),
@@ -173,10 +173,10 @@ async fn node(
     let mut ending = orders.ending;
     let faults = Faults::process();
     let outcome = tokio::select! {
-        why = told(&mut ending) => Ok(why),
+        why = reason_to_end(&mut ending) => Ok(why),
         broken = faults.watch(|text| logs.warn(text)) => Err(broken),
         () = stop.gently.cancelled() => Ok("it was told to stop".to_owned()),
-        broken = ended(&mut beside) => Err(broken),
+        broken = any_end(&mut beside) => Err(broken),
         Some(broken) = breakdown.recv() => Err(broken),
     };
     let until = Instant::now() + options.ending.drain;
@@ -189,7 +189,7 @@ async fn node(
         }
     }
     closed.cancel();
-    doors.closed().await;
+    ports.closed().await;
     if outcome.is_ok() {
         tokio::select! {
             () = handover::hand_over(&state, until) => {}
@@ -226,7 +226,7 @@ fn open_triggers(
     Ok(Triggers::among(&options.state, feed, sources, logs, duty)?)
 }
 
-async fn told(ending: &mut watch::Receiver<Option<String>>) -> String {
+async fn reason_to_end(ending: &mut watch::Receiver<Option<String>>) -> String {
     match ending.wait_for(Option::is_some).await {
         Ok(why) => why.clone().unwrap_or_default(),
         // Nobody can say so any more.
@@ -234,22 +234,10 @@ async fn told(ending: &mut watch::Receiver<Option<String>>) -> String {
     }
 }
 
-/// Ready when a task ends that must not.
-async fn ended(tasks: &mut [JoinHandle<()>; 4]) -> Broken {
-    let [first, second, third, fourth] = tasks;
-    let ended = tokio::select! {
-        ended = first => ended,
-        ended = second => ended,
-        ended = third => ended,
-        ended = fourth => ended,
-    };
-    serve::broken(ended)
-}
-
 /// The node's ports.
-struct Doors([JoinHandle<()>; 2]);
+struct OpenPorts([JoinHandle<()>; 2]);
 
-impl Doors {
+impl OpenPorts {
     fn open(
         state: &Rc<NodeState>,
         listeners: [TcpListener; 2],
@@ -257,7 +245,7 @@ impl Doors {
         stop: &Stop,
     ) -> Self {
         let [front, side] = listeners;
-        let door = |listener, which| {
+        let open = |listener, which| {
             let cut = stop.now.child_token();
             let serving = listener::serve(Rc::clone(state), which, listener, closed.clone(), cut);
             spawn_local(async {
@@ -266,16 +254,16 @@ impl Doors {
             })
         };
         Self([
-            door(front, ListenerKind::Public),
-            door(side, ListenerKind::Peer),
+            open(front, ListenerKind::Public),
+            open(side, ListenerKind::Peer),
         ])
     }
 
     /// Returns when the last connection is.
     async fn closed(&mut self) {
-        for door in &mut self.0 {
-            // A door that broke down is closed, too.
-            let _ended = door.await;
+        for port in &mut self.0 {
+            // One that broke down is closed, too.
+            let _ended = port.await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use fnlocal_registry::{HttpOptions, Store, StoreError};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::serve::{self, ListenError};
+use crate::listeners::{ListenError, address_of, listen};
 use fnlocal_image::build::REGISTRY;
 use fnlocal_project::{Project, ProjectError};
 
@@ -22,8 +22,8 @@ pub async fn run(
 ) -> Result<(), RegistryError> {
     let project = Project::open(folder, None)?;
     let store = Store::open(&project.state().join(REGISTRY))?;
-    let listener = serve::listen(address).await?;
-    on_ready(serve::address_of(&listener)?);
+    let listener = listen(address).await?;
+    on_ready(address_of(&listener)?);
     let stopped = CancellationToken::new();
     let serving = fnlocal_registry::serve(store, listener, HttpOptions::default(), stopped.clone());
     let stopping = async {
@@ -35,16 +35,16 @@ pub async fn run(
 }
 
 /// A registry on a free port of this machine, until dropped.
-pub(crate) struct Served {
+pub(crate) struct ServedRegistry {
     /// Where.
     pub address: SocketAddr,
     _stop: DropGuard,
 }
 
-impl Served {
+impl ServedRegistry {
     pub async fn start(store: Store) -> Result<Self, ListenError> {
-        let listener = serve::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let address = serve::address_of(&listener)?;
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let address = address_of(&listener)?;
         let stop = CancellationToken::new();
         tokio::spawn(fnlocal_registry::serve(
             store,

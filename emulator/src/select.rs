@@ -69,10 +69,10 @@ fnlocal_api::user_error!(SelectError: Unreachable [Connect, Open, Process] {
 
 /// Makes packages ready to run: images for Docker, installed dependencies for processes.
 #[derive(Clone)]
-pub struct Preparer(Kind);
+pub struct Preparer(PreparerKind);
 
 #[derive(Clone)]
-enum Kind {
+enum PreparerKind {
     Docker {
         images: Arc<Images>,
         /// Where the engine cannot mount code.
@@ -88,7 +88,7 @@ impl Preparer {
     /// Whether it makes images.
     #[must_use]
     pub fn makes_images(&self) -> bool {
-        matches!(self.0, Kind::Docker { .. })
+        matches!(self.0, PreparerKind::Docker { .. })
     }
 
     /// Makes `package` ready to run. `code_root` is its code's folder, made if missing.
@@ -109,12 +109,12 @@ impl Preparer {
             source,
         })?;
         let image = match &self.0 {
-            Kind::Docker { images, .. } => {
+            PreparerKind::Docker { images, .. } => {
                 // Left by a run without Docker, it would lead nowhere inside.
                 link(&code_root, None)?;
                 images.ensure(package, progress).await?
             }
-            Kind::Process { deps, node_version } => {
+            PreparerKind::Process { deps, node_version } => {
                 let made = deps::on_host(package, deps, node_version, progress).await?;
                 link(&code_root, made.as_deref())?;
                 String::new()
@@ -160,8 +160,8 @@ impl Preparer {
 
     fn volumes(&self) -> Option<&Volumes> {
         match &self.0 {
-            Kind::Docker { volumes, .. } => volumes.as_deref(),
-            Kind::Process { .. } => None,
+            PreparerKind::Docker { volumes, .. } => volumes.as_deref(),
+            PreparerKind::Process { .. } => None,
         }
     }
 }
@@ -218,12 +218,7 @@ async fn docker(
     progress: OnProgress<'_>,
 ) -> Result<Selected, SelectError> {
     let engine = connect(&EngineVariables::from_env()).await?;
-    let owner = Owner {
-        project: project_label(&project.name, &project.root),
-        folder: project.root.display().to_string(),
-        run: random_hex(4),
-        node: node.to_owned(),
-    };
+    let owner = owner(project, node);
     let images = Images::new(
         &engine,
         ImageOptions {
@@ -252,7 +247,7 @@ async fn docker(
     let opener = Opener::docker(engine, owner, base.reference);
     let runtime = opener.open(node, notices, progress).await?;
     let images = Arc::new(images);
-    let preparer = Preparer(Kind::Docker { images, volumes });
+    let preparer = Preparer(PreparerKind::Docker { images, volumes });
     Ok(Selected {
         runtime,
         opener,
@@ -269,7 +264,7 @@ async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, 
     };
     let runtime = ProcessRuntime::open(options, notices).await?;
     let node_version = runtime.node_version().to_owned();
-    let kind = Kind::Process {
+    let kind = PreparerKind::Process {
         deps: state.join("deps"),
         node_version,
     };
@@ -279,6 +274,16 @@ async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, 
         preparer: Preparer(kind),
         why: why.to_owned(),
     })
+}
+
+/// What a new run of a project labels in the engine is labelled with.
+pub(crate) fn owner(project: &Project, node: &str) -> Owner {
+    Owner {
+        project: project_label(&project.name, &project.root),
+        folder: project.root.display().to_string(),
+        run: random_hex(4),
+        node: node.to_owned(),
+    }
 }
 
 /// Makes `code_root/node_modules` lead to the installed ones, or removes such a link.

@@ -1,50 +1,85 @@
-//! What everything that serves has in common: a driver with its tasks, a gateway in front, and the
-//! order in which they end.
+//! Serves a workload on a topology: all that `fnlocal dev` and `fnlocal up` do.
+//!
+//! Puts the parts together on one thread and runs them until told to stop. What each part does
+//! stands in its own module; only their order is here.
 
-mod listeners;
+mod announce;
+mod nodes;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
 
-use fnlocal_core::NodeLimits;
-use fnlocal_faults::Broken;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle, spawn_local};
-use tokio_util::sync::CancellationToken;
+use futures_util::FutureExt;
+use futures_util::future::join;
+use tokio::task::spawn_local;
 
-use crate::dashboard::{self, About, Dashboard, NodeNow, Now};
-use crate::fleet::NodeStage;
-use fnlocal_driver::{Describe, Driver, Function};
+use crate::accept::FrontSettings;
+use crate::dashboard::About;
+use crate::fleet::{FleetOptions, FleetSettings, SimulatedFleet};
+use crate::inspect::InspectOptions;
+use crate::limits::gateway_options;
+use crate::listeners::{Addresses, Listeners};
+use crate::session::NodeFactory;
+use crate::workload::{ServedProject, ServedWorkload};
+use announce::announce;
+use fnlocal_driver::{Driver, DriverGroup, Function};
+use fnlocal_engine::identity::random_hex;
 use fnlocal_faults::Faults;
-use fnlocal_gateway::Gateway;
-use fnlocal_gateway::GatewayOptions;
-use fnlocal_gateway::metrics::NodeCounts;
-use fnlocal_gateway::peers::Peers;
-use fnlocal_gateway::platform::{self, Ask, Picture};
-use fnlocal_gateway::triggers::Triggers;
-use fnlocal_logs::{JournalLimits, Logs, journal};
-use fnlocal_project::{Project, Running, RunningFile, StateDir};
-use fnlocal_runtime::Notice;
-use fnlocal_runtime::Runtime;
+use fnlocal_gateway::triggers::{self, MakeSource, Sources, Triggers};
+use fnlocal_logs::{JournalLimits, Logs, Record, journal};
+use fnlocal_project::{Project, StateDir};
+use nodes::{ServingNodes, SingleNode};
 
-pub use listeners::ListenError;
-pub(crate) use listeners::{Addresses, Listeners, address_of, listen};
-
-use listeners::reachable;
+pub use crate::error::ServeError;
+pub use crate::listeners::ListenError;
+pub use crate::session::Stop;
+pub use crate::workload::{FolderOptions, ReleaseOptions, WorkloadOptions};
 
 /// Port when none is asked for.
 pub const PORT: u16 = 9000;
-/// An unused connection is closed by the balancer, not by a node: the other way round, requests
-/// are sent into connections that are being closed. So longer than the balancer's 60 s.
-pub(crate) const PEER_KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Time for instances to end after the last request was answered.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What is served, on which nodes and where.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// A folder of functions, or one file.
+    pub path: PathBuf,
+    /// Where to listen.
+    pub host: IpAddr,
+    /// On which port; that of fnlocal.toml, or [`PORT`], if `None`.
+    pub port: Option<u16>,
+    /// Which `.env.NAME` is read.
+    pub env_name: Option<String>,
+    /// What is served.
+    pub workload: WorkloadOptions,
+    /// On which nodes.
+    pub topology: Topology,
+    /// Makes sources that need an SDK of a cloud.
+    pub sources: Option<MakeSource>,
+}
+
+/// The nodes that serve.
+#[derive(Clone, Debug)]
+pub enum Topology {
+    /// One node, which is this machine.
+    Single(SingleNodeOptions),
+    /// Several nodes in this process, behind a balancer.
+    Simulated(FleetOptions),
+}
+
+/// What only a single node can: a fleet has many cores, and instances of a function on many nodes.
+#[derive(Clone, Debug, Default)]
+pub struct SingleNodeOptions {
+    /// Where the core's events are written, if they are.
+    pub record: Option<PathBuf>,
+    /// A function to debug.
+    pub inspect: Option<InspectOptions>,
+}
 
 /// What is served, once it is.
-pub struct Ready {
+pub struct StartupSummary {
     /// Where.
     pub address: SocketAddr,
     /// Where the platform's own pages and data are.
@@ -57,17 +92,86 @@ pub struct Ready {
     pub took: Duration,
 }
 
-/// How to stop.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// Finish what is under way, then end.
-    pub gently: CancellationToken,
-    /// End at once.
-    pub now: CancellationToken,
+/// Serves until told to stop. Must run inside a `LocalSet`.
+///
+/// # Errors
+/// [`ServeError`] when it cannot begin. What goes wrong later is written to `sink` and served around.
+pub async fn run(
+    options: ServeOptions,
+    sink: SyncSender<Vec<Record>>,
+    on_ready: impl FnOnce(&StartupSummary),
+    stop: Stop,
+) -> Result<(), ServeError> {
+    let began = Instant::now();
+    let logs = Logs::new(sink);
+    let printing = spawn_local(Faults::process().clone().vital("logs", logs.clone().run()));
+    let outcome = serve(options, &logs, began, on_ready, &stop).await;
+    printing.abort();
+    logs.finish();
+    outcome
 }
 
-/// Has what happens kept in the project's `.fnlocal`. That it cannot is told, and no reason to stop.
-pub(crate) fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
+async fn serve(
+    options: ServeOptions,
+    logs: &Logs,
+    began: Instant,
+    on_ready: impl FnOnce(&StartupSummary),
+    stop: &Stop,
+) -> Result<(), ServeError> {
+    let mut project = Project::open(&options.path, options.env_name.as_deref())?;
+    if let WorkloadOptions::Folder(folder) = &options.workload {
+        project.profile = folder.profile;
+        for warning in &project.warnings {
+            logs.warn(warning.report());
+        }
+    }
+    let environment = project.environment()?;
+    let port = options.port.or(project.config().dev.port).unwrap_or(PORT);
+    let listeners = Listeners::open(SocketAddr::new(options.host, port)).await?;
+    let at = listeners.addresses()?;
+    let state = Rc::new(StateDir::lock(&project.root)?);
+    keep_logs(logs, &state, &project);
+    let served = ServedProject {
+        path: &options.path,
+        project: &project,
+        environment: &environment,
+        state: &state,
+        logs,
+    };
+    let triggers = open_triggers(&served, options.sources)?;
+    let opened = tokio::select! {
+        opened = options.workload.open(&served, options.topology.first_node()) => opened?,
+        () = stop.gently.cancelled() => return Ok(()),
+    };
+    let front = FrontSettings {
+        gateway: gateway_options(&opened.workload.limits(), at.functions.ip().is_loopback()),
+        token: random_hex(16),
+        about: About {
+            project: project.name.clone(),
+            runtime: opened.runtime,
+        },
+    };
+    let run = ServeRun {
+        workload: &opened.workload,
+        served,
+        front,
+        triggers,
+        at,
+        began,
+    };
+    let serving = async {
+        let nodes = run.open_nodes(&options.topology, opened.factory, stop);
+        let nodes = nodes.await?;
+        let serving = run.serve(&nodes, listeners, on_ready, stop);
+        nodes.run(serving, logs).await
+    };
+    let ended = serving.await;
+    opened.workload.close().await;
+    ended
+}
+
+/// Has what happens kept in the project's `.fnlocal`. A failure is logged, and no reason to stop.
+fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
     let bounds = JournalLimits::from(&project.config().logs);
     let folder = state.path().join(journal::FOLDER);
     if let Err(error) = logs.keep(folder, bounds, &project.name) {
@@ -75,286 +179,100 @@ pub(crate) fn keep_logs(logs: &Logs, state: &StateDir, project: &Project) {
     }
 }
 
-/// A driver on a runtime, and the tasks it needs.
-pub(crate) struct Session {
-    pub driver: Rc<Driver>,
-    runtime: Arc<dyn Runtime>,
-    tasks: [JoinHandle<()>; 2],
-}
-
-impl Session {
-    /// Starts the driver. Must run inside a `LocalSet`.
-    pub fn start(
-        limits: NodeLimits,
-        runtime: Arc<dyn Runtime>,
-        describe: Rc<dyn Describe>,
-        notices: mpsc::Receiver<Notice>,
-        logs: Logs,
-    ) -> Self {
-        let driver = Driver::new(limits, Arc::clone(&runtime), describe, logs);
-        let tasks = [
-            spawn_local(Rc::clone(&driver).keep_deadlines()),
-            spawn_local(Rc::clone(&driver).follow_notices(notices)),
-        ];
-        Self {
-            driver,
-            runtime,
-            tasks,
-        }
-    }
-
-    /// Runs what serves to its end, and ends everything that was started.
-    ///
-    /// # Errors
-    /// Those of `serving`, and [`Broken`] when a task of the driver ends before it.
-    pub async fn run<E: From<Broken>>(
-        mut self,
-        serving: impl Future<Output = Result<(), E>>,
-    ) -> Result<(), E> {
-        let [deadlines, following] = &mut self.tasks;
-        let whole = async {
-            tokio::select! {
-                served = serving => served,
-                // Neither ends by itself.
-                ended = deadlines => Err(broken(ended).into()),
-                ended = following => Err(broken(ended).into()),
-            }
-        };
-        let logs = self.driver.logs();
-        let ending = self.runtime.shutdown();
-        let served = Faults::process()
-            .around(|text| logs.warn(text), whole, ending)
-            .await;
-        for task in self.tasks {
-            task.abort();
-        }
-        served
-    }
-}
-
-/// A fnlocal that other commands find, until dropped.
-pub(crate) struct Announced {
-    /// What `/_fnlocal/*` wants to see before it changes anything.
-    pub token: String,
-    _file: Option<RunningFile>,
-}
-
-impl Announced {
-    /// Says where it answers in the project's `.fnlocal`. That it cannot is told, and no reason to
-    /// stop.
-    pub fn new(state: &StateDir, at: Addresses, runtime: &str, logs: &Logs) -> Self {
-        let token = format!("{:032x}", rand::random::<u128>());
-        Self::with(state, at, runtime, token, logs)
-    }
-
-    /// The same, with a token that others know already.
-    pub fn with(
-        state: &StateDir,
-        at: Addresses,
-        runtime: &str,
-        token: String,
-        logs: &Logs,
-    ) -> Self {
-        let running = Running {
-            url: reachable(at.functions),
-            platform: reachable(at.platform),
-            pid: std::process::id(),
-            runtime: runtime.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            token,
-        };
-        let file = running.write(state);
-        if let Err(error) = &file {
-            logs.warn(format!("other commands will not find this one: {error}"));
-        }
-        Self {
-            token: running.token,
-            _file: file.ok(),
-        }
-    }
-}
-
-/// What requests come in by.
-pub(crate) struct Front<'a> {
-    pub listener: TcpListener,
-    /// The platform's own origin; none where another port has it.
-    pub platform: Option<TcpListener>,
-    pub options: GatewayOptions,
-    /// That of [`Announced`].
-    pub token: &'a str,
-    /// The other nodes, if there are any.
-    pub peers: Option<Rc<dyn Peers>>,
-    /// The queue, if there is one.
-    pub triggers: Option<Rc<Triggers>>,
-    /// What the dashboard is of; none where another port has it.
-    pub about: Option<About>,
-}
-
-/// Accepts requests until told to stop, then lets those under way finish.
-///
-/// `beside` runs meanwhile and must not end by itself.
-///
-/// # Errors
-/// [`Broken`] when the gateway or `beside` ends unasked.
-pub(crate) async fn accept(
-    driver: &Rc<Driver>,
-    front: Front<'_>,
-    beside: impl Future<Output = ()> + 'static,
-    stop: &Stop,
-) -> Result<(), Broken> {
-    let archive = driver.logs().archive();
-    let archive = archive.map(|archive| archive.until(&stop.gently));
-    let (mut router, mut asks) = platform::router(front.token, archive);
-    let dashboard = front
-        .about
-        .map(|about| Dashboard::new(&about, stop.gently.clone()));
-    if let Some(dashboard) = &dashboard {
-        router = router.merge(dashboard.router());
-    }
-    let feeding = spawn_local(feed(
-        dashboard,
-        front.options.node.clone(),
-        Rc::clone(driver),
-    ));
-    let triggers = front.triggers;
-    // The nodes of a fleet share one queue, and any of them may end before it.
-    let alone = front.peers.is_none();
-    let port = front
-        .platform
-        .as_ref()
-        .and_then(|one| one.local_addr().ok());
-    let gateway = Gateway::new(
-        Rc::clone(driver),
-        front.options,
-        router,
-        front.peers,
-        triggers.clone(),
-        (front.token, port.map(|at| at.port())),
-    );
-    let pages = front.platform.map(|listener| {
-        let stop = stop.gently.clone();
-        spawn_local(Rc::clone(&gateway).serve_platform(listener, stop, dashboard::is_page_file))
-    });
-    let mut accepting = spawn_local(Rc::clone(&gateway).serve(front.listener, stop.gently.clone()));
-    let mut beside = spawn_local(beside);
-    let ended = loop {
-        tokio::select! {
-            Some(ask) = asks.recv() => answer(driver, triggers.as_deref(), ask),
-            accepted = &mut accepting => {
-                accepted.map_err(|error| Broken(error.to_string()))?;
-                break true;
-            }
-            ended = &mut beside => return Err(broken(ended)),
-            () = stop.now.cancelled() => break false,
-        }
+/// Opens the queue, schedules and sources of all nodes.
+fn open_triggers(
+    served: &ServedProject<'_>,
+    more: Option<MakeSource>,
+) -> Result<Rc<Triggers>, ServeError> {
+    let project = served.project;
+    let sources = Sources {
+        root: Some(project.root.clone()),
+        project: project.name.clone(),
+        env: served.environment.shared().clone(),
+        shell: project.shell(),
+        more,
     };
-    if ended && let Some(triggers) = triggers.filter(|_| alone) {
-        tokio::select! {
-            () = triggers.drain() => {}
-            () = stop.now.cancelled() => {}
-        }
-    }
-    beside.abort();
-    feeding.abort();
-    if let Some(pages) = pages {
-        pages.abort();
-    }
-    if ended {
-        finish(driver, stop).await;
-    } else {
-        accepting.abort();
-        gateway.cut_off().await;
-    }
-    Ok(())
+    let triggers = Triggers::open(served.state, DriverGroup::default(), sources, served.logs)?;
+    triggers.bound_queue(project);
+    Ok(triggers)
 }
 
-/// Feeds the dashboard, if there is one, with the only node there is.
-async fn feed(dashboard: Option<Dashboard>, node: String, driver: Rc<Driver>) {
-    let Some(dashboard) = dashboard else { return };
-    let _guard = Faults::process().lasting("the dashboard");
-    let now = || {
-        let alone = NodeNow {
-            stage: NodeStage::Serving,
-            target: None,
-            routed: false,
-            picture: Some(picture(&driver)),
+/// A run whose workload is open.
+struct ServeRun<'a> {
+    workload: &'a ServedWorkload,
+    served: ServedProject<'a>,
+    front: FrontSettings,
+    triggers: Rc<Triggers>,
+    at: Addresses,
+    began: Instant,
+}
+
+impl ServeRun<'_> {
+    async fn open_nodes(
+        &self,
+        topology: &Topology,
+        mut factory: NodeFactory,
+        stop: &Stop,
+    ) -> Result<ServingNodes, ServeError> {
+        let triggers = Rc::clone(&self.triggers);
+        match topology {
+            Topology::Single(options) => {
+                let node = SingleNode::open(options, &factory).await?;
+                triggers.feed().add(Rc::clone(node.driver()));
+                Ok(ServingNodes::Single(node))
+            }
+            Topology::Simulated(options) => {
+                let project = self.served.project;
+                let settings = FleetSettings::new(options, project)?;
+                factory.limits = settings.share(factory.limits, project);
+                let front = self.front.clone();
+                let fleet = SimulatedFleet::new(factory, settings, front, triggers, stop);
+                Ok(ServingNodes::Simulated(fleet))
+            }
+        }
+    }
+
+    /// Loads the workload, accepts requests until told to stop, and lets those under way finish.
+    async fn serve(
+        &self,
+        nodes: &ServingNodes,
+        listeners: Listeners,
+        on_ready: impl FnOnce(&StartupSummary),
+        stop: &Stop,
+    ) -> Result<(), ServeError> {
+        let ServedProject { state, logs, .. } = self.served;
+        let (group, triggers) = (self.triggers.feed(), &self.triggers);
+        let inspecting = nodes.inspect(logs).await?;
+        let loading = async {
+            let beside = self.workload.load(group).await?;
+            let driver = nodes.in_service().await?;
+            self.workload.loaded(group).await?;
+            Ok::<_, ServeError>((beside, driver))
         };
-        Now {
-            nodes: [(node.clone(), alone)].into(),
-            fleet: None,
-        }
-    };
-    dashboard.run(now, driver.logs().archive()).await;
-}
-
-async fn finish(driver: &Rc<Driver>, stop: &Stop) {
-    tokio::select! {
-        () = driver.drain() => {}
-        () = stop.now.cancelled() => {}
-        () = tokio::time::sleep(STOP_TIMEOUT) => {
-            driver.logs().warn("some instances did not end in time and are killed");
-        }
+        let (beside, driver) = tokio::select! {
+            loaded = loading => loaded?,
+            () = stop.gently.cancelled() => return Ok(()),
+        };
+        let _announced = announce(state, self.at, &self.front, logs);
+        on_ready(&self.summary(&driver));
+        logs.flush();
+        let beside = join(beside, inspecting).map(|_| ());
+        let beside = triggers::beside(Rc::clone(triggers), beside);
+        nodes
+            .accept(listeners, &self.front, triggers, beside, stop)
+            .await?;
+        triggers.close().await;
+        self.workload.end().await;
+        Ok(())
     }
-}
 
-fn answer(driver: &Rc<Driver>, triggers: Option<&Triggers>, ask: Ask) {
-    match ask {
-        // Whoever asked may have gone away.
-        Ask::View(answer) => {
-            let mut picture = picture(driver);
-            picture.triggers = triggers.map(Triggers::view);
-            let _gone = answer.send(picture);
+    fn summary(&self, driver: &Driver) -> StartupSummary {
+        StartupSummary {
+            address: self.at.functions,
+            platform: self.at.platform,
+            runtime: self.front.about.runtime.clone(),
+            functions: driver.with_functions(|functions| functions.all()),
+            took: self.began.elapsed(),
         }
-        Ask::Counts(answer) => {
-            let _gone = answer.send(NodeCounts::from_driver(driver));
-        }
-        Ask::Cold { function, answer } => {
-            let _gone = answer.send(driver.chill(&function));
-        }
-    }
-}
-
-/// A picture of a node.
-pub(crate) fn picture(driver: &Rc<Driver>) -> Picture {
-    let functions = driver.with_functions(|functions| {
-        let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
-        functions.all().iter().map(named).collect()
-    });
-    Picture {
-        functions,
-        node: driver.view(),
-        requests: driver.counts().all(),
-        triggers: None,
-    }
-}
-
-pub(crate) fn broken(ended: Result<(), JoinError>) -> Broken {
-    Broken(ended.err().map_or_else(
-        || "an internal task exited unexpectedly".to_owned(),
-        |error| error.to_string(),
-    ))
-}
-
-/// What is free, in MiB: a limit is rarely used up, so what is left over is enough for the
-/// laptop's other work. 4 GiB where the system does not tell.
-pub(crate) fn free_memory_mib() -> u32 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let free_kib = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|rest| {
-            rest.trim()
-                .trim_end_matches("kB")
-                .trim()
-                .parse::<u64>()
-                .ok()
-        });
-    free_kib.map_or(4096, |kib| u32::try_from(kib / 1024).unwrap_or(u32::MAX))
-}
-
-pub(crate) fn with_hint(text: &str, hint: Option<&str>) -> String {
-    match hint {
-        Some(hint) => format!("{text}\n  hint: {hint}"),
-        None => text.to_owned(),
     }
 }

@@ -1,6 +1,8 @@
 //! Arguments of a fleet, which `fnlocal dev` and `fnlocal up` take.
 
 use fnlocal_emulator::fleet::{FleetOptions, Size};
+use fnlocal_emulator::serve::{SingleNodeOptions, Topology};
+use fnlocal_sim::scenario::live_machine_boot;
 
 /// Several nodes in one process, as in the cloud.
 #[derive(Debug, clap::Args)]
@@ -52,16 +54,17 @@ pub fn time_scale(text: &str) -> Result<f64, &'static str> {
 }
 
 impl FleetArgs {
-    /// As the emulator wants it; none for a single node.
-    pub fn options(&self) -> Option<FleetOptions> {
+    /// The nodes the emulator is to serve on: `alone` if no fleet was asked for.
+    pub fn topology(&self, alone: SingleNodeOptions) -> Topology {
         let size = match (self.nodes, self.scale) {
             (Some(nodes), _) => Size::Fixed(nodes),
             (None, Some(range)) => Size::Scaled(range.map(|range| (range.min, range.max))),
-            (None, None) => return None,
+            (None, None) => return Topology::Single(alone),
         };
-        Some(FleetOptions {
+        Topology::Simulated(FleetOptions {
             size,
             time_scale: self.time_scale,
+            boot_time: live_machine_boot,
         })
     }
 }

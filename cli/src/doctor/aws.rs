@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fnlocal_cloud::aws::{configuration, identity};
-use fnlocal_emulator::doctor::{Finding, State};
+use fnlocal_emulator::doctor::{Finding, FindingState};
 
 /// What names credentials, or where they come from.
 const NAMES: [&str; 5] = [
@@ -37,7 +37,7 @@ pub async fn examine() -> Option<Finding> {
             let usual = "`aws sts get-caller-identity` says more; nothing here needs AWS until \
                          something is promoted";
             let fix = error.hint.clone().unwrap_or_else(|| usual.to_owned());
-            Finding::good("aws", error.to_string()).not(State::Odd, fix)
+            Finding::good("aws", error.to_string()).not(FindingState::Odd, fix)
         }
     })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use fnlocal_emulator::doctor::{Finding, State, engine_facts};
+use fnlocal_emulator::doctor::{Finding, FindingState, engine_facts};
 use fnlocal_files::OwnPath;
 use fnlocal_logs::document::{DocumentKind, LogDocument};
 use fnlocal_logs::query::Query;
@@ -135,7 +135,7 @@ fn finding(finding: &Finding, broken: bool) -> Value {
         "what": finding.what,
         "state": finding.state,
         "found": if hidden { REMOVED } else { &finding.found },
-        "fix": finding.fix.as_ref().filter(|_| !hidden && finding.state != State::Good),
+        "fix": finding.fix.as_ref().filter(|_| !hidden && finding.state != FindingState::Good),
     })
 }
 

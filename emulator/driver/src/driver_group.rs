@@ -30,13 +30,6 @@ struct CurrentPackage {
 }
 
 impl DriverGroup {
-    /// A feed of one driver.
-    pub fn from_driver(driver: Rc<Driver>) -> Self {
-        let feed = Self::default();
-        feed.add(driver);
-        feed
-    }
-
     /// A feed whose drivers ring a bell that others have, too.
     pub fn ringing(bell: Rc<Wakeups>) -> Self {
         Self(Rc::new(Fed {

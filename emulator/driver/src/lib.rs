@@ -114,6 +114,9 @@ pub trait Describe {
 
     /// Called when a function's requests go to new code, of these files.
     fn switched(&self, function: &Function, code: CodeHash, files: &str);
+
+    /// Called with the number of drivers that share this, where there may be several.
+    fn set_drivers(&self, _drivers: usize) {}
 }
 
 impl Driver {

@@ -8,7 +8,7 @@ mod kept;
 mod make;
 mod prune;
 
-pub use assemble::{AssembleError, PackageImage, assemble};
+pub use assemble::{AssembleError, PackageImage, assemble, project_limits};
 pub use kept::{NamedRelease, ReleaseStoreError, Releases};
 pub use make::{MadeRelease, MakeError, build, make};
 pub use prune::{PruneError, Pruned, prune};

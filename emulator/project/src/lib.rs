@@ -126,6 +126,17 @@ pub struct Warning {
     pub hint: Option<String>,
 }
 
+impl Warning {
+    /// The warning's text, with its hint on a line below.
+    #[must_use]
+    pub fn report(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{self}\n  hint: {hint}"),
+            None => self.text.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

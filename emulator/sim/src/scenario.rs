@@ -1,8 +1,11 @@
 //! What is simulated.
 
+use std::time::Duration;
+
 use fnlocal_core::balancer::BalancerSettings;
-use fnlocal_core::scaling::GroupSettings;
+use fnlocal_core::scaling::{GroupSettings, Launch};
 use fnlocal_core::{FunctionLimits, NodeLimits, Profile, RouterSettings};
+use rand::Rng;
 use serde::Serialize;
 
 use crate::Distribution;
@@ -172,6 +175,22 @@ impl Default for Times {
             },
         }
     }
+}
+
+impl Times {
+    /// Draws how long a machine takes from its launch until its gateway begins, in microseconds.
+    pub fn machine_boot(&self, launch: Launch, rng: &mut impl Rng) -> u64 {
+        match launch {
+            Launch::FromPool => self.pooled_machine.sample(rng),
+            Launch::Cold | Launch::IntoPool => self.machine.sample(rng),
+        }
+    }
+}
+
+/// Draws how long a machine of a fleet that runs live takes to boot.
+#[must_use]
+pub fn live_machine_boot(launch: Launch) -> Duration {
+    Duration::from_micros(Times::default().machine_boot(launch, &mut rand::rng()))
 }
 
 impl ScenarioMachine {

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     RemoveContainerOptions, RemoveImageOptions,
 };
 
-use super::{Item, Kind};
+use super::{CleanedItem, CleanedKind};
 use fnlocal_engine::error::chain;
 use fnlocal_engine::labels::{KIND as KIND_LABEL, pair};
 use fnlocal_engine::reaper::remove_volume;
@@ -27,7 +27,7 @@ pub(super) async fn list(
     folder: &str,
     project: &str,
     shared: bool,
-) -> Result<Vec<Item>, Error> {
+) -> Result<Vec<CleanedItem>, Error> {
     let mut items = containers(docker, &[("label", folder)]).await?;
     let project = pair(PROJECT, project);
     // Of runs that were ended halfway, in this folder or as a node: they would keep the images.
@@ -69,15 +69,15 @@ fn filters<T: FromIterator<(String, Vec<String>)>>(pairs: &[(&str, &str)]) -> Op
     Some(filters.into_iter().collect())
 }
 
-async fn containers(docker: &Docker, wanted: &[(&str, &str)]) -> Result<Vec<Item>, Error> {
+async fn containers(docker: &Docker, wanted: &[(&str, &str)]) -> Result<Vec<CleanedItem>, Error> {
     let options = ListContainersOptions {
         all: true,
         filters: filters(wanted),
         ..ListContainersOptions::default()
     };
     let found = docker.list_containers(Some(options)).await?;
-    let item = |id: String, names: Option<Vec<String>>| Item {
-        kind: Kind::Container,
+    let item = |id: String, names: Option<Vec<String>>| CleanedItem {
+        kind: CleanedKind::Container,
         name: names.unwrap_or_default().join(" ").replace('/', ""),
         id,
         bytes: 0,
@@ -88,13 +88,13 @@ async fn containers(docker: &Docker, wanted: &[(&str, &str)]) -> Result<Vec<Item
         .collect())
 }
 
-async fn volumes(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+async fn volumes(docker: &Docker, label: &str) -> Result<Vec<CleanedItem>, Error> {
     let options = ListVolumesOptions {
         filters: labelled(label),
     };
     let found = docker.list_volumes(Some(options)).await?.volumes;
-    let item = |name: String| Item {
-        kind: Kind::Volume,
+    let item = |name: String| CleanedItem {
+        kind: CleanedKind::Volume,
         id: name.clone(),
         name,
         bytes: 0,
@@ -103,13 +103,13 @@ async fn volumes(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
     Ok(found.map(|volume| item(volume.name)).collect())
 }
 
-async fn networks(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+async fn networks(docker: &Docker, label: &str) -> Result<Vec<CleanedItem>, Error> {
     let options = ListNetworksOptions {
         filters: labelled(label),
     };
     let found = docker.list_networks(Some(options)).await?;
-    let item = |id: String, name: Option<String>| Item {
-        kind: Kind::Network,
+    let item = |id: String, name: Option<String>| CleanedItem {
+        kind: CleanedKind::Network,
         name: name.unwrap_or_default(),
         id,
         bytes: 0,
@@ -120,7 +120,7 @@ async fn networks(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
         .collect())
 }
 
-async fn images(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
+async fn images(docker: &Docker, label: &str) -> Result<Vec<CleanedItem>, Error> {
     let options = ListImagesOptions {
         filters: labelled(label),
         ..ListImagesOptions::default()
@@ -129,7 +129,7 @@ async fn images(docker: &Docker, label: &str) -> Result<Vec<Item>, Error> {
     Ok(found.into_iter().map(image).collect())
 }
 
-fn image(found: ImageSummary) -> Item {
+fn image(found: ImageSummary) -> CleanedItem {
     // One that was pulled is also known by the registry's address and its digest.
     let names: Vec<String> = found
         .repo_tags
@@ -137,8 +137,8 @@ fn image(found: ImageSummary) -> Item {
         .chain(found.repo_digests)
         .filter(|name| !name.contains("<none>"))
         .collect();
-    Item {
-        kind: Kind::Image,
+    CleanedItem {
+        kind: CleanedKind::Image,
         name: names.join(" "),
         id: found.id,
         bytes: u64::try_from(found.size).unwrap_or_default(),
@@ -146,9 +146,9 @@ fn image(found: ImageSummary) -> Item {
 }
 
 /// Removes one thing. An image that a container uses stays, and so says why.
-pub(super) async fn remove(docker: &Docker, item: &Item) -> Result<(), String> {
+pub(super) async fn remove(docker: &Docker, item: &CleanedItem) -> Result<(), String> {
     let removed = match item.kind {
-        Kind::Container => {
+        CleanedKind::Container => {
             let options = RemoveContainerOptions {
                 force: true,
                 v: true,
@@ -156,10 +156,10 @@ pub(super) async fn remove(docker: &Docker, item: &Item) -> Result<(), String> {
             };
             docker.remove_container(&item.id, Some(options)).await
         }
-        Kind::Volume => remove_volume(docker, &item.id).await,
-        Kind::Network => docker.remove_network(&item.id).await,
-        Kind::Image => remove_image(docker, item).await,
-        Kind::Path => return Ok(()),
+        CleanedKind::Volume => remove_volume(docker, &item.id).await,
+        CleanedKind::Network => docker.remove_network(&item.id).await,
+        CleanedKind::Image => remove_image(docker, item).await,
+        CleanedKind::Path => return Ok(()),
     };
     match removed {
         // Somebody was quicker.
@@ -172,7 +172,7 @@ pub(super) async fn remove(docker: &Docker, item: &Item) -> Result<(), String> {
 
 /// By each of its names: one with several is not removed by its id without force, and force would
 /// take it from under a stopped container.
-async fn remove_image(docker: &Docker, item: &Item) -> Result<(), Error> {
+async fn remove_image(docker: &Docker, item: &CleanedItem) -> Result<(), Error> {
     let names: Vec<&str> = match item.name.as_str() {
         "" => vec![&item.id],
         names => names.split(' ').collect(),

@@ -11,9 +11,9 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::spawn_blocking;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::latency::{Latencies, Quantiles};
-use super::tail::Tail;
-use super::{FleetNow, NodeNow, Now};
+use super::latency::{LatencyQuantiles, RecentLatencies};
+use super::tail::LogTail;
+use super::{FleetNow, NodeNow, RunNow};
 use fnlocal_logs::Archive;
 
 /// Looks a second.
@@ -23,7 +23,7 @@ const WAITING: usize = 16;
 
 /// Something told.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct FeedEvent {
     /// Its kind: `state` or `records`.
     pub kind: &'static str,
     /// JSON in one line.
@@ -33,7 +33,7 @@ pub(super) struct Told {
 /// Tells all who look the same.
 #[derive(Clone)]
 pub(super) struct Feed {
-    sender: broadcast::Sender<Told>,
+    sender: broadcast::Sender<FeedEvent>,
     wanted: Arc<Notify>,
 }
 
@@ -53,14 +53,14 @@ struct StateEvent<'a> {
     nodes: &'a BTreeMap<String, NodeNow>,
     fleet: Option<&'a FleetNow>,
     /// Of the last second, by function; of all under an empty name.
-    latency: BTreeMap<&'a str, Quantiles>,
+    latency: BTreeMap<&'a str, LatencyQuantiles>,
     /// Errors since the run began.
     errors: u64,
 }
 
 impl Feed {
     /// What is told from now on.
-    pub fn subscribe(&self) -> impl Stream<Item = Told> + use<> {
+    pub fn subscribe(&self) -> impl Stream<Item = FeedEvent> + use<> {
         let receiver = self.sender.subscribe();
         self.wanted.notify_one();
         stream::unfold(receiver, async |mut receiver| {
@@ -75,7 +75,7 @@ impl Feed {
     }
 
     /// Tells what there is until dropped, and rests while nobody looks.
-    pub async fn run(&self, now: impl Fn() -> Now, archive: Option<Archive>) {
+    pub async fn run(&self, now: impl Fn() -> RunNow, archive: Option<Archive>) {
         loop {
             while self.sender.receiver_count() == 0 {
                 self.wanted.notified().await;
@@ -85,13 +85,13 @@ impl Feed {
     }
 
     /// Somebody looks: until nobody does any more.
-    async fn watched(&self, now: &impl Fn() -> Now, archive: Option<&Archive>) {
+    async fn watched(&self, now: &impl Fn() -> RunNow, archive: Option<&Archive>) {
         let mut looks = Looks {
             tail: match archive {
-                Some(archive) => Tail::at_the_end(archive.folder().to_owned()).await,
+                Some(archive) => LogTail::at_the_end(archive.folder().to_owned()).await,
                 None => None,
             },
-            latencies: Latencies::default(),
+            latencies: RecentLatencies::default(),
         };
         let mut ticks = ticks();
         while self.sender.receiver_count() > 0 {
@@ -114,13 +114,13 @@ impl Feed {
 /// What goes on from one look to the next.
 struct Looks {
     /// None when the log cannot be read.
-    tail: Option<Tail>,
-    latencies: Latencies,
+    tail: Option<LogTail>,
+    latencies: RecentLatencies,
 }
 
 impl Looks {
     /// What there is to tell.
-    fn look(mut self, now: &Now, errors: u64) -> (Vec<Told>, Self) {
+    fn look(mut self, now: &RunNow, errors: u64) -> (Vec<FeedEvent>, Self) {
         let mut told = Vec::new();
         if let Some(mut tail) = self.tail.take()
             && let Ok(mut read) = tail.read()
@@ -128,7 +128,7 @@ impl Looks {
             self.tail = Some(tail);
             self.latencies.turn(std::mem::take(&mut read.latencies));
             if !read.records.is_empty() || read.skipped > 0 {
-                told.push(Told::new("records", read.json()));
+                told.push(FeedEvent::new("records", read.json()));
             }
         }
         let state = StateEvent {
@@ -139,12 +139,12 @@ impl Looks {
             errors,
         };
         let json = serde_json::to_string(&state).expect("plain numbers and texts");
-        told.push(Told::new("state", json));
+        told.push(FeedEvent::new("state", json));
         (told, self)
     }
 }
 
-impl Told {
+impl FeedEvent {
     fn new(kind: &'static str, json: String) -> Self {
         Self {
             kind,

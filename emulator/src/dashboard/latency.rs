@@ -11,11 +11,11 @@ pub(super) type Took = (Option<String>, f64);
 
 /// Latencies of the last looks.
 #[derive(Debug, Default)]
-pub(super) struct Latencies(VecDeque<Vec<Took>>);
+pub(super) struct RecentLatencies(VecDeque<Vec<Took>>);
 
 /// Latencies in order, by how many were shorter; in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Quantiles {
+pub(super) struct LatencyQuantiles {
     p50: f64,
     p95: f64,
     p99: f64,
@@ -24,7 +24,7 @@ pub(super) struct Quantiles {
     n: usize,
 }
 
-impl Latencies {
+impl RecentLatencies {
     /// Adds what the last look found, and forgets what is older than a second.
     pub fn turn(&mut self, found: Vec<Took>) {
         self.0.push_back(found);
@@ -34,7 +34,7 @@ impl Latencies {
     }
 
     /// By function, and of all under an empty name.
-    pub fn quantiles(&self) -> BTreeMap<&str, Quantiles> {
+    pub fn quantiles(&self) -> BTreeMap<&str, LatencyQuantiles> {
         let mut lists: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for (function, took) in self.0.iter().flatten() {
             lists.entry("").or_default().push(*took);
@@ -44,13 +44,13 @@ impl Latencies {
         }
         lists
             .into_iter()
-            .map(|(name, list)| (name, Quantiles::of(list)))
+            .map(|(name, list)| (name, LatencyQuantiles::from_list(list)))
             .collect()
     }
 }
 
-impl Quantiles {
-    fn of(mut list: Vec<f64>) -> Self {
+impl LatencyQuantiles {
+    fn from_list(mut list: Vec<f64>) -> Self {
         list.sort_by(f64::total_cmp);
         #[allow(
             clippy::cast_precision_loss,
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_of_the_last_second_by_function_and_of_all() {
-        let mut latencies = Latencies::default();
+        let mut latencies = RecentLatencies::default();
         latencies.turn(vec![(Some("old".into()), 9999.0)]);
         for _ in 0..TICKS {
             let bids = (1..=25).map(|ms| (Some("bid".to_owned()), f64::from(ms)));

@@ -16,7 +16,7 @@ const MAX_SHOWN_RECORDS: usize = 60;
 
 /// The end of a log.
 #[derive(Debug)]
-pub(super) struct Tail(Cursor);
+pub(super) struct LogTail(Cursor);
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ struct Last {
     others: VecDeque<(usize, String)>,
 }
 
-impl Tail {
+impl LogTail {
     /// The end as it is now; none when the log cannot be read.
     pub async fn at_the_end(folder: PathBuf) -> Option<Self> {
         let end = spawn_blocking(move || Cursor::at_the_end(&folder));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Finding, State};
+use super::{Finding, FindingState};
 
 /// Free space in bytes from which nothing is said: a base, some dependencies and a few images.
 const ROOM: u64 = 5 << 30;
@@ -21,8 +21,8 @@ pub(super) fn examine(what: &'static str, folder: &Path, fix: &str) -> Option<Fi
             found: format!("full: {} MB free at {}", free >> 20, folder.display()),
             ..finding
         }
-        .not(State::Bad, format!("make room; {fix}")),
-        NONE..ROOM => finding.not(State::Odd, fix),
+        .not(FindingState::Bad, format!("make room; {fix}")),
+        NONE..ROOM => finding.not(FindingState::Odd, fix),
         _ => finding,
     })
 }

@@ -10,10 +10,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 use tower::ServiceExt;
 
-use super::Inner;
-use super::member::Member;
-use crate::dashboard::{self, FleetNow, NodeNow, Now};
-use crate::serve::picture;
+use super::FleetState;
+use super::member::SimulatedNode;
+use crate::accept::picture;
+use crate::dashboard::{self, FleetNow, NodeNow, RunNow};
 use fnlocal_driver::{Count, Counts};
 use fnlocal_gateway::ClientBody;
 use fnlocal_gateway::Problem;
@@ -46,10 +46,10 @@ struct FleetPicture {
     /// balancer answered itself.
     ended: Vec<Count>,
     /// The queue, schedules and sources of all nodes.
-    triggers: Option<TriggersView>,
+    triggers: TriggersView,
 }
 
-impl Inner {
+impl FleetState {
     /// Answers a path of the platform's own.
     pub(super) async fn platform(
         self: &Rc<Self>,
@@ -63,7 +63,7 @@ impl Inner {
         }
         let path = request.uri().path();
         let kept = matches!(path, "/_fnlocal/logs" | "/_fnlocal/errors");
-        let kept = kept && self.plant.logs.archive().is_some();
+        let kept = kept && self.factory.logs.archive().is_some();
         if !kept && !dashboard::has(path) {
             return self
                 .asked(&request)
@@ -85,10 +85,7 @@ impl Inner {
         if let Err(problem) = asks_locally(&request, peer) {
             return problem.response(id);
         }
-        match self.triggers.get() {
-            Some(triggers) => triggers.admin(request, &self.token).await,
-            None => unknown_path().response(id),
-        }
+        self.triggers.admin(request, &self.front.token).await
     }
 
     fn asked(
@@ -99,8 +96,7 @@ impl Inner {
         let words: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), &words[..]) {
             (&Method::GET, ["health"]) => {
-                let queue = self.triggers.get().and_then(|triggers| triggers.fault());
-                Ok(health_with(queue).map(ResponseBody::Platform))
+                Ok(health_with(self.triggers.fault()).map(ResponseBody::Platform))
             }
             (&Method::GET, ["view"]) => Ok(self.view()),
             (&Method::GET, ["metrics"]) => Ok(text(metrics::CONTENT_TYPE, self.metrics())),
@@ -126,7 +122,7 @@ impl Inner {
 
     fn proven(&self, request: &Request<ClientBody>) -> Result<(), Problem> {
         let given = request.headers().get(api_headers::TOKEN);
-        let token = HeaderValue::from_str(&self.token).ok();
+        let token = HeaderValue::from_str(&self.front.token).ok();
         if token
             .zip(given)
             .is_some_and(|(token, given)| proves(&token, given))
@@ -138,9 +134,9 @@ impl Inner {
         Err(Problem::new(StatusCode::UNAUTHORIZED, "token", what).hint(hint))
     }
 
-    fn named(&self, name: &str) -> Result<Rc<Member>, Problem> {
+    fn named(&self, name: &str) -> Result<Rc<SimulatedNode>, Problem> {
         let members = self.members.borrow();
-        let named = |one: &&Rc<Member>| one.node.to_string() == name && !one.ended();
+        let named = |one: &&Rc<SimulatedNode>| one.node.to_string() == name && !one.ended();
         if let Some(member) = members.values().find(named) {
             return Ok(Rc::clone(member));
         }
@@ -160,7 +156,7 @@ impl Inner {
             NodeCounts::apart(BALANCER, &self.answered),
         ];
         let nodes = nodes.chain(others).collect();
-        metrics::text_of(nodes, self.plant.logs.archive().as_ref())
+        metrics::text_of(nodes, self.factory.logs.archive().as_ref())
     }
 
     /// What nodes have counted that are there no more.
@@ -169,9 +165,9 @@ impl Inner {
         let there = |node| {
             members
                 .get(&node)
-                .is_some_and(|one: &Rc<Member>| !one.ended())
+                .is_some_and(|one: &Rc<SimulatedNode>| !one.ended())
         };
-        self.past.besides(there)
+        self.retired.besides(there)
     }
 
     /// A cold start for a function's next request, on whichever node it comes to.
@@ -195,9 +191,9 @@ impl Inner {
     }
 
     /// What the dashboard shows.
-    pub(super) fn now(&self) -> Now {
+    pub(super) fn now(&self) -> RunNow {
         let picture = self.picture();
-        Now {
+        RunNow {
             nodes: picture.nodes,
             fleet: Some(FleetNow {
                 desired: picture.desired,
@@ -221,10 +217,10 @@ impl Inner {
     fn picture(&self) -> FleetPicture {
         let group = self.group.as_ref().map(|group| group.borrow());
         let balancer = self.balancer.borrow();
-        let node = |one: &Rc<Member>| NodeNow {
+        let node = |one: &Rc<SimulatedNode>| NodeNow {
             stage: one.stage.get(),
             target: balancer.state(one.node),
-            routed: self.roster.has(one.node),
+            routed: self.routing.has(one.node),
             picture: one.driver.get().filter(|_| !one.ended()).map(picture),
         };
         let members = self.members.borrow();
@@ -238,7 +234,7 @@ impl Inner {
             clock: self.clock.now().since(Instant::START).as_secs_f64(),
             nodes: nodes.collect(),
             ended: [self.counted_before().all(), self.answered.all()].concat(),
-            triggers: self.triggers.get().map(|triggers| triggers.view()),
+            triggers: self.triggers.view(),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant as Wall};
 use fnlocal_core::time::{Instant, bounded_secs, scaled};
 
 /// Time as the balancer and the group see it.
-pub(super) struct Clock {
+pub(super) struct FleetClock {
     began: Wall,
     scale: f64,
 }
 
-impl Clock {
+impl FleetClock {
     /// Begins now, and runs so many times as fast.
     pub fn new(scale: f64) -> Self {
         let began = Wall::now();
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn ten_times_as_fast_a_minute_takes_six_seconds() {
-        let clock = Clock::new(10.0);
+        let clock = FleetClock::new(10.0);
         let minute = Duration::from_secs(60);
         assert_eq!(clock.real(minute), Duration::from_secs(6));
         let at = clock.at(Instant::START + minute);

@@ -12,8 +12,9 @@ use fnlocal_core::time::Instant;
 use http::{HeaderValue, Request, header};
 use tokio::task::spawn_local;
 
-use super::Inner;
-use super::member::{Member, NodeStage};
+use super::FleetState;
+use super::member::SimulatedNode;
+use crate::dashboard::NodeStage;
 use fnlocal_driver::RequestBody;
 use fnlocal_faults::Faults;
 use fnlocal_gateway::peers::{Counted, Link};
@@ -24,7 +25,7 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// this machine does not.
 const MIN_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl Inner {
+impl FleetState {
     /// The first nodes, at once: what is simulated begins with a fleet that is there.
     pub(super) fn begin(self: &Rc<Self>) {
         for node in (1..=self.settings.fixed).map(NodeId) {
@@ -41,14 +42,15 @@ impl Inner {
     pub(super) fn pick(
         self: &Rc<Self>,
         tried: &[NodeId],
-    ) -> Result<(Rc<Member>, Counted), TargetFailure> {
+    ) -> Result<(Rc<SimulatedNode>, Counted), TargetFailure> {
         // Its turns go round, so each node comes up once.
         let turns = self.balancer.borrow().in_service().max(1);
         for _ in 0..turns {
             let picked = self.balancer.borrow_mut().pick(self.clock.now());
             let node = picked?;
             let fleet = Rc::clone(self);
-            let counted = Counted::until(move || fleet.tell_balancer(BalancerEvent::Ended(node)));
+            let counted =
+                Counted::until(move || fleet.report_to_balancer(BalancerEvent::Ended(node)));
             if !tried.contains(&node) {
                 let member = self.members.borrow().get(&node).cloned();
                 return Ok((member.ok_or(TargetFailure::NoTarget)?, counted));
@@ -57,7 +59,7 @@ impl Inner {
         Err(TargetFailure::Broken)
     }
 
-    pub(super) fn tell_balancer(self: &Rc<Self>, event: BalancerEvent) {
+    pub(super) fn report_to_balancer(self: &Rc<Self>, event: BalancerEvent) {
         let mut effects = Vec::new();
         let now = self.clock.now();
         self.balancer.borrow_mut().handle(now, event, &mut effects);
@@ -68,7 +70,7 @@ impl Inner {
     }
 
     fn perform_balancer(self: &Rc<Self>, effect: BalancerEffect) {
-        let logs = &self.plant.logs;
+        let logs = &self.factory.logs;
         match effect {
             BalancerEffect::Check(node) => {
                 let Some(member) = self.members.borrow().get(&node).cloned() else {
@@ -105,10 +107,10 @@ impl Inner {
         }
     }
 
-    async fn check(self: &Rc<Self>, member: &Member) {
+    async fn check(self: &Rc<Self>, member: &SimulatedNode) {
         let timeout = self.clock.real(self.settings.balancer.check_timeout);
         let passed = healthy(member, timeout.max(MIN_CHECK_TIMEOUT)).await;
-        self.tell_balancer(if passed {
+        self.report_to_balancer(if passed {
             BalancerEvent::CheckPassed(member.node)
         } else {
             BalancerEvent::CheckFailed(member.node)
@@ -121,18 +123,18 @@ impl Inner {
         if let Some(member) = member {
             member.stop.now.cancel();
         }
-        self.tell_balancer(BalancerEvent::Gone(node));
-        self.tell_group(GroupEvent::Died(node));
+        self.report_to_balancer(BalancerEvent::Gone(node));
+        self.report_to_group(GroupEvent::Died(node));
     }
 
     /// A node is there no more, and nobody was told. One that never was in service nobody checks.
-    pub(super) fn lost(self: &Rc<Self>, member: &Member) {
+    pub(super) fn lost(self: &Rc<Self>, member: &SimulatedNode) {
         if member.link.get().is_none() {
-            self.tell_group(GroupEvent::BootFailed(member.node));
+            self.report_to_group(GroupEvent::BootFailed(member.node));
         }
     }
 
-    pub(super) fn tell_group(self: &Rc<Self>, event: GroupEvent) {
+    pub(super) fn report_to_group(self: &Rc<Self>, event: GroupEvent) {
         self.with_group(|group, now, effects| group.handle(now, event, effects));
     }
 
@@ -157,14 +159,10 @@ impl Inner {
     fn perform_group(self: &Rc<Self>, effect: GroupEffect) {
         match effect {
             GroupEffect::Launch { node, launch } => {
-                let times = &self.times;
-                let sample = |times: &fnlocal_sim::Distribution| {
-                    Duration::from_micros(times.sample(&mut rand::rng()))
-                };
-                let took = match launch {
-                    _ if !self.begun.get() => Duration::ZERO,
-                    Launch::FromPool => sample(&times.pooled_machine),
-                    Launch::Cold | Launch::IntoPool => sample(&times.machine),
+                let took = if self.begun.get() {
+                    (self.settings.boot_time)(launch)
+                } else {
+                    Duration::ZERO
                 };
                 if launch == Launch::IntoPool {
                     return self.fill_pool(node, took);
@@ -172,7 +170,7 @@ impl Inner {
                 if self.begun.get() {
                     let seconds = took.as_secs_f64();
                     let text = format!("{node} boots, which takes {seconds:.0} s of its time");
-                    self.plant.logs.note(text);
+                    self.factory.logs.note(text);
                 }
                 self.launch(node, self.clock.real(took));
             }
@@ -180,12 +178,12 @@ impl Inner {
                 let member = self.members.borrow().get(&node).cloned();
                 match member {
                     Some(member) => self.drain(&member),
-                    None => self.tell_group(GroupEvent::Terminated(node)),
+                    None => self.report_to_group(GroupEvent::Terminated(node)),
                 }
             }
             GroupEffect::Measure => {
                 let measured = self.measure();
-                self.tell_group(GroupEvent::Measured(measured));
+                self.report_to_group(GroupEvent::Measured(measured));
             }
             GroupEffect::Desired { nodes, why } => {
                 let why = match why {
@@ -194,7 +192,7 @@ impl Inner {
                     ScalingReason::Scheduled => "as scheduled",
                 };
                 let text = format!("the fleet is to have {nodes} nodes: {why}");
-                self.plant.logs.note(text);
+                self.factory.logs.note(text);
             }
         }
     }
@@ -205,7 +203,7 @@ impl Inner {
         let took = self.clock.real(took);
         spawn_local(async move {
             tokio::select! {
-                () = tokio::time::sleep(took) => fleet.tell_group(GroupEvent::Booted(node)),
+                () = tokio::time::sleep(took) => fleet.report_to_group(GroupEvent::Booted(node)),
                 () = fleet.stop.now.cancelled() => {}
             }
         });
@@ -213,11 +211,11 @@ impl Inner {
 
     /// Boots a node in so much real time.
     fn launch(self: &Rc<Self>, node: NodeId, delay: Duration) {
-        let stop = crate::serve::Stop {
+        let stop = crate::session::Stop {
             gently: self.stop.gently.child_token(),
             now: self.stop.now.child_token(),
         };
-        let member = Member::new(node, stop);
+        let member = SimulatedNode::new(node, stop);
         self.members.borrow_mut().insert(node, Rc::clone(&member));
         self.count_nodes();
         let living = Rc::clone(self).live(member, delay);
@@ -257,25 +255,25 @@ impl Inner {
     }
 
     /// Nothing new goes to a node, and it ends when it has finished what it has.
-    pub(super) fn drain(self: &Rc<Self>, member: &Rc<Member>) {
+    pub(super) fn drain(self: &Rc<Self>, member: &Rc<SimulatedNode>) {
         if member.stage.get() != NodeStage::Serving {
             member.stop.gently.cancel();
             return;
         }
         self.set_stage(member, NodeStage::Draining);
-        self.plant.logs.note(format!("{} drains", member.node));
-        self.roster.leave(member.node);
-        self.tell_balancer(BalancerEvent::Deregistered(member.node));
+        self.factory.logs.note(format!("{} drains", member.node));
+        self.routing.leave(member.node);
+        self.report_to_balancer(BalancerEvent::Deregistered(member.node));
     }
 
     /// A node ends at once and without a word, as a machine does whose plug is pulled.
-    pub(super) fn kill(&self, member: &Member) {
+    pub(super) fn kill(&self, member: &SimulatedNode) {
         self.set_stage(member, NodeStage::Dead);
-        self.plant.logs.warn(format!("{} dies", member.node));
+        self.factory.logs.warn(format!("{} dies", member.node));
         member.stop.now.cancel();
     }
 
-    pub(super) fn set_stage(&self, member: &Member, stage: NodeStage) {
+    pub(super) fn set_stage(&self, member: &SimulatedNode, stage: NodeStage) {
         if !member.ended() {
             member.stage.set(stage);
         }
@@ -290,7 +288,8 @@ impl Inner {
     pub(super) fn count_nodes(&self) {
         let members = self.members.borrow();
         let nodes = members.values().filter(|one| one.driver.get().is_some());
-        (self.plant.counted)(nodes.filter(|one| !one.ended()).count());
+        let nodes = nodes.filter(|one| !one.ended()).count();
+        self.factory.describe.set_drivers(nodes);
     }
 
     /// Fires the deadlines of the balancer and the group. Runs until dropped.
@@ -304,8 +303,8 @@ impl Inner {
             };
             tokio::select! {
                 () = tokio::time::sleep_until(self.clock.at(at)) => {
-                    self.tell_balancer(BalancerEvent::DeadlinePassed);
-                    self.tell_group(GroupEvent::DeadlinePassed);
+                    self.report_to_balancer(BalancerEvent::DeadlinePassed);
+                    self.report_to_group(GroupEvent::DeadlinePassed);
                 }
                 () = self.earlier.notified() => {}
             }
@@ -339,11 +338,11 @@ impl Inner {
             let looks =
                 looks.map(|one| async move { (one, healthy(one, HEARTBEAT_INTERVAL).await) });
             for (member, answers) in futures_util::future::join_all(looks).await {
-                let known = self.roster.has(member.node);
+                let known = self.routing.has(member.node);
                 if answers && !known && member.stage.get() == NodeStage::Serving {
                     self.join(member);
                 } else if !answers && known {
-                    self.roster.leave(member.node);
+                    self.routing.leave(member.node);
                 }
             }
         }
@@ -351,7 +350,7 @@ impl Inner {
 }
 
 /// Whether a node says that it is well.
-async fn healthy(member: &Member, timeout: Duration) -> bool {
+async fn healthy(member: &SimulatedNode, timeout: Duration) -> bool {
     let Some(link) = member.link.get() else {
         return false;
     };

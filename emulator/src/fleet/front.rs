@@ -10,9 +10,9 @@ use fnlocal_core::balancer::TargetFailure;
 use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use super::Inner;
+use super::FleetState;
 use crate::dashboard;
-use crate::serve::Listeners;
+use crate::listeners::Listeners;
 use fnlocal_gateway::AccessRecord;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
@@ -35,8 +35,8 @@ use fnlocal_gateway::relay;
 use fnlocal_gateway::request_name;
 
 /// The front, while it serves.
-struct Front {
-    fleet: Rc<Inner>,
+struct BalancerFront {
+    fleet: Rc<FleetState>,
     cut: CancellationToken,
     /// The dashboard.
     pages: axum::Router,
@@ -45,7 +45,7 @@ struct Front {
 
 /// Serves the project's port until `stop`.
 pub(super) async fn serve(
-    fleet: &Rc<Inner>,
+    fleet: &Rc<FleetState>,
     listeners: Listeners,
     pages: axum::Router,
     stop: CancellationToken,
@@ -56,15 +56,15 @@ pub(super) async fn serve(
             // An ALB's idle timeout, for clients' connections too.
             head_timeout: fleet.settings.balancer.idle_timeout,
             idle_timeout: fleet.settings.balancer.idle_timeout,
-            ..fleet.plant.gateway.clone()
+            ..fleet.front.gateway.clone()
         },
-        logs: fleet.plant.logs.clone(),
+        logs: fleet.factory.logs.clone(),
         cut: cut.clone(),
         open,
     };
     let [functions, platform] = [(); 2].map(|()| server(tokio::sync::watch::Sender::new(0)));
     let at = listeners.platform.local_addr();
-    let front = Rc::new(Front {
+    let front = Rc::new(BalancerFront {
         fleet: Rc::clone(fleet),
         cut,
         pages,
@@ -73,7 +73,7 @@ pub(super) async fn serve(
     let pages = Rc::new(Pages {
         platform: Rc::clone(&front),
         open: false,
-        token: fleet.token.clone(),
+        token: fleet.front.token.clone(),
         is_page_file: dashboard::is_page_file,
     });
     tokio::join!(
@@ -82,7 +82,7 @@ pub(super) async fn serve(
     );
 }
 
-impl Platform for Front {
+impl Platform for BalancerFront {
     async fn answer_platform(
         self: Rc<Self>,
         request: Request<ClientBody>,
@@ -101,7 +101,7 @@ impl Platform for Front {
     }
 }
 
-impl Answer for Front {
+impl Answer for BalancerFront {
     async fn answer(
         self: Rc<Self>,
         request: Request<ClientBody>,
@@ -109,14 +109,14 @@ impl Answer for Front {
     ) -> Response<ResponseBody> {
         let id = request_name();
         let named = ("balancer".into(), Arc::clone(&id));
-        let (logs, counts) = (&self.fleet.plant.logs, &self.fleet.answered);
+        let (logs, counts) = (&self.fleet.factory.logs, &self.fleet.answered);
         let mut record = AccessRecord::begin(logs, counts, named, &request);
         if is_platform(request.uri().path()) {
             record.forget();
             if let Err(problem) = asks_locally(&request, peer.address) {
                 return problem.response(&id);
             }
-            let (token, port) = (&self.fleet.token, self.platform_port);
+            let (token, port) = (&self.fleet.front.token, self.platform_port);
             let elsewhere = on_functions_port(&request, token, port);
             return match elsewhere {
                 Some(elsewhere) => elsewhere,
@@ -129,7 +129,7 @@ impl Answer for Front {
     }
 }
 
-impl Front {
+impl BalancerFront {
     async fn balance(
         &self,
         mut outgoing: OutgoingRequest,

@@ -10,7 +10,7 @@ use fnlocal_driver::Counts;
 
 /// What all nodes have counted that began.
 #[derive(Default)]
-pub(super) struct Past {
+pub(super) struct RetiredCounts {
     /// Of nodes that count no more.
     over: Counts,
     /// Of nodes whose lives are not over. One that was killed goes on counting for a moment: its
@@ -18,7 +18,7 @@ pub(super) struct Past {
     living: RefCell<BTreeMap<NodeId, Rc<Counts>>>,
 }
 
-impl Past {
+impl RetiredCounts {
     /// A node begins to count.
     pub fn begin(&self, node: NodeId, counts: &Rc<Counts>) {
         self.living.borrow_mut().insert(node, Rc::clone(counts));

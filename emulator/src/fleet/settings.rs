@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fnlocal_core::NodeLimits;
 use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::limits::LimitError;
-use fnlocal_core::scaling::{GroupSettings, ScalingMetric, Scheduled, WarmPoolSettings};
+use fnlocal_core::scaling::{GroupSettings, Launch, ScalingMetric, Scheduled, WarmPoolSettings};
 use fnlocal_core::time::Instant;
 
 use fnlocal_project::{EnvConfig, Prescale, Project, ScaleOn, ScheduleError};
@@ -22,6 +22,8 @@ pub struct FleetOptions {
     pub size: Size,
     /// How many times as fast as usual nodes boot, metrics are taken and alarms go off.
     pub time_scale: f64,
+    /// Draws how long a machine takes to boot.
+    pub boot_time: fn(Launch) -> Duration,
 }
 
 /// How many nodes.
@@ -36,11 +38,12 @@ pub enum Size {
 
 /// What a fleet is to be.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct FleetSettings {
     pub(super) fixed: u32,
     pub(super) group: Option<GroupSettings>,
     pub(super) balancer: BalancerSettings,
     pub(super) time_scale: f64,
+    pub(super) boot_time: fn(Launch) -> Duration,
 }
 
 /// Why a fleet cannot be.
@@ -74,7 +77,7 @@ fnlocal_api::user_error!(FleetError: Config [Schedule] {
     Self::NoNode => "the reasons stand above", Failed;
 });
 
-impl Settings {
+impl FleetSettings {
     /// What `options` ask for, filled up from the project's environment.
     ///
     /// # Errors
@@ -94,6 +97,7 @@ impl Settings {
                 ..BalancerSettings::default()
             },
             time_scale: options.time_scale,
+            boot_time: options.boot_time,
         };
         if settings.most() > MAX_NODES {
             return Err(FleetError::TooMany(settings.most()));
@@ -101,9 +105,21 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Nodes at the most.
-    pub(super) fn most(&self) -> u32 {
+    /// The maximum number of nodes.
+    fn most(&self) -> u32 {
         self.group.as_ref().map_or(self.fixed, |group| group.max)
+    }
+
+    /// The limits of a node: each gets its part of this machine's memory, unless fnlocal.toml says
+    /// what a node has.
+    pub(crate) fn share(&self, limits: NodeLimits, project: &Project) -> NodeLimits {
+        if project.config().limits.memory.is_some() {
+            return limits;
+        }
+        NodeLimits {
+            memory_mib: limits.memory_mib / self.most().max(1),
+            ..limits
+        }
     }
 }
 
@@ -147,16 +163,4 @@ fn scheduled(actions: &[Prescale], begin: SystemTime) -> Result<Vec<Scheduled>, 
         }));
     }
     Ok(all)
-}
-
-/// A node's bounds: each gets its part of this machine's memory, unless fnlocal.toml says what a
-/// node has.
-pub(crate) fn share(limits: NodeLimits, project: &Project, settings: &Settings) -> NodeLimits {
-    if project.config().limits.memory.is_some() {
-        return limits;
-    }
-    NodeLimits {
-        memory_mib: limits.memory_mib / settings.most().max(1),
-        ..limits
-    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fnlocal_triggers::store::QueueStoreError;
 
-use crate::serve::ListenError;
+use crate::listeners::ListenError;
 use fnlocal_engine::connect::ConnectError;
 use fnlocal_faults::Broken;
 use fnlocal_image::ImageError;
@@ -47,7 +47,7 @@ fnlocal_api::user_error!(NodeError [Listen, Connect, Bug] {
 
 /// Why a release is not served.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
+pub(super) enum ReleaseLoadError {
     /// Its image cannot be had.
     #[error("the image of {package} could not be pulled: {why}")]
     Pull {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Wanted;
-use super::error::LoadError;
+use super::WantedRelease;
+use super::error::ReleaseLoadError;
 use super::load::Loader;
 use fnlocal_engine::error::chain;
 
@@ -16,13 +16,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Follows what is wanted.
-pub(super) struct Follow {
+pub(super) struct ReleaseFollower {
     loader: Loader,
-    wanted: watch::Receiver<Option<Arc<Wanted>>>,
+    wanted: watch::Receiver<Option<Arc<WantedRelease>>>,
 }
 
-impl Follow {
-    pub fn new(loader: Loader, wanted: watch::Receiver<Option<Arc<Wanted>>>) -> Self {
+impl ReleaseFollower {
+    pub fn new(loader: Loader, wanted: watch::Receiver<Option<Arc<WantedRelease>>>) -> Self {
         Self { loader, wanted }
     }
 
@@ -34,7 +34,7 @@ impl Follow {
             let again = match wanted {
                 None => None,
                 Some(wanted) => tokio::select! {
-                    outcome = load(&self.loader, &wanted) => outcome.err().map(|Refused| pause),
+                    outcome = load(&self.loader, &wanted) => outcome.err().map(|LoadRefused| pause),
                     changed = self.wanted.changed() => {
                         pause = FIRST_PAUSE;
                         changed.err().map(|_| LONGEST_PAUSE)
@@ -58,7 +58,7 @@ impl Follow {
 }
 
 /// Loads a release and says how that came out.
-async fn load(loader: &Loader, wanted: &Wanted) -> Result<(), Refused> {
+async fn load(loader: &Loader, wanted: &WantedRelease) -> Result<(), LoadRefused> {
     let state = loader.state();
     state.wanted.replace(Some(wanted.tag.clone()));
     let serves = state.serving().map(|serving| serving.tag.clone());
@@ -78,23 +78,23 @@ async fn load(loader: &Loader, wanted: &Wanted) -> Result<(), Refused> {
             state
                 .logs
                 .warn(refusal(&wanted.tag, serves.as_deref(), &error));
-            Err(Refused)
+            Err(LoadRefused)
         }
     }
 }
 
 /// A release could not be loaded, and that has been said.
-struct Refused;
+struct LoadRefused;
 
 /// Waits until something else is wanted.
-async fn next(wanted: &mut watch::Receiver<Option<Arc<Wanted>>>) {
+async fn next(wanted: &mut watch::Receiver<Option<Arc<WantedRelease>>>) {
     if wanted.changed().await.is_err() {
         // Nobody can want anything else any more.
         std::future::pending::<()>().await;
     }
 }
 
-fn refusal(tag: &str, serves: Option<&str>, error: &LoadError) -> String {
+fn refusal(tag: &str, serves: Option<&str>, error: &ReleaseLoadError) -> String {
     let goes_on = serves.map_or_else(
         || "the node serves nothing".to_owned(),
         |old| format!("{old} goes on"),

@@ -48,12 +48,12 @@ const ANSWER: Duration = Duration::from_secs(10);
 struct Handed {
     /// The node that had them.
     from: String,
-    jobs: Vec<Whole>,
+    jobs: Vec<HandedJob>,
 }
 
 /// A job with its body.
 #[derive(Serialize, Deserialize)]
-struct Whole {
+struct HandedJob {
     head: JobMeta,
     /// As base64.
     body: String,
@@ -208,7 +208,7 @@ async fn some(
         ids.next();
         gone.push(id);
         bytes += usize::try_from(job.head.bytes()).unwrap_or(AT_ONCE);
-        jobs.push(Whole {
+        jobs.push(HandedJob {
             head: job.head,
             body: STANDARD.encode(&job.body),
         });

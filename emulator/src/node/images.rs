@@ -6,8 +6,8 @@ use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveIma
 use fnlocal_core::release::ReleasePackage;
 use futures_util::StreamExt;
 
-use super::Wanted;
-use super::error::LoadError;
+use super::WantedRelease;
+use super::error::ReleaseLoadError;
 use super::needed::Needed;
 use fnlocal_engine::error::chain;
 use fnlocal_image::base;
@@ -15,14 +15,14 @@ use fnlocal_image::base;
 /// Has the engine hold a package's image, whose digest it checks. Returns the image's id.
 pub(super) async fn ensure(
     docker: &Docker,
-    wanted: &Wanted,
+    wanted: &WantedRelease,
     package: &ReleasePackage,
-) -> Result<String, LoadError> {
+) -> Result<String, ReleaseLoadError> {
     let name = format!("{}@{}", wanted.repository, package.digest);
     let found = match base::inspect(docker, &name).await? {
         Some(found) => Some(found),
         None => {
-            let failed = |why| LoadError::Pull {
+            let failed = |why| ReleaseLoadError::Pull {
                 package: package.name.clone(),
                 why,
             };
@@ -30,13 +30,15 @@ pub(super) async fn ensure(
             base::inspect(docker, &name).await?
         }
     };
-    found.and_then(|found| found.id).ok_or(LoadError::Pull {
-        package: package.name.clone(),
-        why: "the engine does not show it".to_owned(),
-    })
+    found
+        .and_then(|found| found.id)
+        .ok_or(ReleaseLoadError::Pull {
+            package: package.name.clone(),
+            why: "the engine does not show it".to_owned(),
+        })
 }
 
-async fn pull(docker: &Docker, wanted: &Wanted, name: &str) -> Result<(), String> {
+async fn pull(docker: &Docker, wanted: &WantedRelease, name: &str) -> Result<(), String> {
     let options = CreateImageOptions {
         from_image: Some(name.to_owned()),
         ..CreateImageOptions::default()

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::state::NodeState;
 use super::{handover, heartbeat};
-use crate::serve::PEER_KEEP_ALIVE;
+use crate::accept::PEER_KEEP_ALIVE;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
 use fnlocal_gateway::GatewayOptions;
@@ -22,7 +22,7 @@ use fnlocal_gateway::peers::{FORWARDED, Peers, proves};
 /// Where the balancer asks whether the node wants requests.
 const HEALTH: &str = fnlocal_gateway::platform::HEALTH_PATH;
 
-/// Who comes in by a door.
+/// Who comes in by a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListenerKind {
     /// Clients, by way of the balancer.

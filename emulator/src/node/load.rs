@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
 use fnlocal_core::{FunctionLimits, NodeLimits};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::error::LoadError;
+use super::error::ReleaseLoadError;
 use super::needed::Needed;
 use super::serving::Serving;
 use super::state::NodeState;
-use super::{NodeOptions, Wanted, images};
-use crate::serve::{Session, Stop, free_memory_mib};
-use crate::up::describe::Describer;
-use crate::up::{self, LOAD};
-use fnlocal_driver::cores;
+use super::{NodeOptions, WantedRelease, images};
+use crate::describe::ReleaseDescriber;
+use crate::limits::{free_memory_mib, gateway_options, parallel_starts, release_limits};
+use crate::session::{NodeFactory, Stop};
+use crate::workload::release::ReleaseWorkload;
 use fnlocal_driver::{Driver, DriverGroup};
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::identity::random_hex;
@@ -30,7 +30,6 @@ use fnlocal_engine::labels::Owner;
 use fnlocal_gateway::Gateway;
 use fnlocal_gateway::GatewayOptions;
 use fnlocal_project::Environment;
-use fnlocal_runtime::PackageRun;
 use fnlocal_runtime::open::Opener;
 
 /// How long instances may take to be ready for the requests of the release before.
@@ -78,32 +77,36 @@ impl Loader {
     }
 
     /// Loads a release, all of it, and lets it take over. If that fails nothing has changed.
-    pub async fn load(&self, wanted: &Wanted) -> Result<(), LoadError> {
-        let ids = self.images(wanted).await?;
+    pub async fn load(&self, wanted: &WantedRelease) -> Result<(), ReleaseLoadError> {
+        let images = self.images(wanted).await?;
+        let base = images.first().cloned().unwrap_or_default();
+        let variables = wanted.variables.clone();
+        let describer = ReleaseDescriber::new(
+            wanted.release.clone(),
+            Environment::default(),
+            move |name| variables.get(name).cloned(),
+            self.state.logs.clone(),
+        );
+        let workload = ReleaseWorkload::new(describer, images, |package| {
+            shared(package, &wanted.variables)
+        });
         let old = self.state.serving();
         let busy = old.as_ref().map_or_else(Busy::new, |old| busy(&old.driver));
         let changed = Rc::new(Notify::new());
-        let limits = self.limits(&wanted.release, self.memory_mib);
-        let (serving, feed, describer) = self.start(wanted, &ids, &limits, &busy, &changed).await?;
+        let started = self.start(wanted, &workload, base, &busy, &changed);
+        let (serving, group) = started.await?;
         // Given up halfway it ends.
         let loading = serving.leave.clone().drop_guard();
-        for ((id, package), image) in describer.packages().zip(ids) {
-            let run = PackageRun {
-                name: package.name.clone(),
-                image,
-                code_root: None,
-                env: shared(package, &wanted.variables),
-            };
-            up::load(&feed, id, package, run);
-        }
-        imported(&feed, &describer).await?;
+        workload.load(&group);
+        let loaded = workload.loaded(&group).await;
+        loaded.map_err(ReleaseLoadError::Unserved)?;
         self.prewarm(&serving, &busy, &changed).await;
         loading.disarm();
         self.take_over(serving, wanted);
         Ok(())
     }
 
-    async fn images(&self, wanted: &Wanted) -> Result<Vec<String>, LoadError> {
+    async fn images(&self, wanted: &WantedRelease) -> Result<Vec<String>, ReleaseLoadError> {
         self.needed.want(digests(&wanted.release));
         let _alone = self.needed.alone().await;
         let mut ids = Vec::new();
@@ -111,49 +114,40 @@ impl Loader {
             ids.push(images::ensure(&self.engine.docker, wanted, package).await?);
         }
         if ids.is_empty() {
-            return Err(LoadError::Empty);
+            return Err(ReleaseLoadError::Empty);
         }
         Ok(ids)
     }
 
-    /// A driver and a gateway for a release, without code yet.
+    /// A driver and a gateway for a release, without code yet. `base` is an image whose containers
+    /// can sleep.
     async fn start(
         &self,
-        wanted: &Wanted,
-        ids: &[String],
-        limits: &NodeLimits,
+        wanted: &WantedRelease,
+        workload: &ReleaseWorkload,
+        base: String,
         busy: &Busy,
         changed: &Rc<Notify>,
-    ) -> Result<(Rc<Serving>, DriverGroup, Rc<Describer>), LoadError> {
-        let logs = &self.state.logs;
-        let variables = wanted.variables.clone();
-        let describer = Describer::new(
-            wanted.release.clone(),
-            Environment::default(),
-            Box::new(move |name| variables.get(name).cloned()),
-            logs.clone(),
-        );
-        let number = self.loads.replace(self.loads.get() + 1);
-        let name = format!("{}-{number}", self.owner.node);
-        let base = ids.first().cloned().unwrap_or_default();
-        let opener = Opener::docker(self.engine.clone(), self.owner.clone(), base);
-        let (notices, noticed) = mpsc::channel(1024);
-        let progress = |text| logs.note(text);
-        let runtime = opener.open(&name, notices, &progress).await?;
+    ) -> Result<(Rc<Serving>, DriverGroup), ReleaseLoadError> {
+        let limits = self.limits(&wanted.release);
         let meanwhile = NodeLimits {
-            memory_mib: self.meanwhile(&wanted.release, limits, busy),
+            memory_mib: self.meanwhile(&wanted.release, &limits, busy),
             ..limits.clone()
         };
-        let describe = Rc::clone(&describer) as Rc<dyn fnlocal_driver::Describe>;
-        let session = Session::start(meanwhile, runtime, describe, noticed, logs.clone());
+        let opener = Opener::docker(self.engine.clone(), self.owner.clone(), base);
+        let logs = self.state.logs.clone();
+        let factory = NodeFactory::new(opener, workload.describe(), meanwhile, logs);
+        let number = self.loads.replace(self.loads.get() + 1);
+        let name = format!("{}-{number}", self.owner.node);
+        let session = factory.open(&name).await?;
         let driver = Rc::clone(&session.driver);
         let options = GatewayOptions {
             node: self.owner.node.clone(),
             // Behind the balancer is everybody.
-            ..up::gateway_options(&wanted.release, false)
+            ..gateway_options(workload.limits(), false)
         };
         let peers = Rc::clone(&self.state.company);
-        // The node's doors answer the platform's own paths.
+        // The node's ports answer the platform's own paths.
         let platform = axum::Router::new();
         // Nobody has the token of the queue's paths: they are not there.
         let queue = Some(Rc::clone(&self.state.triggers));
@@ -166,14 +160,14 @@ impl Loader {
             ("", None),
         );
         let leave = CancellationToken::new();
-        let feed = DriverGroup::ringing(Rc::clone(self.state.triggers.feed().bell()));
-        feed.add(Rc::clone(&driver));
-        let serving = Serving::new(&wanted.tag, driver, gateway, limits.clone(), leave);
+        let group = DriverGroup::ringing(Rc::clone(self.state.triggers.feed().bell()));
+        group.add(Rc::clone(&driver));
+        let serving = Serving::new(&wanted.tag, driver, gateway, limits, leave);
         self.follow_instances(&serving, changed);
         let now = self.stop.now.clone();
         let life = Rc::clone(&serving).live(session, self.patience, now);
         self.state.keep(life);
-        Ok((serving, feed, describer))
+        Ok((serving, group))
     }
 
     /// The routing hears at once when instances are ready or gone.
@@ -214,13 +208,13 @@ impl Loader {
         left.max(needed)
     }
 
-    fn limits(&self, release: &Release, memory_mib: u32) -> NodeLimits {
+    fn limits(&self, release: &Release) -> NodeLimits {
         let machine = NodeLimits {
-            memory_mib,
-            parallel_starts: cores().clamp(2, 8),
+            memory_mib: self.memory_mib,
+            parallel_starts: parallel_starts(),
             ..NodeLimits::default()
         };
-        up::within(release, machine)
+        release_limits(release, machine)
     }
 
     /// Has as many instances ready as the release before uses.
@@ -252,7 +246,7 @@ impl Loader {
     }
 
     /// Requests go to the new release; the old one finishes what it has.
-    fn take_over(&self, new: Rc<Serving>, wanted: &Wanted) {
+    fn take_over(&self, new: Rc<Serving>, wanted: &WantedRelease) {
         self.needed.serve(&wanted.tag, digests(&wanted.release));
         let variables = wanted.variables.clone();
         self.state.triggers.set_variables(variables);
@@ -291,21 +285,6 @@ fn shared(
     known
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
-}
-
-/// Waits until every package has been imported.
-async fn imported(feed: &DriverGroup, describer: &Describer) -> Result<(), LoadError> {
-    let late = timeout(LOAD, feed.described()).await.is_err();
-    let mut broken = describer.broken();
-    if late {
-        let span = LOAD.as_secs();
-        broken.push(format!("some packages were not imported within {span} s"));
-    }
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadError::Unserved(broken))
-    }
 }
 
 /// Instances of each function that run, the paused ones left out.

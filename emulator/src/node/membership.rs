@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use fnlocal_core::{
-    Entered, FunctionId, FunctionStanding, NodeId, Route, Router, RouterSettings, routing,
-};
+use fnlocal_core::{FunctionStanding, NodeId};
 use fnlocal_triggers::scheduler::Owned;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
@@ -19,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::NodeError;
 use super::bounds::MAX_KNOWN;
 use super::ownership::{Duties, Ownership};
+use crate::routing_table::RoutingTable;
 use fnlocal_driver::cores;
 use fnlocal_gateway::peers::{Counted, Link, PeerRoute, Peers};
 
@@ -43,25 +42,13 @@ pub(crate) struct PeerStatus {
 
 /// The nodes requests are routed to.
 pub(crate) struct PeerTable {
-    router: Rc<RefCell<Router>>,
-    others: RefCell<BTreeMap<NodeId, KnownPeer>>,
-    numbers: RefCell<Numbers>,
+    table: Rc<RoutingTable>,
+    /// How the functions of those that take part stand.
+    others: RefCell<BTreeMap<NodeId, BTreeMap<String, FunctionStanding>>>,
+    /// Numbers for nodes' names, each its own for as long as this node runs.
+    numbers: RefCell<BTreeMap<String, NodeId>>,
     own: RefCell<BTreeMap<String, FunctionStanding>>,
     roster: RefCell<Ownership>,
-    token: HeaderValue,
-}
-
-/// A node that takes part.
-struct KnownPeer {
-    link: Rc<Link>,
-    functions: BTreeMap<String, FunctionStanding>,
-}
-
-/// Numbers for names, each its own for as long as the node runs.
-#[derive(Default)]
-struct Numbers {
-    functions: BTreeMap<String, FunctionId>,
-    nodes: BTreeMap<String, NodeId>,
 }
 
 impl PeerTable {
@@ -69,17 +56,14 @@ impl PeerTable {
     pub fn new(name: &str, key: &str) -> Result<Rc<Self>, NodeError> {
         let mut token = HeaderValue::from_str(key).map_err(|_| NodeError::Key)?;
         token.set_sensitive(true);
-        let mut router = Router::new(RouterSettings::default());
-        router.join(OWN, routing::key(name), bears());
-        let mut numbers = Numbers::default();
-        numbers.nodes.insert(name.to_owned(), OWN);
+        let table = RoutingTable::new(token);
+        table.join(OWN, name, None, bears());
         Ok(Rc::new(Self {
-            router: Rc::new(RefCell::new(router)),
+            table,
             others: RefCell::default(),
-            numbers: RefCell::new(numbers),
+            numbers: RefCell::new([(name.to_owned(), OWN)].into()),
             own: RefCell::default(),
             roster: RefCell::new(Ownership::new(name)),
-            token,
         }))
     }
 
@@ -106,20 +90,17 @@ impl PeerTable {
 
     /// Whether a name is this node's own.
     pub fn is(&self, name: &str) -> bool {
-        self.numbers.borrow().nodes.get(name) == Some(&OWN)
+        self.numbers.borrow().get(name) == Some(&OWN)
     }
 
     /// This node's ready instances take so many requests at once.
     pub fn ready(&self, slots: &[(std::sync::Arc<str>, u32)]) {
-        for (function, slots) in slots {
-            let function = self.number(function);
-            self.router.borrow_mut().ready(function, OWN, *slots);
-        }
+        self.table.ready(OWN, slots);
     }
 
     /// This node ends: its clients' requests are served elsewhere if they can be.
     pub fn close(&self) {
-        self.router.borrow_mut().leave(OWN);
+        self.table.leave(OWN);
         self.roster.borrow_mut().close();
     }
 
@@ -147,10 +128,10 @@ impl PeerTable {
     /// might have them instead.
     pub fn heirs(&self, function: &str) -> Vec<(NodeId, Rc<Link>)> {
         let order = self.roster.borrow().order(function);
-        let (numbers, others) = (self.numbers.borrow(), self.others.borrow());
+        let numbers = self.numbers.borrow();
         let heir = |name: &String| {
-            let node = *numbers.nodes.get(name)?;
-            Some((node, Rc::clone(&others.get(&node)?.link)))
+            let node = *numbers.get(name)?;
+            Some((node, self.table.link(node)?))
         };
         order.iter().filter_map(heir).collect()
     }
@@ -170,17 +151,12 @@ impl PeerTable {
         self.roster
             .borrow_mut()
             .heard(&said.node, functions, said.duties);
-        let mut others = self.others.borrow_mut();
-        if !others.contains_key(&node) {
-            let key = routing::key(&said.node);
-            self.router.borrow_mut().join(node, key, said.bears);
+        if !self.table.has(node) {
+            let link = Some(Link::new(address));
+            self.table.join(node, &said.node, link, said.bears);
         }
         self.publish(node, &said.functions);
-        let other = others.entry(node).or_insert_with(|| KnownPeer {
-            link: Link::new(address),
-            functions: BTreeMap::new(),
-        });
-        other.functions = said.functions;
+        self.others.borrow_mut().insert(node, said.functions);
     }
 
     /// Another node did not say how it stands. Whether what it claims is still its own.
@@ -204,24 +180,22 @@ impl PeerTable {
 
     fn forget(&self, node: NodeId) {
         if self.others.borrow_mut().remove(&node).is_some() {
-            self.router.borrow_mut().leave(node);
+            self.table.leave(node);
         }
     }
 
     fn publish(&self, node: NodeId, functions: &BTreeMap<String, FunctionStanding>) {
         for (function, standing) in functions {
             // A peer's name takes room for as long as this node runs.
-            let full = node != OWN && self.numbers.borrow().functions.len() >= MAX_KNOWN;
-            if full && !self.numbers.borrow().functions.contains_key(function) {
-                continue;
+            let full = node != OWN && self.table.functions() >= MAX_KNOWN;
+            if !full || self.table.knows(function) {
+                self.table.publish(node, function, *standing);
             }
-            let function = self.number(function);
-            self.router.borrow_mut().publish(function, node, *standing);
         }
     }
 
     fn node(&self, name: &str) -> NodeId {
-        let nodes = &mut self.numbers.borrow_mut().nodes;
+        let mut nodes = self.numbers.borrow_mut();
         let next = NodeId(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
         *nodes.entry(name.to_owned()).or_insert(next)
     }
@@ -229,50 +203,23 @@ impl PeerTable {
     /// The number of functions that have a number.
     #[cfg(test)]
     pub fn known(&self) -> usize {
-        self.numbers.borrow().functions.len()
-    }
-
-    fn number(&self, function: &str) -> FunctionId {
-        let functions = &mut self.numbers.borrow_mut().functions;
-        if let Some(&known) = functions.get(function) {
-            return known;
-        }
-        let number = FunctionId(u32::try_from(functions.len()).unwrap_or(u32::MAX));
-        functions.insert(function.to_owned(), number);
-        self.router
-            .borrow_mut()
-            .name(number, routing::key(function));
-        number
+        self.table.functions()
     }
 }
 
 impl Peers for PeerTable {
     fn token(&self) -> &HeaderValue {
-        &self.token
+        self.table.token()
     }
 
     fn route(&self, function: &str, idle_here: &dyn Fn() -> bool) -> (PeerRoute, Counted) {
-        let number = self.number(function);
-        let entered = Entered::from_client(number);
-        let route = self.router.borrow_mut().route(entered, OWN, idle_here);
-        let (to, way) = match route {
-            Route::Local => (OWN, PeerRoute::Local),
-            Route::Remote(forward) => {
-                let others = self.others.borrow();
-                let to = forward.to();
-                let other = others.get(&to);
-                // A node with another release may not have it.
-                let other = other.filter(|other| other.functions.contains_key(function));
-                let Some(other) = other else {
-                    self.router.borrow_mut().ended(number, to);
-                    return (PeerRoute::Local, Counted::until(|| {}));
-                };
-                (to, PeerRoute::Remote(forward, Rc::clone(&other.link)))
-            }
+        // A node with another release may not have it.
+        let serves = |node| {
+            let others = self.others.borrow();
+            let functions = others.get(&node);
+            functions.is_some_and(|functions| functions.contains_key(function))
         };
-        let router = Rc::clone(&self.router);
-        let ended = move || router.borrow_mut().ended(number, to);
-        (way, Counted::until(ended))
+        self.table.route(function, OWN, idle_here, serves)
     }
 
     fn lost(&self, node: NodeId) {
@@ -316,7 +263,7 @@ mod tests {
             return own.to_owned();
         };
         let numbers = company.numbers.borrow();
-        let mut nodes = numbers.nodes.iter();
+        let mut nodes = numbers.iter();
         let found = nodes.find(|(_, node)| **node == forward.to());
         found.unwrap().0.clone()
     }
@@ -381,11 +328,7 @@ mod tests {
         company.heard(address(), said("i-2", &["other"]));
         assert_eq!(home(&company, "i-1", &function), "i-1");
         let other = company.node("i-2");
-        assert_eq!(
-            company.router.borrow().load(other),
-            0,
-            "nothing is counted there"
-        );
+        assert_eq!(company.table.load(other), 0, "nothing is counted there");
     }
 
     #[test]

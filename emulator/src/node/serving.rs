@@ -7,7 +7,7 @@ use fnlocal_core::{Event, NodeLimits};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve::Session;
+use crate::session::NodeSession;
 use fnlocal_driver::Driver;
 use fnlocal_faults::Broken;
 use fnlocal_gateway::Gateway;
@@ -29,7 +29,7 @@ pub(super) struct Serving {
 }
 
 /// A request until its answer begins.
-pub(super) struct Entered(Rc<Serving>);
+pub(super) struct EnteredRequest(Rc<Serving>);
 
 impl Serving {
     pub fn new(
@@ -51,15 +51,15 @@ impl Serving {
     }
 
     /// A request enters.
-    pub fn enter(self: &Rc<Self>) -> Entered {
+    pub fn enter(self: &Rc<Self>) -> EnteredRequest {
         self.entered.send_modify(|count| *count += 1);
-        Entered(Rc::clone(self))
+        EnteredRequest(Rc::clone(self))
     }
 
     /// Lives until told to leave; then finishes what it has, within `patience`, unless `now`.
     pub async fn live(
         self: Rc<Self>,
-        session: Session,
+        session: NodeSession,
         patience: Duration,
         now: CancellationToken,
     ) -> Result<(), Broken> {
@@ -111,7 +111,7 @@ impl Serving {
     }
 }
 
-impl Drop for Entered {
+impl Drop for EnteredRequest {
     fn drop(&mut self) {
         self.0.entered.send_modify(|count| *count -= 1);
     }

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::membership::{PeerStatus, PeerTable};
 use super::ownership::Duties;
-use super::serving::{Entered, Serving};
+use super::serving::{EnteredRequest, Serving};
 use super::{Ending, NodeOptions};
 use fnlocal_faults::Broken;
 use fnlocal_faults::{Fault, Faults};
@@ -46,17 +46,17 @@ pub(super) struct NodeState {
 }
 
 /// A request until its answer begins, so that the node does not end before.
-pub(super) struct UnderWay {
+pub(super) struct RequestUnderWay {
     state: Rc<NodeState>,
     pub serving: Rc<Serving>,
-    _entered: Entered,
+    _entered: EnteredRequest,
 }
 
 /// How a node is, for the balancer and for people.
 #[derive(Serialize)]
-pub(super) struct Health {
+pub(super) struct NodeHealth {
     node: String,
-    state: State,
+    state: NodePhase,
     /// The release that serves.
     release: Option<String>,
     /// The one that is wanted.
@@ -71,13 +71,13 @@ pub(super) struct Health {
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum NodePhase {
     Loading,
     Ready,
     Draining,
 }
 
-impl Health {
+impl NodeHealth {
     /// The node's name.
     pub fn node(&self) -> String {
         self.node.clone()
@@ -85,7 +85,7 @@ impl Health {
 
     /// Whether requests are wanted.
     pub fn is_good(&self) -> bool {
-        self.state == State::Ready
+        self.state == NodePhase::Ready
     }
 
     /// Whether nothing is wrong with the node itself.
@@ -121,10 +121,10 @@ impl NodeState {
     }
 
     /// A request enters; none where there is no release to serve it.
-    pub fn enter(self: &Rc<Self>) -> Option<UnderWay> {
+    pub fn enter(self: &Rc<Self>) -> Option<RequestUnderWay> {
         let serving = self.serving()?;
         self.under_way.send_modify(|count| *count += 1);
-        Some(UnderWay {
+        Some(RequestUnderWay {
             state: Rc::clone(self),
             _entered: serving.enter(),
             serving,
@@ -149,16 +149,16 @@ impl NodeState {
         before
     }
 
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> NodeHealth {
         let release = self.serving().map(|serving| serving.tag.clone());
         let state = match &release {
-            _ if self.ending.get() => State::Draining,
-            Some(_) => State::Ready,
-            None => State::Loading,
+            _ if self.ending.get() => NodePhase::Draining,
+            Some(_) => NodePhase::Ready,
+            None => NodePhase::Loading,
         };
         let missing = Faults::process().missing().into_iter();
         let missing = missing.chain(self.triggers.fault()).collect();
-        Health {
+        NodeHealth {
             node: self.name.clone(),
             state,
             release,
@@ -296,7 +296,7 @@ impl NodeState {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestUnderWay {
     fn drop(&mut self) {
         self.state.under_way.send_modify(|count| *count -= 1);
     }

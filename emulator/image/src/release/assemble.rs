@@ -61,29 +61,35 @@ pub fn assemble(
     }
     warnings.extend(across.warnings);
     packages.sort_by(|one, other| one.name.cmp(&other.name));
-    let config = project.config();
-    let millis = |span: Option<TimeSpan>| {
-        span.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX))
-    };
     let release = Release {
         schema: SCHEMA,
         project: project.name.clone(),
         created,
         fnlocal: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
-        default: config.default.clone(),
-        limits: ReleaseLimits {
-            max_instances: config.limits.max_instances,
-            rps: config.limits.rps.and_then(|rate| rate.0),
-            burst: config.limits.burst,
-            over_rate: config.limits.over_rate.map(Into::into).unwrap_or_default(),
-            idle_timeout_ms: millis(config.limits.idle_timeout),
-            head_timeout_ms: millis(config.limits.head_timeout),
-            body_timeout_ms: millis(config.limits.body_timeout),
-        },
+        default: project.config().default.clone(),
+        limits: project_limits(project),
         packages,
     };
     Ok((release, warnings))
+}
+
+/// The limits a project sets for all its functions together.
+#[must_use]
+pub fn project_limits(project: &Project) -> ReleaseLimits {
+    let limits = &project.config().limits;
+    let millis = |span: Option<TimeSpan>| {
+        span.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX))
+    };
+    ReleaseLimits {
+        max_instances: limits.max_instances,
+        rps: limits.rps.and_then(|rate| rate.0),
+        burst: limits.burst,
+        over_rate: limits.over_rate.map(Into::into).unwrap_or_default(),
+        idle_timeout_ms: millis(limits.idle_timeout),
+        head_timeout_ms: millis(limits.head_timeout),
+        body_timeout_ms: millis(limits.body_timeout),
+    }
 }
 
 fn package(image: &PackageImage<'_>, functions: Vec<SettledFunction>) -> ReleasePackage {

@@ -61,12 +61,9 @@ impl Sim<'_> {
         match effect {
             GroupEffect::Launch { node, launch } => {
                 let times = &self.scenario.times;
-                let took = match launch {
-                    _ if self.now == 0 => 0,
-                    Launch::FromPool => times.pooled_machine.sample(&mut self.chances.machines),
-                    Launch::Cold | Launch::IntoPool => {
-                        times.machine.sample(&mut self.chances.machines)
-                    }
+                let took = match self.now {
+                    0 => 0,
+                    _ => times.machine_boot(launch, &mut self.chances.machines),
                 };
                 let took = self.clock.span(took);
                 if launch == Launch::IntoPool {

@@ -1,37 +1,42 @@
-//! A release's functions, as the driver asks for them.
+//! The functions of a release.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 
-use fnlocal_api::{Failure, UserError};
+use super::{FoundFunctions, import_failed, import_failure, variables};
+use fnlocal_api::Failure;
 use fnlocal_driver::{Describe, Function, Functions};
-use fnlocal_logs::{Logs, Record};
+use fnlocal_logs::Logs;
 use fnlocal_project::{BodyMode, DescribedModule, Environment, FunctionSettings};
 
 /// A variable's value by its name.
-pub type Shell = Box<dyn Fn(&str) -> Option<String>>;
+type VariableLookup = Box<dyn Fn(&str) -> Option<String>>;
 
 /// Knows a release. What instances say of themselves is only held against it: the release decides.
-pub struct Describer {
+pub(crate) struct ReleaseDescriber {
     release: Release,
     environment: Environment,
-    shell: Shell,
+    shell: VariableLookup,
     logs: Logs,
     broken: RefCell<Vec<String>>,
 }
 
-impl Describer {
+impl ReleaseDescriber {
     /// `shell` has the variables that only go to functions that declare them.
-    pub fn new(release: Release, environment: Environment, shell: Shell, logs: Logs) -> Rc<Self> {
+    pub fn new(
+        release: Release,
+        environment: Environment,
+        shell: impl Fn(&str) -> Option<String> + 'static,
+        logs: Logs,
+    ) -> Rc<Self> {
         Rc::new(Self {
             release,
             environment,
-            shell,
+            shell: Box::new(shell),
             logs,
             broken: RefCell::default(),
         })
@@ -47,49 +52,33 @@ impl Describer {
         (0..).map(PackageId).zip(&self.release.packages)
     }
 
-    /// Why packages cannot be served that cannot.
+    /// The reason each function that cannot be served was rejected.
     pub fn broken(&self) -> Vec<String> {
         self.broken.borrow().clone()
     }
 
-    fn function(
+    fn add(
         &self,
-        package: PackageId,
         released: &ReleaseFunction,
         failure: Option<Failure>,
-        functions: &mut Functions,
-    ) -> Function {
-        let env = self
-            .environment
-            .of_function(&released.name, &released.env, &self.shell);
+        found: &mut FoundFunctions<'_>,
+    ) {
+        let name = &released.name;
+        let env = variables(&self.environment, name, &released.env, &self.shell);
         let (env, failure) = match env {
             Ok(env) => (env, failure),
-            Err(error) => {
-                let failure = Failure::plain(error.to_string(), error.hint().as_deref());
-                (BTreeMap::new(), Some(failure))
-            }
+            Err(failure) => (BTreeMap::new(), Some(failure)),
         };
         if let Some(failure) = &failure {
-            let text = format!("/{}: {}", released.name, failure.summary());
+            let text = format!("/{name}: {}", failure.summary());
             let mut broken = self.broken.borrow_mut();
-            // Told once, however many nodes find it.
+            // Logged once, however many nodes find it.
             if !broken.contains(&text) {
                 broken.push(text);
-                self.logs.send(Record::ImportFailed {
-                    function: Arc::from(released.name.as_str()),
-                    failure: failure.clone(),
-                });
+                self.logs.send(import_failed(name, failure));
             }
         }
-        Function {
-            id: functions.id(&released.name),
-            name: Arc::from(released.name.as_str()),
-            package,
-            entry: released.entry.clone(),
-            settings: settings(released),
-            env,
-            failure: RefCell::new(failure.map(Rc::new)),
-        }
+        found.add(name, &released.entry, settings(released), env, failure);
     }
 }
 
@@ -109,7 +98,7 @@ fn settings(released: &ReleaseFunction) -> FunctionSettings {
     }
 }
 
-impl Describe for Describer {
+impl Describe for ReleaseDescriber {
     fn describe(
         &self,
         package: PackageId,
@@ -120,25 +109,11 @@ impl Describe for Describer {
         let Some((_, released)) = self.packages().find(|(id, _)| *id == package) else {
             return Vec::new();
         };
-        let found: Vec<Function> = released
-            .functions
-            .iter()
-            .map(|function| {
-                let failure = missing(function, &described);
-                self.function(package, function, failure, functions)
-            })
-            .collect();
-        let specs = found
-            .iter()
-            .map(|function| FunctionSpec {
-                function: function.id,
-                limits: function.settings.limits.clone(),
-                broken: function.failure.borrow().is_some(),
-            })
-            .collect();
-        functions.replace(package, found);
-        functions.set_default(self.release.default.as_deref());
-        specs
+        let mut found = FoundFunctions::new(package, functions);
+        for function in &released.functions {
+            self.add(function, missing(function, &described), &mut found);
+        }
+        found.install(self.release.default.as_deref())
     }
 
     fn switched(&self, _function: &Function, _code: CodeHash, _files: &str) {}
@@ -157,10 +132,8 @@ fn missing(
         .iter()
         .find(|module| module.entry == function.entry)?;
     if let Some(error) = &module.error {
-        return Some(
-            serde_json::from_value(error.clone())
-                .unwrap_or_else(|_| Failure::plain(error.to_string(), None)),
-        );
+        let failure = import_failure(error);
+        return Some(failure.unwrap_or_else(|| Failure::plain(error.to_string(), None)));
     }
     let there = module.functions.iter().any(|one| one.name == function.name);
     (!there).then(|| {

@@ -8,7 +8,7 @@ use fnlocal_registry::{Digest, Reference, RepositoryName, Store};
 use futures_util::StreamExt;
 use oci_client::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OciImageIndex};
 
-use super::error::UpError;
+use crate::error::ServeError;
 use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::error::chain;
@@ -17,20 +17,20 @@ use fnlocal_image::oci::load::{Loading, load};
 use fnlocal_image::oci::manifest::ImagePlatform;
 
 /// How the engine is given images.
-pub(super) struct Images<'a> {
+pub(super) struct ReleaseImages<'a> {
     pub engine: &'a Engine,
     pub store: &'a Store,
     /// Where the registry listens, if the engine can reach it: as on a node, it then pulls.
     pub registry: Option<SocketAddr>,
 }
 
-impl Images<'_> {
+impl ReleaseImages<'_> {
     /// Has the engine hold a package's image, and returns its id.
     pub async fn ensure(
         &self,
         package: &ReleasePackage,
         progress: OnProgress<'_>,
-    ) -> Result<String, UpError> {
+    ) -> Result<String, ServeError> {
         let (repository, digest) = self.parse(package)?;
         let (manifest, config) = self.here(&repository, &digest)?;
         let name = format!("{}:{}", local(&repository), &digest.hex()[..12]);
@@ -44,9 +44,7 @@ impl Images<'_> {
             match self.pull(registry, &repository, &digest, &name).await {
                 Ok(()) => {
                     let found = base::inspect(&self.engine.docker, &name).await?;
-                    return found
-                        .and_then(|found| found.id)
-                        .ok_or_else(|| UpError::gone(&name));
+                    return found.and_then(|found| found.id).ok_or_else(|| gone(&name));
                 }
                 Err(why) => progress(format!(
                     "the engine could not pull {name} from the registry ({why}); giving it the image instead"
@@ -61,8 +59,8 @@ impl Images<'_> {
         Ok(load(&self.engine.docker, self.store, &loading).await?)
     }
 
-    fn parse(&self, package: &ReleasePackage) -> Result<(RepositoryName, Digest), UpError> {
-        let lost = || UpError::Lost {
+    fn parse(&self, package: &ReleasePackage) -> Result<(RepositoryName, Digest), ServeError> {
+        let lost = || ServeError::Lost {
             package: package.name.clone(),
             digest: package.digest.clone(),
         };
@@ -81,8 +79,8 @@ impl Images<'_> {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<(Digest, String), UpError> {
-        let missing = || UpError::Platform {
+    ) -> Result<(Digest, String), ServeError> {
+        let missing = || ServeError::Platform {
             image: format!("{repository}@{digest}"),
         };
         let reference = Reference::Digest(digest.clone());
@@ -135,6 +133,13 @@ impl Images<'_> {
         };
         let tagged = docker.tag_image(&from, Some(options)).await;
         tagged.map_err(|error| chain(&error))
+    }
+}
+
+/// The engine lost an image right after it took it.
+fn gone(name: &str) -> ServeError {
+    ServeError::Platform {
+        image: name.to_owned(),
     }
 }
 

@@ -26,11 +26,11 @@ pub(super) struct Background {
     enabled: bool,
     state: PathBuf,
     due: Cell<bool>,
-    running: RefCell<Option<Running>>,
-    told: RefCell<Option<String>>,
+    running: RefCell<Option<RunningBuild>>,
+    reported: RefCell<Option<String>>,
 }
 
-struct Running {
+struct RunningBuild {
     stop: DropGuard,
     done: oneshot::Receiver<Option<String>>,
 }
@@ -42,7 +42,7 @@ impl Background {
             state,
             due: Cell::new(enabled),
             running: RefCell::default(),
-            told: RefCell::default(),
+            reported: RefCell::default(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Background {
         // Without a thread there is no image ahead, which only costs time later.
         if started.is_ok() {
             let stop = stop.drop_guard();
-            self.running.replace(Some(Running { stop, done }));
+            self.running.replace(Some(RunningBuild { stop, done }));
         }
     }
 
@@ -90,7 +90,7 @@ impl Background {
             let Ok(Some(why)) = done else {
                 return Poll::Pending;
             };
-            let before = self.told.replace(Some(why.clone()));
+            let before = self.reported.replace(Some(why.clone()));
             if before.as_ref() == Some(&why) {
                 return Poll::Pending;
             }
@@ -102,7 +102,7 @@ impl Background {
     /// Ends it and waits until nothing of it is left.
     pub async fn end(&self) {
         let running = self.running.take();
-        if let Some(Running { stop, done }) = running {
+        if let Some(RunningBuild { stop, done }) = running {
             drop(stop);
             let _left_to_the_next_run = tokio::time::timeout(CLEAN_UP, done).await;
         }

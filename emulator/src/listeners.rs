@@ -85,7 +85,7 @@ pub(crate) fn address_of(listener: &TcpListener) -> Result<SocketAddr, ListenErr
 }
 
 /// A URL by which this machine reaches an address.
-pub(super) fn reachable(address: SocketAddr) -> String {
+pub(crate) fn reachable(address: SocketAddr) -> String {
     let ip = match address.ip() {
         ip if ip.is_unspecified() && ip.is_ipv4() => IpAddr::from([127, 0, 0, 1]),
         ip if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),

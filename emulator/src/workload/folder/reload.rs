@@ -13,15 +13,12 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tracing::{info, instrument};
 
-use super::describe::Describer;
-use super::tracked::{Made, Tracked, version};
-use crate::select::Preparer;
-use crate::serve::with_hint;
+use super::FolderWorkload;
+use super::tracked::{PreparedPackage, TrackedPackage, version};
 use fnlocal_driver::{DriverGroup, PackageCode};
 use fnlocal_engine::error::chain;
-use fnlocal_logs::Logs;
 use fnlocal_project::watch::Change;
-use fnlocal_project::{CodeStore, Package, Snapshot, StateDir};
+use fnlocal_project::{CodeStore, Package, Snapshot, Warning};
 use prepare::Prepared;
 
 /// Copies of old code that are kept: an instance may still be finishing on one.
@@ -30,47 +27,40 @@ const MAX_KEPT_VERSIONS: usize = 8;
 const FIRST_LOAD: Duration = Duration::from_secs(60);
 
 /// Turns changes of files into events.
-pub struct Reloader {
-    feed: DriverGroup,
-    describer: Rc<Describer>,
-    preparer: Preparer,
-    state: Rc<StateDir>,
-    packages: BTreeMap<PackageId, Tracked>,
-    made: mpsc::Sender<(PackageId, Made)>,
+pub(super) struct Reloader {
+    pub folder: Rc<FolderWorkload>,
+    /// The drivers that are told of code.
+    group: DriverGroup,
+    packages: BTreeMap<PackageId, TrackedPackage>,
+    made: mpsc::Sender<(PackageId, PreparedPackage)>,
     unprepared: bool,
-    logs: Logs,
 }
 
 impl Reloader {
+    /// What packages need is made in the background later, and sent to `made`.
     pub fn new(
-        feed: DriverGroup,
-        describer: Rc<Describer>,
-        preparer: Preparer,
-        state: Rc<StateDir>,
-        made: mpsc::Sender<(PackageId, Made)>,
-        logs: Logs,
+        folder: Rc<FolderWorkload>,
+        group: DriverGroup,
+        made: mpsc::Sender<(PackageId, PreparedPackage)>,
     ) -> Self {
         Self {
-            feed,
-            describer,
-            preparer,
-            state,
+            folder,
+            group,
             packages: BTreeMap::new(),
             made,
             unprepared: false,
-            logs,
         }
     }
 
     /// Loads every package. False when none can be served.
     pub async fn load_all(&mut self) -> bool {
-        let project = self.describer.project();
+        let project = self.folder.describer.project();
         let mut served = 0;
         for package in &project.packages {
             self.track(package);
             served += usize::from(self.refresh(package.id, Clock::now()).await);
         }
-        let _later = tokio::time::timeout(FIRST_LOAD, self.feed.described()).await;
+        let _later = tokio::time::timeout(FIRST_LOAD, self.group.described()).await;
         served > 0
     }
 
@@ -78,7 +68,7 @@ impl Reloader {
     #[instrument(level = "info", name = "save", skip_all, fields(config = change.config, env = change.env))]
     pub async fn reload(&mut self, change: &Change) -> bool {
         if let Some(notice) = &change.notice {
-            self.logs.warn(notice.clone());
+            self.folder.logs.warn(notice.clone());
         }
         let at = Clock::now();
         let mut structure = false;
@@ -103,17 +93,17 @@ impl Reloader {
     /// Reads the configuration and variables again. A mistake in them is told and what was read
     /// before stays in force.
     async fn reconfigure(&mut self) -> bool {
-        let project = match self.describer.project().reload() {
+        let project = match self.folder.describer.project().reload() {
             Ok(project) => project,
             Err(error) => {
-                self.logs.warn(error.report());
+                self.folder.logs.warn(error.report());
                 return false;
             }
         };
         let environment = match project.environment() {
             Ok(environment) => environment,
             Err(error) => {
-                self.logs.warn(error.report());
+                self.folder.logs.warn(error.report());
                 return false;
             }
         };
@@ -126,10 +116,10 @@ impl Reloader {
         let mut changed = !gone.is_empty();
         for package in gone {
             self.packages.remove(&package);
-            self.feed.remove_package(package);
+            self.group.remove_package(package);
         }
         let packages = project.packages.clone();
-        self.describer.set(project, environment);
+        self.folder.describer.set(project, environment);
         for package in packages {
             match self.packages.get_mut(&package.id) {
                 Some(tracked) if tracked.package == package => {}
@@ -156,16 +146,19 @@ impl Reloader {
     }
 
     fn track(&mut self, package: &Package) {
-        match CodeStore::new(&self.state, package) {
+        match CodeStore::new(&self.folder.state, package) {
             Ok(store) => {
-                let tracked = Tracked::new(package.clone(), store);
+                let tracked = TrackedPackage::new(package.clone(), store);
                 self.packages.insert(package.id, tracked);
             }
-            Err(error) => self.logs.warn(with_hint(
-                &format!("package {}: {}", package.name, chain(&error)),
-                error.hint().as_deref(),
-            )),
+            Err(error) => self.warn(&format!("package {}: ", package.name), &error),
         }
+    }
+
+    /// Logs an error with its causes and its hint.
+    fn warn(&self, of: &str, error: &impl UserError) {
+        let (text, hint) = (format!("{of}{}", chain(error)), error.hint());
+        self.folder.logs.warn(Warning { text, hint }.report());
     }
 
     /// Copies a package's code as it is now and tells the core if what would run differs from
@@ -184,7 +177,7 @@ impl Reloader {
             Prepared::Later => return true,
             Prepared::Nothing => return false,
         };
-        let config = self.describer.config_text();
+        let config = self.folder.describer.config_text();
         let Some(tracked) = self.packages.get_mut(&id) else {
             return false;
         };
@@ -198,8 +191,9 @@ impl Reloader {
         let name = &tracked.package.name;
         let took_ms = at.elapsed().as_millis() as u64;
         info!(package = name, files = %snapshot.hash, %code, rebuilt, took_ms, "has new code");
-        if let Err(error) = self.preparer.bring(name, &snapshot.path).await {
-            self.logs
+        if let Err(error) = self.folder.preparer.bring(name, &snapshot.path).await {
+            self.folder
+                .logs
                 .warn(format!("package {name}: {}", error.report()));
             return tracked.code.is_some();
         }
@@ -208,14 +202,14 @@ impl Reloader {
         tracked.history.retain(|(old, _)| *old != code);
         tracked.history.push((code, snapshot.hash));
         if !first {
-            self.describer.saw(code, at);
+            self.folder.describer.saw(code, at);
         }
         let what = PackageCode {
             files: snapshot.hash.to_string(),
             folder: snapshot.hash.to_string(),
             entries: tracked.package.entries.clone(),
         };
-        self.feed.set_code(id, code, what, rebuilt);
+        self.group.set_code(id, code, what, rebuilt);
         true
     }
 
@@ -230,7 +224,8 @@ impl Reloader {
         let (store, snapshot) = match taken {
             Ok(taken) => taken,
             Err(error) => {
-                self.logs
+                self.folder
+                    .logs
                     .warn(format!("the package could not be read: {error}"));
                 return None;
             }
@@ -239,14 +234,12 @@ impl Reloader {
         match snapshot {
             Ok(snapshot) => {
                 for warning in &snapshot.warnings {
-                    let hint = warning.hint.as_deref();
-                    self.describer.warn_once(&warning.text, hint);
+                    self.folder.describer.warn_once(warning.report());
                 }
                 Some(snapshot)
             }
             Err(error) => {
-                self.logs
-                    .warn(with_hint(&chain(&error), error.hint().as_deref()));
+                self.warn("", &error);
                 None
             }
         }
@@ -279,7 +272,7 @@ impl Reloader {
                 continue;
             };
             if let Err(error) = pruned {
-                self.logs.warn(error.to_string());
+                self.folder.logs.warn(error.to_string());
             }
             if let Some(tracked) = self.packages.get_mut(&id) {
                 tracked.store = Some(store);
@@ -292,10 +285,15 @@ impl Reloader {
         let Some(tracked) = self.packages.get(&id) else {
             return;
         };
-        let root = self.state.code_root(&tracked.package);
+        let root = self.folder.state.code_root(&tracked.package);
         let kept: Vec<PathBuf> = kept.iter().map(|one| root.join(one.to_string())).collect();
-        if let Err(error) = self.preparer.keep(&tracked.package.name, &kept).await {
-            self.logs.warn(error.to_string());
+        if let Err(error) = self
+            .folder
+            .preparer
+            .keep(&tracked.package.name, &kept)
+            .await
+        {
+            self.folder.logs.warn(error.to_string());
         }
     }
 
@@ -304,7 +302,7 @@ impl Reloader {
         let Some(tracked) = self.packages.get_mut(&id) else {
             return Vec::new();
         };
-        let in_use = self.feed.codes_in_use();
+        let in_use = self.group.codes_in_use();
         let from = tracked.history.len().saturating_sub(MAX_KEPT_VERSIONS);
         let mut at = 0;
         tracked.history.retain(|(code, _)| {
@@ -312,7 +310,7 @@ impl Reloader {
             at > from || in_use.contains(code)
         });
         let codes: Vec<CodeHash> = tracked.history.iter().map(|(code, _)| *code).collect();
-        self.feed.keep_codes(id, &codes);
+        self.group.keep_codes(id, &codes);
         tracked.history.iter().map(|(_, copy)| *copy).collect()
     }
 }

@@ -1,39 +1,58 @@
-//! Why `fnlocal up` could not begin or go on.
+//! Why `fnlocal dev` or `fnlocal up` could not begin or go on.
 
-use fnlocal_registry::StoreError;
+use std::path::PathBuf;
 
 use crate::fleet::FleetError;
-use crate::serve::ListenError;
+use crate::listeners::ListenError;
+use crate::select::SelectError;
 use fnlocal_engine::connect::ConnectError;
 use fnlocal_faults::Broken;
 use fnlocal_image::ImageError;
 use fnlocal_image::release::{MakeError, ReleaseStoreError};
+use fnlocal_project::watch::WatchError;
 use fnlocal_project::{EnvError, ProjectError, StateError};
 use fnlocal_runtime::open::OpenError;
 
-/// Why `fnlocal up` could not begin or go on.
+/// Why `fnlocal dev` or `fnlocal up` could not begin or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum UpError {
+pub enum ServeError {
     /// The folder is no project.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// Its state folder cannot be had.
+    /// The project's state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Its variables cannot be read.
+    /// The project's variables cannot be read.
     #[error(transparent)]
     Env(#[from] EnvError),
     /// The fleet makes no sense.
     #[error(transparent)]
     Fleet(#[from] FleetError),
+    /// Nothing runs instances.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// The project's files cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// A port is taken, or not allowed.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The recording cannot be made.
+    #[error("could not record to {}", path.display())]
+    Record {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No release could be built.
     #[error(transparent)]
     Make(#[from] MakeError),
-    /// The release that was asked for cannot be had.
+    /// The release that was asked for cannot be read.
     #[error(transparent)]
     Release(#[from] ReleaseStoreError),
-    /// It is of another project.
+    /// The release is of another project.
     #[error("the release is of project `{release}`, and this is `{project}`")]
     Foreign {
         /// The release's project.
@@ -43,8 +62,8 @@ pub enum UpError {
     },
     /// The registry cannot be read.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It does not hold an image of the release.
+    Store(#[from] fnlocal_registry::StoreError),
+    /// The registry does not hold an image of the release.
     #[error("the registry does not hold {digest}, the image of {package}")]
     Lost {
         /// The package.
@@ -64,36 +83,29 @@ pub enum UpError {
     /// The engine does not answer.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// It answers, but not as needed.
+    /// The engine answers, but not as needed.
     #[error(transparent)]
-    Runtime(#[from] OpenError),
-    /// A port is taken, or not allowed.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// Functions of the release do not run here.
-    #[error("the release cannot be served:\n  {}", .0.join("\n  "))]
-    Unserved(Vec<String>),
+    Open(#[from] OpenError),
     /// The queue's file cannot be used.
     #[error(transparent)]
     Queue(#[from] fnlocal_triggers::store::QueueStoreError),
     /// A part of fnlocal itself broke down.
     #[error(transparent)]
     Bug(#[from] Broken),
+    /// Not one package can be served.
+    #[error("no package can be served")]
+    NothingToServe,
+    /// Functions of the release do not run here.
+    #[error("the release cannot be served:\n  {}", .0.join("\n  "))]
+    Unserved(Vec<String>),
 }
 
-impl UpError {
-    /// The engine lost an image right after it took it.
-    pub(super) fn gone(name: &str) -> Self {
-        Self::Platform {
-            image: name.to_owned(),
-        }
-    }
-}
-
-fnlocal_api::user_error!(UpError [
-    Project, State, Env, Fleet, Make, Release, Store, Image, Connect, Runtime, Listen, Queue, Bug
+fnlocal_api::user_error!(ServeError [
+    Project, State, Env, Fleet, Select, Watch, Listen, Make, Release, Store, Image, Connect, Open,
+    Queue, Bug
 ] {
+    Self::Record { .. } => "name a file that can be written with --record";
     Self::Foreign { .. } => "run it from its own project's folder", Config;
     Self::Lost { .. } | Self::Platform { .. } => "`fnlocal build` builds it anew";
-    Self::Unserved(_) => "the reasons stand above";
+    Self::NothingToServe | Self::Unserved(_) => "the reasons stand above";
 });

@@ -8,8 +8,8 @@ use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
 use tokio::task::spawn_local;
 
+use super::super::tracked::PreparedPackage;
 use super::Reloader;
-use crate::dev::tracked::Made;
 use fnlocal_project::{DepsHash, Snapshot};
 
 /// Whether a package can run as it is now.
@@ -26,7 +26,7 @@ impl Reloader {
     /// Has the image, or what else the runtime needs, made when dependencies or variables changed:
     /// at once the first time, later in the background while what runs goes on.
     pub(super) async fn prepare(&mut self, id: PackageId, snapshot: &Snapshot) -> Prepared {
-        let env = self.describer.shared_env();
+        let env = self.folder.describer.shared_env();
         let Some(tracked) = self.packages.get_mut(&id) else {
             return Prepared::Nothing;
         };
@@ -65,23 +65,23 @@ impl Reloader {
         id: PackageId,
         deps: Option<DepsHash>,
         env: BTreeMap<String, String>,
-    ) -> Option<impl Future<Output = Made> + 'static> {
+    ) -> Option<impl Future<Output = PreparedPackage> + 'static> {
         let package = self.packages.get(&id)?.package.clone();
-        let code_root = self.state.code_root(&package);
-        let logs = self.logs.clone();
-        let preparer = self.preparer.clone();
+        let code_root = self.folder.state.code_root(&package);
+        let logs = self.folder.logs.clone();
+        let preparer = self.folder.preparer.clone();
         Some(async move {
             let run = preparer
                 .prepare(&package, code_root, env.clone(), &move |text: String| {
                     logs.note(text);
                 })
                 .await;
-            Made { deps, env, run }
+            PreparedPackage { deps, env, run }
         })
     }
 
     /// Puts what was made in place of what ran.
-    fn take_over(&mut self, id: PackageId, made: Made) -> Prepared {
+    fn take_over(&mut self, id: PackageId, made: PreparedPackage) -> Prepared {
         let Some(tracked) = self.packages.get_mut(&id) else {
             return Prepared::Nothing;
         };
@@ -89,7 +89,8 @@ impl Reloader {
             Ok(run) => Arc::new(run),
             Err(error) => {
                 let name = &tracked.package.name;
-                self.logs
+                self.folder
+                    .logs
                     .warn(format!("package {name}: {}", error.report()));
                 if tracked.run.is_some() {
                     return Prepared::Ready { rebuilt: false };
@@ -102,12 +103,12 @@ impl Reloader {
         tracked.run = Some(Arc::clone(&run));
         let mut shown_root = shown(&tracked.package.root);
         shown_root.push('/');
-        self.feed.set_package(id, run, shown_root);
+        self.group.set_package(id, run, shown_root);
         Prepared::Ready { rebuilt: true }
     }
 
     /// Takes note of what was made in the background, and goes over to it if it is still wanted.
-    pub async fn made(&mut self, id: PackageId, made: Made) {
+    pub async fn made(&mut self, id: PackageId, made: PreparedPackage) {
         if let Some(tracked) = self.packages.get_mut(&id) {
             let newest = tracked.wanted.as_ref();
             if newest.is_some_and(|(deps, env)| made.deps == *deps && made.env == *env) {

@@ -11,7 +11,7 @@ use fnlocal_project::{CodeStore, DepsHash, Package, Snapshot};
 use fnlocal_runtime::PackageRun;
 
 /// A package's copies and what is known of them.
-pub(super) struct Tracked {
+pub(super) struct TrackedPackage {
     pub package: Package,
     pub store: Option<CodeStore>,
     pub code: Option<CodeHash>,
@@ -20,26 +20,26 @@ pub(super) struct Tracked {
     /// They are being made ready in the background.
     pub making: bool,
     /// What was made of them there.
-    pub made: Option<Made>,
+    pub made: Option<PreparedPackage>,
     /// What ran, with the copy it ran from.
     pub history: Vec<(CodeHash, CodeHash)>,
     pub run: Option<Arc<PackageRun>>,
 }
 
 /// What a runtime needs for a package, or why it cannot be had.
-pub struct Made {
+pub struct PreparedPackage {
     pub deps: Option<DepsHash>,
     pub env: BTreeMap<String, String>,
     pub run: Result<PackageRun, PrepareError>,
 }
 
-impl Made {
+impl PreparedPackage {
     pub fn fits(&self, snapshot: &Snapshot, env: &BTreeMap<String, String>) -> bool {
         self.deps == snapshot.deps && self.env == *env
     }
 }
 
-impl Tracked {
+impl TrackedPackage {
     pub fn new(package: Package, store: CodeStore) -> Self {
         Self {
             package,

@@ -1,4 +1,4 @@
-//! From what a package's code says of itself to functions the driver serves.
+//! The functions of a folder that changes, by its configuration.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
-use serde::Deserialize;
 
-use crate::serve::with_hint;
+use super::{FoundFunctions, import_failed, import_failure, variables};
 use fnlocal_api::{Failure, UserError};
 use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::{Logs, Record};
@@ -20,15 +19,16 @@ use fnlocal_project::{
 /// A save of which nothing was told for so long was overtaken by another.
 const OVERTAKEN: Duration = Duration::from_secs(60);
 
-/// The maximum number of warnings that are remembered to be told once.
-const MAX_TOLD: usize = 1000;
+/// The maximum number of warnings that are remembered, to be logged once.
+const MAX_KNOWN_WARNINGS: usize = 1000;
 
 /// Knows the project's configuration and turns descriptions into functions by it.
-pub struct Describer {
+pub(crate) struct FolderDescriber {
     project: RefCell<Project>,
     environment: RefCell<Environment>,
     described: RefCell<BTreeMap<PackageId, Vec<DescribedModule>>>,
-    told: RefCell<BTreeSet<String>>,
+    /// Warnings that were logged.
+    warned: RefCell<BTreeSet<String>>,
     seen: RefCell<BTreeMap<CodeHash, Clock>>,
     /// The code last described of each package: told once, however many nodes import it.
     last: RefCell<BTreeMap<PackageId, CodeHash>>,
@@ -40,13 +40,13 @@ pub struct Describer {
     logs: Logs,
 }
 
-impl Describer {
+impl FolderDescriber {
     pub fn new(project: Project, environment: Environment, logs: Logs) -> Rc<Self> {
         Rc::new(Self {
             project: RefCell::new(project),
             environment: RefCell::new(environment),
             described: RefCell::default(),
-            told: RefCell::default(),
+            warned: RefCell::default(),
             seen: RefCell::default(),
             last: RefCell::default(),
             quiet: Cell::new(false),
@@ -85,42 +85,39 @@ impl Describer {
         seen.insert(code, at);
     }
 
+    /// Adds the functions of a package, those that cannot be served included.
     fn settle(
         &self,
         package: &Package,
         modules: &[DescribedModule],
-        functions: &mut Functions,
-    ) -> Vec<Function> {
+        before: &[Rc<Function>],
+        found: &mut FoundFunctions<'_>,
+    ) {
         let settled = self.project.borrow().settle(package, modules);
         for warning in &settled.warnings {
-            self.warn_once(&warning.text, warning.hint.as_deref());
+            self.warn_once(warning.report());
         }
-        let before = functions.of_package(package.id);
-        let mut found = Vec::new();
         for function in settled.functions {
-            if !taken(functions, package.id, &function.name) {
-                found.push(self.function(package.id, function, functions));
+            if !found.is_taken(&function.name) {
+                self.add(function, found);
             }
         }
         let mut nameless = None;
         for problem in settled.problems {
             let failure = failure_of(&problem);
-            let shown: Arc<str> = match &problem {
-                Problem::Import { entry, .. } => Arc::from(entry.as_str()),
-                other => Arc::from(other.function().unwrap_or(&package.name)),
+            let shown: &str = match &problem {
+                Problem::Import { entry, .. } => entry,
+                other => other.function().unwrap_or(&package.name),
             };
-            self.tell(Record::ImportFailed {
-                function: shown,
-                failure: failure.clone(),
-            });
+            self.log(import_failed(shown, &failure));
             match &problem {
                 Problem::Import { entry, .. } => {
-                    let mut known = false;
-                    for old in before.iter().filter(|old| entry.ends_with(&old.entry)) {
-                        found.push(broken(old, &failure));
-                        known = true;
+                    let concerned = before.iter().filter(|old| entry.ends_with(&old.entry));
+                    let concerned: Vec<_> = concerned.collect();
+                    for old in &concerned {
+                        found.add_broken(old, &failure);
                     }
-                    if !known {
+                    if concerned.is_empty() {
                         nameless = Some(failure);
                     }
                 }
@@ -128,70 +125,28 @@ impl Describer {
                 Problem::TooMany { .. } => nameless = Some(failure),
                 other => {
                     if let Some(name) = other.function() {
-                        found.push(self.broken_anew(package.id, name, &failure, functions));
+                        let settings = FunctionSettings::default();
+                        found.add(name, "", settings, BTreeMap::new(), Some(failure));
                     }
                 }
             }
         }
-        functions.set_nameless(package.id, nameless);
-        found
+        found.all.set_nameless(package.id, nameless);
     }
 
-    fn function(
-        &self,
-        package: PackageId,
-        settled: SettledFunction,
-        functions: &mut Functions,
-    ) -> Function {
-        let SettledFunction {
-            name,
-            entry,
-            settings,
-            ..
-        } = settled;
+    fn add(&self, settled: SettledFunction, found: &mut FoundFunctions<'_>) {
+        let (name, settings) = (&settled.name, settled.settings);
         let shell = self.project.borrow().shell();
-        let env = self
-            .environment
-            .borrow()
-            .of_function(&name, &settings.env, |name| shell.get(name));
+        let environment = self.environment.borrow();
+        let env = variables(&environment, name, &settings.env, |name| shell.get(name));
         let (env, failure) = match env {
             Ok(env) => (env, None),
-            Err(error) => {
-                let failure = Failure::plain(error.to_string(), error.hint().as_deref());
-                self.tell(Record::ImportFailed {
-                    function: Arc::from(name.as_str()),
-                    failure: failure.clone(),
-                });
-                (BTreeMap::new(), Some(Rc::new(failure)))
+            Err(failure) => {
+                self.log(import_failed(name, &failure));
+                (BTreeMap::new(), Some(failure))
             }
         };
-        Function {
-            id: functions.id(&name),
-            name: Arc::from(name),
-            package,
-            entry,
-            settings,
-            env,
-            failure: RefCell::new(failure),
-        }
-    }
-
-    fn broken_anew(
-        &self,
-        package: PackageId,
-        name: &str,
-        failure: &Failure,
-        functions: &mut Functions,
-    ) -> Function {
-        Function {
-            id: functions.id(name),
-            name: Arc::from(name),
-            package,
-            entry: String::new(),
-            settings: FunctionSettings::default(),
-            env: BTreeMap::new(),
-            failure: RefCell::new(Some(Rc::new(failure.clone()))),
-        }
+        found.add(name, &settled.entry, settings, env, failure);
     }
 
     /// Problems that only show between packages. Each is told once, not at every save.
@@ -208,19 +163,14 @@ impl Describer {
             .collect();
         let across = project.check_across(&all);
         for problem in &across.problems {
-            self.warn_once(&problem.to_string(), problem.hint().as_deref());
+            self.warn_once(problem.report());
         }
         for warning in &across.warnings {
-            self.warn_once(&warning.text, warning.hint.as_deref());
+            self.warn_once(warning.report());
         }
     }
 
-    /// So many nodes serve the project: what they all do is told once, when the last has done it.
-    pub fn set_nodes(&self, nodes: usize) {
-        self.nodes.set(nodes);
-    }
-
-    fn tell(&self, record: Record) {
+    fn log(&self, record: Record) {
         if !self.quiet.get() {
             self.logs.send(record);
         }
@@ -237,17 +187,18 @@ impl Describer {
         *nodes >= self.nodes.get()
     }
 
-    pub(super) fn warn_once(&self, text: &str, hint: Option<&str>) {
-        let mut told = self.told.borrow_mut();
-        if told.len() >= MAX_TOLD {
-            told.clear();
+    /// Logs a warning that was not logged before.
+    pub fn warn_once(&self, report: String) {
+        let mut known = self.warned.borrow_mut();
+        if known.len() >= MAX_KNOWN_WARNINGS {
+            known.clear();
         }
-        if told.insert(text.to_owned()) {
-            self.logs.warn(with_hint(text, hint));
+        if known.insert(report.clone()) {
+            self.logs.warn(report);
         }
     }
 
-    fn tell_difference(&self, before: &[Rc<Function>], now: &[Function], first: bool) {
+    fn log_difference(&self, before: &[Rc<Function>], now: &[Function], first: bool) {
         if first || self.quiet.get() {
             return;
         }
@@ -266,7 +217,7 @@ impl Describer {
     }
 }
 
-impl Describe for Describer {
+impl Describe for FolderDescriber {
     fn describe(
         &self,
         package: PackageId,
@@ -281,36 +232,30 @@ impl Describe for Describer {
         };
         let before = functions.of_package(package.id);
         let first = !self.described.borrow().contains_key(&package.id);
-        let found = match described {
+        let mut found = FoundFunctions::new(package.id, functions);
+        match described {
             Ok(modules) => {
-                let found = self.settle(&package, &modules, functions);
+                self.settle(&package, &modules, &before, &mut found);
                 self.described.borrow_mut().insert(package.id, modules);
-                self.tell_difference(&before, &found, first);
-                found
+                self.log_difference(&before, &found.found, first);
             }
             Err(failure) => {
-                self.tell(Record::ImportFailed {
-                    function: Arc::from(package.name.as_str()),
-                    failure: failure.clone(),
-                });
-                let found: Vec<_> = before.iter().map(|old| broken(old, &failure)).collect();
-                functions.set_nameless(package.id, found.is_empty().then_some(failure));
+                self.log(import_failed(&package.name, &failure));
+                for old in &before {
+                    found.add_broken(old, &failure);
+                }
+                let nameless = before.is_empty().then_some(failure);
+                found.all.set_nameless(package.id, nameless);
                 self.described.borrow_mut().entry(package.id).or_default();
-                found
             }
-        };
-        let specs = found
-            .iter()
-            .map(|function| FunctionSpec {
-                function: function.id,
-                limits: function.settings.limits.clone(),
-                broken: function.failure.borrow().is_some(),
-            })
-            .collect();
-        functions.replace(package.id, found);
-        functions.set_default(self.project.borrow().config().default.as_deref());
+        }
+        let specs = found.install(self.project.borrow().config().default.as_deref());
         self.check_across();
         specs
+    }
+
+    fn set_drivers(&self, drivers: usize) {
+        self.nodes.set(drivers);
     }
 
     fn switched(&self, function: &Function, code: CodeHash, files: &str) {
@@ -328,29 +273,10 @@ impl Describe for Describer {
     }
 }
 
-fn taken(functions: &Functions, package: PackageId, name: &str) -> bool {
-    functions
-        .find(name)
-        .is_some_and(|known| known.package != package)
-}
-
-fn broken(old: &Function, failure: &Failure) -> Function {
-    Function {
-        id: old.id,
-        name: Arc::clone(&old.name),
-        package: old.package,
-        entry: old.entry.clone(),
-        settings: old.settings.clone(),
-        env: old.env.clone(),
-        failure: RefCell::new(Some(Rc::new(failure.clone()))),
-    }
-}
-
 fn failure_of(problem: &Problem) -> Failure {
-    if let Problem::Import { error, .. } = problem
-        && let Ok(failure) = Failure::deserialize(error)
-    {
-        return failure;
-    }
-    Failure::plain(problem.to_string(), problem.hint().as_deref())
+    let reported = match problem {
+        Problem::Import { error, .. } => import_failure(error),
+        _ => None,
+    };
+    reported.unwrap_or_else(|| Failure::plain(problem.to_string(), problem.hint().as_deref()))
 }
