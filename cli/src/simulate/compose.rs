@@ -6,7 +6,7 @@ use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::scaling::{GroupSettings, ScalingMetric, Scheduled, WarmPoolSettings};
 use fnlocal_core::time::{Instant, bounded_secs};
 use fnlocal_core::{Profile, RouterSettings};
-use fnlocal_project::{ConfigFile, EnvConfig, ScaleOn};
+use fnlocal_project::{ConfigFile, EnvConfig, ScaleOnConfig};
 use fnlocal_sim::calibrate::Calibration;
 use fnlocal_sim::price;
 use fnlocal_sim::scenario::{
@@ -273,8 +273,8 @@ fn fleet(
         min: range.min,
         max: range.max,
         metric: match scale_on {
-            Some(ScaleOn::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
-            Some(ScaleOn::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
+            Some(ScaleOnConfig::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
+            Some(ScaleOnConfig::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
             None => usual.metric,
         },
         warm_up: env

@@ -14,7 +14,8 @@ use fnlocal_api::{Failure, UserError};
 use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::{Logs, Record};
 use fnlocal_project::{
-    DescribedModule, Environment, FunctionSettings, Package, Problem, Project, SettledFunction,
+    DescribedModule, Environment, FunctionProblem, FunctionSettings, Package, Project,
+    SettledFunction,
 };
 
 /// A save of which nothing was told for so long was overtaken by another.
@@ -106,7 +107,7 @@ impl Describer {
         for problem in settled.problems {
             let failure = failure_of(&problem);
             let shown: Arc<str> = match &problem {
-                Problem::Import { entry, .. } => Arc::from(entry.as_str()),
+                FunctionProblem::Import { entry, .. } => Arc::from(entry.as_str()),
                 other => Arc::from(other.function().unwrap_or(&package.name)),
             };
             self.tell(Record::ImportFailed {
@@ -114,7 +115,7 @@ impl Describer {
                 failure: failure.clone(),
             });
             match &problem {
-                Problem::Import { entry, .. } => {
+                FunctionProblem::Import { entry, .. } => {
                     let mut known = false;
                     for old in before.iter().filter(|old| entry.ends_with(&old.entry)) {
                         found.push(broken(old, &failure));
@@ -124,8 +125,8 @@ impl Describer {
                         nameless = Some(failure);
                     }
                 }
-                Problem::Duplicate { .. } => {}
-                Problem::TooMany { .. } => nameless = Some(failure),
+                FunctionProblem::Duplicate { .. } => {}
+                FunctionProblem::TooMany { .. } => nameless = Some(failure),
                 other => {
                     if let Some(name) = other.function() {
                         found.push(self.broken_anew(package.id, name, &failure, functions));
@@ -346,8 +347,8 @@ fn broken(old: &Function, failure: &Failure) -> Function {
     }
 }
 
-fn failure_of(problem: &Problem) -> Failure {
-    if let Problem::Import { error, .. } = problem
+fn failure_of(problem: &FunctionProblem) -> Failure {
+    if let FunctionProblem::Import { error, .. } = problem
         && let Ok(failure) = Failure::deserialize(error)
     {
         return failure;

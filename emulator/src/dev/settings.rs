@@ -48,7 +48,7 @@ pub(crate) fn node_limits(project: &Project) -> NodeLimits {
         max_instances: limits.max_instances.unwrap_or(1000),
         rps: limits.rps.and_then(|rate| rate.0),
         burst: limits.burst,
-        over_rate: limits.over_rate.map(Into::into).unwrap_or_default(),
+        over_rate: limits.over_rate.unwrap_or_default(),
         parallel_starts: fnlocal_driver::cores().clamp(2, 8),
         parallel_refills: 2,
         spares: project.config().dev.spares.unwrap_or(1),
