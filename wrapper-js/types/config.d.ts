@@ -113,7 +113,9 @@ export interface AsyncConfig {
    * or milliseconds. Default: "1s". Must be at least 1ms.
    */
   backoff?: number | string;
-  /** The longest pause. A text such as "1.5s", or milliseconds. Default: "5m". */
+  /**
+   * The longest pause. A text such as "1.5s", or milliseconds. Default: "5m". Must be at least 1ms.
+   */
   backoff_max?: number | string;
   /**
    * Whether requests of clients may ask for an asynchronous invocation. Without it, only where
