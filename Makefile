@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_FOR_TESTS := $(CURDIR)/target/tools/node/bin
 
-.PHONY: demo test test-quick test-rust test-wrapper test-every-call check-features lint doc deny fuzz bench tools
+.PHONY: demo generate test test-quick test-rust test-wrapper test-every-call check-features lint doc deny fuzz bench tools
 
 # Without AWS, load tests and OpenTelemetry, which take more than half of a build's time.
 DEMO := --package fnlocal --no-default-features
@@ -31,6 +31,10 @@ lint:
 # Links of comments lead somewhere, if only for those who read private items.
 doc:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+# What is written from the description of fnlocal.toml: its reference, the types of `config` in code.
+generate:
+	FNLOCAL_WRITE_GENERATED=1 $(CARGO) test --workspace --quiet --test project generated::the
 
 # Each feature of the program alone, and none. CI runs it beside `test`.
 check-features:

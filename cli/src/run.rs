@@ -108,7 +108,7 @@ fn perform(args: Args) -> CommandResult {
 }
 
 fn schema() -> CommandResult {
-    let text = serde_json::to_string_pretty(&fnlocal_project::schema()).map_err(CliError::bug)?;
+    let text = serde_json::to_string_pretty(fnlocal_project::schema()).map_err(CliError::bug)?;
     terminal::print_json(&text);
     Ok(Exit::Ok)
 }

@@ -9,6 +9,8 @@ mod config;
 mod discover;
 #[path = "project/env.rs"]
 mod env;
+#[path = "project/generated/mod.rs"]
+mod generated;
 #[path = "project/settle.rs"]
 mod settle;
 #[path = "project/state.rs"]

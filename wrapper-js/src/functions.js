@@ -57,13 +57,25 @@ export function describeFunction({ name, config, kind }) {
  * @returns {FunctionSpec | undefined}
  */
 function toSpec(name, value) {
-  if (isHandler(value)) return specOf(name, {}, value, undefined);
+  if (isHandler(value)) return specOf(name, configOf(value), value, undefined);
   if (value === null || typeof value !== "object") return undefined;
   const handler = [value.func, value.definition].find(isHandler);
   const upgrade = isHandler(value.upgrade) ? value.upgrade : undefined;
   if (handler === undefined && upgrade === undefined) return undefined;
   // Called as members, so that `this` is the object the author wrote.
-  return specOf(name, value.config ?? {}, handler, upgrade?.bind(value), value);
+  return specOf(name, configOf(handler, value), handler, upgrade?.bind(value), value);
+}
+
+/**
+ * The config on the handler itself, under the one beside it. One that is no object is left as it is:
+ * the platform says so.
+ *
+ * @param {any[]} owners
+ * @returns {any}
+ */
+function configOf(...owners) {
+  const given = owners.map((owner) => owner?.config ?? undefined).filter((one) => one !== undefined && typeof one !== "function");
+  return given.length === 1 ? given[0] : Object.assign({}, ...given);
 }
 
 /**

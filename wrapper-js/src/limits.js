@@ -1,3 +1,4 @@
+import { CONFIG_KEYS } from "./config-keys.js";
 import { handlerOf } from "./functions.js";
 import { Turns } from "./turns.js";
 
@@ -35,10 +36,21 @@ export function bindFunction(spec, given, concurrency) {
     event,
     timeoutMs: given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS,
     // Nobody has to hold a streamed body in memory: it has a limit when somebody sets one.
-    bodyLimit: given.body_limit ?? toBytes(config.bodyLimit) ?? (streamBody ? Infinity : BODY_LIMIT),
+    bodyLimit: given.body_limit ?? toBytes(config.bodyLimit ?? config.body_limit) ?? (streamBody ? Infinity : BODY_LIMIT),
     streamBody,
     turns: new Turns(given.concurrency ?? config.concurrency ?? concurrency),
   };
+}
+
+/**
+ * The keys of a function's config that do not exist, as the author spelt them.
+ *
+ * @param {import("./functions.js").FunctionSpec} spec
+ * @returns {string[]}
+ */
+export function unknownKeys({ config }) {
+  const asInFile = (/** @type {string} */ key) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.keys(config).filter((key) => !CONFIG_KEYS.includes(asInFile(key)));
 }
 
 /**

@@ -1,10 +1,12 @@
 import { discoverEntries } from "./discover.js";
+import { CONFIG_KEYS } from "./config-keys.js";
 import { UsageError } from "./config.js";
 import { loadExpress } from "./express.js";
 import { printFailure } from "./failure.js";
-import { bindFunction } from "./limits.js";
+import { bindFunction, unknownKeys } from "./limits.js";
 import { loadModule } from "./load.js";
 import { markDuplicates } from "./modules.js";
+import { printable } from "./printable.js";
 
 /**
  * @typedef {import("./config.js").Config} Config
@@ -41,6 +43,10 @@ export async function serveAll(config, instance, onUpgrades) {
   for (const { entry, functions, error } of markDuplicates(modules)) {
     if (error !== null) console.error(`fnlocal-runner: ${entry} failed: ${printFailure(error)}`);
     for (const spec of functions) {
+      for (const key of unknownKeys(spec)) {
+        const text = `function \`${spec.name}\` in ${entry}: unknown key \`${key}\` in \`config\``;
+        console.error(printable(`fnlocal-runner: ${text}\nhint: known here: ${CONFIG_KEYS.join(", ")}`));
+      }
       instance.functions.set(spec.name, bindFunction(spec, {}, Infinity));
       if (spec.upgrade !== undefined) onUpgrades();
     }

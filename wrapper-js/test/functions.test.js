@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HAS_TYPESCRIPT, describe, folder } from "./runner.js";
+import { HAS_TYPESCRIPT, describe, folder, start } from "./runner.js";
 
 /**
  * @param {Record<string, string>} files
@@ -27,6 +27,33 @@ test("func, definition and bare functions are functions; all else is not", async
     { name: "c", config: {}, kind: ["http"] },
     { name: "d", config: {}, kind: ["upgrade"] },
   ]);
+});
+
+test("a handler's own config is read in every form", async () => {
+  const index = `
+    const f = require("@google-cloud/functions-framework");
+    const handler = (config) => Object.assign((req, res) => {}, { config });
+    exports.bare = handler({ timeout: 1, other: 2 });
+    exports.spec = { func: handler({ timeout: 1, memory: 2 }), config: { timeout: 3 } };
+    exports.wrong = handler(4);
+    exports.method = handler(() => {});
+    f.http("registered", handler({ timeout: 5 }));`;
+  const { modules } = await describe(folder({ "index.js": index }));
+  const configs = modules[0].functions.map((/** @type {any} */ { name, config }) => [name, config]);
+  assert.deepEqual(Object.fromEntries(configs), {
+    bare: { timeout: 1, other: 2 },
+    spec: { timeout: 3, memory: 2 },
+    wrong: 4,
+    method: {},
+    registered: { timeout: 5, signature: "http" },
+  });
+});
+
+test("alone, unknown keys of a config are told, and both spellings are known", async (t) => {
+  const config = `{ timout: 1, bodyLimit: "1MB", max_instances: 2 }`;
+  const runner = await start(t, { "index.js": `exports.a = { func: () => {}, config: ${config} }` });
+  assert.match(runner.err, /function `a` in .*index\.js: unknown key `timout` in `config`\nhint: known here: .*timeout/);
+  assert.doesNotMatch(runner.err, /unknown key `(?!timout)/);
 });
 
 test("ES modules are found by extension, by type and by their syntax", async () => {

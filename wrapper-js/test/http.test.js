@@ -67,6 +67,14 @@ test("a body that is too large, broken or of a strange charset is refused with t
   assert.deepEqual(await post({ "content-type": "text/plain; charset=klingon" }, "x"), [415, "bad_body"]);
 });
 
+test("alone, the limit of bodies may be spelt as in fnlocal.toml", async (t) => {
+  const runner = await start(t, {
+    "index.js": `exports.f = { func: (req, res) => res.send("ok"), config: { body_limit: "10B" } }`,
+  });
+  const { status } = await runner.call("/f", { method: "POST", headers: json, body: JSON.stringify("x".repeat(100)) });
+  assert.equal(status, 413);
+});
+
 test("a body that does not arrive in time is answered 408", async (t) => {
   const runner = await start(t, { "index.js": body }, { env: { FNLOCAL_SLOW_REQUEST_MS: "50" } });
   const status = await new Promise((resolve, reject) => {

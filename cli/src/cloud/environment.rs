@@ -3,7 +3,7 @@
 use fnlocal_cloud::environment::{CloudEnvironment, PrescaleAction, ScalingTarget};
 
 use crate::error::CliError;
-use fnlocal_project::{EnvConfig, LogsChoice, Project, ScaleOn, TimeSpan, suggest};
+use fnlocal_project::{EnvConfig, LogsChoice, Project, ScaleOnConfig, TimeSpan, suggest};
 
 /// The environment of this name; the only one when none is named.
 pub fn choose(project: &Project, named: Option<&str>) -> Result<CloudEnvironment, CliError> {
@@ -58,8 +58,8 @@ fn environment(name: &str, config: &EnvConfig) -> CloudEnvironment {
         .nodes
         .map_or((usual.min, usual.max), |nodes| (nodes.min, nodes.max));
     let scale_on = config.scale_on.map(|scale_on| match scale_on {
-        ScaleOn::RequestsPerNode(target) => ScalingTarget::RequestsPerNode(target),
-        ScaleOn::MemoryPercent(target) => ScalingTarget::MemoryPercent(target),
+        ScaleOnConfig::RequestsPerNode(target) => ScalingTarget::RequestsPerNode(target),
+        ScaleOnConfig::MemoryPercent(target) => ScalingTarget::MemoryPercent(target),
     });
     let prescale = config.prescale.iter().map(|one| PrescaleAction {
         name: one.name.clone(),
@@ -88,5 +88,20 @@ fn environment(name: &str, config: &EnvConfig) -> CloudEnvironment {
         warm_pool: config.warm_pool.unwrap_or(usual.warm_pool),
         warm_up: config.warm_up.map_or(usual.warm_up, seconds),
         keep_releases: config.keep_releases.unwrap_or(usual.keep_releases),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_that_are_described_are_those_in_use() {
+        let described = fnlocal_project::described_defaults("EnvConfig");
+        let described: EnvConfig = serde_json::from_value(described).unwrap();
+        assert_eq!(
+            environment("prod", &described),
+            environment("prod", &EnvConfig::default())
+        );
     }
 }

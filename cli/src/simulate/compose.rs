@@ -6,7 +6,7 @@ use fnlocal_core::balancer::BalancerSettings;
 use fnlocal_core::scaling::{GroupSettings, ScalingMetric, Scheduled, WarmPoolSettings};
 use fnlocal_core::time::{Instant, bounded_secs};
 use fnlocal_core::{Profile, RouterSettings};
-use fnlocal_project::{ConfigFile, EnvConfig, ScaleOn};
+use fnlocal_project::{ConfigFile, EnvConfig, ScaleOnConfig};
 use fnlocal_sim::calibrate::Calibration;
 use fnlocal_sim::price;
 use fnlocal_sim::scenario::{
@@ -171,7 +171,7 @@ fn machine(
     bounds.max_instances = limits.max_instances.unwrap_or(bounds.max_instances);
     bounds.rps = limits.rps.and_then(|rate| rate.0);
     bounds.burst = limits.burst;
-    bounds.over_rate = limits.over_rate.map(Into::into).unwrap_or_default();
+    bounds.over_rate = limits.over_rate.unwrap_or_default();
     bounds.spares = file.config.dev.spares.unwrap_or(bounds.spares);
     let usual = file.config.defaults.memory;
     bounds.spare_memory_mib = usual.map_or(bounds.spare_memory_mib, |memory| memory.0);
@@ -273,8 +273,8 @@ fn fleet(
         min: range.min,
         max: range.max,
         metric: match scale_on {
-            Some(ScaleOn::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
-            Some(ScaleOn::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
+            Some(ScaleOnConfig::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
+            Some(ScaleOnConfig::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
             None => usual.metric,
         },
         warm_up: env

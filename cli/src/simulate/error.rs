@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fnlocal_project::{FileError, ProjectError, ScheduleError};
+use fnlocal_project::{FileError, PrescaleError, ProjectError};
 use fnlocal_sim::SimError;
 use fnlocal_sim::calibrate::CalibrationError;
 use fnlocal_sim::replay::ReplayError;
@@ -23,7 +23,7 @@ pub enum SimulateError {
     #[error("`{0}` is no instance type whose size is known here")]
     UnknownType(String),
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Schedule(#[from] PrescaleError),
     #[error(transparent)]
     Cron(fnlocal_gateway::triggers::schedule::ScheduleError),
     #[error("there is no function `{0}` to be called at a rate")]

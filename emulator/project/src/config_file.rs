@@ -7,16 +7,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fnlocal_core::Profile;
-use fnlocal_core::limits::LimitError;
 use toml::de::{DeTable, DeValue};
 
 use super::ProjectError;
+use super::checks;
 use super::config::{CONFIG_FILE, Config, FunctionConfig};
-use super::diagnostics::{FileError, suggest};
+use super::diagnostics::{FileError, KeyError, suggest};
 use super::files::read_text_inside;
 use super::names;
+use super::schema;
 use super::settings::{self, FunctionSettings};
-use super::triggers;
 
 /// `fnlocal.toml` as read; also stands for its absence.
 #[derive(Clone, Debug, Default)]
@@ -104,10 +104,13 @@ impl ConfigFile {
                 .error_at(&["default"], message)
                 .with_hint(Some(names::RULE.into())));
         }
-        self.check_limits()?;
-        self.check_logs()?;
+        schema::check_file(config).map_err(|error| self.key_error(&[], error))?;
         self.check_function(&["defaults"], &config.defaults)?;
-        self.check_fits(&["defaults"], &config.defaults)?;
+        let delivery = FunctionConfig {
+            delivery: Some(config.delivery.clone()),
+            ..FunctionConfig::default()
+        };
+        self.check_function(&[], &delivery)?;
         for (name, function) in &config.functions {
             if !names::is_function(name) {
                 let message = format!("`{name}` cannot be a function's name");
@@ -115,111 +118,22 @@ impl ConfigFile {
                 return Err(error.with_hint(Some(names::RULE.into())));
             }
             self.check_function(&["functions", name], function)?;
-            self.check_fits(&["functions", name], function)?;
         }
         self.check_envs()?;
         self.check_loadtest()
     }
 
     fn check_function(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
-        if let Err(LimitError { key, what }) = settings::check_alone(config) {
-            let keys: Vec<&str> = table.iter().copied().chain([key]).collect();
-            return Err(self.error_at(&keys, format!("`{key}` {what}")));
-        }
-        let bad = config
-            .env
-            .iter()
-            .flatten()
-            .find(|name| !names::is_variable(name));
-        if let Some(name) = bad {
-            let keys: Vec<&str> = table.iter().copied().chain(["env"]).collect();
-            return Err(self.error_at(&keys, format!("`{name}` cannot be a variable's name")));
-        }
-        self.check_triggers(table, config)
+        checks::check(config, self.config.limits.memory)
+            .map_err(|error| self.key_error(table, error))
     }
 
-    fn check_triggers(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
-        triggers::check(config).map_err(|wrong| {
-            let inner = wrong.keys.iter().map(String::as_str);
-            let keys: Vec<&str> = table.iter().copied().chain(inner).collect();
-            self.error_at(&keys, wrong.what).with_hint(wrong.hint)
-        })
-    }
-
-    /// An instance must fit on a node.
-    fn check_fits(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {
-        let node = self.config.limits.memory;
-        let (Some(node), Some(memory)) = (node, config.memory) else {
-            return Ok(());
-        };
-        if memory <= node {
-            return Ok(());
-        }
-        let keys: Vec<&str> = table.iter().copied().chain(["memory"]).collect();
-        let message = format!(
-            "`memory` of one instance is more than a node's, which is {}MB in [limits]",
-            node.0
-        );
-        let hint = "lower it, or raise `memory` in [limits]".to_owned();
-        Err(self.error_at(&keys, message).with_hint(Some(hint)))
-    }
-
-    fn check_limits(&self) -> Result<(), FileError> {
-        let limits = &self.config.limits;
-        let wrong =
-            |key: &str, what: &str| Err(self.error_at(&["limits", key], format!("`{key}` {what}")));
-        if limits.memory.is_some_and(|memory| memory.0 < 64) {
-            return wrong("memory", "must be at least 64MB");
-        }
-        if limits.max_instances == Some(0) {
-            return wrong("max_instances", "must be at least 1");
-        }
-        if limits.rps.is_some_and(|rate| rate.0 == Some(0)) {
-            return wrong("rps", "must be at least 1");
-        }
-        if limits.burst == Some(0) {
-            return wrong("burst", "must be at least 1");
-        }
-        let spans = [
-            ("idle_timeout", limits.idle_timeout),
-            ("head_timeout", limits.head_timeout),
-            ("body_timeout", limits.body_timeout),
-        ];
-        let zero = spans
-            .iter()
-            .find(|(_, span)| span.is_some_and(|span| span.0.is_zero()));
-        if let Some((key, _)) = zero {
-            return wrong(key, "must be longer than nothing");
-        }
-        if limits.async_queue_size.is_some_and(|size| size.0 < 1 << 20) {
-            return wrong("async_queue_size", "must be at least 1MB");
-        }
-        let said = FunctionConfig {
-            delivery: None,
-            ..settings::of_project(&self.config)
-        };
-        self.check_function(&["limits"], &said)?;
-        let delivery = self.config.delivery.clone();
-        self.check_triggers(
-            &[],
-            &FunctionConfig {
-                delivery: Some(delivery),
-                ..FunctionConfig::default()
-            },
-        )
-    }
-
-    fn check_logs(&self) -> Result<(), FileError> {
-        let logs = &self.config.logs;
-        let wrong =
-            |key: &str, what: &str| Err(self.error_at(&["logs", key], format!("`{key}` {what}")));
-        if logs.size.is_some_and(|size| size.0 < 1 << 20) {
-            return wrong("size", "must be at least 1MB");
-        }
-        if logs.age.is_some_and(|age| age.0.as_secs() < 60) {
-            return wrong("age", "must be at least a minute");
-        }
-        Ok(())
+    /// The error of a table, where its key stands in the file.
+    fn key_error(&self, table: &[&str], error: KeyError) -> FileError {
+        let inner = error.keys.iter().map(String::as_str);
+        let keys: Vec<&str> = table.iter().copied().chain(inner).collect();
+        self.error_at(&keys, error.to_string())
+            .with_hint(error.hint.clone())
     }
 }
 

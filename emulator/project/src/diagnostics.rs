@@ -73,6 +73,64 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
+/// Something wrong at a key of a table, wherever the table stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyError {
+    /// The keys that lead to the value, with numbers for places in a list.
+    pub keys: Vec<String>,
+    /// What is wrong.
+    what: String,
+    /// `what` says something about the key, and does not name it.
+    is_predicate: bool,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl KeyError {
+    /// An error whose text says something about the last key, such as "must be at least 1".
+    pub(crate) fn about<K: Into<String>>(keys: impl IntoIterator<Item = K>, what: String) -> Self {
+        let sentence = Self::sentence(keys, what);
+        Self {
+            is_predicate: true,
+            ..sentence
+        }
+    }
+
+    /// An error whose text is a sentence of its own.
+    pub(crate) fn sentence<K: Into<String>>(
+        keys: impl IntoIterator<Item = K>,
+        what: String,
+    ) -> Self {
+        Self {
+            keys: keys.into_iter().map(Into::into).collect(),
+            what,
+            is_predicate: false,
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    pub(crate) fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// What is wrong, for a text that has named the key.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_name = |key: &&String| key.parse::<usize>().is_err();
+        match self.keys.iter().rev().find(is_name) {
+            Some(key) if self.is_predicate => write!(f, "`{key}` {}", self.what),
+            _ => f.write_str(&self.what),
+        }
+    }
+}
+
 fn draw(text: &str, span: Range<usize>) -> String {
     if text.is_empty() {
         return String::new();

@@ -12,7 +12,7 @@ use fnlocal_core::PackageId;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::config_file::ConfigFile;
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{ManifestError, PackageManifest};
 use super::{Package, ProjectError, Scope, Warning, names};
 
 /// Endings of files Node runs, in the order an entry is looked for.
@@ -24,7 +24,7 @@ const GLOB_DEPTH: usize = 8;
 
 /// What was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct DiscoveredPackages {
     pub packages: Vec<Package>,
     pub warnings: Vec<Warning>,
     /// Folders where a new sub-folder or file may be a new package or entry.
@@ -32,8 +32,8 @@ pub struct Found {
 }
 
 /// Looks for packages in `root`.
-pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<Found, ProjectError> {
-    let mut found = Found {
+pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPackages, ProjectError> {
+    let mut found = DiscoveredPackages {
         packages: Vec::new(),
         warnings: Vec::new(),
         parents: BTreeSet::from([root.to_owned()]),
@@ -99,7 +99,7 @@ pub(super) fn single(path: &Path) -> Result<Package, ProjectError> {
 struct Candidate {
     root: PathBuf,
     entries: Vec<String>,
-    manifest: Option<Manifest>,
+    manifest: Option<PackageManifest>,
     /// `main` names a file that is not there.
     missing_main: Option<String>,
 }
@@ -129,7 +129,7 @@ impl Candidate {
 }
 
 fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
-    let manifest = Manifest::read(root, project).map_err(|error| match error {
+    let manifest = PackageManifest::read(root, project).map_err(|error| match error {
         ManifestError::Io(source) => ProjectError::Io {
             path: root.join("package.json"),
             source,
@@ -215,7 +215,7 @@ fn is_skipped(name: &str) -> bool {
     name.starts_with('.') || name == "node_modules"
 }
 
-fn usual(root: &Path, has_entry: bool, found: &mut Found) -> Result<(), ProjectError> {
+fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result<(), ProjectError> {
     let mut parents: Vec<PathBuf> = USUAL.iter().map(|name| root.join(name)).collect();
     if !has_entry {
         parents.push(root.to_owned());
@@ -239,7 +239,7 @@ fn by_globs(
     root: &Path,
     globs: &[String],
     file: &ConfigFile,
-    found: &mut Found,
+    found: &mut DiscoveredPackages,
 ) -> Result<(), ProjectError> {
     let mut matchers = Vec::new();
     for text in globs {
@@ -282,7 +282,7 @@ fn descend(
     root: &Path,
     relative: &Path,
     globs: &mut [(&String, GlobMatcher, bool)],
-    found: &mut Found,
+    found: &mut DiscoveredPackages,
 ) -> Result<(), ProjectError> {
     let folder = root.join(relative);
     for name in children(&folder)
@@ -308,7 +308,7 @@ fn descend(
 }
 
 /// Adds a folder if it has an entry, once; says whether it has.
-fn add(root: &Path, folder: &Path, found: &mut Found) -> Result<bool, ProjectError> {
+fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<bool, ProjectError> {
     // A link may lead to a package that is found by another way too, or out of the project.
     let Ok(folder) = fs::canonicalize(folder) else {
         return Ok(false);

@@ -39,7 +39,7 @@ pub struct Tree {
 
 /// What the walk comes by.
 #[derive(Debug)]
-pub enum Found<'a> {
+pub enum WalkEntry<'a> {
     /// A folder, before it is read; with the rules for what is in it, except its own files'.
     /// `real` is where it is without links.
     Folder {
@@ -71,7 +71,7 @@ pub enum WalkError {
 }
 
 /// Receives what the walk comes by; false ends the walk.
-pub(crate) type Visit<'a> = &'a mut dyn FnMut(Found<'_>) -> bool;
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(WalkEntry<'_>) -> bool;
 
 /// Whether a name never belongs to code: version control, installed packages, secrets, our own
 /// state, and files editors keep while somebody types.

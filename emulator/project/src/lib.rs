@@ -5,7 +5,9 @@
 //! immutable copy that instances import. Nothing here runs code or knows of instances.
 #![warn(clippy::disallowed_macros)]
 
+mod checks;
 mod code;
+mod code_config;
 mod config;
 mod config_file;
 mod diagnostics;
@@ -19,6 +21,7 @@ mod prescale;
 pub mod programs;
 mod resolve;
 mod running;
+mod schema;
 mod settings;
 mod shell;
 mod state;
@@ -34,29 +37,33 @@ use std::path::{Path, PathBuf};
 use fnlocal_core::{PackageId, Profile};
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
+pub use code_config::camel;
 pub use config::{
     AsyncConfig, BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig,
-    FunctionConfig, INSTALL_TIME, LoadRequestConfig, LoadtestConfig, LogsChoice, NodeRange,
-    OnConfig, OverRate, Prescale, ProjectLimits, ProjectLogs, RuntimeKind, ScaleOn, ScenarioConfig,
-    SourceWord, schema,
+    FunctionConfig, INSTALL_TIME, LimitsConfig, LoadRequestConfig, LoadtestConfig, LogsChoice,
+    NodeRangeConfig, OnConfig, PrescaleConfig, ProjectLogs, RuntimeKind, ScaleOnConfig,
+    ScenarioConfig,
 };
 pub use config_file::ConfigFile;
 pub use diagnostics::{FileError, suggest};
 pub use env::{EnvError, Environment, env_files};
-pub use manifest::{Lockfile, LockfileKind, Manifest};
+pub use manifest::{Lockfile, LockfileKind, PackageManifest};
 pub use names::MAX_FUNCTION_NAME;
-pub use prescale::ScheduleError;
-pub use resolve::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
+pub use prescale::PrescaleError;
+pub use resolve::{
+    Across, DescribedFunction, DescribedModule, FunctionProblem, Settled, SettledFunction,
+};
 pub use running::{NotRunning, Running, RunningFile};
+pub use schema::{bounds, described_defaults, schema};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use shell::ShellVariables;
 pub use state::{StateDir, StateError};
-pub use values::{ByteSize, MemorySize, Rate, TimeSpan};
+pub use values::{ByteSize, MemorySize, RequestRate, TimeSpan};
 
 pub use code::hash as hash_of_files;
 pub use discover::is_code;
 pub use files::{
-    Found, IGNORE_FILES, LinkFree, Memo, Rules, Tree, WalkError, is_excluded, open_within,
+    IGNORE_FILES, LinkFree, Memo, Rules, Tree, WalkEntry, WalkError, is_excluded, open_within,
     read_inside,
 };
 pub use manifest::LOCKFILES;
@@ -101,7 +108,7 @@ pub struct Package {
     /// Files that export functions, relative to `root` with `/`.
     pub entries: Vec<String>,
     /// Its package.json, if it has one.
-    pub manifest: Option<Manifest>,
+    pub manifest: Option<PackageManifest>,
     /// What of the folder belongs to it.
     pub scope: Scope,
     /// Folders inside that are packages of their own.

@@ -25,7 +25,7 @@ pub(super) const DEPENDENCY_FIELDS: [&str; 11] = [
 
 /// What matters of a package.json.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
+pub struct PackageManifest {
     /// Where it is.
     pub path: PathBuf,
     /// Its `name`.
@@ -77,7 +77,7 @@ pub(super) enum ManifestError {
     Text(FileError),
 }
 
-impl Manifest {
+impl PackageManifest {
     /// Reads `folder/package.json`; none when there is none.
     pub(super) fn read(folder: &Path, project: &Path) -> Result<Option<Self>, ManifestError> {
         let path = folder.join("package.json");

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::config_file::ConfigFile;
-use super::discover::{self, Found};
+use super::discover::{self, DiscoveredPackages};
 use super::{Project, ProjectError, names};
 
 pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError> {
@@ -27,7 +27,7 @@ pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError>
     let found = if is_file {
         let package = discover::single(&opened)?;
         let parents = std::iter::once(root.clone()).collect();
-        Found {
+        DiscoveredPackages {
             packages: vec![package],
             warnings: Vec::new(),
             parents,
@@ -65,7 +65,7 @@ pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
     Ok(project)
 }
 
-fn name_of(root: &Path, file: &ConfigFile, found: &Found) -> String {
+fn name_of(root: &Path, file: &ConfigFile, found: &DiscoveredPackages) -> String {
     if let Some(name) = &file.config.name {
         return name.clone();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Prescale;
+use super::PrescaleConfig;
 use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
 use croner::{Cron, Direction};
@@ -13,7 +13,7 @@ const MAX_OCCURRENCES: usize = 1000;
 /// Why a pre-scaling makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ScheduleError {
+pub enum PrescaleError {
     /// Its expression.
     #[error("prescale `{name}`: `{cron}` is no cron expression")]
     Expression {
@@ -34,27 +34,27 @@ pub enum ScheduleError {
     },
 }
 
-fnlocal_api::user_error!(ScheduleError: Config {
+fnlocal_api::user_error!(PrescaleError: Config {
     Self::Expression { .. } => "as in cron = \"30 17 * * FRI\"";
     Self::Zone { .. } => "as in timezone = \"Asia/Kolkata\"";
 });
 
-impl Prescale {
+impl PrescaleConfig {
     /// How long after `begin`, in seconds since 1970, it happens: all of that within `span`, as far
     /// as that is not more than 1,000.
     ///
     /// # Errors
-    /// [`ScheduleError`].
-    pub fn occurrences(&self, begin: i64, span: Duration) -> Result<Vec<Duration>, ScheduleError> {
+    /// [`PrescaleError`].
+    pub fn occurrences(&self, begin: i64, span: Duration) -> Result<Vec<Duration>, PrescaleError> {
         let zone = self.timezone.as_deref().unwrap_or("UTC");
-        let zone: Tz = zone.parse().map_err(|_| ScheduleError::Zone {
+        let zone: Tz = zone.parse().map_err(|_| PrescaleError::Zone {
             name: self.name.clone(),
             zone: zone.to_owned(),
         })?;
         let cron: Cron = self
             .cron
             .parse()
-            .map_err(|source| ScheduleError::Expression {
+            .map_err(|source| PrescaleError::Expression {
                 name: self.name.clone(),
                 cron: self.cron.clone(),
                 source,
@@ -81,8 +81,8 @@ mod tests {
 
     const DAY: u64 = 86_400;
 
-    fn sale(cron: &str, timezone: Option<&str>) -> Prescale {
-        Prescale {
+    fn sale(cron: &str, timezone: Option<&str>) -> PrescaleConfig {
+        PrescaleConfig {
             name: "sale".to_owned(),
             cron: cron.to_owned(),
             timezone: timezone.map(str::to_owned),
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        let error = |sale: Prescale| {
+        let error = |sale: PrescaleConfig| {
             let error = sale.occurrences(0, Duration::from_secs(10)).unwrap_err();
             (error.to_string(), error.hint().unwrap())
         };

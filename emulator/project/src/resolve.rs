@@ -6,9 +6,10 @@ use fnlocal_core::limits::LimitError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::diagnostics::{FileError, nearest};
-use super::settings::{self, CodeConfig, FunctionSettings};
-use super::{Package, Project, Warning, names};
+use super::config::FunctionConfig;
+use super::diagnostics::{FileError, KeyError, nearest};
+use super::settings::{self, FunctionSettings};
+use super::{Package, Project, Warning, code_config, names};
 
 /// The maximum number of functions of a package.
 const MAX_FUNCTIONS: usize = 1000;
@@ -45,7 +46,7 @@ pub struct Settled {
     /// Those that can run, in the order of the code.
     pub functions: Vec<SettledFunction>,
     /// Those that cannot, and files that cannot.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<FunctionProblem>,
     /// What is odd but no reason to stop.
     pub warnings: Vec<Warning>,
 }
@@ -67,7 +68,7 @@ pub struct SettledFunction {
 #[derive(Debug, Default)]
 pub struct Across {
     /// Names used twice, and a `default` that does not exist.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<FunctionProblem>,
     /// `[functions.NAME]` tables of functions nobody exports.
     pub warnings: Vec<Warning>,
 }
@@ -75,7 +76,7 @@ pub struct Across {
 /// Why a function or a file cannot run.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum FunctionProblem {
     /// The file threw, or does not parse; `error` is the wrapper's report.
     #[error("{entry} could not be imported")]
     Import {
@@ -117,10 +118,12 @@ pub enum Problem {
         function: String,
         /// The file.
         entry: String,
-        /// The key in `config`; empty for `config` itself.
+        /// The key in `config`, with dots between it and inner ones; empty for `config` itself.
         key: String,
         /// What is wrong.
         why: String,
+        /// What to do about it.
+        hint: Option<String>,
     },
     /// Bounds that contradict each other once merged, by the code's doing.
     #[error("function `{function}` in {entry}: {error}")]
@@ -150,7 +153,7 @@ fn place(key: &str) -> String {
     }
 }
 
-impl Problem {
+impl FunctionProblem {
     /// The function concerned, if it is one.
     #[must_use]
     pub fn function(&self) -> Option<&str> {
@@ -165,13 +168,14 @@ impl Problem {
     }
 }
 
-fnlocal_api::user_error!(Problem: Config {
+fnlocal_api::user_error!(FunctionProblem: Config {
     Self::Name { .. } => names::RULE;
     Self::Duplicate { .. } => "rename one of them; names are shared by all packages";
     Self::Limits { .. } => "`config` in code, [defaults] and [functions.NAME] are merged in this order";
     Self::File { error, .. } => error.hint();
     Self::TooMany { .. } => "split the package, or export fewer functions";
-    Self::Import { .. } | Self::Value { .. } => None;
+    Self::Value { hint, .. } => hint.clone();
+    Self::Import { .. } => None;
 });
 
 impl Project {
@@ -187,14 +191,14 @@ impl Project {
         for module in described {
             if let Some(error) = &module.error {
                 let entry = self.show(package, &module.entry);
-                settled.problems.push(Problem::Import {
+                settled.problems.push(FunctionProblem::Import {
                     entry,
                     error: error.clone(),
                 });
             }
             for function in &module.functions {
                 if let Some(first) = seen.insert(&function.name, &module.entry) {
-                    settled.problems.push(Problem::Duplicate {
+                    settled.problems.push(FunctionProblem::Duplicate {
                         function: function.name.clone(),
                         first: self.show(package, first),
                         second: self.show(package, &module.entry),
@@ -208,13 +212,17 @@ impl Project {
         settled
     }
 
-    fn too_many(&self, package: &Package, described: &[DescribedModule]) -> Option<Problem> {
+    fn too_many(
+        &self,
+        package: &Package,
+        described: &[DescribedModule],
+    ) -> Option<FunctionProblem> {
         let count = described.iter().map(|module| module.functions.len()).sum();
         let most = described
             .iter()
             .max_by_key(|module| module.functions.len())?;
         let entry = self.show(package, &most.entry);
-        (count > MAX_FUNCTIONS).then_some(Problem::TooMany { entry, count })
+        (count > MAX_FUNCTIONS).then_some(FunctionProblem::TooMany { entry, count })
     }
 
     /// What only shows when all packages are known. Of two functions with one name, the one in the
@@ -229,7 +237,7 @@ impl Project {
                     let file = self.show(package, &module.entry);
                     match seen.get(function.name.as_str()) {
                         Some((other, first)) if other.id != package.id => {
-                            across.problems.push(Problem::Duplicate {
+                            across.problems.push(FunctionProblem::Duplicate {
                                 function: function.name.clone(),
                                 first: first.clone(),
                                 second: file,
@@ -270,7 +278,7 @@ impl Project {
                     .error_at(&["default"], message)
                     .with_hint(guess(name)),
             );
-            across.problems.push(Problem::File {
+            across.problems.push(FunctionProblem::File {
                 function: None,
                 error,
             });
@@ -299,28 +307,29 @@ impl Project {
         let name = function.name.clone();
         let file = self.show(package, entry);
         if !names::is_function(&name) {
-            return out.problems.push(Problem::Name {
+            return out.problems.push(FunctionProblem::Name {
                 function: name,
                 entry: file,
             });
         }
-        let code = settings::from_code(&function.config);
-        for (key, near) in &code.unknown {
+        let code = code_config::read(&function.config, self.config().limits.memory);
+        for (key, hint) in code.unknown {
             out.warnings.push(Warning {
-                text: format!("function `{name}` in {file}: `config.{key}` is not known"),
-                hint: near.as_ref().map(|near| format!("did you mean `{near}`?")),
+                text: format!("function `{name}` in {file}: unknown key `{key}` in `config`"),
+                hint: Some(hint),
             });
         }
         if !code.bad.is_empty() {
-            let problem = |(key, why): &(String, String)| Problem::Value {
+            let problem = |error: KeyError| FunctionProblem::Value {
                 function: name.clone(),
                 entry: file.clone(),
-                key: key.clone(),
-                why: why.clone(),
+                key: error.keys.join("."),
+                why: error.what().to_owned(),
+                hint: error.hint,
             };
-            return out.problems.extend(code.bad.iter().map(problem));
+            return out.problems.extend(code.bad.into_iter().map(problem));
         }
-        match self.merge(&name, &code) {
+        match self.merge(&name, &code.config) {
             Ok(settings) => out.functions.push(SettledFunction {
                 name,
                 entry: entry.to_owned(),
@@ -332,18 +341,18 @@ impl Project {
     }
 
     /// Merges in the order [`super::settings`] documents.
-    fn merge(&self, name: &str, code: &CodeConfig) -> Result<FunctionSettings, LimitError> {
+    fn merge(&self, name: &str, code: &FunctionConfig) -> Result<FunctionSettings, LimitError> {
         let config = self.config();
         let project = settings::of_project(config);
-        let mut layers = vec![&project, &config.defaults, &code.config];
+        let mut layers = vec![&project, &config.defaults, code];
         layers.extend(config.functions.get(name));
         settings::merge(&layers, self.profile)
     }
 
     /// Says a contradiction where it was written: in the file if a key of it is there, else in code.
-    fn contradiction(&self, function: String, entry: String, error: LimitError) -> Problem {
+    fn contradiction(&self, function: String, entry: String, error: LimitError) -> FunctionProblem {
         let config = self.config();
-        let has = |table: &super::FunctionConfig, key: &str| {
+        let has = |table: &FunctionConfig, key: &str| {
             serde_json::to_value(table).is_ok_and(|json| !json[key].is_null())
         };
         let own = config.functions.get(&function);
@@ -358,9 +367,9 @@ impl Project {
             let message = format!("function `{function}`: {error}");
             let error = Box::new(self.file.error_at(&keys, message));
             let function = Some(function);
-            return Problem::File { function, error };
+            return FunctionProblem::File { function, error };
         }
-        Problem::Limits {
+        FunctionProblem::Limits {
             function,
             entry,
             error,

@@ -15,17 +15,11 @@
 
 use std::time::Duration;
 
+use super::config::{BodyMode, Config, FunctionConfig, OnConfig};
 use fnlocal_core::Profile;
 use fnlocal_core::limits::{FunctionLimits, LimitError};
 use fnlocal_core::trigger::{FunctionTriggers, ScheduleSpec};
 use serde::Serialize;
-use serde_json::Value;
-
-use super::config::{BodyMode, Config, FunctionConfig, OnConfig};
-use super::config_file::explain;
-use super::diagnostics::nearest;
-use super::names;
-use super::triggers;
 
 /// Size of a request's body at the most, unless a function says otherwise.
 pub const DEFAULT_BODY_LIMIT: u64 = 6 << 20;
@@ -161,7 +155,7 @@ fn lay_limits(limits: &mut FunctionLimits, config: &FunctionConfig) {
     if config.burst.is_some() {
         limits.burst = config.burst;
     }
-    set(&mut limits.over_rate, config.over_rate.map(Into::into));
+    set(&mut limits.over_rate, config.over_rate);
     if config.start_rate.is_some() {
         limits.start_rate = config.start_rate;
     }
@@ -207,117 +201,4 @@ pub(super) fn of_project(config: &Config) -> FunctionConfig {
         response_limit: limits.response_limit,
         ..FunctionConfig::default()
     }
-}
-
-/// Keys of a function's settings, as `fnlocal.toml` spells them.
-pub(super) const KEYS: [&str; 21] = [
-    "timeout",
-    "memory",
-    "concurrency",
-    "min_instances",
-    "max_instances",
-    "rps",
-    "burst",
-    "over_rate",
-    "start_rate",
-    "queue",
-    "queue_timeout",
-    "pause_after",
-    "stop_after",
-    "body_limit",
-    "response_limit",
-    "body",
-    "env",
-    "schedule",
-    "async",
-    "on",
-    "signature",
-];
-
-/// A function's `config` in code, as read.
-#[derive(Debug, Default)]
-pub(super) struct CodeConfig {
-    pub config: FunctionConfig,
-    /// Keys nobody knows, with the nearest known one.
-    pub unknown: Vec<(String, Option<String>)>,
-    /// Keys with bad values, and why.
-    pub bad: Vec<(String, String)>,
-}
-
-/// The maximum number of variables that a function's `config` in code names.
-const MAX_VARIABLES: usize = 100;
-
-/// Reads a function's `config` from the wrapper's description. A key may be in camel case.
-pub(super) fn from_code(value: &Value) -> CodeConfig {
-    let mut read = CodeConfig::default();
-    let map = match value {
-        Value::Null => return read,
-        Value::Object(map) => map,
-        other => {
-            read.bad
-                .push((String::new(), format!("must be an object, not {other}")));
-            return read;
-        }
-    };
-    let mut good = serde_json::Map::new();
-    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-        let name = snake(key);
-        if !KEYS.contains(&name.as_str()) {
-            read.unknown
-                .push((key.clone(), nearest(&name, KEYS).map(camel)));
-            continue;
-        }
-        let one = serde_json::Map::from_iter([(name.clone(), value.clone())]);
-        match check_one(Value::Object(one)) {
-            Ok(()) => drop(good.insert(name, value.clone())),
-            Err(why) => read.bad.push((key.clone(), why)),
-        }
-    }
-    // Each key was read alone above, and they do not depend on each other.
-    read.config = serde_json::from_value(Value::Object(good)).unwrap_or_default();
-    read
-}
-
-fn check_one(value: Value) -> Result<(), String> {
-    let config: FunctionConfig =
-        serde_json::from_value(value).map_err(|error| explain(&error.to_string(), "").0)?;
-    check_alone(&config).map_err(|error| error.what.to_owned())?;
-    triggers::check(&config).map_err(|wrong| wrong.to_string())?;
-    let variables = config.env.as_ref().map_or(0, Vec::len);
-    if variables > MAX_VARIABLES {
-        return Err(format!(
-            "names {variables} variables; the maximum is {MAX_VARIABLES}"
-        ));
-    }
-    match config
-        .env
-        .iter()
-        .flatten()
-        .find(|name| !names::is_variable(name))
-    {
-        Some(name) => Err(format!("names `{name}`, which cannot be a variable")),
-        None => Ok(()),
-    }
-}
-
-fn snake(key: &str) -> String {
-    let mut out = String::new();
-    for c in key.chars() {
-        if c.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
-}
-
-fn camel(key: &str) -> String {
-    let mut words = key.split('_');
-    let mut out = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let (first, rest) = word.split_at(1);
-        out.push_str(&first.to_ascii_uppercase());
-        out.push_str(rest);
-    }
-    out
 }

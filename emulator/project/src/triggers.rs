@@ -7,42 +7,23 @@ use fnlocal_core::trigger::{AsyncPolicy, SourceKind};
 use fnlocal_triggers::schedule::Schedule;
 
 use super::config::{FunctionConfig, Need, OnConfig};
-
-/// Something is wrong at a key of a function's table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
-    /// The keys that lead to it.
-    pub keys: Vec<String>,
-    /// What.
-    pub what: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl std::fmt::Display for Wrong {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.what)
-    }
-}
+use super::diagnostics::KeyError;
 
 /// Checks a function's table.
-pub(super) fn check(config: &FunctionConfig) -> Result<(), Wrong> {
+pub(super) fn check(config: &FunctionConfig) -> Result<(), KeyError> {
     if let Some(spec) = &config.schedule {
         let checked = Schedule::new(spec);
-        checked.map_err(|error| Wrong {
-            keys: vec!["schedule".to_owned(), error.key().to_owned()],
-            what: format!("`schedule`: {error}"),
-            hint: error.hint(),
+        checked.map_err(|error| {
+            let what = format!("`schedule`: {error}");
+            KeyError::sentence(["schedule", error.key()], what).with_hint(error.hint())
         })?;
     }
     if let Some(delivery) = &config.delivery {
         let mut policy = AsyncPolicy::default();
         delivery.lay(&mut policy);
-        policy.validate().map_err(|(key, what)| Wrong {
-            keys: vec!["async".to_owned(), key.to_owned()],
-            what: format!("`async.{key}` {what}"),
-            hint: None,
-        })?;
+        policy
+            .validate()
+            .map_err(|(key, what)| KeyError::about(["async", key], what.to_owned()))?;
     }
     for (index, on) in config.on.iter().flatten().enumerate() {
         check_on(index, on)?;
@@ -56,16 +37,12 @@ fn leads_out(path: &str) -> bool {
     !Path::new(path).components().all(is_inside)
 }
 
-fn check_on(index: usize, on: &OnConfig) -> Result<(), Wrong> {
-    let kind = SourceKind::from(on.source);
+fn check_on(index: usize, on: &OnConfig) -> Result<(), KeyError> {
+    let kind = on.source;
     let word = kind.word();
     let wrong = |key: &str, what: String, hint: Option<&str>| {
-        let keys = ["on".to_owned(), index.to_string(), key.to_owned()];
-        Err(Wrong {
-            keys: keys.into(),
-            what,
-            hint: hint.map(str::to_owned),
-        })
+        let error = KeyError::sentence(["on", &index.to_string(), key], what);
+        Err(error.with_hint(hint.map(str::to_owned)))
     };
     for (key, said, need) in on.keys() {
         match (need, said) {
@@ -107,7 +84,7 @@ fn check_on(index: usize, on: &OnConfig) -> Result<(), Wrong> {
         return wrong("folder", what, Some("name a folder below fnlocal.toml's"));
     }
     let most = on.most();
-    if on.batch.is_some_and(|batch| batch == 0 || batch > most) {
+    if on.batch.is_some_and(|batch| batch > most) {
         return wrong(
             "batch",
             format!("`batch` must be between 1 and {most}"),

@@ -1,6 +1,7 @@
 //! Spans of time, sizes and rates as people write them: `"15s"`, `"512MB"`, `3000`.
 //!
-//! Each is written by hand rather than with serde's `untagged`, which would lose what was wrong.
+//! Each is read by hand rather than with serde's `untagged`, which would lose what was wrong. Each
+//! serialises as the number that bounds in the schema count in.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +9,11 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A span of time: `"15s"`, `"500ms"`, `"5m"`, `"1h"`, `"7d"`, or a whole number of milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct TimeSpan(pub Duration);
+pub struct TimeSpan(#[serde(serialize_with = "as_millis")] pub Duration);
 
 /// Memory of an instance: `"512MB"`, `"2GB"`, or a whole number of megabytes. Held in MiB: as with
 /// every other platform, a megabyte of memory is 1,048,576 bytes.
@@ -26,12 +27,16 @@ pub struct ByteSize(pub u64);
 
 /// Requests a second: a whole number, or `"unlimited"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Rate(pub Option<u32>);
+pub struct RequestRate(pub Option<u32>);
 
 const TIME: &str = "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds";
 const MEMORY: &str = "memory such as \"512MB\" or \"2GB\", or megabytes";
 const BYTES: &str = "a size with its unit, such as \"6MB\" or \"64KB\"";
 const RATE: &str = "requests a second, or \"unlimited\"";
+
+fn as_millis<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(span.as_micros() as f64 / 1e3)
+}
 
 impl TimeSpan {
     fn from_text(text: &str) -> Option<Self> {
@@ -145,26 +150,58 @@ scalar!(
     TIME,
     TimeSpan::from_text,
     |millis| (millis < 3_200_000_000_000).then(|| TimeSpan(Duration::from_millis(millis))),
-    { "type": ["string", "integer"], "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|min|h|d)$", "minimum": 0 }
+    { "x-type": "time span", "type": ["string", "integer"], "minimum": 0,
+      "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|min|h|d)$" }
 );
 scalar!(
     MemorySize,
     MEMORY,
     MemorySize::from_text,
     |mib| u32::try_from(mib).ok().map(MemorySize),
-    { "type": ["string", "integer"], "pattern": r"^[0-9]+(\.[0-9]+)?\s*([kKmMgG]([iI]?[bB])?|[bB])$", "minimum": 0 }
+    { "x-type": "memory", "type": ["string", "integer"], "minimum": 0,
+      "pattern": r"^[0-9]+(\.[0-9]+)?\s*([kKmMgG]([iI]?[bB])?|[bB])$" }
 );
 scalar!(
     ByteSize,
     BYTES,
     ByteSize::from_text,
     |_| None,
-    { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*([kKmMgG]([iI]?[bB])?|[bB])$" }
+    { "x-type": "size", "type": "string",
+      "pattern": r"^[0-9]+(\.[0-9]+)?\s*([kKmMgG]([iI]?[bB])?|[bB])$" }
 );
 scalar!(
-    Rate,
+    RequestRate,
     RATE,
-    |text| (text == "unlimited").then_some(Rate(None)),
-    |rate| u32::try_from(rate).ok().map(|rate| Rate(Some(rate))),
-    { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "unlimited" }] }
+    |text| (text == "unlimited").then_some(RequestRate(None)),
+    |rate| u32::try_from(rate).ok().map(|rate| RequestRate(Some(rate))),
+    { "x-type": "rate", "type": ["string", "integer"], "minimum": 1, "pattern": "^unlimited$" }
 );
+
+/// A number of the schema as fnlocal.toml spells it; `kind` is the `x-type` of its key.
+pub(crate) fn spell(number: f64, kind: &str) -> String {
+    let units: &[(f64, &str)] = match kind {
+        "time span" => &[
+            (864e5, "d"),
+            (36e5, "h"),
+            (6e4, "m"),
+            (1e3, "s"),
+            (1.0, "ms"),
+        ],
+        "memory" => &[(1024.0, "GB"), (1.0, "MB")],
+        "size" => &[
+            (MIB * 1024.0, "GB"),
+            (MIB, "MB"),
+            (1024.0, "KB"),
+            (1.0, "B"),
+        ],
+        _ => &[],
+    };
+    let whole = |(size, _): &&(f64, &str)| number >= *size && number % size == 0.0;
+    match units.iter().find(whole) {
+        Some((size, unit)) => format!("{}{unit}", number / size),
+        None => number.to_string(),
+    }
+}
+
+/// Bytes of a megabyte.
+const MIB: f64 = 1024.0 * 1024.0;

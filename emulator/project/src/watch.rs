@@ -71,7 +71,7 @@ impl Change {
 }
 
 /// Where events come from, if they can be had.
-type Source = Option<notify::Result<RecommendedWatcher>>;
+type NativeWatcher = Option<notify::Result<RecommendedWatcher>>;
 
 /// Watches a project until dropped.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Watcher {
     /// Starts with another source of events; with none it polls.
     fn start_with(
         project: &Project,
-        source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> Source,
+        source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> NativeWatcher,
     ) -> Result<(Self, mpsc::Receiver<Change>), WatchError> {
         let (messages, inbox) = sync_channel(RAW);
         let (out, changes) = mpsc::channel(CHANGES);

@@ -13,7 +13,8 @@ use fnlocal_api::{Failure, UserError};
 use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::{Logs, Record};
 use fnlocal_project::{
-    DescribedModule, Environment, FunctionSettings, Package, Problem, Project, SettledFunction,
+    DescribedModule, Environment, FunctionProblem, FunctionSettings, Package, Project,
+    SettledFunction,
 };
 
 /// A save of which nothing was told for so long was overtaken by another.
@@ -106,12 +107,12 @@ impl FolderDescriber {
         for problem in settled.problems {
             let failure = failure_of(&problem);
             let shown: &str = match &problem {
-                Problem::Import { entry, .. } => entry,
+                FunctionProblem::Import { entry, .. } => entry,
                 other => other.function().unwrap_or(&package.name),
             };
             self.log(import_failed(shown, &failure));
             match &problem {
-                Problem::Import { entry, .. } => {
+                FunctionProblem::Import { entry, .. } => {
                     let concerned = before.iter().filter(|old| entry.ends_with(&old.entry));
                     let concerned: Vec<_> = concerned.collect();
                     for old in &concerned {
@@ -121,8 +122,8 @@ impl FolderDescriber {
                         nameless = Some(failure);
                     }
                 }
-                Problem::Duplicate { .. } => {}
-                Problem::TooMany { .. } => nameless = Some(failure),
+                FunctionProblem::Duplicate { .. } => {}
+                FunctionProblem::TooMany { .. } => nameless = Some(failure),
                 other => {
                     if let Some(name) = other.function() {
                         let settings = FunctionSettings::default();
@@ -273,9 +274,9 @@ impl Describe for FolderDescriber {
     }
 }
 
-fn failure_of(problem: &Problem) -> Failure {
+fn failure_of(problem: &FunctionProblem) -> Failure {
     let reported = match problem {
-        Problem::Import { error, .. } => import_failure(error),
+        FunctionProblem::Import { error, .. } => import_failure(error),
         _ => None,
     };
     reported.unwrap_or_else(|| Failure::plain(problem.to_string(), problem.hint().as_deref()))

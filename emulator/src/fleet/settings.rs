@@ -8,7 +8,7 @@ use fnlocal_core::limits::LimitError;
 use fnlocal_core::scaling::{GroupSettings, Launch, ScalingMetric, Scheduled, WarmPoolSettings};
 use fnlocal_core::time::Instant;
 
-use fnlocal_project::{EnvConfig, Prescale, Project, ScaleOn, ScheduleError};
+use fnlocal_project::{EnvConfig, PrescaleConfig, PrescaleError, Project, ScaleOnConfig};
 
 /// Nodes at the most: each has an own network, gateway and memory on this laptop.
 pub const MAX_NODES: u32 = 50;
@@ -58,7 +58,7 @@ pub enum FleetError {
     Limit(LimitError),
     /// A scheduled action makes no sense.
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Schedule(#[from] PrescaleError),
     /// Too many for one machine.
     #[error("{0} nodes are more than one machine simulates")]
     TooMany(u32),
@@ -137,8 +137,8 @@ fn group(range: Option<(u32, u32)>, project: &Project) -> Result<GroupSettings, 
         min,
         max,
         metric: match env.scale_on {
-            Some(ScaleOn::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
-            Some(ScaleOn::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
+            Some(ScaleOnConfig::RequestsPerNode(target)) => ScalingMetric::RequestsPerNode(target),
+            Some(ScaleOnConfig::MemoryPercent(target)) => ScalingMetric::MemoryPercent(target),
             None => usual.metric,
         },
         warm_up: env.warm_up.map_or(usual.warm_up, |span| span.0),
@@ -150,7 +150,10 @@ fn group(range: Option<(u32, u32)>, project: &Project) -> Result<GroupSettings, 
 }
 
 /// When the actions happen, from a fleet's beginning at `begin`.
-fn scheduled(actions: &[Prescale], begin: SystemTime) -> Result<Vec<Scheduled>, ScheduleError> {
+fn scheduled(
+    actions: &[PrescaleConfig],
+    begin: SystemTime,
+) -> Result<Vec<Scheduled>, PrescaleError> {
     let since_epoch = begin.duration_since(UNIX_EPOCH).unwrap_or_default();
     let begin = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
     let mut all = Vec::new();

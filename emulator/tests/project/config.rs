@@ -2,7 +2,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use fnlocal_api::UserError;
-use fnlocal_project::{BodyMode, Config, ConfigFile, FileError, Rate, ScaleOn, schema};
+use fnlocal_project::{
+    BodyMode, Config, ConfigFile, FileError, RequestRate, ScaleOnConfig, schema,
+};
 
 fn parse(text: &str) -> Config {
     ConfigFile::parse(Path::new("fnlocal.toml"), text)
@@ -99,10 +101,10 @@ warm_up = "2m"
     assert_eq!(delivery.queue_size.unwrap().0, 64 << 20);
     assert_eq!(config.limits.async_queue_size.unwrap().0, 2 << 30);
     assert_eq!(config.defaults.memory.unwrap().0, 512);
-    assert_eq!(config.limits.rps, Some(Rate(None)));
+    assert_eq!(config.limits.rps, Some(RequestRate(None)));
     assert_eq!(config.limits.memory.unwrap().0, 4096);
     let prod = &config.env["prod"];
-    assert_eq!(prod.scale_on, Some(ScaleOn::RequestsPerNode(800)));
+    assert_eq!(prod.scale_on, Some(ScaleOnConfig::RequestsPerNode(800)));
     assert_eq!(prod.prescale[0].timezone.as_deref(), Some("Asia/Kolkata"));
 }
 
@@ -185,6 +187,61 @@ fn a_value_out_of_bounds_is_pointed_at() {
     assert_eq!((error.line, error.column), (3, 10));
     assert_eq!(error.message, "`memory` must be between 64MB and 64GB");
     assert!(error.picture.contains("^^^^^"), "{error}");
+}
+
+#[test]
+fn bounds_hold_in_every_table() {
+    for (text, line, said) in [
+        (
+            "[limits]\nqueue = 100001",
+            2,
+            "`queue` must be between 0 and 100000",
+        ),
+        (
+            "[limits]\nidle_timeout = 0",
+            2,
+            "`idle_timeout` must be at least 1ms",
+        ),
+        (
+            "[limits]\nasync_queue_size = \"1KB\"",
+            2,
+            "`async_queue_size` must be at least 1MB",
+        ),
+        ("[logs]\nage = \"59s\"", 2, "`age` must be at least 1m"),
+        (
+            "[build]\ninstall_timeout = \"2h\"",
+            2,
+            "`install_timeout` must be between 1s and 1h",
+        ),
+        (
+            "[env.a]\ndisk_gb = 7",
+            2,
+            "`disk_gb` must be between 8 and 16384 GB",
+        ),
+        (
+            "[env.a]\nscale_on = { requests_per_node = 0 }",
+            2,
+            "`requests_per_node` must be at least 1",
+        ),
+        (
+            "[env.a]\nnodes = { min = 0, max = 0 }",
+            2,
+            "`max` must be at least 1",
+        ),
+        (
+            "[defaults.async]\nattempts = 101",
+            2,
+            "`attempts` must be between 1 and 100",
+        ),
+        (
+            "[[loadtest.scenarios.a.requests]]\nfunction = \"a\"\nexpect = { status = [200, 99] }",
+            3,
+            "`status` must be between 100 and 599",
+        ),
+    ] {
+        let error = error(&format!("{text}\n"));
+        assert_eq!((error.line, error.message.as_str()), (line, said));
+    }
 }
 
 #[test]

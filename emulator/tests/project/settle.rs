@@ -141,12 +141,59 @@ fn an_unknown_key_in_code_is_a_warning_with_the_nearest() {
     );
     assert_eq!(settled.functions.len(), 1);
     assert_eq!(settled.warnings.len(), 2);
-    assert!(settled.warnings[0].text.contains("`config.maxInstance`"));
+    let text = "function `a` in index.js: unknown key `maxInstance` in `config`";
+    assert_eq!(settled.warnings[0].text, text);
     assert_eq!(
         settled.warnings[0].hint.as_deref(),
         Some("did you mean `maxInstances`?")
     );
-    assert_eq!(settled.warnings[1].hint, None);
+    let hint = settled.warnings[1].hint.as_deref().unwrap();
+    assert!(
+        hint.starts_with("known here: async, body, bodyLimit, burst"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn an_unknown_key_inside_of_a_key_in_code_has_its_place_and_the_nearest() {
+    let config = json!({ "async": { "fromClients": true } });
+    let settled = settle("", json!([{ "name": "a", "config": config }]));
+    assert_eq!(
+        problem(&settled),
+        "function `a` in index.js: `config.async.fromClients`: unknown key `fromClients`"
+    );
+    let hint = settled.problems[0].hint();
+    assert_eq!(hint.as_deref(), Some("did you mean `from_clients`?"));
+}
+
+#[test]
+fn bounds_of_the_file_hold_in_code() {
+    for (config, said) in [
+        (
+            json!({ "queue": 100_001 }),
+            "`config.queue`: must be between 0 and 100000",
+        ),
+        (
+            json!({ "maxInstances": 0 }),
+            "`config.maxInstances`: must be between 1 and 1000",
+        ),
+        (json!({ "rps": 0 }), "`config.rps`: must be at least 1"),
+        (
+            json!({ "async": { "share": 101 } }),
+            "`config.async.share`: must be between 1 and 100 percent",
+        ),
+        (
+            json!({ "memory": "2GB" }),
+            "`config.memory`: of one instance is more than a node's, which is 1024MB in [limits]",
+        ),
+    ] {
+        let functions = json!([{ "name": "a", "config": config }]);
+        let settled = settle("[limits]\nmemory = \"1GB\"\n", functions);
+        assert_eq!(
+            problem(&settled),
+            format!("function `a` in index.js: {said}")
+        );
+    }
 }
 
 #[test]

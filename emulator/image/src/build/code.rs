@@ -15,7 +15,7 @@ use crate::ImageError;
 use crate::Root;
 use crate::oci::layer::{self, Layer};
 use fnlocal_project::{
-    CodeError, Found, LinkFree, Memo, Package, Tree, WalkError, Warning, hash_of_files,
+    CodeError, LinkFree, Memo, Package, Tree, WalkEntry, WalkError, Warning, hash_of_files,
 };
 
 /// The folder of the code in an image.
@@ -45,8 +45,8 @@ impl CodeFiles {
         let tree = Tree::of(package);
         let walked = tree.walk(&mut Memo::default(), &mut |found| {
             match found {
-                Found::Folder { .. } => {}
-                Found::File {
+                WalkEntry::Folder { .. } => {}
+                WalkEntry::File {
                     relative,
                     path,
                     real,
@@ -60,7 +60,7 @@ impl CodeFiles {
                     }),
                     Err(source) => outside = Some((path.to_owned(), source)),
                 },
-                Found::LeftOut { path, why } => warnings.push(Warning {
+                WalkEntry::LeftOut { path, why } => warnings.push(Warning {
                     text: format!("{} is left out: {why}", path.display()),
                     hint: None,
                 }),

@@ -5,7 +5,8 @@ use fnlocal_core::release::{
 };
 
 use fnlocal_project::{
-    BodyMode, DescribedModule, Package, Problem, Project, SettledFunction, TimeSpan, Warning,
+    BodyMode, DescribedModule, FunctionProblem, Package, Project, SettledFunction, TimeSpan,
+    Warning,
 };
 
 /// A package's image, as a release needs it.
@@ -26,7 +27,7 @@ pub struct PackageImage<'a> {
 /// Why images make no release.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct AssembleError(Box<Problem>);
+pub struct AssembleError(Box<FunctionProblem>);
 
 fnlocal_api::user_error!(AssembleError: Config { Self(problem) => problem.hint(); });
 
@@ -85,7 +86,7 @@ pub fn project_limits(project: &Project) -> ReleaseLimits {
         max_instances: limits.max_instances,
         rps: limits.rps.and_then(|rate| rate.0),
         burst: limits.burst,
-        over_rate: limits.over_rate.map(Into::into).unwrap_or_default(),
+        over_rate: limits.over_rate.unwrap_or_default(),
         idle_timeout_ms: millis(limits.idle_timeout),
         head_timeout_ms: millis(limits.head_timeout),
         body_timeout_ms: millis(limits.body_timeout),

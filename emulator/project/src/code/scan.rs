@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{CodeError, MAX_BYTES, MAX_FILES, WARN_BYTES};
 use crate::Warning;
-use crate::files::{Found, LinkFree, Memo, Stamp, Tree, WalkError};
+use crate::files::{LinkFree, Memo, Stamp, Tree, WalkEntry, WalkError};
 
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 5;
@@ -67,13 +67,13 @@ impl Scanned {
         let mut unread: Vec<(Arc<str>, PathBuf, PathBuf)> = Vec::new();
         let mut next = Self::default();
         let walked = tree.walk(memo, &mut |found| match found {
-            Found::Folder { .. } => true,
-            Found::LeftOut { path, why } => {
+            WalkEntry::Folder { .. } => true,
+            WalkEntry::LeftOut { path, why } => {
                 let text = format!("{} is left out: {why}", path.display());
                 warnings.push(Warning { text, hint: None });
                 true
             }
-            Found::File {
+            WalkEntry::File {
                 relative,
                 path,
                 real,

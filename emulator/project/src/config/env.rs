@@ -7,42 +7,58 @@ use serde::{Deserialize, Serialize};
 
 use super::super::values::TimeSpan;
 
-/// An environment to promote to: `[env.NAME]`.
+/// An environment to promote to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnvConfig {
-    /// AWS region.
+    /// The AWS region. Without it, that of this machine's AWS configuration.
+    #[schemars(extend("examples" = ["eu-west-1"]))]
     pub region: Option<String>,
-    /// EC2 instance type of a node.
+    /// The EC2 instance type of a node.
+    #[schemars(extend("default" = "t3.large"))]
     pub instance_type: Option<String>,
-    /// ARN of the certificate for HTTPS, in AWS Certificate Manager; plain HTTP without.
+    /// The ARN of the certificate for HTTPS, in AWS Certificate Manager. Without it, plain HTTP.
+    #[schemars(extend("examples" = ["arn:aws:acm:eu-west-1:123456789012:certificate/0a1b"]))]
     pub certificate: Option<String>,
-    /// The name people call it by, such as `api.example.org`, which you point at the balancer.
+    /// The host name of the environment, which you point at the load balancer.
+    #[schemars(extend("examples" = ["api.example.org"]))]
     pub domain: Option<String>,
-    /// The network (that of `subnets`, or the region's default one).
+    /// The VPC. Without it, that of `subnets`, or the region's default one.
+    #[schemars(extend("examples" = ["vpc-0a1b2c3d"]))]
     pub vpc: Option<String>,
-    /// Subnets for balancer and nodes, in two zones at least (those of the network).
+    /// The subnets of load balancer and nodes, in at least two zones. Without it, those of the VPC.
+    #[schemars(extend("examples" = [["subnet-0a1b", "subnet-2c3d"]]))]
     pub subnets: Vec<String>,
-    /// Size of a node's disk in GB (30).
+    /// The size of a node's disk.
+    #[schemars(range(min = 8, max = 16_384), extend("default" = 30, "x-unit" = "GB"))]
     pub disk_gb: Option<u32>,
-    /// Where functions' logs go: `"cloudwatch"`, or `"off"` to leave them on the nodes (cloudwatch).
+    /// Where functions' logs go.
+    #[schemars(extend("default" = "cloudwatch"))]
     pub logs: Option<LogsChoice>,
-    /// How long CloudWatch keeps them, in days it knows, such as `"7d"` or `"90d"` (30d).
+    /// How long CloudWatch keeps logs, in a number of days that it offers.
+    #[schemars(extend("default" = "30d"))]
     pub keep_logs: Option<TimeSpan>,
-    /// Releases kept to roll back to, besides the one that runs (10).
+    /// The number of releases that are kept to roll back to, besides the current one.
+    #[schemars(range(min = 1), extend("default" = 10))]
     pub keep_releases: Option<u32>,
-    /// Where values of variables come from: a name and `"ssm:/path"`, a parameter of AWS Systems
-    /// Manager. Those not named come from `/fnlocal/PROJECT/ENV/NAME`.
+    /// Where values of variables come from: `ssm:` and the path of a parameter of AWS Systems
+    /// Manager, by the variable's name. Others come from `/fnlocal/PROJECT/ENV/NAME`.
+    #[schemars(extend("examples" = [{"REDIS_URL": "ssm:/shared/redis"}]))]
     pub variables: BTreeMap<String, String>,
-    /// How many nodes (2 to 10).
-    pub nodes: Option<NodeRange>,
-    /// What makes the fleet grow.
-    pub scale_on: Option<ScaleOn>,
-    /// Nodes added before load that is known in advance.
-    pub prescale: Vec<Prescale>,
-    /// Nodes that have booted before and are kept stopped (0).
+    /// How many nodes there are. Without it, 2 to 10.
+    #[schemars(extend("examples" = [{"min": 2, "max": 20}]))]
+    pub nodes: Option<NodeRangeConfig>,
+    /// What makes the fleet grow. Without it, 800 requests a minute per node.
+    #[schemars(extend("examples" = [{"requests_per_node": 800}]))]
+    pub scale_on: Option<ScaleOnConfig>,
+    /// Nodes that are added before load that is known in advance.
+    #[schemars(extend("examples" = [[{"name": "sale", "cron": "30 17 * * FRI", "min": 8}]]))]
+    pub prescale: Vec<PrescaleConfig>,
+    /// The number of nodes that have booted before and are kept stopped.
+    #[schemars(extend("default" = 0))]
     pub warm_pool: Option<u32>,
-    /// Time after which a new node counts as any other (300s).
+    /// The time after which a new node counts as any other.
+    #[schemars(extend("default" = "300s"))]
     pub warm_up: Option<TimeSpan>,
 }
 
@@ -52,41 +68,46 @@ pub struct EnvConfig {
 pub enum LogsChoice {
     /// To CloudWatch.
     Cloudwatch,
-    /// Nowhere but to the nodes.
+    /// Nowhere: they stay on the nodes.
     Off,
 }
 
-/// How many nodes.
+/// The number of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NodeRange {
-    /// At the least.
+pub struct NodeRangeConfig {
+    /// The minimum.
+    #[schemars(extend("examples" = [2]))]
     pub min: u32,
-    /// At the most.
+    /// The maximum.
+    #[schemars(range(min = 1), extend("examples" = [10]))]
     pub max: u32,
 }
 
-/// What makes the fleet grow: one of these.
+/// What makes the fleet grow: one of these keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ScaleOn {
-    /// Requests a minute that one node should get.
-    RequestsPerNode(u32),
-    /// Memory committed on a node, in percent.
-    MemoryPercent(u32),
+pub enum ScaleOnConfig {
+    /// The number of requests a minute that one node should get.
+    RequestsPerNode(#[schemars(range(min = 1))] u32),
+    /// The memory committed on a node.
+    MemoryPercent(#[schemars(range(min = 1, max = 100), extend("x-unit" = "percent"))] u32),
 }
 
-/// Nodes added before load that is known in advance.
+/// Nodes that are added before load that is known in advance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Prescale {
+pub struct PrescaleConfig {
     /// A name for it.
+    #[schemars(extend("examples" = ["sale"]))]
     pub name: String,
     /// When, as a cron expression.
+    #[schemars(extend("examples" = ["30 17 * * FRI"]))]
     pub cron: String,
-    /// The cron expression's time zone (UTC).
-    #[serde(default)]
+    /// The time zone of the cron expression.
+    #[schemars(extend("default" = "UTC"))]
     pub timezone: Option<String>,
-    /// Nodes at the least from then on.
+    /// The minimum number of nodes from then on.
+    #[schemars(extend("examples" = [8]))]
     pub min: u32,
 }

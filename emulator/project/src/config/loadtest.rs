@@ -7,63 +7,67 @@ use serde::{Deserialize, Serialize};
 
 use super::super::values::TimeSpan;
 
-/// `fnlocal loadtest`.
+/// What `fnlocal loadtest` sends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoadtestConfig {
-    /// What can be sent, by name.
+    /// Scenarios, by name.
     pub scenarios: BTreeMap<String, ScenarioConfig>,
 }
 
-/// Requests that belong together: `[loadtest.scenarios.NAME]`.
+/// Requests that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScenarioConfig {
-    /// How long a user waits after an answer, with `--users` (0).
+    /// The time that a user waits after an answer, with `--users`.
+    #[schemars(extend("default" = "0s"))]
     pub think: Option<TimeSpan>,
-    /// What is sent; each of them as often as its weight says.
+    /// What is sent; each request as often as its weight says.
     pub requests: Vec<LoadRequestConfig>,
 }
 
-/// A request of a scenario: `[[loadtest.scenarios.NAME.requests]]`.
+/// A request of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadRequestConfig {
-    /// The function it is for.
+    /// The function that the request is for.
+    #[schemars(extend("examples" = ["bid"]))]
     pub function: String,
-    /// How often it is sent, relative to the others (1).
-    #[serde(default)]
+    /// How often the request is sent, relative to the others.
+    #[schemars(range(min = 1), extend("default" = 1))]
     pub weight: Option<u32>,
-    /// Its method (GET, or POST with a body).
-    #[serde(default)]
+    /// The method. Without it, GET, or POST with a body.
+    #[schemars(extend("examples" = ["POST"]))]
     pub method: Option<String>,
     /// What follows the function's name in the path, with its query. May hold placeholders.
-    #[serde(default)]
+    #[schemars(extend("examples" = ["/items/{{seq}}"]))]
     pub path: Option<String>,
-    /// Its headers. Values may hold placeholders.
+    /// The headers. Values may hold placeholders.
     #[serde(default)]
+    #[schemars(extend("examples" = [{"content-type": "application/json"}]))]
     pub headers: BTreeMap<String, String>,
-    /// Its body. May hold placeholders: `{{seq}}`, `{{user}}`, `{{uuid}}`, `{{now}}`,
+    /// The body. May hold placeholders: `{{seq}}`, `{{user}}`, `{{uuid}}`, `{{now}}`,
     /// `{{random 1 100}}`.
-    #[serde(default)]
+    #[schemars(extend("examples" = ["{\"amount\": {{seq}}}"]))]
     pub body: Option<String>,
     /// A file that holds the body, relative to fnlocal.toml.
-    #[serde(default)]
+    #[schemars(extend("examples" = ["bid.json"]))]
     pub body_file: Option<String>,
-    /// How long a user waits after this answer, instead of the scenario's time.
-    #[serde(default)]
+    /// The time that a user waits after this answer, instead of the scenario's time.
     pub think: Option<TimeSpan>,
-    /// What an answer must be, to be no error (any status below 400).
-    #[serde(default)]
+    /// What an answer must be, to be no error. Without it, any status below 400.
+    #[schemars(extend("examples" = [{"status": [201, 409]}]))]
     pub expect: Option<ExpectConfig>,
 }
 
 /// What an answer must be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ExpectConfig {
-    /// One of these statuses.
+    /// The statuses that are no error.
+    #[schemars(inner(range(min = 100, max = 599)), extend("examples" = [[201, 409]]))]
     pub status: Option<Vec<u16>>,
-    /// A text its body must contain.
+    /// A text that the body must contain.
+    #[schemars(extend("examples" = ["ok"]))]
     pub body: Option<String>,
 }

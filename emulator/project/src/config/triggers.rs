@@ -6,28 +6,36 @@ use fnlocal_core::trigger::{AsyncPolicy, SourceKind, SourceSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::MB;
 use crate::values::{ByteSize, TimeSpan};
 
-/// How invocations are delivered that nobody waits for.
+/// How asynchronous invocations are delivered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct AsyncConfig {
-    /// Runs at the most, the first included (5).
+    /// The maximum number of runs, the first included.
+    #[schemars(range(min = 1, max = 100), extend("default" = 5))]
     pub attempts: Option<u32>,
-    /// Pause before the second run, doubled with every run after that (1s).
+    /// The pause before the second run. It doubles with every run after that.
+    #[schemars(range(min = 1), extend("default" = "1s"))]
     pub backoff: Option<TimeSpan>,
-    /// The longest pause (5m).
+    /// The longest pause.
+    #[schemars(range(min = 1), extend("default" = "5m"))]
     pub backoff_max: Option<TimeSpan>,
-    /// Time after which an invocation is given up (6h).
+    /// The age at which an invocation is given up and becomes a dead letter.
+    #[schemars(range(min = 1), extend("default" = "6h"))]
     pub max_age: Option<TimeSpan>,
-    /// How long an idempotency key is remembered (24h).
+    /// The time for which an idempotency key is remembered.
+    #[schemars(extend("default" = "24h"))]
     pub keep_keys: Option<TimeSpan>,
-    /// Part of the function's places that such work may take, in percent (50).
+    /// The part of the function's concurrency that asynchronous invocations may take.
+    #[schemars(range(min = 1, max = 100), extend("default" = 50, "x-unit" = "percent"))]
     pub share: Option<u32>,
-    /// Whether requests of clients may ask for it (only where fnlocal listens on this machine
-    /// alone).
+    /// Whether requests of clients may ask for an asynchronous invocation. Without it, only where
+    /// fnlocal listens on this machine alone.
     pub from_clients: Option<bool>,
-    /// Size of all waiting invocations of the function at the most (256MB).
+    /// The maximum size of the function's waiting invocations, bodies included.
+    #[schemars(extend("minimum" = MB, "default" = "256MB"))]
     pub queue_size: Option<ByteSize>,
 }
 
@@ -56,71 +64,79 @@ impl AsyncConfig {
     }
 }
 
-/// What a handler takes, for the schema.
+/// How a schedule is written, for the schema.
 #[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(dead_code, reason = "only described")]
-pub(super) enum SignatureWord {
-    /// `(req, res)`.
-    Http,
-    /// A CloudEvent.
-    Event,
+#[serde(untagged)]
+#[allow(dead_code, reason = "describes what `ScheduleSpec` reads")]
+pub(super) enum ScheduleForm {
+    /// A cron expression.
+    Cron(String),
+    /// A cron expression with how it is kept.
+    Table(ScheduleTable),
 }
 
-/// What a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceWord {
-    /// A local folder, as if it were a bucket.
-    Folder,
-    /// Notifications of an S3 bucket, which S3 puts into an SQS queue.
-    S3,
-    /// An SQS queue.
-    Sqs,
-    /// PostgreSQL: LISTEN, and a table as an outbox.
-    Postgres,
-    /// A Redis stream.
-    Redis,
-}
-
-impl From<SourceWord> for SourceKind {
-    fn from(word: SourceWord) -> Self {
-        match word {
-            SourceWord::Folder => Self::Folder,
-            SourceWord::S3 => Self::S3,
-            SourceWord::Sqs => Self::Sqs,
-            SourceWord::Postgres => Self::Postgres,
-            SourceWord::Redis => Self::Redis,
-        }
-    }
+/// A schedule: a cron expression with how it is kept.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "describes what `ScheduleSpec` reads")]
+pub(super) struct ScheduleTable {
+    /// A cron expression of five fields, or six with seconds.
+    #[schemars(extend("examples" = ["0 9 * * MON"]))]
+    cron: String,
+    /// The time zone of the cron expression.
+    #[schemars(extend("default" = "UTC", "examples" = ["Europe/Berlin"]))]
+    timezone: Option<String>,
+    /// What happens to runs that were due while nothing could begin them: all are left out, one run
+    /// makes up for them, or all are made up for, at most the newest 100.
+    #[schemars(with = "Option<String>", extend("enum" = ["skip", "once", "all"], "default" = "skip"))]
+    missed: Option<String>,
+    /// Whether a run may begin while the one before it has not ended.
+    #[schemars(extend("default" = false))]
+    overlap: Option<bool>,
 }
 
 /// A source whose events call a function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnConfig {
-    /// What it is.
-    pub source: SourceWord,
-    /// `folder`: the folder, relative to fnlocal.toml.
+    /// The kind of source: a local folder as if it were a bucket, notifications of an S3 bucket that
+    /// S3 puts into an SQS queue, an SQS queue, PostgreSQL with LISTEN and a table as an outbox, or a
+    /// Redis stream.
+    #[schemars(with = "String", extend("enum" = ["folder", "s3", "sqs", "postgres", "redis"]))]
+    pub source: SourceKind,
+    /// For `folder`: the folder, relative to fnlocal.toml.
+    #[schemars(extend("examples" = ["uploads"]))]
     pub folder: Option<String>,
-    /// `sqs` and `s3`: the queue's URL.
+    /// For `sqs` and `s3`: the URL of the queue.
+    #[schemars(extend("examples" = ["https://sqs.eu-west-1.amazonaws.com/123456789012/packs"]))]
     pub queue: Option<String>,
-    /// `redis`: the stream's key.
+    /// For `redis`: the key of the stream.
+    #[schemars(extend("examples" = ["orders"]))]
     pub stream: Option<String>,
-    /// `redis`: the consumer group (the project's name).
+    /// For `redis`: the consumer group. Without it, the project's name.
+    #[schemars(extend("examples" = ["shop"]))]
     pub group: Option<String>,
-    /// `postgres`: the channel.
+    /// For `postgres`: the channel.
+    #[schemars(extend("examples" = ["orders"]))]
     pub channel: Option<String>,
-    /// `postgres`: the table events are written to, so that none is lost while nobody listens.
+    /// For `postgres`: the table that events are written to, so that none is lost while nothing
+    /// listens.
+    #[schemars(extend("examples" = ["orders_outbox"]))]
     pub outbox: Option<String>,
-    /// `postgres` and `redis`: where the server is; `sqs` and `s3`: an endpoint other than AWS.
+    /// For `postgres` and `redis`: where the server is. For `sqs` and `s3`: an endpoint other than
+    /// AWS.
+    #[schemars(extend("examples" = ["redis://localhost:6379"]))]
     pub url: Option<String>,
-    /// The variable that holds the URL, from `.env`, `.env.<name>` or the shell.
-    /// Named in code only, it is not taken from the shell.
+    /// The variable that holds the URL, from `.env`, `.env.ENVIRONMENT` or the shell. One that only
+    /// `config` in code names is not taken from the shell.
+    #[schemars(extend("examples" = ["DATABASE_URL"]))]
     pub url_env: Option<String>,
-    /// Events taken at once, at the most (10 for `sqs` and `s3`, else 100).
+    /// The maximum number of events taken at once. Without it, 10 for `sqs` and `s3`, which is also
+    /// their maximum, and 100 for others.
+    #[schemars(range(min = 1, max = 1000), extend("examples" = [10]))]
     pub batch: Option<u32>,
-    /// `sqs` and `s3`: time for which the queue hides what was taken (30s).
+    /// For `sqs` and `s3`: the time for which the queue hides what was taken.
+    #[schemars(extend("default" = "30s"))]
     pub visibility: Option<TimeSpan>,
 }
 
@@ -130,7 +146,7 @@ impl OnConfig {
         let name = [&self.folder, &self.queue, &self.stream, &self.channel];
         let name = name.into_iter().flatten().next();
         SourceSpec {
-            source: self.source.into(),
+            source: self.source,
             name: name.cloned().unwrap_or_default(),
             url: self.url.clone(),
             url_env: self.url_env.clone(),
@@ -146,19 +162,19 @@ impl OnConfig {
     /// Events that may be taken at once.
     pub fn most(&self) -> u32 {
         match self.source {
-            SourceWord::Sqs | SourceWord::S3 => 10,
+            SourceKind::Sqs | SourceKind::S3 => 10,
             _ => 1000,
         }
     }
 
     /// The keys that are said, with whether this kind of source needs, knows or does not know them.
     pub fn keys(&self) -> [(&'static str, bool, Need); 9] {
-        use SourceWord::{Folder, Postgres, Redis, S3, Sqs};
+        use SourceKind::{Folder, Postgres, Redis, S3, Sqs};
         let server = match self.source {
             Postgres | Redis | Sqs | S3 => Need::May,
             Folder => Need::Not,
         };
-        let only = |kinds: &[SourceWord], need: Need| {
+        let only = |kinds: &[SourceKind], need: Need| {
             if kinds.contains(&self.source) {
                 need
             } else {

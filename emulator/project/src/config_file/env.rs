@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::config::{EnvConfig, ScaleOn};
+use super::super::config::EnvConfig;
 use super::super::diagnostics::FileError;
 use super::super::names;
 use super::ConfigFile;
-
-/// GB of a node's disk at the least and at the most: the machine image, and what EBS makes.
-const DISK: std::ops::RangeInclusive<u32> = 8..=16_384;
 
 /// Days for which CloudWatch can keep logs.
 const LOG_DAYS: [u32; 22] = [
@@ -56,22 +53,16 @@ impl ConfigFile {
     }
 }
 
-/// A key, and what is wrong with its value.
-type Wrong = (&'static str, String);
+/// A key, and what is wrong with its value, if something is.
+type EnvCheck = Result<(), (&'static str, String)>;
 
-fn wrong(key: &'static str, what: &str) -> Result<(), Wrong> {
+fn wrong(key: &'static str, what: &str) -> EnvCheck {
     Err((key, what.to_owned()))
 }
 
-fn check_nodes(env: &EnvConfig) -> Result<(), Wrong> {
-    if env
-        .nodes
-        .is_some_and(|nodes| nodes.max == 0 || nodes.min > nodes.max)
-    {
-        return wrong(
-            "nodes",
-            "must have a min that is not more than max, and a max above 0",
-        );
+fn check_nodes(env: &EnvConfig) -> EnvCheck {
+    if env.nodes.is_some_and(|nodes| nodes.min > nodes.max) {
+        return wrong("nodes", "must have a min that is not more than max");
     }
     let max = env.nodes.map_or(u32::MAX, |nodes| nodes.max);
     if let Some(prescale) = env.prescale.iter().find(|one| one.min > max) {
@@ -81,18 +72,10 @@ fn check_nodes(env: &EnvConfig) -> Result<(), Wrong> {
         );
         return wrong("prescale", &what);
     }
-    match env.scale_on {
-        Some(ScaleOn::MemoryPercent(percent)) if !(1..=100).contains(&percent) => {
-            wrong("scale_on", "must have a memory_percent between 1 and 100")
-        }
-        Some(ScaleOn::RequestsPerNode(0)) => {
-            wrong("scale_on", "must have a requests_per_node above 0")
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
-fn check_place(env: &EnvConfig) -> Result<(), Wrong> {
+fn check_place(env: &EnvConfig) -> EnvCheck {
     let is = |text: &str, kind: &str| {
         let id = text.strip_prefix(kind).unwrap_or_default();
         !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -110,13 +93,10 @@ fn check_place(env: &EnvConfig) -> Result<(), Wrong> {
     if !env.subnets.is_empty() && different.len() < 2 {
         return wrong("subnets", "must be two at least, in different zones");
     }
-    if env.disk_gb.is_some_and(|size| !DISK.contains(&size)) {
-        return wrong("disk_gb", "must be between 8 and 16384");
-    }
     Ok(())
 }
 
-fn check_front(env: &EnvConfig) -> Result<(), Wrong> {
+fn check_front(env: &EnvConfig) -> EnvCheck {
     if let Some(arn) = env.certificate.as_deref() {
         let parts: Vec<&str> = arn.split(':').collect();
         let (is_one, place) = match parts.as_slice() {
@@ -160,13 +140,7 @@ fn days_long(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 24 * 3600)
 }
 
-fn check_kept(env: &EnvConfig) -> Result<(), Wrong> {
-    if env.keep_releases == Some(0) {
-        return wrong(
-            "keep_releases",
-            "must be at least 1, or there is nothing to roll back to",
-        );
-    }
+fn check_kept(env: &EnvConfig) -> EnvCheck {
     let kept = env.keep_logs.map(|span| span.0);
     if kept.is_some_and(|kept| !LOG_DAYS.iter().any(|days| kept == days_long(*days))) {
         let days: Vec<String> = LOG_DAYS.iter().map(u32::to_string).collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::memo::{Child, Listing};
-use super::{Found, Memo, Rules, Tree, Visit, WalkError, is_excluded, output, secret};
+use super::{Memo, Rules, Tree, Visit, WalkEntry, WalkError, is_excluded, output, secret};
 
 pub(super) fn walk(tree: &Tree, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {
     let rules = memo.above(tree);
@@ -39,7 +39,7 @@ fn is_left_out(name: &str) -> bool {
 impl Walk<'_> {
     fn folder(&mut self, path: &Path, relative: &str, rules: &Rules) -> Result<(), WalkError> {
         let real = self.inside.last().unwrap_or(&self.tree.root).clone();
-        self.tell(Found::Folder {
+        self.tell(WalkEntry::Folder {
             path,
             real: &real,
             rules,
@@ -58,20 +58,20 @@ impl Walk<'_> {
             // Gone since it was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(_) => {
-                return self.tell(Found::LeftOut {
+                return self.tell(WalkEntry::LeftOut {
                     path,
                     why: "it cannot be read",
                 });
             }
         };
         for path in &listing.unnamed {
-            self.tell(Found::LeftOut {
+            self.tell(WalkEntry::LeftOut {
                 path,
                 why: "its name is not UTF-8",
             })?;
         }
         for path in &listing.secrets {
-            self.tell(Found::LeftOut {
+            self.tell(WalkEntry::LeftOut {
                 path,
                 why: "it may hold a secret; `!` and its name in .fnlocalignore takes it in",
             })?;
@@ -95,11 +95,11 @@ impl Walk<'_> {
         let Child { relative, path, .. } = child;
         match fs::symlink_metadata(real) {
             // Every line about a reload would be a reason for the next.
-            Ok(metadata) if output::goes_to(&metadata) => self.tell(Found::LeftOut {
+            Ok(metadata) if output::goes_to(&metadata) => self.tell(WalkEntry::LeftOut {
                 path,
                 why: "fnlocal's own output is written to it",
             }),
-            Ok(metadata) if metadata.is_file() => self.tell(Found::File {
+            Ok(metadata) if metadata.is_file() => self.tell(WalkEntry::File {
                 relative,
                 path,
                 real,
@@ -113,7 +113,7 @@ impl Walk<'_> {
 
     fn enter(&mut self, child: &Child, real: PathBuf) -> Result<(), WalkError> {
         if self.inside.contains(&real) {
-            return self.tell(Found::LeftOut {
+            return self.tell(WalkEntry::LeftOut {
                 path: &child.path,
                 why: "the link leads back to a folder it is in",
             });
@@ -127,7 +127,7 @@ impl Walk<'_> {
     fn link(&mut self, child: &Child) -> Result<(), WalkError> {
         let link = child.path.as_path();
         let Ok(target) = fs::canonicalize(link) else {
-            return self.tell(Found::LeftOut {
+            return self.tell(WalkEntry::LeftOut {
                 path: link,
                 why: "the link leads nowhere",
             });
@@ -143,7 +143,7 @@ impl Walk<'_> {
             .any(|part| part.to_str().is_none_or(is_left_out))
         {
             let why = "the link leads to what is never part of code";
-            return self.tell(Found::LeftOut { path: link, why });
+            return self.tell(WalkEntry::LeftOut { path: link, why });
         }
         if target.is_dir() {
             return self.enter(child, target);
@@ -151,7 +151,7 @@ impl Walk<'_> {
         self.file(child, &target, Some(&target))
     }
 
-    fn tell(&mut self, found: Found<'_>) -> Result<(), WalkError> {
+    fn tell(&mut self, found: WalkEntry<'_>) -> Result<(), WalkError> {
         if (self.visit)(found) {
             Ok(())
         } else {

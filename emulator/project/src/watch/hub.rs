@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Change;
 use super::debounce::Debounce;
-use super::plan::{Meaning, Plan};
+use super::plan::{Meaning, WatchPlan};
 use super::poll::{self, Poll};
 use crate::Project;
 
@@ -36,7 +36,7 @@ pub(super) enum Message {
 }
 
 /// How changes are noticed.
-enum Source {
+enum WatchMethod {
     Native {
         watcher: RecommendedWatcher,
         watched: BTreeSet<PathBuf>,
@@ -53,8 +53,8 @@ pub(super) struct Hub {
     inbox: Receiver<Message>,
     overflow: Arc<AtomicBool>,
     out: mpsc::Sender<Change>,
-    source: Source,
-    plan: Plan,
+    source: WatchMethod,
+    plan: WatchPlan,
     debounce: Debounce,
     /// What happened since the last report.
     noticed: Meaning,
@@ -90,11 +90,11 @@ impl Hub {
             inbox,
             overflow,
             out,
-            source: Source::Polling {
+            source: WatchMethod::Polling {
                 poll: Poll::default(),
                 next: Instant::now(),
             },
-            plan: Plan::default(),
+            plan: WatchPlan::default(),
             debounce: Debounce::default(),
             noticed: Meaning::default(),
             unconfirmed: Meaning::default(),
@@ -106,7 +106,7 @@ impl Hub {
     pub fn begin(&mut self, source: Option<notify::Result<RecommendedWatcher>>) {
         match source {
             Some(Ok(watcher)) => {
-                self.source = Source::Native {
+                self.source = WatchMethod::Native {
                     watcher,
                     watched: BTreeSet::new(),
                 };
@@ -140,8 +140,8 @@ impl Hub {
 
     fn next_deadline(&self) -> Option<Instant> {
         let poll = match &self.source {
-            Source::Polling { next, .. } => Some(*next),
-            Source::Native { .. } => None,
+            WatchMethod::Polling { next, .. } => Some(*next),
+            WatchMethod::Native { .. } => None,
         };
         let again = (!self.waiting.is_empty()).then(|| Instant::now() + AGAIN);
         [
@@ -156,7 +156,7 @@ impl Hub {
     }
 
     fn act(&mut self, now: Instant) {
-        if let Source::Polling { poll, next } = &mut self.source
+        if let WatchMethod::Polling { poll, next } = &mut self.source
             && *next <= now
         {
             *next = now + poll::EVERY;
@@ -200,7 +200,7 @@ impl Hub {
 
     /// A folder that went, or came anew under its old name, is no longer watched.
     fn forget(&mut self, path: &Path) {
-        if let Source::Native { watched, .. } = &mut self.source
+        if let WatchMethod::Native { watched, .. } = &mut self.source
             && watched.contains(path)
         {
             watched.retain(|folder| !folder.starts_with(path));
@@ -233,7 +233,7 @@ impl Hub {
     }
 
     fn take_overflow(&mut self) {
-        if let Source::Native { watched, .. } = &mut self.source {
+        if let WatchMethod::Native { watched, .. } = &mut self.source {
             watched.clear();
         }
         self.noticed.merge(Meaning::everything(&self.project));
@@ -277,12 +277,12 @@ impl Hub {
 
     /// Watches what is to be watched now, and nothing else.
     fn replan(&mut self) {
-        let Source::Native { watcher, watched } = &mut self.source else {
+        let WatchMethod::Native { watcher, watched } = &mut self.source else {
             return;
         };
         let mut wanted = BTreeSet::new();
         let mut failed = None;
-        self.plan = Plan::make(&self.project, &mut |folder| {
+        self.plan = WatchPlan::make(&self.project, &mut |folder| {
             wanted.insert(folder.to_owned());
             if watched.contains(folder) {
                 return true;
@@ -321,7 +321,7 @@ impl Hub {
     fn start_polling(&mut self) {
         let mut poll = Poll::default();
         let _ = poll.look(&self.project);
-        self.source = Source::Polling {
+        self.source = WatchMethod::Polling {
             poll,
             next: Instant::now() + poll::EVERY,
         };

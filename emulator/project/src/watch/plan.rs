@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use fnlocal_core::PackageId;
 
 use crate::CONFIG_FILE;
-use crate::Found;
 use crate::IGNORE_FILES;
 use crate::LOCKFILES;
 use crate::Memo;
 use crate::Project;
 use crate::Rules;
 use crate::Tree;
+use crate::WalkEntry;
 use crate::env_files;
 use crate::is_code;
 use crate::is_excluded;
 
 /// What to watch.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct WatchPlan {
     trees: BTreeMap<PackageId, Tree>,
     /// Folders without links, and as which folder of which package they are seen.
     folders: BTreeMap<PathBuf, Vec<Seen>>,
@@ -80,7 +80,7 @@ impl Meaning {
     }
 }
 
-impl Plan {
+impl WatchPlan {
     /// Walks the project. `folder` is told each folder before it is read, so that what is made in
     /// it from then on is noticed; false ends the walk.
     pub fn make(project: &Project, folder: &mut dyn FnMut(&Path) -> bool) -> Self {
@@ -123,7 +123,7 @@ impl Plan {
         // What ends a walk is for the snapshot to report.
         let _ = tree.walk(&mut Memo::default(), &mut |found| {
             match found {
-                Found::Folder { path, real, rules } => {
+                WalkEntry::Folder { path, real, rules } => {
                     more = folder(real);
                     let seen = Seen {
                         package,
@@ -132,7 +132,7 @@ impl Plan {
                     };
                     self.folders.entry(real.to_owned()).or_default().push(seen);
                 }
-                Found::File {
+                WalkEntry::File {
                     target: Some(target),
                     ..
                 } => {
@@ -144,7 +144,7 @@ impl Plan {
                         .or_default()
                         .insert(package);
                 }
-                Found::File { .. } | Found::LeftOut { .. } => {}
+                WalkEntry::File { .. } | WalkEntry::LeftOut { .. } => {}
             }
             more
         });

@@ -11,11 +11,11 @@ use fnlocal_core::PackageId;
 
 use super::plan::Meaning;
 use crate::CONFIG_FILE;
-use crate::Found;
 use crate::LOCKFILES;
 use crate::Memo;
 use crate::Project;
 use crate::Tree;
+use crate::WalkEntry;
 use crate::env_files;
 
 /// How often to look.
@@ -58,7 +58,7 @@ impl Poll {
 fn signature(project: &Project, tree: &Tree) -> u64 {
     let mut hasher = DefaultHasher::new();
     let ended = tree.walk(&mut Memo::default(), &mut |found| {
-        if let Found::File {
+        if let WalkEntry::File {
             relative, metadata, ..
         } = found
         {

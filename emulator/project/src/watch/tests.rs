@@ -21,7 +21,7 @@ use crate::StateDir;
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A watched project with packages `a` and `b`.
-struct Watched {
+struct WatchedProject {
     _temp: TempDir,
     root: PathBuf,
     project: Project,
@@ -35,7 +35,7 @@ fn write(root: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-fn watched(files: &[(&str, &str)]) -> Watched {
+fn watched(files: &[(&str, &str)]) -> WatchedProject {
     watched_by(files, |messages, overflow| {
         Some(super::listen(messages, overflow))
     })
@@ -43,8 +43,8 @@ fn watched(files: &[(&str, &str)]) -> Watched {
 
 fn watched_by(
     files: &[(&str, &str)],
-    source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> super::Source,
-) -> Watched {
+    source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> super::NativeWatcher,
+) -> WatchedProject {
     let temp = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(temp.path()).unwrap();
     for name in ["a", "b"] {
@@ -56,7 +56,7 @@ fn watched_by(
     }
     let project = Project::open(&root, None).unwrap();
     let (watcher, changes) = Watcher::start_with(&project, source).unwrap();
-    Watched {
+    WatchedProject {
         _temp: temp,
         root,
         project,
@@ -65,7 +65,7 @@ fn watched_by(
     }
 }
 
-impl Watched {
+impl WatchedProject {
     fn write(&self, name: &str, text: &str) {
         write(&self.root, name, text);
     }
@@ -437,7 +437,7 @@ fn no_link_leads_the_watcher_out_of_the_project() {
         write(&root, "fnlocal.toml", toml);
         let project = Project::open(&root, None).unwrap();
         let mut told = BTreeSet::new();
-        let _plan = super::plan::Plan::make(&project, &mut |folder| {
+        let _plan = super::plan::WatchPlan::make(&project, &mut |folder| {
             told.insert(fs::canonicalize(folder).unwrap());
             true
         });
