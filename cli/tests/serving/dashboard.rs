@@ -151,7 +151,7 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
     browser
         .evaluate("document.querySelector('#panel-errors .error').click()")
         .await;
-    for wanted in ["TypeError: no such lot", "index.js:11"] {
+    for wanted in ["TypeError: no such lot", "index.js:7"] {
         let text = "document.getElementById('panel-errors').innerText";
         // The list is made anew when the next picture tells of another error.
         browser.until(&format!("{text}.includes('{wanted}')")).await;
