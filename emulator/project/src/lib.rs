@@ -46,7 +46,9 @@ pub use env::{EnvError, Environment, env_files};
 pub use manifest::{Lockfile, LockfileKind, Manifest};
 pub use names::MAX_FUNCTION_NAME;
 pub use prescale::ScheduleError;
-pub use resolve::{Across, DescribedFunction, DescribedModule, Problem, Settled, SettledFunction};
+pub use resolve::{
+    Across, DescribedFunction, DescribedModule, Description, Problem, Settled, SettledFunction,
+};
 pub use running::{NotRunning, Running, RunningFile};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};
 pub use shell::ShellVariables;

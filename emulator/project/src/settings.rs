@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use fnlocal_api::cut;
 use fnlocal_core::Profile;
 use fnlocal_core::limits::{FunctionLimits, LimitError};
 use fnlocal_core::trigger::{FunctionTriggers, ScheduleSpec};
@@ -238,14 +239,22 @@ pub(super) const KEYS: [&str; 21] = [
 #[derive(Debug, Default)]
 pub(super) struct CodeConfig {
     pub config: FunctionConfig,
-    /// Keys nobody knows, with the nearest known one.
-    pub unknown: Vec<(String, Option<String>)>,
+    /// Keys that do not exist.
+    pub unknown: Vec<String>,
     /// Keys with bad values, and why.
     pub bad: Vec<(String, String)>,
 }
 
 /// The maximum number of variables that a function's `config` in code names.
 const MAX_VARIABLES: usize = 100;
+
+/// The maximum length of what is said of a bad value, which quotes it, in bytes.
+const MAX_WHY_BYTES: usize = 1 << 10;
+
+/// The key of `config` that is nearest to one that does not exist.
+pub(super) fn nearest_key(key: &str) -> Option<String> {
+    nearest(&snake(key), KEYS).map(camel)
+}
 
 /// Reads a function's `config` from the wrapper's description. A key may be in camel case.
 pub(super) fn from_code(value: &Value) -> CodeConfig {
@@ -254,8 +263,9 @@ pub(super) fn from_code(value: &Value) -> CodeConfig {
         Value::Null => return read,
         Value::Object(map) => map,
         other => {
-            read.bad
-                .push((String::new(), format!("must be an object, not {other}")));
+            let mut why = format!("must be an object, not {other}");
+            cut(&mut why, MAX_WHY_BYTES);
+            read.bad.push((String::new(), why));
             return read;
         }
     };
@@ -263,14 +273,16 @@ pub(super) fn from_code(value: &Value) -> CodeConfig {
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
         let name = snake(key);
         if !KEYS.contains(&name.as_str()) {
-            read.unknown
-                .push((key.clone(), nearest(&name, KEYS).map(camel)));
+            read.unknown.push(key.clone());
             continue;
         }
         let one = serde_json::Map::from_iter([(name.clone(), value.clone())]);
         match check_one(Value::Object(one)) {
             Ok(()) => drop(good.insert(name, value.clone())),
-            Err(why) => read.bad.push((key.clone(), why)),
+            Err(mut why) => {
+                cut(&mut why, MAX_WHY_BYTES);
+                read.bad.push((key.clone(), why));
+            }
         }
     }
     // Each key was read alone above, and they do not depend on each other.

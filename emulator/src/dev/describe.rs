@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
-use serde::Deserialize;
 
 use crate::serve::with_hint;
 use fnlocal_api::{Failure, UserError};
@@ -347,10 +346,8 @@ fn broken(old: &Function, failure: &Failure) -> Function {
 }
 
 fn failure_of(problem: &Problem) -> Failure {
-    if let Problem::Import { error, .. } = problem
-        && let Ok(failure) = Failure::deserialize(error)
-    {
-        return failure;
+    match problem {
+        Problem::Import { error, .. } => (**error).clone(),
+        other => Failure::plain(other.to_string(), other.hint().as_deref()),
     }
-    Failure::plain(problem.to_string(), problem.hint().as_deref())
 }

@@ -153,17 +153,13 @@ fn missing(
         Ok(modules) => modules,
         Err(failure) => return Some(failure.clone()),
     };
-    let module = modules
-        .iter()
-        .find(|module| module.entry == function.entry)?;
-    if let Some(error) = &module.error {
-        return Some(
-            serde_json::from_value(error.clone())
-                .unwrap_or_else(|_| Failure::plain(error.to_string(), None)),
-        );
+    let mut modules = modules.iter();
+    let module = modules.find(|module| module.entry == function.entry);
+    if let Some(error) = module.and_then(|module| module.error.clone()) {
+        return Some(error);
     }
-    let there = module.functions.iter().any(|one| one.name == function.name);
-    (!there).then(|| {
+    let mut names = module.iter().flat_map(|module| &module.functions);
+    (!names.any(|one| one.name == function.name)).then(|| {
         let text = format!("the image's {} does not export it", function.entry);
         Failure::plain(text, Some("build the release anew"))
     })
