@@ -389,7 +389,7 @@ async fn trivial_answer(
                 .await
                 .map(|body| body.to_bytes());
             drop(sent);
-            r#"{"import_ms":0,"modules":[{"entry":"index.js","functions":[{"name":"hello","config":{},"kind":["http"]}]}]}"#.into()
+            r#"{"import_ms":0,"modules":[{"entry":"index.js","functions":[{"name":"hello","config":{}}]}]}"#.into()
         }
         "/_fnlocal/events" => return Ok(Response::new(Either::Right(Endless))),
         _ => "hello".into(),

@@ -186,7 +186,7 @@ impl RecordFormatter {
         };
         let style = self.style(function);
         let name = one_line(function);
-        self.width = self.width.max(name.chars().count());
+        self.width = column_width([self.width, name.chars().count()]);
         format!("{style}{name:width$}{style:#}", width = self.width)
     }
 
@@ -195,6 +195,13 @@ impl RecordFormatter {
         let colour = *self.colours.entry(Arc::clone(function)).or_insert(next);
         Style::new().fg_color(Some(anstyle::Color::Ansi(colour)))
     }
+}
+
+/// Returns the width of a column of names. A longer name stands out of its column: the formatter
+/// panics at widths that a text from outside can have.
+pub fn column_width(lengths: impl IntoIterator<Item = usize>) -> usize {
+    let longest = lengths.into_iter().max().unwrap_or_default();
+    longest.min(fnlocal_project::MAX_FUNCTION_NAME)
 }
 
 fn status(status: u16) -> String {
@@ -270,4 +277,21 @@ fn clock(at: SystemTime) -> String {
 fn time(at: Timestamp) -> String {
     let time = at.to_zoned_datetime(jiff::tz::TimeZone::system());
     format!("{DIM}{}{DIM:#}", time.strftime("%H:%M:%S%.3f"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_any_length_is_written_and_widens_no_other_line_by_more_than_a_name_may() {
+        let long: Arc<str> = "N".repeat(70_000).into();
+        let failure = |function: &Arc<str>| Record::ImportFailed {
+            function: Arc::clone(function),
+            failure: Failure::plain("no", None),
+        };
+        let mut lines = RecordFormatter::default();
+        assert!(lines.write(&failure(&long)).contains(&*long));
+        assert!(lines.write(&failure(&"short".into())).len() < 200);
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::PsArgs;
 use crate::error::CommandResult;
+use crate::lines::column_width;
 use crate::running::{self, RunningNode, RunningPicture, RunningView, block_on};
 use crate::terminal::{self, one_line};
 
@@ -93,11 +94,8 @@ fn table(running: &Running, view: &RunningView) -> String {
     }
     let names = view.nodes.values().filter_map(|node| node.picture.as_ref());
     let names = names.flat_map(|picture| picture.functions.values());
-    let width = names
-        .map(|name| one_line(name).chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(8);
+    let names = names.map(|name| one_line(name).chars().count());
+    let width = column_width(names.chain(["FUNCTION".len()]));
     for (name, node) in &view.nodes {
         if several {
             let _infallible = write!(text, "\n{bold}{name}{bold:#}  {}", node.stage);

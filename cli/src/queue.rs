@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::args::{Chosen, QueueArgs, QueueCommand};
 use crate::ask::{PlatformAnswer, ask};
 use crate::error::{CliError, CommandResult};
+use crate::lines::column_width;
 use crate::terminal::{self, one_line};
 
 /// Does what was asked for.
@@ -179,8 +180,8 @@ fn table(all: &[ListedJob]) -> String {
     if all.is_empty() {
         return "no jobs\n".to_owned();
     }
-    let width = all.iter().map(|one| one.job.function.len()).max();
-    let width = width.unwrap_or_default().max("FUNCTION".len());
+    let names = all.iter().map(|one| one.job.function.len());
+    let width = column_width(names.chain(["FUNCTION".len()]));
     let mut text = format!(
         "{:<16}  {:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  ERROR\n",
         "ID", "STATE", "FUNCTION", "TRIGGER", "RUNS", "ACCEPTED"

@@ -9,7 +9,7 @@ use fnlocal_emulator::serve::{StartupSummary, Stop};
 use fnlocal_logs::Record;
 
 use crate::error::{CliError, CommandResult};
-use crate::lines::millis;
+use crate::lines::{column_width, millis};
 use crate::printer::{self, PrintStyle};
 use crate::terminal;
 use crate::wait;
@@ -133,12 +133,7 @@ fn table(ready: &StartupSummary) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let red = anstyle::AnsiColor::Red.on_default();
-    let width = ready
-        .functions
-        .iter()
-        .map(|f| f.name.len())
-        .max()
-        .unwrap_or(0);
+    let width = column_width(ready.functions.iter().map(|f| f.name.len()));
     let mut text = format!(
         "\n{bold}fnlocal {}{bold:#} {dim}ready in {}, {}{dim:#}\n\n",
         env!("CARGO_PKG_VERSION"),

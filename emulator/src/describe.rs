@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fnlocal_core::{FunctionSpec, PackageId};
-use serde::Deserialize;
 
 use fnlocal_api::{Failure, UserError};
 use fnlocal_driver::{Function, Functions};
@@ -91,11 +90,6 @@ fn variables(
 ) -> Result<BTreeMap<String, String>, Failure> {
     let variables = environment.of_function(function, declared, shell);
     variables.map_err(|error| Failure::plain(error.to_string(), error.hint().as_deref()))
-}
-
-/// The wrapper's report of a file that could not be imported; `None` if it is none.
-fn import_failure(report: &serde_json::Value) -> Option<Failure> {
-    Failure::deserialize(report).ok()
 }
 
 fn import_failed(function: &str, failure: &Failure) -> Record {

@@ -262,7 +262,7 @@ async fn an_instance_that_ends_while_booting_says_why() {
         .start(spec(1, &package, MIB))
         .await
         .unwrap_err();
-    assert!(matches!(error, RuntimeError::NotUp(_)));
+    assert!(matches!(error, RuntimeError::NotUp { .. }));
     assert!(error.to_string().contains("exit code 1"), "{error}");
     assert!(error.to_string().contains("broken at import"), "{error}");
     assert_eq!(bench.containers("instance").await, []);

@@ -6,6 +6,7 @@
 
 mod runtime_support;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -151,6 +152,45 @@ async fn an_exit_is_told_with_its_code() {
         exit(&mut bench.notices).await,
         (ONE, "exit code 7".to_owned())
     );
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn an_exit_code_of_a_signal_is_told_as_the_signal_in_every_runtime() {
+    let mut bench = Bench::new(&[("exit.cjs", &when_told("process.exit(137)"))]).await;
+    let hook = format!("--require {}", bench.code.path().join("exit.cjs").display());
+    bench.start(&[("NODE_OPTIONS", &hook)], 256).await;
+    bench.tell();
+    assert_eq!(exit(&mut bench.notices).await.1, "killed by signal 9");
+    bench.close().await;
+}
+
+fn paths_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn nothing_remains_of_an_instance_that_could_not_be_started() {
+    let bench = Bench::new(&[("index.js", "")]).await;
+    let missing = bench.code.path().join("missing");
+    let starts = [package("", &missing, &[]), {
+        let mut none = Arc::into_inner(bench.package(&[])).unwrap();
+        none.code_root = None;
+        Arc::new(none)
+    }];
+    for package in starts {
+        let started = bench.runtime.start(spec(1, &package, 256)).await;
+        assert!(started.is_err());
+        let runs = paths_in(&bench.state.path().join("s"));
+        let run = runs.iter().find(|path| path.is_dir()).unwrap();
+        assert_eq!(paths_in(run), [run.join("lock")], "{started:?}");
+        let temporary = paths_in(&std::env::temp_dir()).into_iter();
+        let temporary = temporary.map(|base| base.join(run.file_name().unwrap()));
+        let temporary = temporary.filter(|run| run.is_dir()).collect::<Vec<_>>();
+        assert_eq!(temporary.len(), 1, "{temporary:?}");
+        assert_eq!(paths_in(&temporary[0]), [temporary[0].join("lock")]);
+    }
     bench.close().await;
 }
 

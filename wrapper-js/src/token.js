@@ -1,4 +1,5 @@
 import { readSync } from "node:fs";
+import { UsageError } from "./config.js";
 
 const STDIN = 0;
 const CHUNK_BYTES = 64;
@@ -20,7 +21,9 @@ export function readToken() {
     if (count === 0) return undefined;
     text += chunk.toString("latin1", 0, count);
   }
-  return text.slice(0, text.indexOf("\n"));
+  const end = text.indexOf("\n");
+  if (end < 0) throw new UsageError(`the first line of stdin has more than ${MAX_TOKEN_BYTES} bytes`);
+  return text.slice(0, end);
 }
 
 /** @param {Buffer} chunk */

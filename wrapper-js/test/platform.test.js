@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
-import { TOKEN, folder, start, startBound, startSpare } from "./runner.js";
+import { BUNDLE, TOKEN, folder, start, startBound, startSpare } from "./runner.js";
 
 const two = { "index.js": `exports.f = { func: (q, s) => s.json({ at: process.cwd(), env: process.env.K, load: loads }), config: { timeout: 5 , any: [1] } }; let loads = 0; loads++; globalThis.n = (globalThis.n ?? 0) + 1; exports.g = (q, s) => s.json(globalThis.n)` };
 
@@ -193,6 +195,18 @@ test("SIGTERM lets the running invocation finish, then ends with 0", async (t) =
   runner.child.kill("SIGTERM");
   assert.equal((await answer).text, "done");
   assert.equal(await runner.exited, 0);
+});
+
+test("a first line of stdin that is no token is an error", async (t) => {
+  const code = folder({ "index.js": "" });
+  const env = { FNLOCAL_DIAL: `${code}/s`, PATH: process.env.PATH ?? "" };
+  const child = spawn(process.execPath, [BUNDLE, "--instance"], { cwd: code, env, stdio: ["pipe", "ignore", "pipe"] });
+  t.after(() => child.kill("SIGKILL"));
+  let err = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => (err += text));
+  child.stdin.on("error", () => {}).write("a".repeat(256));
+  const [exit] = await once(child, "close");
+  assert.deepEqual([exit, err.trim()], [2, "the first line of stdin has more than 256 bytes"]);
 });
 
 test("the end of stdin ends an instance", async (t) => {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const BUNDLE = fileURLToPath(new URL("../dist/runner.cjs", import.meta.url));
+export const BUNDLE = fileURLToPath(new URL("../dist/runner.cjs", import.meta.url));
 export const TOKEN = "secret-of-the-test";
 export const HAS_TYPESCRIPT = Boolean(/** @type {any} */ (process.features).typescript);
 

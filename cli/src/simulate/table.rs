@@ -6,6 +6,8 @@ use fnlocal_sim::SimulationReport;
 use fnlocal_sim::report::Summary;
 use fnlocal_sim::search::{PrescaleResult, Sweep};
 
+use crate::lines::column_width;
+
 /// A number of milliseconds, as short as it is clear.
 pub fn time(millis: f64) -> String {
     match millis {
@@ -239,8 +241,8 @@ pub fn found(found: &PrescaleResult) -> String {
 /// Several runs, a line each.
 pub fn sweep(sweep: &Sweep, reports: &[SimulationReport]) -> String {
     let dim = anstyle::Style::new().dimmed();
-    let width = sweep.values.iter().map(String::len).max().unwrap_or(0);
-    let width = width.max(sweep.key.len());
+    let values = sweep.values.iter().map(String::len);
+    let width = column_width(values.chain([sweep.key.len()]));
     let mut out = format!(
         "{dim}{:<width$}  holds       p50       p99   errors     cold  nodes  instances   $/month{dim:#}\n",
         sweep.key

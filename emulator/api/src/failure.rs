@@ -1,8 +1,24 @@
 //! An error of a function's code.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::cut;
+
+/// Reads the failure of a wrapper's answer, cut. Any other value than a failure becomes one, with its
+/// JSON as the message.
+///
+/// # Errors
+/// No JSON.
+pub fn read_failure<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Failure>, D::Error> {
+    let told = Option::<Value>::deserialize(from)?;
+    Ok(told.map(|told| {
+        let failure = Failure::deserialize(&told);
+        let mut failure = failure.unwrap_or_else(|_| Failure::plain(told.to_string(), None));
+        failure.cut();
+        failure
+    }))
+}
 
 /// Why code could not be imported, as the wrapper tells it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]

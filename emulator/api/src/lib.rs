@@ -15,7 +15,7 @@ mod user_error;
 pub use chain::chain;
 pub use cut::{MAX_LINE_BYTES, cut};
 pub use exit::Exit;
-pub use failure::Failure;
+pub use failure::{Failure, read_failure};
 pub use refusal::RefuseReason;
 pub use report::{CRASH_PREFIX, Cause, EXIT_PREFIXES, Report};
 pub use start::StartKind;

@@ -37,8 +37,8 @@ pub struct Spent {
     pub memory: u64,
     /// Times its requests went to new code.
     pub reloads: u64,
-    /// Reports of its instances that were ignored: too long, unreadable, or about a request that is
-    /// not the instance's.
+    /// Reports of its instances that were ignored: too long, unreadable, or the end of a request that
+    /// is not the instance's.
     pub ignored_reports: u64,
 }
 

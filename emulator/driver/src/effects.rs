@@ -153,7 +153,7 @@ impl Driver {
                 });
                 self.start_failures
                     .borrow_mut()
-                    .insert(package, error.to_string());
+                    .insert(package, error.without_output());
                 self.handle(Event::StartFailed { instance: id });
             }
         }

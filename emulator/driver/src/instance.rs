@@ -167,6 +167,12 @@ impl Instance {
         self.started.get()
     }
 
+    /// The most memory it can have, in bytes.
+    pub(super) fn max_memory_bytes(&self) -> u64 {
+        let started = self.started();
+        started.map_or(u64::MAX, |started| started.max_memory_bytes)
+    }
+
     /// Time its function's import took.
     #[must_use]
     pub fn import(&self) -> Duration {

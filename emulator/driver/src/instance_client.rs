@@ -1,4 +1,4 @@
-//! Calls to a wrapper outside the user's requests: prime, assign, idle, events.
+//! Calls to a wrapper outside the user's requests: prime, assign, idle.
 
 use fnlocal_api::headers as api_headers;
 use std::rc::Rc;
@@ -7,21 +7,18 @@ use std::time::Duration;
 use fnlocal_core::time::bounded_millis;
 use fnlocal_core::{CodeHash, Event, FunctionId, InstanceId, RequestId, Retry};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use tracing::{Span, info};
 
 use super::effects::millis;
 use super::exchange::{Connection, RequestBody};
-use super::reports::ReportLines;
 use super::ticket::RunningRequest;
-use fnlocal_api::Failure;
-
-use super::{Driver, Function, Instance};
-use fnlocal_api::Timing;
+use super::{Driver, Function, Instance, PackageCode};
+use fnlocal_api::{Failure, Timing, read_failure};
 use fnlocal_logs::Record;
-use fnlocal_project::{BodyMode, DescribedModule};
+use fnlocal_project::{BodyMode, DescribedModule, Description};
 
 /// How long an import may take: longer than any function's own timeout is no use.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,9 +35,17 @@ struct Reply {
     #[serde(skip)]
     import: Duration,
     #[serde(default)]
-    modules: Vec<DescribedModule>,
-    #[serde(default)]
+    modules: Description,
+    #[serde(default, deserialize_with = "read_failure")]
     error: Option<Failure>,
+}
+
+/// Why an import has no answer that can be used.
+enum AssignError {
+    /// The connection broke: most likely the instance ended.
+    Broke(String),
+    /// What came was no such answer.
+    Answer(String),
 }
 
 impl Driver {
@@ -50,13 +55,15 @@ impl Driver {
             return;
         };
         let body = self.assignment(&instance, code, None);
+        let entries = self.code_of(&instance, code).entries;
         instance.set_code(code);
         let (described, alive) = match self.call_assign(&instance, body).await {
             Ok(reply) => {
+                let modules = reply.modules.of_entries(&entries);
                 let import_ms = millis(reply.import);
-                info!(import_ms, modules = reply.modules.len(), "imported");
+                info!(import_ms, modules = modules.len(), "imported");
                 instance.add_import(reply.import);
-                (Ok(reply.modules), true)
+                (Ok(modules), true)
             }
             Err(failure) => (Err(failure), false),
         };
@@ -137,26 +144,16 @@ impl Driver {
         &self,
         instance: &Instance,
         code: CodeHash,
-        described: Result<Vec<DescribedModule>, Failure>,
+        mut described: Result<Vec<DescribedModule>, Failure>,
     ) -> Result<Vec<DescribedModule>, Failure> {
+        match &mut described {
+            Ok(modules) => {
+                let errors = modules.iter_mut().filter_map(|one| one.error.as_mut());
+                errors.for_each(|failure| self.localise(instance, code, failure));
+            }
+            Err(failure) => self.localise(instance, code, failure),
+        }
         described
-            .map_err(|mut failure| {
-                self.localise(instance, code, &mut failure);
-                failure
-            })
-            .map(|mut modules| {
-                for error in modules
-                    .iter_mut()
-                    .filter_map(|module| module.error.as_mut())
-                {
-                    if let Ok(mut failure) = Failure::deserialize(&*error) {
-                        failure.cut();
-                        self.localise(instance, code, &mut failure);
-                        *error = serde_json::json!(failure);
-                    }
-                }
-                modules
-            })
     }
 
     /// A line with paths as the person knows them.
@@ -179,6 +176,13 @@ impl Driver {
         }
     }
 
+    fn code_of(&self, instance: &Instance, code: CodeHash) -> PackageCode {
+        let packages = self.packages.borrow();
+        let package = packages.get(&instance.package);
+        let code = package.and_then(|package| package.codes.get(&code).cloned());
+        code.unwrap_or_default()
+    }
+
     fn assignment(
         &self,
         instance: &Instance,
@@ -187,8 +191,7 @@ impl Driver {
     ) -> serde_json::Value {
         let packages = self.packages.borrow();
         let package = packages.get(&instance.package);
-        let code = package.and_then(|package| package.codes.get(&code).cloned());
-        let code = code.unwrap_or_default();
+        let code = self.code_of(instance, code);
         let started = instance.started();
         let path = started.map(|started| code.path(&started.code_root));
         let settings = function.map(|function| &function.settings);
@@ -217,42 +220,33 @@ impl Driver {
         instance: &Rc<Instance>,
         body: serde_json::Value,
     ) -> Result<Reply, Failure> {
-        let call = async {
-            let (response, connection) =
-                control(instance, Method::POST, "/_fnlocal/assign", Some(&body)).await?;
-            let bytes = Limited::new(response.into_body(), MAX_REPLY_BYTES)
-                .collect()
-                .await
-                .map_err(|error| error.to_string())?
-                .to_bytes();
-            instance.put_connection(connection);
-            serde_json::from_slice::<Reply>(&bytes).map_err(|error| error.to_string())
-        };
         let began = std::time::Instant::now();
-        let mut reply = match tokio::time::timeout(IMPORT_TIMEOUT, call).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(cause)) => return Err(self.died_importing(instance, cause).await),
+        let call = tokio::time::timeout(IMPORT_TIMEOUT, ask_assign(instance, &body));
+        let mut failure = match call.await {
+            Ok(Ok(mut reply)) => {
+                reply.import = bounded_millis(reply.import_ms).min(began.elapsed());
+                return match reply.error.take() {
+                    Some(failure) => Err(failure),
+                    None => Ok(reply),
+                };
+            }
+            Ok(Err(AssignError::Broke(cause))) => Self::died_importing(instance, cause).await,
+            Ok(Err(AssignError::Answer(what))) => {
+                let text = format!("the wrapper's answer to the import {what}");
+                Failure::plain(text, None)
+            }
             Err(_) => {
-                return Err(Failure::plain(
-                    format!(
-                        "the import did not end within {} s",
-                        IMPORT_TIMEOUT.as_secs()
-                    ),
-                    Some("move slow work out of the top level of the module"),
-                ));
+                let seconds = IMPORT_TIMEOUT.as_secs();
+                let text = format!("the import did not end within {seconds} s");
+                let hint = "move slow work out of the top level of the module";
+                Failure::plain(text, Some(hint))
             }
         };
-        reply.import = bounded_millis(reply.import_ms).min(began.elapsed());
-        match reply.error.take() {
-            Some(mut failure) => {
-                failure.cut();
-                Err(failure)
-            }
-            None => Ok(reply),
-        }
+        failure.cut();
+        Err(failure)
     }
 
-    async fn died_importing(&self, instance: &Rc<Instance>, cause: String) -> Failure {
+    async fn died_importing(instance: &Instance, cause: String) -> Failure {
         let end = instance.end(EXIT_REASON_GRACE).await;
         if let Some(crash) = instance.crash() {
             return crash;
@@ -275,22 +269,34 @@ impl Driver {
             self.handle(Event::InstanceDied { instance: id });
         }
     }
+}
 
-    /// Follows what a wrapper reports: log lines, ends of invocations, errors.
-    pub(super) async fn follow_reports(self: Rc<Self>, instance: Rc<Instance>) {
-        let Ok((response, _connection)) =
-            control(&instance, Method::GET, "/_fnlocal/events", None).await
-        else {
-            return;
-        };
-        let mut body = response.into_body();
-        let mut lines = ReportLines::default();
-        while let Some(Ok(frame)) = body.frame().await {
-            if let Some(data) = frame.data_ref() {
-                self.take_reports(&instance, &mut lines, data);
-            }
+/// Asks a wrapper to import code. The connection is kept for requests.
+async fn ask_assign(
+    instance: &Rc<Instance>,
+    body: &serde_json::Value,
+) -> Result<Reply, AssignError> {
+    let asked = control(instance, Method::POST, "/_fnlocal/assign", Some(body)).await;
+    let (response, connection) = asked.map_err(AssignError::Broke)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_REPLY_BYTES)
+        .collect()
+        .await;
+    let bytes = body.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            AssignError::Answer(format!("has more than {} MiB", MAX_REPLY_BYTES >> 20))
+        } else {
+            AssignError::Broke(error.to_string())
         }
+    })?;
+    let reply: Reply = serde_json::from_slice(&bytes.to_bytes())
+        .map_err(|error| AssignError::Answer(format!("cannot be read: {error}")))?;
+    if reply.error.is_none() && !status.is_success() {
+        let what = format!("has status {} and no error", status.as_u16());
+        return Err(AssignError::Answer(what));
     }
+    instance.put_connection(connection);
+    Ok(reply)
 }
 
 /// What it took until an instance had its function.

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fnlocal_core::time::bounded_millis;
 
+use super::channel::whose;
 use super::{Driver, Instance};
 use fnlocal_api::{CRASH_PREFIX, MAX_LINE_BYTES, Report, cut};
 use fnlocal_logs::Record;
@@ -57,10 +58,17 @@ impl ReportLines {
 }
 
 impl Driver {
-    /// Takes in bytes of an instance's events channel.
-    pub(super) fn take_reports(&self, instance: &Instance, lines: &mut ReportLines, data: &[u8]) {
+    /// Takes in bytes of an instance's events channel, and returns the number of reports.
+    pub(super) fn take_reports(
+        &self,
+        instance: &Instance,
+        lines: &mut ReportLines,
+        data: &[u8],
+    ) -> usize {
         let mut last = lines.request.take();
+        let mut count = 0;
         let too_long = lines.push(data, |line| {
+            count += 1;
             if !line.is_empty() && !self.take_report(instance, line, &mut last) {
                 self.ignored(instance, 1);
             }
@@ -68,14 +76,14 @@ impl Driver {
         lines.request = last;
         if too_long > 0 {
             self.ignored(instance, too_long);
-            let name = instance.function_name();
-            let whose = name.as_deref().unwrap_or("an instance without a function");
             self.logs.warn(format!(
-                "{whose}: a report of more than {} KiB was skipped ({})",
+                "{}: a report of more than {} KiB was skipped ({})",
+                whose(instance),
                 MAX_REPORT_BYTES >> 10,
                 instance.id
             ));
         }
+        count
     }
 
     fn ignored(&self, instance: &Instance, count: u64) {
@@ -84,7 +92,8 @@ impl Driver {
     }
 
     /// Takes in one report. `last` is the request of the one before. Returns `false` if the report
-    /// is none, or claims something about a request that is not the instance's.
+    /// is ignored: it is none, or the end of a request that is not the instance's. A line or an error
+    /// of such a request is kept without it.
     pub(super) fn take_report(
         &self,
         instance: &Instance,
@@ -95,7 +104,7 @@ impl Driver {
             return false;
         };
         let function = instance.function_name();
-        let (record, own) = match report {
+        let record = match report {
             Report::Log {
                 request,
                 at,
@@ -103,18 +112,15 @@ impl Driver {
                 mut line,
             } => {
                 cut(&mut line, MAX_LINE_BYTES);
-                let named = own(instance, request, last);
-                let own = named.is_some() || request.is_none();
-                let record = Record::Line {
+                Record::Line {
                     at: at.map(|at| bounded_time(at, instance.since())),
                     function,
                     instance: instance.id,
                     node: self.node(),
-                    request: named,
+                    request: own(instance, request, last),
                     stderr,
                     line,
-                };
-                (record, own)
+                }
             }
             Report::Done {
                 request,
@@ -131,23 +137,26 @@ impl Driver {
                 // More than has passed, on every processor, cannot have been used.
                 let handler = bounded_millis(ms).min(since);
                 let cpu = bounded_millis(cpu_ms).min(since.saturating_mul(crate::cores()));
+                let memory = memory.map(|memory| memory.min(instance.max_memory_bytes()));
                 self.counts.spent(function.as_ref(), cpu, memory);
-                let record = Record::Done {
+                Record::Done {
                     request: name,
                     handler,
                     cpu,
                     memory,
-                };
-                (record, true)
+                }
             }
-            Report::Error { .. } => return self.take_error(instance, report),
+            Report::Error { .. } => {
+                self.take_error(instance, report);
+                return true;
+            }
             Report::Dropped { count } => {
                 let count = count.min(MAX_DROPPED);
-                (Record::Dropped { function, count }, true)
+                Record::Dropped { function, count }
             }
         };
         self.logs.send(record);
-        own
+        true
     }
 
     /// Takes in a line of an instance's real stderr if it reports a crash. Returns `false` for
@@ -156,14 +165,10 @@ impl Driver {
         let report = line.strip_prefix(CRASH_PREFIX).map(str::as_bytes);
         let report =
             report.filter(|report| matches!(Report::read(report), Some(Report::Error { .. })));
-        let Some(report) = report else { return false };
-        if !self.take_report(instance, report, &mut None) {
-            self.ignored(instance, 1);
-        }
-        true
+        report.is_some_and(|report| self.take_report(instance, report, &mut None))
     }
 
-    fn take_error(&self, instance: &Instance, report: Report<'_>) -> bool {
+    fn take_error(&self, instance: &Instance, report: Report<'_>) {
         let Report::Error {
             request,
             fatal,
@@ -172,11 +177,11 @@ impl Driver {
             error: mut failure,
         } = report
         else {
-            return false;
+            return;
         };
         // A crash is reported twice: on the events channel, and where it cannot get lost.
         if nr.is_some_and(|nr| !instance.is_news(nr)) {
-            return true;
+            return;
         }
         failure.cut();
         if let Some(code) = instance.code() {
@@ -197,7 +202,6 @@ impl Driver {
             code: instance.code_text(),
             before: 0,
         });
-        served == request
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use fnlocal_api::UserError;
 use fnlocal_core::Profile;
 use fnlocal_core::trigger::ScheduleSpec;
-use fnlocal_project::{ConfigFile, DescribedModule, Project};
+use fnlocal_project::{ConfigFile, Description, Project};
 use fnlocal_triggers::schedule::Schedule;
 
 /// A day, in milliseconds.
@@ -19,7 +19,7 @@ pub const TOML: &[&[u8]] = &[
 ];
 
 pub const DESCRIBED: &[&[u8]] = &[
-    b"[{\"entry\":\"index.js\",\"functions\":[{\"name\":\"a\",\"config\":{\"timeout\":3000,\"memory\":256},\"kind\":[\"http\"]}]}]",
+    b"[{\"entry\":\"index.js\",\"functions\":[{\"name\":\"a\",\"config\":{\"timeout\":3000,\"memory\":256}}]}]",
     b"[{\"entry\":\"index.js\",\"functions\":[{\"name\":\"a\",\"config\":{\"timeout\":1e300,\"maxInstances\":-1,\"schedule\":{\"cron\":\"* * * * *\"}}}],\"error\":{}}]",
 ];
 
@@ -52,7 +52,8 @@ static PROJECT: LazyLock<Project> = LazyLock::new(|| {
 
 /// What a package's code says of its functions.
 pub fn described(data: &[u8]) {
-    if let Ok(described) = serde_json::from_slice::<Vec<DescribedModule>>(data) {
+    if let Ok(described) = serde_json::from_slice::<Description>(data) {
+        let described = described.of_entries(&PROJECT.packages[0].entries);
         let settled = PROJECT.settle(&PROJECT.packages[0], &described);
         for problem in &settled.problems {
             drop((problem.to_string(), problem.hint()));

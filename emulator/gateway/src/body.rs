@@ -14,10 +14,10 @@ use tokio::time::{Instant, Sleep};
 
 use fnlocal_driver::{Connection, Consumed, Instance, Ticket};
 
-use super::BoxError;
 use super::access_log::AccessRecord;
 use super::outgoing::OutgoingRequest;
 use super::peers::Link;
+use super::{BoxError, headers};
 
 /// What is sent to a client.
 pub enum ResponseBody {
@@ -239,7 +239,10 @@ impl Body for LeasedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerBodyError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_trailers(trailers);
+                }
                 if !self.takes(&frame) {
                     self.guard.end(|lease| lease.give_up("response_too_large"));
                     return Poll::Ready(Some(Err(AnswerBodyError::TooLarge)));

@@ -105,7 +105,7 @@ fn to_upstream(headers: &mut HeaderMap) {
     }
 }
 
-/// What only the platform may say is not taken from a client.
+/// What only the platform may say is taken neither from a client nor from an instance.
 fn strip_platform(headers: &mut HeaderMap) {
     let forged: Vec<HeaderName> = headers
         .keys()
@@ -151,8 +151,16 @@ pub struct Provenance<'a> {
 /// Would let the page of one function rule over those of others.
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
+/// Removes what no trailer may say.
+pub fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    strip_platform(trailers);
+    trailers.remove(&SERVICE_WORKER_ALLOWED);
+}
+
 /// Adds the platform's headers to a response, and removes what no function may say.
 pub fn to_client(headers: &mut HeaderMap, from: Provenance<'_>) {
+    strip_platform(headers);
     headers.remove(&SERVICE_WORKER_ALLOWED);
     headers.reserve(7);
     headers.insert(REQUEST_ID, from.request_id.clone());
@@ -235,6 +243,34 @@ mod tests {
             headers.keys().map(|k| k.as_str()).collect::<Vec<_>>(),
             ["x-kept"]
         );
+    }
+
+    #[test]
+    fn what_an_instance_says_in_the_platforms_name_stops_here() {
+        let forged = ["x-fnlocal-token", "x-fnlocal-cold", "x-fnlocal-other"];
+        let mut headers = HeaderMap::new();
+        for name in forged {
+            headers.insert(name, HeaderValue::from_static("forged"));
+            headers.append(name, HeaderValue::from_static("twice"));
+        }
+        headers.insert("x-own", HeaderValue::from_static("kept"));
+        let mut trailers = headers.clone();
+        let value = HeaderValue::from_static("v");
+        let from = Provenance {
+            request_id: &value,
+            start: StartKind::Warm,
+            cold: None,
+            instance: &value,
+            code: None,
+            node: &value,
+            timing: Timing::default(),
+        };
+        to_client(&mut headers, from);
+        assert!(forged.iter().all(|name| !headers.contains_key(*name)));
+        assert_eq!(headers["x-own"], "kept");
+        assert_eq!(headers[REQUEST_ID], "v");
+        strip_trailers(&mut trailers);
+        assert_eq!(trailers.len(), 1, "{trailers:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant as Clock};
 
 use fnlocal_api::Timing;
 use fnlocal_core::StartKind;
-use http::Response;
+use http::{Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use tracing::{Span, debug};
 
@@ -77,7 +77,7 @@ impl FunctionInvocation<'_> {
             let error = match self.attempt(&ticket, &to, outgoing).await {
                 Attempt::Answered(response, connection) => {
                     let timing = timing(&to, arrived, dispatched);
-                    self.begin_response(&ticket, &response)?;
+                    self.begin_response(&ticket, outgoing, &response)?;
                     let lease = Lease {
                         upstream: Upstream::Instance(Rc::clone(&to.instance), ticket),
                         connection,
@@ -131,13 +131,18 @@ impl FunctionInvocation<'_> {
         }
     }
 
-    /// Tells the core of the answer, and refuses one whose head says that it is too large.
+    /// Tells the core of the answer, and refuses one that is no answer to the request, or whose head
+    /// says that it is too large.
     fn begin_response(
         &self,
         ticket: &Ticket,
+        outgoing: &OutgoingRequest,
         response: &Response<Incoming>,
     ) -> Result<(), NoAnswerReason> {
         ticket.response_started();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && outgoing.upgrade.is_none() {
+            return Err(NoAnswerReason::UnexpectedUpgrade);
+        }
         let limit = self.function.settings.response_limit;
         match limit.filter(|limit| response.body().size_hint().lower() > *limit) {
             Some(limit) => Err(NoAnswerReason::TooLarge(limit)),

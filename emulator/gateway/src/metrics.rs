@@ -230,8 +230,8 @@ impl All {
         let help = "Times a function's requests went to new code";
         counters(to, "fnlocal_reloads", help, reloads)?;
         let ignored = self.rows(|node| node.each(|one| one.spent.ignored_reports));
-        let help = "Reports of a function's instances that were too long, unreadable, or about a \
-                    request that is not the instance's";
+        let help = "Reports of a function's instances that were too long, unreadable, or the end \
+                    of a request that is not the instance's";
         counters(to, "fnlocal_ignored_reports", help, ignored)?;
         let cpu = self.rows(|node| node.each(|one| one.spent.cpu.as_secs_f64()));
         let help = "Time on a processor in invocations that ended";

@@ -15,6 +15,9 @@ pub(crate) enum NoAnswerReason {
     /// The answer is larger than this number of bytes. Dropping its ticket had the instance asked
     /// whether it is idle.
     TooLarge(u64),
+    /// The instance switched protocols and nothing had asked it to. Dropping its ticket had the
+    /// instance asked whether it is idle.
+    UnexpectedUpgrade,
     /// The source of the request's body broke off, or stopped.
     BodyBroke,
 }
@@ -31,6 +34,11 @@ impl NoAnswerReason {
                 let what = format!("the function answered with more than {limit} bytes");
                 Problem::new(StatusCode::BAD_GATEWAY, "response_too_large", what)
                     .hint("raise `response_limit`, or answer with a link to what is large")
+            }
+            Self::UnexpectedUpgrade => {
+                let what = "the function switched protocols, which the request did not ask for";
+                Problem::new(StatusCode::BAD_GATEWAY, "unexpected_upgrade", what)
+                    .hint("answer 101 only to a request with `upgrade`")
             }
             Self::BodyBroke => Problem::body_broke(),
         };

@@ -12,8 +12,8 @@ use super::{checks, schema};
 #[derive(Debug, Default)]
 pub(super) struct CodeConfig {
     pub config: FunctionConfig,
-    /// Keys that do not exist, each with a hint.
-    pub unknown: Vec<(String, String)>,
+    /// Keys that do not exist.
+    pub unknown: Vec<String>,
     /// Values that cannot be, with the keys that lead to them.
     pub bad: Vec<KeyError>,
 }
@@ -38,16 +38,16 @@ pub(super) fn read(value: &Value, node: Option<MemorySize>) -> CodeConfig {
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
         let name = snake(key);
         if !schema::function_keys().any(|known| known == name) {
-            let known: Vec<String> = schema::function_keys().map(camel).collect();
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            read.unknown.push((key.clone(), suggest(key, &known)));
+            read.unknown.push(key.clone());
             continue;
         }
         match check_one(Map::from_iter([(name.clone(), value.clone())]), node) {
             Ok(()) => drop(good.insert(name, value.clone())),
             Err(mut error) => {
                 // As the author spelt it.
-                error.keys.first_mut().map(|first| first.clone_from(key));
+                if let Some(first) = error.keys.first_mut() {
+                    first.clone_from(key);
+                }
                 read.bad.push(error);
             }
         }
@@ -55,6 +55,13 @@ pub(super) fn read(value: &Value, node: Option<MemorySize>) -> CodeConfig {
     // Each key was read alone above, and they do not depend on each other.
     read.config = serde_json::from_value(Value::Object(good)).unwrap_or_default();
     read
+}
+
+/// What may have been meant by a key that does not exist, as a hint.
+pub(super) fn nearest_key(key: &str) -> String {
+    let known: Vec<String> = schema::function_keys().map(camel).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    suggest(key, &known)
 }
 
 /// Checks a table with one key.

@@ -51,7 +51,8 @@ pub use manifest::{Lockfile, LockfileKind, PackageManifest};
 pub use names::MAX_FUNCTION_NAME;
 pub use prescale::PrescaleError;
 pub use resolve::{
-    Across, DescribedFunction, DescribedModule, FunctionProblem, Settled, SettledFunction,
+    Across, DescribedFunction, DescribedModule, Description, FunctionProblem, Settled,
+    SettledFunction,
 };
 pub use running::{NotRunning, Running, RunningFile};
 pub use schema::{bounds, described_defaults, schema};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fnlocal_api::{Failure, cut, read_failure};
 use fnlocal_core::limits::LimitError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +14,37 @@ use super::{Package, Project, Warning, code_config, names};
 
 /// The maximum number of functions of a package.
 const MAX_FUNCTIONS: usize = 1000;
+/// The maximum length of a text from code in a message, in bytes.
+const MAX_SHOWN_BYTES: usize = 100;
+/// The maximum number of warnings about a package.
+const MAX_WARNINGS: usize = 100;
+/// The maximum length of what is said of a bad value, which quotes it, in bytes.
+const MAX_WHY_BYTES: usize = 1 << 10;
+
+/// What a wrapper says of a package, as it came: the word of other people's code.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Description(Vec<DescribedModule>);
+
+impl Description {
+    /// Holds a description against the entries that were asked for. Returns one module for each: one
+    /// with an error where there is none. What was not asked for is left out, and names are cut.
+    #[must_use]
+    pub fn of_entries(self, entries: &[String]) -> Vec<DescribedModule> {
+        let mut said: BTreeMap<String, DescribedModule> = BTreeMap::new();
+        for mut module in self.0 {
+            for function in &mut module.functions {
+                cut(&mut function.name, MAX_SHOWN_BYTES);
+            }
+            said.entry(module.entry.clone()).or_insert(module);
+        }
+        let module = |entry: &String| {
+            said.remove(entry)
+                .unwrap_or_else(|| DescribedModule::missing(entry))
+        };
+        entries.iter().map(module).collect()
+    }
+}
 
 /// What the wrapper says of one file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,8 +55,19 @@ pub struct DescribedModule {
     #[serde(default)]
     pub functions: Vec<DescribedFunction>,
     /// Why it could not be imported.
-    #[serde(default)]
-    pub error: Option<Value>,
+    #[serde(default, deserialize_with = "read_failure")]
+    pub error: Option<Failure>,
+}
+
+impl DescribedModule {
+    fn missing(entry: &str) -> Self {
+        let text = format!("the wrapper does not describe {entry}");
+        Self {
+            entry: entry.to_owned(),
+            error: Some(Failure::plain(text, None)),
+            ..Self::default()
+        }
+    }
 }
 
 /// What the wrapper says of one export.
@@ -35,9 +78,6 @@ pub struct DescribedFunction {
     /// Its `config`.
     #[serde(default)]
     pub config: Value,
-    /// What it is: `http`, …
-    #[serde(default)]
-    pub kind: Vec<String>,
 }
 
 /// A package's functions.
@@ -60,8 +100,6 @@ pub struct SettledFunction {
     pub entry: String,
     /// What it runs with.
     pub settings: FunctionSettings,
-    /// What it is.
-    pub kind: Vec<String>,
 }
 
 /// What only shows when all packages are known.
@@ -83,7 +121,7 @@ pub enum FunctionProblem {
         /// The file.
         entry: String,
         /// What the wrapper reported.
-        error: Value,
+        error: Box<Failure>,
     },
     /// A name that cannot be a path.
     #[error("{entry} exports `{function}`, which cannot be a function's name")]
@@ -154,13 +192,12 @@ fn place(key: &str) -> String {
 }
 
 impl FunctionProblem {
-    /// The function concerned, if it is one.
+    /// The function concerned, if it is one: what has a name that no function may have is none.
     #[must_use]
     pub fn function(&self) -> Option<&str> {
         match self {
-            Self::Import { .. } | Self::TooMany { .. } => None,
-            Self::Name { function, .. }
-            | Self::Duplicate { function, .. }
+            Self::Import { .. } | Self::TooMany { .. } | Self::Name { .. } => None,
+            Self::Duplicate { function, .. }
             | Self::Value { function, .. }
             | Self::Limits { function, .. } => Some(function),
             Self::File { function, .. } => function.as_deref(),
@@ -193,7 +230,7 @@ impl Project {
                 let entry = self.show(package, &module.entry);
                 settled.problems.push(FunctionProblem::Import {
                     entry,
-                    error: error.clone(),
+                    error: Box::new(error.clone()),
                 });
             }
             for function in &module.functions {
@@ -313,18 +350,25 @@ impl Project {
             });
         }
         let code = code_config::read(&function.config, self.config().limits.memory);
-        for (key, hint) in code.unknown {
+        for key in &code.unknown {
+            // To find what was meant takes long.
+            if out.warnings.len() == MAX_WARNINGS {
+                break;
+            }
+            let hint = Some(code_config::nearest_key(key));
+            let mut key = key.clone();
+            cut(&mut key, MAX_SHOWN_BYTES);
             out.warnings.push(Warning {
                 text: format!("function `{name}` in {file}: unknown key `{key}` in `config`"),
-                hint: Some(hint),
+                hint,
             });
         }
         if !code.bad.is_empty() {
             let problem = |error: KeyError| FunctionProblem::Value {
                 function: name.clone(),
                 entry: file.clone(),
-                key: error.keys.join("."),
-                why: error.what().to_owned(),
+                key: shown(error.keys.join("."), MAX_SHOWN_BYTES),
+                why: shown(error.what().to_owned(), MAX_WHY_BYTES),
                 hint: error.hint,
             };
             return out.problems.extend(code.bad.into_iter().map(problem));
@@ -334,7 +378,6 @@ impl Project {
                 name,
                 entry: entry.to_owned(),
                 settings,
-                kind: function.kind.clone(),
             }),
             Err(error) => out.problems.push(self.contradiction(name, file, error)),
         }
@@ -384,4 +427,9 @@ impl Project {
             .display()
             .to_string()
     }
+}
+
+fn shown(mut text: String, bytes: usize) -> String {
+    cut(&mut text, bytes);
+    text
 }

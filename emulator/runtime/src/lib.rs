@@ -9,6 +9,7 @@ pub mod listener;
 pub mod open;
 pub mod place;
 pub mod process;
+pub mod rate;
 pub mod ready;
 
 use std::collections::BTreeMap;
@@ -112,6 +113,8 @@ pub struct Started {
     pub create: Duration,
     /// Time from then until its wrapper answered.
     pub boot: Duration,
+    /// The most memory it can have, in bytes.
+    pub max_memory_bytes: u64,
 }
 
 /// The argument by which a wrapper knows that it is an instance, whose token is the first line of its
@@ -201,17 +204,48 @@ pub enum RuntimeError {
         image: String,
     },
     /// The instance ended or stayed silent while booting.
-    #[error("the instance did not come up: {0}")]
-    NotUp(String),
+    #[error("the instance did not come up: {why}{}", quoted(wrote))]
+    NotUp {
+        /// Why.
+        why: String,
+        /// The last lines of its stderr, which are not for clients.
+        wrote: String,
+    },
+}
+
+impl RuntimeError {
+    fn not_up(why: impl Into<String>) -> Self {
+        Self::NotUp {
+            why: why.into(),
+            wrote: String::new(),
+        }
+    }
+
+    /// Returns the error without what the instance wrote: clients of functions see it.
+    #[must_use]
+    pub fn without_output(&self) -> String {
+        match self {
+            Self::NotUp { why, .. } => Self::not_up(why).to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn quoted(wrote: &str) -> String {
+    match wrote {
+        "" => String::new(),
+        wrote => format!("; it wrote:\n{wrote}"),
+    }
 }
 
 fnlocal_api::user_error!(RuntimeError: Unreachable [Engine] {
     Self::Refused { .. } => "`fnlocal doctor` checks what this machine lacks";
     Self::OldImage { .. } => "build it again with `fnlocal build`";
-    Self::NotUp(_) => "code outside the handlers must not block or end the process";
+    Self::NotUp { .. } => "code outside the handlers must not block or end the process";
 });
 
-/// What an exit code says, for people. Shells and inits report a signal as 128 and its number.
+/// What an exit code says, for people, in every runtime. Shells and inits report a signal as 128 and
+/// its number.
 pub fn exit_text(code: i64) -> String {
     match code {
         129..=192 => format!("killed by signal {}", code - 128),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fnlocal_core::InstanceId;
 
+use super::rate::RateBudget;
 use super::{Notice, Notices};
 use fnlocal_api::{CRASH_PREFIX, Report};
 
@@ -112,6 +113,7 @@ pub(crate) struct InstanceOutput {
     tail: StderrTail,
     out: LineSplitter,
     err: LineSplitter,
+    budget: RateBudget,
 }
 
 impl InstanceOutput {
@@ -122,19 +124,22 @@ impl InstanceOutput {
             tail,
             out: LineSplitter::default(),
             err: LineSplitter::default(),
+            budget: RateBudget::default(),
         }
     }
 
-    /// Takes bytes of one stream; waits while the notices are full.
+    /// Takes bytes of one stream; waits while the notices are full, and above the rate.
     pub(crate) async fn push(&mut self, stderr: bool, bytes: &[u8]) {
         let lines = if stderr {
             self.err.push(bytes)
         } else {
             self.out.push(bytes)
         };
+        let count = lines.len();
         for line in lines {
             self.send(stderr, line).await;
         }
+        self.budget.spend(bytes.len(), count).await;
     }
 
     /// Sends what was left without a line feed.

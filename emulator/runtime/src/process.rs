@@ -36,6 +36,9 @@ use super::{
 use fnlocal_bundles::RUNNER;
 use fnlocal_project::programs;
 
+/// The maximum of a function's `memory` in MiB. Only V8's heap is limited, so a process may have more
+/// than the function's own.
+const MAX_MEMORY_MIB: u64 = 65_536;
 /// For a killed process to be gone.
 const KILLED: Duration = Duration::from_secs(5);
 
@@ -99,8 +102,7 @@ pub(crate) struct Inner {
 pub(crate) struct LiveProcess {
     pid: u32,
     address: Address,
-    folder: PathBuf,
-    temporary: PathBuf,
+    _folders: InstanceFolders,
     /// What its descendants bear.
     mark: String,
     memory_mib: u32,
@@ -108,6 +110,18 @@ pub(crate) struct LiveProcess {
     running: bool,
     tail: StderrTail,
     ended: watch::Sender<Option<String>>,
+}
+
+/// Folders of one instance, which are removed when this is dropped.
+#[derive(Debug, Default)]
+struct InstanceFolders(Vec<PathBuf>);
+
+impl Drop for InstanceFolders {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            let _left = OwnPath::new(folder).remove_all();
+        }
+    }
 }
 
 impl ProcessRuntime {
@@ -174,12 +188,13 @@ impl Inner {
             }
         };
         let name = spec.instance.0.to_string();
-        let folder = self
-            .place
-            .instance(&name)
-            .map_err(refused("making a folder for a socket"))?;
+        let mut folders = InstanceFolders::default();
+        let folder = self.place.instance(&name);
+        let folder = folder.map_err(refused("making a folder for a socket"))?;
+        folders.0.push(folder.clone());
         let temporary = self.temporary.private(&format!("tmp-{name}"));
         let temporary = temporary.map_err(refused("making a folder for temporary files"))?;
+        folders.0.push(temporary.clone());
         let mark = family::mark(self.place.run(), &name);
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
@@ -199,8 +214,7 @@ impl Inner {
         let live = LiveProcess {
             pid: child.id().unwrap_or_default(),
             address: address.clone(),
-            folder,
-            temporary,
+            _folders: folders,
             mark,
             memory_mib: spec.memory_mib,
             running: false,
@@ -213,12 +227,13 @@ impl Inner {
         let why = tokio::select! {
             () = ready::answers(&address, &token) => None,
             reason = child::ended(&mut end) => Some(reason),
-            () = tokio::time::sleep(ready::BOOT) => {
-                Some(format!("no answer within {:?}", ready::BOOT))
+            () = tokio::time::sleep(ready::BOOT_TIMEOUT) => {
+                Some(format!("no answer within {:?}", ready::BOOT_TIMEOUT))
             }
         };
         if why.is_none() && self.up(spec.instance) {
             return Ok(Started {
+                max_memory_bytes: MAX_MEMORY_MIB << 20,
                 address,
                 token,
                 code_root: code_root.display().to_string(),
@@ -227,11 +242,10 @@ impl Inner {
             });
         }
         self.end(spec.instance, Duration::ZERO).await;
-        let why = why.unwrap_or_else(|| "it was stopped".to_owned());
-        Err(RuntimeError::NotUp(match tail.text() {
-            text if text.is_empty() => why,
-            text => format!("{why}; it wrote:\n{text}"),
-        }))
+        Err(RuntimeError::NotUp {
+            why: why.unwrap_or_else(|| "it was stopped".to_owned()),
+            wrote: tail.text(),
+        })
     }
 
     /// Marks an instance as running; false when it ended meanwhile.
@@ -294,7 +308,6 @@ impl Inner {
         }
         if let Some(live) = self.lock().remove(&instance) {
             live.address.close();
-            live.remove_folders();
         }
     }
 
@@ -349,15 +362,6 @@ impl Runtime for ProcessRuntime {
                 watchdog.dismiss().await;
             }
         })
-    }
-}
-
-impl LiveProcess {
-    /// Removes its socket's folder and its temporary files.
-    fn remove_folders(&self) {
-        for folder in [&self.folder, &self.temporary] {
-            let _left = OwnPath::new(folder).remove_all();
-        }
     }
 }
 

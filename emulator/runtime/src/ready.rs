@@ -12,8 +12,8 @@ use tokio::time::{sleep, timeout};
 
 use super::Address;
 
-/// How long an instance may take to boot.
-pub(crate) const BOOT: Duration = Duration::from_secs(20);
+/// How long an instance may take to boot, and then to open the channel of its reports.
+pub const BOOT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two attempts at a port, which go through the engine's proxy.
 const PORT_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 /// For one answer.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as Clock};
 
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 
-use super::{FoundFunctions, import_failed, import_failure, variables};
+use super::{FoundFunctions, import_failed, variables};
 use fnlocal_api::{Failure, UserError};
 use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::{Logs, Record};
@@ -275,9 +275,8 @@ impl Describe for FolderDescriber {
 }
 
 fn failure_of(problem: &FunctionProblem) -> Failure {
-    let reported = match problem {
-        FunctionProblem::Import { error, .. } => import_failure(error),
-        _ => None,
-    };
-    reported.unwrap_or_else(|| Failure::plain(problem.to_string(), problem.hint().as_deref()))
+    match problem {
+        FunctionProblem::Import { error, .. } => (**error).clone(),
+        other => Failure::plain(other.to_string(), other.hint().as_deref()),
+    }
 }

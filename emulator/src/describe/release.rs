@@ -7,7 +7,7 @@ use std::rc::Rc;
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage};
 use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 
-use super::{FoundFunctions, import_failed, import_failure, variables};
+use super::{FoundFunctions, import_failed, variables};
 use fnlocal_api::Failure;
 use fnlocal_driver::{Describe, Function, Functions};
 use fnlocal_logs::Logs;
@@ -128,15 +128,13 @@ fn missing(
         Ok(modules) => modules,
         Err(failure) => return Some(failure.clone()),
     };
-    let module = modules
-        .iter()
-        .find(|module| module.entry == function.entry)?;
-    if let Some(error) = &module.error {
-        let failure = import_failure(error);
-        return Some(failure.unwrap_or_else(|| Failure::plain(error.to_string(), None)));
+    let mut modules = modules.iter();
+    let module = modules.find(|module| module.entry == function.entry);
+    if let Some(error) = module.and_then(|module| module.error.clone()) {
+        return Some(error);
     }
-    let there = module.functions.iter().any(|one| one.name == function.name);
-    (!there).then(|| {
+    let mut names = module.iter().flat_map(|module| &module.functions);
+    (!names.any(|one| one.name == function.name)).then(|| {
         let text = format!("the image's {} does not export it", function.entry);
         Failure::plain(text, Some("build the release anew"))
     })

@@ -10,6 +10,7 @@ mod leftovers;
 mod link;
 mod memory;
 mod origin;
+mod protocol;
 mod queue;
 mod reports;
 mod repository;

@@ -4,7 +4,7 @@ use fnlocal_api::UserError;
 use fnlocal_core::{OverRate, Profile};
 
 use fnlocal_core::trigger::ScheduleSpec;
-use fnlocal_project::{BodyMode, DescribedModule, Project, Settled};
+use fnlocal_project::{BodyMode, DescribedModule, Description, Project, Settled};
 use serde_json::{Value, json};
 
 use super::Folder;
@@ -19,6 +19,65 @@ fn settle(toml: &str, functions: Value) -> Settled {
     project.settle(&project.packages[0], &[module("index.js", functions)])
 }
 
+fn described(modules: Value, entries: &[&str]) -> Vec<DescribedModule> {
+    let description: Description = serde_json::from_value(modules).unwrap();
+    let entries: Vec<String> = entries.iter().map(ToString::to_string).collect();
+    description.of_entries(&entries)
+}
+
+#[test]
+fn a_description_has_each_entry_that_was_asked_for_once_and_no_other() {
+    let modules = json!([
+        { "entry": "b.js", "functions": [{ "name": "b" }] },
+        { "entry": "other.js", "functions": [{ "name": "other" }] },
+        { "entry": "b.js", "functions": [{ "name": "again" }] },
+    ]);
+    let [a, b] = &described(modules, &["a.js", "b.js"])[..] else {
+        panic!("one for each");
+    };
+    let missing = a.error.as_ref().unwrap().summary();
+    assert!(missing.contains("does not describe a.js"), "{missing}");
+    assert_eq!((b.entry.as_str(), &b.error), ("b.js", &None));
+    assert_eq!(b.functions[0].name, "b");
+    assert_eq!(described(json!([]), &["a.js"]).len(), 1);
+}
+
+#[test]
+fn texts_of_a_description_are_cut_whatever_they_are() {
+    let long = "N".repeat(70_000);
+    for error in [
+        json!(long),
+        json!({ "message": long }),
+        json!({ "line": long }),
+        json!([long]),
+    ] {
+        let modules = described(json!([{ "entry": "a.js", "error": error }]), &["a.js"]);
+        let failure = modules[0].error.as_ref().unwrap();
+        assert!(failure.bytes() < 10_000 && failure.summary().contains("bytes cut]"));
+    }
+    let config = json!({ (long.clone()): 1, "timeout": long, "memory": [long] });
+    for config in [config, json!(long)] {
+        let functions = json!([{ "name": long }, { "name": "a", "config": config }]);
+        let modules = json!([{ "entry": "index.js", "functions": functions }]);
+        let folder = Folder::with(&[("index.js", "")]);
+        let project = folder.open();
+        let settled = project.settle(&project.packages[0], &described(modules, &["index.js"]));
+        assert_eq!(settled.functions, []);
+        assert_eq!(settled.problems[0].function(), None, "it is no function");
+        let problems = settled.problems.iter().map(ToString::to_string);
+        let texts = problems.chain(settled.warnings.iter().map(ToString::to_string));
+        texts.for_each(|text| assert!(text.len() < 2000, "{} bytes", text.len()));
+    }
+}
+
+#[test]
+fn a_hundred_warnings_of_a_package_are_enough() {
+    let keys = (0..200).map(|key| (format!("key{key}"), json!(1)));
+    let config: Value = keys.collect::<serde_json::Map<_, _>>().into();
+    let settled = settle("", json!([{ "name": "a", "config": config }]));
+    assert_eq!((settled.functions.len(), settled.warnings.len()), (1, 100));
+}
+
 fn problem(settled: &Settled) -> String {
     assert_eq!(settled.problems.len(), 1, "{:?}", settled.problems);
     settled.problems[0].to_string()
@@ -26,13 +85,12 @@ fn problem(settled: &Settled) -> String {
 
 #[test]
 fn a_function_without_config_has_the_defaults() {
-    let settled = settle("", json!([{ "name": "a", "kind": ["http"] }]));
+    let settled = settle("", json!([{ "name": "a" }]));
     let function = &settled.functions[0];
     assert_eq!(
         (function.name.as_str(), function.entry.as_str()),
         ("a", "index.js")
     );
-    assert_eq!(function.kind, ["http"]);
     assert_eq!(function.settings.limits.timeout, Duration::from_secs(15));
     assert_eq!(function.settings.body_limit, 6 << 20);
     assert_eq!(function.settings.body, BodyMode::Parsed);

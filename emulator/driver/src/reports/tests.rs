@@ -29,7 +29,11 @@ impl Runtime for Nothing {
         Box::pin(async {})
     }
     fn start(&self, _: StartSpec) -> BoxFuture<'_, Result<Started, RuntimeError>> {
-        Box::pin(async { Err(RuntimeError::NotUp("it is none".into())) })
+        Box::pin(async {
+            Err(RuntimeError::OldImage {
+                image: String::new(),
+            })
+        })
     }
     fn pause(&self, _: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {
         Box::pin(async { Ok(()) })
@@ -143,7 +147,7 @@ fn a_line_for_another_functions_request_is_kept_without_a_request() {
             (Some("mine"), "hello")
         );
     }
-    assert_eq!(scene.ignored(), 1);
+    assert_eq!(scene.ignored(), 0, "it is not ignored");
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn an_error_for_another_functions_request_is_the_own_functions_without_a_request
         panic!("{records:?}");
     };
     assert_eq!((function.as_deref(), request), (Some("mine"), &None));
-    assert_eq!(scene.ignored(), 1);
+    assert_eq!(scene.ignored(), 0, "it is not ignored");
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn errors_of_own_requests_and_of_none_are_not_counted_as_ignored() {
 }
 
 #[test]
-fn a_crash_for_another_functions_request_is_a_crash_and_counted_once() {
+fn a_crash_for_another_functions_request_is_a_crash_and_told_once() {
     let mut scene = Scene::new();
     let report = r#"{"t":"error","request":"other","nr":1,"fatal":true,"error":{"name":"Error"}}"#;
     assert_eq!(scene.tell(format!("{report}\n").as_bytes()).len(), 1);
@@ -184,7 +188,8 @@ fn a_crash_for_another_functions_request_is_a_crash_and_counted_once() {
         scene.driver.take_crash(&scene.instance, &line),
         "it is no line of output"
     );
-    assert_eq!(scene.ignored(), 1);
+    scene.driver.logs().flush();
+    assert!(scene.records.try_recv().is_err(), "it is the same crash");
 }
 
 #[test]
@@ -273,4 +278,29 @@ fn long_texts_of_an_error_are_cut() {
     };
     assert!(failure.message.len() < 9000);
     assert!(failure.message.ends_with("bytes cut]"));
+}
+
+#[test]
+fn memory_that_the_instance_cannot_have_is_cut_to_what_it_can() {
+    let mut scene = Scene::new();
+    scene.instance.set_started(Started {
+        address: fnlocal_runtime::Address::Tcp(([127, 0, 0, 1], 1).into()),
+        token: String::new(),
+        code_root: String::new(),
+        create: Duration::ZERO,
+        boot: Duration::ZERO,
+        max_memory_bytes: 1 << 30,
+    });
+    for (told, kept) in [(u64::MAX, 1 << 30), (5, 5)] {
+        scene.serve(&told.to_string());
+        let report =
+            format!(r#"{{"t":"done","request":"{told}","ms":1,"cpu_ms":1,"memory":{told}}}"#);
+        let records = scene.tell((report + "\n").as_bytes());
+        let [Record::Done { memory, .. }] = &records[..] else {
+            panic!("{records:?}");
+        };
+        assert_eq!(*memory, Some(kept));
+    }
+    let all = scene.driver.counts().functions();
+    assert!(all.iter().all(|one| one.spent.memory <= 1 << 30));
 }

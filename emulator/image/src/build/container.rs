@@ -80,7 +80,7 @@ fn said(
         Err(HelperError::Output(bytes)) => return Err(limit(ImportLimit::OutputBytes(bytes))),
         Err(HelperError::Engine(error)) => return Err(engine(WHAT)(error).into()),
     };
-    let described = describe::parse(&ran.stdout).ok_or_else(|| {
+    let described = describe::parse(package, &ran.stdout).ok_or_else(|| {
         let words = String::from_utf8_lossy(&ran.stderr);
         let why = match words.trim_end() {
             "" => format!(

@@ -26,11 +26,10 @@ use crate::oci::content;
 use crate::oci::layer::{self, Layer};
 use crate::oci::load::{Loading, load};
 use crate::oci::manifest::Stored;
-use fnlocal_api::Failure;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_engine::sending;
 use fnlocal_engine::tarball::Tarball;
-use fnlocal_project::{DescribedModule, Package};
+use fnlocal_project::{DescribedModule, Description, Package};
 
 pub use placeholder::placeholders;
 
@@ -153,8 +152,8 @@ fn without_folder(tar: impl Read, out: impl io::Write) -> io::Result<()> {
 }
 
 #[derive(Deserialize)]
-struct Description {
-    modules: Vec<DescribedModule>,
+struct Answer {
+    modules: Description,
 }
 
 /// The wrapper's settings, for code in a folder.
@@ -174,18 +173,16 @@ fn entries(package: &Package) -> Option<String> {
     plain.then(|| entries.join(","))
 }
 
-/// What the wrapper wrote, if it described anything.
-pub(super) fn parse(stdout: &[u8]) -> Option<Vec<DescribedModule>> {
-    let description: Description = serde_json::from_slice(stdout).ok()?;
-    Some(description.modules)
+/// What the wrapper wrote of a package's entries, if it described anything.
+pub(super) fn parse(package: &Package, stdout: &[u8]) -> Option<Vec<DescribedModule>> {
+    let answer: Answer = serde_json::from_slice(stdout).ok()?;
+    Some(answer.modules.of_entries(&package.entries))
 }
 
 /// The first file that could not be imported, as an error.
 pub(super) fn failed(package: &Package, described: &[DescribedModule]) -> Result<(), BuildError> {
     for module in described {
-        if let Some(error) = &module.error {
-            let failure = Failure::deserialize(error);
-            let mut failure = failure.unwrap_or_else(|_| Failure::plain(error.to_string(), None));
+        if let Some(mut failure) = module.error.clone() {
             let root = format!("{}/", package.root.display());
             failure.rebase("/app/", &root);
             return Err(BuildError::Import {

@@ -28,7 +28,7 @@ const UNKNOWN_ARGUMENT: &str = "Unknown option '--instance'";
 /// Starts an instance in a task of its own: one whose caller goes away is not left behind.
 pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
     if inner.closing() {
-        return Err(RuntimeError::NotUp("fnlocal is ending".to_owned()));
+        return Err(RuntimeError::not_up("fnlocal is ending"));
     }
     let (sender, receiver) = oneshot::channel();
     let starting = Arc::clone(&inner);
@@ -40,7 +40,7 @@ pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started,
         }
     };
     inner.tasks.spawn(task.in_current_span());
-    let ending = |_| RuntimeError::NotUp("fnlocal is ending".to_owned());
+    let ending = |_| RuntimeError::not_up("fnlocal is ending");
     receiver.await.map_err(ending)?
 }
 
@@ -167,9 +167,9 @@ async fn answer(
     let create = begun.elapsed();
     tokio::select! {
         () = ready::answers(address, token) => {}
-        reason = ended(&mut end) => return Err(RuntimeError::NotUp(reason)),
-        () = tokio::time::sleep(ready::BOOT) => {
-            return Err(RuntimeError::NotUp(format!("no answer within {:?}", ready::BOOT)));
+        reason = ended(&mut end) => return Err(RuntimeError::not_up(reason)),
+        () = tokio::time::sleep(ready::BOOT_TIMEOUT) => {
+            return Err(RuntimeError::not_up(format!("no answer within {:?}", ready::BOOT_TIMEOUT)));
         }
     }
     // It may have died right after answering, or been stopped meanwhile.
@@ -178,18 +178,20 @@ async fn answer(
         if ended.is_none() && live.phase == Phase::Booting {
             live.phase = Phase::Running;
         }
-        (live.phase == Phase::Running).then_some(()).ok_or(ended)
+        let is_running = live.phase == Phase::Running;
+        is_running.then_some(live.memory_mib).ok_or(ended)
     });
     match running {
-        Some(Ok(())) => Ok(Started {
+        Some(Ok(memory_mib)) => Ok(Started {
+            max_memory_bytes: u64::from(memory_mib) << 20,
             address: address.clone(),
             token: token.to_owned(),
             code_root: container::CODE.to_owned(),
             create,
             boot: begun.elapsed().saturating_sub(create),
         }),
-        Some(Err(Some(reason))) => Err(RuntimeError::NotUp(reason)),
-        Some(Err(None)) | None => Err(RuntimeError::NotUp("it was stopped".to_owned())),
+        Some(Err(Some(reason))) => Err(RuntimeError::not_up(reason)),
+        Some(Err(None)) | None => Err(RuntimeError::not_up("it was stopped")),
     }
 }
 
@@ -215,12 +217,13 @@ async fn pump(attached: AttachContainerResults, mut output: InstanceOutput) {
 /// Adds what an instance that did not come up wrote.
 fn explained(error: RuntimeError, wrote: &str, image: &str) -> RuntimeError {
     match error {
-        RuntimeError::NotUp(_) if wrote.contains(UNKNOWN_ARGUMENT) => RuntimeError::OldImage {
+        RuntimeError::NotUp { .. } if wrote.contains(UNKNOWN_ARGUMENT) => RuntimeError::OldImage {
             image: image.to_owned(),
         },
-        RuntimeError::NotUp(why) if !wrote.is_empty() => {
-            RuntimeError::NotUp(format!("{why}; it wrote:\n{wrote}"))
-        }
+        RuntimeError::NotUp { why, .. } => RuntimeError::NotUp {
+            why,
+            wrote: wrote.to_owned(),
+        },
         error => error,
     }
 }
@@ -249,7 +252,7 @@ mod tests {
     #[test]
     fn an_image_whose_wrapper_is_older_is_named_with_what_to_do() {
         let wrote = "Unknown option '--instance'. To specify a positional argument…\n\nusage: …";
-        let ended = || RuntimeError::NotUp("exit code 2".to_owned());
+        let ended = || RuntimeError::not_up("exit code 2");
         let error = explained(ended(), wrote, "shop:1");
         assert!(error.to_string().contains("shop:1"), "{error}");
         assert!(
@@ -259,5 +262,6 @@ mod tests {
         );
         let error = explained(ended(), "boom", "shop:1");
         assert!(error.to_string().ends_with("exit code 2; it wrote:\nboom"));
+        assert!(error.without_output().ends_with("exit code 2"));
     }
 }

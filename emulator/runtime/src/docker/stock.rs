@@ -159,7 +159,7 @@ async fn create_attached(
     // Made while everything of ours is being removed, it may have been missed.
     if inner.closing() {
         reaper::remove(docker, &container).await;
-        return Err(RuntimeError::NotUp("fnlocal is ending".to_owned()));
+        return Err(RuntimeError::not_up("fnlocal is ending"));
     }
     let options = AttachContainerOptions {
         stream: true,

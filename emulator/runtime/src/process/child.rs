@@ -69,7 +69,8 @@ pub(super) async fn follow(
         all.remove(&instance).map(|live| (live, end))
     };
     if let Some((live, end)) = told {
-        live.remove_folders();
+        // Nothing of it remains when its end is told.
+        drop(live);
         let _ = inner.notices.send(Notice::Exit { instance, end }).await;
     }
 }
@@ -146,7 +147,7 @@ pub(super) fn signal(pid: u32, kind: Signal) {
 fn text(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
+        (Some(code), _) => crate::exit_text(code.into()),
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "it ended".to_owned(),
     }
