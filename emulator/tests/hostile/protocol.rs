@@ -251,7 +251,7 @@ exports.trailers = (req, res) => {
 exports.tunnel = {
   func: (req, res) => res.send("no"),
   upgrade: (req, socket) => {
-    const lines = Object.entries({ ...forged, connection: "upgrade", upgrade: "forged" });
+    const lines = Object.entries({ ...forged, connection: "upgrade, x-named", upgrade: "forged" });
     const head = lines.map((line) => line.join(": ") + "\r\n").join("");
     socket.end(`HTTP/1.1 101 Switching Protocols\r\n${head}\r\n`);
   },
