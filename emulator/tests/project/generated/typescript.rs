@@ -41,15 +41,15 @@ pub fn types() -> String {
             } else {
                 key.clone()
             };
-            write!(
+            writeln!(
                 out,
-                "{}  {name}{optional}: {kind};\n",
+                "{}  {name}{optional}: {kind};",
                 comment(&text(schema), "  ")
             )
             .unwrap();
             if name != *key {
                 let same = format!("The same as `{name}`, spelt as in fnlocal.toml.");
-                write!(out, "{}  {key}{optional}: {kind};\n", comment(&same, "  ")).unwrap();
+                writeln!(out, "{}  {key}{optional}: {kind};", comment(&same, "  ")).unwrap();
             }
         }
         out += "}\n";
