@@ -1,11 +1,11 @@
 //! The description of `fnlocal.toml`: every key with its text, unit, default and bounds.
 //!
 //! All else that knows keys comes from these types: the parser, the check of bounds and of unknown
-//! keys ([`super::schema`]), the JSON schema, `docs/configuration.md`, and the types of `config` in
+//! keys ([`mod@super::schema`]), the JSON schema, `docs/configuration.md`, and the types of `config` in
 //! code. Of a field they read:
 //!
 //! - the doc comment: what the key means,
-//! - `range`: the bounds, in milliseconds for a [`TimeSpan`] and in MiB for a [`MemorySize`];
+//! - `range`: the bounds, in milliseconds for a [`TimeSpan`] and in MiB for a `MemorySize`;
 //!   `extend("minimum")` in bytes for a [`ByteSize`],
 //! - `extend("default")`: what applies without the key, as it is written in the file,
 //! - `extend("x-unit")`: the unit of a bare number,
