@@ -18,8 +18,15 @@ take();
 // Pasted into a page that is open already.
 addEventListener("hashchange", () => take() && location.reload());
 
+/** Milliseconds until a question that changes nothing is asked again, once: see the page's first script. */
+const AGAIN_MS = 200;
+
 /** @param {string} path below `/_fnlocal/` @param {RequestInit} [how] */
-export const ask = (path, how) => fetch(path, { ...how, headers: { [HEADERS.TOKEN]: sessionStorage.getItem(KEY) ?? "" } });
+export function ask(path, how) {
+  const send = () => fetch(path, { ...how, headers: { [HEADERS.TOKEN]: sessionStorage.getItem(KEY) ?? "" } });
+  if (how) return send();
+  return send().catch(() => new Promise((done) => setTimeout(done, AGAIN_MS)).then(send));
+}
 
 /** @param {string} path below `/_fnlocal/` @returns {Promise<string | null>} why it failed */
 export async function act(path) {

@@ -1,14 +1,31 @@
 //! The page's files, as they are in the binary.
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest as _, Sha256};
 
-/// Nothing from elsewhere, nothing in the page itself, nobody around it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'";
+const PAGE: &str = include_str!("../../dashboard/index.html");
+
+/// Nothing from elsewhere, nothing in the page itself but its one script, nobody around it.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let script = PAGE
+        .split_once("<script>")
+        .and_then(|(_, rest)| rest.split_once("</script>"));
+    let (script, _) = script.expect("the page has one script");
+    let digest = BASE64.encode(Sha256::digest(script));
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; \
+         img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'; require-trusted-types-for 'script'"
+    );
+    HeaderValue::try_from(policy).expect("it is plain text")
+});
 
 const JS: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -28,11 +45,7 @@ macro_rules! own {
 }
 
 const ASSETS: &[Asset] = &[
-    (
-        "",
-        "text/html; charset=utf-8",
-        include_str!("../../dashboard/index.html"),
-    ),
+    ("", "text/html; charset=utf-8", PAGE),
     own!("style.css", CSS),
     own!("icon.svg", "image/svg+xml"),
     own!("theme.js", JS),
@@ -82,14 +95,14 @@ pub(super) fn router() -> Router {
 }
 
 fn headers(kind: &'static str) -> [(HeaderName, HeaderValue); 6] {
+    let fixed = HeaderValue::from_static;
     [
-        (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CONTENT_TYPE, fixed(kind)),
+        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
+        (header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff")),
+        (header::REFERRER_POLICY, fixed("no-referrer")),
+        (header::X_FRAME_OPTIONS, fixed("DENY")),
         // Another fnlocal may answer here tomorrow.
-        (header::CACHE_CONTROL, "no-cache"),
+        (header::CACHE_CONTROL, fixed("no-cache")),
     ]
-    .map(|(name, value)| (name, HeaderValue::from_static(value)))
 }
