@@ -150,6 +150,9 @@ fn parse(path: &Path, text: &str) -> Result<Config, FileError> {
     })
 }
 
+/// More than serde names of the choices of one place.
+const MAX_CHOICES: usize = 64;
+
 /// Turns serde's wording into ours, with a hint where a word is unknown.
 ///
 /// serde gives no structure for these two kinds; its wording is part of its tests.
@@ -157,7 +160,8 @@ pub(super) fn explain(message: &str, keys: &str) -> (String, Option<String>) {
     let mut words = message.split('`').skip(1).step_by(2);
     let unknown = |words: &mut dyn Iterator<Item = &str>| {
         let word = words.next().unwrap_or_default().to_owned();
-        let known: Vec<String> = words.map(str::to_owned).collect();
+        // The word may have quotes of its own, and then all of it seems to be known.
+        let known: Vec<String> = words.take(MAX_CHOICES).map(str::to_owned).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let hint = suggest(&word, &known);
         (word, hint)

@@ -369,7 +369,7 @@ impl Project {
                 entry: file.clone(),
                 key: shown(error.keys.join("."), MAX_SHOWN_BYTES),
                 why: shown(error.what().to_owned(), MAX_WHY_BYTES),
-                hint: error.hint,
+                hint: error.hint.map(|hint| shown(hint, MAX_WHY_BYTES)),
             };
             return out.problems.extend(code.bad.into_iter().map(problem));
         }
