@@ -4,6 +4,8 @@
 //! that is due takes an idle connection, the one used last; else a new one; else, when there are as
 //! many as may be, it waits for one, and that wait counts as the generator's lag.
 
+mod response;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -18,15 +20,14 @@ use hyper::body::Incoming;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use response::{RequestResult, read};
+
 use crate::clock::SleepClock;
 use crate::connect::{Connector, LoadConnection};
 use crate::recorder::SampleRecorder;
 use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
 use crate::scenario::{LoadScenario, ScenarioStep, UnmetExpectation};
 use crate::template::Values;
-
-/// An answer's body is kept up to this size where something is expected of it.
-const BODY_KEPT: usize = 1 << 20;
 
 /// A request that is due.
 #[derive(Clone, Copy, Debug)]
@@ -179,14 +180,6 @@ struct RequestSender {
     idle: RefCell<Vec<LoadConnection>>,
     waiting: RefCell<VecDeque<DueRequest>>,
     open: Cell<usize>,
-}
-
-/// What came of one request.
-struct RequestResult {
-    status: u16,
-    kind: SampleKind,
-    error: bool,
-    phases: Option<GatewayPhases>,
 }
 
 impl RequestSender {
@@ -379,29 +372,4 @@ fn uris(shared: &WorkersShared) -> Vec<Option<Uri>> {
 fn uri_of(shared: &WorkersShared, path: &str) -> Uri {
     let prefix = &shared.connector.target().prefix;
     format!("{prefix}{path}").parse().unwrap_or_default()
-}
-
-/// Reads an answer to its last byte.
-async fn read(
-    response: http::Response<Incoming>,
-    step: &ScenarioStep,
-) -> Result<RequestResult, NoAnswer> {
-    let (parts, body) = response.into_parts();
-    let kept = if step.expect.body.is_some() {
-        let body = Limited::new(body, BODY_KEPT).collect().await;
-        Some(body.map_err(|_| NoAnswer::Broke)?.to_bytes())
-    } else {
-        let mut body = body;
-        while let Some(frame) = body.frame().await {
-            frame.map_err(|_| NoAnswer::Broke)?;
-        }
-        None
-    };
-    let verdict: Option<UnmetExpectation> = step.expect.verdict(parts.status, kept.as_deref());
-    Ok(RequestResult {
-        status: parts.status.as_u16(),
-        kind: SampleKind::from_headers(&parts.headers),
-        error: verdict.is_some(),
-        phases: GatewayPhases::from_headers(&parts.headers),
-    })
 }

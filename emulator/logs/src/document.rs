@@ -3,6 +3,8 @@
 //! Times are RFC 3339 in UTC, to the microsecond. An invocation's is its end, so that a log is in
 //! the order of its times; lengths are milliseconds, sizes bytes.
 
+mod platform_line;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use fnlocal_api::{MAX_LINE_BYTES, cut};
 
 use super::{Record, RequestRecord};
+
+pub use platform_line::PlatformLine;
 
 /// One document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,39 +131,6 @@ pub struct FunctionLogLine {
     pub stream: String,
     /// Without its line feed.
     pub text: String,
-}
-
-/// What the platform has to say.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PlatformLine {
-    /// When.
-    pub time: Timestamp,
-    /// What kind: `reloaded`, `error`, `import_failed`, `died`, `start_failed`, `engine`, `note`,
-    /// `warning` or `dropped`.
-    pub event: String,
-    /// For people.
-    pub text: String,
-    /// The function it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub function: Option<Arc<str>>,
-    /// The instance it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub instance: Option<String>,
-    /// The instance's node.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub node: Option<Arc<str>>,
-    /// The request it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub request: Option<String>,
-    /// The hash of the code it is about.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub code: Option<String>,
-    /// The lines of code around, or a stack.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub detail: Option<String>,
-    /// How many, of `dropped`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub count: Option<u64>,
 }
 
 /// What a wrapper measured of a request.
@@ -280,105 +251,6 @@ impl Phases {
             import: millis(timing.import),
             handler: millis(timing.handler),
         }
-    }
-}
-
-impl PlatformLine {
-    /// A line that came from somewhere else.
-    #[must_use]
-    pub fn plain(time: Timestamp, text: &str) -> Self {
-        Self {
-            time,
-            ..Self::new("note", text)
-        }
-    }
-
-    fn new(event: &str, text: impl Into<String>) -> Self {
-        Self {
-            time: stamp(SystemTime::now()),
-            event: event.to_owned(),
-            text: text.into(),
-            function: None,
-            instance: None,
-            node: None,
-            request: None,
-            code: None,
-            detail: None,
-            count: None,
-        }
-    }
-
-    /// What the platform says of a record; none of those that are kept otherwise.
-    pub(super) fn from_record(record: &Record) -> Option<Self> {
-        Some(match record {
-            Record::Request(_) | Record::Done { .. } | Record::Line { .. } => return None,
-            Record::Error {
-                function,
-                instance,
-                node,
-                request,
-                failure,
-                code,
-                ..
-            } => Self {
-                function: function.clone(),
-                instance: Some(instance.to_string()),
-                node: Some(Arc::clone(node)),
-                request: request.clone(),
-                code: Some(code.clone()),
-                detail: failure.stack.clone().filter(|stack| !stack.is_empty()),
-                ..Self::new("error", failure.summary())
-            },
-            Record::ImportFailed { function, failure } => Self {
-                function: Some(Arc::clone(function)),
-                detail: failure.frame.clone(),
-                ..Self::new("import_failed", failure.summary())
-            },
-            Record::Died {
-                function,
-                instance,
-                node,
-                reason,
-                code,
-                last_line,
-            } => Self {
-                function: function.clone(),
-                instance: Some(instance.to_string()),
-                node: Some(Arc::clone(node)),
-                code: Some(code.clone()),
-                detail: last_line.clone(),
-                ..Self::new("died", format!("its instance ended: {reason}"))
-            },
-            Record::StartFailed {
-                package,
-                error,
-                hint,
-            } => Self {
-                detail: hint.clone(),
-                ..Self::new("start_failed", format!("{package}: {error}"))
-            },
-            Record::Engine { message, .. } => Self::new("engine", message),
-            Record::Switched {
-                function,
-                files,
-                after,
-            } => {
-                let after = after.map(|after| format!(" in {} ms", millis(after)));
-                Self {
-                    function: Some(Arc::clone(function)),
-                    code: Some(files.clone()),
-                    ..Self::new("reloaded", format!("reloaded{}", after.unwrap_or_default()))
-                }
-            }
-            Record::Note { warning, text } => {
-                Self::new(if *warning { "warning" } else { "note" }, text)
-            }
-            Record::Dropped { function, count } => Self {
-                function: function.clone(),
-                count: Some(*count),
-                ..Self::new("dropped", dropped(*count))
-            },
-        })
     }
 }
 

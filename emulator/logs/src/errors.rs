@@ -4,6 +4,8 @@
 //! ids, and the same way through the code. Lines and columns do not count: they move with every
 //! edit above.
 
+mod exit_call;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
@@ -18,10 +20,9 @@ use serde::{Deserialize, Serialize};
 use super::bounded_map::Recent;
 use super::document::stamp;
 use super::fingerprint::fingerprint;
-use fnlocal_api::{Cause, EXIT_PREFIXES};
-
 use super::{Record, RequestRecord};
-use fnlocal_api::Failure;
+use exit_call::ExitCall;
+use fnlocal_api::{Cause, Failure};
 
 /// The file's name, beside the log's.
 const FILE: &str = "errors.json";
@@ -364,39 +365,6 @@ impl ErrorRequest {
             method: Some(request.method.as_str().to_owned()),
             path: Some(request.path.clone()),
         }
-    }
-}
-
-/// What the wrapper writes when code calls `process.exit`.
-struct ExitCall {
-    message: String,
-    /// `None` for code that ran for none.
-    request: Option<String>,
-    place: (Option<String>, Option<u32>, Option<u32>),
-}
-
-impl ExitCall {
-    fn parse(line: &str) -> Option<Self> {
-        let [of_request, of_other] = EXIT_PREFIXES;
-        let (request, rest) = match line.strip_prefix(of_other) {
-            Some(rest) => (None, rest),
-            None => {
-                let rest = line.strip_prefix(of_request)?;
-                let (_, rest) = rest.split_once(" (request ")?;
-                let (request, rest) = rest.split_once(") called ")?;
-                (Some(request.to_owned()), rest)
-            }
-        };
-        let (call, place) = rest.split_once(" at ").unwrap_or((rest, ""));
-        let mut parts = place.rsplitn(3, ':');
-        let column = parts.next().and_then(|part| part.parse().ok());
-        let line = parts.next().and_then(|part| part.parse().ok());
-        let file = parts.next().map(str::to_owned);
-        Some(Self {
-            message: format!("the function called {call}"),
-            request,
-            place: (file, line, column),
-        })
     }
 }
 

@@ -10,6 +10,7 @@ mod code;
 mod code_config;
 mod config;
 mod config_file;
+mod description;
 mod diagnostics;
 mod discover;
 pub mod env;
@@ -45,15 +46,13 @@ pub use config::{
     ScenarioConfig,
 };
 pub use config_file::ConfigFile;
+pub use description::{DescribedFunction, DescribedModule, Description};
 pub use diagnostics::{FileError, suggest};
 pub use env::{EnvError, Environment, env_files};
 pub use manifest::{Lockfile, LockfileKind, PackageManifest};
 pub use names::MAX_FUNCTION_NAME;
 pub use prescale::PrescaleError;
-pub use resolve::{
-    Across, DescribedFunction, DescribedModule, Description, FunctionProblem, Settled,
-    SettledFunction,
-};
+pub use resolve::{Across, FunctionProblem, Settled, SettledFunction};
 pub use running::{NotRunning, Running, RunningFile};
 pub use schema::{bounds, described_defaults, schema};
 pub use settings::{DEFAULT_BODY_LIMIT, FunctionSettings};

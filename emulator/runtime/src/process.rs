@@ -5,6 +5,7 @@
 //! group of its own, sockets only its owner can reach, and an end together with fnlocal.
 
 mod child;
+mod program;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::child::{Signal, signal};
+use self::program::{find_node, inherited};
 use self::watchdog::Watchdog;
 use super::family::{self, Family};
 use super::leftovers;
@@ -34,7 +36,6 @@ use super::{
     Started, ready,
 };
 use fnlocal_bundles::RUNNER;
-use fnlocal_project::programs;
 
 /// The maximum of a function's `memory` in MiB. Only V8's heap is limited, so a process may have more
 /// than the function's own.
@@ -362,41 +363,6 @@ impl Runtime for ProcessRuntime {
                 watchdog.dismiss().await;
             }
         })
-    }
-}
-
-/// The little of the person's environment that a program needs to work at all.
-fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
-    let needed = ["PATH", "HOME", "LANG", "SystemRoot", "TEMP"];
-    needed
-        .into_iter()
-        .filter_map(|key| Some((key, std::env::var_os(key)?)))
-}
-
-async fn find_node(given: Option<&Path>) -> Result<(PathBuf, String), ProcessError> {
-    let found = given.map(Path::to_owned).or_else(|| programs::find("node"));
-    let program = found.clone().unwrap_or_else(|| PathBuf::from("node"));
-    let fail = |why: String| ProcessError::NoNode {
-        program: program.clone(),
-        why,
-    };
-    let Some(found) = found else {
-        return Err(fail("no folder of PATH has it".to_owned()));
-    };
-    // Version managers put a shim in the path; started once, it tells what it starts.
-    let asked = Command::new(&found)
-        .args(["-p", "process.execPath + '\\n' + process.version"])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .map_err(|error| fail(error.to_string()))?;
-    let text = String::from_utf8_lossy(&asked.stdout);
-    let mut lines = text.lines();
-    match (lines.next(), lines.next()) {
-        (Some(path), Some(version)) => Ok((path.into(), version.to_owned())),
-        _ => Err(fail(
-            String::from_utf8_lossy(&asked.stderr).trim().to_owned(),
-        )),
     }
 }
 

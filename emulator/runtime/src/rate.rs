@@ -40,7 +40,7 @@ impl RateBudget {
         if wait.is_zero() {
             return false;
         }
-        let _one = Waiting::begin();
+        let _one = BudgetUser::begin();
         sleep(wait).await;
         true
     }
@@ -56,16 +56,16 @@ impl RateBudget {
 }
 
 /// Counts a budget that is used up until dropped.
-struct Waiting;
+struct BudgetUser;
 
-impl Waiting {
+impl BudgetUser {
     fn begin() -> Self {
         WAITING.fetch_add(1, Ordering::Relaxed);
         Self
     }
 }
 
-impl Drop for Waiting {
+impl Drop for BudgetUser {
     fn drop(&mut self) {
         WAITING.fetch_sub(1, Ordering::Relaxed);
     }

@@ -46,7 +46,7 @@ pub(super) struct NodeState {
 }
 
 /// A request until its answer begins, so that the node does not end before.
-pub(super) struct RequestUnderWay {
+pub(super) struct NodeRequest {
     state: Rc<NodeState>,
     pub serving: Rc<Serving>,
     _entered: EnteredRequest,
@@ -121,10 +121,10 @@ impl NodeState {
     }
 
     /// A request enters; none where there is no release to serve it.
-    pub fn enter(self: &Rc<Self>) -> Option<RequestUnderWay> {
+    pub fn enter(self: &Rc<Self>) -> Option<NodeRequest> {
         let serving = self.serving()?;
         self.under_way.send_modify(|count| *count += 1);
-        Some(RequestUnderWay {
+        Some(NodeRequest {
             state: Rc::clone(self),
             _entered: serving.enter(),
             serving,
@@ -296,7 +296,7 @@ impl NodeState {
     }
 }
 
-impl Drop for RequestUnderWay {
+impl Drop for NodeRequest {
     fn drop(&mut self) {
         self.state.under_way.send_modify(|count| *count -= 1);
     }

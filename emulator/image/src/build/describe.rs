@@ -152,7 +152,7 @@ fn without_folder(tar: impl Read, out: impl io::Write) -> io::Result<()> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct DescribeAnswer {
     modules: Description,
 }
 
@@ -175,7 +175,7 @@ fn entries(package: &Package) -> Option<String> {
 
 /// What the wrapper wrote of a package's entries, if it described anything.
 pub(super) fn parse(package: &Package, stdout: &[u8]) -> Option<Vec<DescribedModule>> {
-    let answer: Answer = serde_json::from_slice(stdout).ok()?;
+    let answer: DescribeAnswer = serde_json::from_slice(stdout).ok()?;
     Some(answer.modules.of_entries(&package.entries))
 }
 
