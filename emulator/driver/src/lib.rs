@@ -8,6 +8,7 @@
 
 mod channel;
 mod counts;
+mod describe;
 mod driver_group;
 mod effects;
 mod exchange;
@@ -42,6 +43,7 @@ use fnlocal_core::{
 use tokio::sync::{Notify, watch};
 
 pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
+pub use describe::Describe;
 pub use driver_group::DriverGroup;
 pub use exchange::{Connection, Consumed, ExchangeError, RequestBody, TrackedBody};
 pub use functions::{Function, Functions};
@@ -56,7 +58,6 @@ pub use wakeups::Wakeups;
 
 use fnlocal_faults::Faults;
 use fnlocal_logs::{Logs, Record};
-use fnlocal_project::DescribedModule;
 use fnlocal_runtime::End;
 use fnlocal_runtime::Notice;
 use fnlocal_runtime::Runtime;
@@ -99,25 +100,6 @@ pub struct Driver {
     instances_changed: RefCell<Option<OnInstances>>,
     /// Rung for those who wait for room or for other functions.
     bell: OnceCell<Rc<Wakeups>>,
-}
-
-/// Turns a wrapper's description of a package into functions with bounds.
-pub trait Describe {
-    /// Called with the wrapper's `modules`, or with the reason why there is no description.
-    /// Registers what it finds in `functions` and returns the whole list for the core.
-    fn describe(
-        &self,
-        package: PackageId,
-        code: CodeHash,
-        described: Result<Vec<DescribedModule>, Failure>,
-        functions: &mut Functions,
-    ) -> Vec<fnlocal_core::FunctionSpec>;
-
-    /// Called when a function's requests go to new code, of these files.
-    fn switched(&self, function: &Function, code: CodeHash, files: &str);
-
-    /// Called with the number of drivers that share this, where there may be several.
-    fn set_drivers(&self, _drivers: usize) {}
 }
 
 impl Driver {
