@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::Full;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +24,8 @@ use response::{RequestResult, read};
 use crate::clock::SleepClock;
 use crate::connect::{Connector, LoadConnection};
 use crate::recorder::SampleRecorder;
-use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
-use crate::scenario::{LoadScenario, ScenarioStep, UnmetExpectation};
+use crate::sample::{NoAnswer, Sample, SampleKind};
+use crate::scenario::{LoadScenario, ScenarioStep};
 use crate::template::Values;
 
 /// A request that is due.

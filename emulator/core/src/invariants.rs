@@ -1,13 +1,11 @@
 //! What must hold after every event, by name. Checked in tests; too slow for the hot path.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::ids::{FunctionId, InstanceId, RequestId};
+use crate::ids::{InstanceId, RequestId};
 use crate::node::Node;
 use crate::package::Prime;
-use crate::pool::Pool;
-use crate::pool::slot::{Awaited, InstanceRole, Intent, PoolInstance, Power, RequestStage};
+use crate::pool::slot::{Awaited, InstanceRole, Intent, PoolInstance, RequestStage};
 use crate::timers::TimerKind;
 
 /// An invariant that does not hold: a mistake in this crate.

@@ -58,7 +58,6 @@ pub use wakeups::Wakeups;
 
 use fnlocal_faults::Faults;
 use fnlocal_logs::{Logs, Record};
-use fnlocal_runtime::End;
 use fnlocal_runtime::Notice;
 use fnlocal_runtime::Runtime;
 

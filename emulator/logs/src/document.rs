@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use fnlocal_api::{MAX_LINE_BYTES, cut};
 
-use super::{Record, RequestRecord};
+use super::RequestRecord;
 
 pub use platform_line::PlatformLine;
 

@@ -68,7 +68,7 @@ impl PlatformLine {
     }
 
     /// What the platform says of a record; none of those that are kept otherwise.
-    pub(in crate::document) fn from_record(record: &Record) -> Option<Self> {
+    pub(crate) fn from_record(record: &Record) -> Option<Self> {
         Some(match record {
             Record::Request(_) | Record::Done { .. } | Record::Line { .. } => return None,
             Record::Error {
