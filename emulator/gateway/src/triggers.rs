@@ -277,10 +277,8 @@ impl Triggers {
                 if tells_all(spec) && (self.duty)(&function.name).is_none() {
                     continue;
                 }
-                let key = format!(
-                    "{} {spec:?} {:?}",
-                    function.name, function.settings.triggers
-                );
+                let key = (&function.name, spec, &function.settings.triggers);
+                let key = serde_json::to_string(&key).expect("triggers are plain data");
                 wanted.insert(key, (function, spec));
             }
         }
