@@ -7,6 +7,7 @@ mod build;
 mod clean;
 #[cfg(feature = "aws")]
 mod cloud;
+mod completions;
 #[cfg(feature = "aws")]
 mod destroy;
 mod dev;
@@ -24,6 +25,7 @@ mod lines;
 mod loadtest;
 mod log_dir;
 mod logs;
+mod man;
 #[cfg(feature = "aws")]
 mod node;
 mod open;
@@ -38,9 +40,9 @@ mod release;
 mod rollback;
 mod run;
 mod running;
+mod schema;
 mod search_path;
 mod serving;
-mod shell;
 mod simulate;
 #[cfg(feature = "aws")]
 mod status;

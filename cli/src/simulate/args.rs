@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use fnlocal_sim::search::Sweep;
 use fnlocal_sim::{Distribution, Slo};
 
-use super::ProfileChoice;
+use crate::dev::ProfileChoice;
 use crate::simulate::load::{AsyncRate, NodesAt, SimulatedLoad, Span};
 
 /// Shown with `fnlocal simulate --help`.
@@ -99,7 +99,7 @@ pub struct SimulateArgs {
     pub machine_boot: Option<Distribution>,
     /// The fleet's time runs so many times as fast as that of its requests, as with the same option
     /// of `dev` and `up`.
-    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = super::fleet::time_scale, help_heading = "Fleet")]
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = crate::args::time_scale, help_heading = "Fleet")]
     pub time_scale: f64,
     /// At least so many nodes from so long after the beginning: `12@10m`.
     #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]
