@@ -22,7 +22,7 @@ use support::{median, ratio, spread, times};
 /// Builds of each.
 const ROUNDS: usize = 20;
 const NAME: &str = "fnlocal-bench-build:latest";
-const BASE: &str = "fnlocal-bench-base:latest";
+const BASE: &str = "localhost/fnlocal-bench-base:latest";
 
 fn main() {
     let folder = tempfile::tempdir().expect("a folder can be made");

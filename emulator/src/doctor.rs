@@ -108,7 +108,7 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
         }
     };
     let api = engine.docker.client_version();
-    let text = format!("{} at {}, API {api}", engine.version, engine.address);
+    let text = format!("{} at {}, API {api}", engine.title, engine.address);
     let mut findings = vec![Finding::good("docker", text)];
     if let Ok(info) = engine.docker.info().await {
         let version = info

@@ -232,7 +232,7 @@ async fn docker(
     let base = images.base(progress).await?;
     let settled = mounts::settle(engine, &owner, &base.reference, state, mounts).await;
     let engine = settled.map_err(OpenError::from)?;
-    let mut why = format!("Docker {} with {}", engine.version, base.origin);
+    let mut why = format!("{} with {}", engine.title, base.origin);
     let volumes = if engine.shares_folders {
         None
     } else {

@@ -59,8 +59,10 @@ async fn a_base_is_had_and_told_where_from() {
         .base(&|text| told.borrow_mut().push(text))
         .await
         .unwrap();
-    assert!(base.reference == "node:26-slim" || base.reference.starts_with("fnlocal/base:"));
-    if base.reference.starts_with("fnlocal/") {
+    assert!(
+        base.reference == "node:26-slim" || base.reference.starts_with("localhost/fnlocal/base:")
+    );
+    if base.reference.starts_with("localhost/fnlocal/") {
         assert!(
             told.borrow()
                 .iter()
@@ -100,7 +102,7 @@ async fn packages_without_dependencies_share_an_image() {
         .await
         .unwrap();
     assert_eq!(first, second);
-    assert!(first.starts_with("fnlocal/runner:"));
+    assert!(first.starts_with("localhost/fnlocal/runner:"));
     assert_eq!(labelled(&engine, &owner, None).await, []);
 }
 

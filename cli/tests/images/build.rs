@@ -395,7 +395,12 @@ async fn a_dockerfile_of_ones_own_is_built_if_it_starts_the_wrapper() {
     assert!(stderr.contains("RUN false"), "{stderr}");
     drop(alone);
     let of = image["repository"].as_str().unwrap().replace('/', "-");
-    docker(&["rmi", "--force", &format!("fnlocal/{of}:dockerfile"), &name]);
+    docker(&[
+        "rmi",
+        "--force",
+        &format!("localhost/fnlocal/{of}:dockerfile"),
+        &name,
+    ]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error as EngineError;
-use bollard::models::SystemInfo;
+use bollard::models::{SystemInfo, SystemVersion};
 use sha2::{Digest, Sha256};
 
 /// Oldest API we speak: engine 20.10.
@@ -56,8 +56,8 @@ pub struct Engine {
     pub docker: Docker,
     /// Where it answers, for people.
     pub address: String,
-    /// Its version, for people.
-    pub version: String,
+    /// What it is and its version, for people: `Docker 28.0.1`, `Podman 4.3.1`.
+    pub title: String,
     /// Unix sockets made in its containers can be used here: it runs on this very system.
     pub shares_sockets: bool,
     /// Folders of this system can be mounted in its containers.
@@ -224,18 +224,18 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
             found: api.to_string(),
         });
     }
-    let info = tokio::time::timeout(HELLO, client.info()).await;
-    let info = info
+    let asked = async { tokio::try_join!(client.info(), client.version()) };
+    let (info, version) = tokio::time::timeout(HELLO, asked)
+        .await
         .map_err(|_| silent())?
         .map_err(|error| refusal(address, &error))?;
-    let version = info.server_version.clone();
-    let version = version.unwrap_or_else(|| format!("API {api}"));
-    tracing::debug!(version, %api, "a container engine answers");
+    let title = title(&version);
+    tracing::debug!(title, %api, "a container engine answers");
     let security = info.security_options.clone().unwrap_or_default();
     Ok(Engine {
         docker: client.with_timeout(CALL),
         address: address.to_owned(),
-        version,
+        title,
         shares_sockets: shares_sockets(address, &info),
         shares_folders: true,
         host: host(address).await,
@@ -261,6 +261,14 @@ async fn host(address: &str) -> IpAddr {
     let near = found.iter().any(IpAddr::is_loopback);
     let first = found.iter().find(|one| one.is_ipv4()).or(found.first());
     first.filter(|_| !near).copied().unwrap_or(here)
+}
+
+fn title(version: &SystemVersion) -> String {
+    let mut components = version.components.iter().flatten();
+    let is_podman = components.any(|component| component.name.starts_with("Podman"));
+    let name = if is_podman { "Podman" } else { "Docker" };
+    let number = version.version.as_deref().unwrap_or("of no version");
+    format!("{name} {number}")
 }
 
 /// On Linux, except for Docker Desktop and the like, whose engine lives in a machine of its own.

@@ -29,6 +29,13 @@ pub fn own_group() -> u32 {
     rustix::process::getgid().as_raw()
 }
 
+/// Returns the name of an image of ours in an engine: `name` may have a tag. The host is part of it,
+/// since Podman takes a name without one for one of Docker Hub when it looks, and not when it makes.
+#[must_use]
+pub fn local_image(name: &str) -> String {
+    format!("localhost/fnlocal/{name}")
+}
+
 /// Twelve hexadecimal digits of the hash of `parts`, which cannot run into each other.
 #[must_use]
 pub fn short_hash(parts: &[&[u8]]) -> String {

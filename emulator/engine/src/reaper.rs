@@ -22,6 +22,9 @@ use super::labels::{NODE, Owner, PROJECT, RUN, pair};
 const PARALLEL_REMOVALS: usize = 8;
 /// Looks at what is left of a run that ends.
 const MAX_REMOVAL_ROUNDS: usize = 3;
+/// Tries to list containers, and the pause between them.
+const LIST_TRIES: usize = 20;
+const LIST_PAUSE: Duration = Duration::from_millis(100);
 /// For a removal that somebody else has begun.
 const FOREIGN_REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -136,6 +139,11 @@ async fn volumes(
 
 /// Kills and removes a container, and returns when it is gone.
 pub async fn remove(docker: &Docker, id: &str) {
+    let _left_for_the_next_run = try_remove(docker, id).await;
+}
+
+/// As [`remove`]. Returns whether it is gone.
+async fn try_remove(docker: &Docker, id: &str) -> bool {
     let options = RemoveContainerOptions {
         force: true,
         v: true,
@@ -144,9 +152,10 @@ pub async fn remove(docker: &Docker, id: &str) {
     match docker.remove_container(id, Some(options)).await {
         Err(error) if already(&error) => {
             // Another removal is under way, or it is gone.
-            let _ = timeout(FOREIGN_REMOVAL_TIMEOUT, gone(docker, id)).await;
+            let waited = timeout(FOREIGN_REMOVAL_TIMEOUT, gone(docker, id)).await;
+            waited.is_ok()
         }
-        _ => {}
+        removed => removed.is_ok(),
     }
 }
 
@@ -160,23 +169,31 @@ pub async fn list(
         filters: Some(filters.into_iter().collect()),
         ..ListContainersOptions::default()
     };
-    docker
-        .list_containers(Some(options))
-        .await
-        .map_err(refused("listing containers"))
+    let mut tries = 1..LIST_TRIES;
+    loop {
+        match docker.list_containers(Some(options.clone())).await {
+            // While a container ends or is removed, Podman gives it a state that Docker's API does
+            // not have, or refuses to list at all.
+            Err(_) if tries.next().is_some() => sleep(LIST_PAUSE).await,
+            listed => return listed.map_err(refused("listing containers")),
+        }
+    }
 }
 
 async fn remove_all(docker: &Docker, list: &[ContainerSummary]) -> usize {
     // Owned, for a borrowing closure in a stream is not general enough for a boxed future.
-    let ids: Vec<String> = list.iter().filter_map(|found| found.id.clone()).collect();
+    let mut ids: Vec<String> = list.iter().filter_map(|found| found.id.clone()).collect();
     let count = ids.len();
-    stream::iter(ids)
-        .for_each_concurrent(
-            PARALLEL_REMOVALS,
-            |id| async move { remove(docker, &id).await },
-        )
-        .await;
-    count
+    // Podman keeps a sandbox until the containers that share its network are gone.
+    for _ in 0..2 {
+        let removals = stream::iter(ids).map(async |id| {
+            let is_gone = try_remove(docker, &id).await;
+            (!is_gone).then_some(id)
+        });
+        let left = removals.buffer_unordered(PARALLEL_REMOVALS);
+        ids = left.filter_map(async |left| left).collect().await;
+    }
+    count - ids.len()
 }
 
 async fn gone(docker: &Docker, id: &str) {

@@ -13,6 +13,7 @@ use super::error::{ImageError, engine};
 use super::host::{HostNode, KEY};
 use super::{ImageOptions, OnProgress};
 use fnlocal_engine::error::chain;
+use fnlocal_engine::identity::local_image;
 
 /// What is used when nothing is asked for: the LTS.
 pub const DEFAULT: &str = "node:26-slim";
@@ -112,7 +113,7 @@ async fn made_before(docker: &Docker, host: &HostNode) -> Result<Option<Base>, I
         let reference = image
             .repo_tags
             .iter()
-            .find(|tag| tag.starts_with("fnlocal/base:"))?;
+            .find(|tag| tag.starts_with(&local_image("base:")))?;
         Some(Base {
             reference: reference.clone(),
             id: image.id,

@@ -45,8 +45,8 @@ use crate::oci::base::StoredBase;
 use crate::oci::layer::Layer;
 use crate::oci::manifest::ImagePlatform;
 use fnlocal_engine::connect::{Engine, EngineVariables, connect};
-use fnlocal_engine::identity::fit;
 use fnlocal_engine::identity::random_hex;
+use fnlocal_engine::identity::{fit, local_image};
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::labels::project_label;
 use fnlocal_engine::reaper;
@@ -269,7 +269,7 @@ impl<'a> Site<'a> {
 
     /// What an image is called in the engine while it is worked on.
     fn engine_name(&self, repository: &RepositoryName, tag: &str) -> String {
-        format!("fnlocal/{}:{tag}", repository.as_str().replace('/', "-"))
+        local_image(&format!("{}:{tag}", repository.as_str().replace('/', "-")))
     }
 
     /// Where a package's images are.

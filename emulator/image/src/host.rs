@@ -2,20 +2,24 @@
 //!
 //! The libraries are asked of `ldd`, since the host's own loader knows best where they are.
 
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use bollard::Docker;
-use bollard::query_parameters::CreateImageOptions;
-use bytes::Bytes;
+use bollard::query_parameters::ImportImageOptions;
 use futures_util::StreamExt;
+use serde_json::json;
 use tokio::process::Command;
 
 use super::oci::layer::Hashing;
+use super::oci::manifest::ImagePlatform;
 use super::root::Root;
 use super::short_hash;
 use fnlocal_engine::error::chain;
+use fnlocal_engine::identity::local_image;
+use fnlocal_engine::sending;
+use fnlocal_engine::tarball::Tarball;
 use fnlocal_project::programs;
 
 /// Label that tells from which node a base was made.
@@ -49,6 +53,9 @@ const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/sleep", "/usr/bin/env"];
 /// Where its programs are found.
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const CHUNK_BYTES: usize = 256 * 1024;
+/// The archive's files.
+const CONFIG: &str = "config.json";
+const LAYER: &str = "layer.tar";
 
 /// This host's node.
 #[derive(Clone, Debug)]
@@ -111,35 +118,47 @@ impl HostNode {
         format!("this machine's node {}{npm}", self.version)
     }
 
-    /// Makes the base and gives its name, which is a hash of its content.
+    /// Makes the base and gives its name, which is a hash of its content. Loaded as an archive:
+    /// Podman's import of a bare file system forgets tag and labels.
     pub async fn import(&self, docker: &Docker) -> Result<String, String> {
         let root = self.root().await?;
         let (file, hash) = tokio::task::spawn_blocking(move || write(&root))
             .await
             .map_err(|error| error.to_string())?
             .map_err(|error| error.to_string())?;
-        let tag: String = hash.chars().take(12).collect();
-        let options = CreateImageOptions {
-            from_src: Some("-".to_owned()),
-            repo: Some("fnlocal/base".to_owned()),
-            tag: Some(tag.clone()),
-            message: Some(format!("made by fnlocal from {}", self.origin())),
-            changes: vec![
-                format!("ENV {PATH}"),
-                format!("LABEL {KEY}={}", self.key),
-                "CMD [\"node\"]".to_owned(),
-            ],
-            ..CreateImageOptions::default()
+        let name = local_image(&format!("base:{}", &hash[..12]));
+        let documents = self.documents(&name, &hash);
+        let (pieces, writing) = sending::pieces(move |out| archive(out, &documents, file));
+        let options = ImportImageOptions {
+            quiet: true,
+            ..ImportImageOptions::default()
         };
-        let body = bollard::body_try_stream(pieces(file));
-        let mut stream = docker.create_image(Some(options), Some(body), None);
-        while let Some(news) = stream.next().await {
-            let news = news.map_err(|error| chain(&error))?;
-            if let Some(error) = news.error_detail.and_then(|detail| detail.message) {
-                return Err(error);
-            }
+        let body = bollard::body_try_stream(pieces);
+        let mut answers = docker.import_image(options, body, None);
+        while let Some(answer) = answers.next().await {
+            answer.map_err(|error| chain(&error))?;
         }
-        Ok(format!("fnlocal/base:{tag}"))
+        writing
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        Ok(name)
+    }
+
+    /// The small files of the archive. `hash` is the layer's.
+    fn documents(&self, name: &str, hash: &str) -> [(&'static str, String); 2] {
+        let config = json!({
+            "architecture": ImagePlatform::here().architecture(),
+            "os": "linux",
+            "config": { "Env": [PATH], "Cmd": ["node"], "Labels": { KEY: self.key } },
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{hash}")] },
+            "history": [{ "comment": format!("made by fnlocal from {}", self.origin()) }],
+        });
+        let listed = json!([{ "Config": CONFIG, "RepoTags": [name], "Layers": [LAYER] }]);
+        [
+            (CONFIG, config.to_string()),
+            ("manifest.json", listed.to_string()),
+        ]
     }
 
     /// The base's files.
@@ -292,24 +311,19 @@ fn write(root: &Root) -> io::Result<(std::fs::File, String)> {
     Ok((file, digest.hex().to_owned()))
 }
 
-fn pieces(file: std::fs::File) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
-    futures_util::stream::unfold(Some(file), |file| async move {
-        let mut file = file?;
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; CHUNK_BYTES];
-            let read = file.read(&mut piece).map(|count| {
-                piece.truncate(count);
-                Bytes::from(piece)
-            });
-            (file, read)
-        });
-        match read.await {
-            Ok((_, Ok(piece))) if piece.is_empty() => None,
-            Ok((file, Ok(piece))) => Some((Ok(piece), Some(file))),
-            Ok((_, Err(error))) => Some((Err(error), None)),
-            Err(error) => Some((Err(io::Error::other(error)), None)),
-        }
-    })
+/// Writes an image as `docker save` does.
+fn archive(
+    out: impl Write,
+    documents: &[(&'static str, String)],
+    layer: std::fs::File,
+) -> io::Result<()> {
+    let mut tar = Tarball::new(out);
+    for (path, text) in documents {
+        tar.file(path, 0o644, text.len() as u64, text.as_bytes())?;
+    }
+    let size = layer.metadata()?.len();
+    tar.file(LAYER, 0o644, size, layer)?;
+    tar.finish().map(drop)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::npm::{HostSettings, WORK, text};
 use super::oci::manifest::ImagePlatform;
 use super::root::Root;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::{cover_volumes, hardened, tmpfs};
+use fnlocal_engine::container::{cover_volumes, created_by_us, hardened, tmpfs};
 use fnlocal_engine::helper::{helper_ids, helper_user};
 use fnlocal_engine::labels::Owner;
 
@@ -105,7 +105,7 @@ impl Installer<'_> {
                 cpu_shares: Some(CPU_SHARES),
                 ..hardened(self.engine, MEMORY_MIB, PIDS)
             }),
-            ..ContainerCreateBody::default()
+            ..created_by_us()
         }
     }
 

@@ -28,7 +28,7 @@ use base::Base;
 use deps::Dependencies;
 use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::identity::{fit, short_hash};
+use fnlocal_engine::identity::{fit, local_image, short_hash};
 use fnlocal_engine::labels::Owner;
 use fnlocal_project::{INSTALL_TIME, Package};
 
@@ -154,13 +154,13 @@ impl Images {
             fnlocal_bundles::RUNNER,
         ];
         let Some(dependencies) = dependencies else {
-            return format!("fnlocal/runner:{}", short_hash(&parts));
+            return local_image(&format!("runner:{}", short_hash(&parts)));
         };
         parts.extend(dependencies.parts());
         let project = self.options.project.as_str();
         let name = fit(&format!("{project}-{}", package.name));
         // The hyphen between the two does not say where one ends.
         parts.extend([project.as_bytes(), package.name.as_bytes()]);
-        format!("fnlocal/{name}:{}", short_hash(&parts))
+        local_image(&format!("{name}:{}", short_hash(&parts)))
     }
 }

@@ -17,8 +17,12 @@ use fnlocal_engine::reaper::remove_volume;
 use fnlocal_image::PROJECT;
 use fnlocal_image::host::KEY;
 
-/// Beginnings of the names of images that belong to no project.
-const SHARED: [&str; 2] = ["fnlocal/base:", "fnlocal/runner:"];
+/// Whether an image of this name belongs to no project.
+fn is_shared(name: &str) -> bool {
+    // Earlier versions named images without a host.
+    let name = name.strip_prefix("localhost/").unwrap_or(name);
+    name.starts_with("fnlocal/base:") || name.starts_with("fnlocal/runner:")
+}
 
 /// Everything with the folder's label, images of the project, and if asked for those that projects
 /// share.
@@ -44,11 +48,10 @@ pub(super) async fn list(
     if shared {
         // What people build upon our base has its label too; its name tells it from ours.
         let found = images(docker, KEY).await?;
-        let ours = |name: &str| SHARED.iter().any(|prefix| name.starts_with(prefix));
         items.extend(
             found
                 .into_iter()
-                .filter(|item| !item.name.is_empty() && item.name.split(' ').all(ours)),
+                .filter(|item| !item.name.is_empty() && item.name.split(' ').all(is_shared)),
         );
     }
     items.sort();

@@ -28,7 +28,7 @@ pub async fn engine_facts() -> Option<EngineFacts> {
     let info = engine.docker.info().await.ok()?;
     Some(EngineFacts {
         api: engine.docker.client_version().to_string(),
-        version: engine.version,
+        version: engine.title,
         rootless: engine.rootless,
         selinux: engine.selinux,
         shares_sockets: engine.shares_sockets,

@@ -60,7 +60,7 @@ pub(super) async fn open(
     let engine = connect(&EngineVariables::from_env()).await?;
     let store = Store::open(&served.state.path().join(REGISTRY))?;
     let images = images(&engine, &store, &kept.release, logs).await?;
-    let runtime = format!("Docker {}, release {}", engine.version, kept.short());
+    let runtime = format!("{}, release {}", engine.title, kept.short());
     let owner = owner(project, "n0");
     // Sandboxes only sleep, which every image of ours can.
     let base = images.first().cloned().unwrap_or_default();

@@ -17,7 +17,7 @@ use super::error::{BuildError, ImportLimit};
 use crate::error::engine;
 use crate::oci::manifest::entrypoint;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::{cover_volumes, hardened, tmpfs, without_network};
+use fnlocal_engine::container::{cover_volumes, created_by_us, hardened, tmpfs, without_network};
 use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{DescribedModule, Package};
@@ -121,6 +121,6 @@ fn body(site: &Site<'_>, engine: &Engine, subject: &Subject<'_>) -> ContainerCre
             tmpfs: Some(tmpfs(MEMORY_MIB)),
             ..hardened(engine, MEMORY_MIB, PIDS)
         }),
-        ..ContainerCreateBody::default()
+        ..created_by_us()
     })
 }

@@ -26,7 +26,7 @@ use crate::oci::content;
 use crate::oci::layer::{self, Layer};
 use crate::oci::load::{Loading, load};
 use crate::oci::manifest::Stored;
-use fnlocal_engine::identity::short_hash;
+use fnlocal_engine::identity::{local_image, short_hash};
 use fnlocal_engine::sending;
 use fnlocal_engine::tarball::Tarball;
 use fnlocal_project::{DescribedModule, Description, Package};
@@ -134,7 +134,7 @@ impl Question<'_> {
         if has_deps {
             site.engine_name(self.repository, &tag)
         } else {
-            format!("fnlocal/runner:{tag}")
+            local_image(&format!("runner:{tag}"))
         }
     }
 }

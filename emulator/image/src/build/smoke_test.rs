@@ -14,7 +14,7 @@ use crate::Root;
 use crate::error::engine;
 use crate::oci::manifest::ImagePlatform;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::{hardened, without_network};
+use fnlocal_engine::container::{created_by_us, hardened, without_network};
 use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
@@ -102,7 +102,7 @@ async fn try_on(
             mounts: Some(vec![helper::scratch(FOLDER)]),
             ..hardened(engine_, MEMORY_MIB, PIDS)
         }),
-        ..ContainerCreateBody::default()
+        ..created_by_us()
     });
     let mut root = Root::default();
     root.file(PROGRAM, program, 0o755);

@@ -19,7 +19,7 @@ use crate::ImageError;
 use crate::base::{DEFAULT, inspect};
 use crate::host::{HostNode, KEY, RECIPE};
 use fnlocal_engine::OnProgress;
-use fnlocal_engine::identity::short_hash;
+use fnlocal_engine::identity::{local_image, short_hash};
 
 /// Where bases are in the store.
 const REPOSITORY: &str = "fnlocal/base";
@@ -112,7 +112,7 @@ impl StoredBase {
         let loading = Loading {
             repository: Self::repository(),
             manifest: self.manifest.clone(),
-            name: format!("{REPOSITORY}:{tag}"),
+            name: local_image(&format!("base:{tag}")),
         };
         load(docker, store, &loading).await
     }

@@ -28,7 +28,7 @@ pub struct Loading {
     pub repository: RepositoryName,
     /// Its manifest: of one platform, not an index.
     pub manifest: Digest,
-    /// What the engine is to call it: `name:tag`.
+    /// What the engine is to call it: `host/name:tag`.
     pub name: String,
 }
 
@@ -151,7 +151,7 @@ fn documents(image: &Loading, parts: &ImageParts) -> Vec<(String, Vec<u8>)> {
             "digest": image.manifest.to_string(),
             "size": parts.manifest_bytes.len(),
             "annotations": {
-                "io.containerd.image.name": format!("docker.io/{}", image.name),
+                "io.containerd.image.name": image.name,
                 "org.opencontainers.image.ref.name": image.name.rsplit(':').next(),
             },
         }],

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::{hardened, tmpfs, user};
+use fnlocal_engine::container::{created_by_us, hardened, tmpfs, user};
 use fnlocal_engine::labels::Owner;
 
 use super::volume;
@@ -72,7 +72,7 @@ pub(crate) fn instance(
             cpu_shares: Some(i64::from(shape.memory_mib).max(128)),
             ..hardened(engine, shape.memory_mib, PIDS)
         }),
-        ..ContainerCreateBody::default()
+        ..created_by_us()
     }
 }
 

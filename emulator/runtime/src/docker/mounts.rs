@@ -13,7 +13,7 @@ use fnlocal_files::OwnPath;
 use crate::RuntimeError;
 use crate::place::default_base;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::{hardened, without_network};
+use fnlocal_engine::container::{created_by_us, hardened, without_network};
 use fnlocal_engine::error::refused;
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::reaper;
@@ -115,7 +115,7 @@ impl Looking<'_> {
                 mounts: Some(vec![mount]),
                 ..hardened(&self.engine, MEMORY_MIB, PIDS)
             }),
-            ..ContainerCreateBody::default()
+            ..created_by_us()
         })
     }
 }

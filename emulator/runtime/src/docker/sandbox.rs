@@ -11,7 +11,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest, Por
 use super::container::PORT;
 use crate::RuntimeError;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::hardened;
+use fnlocal_engine::container::{created_by_us, hardened};
 use fnlocal_engine::error::refused;
 use fnlocal_engine::labels::Owner;
 
@@ -112,7 +112,7 @@ fn body(
             port_bindings: publish.then(|| [(port, Some(vec![binding]))].into_iter().collect()),
             ..hardened(engine, MEMORY_MIB, PIDS)
         }),
-        ..ContainerCreateBody::default()
+        ..created_by_us()
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use super::container::CODE;
 use crate::RuntimeError;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::{hardened, without_network};
+use fnlocal_engine::container::{created_by_us, hardened, without_network};
 use fnlocal_engine::error::refused;
 use fnlocal_engine::helper::{self, HelperError, HelperLimits};
 use fnlocal_engine::identity::fit;
@@ -176,7 +176,7 @@ impl Volumes {
                 mounts: Some(vec![mount(&self.owner, package, false)]),
                 ..hardened(&self.engine, MEMORY_MIB, PIDS)
             }),
-            ..ContainerCreateBody::default()
+            ..created_by_us()
         })
     }
 

@@ -12,6 +12,7 @@ use crate::error::ServeError;
 use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::error::chain;
+use fnlocal_engine::identity::local_image;
 use fnlocal_image::base;
 use fnlocal_image::oci::load::{Loading, load};
 use fnlocal_image::oci::manifest::ImagePlatform;
@@ -145,5 +146,5 @@ fn gone(name: &str) -> ServeError {
 
 /// What the engine calls images of a repository.
 fn local(repository: &RepositoryName) -> String {
-    format!("fnlocal/{repository}")
+    local_image(repository.as_str())
 }
