@@ -1,9 +1,10 @@
-// What is known of the platform: told by it four times a second at the most, kept for five minutes.
+// What is known of the platform: told by it four times a second at the most, kept for 15 minutes.
 
 import { START, STATES } from "./dom.js";
 import { ask } from "./token.js";
 
-const POINTS = 1200;
+/** Seconds of history. */
+const KEPT = 900;
 const REQUESTS = 500;
 const LINES = 3000;
 /** Ticks over which a rate is taken: a second. */
@@ -75,6 +76,7 @@ class Store extends EventTarget {
       this.requests = [];
       this.lines = [];
       for (const values of Object.values(this.history)) values.length = 0;
+      this.#past();
     }
     this.about = about;
     this.dispatchEvent(new Event("about"));
@@ -89,6 +91,16 @@ class Store extends EventTarget {
     if (!line || this.requests.some((one) => one.request === id)) return;
     this.requests.push(JSON.parse(line));
     this.dispatchEvent(new CustomEvent("records", { detail: [] }));
+  }
+
+  /** The charts' points from before this page was opened. */
+  async #past() {
+    const answer = await ask("history").catch(() => null);
+    const points = answer?.ok ? await answer.json() : [];
+    const first = this.history.at[0] ?? Infinity;
+    const older = points.filter((point) => point.at < first);
+    for (const [key, values] of Object.entries(this.history)) values.unshift(...older.map((point) => point[key]));
+    if (this.nodes.length) this.dispatchEvent(new Event("state"));
   }
 
   /** What happened before this page was opened. */
@@ -191,9 +203,10 @@ class Store extends EventTarget {
       running: this.totals.running, desired: this.fleet?.desired ?? serving, serving, spares: this.totals.spares,
     };
     for (const state of STATES) point[state] = this.totals[state];
+    const old = history.at.findIndex((before) => before > point.at - KEPT);
     for (const [key, values] of Object.entries(history)) {
       values.push(point[key]);
-      if (values.length > POINTS) values.shift();
+      if (old > 0) values.splice(0, old);
     }
   }
 

@@ -133,6 +133,7 @@ fn now(node: String, driver: &Rc<Driver>) -> impl Fn() -> RunNow + use<> {
         RunNow {
             nodes: [(node.clone(), alone)].into(),
             fleet: None,
+            latency: driver.counts().latency(),
         }
     }
 }

@@ -7,29 +7,38 @@
 
 mod assets;
 mod feed;
+mod history;
 mod latency;
 mod tail;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Sse;
+use axum::http::header;
 use axum::response::sse::Event;
+use axum::response::{IntoResponse, Sse};
 use axum::routing::get;
 use fnlocal_core::balancer::TargetState;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use feed::Feed;
-use fnlocal_driver::Count;
+use fnlocal_driver::{Count, Histogram};
 use fnlocal_faults::Faults;
 use fnlocal_gateway::platform::Picture;
 use fnlocal_logs::Archive;
+use history::History;
 
 const EVENTS: &str = "/_fnlocal/events";
+const HISTORY: &str = "/_fnlocal/history";
+/// Time between two points of the history.
+const HISTORY_PERIOD: Duration = Duration::from_secs(1);
 
 /// What does not change while something is served.
 #[derive(Clone, Debug)]
@@ -47,6 +56,9 @@ pub(crate) struct RunNow {
     pub nodes: BTreeMap<String, NodeNow>,
     /// None where there is only one node.
     pub fleet: Option<FleetNow>,
+    /// Time to the head of the answer of all requests so far.
+    #[serde(skip)]
+    pub latency: Histogram,
 }
 
 /// A node at a moment.
@@ -96,6 +108,7 @@ pub(crate) struct FleetNow {
 #[derive(Clone)]
 struct EventsState {
     feed: Feed,
+    history: Arc<Mutex<History>>,
     about: String,
     stop: CancellationToken,
 }
@@ -116,7 +129,7 @@ pub(crate) fn is_page_file(path: &str) -> bool {
 
 /// Whether a path is one of the dashboard's.
 pub(crate) fn has(path: &str) -> bool {
-    path == EVENTS || assets::has(path)
+    path == EVENTS || path == HISTORY || assets::has(path)
 }
 
 /// Starts to feed whoever looks, who is let go at `stop`: a stream would never end by itself. Returns
@@ -134,17 +147,42 @@ pub(crate) fn start(
         run: format!("{:08x}", rand::random::<u32>()),
     };
     let feed = Feed::default();
+    let history = Arc::<Mutex<History>>::default();
     let watched = EventsState {
         feed: feed.clone(),
+        history: Arc::clone(&history),
         about: serde_json::to_string(&about).expect("plain texts"),
         stop,
     };
     let feeding = spawn_local(async move {
         let _guard = Faults::process().lasting("the dashboard");
-        feed.run(now, archive).await;
+        tokio::join!(feed.run(&now, archive), remember(&history, &now));
     });
-    let events = Router::new().route(EVENTS, get(events)).with_state(watched);
-    (assets::router().merge(events), feeding)
+    let fed = Router::new()
+        .route(EVENTS, get(events))
+        .route(HISTORY, get(all_history))
+        .with_state(watched);
+    (assets::router().merge(fed), feeding)
+}
+
+/// Adds a point to the history each second, until dropped.
+async fn remember(history: &Mutex<History>, now: &impl Fn() -> RunNow) {
+    let mut ticks = tokio::time::interval(HISTORY_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = now();
+        history
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(feed::millis(), &now);
+    }
+}
+
+async fn all_history(State(watched): State<EventsState>) -> impl IntoResponse {
+    let history = watched.history.lock();
+    let json = history.unwrap_or_else(PoisonError::into_inner).json();
+    ([(header::CONTENT_TYPE, "application/json")], json)
 }
 
 async fn events(

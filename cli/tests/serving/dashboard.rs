@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::browser::Browser;
-use crate::support::{Dev, Folder, fnlocal};
+use crate::support::{Dev, Folder, eventually, fnlocal};
 use futures_util::StreamExt;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -168,6 +168,40 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
         // The list is made anew when the next picture tells of another error.
         browser.until(&format!("{text}.includes('{wanted}')")).await;
     }
+    no_complaints(&browser, &dev);
+}
+
+#[tokio::test]
+async fn what_happened_before_the_page_was_opened_is_in_its_charts() {
+    let (folder, dev) = start(&[]);
+    for _ in 0..5 {
+        reqwest::get(dev.at("/greet")).await.unwrap();
+    }
+    let points = async || -> Vec<Value> {
+        let answer = dev.look("/_fnlocal/history").await;
+        answer.json().await.unwrap()
+    };
+    let total = |points: &[Value]| -> f64 {
+        points
+            .iter()
+            .map(|point| point["all"].as_f64().unwrap())
+            .sum()
+    };
+    eventually("a point tells of the requests", async || {
+        total(&points().await) > 0.0
+    })
+    .await;
+    let before = points().await;
+    let slow = before.iter().filter(|point| point["p99"].is_number());
+    assert!(slow.count() > 0, "{before:?}");
+    let mut browser = Browser::start().await;
+    open(&mut browser, &address(&folder)).await;
+    let first = &before[0]["at"];
+    let shown = format!(
+        "import('/_fnlocal/store.js').then(({{ store: {{ history }} }}) => history.at[0] === {first} && \
+         history.all.some((rate) => rate > 0) && history.at.every((at, n) => n === 0 || at > history.at[n - 1]))"
+    );
+    browser.until(&shown).await;
     no_complaints(&browser, &dev);
 }
 

@@ -182,6 +182,17 @@ impl Counts {
         .collect()
     }
 
+    /// Time to the head of the answer, of all functions.
+    #[must_use]
+    pub fn latency(&self) -> Histogram {
+        let mut all = Histogram::default();
+        let functions = self.functions.borrow();
+        for histogram in functions.values().flat_map(|one| one.latency.values()) {
+            all.add_all(histogram);
+        }
+        all
+    }
+
     /// What is counted besides, by function.
     #[must_use]
     pub fn functions(&self) -> Vec<FunctionCounts> {

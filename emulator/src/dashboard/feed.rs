@@ -75,12 +75,12 @@ impl Feed {
     }
 
     /// Tells what there is until dropped, and rests while nobody looks.
-    pub async fn run(&self, now: impl Fn() -> RunNow, archive: Option<Archive>) {
+    pub async fn run(&self, now: &impl Fn() -> RunNow, archive: Option<Archive>) {
         loop {
             while self.sender.receiver_count() == 0 {
                 self.wanted.notified().await;
             }
-            self.watched(&now, archive.as_ref()).await;
+            self.watched(now, archive.as_ref()).await;
         }
     }
 
@@ -160,7 +160,8 @@ fn ticks() -> Interval {
     ticks
 }
 
-fn millis() -> u64 {
+/// Milliseconds since 1970.
+pub(super) fn millis() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

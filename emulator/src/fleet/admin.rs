@@ -193,7 +193,14 @@ impl FleetState {
     /// What the dashboard shows.
     pub(super) fn now(&self) -> RunNow {
         let picture = self.picture();
+        let mut latency = self.counted_before().latency();
+        let members = self.members.borrow();
+        let drivers = members.values().filter(|one| !one.ended());
+        for driver in drivers.filter_map(|one| one.driver.get()) {
+            latency.add_all(&driver.counts().latency());
+        }
         RunNow {
+            latency,
             nodes: picture.nodes,
             fleet: Some(FleetNow {
                 desired: picture.desired,
