@@ -3,7 +3,6 @@ import { createServer } from "node:http";
 import { inspect } from "node:util";
 import { Assignment } from "./assignment.js";
 import { UsageError, hideInternals } from "./config.js";
-import { countConnections } from "./connections.js";
 import { Control, isControl } from "./control.js";
 import { watchCrashes, watchExits } from "./crash.js";
 import { describe } from "./describe.js";
@@ -95,7 +94,6 @@ function serverOptions(platform) {
  * @param {(error: Error) => void} gone
  */
 function listen(server, where, instance, listening, gone) {
-  countConnections(server, where);
   if ("dial" in where) {
     const concurrency = () => instance.bound?.turns.limit ?? 0;
     instance.dialer = new Dialer(server, where.dial, { connected: listening, gone, concurrency });

@@ -61,7 +61,6 @@ class Upgrade {
     this.head = head;
     this.writtenBefore = /** @type {import("node:net").Socket} */ (socket).bytesWritten;
     this.id = instance.requestId(req);
-    this.answeredForHandler = false;
     this.expired = false;
     this.status = 101;
     this.startedAt = 0;
@@ -107,7 +106,7 @@ class Upgrade {
       storage.run(/** @type {any} */ (this), () => emit.apply(socket, /** @type {any} */ (args)));
   }
 
-  answerCrash() {
+  crash() {
     this.#refuse(500, "crashed");
   }
 

@@ -122,8 +122,8 @@ test("a stream function may read by listeners and answer at the end", async (t) 
   assert.equal(await answer, "6");
 });
 
-test("a handler that settles without answering gets an empty 200", async (t) => {
-  const runner = await start(t, { "index.js": `exports.f = async () => {}; exports.g = () => {}; exports.h = async (q, s) => { s.status(204) }` });
+test("a handler whose promise settles without an answer gets an empty 200", async (t) => {
+  const runner = await start(t, { "index.js": `exports.f = async () => {}; exports.g = (q, s) => Promise.resolve(s); exports.h = async (q, s) => { s.status(204) }` });
   for (const path of ["/f", "/g"]) {
     const { status, text } = await runner.call(path);
     assert.deepEqual([status, text], [200, ""]);
