@@ -1,6 +1,7 @@
 import { running, storage } from "./context.js";
 import { FunctionResponse } from "./express.js";
 import { sendRawProblem } from "./problem.js";
+import { restoreTarget } from "./target.js";
 
 /**
  * @typedef {import("./invocation.js").BoundFunction} BoundFunction
@@ -19,6 +20,7 @@ export function acceptUpgrades(server, instance) {
   if (server.listenerCount("upgrade") > 0) return;
   server.on("upgrade", (req, socket, head) => {
     instance.dialer?.used(socket);
+    if (instance.events !== undefined) restoreTarget(req);
     socket.on("error", () => {});
     const { func, base, rest } = instance.find(/** @type {string} */ (req.url));
     if (func?.upgrade === undefined) return serveWithout(server, req, /** @type {import("node:net").Socket} */ (socket));
