@@ -84,10 +84,10 @@ function crash(instance, error, cause, exit) {
   const invocation = storage.getStore();
   crashes += 1;
   instance.report(error, { request: invocation?.id ?? null, fatal: true, cause, nr: crashes });
-  invocation?.crash(error);
   const leave = () => exit(1);
   setTimeout(leave, CRASH_GRACE_MS);
   instance.drain(1);
+  invocation?.crash(error);
   // One that was told to end before still does so, once nothing runs.
   instance.whenOver(null, leave);
 }

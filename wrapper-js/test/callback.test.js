@@ -161,6 +161,16 @@ test("headers that come too late cut an answer that has begun, in a timer, too",
   assert.equal(runner.child.exitCode, null);
 });
 
+test("an error of writing beside the code says where to write", async (t) => {
+  const denied = (/** @type {string} */ path) => `Object.assign(new Error("EROFS: read-only file system, open"), { code: "EROFS", path: ${path} })`;
+  const runner = await startBound(t, `exports.f = (q, s) => { throw q.query.here ? ${denied('"out.json"')} : ${denied('"/proc/x"')} }`);
+  const events = await runner.events();
+  await runner.call("/f?here=1", named("here"));
+  await runner.call("/f", named("there"));
+  assert.match((await events.find(({ t, request }) => t === "error" && request === "here")).error.hint, /write to \/tmp/);
+  assert.equal((await events.find(({ t, request }) => t === "error" && request === "there")).error.hint, undefined);
+});
+
 test("what a handler returns beside its answer, or out of habit, is nobody's business", async (t) => {
   const runner = await startBound(t, `const ways = { sent: async (q, s) => s.json({ a: 1 }), value: async (q, s) => { s.send("x"); return { statusCode: 500 } },
       res: async (q, s) => s.status(200), req: async (q) => q, nothing: async () => null, piped: async (q, s) => { require("stream").Readable.from(["x"]).pipe(s); return "x" } };

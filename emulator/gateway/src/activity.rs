@@ -5,8 +5,8 @@
 //! an HTTP/2 connection without streams, or streams whose client opens no window. This one counts
 //! requests and what passes of their bodies, so bytes that lead to nothing move no deadline.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;

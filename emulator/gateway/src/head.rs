@@ -6,7 +6,6 @@
 
 use std::sync::LazyLock;
 
-use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
 use hyper::body::Body;
@@ -25,6 +24,8 @@ pub struct RequestHead {
     method: Vec<u8>,
     /// As it was sent.
     target: Vec<u8>,
+    /// Where in it the path begins: behind a scheme and an authority.
+    path_at: usize,
     /// The target has a character that is encoded.
     encoded: bool,
     /// What came first is no HTTP but a TLS handshake.
@@ -110,11 +111,15 @@ impl RequestHead {
             HeadStage::Query => IN_QUERY.get(usize::from(byte)),
             _ => None,
         };
-        self.stage = match (self.stage, byte) {
+        let before = self.stage;
+        self.stage = match (before, byte) {
             (HeadStage::Origin, b'/') if self.is_at_path() => HeadStage::Path,
             (HeadStage::Origin | HeadStage::Path, b'?') => HeadStage::Query,
             (stage, _) => stage,
         };
+        if before == HeadStage::Origin && self.stage != before {
+            self.path_at = self.target.len();
+        }
         self.target.push(byte);
         is_foreign.is_some_and(|is_foreign| *is_foreign)
     }
@@ -134,12 +139,24 @@ impl RequestHead {
         } else {
             HeadStage::Body
         };
-        let target = std::mem::take(&mut self.target);
         let encoded = std::mem::take(&mut self.encoded) && request.version() <= Version::HTTP_11;
+        let target = encoded.then(|| self.path()).flatten();
+        self.target.clear();
         self.method.clear();
         self.stage = next;
-        let target = encoded.then(|| HeaderValue::from_maybe_shared(Bytes::from(target)));
-        target.and_then(Result::ok).map(SentTarget)
+        target
+    }
+
+    fn path(&self) -> Option<SentTarget> {
+        let path = self.target.get(self.path_at..)?;
+        // An authority may be followed by a query alone.
+        let slash = if path.starts_with(b"/") {
+            &b""[..]
+        } else {
+            b"/"
+        };
+        let value = HeaderValue::from_bytes(&[slash, path].concat());
+        value.ok().map(SentTarget)
     }
 
     /// Notes that a request's body has come whole.
@@ -268,8 +285,13 @@ mod tests {
             assert_eq!(read(&mut head, sent.as_bytes(), 5), sent);
         }
         let mut head = RequestHead::default();
-        let absolute = read(&mut head, b"GET http://host/\" HTTP/1.1\r\n", 9);
-        assert_eq!(absolute, "GET http://host/%22 HTTP/1.1\r\n");
+        let absolute = read(&mut head, b"GET http://host/< HTTP/1.1\r\n", 9);
+        assert_eq!(absolute, "GET http://host/%3C HTTP/1.1\r\n");
+        let sent = taken(&mut head, &Request::default());
+        assert_eq!(sent.as_deref(), Some("/<"));
+        read(&mut head, b"GET http://host?q=< HTTP/1.1\r\n", 9);
+        let sent = taken(&mut head, &Request::default());
+        assert_eq!(sent.as_deref(), Some("/?q=<"));
     }
 
     #[test]
@@ -282,10 +304,7 @@ mod tests {
         let body = b"GET /\" HTTP/1.1\r\n";
         assert_eq!(read(&mut head, body, 100).as_bytes(), body);
         head.body_ended();
-        assert_eq!(
-            read(&mut head, HEAD, 100),
-            "POST /%3C HTTP/1.1\r\n\r\n"
-        );
+        assert_eq!(read(&mut head, HEAD, 100), "POST /%3C HTTP/1.1\r\n\r\n");
     }
 
     #[test]

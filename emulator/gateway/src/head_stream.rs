@@ -81,9 +81,7 @@ impl<S> HeadStream<S> {
 /// else is answered without a header of the platform's and without a body.
 fn own_answer(bytes: &[u8]) -> Option<(usize, StatusCode)> {
     const FIELDS: [&str; 3] = ["connection", "content-length", "date"];
-    let begin = bytes
-        .windows(10)
-        .rposition(|part| part == b"HTTP/1.1 4")?;
+    let begin = bytes.windows(10).rposition(|part| part == b"HTTP/1.1 4")?;
     let text = std::str::from_utf8(bytes.get(begin..)?).ok()?;
     let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
     let status = lines.next()?.get("HTTP/1.1 ".len()..)?.get(..3)?;

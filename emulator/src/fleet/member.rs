@@ -17,8 +17,8 @@ use crate::dashboard::NodeStage;
 use crate::session::Stop;
 use fnlocal_driver::Driver;
 use fnlocal_faults::Broken;
-use fnlocal_gateway::{BALANCER_HEADER_BYTES, GatewayOptions};
 use fnlocal_gateway::peers::Link;
+use fnlocal_gateway::{BALANCER_HEADER_BYTES, GatewayOptions};
 
 /// How long a node may take to import its packages.
 const IMPORT: Duration = Duration::from_secs(120);
