@@ -3,6 +3,7 @@
 mod copied;
 mod dashboard;
 mod examples;
+mod handlers;
 mod heads;
 mod http;
 mod isolation;
