@@ -7,19 +7,22 @@ use crate::support::{Dev, Folder, header};
 
 const CODE: &str = r#"
 const net = require('net');
+let ready;
 let socket;
 const waiting = [];
 // As a pool of a database: its socket, made by the first request, calls back for all.
 function query(text, done) {
-  if (!socket) {
+  ready ??= new Promise((resolve) => {
     const echo = net.createServer((c) => c.on('data', (d) => setTimeout(() => c.write(d), 20)));
     echo.listen(0, '127.0.0.1', () => {
-      socket.connect(echo.address().port, '127.0.0.1');
+      socket = net.connect(echo.address().port, '127.0.0.1', resolve);
+      socket.on('data', (d) => waiting.shift()(String(d)));
     });
-    socket = new net.Socket().on('data', (d) => waiting.shift()(String(d)));
-  }
-  waiting.push(done);
-  socket.write(text);
+  });
+  ready.then(() => {
+    waiting.push(done);
+    socket.write(text);
+  });
 }
 exports.pooled = (req, res) => { query(req.query.n, (rows) => res.send(rows)); };
 exports.late = async (req, res) => { query('x', (rows) => res.send(rows)); };
