@@ -104,7 +104,7 @@ function serverOptions(platform) {
 function refuseHead({ code, message }, socket) {
   if (!socket.writable || code === "ECONNRESET") return void socket.destroy();
   if (code === "HPE_HEADER_OVERFLOW") {
-    return sendRawProblem(socket, { status: 431, reason: "head_too_large", detail: `the request's head has more than ${HEADER_SIZE} bytes` });
+    return sendRawProblem(socket, { status: 431, reason: "headers_too_large", detail: `the request's head has more than ${HEADER_SIZE} bytes` });
   }
   const late = code === "ERR_HTTP_REQUEST_TIMEOUT";
   sendRawProblem(socket, { status: late ? 408 : 400, reason: late ? "slow_request" : "bad_head", detail: message });

@@ -220,7 +220,7 @@ test("alone, a head of 64 KB is taken, and a larger or broken one is refused wit
   const long = (/** @type {number} */ size) => runner.call("/f", { headers: { "x-long": "x".repeat(size) } });
   assert.equal((await long(60_000)).json, 60_000);
   const { status, json: problem } = await long(70_000);
-  assert.deepEqual([status, problem.reason], [431, "head_too_large"]);
+  assert.deepEqual([status, problem.reason], [431, "headers_too_large"]);
   const socket = connect(runner.socketPath);
   socket.end("GET /f HTTP/1.1\r\nhost x\r\n\r\n");
   let text = "";

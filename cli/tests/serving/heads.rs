@@ -136,7 +136,7 @@ async fn a_head_that_is_refused_has_a_body_a_reason_and_a_line_in_the_log() {
             "bad_head",
             "-",
         ),
-        (many.as_bytes(), "431", "head_too_large", "/echo/many"),
+        (many.as_bytes(), "431", "headers_too_large", "/echo/many"),
         (long.as_bytes(), "414", "target_too_long", ""),
     ];
     for (sent, status, reason, path) in refused {
@@ -170,7 +170,7 @@ fn assert_head(dev: &Dev, size: usize, status: &str) -> String {
     if status == "200" {
         assert!(body["size"].as_u64().unwrap() > size as u64);
     } else {
-        assert_eq!(body["reason"], "head_too_large");
+        assert_eq!(body["reason"], "headers_too_large");
         assert!(body["hint"].as_str().unwrap().contains("max_header_size"));
     }
     let instance = head

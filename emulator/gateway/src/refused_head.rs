@@ -101,6 +101,6 @@ pub fn too_large(bounds: HeadBounds) -> Problem {
         bounds.max_bytes
     );
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Problem::new(status, "head_too_large", what)
+    Problem::new(status, "headers_too_large", what)
         .hint("send fewer cookies and headers, or raise `max_header_size` in [limits]")
 }
