@@ -5,7 +5,7 @@ use std::time::Duration;
 use fnlocal_core::release::{Release, ReleaseLimits};
 use fnlocal_core::{FunctionLimits, NodeLimits};
 
-use fnlocal_gateway::GatewayOptions;
+use fnlocal_gateway::{GatewayOptions, MAX_HEADER_BYTES};
 use fnlocal_image::release::project_limits;
 use fnlocal_project::Project;
 
@@ -66,6 +66,11 @@ pub(crate) fn gateway_options(limits: &ReleaseLimits, async_from_clients: bool) 
         head_timeout: or(limits.head_timeout_ms, usual.head_timeout),
         body_timeout: or(limits.body_timeout_ms, usual.body_timeout),
         async_from_clients,
+        max_header_size: limits
+            .max_header_bytes
+            .map_or(usual.max_header_size, |bytes| {
+                usize::try_from(bytes).map_or(MAX_HEADER_BYTES, |bytes| bytes.min(MAX_HEADER_BYTES))
+            }),
         ..usual
     }
 }

@@ -66,7 +66,7 @@ impl ScenarioStep {
             function: function.to_owned(),
             weight: 1,
             method: Method::GET,
-            path: path.expect("a function's name has no braces"),
+            path: path.expect("a function's name has no braces").into_path(),
             headers: Vec::new(),
             body: None,
             think: Duration::ZERO,

@@ -6,6 +6,7 @@ use http::Uri;
 use http::uri::Scheme;
 
 use crate::error::LoadTestError;
+use crate::template::encoded;
 
 /// Where load goes.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Target {
             port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
             host,
             tls,
-            prefix: uri.path().trim_end_matches('/').to_owned(),
+            prefix: encoded(uri.path().trim_end_matches('/')),
             token: None,
             runtime: None,
         })

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+
 /// Placeholders that are known.
 const KNOWN: [&str; 5] = ["seq", "user", "uuid", "now", "random"];
 
@@ -64,6 +66,18 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// The same as a path of a URL: characters that are no ASCII are percent-encoded as UTF-8, as browsers
+    /// do. What is encoded already stays.
+    #[must_use]
+    pub fn into_path(mut self) -> Self {
+        for part in &mut self.0 {
+            if let TemplatePart::Text(text) = part {
+                *text = encoded(text);
+            }
+        }
+        self
+    }
+
     /// The text, if every request gets the same.
     #[must_use]
     pub fn fixed(&self) -> Option<&str> {
@@ -95,6 +109,11 @@ impl Template {
         }
         text
     }
+}
+
+/// A part of a URL with all that is no ASCII percent-encoded.
+pub(crate) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, &AsciiSet::EMPTY).to_string()
 }
 
 fn part(word: &str) -> Result<TemplatePart, TemplateError> {
@@ -164,6 +183,15 @@ mod tests {
         assert_eq!(uuid.len(), 36);
         assert_eq!(&uuid[14..15], "4", "{uuid}");
         assert!("89ab".contains(&uuid[19..20]), "{uuid}");
+    }
+
+    #[test]
+    fn a_path_has_no_character_that_is_not_ascii() {
+        let path = Template::parse("/grüße/{{seq}}/%C3%A4?q=日本&r=a+b").unwrap();
+        let encoded = "/gr%C3%BC%C3%9Fe/7/%C3%A4?q=%E6%97%A5%E6%9C%AC&r=a+b";
+        assert_eq!(path.into_path().fill(VALUES), encoded);
+        let fixed = Template::parse("/ä").unwrap().into_path();
+        assert_eq!(fixed.fixed(), Some("/%C3%A4"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ export function setEmptyBody(req) {
  */
 export async function parseBody(req, { limit, slowMs, anyJson = false }) {
   const received = await receiveBody(req, limit, slowMs);
-  const encoding = req.headers["content-encoding"] ?? "identity";
+  const encoding = codingOf(req.headers["content-encoding"]);
   const raw = encoding === "identity" ? received : await decompress(received, encoding, limit);
   req.rawBody = raw;
   const header = req.headers["content-type"] ?? "";
@@ -48,6 +48,16 @@ export async function parseBody(req, { limit, slowMs, anyJson = false }) {
 }
 
 /**
+ * @param {string} [header]
+ * @returns {string} the coding by its usual name: names have no case, and some have another (RFC 9110, 8.4.1)
+ */
+function codingOf(header = "") {
+  const names = header.toLowerCase().split(",").map((name) => name.trim());
+  const coding = names.filter((name) => name !== "" && name !== "identity").join(", ");
+  return coding === "" ? "identity" : coding.replace(/^x-gzip$/, "gzip");
+}
+
+/**
  * @param {Buffer} raw
  * @param {string} encoding
  * @param {number} limit
@@ -55,9 +65,9 @@ export async function parseBody(req, { limit, slowMs, anyJson = false }) {
  */
 async function decompress(raw, encoding, limit) {
   const zlib = process.getBuiltinModule("node:zlib");
-  /** @type {Record<string, any>} */
-  const known = { gzip: zlib.gunzip, deflate: zlib.inflate, br: zlib.brotliDecompress };
-  const unzip = known[encoding.toLowerCase()];
+  /** @type {Map<string, any>} */
+  const known = new Map([["gzip", zlib.gunzip], ["deflate", zlib.inflate], ["br", zlib.brotliDecompress]]);
+  const unzip = known.get(encoding);
   if (unzip === undefined) throw new BodyError(415, "bad_body", `content-encoding ${encoding} is not supported`);
   return new Promise((resolve, reject) => {
     unzip(raw, { maxOutputLength: limit }, (/** @type {Error | null} */ error, /** @type {Buffer} */ result) => {

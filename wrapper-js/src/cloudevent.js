@@ -1,10 +1,9 @@
-import { sendProblem } from "./problem.js";
+import { backgroundOf, toCloudEvent } from "./google-events.js";
 
 /**
  * A CloudEvent as handlers get it: the attributes by their names, and the data.
  *
  * @typedef {{ specversion: string, id: string, source: string, type: string, data?: unknown, [attribute: string]: unknown }} CloudEvent
- * @typedef {(event: CloudEvent) => unknown} EventHandler
  */
 
 const STRUCTURED = "application/cloudevents+json";
@@ -12,60 +11,76 @@ const BATCH = "application/cloudevents-batch+json";
 const REQUIRED = ["id", "source", "type"];
 
 /** A request that is no event. */
-class EventError extends Error {
+export class EventError extends Error {
   /**
    * @param {number} status
    * @param {string} message
+   * @param {string} [hint]
    */
-  constructor(status, message) {
+  constructor(status, message, hint = "send a CloudEvent 1.0, in binary or structured mode, or any POST with a body") {
     super(message);
     this.status = status;
+    this.hint = hint;
   }
 }
 
 /**
- * Makes a handler of events one of requests. What it returns is the answer: JSON, or nothing with 204.
- *
- * @param {EventHandler} handler
- * @returns {import("./functions.js").Handler}
- */
-export function eventHandler(handler) {
-  return async (req, res) => {
-    let event;
-    try {
-      event = readEvent(req);
-    } catch (error) {
-      if (!(error instanceof EventError)) throw error;
-      const hint = "send a CloudEvent 1.0, in binary or structured mode, or any POST with a body";
-      return sendProblem(res, { status: error.status, reason: "bad_event", detail: error.message, hint });
-    }
-    const result = await handler(event);
-    if (result === undefined || result === null) res.status(204).end();
-    else res.json(result);
-  };
-}
-
-/**
- * Reads a request as an event: HTTP binding 1.0, structured and binary mode. A request that is no
- * event becomes one, so that whoever just wants to start a job need not know about events.
+ * Reads a request as an event: HTTP binding 1.0, structured and binary mode, or one of Google's older
+ * events. A request that is no event becomes one, so that whoever just wants to start a job need not know
+ * about events.
  *
  * @param {any} req with its body parsed
+ * @param {boolean} bare any JSON object is the event itself, as for Google's framework
  * @returns {CloudEvent}
  */
-export function readEvent(req) {
+export function readEvent(req, bare) {
   const type = mediaType(req);
   if (type === BATCH) throw new EventError(415, "batches of events are not taken: send them one by one");
   if (type === STRUCTURED) return fromStructured(req.body);
   if (type.startsWith("application/cloudevents")) throw new EventError(415, `events are not read from ${type}`);
-  if (req.headers["ce-specversion"] !== undefined) return fromBinary(req, type);
+  if (isBinary(req)) return fromBinary(req, type);
+  const body = jsonObject(req, type);
+  if (body !== undefined) {
+    const background = backgroundOf(body, req.url);
+    const converted = background && toCloudEvent(background);
+    if (converted !== undefined) return converted;
+    if (typeof body.specversion === "string") return fromStructured(body);
+    if (bare) return body;
+    // A job's own data may well have these three.
+    if (REQUIRED.every((name) => typeof body[name] === "string") && "data" in body) return fromStructured({ specversion: "1.0", ...body });
+  }
   return {
     specversion: "1.0",
-    id: String(req.headers["x-fnlocal-request-id"] ?? crypto.randomUUID()),
+    id: idOf(req),
     source: req.baseUrl || "/",
-    type: "dev.fnlocal.request",
+    type: PLAIN_REQUEST,
     time: new Date().toISOString(),
     ...dataOf(req, type),
   };
+}
+
+/** The type of events made of requests that are none. */
+export const PLAIN_REQUEST = "dev.fnlocal.request";
+
+/** @param {any} req */
+export function idOf(req) {
+  return String(req.headers["x-fnlocal-request-id"] ?? crypto.randomUUID());
+}
+
+/** @param {any} req */
+export function isBinary(req) {
+  return req.headers["ce-specversion"] !== undefined;
+}
+
+/**
+ * @param {any} req
+ * @param {string} [type]
+ * @returns {any} the body if it is one JSON object
+ */
+export function jsonObject(req, type = mediaType(req)) {
+  const { body, rawBody } = req;
+  if (!rawBody?.length || (type !== "application/json" && type !== STRUCTURED)) return undefined;
+  return body !== null && typeof body === "object" && !Array.isArray(body) ? body : undefined;
 }
 
 /** @param {any} body */
@@ -82,9 +97,10 @@ function fromStructured(body) {
 
 /**
  * @param {any} req
- * @param {string} type
+ * @param {string} [type]
+ * @returns {CloudEvent}
  */
-function fromBinary(req, type) {
+export function fromBinary(req, type = mediaType(req)) {
   /** @type {Record<string, unknown>} */
   const event = {};
   for (const [name, value] of Object.entries(req.headers)) {
@@ -95,9 +111,10 @@ function fromBinary(req, type) {
 
 /**
  * @param {any} req
- * @param {string} type
+ * @param {string} [type]
+ * @returns {{ data?: any, datacontenttype?: string }}
  */
-function dataOf(req, type) {
+export function dataOf(req, type = mediaType(req)) {
   if (req.rawBody === undefined || req.rawBody.length === 0) return {};
   return { datacontenttype: req.headers["content-type"], data: type.endsWith("+json") ? parse(req.rawBody) : req.body };
 }

@@ -1,34 +1,43 @@
-import { currentInvocation, storage } from "./context.js";
+import { storage } from "./context.js";
 import { writeNow } from "./last.js";
+import { property } from "./thrown.js";
 
 /** @typedef {import("./instance.js").Instance} Instance */
 
-const ANSWER_MS = 500;
-const UNAWAITED = "the handler had returned before this answer, so the request got an empty 200: await the work";
+/** The time other requests have to end once one has broken the process; a stop by the platform gives as long. */
+const CRASH_GRACE_MS = 5_000;
+const ANSWERED = "the request had its answer already: answer once, and return after it";
 
 /**
- * Ends the process when user code broke it: says which request did, answers it, leaves nothing half.
+ * Ends the process when user code broke it: says which request did, answers it, leaves nothing half. An
+ * error belongs to the request whose asynchronous context it was thrown in, or to none: the request that
+ * happens to run meanwhile may have nothing to do with it.
  *
  * @param {Instance} instance
  * @param {(code: number) => void} exit
  */
 export function watchCrashes(instance, exit) {
   let crashed = false;
-  process.on("uncaughtException", (error) => {
-    if (isLateAnswer(error)) return reportLateAnswer(instance, error);
-    if (crashed) return;
-    crashed = true;
-    crash(instance, error, "uncaught", exit);
-  });
-  process.on("unhandledRejection", (reason) => {
-    if (isLateAnswer(reason)) return reportLateAnswer(instance, reason);
-    if (crashed) return;
-    // An author who listens for rejections has decided to live with them.
-    if (process.listenerCount("unhandledRejection") > 1) {
-      return instance.report(reason, { request: currentInvocation()?.id ?? null, cause: "rejection" });
+  const uncaught = (/** @type {unknown} */ error, /** @type {import("./events.js").Cause} */ cause) => {
+    const invocation = storage.getStore();
+    const request = invocation?.id ?? null;
+    // Answering twice breaks nothing but that answer.
+    if (property(error, "code") === "ERR_HTTP_HEADERS_SENT") {
+      if (invocation?.res?.writableEnded === false) invocation.fail(error);
+      else if (!invocation?.expired) instance.report(error, { request, cause, hint: ANSWERED });
+    } else if (crashed) {
+      instance.report(error, { request, cause });
+      invocation?.crash(error);
+    } else {
+      crashed = true;
+      crash(instance, error, cause, exit);
     }
-    crashed = true;
-    crash(instance, reason, "rejection", exit);
+  };
+  process.on("uncaughtException", (error) => uncaught(error, "uncaught"));
+  process.on("unhandledRejection", (reason) => {
+    // An author who listens for rejections has decided to live with them.
+    if (process.listenerCount("unhandledRejection") === 1) return uncaught(reason, "rejection");
+    instance.report(reason, { request: storage.getStore()?.id ?? null, cause: "rejection" });
   });
 }
 
@@ -43,7 +52,7 @@ export function watchExits(instance) {
   const abort = process.abort.bind(process);
   const kill = process.kill.bind(process);
   const tell = (/** @type {string} */ call) => {
-    const invocation = currentInvocation();
+    const invocation = storage.getStore();
     const whom = invocation === undefined ? "user code" : `function ${invocation.func.name} (request ${invocation.id})`;
     instance.events?.spill();
     writeNow(2, `fnlocal: ${whom} called process.${call}${callerOf(new Error().stack ?? "")}`);
@@ -72,37 +81,15 @@ let crashes = 0;
  * @param {(code: number) => void} exit
  */
 function crash(instance, error, cause, exit) {
-  const invocation = currentInvocation();
+  const invocation = storage.getStore();
   crashes += 1;
   instance.report(error, { request: invocation?.id ?? null, fatal: true, cause, nr: crashes });
   const leave = () => exit(1);
-  const { res } = /** @type {any} */ (invocation ?? {});
-  if (res === undefined || res.headersSent || res.destroyed) {
-    // Cut, so that nobody takes a broken answer for a whole one.
-    if (res !== undefined && !res.writableEnded) res.destroy();
-    return leave();
-  }
-  const timer = setTimeout(leave, ANSWER_MS);
-  res.on("close", () => {
-    clearTimeout(timer);
-    leave();
-  });
-  invocation?.answerCrash(error);
-}
-
-/** @param {any} error */
-function isLateAnswer(error) {
-  const invocation = storage.getStore();
-  return error?.code === "ERR_HTTP_HEADERS_SENT" && (invocation?.answeredForHandler || invocation?.expired);
-}
-
-/**
- * @param {Instance} instance
- * @param {unknown} error
- */
-function reportLateAnswer(instance, error) {
-  const invocation = storage.getStore();
-  if (invocation?.answeredForHandler) instance.report(error, { request: invocation.id, hint: UNAWAITED });
+  setTimeout(leave, CRASH_GRACE_MS);
+  instance.drain(1);
+  invocation?.crash(error);
+  // One that was told to end before still does so, once nothing runs.
+  instance.whenOver(null, leave);
 }
 
 /** @param {string} stack */

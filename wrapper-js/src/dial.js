@@ -1,5 +1,4 @@
 import { connect } from "node:net";
-import { ownConnections } from "./connections.js";
 
 /** Unused connections that are kept open: the platform takes one and finds the next there. */
 const MIN_SPARE = 2;
@@ -64,7 +63,6 @@ export class Dialer {
     // The server of node:http makes its own sockets like this.
     const socket = open({ path: this.path, allowHalfOpen: true });
     this.unused.add(socket);
-    ownConnections.open += 1;
     const failed = (/** @type {NodeJS.ErrnoException} */ error) => this.#failed(socket, error);
     socket.once("error", failed);
     socket.once("connect", () => {
@@ -74,7 +72,6 @@ export class Dialer {
       this.server.emit("connection", socket);
     });
     socket.once("close", () => {
-      ownConnections.open -= 1;
       if (this.unused.delete(socket)) this.#later();
     });
   }

@@ -1,3 +1,5 @@
+import { running } from "./context.js";
+
 const GRACE_MS = 1_000;
 const ENDLESS_MS = 15_000;
 
@@ -16,6 +18,8 @@ export function makeDrain(close, instance, leave) {
     if (draining) return;
     draining = true;
     close();
+    // Else the platform keeps their connections for requests that would meet the end.
+    for (const { res } of running) if (res !== undefined) res.shouldKeepAlive = false;
     const longest = Math.max(ENDLESS_MS, ...[...instance.functions.values()].map(({ timeoutMs }) => timeoutMs));
     setTimeout(() => leave(exitCode), longest + GRACE_MS).unref();
     // Not at once: the response that led here is still being written.

@@ -1,5 +1,5 @@
 import { isBuiltin } from "node:module";
-import { isAbsolute, relative } from "node:path";
+import { isAbsolute, relative, resolve } from "node:path";
 import { cut } from "./cut.js";
 import { codeFrame } from "./frame.js";
 import { locate } from "./locate.js";
@@ -38,7 +38,7 @@ const MAX_RAW_BYTES = 24 * 1024;
 export function describeFailure(thrown, { code, entry, hint }) {
   const error = /** @type {Error} */ (isError(thrown) ? thrown : new NotAnError(thrown));
   const place = locatePlace(error, code, entry);
-  const found = hint ?? textProperty(error, "hint") ?? missingPackageHint(error);
+  const found = hint ?? textProperty(error, "hint") ?? missingPackageHint(error) ?? readOnlyHint(error, code);
   return {
     name: cut(textProperty(error, "name") ?? "Error", MAX_NAME_BYTES),
     message: cut(textProperty(error, "message") ?? "", MAX_MESSAGE_BYTES),
@@ -140,8 +140,16 @@ function readFrame({ file, line, column }) {
  * @param {string} code
  */
 function shorten(file, code) {
-  const short = relative(code, file);
-  return short.startsWith("..") || isAbsolute(short) ? file : short;
+  return isInside(code, file) ? relative(code, file) : file;
+}
+
+/**
+ * @param {string} folder
+ * @param {string} file
+ */
+function isInside(folder, file) {
+  const short = relative(folder, file);
+  return !short.startsWith("..") && !isAbsolute(short);
 }
 
 /** @param {Error & { code?: string }} error */
@@ -153,6 +161,17 @@ function missingPackageHint(error) {
   if (wanted.startsWith(".") || isAbsolute(wanted)) return `there is no file ${wanted}`;
   if (isBuiltin(wanted)) return undefined;
   return `npm install ${wanted.split("/").slice(0, wanted.startsWith("@") ? 2 : 1).join("/")}`;
+}
+
+/**
+ * @param {Error} error
+ * @param {string} code
+ */
+function readOnlyHint(error, code) {
+  const path = textProperty(error, "path");
+  const denied = ["EROFS", "EACCES", "EPERM"].includes(property(error, "code"));
+  if (!denied || path === undefined || !isInside(code, resolve(path))) return undefined;
+  return "the code's folder is read-only: write to /tmp (os.tmpdir())";
 }
 
 // A file of the bundle, or the folder of the sources.

@@ -1,4 +1,5 @@
-import { eventHandler } from "./cloudevent.js";
+import { backgroundHandler, eventHandler, googleEventHandler, typedHandler } from "./adapt.js";
+import { takesOf } from "./signature.js";
 
 const { toString } = Function.prototype;
 
@@ -10,10 +11,13 @@ const { toString } = Function.prototype;
  * @property {string} name
  * @property {any} config as the author wrote it; the platform validates it
  * @property {("http" | "event" | "upgrade")[]} kind
- * @property {Handler | undefined} handler
- * @property {any} onRequest the handler as the author wrote it
+ * @property {(said?: "http" | "event" | null) => { handler: Handler | undefined, event: boolean }} bind
+ *   its handler as one of requests, and whether it takes an event; `said` is what the platform says of that
  * @property {UpgradeHandler | undefined} upgrade
  */
+
+/** Marks what was registered with Google's framework, whose events and answers differ in places from ours. */
+export const GOOGLE = Symbol("google");
 
 /**
  * Finds the functions among a module's exports. Everything else a module exports is left alone.
@@ -88,38 +92,39 @@ function configOf(...owners) {
  */
 function specOf(name, config, handler, upgrade, owner) {
   const own = owner === undefined ? handler : handler?.bind(owner);
-  const event = handler !== undefined && takesEvent(handler, config.signature);
+  const google = /** @type {any} */ (owner)?.[GOOGLE];
+  const bind = (/** @type {"http" | "event" | null | undefined} */ said) =>
+    handler === undefined ? { handler, event: false } : adapt(own, google ?? takesOf(handler, said ?? config.signature), said ?? config.signature, owner);
   /** @type {FunctionSpec["kind"]} */
   const kind = [];
   if (handler !== undefined) kind.push("http");
-  if (event) kind.push("event");
+  if (google !== "typed" && bind(undefined).event) kind.push("event");
   if (upgrade !== undefined) kind.push("upgrade");
-  return { name, config, kind, handler: event ? eventHandler(own) : own, onRequest: own, upgrade };
+  return { name, config, kind, bind, upgrade };
 }
 
 /**
- * Whether a handler takes an event: said, or told by its one parameter. A handler of requests that
- * has no use for the response could not answer.
- *
- * @param {Function} handler
+ * @param {any} own
+ * @param {import("./signature.js").Takes | "cloudevent" | "typed"} takes
  * @param {unknown} said
+ * @param {any} owner has a typed function's format
+ * @returns {{ handler: Handler, event: boolean }}
  */
-function takesEvent(handler, said) {
-  if (said === "event" || said === "http") return said === "event";
-  return handler.length === 1;
-}
-
-/**
- * The function's handler when the platform says what it takes.
- *
- * @param {FunctionSpec} spec
- * @param {"http" | "event" | null | undefined} said
- * @returns {{ handler: Handler | undefined, event: boolean }}
- */
-export function handlerOf({ handler, onRequest, kind }, said) {
-  const event = said === undefined || said === null ? kind.includes("event") : said === "event";
-  if (onRequest === undefined) return { handler, event: false };
-  return { handler: event ? eventHandler(onRequest) : onRequest, event };
+function adapt(own, takes, said, owner) {
+  switch (takes) {
+    case "http":
+      return { handler: own, event: false };
+    case "event":
+      return { handler: eventHandler(own, said === "event"), event: true };
+    case "callback":
+      return { handler: googleEventHandler(own, true), event: true };
+    case "cloudevent":
+      return { handler: googleEventHandler(own, own.length > 1), event: true };
+    case "background":
+      return { handler: backgroundHandler(own), event: true };
+    case "typed":
+      return { handler: typedHandler({ handler: own, format: owner.format }), event: true };
+  }
 }
 
 /** @param {any} value */

@@ -7,7 +7,7 @@ import { Invocation } from "./invocation.js";
 import { sendProblem } from "./problem.js";
 import { writeCrash } from "./last.js";
 import { splitPath } from "./path.js";
-import { BodyError, holdTo } from "./receive.js";
+import { BodyError, holdTo, keepBody } from "./receive.js";
 
 /**
  * @typedef {import("./invocation.js").BoundFunction} BoundFunction
@@ -70,7 +70,11 @@ export class Instance {
    */
   handle(req, res) {
     if (this.starting === undefined && expressLoaded()) return this.#route(req, res);
-    Promise.all([this.starting, loadExpress()]).then(() => this.#route(req, res));
+    const handBody = keepBody(req);
+    Promise.all([this.starting, loadExpress()]).then(() => {
+      this.#route(req, res);
+      handBody();
+    });
   }
 
   /**
@@ -187,14 +191,17 @@ export class Instance {
     } else console.error(`${request === null ? "" : `[${request}] `}${printFailure(failure)}`);
   }
 
-  /** @param {{ id: string, func: BoundFunction, res?: import("node:http").ServerResponse }} invocation */
-  timedOut(invocation) {
+  /**
+   * @param {{ id: string, func: BoundFunction, res?: import("node:http").ServerResponse }} invocation
+   * @param {string} [hint]
+   */
+  timedOut(invocation, hint) {
     const { name, timeoutMs } = invocation.func;
     const error = new Error(`${name} did not answer within ${timeoutMs} ms`);
     error.name = "TimeoutError";
     error.stack = "";
     const last = this.bound !== undefined;
-    this.failed(invocation, error, { fatal: last, cause: "timeout" });
+    this.failed(invocation, error, { fatal: last, cause: "timeout", hint });
     // A stuck handler may hold anything; only a fresh process is clean again.
     if (last) this.drain(1);
   }

@@ -1,5 +1,8 @@
 import { running, storage } from "./context.js";
+import { deafen } from "./late.js";
 import { sendProblem } from "./problem.js";
+import { SignatureError, misreturned } from "./signature.js";
+import { isA } from "./thrown.js";
 import { Waiting } from "./waiting.js";
 
 /**
@@ -17,12 +20,18 @@ import { Waiting } from "./waiting.js";
  * @property {boolean} dev
  * @property {number} debugged
  * @property {(debugged: number) => boolean} debuggedSince
- * @property {(invocation: Invocation, error: unknown) => void} failed
- * @property {(invocation: Invocation) => void} timedOut
+ * @property {(invocation: Invocation, error: unknown, options?: { hint?: string }) => void} failed
+ * @property {(invocation: Invocation, hint: string) => void} timedOut
  * @property {(invocation: Invocation) => void} ended
  */
 
-/** One run of a handler: it ends when the handler has settled and the response is closed. */
+const UNAWAITED = "the handler's promise had settled before this answer, so the request got an empty 200: await the work";
+const UNANSWERED = "a handler that returns no promise has to answer: call res.send() or res.end(), or return a promise";
+
+/**
+ * One run of a handler: it ends when the handler has settled and the response is closed. A handler that
+ * returns a promise has settled with it. Any other has when it returns, and may answer until its time is up.
+ */
 export class Invocation {
   /**
    * @param {BoundFunction} func
@@ -42,7 +51,10 @@ export class Invocation {
     this.late = false;
     this.expired = false;
     this.ended = false;
-    this.answeredForHandler = false;
+    /** Answered in the handler's place, so that its own answer goes nowhere. */
+    this.deaf = false;
+    /** The handler returned no promise, so only its answer tells that it is done. */
+    this.callback = false;
     this.status = 0;
     this.startedAt = 0;
     this.debugged = 0;
@@ -58,6 +70,8 @@ export class Invocation {
     this.cpu = process.cpuUsage();
     this.#arm();
     this.res.on("close", () => this.#close());
+    // Writing after the end: Node would throw it where nothing can catch it.
+    this.res.on("error", (error) => this.observer.failed(this, error));
     storage.run(this, () => this.#call());
   }
 
@@ -67,6 +81,9 @@ export class Invocation {
    * @param {any} error
    */
   next(error) {
+    // Express' own methods tell of a second answer here.
+    if (this.deaf) return this.res.end();
+    if (this.res.writableEnded) return this.observer.failed(this, error);
     if (error === undefined || error === null || error === "route" || error === "router") {
       return this.#refuse(404, "not_found", undefined);
     }
@@ -86,8 +103,10 @@ export class Invocation {
     this.settled = true;
     this.observer.failed(this, error);
     if (this.res.headersSent) {
-      // The client must see that the response is cut, not take it for a whole one.
-      if (!this.res.writableEnded) this.res.destroy();
+      this.#cut();
+    } else if (isA(error, SignatureError)) {
+      const { message: detail, hint } = error;
+      this.#answer({ status: 500, reason: "signature", detail, hint });
     } else {
       this.#refuse(500, "handler_error", error);
     }
@@ -104,13 +123,22 @@ export class Invocation {
     // What the handler makes of a body that breaks off is no news.
     this.expired = true;
     if (this.res.headersSent) this.res.destroy();
-    else sendProblem(this.res, { status, reason, function: this.func.name, request_id: this.id, detail: message });
+    else this.#answer({ status, reason, detail: message });
     this.#endIfOver();
   }
 
-  /** @param {unknown} error what ended the process; this is the last answer */
-  answerCrash(error) {
-    this.#refuse(500, "crashed", error);
+  /** @param {unknown} error what ends the process; this is the last answer */
+  crash(error) {
+    if (this.ended) return;
+    this.settled = true;
+    if (this.res.headersSent) this.#cut();
+    else this.#refuse(500, "crashed", error);
+    this.#endIfOver();
+  }
+
+  /** The client must see that the response is cut, not take it for a whole one. */
+  #cut() {
+    if (!this.res.writableEnded) this.res.destroy();
   }
 
   #call() {
@@ -125,22 +153,29 @@ export class Invocation {
     }
     if (typeof (/** @type {any} */ (result)?.then) === "function") {
       /** @type {PromiseLike<unknown>} */ (result).then(
-        () => this.#settle(waiting.forListeners()),
+        (value) => this.#settle(value, waiting),
         (error) => this.fail(error),
       );
-    } else if (res.writableEnded) {
-      this.#settle(false);
     } else {
-      waiting.decide((canAnswer) => this.#settle(canAnswer));
+      this.callback = true;
+      this.#settle(result, waiting);
     }
   }
 
-  /** @param {boolean} canAnswer whether something may still answer although the handler returned */
-  #settle(canAnswer) {
+  /**
+   * @param {unknown} value what the handler, or its promise, gave
+   * @param {Waiting} waiting
+   */
+  #settle(value, waiting) {
+    const { res } = this;
     this.settled = true;
-    if (!canAnswer && !this.res.headersSent && !this.closed) {
-      this.answeredForHandler = true;
-      this.res.end();
+    if (!res.headersSent && !res.writableEnded && !this.closed && !this.expired && !waiting.canAnswer()) {
+      const mistake = misreturned(value, [this.req, res], !this.callback);
+      if (mistake !== undefined) return this.fail(mistake);
+      if (!this.callback) {
+        res.end();
+        this.#deafen(() => this.observer.failed(this, new LateAnswer(), { hint: UNAWAITED }));
+      }
     }
     this.#endIfOver();
   }
@@ -168,15 +203,9 @@ export class Invocation {
     this.settled = true;
     this.expired = true;
     const { timeoutMs, name } = this.func;
-    this.observer.timedOut(this);
-    sendProblem(this.res, {
-      status: 504,
-      reason: "timeout",
-      function: name,
-      request_id: this.id,
-      detail: `${name} did not answer within ${timeoutMs} ms`,
-      hint: "answer sooner, or raise config.timeout",
-    });
+    const hint = this.callback ? UNANSWERED : "answer sooner, or raise config.timeout";
+    this.observer.timedOut(this, hint);
+    this.#answer({ status: 504, reason: "timeout", detail: `${name} did not answer within ${timeoutMs} ms`, hint });
     this.#endIfOver();
   }
 
@@ -196,7 +225,32 @@ export class Invocation {
    */
   #refuse(status, reason, error) {
     const shown = this.observer.dev && error instanceof Error ? { detail: error.message, stack: error.stack } : {};
-    sendProblem(this.res, { status, reason, function: this.func.name, request_id: this.id, ...shown });
+    this.#answer({ status, reason, ...shown });
+  }
+
+  /**
+   * Answers in the handler's place. What the handler itself answers later goes nowhere.
+   *
+   * @param {import("./problem.js").Problem} problem
+   */
+  #answer(problem) {
+    if (this.res.headersSent) return;
+    sendProblem(this.res, { ...problem, function: this.func.name, request_id: this.id });
+    this.#deafen(() => {});
+  }
+
+  /** @param {() => void} onLate */
+  #deafen(onLate) {
+    this.deaf = true;
+    deafen(this.res, onLate);
+  }
+}
+
+/** The handler answered when its request had its answer already. Its stack is that of the late call. */
+class LateAnswer extends Error {
+  constructor() {
+    super("the handler answered after its request was over");
+    this.name = "LateAnswer";
   }
 }
 

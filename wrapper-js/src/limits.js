@@ -1,5 +1,4 @@
 import { CONFIG_KEYS } from "./config-keys.js";
-import { handlerOf } from "./functions.js";
 import { Turns } from "./turns.js";
 
 /** @typedef {import("./invocation.js").BoundFunction} BoundFunction */
@@ -26,7 +25,7 @@ const BODY_LIMIT = 6 * 1024 * 1024;
  */
 export function bindFunction(spec, given, concurrency) {
   const { name, config, upgrade } = spec;
-  const { handler, event } = handlerOf(spec, given.signature);
+  const { handler, event } = spec.bind(given.signature);
   // An event is read whole, whatever is said of requests.
   const streamBody = !event && (given.body ?? config.body) === "stream";
   return {

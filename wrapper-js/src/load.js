@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describeFailure } from "./failure.js";
-import { standIn, takeRegistered } from "./framework.js";
+import { standIn, standInForImport, takeRegistered } from "./framework.js";
 import { describeFunction, findFunctions } from "./functions.js";
 
 /**
@@ -74,6 +74,7 @@ async function importFile(file) {
       if (code !== "ERR_REQUIRE_ESM" && code !== "ERR_REQUIRE_ASYNC_MODULE") throw error;
     }
   }
+  standInForImport(file);
   const namespace = await import(pathToFileURL(file).href);
   // Node may still have found CommonJS in it, whose exports the namespace only mirrors.
   return require.cache[file]?.exports ?? namespace;

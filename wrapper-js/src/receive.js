@@ -1,3 +1,8 @@
+import { IncomingMessage } from "node:http";
+
+/** Node's parser calls it with each piece of a body, and with null at the end. */
+const { push } = IncomingMessage.prototype;
+
 const DRAIN_MS = 5_000;
 
 /** A request body that cannot be taken; `reason` and `status` go into the problem. */
@@ -15,7 +20,10 @@ export class BodyError extends Error {
 }
 
 /**
- * @param {import("node:http").IncomingMessage} req
+ * Takes a whole body and leaves the request unread: whoever reads its stream later, a parser of the
+ * author's own for one, gets the same bytes.
+ *
+ * @param {IncomingMessage} req
  * @param {number} limit
  * @param {number} slowMs
  * @returns {Promise<Buffer>}
@@ -30,21 +38,21 @@ export function receiveBody(req, limit, slowMs) {
     /** @param {Error | undefined} error */
     const finish = (error) => {
       clearTimeout(slow);
-      req.off("data", onData).off("end", onEnd).off("error", finish).off("close", onClose);
-      if (error === undefined) return resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size));
+      req.push = push;
+      req.off("error", finish).off("close", onClose);
+      if (error === undefined) return resolve(putBack(req, chunks, size));
       if (error instanceof BodyError) drain(req);
       reject(error);
     };
-    /** @param {Buffer} chunk */
-    const onData = (chunk) => {
-      size += chunk.length;
-      if (size > limit) return finish(tooLarge(limit));
-      chunks.push(chunk);
-    };
-    const onEnd = () => finish(undefined);
     const onClose = () => finish(new Error("the client left before its body was complete"));
     if (Number(req.headers["content-length"]) > limit) return finish(tooLarge(limit));
-    req.on("data", onData).on("end", onEnd).on("error", finish).on("close", onClose);
+    req.push = (chunk) => {
+      if (chunk === null) finish(undefined);
+      else if ((size += chunk.length) > limit) finish(tooLarge(limit));
+      else chunks.push(chunk);
+      return true;
+    };
+    req.on("error", finish).on("close", onClose);
     if (slowMs > 0) {
       slow = setTimeout(() => finish(new BodyError(408, "slow_request", `the body took longer than ${slowMs} ms`)), slowMs);
       slow.unref();
@@ -53,10 +61,39 @@ export function receiveBody(req, limit, slowMs) {
 }
 
 /**
+ * @param {IncomingMessage} req
+ * @param {Buffer[]} chunks
+ * @param {number} size
+ */
+function putBack(req, chunks, size) {
+  const whole = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size);
+  if (size > 0) req.push(whole);
+  req.push(null);
+  return whole;
+}
+
+/**
+ * Keeps what comes of a body until it is known who takes it.
+ *
+ * @param {IncomingMessage} req
+ * @returns {() => void} hands it on, in order, to what takes the body by then
+ */
+export function keepBody(req) {
+  /** @type {any[]} */
+  const kept = [];
+  const keep = (/** @type {any} */ chunk) => kept.push(chunk) > 0;
+  req.push = keep;
+  return () => {
+    if (req.push === keep) req.push = push;
+    for (const chunk of kept) req.push(chunk);
+  };
+}
+
+/**
  * Holds a body that the handler reads by itself to a size. What comes beyond it is thrown away, and
  * whoever reads gets an error.
  *
- * @param {import("node:http").IncomingMessage} req
+ * @param {IncomingMessage} req
  * @param {number} limit
  * @param {(error: BodyError) => void} refuse called once, when there is more
  */
@@ -69,7 +106,6 @@ export function holdTo(req, limit, refuse) {
     if (req.listenerCount("error") > 1) req.emit("error", error);
   };
   if (Number(req.headers["content-length"]) > limit) return over();
-  const push = req.push;
   let left = limit;
   req.push = (chunk, encoding) => {
     if (left < 0) return chunk === null ? push.call(req, null) : true;
@@ -83,7 +119,7 @@ export function holdTo(req, limit, refuse) {
  * Lets the client finish sending, for a while: closing at once would reset the connection, and the
  * client would never read why.
  *
- * @param {import("node:http").IncomingMessage} req
+ * @param {IncomingMessage} req
  */
 function drain(req) {
   req.on("error", () => {});

@@ -3,7 +3,6 @@ import { createServer } from "node:http";
 import { inspect } from "node:util";
 import { Assignment } from "./assignment.js";
 import { UsageError, hideInternals } from "./config.js";
-import { countConnections } from "./connections.js";
 import { Control, isControl } from "./control.js";
 import { watchCrashes, watchExits } from "./crash.js";
 import { describe } from "./describe.js";
@@ -14,10 +13,17 @@ import { FunctionRequest, FunctionResponse, loadExpress } from "./express.js";
 import { Instance } from "./instance.js";
 import { captureOutput } from "./output.js";
 import { printable } from "./printable.js";
+import { sendRawProblem } from "./problem.js";
 import { printServing, serveAll, serveOne } from "./serve.js";
+import { restoreTarget } from "./target.js";
 import { acceptUpgrades } from "./upgrade.js";
 
 /** @typedef {import("./config.js").Config} Config */
+
+/** Of a request's head, in bytes: fnlocal's own default. */
+const HEADER_SIZE = 64 * 1024;
+/** Twice what a gateway can be told to let through, since it adds to what clients send. */
+const GATEWAY_HEADER_SIZE = 2 * 1024 * 1024;
 
 /**
  * Listens or dials at once, since that is what a cold start waits for; Express and user code are loaded
@@ -62,9 +68,11 @@ export function run(config) {
   const control = new Control(config.token ?? "", assignment, events ?? new Events(), instance);
   server.on("request", (req, res) => {
     instance.dialer?.used(req.socket);
+    if (platform) restoreTarget(req);
     if (platform && isControl(/** @type {string} */ (req.url))) control.handle(req, res);
     else instance.handle(/** @type {FunctionRequest} */ (req), res);
   });
+  server.on("clientError", refuseHead);
   server.on("error", (error) => leaveWith(error, exit));
   const listening = () => {
     control.bootMs ||= Math.round(performance.now() * 10) / 10;
@@ -82,9 +90,24 @@ export function run(config) {
 /** @param {boolean} platform */
 function serverOptions(platform) {
   const classes = { IncomingMessage: FunctionRequest, ServerResponse: FunctionResponse };
-  // The gateway keeps one connection to each instance and watches the time itself.
-  const patient = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 };
-  return platform ? { ...classes, ...patient } : { ...classes, requestTimeout: 0, headersTimeout: 30_000 };
+  // The gateway keeps one connection to each instance, and watches the time and the size itself.
+  const patient = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: GATEWAY_HEADER_SIZE };
+  return platform ? { ...classes, ...patient } : { ...classes, requestTimeout: 0, headersTimeout: 30_000, maxHeaderSize: HEADER_SIZE };
+}
+
+/**
+ * Answers a head that Node cannot read with the reason; Node's own answer has none.
+ *
+ * @param {NodeJS.ErrnoException} error
+ * @param {import("node:stream").Duplex} socket
+ */
+function refuseHead({ code, message }, socket) {
+  if (!socket.writable || code === "ECONNRESET") return void socket.destroy();
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return sendRawProblem(socket, { status: 431, reason: "headers_too_large", detail: `the request's head has more than ${HEADER_SIZE} bytes` });
+  }
+  const late = code === "ERR_HTTP_REQUEST_TIMEOUT";
+  sendRawProblem(socket, { status: late ? 408 : 400, reason: late ? "slow_request" : "bad_head", detail: message });
 }
 
 /**
@@ -95,7 +118,6 @@ function serverOptions(platform) {
  * @param {(error: Error) => void} gone
  */
 function listen(server, where, instance, listening, gone) {
-  countConnections(server, where);
   if ("dial" in where) {
     const concurrency = () => instance.bound?.turns.limit ?? 0;
     instance.dialer = new Dialer(server, where.dial, { connected: listening, gone, concurrency });

@@ -35,6 +35,20 @@ export function textProperty(from, key) {
   return value === undefined || value === null ? undefined : textOf(value);
 }
 
+/**
+ * @template T
+ * @param {unknown} value
+ * @param {new (...args: any[]) => T} kind
+ * @returns {value is T}
+ */
+export function isA(value, kind) {
+  try {
+    return value instanceof kind;
+  } catch {
+    return false;
+  }
+}
+
 /** @param {unknown} value */
 export function isError(value) {
   try {

@@ -1,6 +1,7 @@
 import { running, storage } from "./context.js";
 import { FunctionResponse } from "./express.js";
 import { sendRawProblem } from "./problem.js";
+import { restoreTarget } from "./target.js";
 
 /**
  * @typedef {import("./invocation.js").BoundFunction} BoundFunction
@@ -19,6 +20,7 @@ export function acceptUpgrades(server, instance) {
   if (server.listenerCount("upgrade") > 0) return;
   server.on("upgrade", (req, socket, head) => {
     instance.dialer?.used(socket);
+    if (instance.events !== undefined) restoreTarget(req);
     socket.on("error", () => {});
     const { func, base, rest } = instance.find(/** @type {string} */ (req.url));
     if (func?.upgrade === undefined) return serveWithout(server, req, /** @type {import("node:net").Socket} */ (socket));
@@ -61,7 +63,6 @@ class Upgrade {
     this.head = head;
     this.writtenBefore = /** @type {import("node:net").Socket} */ (socket).bytesWritten;
     this.id = instance.requestId(req);
-    this.answeredForHandler = false;
     this.expired = false;
     this.status = 101;
     this.startedAt = 0;
@@ -107,7 +108,7 @@ class Upgrade {
       storage.run(/** @type {any} */ (this), () => emit.apply(socket, /** @type {any} */ (args)));
   }
 
-  answerCrash() {
+  crash() {
     this.#refuse(500, "crashed");
   }
 

@@ -30,12 +30,6 @@ test("a burst of requests gets as many connections as it needs", async (t) => {
   assert.deepEqual(new Set(answers.map(({ text }) => text)), new Set(["ok"]));
 });
 
-test("connections that are being dialed do not count as something that could still answer", async (t) => {
-  const runner = await startBound(t, `exports.f = () => {}`, { concurrency: 20, timeout_ms: 5000 });
-  const answers = await Promise.all(Array.from({ length: 60 }, () => runner.call("/f")));
-  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
-});
-
 test("connections are kept while an instance is idle", async (t) => {
   const runner = await startBound(t, slow);
   const host = /** @type {NonNullable<typeof runner.host>} */ (runner.host);

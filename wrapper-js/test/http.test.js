@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { Runner, folder, start } from "./runner.js";
+import { Runner, folder, start, startBound } from "./runner.js";
 
 const seen = `exports.f = (req, res) => res.json({ url: req.url, base: req.baseUrl, original: req.originalUrl, query: req.query, method: req.method })`;
 const body = `exports.f = (req, res) => res.json({ body: req.body, raw: req.rawBody.toString(), buffer: Buffer.isBuffer(req.body) })`;
@@ -122,8 +123,8 @@ test("a stream function may read by listeners and answer at the end", async (t) 
   assert.equal(await answer, "6");
 });
 
-test("a handler that settles without answering gets an empty 200", async (t) => {
-  const runner = await start(t, { "index.js": `exports.f = async () => {}; exports.g = () => {}; exports.h = async (q, s) => { s.status(204) }` });
+test("a handler whose promise settles without an answer gets an empty 200", async (t) => {
+  const runner = await start(t, { "index.js": `exports.f = async () => {}; exports.g = (q, s) => Promise.resolve(s); exports.h = async (q, s) => { s.status(204) }` });
   for (const path of ["/f", "/g"]) {
     const { status, text } = await runner.call(path);
     assert.deepEqual([status, text], [200, ""]);
@@ -212,4 +213,27 @@ test("HEAD, trailers and early hints pass as in Node", async (t) => {
 test("without a token there is no control channel", async (t) => {
   const runner = await start(t, { "index.js": seen });
   assert.equal((await runner.call("/_fnlocal/health")).status, 404);
+});
+
+test("alone, a head of 64 KB is taken, and a larger or broken one is refused with the reason", async (t) => {
+  const runner = await start(t, { "index.js": `exports.f = (q, s) => s.json((q.headers["x-long"] ?? "").length)` });
+  const long = (/** @type {number} */ size) => runner.call("/f", { headers: { "x-long": "x".repeat(size) } });
+  assert.equal((await long(60_000)).json, 60_000);
+  const { status, json: problem } = await long(70_000);
+  assert.deepEqual([status, problem.reason], [431, "headers_too_large"]);
+  const socket = connect(runner.socketPath);
+  socket.end("GET /f HTTP/1.1\r\nhost x\r\n\r\n");
+  let text = "";
+  for await (const chunk of socket) text += chunk;
+  assert.match(text, /^HTTP\/1\.1 400 .*"reason":"bad_head"/s);
+  assert.equal((await runner.call("/f")).json, 0);
+});
+
+test("an instance gives its handler the target that the gateway tells, and nothing of how", async (t) => {
+  const runner = await startBound(t, `exports.f = (q, s) => s.json([q.url, q.originalUrl, q.query, q.rawHeaders.join().includes("x-fnlocal-target")])`);
+  const { json } = await runner.call("/f/%22?q=%22", { headers: { "x-fnlocal-target": '/f/"?q="' } });
+  assert.deepEqual(json, ['/"?q="', '/f/"?q="', { q: '"' }, false]);
+  const alone = await start(t, { "index.js": `exports.f = (q, s) => s.json(q.url)` });
+  assert.equal((await alone.call("/f/a", { headers: { "x-fnlocal-target": "/f/b" } })).json, "/a");
+  assert.equal((await runner.call("/f", { headers: { "x-long": "x".repeat(300_000) } })).status, 200);
 });

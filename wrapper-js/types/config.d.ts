@@ -79,8 +79,8 @@ export interface FunctionConfig {
   /** When to call the function by itself. */
   schedule?: string | ScheduleTable;
   /**
-   * What the handler takes: `(req, res)` with `http`, a CloudEvent with `event`. Without it, the
-   * number of the handler's parameters tells.
+   * What the handler takes: `(req, res)` with `http`, an event with `event`. Without it, the number
+   * and the names of the handler's parameters tell.
    */
   signature?: "http" | "event";
   /**

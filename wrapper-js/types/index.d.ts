@@ -42,6 +42,12 @@ export interface CloudEvent<Data = any> {
 /** A handler with one argument gets events. What it returns is answered as JSON; nothing, as 204. */
 export type EventHandler = (event: CloudEvent) => unknown;
 
+/** The same with a callback, as Google's framework has it: told apart by the parameters' names. */
+export type EventCallbackHandler = (event: CloudEvent, callback: (error?: unknown, result?: unknown) => void) => unknown;
+
+/** Google's first generation, told by the second parameter's name. */
+export type BackgroundHandler = (data: any, context: Record<string, any>, callback?: any) => unknown;
+
 /** Takes over the connection, as a listener of Node's "upgrade" event does. */
 export type UpgradeHandler = (req: IncomingMessage, socket: Duplex, head: Buffer) => unknown;
 
@@ -51,3 +57,9 @@ export type FunctionSpec = { config?: FunctionConfig } & (
   | { definition: Handler; upgrade?: UpgradeHandler }
   | { func?: undefined; upgrade: UpgradeHandler }
 );
+
+/** A function of events in any of their forms; a parameter's type has to be written then. */
+export interface EventFunctionSpec {
+  config?: FunctionConfig;
+  func: EventHandler | EventCallbackHandler | BackgroundHandler;
+}

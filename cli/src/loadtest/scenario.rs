@@ -179,7 +179,7 @@ fn step(
         request.function,
         request.path.as_deref().unwrap_or_default()
     );
-    let path = place.template("path", &path)?;
+    let path = place.template("path", &path)?.into_path();
     if !is_path(&path) {
         let message = format!("`{}` is no path of a URL", path.fill(SAMPLE));
         return Err(place

@@ -38,7 +38,7 @@ fn start(folder: &Folder) -> Dev {
 }
 
 /// Sends bytes as they are and reads until the server closes or falls silent.
-fn raw(dev: &Dev, request: &[u8]) -> String {
+pub fn raw(dev: &Dev, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", dev.port())).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(3)))
@@ -170,12 +170,8 @@ async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
         raw(&dev, request.as_bytes())
     };
     assert!(with_headers(200).starts_with("HTTP/1.1 431"));
-    // So many are still being sent when the connection is closed, which may drown the answer.
-    let drowned = with_headers(10_000);
-    assert!(
-        drowned.is_empty() || drowned.starts_with("HTTP/1.1 431"),
-        "{drowned}"
-    );
+    // So many are still being sent when the connection is closed, and the answer is read all the same.
+    assert!(with_headers(10_000).starts_with("HTTP/1.1 431"));
     // And it goes on serving.
     assert!(line("/echo").starts_with("HTTP/1.1 200"));
 }

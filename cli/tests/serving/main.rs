@@ -3,6 +3,8 @@
 mod copied;
 mod dashboard;
 mod examples;
+mod handlers;
+mod heads;
 mod http;
 mod isolation;
 mod observe;

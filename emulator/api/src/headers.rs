@@ -28,6 +28,9 @@ pub const JOB_FROM: &str = "x-fnlocal-job-from";
 pub const TRIGGER: &str = "x-fnlocal-trigger";
 /// How often a job has been tried, with this time. To instances only.
 pub const ATTEMPT: &str = "x-fnlocal-attempt";
+/// The target of a request as its client sent it, where no URI may be written so. To instances, and
+/// from node to node.
+pub const TARGET: &str = "x-fnlocal-target";
 /// Sent by the platform's own page, which no other site's page can do unasked.
 pub const PAGE: &str = "x-fnlocal-page";
 /// What the names of the platform's own headers begin with.

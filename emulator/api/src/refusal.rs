@@ -120,7 +120,8 @@ impl RefuseReason {
             Self::QueueFull => "raise `max_instances` or `queue` in fnlocal.toml",
             Self::QueueTimeout => "raise `max_instances` or `queue_timeout` in fnlocal.toml",
             Self::Timeout => {
-                "answer sooner, or raise the function's `timeout`; the instance was ended"
+                "answer sooner, or raise the function's `timeout`; a handler that returns no promise has to \
+                 call res.send() or res.end(). The instance was ended"
             }
             Self::InstanceDied => "see the function's log for why it ended",
             Self::StartFailed => "see fnlocal's own output for what the engine said",

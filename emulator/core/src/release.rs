@@ -67,6 +67,9 @@ pub struct ReleaseLimits {
     /// Time for a body that is parsed to arrive, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_timeout_ms: Option<u64>,
+    /// Size of a request's head at most, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_header_bytes: Option<u64>,
 }
 
 /// A package: functions that share one image.

@@ -5,15 +5,18 @@
 //! an HTTP/2 connection without streams, or streams whose client opens no window. This one counts
 //! requests and what passes of their bodies, so bytes that lead to nothing move no deadline.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::head::RequestHead;
+use super::refused_head::RefusedHead;
+
 /// Bytes a client may send without a request or a piece of a body coming of them. HTTP/2 leaves at
-/// most 1 MiB of bodies unread, and a head has at most 128 KiB.
+/// most 1 MiB of bodies unread, and a head has at most 2 MiB.
 const MAX_IDLE_BYTES: usize = 4 << 20;
 /// How much later than the deadlines inside a request a whole connection is closed, so that the
 /// client is still told why.
@@ -47,6 +50,10 @@ pub struct Activity {
     /// The connection speaks another protocol, which has deadlines of its own.
     switched: AtomicBool,
     reclaimed: Notify,
+    /// What has come of the next head.
+    head: Mutex<RequestHead>,
+    /// A head that was refused before there was a request of it.
+    refused: Mutex<Option<RefusedHead>>,
 }
 
 impl Activity {
@@ -62,6 +69,8 @@ impl Activity {
             has_asked: AtomicBool::new(false),
             switched: AtomicBool::new(false),
             reclaimed: Notify::new(),
+            head: Mutex::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -75,6 +84,30 @@ impl Activity {
             self.touch(Instant::now());
         }
         self.idle_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_IDLE_BYTES
+    }
+
+    /// What has come of the next head. Held within a poll only.
+    pub fn head(&self) -> MutexGuard<'_, RequestHead> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the next head was refused.
+    pub fn refuse(&self, refused: RefusedHead) {
+        *self.refused() = Some(refused);
+    }
+
+    /// Returns what is to be written of a refused head, once.
+    pub fn take_refused(&self) -> Option<RefusedHead> {
+        self.refused().take()
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<RefusedHead>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether a request is under way.
+    pub fn is_busy(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
     }
 
     /// A part of a body passed.

@@ -35,8 +35,8 @@ const ORDER: HeaderName = HeaderName::from_static(api_headers::ORDER_KEY);
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in bytes.
 const KEY_BYTES: usize = 256;
-/// The maximum number of bytes of a job's path and headers. Node takes 16 KiB, some of which the
-/// platform adds.
+/// The maximum number of bytes of a job's path and headers, whatever `max_header_size` says: the queue's
+/// own file has them, as it has a small body.
 const MAX_HEADER_BYTES: usize = 15 << 10;
 /// The maximum number of bytes of a job's path with its query.
 const MAX_PATH_BYTES: usize = 8 << 10;

@@ -94,6 +94,9 @@ impl Body for ClientBody {
                 let data = frame.as_ref().and_then(|frame| frame.as_ref().ok());
                 let data = data.and_then(Frame::data_ref);
                 self.came(data.map_or(0, Bytes::len));
+                if frame.is_none() || self.body.is_end_stream() {
+                    self.activity.head().body_ended();
+                }
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {

@@ -12,12 +12,14 @@ use super::access_log::AccessRecord;
 use super::async_invoke;
 use super::body::ResponseBody;
 use super::client_body::ClientBody;
+use super::head::{SentTarget, head_bytes};
 use super::name::request_name;
 use super::origin::{Platform, is_worker_over_all, on_functions_port};
 use super::outgoing::OutgoingRequest;
 use super::path::{PathTarget, route};
 use super::peers;
 use super::platform::{self, HEALTH_PATH};
+use super::refused_head::{HeadBounds, too_large};
 use super::relay::Elsewhere;
 use super::{Gateway, Peer, Problem, asks_locally, comes_from_no_other_site, drain, headers};
 use crate::triggers;
@@ -36,7 +38,9 @@ impl Gateway {
         let named = (self.driver.node(), Arc::clone(&id));
         let (logs, counts) = (self.driver.logs(), self.driver.counts());
         let mut record = AccessRecord::begin(logs, counts, named, &request);
-        if let Some(problem) = refuse_shape(&request) {
+        // The first node that a request comes to looks at its head.
+        let refused = by_node.is_none().then(|| self.refuse_head(&request));
+        if let Some(problem) = refused.flatten().or_else(|| refuse_shape(&request)) {
             return self.turn_away(request, record, &problem);
         }
         let found = match route(request.uri().path()) {
@@ -52,6 +56,10 @@ impl Gateway {
         record.function(function.name.clone());
         if by_node.is_some() {
             let id = header(&id);
+            let mut request = request;
+            if let Some(target) = request.headers().get(headers::TARGET).cloned() {
+                request.extensions_mut().insert(SentTarget(target));
+            }
             let prepare = |headers: &mut _| headers::from_node(headers, &id);
             let outgoing = OutgoingRequest::new(request, prepare);
             self.forward(outgoing, id, function, record).await
@@ -60,6 +68,11 @@ impl Gateway {
         } else {
             self.from_client(request, peer, &id, function, record).await
         }
+    }
+
+    fn refuse_head(&self, request: &Request<ClientBody>) -> Option<Problem> {
+        let max_bytes = self.options.max_header_size;
+        (head_bytes(request) > max_bytes).then(|| too_large(HeadBounds { max_bytes }))
     }
 
     async fn from_client(

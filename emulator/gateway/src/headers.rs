@@ -17,6 +17,7 @@ static HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
 ];
 
+pub(super) const TARGET: HeaderName = HeaderName::from_static(api_headers::TARGET);
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(api_headers::REQUEST_ID);
 const START: HeaderName = HeaderName::from_static(api_headers::START);
 /// Of cold starts only.
@@ -95,6 +96,7 @@ pub fn by_balancer(headers: &mut HeaderMap, peer: &Peer) {
 
 fn to_upstream(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
+    join_cookies(headers);
     // The gateway itself answers 100 once somebody reads the body.
     headers.remove(header::EXPECT);
     let trailers = headers
@@ -103,6 +105,19 @@ fn to_upstream(headers: &mut HeaderMap) {
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+}
+
+/// Makes one header of the cookies that HTTP/2 allows in several: RFC 9113, 8.2.3.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut all = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(_)) = (all.next(), all.next()) else {
+        return;
+    };
+    let all = headers.get_all(header::COOKIE).iter();
+    let all: Vec<&[u8]> = all.map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&all.join(&b"; "[..]));
+    let joined = joined.unwrap_or_else(|_| first.clone());
+    headers.insert(header::COOKIE, joined);
 }
 
 /// What only the platform may say is taken neither from a client nor from an instance.
@@ -271,6 +286,22 @@ mod tests {
         assert_eq!(headers[REQUEST_ID], "v");
         strip_trailers(&mut trailers);
         assert_eq!(trailers.len(), 1, "{trailers:?}");
+    }
+
+    #[test]
+    fn cookies_that_came_apart_go_on_as_one_header() {
+        for (sent, passed) in [
+            (&["a=1", "b=2", "c=3; d=4"][..], "a=1; b=2; c=3; d=4"),
+            (&["a=1; b=2"], "a=1; b=2"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for cookie in sent {
+                headers.append(header::COOKIE, HeaderValue::from_static(cookie));
+            }
+            to_upstream(&mut headers);
+            let cookies: Vec<_> = headers.get_all(header::COOKIE).iter().collect();
+            assert_eq!(cookies, [passed]);
+        }
     }
 
     #[test]

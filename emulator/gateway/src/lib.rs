@@ -13,6 +13,8 @@ mod client_body;
 mod connections;
 mod dispatch;
 mod drain;
+mod head;
+mod head_stream;
 pub mod headers;
 mod invocation;
 pub mod metrics;
@@ -26,6 +28,7 @@ pub mod peers;
 pub mod platform;
 mod problem;
 mod proxy;
+mod refused_head;
 pub mod relay;
 mod sender;
 mod server;
@@ -46,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 pub use access_log::AccessRecord;
 pub use body::{Lease, ResponseBody};
 pub use client_body::ClientBody;
+pub use head::SentTarget;
 pub use headers::by_balancer;
 pub use name::request_name;
 pub use origin::{Pages, Platform, is_platform, on_functions_port};
@@ -80,6 +84,8 @@ pub struct GatewayOptions {
     pub max_connections: usize,
     /// Clients may ask for asynchronous invocations of functions that do not say whether they may.
     pub async_from_clients: bool,
+    /// The maximum size of a request's head in bytes, at most [`MAX_HEADER_BYTES`].
+    pub max_header_size: usize,
 }
 
 impl Default for GatewayOptions {
@@ -94,6 +100,7 @@ impl Default for GatewayOptions {
             open_platform: false,
             max_connections: connections_of(open_files()),
             async_from_clients: true,
+            max_header_size: 64 * 1024,
         }
     }
 }
@@ -153,8 +160,11 @@ impl Peer {
     }
 }
 
-/// Largest head of a request in bytes; above, hyper answers 431. Node's own bound is 16 KB.
-const MAX_HEAD: usize = 128 * 1024;
+/// The maximum of [`GatewayOptions::max_header_size`] in bytes. A wrapper takes twice as much, so that
+/// the gateway alone decides.
+pub const MAX_HEADER_BYTES: usize = 1 << 20;
+/// What a balancer adds to a head, in bytes and generously.
+pub const BALANCER_HEADER_BYTES: usize = 4 * 1024;
 
 impl Gateway {
     /// A gateway in front of a driver, with the platform's own paths, the queue, the token that

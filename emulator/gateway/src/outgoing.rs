@@ -9,6 +9,7 @@ use hyper::body::Body;
 use hyper::upgrade::OnUpgrade;
 
 use super::client_body::ClientBody;
+use super::head::{SentTarget, add_target};
 use super::{BoxError, drain};
 use fnlocal_driver::spool::Spooled;
 use fnlocal_driver::{Consumed, ExchangeError, Instance, RequestBody, TrackedBody};
@@ -49,7 +50,9 @@ impl OutgoingRequest {
             parts.headers.insert(header::HOST, host);
         }
         let held_back = drain::holds_back(&parts.headers);
+        let target = parts.extensions.remove::<SentTarget>();
         prepare(&mut parts.headers);
+        add_target(&mut parts.headers, target);
         if !empty && body.size_hint().exact().is_none() {
             // Else hyper sends no body at all with GET and HEAD.
             let chunked = HeaderValue::from_static("chunked");

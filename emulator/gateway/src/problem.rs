@@ -10,6 +10,9 @@ use super::body::ResponseBody;
 /// The reason of answers to requests whose handling in the platform panicked.
 pub const INTERNAL_ERROR: &str = "internal_error";
 
+/// The media type of a problem.
+pub(super) const PROBLEM_TYPE: &str = "application/problem+json";
+
 /// An answer the platform gives in a function's stead.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -88,6 +91,23 @@ impl Problem {
     /// The answer, named by the request's id.
     #[must_use]
     pub fn response(&self, request_id: &str) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::full(self.text(request_id)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let kind = HeaderValue::from_static(PROBLEM_TYPE);
+        headers.insert(header::CONTENT_TYPE, kind);
+        if let Some(after) = self.retry_after {
+            // Whole seconds, rounded up: RFC 9110, 10.2.3.
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(after.as_secs_f64().ceil() as u64),
+            );
+        }
+        response
+    }
+
+    /// Returns the body of the answer.
+    pub(super) fn text(&self, request_id: &str) -> String {
         let body = serde_json::json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
@@ -100,18 +120,6 @@ impl Problem {
         });
         let mut text = body.to_string();
         text.push('\n');
-        let mut response = Response::new(ResponseBody::full(text));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        let kind = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, kind);
-        if let Some(after) = self.retry_after {
-            // Whole seconds, rounded up: RFC 9110, 10.2.3.
-            headers.insert(
-                header::RETRY_AFTER,
-                HeaderValue::from(after.as_secs_f64().ceil() as u64),
-            );
-        }
-        response
+        text
     }
 }

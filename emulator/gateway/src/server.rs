@@ -28,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Deadlines, RequestUnderWay};
 use super::client_body::ClientBody;
 use super::connections::Connections;
-use super::{GatewayOptions, MAX_HEAD, Peer, Problem, ResponseBody, stall};
+use super::head_stream::HeadStream;
+use super::refused_head::HeadBounds;
+use super::{GatewayOptions, Peer, Problem, ResponseBody, stall};
 use fnlocal_logs::Logs;
 
 /// The time an overdue connection has to take a farewell (HTTP/2's GOAWAY) and to finish what is
@@ -38,6 +40,9 @@ const CLOSING_GRACE: Duration = Duration::from_secs(5);
 const MAX_UNSENT: usize = 64 * 1024;
 /// Streams of a connection that may be open at once (HTTP/2).
 const MAX_STREAMS: u32 = 250;
+
+/// The minimum of what is read of a head, in bytes: hyper's own.
+const MIN_READ: usize = 16 * 1024;
 
 /// What requests are given to.
 pub trait Answer: 'static {
@@ -124,18 +129,21 @@ impl Server {
         let activity = Activity::begin();
         let listed = connections.list(&activity);
         let idle_timeout = self.options.idle_timeout;
-        let io = TokioIo::new(stall::Stall::new(stream, idle_timeout, &activity, place));
+        let stream = stall::Stall::new(stream, idle_timeout, &activity, place);
+        let max_bytes = self.options.max_header_size;
+        let io = TokioIo::new(HeadStream::new(stream, &activity, HeadBounds { max_bytes }));
         let deadlines = Deadlines {
             head: self.options.head_timeout,
             idle: idle_timeout,
         };
         let service = service(answers, address, &activity, idle_timeout);
-        let connection = protocols(deadlines.head)
+        let connection = protocols(deadlines.head, max_bytes)
             .serve_connection_with_upgrades(io, service)
             .into_owned();
         let (cut, stop) = (self.cut.clone(), stop.clone());
         let open = self.open.clone();
         let counted = Open::new(open);
+        let (logs, node) = (self.logs.clone(), self.options.node.clone());
         tokio::task::spawn_local(async move {
             let mut connection = pin!(connection);
             tokio::select! {
@@ -159,23 +167,28 @@ impl Server {
                     }
                 }
             }
+            if let Some(refused) = activity.take_refused() {
+                logs.send(refused.record(&node));
+            }
             drop((counted, listed));
         });
     }
 }
 
-/// HTTP/1.1 and HTTP/2 with their bounds. hyper's own deadline for heads is not used.
-fn protocols(keep_alive: Duration) -> auto::Builder<LocalExecutor> {
+/// HTTP/1.1 and HTTP/2 with their bounds. hyper's own deadline for heads is not used. It reads heads of
+/// twice the size that is allowed, so that most that are too large are still answered as requests.
+fn protocols(keep_alive: Duration, max_header_size: usize) -> auto::Builder<LocalExecutor> {
+    let max_read = max_header_size.saturating_mul(2).max(MIN_READ);
     let mut server = auto::Builder::new(LocalExecutor);
     server
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD);
+        .max_buf_size(max_read);
     server
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(MAX_HEAD as u32)
+        .max_header_list_size(u32::try_from(max_read).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(keep_alive))
         .max_send_buf_size(MAX_UNSENT)
         .max_concurrent_streams(MAX_STREAMS);
@@ -201,7 +214,11 @@ fn service<A: Answer>(
     let (answers, activity) = (Rc::clone(answers), Arc::clone(activity));
     service_fn(move |request: Request<Incoming>| {
         let mut under_way = activity.request();
-        let request = request.map(|body| ClientBody::new(body, &activity, idle_timeout));
+        let target = activity.head().whole(&request);
+        let mut request = request.map(|body| ClientBody::new(body, &activity, idle_timeout));
+        if let Some(target) = target {
+            request.extensions_mut().insert(target);
+        }
         let answer = Rc::clone(&answers).answer(request, Rc::clone(&peer));
         Box::pin(async move {
             let response = whole(answer).await;

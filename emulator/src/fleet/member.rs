@@ -17,8 +17,8 @@ use crate::dashboard::NodeStage;
 use crate::session::Stop;
 use fnlocal_driver::Driver;
 use fnlocal_faults::Broken;
-use fnlocal_gateway::GatewayOptions;
 use fnlocal_gateway::peers::Link;
+use fnlocal_gateway::{BALANCER_HEADER_BYTES, GatewayOptions};
 
 /// How long a node may take to import its packages.
 const IMPORT: Duration = Duration::from_secs(120);
@@ -129,6 +129,7 @@ impl FleetState {
         let options = GatewayOptions {
             node: member.node.to_string(),
             head_timeout: PEER_KEEP_ALIVE,
+            max_header_size: self.front.gateway.max_header_size + BALANCER_HEADER_BYTES,
             ..self.front.gateway.clone()
         };
         let peers = self.routing.seat(member.node);

@@ -12,12 +12,12 @@ use super::{handover, heartbeat};
 use crate::accept::PEER_KEEP_ALIVE;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
-use fnlocal_gateway::GatewayOptions;
 use fnlocal_gateway::Peer;
 use fnlocal_gateway::Problem;
 use fnlocal_gateway::ResponseBody;
 use fnlocal_gateway::Server;
 use fnlocal_gateway::peers::{FORWARDED, Peers, proves};
+use fnlocal_gateway::{GatewayOptions, MAX_HEADER_BYTES};
 
 /// Where the balancer asks whether the node wants requests.
 const HEALTH: &str = fnlocal_gateway::platform::HEALTH_PATH;
@@ -47,6 +47,8 @@ pub(super) async fn serve(
     let server = Server {
         options: GatewayOptions {
             head_timeout: PEER_KEEP_ALIVE,
+            // A release says what its gateway takes.
+            max_header_size: MAX_HEADER_BYTES,
             ..GatewayOptions::default()
         },
         logs: state.logs.clone(),

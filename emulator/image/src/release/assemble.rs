@@ -90,6 +90,7 @@ pub fn project_limits(project: &Project) -> ReleaseLimits {
         idle_timeout_ms: millis(limits.idle_timeout),
         head_timeout_ms: millis(limits.head_timeout),
         body_timeout_ms: millis(limits.body_timeout),
+        max_header_bytes: limits.max_header_size.map(|size| size.0),
     }
 }
 

@@ -52,4 +52,7 @@ pub struct LimitsConfig {
     /// The maximum time in which a body that is parsed must arrive.
     #[schemars(range(min = 1), extend("default" = "120s"))]
     pub body_timeout: Option<TimeSpan>,
+    /// The maximum size of a request's head: its first line and its headers.
+    #[schemars(extend("minimum" = 4096, "maximum" = MB, "default" = "64KB"))]
+    pub max_header_size: Option<ByteSize>,
 }

@@ -118,6 +118,8 @@ fn defaults_that_are_described_are_those_in_use() {
     assert_eq!(of(limits.idle_timeout), usual.idle_timeout);
     assert_eq!(of(limits.head_timeout), usual.head_timeout);
     assert_eq!(of(limits.body_timeout), usual.body_timeout);
+    let header_size = limits.max_header_size.map(|size| size.0);
+    assert_eq!(header_size, Some(usual.max_header_size as u64));
     let queue_size = limits.async_queue_size.map(|size| size.0);
     assert_eq!(
         queue_size,
