@@ -113,12 +113,13 @@ fn code_that_reads_its_own_text_is_asked_as_it_is() {
 }
 
 #[test]
-fn what_is_secret_ignored_or_installed_never_enters_an_image() {
+fn what_is_secret_left_out_or_installed_never_enters_an_image() {
     let secret = "do-not-ship-me";
     let folder = Folder::new(&[
         ("index.js", HELLO),
         (".fnlocalignore", "notes\n!certs/public.pem\n"),
-        (".gitignore", "ignored.js\n"),
+        (".gitignore", "generated/\n"),
+        ("generated/client.js", "exports.built = true;"),
         ("certs/public.pem", "anybody may read this"),
     ]);
     folder.write(".env", &format!("SECRET={secret}\n"));
@@ -132,7 +133,6 @@ fn what_is_secret_ignored_or_installed_never_enters_an_image() {
         "lib/id_rsa",
         "lib/tls.key",
         "notes/a.md",
-        "ignored.js",
     ] {
         folder.write(path, secret);
     }
@@ -142,12 +142,15 @@ fn what_is_secret_ignored_or_installed_never_enters_an_image() {
     let image = &report["images"][0];
     let code = files(&folder, image, "code");
     let names: Vec<&str> = code.keys().map(String::as_str).collect();
+    assert_eq!(listed(&folder), packed(&names));
     let expected = [
         "app/",
         "app/.fnlocalignore",
         "app/.gitignore",
         "app/certs/",
         "app/certs/public.pem",
+        "app/generated/",
+        "app/generated/client.js",
         "app/index.js",
     ];
     assert_eq!(names, expected);
@@ -155,6 +158,47 @@ fn what_is_secret_ignored_or_installed_never_enters_an_image() {
     let shipped = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(secret);
     assert!(!code.values().any(|(_, bytes)| shipped(bytes)));
     assert!(!config(&folder, image).to_string().contains(secret));
+}
+
+/// The files that `fnlocal build --list` names.
+fn listed(folder: &Folder) -> Vec<String> {
+    let (exit, listed, stderr) = build(folder, &["--list"], &NO_ENGINE);
+    assert_eq!(exit, 0, "{stderr}");
+    let files = listed["packages"][0]["files"].as_array().unwrap().iter();
+    files
+        .map(|file| file["path"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The files of an image's code.
+fn packed(names: &[&str]) -> Vec<String> {
+    let files = names.iter().filter(|name| !name.ends_with('/'));
+    let files = files.map(|name| name.strip_prefix("app/").unwrap().to_owned());
+    files.collect()
+}
+
+#[test]
+fn an_image_holds_what_git_ignores_and_its_code_requires() {
+    let main = "const { greet } = require('./util/greet');\n\
+                const { name } = require('../generated.json');\n\
+                exports.hi = { func: (req, res) => res.send(greet(name)) };";
+    let folder = Folder::new(&[
+        ("package.json", r#"{"main": "lib/index.js"}"#),
+        (".gitignore", "lib/**/*.js\n*.json\n!package.json\n"),
+        ("lib/index.js", main),
+        (
+            "lib/util/greet.js",
+            "exports.greet = (name) => 'hi ' + name;",
+        ),
+        ("generated.json", r#"{"name": "Ada"}"#),
+    ]);
+    let image = built(&folder, &[]);
+    let functions = &image["functions"][0]["functions"];
+    assert_eq!(functions[0]["name"], "hi");
+    let code = files(&folder, &image, "code");
+    let names: Vec<&str> = code.keys().map(String::as_str).collect();
+    assert!(names.contains(&"app/lib/util/greet.js"), "{names:?}");
+    assert_eq!(listed(&folder), packed(&names));
 }
 
 #[test]

@@ -189,6 +189,17 @@ fn in_functions(root: &Path) -> Vec<String> {
     entries
 }
 
+/// The name of a handler's file in a folder of handlers, or of its folder for an index.
+pub(super) fn named_after(entry: &str) -> Option<String> {
+    let mut parts = entry.rsplit('/');
+    let (stem, _) = parts.next()?.split_once('.')?;
+    let folder = parts.next()?;
+    match stem {
+        "index" => (parts.next()? == "functions").then(|| folder.to_owned()),
+        stem => (folder == "functions").then(|| stem.to_owned()),
+    }
+}
+
 /// Whether a file's name says that it may hold functions.
 pub fn is_code(name: &str) -> bool {
     let Some((stem, ending)) = name.rsplit_once('.') else {

@@ -63,8 +63,8 @@ pub use values::{ByteSize, MemorySize, RequestRate, TimeSpan};
 pub use code::hash as hash_of_files;
 pub use discover::is_code;
 pub use files::{
-    IGNORE_FILES, LinkFree, Memo, Rules, Tree, WalkEntry, WalkError, is_excluded, open_within,
-    read_inside,
+    IGNORE_FILES, ImportMemo, LinkFree, LoadedFiles, Memo, Rules, Tree, WalkEntry, WalkError,
+    is_excluded, open_within, read_inside,
 };
 pub use manifest::LOCKFILES;
 use state::STATE_DIR;
@@ -113,6 +113,15 @@ pub struct Package {
     pub scope: Scope,
     /// Folders inside that are packages of their own.
     pub nested: Vec<PathBuf>,
+}
+
+impl Package {
+    /// The function that a file is named after, if it is one of several in a folder of handlers.
+    /// `None` if the file may export any name. `entry` may be relative to the project, too.
+    #[must_use]
+    pub fn named_after(&self, entry: &str) -> Option<String> {
+        discover::named_after(entry)
+    }
 }
 
 /// What of its folder belongs to a package.

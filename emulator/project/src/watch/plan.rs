@@ -7,7 +7,9 @@ use fnlocal_core::PackageId;
 
 use crate::CONFIG_FILE;
 use crate::IGNORE_FILES;
+use crate::ImportMemo;
 use crate::LOCKFILES;
+use crate::LoadedFiles;
 use crate::Memo;
 use crate::Project;
 use crate::Rules;
@@ -83,7 +85,11 @@ impl Meaning {
 impl WatchPlan {
     /// Walks the project. `folder` is told each folder before it is read, so that what is made in
     /// it from then on is noticed; false ends the walk.
-    pub fn make(project: &Project, folder: &mut dyn FnMut(&Path) -> bool) -> Self {
+    pub fn make(
+        project: &Project,
+        imports: &mut ImportMemo,
+        folder: &mut dyn FnMut(&Path) -> bool,
+    ) -> Self {
         let mut plan = Self {
             parents: project.parents().clone(),
             root: project.root.clone(),
@@ -104,7 +110,7 @@ impl WatchPlan {
         for package in &project.packages {
             plan.entries
                 .extend(package.entries.iter().map(|entry| package.root.join(entry)));
-            let tree = Tree::of(package);
+            let tree = Tree::watched(package, LoadedFiles::of(package, imports));
             if more {
                 more = plan.walk(package.id, &tree, folder);
             }
@@ -149,6 +155,14 @@ impl WatchPlan {
             more
         });
         more
+    }
+
+    /// Whether code loads other files now than it did when the plan was made.
+    pub fn is_outdated(&self, project: &Project, imports: &mut ImportMemo) -> bool {
+        project.packages.iter().any(|package| {
+            let planned = self.trees.get(&package.id).and_then(Tree::loaded);
+            planned != Some(&LoadedFiles::of(package, imports))
+        })
     }
 
     /// What an event at `path` is about; `appears` when something came, went or was renamed there.

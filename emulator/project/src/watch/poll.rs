@@ -11,7 +11,9 @@ use fnlocal_core::PackageId;
 
 use super::plan::Meaning;
 use crate::CONFIG_FILE;
+use crate::ImportMemo;
 use crate::LOCKFILES;
+use crate::LoadedFiles;
 use crate::Memo;
 use crate::Project;
 use crate::Tree;
@@ -31,12 +33,15 @@ pub(super) struct Poll {
 
 impl Poll {
     /// Looks, and says what differs from the last time.
-    pub fn look(&mut self, project: &Project) -> Meaning {
+    pub fn look(&mut self, project: &Project, imports: &mut ImportMemo) -> Meaning {
         let now = Self {
             packages: project
                 .packages
                 .iter()
-                .map(|package| (package.id, signature(project, &Tree::of(package))))
+                .map(|package| {
+                    let tree = Tree::watched(package, LoadedFiles::of(package, imports));
+                    (package.id, signature(project, &tree))
+                })
                 .collect(),
             config: of_files(&project.root, &[CONFIG_FILE.to_owned()]),
             env: of_files(&project.root, &env_files(&project.env_name)),
