@@ -6,6 +6,7 @@ mod examples;
 mod http;
 mod isolation;
 mod observe;
+mod packages;
 mod pool;
 mod queue;
 mod reload;

@@ -256,7 +256,9 @@ impl Driver {
         // Only a call that the wrapper saw is a reason to look for one.
         let hint = instance.exit_line().and_then(|line| {
             let (_, call) = line.split_once(" called ")?;
-            Some(format!("the module called {call} at its top level; remove the call"))
+            Some(format!(
+                "the module called {call} at its top level; remove the call"
+            ))
         });
         let mut failure = Failure::plain(text, hint.as_deref());
         let lines = instance.last_lines();

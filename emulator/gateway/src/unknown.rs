@@ -39,7 +39,10 @@ impl Gateway {
     }
 
     fn not_found(&self, name: &str) -> Problem {
-        if let Some(failure) = self.driver.with_functions(|known| known.nameless_failure(name)) {
+        if let Some(failure) = self
+            .driver
+            .with_functions(|known| known.nameless_failure(name))
+        {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             let mut problem = Problem::new(status, "import_failed", failure.summary());
             problem.hint = failure.hint.clone();

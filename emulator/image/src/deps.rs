@@ -314,7 +314,12 @@ fn name_of(kind: LockfileKind) -> &'static str {
 
 /// A file of the project, all of which an install container may be given.
 fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
-    match read_inside(project, path) {
+    let is_binary = path.extension().is_some_and(|ending| ending == "lockb");
+    let read = read_inside(project, path).and_then(|bytes| match is_binary {
+        true => Ok(bytes),
+        false => fnlocal_files::decode(bytes).map(String::into_bytes),
+    });
+    match read {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io(path)(error)),

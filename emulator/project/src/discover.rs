@@ -29,6 +29,8 @@ pub struct DiscoveredPackages {
     pub warnings: Vec<Warning>,
     /// Folders where a new sub-folder or file may be a new package or entry.
     pub parents: BTreeSet<PathBuf>,
+    /// Why there are no packages, if there are none.
+    pub none: Option<ProjectError>,
 }
 
 /// Looks for packages in `root`.
@@ -37,10 +39,12 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
         packages: Vec::new(),
         warnings: Vec::new(),
         parents: BTreeSet::from([root.to_owned()]),
+        none: None,
     };
     let here = candidate(root, root)?;
     let has_entry = !here.entries.is_empty();
     let missing = here.missing_main.clone();
+    found.await_main(root, missing.as_deref());
     found.parents.insert(root.join("functions"));
     if has_entry {
         found.packages.push(here.package(root));
@@ -50,7 +54,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
         None => usual(root, has_entry, &mut found)?,
     }
     if found.packages.is_empty() {
-        return Err(match missing {
+        found.none = Some(match missing {
             Some(main) => ProjectError::NoMain {
                 manifest: root.join("package.json"),
                 main,
@@ -62,6 +66,29 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
     }
     finish(root, &mut found.packages);
     Ok(found)
+}
+
+impl DiscoveredPackages {
+    /// Notes the folders in which the entry of a package that is not built will appear.
+    fn await_main(&mut self, package: &Path, main: Option<&str>) {
+        let Some(main) = main.and_then(plain) else {
+            return;
+        };
+        let mut folder = package.to_owned();
+        for part in main.split('/') {
+            self.parents.insert(folder.clone());
+            folder.push(part);
+        }
+    }
+}
+
+/// The path of an entry without a dot at its beginning. `None` if it leads out of its package.
+fn plain(main: &str) -> Option<&str> {
+    let main = main.trim_start_matches("./").trim_end_matches('/');
+    let stays = Path::new(main)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)));
+    stays.then_some(main)
 }
 
 /// A package of one file.
@@ -153,13 +180,7 @@ fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
 
 /// Finds `main` as Node does: the file, with an ending, or a folder's index.
 fn resolve(root: &Path, main: &str) -> Option<String> {
-    let main = main.trim_start_matches("./").trim_end_matches('/');
-    let stays = Path::new(main)
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_)));
-    if !stays {
-        return None;
-    }
+    let main = plain(main)?;
     if root.join(main).is_file() {
         return Some(main.to_owned());
     }
@@ -334,6 +355,7 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
     }
     let candidate = candidate(folder, root)?;
     if candidate.entries.is_empty() {
+        found.await_main(folder, candidate.missing_main.as_deref());
         if let Some(main) = candidate.missing_main {
             let manifest = folder.join("package.json");
             let error = ProjectError::NoMain { manifest, main };

@@ -6,9 +6,13 @@ use std::path::Path;
 
 use super::config_file::ConfigFile;
 use super::discover::{self, DiscoveredPackages};
-use super::{Project, ProjectError, names};
+use super::{Project, ProjectError, WhenEmpty, names};
 
-pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError> {
+pub(super) fn open(
+    path: &Path,
+    env_name: &str,
+    when_empty: WhenEmpty,
+) -> Result<Project, ProjectError> {
     let opened = fs::canonicalize(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ProjectError::NotFound {
             path: path.to_owned(),
@@ -24,16 +28,22 @@ pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError>
         _ => opened.clone(),
     };
     let file = ConfigFile::read(&root)?;
-    let found = if is_file {
+    let mut found = if is_file {
         let package = discover::single(&opened)?;
         let parents = std::iter::once(root.clone()).collect();
         DiscoveredPackages {
             packages: vec![package],
             warnings: Vec::new(),
             parents,
+            none: None,
         }
     } else {
         discover::discover(&root, &file)?
+    };
+    let waits_for = match (found.none.take(), when_empty) {
+        (Some(error), WhenEmpty::Refuse) => return Err(error),
+        (Some(error), WhenEmpty::Wait) => Some(error.awaited()),
+        (None, _) => None,
     };
     Ok(Project {
         name: name_of(&root, &file, &found),
@@ -46,11 +56,18 @@ pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError>
         profile: fnlocal_core::Profile::default(),
         parents: found.parents,
         opened,
+        when_empty,
+        waits_for,
     })
 }
 
 pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
-    let mut project = open(&old.opened, &old.env_name)?;
+    let mut project = match open(&old.opened, &old.env_name, old.when_empty) {
+        Err(ProjectError::NotFound { path }) if old.when_empty == WhenEmpty::Wait => {
+            without(old, &path)?
+        }
+        opened => opened?,
+    };
     project.next_package = old.next_package;
     project.profile = old.profile;
     for package in &mut project.packages {
@@ -63,6 +80,21 @@ pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
         }
     }
     Ok(project)
+}
+
+/// The project of a single file that is gone, but whose folder is there.
+fn without(old: &Project, file: &Path) -> Result<Project, ProjectError> {
+    if !old.root.is_dir() || file == old.root {
+        return Err(ProjectError::NotFound {
+            path: file.to_owned(),
+        });
+    }
+    Ok(Project {
+        packages: Vec::new(),
+        warnings: Vec::new(),
+        waits_for: Some(file.display().to_string()),
+        ..old.clone()
+    })
 }
 
 fn name_of(root: &Path, file: &ConfigFile, found: &DiscoveredPackages) -> String {

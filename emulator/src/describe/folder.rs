@@ -34,6 +34,8 @@ pub(crate) struct FolderDescriber {
     /// The code last described of each package: told once, however many nodes import it.
     last: RefCell<BTreeMap<PackageId, CodeHash>>,
     quiet: Cell<bool>,
+    /// The packages there were at the start are loaded: functions that appear now are new.
+    loaded: Cell<bool>,
     /// Nodes on which a function's requests have gone over to code.
     switched: RefCell<BTreeMap<Arc<str>, (CodeHash, usize)>>,
     /// How many nodes there are.
@@ -51,6 +53,7 @@ impl FolderDescriber {
             seen: RefCell::default(),
             last: RefCell::default(),
             quiet: Cell::new(false),
+            loaded: Cell::new(false),
             switched: RefCell::default(),
             nodes: Cell::new(1),
             logs,
@@ -60,6 +63,11 @@ impl FolderDescriber {
     /// The project as it is configured now.
     pub fn project(&self) -> Project {
         self.project.borrow().clone()
+    }
+
+    /// Notes that the packages there were at the start are loaded.
+    pub fn set_loaded(&self) {
+        self.loaded.set(true);
     }
 
     /// Takes a changed configuration or changed variables.
@@ -239,7 +247,7 @@ impl Describe for FolderDescriber {
             return Vec::new();
         };
         let before = functions.of_package(package.id);
-        let first = !self.described.borrow().contains_key(&package.id);
+        let first = !self.loaded.get() && !self.described.borrow().contains_key(&package.id);
         let mut found = FoundFunctions::new(package.id, functions);
         match described {
             Ok(modules) => {

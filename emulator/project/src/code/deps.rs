@@ -81,7 +81,8 @@ impl DepsCache {
             return Ok(None);
         };
         // What does not parse is the project's to complain about; here it asks for nothing.
-        let manifest: Map<String, Value> = serde_json::from_slice(&manifest).unwrap_or_default();
+        let manifest = fnlocal_files::without_mark(&manifest);
+        let manifest: Map<String, Value> = serde_json::from_slice(manifest).unwrap_or_default();
         let asks = ["dependencies", "optionalDependencies"].iter().any(
             |field| matches!(manifest.get(*field), Some(Value::Object(map)) if !map.is_empty()),
         );

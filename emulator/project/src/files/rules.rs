@@ -120,7 +120,8 @@ fn read_rules(folder: &Path, name: &str) -> Option<String> {
     let file = open_within(folder, Path::new(name)).ok()?;
     let mut bytes = Vec::new();
     file.take(MAX_RULES_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let bytes = fnlocal_files::without_mark(&bytes);
+    Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Folders above a package whose ignore files count, outermost first: from the git root, or else
