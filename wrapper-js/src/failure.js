@@ -1,4 +1,4 @@
-import { isAbsolute, relative } from "node:path";
+import { isAbsolute, relative, resolve } from "node:path";
 import { cut } from "./cut.js";
 import { codeFrame } from "./frame.js";
 import { locate } from "./locate.js";
@@ -153,6 +153,7 @@ function shorten(file, code) {
 function knownHint(error, code) {
   try {
     if (property(error, "code") === "EADDRINUSE") return ADDRESS_IN_USE;
+    if (isWriteToCode(error, code)) return CODE_IS_READ_ONLY;
     return missingModuleHint(error, code);
   } catch {
     // Files that are gone, or cannot be read.
@@ -160,6 +161,17 @@ function knownHint(error, code) {
   }
 }
 
+/**
+ * @param {Error} error
+ * @param {string} code
+ */
+function isWriteToCode(error, code) {
+  const refused = ["EROFS", "EACCES", "EPERM"].includes(textProperty(error, "code") ?? "");
+  const path = textProperty(error, "dest") ?? textProperty(error, "path");
+  return refused && path !== undefined && resolve(path).startsWith(`${code}/`);
+}
+
+const CODE_IS_READ_ONLY = "the folder of the code is read-only: write to os.tmpdir(), which is /tmp in a container";
 const ADDRESS_IN_USE =
   "another process listens there, such as another instance of this code: export the handler instead, fnlocal listens for it";
 

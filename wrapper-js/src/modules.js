@@ -50,7 +50,7 @@ export function findFailure(modules, wanted) {
  * @param {string} entry
  */
 function namedAfter(entry) {
-  return /(?:^|\/)functions\/([^./]+)(?:\.[^/]*|\/index\.[^/]*)$/.exec(entry)?.[1];
+  return /(?:^|\/)(?:functions|api)\/([^./]+)(?:\.[^/]*|\/index\.[^/]*)$/.exec(entry)?.[1];
 }
 
 /**

@@ -80,3 +80,9 @@ test("a port that is taken is told as that", async (t) => {
   assert.match(runner.err, /EADDRINUSE/);
   assert.match(runner.err, /another process listens there/);
 });
+
+test("a write to the folder of the code, which is refused, is told where to write", async () => {
+  const refused = (/** @type {string} */ path) => `throw Object.assign(new Error("no"), { code: "EROFS", path: ${path} })`;
+  assert.match(await hint(refused("__dirname + '/a.txt'")), /read-only: write to os\.tmpdir\(\)/);
+  assert.equal(await hint(refused("'/elsewhere/a.txt'")), undefined);
+});

@@ -183,3 +183,73 @@ async fn a_process_that_ends_while_it_imports_is_told_with_what_ended_it() {
         assert!(!shown.contains("is there a"), "{told}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_sends_files_beside_its_code_and_finds_no_modules_above_it() {
+    let code = "const { join } = require('path');\n\
+        exports.page = (req, res) => res.sendFile(join(__dirname, 'public/page.html'));\n\
+        exports.climb = async (req, res) => {\n\
+          const codes = [];\n\
+          try { require('above'); } catch (error) { codes.push(error.code); }\n\
+          try { await import('above'); } catch (error) { codes.push(error.code); }\n\
+          res.json(codes);\n\
+        };";
+    let folder = Folder::new(&[
+        ("app/index.js", code),
+        ("app/public/page.html", "<p>here</p>"),
+        ("app/node_modules/above/index.js", ""),
+        ("node_modules/above/index.js", ""),
+    ]);
+    let app = folder.path().join("app");
+    for runtime in ["process", "docker"] {
+        let command = crate::support::command(&app, &["--runtime", runtime]);
+        let dev = Dev::start_command(command);
+        assert_eq!(text(&dev, "/page").await, (200, "<p>here</p>".into()));
+        let codes = r#"["MODULE_NOT_FOUND","ERR_MODULE_NOT_FOUND"]"#;
+        assert_eq!(text(&dev, "/climb").await, (200, codes.into()), "{runtime}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn code_that_writes_beside_itself_changes_nothing_for_later_instances() {
+    let code = |says: &str| {
+        format!(
+            "const fs = require('fs');\n\
+            const other = \"exports.hi = (req, res) => res.send('changed');\";\n\
+            exports.hi = (req, res) => {{\n\
+              if (req.query.end) process.exit(1);\n\
+              try {{\n\
+                if (req.query.write) fs.writeFileSync(__filename, other);\n\
+                if (req.query.replace) {{\n\
+                  fs.writeFileSync(__dirname + '/beside', other);\n\
+                  fs.renameSync(__dirname + '/beside', __filename);\n\
+                }}\n\
+              }} catch (error) {{ return res.send(error.code); }}\n\
+              res.send('{says}' + fs.readdirSync(__dirname));\n\
+            }};"
+        )
+    };
+    for runtime in ["process", "docker"] {
+        let folder = Folder::new(&[("index.js", &code("one"))]);
+        let mut dev = Dev::start_with(&folder, &["--runtime", runtime]);
+        let version = async || {
+            let answer = reqwest::get(dev.at("/hi")).await.unwrap();
+            let code = crate::support::header(&answer, "x-fnlocal-code").to_owned();
+            (code, answer.text().await.unwrap())
+        };
+        let before = version().await;
+        assert_eq!(before.1, "oneindex.js");
+        for change in ["write", "replace"] {
+            text(&dev, &format!("/hi?{change}=1")).await;
+            text(&dev, "/hi?end=1").await;
+            assert_eq!(version().await, before, "{change} in {runtime}");
+        }
+        text(&dev, "/hi?write=1").await;
+        for says in ["two", "one"] {
+            folder.write("index.js", &code(says));
+            dev.wait_reloaded("hi");
+        }
+        let answer = text(&dev, "/hi").await;
+        assert_eq!(answer, (200, "oneindex.js".into()), "{runtime}");
+    }
+}

@@ -5,6 +5,7 @@
 //! immutable copy that instances import. Nothing here runs code or knows of instances.
 #![warn(clippy::disallowed_macros)]
 
+mod above;
 mod checks;
 mod code;
 mod code_config;
@@ -63,8 +64,8 @@ pub use values::{ByteSize, MemorySize, RequestRate, TimeSpan};
 pub use code::hash as hash_of_files;
 pub use discover::is_code;
 pub use files::{
-    IGNORE_FILES, ImportMemo, LinkFree, LoadedFiles, Memo, Rules, Tree, WalkEntry, WalkError,
-    is_excluded, open_within, read_inside,
+    IGNORE_FILES, ImportMemo, LinkFree, LoadedFiles, Memo, Rules, Stamp, Tree, WalkEntry,
+    WalkError, is_excluded, open_within, read_inside,
 };
 pub use manifest::LOCKFILES;
 use state::STATE_DIR;

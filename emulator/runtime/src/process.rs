@@ -5,6 +5,7 @@
 //! group of its own, sockets only its owner can reach, and an end together with fnlocal.
 
 mod child;
+mod copies;
 mod program;
 mod watchdog;
 
@@ -21,6 +22,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+pub use self::copies::CodeCopies;
 
 use self::child::{Signal, signal};
 use self::program::{find_node, inherited};
@@ -52,6 +55,8 @@ pub struct ProcessOptions {
     pub node: Option<PathBuf>,
     /// Where socket folders go; `None` for the usual place.
     pub sockets: Option<PathBuf>,
+    /// The copies of code that instances run, if theirs are copies.
+    pub copies: Option<Arc<CodeCopies>>,
 }
 
 /// Why processes cannot be run.
@@ -93,6 +98,7 @@ pub(crate) struct Inner {
     place: RunFolder,
     /// Temporary files of instances.
     temporary: RunFolder,
+    copies: Option<Arc<CodeCopies>>,
     notices: Notices,
     /// Clears up should this process be killed.
     watchdog: Option<Watchdog>,
@@ -151,7 +157,9 @@ impl ProcessRuntime {
             same if same == base => place.clone(),
             other => RunFolder::new(&other, &run).map_err(fail(&other))?,
         };
-        let watchdog = Watchdog::start(&run, &[place.folder(), temporary.folder()]);
+        let mut folders = vec![place.folder(), temporary.folder()];
+        folders.extend(options.copies.iter().map(|copies| copies.folder()));
+        let watchdog = Watchdog::start(&run, &folders);
         let live = Mutex::default();
         let inner = Inner {
             node,
@@ -159,6 +167,7 @@ impl ProcessRuntime {
             runner,
             place,
             temporary,
+            copies: options.copies,
             notices,
             watchdog,
             live,
@@ -200,6 +209,8 @@ impl Inner {
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = code_root(&spec.package)?;
+        let mended = self.mend(code_root).await;
+        mended.map_err(refused("copying the code"))?;
         let mut command = self.command(&spec, code_root, &address);
         command.env(family::MARK, &mark);
         // The person's own settings come first.
@@ -247,6 +258,16 @@ impl Inner {
             why: why.unwrap_or_else(|| "it was stopped".to_owned()),
             wrote: tail.text(),
         })
+    }
+
+    /// Sees to it that an instance gets the code as it was saved.
+    async fn mend(&self, code_root: &Path) -> std::io::Result<()> {
+        let Some(copies) = self.copies.clone() else {
+            return Ok(());
+        };
+        let package = code_root.to_owned();
+        let mended = tokio::task::spawn_blocking(move || copies.mend(&package)).await;
+        mended.unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
     /// Marks an instance as running; false when it ended meanwhile.
