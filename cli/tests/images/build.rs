@@ -409,6 +409,89 @@ fn lock_files_of_pnpm_and_yarn_are_kept_to() {
     }
 }
 
+/// Lock files of a workspace whose member `app` depends on its member `ms`.
+const WORKSPACE_LOCKS: [(&str, &str, &str); 4] = [
+    (
+        "package-lock.json",
+        "^1.0.0",
+        r#"{"name": "all", "lockfileVersion": 3, "requires": true, "packages": {
+            "": {"name": "all", "workspaces": ["packages/*"]},
+            "node_modules/app": {"resolved": "packages/app", "link": true},
+            "node_modules/ms": {"resolved": "packages/ms", "link": true},
+            "packages/app": {"name": "app", "version": "1.0.0", "dependencies": {"ms": "^1.0.0"}},
+            "packages/ms": {"name": "ms", "version": "1.0.0"}}}"#,
+    ),
+    (
+        "pnpm-lock.yaml",
+        "workspace:^",
+        "lockfileVersion: '9.0'\n\nsettings:\n  autoInstallPeers: true\n  excludeLinksFromLockfile: false\n\n\
+         importers:\n\n  .: {}\n\n  packages/app:\n    dependencies:\n      ms:\n        \
+         specifier: workspace:^\n        version: link:../ms\n\n  packages/ms: {}\n",
+    ),
+    ("yarn.lock", "^1.0.0", "# yarn lockfile v1\n\n\n"),
+    (
+        "yarn.lock",
+        "workspace:*",
+        "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\
+         \"all@workspace:.\":\n  version: 0.0.0-use.local\n  resolution: \"all@workspace:.\"\n  \
+         languageName: unknown\n  linkType: soft\n\n\
+         \"app@workspace:packages/app\":\n  version: 0.0.0-use.local\n  \
+         resolution: \"app@workspace:packages/app\"\n  dependencies:\n    ms: \"workspace:*\"\n  \
+         languageName: unknown\n  linkType: soft\n\n\
+         \"ms@workspace:*, ms@workspace:packages/ms\":\n  version: 0.0.0-use.local\n  \
+         resolution: \"ms@workspace:packages/ms\"\n  languageName: unknown\n  linkType: soft\n",
+    ),
+];
+
+#[test]
+fn a_member_of_a_workspace_is_packed_by_the_roots_lock_file_whatever_wrote_it() {
+    for (lock, spec, text) in WORKSPACE_LOCKS {
+        let app =
+            format!(r#"{{"name": "app", "version": "1.0.0", "dependencies": {{"ms": "{spec}"}}}}"#);
+        let folder = Folder::new(&[
+            (
+                "package.json",
+                r#"{"name": "all", "private": true, "workspaces": ["packages/*"]}"#,
+            ),
+            (lock, text),
+            ("packages/app/package.json", &app),
+            (
+                "packages/app/index.js",
+                "exports.hi = { func: () => {}, config: { timeout: require('ms') } };",
+            ),
+            (
+                "packages/ms/package.json",
+                r#"{"name": "ms", "version": "1.0.0", "scripts": {"prepare": "false"}}"#,
+            ),
+            ("packages/ms/index.js", "module.exports = 4321;"),
+            ("packages/ms/.npmrc", "//host/:_authToken=do-not-ship-me"),
+        ]);
+        if lock.starts_with("pnpm") {
+            folder.write("pnpm-workspace.yaml", "packages:\n  - packages/*\n");
+        }
+        let (exit, report, stderr) = build(&folder, &[], &[]);
+        assert_eq!(exit, 0, "{lock} {spec}: {stderr}");
+        assert!(!stderr.contains("cannot be repeated"), "{lock}: {stderr}");
+        let images = report["images"].as_array().unwrap();
+        assert_eq!(images.len(), 1, "{lock}: {report:#}");
+        let functions = &images[0]["functions"][0]["functions"];
+        assert_eq!(functions[0]["config"], json!({"timeout": 4321}), "{lock}");
+        let deps = files(&folder, &images[0], "deps");
+        let own = "node_modules/.workspace/packages/ms/index.js";
+        assert!(deps.contains_key(own), "{lock}: {:?}", deps.keys());
+        let secret = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("do-not-ship-me");
+        assert!(!deps.values().any(|(_, bytes)| secret(bytes)), "{lock}");
+        // The same again, from nothing.
+        std::fs::remove_dir_all(folder.path().join(".fnlocal")).unwrap();
+        let again = built(&folder, &[]);
+        assert_eq!(
+            layer(&again, "deps").0,
+            layer(&images[0], "deps").0,
+            "{lock}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dockerfile_of_ones_own_is_built_if_it_starts_the_wrapper() {
     let base = Folder::new(&[("index.js", HELLO)]);

@@ -253,3 +253,85 @@ async fn code_that_writes_beside_itself_changes_nothing_for_later_instances() {
         assert_eq!(answer, (200, "oneindex.js".into()), "{runtime}");
     }
 }
+
+/// A workspace of npm whose members need nothing of a registry. One has the name of a package that
+/// the public registry has.
+fn workspace() -> Folder {
+    let app =
+        r#"{"name": "app", "dependencies": {"ms": "^1.0.0", "shared": "file:./vendor/shared"}}"#;
+    Folder::new(&[
+        (
+            "package.json",
+            r#"{"name": "all", "private": true, "workspaces": ["packages/*"]}"#,
+        ),
+        ("packages/app/package.json", app),
+        (
+            "packages/app/index.js",
+            "exports.hi = (req, res) => res.send(require('ms') + require('shared'));",
+        ),
+        (
+            "packages/app/vendor/shared/package.json",
+            r#"{"name": "shared", "version": "1.0.0"}"#,
+        ),
+        (
+            "packages/app/vendor/shared/index.js",
+            "module.exports = ' and shared';",
+        ),
+        (
+            "packages/ms/package.json",
+            r#"{"name": "ms", "version": "1.0.0", "main": "lib/index.js"}"#,
+        ),
+        (
+            "packages/ms/lib/index.js",
+            "module.exports = require('deep/name.json');",
+        ),
+        (
+            "packages/deep/package.json",
+            r#"{"name": "deep", "version": "1.0.0"}"#,
+        ),
+        ("packages/deep/name.json", r#""ours""#),
+        (
+            "packages/ms/package.json",
+            r#"{"name": "ms", "version": "1.0.0", "main": "lib/index.js", "dependencies": {"deep": "*"}}"#,
+        ),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_of_a_workspace_and_folders_are_installed_and_reloaded_as_dependencies() {
+    for runtime in ["process", "docker"] {
+        let folder = workspace();
+        let mut dev = Dev::start_with(&folder, &["--runtime", runtime]);
+        let names: Vec<_> = dev.ready["functions"].as_array().unwrap().clone();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_eq!(
+            text(&dev, "/hi").await,
+            (200, "ours and shared".into()),
+            "{runtime}"
+        );
+        folder.write("packages/deep/name.json", r#""changed""#);
+        eventually("a changed member is served", async || {
+            text(&dev, "/hi").await == (200, "changed and shared".into())
+        })
+        .await;
+        folder.write(
+            "packages/app/vendor/shared/index.js",
+            "module.exports = ' and more';",
+        );
+        eventually("a changed folder is served", async || {
+            text(&dev, "/hi").await == (200, "changed and more".into())
+        })
+        .await;
+        let app = folder.path().join("packages/app/package.json");
+        let other = std::fs::read_to_string(app)
+            .unwrap()
+            .replace("^1.0.0", "^2.0.0");
+        folder.write("packages/app/package.json", &other);
+        let told = dev.wait_for("the refusal", |record| {
+            record["text"]
+                .as_str()
+                .is_some_and(|text| text.contains("asks for ms as `^2.0.0`"))
+        });
+        assert!(told["text"].as_str().unwrap().contains("hint: "), "{told}");
+    }
+}

@@ -14,6 +14,7 @@ use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
 
 use super::config_file::ConfigFile;
+use super::local::LocalDependencies;
 use super::manifest::{ManifestError, PackageManifest};
 use super::{Package, ProjectError, Scope, Warning, names};
 
@@ -55,6 +56,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
         Some(globs) => globs::by_globs(root, globs, file, &mut found)?,
         None => usual(root, has_entry, &mut found)?,
     }
+    without_libraries(&mut found.packages);
     if found.packages.is_empty() {
         found.none = Some(match missing {
             Some(main) => ProjectError::NoMain {
@@ -156,6 +158,15 @@ pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> 
         package.name = names::slug(name.split('.').next().unwrap_or(name));
     }
     Ok(package)
+}
+
+/// A folder that a package depends on, as a package of its own.
+pub(super) fn library(folder: &Path, package: &Package) -> Package {
+    let entries = candidate(folder, &package.project_root).map(|found| found.entries);
+    Package {
+        entries: entries.unwrap_or_default(),
+        ..super::local::library(folder, package, Vec::new())
+    }
 }
 
 /// A folder that may be a package.
@@ -307,6 +318,20 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
     }
     found.packages.push(candidate.package(root));
     Ok(true)
+}
+
+/// Removes packages that others depend on: what they export is for those, not for clients. Where that
+/// would leave none, each is served.
+fn without_libraries(packages: &mut Vec<Package>) {
+    let depended: BTreeSet<PathBuf> = packages
+        .iter()
+        .filter_map(|package| LocalDependencies::of(package).ok().flatten())
+        .flat_map(|local| local.folders)
+        .collect();
+    let is_served = |package: &Package| !depended.contains(&package.root);
+    if packages.iter().any(is_served) {
+        packages.retain(is_served);
+    }
 }
 
 /// Sorts, makes names differ, and tells packages what lies inside them.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fnlocal_core::PackageId;
 
@@ -10,7 +11,9 @@ use crate::IGNORE_FILES;
 use crate::ImportMemo;
 use crate::LOCKFILES;
 use crate::LoadedFiles;
+use crate::LocalDependencies;
 use crate::Memo;
+use crate::Package;
 use crate::Project;
 use crate::Rules;
 use crate::Tree;
@@ -22,7 +25,8 @@ use crate::is_excluded;
 /// What to watch.
 #[derive(Debug, Default)]
 pub(super) struct WatchPlan {
-    trees: BTreeMap<PackageId, Tree>,
+    /// What each package loads, as of this plan.
+    loaded: BTreeMap<PackageId, Vec<LoadedFiles>>,
     /// Folders without links, and as which folder of which package they are seen.
     folders: BTreeMap<PathBuf, Vec<Seen>>,
     /// Files that links in packages lead to.
@@ -43,6 +47,7 @@ struct Seen {
     package: PackageId,
     path: PathBuf,
     rules: Rules,
+    tree: Arc<Tree>,
 }
 
 /// What an event is about.
@@ -110,11 +115,12 @@ impl WatchPlan {
         for package in &project.packages {
             plan.entries
                 .extend(package.entries.iter().map(|entry| package.root.join(entry)));
-            let tree = Tree::watched(package, LoadedFiles::of(package, imports));
-            if more {
-                more = plan.walk(package.id, &tree, folder);
+            let trees = trees_of(package, imports);
+            let loaded = trees.iter().filter_map(|tree| tree.loaded().cloned());
+            plan.loaded.insert(package.id, loaded.collect());
+            for tree in trees {
+                more = more && plan.walk(package.id, &Arc::new(tree), folder);
             }
-            plan.trees.insert(package.id, tree);
         }
         plan
     }
@@ -122,7 +128,7 @@ impl WatchPlan {
     fn walk(
         &mut self,
         package: PackageId,
-        tree: &Tree,
+        tree: &Arc<Tree>,
         folder: &mut dyn FnMut(&Path) -> bool,
     ) -> bool {
         let mut more = true;
@@ -135,6 +141,7 @@ impl WatchPlan {
                         package,
                         path: path.to_owned(),
                         rules: rules.enter(path),
+                        tree: Arc::clone(tree),
                     };
                     self.folders.entry(real.to_owned()).or_default().push(seen);
                 }
@@ -160,8 +167,10 @@ impl WatchPlan {
     /// Whether code loads other files now than it did when the plan was made.
     pub fn is_outdated(&self, project: &Project, imports: &mut ImportMemo) -> bool {
         project.packages.iter().any(|package| {
-            let planned = self.trees.get(&package.id).and_then(Tree::loaded);
-            planned != Some(&LoadedFiles::of(package, imports))
+            let trees = trees_of(package, imports);
+            let now = trees.iter().filter_map(Tree::loaded);
+            let planned = self.loaded.get(&package.id);
+            !planned.is_some_and(|planned| planned.iter().eq(now))
         })
     }
 
@@ -189,7 +198,7 @@ impl WatchPlan {
         if folder == self.root {
             meaning.config = name == CONFIG_FILE;
             if name == ".npmrc" || LOCKFILES.iter().any(|(lock, _)| *lock == name) {
-                meaning.packages.extend(self.trees.keys());
+                meaning.packages.extend(self.loaded.keys());
             }
         }
         meaning.structure = meaning.config
@@ -225,9 +234,8 @@ impl WatchPlan {
         while let Some(folder) = child.parent() {
             if let (Some(seen), Some(name)) = (self.folders.get(folder), child.file_name()) {
                 let taken = seen.iter().filter(|seen| {
-                    self.trees.get(&seen.package).is_some_and(|tree| {
-                        tree.takes(&seen.path.join(name), is_folder, &seen.rules)
-                    })
+                    let path = seen.path.join(name);
+                    seen.tree.takes(&path, is_folder, &seen.rules)
                 });
                 meaning.packages.extend(taken.map(|seen| seen.package));
                 return;
@@ -239,6 +247,19 @@ impl WatchPlan {
             is_folder = true;
         }
     }
+}
+
+/// What is watched for a package: its own folder, and those of the project that it depends on.
+pub(super) fn trees_of(package: &Package, imports: &mut ImportMemo) -> Vec<Tree> {
+    let mut trees = vec![Tree::watched(package, LoadedFiles::of(package, imports))];
+    // What is wrong with them is told when they are installed.
+    let local = LocalDependencies::of(package).ok().flatten();
+    for folder in local.into_iter().flat_map(|local| local.folders) {
+        let library = crate::discover::library(&folder, package);
+        let loaded = LoadedFiles::of(&library, imports);
+        trees.push(Tree::watched(&library, loaded));
+    }
+    trees
 }
 
 /// Whether a folder is there and in the project. A repository may bring a link in its place, and the

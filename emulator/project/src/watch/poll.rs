@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use fnlocal_core::PackageId;
 
-use super::plan::Meaning;
+use super::plan::{Meaning, trees_of};
 use crate::CONFIG_FILE;
 use crate::ImportMemo;
 use crate::LOCKFILES;
-use crate::LoadedFiles;
 use crate::Memo;
 use crate::Project;
 use crate::Tree;
@@ -39,8 +38,8 @@ impl Poll {
                 .packages
                 .iter()
                 .map(|package| {
-                    let tree = Tree::watched(package, LoadedFiles::of(package, imports));
-                    (package.id, signature(project, &tree))
+                    let trees = trees_of(package, imports);
+                    (package.id, signature(project, &trees))
                 })
                 .collect(),
             config: of_files(&project.root, &[CONFIG_FILE.to_owned()]),
@@ -60,19 +59,21 @@ impl Poll {
     }
 }
 
-fn signature(project: &Project, tree: &Tree) -> u64 {
+fn signature(project: &Project, trees: &[Tree]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let ended = tree.walk(&mut Memo::default(), &mut |found| {
-        if let WalkEntry::File {
-            relative, metadata, ..
-        } = found
-        {
-            relative.hash(&mut hasher);
-            stamp(metadata, &mut hasher);
-        }
-        true
-    });
-    ended.is_ok().hash(&mut hasher);
+    for tree in trees {
+        let ended = tree.walk(&mut Memo::default(), &mut |found| {
+            if let WalkEntry::File {
+                relative, metadata, ..
+            } = found
+            {
+                relative.hash(&mut hasher);
+                stamp(metadata, &mut hasher);
+            }
+            true
+        });
+        ended.is_ok().hash(&mut hasher);
+    }
     let locks: Vec<String> = LOCKFILES
         .iter()
         .map(|(name, _)| (*name).to_owned())
