@@ -111,7 +111,7 @@ mod tests {
             (b"\x1f\x8b\x08\0\0".to_vec(), "gzip", "put the text"),
             (b"PK\x03\x04\x14".to_vec(), "zip archive", "put the text"),
             (b"\x28\xb5\x2f\xfd\0".to_vec(), "zstd", "put the text"),
-            (b"{}\n\"caf\xe9\"".to_vec(), "(line 2)", "save it"),
+            (b"{}\n\"\xe9\"".to_vec(), "(line 2)", "save it"),
         ];
         for (bytes, what, action) in cases {
             let error = decode(bytes).unwrap_err();

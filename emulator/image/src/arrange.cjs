@@ -10,6 +10,8 @@ const INSIDE = join(NEW, ".workspace");
 const STAYS = new Set([".arranged", "arrange.cjs", "install.cjs", "manager", "store", "cache", "user.npmrc", "ca.pem"]);
 /** What package managers note for themselves, with times and paths of the machine. */
 const NOTES = [".package-lock.json", ".modules.yaml", ".yarn-integrity", ".yarn-state.yml", ".cache", ".pnpm-workspace-state-v1.json"];
+const LOCKS = ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock"];
+const SETTINGS = new Set([...LOCKS, ".npmrc", ".yarnrc.yml", ".yarn", "pnpm-workspace.yaml"]);
 
 mkdirSync(INSIDE, { recursive: true });
 for (const name of readdirSync(WORK)) if (!STAYS.has(name)) renameSync(join(WORK, name), join(INSIDE, name));
@@ -38,10 +40,10 @@ function link(target, at) {
   symlinkSync(relative(join(at, ".."), target), at);
 }
 
-/** Removes notes, settings and lock files, which no code needs and .npmrc may hold a token in. */
+/** Removes notes, settings and lock files: no code needs them, and they may hold a token. */
 function forget(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.name === ".npmrc" || entry.name === ".yarnrc.yml") rmSync(join(folder, entry.name));
+    if (SETTINGS.has(entry.name)) rmSync(join(folder, entry.name), { recursive: true });
     else if (entry.name === "node_modules") for (const note of NOTES) rmSync(join(folder, "node_modules", note), { recursive: true, force: true });
     else if (entry.isDirectory()) forget(join(folder, entry.name));
   }

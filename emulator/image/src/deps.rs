@@ -1,5 +1,6 @@
 //! What a package asks to be installed, and installing it on this machine for plain processes.
 
+mod lock;
 mod mirror;
 
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +17,8 @@ use super::npm::{self, HostSettings};
 use super::oci::manifest::ImagePlatform;
 use super::{OnProgress, SLOW_CALL_TIMEOUT, short_hash};
 use fnlocal_project::programs;
-use fnlocal_project::{LOCKFILES, LockfileKind, Package, read_inside};
+use fnlocal_project::{LockfileKind, Package, read_inside};
+use lock::{find_lock, name_of};
 use mirror::{ARRANGE, MEMBER_FIELDS, Mirror, below};
 
 /// Fields of package.json that decide what is installed. Scripts are left out: they would run
@@ -332,50 +334,6 @@ async fn run(
         package,
         output: npm::text(&output),
     })
-}
-
-type Lock = (Manager, LockfileKind, Vec<u8>);
-
-/// The package's own lock file, or one that cannot be used: of a package manager we do not run, or
-/// in the project's folder, where it belongs to a workspace and does not describe the package
-/// alone.
-fn find_lock(
-    package: &Package,
-    mirror: Option<&Mirror>,
-    manifest: &Map<String, Value>,
-) -> Result<(Option<Lock>, Option<PathBuf>), ImageError> {
-    let mut other = None;
-    let own = mirror.map_or(&package.root, |mirror| &mirror.run_in);
-    // The workspace's package.json names the package manager.
-    let manifest = mirror
-        .and_then(|mirror| mirror.manifest.as_ref())
-        .unwrap_or(manifest);
-    for folder in [own, &package.project_root] {
-        for (name, kind) in LOCKFILES {
-            let path = folder.join(name);
-            if !path.is_file() {
-                continue;
-            }
-            if folder == own
-                && let Some(bytes) = contents(&package.project_root, &path)?
-                && let Some(manager) = Manager::from_lockfile(kind, &bytes, manifest)
-            {
-                return Ok((Some((manager, kind, bytes)), None));
-            }
-            other = other.or(Some(path));
-        }
-    }
-    Ok((None, other))
-}
-
-/// What a lock file is called where it is used; npm's two are alike.
-fn name_of(kind: LockfileKind) -> &'static str {
-    match kind {
-        LockfileKind::Npm => "package-lock.json",
-        LockfileKind::Yarn => "yarn.lock",
-        LockfileKind::Pnpm => "pnpm-lock.yaml",
-        LockfileKind::Bun => "bun.lock",
-    }
 }
 
 /// A file of the project, all of which an install container may be given.

@@ -14,7 +14,7 @@ use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
 
 use super::config_file::ConfigFile;
-use super::local::LocalDependencies;
+use super::local::{LocalDependencies, LocalError};
 use super::manifest::{ManifestError, PackageManifest};
 use super::{Package, ProjectError, Scope, Warning, names};
 
@@ -325,8 +325,11 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
 fn without_libraries(packages: &mut Vec<Package>) {
     let depended: BTreeSet<PathBuf> = packages
         .iter()
-        .filter_map(|package| LocalDependencies::of(package).ok().flatten())
-        .flat_map(|local| local.folders)
+        .flat_map(|package| match LocalDependencies::of(package) {
+            Ok(local) => local.unwrap_or_default().folders,
+            Err(LocalError::Version { member, .. }) => BTreeSet::from([member]),
+            Err(_) => BTreeSet::new(),
+        })
         .collect();
     let is_served = |package: &Package| !depended.contains(&package.root);
     if packages.iter().any(is_served) {

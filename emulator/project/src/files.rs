@@ -158,11 +158,6 @@ impl Tree {
         }
     }
 
-    /// What the code loads, as [`Self::watched`] was told.
-    pub(crate) fn loaded(&self) -> Option<&LoadedFiles> {
-        self.loaded.as_deref()
-    }
-
     /// Walks everything that belongs to the package, folders before what is in them. Folders that
     /// are as `memo` remembers them are not listed again.
     pub fn walk(&self, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {

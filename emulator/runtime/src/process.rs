@@ -6,6 +6,7 @@
 
 mod child;
 mod copies;
+mod folders;
 mod program;
 mod watchdog;
 
@@ -26,6 +27,7 @@ use tokio::time::timeout;
 pub use self::copies::CodeCopies;
 
 use self::child::{Signal, signal};
+use self::folders::InstanceFolders;
 use self::program::{find_node, inherited};
 use self::watchdog::Watchdog;
 use super::family::{self, Family};
@@ -119,18 +121,6 @@ pub(crate) struct LiveProcess {
     ended: watch::Sender<Option<String>>,
 }
 
-/// Folders of one instance, which are removed when this is dropped.
-#[derive(Debug, Default)]
-struct InstanceFolders(Vec<PathBuf>);
-
-impl Drop for InstanceFolders {
-    fn drop(&mut self) {
-        for folder in &self.0 {
-            let _left = OwnPath::new(folder).remove_all();
-        }
-    }
-}
-
 impl ProcessRuntime {
     /// Finds node and writes the wrapper.
     ///
@@ -209,8 +199,10 @@ impl Inner {
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = code_root(&spec.package)?;
-        let mended = self.mend(code_root).await;
-        mended.map_err(refused("copying the code"))?;
+        if let Some(copies) = &self.copies {
+            let mended = Arc::clone(copies).mend_beside(code_root.to_owned()).await;
+            mended.map_err(refused("copying the code"))?;
+        }
         let mut command = self.command(&spec, code_root, &address);
         command.env(family::MARK, &mark);
         // The person's own settings come first.
@@ -258,16 +250,6 @@ impl Inner {
             why: why.unwrap_or_else(|| "it was stopped".to_owned()),
             wrote: tail.text(),
         })
-    }
-
-    /// Sees to it that an instance gets the code as it was saved.
-    async fn mend(&self, code_root: &Path) -> std::io::Result<()> {
-        let Some(copies) = self.copies.clone() else {
-            return Ok(());
-        };
-        let package = code_root.to_owned();
-        let mended = tokio::task::spawn_blocking(move || copies.mend(&package)).await;
-        mended.unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
     /// Marks an instance as running; false when it ended meanwhile.

@@ -132,12 +132,14 @@ fn the_name_of_a_workspaces_member_is_never_left_to_a_registry() {
             "packages/ms/package.json",
             r#"{"name": "ms", "version": "0.1.0"}"#,
         ),
+        ("packages/ms/index.js", ""),
     ]);
     for spec in ["^2.0.0", "npm:ms@2", "next", "2.1.3"] {
         folder.write("packages/app/package.json", &manifest(spec));
         let error = local(&folder, "app").unwrap_err();
         assert!(matches!(error, LocalError::Version { .. }), "{error}");
         assert!(error.to_string().contains("0.1.0"), "{error}");
+        assert_eq!(folder.open().packages.len(), 1);
     }
     // Nor where the workspace's folder is outside of what is served.
     folder.write("packages/app/package.json", &manifest("*"));

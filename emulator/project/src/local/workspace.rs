@@ -49,6 +49,8 @@ impl Workspace {
 #[derive(Default)]
 struct Patterns {
     members: Vec<GlobMatcher>,
+    /// The globs of members as they are written.
+    texts: Vec<String>,
     without: Vec<GlobMatcher>,
 }
 
@@ -56,13 +58,18 @@ impl Patterns {
     fn of(root: &Path) -> Self {
         let mut patterns = Self::default();
         for text in named(root) {
-            let (list, text) = match text.strip_prefix('!') {
-                Some(rest) => (&mut patterns.without, rest.to_owned()),
-                None => (&mut patterns.members, text),
+            let out = text.starts_with('!');
+            let text = text.trim_start_matches('!').trim_start_matches("./");
+            let text = text.trim_end_matches('/');
+            let Ok(glob) = GlobBuilder::new(text).literal_separator(true).build() else {
+                continue;
             };
-            let text = text.trim_start_matches("./").trim_end_matches('/');
-            let glob = GlobBuilder::new(text).literal_separator(true).build();
-            list.extend(glob.ok().map(|glob| glob.compile_matcher()));
+            if out {
+                patterns.without.push(glob.compile_matcher());
+            } else {
+                patterns.members.push(glob.compile_matcher());
+                patterns.texts.push(text.to_owned());
+            }
         }
         patterns
     }
@@ -81,36 +88,64 @@ impl Patterns {
 
     fn members(&self, root: &Path) -> BTreeMap<String, PathBuf> {
         let mut members = BTreeMap::new();
-        self.descend(root, root, GLOB_DEPTH, &mut members);
-        members
-    }
-
-    fn descend(
-        &self,
-        root: &Path,
-        folder: &Path,
-        depth: usize,
-        members: &mut BTreeMap<String, PathBuf>,
-    ) {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        for entry in folders {
-            let name = entry.file_name();
-            if name.to_str().is_none_or(is_excluded) {
-                continue;
-            }
-            let path = entry.path();
-            if self.take(root, &path)
-                && let Some(manifest) = read_manifest(&path)
-                && let Some(name) = manifest.get("name").and_then(Value::as_str)
-            {
-                members.entry(name.to_owned()).or_insert(path.clone());
-            }
-            if depth > 1 {
-                self.descend(root, &path, depth - 1, members);
+        for text in &self.texts {
+            // Braces may hold a slash: all folders are looked at then.
+            let parts: Vec<&str> = match text.contains('{') {
+                true => vec!["**", "*"],
+                false => text.split('/').collect(),
+            };
+            for folder in expand(root, &parts, GLOB_DEPTH) {
+                if self.take(root, &folder)
+                    && let Some(manifest) = read_manifest(&folder)
+                    && let Some(name) = manifest.get("name").and_then(Value::as_str)
+                {
+                    members.entry(name.to_owned()).or_insert(folder);
+                }
             }
         }
+        members
     }
+}
+
+/// The folders that a glob names, given its parts. Only folders that lead there are listed.
+fn expand(folder: &Path, parts: &[&str], depth: usize) -> Vec<PathBuf> {
+    let Some((part, rest)) = parts.split_first() else {
+        return vec![folder.to_owned()];
+    };
+    if depth == 0 {
+        return Vec::new();
+    }
+    if *part == "**" {
+        let deeper = folders_in(folder).into_iter();
+        let mut found = expand(folder, rest, depth);
+        found.extend(deeper.flat_map(|inside| expand(&inside, parts, depth - 1)));
+        return found;
+    }
+    if !part.contains(['*', '?', '[']) {
+        let inside = folder.join(part);
+        return match inside.is_dir() {
+            true => expand(&inside, rest, depth - 1),
+            false => Vec::new(),
+        };
+    }
+    let Ok(glob) = GlobBuilder::new(part).build() else {
+        return Vec::new();
+    };
+    let glob = glob.compile_matcher();
+    let fits = |path: &PathBuf| path.file_name().is_some_and(|name| glob.is_match(name));
+    let inside = folders_in(folder).into_iter().filter(fits);
+    inside
+        .flat_map(|inside| expand(&inside, rest, depth - 1))
+        .collect()
+}
+
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(|entry| !entry.file_name().to_str().is_none_or(is_excluded))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// The globs by which a folder names its members.

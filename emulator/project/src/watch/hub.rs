@@ -185,7 +185,7 @@ impl Hub {
         // After the change is on its way: it does not wait for this.
         if std::mem::take(&mut self.unsearched)
             && matches!(self.source, WatchMethod::Native { .. })
-            && self.plan.is_outdated(&self.project, &mut self.imports)
+            && self.plan.is_outdated(&mut self.imports)
         {
             self.replan();
         }

@@ -25,8 +25,8 @@ use crate::is_excluded;
 /// What to watch.
 #[derive(Debug, Default)]
 pub(super) struct WatchPlan {
-    /// What each package loads, as of this plan.
-    loaded: BTreeMap<PackageId, Vec<LoadedFiles>>,
+    /// Each package and the folders it depends on, with what they load.
+    loaded: BTreeMap<PackageId, Vec<(Package, LoadedFiles)>>,
     /// Folders without links, and as which folder of which package they are seen.
     folders: BTreeMap<PathBuf, Vec<Seen>>,
     /// Files that links in packages lead to.
@@ -115,12 +115,12 @@ impl WatchPlan {
         for package in &project.packages {
             plan.entries
                 .extend(package.entries.iter().map(|entry| package.root.join(entry)));
-            let trees = trees_of(package, imports);
-            let loaded = trees.iter().filter_map(|tree| tree.loaded().cloned());
-            plan.loaded.insert(package.id, loaded.collect());
-            for tree in trees {
-                more = more && plan.walk(package.id, &Arc::new(tree), folder);
+            let loaded = loaded_of(package, imports);
+            for (package, loaded) in &loaded {
+                let tree = Arc::new(Tree::watched(package, loaded.clone()));
+                more = more && plan.walk(package.id, &tree, folder);
             }
+            plan.loaded.insert(package.id, loaded);
         }
         plan
     }
@@ -165,13 +165,9 @@ impl WatchPlan {
     }
 
     /// Whether code loads other files now than it did when the plan was made.
-    pub fn is_outdated(&self, project: &Project, imports: &mut ImportMemo) -> bool {
-        project.packages.iter().any(|package| {
-            let trees = trees_of(package, imports);
-            let now = trees.iter().filter_map(Tree::loaded);
-            let planned = self.loaded.get(&package.id);
-            !planned.is_some_and(|planned| planned.iter().eq(now))
-        })
+    pub fn is_outdated(&self, imports: &mut ImportMemo) -> bool {
+        let mut planned = self.loaded.values().flatten();
+        planned.any(|(package, loaded)| *loaded != LoadedFiles::of(package, imports))
     }
 
     /// What an event at `path` is about; `appears` when something came, went or was renamed there.
@@ -206,6 +202,7 @@ impl WatchPlan {
             || (appears && self.is_structure(path, folder, name));
         let ours = !meaning.packages.is_empty() || meaning.structure;
         meaning.replan = IGNORE_FILES.contains(&name)
+            || (name == "package.json" && ours)
             || (appears && is_folder && ours)
             || (appears && path.is_symlink());
         meaning
@@ -249,17 +246,22 @@ impl WatchPlan {
     }
 }
 
-/// What is watched for a package: its own folder, and those of the project that it depends on.
-pub(super) fn trees_of(package: &Package, imports: &mut ImportMemo) -> Vec<Tree> {
-    let mut trees = vec![Tree::watched(package, LoadedFiles::of(package, imports))];
+/// What is watched for a package: its own folder, and those of the project that it depends on; with
+/// what each loads.
+pub(super) fn loaded_of(
+    package: &Package,
+    imports: &mut ImportMemo,
+) -> Vec<(Package, LoadedFiles)> {
+    let mut watched = vec![package.clone()];
     // What is wrong with them is told when they are installed.
     let local = LocalDependencies::of(package).ok().flatten();
-    for folder in local.into_iter().flat_map(|local| local.folders) {
-        let library = crate::discover::library(&folder, package);
-        let loaded = LoadedFiles::of(&library, imports);
-        trees.push(Tree::watched(&library, loaded));
-    }
-    trees
+    let folders = local.into_iter().flat_map(|local| local.folders);
+    watched.extend(folders.map(|folder| crate::discover::library(&folder, package)));
+    let loaded = watched.into_iter().map(|package| {
+        let loaded = LoadedFiles::of(&package, imports);
+        (package, loaded)
+    });
+    loaded.collect()
 }
 
 /// Whether a folder is there and in the project. A repository may bring a link in its place, and the

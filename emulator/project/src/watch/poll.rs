@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fnlocal_core::PackageId;
 
-use super::plan::{Meaning, trees_of};
+use super::plan::{Meaning, loaded_of};
 use crate::CONFIG_FILE;
 use crate::ImportMemo;
 use crate::LOCKFILES;
@@ -38,7 +38,10 @@ impl Poll {
                 .packages
                 .iter()
                 .map(|package| {
-                    let trees = trees_of(package, imports);
+                    let loaded = loaded_of(package, imports).into_iter();
+                    let trees: Vec<Tree> = loaded
+                        .map(|(package, loaded)| Tree::watched(&package, loaded))
+                        .collect();
                     (package.id, signature(project, &trees))
                 })
                 .collect(),

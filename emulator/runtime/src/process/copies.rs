@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fnlocal_engine::identity::random_hex;
 use fnlocal_files::OwnPath;
@@ -97,6 +97,15 @@ impl CodeCopies {
             *copy = CodeCopy::make(&copy.version.clone(), to)?;
         }
         Ok(())
+    }
+
+    /// The same, off the caller's thread.
+    ///
+    /// # Errors
+    /// As [`Self::mend`].
+    pub(super) async fn mend_beside(self: Arc<Self>, package: PathBuf) -> io::Result<()> {
+        let mended = tokio::task::spawn_blocking(move || self.mend(&package)).await;
+        mended.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
     /// Removes a package's copies, but for those of the versions named. Blocks.
