@@ -1,6 +1,7 @@
 //! `fnlocal build`: composes the emulator's builder with a progress display and a table.
 
 mod args;
+mod listing;
 pub mod progress;
 mod table;
 
@@ -18,6 +19,9 @@ use progress::BuildBar;
 
 /// Builds, then prints what was built.
 pub fn run(args: &BuildArgs) -> CommandResult {
+    if args.list {
+        return listing::run(args);
+    }
     let options = BuildOptions {
         path: args.folder.clone(),
         platforms: args.platform.clone(),

@@ -18,7 +18,7 @@ use fnlocal_project::{Package, Project};
 use fnlocal_runtime::docker::mounts::{self, Mounts};
 use fnlocal_runtime::docker::volume::Volumes;
 use fnlocal_runtime::open::{OpenError, Opener};
-use fnlocal_runtime::process::{ProcessError, ProcessOptions, ProcessRuntime};
+use fnlocal_runtime::process::{CodeCopies, ProcessError, ProcessOptions, ProcessRuntime};
 use fnlocal_runtime::{Notices, PackageRun, Runtime, RuntimeError};
 
 /// What the person asked for.
@@ -81,6 +81,8 @@ enum PreparerKind {
     Process {
         deps: PathBuf,
         node_version: String,
+        /// The code that processes run.
+        copies: Arc<CodeCopies>,
     },
 }
 
@@ -102,6 +104,10 @@ impl Preparer {
         env: BTreeMap<String, String>,
         progress: OnProgress<'_>,
     ) -> Result<PackageRun, PrepareError> {
+        let code_root = match &self.0 {
+            PreparerKind::Docker { .. } => code_root,
+            PreparerKind::Process { copies, .. } => copies.of_package(&package.name),
+        };
         // The user of an instance's container reads it.
         let made = OwnPath::new(&code_root).make_folder_with_mode(0o755);
         made.map_err(|source| ImageError::Io {
@@ -114,7 +120,9 @@ impl Preparer {
                 link(&code_root, None)?;
                 images.ensure(package, progress).await?
             }
-            PreparerKind::Process { deps, node_version } => {
+            PreparerKind::Process {
+                deps, node_version, ..
+            } => {
                 let made = deps::on_host(package, deps, node_version, progress).await?;
                 link(&code_root, made.as_deref())?;
                 String::new()
@@ -129,11 +137,15 @@ impl Preparer {
     }
 
     /// Brings a version of a package's code, a folder below its code's, to where instances are.
-    /// Nothing to do where that folder is mounted.
+    /// Nothing to do where that folder is mounted; processes get a copy.
     ///
     /// # Errors
     /// [`PrepareError::Runtime`] when the engine does not take it.
     pub async fn bring(&self, package: &str, version: &Path) -> Result<(), PrepareError> {
+        if let Some(copies) = self.copies() {
+            let (name, from) = (package.to_owned(), version.to_owned());
+            return copied(move || copies.bring(&name, &from)).await;
+        }
         match self.volumes() {
             Some(volumes) => Ok(volumes.bring(package, version).await?),
             None => Ok(()),
@@ -145,6 +157,10 @@ impl Preparer {
     /// # Errors
     /// [`PrepareError::Runtime`]; they stay until the next time then.
     pub async fn keep(&self, package: &str, kept: &[PathBuf]) -> Result<(), PrepareError> {
+        if let Some(copies) = self.copies() {
+            let (name, kept) = (package.to_owned(), kept.to_owned());
+            return copied(move || copies.keep(&name, &kept)).await;
+        }
         match self.volumes() {
             Some(volumes) => Ok(volumes.keep(package, kept).await?),
             None => Ok(()),
@@ -156,6 +172,16 @@ impl Preparer {
         if let Some(volumes) = self.volumes() {
             volumes.close().await;
         }
+        if let Some(copies) = self.copies() {
+            let _left_to_the_next_run = tokio::task::spawn_blocking(move || copies.remove()).await;
+        }
+    }
+
+    fn copies(&self) -> Option<Arc<CodeCopies>> {
+        match &self.0 {
+            PreparerKind::Docker { .. } => None,
+            PreparerKind::Process { copies, .. } => Some(Arc::clone(copies)),
+        }
     }
 
     fn volumes(&self) -> Option<&Volumes> {
@@ -164,6 +190,19 @@ impl Preparer {
             PreparerKind::Process { .. } => None,
         }
     }
+}
+
+/// Copies, off the gateway's thread.
+async fn copied(
+    copy: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+) -> Result<(), PrepareError> {
+    let done = tokio::task::spawn_blocking(copy).await;
+    let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    done.map_err(|source| {
+        let why = source.to_string();
+        let what = "copying the code for processes";
+        PrepareError::Runtime(RuntimeError::Refused { what, why })
+    })
 }
 
 /// Why a package cannot be made ready.
@@ -257,20 +296,27 @@ async fn docker(
 }
 
 async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, SelectError> {
+    let copies = CodeCopies::new().map_err(|source| ProcessError::Io {
+        path: std::env::temp_dir(),
+        source,
+    })?;
+    let copies = Arc::new(copies);
     let options = ProcessOptions {
         state: state.to_owned(),
         node: None,
         sockets: None,
+        copies: Some(Arc::clone(&copies)),
     };
     let runtime = ProcessRuntime::open(options, notices).await?;
     let node_version = runtime.node_version().to_owned();
     let kind = PreparerKind::Process {
         deps: state.join("deps"),
         node_version,
+        copies: Arc::clone(&copies),
     };
     Ok(Selected {
         runtime: Arc::new(runtime),
-        opener: Opener::process(state.to_owned()),
+        opener: Opener::process(state.to_owned(), copies),
         preparer: Preparer(kind),
         why: why.to_owned(),
     })

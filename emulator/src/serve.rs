@@ -118,7 +118,11 @@ async fn serve(
     on_ready: impl FnOnce(&StartupSummary),
     stop: &Stop,
 ) -> Result<(), ServeError> {
-    let mut project = Project::open(&options.path, options.env_name.as_deref())?;
+    let env_name = options.env_name.as_deref();
+    let mut project = match &options.workload {
+        WorkloadOptions::Folder(_) => Project::open_to_follow(&options.path, env_name)?,
+        WorkloadOptions::Release(_) => Project::open(&options.path, env_name)?,
+    };
     if let WorkloadOptions::Folder(folder) = &options.workload {
         project.profile = folder.profile;
         for warning in &project.warnings {

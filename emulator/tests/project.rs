@@ -11,6 +11,8 @@ mod discover;
 mod env;
 #[path = "project/generated/mod.rs"]
 mod generated;
+#[path = "project/local.rs"]
+mod local;
 #[path = "project/settle.rs"]
 mod settle;
 #[path = "project/state.rs"]

@@ -37,6 +37,7 @@ impl Bench {
             state: state.path().to_owned(),
             node: None,
             sockets,
+            copies: None,
         };
         let (sender, notices) = mpsc::channel(256);
         let runtime = ProcessRuntime::open(options, sender).await.unwrap();

@@ -1,8 +1,8 @@
-import { isBuiltin } from "node:module";
 import { isAbsolute, relative, resolve } from "node:path";
 import { cut } from "./cut.js";
 import { codeFrame } from "./frame.js";
 import { locate } from "./locate.js";
+import { missingModuleHint } from "./missing.js";
 import { printable } from "./printable.js";
 import { mapStack, sourceText } from "./sourcemap.js";
 import { isError, property, textOf, textProperty } from "./thrown.js";
@@ -38,7 +38,7 @@ const MAX_RAW_BYTES = 24 * 1024;
 export function describeFailure(thrown, { code, entry, hint }) {
   const error = /** @type {Error} */ (isError(thrown) ? thrown : new NotAnError(thrown));
   const place = locatePlace(error, code, entry);
-  const found = hint ?? textProperty(error, "hint") ?? missingPackageHint(error) ?? readOnlyHint(error, code);
+  const found = hint ?? textProperty(error, "hint") ?? knownHint(error, code);
   return {
     name: cut(textProperty(error, "name") ?? "Error", MAX_NAME_BYTES),
     message: cut(textProperty(error, "message") ?? "", MAX_MESSAGE_BYTES),
@@ -152,27 +152,36 @@ function isInside(folder, file) {
   return !short.startsWith("..") && !isAbsolute(short);
 }
 
-/** @param {Error & { code?: string }} error */
-function missingPackageHint(error) {
-  const code = property(error, "code");
-  if (code !== "MODULE_NOT_FOUND" && code !== "ERR_MODULE_NOT_FOUND") return undefined;
-  const wanted = /Cannot find (?:module|package) '([^']+)'/.exec(textProperty(error, "message") ?? "")?.[1];
-  if (wanted === undefined) return undefined;
-  if (wanted.startsWith(".") || isAbsolute(wanted)) return `there is no file ${wanted}`;
-  if (isBuiltin(wanted)) return undefined;
-  return `npm install ${wanted.split("/").slice(0, wanted.startsWith("@") ? 2 : 1).join("/")}`;
+/**
+ * What an error's code alone establishes.
+ *
+ * @param {Error} error
+ * @param {string} code
+ */
+function knownHint(error, code) {
+  try {
+    if (property(error, "code") === "EADDRINUSE") return ADDRESS_IN_USE;
+    if (isWriteToCode(error, code)) return CODE_IS_READ_ONLY;
+    return missingModuleHint(error, code);
+  } catch {
+    // Files that are gone, or cannot be read.
+    return undefined;
+  }
 }
 
 /**
  * @param {Error} error
  * @param {string} code
  */
-function readOnlyHint(error, code) {
-  const path = textProperty(error, "path");
-  const denied = ["EROFS", "EACCES", "EPERM"].includes(property(error, "code"));
-  if (!denied || path === undefined || !isInside(code, resolve(path))) return undefined;
-  return "the code's folder is read-only: write to /tmp (os.tmpdir())";
+function isWriteToCode(error, code) {
+  const refused = ["EROFS", "EACCES", "EPERM"].includes(textProperty(error, "code") ?? "");
+  const path = textProperty(error, "dest") ?? textProperty(error, "path");
+  return refused && path !== undefined && isInside(code, resolve(path));
 }
+
+const CODE_IS_READ_ONLY = "the folder of the code is read-only: write to os.tmpdir(), which is /tmp in a container";
+const ADDRESS_IN_USE =
+  "another process listens there, such as another instance of this code: export the handler instead, fnlocal listens for it";
 
 // A file of the bundle, or the folder of the sources.
 const RUNNER = typeof __filename === "string" ? __filename : new URL(".", import.meta.url).pathname;

@@ -126,7 +126,8 @@ export function readPackage(folder) {
   const file = join(folder, "package.json");
   if (!existsSync(file)) return undefined;
   try {
-    return JSON.parse(readFileSync(file, "utf8"));
+    // Node, too, passes over a byte order mark.
+    return JSON.parse(readFileSync(file, "utf8").replace(/^\uFEFF/, ""));
   } catch {
     // Node says it better when it meets the same file.
     return undefined;

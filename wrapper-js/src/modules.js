@@ -23,18 +23,34 @@ export function markDuplicates(modules) {
 }
 
 /**
- * Why a function is missing: its module failed, or nobody exports it.
+ * Why a function is missing: its module failed, or no module exports it. Of several that failed, the
+ * one that is named after the function is meant, or else one whose name does not say another.
  *
  * @param {LoadedModule[]} modules
  * @param {string} wanted
  * @returns {Failure}
  */
 export function findFailure(modules, wanted) {
-  const failed = modules.find(({ error }) => error !== null && error.name !== "DuplicateFunction")?.error;
-  if (failed) return failed;
+  const failed = modules.filter(({ error }) => error !== null && error.name !== "DuplicateFunction");
+  const named = failed.find(({ entry }) => namedAfter(entry) === wanted);
+  const meant = named ?? failed.find(({ entry }) => namedAfter(entry) === undefined);
+  if (meant?.error) return meant.error;
   const names = modules.flatMap(({ functions }) => functions.map(({ name }) => name));
+  if (failed.length > 0) {
+    const files = failed.map(({ entry }) => entry).join(", ");
+    return failure("FunctionNotFound", `no module exports a function ${wanted}`, null, `${files} could not be imported`);
+  }
   const hint = names.length === 0 ? `export it: exports.${wanted} = (req, res) => …` : `functions here: ${names.join(", ")}`;
   return failure("FunctionNotFound", `no module exports a function ${wanted}`, null, hint);
+}
+
+/**
+ * The function that a file in a folder of handlers is named after.
+ *
+ * @param {string} entry
+ */
+function namedAfter(entry) {
+  return /(?:^|\/)(?:functions|api)\/([^./]+)(?:\.[^/]*|\/index\.[^/]*)$/.exec(entry)?.[1];
 }
 
 /**

@@ -76,14 +76,15 @@ test("priming reports every module's failure with its place, and loads the other
   const at = Object.fromEntries(
     json.modules.map((/** @type {any} */ m) => [m.entry, m.error && [m.error.name, m.error.file, m.error.line, m.error.column, m.error.hint]]),
   );
+  const notNamed = (/** @type {string} */ name) => `package.json does not name ${name}: if it is the package you mean, npm install ${name}`;
   assert.deepEqual(at, {
     "good.js": null,
     "cjs.js": ["SyntaxError", "cjs.js", 3, 11, undefined],
     "esm.mjs": ["SyntaxError", "esm.mjs", 2, 18, undefined],
     "deep.mjs": ["SyntaxError", "lib/bad.mjs", 1, 9, undefined],
     "throws.js": ["Error", "throws.js", 2, 9, undefined],
-    "missing.js": ["Error", "missing.js", 2, 20, "npm install @scope/pkg"],
-    "missing.mjs": ["Error", "missing.mjs", 2, 17, "npm install no-such-ws"],
+    "missing.js": ["Error", "missing.js", 2, 20, notNamed("@scope/pkg")],
+    "missing.mjs": ["Error", "missing.mjs", 2, 17, notNamed("no-such-ws")],
     "twice.js": ["DuplicateFunction", "twice.js", null, null, "rename one of them"],
   });
   assert.equal(json.modules[1].error.frame, "  1 | const a = 1;\n  2 |\n> 3 | const b = ;\n    |           ^\n  4 |");

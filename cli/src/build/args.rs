@@ -9,6 +9,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   fnlocal build                      the packages of this folder
   fnlocal build examples/auction     those of another
+  fnlocal build --list               the files that would be packed, without building
   fnlocal build --platform linux/amd64,linux/arm64
   fnlocal build --json | jq -r '.images[].digest'";
 
@@ -24,7 +25,10 @@ pub struct BuildArgs {
     /// Look for a newer base image.
     #[arg(long)]
     pub pull: bool,
-    /// Print what was built as JSON on stdout.
+    /// List the files that would be packed, without building.
+    #[arg(long, conflicts_with_all = ["platform", "pull"])]
+    pub list: bool,
+    /// Print what was built, or listed, as JSON on stdout.
     #[arg(long)]
     pub json: bool,
 }

@@ -210,12 +210,14 @@ fn is_path(path: &Template) -> bool {
 fn body_of(path: &str, place: &KeyPlace<'_>) -> Result<String, FileError> {
     let folder = place.file.path.as_deref().and_then(Path::parent);
     let whole = folder.unwrap_or(Path::new(".")).join(path);
-    std::fs::read_to_string(&whole).map_err(|error| {
-        let message = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no {}", whole.display()),
-            _ => format!("{} cannot be read: {error}", whole.display()),
-        };
-        let hint = "its path counts from the folder of fnlocal.toml".to_owned();
-        place.error("body_file", message).with_hint(Some(hint))
-    })
+    std::fs::read(&whole)
+        .and_then(fnlocal_files::decode)
+        .map_err(|error| {
+            let message = match error.kind() {
+                std::io::ErrorKind::NotFound => format!("there is no {}", whole.display()),
+                _ => format!("{} cannot be read: {error}", whole.display()),
+            };
+            let hint = "its path counts from the folder of fnlocal.toml".to_owned();
+            place.error("body_file", message).with_hint(Some(hint))
+        })
 }

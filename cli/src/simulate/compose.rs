@@ -92,11 +92,13 @@ fn deaths(args: &SimulateArgs, notes: &mut Vec<String>) -> Vec<Death> {
 }
 
 fn read(path: &Path, what: &'static str) -> Result<String, SimulateError> {
-    std::fs::read_to_string(path).map_err(|source| SimulateError::File {
-        what,
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read(path)
+        .and_then(fnlocal_files::decode)
+        .map_err(|source| SimulateError::File {
+            what,
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn env<'a>(

@@ -8,6 +8,7 @@ mod heads;
 mod http;
 mod isolation;
 mod observe;
+mod packages;
 mod pool;
 mod queue;
 mod reload;

@@ -101,7 +101,10 @@ impl DriverGroup {
     pub fn remove_package(&self, package: PackageId) {
         self.0.packages.borrow_mut().remove(&package);
         for driver in self.drivers() {
-            driver.with_functions(|functions| functions.replace(package, Vec::new()));
+            driver.with_functions(|functions| {
+                functions.replace(package, Vec::new());
+                functions.forget_nameless(package);
+            });
             driver.handle(Event::PackageRemoved { package });
         }
     }

@@ -40,6 +40,17 @@ impl Function {
     }
 }
 
+/// A file that failed before it could say its functions' names.
+#[derive(Clone, Debug)]
+pub struct BrokenFile {
+    /// The file as it is shown, or the package if its code failed as a whole.
+    pub entry: String,
+    /// The only name that its function has by all likelihood. `None` if it may export any.
+    pub named_after: Option<String>,
+    /// Why it failed.
+    pub failure: Rc<Failure>,
+}
+
 /// All functions of the node.
 #[derive(Default)]
 pub struct Functions {
@@ -51,8 +62,8 @@ pub struct Functions {
     by_name: std::collections::HashMap<Arc<str>, Rc<Function>>,
     ids: BTreeMap<Arc<str>, FunctionId>,
     default: Option<Arc<str>>,
-    /// Why a package has no functions we know the names of.
-    nameless: BTreeMap<PackageId, Rc<Failure>>,
+    /// Files of packages that failed before they could say their functions' names.
+    nameless: BTreeMap<PackageId, Vec<BrokenFile>>,
 }
 
 impl Functions {
@@ -96,18 +107,30 @@ impl Functions {
             .collect()
     }
 
-    /// Notes, or forgets, that a package's code failed before it could say its functions' names.
-    pub fn set_nameless(&mut self, package: PackageId, failure: Option<Failure>) {
-        match failure {
-            Some(failure) => self.nameless.insert(package, Rc::new(failure)),
-            None => self.nameless.remove(&package),
-        };
+    /// Notes the files of a package that failed before they could say their functions' names.
+    pub fn set_nameless(&mut self, package: PackageId, files: Vec<BrokenFile>) {
+        self.nameless.insert(package, files);
     }
 
-    /// A failure that may be why a name is not known.
+    /// Forgets a package's files, which is no longer served.
+    pub fn forget_nameless(&mut self, package: PackageId) {
+        self.nameless.remove(&package);
+    }
+
+    /// The failure because of which a name is not known: that of the file named after it, or else
+    /// of one that may export any name.
     #[must_use]
-    pub fn nameless_failure(&self) -> Option<Rc<Failure>> {
-        self.nameless.values().next().cloned()
+    pub fn nameless_failure(&self, name: &str) -> Option<Rc<Failure>> {
+        let files = || self.nameless.values().flatten();
+        let named = files().find(|file| file.named_after.as_deref() == Some(name));
+        let found = named.or_else(|| files().find(|file| file.named_after.is_none()))?;
+        Some(Rc::clone(&found.failure))
+    }
+
+    /// The files whose functions are not known.
+    pub fn broken_files(&self) -> impl Iterator<Item = &str> {
+        let files = self.nameless.values().flatten();
+        files.map(|file| file.entry.as_str())
     }
 
     /// By name.

@@ -252,10 +252,15 @@ impl Driver {
             return crash;
         }
         let why = end.map_or(cause, |end| end.reason);
-        let mut failure = Failure::plain(
-            format!("the process ended while it imported the code: {why}"),
-            Some("is there a process.exit() or an endless loop at the top level?"),
-        );
+        let text = format!("the process ended while it imported the code: {why}");
+        // Only a call that the wrapper saw is a reason to look for one.
+        let hint = instance.exit_line().and_then(|line| {
+            let (_, call) = line.split_once(" called ")?;
+            Some(format!(
+                "the module called {call} at its top level; remove the call"
+            ))
+        });
+        let mut failure = Failure::plain(text, hint.as_deref());
         let lines = instance.last_lines();
         if !lines.is_empty() {
             failure.frame = Some(lines.join("\n"));

@@ -46,7 +46,7 @@ pub use counts::{Count, Counts, FunctionCounts, Spent, Starts};
 pub use describe::Describe;
 pub use driver_group::DriverGroup;
 pub use exchange::{Connection, Consumed, ExchangeError, RequestBody, TrackedBody};
-pub use functions::{Function, Functions};
+pub use functions::{BrokenFile, Function, Functions};
 pub use histogram::Histogram;
 pub use inspected::{InspectPaths, InspectTarget};
 pub use instance::Instance;

@@ -114,7 +114,25 @@ impl OwnPath {
             return self.remove();
         }
         // It removes links themselves, inside and at its start.
-        fs::remove_dir_all(self.path())
+        match fs::remove_dir_all(self.path()) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.make_removable()?;
+                fs::remove_dir_all(self.path())
+            }
+            removed => removed,
+        }
+    }
+
+    /// Gives the folder and those in it the rights without which nothing in them can be removed.
+    fn make_removable(&self) -> io::Result<()> {
+        self.make_one_folder(PRIVATE)?;
+        for name in self.names()? {
+            let child = self.join(name);
+            if child.metadata()?.is_folder {
+                child.make_removable()?;
+            }
+        }
+        Ok(())
     }
 
     /// Flushes a folder's names to the disk.

@@ -11,8 +11,10 @@
 mod file;
 mod folder;
 mod lookup;
+mod text;
 
 pub use file::Metadata;
+pub use text::{NotText, decode, without_mark};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,9 +116,12 @@ impl PathRefused {
     }
 }
 
-/// What to do about an error; `None` if it is not a [`PathRefused`].
+/// What to do about an error; `None` if it is neither a [`PathRefused`] nor [`NotText`].
 #[must_use]
 pub fn hint(error: &io::Error) -> Option<String> {
+    if let Some(hint) = text::hint(error) {
+        return Some(hint);
+    }
     let refused = error.get_ref()?.downcast_ref::<PathRefused>()?;
     let path = refused.path.display();
     Some(match refused.why {

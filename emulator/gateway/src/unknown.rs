@@ -39,7 +39,10 @@ impl Gateway {
     }
 
     fn not_found(&self, name: &str) -> Problem {
-        if let Some(failure) = self.driver.with_functions(|known| known.nameless_failure()) {
+        if let Some(failure) = self
+            .driver
+            .with_functions(|known| known.nameless_failure(name))
+        {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             let mut problem = Problem::new(status, "import_failed", failure.summary());
             problem.hint = failure.hint.clone();
@@ -47,12 +50,17 @@ impl Gateway {
         }
         let functions = self.driver.with_functions(|functions| {
             let (names, count) = functions.names(MAX_NAMES_SHOWN);
-            (functions.nearest(name), names, count)
+            let broken: Vec<String> = functions.broken_files().map(str::to_owned).collect();
+            (functions.nearest(name), names, count, broken)
         });
         let hint = match functions {
             (Some(nearest), ..) => format!("did you mean /{nearest}?"),
-            (None, names, _) if names.is_empty() => "no function is loaded".to_owned(),
-            (None, names, count) => {
+            (None, .., broken) if !broken.is_empty() => {
+                let files = broken.join(", ");
+                format!("functions of {files} are unknown, because the code cannot be imported")
+            }
+            (None, names, ..) if names.is_empty() => "no function is loaded".to_owned(),
+            (None, names, count, _) => {
                 let more = match count - names.len() {
                     0 => String::new(),
                     more => format!(", and {more} more"),

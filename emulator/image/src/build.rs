@@ -19,6 +19,7 @@ mod git;
 mod image;
 mod labels;
 mod layers;
+mod listing;
 mod records;
 mod report;
 mod size;
@@ -35,6 +36,7 @@ use tracing::info;
 pub use bases::{cache, known as known_base, manifests as base_manifests};
 pub use error::BuildError;
 pub use git::GitCommit;
+pub use listing::{ListedPackage, list};
 pub use report::{
     BuildProgress, BuildReport, Built, BuiltLayer, BuiltPlatform, Described, LayerPart,
 };

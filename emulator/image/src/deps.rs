@@ -1,5 +1,9 @@
 //! What a package asks to be installed, and installing it on this machine for plain processes.
 
+mod lock;
+mod mirror;
+
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -13,7 +17,9 @@ use super::npm::{self, HostSettings};
 use super::oci::manifest::ImagePlatform;
 use super::{OnProgress, SLOW_CALL_TIMEOUT, short_hash};
 use fnlocal_project::programs;
-use fnlocal_project::{LOCKFILES, LockfileKind, Package, read_inside};
+use fnlocal_project::{LockfileKind, Package, read_inside};
+use lock::{find_lock, name_of};
+use mirror::{ARRANGE, MEMBER_FIELDS, Mirror, below};
 
 /// Fields of package.json that decide what is installed. Scripts are left out: they would run
 /// without the code they belong to.
@@ -54,6 +60,8 @@ pub(crate) struct Dependencies {
     npmrc: Option<Vec<u8>>,
     /// Settings of package managers besides, by name.
     settings: Vec<(&'static str, Vec<u8>)>,
+    /// What of the project it depends on, if it does.
+    mirror: Option<Mirror>,
 }
 
 impl Dependencies {
@@ -71,21 +79,30 @@ impl Dependencies {
         if !some("dependencies") && !some("optionalDependencies") {
             return Ok(None);
         }
+        let mirror = Mirror::read(package)?;
+        let more = mirror.iter().flat_map(|_| MEMBER_FIELDS);
         let kept: Map<String, Value> = FIELDS
-            .iter()
-            .filter_map(|field| Some(((*field).to_owned(), all.get(*field)?.clone())))
+            .into_iter()
+            .chain(more)
+            .filter_map(|field| Some((field.to_owned(), all.get(field)?.clone())))
             .collect();
-        let (found, other_lock) = find_lock(package, &all)?;
+        let (found, other_lock) = find_lock(package, mirror.as_ref(), &all)?;
+        let run_in = mirror
+            .as_ref()
+            .map_or(&package.root, |mirror| &mirror.run_in);
         let mut settings = Vec::new();
         for (name, kind) in SETTINGS {
             if let Some((_, of, _)) = &found
                 && *of == kind
-                && let Some(bytes) = contents(&package.root.join(name))?
+                && let Some(bytes) = contents(&run_in.join(name))?
             {
                 settings.push((name, bytes));
             }
         }
         let mut npmrc = contents(&package.root.join(".npmrc"))?;
+        if npmrc.is_none() {
+            npmrc = contents(&run_in.join(".npmrc"))?;
+        }
         if npmrc.is_none() {
             npmrc = contents(&package.project_root.join(".npmrc"))?;
         }
@@ -101,6 +118,7 @@ impl Dependencies {
             other_lock,
             npmrc,
             settings,
+            mirror,
         }))
     }
 
@@ -112,6 +130,17 @@ impl Dependencies {
         let settings = self.settings.iter().map(|(name, bytes)| (*name, bytes));
         for (name, bytes) in lock.chain(npmrc).chain(settings) {
             parts.extend([name.as_bytes(), bytes]);
+        }
+        if let Some(mirror) = &self.mirror {
+            parts.extend([
+                mirror.run_in_name.as_bytes(),
+                mirror.member.as_bytes(),
+                ARRANGE,
+            ]);
+            for file in &mirror.files {
+                let executable: &[u8] = if file.executable { b"x" } else { b"" };
+                parts.extend([file.path.as_bytes(), &file.bytes, executable]);
+            }
         }
         parts
     }
@@ -133,28 +162,57 @@ impl Dependencies {
         }
     }
 
-    /// The files package managers read, by name.
-    pub fn files(&self) -> Vec<(&'static str, &[u8])> {
-        let mut files = vec![("package.json", self.manifest.as_slice())];
-        files.extend(
-            self.lock
-                .iter()
-                .map(|(name, lock)| (*name, lock.as_slice())),
-        );
+    /// The files package managers read, by their paths, and whether they can be executed.
+    pub fn files(&self) -> Vec<(String, &[u8], bool)> {
+        let run_in = |name: &str| match &self.mirror {
+            Some(mirror) => below(&mirror.run_in_name, name),
+            None => name.to_owned(),
+        };
+        let member = self.mirror.as_ref().map_or("", |mirror| &mirror.member);
+        let mut files = vec![(
+            below(member, "package.json"),
+            self.manifest.as_slice(),
+            false,
+        )];
+        if let Some((name, lock)) = &self.lock {
+            files.push((run_in(name), lock.as_slice(), false));
+        }
         if let Some(npmrc) = self.npmrc.as_deref() {
-            files.push((".npmrc", npmrc));
+            files.push((run_in(".npmrc"), npmrc, false));
             if self.manager != Manager::Npm {
-                files.push(("manager/.npmrc", npmrc));
+                files.push(("manager/.npmrc".to_owned(), npmrc, false));
             }
         }
         let settings = self.settings.iter();
-        files.extend(settings.map(|(name, bytes)| (*name, bytes.as_slice())));
+        files.extend(settings.map(|(name, bytes)| (run_in(name), bytes.as_slice(), false)));
+        if let Some(mirror) = &self.mirror {
+            files.push(("arrange.cjs".to_owned(), ARRANGE, false));
+            let own = mirror.files.iter();
+            files.extend(own.map(|file| (file.path.clone(), &*file.bytes, file.executable)));
+        }
         files
+    }
+
+    /// The folder, below that of the install, in which its commands run.
+    pub fn run_in(&self) -> &str {
+        self.mirror
+            .as_ref()
+            .map_or("", |mirror| &mirror.run_in_name)
     }
 
     /// Commands that install them into `work/node_modules`.
     pub fn steps(&self, work: &str, target: Option<ImagePlatform>) -> Vec<Vec<String>> {
-        self.manager.steps(work, self.lock.is_some(), target)
+        let member = self
+            .mirror
+            .as_ref()
+            .and_then(|mirror| mirror.as_member.as_ref());
+        let locked = self.lock.is_some();
+        let mut steps = self.manager.steps(work, locked, target, member);
+        if let Some(mirror) = &self.mirror {
+            let arrange = format!("{work}/arrange.cjs");
+            steps.push(vec!["node".to_owned(), arrange, mirror.member.clone()]);
+        }
+        steps
     }
 
     /// What installs them.
@@ -202,16 +260,20 @@ pub async fn on_host(
         .prefix("new-")
         .tempdir_in(cache)
         .map_err(io(cache))?;
-    for (name, bytes) in wanted.files() {
+    for (name, bytes, executable) in wanted.files() {
         let path = work.path().join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io(folder))?;
         }
         std::fs::write(&path, bytes).map_err(io(&path))?;
+        if executable {
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&path, mode).map_err(io(&path))?;
+        }
     }
+    install(&wanted, work.path()).await?;
     let modules = work.path().join("node_modules");
     std::fs::create_dir_all(&modules).map_err(io(&modules))?;
-    install(&wanted, work.path()).await?;
     let made = work.keep();
     std::fs::rename(&made, &folder).map_err(io(&folder))?;
     Ok(Some(folder))
@@ -247,7 +309,7 @@ async fn run(
         .args(&step[1..])
         .env("PATH", programs::path())
         .envs(env.iter().filter_map(|pair| pair.split_once('=')))
-        .current_dir(work)
+        .current_dir(work.join(wanted.run_in()))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -274,47 +336,14 @@ async fn run(
     })
 }
 
-type Lock = (Manager, LockfileKind, Vec<u8>);
-
-/// The package's own lock file, or one that cannot be used: of a package manager we do not run, or
-/// in the project's folder, where it belongs to a workspace and does not describe the package
-/// alone.
-fn find_lock(
-    package: &Package,
-    manifest: &Map<String, Value>,
-) -> Result<(Option<Lock>, Option<PathBuf>), ImageError> {
-    let mut other = None;
-    for folder in [&package.root, &package.project_root] {
-        for (name, kind) in LOCKFILES {
-            let path = folder.join(name);
-            if !path.is_file() {
-                continue;
-            }
-            if *folder == package.root
-                && let Some(bytes) = contents(&package.project_root, &path)?
-                && let Some(manager) = Manager::from_lockfile(kind, &bytes, manifest)
-            {
-                return Ok((Some((manager, kind, bytes)), None));
-            }
-            other = other.or(Some(path));
-        }
-    }
-    Ok((None, other))
-}
-
-/// What a lock file is called where it is used; npm's two are alike.
-fn name_of(kind: LockfileKind) -> &'static str {
-    match kind {
-        LockfileKind::Npm => "package-lock.json",
-        LockfileKind::Yarn => "yarn.lock",
-        LockfileKind::Pnpm => "pnpm-lock.yaml",
-        LockfileKind::Bun => "bun.lock",
-    }
-}
-
 /// A file of the project, all of which an install container may be given.
 fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
-    match read_inside(project, path) {
+    let is_binary = path.extension().is_some_and(|ending| ending == "lockb");
+    let read = read_inside(project, path).and_then(|bytes| match is_binary {
+        true => Ok(bytes),
+        false => fnlocal_files::decode(bytes).map(String::into_bytes),
+    });
+    match read {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io(path)(error)),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
+use fnlocal_project::{CodeError, LocalError};
+
 /// Why an image, or a package's dependencies, cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -73,6 +75,12 @@ pub enum ImageError {
         /// Where it leads.
         target: String,
     },
+    /// What a package depends on of the project cannot be had.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// What a package depends on of the project cannot be read.
+    #[error(transparent)]
+    Code(#[from] CodeError),
     /// The store of images fails.
     #[error(transparent)]
     Store(#[from] fnlocal_registry::StoreError),
@@ -130,15 +138,15 @@ impl fmt::Display for InstallLimit {
     }
 }
 
-fnlocal_api::user_error!(ImageError [Store] {
+fnlocal_api::user_error!(ImageError [Store, Local, Code] {
     Self::NoBase { .. } => "pull the base once while online, name one you have (base_image in \
         fnlocal.toml), or run without Docker: --runtime process";
     Self::Install { .. } => "the words above say why; the same command there shows them too";
     Self::InstallLimit { limit, .. } => limit.hint();
     Self::NoNpm { .. } => "install npm, or use Docker with a base image that has it";
     Self::Engine { .. } => "`fnlocal doctor` checks the engine";
-    Self::Outside { .. } => "publish it, or put its files into the package: a `file:` dependency is \
-        not packed into the image";
+    Self::Outside { .. } => "name the folder that holds it in package.json, as `file:` and its path: \
+        what is in the project is packed";
     Self::Layer { source } if source.kind() == std::io::ErrorKind::StorageFull =>
         "make room on the disk";
     Self::Io { source, .. } => fnlocal_files::hint(source);

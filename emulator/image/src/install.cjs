@@ -1,7 +1,9 @@
 // Runs inside a build container: installs, puts the modules where Node finds them from any folder,
-// and removes its own traces. Its argument is a list of commands, as JSON.
+// and removes its own traces. Its arguments are a list of commands, as JSON, and the folder they run
+// in, relative to its own.
 const { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } = require("node:fs");
 const { spawnSync } = require("node:child_process");
+const { join } = require("node:path");
 
 const WORK = __dirname;
 const MODULES = "/node_modules";
@@ -15,7 +17,7 @@ const COUNTERS = {
 };
 
 for (const [program, ...words] of JSON.parse(process.argv[2])) {
-  const done = spawnSync(program, words, { cwd: WORK, stdio: "inherit" });
+  const done = spawnSync(program, words, { cwd: join(WORK, process.argv[3] ?? ""), stdio: "inherit" });
   if (done.error && done.error.code === "ENOENT") {
     console.error(`the base image has no ${program}`);
     process.exit(1);

@@ -136,7 +136,13 @@ impl Installer<'_> {
     ) -> Result<(), ImageError> {
         let steps = dependencies.steps(WORK, self.target);
         let steps = serde_json::to_string(&steps).expect("words are JSON");
-        let command = vec!["node".to_owned(), format!("{WORK}/install.cjs"), steps];
+        let run_in = dependencies.run_in().to_owned();
+        let command = vec![
+            "node".to_owned(),
+            format!("{WORK}/install.cjs"),
+            steps,
+            run_in,
+        ];
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -265,8 +271,9 @@ fn fill(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
         include_bytes!("install.cjs"),
         0o644,
     );
-    for (name, bytes) in dependencies.files() {
-        root.text(&format!("{WORK}/{name}"), bytes, 0o644);
+    for (name, bytes, executable) in dependencies.files() {
+        let mode = if executable { 0o755 } else { 0o644 };
+        root.text(&format!("{WORK}/{name}"), bytes, mode);
     }
     if let Some(npmrc) = &host.npmrc {
         root.text(&format!("{WORK}/user.npmrc"), npmrc.as_slice(), 0o600);

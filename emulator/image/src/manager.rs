@@ -21,6 +21,15 @@ pub(crate) enum Manager {
     Berry(String),
 }
 
+/// A member of a workspace, whose dependencies alone are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Its folder, relative to the workspace's.
+    pub folder: String,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+}
+
 /// For every npm that runs.
 const NPM: [&str; 4] = [
     "--no-audit",
@@ -71,12 +80,13 @@ impl Manager {
     }
 
     /// Commands that install into `work/node_modules`, one after the other. `target` is a platform
-    /// that is not the one they run on.
+    /// that is not the one they run on; `member` the package, if they run in its workspace's folder.
     pub fn steps(
         &self,
         work: &str,
         locked: bool,
         target: Option<ImagePlatform>,
+        member: Option<&Member>,
     ) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
         if let Some(what) = self.installed_as() {
@@ -94,6 +104,7 @@ impl Manager {
                 if let Some(target) = target {
                     words.extend(["--os=linux".to_owned(), format!("--cpu={}", target.cpu())]);
                 }
+                words.extend(member.map(|member| format!("--workspace={}", member.folder)));
                 steps.push(words);
             }
             Self::Pnpm(_) => {
@@ -103,7 +114,10 @@ impl Manager {
                     "--reporter=append-only",
                     "--config.package-import-method=copy",
                 ];
-                steps.push(owned(&[&words[..], &ours].concat()));
+                let mut words = owned(&[&words[..], &ours].concat());
+                // With what it depends on.
+                words.extend(member.map(|member| format!("--filter={{{}}}...", member.folder)));
+                steps.push(words);
             }
             Self::Classic(_) => {
                 let cache = format!("--cache-folder={work}/cache");
@@ -123,7 +137,10 @@ impl Manager {
                     "--immutable",
                     "--mode=skip-build",
                 ]));
-                steps.push(owned(&[program, "workspaces", "focus", "--production"]));
+                let mut focus = owned(&[program, "workspaces", "focus"]);
+                focus.extend(member.and_then(|member| member.name.clone()));
+                focus.push("--production".to_owned());
+                steps.push(focus);
             }
         }
         steps
@@ -227,7 +244,7 @@ mod tests {
 
     #[test]
     fn npm_is_told_of_a_foreign_platform() {
-        let steps = Manager::Npm.steps("/w", true, Some(ImagePlatform::Arm64));
+        let steps = Manager::Npm.steps("/w", true, Some(ImagePlatform::Arm64), None);
         assert_eq!(steps[0][..3], ["npm", "ci", "--omit=dev"]);
         assert!(steps[0].contains(&"--cpu=arm64".to_owned()));
     }

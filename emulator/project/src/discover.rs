@@ -3,24 +3,27 @@
 //! Deliberately absent: what the functions are called. That is known only to the code, and the
 //! driver asks it.
 
+mod globs;
+mod handlers;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
-use globset::{GlobBuilder, GlobMatcher};
 
 use super::config_file::ConfigFile;
+use super::local::{LocalDependencies, LocalError};
 use super::manifest::{ManifestError, PackageManifest};
 use super::{Package, ProjectError, Scope, Warning, names};
+
+pub(super) use handlers::{HANDLERS, named_after};
 
 /// Endings of files Node runs, in the order an entry is looked for.
 pub(super) const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"];
 /// Folders whose sub-folders are looked at without being asked.
 const USUAL: [&str; 3] = ["functions", "packages", "services"];
-/// How deep a glob of `packages` is followed.
-const GLOB_DEPTH: usize = 8;
 
 /// What was found.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct DiscoveredPackages {
     pub warnings: Vec<Warning>,
     /// Folders where a new sub-folder or file may be a new package or entry.
     pub parents: BTreeSet<PathBuf>,
+    /// Why there are no packages, if there are none.
+    pub none: Option<ProjectError>,
 }
 
 /// Looks for packages in `root`.
@@ -37,20 +42,23 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
         packages: Vec::new(),
         warnings: Vec::new(),
         parents: BTreeSet::from([root.to_owned()]),
+        none: None,
     };
     let here = candidate(root, root)?;
     let has_entry = !here.entries.is_empty();
     let missing = here.missing_main.clone();
-    found.parents.insert(root.join("functions"));
+    found.await_main(root, missing.as_deref());
+    found.await_handlers(root);
     if has_entry {
         found.packages.push(here.package(root));
     }
     match &file.config.packages {
-        Some(globs) => by_globs(root, globs, file, &mut found)?,
+        Some(globs) => globs::by_globs(root, globs, file, &mut found)?,
         None => usual(root, has_entry, &mut found)?,
     }
+    without_libraries(&mut found.packages);
     if found.packages.is_empty() {
-        return Err(match missing {
+        found.none = Some(match missing {
             Some(main) => ProjectError::NoMain {
                 manifest: root.join("package.json"),
                 main,
@@ -64,10 +72,67 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
     Ok(found)
 }
 
-/// A package of one file.
-pub(super) fn single(path: &Path) -> Result<Package, ProjectError> {
-    let (Some(folder), Some(name)) = (
-        path.parent(),
+impl DiscoveredPackages {
+    /// Notes the folders of a package in which handlers may appear.
+    fn await_handlers(&mut self, package: &Path) {
+        let folders = HANDLERS.iter().map(|name| package.join(name));
+        self.parents.extend(folders);
+        self.parents.insert(package.join("netlify"));
+    }
+
+    /// Notes the folders in which the entry of a package that is not built will appear.
+    fn await_main(&mut self, package: &Path, main: Option<&str>) {
+        let Some(main) = main.and_then(plain) else {
+            return;
+        };
+        let mut folder = package.to_owned();
+        for part in main.split('/') {
+            self.parents.insert(folder.clone());
+            folder.push(part);
+        }
+    }
+}
+
+/// The path of an entry without a dot at its beginning. `None` if it leads out of its package.
+fn plain(main: &str) -> Option<&str> {
+    let main = main.trim_start_matches("./").trim_end_matches('/');
+    let stays = Path::new(main)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)));
+    stays.then_some(main)
+}
+
+/// The package of a folder of handlers, whose package.json is in `root` above it.
+pub(super) fn of_handlers(folder: &Path, root: &Path) -> Result<DiscoveredPackages, ProjectError> {
+    let mut candidate = candidate(root, root)?;
+    let below = folder.strip_prefix(root).ok().and_then(Path::to_str);
+    candidate.entries = match (below, index(folder)) {
+        (None, _) => Vec::new(),
+        (Some(below), Some(index)) => vec![format!("{below}/{index}")],
+        (Some(below), None) => handlers::of_folder(root, below),
+    };
+    let none = candidate
+        .entries
+        .is_empty()
+        .then(|| ProjectError::NoFunctions {
+            folder: folder.to_owned(),
+        });
+    let packages = match none {
+        Some(_) => Vec::new(),
+        None => vec![candidate.package(root)],
+    };
+    Ok(DiscoveredPackages {
+        packages,
+        warnings: Vec::new(),
+        parents: BTreeSet::from([root.to_owned(), folder.to_owned()]),
+        none,
+    })
+}
+
+/// A package of one file, in the package of `root` if a package.json is there.
+pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> {
+    let (Some(entry), Some(name)) = (
+        path.strip_prefix(root).ok().and_then(Path::to_str),
         path.file_name().and_then(|name| name.to_str()),
     ) else {
         return Err(ProjectError::NotFound {
@@ -79,20 +144,29 @@ pub(super) fn single(path: &Path) -> Result<Package, ProjectError> {
             path: path.to_owned(),
         });
     }
-    let mut candidate = candidate(folder, folder)?;
-    // With a package.json beside it the file is that package's entry, dependencies and all.
+    let mut candidate = candidate(root, root)?;
+    // With a package.json the file is that package's entry, dependencies and all.
     let scope = if candidate.manifest.is_some() {
         Scope::Folder
     } else {
         Scope::File
     };
-    candidate.entries = vec![name.to_owned()];
-    let mut package = candidate.package(folder);
+    candidate.entries = vec![entry.to_owned()];
+    let mut package = candidate.package(root);
     package.scope = scope;
     if scope == Scope::File {
         package.name = names::slug(name.split('.').next().unwrap_or(name));
     }
     Ok(package)
+}
+
+/// A folder that a package depends on, as a package of its own.
+pub(super) fn library(folder: &Path, package: &Package) -> Package {
+    let entries = candidate(folder, &package.project_root).map(|found| found.entries);
+    Package {
+        entries: entries.unwrap_or_default(),
+        ..super::local::library(folder, package, Vec::new())
+    }
 }
 
 /// A folder that may be a package.
@@ -141,7 +215,7 @@ fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
     let missing_main = if resolved.is_none() { main } else { None };
     let entries = match resolved.or_else(|| index(root)) {
         Some(entry) => vec![entry],
-        None => in_functions(root),
+        None => handlers::all(root),
     };
     Ok(Candidate {
         root: root.to_owned(),
@@ -153,13 +227,7 @@ fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
 
 /// Finds `main` as Node does: the file, with an ending, or a folder's index.
 fn resolve(root: &Path, main: &str) -> Option<String> {
-    let main = main.trim_start_matches("./").trim_end_matches('/');
-    let stays = Path::new(main)
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_)));
-    if !stays {
-        return None;
-    }
+    let main = plain(main)?;
     if root.join(main).is_file() {
         return Some(main.to_owned());
     }
@@ -173,20 +241,6 @@ fn resolve(root: &Path, main: &str) -> Option<String> {
 fn index(root: &Path) -> Option<String> {
     let mut names = EXTENSIONS.iter().map(|ending| format!("index.{ending}"));
     names.find(|name| root.join(name).is_file())
-}
-
-/// `functions/*.js`, and `functions/*/index.js` of folders that are no packages of their own.
-fn in_functions(root: &Path) -> Vec<String> {
-    let mut entries = Vec::new();
-    for name in children(&root.join("functions")) {
-        let path = root.join("functions").join(&name);
-        if path.is_file() && is_code(&name) {
-            entries.push(format!("functions/{name}"));
-        } else if path.is_dir() && !path.join("package.json").is_file() {
-            entries.extend(index(&path).map(|index| format!("functions/{name}/{index}")));
-        }
-    }
-    entries
 }
 
 /// Whether a file's name says that it may hold functions.
@@ -235,78 +289,6 @@ fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result
     Ok(())
 }
 
-fn by_globs(
-    root: &Path,
-    globs: &[String],
-    file: &ConfigFile,
-    found: &mut DiscoveredPackages,
-) -> Result<(), ProjectError> {
-    let mut matchers = Vec::new();
-    for text in globs {
-        let wrong = |why: String| {
-            let error = file.error_at(&["packages"], format!("`{text}` {why}"));
-            let hint = "write folders relative to fnlocal.toml, such as \"services/*\"";
-            ProjectError::Config(Box::new(error.with_hint(Some(hint.to_owned()))))
-        };
-        let pattern = text.trim_start_matches("./").trim_end_matches('/');
-        if pattern.starts_with('/') || pattern.split('/').any(|part| part == "..") {
-            return Err(wrong("leads out of the project".to_owned()));
-        }
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        let glob = glob.map_err(|error| wrong(format!("is not a glob: {}", error.kind())))?;
-        let literal = pattern
-            .split('/')
-            .take_while(|part| !part.contains(['*', '?', '[', '{']));
-        let mut parent = root.to_owned();
-        for part in literal {
-            parent.push(part);
-            found.parents.insert(parent.clone());
-        }
-        matchers.push((text, glob.compile_matcher(), false));
-    }
-    descend(root, Path::new(""), &mut matchers, found)?;
-    for (text, _, _) in matchers.iter().filter(|(_, _, used)| !used) {
-        let path = file.path.as_deref().unwrap_or(root).display();
-        found.warnings.push(Warning {
-            text: format!("{path}: `packages` names `{text}`, where no folder holds functions"),
-            hint: Some(
-                "a package is a folder with a package.json `main`, an index.js or functions/*.js"
-                    .into(),
-            ),
-        });
-    }
-    Ok(())
-}
-
-fn descend(
-    root: &Path,
-    relative: &Path,
-    globs: &mut [(&String, GlobMatcher, bool)],
-    found: &mut DiscoveredPackages,
-) -> Result<(), ProjectError> {
-    let folder = root.join(relative);
-    for name in children(&folder)
-        .into_iter()
-        .filter(|name| !is_skipped(name))
-    {
-        let relative = relative.join(&name);
-        let child = root.join(&relative);
-        if !child.is_dir() || child.is_symlink() {
-            continue;
-        }
-        for (_, glob, used) in globs.iter_mut() {
-            if glob.is_match(&relative) {
-                found.parents.insert(folder.clone());
-                *used |= add(root, &child, found)?;
-            }
-        }
-        if relative.components().count() < GLOB_DEPTH {
-            descend(root, &relative, globs, found)?;
-        }
-    }
-    Ok(())
-}
-
 /// Adds a folder if it has an entry, once; says whether it has.
 fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<bool, ProjectError> {
     // A link may lead to a package that is found by another way too, or out of the project.
@@ -317,12 +299,13 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
         return Ok(false);
     }
     let folder = folder.as_path();
-    found.parents.insert(folder.join("functions"));
+    found.await_handlers(folder);
     if found.packages.iter().any(|package| package.root == folder) {
         return Ok(true);
     }
     let candidate = candidate(folder, root)?;
     if candidate.entries.is_empty() {
+        found.await_main(folder, candidate.missing_main.as_deref());
         if let Some(main) = candidate.missing_main {
             let manifest = folder.join("package.json");
             let error = ProjectError::NoMain { manifest, main };
@@ -335,6 +318,23 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
     }
     found.packages.push(candidate.package(root));
     Ok(true)
+}
+
+/// Removes packages that others depend on: what they export is for those, not for clients. Where that
+/// would leave none, each is served.
+fn without_libraries(packages: &mut Vec<Package>) {
+    let depended: BTreeSet<PathBuf> = packages
+        .iter()
+        .flat_map(|package| match LocalDependencies::of(package) {
+            Ok(local) => local.unwrap_or_default().folders,
+            Err(LocalError::Version { member, .. }) => BTreeSet::from([member]),
+            Err(_) => BTreeSet::new(),
+        })
+        .collect();
+    let is_served = |package: &Package| !depended.contains(&package.root);
+    if packages.iter().any(is_served) {
+        packages.retain(is_served);
+    }
 }
 
 /// Sorts, makes names differ, and tells packages what lies inside them.

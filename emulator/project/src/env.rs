@@ -195,5 +195,5 @@ fnlocal_api::user_error!(EnvError: Config {
         files.join(" or ")
     );
     Self::Line { .. } => "quote values that hold spaces or #";
-    Self::Io { .. } => None;
+    Self::Io { source, .. } => fnlocal_files::hint(source);
 });

@@ -1,9 +1,11 @@
 //! Which files belong to a package: the one walk that copying and watching share.
 //!
-//! Ignored is what `.gitignore` and `.fnlocalignore` say, from the git root (or the project) down to
-//! the file; the latter wins. A person's global gitignore is not read, so that the same folder gives
-//! the same code on every machine.
+//! `.fnlocalignore` says what is no code, from the git root (or the project) down to the file.
+//! `.gitignore` does not: what git is not given is often what a build made, and it runs. It only
+//! says what need not be watched, unless code loads it ([`LoadedFiles`]). A person's global gitignore
+//! is not read, so that the same folder is treated alike on every machine.
 
+mod loaded;
 mod memo;
 mod output;
 mod rules;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use super::{Package, Scope};
 
+pub use loaded::{ImportMemo, LoadedFiles};
 pub use memo::Memo;
 pub use rules::Rules;
 pub use stamp::Stamp;
@@ -35,6 +38,8 @@ pub struct Tree {
     nested: Vec<PathBuf>,
     entries: Vec<String>,
     scope: Scope,
+    /// What code loads, for a walk of what is watched; `None` for a walk of what is code.
+    loaded: Option<Arc<LoadedFiles>>,
 }
 
 /// What the walk comes by.
@@ -141,6 +146,15 @@ impl Tree {
             nested: package.nested.clone(),
             entries: package.entries.clone(),
             scope: package.scope,
+            loaded: None,
+        }
+    }
+
+    /// The part of a package that is watched: without what `.gitignore` names, unless code loads it.
+    pub fn watched(package: &Package, loaded: LoadedFiles) -> Self {
+        Self {
+            loaded: Some(Arc::new(loaded)),
+            ..Self::of(package)
         }
     }
 
@@ -156,11 +170,21 @@ impl Tree {
             return false;
         };
         let relative = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
-        let entry = relative.is_some_and(|relative| self.leads_to_entry(relative));
+        let Some(relative) = relative else {
+            return false;
+        };
+        let entry = self.leads_to_entry(relative);
         let nested = is_folder && self.nested.iter().any(|nested| nested == path);
-        !nested
-            && !is_excluded(name)
-            && (entry || (self.scope == Scope::Folder && !rules.ignores(path, is_folder)))
+        let ignored = || self.ignores((path, relative), is_folder, rules);
+        !nested && !is_excluded(name) && (entry || (self.scope == Scope::Folder && !ignored()))
+    }
+
+    /// Whether ignore files leave out a path, which is given as it is and relative to the package.
+    fn ignores(&self, (path, relative): (&Path, &str), is_folder: bool, rules: &Rules) -> bool {
+        let quiet = |loaded: &LoadedFiles| {
+            rules.unwatched(path, is_folder) && !loaded.needs(relative, is_folder)
+        };
+        rules.ignores(path, is_folder) || self.loaded.as_deref().is_some_and(quiet)
     }
 
     /// Whether an entry is at or below a path.

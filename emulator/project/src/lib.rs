@@ -5,6 +5,7 @@
 //! immutable copy that instances import. Nothing here runs code or knows of instances.
 #![warn(clippy::disallowed_macros)]
 
+mod above;
 mod checks;
 mod code;
 mod code_config;
@@ -15,6 +16,7 @@ mod diagnostics;
 mod discover;
 pub mod env;
 mod files;
+mod local;
 mod manifest;
 mod names;
 mod open;
@@ -49,6 +51,7 @@ pub use config_file::ConfigFile;
 pub use description::{DescribedFunction, DescribedModule, Description};
 pub use diagnostics::{FileError, suggest};
 pub use env::{EnvError, Environment, env_files};
+pub use local::{LocalDependencies, LocalError, MirroredFile};
 pub use manifest::{Lockfile, LockfileKind, PackageManifest};
 pub use names::MAX_FUNCTION_NAME;
 pub use prescale::PrescaleError;
@@ -63,8 +66,8 @@ pub use values::{ByteSize, MemorySize, RequestRate, TimeSpan};
 pub use code::hash as hash_of_files;
 pub use discover::is_code;
 pub use files::{
-    IGNORE_FILES, LinkFree, Memo, Rules, Tree, WalkEntry, WalkError, is_excluded, open_within,
-    read_inside,
+    IGNORE_FILES, ImportMemo, LinkFree, LoadedFiles, Memo, Rules, Stamp, Tree, WalkEntry,
+    WalkError, is_excluded, open_within, read_inside,
 };
 pub use manifest::LOCKFILES;
 use state::STATE_DIR;
@@ -90,8 +93,21 @@ pub struct Project {
     opened: PathBuf,
     /// Folders where a new sub-folder or file may be a new package or entry.
     parents: BTreeSet<PathBuf>,
+    /// What becomes of it without functions.
+    when_empty: WhenEmpty,
+    /// What it waits for while it has no functions. `None` if it has some.
+    pub waits_for: Option<String>,
     /// The next package's number; those of packages that went away are not given again.
     next_package: u32,
+}
+
+/// What becomes of a project without functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WhenEmpty {
+    /// It does not open.
+    Refuse,
+    /// It opens without packages, and says what it waits for.
+    Wait,
 }
 
 /// Functions that share one image.
@@ -113,6 +129,15 @@ pub struct Package {
     pub scope: Scope,
     /// Folders inside that are packages of their own.
     pub nested: Vec<PathBuf>,
+}
+
+impl Package {
+    /// The function that a file is named after, if it is one of several in a folder of handlers.
+    /// `None` if the file may export any name. `entry` may be relative to the project, too.
+    #[must_use]
+    pub fn named_after(&self, entry: &str) -> Option<String> {
+        discover::named_after(entry)
+    }
 }
 
 /// What of its folder belongs to a package.
@@ -156,7 +181,16 @@ impl Project {
     /// # Errors
     /// [`ProjectError`], for people.
     pub fn open(path: &Path, env_name: Option<&str>) -> Result<Self, ProjectError> {
-        open::open(path, env_name.unwrap_or("dev"))
+        open::open(path, env_name.unwrap_or("dev"), WhenEmpty::Refuse)
+    }
+
+    /// The same for a folder that is followed from save to save: without functions it opens too,
+    /// and [`Self::waits_for`] says what is missing.
+    ///
+    /// # Errors
+    /// [`ProjectError`], but for a folder without functions or whose entry is not built.
+    pub fn open_to_follow(path: &Path, env_name: Option<&str>) -> Result<Self, ProjectError> {
+        open::open(path, env_name.unwrap_or("dev"), WhenEmpty::Wait)
     }
 
     /// Opens it again; packages in the same folders keep their numbers.
@@ -236,11 +270,28 @@ pub enum ProjectError {
     },
 }
 
+impl ProjectError {
+    /// What has to appear for this to be over, for a project without functions.
+    fn awaited(&self) -> String {
+        match self {
+            Self::NoMain { manifest, main } => {
+                format!("{main}, which {} names as its entry", manifest.display())
+            }
+            Self::NoFunctions { folder } => format!(
+                "an index.js, files in functions/, or a package.json with `main` in {}",
+                folder.display()
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
 fnlocal_api::user_error!(ProjectError: Config {
     Self::Config(error) | Self::Manifest(error) => error.hint();
     Self::NoFunctions { .. } => "make an index.js with\n\n    exports.hello = (req, res) => \
         res.json({ hello: \"world\" });\n\nor put files that export functions into functions/";
     Self::NoMain { .. } => "build it first, or correct `main`";
     Self::NotCode { .. } => "give a folder, or a file that ends in js, mjs, cjs, ts, mts or cts";
-    Self::NotFound { .. } | Self::Io { .. } => None;
+    Self::Io { source, .. } => fnlocal_files::hint(source);
+    Self::NotFound { .. } => None;
 });

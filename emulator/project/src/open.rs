@@ -2,13 +2,18 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::above;
 use super::config_file::ConfigFile;
 use super::discover::{self, DiscoveredPackages};
-use super::{Project, ProjectError, names};
+use super::{Project, ProjectError, WhenEmpty, names};
 
-pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError> {
+pub(super) fn open(
+    path: &Path,
+    env_name: &str,
+    when_empty: WhenEmpty,
+) -> Result<Project, ProjectError> {
     let opened = fs::canonicalize(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ProjectError::NotFound {
             path: path.to_owned(),
@@ -18,39 +23,93 @@ pub(super) fn open(path: &Path, env_name: &str) -> Result<Project, ProjectError>
             source,
         },
     })?;
-    let is_file = opened.is_file();
-    let root = match opened.parent() {
-        Some(folder) if is_file => folder.to_owned(),
-        _ => opened.clone(),
-    };
-    let file = ConfigFile::read(&root)?;
-    let found = if is_file {
-        let package = discover::single(&opened)?;
-        let parents = std::iter::once(root.clone()).collect();
-        DiscoveredPackages {
-            packages: vec![package],
-            warnings: Vec::new(),
-            parents,
-        }
-    } else {
-        discover::discover(&root, &file)?
+    let Found {
+        root,
+        file,
+        mut packages,
+    } = find(&opened)?;
+    let waits_for = match (packages.none.take(), when_empty) {
+        (Some(error), WhenEmpty::Refuse) => return Err(error),
+        (Some(error), WhenEmpty::Wait) => Some(error.awaited()),
+        (None, _) => None,
     };
     Ok(Project {
-        name: name_of(&root, &file, &found),
-        next_package: u32::try_from(found.packages.len()).unwrap_or(u32::MAX),
+        name: name_of(&root, &file, &packages),
+        next_package: u32::try_from(packages.packages.len()).unwrap_or(u32::MAX),
         root,
         file,
         env_name: env_name.to_owned(),
-        packages: found.packages,
-        warnings: found.warnings,
+        packages: packages.packages,
+        warnings: packages.warnings,
         profile: fnlocal_core::Profile::default(),
-        parents: found.parents,
+        parents: packages.parents,
         opened,
+        when_empty,
+        waits_for,
+    })
+}
+
+/// What a path means.
+struct Found {
+    /// The project's folder.
+    root: PathBuf,
+    file: ConfigFile,
+    packages: DiscoveredPackages,
+}
+
+/// Finds what a folder or a file means: it is a project of its own, or handlers of the package
+/// whose package.json is the nearest above.
+fn find(opened: &Path) -> Result<Found, ProjectError> {
+    if let (true, Some(folder)) = (opened.is_file(), opened.parent()) {
+        let root = match folder.join("package.json").is_file() {
+            true => folder.to_owned(),
+            false => above::package_above(folder).unwrap_or_else(|| folder.to_owned()),
+        };
+        let packages = DiscoveredPackages {
+            packages: vec![discover::single(opened, &root)?],
+            warnings: Vec::new(),
+            parents: std::iter::once(folder.to_owned()).collect(),
+            none: None,
+        };
+        let file = ConfigFile::read(&root)?;
+        return Ok(Found {
+            root,
+            file,
+            packages,
+        });
+    }
+    let file = ConfigFile::read(opened)?;
+    let packages = discover::discover(opened, &file)?;
+    let own = packages
+        .packages
+        .iter()
+        .any(|package| package.manifest.is_some());
+    if !own
+        && above::holds_handlers(opened)
+        && let Some(root) = above::package_above(opened)
+    {
+        return Ok(Found {
+            file: ConfigFile::read(&root)?,
+            packages: discover::of_handlers(opened, &root)?,
+            root,
+        });
+    }
+    Ok(Found {
+        root: opened.to_owned(),
+        file,
+        packages,
     })
 }
 
 pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
-    let mut project = open(&old.opened, &old.env_name)?;
+    let mut project = match open(&old.opened, &old.env_name, old.when_empty) {
+        Err(ProjectError::NotFound { path }) if old.when_empty == WhenEmpty::Wait => {
+            without(old, &path)?
+        }
+        // A folder above that became the project's would have another state folder.
+        Ok(project) if project.root != old.root => without(old, &old.opened)?,
+        opened => opened?,
+    };
     project.next_package = old.next_package;
     project.profile = old.profile;
     for package in &mut project.packages {
@@ -63,6 +122,21 @@ pub(super) fn reload(old: &Project) -> Result<Project, ProjectError> {
         }
     }
     Ok(project)
+}
+
+/// The project of a file or folder in it that is gone.
+fn without(old: &Project, file: &Path) -> Result<Project, ProjectError> {
+    if !old.root.is_dir() || !file.starts_with(&old.root) || file == old.root {
+        return Err(ProjectError::NotFound {
+            path: file.to_owned(),
+        });
+    }
+    Ok(Project {
+        packages: Vec::new(),
+        warnings: Vec::new(),
+        waits_for: Some(file.display().to_string()),
+        ..old.clone()
+    })
 }
 
 fn name_of(root: &Path, file: &ConfigFile, found: &DiscoveredPackages) -> String {

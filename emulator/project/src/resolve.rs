@@ -360,7 +360,8 @@ impl Project {
     }
 
     /// A package's file as people know it: relative to the project.
-    fn show(&self, package: &Package, entry: &str) -> String {
+    #[must_use]
+    pub fn show(&self, package: &Package, entry: &str) -> String {
         let path = package.root.join(entry);
         path.strip_prefix(&self.root)
             .unwrap_or(&path)

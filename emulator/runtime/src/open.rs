@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::docker::{DockerOptions, DockerRuntime};
-use super::process::{ProcessError, ProcessOptions, ProcessRuntime};
+use super::process::{CodeCopies, ProcessError, ProcessOptions, ProcessRuntime};
 use super::{Notices, Runtime, RuntimeError};
 use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
@@ -18,7 +18,10 @@ pub struct Opener(RuntimeBackend);
 #[derive(Clone)]
 enum RuntimeBackend {
     Docker(Box<Containers>),
-    Process { state: PathBuf },
+    Process {
+        state: PathBuf,
+        copies: Arc<CodeCopies>,
+    },
 }
 
 #[derive(Clone)]
@@ -52,9 +55,9 @@ impl Opener {
         Self(RuntimeBackend::Docker(Box::new(containers)))
     }
 
-    /// Processes. `state` is the project's `.fnlocal`.
-    pub fn process(state: PathBuf) -> Self {
-        Self(RuntimeBackend::Process { state })
+    /// Processes that run `copies`. `state` is the project's `.fnlocal`.
+    pub fn process(state: PathBuf, copies: Arc<CodeCopies>) -> Self {
+        Self(RuntimeBackend::Process { state, copies })
     }
 
     /// Opens the runtime of a node. `progress` is told what is worth a line.
@@ -86,11 +89,12 @@ impl Opener {
                 }
                 Ok(Arc::new(runtime))
             }
-            RuntimeBackend::Process { state } => {
+            RuntimeBackend::Process { state, copies } => {
                 let options = ProcessOptions {
                     state: state.clone(),
                     node: None,
                     sockets: None,
+                    copies: Some(Arc::clone(copies)),
                 };
                 let runtime = ProcessRuntime::open(options, notices).await?;
                 Ok(Arc::new(runtime))

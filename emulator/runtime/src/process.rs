@@ -5,6 +5,8 @@
 //! group of its own, sockets only its owner can reach, and an end together with fnlocal.
 
 mod child;
+mod copies;
+mod folders;
 mod program;
 mod watchdog;
 
@@ -22,7 +24,10 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+pub use self::copies::CodeCopies;
+
 use self::child::{Signal, signal};
+use self::folders::InstanceFolders;
 use self::program::{find_node, inherited};
 use self::watchdog::Watchdog;
 use super::family::{self, Family};
@@ -52,6 +57,8 @@ pub struct ProcessOptions {
     pub node: Option<PathBuf>,
     /// Where socket folders go; `None` for the usual place.
     pub sockets: Option<PathBuf>,
+    /// The copies of code that instances run, if theirs are copies.
+    pub copies: Option<Arc<CodeCopies>>,
 }
 
 /// Why processes cannot be run.
@@ -93,6 +100,7 @@ pub(crate) struct Inner {
     place: RunFolder,
     /// Temporary files of instances.
     temporary: RunFolder,
+    copies: Option<Arc<CodeCopies>>,
     notices: Notices,
     /// Clears up should this process be killed.
     watchdog: Option<Watchdog>,
@@ -111,18 +119,6 @@ pub(crate) struct LiveProcess {
     running: bool,
     tail: StderrTail,
     ended: watch::Sender<Option<String>>,
-}
-
-/// Folders of one instance, which are removed when this is dropped.
-#[derive(Debug, Default)]
-struct InstanceFolders(Vec<PathBuf>);
-
-impl Drop for InstanceFolders {
-    fn drop(&mut self) {
-        for folder in &self.0 {
-            let _left = OwnPath::new(folder).remove_all();
-        }
-    }
 }
 
 impl ProcessRuntime {
@@ -151,7 +147,9 @@ impl ProcessRuntime {
             same if same == base => place.clone(),
             other => RunFolder::new(&other, &run).map_err(fail(&other))?,
         };
-        let watchdog = Watchdog::start(&run, &[place.folder(), temporary.folder()]);
+        let mut folders = vec![place.folder(), temporary.folder()];
+        folders.extend(options.copies.iter().map(|copies| copies.folder()));
+        let watchdog = Watchdog::start(&run, &folders);
         let live = Mutex::default();
         let inner = Inner {
             node,
@@ -159,6 +157,7 @@ impl ProcessRuntime {
             runner,
             place,
             temporary,
+            copies: options.copies,
             notices,
             watchdog,
             live,
@@ -200,6 +199,10 @@ impl Inner {
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = code_root(&spec.package)?;
+        if let Some(copies) = &self.copies {
+            let mended = Arc::clone(copies).mend_beside(code_root.to_owned()).await;
+            mended.map_err(refused("copying the code"))?;
+        }
         let mut command = self.command(&spec, code_root, &address);
         command.env(family::MARK, &mark);
         // The person's own settings come first.

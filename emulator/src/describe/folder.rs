@@ -10,7 +10,7 @@ use fnlocal_core::{CodeHash, FunctionSpec, PackageId};
 
 use super::{FoundFunctions, import_failed, variables};
 use fnlocal_api::{Failure, UserError};
-use fnlocal_driver::{Describe, Function, Functions};
+use fnlocal_driver::{BrokenFile, Describe, Function, Functions};
 use fnlocal_logs::{Logs, Record};
 use fnlocal_project::{
     DescribedModule, Environment, FunctionProblem, FunctionSettings, Package, Project,
@@ -34,6 +34,8 @@ pub(crate) struct FolderDescriber {
     /// The code last described of each package: told once, however many nodes import it.
     last: RefCell<BTreeMap<PackageId, CodeHash>>,
     quiet: Cell<bool>,
+    /// The packages there were at the start are loaded: functions that appear now are new.
+    loaded: Cell<bool>,
     /// Nodes on which a function's requests have gone over to code.
     switched: RefCell<BTreeMap<Arc<str>, (CodeHash, usize)>>,
     /// How many nodes there are.
@@ -51,6 +53,7 @@ impl FolderDescriber {
             seen: RefCell::default(),
             last: RefCell::default(),
             quiet: Cell::new(false),
+            loaded: Cell::new(false),
             switched: RefCell::default(),
             nodes: Cell::new(1),
             logs,
@@ -60,6 +63,11 @@ impl FolderDescriber {
     /// The project as it is configured now.
     pub fn project(&self) -> Project {
         self.project.borrow().clone()
+    }
+
+    /// Notes that the packages there were at the start are loaded.
+    pub fn set_loaded(&self) {
+        self.loaded.set(true);
     }
 
     /// Takes a changed configuration or changed variables.
@@ -104,7 +112,7 @@ impl FolderDescriber {
                 self.add(function, found);
             }
         }
-        let mut nameless = None;
+        let mut nameless = Vec::new();
         for problem in settled.problems {
             let failure = failure_of(&problem);
             let shown: &str = match &problem {
@@ -114,17 +122,24 @@ impl FolderDescriber {
             self.log(import_failed(shown, &failure));
             match &problem {
                 FunctionProblem::Import { entry, .. } => {
-                    let concerned = before.iter().filter(|old| entry.ends_with(&old.entry));
+                    let project = self.project.borrow();
+                    let concerned = before
+                        .iter()
+                        .filter(|old| project.show(package, &old.entry) == *entry);
                     let concerned: Vec<_> = concerned.collect();
                     for old in &concerned {
                         found.add_broken(old, &failure);
                     }
                     if concerned.is_empty() {
-                        nameless = Some(failure);
+                        nameless.push(BrokenFile {
+                            entry: entry.clone(),
+                            named_after: package.named_after(entry),
+                            failure: Rc::new(failure),
+                        });
                     }
                 }
                 FunctionProblem::Duplicate { .. } => {}
-                FunctionProblem::TooMany { .. } => nameless = Some(failure),
+                FunctionProblem::TooMany { .. } => nameless.push(whole(package, failure)),
                 other => {
                     if let Some(name) = other.function() {
                         let settings = FunctionSettings::default();
@@ -233,7 +248,7 @@ impl Describe for FolderDescriber {
             return Vec::new();
         };
         let before = functions.of_package(package.id);
-        let first = !self.described.borrow().contains_key(&package.id);
+        let first = !self.loaded.get() && !self.described.borrow().contains_key(&package.id);
         let mut found = FoundFunctions::new(package.id, functions);
         match described {
             Ok(modules) => {
@@ -246,8 +261,10 @@ impl Describe for FolderDescriber {
                 for old in &before {
                     found.add_broken(old, &failure);
                 }
-                let nameless = before.is_empty().then_some(failure);
-                found.all.set_nameless(package.id, nameless);
+                let nameless = before.is_empty().then(|| whole(&package, failure));
+                found
+                    .all
+                    .set_nameless(package.id, nameless.into_iter().collect());
                 self.described.borrow_mut().entry(package.id).or_default();
             }
         }
@@ -272,6 +289,15 @@ impl Describe for FolderDescriber {
             files: files.to_owned(),
             after: Some(seen.elapsed()),
         });
+    }
+}
+
+/// A package whose code failed as a whole: it may export any name.
+fn whole(package: &Package, failure: Failure) -> BrokenFile {
+    BrokenFile {
+        entry: package.name.clone(),
+        named_after: None,
+        failure: Rc::new(failure),
     }
 }
 

@@ -85,31 +85,32 @@ fn a_version_holds_the_packages_files_and_nothing_else() {
 }
 
 #[test]
-fn ignored_files_stay_out_unless_negated() {
+fn what_fnlocalignore_names_stays_out_unless_negated_and_what_git_ignores_runs() {
     let folder = Folder::with(&[
         ("index.js", ""),
-        (".gitignore", "*.log\n!keep.log\n/out\ntmp/\n"),
+        (".fnlocalignore", "*.log\n!keep.log\n/out\ntmp/\n"),
         ("a.log", ""),
         ("keep.log", ""),
         ("out/x.js", ""),
         ("lib/out/x.js", ""),
         ("lib/tmp/x.js", ""),
-        ("lib/.gitignore", "!a.log\nsecret.js\n"),
+        ("lib/.fnlocalignore", "!a.log\nsecret.js\n"),
         ("lib/a.log", ""),
         ("lib/secret.js", ""),
-        (".fnlocalignore", "big/\n!seen.log\n"),
-        ("big/x.bin", ""),
-        ("seen.log", ""),
+        (".gitignore", "gen/\n/config.json\nlib/**/*.js\n"),
+        ("gen/client/index.js", ""),
+        ("config.json", ""),
     ]);
     let expected = [
         ".fnlocalignore",
         ".gitignore",
+        "config.json",
+        "gen/client/index.js",
         "index.js",
         "keep.log",
-        "lib/.gitignore",
+        "lib/.fnlocalignore",
         "lib/a.log",
         "lib/out/x.js",
-        "seen.log",
     ];
     assert_eq!(files(&snapshot(&folder)), expected);
 }
@@ -118,7 +119,7 @@ fn ignored_files_stay_out_unless_negated() {
 fn ignore_files_above_the_project_count_inside_a_repository() {
     let folder = Folder::with(&[("index.js", ""), ("a.log", "")]);
     let above = folder.path.parent().unwrap();
-    fs::write(above.join(".gitignore"), "*.log\n").unwrap();
+    fs::write(above.join(".fnlocalignore"), "*.log\n").unwrap();
     assert_eq!(snapshot(&folder).files, 2);
     fs::create_dir(above.join(".git")).unwrap();
     assert_eq!(snapshot(&folder).files, 1);
@@ -130,6 +131,7 @@ fn a_project_its_repository_ignores_runs_all_the_same() {
     let above = folder.path.parent().unwrap();
     fs::create_dir(above.join(".git")).unwrap();
     fs::write(above.join(".gitignore"), "*\n").unwrap();
+    fs::write(above.join(".fnlocalignore"), "*\n").unwrap();
     assert_eq!(snapshot(&folder).files, 1);
 }
 
@@ -137,13 +139,13 @@ fn a_project_its_repository_ignores_runs_all_the_same() {
 fn an_entry_that_is_built_into_an_ignored_folder_comes_with_it() {
     let folder = Folder::with(&[
         ("package.json", r#"{"main": "dist/server/index.js"}"#),
-        (".gitignore", "dist\n"),
+        (".fnlocalignore", "dist\n"),
         ("dist/server/index.js", ""),
         ("dist/lib/a.js", ""),
         ("src/index.ts", ""),
     ]);
     let expected = [
-        ".gitignore",
+        ".fnlocalignore",
         "dist/lib/a.js",
         "dist/server/index.js",
         "package.json",
@@ -498,18 +500,22 @@ fn a_folder_that_cannot_be_code_is_refused_before_it_is_read() {
 
 #[test]
 fn an_edited_ignore_file_counts_at_once_and_later() {
-    let folder = Folder::with(&[("index.js", ""), ("lib/deep/a.log", ""), (".gitignore", "")]);
+    let folder = Folder::with(&[
+        ("index.js", ""),
+        ("lib/deep/a.log", ""),
+        (".fnlocalignore", ""),
+    ]);
     let mut store = store(&folder);
     let mut count = || store.store.snapshot().unwrap().files;
     assert_eq!(count(), 3);
     for _ in 0..20 {
-        folder.write(".gitignore", "*.log\n");
+        folder.write(".fnlocalignore", "*.log\n");
         assert_eq!(count(), 2);
-        folder.write(".gitignore", "*.lag\n");
+        folder.write(".fnlocalignore", "*.lag\n");
         assert_eq!(count(), 3);
     }
-    folder.write("lib/.gitignore", "*.log\n");
+    folder.write("lib/.fnlocalignore", "*.log\n");
     assert_eq!(count(), 3);
-    folder.remove("lib/.gitignore");
+    folder.remove("lib/.fnlocalignore");
     assert_eq!(count(), 3);
 }

@@ -195,6 +195,72 @@ fn a_single_file_beside_a_package_json_has_its_dependencies() {
 }
 
 #[test]
+fn a_file_or_a_folder_of_handlers_belongs_to_the_nearest_package_json_above() {
+    let manifest = r#"{"name": "site", "dependencies": {"a": "1"}}"#;
+    for (opened, expected) in [
+        ("src/deep/hello.js", vec!["src/deep/hello.js"]),
+        ("api/hello.js", vec!["api/hello.js"]),
+        ("api", vec!["api/hello.js", "api/user/index.ts"]),
+        ("netlify/functions", vec!["netlify/functions/mail.mjs"]),
+        ("functions", vec!["functions/index.js"]),
+    ] {
+        let folder = Folder::with(&[
+            ("package.json", manifest),
+            ("src/deep/hello.js", ""),
+            ("src/util.js", ""),
+            ("api/hello.js", ""),
+            ("api/_shared.js", ""),
+            ("api/hello.test.js", ""),
+            ("api/user/index.ts", ""),
+            ("netlify/functions/mail.mjs", ""),
+            ("functions/index.js", ""),
+        ]);
+        let project = Project::open(&folder.path.join(opened), None).unwrap();
+        assert_eq!(project.root, folder.path, "{opened}");
+        assert_eq!(project.name, "site");
+        let package = &project.packages[0];
+        assert_eq!(package.entries, expected, "{opened}");
+        assert_eq!(package.root, folder.path);
+        assert_eq!(package.scope, Scope::Folder);
+        assert!(package.manifest.as_ref().unwrap().dependencies);
+    }
+}
+
+#[test]
+fn a_package_json_above_the_repository_or_open_to_all_is_none_of_a_files() {
+    use std::os::unix::fs::PermissionsExt;
+    for shared in [false, true] {
+        let folder = Folder::with(&[("package.json", "{}"), ("in/api/hello.js", "")]);
+        let repository = folder.path.join("in");
+        if shared {
+            fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o777)).unwrap();
+        } else {
+            fs::create_dir(repository.join(".git")).unwrap();
+        }
+        let file = repository.join("api/hello.js");
+        let project = Project::open(&file, None).unwrap();
+        assert_eq!(project.root, repository.join("api"), "{shared}");
+        assert_eq!(project.packages[0].scope, Scope::File);
+    }
+}
+
+#[test]
+fn a_package_without_an_entry_has_the_handlers_of_its_first_folder_of_them() {
+    let mut files = vec![
+        ("package.json", r#"{"name": "site"}"#),
+        ("netlify/functions/mail.js", ""),
+    ];
+    let at = |files: &[(&str, &str)]| entries(&Folder::with(files));
+    assert_eq!(at(&files), [one("site", &["netlify/functions/mail.js"])]);
+    files.push(("api/user.js", ""));
+    assert_eq!(at(&files), [one("site", &["api/user.js"])]);
+    files.push(("functions/a.js", ""));
+    assert_eq!(at(&files), [one("site", &["functions/a.js"])]);
+    files.push(("index.js", ""));
+    assert_eq!(at(&files), [one("site", &["index.js"])]);
+}
+
+#[test]
 fn a_file_that_is_no_code_is_refused() {
     let folder = Folder::with(&[("hello.txt", "")]);
     let error = Project::open(&folder.path.join("hello.txt"), None).unwrap_err();
@@ -214,6 +280,66 @@ fn a_main_that_was_not_built_is_named() {
     let folder = Folder::with(&[("package.json", r#"{"main": "dist/index.js"}"#)]);
     let error = Project::open(&folder.path, None).unwrap_err();
     assert!(error.to_string().contains("`dist/index.js`"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_hides_nothing_and_another_encoding_is_named() {
+    let manifest =
+        "{\r\n  \"main\": \"lib/main.js\",\r\n  \"dependencies\": {\"a\": \"1\"}\r\n}\r\n";
+    let files = [
+        ("package.json", manifest),
+        ("lib/main.js", ""),
+        ("lib/old.js", ""),
+        ("fnlocal.toml", "name = \"marked\"\r\n"),
+        (".env", "A=1\r\nB=2\r\n"),
+        (".fnlocalignore", "lib/old.js\r\n"),
+    ];
+    let marked = files.map(|(name, text)| (name, format!("\u{feff}{text}")));
+    let folder = Folder::with(&marked.each_ref().map(|(name, text)| (*name, text.as_str())));
+    let project = folder.open();
+    assert_eq!(project.name, "marked");
+    let package = &project.packages[0];
+    assert_eq!(package.entries, ["lib/main.js"]);
+    assert!(package.manifest.as_ref().unwrap().dependencies);
+    assert_eq!(project.environment().unwrap().shared()["A"], "1");
+    let state = fnlocal_project::StateDir::lock(&folder.path).unwrap();
+    let mut store = fnlocal_project::CodeStore::new(&state, package).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert!(snapshot.deps.is_some());
+    assert!(!snapshot.changed.contains(&"lib/old.js".to_owned()));
+    drop(state);
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cases: [(&str, Vec<u8>, &str); 4] = [
+        ("package.json", wide("\u{feff}{}"), "it is UTF-16 text"),
+        (
+            "package.json",
+            b"\x1f\x8b\x08".to_vec(),
+            "it is compressed with gzip",
+        ),
+        (
+            "fnlocal.toml",
+            wide("name = \"x\""),
+            "it is UTF-16 text without",
+        ),
+        (".env", b"PK\x03\x04".to_vec(), "it is a zip archive"),
+    ];
+    for (name, bytes, says) in cases {
+        folder.write(name, "");
+        fs::write(folder.path.join(name), bytes).unwrap();
+        let error = match Project::open(&folder.path, None) {
+            Ok(project) => said(&project.environment().unwrap_err()),
+            Err(error) => said(&error),
+        };
+        assert!(error.contains(name) && error.contains(says), "{error}");
+        assert!(error.contains("UTF-8"), "{error}");
+        folder.write(name, if name == "package.json" { manifest } else { "" });
+    }
+}
+
+/// An error with its causes and its hint.
+fn said(error: &impl UserError) -> String {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    format!("{error}: {source:?}: {:?}", error.hint())
 }
 
 #[test]

@@ -35,6 +35,7 @@ struct CodeFile {
     relative: String,
     place: LinkFree,
     executable: bool,
+    bytes: u64,
 }
 
 impl CodeFiles {
@@ -57,6 +58,7 @@ impl CodeFiles {
                         relative: relative.to_string(),
                         place,
                         executable: executable(metadata),
+                        bytes: metadata.len(),
                     }),
                     Err(source) => outside = Some((path.to_owned(), source)),
                 },
@@ -78,6 +80,16 @@ impl CodeFiles {
             Err(WalkError::Escape { link, target }) => Err(CodeError::Escape { link, target }),
             Err(WalkError::Io { path, source }) => Err(CodeError::Read { path, source }),
         }
+    }
+
+    /// Paths with their sizes in bytes, sorted by path.
+    pub fn sizes(&self) -> Vec<(String, u64)> {
+        let files = self.files.iter();
+        let mut sizes: Vec<_> = files
+            .map(|file| (file.relative.clone(), file.bytes))
+            .collect();
+        sizes.sort_unstable();
+        sizes
     }
 
     /// The files, below a folder of an image.

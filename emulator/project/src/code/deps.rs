@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::scan::first_eight;
 use crate::Package;
-use crate::files::{Stamp, read_inside};
+use crate::files::{Memo, Stamp, Tree, WalkEntry, read_inside};
+use crate::local::{LocalDependencies, library};
 use crate::manifest::{DEPENDENCY_FIELDS, LOCKFILES};
 
 /// Hash of what package.json asks for, of the lock file, and of `.npmrc`.
@@ -27,12 +28,18 @@ impl fmt::Display for DepsHash {
 /// Settings of package managers.
 const SETTINGS: [&str; 3] = [".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml"];
 
+/// What is known of files, in the order of their paths.
+type Stamps = Vec<(PathBuf, Option<Stamp>)>;
+
 /// Remembers the hash while the files it is made of stay as they are.
 #[derive(Debug)]
 pub(super) struct DepsCache {
+    package: Package,
+    /// What of the project the package depends on, as of the last computation.
+    local: Option<LocalDependencies>,
     /// Where a lock file may be, the nearest first.
     folders: Vec<PathBuf>,
-    known: Option<(Vec<Option<Stamp>>, Option<DepsHash>)>,
+    known: Option<(Stamps, Option<DepsHash>)>,
 }
 
 impl DepsCache {
@@ -40,6 +47,8 @@ impl DepsCache {
         let mut folders = vec![package.root.clone(), package.project_root.clone()];
         folders.dedup();
         Self {
+            package: package.clone(),
+            local: None,
             folders,
             known: None,
         }
@@ -48,25 +57,59 @@ impl DepsCache {
     /// The hash as of now.
     pub fn hash(&mut self, root: &Path) -> Result<Option<DepsHash>, (PathBuf, io::Error)> {
         let now = SystemTime::now();
-        let stamps: Vec<Option<Stamp>> = self
-            .paths(root)
-            .iter()
-            .map(|path| fs::metadata(path).ok().as_ref().map(Stamp::of))
-            .collect();
+        let mut stamps = self.stamps(root);
         if let Some((known, hash)) = &self.known
             && *known == stamps
         {
             return Ok(*hash);
         }
+        // What is wrong with it is told when it is installed.
+        let local = LocalDependencies::of(&self.package).unwrap_or_default();
+        if local != self.local {
+            self.local = local;
+            stamps = self.stamps(root);
+        }
         let hash = self.compute(root)?;
-        let settled = stamps.iter().flatten().all(|stamp| stamp.would_show(now));
+        let settled = stamps
+            .iter()
+            .filter_map(|(_, stamp)| stamp.as_ref())
+            .all(|stamp| stamp.would_show(now));
         self.known = settled.then_some((stamps, hash));
         Ok(hash)
     }
 
-    /// Everything the hash depends on.
+    /// Everything the hash depends on, as it is now.
+    fn stamps(&self, root: &Path) -> Stamps {
+        let mut stamps: Stamps = self
+            .paths(root)
+            .into_iter()
+            .map(|path| {
+                let stamp = fs::metadata(&path).ok().as_ref().map(Stamp::of);
+                (path, stamp)
+            })
+            .collect();
+        for folder in self.local.iter().flat_map(|local| &local.folders) {
+            let tree = Tree::of(&library(folder, &self.package, Vec::new()));
+            // What ends a walk is told when it is installed.
+            let _ended = tree.walk(&mut Memo::default(), &mut |found| {
+                if let WalkEntry::File { path, metadata, .. } = found {
+                    stamps.push((path.to_owned(), Some(Stamp::of(metadata))));
+                }
+                true
+            });
+        }
+        stamps
+    }
+
     fn paths(&self, root: &Path) -> Vec<PathBuf> {
         let mut paths = vec![root.join("package.json")];
+        if let Some(local) = &self.local {
+            let folders = local.members.iter().chain(Some(&local.run_in));
+            paths.extend(folders.map(|folder| folder.join("package.json")));
+            paths.extend(SETTINGS.map(|name| local.run_in.join(name)));
+            paths.extend(LOCKFILES.map(|(name, _)| local.run_in.join(name)));
+            paths.extend(local.archives.iter().cloned());
+        }
         for folder in &self.folders {
             paths.extend(SETTINGS.map(|name| folder.join(name)));
             paths.extend(LOCKFILES.iter().map(|(name, _)| folder.join(name)));
@@ -81,7 +124,8 @@ impl DepsCache {
             return Ok(None);
         };
         // What does not parse is the project's to complain about; here it asks for nothing.
-        let manifest: Map<String, Value> = serde_json::from_slice(&manifest).unwrap_or_default();
+        let manifest = fnlocal_files::without_mark(&manifest);
+        let manifest: Map<String, Value> = serde_json::from_slice(manifest).unwrap_or_default();
         let asks = ["dependencies", "optionalDependencies"].iter().any(
             |field| matches!(manifest.get(*field), Some(Value::Object(map)) if !map.is_empty()),
         );
@@ -103,6 +147,17 @@ impl DepsCache {
         for folder in &self.folders {
             for name in SETTINGS {
                 if let Some(bytes) = contents(&folder.join(name))? {
+                    part(name, &bytes);
+                }
+            }
+        }
+        if let Some(local) = &self.local {
+            for file in local.mirror(&self.package).unwrap_or_default() {
+                part(&file.path, &file.bytes);
+                part("executable", &[u8::from(file.executable)]);
+            }
+            for name in SETTINGS.into_iter().chain(LOCKFILES.map(|(name, _)| name)) {
+                if let Some(bytes) = contents(&local.run_in.join(name))? {
                     part(name, &bytes);
                 }
             }

@@ -196,7 +196,7 @@ fn taken(
     if is_excluded(name) || nested || (tree.scope == Scope::File && !entry) {
         return None;
     }
-    match rules.ignores(path, is_folder) {
+    match tree.ignores((path, relative), is_folder, rules) {
         false => Some(rules.clone()),
         // An entry that is ignored was built: what was built with it is needed too.
         true => entry.then(Rules::default),

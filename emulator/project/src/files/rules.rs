@@ -9,6 +9,10 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::{IGNORE_FILES, open_within};
 
+/// The places of the two kinds in [`IGNORE_FILES`].
+const CODE: usize = 0;
+const GIT: usize = 1;
+
 /// Bytes of an ignore file that count.
 const MAX_RULES_BYTES: u64 = 1 << 20;
 
@@ -24,29 +28,36 @@ struct Level {
 }
 
 impl Rules {
-    /// Rules from above a package, out of the folders of [`folders_above`].
+    /// Rules from above a package, out of the folders of [`folders_above`]. A kind of ignore file
+    /// that names the package's folder is not read: a person who runs it wants it all the same.
     pub fn above(folders: &[PathBuf], root: &Path) -> Self {
-        let Some(top) = folders.first() else {
-            return Self::default();
-        };
+        let mut kinds = [true; IGNORE_FILES.len()];
         let mut rules = Self::default();
         for folder in folders {
-            if folder != top && rules.ignores(folder, true) {
-                return Self::default();
+            for (kind, counts) in kinds.iter_mut().enumerate() {
+                *counts &= !rules.matches(kind, folder, true).unwrap_or(false);
             }
-            rules = rules.enter(folder);
+            rules = rules.enter_with(folder, kinds);
         }
-        // Whoever runs an ignored folder wants it all the same.
-        if rules.ignores(root, true) {
-            Self::default()
-        } else {
-            rules
+        for (kind, counts) in kinds.iter_mut().enumerate() {
+            *counts &= !rules.matches(kind, root, true).unwrap_or(false);
         }
+        folders.iter().fold(Self::default(), |rules, folder| {
+            rules.enter_with(folder, kinds)
+        })
     }
 
     /// Rules inside `folder`, with its own files'.
     pub fn enter(&self, folder: &Path) -> Self {
+        self.enter_with(folder, [true; IGNORE_FILES.len()])
+    }
+
+    fn enter_with(&self, folder: &Path, kinds: [bool; IGNORE_FILES.len()]) -> Self {
+        let mut kinds = kinds.into_iter();
         let files = IGNORE_FILES.map(|name| {
+            if !kinds.next().unwrap_or(true) {
+                return Gitignore::empty();
+            }
             let path = folder.join(name);
             let mut builder = GitignoreBuilder::new(folder);
             // A link is not followed, and a pattern that does not parse is left out, as git does.
@@ -65,32 +76,33 @@ impl Rules {
         })))
     }
 
-    /// Whether a path is ignored, not looking at whether a folder above it is.
+    /// Whether a path is no code, not looking at whether a folder above it is.
     pub fn ignores(&self, path: &Path, is_folder: bool) -> bool {
-        for kind in 0..IGNORE_FILES.len() {
-            let mut rules = self;
-            while let Some(level) = &rules.0 {
-                match level.files[kind].matched(path, is_folder) {
-                    Match::Ignore(_) => return true,
-                    Match::Whitelist(_) => return false,
-                    Match::None => rules = &level.above,
-                }
-            }
-        }
-        false
+        self.matches(CODE, path, is_folder) == Some(true)
+    }
+
+    /// Whether a path need not be watched unless code loads it, not looking at folders above it.
+    pub fn unwatched(&self, path: &Path, is_folder: bool) -> bool {
+        let code = self.matches(CODE, path, is_folder);
+        code.or_else(|| self.matches(GIT, path, is_folder)) == Some(true)
     }
 
     /// Whether `.fnlocalignore` asks for a path that would be left out otherwise.
     pub fn asks_for(&self, path: &Path) -> bool {
+        self.matches(CODE, path, false) == Some(false)
+    }
+
+    /// Whether ignore files of one kind name a path; `Some(false)` if they take it back by `!`.
+    fn matches(&self, kind: usize, path: &Path, is_folder: bool) -> Option<bool> {
         let mut rules = self;
         while let Some(level) = &rules.0 {
-            match level.files[0].matched(path, false) {
-                Match::Ignore(_) => return false,
-                Match::Whitelist(_) => return true,
+            match level.files[kind].matched(path, is_folder) {
+                Match::Ignore(_) => return Some(true),
+                Match::Whitelist(_) => return Some(false),
                 Match::None => rules = &level.above,
             }
         }
-        false
+        None
     }
 
     /// Whether both are the same rules, not merely alike.
@@ -108,7 +120,8 @@ fn read_rules(folder: &Path, name: &str) -> Option<String> {
     let file = open_within(folder, Path::new(name)).ok()?;
     let mut bytes = Vec::new();
     file.take(MAX_RULES_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    let bytes = fnlocal_files::without_mark(&bytes);
+    Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Folders above a package whose ignore files count, outermost first: from the git root, or else

@@ -75,13 +75,12 @@ pub fn read_inside(folder: &Path, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same as text.
+/// The same as text, without a byte order mark.
 ///
 /// # Errors
-/// As [`read_inside`], and if it is not UTF-8.
+/// As [`read_inside`], and if it is not UTF-8; the error names what it is.
 pub fn read_text_inside(folder: &Path, path: &Path) -> io::Result<String> {
-    let bytes = read_inside(folder, path)?;
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    fnlocal_files::decode(read_inside(folder, path)?)
 }
 
 fn below<'a>(folder: &Path, real: &'a Path) -> io::Result<&'a Path> {

@@ -15,6 +15,7 @@ use super::Change;
 use super::debounce::Debounce;
 use super::plan::{Meaning, WatchPlan};
 use super::poll::{self, Poll};
+use crate::ImportMemo;
 use crate::Project;
 
 /// How soon to offer a change again that the driver had no room for.
@@ -55,6 +56,9 @@ pub(super) struct Hub {
     out: mpsc::Sender<Change>,
     source: WatchMethod,
     plan: WatchPlan,
+    imports: ImportMemo,
+    /// Code changed since it was last searched for what it loads.
+    unsearched: bool,
     debounce: Debounce,
     /// What happened since the last report.
     noticed: Meaning,
@@ -95,6 +99,8 @@ impl Hub {
                 next: Instant::now(),
             },
             plan: WatchPlan::default(),
+            imports: ImportMemo::default(),
+            unsearched: false,
             debounce: Debounce::default(),
             noticed: Meaning::default(),
             unconfirmed: Meaning::default(),
@@ -160,7 +166,8 @@ impl Hub {
             && *next <= now
         {
             *next = now + poll::EVERY;
-            self.noticed.merge(poll.look(&self.project));
+            self.noticed
+                .merge(poll.look(&self.project, &mut self.imports));
             self.report(false);
         }
         if self.debounce.due().is_some_and(|due| due <= now) {
@@ -175,6 +182,13 @@ impl Hub {
             self.unconfirmed = Meaning::default();
         }
         self.send();
+        // After the change is on its way: it does not wait for this.
+        if std::mem::take(&mut self.unsearched)
+            && matches!(self.source, WatchMethod::Native { .. })
+            && self.plan.is_outdated(&mut self.imports)
+        {
+            self.replan();
+        }
     }
 
     fn take(&mut self, event: &notify::Event) {
@@ -247,6 +261,7 @@ impl Hub {
         if noticed.replan {
             self.replan();
         }
+        self.unsearched |= !noticed.packages.is_empty();
         let structure = noticed.structure && self.structure_differs();
         self.waiting.merge(Change {
             packages: noticed.packages.clone(),
@@ -282,7 +297,7 @@ impl Hub {
         };
         let mut wanted = BTreeSet::new();
         let mut failed = None;
-        self.plan = WatchPlan::make(&self.project, &mut |folder| {
+        self.plan = WatchPlan::make(&self.project, &mut self.imports, &mut |folder| {
             wanted.insert(folder.to_owned());
             if watched.contains(folder) {
                 return true;
@@ -320,7 +335,7 @@ impl Hub {
 
     fn start_polling(&mut self) {
         let mut poll = Poll::default();
-        let _ = poll.look(&self.project);
+        let _ = poll.look(&self.project, &mut self.imports);
         self.source = WatchMethod::Polling {
             poll,
             next: Instant::now() + poll::EVERY,

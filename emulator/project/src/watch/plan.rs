@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fnlocal_core::PackageId;
 
 use crate::CONFIG_FILE;
 use crate::IGNORE_FILES;
+use crate::ImportMemo;
 use crate::LOCKFILES;
+use crate::LoadedFiles;
+use crate::LocalDependencies;
 use crate::Memo;
+use crate::Package;
 use crate::Project;
 use crate::Rules;
 use crate::Tree;
@@ -20,7 +25,8 @@ use crate::is_excluded;
 /// What to watch.
 #[derive(Debug, Default)]
 pub(super) struct WatchPlan {
-    trees: BTreeMap<PackageId, Tree>,
+    /// Each package and the folders it depends on, with what they load.
+    loaded: BTreeMap<PackageId, Vec<(Package, LoadedFiles)>>,
     /// Folders without links, and as which folder of which package they are seen.
     folders: BTreeMap<PathBuf, Vec<Seen>>,
     /// Files that links in packages lead to.
@@ -41,6 +47,7 @@ struct Seen {
     package: PackageId,
     path: PathBuf,
     rules: Rules,
+    tree: Arc<Tree>,
 }
 
 /// What an event is about.
@@ -83,7 +90,11 @@ impl Meaning {
 impl WatchPlan {
     /// Walks the project. `folder` is told each folder before it is read, so that what is made in
     /// it from then on is noticed; false ends the walk.
-    pub fn make(project: &Project, folder: &mut dyn FnMut(&Path) -> bool) -> Self {
+    pub fn make(
+        project: &Project,
+        imports: &mut ImportMemo,
+        folder: &mut dyn FnMut(&Path) -> bool,
+    ) -> Self {
         let mut plan = Self {
             parents: project.parents().clone(),
             root: project.root.clone(),
@@ -104,11 +115,12 @@ impl WatchPlan {
         for package in &project.packages {
             plan.entries
                 .extend(package.entries.iter().map(|entry| package.root.join(entry)));
-            let tree = Tree::of(package);
-            if more {
-                more = plan.walk(package.id, &tree, folder);
+            let loaded = loaded_of(package, imports);
+            for (package, loaded) in &loaded {
+                let tree = Arc::new(Tree::watched(package, loaded.clone()));
+                more = more && plan.walk(package.id, &tree, folder);
             }
-            plan.trees.insert(package.id, tree);
+            plan.loaded.insert(package.id, loaded);
         }
         plan
     }
@@ -116,7 +128,7 @@ impl WatchPlan {
     fn walk(
         &mut self,
         package: PackageId,
-        tree: &Tree,
+        tree: &Arc<Tree>,
         folder: &mut dyn FnMut(&Path) -> bool,
     ) -> bool {
         let mut more = true;
@@ -129,6 +141,7 @@ impl WatchPlan {
                         package,
                         path: path.to_owned(),
                         rules: rules.enter(path),
+                        tree: Arc::clone(tree),
                     };
                     self.folders.entry(real.to_owned()).or_default().push(seen);
                 }
@@ -149,6 +162,12 @@ impl WatchPlan {
             more
         });
         more
+    }
+
+    /// Whether code loads other files now than it did when the plan was made.
+    pub fn is_outdated(&self, imports: &mut ImportMemo) -> bool {
+        let mut planned = self.loaded.values().flatten();
+        planned.any(|(package, loaded)| *loaded != LoadedFiles::of(package, imports))
     }
 
     /// What an event at `path` is about; `appears` when something came, went or was renamed there.
@@ -175,7 +194,7 @@ impl WatchPlan {
         if folder == self.root {
             meaning.config = name == CONFIG_FILE;
             if name == ".npmrc" || LOCKFILES.iter().any(|(lock, _)| *lock == name) {
-                meaning.packages.extend(self.trees.keys());
+                meaning.packages.extend(self.loaded.keys());
             }
         }
         meaning.structure = meaning.config
@@ -183,6 +202,7 @@ impl WatchPlan {
             || (appears && self.is_structure(path, folder, name));
         let ours = !meaning.packages.is_empty() || meaning.structure;
         meaning.replan = IGNORE_FILES.contains(&name)
+            || (name == "package.json" && ours)
             || (appears && is_folder && ours)
             || (appears && path.is_symlink());
         meaning
@@ -211,9 +231,8 @@ impl WatchPlan {
         while let Some(folder) = child.parent() {
             if let (Some(seen), Some(name)) = (self.folders.get(folder), child.file_name()) {
                 let taken = seen.iter().filter(|seen| {
-                    self.trees.get(&seen.package).is_some_and(|tree| {
-                        tree.takes(&seen.path.join(name), is_folder, &seen.rules)
-                    })
+                    let path = seen.path.join(name);
+                    seen.tree.takes(&path, is_folder, &seen.rules)
                 });
                 meaning.packages.extend(taken.map(|seen| seen.package));
                 return;
@@ -225,6 +244,24 @@ impl WatchPlan {
             is_folder = true;
         }
     }
+}
+
+/// What is watched for a package: its own folder, and those of the project that it depends on; with
+/// what each loads.
+pub(super) fn loaded_of(
+    package: &Package,
+    imports: &mut ImportMemo,
+) -> Vec<(Package, LoadedFiles)> {
+    let mut watched = vec![package.clone()];
+    // What is wrong with them is told when they are installed.
+    let local = LocalDependencies::of(package).ok().flatten();
+    let folders = local.into_iter().flat_map(|local| local.folders);
+    watched.extend(folders.map(|folder| crate::discover::library(&folder, package)));
+    let loaded = watched.into_iter().map(|package| {
+        let loaded = LoadedFiles::of(&package, imports);
+        (package, loaded)
+    });
+    loaded.collect()
 }
 
 /// Whether a folder is there and in the project. A repository may bring a link in its place, and the

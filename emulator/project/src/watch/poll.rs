@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use fnlocal_core::PackageId;
 
-use super::plan::Meaning;
+use super::plan::{Meaning, loaded_of};
 use crate::CONFIG_FILE;
+use crate::ImportMemo;
 use crate::LOCKFILES;
 use crate::Memo;
 use crate::Project;
@@ -31,12 +32,18 @@ pub(super) struct Poll {
 
 impl Poll {
     /// Looks, and says what differs from the last time.
-    pub fn look(&mut self, project: &Project) -> Meaning {
+    pub fn look(&mut self, project: &Project, imports: &mut ImportMemo) -> Meaning {
         let now = Self {
             packages: project
                 .packages
                 .iter()
-                .map(|package| (package.id, signature(project, &Tree::of(package))))
+                .map(|package| {
+                    let loaded = loaded_of(package, imports).into_iter();
+                    let trees: Vec<Tree> = loaded
+                        .map(|(package, loaded)| Tree::watched(&package, loaded))
+                        .collect();
+                    (package.id, signature(project, &trees))
+                })
                 .collect(),
             config: of_files(&project.root, &[CONFIG_FILE.to_owned()]),
             env: of_files(&project.root, &env_files(&project.env_name)),
@@ -55,19 +62,21 @@ impl Poll {
     }
 }
 
-fn signature(project: &Project, tree: &Tree) -> u64 {
+fn signature(project: &Project, trees: &[Tree]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let ended = tree.walk(&mut Memo::default(), &mut |found| {
-        if let WalkEntry::File {
-            relative, metadata, ..
-        } = found
-        {
-            relative.hash(&mut hasher);
-            stamp(metadata, &mut hasher);
-        }
-        true
-    });
-    ended.is_ok().hash(&mut hasher);
+    for tree in trees {
+        let ended = tree.walk(&mut Memo::default(), &mut |found| {
+            if let WalkEntry::File {
+                relative, metadata, ..
+            } = found
+            {
+                relative.hash(&mut hasher);
+                stamp(metadata, &mut hasher);
+            }
+            true
+        });
+        ended.is_ok().hash(&mut hasher);
+    }
     let locks: Vec<String> = LOCKFILES
         .iter()
         .map(|(name, _)| (*name).to_owned())

@@ -15,6 +15,7 @@ use super::debounce::Debounce;
 use super::hub::Message;
 use super::{Change, Watcher};
 use crate::CodeStore;
+use crate::ImportMemo;
 use crate::Project;
 use crate::StateDir;
 
@@ -171,6 +172,76 @@ async fn what_is_ignored_is_not_reported() {
     }
     watched.write(".fnlocal/code/a/x.js", "1");
     assert_eq!(watched.until_sentinel().await.packages, watched.only("b"));
+}
+
+#[tokio::test]
+async fn what_git_ignores_is_reported_when_code_loads_it() {
+    let mut watched = watched(&[
+        (
+            ".gitignore",
+            "*.log\nout/\ngenerated/\n/services/a/dist\nconfig.json\nlib/**/*.js\n",
+        ),
+        ("services/a/package.json", r#"{"main": "dist/index.js"}"#),
+        (
+            "services/a/dist/index.js",
+            "import { x } from '../generated/client/index.js';\nimport('./late.js');\n",
+        ),
+        (
+            "services/a/generated/client/index.js",
+            "require('../../lib/deep/greet');\nread(join(__dirname, '../../config.json'));\n",
+        ),
+        ("services/a/config.json", "{}"),
+        ("services/a/other/config.json", "{}"),
+        ("services/a/lib/deep/greet.js", ""),
+        ("services/a/out/x.js", ""),
+    ]);
+    for loaded in [
+        "dist/index.js",
+        "dist/late.js",
+        "dist/page.html",
+        "generated/client/index.js",
+        "generated/new.js",
+        "config.json",
+        "lib/deep/greet.js",
+        "lib/deep/new.js",
+    ] {
+        watched.write(&format!("services/a/{loaded}"), "// changed");
+        let change = watched.settled().await;
+        assert_eq!(change.packages, watched.only("a"), "{loaded}");
+        // What the entry imports stays as it was.
+        let text = "import '../generated/client/index.js';\n";
+        watched.write("services/a/dist/index.js", text);
+        let text =
+            "require('../../lib/deep/greet');\nread(join(__dirname, '../../config.json'));\n";
+        watched.write("services/a/generated/client/index.js", text);
+        watched.settled().await;
+    }
+    for quiet in ["app.log", "out/x.js", "lib/deep/a.log", "other/config.json"] {
+        watched.write(&format!("services/a/{quiet}"), "changed");
+    }
+    assert_eq!(watched.until_sentinel().await.packages, watched.only("b"));
+}
+
+#[tokio::test]
+async fn a_folder_that_git_ignores_is_watched_from_the_save_on_that_imports_from_it() {
+    let mut watched = watched(&[
+        (".gitignore", "generated/\n"),
+        ("services/a/generated/client.js", ""),
+    ]);
+    watched.write("services/a/generated/client.js", "1");
+    assert_eq!(watched.until_sentinel().await.packages, watched.only("b"));
+    watched.settled().await;
+    watched.write("services/a/index.js", "require('./generated/client')");
+    watched.settled().await;
+    watched.write("services/a/generated/client.js", "2");
+    assert_eq!(watched.settled().await.packages, watched.only("a"));
+    // As a generator does it: all anew.
+    for text in ["3", "4"] {
+        fs::remove_dir_all(watched.root.join("services/a/generated")).unwrap();
+        assert_eq!(watched.settled().await.packages, watched.only("a"));
+        watched.write("services/a/generated/client.js", text);
+        assert_eq!(watched.settled().await.packages, watched.only("a"));
+    }
 }
 
 #[tokio::test]
@@ -437,10 +508,11 @@ fn no_link_leads_the_watcher_out_of_the_project() {
         write(&root, "fnlocal.toml", toml);
         let project = Project::open(&root, None).unwrap();
         let mut told = BTreeSet::new();
-        let _plan = super::plan::WatchPlan::make(&project, &mut |folder| {
-            told.insert(fs::canonicalize(folder).unwrap());
-            true
-        });
+        let _plan =
+            super::plan::WatchPlan::make(&project, &mut ImportMemo::default(), &mut |folder| {
+                told.insert(fs::canonicalize(folder).unwrap());
+                true
+            });
         assert!(
             told.contains(&root.join("real")),
             "links inside are followed: {told:?}"

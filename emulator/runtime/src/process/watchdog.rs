@@ -27,6 +27,7 @@ for round in 1 2 3 4 5 6 7 8; do
   [ -n "$found" ] || break
 done
 shift
+chmod -R u+w -- "$@"
 rm -rf -- "$@"
 "#;
 

@@ -34,6 +34,8 @@ pub(super) struct Reloader {
     packages: BTreeMap<PackageId, TrackedPackage>,
     made: mpsc::Sender<(PackageId, PreparedPackage)>,
     unprepared: bool,
+    /// What is waited for, as it was told last.
+    told: Option<String>,
 }
 
 impl Reloader {
@@ -49,19 +51,33 @@ impl Reloader {
             packages: BTreeMap::new(),
             made,
             unprepared: false,
+            told: None,
         }
     }
 
-    /// Loads every package. False when none can be served.
+    /// Loads every package. False when there are some and none can be served.
     pub async fn load_all(&mut self) -> bool {
         let project = self.folder.describer.project();
+        self.tell_awaited(project.waits_for.as_deref());
         let mut served = 0;
         for package in &project.packages {
             self.track(package);
             served += usize::from(self.refresh(package.id, Clock::now()).await);
         }
         let _later = tokio::time::timeout(FIRST_LOAD, self.group.described()).await;
-        served > 0
+        self.folder.describer.set_loaded();
+        served > 0 || project.packages.is_empty()
+    }
+
+    /// Logs what is waited for, once.
+    fn tell_awaited(&mut self, awaited: Option<&str>) {
+        if self.told.as_deref() != awaited {
+            if let Some(awaited) = awaited {
+                let text = format!("no functions yet; waiting for {awaited}");
+                self.folder.logs.note(text);
+            }
+            self.told = awaited.map(str::to_owned);
+        }
     }
 
     /// Reloads what a change touched. True when packages or their entries changed.
@@ -119,6 +135,7 @@ impl Reloader {
             self.group.remove_package(package);
         }
         let packages = project.packages.clone();
+        self.tell_awaited(project.waits_for.as_deref());
         self.folder.describer.set(project, environment);
         for package in packages {
             match self.packages.get_mut(&package.id) {
