@@ -39,7 +39,7 @@ pub use source_factory::{MakeSource, Sources};
 use fnlocal_driver::{DriverGroup, Function};
 use fnlocal_faults::Fault;
 use fnlocal_logs::Logs;
-use fnlocal_project::{Project, StateDir};
+use fnlocal_project::{Project, ShellVariables, StateDir};
 use invoke::DriverInvoker;
 use source_factory::RunningSource;
 pub(crate) use uploads::Upload;
@@ -196,14 +196,14 @@ impl Triggers {
         self.feed.bell().described.notify_one();
     }
 
-    /// Functions have these variables from now on.
-    pub fn set_variables(&self, variables: BTreeMap<String, String>) {
-        let mut sources = self.sources.borrow_mut();
-        if sources.env != variables {
-            sources.env = variables;
-            // Where they are may be another place.
-            self.stop_sources();
+    /// Takes over the variables of all functions, and those that sources may take from the shell.
+    /// A source whose URL they change is begun anew.
+    pub fn set_variables(&self, variables: BTreeMap<String, String>, shell: ShellVariables) {
+        {
+            let mut sources = self.sources.borrow_mut();
+            (sources.env, sources.shell) = (variables, shell);
         }
+        self.look_again();
     }
 
     /// Where the drivers are that run its jobs.
@@ -277,8 +277,10 @@ impl Triggers {
                 if tells_all(spec) && (self.duty)(&function.name).is_none() {
                     continue;
                 }
+                // Where it is may become another place while all else stays.
+                let url = self.sources.borrow().url(spec, function);
                 let key = format!(
-                    "{} {spec:?} {:?}",
+                    "{} {spec:?} {:?} {url:?}",
                     function.name, function.settings.triggers
                 );
                 wanted.insert(key, (function, spec));
