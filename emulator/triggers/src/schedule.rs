@@ -11,12 +11,12 @@
 
 use std::collections::VecDeque;
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use fnlocal_core::trigger::{MISSED_MOST, Missed, ScheduleSpec};
 
-use crate::wall_clock::{self, Stretch};
+use crate::wall_clock;
 
 /// Times looked at between two looks, at the most: a clock that jumped far is no reason to count
 /// through years of seconds.
@@ -28,8 +28,6 @@ const FOUND_AT_ONCE: usize = 64;
 const DAY: i64 = 86_400;
 /// How far a clock is ever set, and how far a wall is from UTC, in seconds.
 const MAX_SHIFT: i64 = 2 * DAY;
-/// Days after which the calendar repeats, weekdays included.
-const CALENDAR_DAYS: i32 = 146_097;
 
 /// A schedule that was checked.
 #[derive(Clone, Debug)]
@@ -96,7 +94,8 @@ impl Schedule {
         }
         let cron = spec.cron.parse::<Cron>();
         let cron = cron.map_err(|error| refused(error.to_string()))?;
-        if !has_a_day(&cron) {
+        let begin = DateTime::<Utc>::UNIX_EPOCH;
+        if cron.find_next_occurrence(&begin, true).is_err() {
             return Err(ScheduleError::Never(spec.cron.clone()));
         }
         let zone = spec.timezone.parse();
@@ -123,14 +122,20 @@ impl Schedule {
         self.times_after(from).next()
     }
 
-    /// The moments after `from` at which it is due, in milliseconds since 1970, in order.
-    pub fn times_after(&self, from: u64) -> impl Iterator<Item = u64> {
+    /// The seconds since 1970 at which it is due, from `first` on, in order.
+    pub fn times_from(&self, first: u64) -> impl Iterator<Item = u64> {
         let times = DueTimes {
             schedule: self,
-            at: i64::try_from(from / 1000).unwrap_or(i64::MAX).saturating_add(1),
+            at: i64::try_from(first).unwrap_or(i64::MAX),
             found: VecDeque::new(),
         };
-        times.map_while(|second| u64::try_from(second).ok()?.checked_mul(1000))
+        times.map_while(|second| u64::try_from(second).ok())
+    }
+
+    /// The same in milliseconds, of what comes after `from`.
+    fn times_after(&self, from: u64) -> impl Iterator<Item = u64> {
+        let times = self.times_from(from / 1000 + 1);
+        times.map_while(|second| second.checked_mul(1000))
     }
 
     /// What is to run of what was due between two looks, of which `late` was due longer ago than
@@ -181,8 +186,9 @@ impl Schedule {
 
     fn shown_from(&self, from: i64) -> impl Iterator<Item = i64> {
         let start = DateTime::<Utc>::from_timestamp(from, 0);
-        let times = start.map(|start| self.cron.clone().iter_from(start, Direction::Forward));
-        times.into_iter().flatten().map(|at| at.timestamp())
+        let first = start.and_then(|at| self.cron.find_next_occurrence(&at, true).ok());
+        let next = |at: &DateTime<Utc>| self.cron.find_next_occurrence(at, false).ok();
+        std::iter::successors(first, next).map(|at| at.timestamp())
     }
 }
 
@@ -226,11 +232,4 @@ fn is_fixed(cron: &Cron) -> bool {
     let first = usize::from(fields.len() > 5);
     let mut often = fields.iter().skip(first).take(2);
     !often.any(|field| field.contains(['*', '/']))
-}
-
-/// Returns whether the calendar has a day as the expression says.
-fn has_a_day(cron: &Cron) -> bool {
-    let pattern = &cron.pattern;
-    let months: Vec<u32> = (1..=12).filter(|month| pattern.month_match(*month).unwrap_or(true)).collect();
-    todo!()
 }
