@@ -7,6 +7,7 @@ mod error;
 mod html;
 pub mod load;
 mod table;
+mod trace;
 mod triggered;
 
 use std::io::BufReader;

@@ -149,7 +149,9 @@ async fn a_node_killed_under_load_loses_no_request_that_can_be_repeated() {
 /// Requests that ended, as the metrics sum them up and as the picture does.
 async fn totals(dev: &Dev) -> (f64, f64) {
     let samples = scrape(dev).await;
-    let ended = samples.iter().filter(|one| one.name == "fnlocal_requests_total");
+    let ended = samples
+        .iter()
+        .filter(|one| one.name == "fnlocal_requests_total");
     let counted = ended.map(|one| one.value);
     let view: Value = dev.view().await;
     let nodes = view["nodes"].as_object().unwrap().values();

@@ -287,7 +287,9 @@ async fn event(dev: &Dev, kind: &str) -> Value {
 type Ends = BTreeMap<[String; 4], u64>;
 
 fn ends_of_metrics(samples: &[Sample]) -> Ends {
-    let ended = samples.iter().filter(|one| one.name == "fnlocal_requests_total");
+    let ended = samples
+        .iter()
+        .filter(|one| one.name == "fnlocal_requests_total");
     let end = |one: &Sample| {
         let key = ["function", "start", "problem", "status"].map(|name| one.labels[name].clone());
         (key, one.value as u64)

@@ -30,5 +30,7 @@ fn documents(text: &str) -> Vec<Value> {
 fn value(samples: &[Sample], name: &str) -> f64 {
     let mut named = samples.iter().filter(|one| one.name == name);
     let sample = named.find(|one| one.labels.is_empty());
-    sample.unwrap_or_else(|| panic!("no {name} in {samples:?}")).value
+    sample
+        .unwrap_or_else(|| panic!("no {name} in {samples:?}"))
+        .value
 }

@@ -30,7 +30,8 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestRate(pub Option<u32>);
 
-const TIME: &str = "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds from 100 on";
+const TIME: &str =
+    "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds from 100 on";
 const MEMORY: &str = "memory such as \"512MB\" or \"2GB\", or megabytes";
 const BYTES: &str = "a size with its unit, such as \"6MB\" or \"64KB\"";
 const RATE: &str = "requests a second, or \"unlimited\"";

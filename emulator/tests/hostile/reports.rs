@@ -176,7 +176,9 @@ async fn times_in_a_query_that_cannot_be_are_refused_and_leave_no_connection_cou
         );
     }
     let samples = scrape(&dev).await;
-    let panics = samples.iter().find(|one| one.name == "fnlocal_panics_total");
+    let panics = samples
+        .iter()
+        .find(|one| one.name == "fnlocal_panics_total");
     assert_eq!(panics.map(|one| one.value), Some(0.0));
     good_is_served_and_logged(&dev, "process").await;
     assert_eq!(dev.interrupt(), Some(0));

@@ -58,7 +58,10 @@ pub(super) fn histograms(
 /// The library writes values of labels as they are; a quote in one would end it.
 fn escaped(labels: Labels) -> Labels {
     let escape = |value: String| match value.contains(['\\', '"', '\n']) {
-        true => value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"),
+        true => value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n"),
         false => value,
     };
     let each = labels.into_iter();
