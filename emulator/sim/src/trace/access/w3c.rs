@@ -46,6 +46,6 @@ impl Columns {
 /// Seconds since 1970 of a day and a time of day in UTC.
 pub(super) fn moment(date: &str, time: &str) -> Option<i64> {
     let at: DateTime = format!("{date}T{time}").parse().ok()?;
-    let at = at.to_zoned(TimeZone::UTC).ok()?;
-    Some(at.timestamp().as_second())
+    let at = TimeZone::UTC.to_timestamp(at).ok()?;
+    Some(at.as_second())
 }
