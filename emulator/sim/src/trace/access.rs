@@ -184,7 +184,10 @@ fn path_of(target: &str) -> Result<&str, Odd> {
     if !is_scheme {
         return Err(Odd::NoPath);
     }
-    Ok(rest.find('/').map_or("/", |at| &rest[at..]))
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    Ok(Some(&rest[end..])
+        .filter(|path| path.starts_with('/'))
+        .unwrap_or("/"))
 }
 
 /// The first part of a path names the function.
