@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 NODE_FOR_TESTS := $(CURDIR)/target/tools/node/bin
+# What a person's own builds left must not change what tests see.
+CACHE_FOR_TESTS := $(CURDIR)/target/tools/cache
 
 .PHONY: demo generate test test-quick test-rust test-wrapper test-every-call check-features lint doc deny fuzz bench tools
 
@@ -51,7 +53,8 @@ test-wrapper:
 	cd wrapper-js && PATH="$(NODE_FOR_TESTS):$$PATH" npm test --silent
 
 test-rust:
-	ulimit -n "$$(ulimit -Hn)"; PATH="$(NODE_FOR_TESTS):$$PATH" $(CARGO) test --workspace --no-fail-fast
+	ulimit -n "$$(ulimit -Hn)"; PATH="$(NODE_FOR_TESTS):$$PATH" XDG_CACHE_HOME="$(CACHE_FOR_TESTS)" \
+	  $(CARGO) test --workspace --no-fail-fast
 
 # What needs no Docker, browser or AWS API server: for a look while working.
 test-quick:

@@ -13,6 +13,7 @@ use fnlocal_core::StartKind;
 use fnlocal_logs::{Record, RequestRecord};
 use jiff::Timestamp;
 
+use crate::printer::TimedRecord;
 use crate::terminal::{one_line, printed_line};
 
 const DIM: Style = Style::new().dimmed();
@@ -38,9 +39,10 @@ pub struct RecordFormatter {
 
 impl RecordFormatter {
     /// One record as text with its line feed; empty for what is not shown.
-    pub fn write(&mut self, record: &Record) -> String {
-        match record {
-            Record::Request(request) => self.request(request),
+    pub fn write(&mut self, one: &TimedRecord) -> String {
+        let at = one.at;
+        match &one.record {
+            Record::Request(request) => self.request(request, at),
             Record::Done { .. } => String::new(),
             Record::Line {
                 function,
@@ -54,17 +56,17 @@ impl RecordFormatter {
                 fatal,
                 before,
                 ..
-            } => self.error(function.as_ref(), failure, *fatal, *before),
+            } => self.error((function.as_ref(), at), failure, *fatal, *before),
             Record::ImportFailed { function, failure } => {
                 let title = format!("cannot be imported: {}", failure.summary());
                 let hint = failure.hint.as_deref();
-                self.failure(Some(function), &title, failure.frame.as_deref(), hint)
+                self.failure((Some(function), at), &title, failure.frame.as_deref(), hint)
             }
             Record::Died {
                 function, reason, ..
             } => {
                 let title = format!("its instance ended: {reason}");
-                self.failure(function.as_ref(), &title, None, None)
+                self.failure((function.as_ref(), at), &title, None, None)
             }
             Record::StartFailed {
                 package,
@@ -72,7 +74,7 @@ impl RecordFormatter {
                 hint,
             } => {
                 let title = format!("an instance of {package} could not be started: {error}");
-                self.failure(None, &title, None, hint.as_deref())
+                self.failure((None, at), &title, None, hint.as_deref())
             }
             Record::Engine { up, message } => mark(*up, message),
             Record::Switched {
@@ -84,7 +86,7 @@ impl RecordFormatter {
                 let after = after.map(|after| format!(" in {}", millis(after)));
                 format!(
                     "{}  {name}  {GREEN}reloaded{GREEN:#}{} {DIM}{}{DIM:#}\n",
-                    clock(SystemTime::now()),
+                    clock(at),
                     after.unwrap_or_default(),
                     files.get(..8).unwrap_or(files)
                 )
@@ -108,13 +110,13 @@ impl RecordFormatter {
         format!("{DIM}… and {count} more requests{DIM:#}{failed}\n")
     }
 
-    fn request(&mut self, request: &RequestRecord) -> String {
+    fn request(&mut self, request: &RequestRecord, at: SystemTime) -> String {
         let name = self.name(request.function.as_ref());
         let status = status(request.status);
         let start = request.start.map_or("-", StartKind::word);
         let mut line = format!(
             "{}  {name}  {status}  {:>9}  {DIM}{start:<6}{DIM:#}  {} {}",
-            clock(request.at),
+            clock(at),
             millis(request.total),
             one_line(request.method.as_str()),
             one_line(&request.path)
@@ -137,7 +139,7 @@ impl RecordFormatter {
 
     fn error(
         &mut self,
-        function: Option<&Arc<str>>,
+        of: (Option<&Arc<str>>, SystemTime),
         failure: &Failure,
         fatal: bool,
         before: u64,
@@ -154,22 +156,18 @@ impl RecordFormatter {
         };
         let title = format!("{}{end}{again}", failure.summary());
         let frame = failure.frame.as_deref().filter(|_| before == 0);
-        self.failure(function, &title, frame, None)
+        self.failure(of, &title, frame, None)
     }
 
     fn failure(
         &mut self,
-        function: Option<&Arc<str>>,
+        (function, at): (Option<&Arc<str>>, SystemTime),
         title: &str,
         frame: Option<&str>,
         hint: Option<&str>,
     ) -> String {
         let name = self.name(function);
-        let mut text = format!(
-            "{}  {name}  {RED}{}{RED:#}\n",
-            clock(SystemTime::now()),
-            one_line(title)
-        );
+        let mut text = format!("{}  {name}  {RED}{}{RED:#}\n", clock(at), one_line(title));
         for line in frame.unwrap_or_default().lines() {
             let _infallible = writeln!(text, "              {RED}┃{RED:#} {}", printed_line(line));
         }
@@ -286,9 +284,11 @@ mod tests {
     #[test]
     fn a_name_of_any_length_is_written_and_widens_no_other_line_by_more_than_a_name_may() {
         let long: Arc<str> = "N".repeat(70_000).into();
-        let failure = |function: &Arc<str>| Record::ImportFailed {
-            function: Arc::clone(function),
-            failure: Failure::plain("no", None),
+        let failure = |function: &Arc<str>| {
+            TimedRecord::now(Record::ImportFailed {
+                function: Arc::clone(function),
+                failure: Failure::plain("no", None),
+            })
         };
         let mut lines = RecordFormatter::default();
         assert!(lines.write(&failure(&long)).contains(&*long));

@@ -1,8 +1,10 @@
 //! A thread that prints, so that a slow terminal holds nothing else up.
 
+mod order;
+
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::{Documents, Record};
@@ -10,9 +12,13 @@ use fnlocal_logs::{Documents, Record};
 use crate::json;
 use crate::lines::RecordFormatter;
 use crate::terminal;
+use order::RecordOrder;
+pub use order::TimedRecord;
 
 /// Lists that may wait; each is what the gateway gathered in some milliseconds.
 const LISTS: usize = 2;
+/// How long the printer waits for records before it looks at the time again.
+const IDLE: Duration = Duration::from_secs(1);
 /// Request lines a second on a terminal. More cannot be read, so they are counted instead.
 const LINES_A_SECOND: u64 = 200;
 
@@ -33,6 +39,7 @@ pub fn start(style: PrintStyle) -> std::io::Result<(SyncSender<Vec<Record>>, Joi
     let printer = RecordPrinter {
         style,
         lines: RecordFormatter::default(),
+        order: RecordOrder::default(),
         documents: (style.json && style.documents).then(Documents::default),
         window: Instant::now(),
         shown: 0,
@@ -52,6 +59,8 @@ fn went_well(record: &Record) -> bool {
 struct RecordPrinter {
     style: PrintStyle,
     lines: RecordFormatter,
+    /// Of what is printed for people.
+    order: RecordOrder,
     documents: Option<Documents>,
     window: Instant,
     shown: u64,
@@ -62,18 +71,25 @@ struct RecordPrinter {
 impl RecordPrinter {
     fn run(mut self, lists: &Receiver<Vec<Record>>) {
         loop {
-            let text = match lists.recv_timeout(Duration::from_secs(1)) {
+            let wait = self.order.wait(Instant::now());
+            let wait = wait.map_or(IDLE, |wait| wait.min(IDLE));
+            let text = match lists.recv_timeout(wait) {
                 Ok(records) => {
                     #[cfg(test)]
                     crate::thread_faults::look(&records);
-                    self.text(&records)
+                    self.text(records)
                 }
-                Err(RecvTimeoutError::Timeout) => self.text(&[]),
+                Err(RecvTimeoutError::Timeout) => self.text(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             self.put(&text);
         }
-        let mut rest = self.turn_window();
+        let mut rest: String = self
+            .order
+            .rest()
+            .map(|one| self.lines.write(&one))
+            .collect();
+        rest.push_str(&self.turn_window());
         let waiting = self.documents.as_mut().map(Documents::rest);
         for kept in waiting.unwrap_or_default() {
             self.document(&kept, &mut rest);
@@ -81,26 +97,29 @@ impl RecordPrinter {
         self.put(&rest);
     }
 
-    fn text(&mut self, records: &[Record]) -> String {
+    fn text(&mut self, records: Vec<Record>) -> String {
         let mut text = String::new();
         if self.documents.is_some() {
-            self.write_documents(records, &mut text);
+            self.write_documents(&records, &mut text);
             return text;
         }
         for record in records {
-            if matches!(record, Record::Done { .. }) {
+            if matches!(&record, Record::Done { .. }) {
                 // Its request has been told.
                 continue;
             }
             if self.style.json {
-                if self.style.quiet && went_well(record) {
+                if self.style.quiet && went_well(&record) {
                     continue;
                 }
-                text.push_str(&json::value(record).to_string());
+                text.push_str(&json::value(&record).to_string());
                 text.push('\n');
-            } else if self.wanted(record) {
-                text.push_str(&self.lines.write(record));
+            } else if self.wanted(&record) {
+                self.order.add(record, Instant::now(), SystemTime::now());
             }
+        }
+        for one in self.order.due(Instant::now()) {
+            text.push_str(&self.lines.write(&one));
         }
         if self.window.elapsed() >= Duration::from_secs(1) {
             text.push_str(&self.turn_window());

@@ -51,8 +51,8 @@ fn perform(args: &QueueArgs) -> Result<String, CliError> {
             }
         }
         QueueCommand::Show { id } => {
-            let (head, body) = place.show(*id)?;
-            show(&head, &body, args.json)
+            let (head, body, gone) = place.show(*id)?;
+            show(&head, &body, gone, args.json)
         }
         QueueCommand::Retry(chosen) => {
             let count = place.change("retry", selection(chosen))?;
@@ -132,12 +132,14 @@ impl QueuePlace {
         }
     }
 
-    fn show(&self, id: JobId) -> Result<(JobMeta, Vec<u8>), CliError> {
+    /// A job, its body, and whether its function is known to be gone.
+    fn show(&self, id: JobId) -> Result<(JobMeta, Vec<u8>, bool), CliError> {
         let unknown = || unknown_job(format!("there is no job {id}"));
         match self {
             Self::Running(running) => {
                 let answer: Value = ask(running, &id.to_string(), None)?.read()?;
-                PlatformAnswer::job(&answer).ok_or_else(unknown)
+                let (head, body) = PlatformAnswer::job(&answer).ok_or_else(unknown)?;
+                Ok((head, body, answer["gone"] == true))
             }
             Self::File(file) => {
                 let job = file.show(id)?.ok_or_else(unknown)?;
@@ -146,7 +148,7 @@ impl QueuePlace {
                     let mut file = (&*file).take(MAX_SHOWN_BYTES);
                     file.read_to_end(&mut body).map_err(CliError::failed)?;
                 }
-                Ok((job.head, body))
+                Ok((job.head, body, false))
             }
             Self::None => Err(unknown()),
         }
@@ -179,6 +181,9 @@ fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 
+/// What is said of a job whose function is not there.
+const GONE: &str = "its function is gone; it runs if the function comes back";
+
 fn table(all: &[ListedJob]) -> String {
     if all.is_empty() {
         return "no jobs\n".to_owned();
@@ -189,13 +194,16 @@ fn table(all: &[ListedJob]) -> String {
         "{:<16}  {:<7}  {:<width$}  {:<8}  {:>4}  {:<24}  ERROR\n",
         "ID", "STATE", "FUNCTION", "TRIGGER", "RUNS", "ACCEPTED"
     );
-    for ListedJob { state, job } in all {
+    for ListedJob { state, job, gone } in all {
         let state = match state {
             JobState::Waiting => "waiting",
             JobState::Running => "running",
             JobState::Dead => "dead",
         };
-        let error = job.error.as_deref().unwrap_or_default();
+        let error = match gone {
+            true => GONE,
+            false => job.error.as_deref().unwrap_or_default(),
+        };
         let error: String = error
             .lines()
             .next()
@@ -218,10 +226,11 @@ fn table(all: &[ListedJob]) -> String {
     text
 }
 
-fn show(head: &JobMeta, body: &[u8], json: bool) -> String {
+fn show(head: &JobMeta, body: &[u8], gone: bool, json: bool) -> String {
     let text = std::str::from_utf8(body).ok();
     if json {
-        return line(&json!({ "job": head, "body": text, "bytes": head.size }));
+        let shown = json!({ "job": head, "body": text, "bytes": head.size, "gone": gone });
+        return line(&shown);
     }
     let mut shown = format!("POST {}\n", one_line(&head.path));
     for (name, value) in &head.headers {
@@ -243,6 +252,9 @@ fn show(head: &JobMeta, body: &[u8], json: bool) -> String {
             head.attempts,
             one_line(error)
         ));
+    }
+    if gone {
+        shown.push_str(&format!("\n{GONE}\n"));
     }
     shown
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use fnlocal_api::Exit;
 use fnlocal_emulator::serve::{StartupSummary, Stop};
 use fnlocal_logs::Record;
+use fnlocal_project::TimeSpan;
 
 use crate::error::{CliError, CommandResult};
 use crate::lines::{column_width, millis};
@@ -147,7 +148,7 @@ fn table(ready: &StartupSummary) -> String {
             None => format!(
                 "{dim}{} MB, {} timeout, up to {} instances{dim:#}",
                 limits.memory_mib,
-                millis(limits.timeout),
+                TimeSpan(limits.timeout),
                 limits.max_instances
             ),
         };

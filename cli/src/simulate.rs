@@ -8,6 +8,7 @@ mod error;
 mod html;
 pub mod load;
 mod table;
+mod trace;
 mod triggered;
 
 pub use args::{EXAMPLES, RoutingChoice, SimulateArgs};

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::StatusCode;
 use serde_json::Value;
+use support::scrape::scrape;
 use support::{Dev, Folder, header};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -147,10 +148,11 @@ async fn a_node_killed_under_load_loses_no_request_that_can_be_repeated() {
 
 /// Requests that ended, as the metrics sum them up and as the picture does.
 async fn totals(dev: &Dev) -> (f64, f64) {
-    let metrics = dev.look("/_fnlocal/metrics").await.text().await.unwrap();
-    let lines = metrics.lines();
-    let lines = lines.filter(|line| line.starts_with("fnlocal_requests_total{"));
-    let counted = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+    let samples = scrape(dev).await;
+    let ended = samples
+        .iter()
+        .filter(|one| one.name == "fnlocal_requests_total");
+    let counted = ended.map(|one| one.value);
     let view: Value = dev.view().await;
     let nodes = view["nodes"].as_object().unwrap().values();
     let nodes = nodes.filter_map(|node| node["picture"]["requests"].as_array());

@@ -4,7 +4,6 @@
 
 use fnlocal_api::headers as api_headers;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -23,7 +22,7 @@ use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::query::{grep, since};
 use fnlocal_logs::trace::TraceContext;
 use fnlocal_logs::{Documents, Record};
-use fnlocal_project::env;
+use fnlocal_project::env_file::EnvFile;
 
 /// A request's path: the name that is routed is what stands between the first two slashes.
 pub fn path(text: &str) {
@@ -157,5 +156,7 @@ pub fn query(text: &str) {
 
 /// A `.env` file.
 pub fn env(text: &str) {
-    let _refused = env::parse(Path::new(".env"), text);
+    let file = EnvFile::parse(text);
+    let lines = text.lines().count();
+    assert!(file.variables.iter().all(|one| one.line <= lines));
 }

@@ -248,7 +248,7 @@ impl ServeRun<'_> {
         let (group, triggers) = (self.triggers.feed(), &self.triggers);
         let inspecting = nodes.inspect(logs).await?;
         let loading = async {
-            let beside = self.workload.load(group).await?;
+            let beside = self.workload.load(triggers).await?;
             let driver = nodes.in_service().await?;
             self.workload.loaded(group).await?;
             Ok::<_, ServeError>((beside, driver))

@@ -14,6 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::error::ServeError;
 use crate::session::NodeFactory;
 use fnlocal_driver::DriverGroup;
+use fnlocal_gateway::triggers::Triggers;
 use fnlocal_image::release::project_limits;
 use fnlocal_logs::Logs;
 use fnlocal_project::{Environment, Project, StateDir};
@@ -81,15 +82,15 @@ impl ServedWorkload {
         }
     }
 
-    /// Has the nodes of `group` import it. Returns what is to run for as long as it is served.
+    /// Has the nodes whose functions `triggers` calls import it. Returns what is to run for as long as it is served.
     pub async fn load(
         &self,
-        group: &DriverGroup,
+        triggers: &Rc<Triggers>,
     ) -> Result<LocalBoxFuture<'static, ()>, ServeError> {
         match self {
-            Self::Folder(folder) => Ok(folder.load(group).await?.boxed_local()),
+            Self::Folder(folder) => Ok(folder.load(triggers).await?.boxed_local()),
             Self::Release(release) => {
-                release.load(group);
+                release.load(triggers.feed());
                 Ok(pending().boxed_local())
             }
         }

@@ -9,6 +9,8 @@ mod config;
 mod discover;
 #[path = "project/env.rs"]
 mod env;
+#[path = "project/env_file.rs"]
+mod env_file;
 #[path = "project/generated/mod.rs"]
 mod generated;
 #[path = "project/local.rs"]

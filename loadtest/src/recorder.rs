@@ -132,6 +132,8 @@ pub struct SampleRecorder {
     pub statuses: BTreeMap<(usize, SampleKind, u16), u64>,
     /// Requests without an answer, by reason.
     pub failures: BTreeMap<NoAnswer, u64>,
+    /// Requests that were sent once more, since the target closed an idle connection.
+    pub retried: u64,
     window: Window,
 }
 
@@ -147,6 +149,7 @@ impl SampleRecorder {
             colds: Vec::new(),
             statuses: BTreeMap::new(),
             failures: BTreeMap::new(),
+            retried: 0,
             window: Window {
                 latency: coarse(),
                 errors: 0,
@@ -244,6 +247,7 @@ impl SampleRecorder {
         for (key, count) in other.statuses {
             *self.statuses.entry(key).or_default() += count;
         }
+        self.retried += other.retried;
         for (failure, count) in other.failures {
             *self.failures.entry(failure).or_default() += count;
         }

@@ -46,6 +46,9 @@ pub struct LoadReport {
     pub dropped: u64,
     /// Requests whose answers were not waited for.
     pub unanswered: u64,
+    /// Requests that were sent once more, since the target closed an idle connection.
+    #[serde(default)]
+    pub retried: u64,
     /// Requests with an answer that was not as expected, or with none.
     pub errors: u64,
     /// All requests.

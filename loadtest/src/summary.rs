@@ -85,6 +85,13 @@ pub fn summary(report: &LoadReport) -> String {
             report.unanswered
         );
     }
+    if report.retried > 0 {
+        let _infallible = writeln!(
+            text,
+            "  {YELLOW}sent once more{YELLOW:#}, since the target closed an idle connection: {}",
+            report.retried
+        );
+    }
     text.push_str(&gateway(report));
     let _infallible = writeln!(
         text,

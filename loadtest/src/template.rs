@@ -9,7 +9,8 @@ const KNOWN: [&str; 5] = ["seq", "user", "uuid", "now", "random"];
 
 /// Text with placeholders: `{{seq}}` counts requests, `{{user}}` is the user's number (with arrival
 /// rates, where there are none, the request's), `{{uuid}}` a random UUID, `{{now}}` the time in
-/// milliseconds since 1970, `{{random 1 100}}` a whole number of that range.
+/// milliseconds since 1970, `{{random 1 100}}` a whole number of that range. `\{{` is `{{` itself,
+/// and `\\{{seq}}` a backslash before a placeholder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<TemplatePart>);
 
@@ -48,20 +49,30 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] for a placeholder nobody knows.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let mut parts = Vec::new();
+        let (mut parts, mut written) = (Vec::new(), String::new());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
+            let slashes = before.len() - before.trim_end_matches('\\').len();
+            if slashes == 1 {
+                written.push_str(&before[..before.len() - 1]);
+                written.push_str("{{");
+                rest = after;
+                continue;
+            }
             let Some((word, after)) = after.split_once("}}") else {
                 break;
             };
-            if !before.is_empty() {
-                parts.push(TemplatePart::Text(before.to_owned()));
+            // Two stand for one that escapes nothing.
+            written.push_str(&before[..before.len() - slashes.min(1)]);
+            if !written.is_empty() {
+                parts.push(TemplatePart::Text(std::mem::take(&mut written)));
             }
             parts.push(part(word.trim())?);
             rest = after;
         }
-        if !rest.is_empty() {
-            parts.push(TemplatePart::Text(rest.to_owned()));
+        written.push_str(rest);
+        if !written.is_empty() {
+            parts.push(TemplatePart::Text(written));
         }
         Ok(Self(parts))
     }
@@ -198,6 +209,26 @@ mod tests {
     fn text_without_placeholders_stays_as_it_is() {
         let template = Template::parse("{\"a\": {\"b\": 1}}").unwrap();
         assert_eq!(template.fixed(), Some("{\"a\": {\"b\": 1}}"));
+    }
+
+    #[test]
+    fn braces_behind_a_backslash_are_no_placeholder() {
+        for (text, wanted) in [
+            (r"\{{seq}}", "{{seq}}"),
+            (r"\{{name}} {{seq}}", "{{name}} 7"),
+            (r"a\\{{seq}}", r"a\7"),
+            (r"a\b{{seq}}", r"a\b7"),
+            (r"\{{ \{{ {{user}}", "{{ {{ 3"),
+            (r"{{seq}}\{{", "7{{"),
+            (r"\{{{{seq}}}}", "{{7}}"),
+        ] {
+            assert_eq!(
+                Template::parse(text).unwrap().fill(VALUES),
+                wanted,
+                "{text}"
+            );
+        }
+        assert_eq!(Template::parse(r"\{{a}}").unwrap().fixed(), Some("{{a}}"));
     }
 
     #[test]

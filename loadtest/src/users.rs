@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use goose::config::GooseConfiguration;
@@ -34,11 +34,12 @@ struct UsersShared {
 }
 
 impl UsersShared {
+    fn recorder(&self) -> MutexGuard<'_, SampleRecorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn window(&self) -> Window {
-        self.recorder
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take_window()
+        self.recorder().take_window()
     }
 }
 
@@ -86,13 +87,7 @@ pub(crate) async fn run<P: FnMut(&LiveProgress)>(
         return Err(LoadTestError::Users(Box::new(error)));
     }
     let empty = SampleRecorder::new(plan.width());
-    let gathered = std::mem::replace(
-        &mut *shared
-            .recorder
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner),
-        empty,
-    );
+    let gathered = std::mem::replace(&mut *shared.recorder(), empty);
     let sent = shared.sent.load(Ordering::Acquire);
     let answered: u64 = gathered.statuses.values().sum();
     Ok(watch.gather(gathered, sent, 0, sent.saturating_sub(answered)))
@@ -111,10 +106,8 @@ fn attack(
     configuration.no_print_metrics = true;
     configuration.no_error_summary = true;
     configuration.no_telnet = true;
-    configuration.no_gzip = true;
-    configuration.timeout = Some(plan.timeout.as_secs().max(1).to_string());
     configuration.report_file = plan.goose_report.iter().map(|path| text(path)).collect();
-    let mut scenario = scenario!("fnlocal");
+    let mut scenario = scenario!("fnlocal").register_transaction(starting(plan.timeout));
     for (at, step) in plan.scenario.steps.iter().enumerate() {
         scenario = scenario.register_transaction(transaction(at, step.clone(), shared)?);
     }
@@ -159,6 +152,26 @@ fn transaction(
         .set_weight(weight)
 }
 
+/// Gives a user a client that shows every answer as it is: goose's own follows redirects, to
+/// whatever host they name.
+fn starting(timeout: Duration) -> Transaction {
+    let function: TransactionFunction = Arc::new(move |user| {
+        Box::pin(async move {
+            let client = reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("fnlocal/", env!("CARGO_PKG_VERSION")))
+                .timeout(timeout);
+            user.set_client_builder(client).await?;
+            Ok(())
+        })
+    });
+    Transaction::new(function).set_on_start()
+}
+
+/// A user whose last request was answered: the next one may meet a connection that was idle.
+#[derive(Clone)]
+struct HasConnection;
+
 async fn call(
     user: &mut GooseUser,
     at: usize,
@@ -166,10 +179,56 @@ async fn call(
     shared: &UsersShared,
 ) -> TransactionResult {
     let seq = shared.sent.fetch_add(1, Ordering::AcqRel) + 1;
-    let filled = step.fill(Values {
+    let values = Values {
         seq,
         user: user.weighted_users_index as u64 + 1,
-    });
+    };
+    let began = shared.began.elapsed();
+    let mut response = send(user, step, values).await?;
+    let was_idle = user.get_session_data::<HasConnection>().is_some();
+    if let Err(error) = &response
+        && was_idle
+        && step.method.is_safe()
+        && error.is_request()
+        && !error.is_timeout()
+        && !error.is_connect()
+    {
+        shared.recorder().retried += 1;
+        response = send(user, step, values).await?;
+    }
+    let mut sample = Sample {
+        step: at,
+        at: began,
+        lag: Duration::ZERO,
+        latency: Duration::ZERO,
+        kind: SampleKind::Failed,
+        status: 0,
+        failure: None,
+        error: true,
+        phases: None,
+    };
+    match response {
+        Ok(response) => read(response, step, &mut sample).await,
+        Err(error) => sample.failure = Some(failure(&error)),
+    }
+    if sample.failure.is_none() {
+        user.set_session_data(HasConnection);
+    }
+    sample.latency = shared.began.elapsed().saturating_sub(began);
+    shared.recorder().add(&sample);
+    if !step.think.is_zero() {
+        tokio::time::sleep(step.think).await;
+    }
+    Ok(())
+}
+
+/// Sends a request. The outer error is goose's own.
+async fn send(
+    user: &mut GooseUser,
+    step: &ScenarioStep,
+    values: Values,
+) -> Result<Result<reqwest::Response, reqwest::Error>, Box<TransactionError>> {
+    let filled = step.fill(values);
     let method = goose_method(&step.method).unwrap_or(GooseMethod::Get);
     let mut builder = user.get_request_builder(&method, &filled.path)?;
     for (name, value) in filled.headers {
@@ -186,53 +245,31 @@ async fn call(
         .name(name.as_str())
         .set_request_builder(builder)
         .build();
-    let began = shared.began.elapsed();
-    let answer = user.request(request).await?;
-    let mut sample = Sample {
-        step: at,
-        at: began,
-        lag: Duration::ZERO,
-        latency: Duration::ZERO,
-        kind: SampleKind::Failed,
-        status: 0,
-        failure: None,
-        error: true,
-        phases: None,
-    };
-    match answer.response {
-        Ok(response) => {
-            sample.status = response.status().as_u16();
-            sample.kind = SampleKind::from_headers(response.headers());
-            sample.phases = GatewayPhases::from_headers(response.headers());
-            let status = response.status();
-            match response.bytes().await {
-                Ok(body) => sample.error = step.expect.verdict(status, Some(&body)).is_some(),
-                Err(_) => {
-                    (sample.kind, sample.status) = (SampleKind::Failed, 0);
-                    sample.failure = Some(NoAnswer::Broke);
-                }
-            }
-        }
-        Err(error) => {
-            sample.failure = Some(if error.is_timeout() {
-                NoAnswer::Timeout
-            } else if error.is_connect() {
-                NoAnswer::Connect
-            } else {
-                NoAnswer::Broke
-            });
+    Ok(user.request(request).await?.response)
+}
+
+async fn read(response: reqwest::Response, step: &ScenarioStep, sample: &mut Sample) {
+    let status = response.status();
+    sample.status = status.as_u16();
+    sample.kind = SampleKind::from_headers(response.headers());
+    sample.phases = GatewayPhases::from_headers(response.headers());
+    match response.bytes().await {
+        Ok(body) => sample.error = step.expect.verdict(status, Some(&body)).is_some(),
+        Err(_) => {
+            (sample.kind, sample.status) = (SampleKind::Failed, 0);
+            sample.failure = Some(NoAnswer::Broke);
         }
     }
-    sample.latency = shared.began.elapsed().saturating_sub(began);
-    shared
-        .recorder
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .add(&sample);
-    if !step.think.is_zero() {
-        tokio::time::sleep(step.think).await;
+}
+
+fn failure(error: &reqwest::Error) -> NoAnswer {
+    if error.is_timeout() {
+        NoAnswer::Timeout
+    } else if error.is_connect() {
+        NoAnswer::Connect
+    } else {
+        NoAnswer::Broke
     }
-    Ok(())
 }
 
 fn goose_method(method: &Method) -> Option<GooseMethod> {

@@ -320,12 +320,12 @@ impl RequestSender {
         let mut request = self.fill(arrival, step);
         let mut connection = connection.filter(|idle| !idle.is_closed());
         loop {
-            let mut open = match connection.take() {
-                Some(open) => open,
+            let (mut open, was_idle) = match connection.take() {
+                Some(open) => (open, true),
                 None => {
                     // Apart: it is large, and each request's future would be moved with it.
                     let made = Box::pin(self.shared.connector.connect()).await;
-                    made.map_err(|_| NoAnswer::Connect)?
+                    (made.map_err(|_| NoAnswer::Connect)?, false)
                 }
             };
             if open.ready().await.is_err() {
@@ -339,6 +339,11 @@ impl RequestSender {
                 // An idle connection was closed in this very moment: nothing was sent.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
+                    // It may have been closed for its idleness while the request was on its way.
+                    None if was_idle && step.method.is_safe() && !error.error().is_parse() => {
+                        lock(&self.recorder).retried += 1;
+                        request = self.fill(arrival, step);
+                    }
                     None => return Err(NoAnswer::Broke),
                 },
             }

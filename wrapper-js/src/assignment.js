@@ -84,7 +84,7 @@ export class Assignment {
     for (const [key, value] of Object.entries(env)) process.env[key] = value;
     this.instance.code = realpathSync(code);
     process.chdir(code);
-    if (this.instance.events !== undefined) captureOutput(this.instance.events);
+    if (this.instance.events !== undefined) captureOutput(this.instance.events, this.instance.code);
   }
 
   /** @param {Request} request */

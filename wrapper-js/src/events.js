@@ -35,6 +35,8 @@ export class Events {
     this.waiters = [];
     /** @type {NodeJS.Timeout | undefined} */
     this.timer = undefined;
+    /** Pushes what waits for its end, before the process ends. @type {() => void} */
+    this.beforeEnd = () => {};
   }
 
   /** @param {Event} event */
@@ -104,6 +106,7 @@ export class Events {
    * @param {() => void} done
    */
   finish(done) {
+    this.beforeEnd();
     const end = () => {
       this.spill();
       done();
@@ -118,6 +121,7 @@ export class Events {
 
   /** Writes what nobody took to the real stdout and stderr, at once. */
   spill() {
+    this.beforeEnd();
     for (const event of this.pending.splice(0)) {
       if (event.t === "log") writeNow(event.stream === "stdout" ? 1 : 2, event.line);
       else if (event.t === "error") writeNow(2, event.error.stack || `${event.error.name}: ${event.error.message}`);

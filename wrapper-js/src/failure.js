@@ -121,8 +121,8 @@ function rawStack(error) {
   return cut(stack.slice(0, end), MAX_RAW_BYTES / 4) + cut(stack.slice(end), MAX_RAW_BYTES / 2);
 }
 
-/** @param {string} line */
-function isForeignFrame(line) {
+/** @param {string} line a frame of a stack; whether it is the wrapper's or Node's own */
+export function isForeignFrame(line) {
   return line.includes("node:internal/") || line.includes(RUNNER);
 }
 

@@ -4,6 +4,7 @@ import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
 import { describeFailure, printFailure } from "./failure.js";
 import { Invocation } from "./invocation.js";
+import { endLines } from "./output.js";
 import { sendProblem } from "./problem.js";
 import { writeCrash } from "./last.js";
 import { splitPath } from "./path.js";
@@ -207,7 +208,9 @@ export class Instance {
   }
 
   /** @param {{ id: string, startedAt: number, cpu: NodeJS.CpuUsage | undefined, status: number }} invocation */
-  ended({ id, startedAt, cpu, status }) {
+  ended(invocation) {
+    const { id, startedAt, cpu, status } = invocation;
+    endLines(invocation);
     if (this.events !== undefined) {
       const used = process.cpuUsage(cpu);
       this.events.push({

@@ -15,6 +15,8 @@ import { Turns } from "./turns.js";
  */
 
 const TIMEOUT_MS = 15_000;
+/** The least number of milliseconds that is taken without a unit. */
+const LEAST_BARE_MS = 100;
 const BODY_LIMIT = 6 * 1024 * 1024;
 
 /**
@@ -50,6 +52,20 @@ export function bindFunction(spec, given, concurrency) {
 export function unknownKeys({ config }) {
   const asInFile = (/** @type {string} */ key) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return Object.keys(config).filter((key) => !CONFIG_KEYS.includes(asInFile(key)));
+}
+
+/**
+ * The keys of a function's config with a time that may be seconds or milliseconds, and the number.
+ *
+ * @param {import("./functions.js").FunctionSpec} spec
+ * @returns {[string, string][]}
+ */
+export function unitlessTimes({ config }) {
+  const times = Object.entries({ timeout: config.timeout });
+  const unclear = times.filter(([, value]) =>
+    typeof value === "number" ? value > 0 && value < LEAST_BARE_MS : typeof value === "string" && /^[\d.\s]+$/.test(value),
+  );
+  return unclear.map(([key, value]) => [key, String(value).trim()]);
 }
 
 /**

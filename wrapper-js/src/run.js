@@ -154,7 +154,7 @@ function start(config, instance, assignment, server) {
  */
 function prepareSpare(config, events, exit) {
   loadExpress();
-  if (events !== undefined) captureOutput(events);
+  if (events !== undefined) captureOutput(events, config.code);
   if (config.token === undefined) return;
   const end = () => endGroup(exit);
   process.stdin.on("end", end).on("error", end).resume();

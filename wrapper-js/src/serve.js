@@ -3,7 +3,7 @@ import { CONFIG_KEYS } from "./config-keys.js";
 import { UsageError } from "./config.js";
 import { loadExpress } from "./express.js";
 import { printFailure } from "./failure.js";
-import { bindFunction, unknownKeys } from "./limits.js";
+import { bindFunction, unitlessTimes, unknownKeys } from "./limits.js";
 import { loadModule } from "./load.js";
 import { markDuplicates } from "./modules.js";
 import { printable } from "./printable.js";
@@ -47,6 +47,13 @@ export async function serveAll(config, instance, onUpgrades) {
         const text = `function \`${spec.name}\` in ${entry}: unknown key \`${key}\` in \`config\``;
         console.error(printable(`fnlocal-runner: ${text}\nhint: known here: ${CONFIG_KEYS.join(", ")}`));
       }
+      const unclear = unitlessTimes(spec);
+      for (const [key, number] of unclear) {
+        const text = `function \`${spec.name}\` in ${entry}: \`${key}\`: a time of ${number} has no unit`;
+        const hint = `write "${number}s" for seconds or "${number}ms" for milliseconds`;
+        console.error(printable(`fnlocal-runner: ${text}\nhint: ${hint}`));
+      }
+      if (unclear.length > 0) continue;
       instance.functions.set(spec.name, bindFunction(spec, {}, Infinity));
       if (spec.upgrade !== undefined) onUpgrades();
     }

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, isAbsolute, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const FRAME = /^(\s+at (?:.*?\()?)((?:file:\/\/)?\/.*?):(\d+):(\d+)(\)?)$/;
 const COMMENT = /^\/\/[#@] ?sourceMappingURL=(\S+)\s*$/gm;
+const WEBPACK = /^webpack:\/\/[^/]*\//;
 const INLINE = /^data:application\/json(?:;charset=[^;,]+)?(;base64)?,(.*)$/;
 
 /** @typedef {{ find: (line: number, column: number) => Place | undefined, texts: Map<string, string> }} Mapped */
@@ -75,7 +76,7 @@ function readMap(file) {
   const { SourceMap } = process.getBuiltinModule("node:module");
   const map = new SourceMap(payload);
   const root = resolve(dirname(at), payload.sourceRoot ?? "");
-  const toFile = (/** @type {string} */ source) => toPath(root, source);
+  const toFile = (/** @type {string} */ source) => toPath(root, dirname(at), source);
   const texts = new Map();
   payload.sources.forEach((/** @type {string} */ source, /** @type {number} */ index) => {
     const text = payload.sourcesContent?.[index];
@@ -86,19 +87,49 @@ function readMap(file) {
     find(line, column) {
       const { originalSource, originalLine, originalColumn } = /** @type {any} */ (map.findEntry(line - 1, column - 1));
       if (originalSource === undefined) return undefined;
-      return { file: toFile(originalSource), line: originalLine + 1, column: originalColumn + 1 };
+      const source = toFile(originalSource);
+      // A name that leads nowhere tells less than the file that runs.
+      if (!texts.has(source) && !existsSync(source)) return undefined;
+      return { file: source, line: originalLine + 1, column: originalColumn + 1 };
     },
   };
 }
 
 /**
- * @param {string} root
+ * @param {string} root to which names are relative by the map
+ * @param {string} folder of the map
  * @param {string} source
  */
-function toPath(root, source) {
+function toPath(root, folder, source) {
   if (source.startsWith("file:")) return fileURLToPath(source);
-  const plain = source.replace(/^webpack:\/\/[^/]*\//, "");
-  return isAbsolute(plain) ? plain : resolve(root, plain);
+  const plain = source.replace(WEBPACK, "");
+  if (plain === source) return isAbsolute(plain) ? plain : resolve(root, plain);
+  return webpackPath([root, ...upToPackage(folder)], plain.replace(/\?[^/]*$/, ""));
+}
+
+/**
+ * Webpack names files from the folder it ran in, which is one above that of the map.
+ *
+ * @param {string[]} folders
+ * @param {string} name
+ */
+function webpackPath(folders, name) {
+  const places = folders.map((folder) => resolve(folder, name));
+  return places.find((place) => existsSync(place)) ?? places[places.length - 1];
+}
+
+/**
+ * A folder and those above it, up to the first with a package.json; the folder alone where none has.
+ *
+ * @param {string} folder
+ */
+function upToPackage(folder) {
+  const folders = [folder];
+  for (let above = folder; !existsSync(join(above, "package.json")); folders.push(above)) {
+    if (dirname(above) === above) return [folder];
+    above = dirname(above);
+  }
+  return folders;
 }
 
 /**

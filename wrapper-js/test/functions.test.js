@@ -49,6 +49,19 @@ test("a handler's own config is read in every form", async () => {
   });
 });
 
+test("alone, a time that may be seconds or milliseconds is refused with both readings", async (t) => {
+  const code = ["3", "99.5", '"3"', '"3000"'].map((time, at) => `exports.bad${at} = { func: (q, s) => s.send("x"), config: { timeout: ${time} } };`);
+  const good = ["100", '"3ms"', '"3s"'].map((time, at) => `exports.good${at} = { func: (q, s) => s.send("x"), config: { timeout: ${time} } };`);
+  const runner = await start(t, { "index.js": [...code, ...good].join("\n") });
+  for (const [at, time] of ["3", "99.5", "3", "3000"].entries()) {
+    const told = `function \`bad${at}\` in index.js: \`timeout\`: a time of ${time} has no unit\nhint: write "${time}s" for seconds or "${time}ms"`;
+    assert.ok(runner.err.includes(told), runner.err);
+    assert.equal((await runner.call(`/bad${at}`)).status, 404);
+  }
+  for (const at of [0, 1, 2]) assert.equal((await runner.call(`/good${at}`)).status, 200);
+  assert.doesNotMatch(runner.err, /good/);
+});
+
 test("alone, unknown keys of a config are told, and both spellings are known", async (t) => {
   const config = `{ timout: 1, bodyLimit: "1MB", max_instances: 2 }`;
   const runner = await start(t, { "index.js": `exports.a = { func: () => {}, config: ${config} }` });

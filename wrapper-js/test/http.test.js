@@ -172,7 +172,7 @@ test("an error is a 500 problem; its text is shown only to developers", async (t
 
 test("a handler that is too slow is answered 504, and all others go on", async (t) => {
   const runner = await start(t, {
-    "index.js": `exports.f = { func: (q, s) => new Promise(() => setTimeout(() => s.send("late"), 80)), config: { timeout: 40 } }; exports.g = (q, s) => s.send("g")`,
+    "index.js": `exports.f = { func: (q, s) => new Promise(() => setTimeout(() => s.send("late"), 80)), config: { timeout: "40ms" } }; exports.g = (q, s) => s.send("g")`,
   });
   const { status, json } = await runner.call("/f");
   assert.deepEqual([status, json.reason, json.function], [504, "timeout", "f"]);

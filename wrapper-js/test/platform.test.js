@@ -118,6 +118,31 @@ test("printed lines, done and errors arrive as events tied to their request", as
   assert.equal(runner.out + runner.err, "");
 });
 
+test("a line that is written in pieces is one line, and ends with its request at the latest", async (t) => {
+  const pieces = `const wait = (ms) => new Promise((r) => setTimeout(r, ms)); const w = (text) => process.stdout.write(text);
+    exports.f = async (q, s) => {
+      for (const piece of ["down", "load", "ing ", "done\\nnext"]) { w(piece); await wait(q.query.ms ?? 150); }
+      w(" and last"); process.stderr.write("e"); s.send() }`;
+  const runner = await startBound(t, pieces, { concurrency: 2 });
+  const events = await runner.events();
+  const headers = (/** @type {string} */ id) => ({ headers: { "x-fnlocal-request-id": id } });
+  await Promise.all([runner.call("/f", headers("r1")), runner.call("/f?ms=130", headers("r2"))]);
+  for (const id of ["r1", "r2"]) {
+    await events.find(({ t, request }) => t === "done" && request === id);
+    const own = events.all.filter(({ request }) => request === id);
+    assert.deepEqual(own.map(({ t, line }) => line ?? t), ["downloading done", "next and last", "e", "done"]);
+    // The time is that of its first piece.
+    assert.ok(own[1].at > own[0].at);
+  }
+});
+
+test("an unfinished line is not lost when the process ends", async (t) => {
+  const runner = await startBound(t, `exports.f = () => { process.stdout.write("half"); process.exit(3) }`);
+  await runner.call("/f").catch(() => {});
+  assert.equal(await runner.exited, 3);
+  assert.match(runner.out, /^half$/m);
+});
+
 test("events are kept within bounds while the platform does not take them", async (t) => {
   const runner = await startBound(t, `exports.f = (q, s) => { for (let i = 0; i < 60_000; i++) console.log(i); s.end() }`);
   const { res, all, find } = await runner.events();
@@ -239,4 +264,60 @@ test("a stack of bundled code is that of the files it was made from", async (t) 
   assert.deepEqual([cause, error.file, error.line, error.column], ["handler", "src/lib/deep.ts", 4, 9]);
   assert.match(error.stack, /src\/lib\/deep\.ts:4:9\)?\n.*src\/index\.ts:3:3/);
   assert.match(error.frame, /> 4 \|   throw new TypeError/);
+});
+
+test("frames of a stack that a function prints are those of its source, from the code's folder on", async (t) => {
+  const { build } = await import("esbuild");
+  const source = `import { fail } from "./lib/deep.ts";\nexport const f = (q: any, s: any) => {\n  try { fail("lost"); } catch (error: any) {\n    console.error(error);\n    console.log(Object.assign(error, { code: 7 }));\n  }\n  s.send();\n};\n`;
+  const files = { "src/index.ts": source, "src/lib/deep.ts": "// first\n\nexport function fail(why: string): never {\n  throw new TypeError(why);\n}\n" };
+  const runner = await startSpare(t, files);
+  const outfile = `${runner.code}/index.js`;
+  await build({ entryPoints: [`${runner.code}/src/index.ts`], outfile, bundle: true, minify: true, sourcemap: true, platform: "node" });
+  await runner.assign({ function: "f", entries: ["index.js"] });
+  const events = await runner.events();
+  await runner.call("/f");
+  await events.find(({ t }) => t === "done");
+  const lines = events.all.filter(({ t }) => t === "log").map(({ line }) => line);
+  const frames = lines.filter((line) => /^\s+at /.test(line));
+  assert.equal(frames.filter((line) => /[( ]src\/lib\/deep\.ts:4:9\)?$/.test(line)).length, 2, lines.join("\n"));
+  assert.equal(frames.filter((line) => /[( ]src\/index\.ts:3:9\)?( \{)?$/.test(line)).length, 2, lines.join("\n"));
+  for (const line of lines) assert.ok(!line.includes(runner.code) && !line.includes("node:internal"), line);
+  assert.ok(lines.includes("  code: 7") && lines.includes("}"), lines.join("\n"));
+});
+
+test("a file that webpack names is found above its bundle, or told by its name in the package", async (t) => {
+  const { build } = await import("esbuild");
+  const { readFileSync, writeFileSync, rmSync } = await import("node:fs");
+  const source = "// first\nexport const f = () => {\n  throw new TypeError('lost');\n};\n";
+  for (const kept of [true, false]) {
+    const runner = await startSpare(t, { "package.json": "{}", "src/index.ts": source });
+    const outfile = `${runner.code}/dist/index.js`;
+    await build({ entryPoints: [`${runner.code}/src/index.ts`], outfile, bundle: true, sourcemap: true, platform: "node" });
+    const map = JSON.parse(readFileSync(`${outfile}.map`, "utf8"));
+    map.sources = ["webpack://shop/./src/index.ts?1a2b"];
+    writeFileSync(`${outfile}.map`, JSON.stringify(map));
+    if (!kept) rmSync(`${runner.code}/src`, { recursive: true });
+    await runner.assign({ function: "f", entries: ["dist/index.js"] });
+    const events = await runner.events();
+    await runner.call("/f");
+    const { error } = await events.find(({ t }) => t === "error");
+    assert.deepEqual([error.file, error.line], ["src/index.ts", 3], error.stack);
+    assert.match(error.frame, /> 3 \|   throw new TypeError/);
+  }
+});
+
+test("a file that webpack names and nobody has leaves the frame as it is", async (t) => {
+  const { build } = await import("esbuild");
+  const { readFileSync, writeFileSync, rmSync } = await import("node:fs");
+  const runner = await startSpare(t, { "package.json": "{}", "src/index.ts": "export const f = () => { throw new TypeError('lost'); };\n" });
+  const outfile = `${runner.code}/dist/index.js`;
+  await build({ entryPoints: [`${runner.code}/src/index.ts`], outfile, bundle: true, sourcemap: true, platform: "node" });
+  const { sourcesContent, ...map } = JSON.parse(readFileSync(`${outfile}.map`, "utf8"));
+  writeFileSync(`${outfile}.map`, JSON.stringify({ ...map, sources: ["webpack:///./src/index.ts"] }));
+  rmSync(`${runner.code}/src`, { recursive: true });
+  await runner.assign({ function: "f", entries: ["dist/index.js"] });
+  const events = await runner.events();
+  await runner.call("/f");
+  const { error } = await events.find(({ t }) => t === "error");
+  assert.equal(error.file, "dist/index.js", error.stack);
 });

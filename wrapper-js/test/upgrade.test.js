@@ -10,7 +10,7 @@ const source = `exports.f = {
     if (req.url.includes("never")) return;
     socket.write("HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n" + req.url + head);
     socket.on("data", (data) => { console.log("got " + data); socket.write(data) });
-  }, config: { timeout: 50 } };
+  }, config: { timeout: "50ms" } };
   exports.g = (q, s) => s.send("plain")`;
 
 /**

@@ -58,14 +58,10 @@ impl Redactor {
             .flat_map(|project| project.config().env.keys());
         for name in environments {
             files.extend(env_files(name));
-            if let Ok(environment) = Environment::read(root, name) {
-                values.extend(environment.shared().values().cloned());
-            }
+            values.extend(values_of_files(root, name));
         }
-        if let Ok(environment) = Environment::read(root, "dev") {
-            values.extend(environment.shared().values().cloned());
-        }
-        // A file that cannot be parsed has values, too.
+        values.extend(values_of_files(root, "dev"));
+        // A file that cannot be read as one of variables has values, too.
         for file in files {
             let bytes = read_inside(root, &root.join(file)).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes);
@@ -118,6 +114,14 @@ impl Redactor {
         });
         replaced.into_owned()
     }
+}
+
+/// Values as they stand in an environment's files, and with references replaced.
+fn values_of_files(root: &Path, name: &str) -> Vec<String> {
+    let read = [false, true].map(|expands| Environment::read(root, name, expands));
+    let read = read.into_iter().flatten();
+    read.flat_map(|environment| environment.shared().values().cloned().collect::<Vec<_>>())
+        .collect()
 }
 
 /// Variables of the shell that functions are given by the configuration.

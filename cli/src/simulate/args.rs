@@ -52,7 +52,8 @@ pub struct SimulateArgs {
     /// Zipf's exponent: how much a few functions get most requests; 0 for evenly.
     #[arg(long, default_value_t = 0.0, help_heading = "Load")]
     pub skew: f64,
-    /// Requests recorded elsewhere: an access log, or Azure's counts per function and minute.
+    /// Requests recorded elsewhere: an access log (common, combined, JSON lines, ALB, CloudFront; packed by
+    /// gzip or not), or Azure's counts per function and minute.
     #[arg(long, value_name = "FILE", help_heading = "Load", conflicts_with_all = ["load", "even", "skew"])]
     pub trace: Option<PathBuf>,
 

@@ -12,7 +12,6 @@ use fnlocal_sim::price;
 use fnlocal_sim::scenario::{
     Death, FleetSize, Routing, Scenario, ScenarioFunction, ScenarioMachine, Times,
 };
-use fnlocal_sim::trace::RequestTrace;
 use fnlocal_sim::workload::{RequestSource, Workload};
 
 use super::begin::begin;
@@ -124,11 +123,7 @@ fn source(args: &SimulateArgs, notes: &mut Vec<String>) -> Result<RequestSource,
             skew: args.skew,
         }));
     };
-    let text = read(path, "the trace")?;
-    let trace = RequestTrace::read(&text).map_err(|source| SimulateError::Trace {
-        path: path.clone(),
-        source,
-    })?;
+    let trace = super::trace::read(path)?;
     notes.extend(trace.warnings.iter().cloned());
     Ok(RequestSource::Traced(trace))
 }

@@ -195,11 +195,10 @@ fn a_function_larger_than_a_node_is_pointed_at() {
 
 #[test]
 fn a_trace_with_disorder_is_named_by_line() {
-    let log = "\
-::1 - - [10/Oct/2025:13:55:36 +0000] \"GET /bid HTTP/1.1\" 200 1
-::1 - - [10/Oct/2025:13:55:35 +0000] \"GET /bid HTTP/1.1\" 200 1
-";
-    let folder = Folder::new(&[("access.log", log)]);
+    let line = |hour: u32| {
+        format!("::1 - - [10/Oct/2025:{hour}:00:00 +0000] \"GET /bid HTTP/1.1\" 200 1\n")
+    };
+    let folder = Folder::new(&[("access.log", &(line(18) + &line(16) + &line(14)))]);
     let path = folder.path().join("access.log");
     let (code, _, stderr) = simulate(&folder, &["--trace", path.to_str().unwrap()]);
     assert_eq!(code, 1, "{stderr}");
@@ -207,6 +206,36 @@ fn a_trace_with_disorder_is_named_by_line() {
         stderr.contains("line 2") && stderr.contains("sort"),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_log_as_servers_write_it_is_replayed_packed_or_not() {
+    let mut log = b"::1 - - [10/Oct/2025:13:55:36 +0000] \"GET /bid HTTP/1.1\" 200 1
+::1 - - [10/Oct/2025:13:55:35 +0000] \"GET /bid HTTP/1.1\" 200 1
+::1 - - [10/Oct/2025:13:55:37 +0000] \"-\" 408 0
+{\"ts\":1760104537.1,\"request\":{\"uri\":\"/list\"}}
+"
+    .to_vec();
+    // TLS, as it came.
+    log.extend(b"::1 - - [10/Oct/2025:13:55:37 +0000] \"\x16\x03\xff\" 400 0\n");
+    let folder = Folder::new(&[]);
+    let plain = folder.path().join("access.log");
+    std::fs::write(&plain, &log).unwrap();
+    let packed = folder.path().join("access.log.gz");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, &log).unwrap();
+    std::fs::write(&packed, packer.finish().unwrap()).unwrap();
+    for path in [plain, packed] {
+        let (code, stdout, stderr) =
+            simulate(&folder, &["--trace", path.to_str().unwrap(), "--json"]);
+        assert_eq!(code, 0, "{stderr}");
+        let report: Value = serde_json::from_str(&stdout).unwrap();
+        let notes = report["notes"].to_string();
+        assert!(
+            notes.contains("of 5 lines 2 are left out; the first is line 3"),
+            "{notes}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -579,6 +579,46 @@ async fn a_base_in_a_registry_is_taken_as_it_is_for_every_platform() {
     serving.await.unwrap();
 }
 
+/// Paths in which `node` is another one each time, by its place and its bytes.
+fn two_nodes(elsewhere: &std::path::Path) -> [String; 2] {
+    let path = std::env::var("PATH").unwrap();
+    let mut node = std::env::split_paths(&path).map(|folder| folder.join("node"));
+    let node = node.find(|node| node.is_file()).unwrap();
+    let copy = elsewhere.join("node");
+    std::fs::copy(node, &copy).unwrap();
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&copy)
+        .unwrap();
+    std::io::Write::write_all(&mut file, b"another").unwrap();
+    [path.clone(), format!("{}:{path}", elsewhere.display())]
+}
+
+#[test]
+fn a_base_made_from_this_machines_node_is_made_anew_for_another_node() {
+    let (cache, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [before, after] = two_nodes(elsewhere.path());
+    let base = |folder: &Folder, path: &str| {
+        let env = [
+            ("XDG_CACHE_HOME", cache.path().to_str().unwrap()),
+            ("PATH", path),
+        ];
+        let (exit, report, stderr) = build(folder, &[], &env);
+        assert_eq!(exit, 0, "{stderr}");
+        layer(&report["images"][0], "base").0
+    };
+    let folder = Folder::new(&[("index.js", HELLO)]);
+    let first = base(&folder, &before);
+    let second = base(&folder, &after);
+    assert_ne!(
+        first, second,
+        "the project remembers no base of another node"
+    );
+    assert_eq!(base(&folder, &after), second);
+    let other = Folder::new(&[("index.js", HELLO)]);
+    assert_eq!(base(&other, &before), first, "nor does the person's cache");
+}
+
 /// The layers of the base that images have here, which has node.
 fn base_of(folder: &Folder) -> Vec<Vec<u8>> {
     let image = built(folder, &[]);

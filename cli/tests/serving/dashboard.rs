@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::browser::Browser;
+use crate::support::scrape::{Sample, scrape};
 use crate::support::{Dev, Folder, eventually, fnlocal};
 use futures_util::StreamExt;
 use reqwest::{Client, StatusCode};
@@ -319,21 +320,15 @@ async fn event(dev: &Dev, kind: &str) -> Value {
 /// How requests ended, by function, start, problem and status.
 type Ends = BTreeMap<[String; 4], u64>;
 
-fn ends_of_metrics(text: &str) -> Ends {
-    let lines = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("fnlocal_requests_total{"));
-    let end = |line: &str| {
-        let (labels, count) = line.split_once("} ").unwrap();
-        let label = |name: &str| {
-            let mut all = labels.split(',').filter_map(|one| one.split_once('='));
-            let (_, value) = all.find(|(known, _)| *known == name).unwrap();
-            value.trim_matches('"').to_owned()
-        };
-        let key = ["function", "start", "problem", "status"].map(label);
-        (key, count.parse().unwrap())
+fn ends_of_metrics(samples: &[Sample]) -> Ends {
+    let ended = samples
+        .iter()
+        .filter(|one| one.name == "fnlocal_requests_total");
+    let end = |one: &Sample| {
+        let key = ["function", "start", "problem", "status"].map(|name| one.labels[name].clone());
+        (key, one.value as u64)
     };
-    lines.map(end).collect()
+    ended.map(end).collect()
 }
 
 fn ends_of_state(state: &Value) -> Ends {
@@ -365,8 +360,7 @@ async fn its_numbers_are_those_of_the_metrics_after_load_of_all_kinds() {
         .buffer_unordered(16)
         .map(|answer| answer.unwrap().status());
     let answered: Vec<StatusCode> = answers.collect().await;
-    let metrics = reqwest::get(dev.at("/_fnlocal/metrics")).await.unwrap();
-    let metrics = ends_of_metrics(&metrics.text().await.unwrap());
+    let metrics = ends_of_metrics(&scrape(&dev).await);
     assert_eq!(metrics, ends_of_state(&event(&dev, "state").await));
     let of = |wanted: &str, status: &str| -> u64 {
         let own = metrics

@@ -1,7 +1,7 @@
 //! What a function can reach, and what it cannot, on real Docker.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
-use crate::support::{Dev, Folder};
+use crate::support::{Dev, Folder, eventually};
 use serde_json::Value;
 
 const CODE: &str = r#"
@@ -56,4 +56,50 @@ async fn a_function_is_shut_in_and_does_not_reach_the_platform() {
     assert_eq!(seen["engine"], false, "{seen}");
     assert_eq!(seen["token"], Value::Null, "{seen}");
     assert_ne!(seen["platform"], "reached", "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_are_named_after_their_project_and_function() {
+    let code = "exports.greet = (req, res) => res.send('hi');\n\
+                exports.part = (req, res) => res.send('ho');\n";
+    let config = "name = \"naming-shop\"\n";
+    let names = |folder: &Folder| -> Vec<String> {
+        let label = format!(
+            "label=fnlocal.folder={}",
+            folder.path().canonicalize().unwrap().display()
+        );
+        let listed = std::process::Command::new("docker")
+            .args(["ps", "--all", "--filter", &label, "--format", "{{.Names}}"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(listed.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    let is_instance = |name: &str, function: &str| {
+        let rest = name.strip_prefix(&format!("fnlocal-naming-shop-{function}-i"));
+        rest.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let all_named = async |folder: &Folder, dev: &Dev| {
+        for function in ["greet", "part"] {
+            let answer = reqwest::get(dev.at(&format!("/{function}"))).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            eventually("its container has its name", async || {
+                names(folder).iter().any(|name| is_instance(name, function))
+            })
+            .await;
+        }
+        let all = names(folder);
+        assert!(
+            all.iter()
+                .all(|name| name.starts_with("fnlocal-naming-shop-")),
+            "{all:?}"
+        );
+    };
+    let one = Folder::new(&[("index.js", code), ("fnlocal.toml", config)]);
+    let first = Dev::start(&one);
+    all_named(&one, &first).await;
+    // Another project of that name has instances of the same numbers.
+    let other = Folder::new(&[("index.js", code), ("fnlocal.toml", config)]);
+    let second = Dev::start(&other);
+    all_named(&other, &second).await;
 }

@@ -11,6 +11,7 @@ mod metrics;
 mod traces;
 
 use crate::support::Dev;
+use crate::support::scrape::Sample;
 use serde_json::Value;
 
 /// What `/_fnlocal/logs` says.
@@ -25,17 +26,11 @@ fn documents(text: &str) -> Vec<Value> {
     text.lines().map(parse).collect()
 }
 
-/// A sample's value, by the beginning of its line.
-async fn metrics(dev: &Dev) -> String {
-    let answer = reqwest::get(dev.at("/_fnlocal/metrics")).await.unwrap();
-    assert!(answer.status().is_success());
-    answer.text().await.unwrap()
-}
-
-fn sample(text: &str, name: &str) -> f64 {
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(&format!("{name} ")));
-    let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+/// The value of the sample of this name that has no labels.
+fn value(samples: &[Sample], name: &str) -> f64 {
+    let mut named = samples.iter().filter(|one| one.name == name);
+    let sample = named.find(|one| one.labels.is_empty());
+    sample
+        .unwrap_or_else(|| panic!("no {name} in {samples:?}"))
+        .value
 }

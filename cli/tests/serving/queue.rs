@@ -323,3 +323,45 @@ async fn an_event_is_emitted_in_both_modes_and_through_the_queue() {
         record |= seen["method"].is_string();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_a_removed_function_say_that_it_is_gone_and_run_when_it_is_back() {
+    let stays = "exports.stays = (req, res) => res.send('x');\n";
+    let fails = "exports.work = (req, res) => res.status(500).send('the old error');\n";
+    let config = "[async]\nbackoff = \"1h\"\nbackoff_max = \"1h\"\n";
+    let code = format!("{stays}{fails}");
+    let folder = Folder::new(&[("index.js", &code), ("fnlocal.toml", config)]);
+    let mut dev = Dev::start_with(&folder, &PROCESS);
+    let client = reqwest::Client::new();
+    let sent = invoke(&client, &dev, "/work").body("{}").send().await;
+    let id = header(&sent.unwrap(), "x-fnlocal-request-id").to_owned();
+    let listed = || queue(&folder, &["list"])[0].clone();
+    let table = || fnlocal(&["queue", "list", "--folder", path(&folder)]).1;
+    eventually("it failed once", async || listed()["job"]["attempts"] == 1).await;
+    assert!(listed().get("gone").is_none(), "{}", listed());
+    assert!(table().contains("the old error"), "{}", table());
+
+    folder.write("index.js", stays);
+    dev.wait_for("its end", |record| {
+        record["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("/work is gone"))
+    });
+    assert_eq!(listed()["gone"], true, "{}", listed());
+    let shown = table();
+    assert!(
+        shown.contains("its function is gone") && !shown.contains("the old error"),
+        "{shown}"
+    );
+    assert_eq!(queue(&folder, &["show", &id])["gone"], true);
+    // One that waits for its time is not begun by being asked for, and another function's is not touched.
+    assert_eq!(queue(&folder, &["retry", &id])["retried"], 1);
+    assert_eq!(listed()["state"], "waiting");
+
+    folder.write(
+        "index.js",
+        &format!("{stays}exports.work = (req, res) => res.send('x');\n"),
+    );
+    eventually("it ran", async || queue(&folder, &["list"]) == json!([])).await;
+    assert_eq!(dev.interrupt(), Some(0));
+}

@@ -1,6 +1,9 @@
 //! Save, and the next answer is the new code's, on real Docker.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+use std::net::TcpListener;
+use std::time::Duration;
+
 use crate::support::{Dev, Folder, eventually, header};
 use serde_json::Value;
 
@@ -265,4 +268,29 @@ async fn output_redirected_into_the_project_is_no_reason_to_reload() {
     crate::support::signal(dev.id(), "INT");
     dev.wait().unwrap();
     assert_eq!(reloads, 1, "{:#?}", records());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saved_variable_moves_an_event_source_to_its_new_url() {
+    let [before, after] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let url = |listener: &TcpListener| {
+        let at = listener.local_addr().unwrap();
+        format!("STREAM_URL=redis://{at}\n")
+    };
+    let config = "[[functions.hi.on]]\nsource = \"redis\"\nstream = \"bids\"\n\
+                  url_env = \"STREAM_URL\"\n";
+    let folder = Folder::new(&[
+        ("index.js", &says("hi", "one")),
+        ("fnlocal.toml", config),
+        (".env", &url(&before)),
+    ]);
+    let _dev = Dev::start(&folder);
+    for (listener, next) in [(before, Some(url(&after))), (after, None)] {
+        let reached = tokio::task::spawn_blocking(move || listener.accept().map(drop));
+        let reached = tokio::time::timeout(Duration::from_secs(30), reached).await;
+        reached.expect("the source connects").unwrap().unwrap();
+        if let Some(text) = next {
+            folder.write(".env", &text);
+        }
+    }
 }

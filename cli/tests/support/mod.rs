@@ -5,6 +5,8 @@
 #[path = "../../../loadtest/tests/support/browser.rs"]
 pub mod browser;
 pub mod images;
+pub mod openmetrics;
+pub mod scrape;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

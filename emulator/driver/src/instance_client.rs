@@ -2,6 +2,7 @@
 
 use fnlocal_api::headers as api_headers;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::time::bounded_millis;
@@ -103,9 +104,12 @@ impl Driver {
             Ok(reply) => {
                 info!(import_ms = millis(reply.import), "imported");
                 let files = self.files_of(instance.package, code);
+                let name = Arc::clone(&function.name);
                 instance.bind(function, code, &files, reply.import);
                 self.counts.started(&started(&instance));
                 self.handle(Event::Assigned { instance: id });
+                // The request does not wait for it.
+                self.runtime.name_after(id, name).await;
             }
             Err(mut failure) => {
                 info!("could not be imported");

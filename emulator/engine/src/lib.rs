@@ -9,6 +9,7 @@ pub mod error;
 pub mod helper;
 pub mod identity;
 pub mod labels;
+pub mod naming;
 pub mod reaper;
 pub mod sending;
 pub mod tarball;

@@ -357,3 +357,9 @@ fn states(instances: &InstancesView) -> impl Iterator<Item = (&'static str, u32)
     ]
     .into_iter()
 }
+
+#[cfg(test)]
+#[path = "../../../cli/tests/support/openmetrics.rs"]
+mod openmetrics;
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ pub use source_factory::Sources;
 use fnlocal_driver::{DriverGroup, Function};
 use fnlocal_faults::Fault;
 use fnlocal_logs::Logs;
-use fnlocal_project::{Project, StateDir};
+use fnlocal_project::{Project, ShellVariables, StateDir};
 use invoke::DriverInvoker;
 use source_factory::RunningSource;
 pub(crate) use uploads::Upload;
@@ -197,14 +197,14 @@ impl Triggers {
         self.feed.bell().described.notify_one();
     }
 
-    /// Functions have these variables from now on.
-    pub fn set_variables(&self, variables: BTreeMap<String, String>) {
-        let mut sources = self.sources.borrow_mut();
-        if sources.env != variables {
-            sources.env = variables;
-            // Where they are may be another place.
-            self.stop_sources();
+    /// Takes over the variables of all functions, and those that sources may take from the shell.
+    /// A source whose URL they change is begun anew.
+    pub fn set_variables(&self, variables: BTreeMap<String, String>, shell: ShellVariables) {
+        {
+            let mut sources = self.sources.borrow_mut();
+            (sources.env, sources.shell) = (variables, shell);
         }
+        self.look_again();
     }
 
     /// Where the drivers are that run its jobs.
@@ -279,7 +279,9 @@ impl Triggers {
                 if spec.is_broadcast() && (self.duty)(&function.name).is_none() {
                     continue;
                 }
-                let key = (&function.name, spec, &function.settings.triggers);
+                // Where it is may become another place while all else stays.
+                let url = self.sources.borrow().url(spec, function).ok();
+                let key = (&function.name, spec, &function.settings.triggers, url);
                 let key = serde_json::to_string(&key).expect("triggers are plain data");
                 wanted.insert(key, (function, spec));
             }

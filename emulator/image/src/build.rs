@@ -103,7 +103,8 @@ pub async fn build_project(
     tell: OnBuildProgress<'_>,
 ) -> Result<BuildReport, BuildError> {
     let began = Instant::now();
-    for warning in &project.warnings {
+    let environment = project.environment()?;
+    for warning in project.warnings.iter().chain(environment.warnings()) {
         tell(BuildProgress::Warning(warning.clone()));
     }
     let state = StateDir::lock_build(&project.root)?;

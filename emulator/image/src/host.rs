@@ -103,11 +103,6 @@ impl HostNode {
         &self.key
     }
 
-    /// Its program.
-    pub fn binary(&self) -> &Path {
-        &self.binary
-    }
-
     /// For people.
     pub fn origin(&self) -> String {
         let npm = if self.npm.is_some() {

@@ -22,6 +22,7 @@ use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, created_by_us, hardened, tmpfs};
 use fnlocal_engine::helper::{helper_ids, helper_user};
 use fnlocal_engine::labels::Owner;
+use fnlocal_engine::naming;
 
 /// Bytes of npm's output kept for an error.
 const MAX_KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
@@ -65,7 +66,10 @@ impl Installer<'_> {
     /// Makes a container, which the caller removes.
     pub async fn create(&self) -> Result<String, ImageError> {
         let body = cover_volumes(self.docker(), self.container()).await;
-        let made = self.docker().create_container(None, body).await;
+        let made = self
+            .docker()
+            .create_container(naming::new(self.owner, "build"), body)
+            .await;
         Ok(made.map_err(engine("creating a container to build in"))?.id)
     }
 

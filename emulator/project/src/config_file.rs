@@ -17,6 +17,7 @@ use super::files::read_text_inside;
 use super::names;
 use super::schema;
 use super::settings::{self, FunctionSettings};
+use super::values::unit_hint;
 
 /// `fnlocal.toml` as read; also stands for its absence.
 #[derive(Clone, Debug, Default)]
@@ -187,6 +188,9 @@ pub(super) fn explain(message: &str, keys: &str) -> (String, Option<String>) {
             format!("{place}`{word}` is not one of the choices"),
             Some(hint),
         );
+    }
+    if let Some(hint) = unit_hint(message) {
+        return (format!("{place}{message}"), Some(hint));
     }
     let number = ["u16", "u32", "u64"]
         .iter()

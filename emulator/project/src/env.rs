@@ -1,5 +1,6 @@
 //! Variables of functions.
 //!
+//! Files are read as `node --env-file` reads them ([`super::env_file`]).
 //! `.env` is read first, then `.env.<name>` of the environment, then, in `dev` only, `.env.local`:
 //! one machine's own values, which must never reach another environment. A later file wins. All
 //! these variables go to every function. A variable of the shell goes only to a function that
@@ -11,12 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Project;
 use super::diagnostics::nearest;
+use super::env_expand::expand;
+use super::env_file::{EnvFile, FileVariable};
 use super::files::read_text_inside;
+use super::{Project, Warning};
 
 /// Variables the platform itself sets for an instance.
 const RESERVED: [&str; 2] = ["PORT", "FNLOCAL_"];
+
+/// What a line of a file should look like.
+const FORM: &str = "write KEY=value, or # before a comment";
 
 /// Variables of all functions, and how to find those of one.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub struct Environment {
     /// Variables in files that the platform sets itself, and therefore leaves out.
     pub left_out: BTreeSet<String>,
     files: Vec<String>,
+    /// Lines that hardly mean what they are read as.
+    warnings: Vec<Warning>,
 }
 
 impl std::fmt::Debug for Environment {
@@ -48,32 +56,68 @@ impl Project {
     /// Reads the project's variables.
     ///
     /// # Errors
-    /// [`EnvError`] when a file cannot be read or parsed.
+    /// [`EnvError`] when a file cannot be read, or refers to a variable that is nowhere.
     pub fn environment(&self) -> Result<Environment, EnvError> {
-        Environment::read(&self.root, &self.env_name)
+        Environment::read(&self.root, &self.env_name, self.expands())
+    }
+
+    /// Whether references in values of `.env` files are replaced.
+    fn expands(&self) -> bool {
+        self.config().env_expand == Some(true)
     }
 }
 
 impl Environment {
-    /// Reads the files in `folder`.
+    /// Reads the files in `folder`. With `expands`, references in values are replaced.
     ///
     /// # Errors
-    /// [`EnvError`] when one cannot be read or parsed.
-    pub fn read(folder: &Path, env_name: &str) -> Result<Self, EnvError> {
+    /// [`EnvError`] when one cannot be read, or refers to a variable that is nowhere.
+    pub fn read(folder: &Path, env_name: &str, expands: bool) -> Result<Self, EnvError> {
         let mut environment = Self {
             files: env_files(env_name),
             ..Self::default()
         };
-        for name in &environment.files {
-            for (key, value) in read_file(folder, &folder.join(name))? {
-                if RESERVED[0] == key || key.starts_with(RESERVED[1]) {
-                    environment.left_out.insert(key);
-                } else {
-                    environment.shared.insert(key, value);
-                }
-            }
+        for name in environment.files.clone() {
+            environment.add(folder, &folder.join(name), expands)?;
         }
         Ok(environment)
+    }
+
+    fn add(&mut self, folder: &Path, path: &Path, expands: bool) -> Result<(), EnvError> {
+        let file = read_file(folder, path)?;
+        self.warnings
+            .extend(file.odd.iter().map(|(line, what)| Warning {
+                text: format!("{}:{line}: {what}", path.display()),
+                hint: Some(FORM.to_owned()),
+            }));
+        for variable in file.variables {
+            let is_ours = RESERVED[0] == variable.name || variable.name.starts_with(RESERVED[1]);
+            if is_ours {
+                self.left_out.insert(variable.name);
+                continue;
+            }
+            let value = match expands && !variable.is_literal {
+                true => self.expanded(path, &variable)?,
+                false => variable.value,
+            };
+            self.shared.insert(variable.name, value);
+        }
+        Ok(())
+    }
+
+    fn expanded(&self, path: &Path, variable: &FileVariable) -> Result<String, EnvError> {
+        let known = |name: &str| self.shared.get(name).map(String::as_str);
+        expand(&variable.value, known).map_err(|unknown| EnvError::Reference {
+            path: path.to_owned(),
+            line: variable.line,
+            variable: unknown,
+        })
+    }
+
+    /// Lines of the files that hardly mean what they are read as. No value is in the text.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Variables of the files, which go to every function.
@@ -112,46 +156,23 @@ impl Environment {
     }
 }
 
-fn read_file(folder: &Path, path: &Path) -> Result<Vec<(String, String)>, EnvError> {
+fn read_file(folder: &Path, path: &Path) -> Result<EnvFile, EnvError> {
+    let failed = |source| EnvError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let text = match read_text_inside(folder, path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(EnvError::Io {
-                path: path.to_owned(),
-                source,
-            });
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(EnvFile::default()),
+        Err(source) => return Err(failed(source)),
     };
-    parse(path, &text)
-}
-
-/// The variables in the text of a file.
-pub fn parse(path: &Path, text: &str) -> Result<Vec<(String, String)>, EnvError> {
-    let text = text.trim_start_matches('\u{feff}');
-    let pairs: Result<Vec<_>, _> = dotenvy::Iter::new(text.as_bytes()).collect();
-    pairs.map_err(|error| match error {
-        dotenvy::Error::LineParse(line, _) => EnvError::Line {
-            path: path.to_owned(),
-            line: line_of(text, &line),
-        },
-        dotenvy::Error::Io(source) => EnvError::Io {
-            path: path.to_owned(),
-            source,
-        },
-        other => EnvError::Io {
-            path: path.to_owned(),
-            source: io::Error::other(other.to_string()),
-        },
-    })
-}
-
-/// The number of a line, by its text. The text itself may be a secret and is not shown.
-fn line_of(text: &str, line: &str) -> usize {
-    let first = line.lines().next().unwrap_or_default().trim();
-    text.lines()
-        .position(|candidate| candidate.trim() == first)
-        .map_or(1, |at| at + 1)
+    // No variable of a process can hold one, and text in another encoding does.
+    if text.contains('\0') {
+        return Err(failed(io::Error::other(
+            "it holds a zero byte; write it as UTF-8",
+        )));
+    }
+    Ok(EnvFile::parse(&text))
 }
 
 /// Why a function's variables cannot be had.
@@ -170,13 +191,15 @@ pub enum EnvError {
         /// Where it was looked for, besides the shell.
         files: Vec<String>,
     },
-    /// A line that is not `KEY=value`.
-    #[error("{}:{line}: this line is not KEY=value", path.display())]
-    Line {
+    /// A value refers to a variable that is neither above nor in a file before.
+    #[error("{}:{line}: `{variable}` is not set above", path.display())]
+    Reference {
         /// The file.
         path: PathBuf,
         /// Its line, from 1.
         line: usize,
+        /// The variable.
+        variable: String,
     },
     /// A file cannot be read.
     #[error("could not read {}", path.display())]
@@ -194,6 +217,8 @@ fnlocal_api::user_error!(EnvError: Config {
         "put {variable}=… into {}, or set it in the shell and name it in `env` of fnlocal.toml",
         files.join(" or ")
     );
-    Self::Line { .. } => "quote values that hold spaces or #";
+    Self::Reference { variable, .. } => format!(
+        "set {variable} above, write ${{{variable}:-…}} for another value, or \\$ for a dollar sign"
+    );
     Self::Io { source, .. } => fnlocal_files::hint(source);
 });

@@ -15,6 +15,8 @@ mod description;
 mod diagnostics;
 mod discover;
 pub mod env;
+mod env_expand;
+pub mod env_file;
 mod files;
 mod local;
 mod manifest;

@@ -2,41 +2,26 @@
 
 use std::time::Duration;
 
+use fnlocal_core::trigger::ScheduleSpec;
+use fnlocal_triggers::schedule::{Schedule, ScheduleError};
+
 use super::PrescaleConfig;
-use chrono::{DateTime, TimeZone};
-use chrono_tz::Tz;
-use croner::{Cron, Direction};
 
 /// Occurrences of one pre-scaling at the most.
 const MAX_OCCURRENCES: usize = 1000;
 
 /// Why a pre-scaling makes no sense.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PrescaleError {
-    /// Its expression.
-    #[error("prescale `{name}`: `{cron}` is no cron expression")]
-    Expression {
-        /// What it is called.
-        name: String,
-        /// As written.
-        cron: String,
-        /// What is wrong.
-        source: croner::errors::CronError,
-    },
-    /// Its time zone.
-    #[error("prescale `{name}`: `{zone}` is no time zone")]
-    Zone {
-        /// What it is called.
-        name: String,
-        /// As written.
-        zone: String,
-    },
+#[error("prescale `{name}`: {why}")]
+pub struct PrescaleError {
+    /// What it is called.
+    pub name: String,
+    /// What is wrong with when it happens.
+    pub why: ScheduleError,
 }
 
 fnlocal_api::user_error!(PrescaleError: Config {
-    Self::Expression { .. } => "as in cron = \"30 17 * * FRI\"";
-    Self::Zone { .. } => "as in timezone = \"Asia/Kolkata\"";
+    Self { why, .. } => fnlocal_api::UserError::hint(why);
 });
 
 impl PrescaleConfig {
@@ -46,29 +31,18 @@ impl PrescaleConfig {
     /// # Errors
     /// [`PrescaleError`].
     pub fn occurrences(&self, begin: i64, span: Duration) -> Result<Vec<Duration>, PrescaleError> {
-        let zone = self.timezone.as_deref().unwrap_or("UTC");
-        let zone: Tz = zone.parse().map_err(|_| PrescaleError::Zone {
+        let spec = ScheduleSpec {
+            timezone: self.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            ..ScheduleSpec::cron(&*self.cron)
+        };
+        let schedule = Schedule::new(&spec).map_err(|why| PrescaleError {
             name: self.name.clone(),
-            zone: zone.to_owned(),
+            why,
         })?;
-        let cron: Cron = self
-            .cron
-            .parse()
-            .map_err(|source| PrescaleError::Expression {
-                name: self.name.clone(),
-                cron: self.cron.clone(),
-                source,
-            })?;
-        // Of a number of seconds there is one moment at the most; none beyond the calendar's end.
-        let Some(start) = zone.timestamp_opt(begin, 0).single() else {
-            return Ok(Vec::new());
-        };
-        let after = |at: DateTime<Tz>| {
-            let seconds = u64::try_from(at.timestamp() - begin).ok();
-            seconds.map(Duration::from_secs)
-        };
-        let times = cron.iter_from(start, Direction::Forward);
-        let times = times.map_while(after).take_while(|after| *after <= span);
+        let begin = u64::try_from(begin).unwrap_or_default();
+        let after = |at: u64| at.checked_sub(begin).map(Duration::from_secs);
+        let times = schedule.times_from(begin).map_while(after);
+        let times = times.take_while(|after| *after <= span);
         Ok(times.take(MAX_OCCURRENCES).collect())
     }
 }
@@ -92,9 +66,8 @@ mod tests {
 
     #[test]
     fn half_past_five_on_fridays_in_kolkata_is_noon_of_utc() {
-        // 2026-11-27 is a Friday.
-        let begin = chrono::Utc.with_ymd_and_hms(2026, 11, 27, 11, 30, 0);
-        let begin = begin.unwrap().timestamp();
+        // 2026-11-27, a Friday, 11:30.
+        let begin = 1_795_779_000;
         let sale = sale("30 17 * * FRI", Some("Asia/Kolkata"));
         let within = |seconds| sale.occurrences(begin, Duration::from_secs(seconds));
         let half_an_hour = Duration::from_secs(1800);
@@ -117,7 +90,12 @@ mod tests {
             (error.to_string(), error.hint().unwrap())
         };
         let (said, hint) = error(sale("often", None));
-        assert!(said.contains("`often`") && hint.contains("cron"), "{said}");
+        assert!(
+            said.contains("`often`") && hint.contains("minute"),
+            "{said}"
+        );
+        let (said, _) = error(sale("0 9 30 2 *", None));
+        assert!(said.contains("never due"), "{said}");
         let (said, hint) = error(sale("0 9 * * *", Some("Mars/Base")));
         assert!(said.contains("`Mars/Base`") && hint.contains("timezone"));
     }

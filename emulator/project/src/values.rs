@@ -11,7 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A span of time: `"15s"`, `"500ms"`, `"5m"`, `"1h"`, `"7d"`, or a whole number of milliseconds.
+/// A span of time: `"15s"`, `"500ms"`, `"5m"`, `"1h"`, `"7d"`, or a whole number of milliseconds,
+/// which is at least 100: a smaller one may have been meant as seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TimeSpan(#[serde(serialize_with = "as_millis")] pub Duration);
 
@@ -29,13 +30,41 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestRate(pub Option<u32>);
 
-const TIME: &str = "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds";
+const TIME: &str =
+    "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds from 100 on";
 const MEMORY: &str = "memory such as \"512MB\" or \"2GB\", or megabytes";
 const BYTES: &str = "a size with its unit, such as \"6MB\" or \"64KB\"";
 const RATE: &str = "requests a second, or \"unlimited\"";
 
+/// The least number of milliseconds that is taken without a unit.
+const LEAST_BARE_MS: u64 = 100;
+/// What the refusal of a time without a unit begins and ends with.
+const UNITLESS: [&str; 2] = ["a time of ", " has no unit"];
+
+/// The refusal of a number that may be seconds or milliseconds.
+fn unitless(number: impl fmt::Display) -> String {
+    let [begin, end] = UNITLESS;
+    format!("{begin}{number}{end}")
+}
+
+/// What to do about such a refusal; `None` if the message is another.
+pub(crate) fn unit_hint(message: &str) -> Option<String> {
+    let [begin, end] = UNITLESS;
+    let number = message.strip_prefix(begin)?.strip_suffix(end)?;
+    Some(format!(
+        "write \"{number}s\" for seconds or \"{number}ms\" for milliseconds"
+    ))
+}
+
 fn as_millis<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(span.as_micros() as f64 / 1e3)
+}
+
+impl fmt::Display for TimeSpan {
+    /// As fnlocal.toml spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&spell(self.0.as_secs_f64() * 1000.0, "time span"))
+    }
 }
 
 impl TimeSpan {
@@ -102,12 +131,27 @@ impl<T> Visitor<'_> for Scalar<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        let digits = text.trim();
+        let is_number = |c: char| c.is_ascii_digit() || c == '.';
+        if self.expected == TIME && !digits.is_empty() && digits.chars().all(is_number) {
+            return Err(E::custom(unitless(digits)));
+        }
         (self.text)(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        if self.expected == TIME && (1..LEAST_BARE_MS).contains(&number) {
+            return Err(E::custom(unitless(number)));
+        }
         (self.number)(number)
             .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        if self.expected == TIME {
+            return Err(E::custom(unitless(number)));
+        }
+        Err(E::invalid_type(de::Unexpected::Float(number), &self))
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
@@ -151,6 +195,7 @@ scalar!(
     TimeSpan::from_text,
     |millis| (millis < 3_200_000_000_000).then(|| TimeSpan(Duration::from_millis(millis))),
     { "x-type": "time span", "type": ["string", "integer"], "minimum": 0,
+      "not": { "type": "integer", "minimum": 1, "maximum": 99 },
       "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|min|h|d)$" }
 );
 scalar!(

@@ -7,6 +7,7 @@
 
 mod debounce;
 mod hub;
+mod links;
 mod plan;
 mod poll;
 

@@ -32,6 +32,7 @@ use super::{Notice, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Start
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::error::{already, refused};
 use fnlocal_engine::labels::Owner;
+use fnlocal_engine::naming;
 use fnlocal_engine::reaper::{self, Reaped};
 use fnlocal_faults::Faults;
 
@@ -193,6 +194,16 @@ impl Runtime for DockerRuntime {
 
     fn start(&self, spec: StartSpec) -> BoxFuture<'_, Result<Started, RuntimeError>> {
         Box::pin(boot::start(Arc::clone(&self.inner), spec))
+    }
+
+    fn name_after(&self, instance: InstanceId, function: Arc<str>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(id) = self.inner.state.container(instance) {
+                let (docker, owner) = (&self.inner.engine.docker, &self.inner.options.owner);
+                let name = format!("{function}-{instance}");
+                naming::rename(docker, owner, &id, &name).await;
+            }
+        })
     }
 
     fn pause(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>> {

@@ -44,6 +44,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`RuntimeError`]; nothing of the instance remains then.
     fn start(&self, spec: StartSpec) -> BoxFuture<'_, Result<Started, RuntimeError>>;
 
+    /// Names the instance after the function it serves from here on, for people who look at what
+    /// runs. Nothing depends on it.
+    fn name_after(&self, _instance: InstanceId, _function: Arc<str>) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Takes the processor away.
     fn pause(&self, instance: InstanceId) -> BoxFuture<'_, Result<(), RuntimeError>>;
 

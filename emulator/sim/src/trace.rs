@@ -1,4 +1,4 @@
-//! Requests recorded elsewhere: access logs, and counts per function and minute as Azure published
+//! Requests recorded elsewhere: access logs of many servers, and counts per function and minute as Azure published
 //! them.
 //!
 //! Both formats tell the time coarsely (a second, a minute); within it requests are scattered by
@@ -19,7 +19,7 @@ const HOLE: u64 = 3600;
 /// What a trace looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One request a line, in the common or combined log format of Apache and nginx.
+    /// One request a line, in one of the formats that servers write.
     AccessLog,
     /// One function a line with a count for every minute: the Azure Functions trace of 2019
     /// (Shahrad and others, "Serverless in the Wild", 2020), `invocations_per_function_md.*.csv`.
@@ -77,8 +77,8 @@ impl RequestTrace {
     /// Reads a trace.
     ///
     /// # Errors
-    /// The first line that is wrong: one that is not of the format, that lies before the line
-    /// above it, or that lacks counts.
+    /// The first line that is wrong: of an access log, one of many that cannot be replayed; else one
+    /// that lacks counts.
     pub fn read(text: &str) -> Result<Self, TraceError> {
         match Format::guess(text.lines().next().unwrap_or_default()) {
             Format::AccessLog => access::read(text),
@@ -217,20 +217,103 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_request_is_named() {
-        let text = format!("{LOG}something else\n");
-        let error = RequestTrace::read(&text).unwrap_err();
+    fn lines_of_every_log_that_are_no_requests_are_counted_and_left_out() {
+        let odd = [
+            r#"203.0.113.9 - - [10/Oct/2025:13:55:37 +0000] "-" 408 0 "-" "-""#,
+            r#"203.0.113.9 - - [10/Oct/2025:13:55:37 +0000] "\x16\x03\x01\x02\x00\x01" 400 157"#,
+            "203.0.113.9 - - [10/Oct/2025:13:55:37 +0000] \"\u{fffd}\u{1}\u{0}\" 400 157",
+            r#"::1 - - [10/Oct/2025:13:55:37 +0000] "OPTIONS * HTTP/1.0" 200 126"#,
+            r#"::1 - - [10/Oct/2025:13:55:37 +0000] "CONNECT example.org:443 HTTP/1.1" 405 0"#,
+            r#"::1 - - [10/Oct/2025:13:55:37 +0000] "" 400 0"#,
+            "something else",
+        ];
+        for line in odd {
+            let trace = RequestTrace::read(&format!("{LOG}{line}\n")).unwrap();
+            assert_eq!(trace.requests(), 3, "{line}");
+            let warning = trace.warnings.join("");
+            assert!(
+                warning.starts_with("of 4 lines 1 are left out; the first is line 4"),
+                "{warning}"
+            );
+        }
+        // Half of a log may be such lines, and no more.
+        let half = format!("{LOG}{}", odd[..3].join("\n"));
+        assert_eq!(RequestTrace::read(&half).unwrap().requests(), 3);
+        let error = RequestTrace::read(&format!("{LOG}{}", odd[..4].join("\n"))).unwrap_err();
         assert_eq!(error.line, 4);
-        assert!(error.to_string().starts_with("line 4: "), "{error}");
+        assert!(error.what.contains("of 7 lines 4"), "{error}");
+        assert!(error.hint.contains("GET /hello"), "{}", error.hint);
     }
 
     #[test]
-    fn a_line_from_before_is_named() {
-        let earlier = "::1 - - [10/Oct/2025:13:55:01 +0000] \"GET /hello HTTP/1.1\" 200 1\n";
-        let error = RequestTrace::read(&format!("{LOG}{earlier}")).unwrap_err();
-        assert_eq!(error.line, 4);
-        assert!(error.what.contains("before"), "{error}");
-        assert!(error.hint.contains("sort"));
+    fn a_line_that_ended_later_than_the_one_below_is_put_in_its_place() {
+        let earlier = "::1 - - [10/Oct/2025:13:55:01 +0000] \"GET /slow HTTP/1.1\" 200 1\n";
+        let trace = RequestTrace::read(&format!("{LOG}{earlier}")).unwrap();
+        assert_eq!(trace.warnings, Vec::<String>::new());
+        assert_eq!(trace.duration(), 38.0);
+        assert_eq!(arrivals(&trace)[0], (0, "slow"));
+        assert_eq!(arrivals(&trace)[3], (37, "/"));
+    }
+
+    #[test]
+    fn a_log_in_another_order_is_to_be_sorted() {
+        let line = |hour: u32| {
+            format!("::1 - - [10/Oct/2025:{hour}:00:00 +0000] \"GET /a HTTP/1.1\" 200 1\n")
+        };
+        let newest_first: String = (10..20)
+            .rev()
+            .map(|hour| line(hour) + &line(hour))
+            .collect();
+        let error = RequestTrace::read(&newest_first).unwrap_err();
+        assert_eq!(error.line, 5, "an hour before is not too much");
+        assert!(
+            error.what.contains("before") && error.hint.contains("sort"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn formats_are_told_apart_line_by_line() {
+        let clf =
+            r#"127.0.0.1 - - [10/Oct/2025:13:55:36 +0000] "GET /hello?a=1 HTTP/1.1" 200 2326"#;
+        let combined = r#"::1 - u [10/Oct/2025:13:55:36 +0000] "POST /hello/x HTTP/2.0" 200 1 "-" "a \"b\" c""#;
+        let forms = [
+            clf,
+            combined,
+            // A name of the host before, a syslog's head, and an address in brackets.
+            r#"shop.example.org:443 127.0.0.1 - - [10/Oct/2025:15:55:36 +0200] "GET /hello HTTP/1.1" 200 5"#,
+            r#"Oct 10 13:55:36 web nginx[123]: [::1] - - [10/Oct/2025:13:55:36 +0000] "GET /hello HTTP/1.1" 200 5"#,
+            r#"::1 - - [10/Oct/2025:13:55:36 +0000] "GET http://shop.example.org/hello HTTP/1.1" 200 5"#,
+            r#"http 2025-10-10T13:55:36.186641Z app/lb/50dc6c 192.0.2.1:2817 10.0.0.1:80 0.000 0.001 0.000 200 200 34 366 "GET http://www.example.org:80/hello HTTP/1.1" "curl/7.46.0" - - arn:aws "Root=1-58337262" "-" "-" 0 2025-10-10T13:55:35.364000Z "forward" "-" "-""#,
+            r#"wss 2025-10-10T13:55:36.186641Z app/lb/50dc6c 192.0.2.1:2817 10.0.0.1:80 0.000 0.001 0.000 101 101 34 366 "GET wss://www.example.org:443/hello/ws HTTP/1.1" "-" ECDHE TLSv1.2 arn"#,
+            r#"{"level":"info","ts":1760104536.52,"logger":"http.log.access","request":{"remote_ip":"::1","method":"GET","host":"localhost","uri":"/hello?x","headers":{"User-Agent":["curl"]}},"duration":0.0009,"status":200}"#,
+            r#"{"time_local":"10/Oct/2025:13:55:36 +0000","request":"GET /hello HTTP/1.1","status":"200","request_time":"0.002"}"#,
+            r#"{"time_iso8601":"2025-10-10T15:55:36+02:00","request_uri":"/hello","request_method":"GET"}"#,
+            r#"{"msec":"1760104536.123","uri":"/hello"}"#,
+            r#"{"@timestamp":"2025-10-10T13:55:36.000Z","url":"https://example.org/hello"}"#,
+            r#"{"timestamp":1760104536000,"path":"/hello"}"#,
+            r#"{"StartUTC":"2025-10-10T13:55:36.12Z","RequestPath":"/hello","time":"2025-10-10T13:55:36Z"}"#,
+            r#"{"timestamp":"2025-10-10T13:55:36Z","httpRequest":{"requestUrl":"https://example.org/hello"}}"#,
+            r#"{"requestTime":"10/Oct/2025:13:55:36 +0000","path":"/hello"}"#,
+            r#"{"date":"2025-10-10","time":"13:55:36","cs-uri-stem":"/hello"}"#,
+        ];
+        let read =
+            |text: &str| RequestTrace::read(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let anchor = "::1 - - [10/Oct/2025:13:55:30 +0000] \"GET /first HTTP/1.1\" 200 1\n";
+        for form in forms {
+            let trace = read(&format!("{anchor}{form}\r\n"));
+            assert_eq!(trace.warnings, Vec::<String>::new(), "{form}");
+            assert_eq!(arrivals(&trace), [(0, "first"), (6, "hello")], "{form}");
+        }
+        assert_eq!(read(&forms.join("\n")).requests(), forms.len() as u64);
+        let cloudfront = "#Version: 1.0\n\
+            #Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status\n\
+            2025-10-10\t13:55:36\tFRA2\t2390\t192.0.2.1\tGET\td111.cloudfront.net\t/hello\t200\n\
+            2025-10-10\t13:55:35\tFRA2\t2390\t192.0.2.1\tGET\td111.cloudfront.net\t/\t200\n";
+        assert_eq!(arrivals(&read(cloudfront)), [(0, "/"), (1, "hello")]);
+        let iis = "#Software: IIS\n#Fields: date time s-ip cs-method cs-uri-stem\n\
+            2025-10-10 13:55:36 ::1 GET /hello\n";
+        assert_eq!(arrivals(&read(iis)), [(0, "hello")]);
     }
 
     #[test]

@@ -45,9 +45,9 @@ pub(crate) struct FolderDescriber {
 
 impl FolderDescriber {
     pub fn new(project: Project, environment: Environment, logs: Logs) -> Rc<Self> {
-        Rc::new(Self {
+        let describer = Self {
             project: RefCell::new(project),
-            environment: RefCell::new(environment),
+            environment: RefCell::default(),
             described: RefCell::default(),
             warned: RefCell::default(),
             seen: RefCell::default(),
@@ -57,7 +57,9 @@ impl FolderDescriber {
             switched: RefCell::default(),
             nodes: Cell::new(1),
             logs,
-        })
+        };
+        describer.set_environment(environment);
+        Rc::new(describer)
     }
 
     /// The project as it is configured now.
@@ -73,6 +75,13 @@ impl FolderDescriber {
     /// Takes a changed configuration or changed variables.
     pub fn set(&self, project: Project, environment: Environment) {
         self.project.replace(project);
+        self.set_environment(environment);
+    }
+
+    fn set_environment(&self, environment: Environment) {
+        for warning in environment.warnings() {
+            self.warn_once(warning.report());
+        }
         self.environment.replace(environment);
     }
 

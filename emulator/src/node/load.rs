@@ -29,7 +29,7 @@ use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::Owner;
 use fnlocal_gateway::Gateway;
 use fnlocal_gateway::GatewayOptions;
-use fnlocal_project::Environment;
+use fnlocal_project::{Environment, ShellVariables};
 use fnlocal_runtime::open::Opener;
 
 /// How long instances may take to be ready for the requests of the release before.
@@ -249,7 +249,9 @@ impl Loader {
     fn take_over(&self, new: Rc<Serving>, wanted: &WantedRelease) {
         self.needed.serve(&wanted.tag, digests(&wanted.release));
         let variables = wanted.variables.clone();
-        self.state.triggers.set_variables(variables);
+        self.state
+            .triggers
+            .set_variables(variables, ShellVariables::all());
         let Some(old) = self.state.switch(Rc::clone(&new)) else {
             return new.alone();
         };

@@ -17,7 +17,8 @@ use crate::error::ServeError;
 use crate::limits::node_limits;
 use crate::select::{Choice, Preparer, select};
 use crate::session::{MAX_NOTICES, NodeFactory, OpenedRuntime};
-use fnlocal_driver::{Describe, DriverGroup};
+use fnlocal_driver::Describe;
+use fnlocal_gateway::triggers::Triggers;
 use fnlocal_logs::Logs;
 use fnlocal_project::watch::{Change, Watcher};
 use fnlocal_project::{Project, RuntimeKind, StateDir};
@@ -120,11 +121,11 @@ impl FolderWorkload {
     /// Loads all packages. Returns what reloads them for as long as it runs.
     pub async fn load(
         self: &Rc<Self>,
-        group: &DriverGroup,
+        triggers: &Rc<Triggers>,
     ) -> Result<impl Future<Output = ()> + 'static, ServeError> {
         let (watcher, changes) = Watcher::start(&self.project())?;
         let (made, ready_made) = mpsc::channel(16);
-        let mut reloader = Reloader::new(Rc::clone(self), group.clone(), made);
+        let mut reloader = Reloader::new(Rc::clone(self), Rc::clone(triggers), made);
         if !reloader.load_all().await {
             return Err(ServeError::NothingToServe);
         }

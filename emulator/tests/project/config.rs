@@ -17,6 +17,43 @@ fn error(text: &str) -> FileError {
 }
 
 #[test]
+fn a_time_that_may_be_seconds_or_milliseconds_is_refused_with_both_readings() {
+    for (table, key) in [
+        ("[functions.bid]", "timeout"),
+        ("[functions.bid]", "queue_timeout"),
+        ("[defaults]", "stop_after"),
+        ("[async]", "backoff"),
+        ("[build]", "install_timeout"),
+        ("[logs]", "age"),
+        ("[env.prod]", "warm_up"),
+    ] {
+        for number in ["1", "3", "99", "1.5", "\"3\"", "\" 30 \"", "\"3000\""] {
+            let error = error(&format!("{table}\n{key} = {number}\n"));
+            let bare = number.replace(['"', ' '], "");
+            let said = error.to_string();
+            assert!(
+                said.contains(&format!("a time of {bare} has no unit")),
+                "{said}"
+            );
+            assert!(
+                said.contains(key) && said.contains("fnlocal.toml:2:"),
+                "{said}"
+            );
+            let hint = error.hint().unwrap();
+            let both = [format!("\"{bare}s\""), format!("\"{bare}ms\"")];
+            assert!(both.iter().all(|one| hint.contains(one)), "{hint}");
+        }
+    }
+    let config = parse("[defaults]\ntimeout = 100\nqueue_timeout = 0\nstop_after = \"3ms\"\n");
+    assert_eq!(
+        config.defaults.timeout.unwrap().0,
+        Duration::from_millis(100)
+    );
+    assert_eq!(config.defaults.timeout.unwrap().to_string(), "100ms");
+    assert_eq!(config.defaults.stop_after.unwrap().to_string(), "3ms");
+}
+
+#[test]
 fn everything_in_the_design_is_understood() {
     let config = parse(
         r#"
@@ -171,7 +208,8 @@ fn a_bad_span_of_time_says_how_to_write_one() {
         let error = error(&format!("[functions.bid]\ntimeout = {bad}\n"));
         assert_eq!(error.line, 2, "{bad}");
         assert!(error.message.contains("`functions.bid.timeout`"), "{error}");
-        assert!(error.message.contains("\"15s\""), "{error}");
+        let hint = error.hint().unwrap_or_default();
+        assert!(format!("{error} {hint}").contains("\"15s\""), "{error}");
     }
 }
 

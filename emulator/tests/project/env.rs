@@ -1,5 +1,5 @@
 use fnlocal_api::UserError;
-use fnlocal_project::{EnvError, Environment, Project};
+use fnlocal_project::{Environment, Project};
 
 use super::Folder;
 
@@ -8,7 +8,7 @@ fn nothing(_: &str) -> Option<String> {
 }
 
 fn read(folder: &Folder, name: &str) -> Environment {
-    Environment::read(&folder.path, name).unwrap()
+    Environment::read(&folder.path, name, false).unwrap()
 }
 
 #[test]
@@ -101,11 +101,21 @@ fn a_misspelled_variable_names_the_one_that_is_set() {
 }
 
 #[test]
-fn a_bad_line_is_told_by_its_number_without_its_content() {
-    let folder = Folder::with(&[(".env", "A=1\n\nthis is secret\n")]);
-    let error = Environment::read(&folder.path, "dev").unwrap_err();
-    assert!(matches!(error, EnvError::Line { line: 3, .. }), "{error:?}");
-    assert!(!error.to_string().contains("secret"));
+fn a_line_that_sets_nothing_is_told_by_its_number_without_its_content() {
+    let text = "A=1\n\n  this is secret\nB=\"x\ny\"\r\n# no\n my secret=1\nC=   \nD=4\n=5\n";
+    let folder = Folder::with(&[(".env", text)]);
+    let environment = read(&folder, "dev");
+    let told: Vec<String> = environment
+        .warnings()
+        .iter()
+        .map(|one| one.report())
+        .collect();
+    assert_eq!(told.len(), 4, "{told:#?}");
+    for (one, line) in told.iter().zip([3, 7, 8, 10]) {
+        assert!(one.contains(&format!("/.env:{line}: ")), "{one}");
+        assert!(!one.contains("secret"), "{one}");
+    }
+    assert_eq!(environment.shared()["B"], "x\ny");
 }
 
 #[test]

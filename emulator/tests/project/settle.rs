@@ -277,6 +277,32 @@ fn a_bad_value_in_code_names_function_and_key_and_spares_the_others() {
 }
 
 #[test]
+fn a_time_in_code_that_may_be_seconds_or_milliseconds_is_a_problem_with_both_readings() {
+    let times = json!([
+        {"name": "few", "config": {"timeout": 3}},
+        {"name": "half", "config": {"queueTimeout": 1.5}},
+        {"name": "text", "config": {"async": {"backoff": "30"}}},
+        {"name": "fine", "config": {"timeout": 100}},
+    ]);
+    let settled = settle("", times);
+    assert_eq!(settled.functions.len(), 1);
+    let told = settled.problems.iter();
+    let told: Vec<String> = told
+        .map(|one| format!("{one}: {}", one.hint().unwrap_or_default()))
+        .collect();
+    for (told, number) in told.iter().zip(["3", "1.5", "30"]) {
+        assert!(
+            told.contains(&format!("a time of {number} has no unit")),
+            "{told}"
+        );
+        for unit in ["s", "ms"] {
+            assert!(told.contains(&format!("\"{number}{unit}\"")), "{told}");
+        }
+    }
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
 fn a_config_that_is_no_object_is_a_problem() {
     let settled = settle("", json!([{ "name": "a", "config": 3 }]));
     assert_eq!(

@@ -19,5 +19,6 @@ pub mod scheduler;
 pub mod source;
 pub mod sources;
 pub mod store;
+mod wall_clock;
 
 pub use ready_queue::JobCounts;

@@ -41,6 +41,8 @@ const UNWRITTEN: usize = 8;
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Jobs are looked at again after so long even if nothing happened: the clock may have been set.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
+/// A clock that differs by more milliseconds than at the last look was set.
+const JUMP_MS: u64 = 5_000;
 
 /// Runs functions.
 pub trait Invoke {
@@ -129,7 +131,12 @@ pub struct QueueView {
 /// The queue of a project.
 pub struct Queue {
     keeper: Keeper,
+    /// The time of day.
     clock: Clock,
+    /// What jobs' times are told by. It goes on when the time of day is set.
+    time: Clock,
+    /// How far the time of day was from the time that passes at the last look.
+    set_by: Cell<i64>,
     line: RefCell<ReadyQueue>,
     /// There may be something to run.
     work: Notify,
@@ -160,7 +167,8 @@ impl Queue {
         let store = QueueStore::open(folder)?;
         let snapshot = store.snapshot()?;
         let mut line = ReadyQueue::default();
-        let now = clock.now_ms();
+        let time = clock.going_on(snapshot.least_time()?);
+        let now = time.now_ms();
         snapshot.alive(None, |head| {
             line.add(&head, now);
             true
@@ -171,12 +179,14 @@ impl Queue {
             true
         })?;
         drop(snapshot);
-        let started = Keeper::start(store, clock.clone());
+        let started = Keeper::start(store, time.clone());
         let (keeper, writer) =
             started.map_err(|error| QueueStoreError::Use(Box::new(redb::Error::Io(error))))?;
         let queue = Rc::new(Self {
             keeper,
+            set_by: Cell::new(clock.set_by()),
             clock,
+            time,
             line: RefCell::new(line),
             work: Notify::new(),
             dead: Cell::new(dead),
@@ -197,6 +207,7 @@ impl Queue {
     pub async fn run(self: Rc<Self>, invoke: Rc<dyn Invoke>, freed: Rc<Notify>) {
         let mut runs = JoinSet::new();
         loop {
+            self.notice_jump(&*invoke);
             if let Some(why) = self.keeper.fault() {
                 invoke.warn(format!("the queue stands still: {why}"));
                 self.keeper.well().await;
@@ -251,7 +262,7 @@ impl Queue {
         &self.keeper
     }
 
-    /// The clock it goes by.
+    /// The clock of the day. Jobs' own times are told by another, which is never set.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
@@ -277,7 +288,7 @@ impl Queue {
 
     /// Begins as many runs as there is room for, a function at a time.
     fn begin(self: &Rc<Self>, invoke: &Rc<dyn Invoke>, runs: &mut JoinSet<()>) {
-        self.line.borrow_mut().wake(self.clock.now_ms());
+        self.line.borrow_mut().wake(self.time.now_ms());
         let mut functions = self.line.borrow().ready();
         let last = self.after.take();
         let first = last.map_or(0, |last| functions.partition_point(|one| *one <= last));
@@ -302,13 +313,27 @@ impl Queue {
         }
     }
 
+    /// Says that the time of day was set, if jobs wait for their time.
+    fn notice_jump(&self, invoke: &dyn Invoke) {
+        let now = self.clock.set_by();
+        let off = now.saturating_sub(self.set_by.replace(now));
+        if off.unsigned_abs() < JUMP_MS || self.line.borrow().len() == 0 {
+            return;
+        }
+        let seconds = off.unsigned_abs() / 1000;
+        let way = if off < 0 { "back" } else { "forward" };
+        invoke.warn(format!(
+            "the clock was set {seconds} s {way}; jobs wait as long as without that"
+        ));
+    }
+
     /// When something is to be looked at again.
     fn next_look(&self, invoke: &dyn Invoke) -> Duration {
         let line = self.line.borrow();
         let due = line.next_due();
         let old = line.next_too_old(|function| max_age(invoke, function));
         let next = due.into_iter().chain(old).min();
-        let wait = next.map(|next| next.saturating_sub(self.clock.now_ms()).max(1));
+        let wait = next.map(|next| next.saturating_sub(self.time.now_ms()).max(1));
         wait.map_or(MAX_SLEEP, |wait| Duration::from_millis(wait).min(MAX_SLEEP))
     }
 }

@@ -87,6 +87,7 @@ impl LoadReport {
             sent: gathered.sent,
             dropped: gathered.dropped,
             unanswered: gathered.unanswered,
+            retried: recorder.retried,
             errors,
             total,
             kinds: kinds

@@ -3,7 +3,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{documents, kept, metrics, sample};
+use super::{documents, kept, value};
+use crate::support::scrape::scrape;
 use crate::support::{Dev, Folder, eventually, fnlocal, header};
 
 const PRINTS: &str = "exports.prints = (req, res) => {
@@ -57,9 +58,9 @@ async fn ten_thousand_lines_a_second_are_all_kept_and_slow_no_request() {
     let lines = kept(&dev, "function=prints&kind=line").await;
     assert_eq!(lines.len(), (CALLS * LINES) as usize, "none is there twice");
     assert!(lines.iter().all(|line| line["request"].is_string()));
-    let text = metrics(&dev).await;
-    assert_eq!(sample(&text, "fnlocal_log_dropped_total"), 0.0);
-    assert!(sample(&text, "fnlocal_log_lines_total") >= f64::from(CALLS * LINES));
+    let samples = scrape(&dev).await;
+    assert_eq!(value(&samples, "fnlocal_log_dropped_total"), 0.0);
+    assert!(value(&samples, "fnlocal_log_lines_total") >= f64::from(CALLS * LINES));
 }
 
 /// How long half of a hundred calls, one after the other, take at the most.
@@ -97,7 +98,7 @@ async fn lines_beyond_what_can_be_kept_are_counted_and_said() {
         let said = kept(&dev, "function=prints&kind=platform").await;
         let dropped = said.iter().filter(|one| one["event"] == "dropped");
         let dropped: u64 = dropped.map(|one| one["count"].as_u64().unwrap()).sum();
-        let counted = sample(&metrics(&dev).await, "fnlocal_log_dropped_total");
+        let counted = value(&scrape(&dev).await, "fnlocal_log_dropped_total");
         dropped > 0 && counted == dropped as f64 && lines + dropped as usize == LINES
     })
     .await;

@@ -3,7 +3,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{kept, metrics};
+use super::kept;
+use crate::support::scrape::{Sample, scrape};
 use crate::support::{Dev, Folder, eventually};
 
 const MIXED: &str = "exports.good = (req, res) => { console.log('good'); res.send('ok'); };
@@ -39,24 +40,31 @@ fn of_log(log: &[Value]) -> Ends {
     ends
 }
 
-fn of_metrics(metrics: &str) -> Ends {
-    let lines = metrics
-        .lines()
-        .filter_map(|line| line.strip_prefix("fnlocal_requests_total{"));
-    lines
-        .map(|line| {
-            let (labels, value) = line.split_once("} ").unwrap();
-            let labels: BTreeMap<&str, &str> = labels
-                .split(',')
-                .map(|label| label.split_once('=').unwrap())
-                .map(|(key, value)| (key, value.trim_matches('"')))
-                .collect();
-            let label = |key: &str| labels[key].to_owned();
-            let status = labels["status"].parse().unwrap();
+fn of_metrics(samples: &[Sample]) -> Ends {
+    let ended = samples
+        .iter()
+        .filter(|one| one.name == "fnlocal_requests_total");
+    ended
+        .map(|one| {
+            let label = |key: &str| one.labels[key].clone();
+            let status = label("status").parse().unwrap();
             let key = (label("function"), label("start"), status, label("problem"));
-            (key, value.parse().unwrap())
+            (key, one.value as u64)
         })
         .collect()
+}
+
+/// Labels as `name=value`.
+type Wanted<'a> = &'a [(&'a str, &'a str)];
+
+/// The value of the sample of this name with these labels, and maybe others.
+fn found(samples: &[Sample], name: &str, labels: Wanted<'_>) -> Option<f64> {
+    let has = |one: &Sample| {
+        let mut labels = labels.iter();
+        labels.all(|(key, value)| one.labels.get(*key).is_some_and(|known| known == value))
+    };
+    let mut named = samples.iter().filter(|one| one.name == name);
+    Some(named.find(|one| has(one))?.value)
 }
 
 #[tokio::test]
@@ -83,19 +91,35 @@ async fn metrics_view_and_log_count_the_same_requests() {
     .await;
     let log = of_log(&kept(&dev, "kind=invocation").await);
     let view = of_view(&dev.view().await);
-    let text = metrics(&dev).await;
+    let samples = scrape(&dev).await;
     assert_eq!(log, view);
-    assert_eq!(of_metrics(&text), view);
-    for has in [
-        "fnlocal_request_duration_seconds_count{node=\"local\",function=\"bad\"",
-        "fnlocal_refusals_total{node=\"local\",function=\"rare\",reason=\"rate_limited\"} ",
-        "fnlocal_instances{node=\"local\",function=\"good\",state=\"idle\"} ",
-        "fnlocal_start_phase_seconds_count{node=\"local\",phase=\"import\"} ",
-        "fnlocal_function_peak_memory_bytes{node=\"local\",function=\"good\"} ",
-        "fnlocal_errors_total{cause=\"handler\"} 1",
-        "fnlocal_errors_total{cause=\"timeout\"} 1",
+    assert_eq!(of_metrics(&samples), view);
+    for (name, labels) in [
+        (
+            "fnlocal_request_duration_seconds_count",
+            &[("function", "bad")][..],
+        ),
+        (
+            "fnlocal_refusals_total",
+            &[("function", "rare"), ("reason", "rate_limited")],
+        ),
+        (
+            "fnlocal_instances",
+            &[("function", "good"), ("state", "idle")],
+        ),
+        ("fnlocal_start_phase_seconds_count", &[("phase", "import")]),
+        (
+            "fnlocal_function_peak_memory_bytes",
+            &[("function", "good")],
+        ),
     ] {
-        assert!(text.contains(has), "no {has} in {text}");
+        let labels = [&[("node", "local")], labels].concat();
+        let value = found(&samples, name, &labels);
+        assert!(value.is_some(), "no {name} {labels:?} in {samples:?}");
+    }
+    for cause in ["handler", "timeout"] {
+        let errors = found(&samples, "fnlocal_errors_total", &[("cause", cause)]);
+        assert_eq!(errors, Some(1.0), "{cause}");
     }
 }
 
@@ -119,15 +143,11 @@ async fn every_metric_the_grafana_dashboard_names_is_there() {
     for path in ["/good", "/rare", "/rare", "/rare"] {
         reqwest::get(dev.at(path)).await.unwrap();
     }
-    let text = metrics(&dev).await;
-    let there: BTreeSet<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split(['{', ' ']).next())
-        .collect();
+    let samples = scrape(&dev).await;
+    let there: BTreeSet<&str> = samples.iter().map(|one| one.name.as_str()).collect();
     let missing: Vec<_> = named
         .iter()
         .filter(|name| !there.contains(name.as_str()))
         .collect();
-    assert!(missing.is_empty(), "{missing:?} in {text}");
+    assert!(missing.is_empty(), "{missing:?} in {there:?}");
 }

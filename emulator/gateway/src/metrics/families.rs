@@ -55,6 +55,19 @@ pub(super) fn histograms(
     )
 }
 
+/// The library writes values of labels as they are; a quote in one would end it.
+fn escaped(labels: Labels) -> Labels {
+    let escape = |value: String| match value.contains(['\\', '"', '\n']) {
+        true => value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n"),
+        false => value,
+    };
+    let each = labels.into_iter();
+    each.map(|(name, value)| (name, escape(value))).collect()
+}
+
 fn family<T>(
     to: &mut DescriptorEncoder,
     (name, help, kind): (&str, &str, MetricType),
@@ -63,6 +76,7 @@ fn family<T>(
 ) -> Result<(), Error> {
     let mut family = to.encode_descriptor(name, help, None, kind)?;
     for (labels, value) in rows {
+        let labels = escaped(labels);
         if labels.is_empty() {
             write(&mut family, &value)?;
         } else {

@@ -2,8 +2,10 @@
 //!
 //! All of it wants the run's token, reading too: jobs hold what clients sent.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -59,7 +61,11 @@ impl Triggers {
         let value = match (&method, path.trim_start_matches('/')) {
             (&Method::POST, "list") => {
                 let selection = selection(request).await?;
-                let list = self.queue().list(selection).await.map_err(store)?;
+                let mut list = self.queue().list(selection).await.map_err(store)?;
+                let is_gone = self.gone();
+                for one in &mut list {
+                    one.gone = is_gone(&one.job.function);
+                }
                 let written = spawn_blocking(move || serde_json::to_string(&list)).await;
                 let written = written.ok().and_then(Result::ok);
                 return Ok(answer(
@@ -94,7 +100,16 @@ impl Triggers {
         };
         let body = body.map_err(|error| broken(&error))?;
         let body = body.map_err(|error| broken(&error))?;
-        Ok(json!({ "job": job.head, "body": STANDARD.encode(&body) }))
+        let gone = self.gone()(&job.head.function);
+        Ok(json!({ "job": job.head, "body": STANDARD.encode(&body), "gone": gone }))
+    }
+
+    /// Tells which functions are not there. While none is there, they may be on their way.
+    fn gone(&self) -> impl Fn(&str) -> bool + use<> {
+        let functions = self.functions();
+        let names = functions.iter().map(|function| Arc::clone(&function.name));
+        let names: BTreeSet<Arc<str>> = names.collect();
+        move |name| !names.is_empty() && !names.contains(name)
     }
 }
 

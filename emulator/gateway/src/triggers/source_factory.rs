@@ -44,7 +44,8 @@ impl Sources {
         context.make(spec)
     }
 
-    fn url(&self, spec: &SourceSpec, function: &Function) -> Result<Option<String>, String> {
+    /// The URL of a source, if it has one; the error is for people.
+    pub fn url(&self, spec: &SourceSpec, function: &Function) -> Result<Option<String>, String> {
         let Some(variable) = &spec.url_env else {
             return Ok(spec.url.clone());
         };

@@ -47,15 +47,15 @@ async fn named(
     let key = base::key(wanted, platform);
     if !site.pull
         && let Some(known) = site.records.get::<StoredBase>(KIND, &key)
-        && known.holds(&site.store)
+        && known.holds(&site.store).await
     {
         return Ok((known, true));
     }
     let shared = shared(site);
     let known = shared.records.get::<StoredBase>(KIND, &key);
-    let found = match known.filter(|known| !site.pull && known.holds(&shared.store)) {
-        Some(known) => known,
-        None => find(site, &shared.store, wanted, platform).await?,
+    let found = match known {
+        Some(known) if !site.pull && known.holds(&shared.store).await => known,
+        _ => find(site, &shared.store, wanted, platform).await?,
     };
     shared.records.put(KIND, &key, &found);
     site.report(BuildProgress::Note(format!("base image: {}", found.origin)));

@@ -19,6 +19,7 @@ use crate::oci::manifest::entrypoint;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, created_by_us, hardened, tmpfs, without_network};
 use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
+use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 use fnlocal_project::{DescribedModule, Package};
 
@@ -55,7 +56,7 @@ pub(super) async fn describe(
     let engine_ = site.engine(&what).await?;
     let docker = &engine_.docker;
     let body = cover_volumes(docker, body(site, engine_, subject)).await;
-    let made = docker.create_container(None, body);
+    let made = docker.create_container(naming::new(&site.owner, "build"), body);
     let id = made.await.map_err(engine(WHAT))?.id;
     let ran = match helper::put(docker, &id, subject.at, tar).await {
         Ok(()) => helper::run(docker, &id, BOUNDS).await,

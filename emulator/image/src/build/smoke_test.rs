@@ -16,6 +16,7 @@ use crate::oci::manifest::ImagePlatform;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{created_by_us, hardened, without_network};
 use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
+use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
 
@@ -112,7 +113,9 @@ async fn try_on(
         Ok(Err(error)) => return Err(bug(error)),
         Err(error) => return Err(bug(error)),
     };
-    let made = docker.create_container(None, body).await;
+    let made = docker
+        .create_container(naming::new(&site.owner, "build"), body)
+        .await;
     let id = made.map_err(engine("creating a container to try the nodes' program in"))?;
     let ran = match helper::put(docker, &id.id, FOLDER, bytes).await {
         Ok(()) => helper::run(docker, &id.id, BOUNDS).await,

@@ -1,7 +1,7 @@
 //! The base as layers in the store: pulled as it is, taken from the engine, or made from this
 //! machine's node. Found once, then known by a record.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bollard::Docker;
 use fnlocal_registry::{Digest, RepositoryName, Store};
@@ -38,8 +38,8 @@ pub struct StoredBase {
     /// Its environment.
     pub env: Vec<String>,
     manifest: Digest,
-    /// The node it was made from, and the size and time by which a change shows.
-    host: Option<(PathBuf, u64, u128)>,
+    /// The key of this machine's node that it was made from ([`HostNode::key`]).
+    host: Option<String>,
 }
 
 /// Where a base may come from.
@@ -60,18 +60,21 @@ impl StoredBase {
         REPOSITORY.parse().expect("it is a name")
     }
 
-    /// Whether it is what it was: all its layers are here, and the node it was made from is as it
-    /// was then.
-    pub(crate) fn holds(&self, store: &Store) -> bool {
+    /// Returns whether the same would be made anew: all its layers are here, and if it was made from
+    /// this machine's node, that is the node of now. Without one, nothing else could be made.
+    pub(crate) async fn holds(&self, store: &Store) -> bool {
         let repository = Self::repository();
-        let same = |(path, size, time): &(PathBuf, u64, u128)| {
-            stamp(path).is_some_and(|now| now == (*size, *time))
-        };
-        self.host.as_ref().is_none_or(same)
-            && self
-                .layers
-                .iter()
-                .all(|layer| store.has_blob(&repository, &layer.digest))
+        let mut layers = self.layers.iter();
+        if !layers.all(|layer| store.has_blob(&repository, &layer.digest)) {
+            return false;
+        }
+        match &self.host {
+            None => true,
+            Some(made_from) => {
+                let host = HostNode::find(None).await;
+                host.map_or(true, |host| host.key() == made_from)
+            }
+        }
     }
 
     /// The manifest that holds its layers together.
@@ -242,8 +245,6 @@ async fn from_host(
     let layers = vec![layer];
     let env = vec![crate::host::PATH.to_owned()];
     let stored = plain(sources, &layers, env.clone(), Some(host.key()))?;
-    let binary = host.binary().to_owned();
-    let (size, time) = stamp(&binary).unwrap_or_default();
     Ok(StoredBase {
         reference: wanted(sources.wanted).to_owned(),
         origin: format!("{}, for {why}", host.origin()),
@@ -251,7 +252,7 @@ async fn from_host(
         layers,
         env,
         manifest: stored.digest,
-        host: Some((binary, size, time)),
+        host: Some(host.key().to_owned()),
     })
 }
 
@@ -279,11 +280,4 @@ fn plain(
         },
     };
     image.store(sources.store, &StoredBase::repository())
-}
-
-fn stamp(path: &Path) -> Option<(u64, u128)> {
-    let meta = path.metadata().ok()?;
-    let changed = meta.modified().ok()?;
-    let since = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some((meta.len(), since.as_nanos()))
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use fnlocal_registry::{Collected, Digest, Reference, Store, StoreError};
+use fnlocal_registry::{Collected, Digest, Reference, RepositoryName, Store, StoreError, Tag};
+use serde_json::Value;
 
 use super::{NamedRelease, ReleaseStoreError, Releases};
+use crate::PROJECT;
 use crate::build::{REGISTRY, base_manifests};
+use crate::oci::content;
 
 /// What is younger stays: it may belong to a build or a push that goes on beside.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -26,8 +29,8 @@ pub struct Pruned {
 }
 
 /// Forgets all but the newest `keep` releases of the project whose `.fnlocal` this is, then the tags
-/// of images that neither a release nor `latest` names, then contents nothing names. With `dry_run`
-/// it only says which.
+/// that builds gave to images that neither a release nor `latest` names, then contents nothing
+/// names. Tags that others pushed stay, with what they name. With `dry_run` it only says which.
 ///
 /// # Errors
 /// [`PruneError`]; what was removed until then was not needed.
@@ -61,6 +64,9 @@ pub fn prune(state: &Path, keep: usize, dry_run: bool) -> Result<Pruned, PruneEr
             if named.contains(&found.digest) || latest.as_ref() == Some(&found.digest) {
                 continue;
             }
+            if !was_built_here(&store, &repository, &tag, &found.digest) {
+                continue;
+            }
             pruned.images.push(format!("{repository}:{tag}"));
             if !dry_run {
                 store.delete_tag(&repository, &tag)?;
@@ -73,6 +79,29 @@ pub fn prune(state: &Path, keep: usize, dry_run: bool) -> Result<Pruned, PruneEr
         pruned.collected = store.collect(GRACE, &stays)?;
     }
     Ok(pruned)
+}
+
+/// Returns whether a build gave this tag to an image that it made: a tag by the content, to what
+/// says that it is a project's. What cannot be read is somebody else's.
+fn was_built_here(store: &Store, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> bool {
+    *tag == content::tag(digest) && has_project(store, repository, digest).unwrap_or(false)
+}
+
+/// Returns whether an image has the label of a project, or the first of an index; `None` if that
+/// cannot be read.
+fn has_project(store: &Store, repository: &RepositoryName, digest: &Digest) -> Option<bool> {
+    let manifest = |digest: &Digest| {
+        let bytes = content::manifest(store, repository, digest).ok()?;
+        serde_json::from_slice::<Value>(&bytes).ok()
+    };
+    let digest_of = |one: &Value| one["digest"].as_str()?.parse::<Digest>().ok();
+    let mut image = manifest(digest)?;
+    if let Some(first) = image["manifests"].get(0) {
+        image = manifest(&digest_of(first)?)?;
+    }
+    let config = content::bytes(store, repository, &digest_of(&image["config"])?).ok()?;
+    let config: Value = serde_json::from_slice(&config).ok()?;
+    Some(config["config"]["Labels"].get(PROJECT).is_some())
 }
 
 fn digests(kept: &[NamedRelease]) -> BTreeSet<Digest> {
@@ -104,10 +133,10 @@ mod tests {
 
     const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
-    fn image(store: &Store, repository: &RepositoryName, text: &str) -> Digest {
+    fn put(store: &Store, repository: &RepositoryName, tags: &[&str], config: &str) -> Digest {
         use std::io::Write;
         let mut writer = store.writer().unwrap();
-        writer.write_all(text.as_bytes()).unwrap();
+        writer.write_all(config.as_bytes()).unwrap();
         let blob = writer.commit(repository, None).unwrap();
         let manifest = serde_json::json!({
             "schemaVersion": 2,
@@ -117,13 +146,23 @@ mod tests {
         });
         let bytes = manifest.to_string().into_bytes();
         let digest = Digest::sha256(&bytes);
-        for tag in [&digest.hex()[..12], LATEST] {
+        let own = content::tag(&digest);
+        for tag in [own.as_str()].iter().chain(tags) {
             let reference = Reference::Tag(tag.parse().unwrap());
             store
                 .put_manifest(repository, &reference, MEDIA_TYPE, &bytes)
                 .unwrap();
         }
         digest
+    }
+
+    fn config(text: &str, label: &str) -> String {
+        format!(r#"{{"comment":"{text}","config":{{"Labels":{{"{label}":"shop"}}}}}}"#)
+    }
+
+    /// An image as a build leaves it.
+    fn image(store: &Store, repository: &RepositoryName, text: &str) -> Digest {
+        put(store, repository, &[LATEST], &config(text, PROJECT))
     }
 
     fn release(created: &str, digest: &Digest) -> NamedRelease {
@@ -180,5 +219,39 @@ mod tests {
         assert_eq!(done.collected, Collected::default());
         let again = prune(state.path(), 1, false).unwrap();
         assert!(again.releases.is_empty() && again.images.is_empty());
+    }
+
+    #[test]
+    fn tags_that_others_pushed_stay_with_what_they_name() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(&state.path().join(REGISTRY)).unwrap();
+        let [ours, theirs]: [RepositoryName; 2] =
+            ["shop/shop", "mirror/node"].map(|name| name.parse().unwrap());
+        let old = image(&store, &ours, "old");
+        let tag = |digest: &Digest, tag: &str| {
+            let found = store.manifest(&ours, &Reference::Digest(digest.clone()));
+            let bytes = found.unwrap().unwrap().bytes;
+            let tag = Reference::Tag(tag.parse().unwrap());
+            store.put_manifest(&ours, &tag, MEDIA_TYPE, &bytes).unwrap();
+        };
+        // Somebody gave a name of their own to what was built here, and pushed images of their own,
+        // one of them with a tag by its content.
+        tag(&old, "stable");
+        tag(&old, "v1.2.3");
+        let foreign = put(&store, &ours, &["sidecar"], &config("x", "org.example"));
+        put(&store, &theirs, &["26-slim"], "no configuration");
+        let new = image(&store, &ours, "new");
+        let done = prune(state.path(), 0, false).unwrap();
+        assert_eq!(done.images, [format!("{ours}:{}", content::tag(&old))]);
+        let tags = |repository| store.tags(repository).unwrap().unwrap();
+        let left: BTreeSet<String> = tags(&ours).iter().map(ToString::to_string).collect();
+        let wanted = ["stable", "v1.2.3", "sidecar", LATEST].map(str::to_owned);
+        let by_content = [&foreign, &new].map(|digest| content::tag(digest).to_string());
+        assert_eq!(left, wanted.into_iter().chain(by_content).collect());
+        assert_eq!(tags(&theirs).len(), 2);
+        for digest in [old, foreign] {
+            let reference = Reference::Digest(digest);
+            assert!(store.manifest(&ours, &reference).unwrap().is_some());
+        }
     }
 }

@@ -47,7 +47,7 @@ pub struct LoadRequestConfig {
     #[schemars(extend("examples" = [{"content-type": "application/json"}]))]
     pub headers: BTreeMap<String, String>,
     /// The body. May hold placeholders: `{{seq}}`, `{{user}}`, `{{uuid}}`, `{{now}}`,
-    /// `{{random 1 100}}`.
+    /// `{{random 1 100}}`. `\{{` is `{{` itself.
     #[schemars(extend("examples" = ["{\"amount\": {{seq}}}"]))]
     pub body: Option<String>,
     /// A file that holds the body, relative to fnlocal.toml.

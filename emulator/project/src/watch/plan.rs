@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use fnlocal_core::PackageId;
 
+use super::links::on_the_way;
+
 use crate::CONFIG_FILE;
 use crate::IGNORE_FILES;
 use crate::ImportMemo;
@@ -37,6 +39,7 @@ pub(super) struct WatchPlan {
     candidates: BTreeSet<PathBuf>,
     /// Entries there are.
     entries: BTreeSet<PathBuf>,
+    /// Files with variables, and links on the way to them.
     env_files: BTreeSet<PathBuf>,
     root: PathBuf,
 }
@@ -98,13 +101,9 @@ impl WatchPlan {
         let mut plan = Self {
             parents: project.parents().clone(),
             root: project.root.clone(),
-            env_files: env_files(&project.env_name)
-                .iter()
-                .map(|name| project.root.join(name))
-                .collect(),
             ..Self::default()
         };
-        let mut more = true;
+        let mut more = plan.find_env_files(project, folder);
         for parent in &plan.parents {
             if is_inside(&plan.root, parent) {
                 more = more && (!parent.is_dir() || folder(parent));
@@ -123,6 +122,18 @@ impl WatchPlan {
             plan.loaded.insert(package.id, loaded);
         }
         plan
+    }
+
+    /// Finds the files with variables, and where links in their place lead.
+    fn find_env_files(&mut self, project: &Project, folder: &mut dyn FnMut(&Path) -> bool) -> bool {
+        for name in env_files(&project.env_name) {
+            let path = project.root.join(name);
+            self.env_files.extend(on_the_way(&self.root, &path));
+            self.env_files.insert(path);
+        }
+        let folders = self.env_files.iter().filter_map(|path| path.parent());
+        let folders: BTreeSet<&Path> = folders.filter(|one| one.is_dir()).collect();
+        folders.into_iter().all(folder)
     }
 
     fn walk(
@@ -181,6 +192,8 @@ impl WatchPlan {
         };
         if self.env_files.contains(path) {
             meaning.env = true;
+            // What was missing on the way is there, or a link leads elsewhere.
+            meaning.replan = appears && (path.is_symlink() || path.is_dir());
         }
         meaning
             .packages
@@ -201,7 +214,7 @@ impl WatchPlan {
             || name == "package.json"
             || (appears && self.is_structure(path, folder, name));
         let ours = !meaning.packages.is_empty() || meaning.structure;
-        meaning.replan = IGNORE_FILES.contains(&name)
+        meaning.replan |= IGNORE_FILES.contains(&name)
             || (name == "package.json" && ours)
             || (appears && is_folder && ours)
             || (appears && path.is_symlink());

@@ -46,7 +46,14 @@ fn watched_by(
     files: &[(&str, &str)],
     source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> super::NativeWatcher,
 ) -> WatchedProject {
-    let temp = tempfile::tempdir().unwrap();
+    watched_in(tempfile::tempdir().unwrap(), files, source)
+}
+
+fn watched_in(
+    temp: TempDir,
+    files: &[(&str, &str)],
+    source: impl FnOnce(SyncSender<Message>, Arc<AtomicBool>) -> super::NativeWatcher,
+) -> WatchedProject {
     let root = fs::canonicalize(temp.path()).unwrap();
     for name in ["a", "b"] {
         write(&root, &format!("services/{name}/package.json"), "{}");
@@ -271,6 +278,59 @@ async fn configuration_and_variables_are_told_apart() {
     );
     watched.write(".env.prod", "A=1");
     assert!(!watched.until_sentinel().await.env);
+}
+
+/// A project whose `.env` is a link.
+fn linked(target: &str, files: &[(&str, &str)]) -> WatchedProject {
+    let root = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(target, root.path().join(".env")).unwrap();
+    watched_in(root, files, |messages, overflow| {
+        Some(super::listen(messages, overflow))
+    })
+}
+
+#[tokio::test]
+async fn the_file_that_a_linked_env_leads_to_is_watched() {
+    let files = &[("config/.secrets/dev", "A=1"), ("config/.secrets/x", "")];
+    let mut watched = linked("config/./.secrets/../.secrets/dev", files);
+    watched.write("config/.secrets/dev", "A=2");
+    assert!(watched.settled().await.env);
+    // As editors save.
+    watched.write("config/.secrets/new", "A=3");
+    let at = |name: &str| watched.root.join("config/.secrets").join(name);
+    fs::rename(at("new"), at("dev")).unwrap();
+    assert!(watched.settled().await.env);
+    watched.write("config/.secrets/x", "1");
+    assert!(!watched.until_sentinel().await.env);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_exchanged_on_the_way_to_env_is_noticed() {
+    let files = &[("mount/1/.env", "A=1"), ("mount/2/.env", "A=2")];
+    let mut watched = linked("mount/now/.env", files);
+    let exchange = |watched: &WatchedProject, version: &str| {
+        let link = watched.root.join("mount/next");
+        std::os::unix::fs::symlink(version, &link).unwrap();
+        fs::rename(&link, watched.root.join("mount/now")).unwrap();
+    };
+    for version in ["1", "2"] {
+        exchange(&watched, version);
+        assert!(watched.settled().await.env, "{version}");
+    }
+    // The folder it leads to now is watched, and the one before is not.
+    watched.write("mount/2/.env", "A=3");
+    assert!(watched.settled().await.env);
+    watched.write("mount/1/.env", "A=3");
+    assert!(!watched.until_sentinel().await.env);
+}
+
+#[tokio::test]
+async fn a_link_of_env_is_watched_before_its_target_is_there() {
+    let mut watched = linked("later/deep/.env", &[]);
+    watched.write("later/deep/.env", "A=1");
+    assert!(watched.settled().await.env);
+    watched.write("later/deep/.env", "A=2");
+    assert!(watched.settled().await.env);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{created_by_us, hardened, without_network};
 use fnlocal_engine::error::refused;
 use fnlocal_engine::labels::Owner;
+use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 
 /// How code gets into instances.
@@ -81,7 +82,10 @@ impl Looking<'_> {
         std::fs::write(fresh.path().join(FILE), b"").map_err(failed)?;
         let docker = &self.engine.docker;
         let body = self.body(fresh.path());
-        let id = match docker.create_container(None, body).await {
+        let id = match docker
+            .create_container(naming::new(self.owner, "look"), body)
+            .await
+        {
             Ok(made) => made.id,
             // It says so where it cannot mount. Whatever else is wrong, the next one tells.
             Err(error) if is_answer(&error) => return Ok(false),

@@ -14,6 +14,7 @@ use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{created_by_us, hardened};
 use fnlocal_engine::error::refused;
 use fnlocal_engine::labels::Owner;
+use fnlocal_engine::naming;
 
 /// Enough for runc to set the process up, which itself takes half a megabyte.
 const MEMORY_MIB: u32 = 32;
@@ -63,7 +64,7 @@ pub(crate) async fn make(
     let docker = &engine.docker;
     let body = body(engine, owner, image, network, publish);
     let id = docker
-        .create_container(None, body)
+        .create_container(naming::new(owner, "network"), body)
         .await
         .map_err(refused("creating a network sandbox"))?
         .id;

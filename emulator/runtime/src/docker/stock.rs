@@ -18,6 +18,7 @@ use crate::PackageRun;
 use crate::RuntimeError;
 use fnlocal_engine::error::refused;
 use fnlocal_engine::identity::random_hex;
+use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 
 /// How long refilling gives way to starts, which need the same processors.
@@ -152,7 +153,7 @@ async fn create_attached(
     let body = container::instance(&inner.engine, &inner.options.owner, shape);
     let body = fnlocal_engine::container::cover_volumes(docker, body).await;
     let container = docker
-        .create_container(None, body)
+        .create_container(naming::new(&inner.options.owner, &shape.package.name), body)
         .await
         .map_err(refused("creating a container"))?
         .id;

@@ -26,6 +26,7 @@ use fnlocal_engine::helper::{self, HelperError, HelperLimits};
 use fnlocal_engine::identity::fit;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_engine::labels::Owner;
+use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 use fnlocal_engine::sending;
 
@@ -158,7 +159,9 @@ impl Volumes {
         let made = docker.create_volume(request).await;
         made.map_err(refused("creating a volume"))?;
         let body = self.container(package, vec!["true".to_owned()]);
-        let loader = docker.create_container(None, body).await;
+        let loader = docker
+            .create_container(naming::new(&self.owner, "code"), body)
+            .await;
         Ok(Copied {
             loader: loader.map_err(refused("creating a container for code"))?.id,
             versions: Vec::new(),
@@ -215,7 +218,9 @@ impl Volumes {
         let names = versions.iter().filter_map(|one| one.file_name());
         command.extend(names.map(|name| format!("{CODE}/{}", name.display())));
         let body = self.container(package, command);
-        let made = docker.create_container(None, body).await;
+        let made = docker
+            .create_container(naming::new(&self.owner, "code"), body)
+            .await;
         let id = made.map_err(refused(what))?.id;
         let ran = helper::run(docker, &id, BOUNDS).await;
         reaper::remove(docker, &id).await;

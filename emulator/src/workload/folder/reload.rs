@@ -17,6 +17,7 @@ use super::FolderWorkload;
 use super::tracked::{PreparedPackage, TrackedPackage, version};
 use fnlocal_driver::{DriverGroup, PackageCode};
 use fnlocal_engine::error::chain;
+use fnlocal_gateway::triggers::Triggers;
 use fnlocal_project::watch::Change;
 use fnlocal_project::{CodeStore, Package, Snapshot, Warning};
 use prepare::Prepared;
@@ -31,6 +32,8 @@ pub(super) struct Reloader {
     pub folder: Rc<FolderWorkload>,
     /// The drivers that are told of code.
     group: DriverGroup,
+    /// What is told of variables, besides functions.
+    triggers: Rc<Triggers>,
     packages: BTreeMap<PackageId, TrackedPackage>,
     made: mpsc::Sender<(PackageId, PreparedPackage)>,
     unprepared: bool,
@@ -42,12 +45,13 @@ impl Reloader {
     /// What packages need is made in the background later, and sent to `made`.
     pub fn new(
         folder: Rc<FolderWorkload>,
-        group: DriverGroup,
+        triggers: Rc<Triggers>,
         made: mpsc::Sender<(PackageId, PreparedPackage)>,
     ) -> Self {
         Self {
             folder,
-            group,
+            group: triggers.feed().clone(),
+            triggers,
             packages: BTreeMap::new(),
             made,
             unprepared: false,
@@ -136,7 +140,9 @@ impl Reloader {
         }
         let packages = project.packages.clone();
         self.tell_awaited(project.waits_for.as_deref());
+        let (variables, shell) = (environment.shared().clone(), project.shell());
         self.folder.describer.set(project, environment);
+        self.triggers.set_variables(variables, shell);
         for package in packages {
             match self.packages.get_mut(&package.id) {
                 Some(tracked) if tracked.package == package => {}

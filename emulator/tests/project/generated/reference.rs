@@ -21,7 +21,7 @@ be in camel case, such as `maxInstances`, and the same bounds hold. What is near
 
 | type | what it is |
 |---|---|
-| time span | a number with `ms`, `s`, `m`, `h` or `d`, such as `\"1.5s\"`; a bare number is milliseconds |
+| time span | a number with `ms`, `s`, `m`, `h` or `d`, such as `\"1.5s\"`; a bare number is milliseconds, and at least 100 |
 | memory | a number with `MB` or `GB`, such as `\"512MB\"`; a bare number is megabytes of 1,048,576 bytes |
 | size | a number with `B`, `KB`, `MB` or `GB`, such as `\"6MB\"`; 1 KB is 1,024 bytes |
 | rate | a number of requests a second, or `\"unlimited\"` |

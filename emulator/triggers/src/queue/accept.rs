@@ -78,7 +78,7 @@ impl Queue {
         let Changed::Accepted(accepted) = changed else {
             return Err(QueueStoreError::Closed.into());
         };
-        let now = self.clock.now_ms();
+        let now = self.time.now_ms();
         for one in &accepted {
             match one {
                 Accepted::New(head) if head.died_ms.is_some() => self.dead.update(|n| n + 1),

@@ -29,6 +29,10 @@ pub struct ListedJob {
     pub state: JobState,
     /// All but its body.
     pub job: JobMeta,
+    /// A run is going on and has no such function: the job waits for it to come back, until it is
+    /// too old.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// Which jobs are meant.
@@ -65,8 +69,10 @@ impl Selection {
         mut each: impl FnMut(ListedJob) -> bool,
     ) -> Result<(), QueueStoreError> {
         let ids: BTreeSet<JobId> = self.ids.iter().copied().collect();
-        let mut take =
-            |state, job: JobMeta| !self.has(&ids, &job) || each(ListedJob { state, job });
+        let mut take = |state, job: JobMeta| {
+            let gone = false;
+            !self.has(&ids, &job) || each(ListedJob { state, job, gone })
+        };
         if !self.dead {
             snapshot.alive(self.after, |job| take(JobState::Waiting, job))?;
         }
@@ -166,7 +172,7 @@ impl Queue {
     async fn retry_whole(self: Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
         let mut done = 0;
         for (id, state) in self.numbers(selection).await? {
-            let now = self.clock.now_ms();
+            let now = self.time.now_ms();
             match state {
                 JobState::Running => continue,
                 JobState::Waiting => self.line.borrow_mut().put_back(id, now, now),
@@ -228,7 +234,7 @@ impl Queue {
             heads.collect::<Result<Vec<_>, _>>()
         });
         let heads = reading.await.unwrap_or_default().into_iter().flatten();
-        let now = self.clock.now_ms();
+        let now = self.time.now_ms();
         for head in heads.filter(|head| head.died_ms.is_none()) {
             self.line.borrow_mut().add(&head, now);
         }
@@ -266,6 +272,7 @@ impl Offline {
     /// [`QueueStoreError::Taken`] when a running fnlocal has it.
     pub fn open(folder: &std::path::Path, clock: Clock) -> Result<Self, QueueStoreError> {
         let store = QueueStore::open(folder)?;
+        let clock = clock.going_on(store.snapshot()?.least_time()?);
         Ok(Self { store, clock })
     }
 

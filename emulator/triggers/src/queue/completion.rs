@@ -104,7 +104,7 @@ impl Queue {
             Disposition::Again(_) => {
                 let failed = matches!(outcome, RunOutcome::Failed { .. });
                 self.failed.update(|count| count + u64::from(failed));
-                let now = self.clock.now_ms();
+                let now = self.time.now_ms();
                 self.line.borrow_mut().put_back(id, head.due_ms, now);
                 self.work.notify_one();
             }
@@ -121,7 +121,7 @@ impl Queue {
     /// Gives up jobs that became too old while they waited.
     pub(super) async fn give_up_old(&self, invoke: &dyn Invoke) -> Result<(), QueueStoreError> {
         let max_age = |function: &str| max_age(invoke, function);
-        let old = self.line.borrow().too_old(self.clock.now_ms(), max_age);
+        let old = self.line.borrow().too_old(self.time.now_ms(), max_age);
         for id in old {
             // A run cannot have begun meanwhile: that is done by whoever calls this.
             let read = self.keeper.read(move |snapshot| snapshot.head(id)).await;
@@ -137,7 +137,7 @@ impl Queue {
                 String::new()
             };
             head.error = Some(format!("{gone}it became older than `max_age` allows{last}"));
-            head.died_ms = Some(self.clock.now_ms());
+            head.died_ms = Some(self.time.now_ms());
             let killed = self.keeper.change(QueueChange::Kill(head.clone())).await?;
             self.line.borrow_mut().remove(id);
             self.note_dropped(dropped(&killed), invoke);
@@ -169,7 +169,7 @@ impl Queue {
 
     fn judge(&self, head: &mut JobMeta, outcome: &RunOutcome, invoke: &dyn Invoke) -> Disposition {
         let policy = invoke.policy(&head.function).unwrap_or_default();
-        let now = self.clock.now_ms();
+        let now = self.time.now_ms();
         let chance = rand::random::<f64>();
         let (pause, given_up) = match outcome {
             RunOutcome::Done { .. } => return Disposition::Done,
@@ -233,7 +233,7 @@ impl Queue {
     /// The job stays, and may run once more.
     fn broken(&self, id: JobId, invoke: &dyn Invoke, error: &QueueStoreError) {
         invoke.warn(format!("job {id}: {}", error.report()));
-        let now = self.clock.now_ms();
+        let now = self.time.now_ms();
         let due = now.saturating_add(millis(DISK_PAUSE));
         self.line.borrow_mut().put_back(id, due, now);
         self.work.notify_one();

@@ -6,7 +6,8 @@ use redb::{Database, ReadableTable, ReadableTableMetadata, Table};
 
 use super::bodies::BodyFile;
 use super::tables::{
-    BODIES, DEAD, EXPIRIES, FILES, HEADS, KEYS, LAST, NOTES, NUMBERS, TableTotals, key_bytes,
+    BODIES, COMMITTED, DEAD, EXPIRIES, FILES, HEADS, KEYS, LAST, NOTES, NUMBERS, TableTotals,
+    key_bytes,
 };
 use super::{Changed, QueueChange, QueueStoreError};
 use crate::job::{Accepted, Job, JobId, JobMeta, NewJob};
@@ -78,6 +79,7 @@ pub(super) fn commit(
             changed.push(tables.apply(change)?);
         }
         tables.totals.write(&mut tables.numbers)?;
+        tables.numbers.insert(COMMITTED, now)?;
         (tables.over, tables.taken, tables.totals.live())
     };
     writing.commit()?;

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    TableDefinition,
+};
 
 use super::QueueStoreError;
 use super::apply::head;
 use super::bodies::Bodies;
-use super::tables::{BODIES, DEAD, FILES, HEADS, NOTES};
+use super::tables::{BODIES, COMMITTED, DEAD, FILES, HEADS, NOTES, NUMBERS};
 use crate::job::{Job, JobId, JobMeta};
 
 /// The file at a moment.
@@ -86,6 +89,19 @@ impl StoreSnapshot {
             }
         }
         Ok(found)
+    }
+
+    /// The time from which a queue's clock goes on: while jobs are there, not before the newest
+    /// commit, however far the time of day was set back since. Their times are of that clock.
+    ///
+    /// # Errors
+    /// [`QueueStoreError`]
+    pub fn least_time(&self) -> Result<u64, QueueStoreError> {
+        if self.reading.open_table(HEADS)?.is_empty()? {
+            return Ok(0);
+        }
+        let numbers = self.reading.open_table(NUMBERS)?;
+        Ok(numbers.get(COMMITTED)?.map_or(0, |at| at.value()))
     }
 
     /// What was noted by a name.

@@ -25,6 +25,8 @@ pub(super) const NOTES: TableDefinition<&str, &str> = TableDefinition::new("note
 pub(super) const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 /// The number of the newest job there ever was.
 pub(super) const LAST: &str = "last";
+/// When the newest commit was made, in milliseconds since 1970.
+pub(super) const COMMITTED: &str = "committed";
 /// Bytes of all dead letters, bodies included.
 const DEAD_BYTES: &str = "dead bytes";
 /// Bytes of all idempotency keys.

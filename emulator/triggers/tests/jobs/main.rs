@@ -5,3 +5,4 @@ mod queue;
 mod schedule;
 #[path = "../support/mod.rs"]
 mod support;
+mod wall_clock;

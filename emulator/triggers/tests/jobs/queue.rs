@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +32,8 @@ struct Scripted {
     gate: Option<Rc<Notify>>,
     /// There is no such function.
     gone: Cell<bool>,
+    /// What it was told, where that is no fault.
+    told: Option<RefCell<Vec<String>>>,
 }
 
 impl Invoke for Scripted {
@@ -66,13 +68,18 @@ impl Invoke for Scripted {
     }
 
     fn warn(&self, text: String) {
-        panic!("{text}");
+        match &self.told {
+            Some(told) => told.borrow_mut().push(text),
+            None => panic!("{text}"),
+        }
     }
 }
 
 struct Bench {
     folder: tempfile::TempDir,
     now: Arc<AtomicU64>,
+    /// How far the time of day was set forward, in milliseconds.
+    set: Arc<AtomicI64>,
     queue: Rc<Queue>,
     writer: Option<CommitWriter>,
     runs: mpsc::UnboundedReceiver<Run>,
@@ -104,10 +111,28 @@ impl Bench {
         script: &[(&str, Vec<RunOutcome>)],
         gate: Option<Rc<Notify>>,
     ) -> Self {
+        Self::that_warns(folder, policy, script, gate, false)
+    }
+
+    fn that_warns(
+        folder: tempfile::TempDir,
+        policy: AsyncPolicy,
+        script: &[(&str, Vec<RunOutcome>)],
+        gate: Option<Rc<Notify>>,
+        may_warn: bool,
+    ) -> Self {
         let now = Arc::new(AtomicU64::new(1_000_000));
         let told = Arc::clone(&now);
         // Every look takes a millisecond, so that short pauses pass.
-        let clock = Clock::new(move || told.fetch_add(1, Ordering::SeqCst));
+        let (steady, set) = (Arc::clone(&now), Arc::new(AtomicI64::new(0)));
+        let day = Arc::clone(&set);
+        let clock = Clock::that_is_set(
+            move || {
+                let now = told.fetch_add(1, Ordering::SeqCst);
+                now.saturating_add_signed(day.load(Ordering::SeqCst))
+            },
+            move || steady.fetch_add(1, Ordering::SeqCst),
+        );
         let (queue, writer) = Queue::open(folder.path(), clock).unwrap();
         let (ended, runs) = mpsc::unbounded_channel();
         let script = script
@@ -121,12 +146,14 @@ impl Bench {
             ended,
             gate,
             gone: Cell::new(false),
+            told: may_warn.then(RefCell::default),
         });
         let running = Rc::clone(&queue).run(Rc::clone(&invoke) as Rc<dyn Invoke>, Rc::default());
         let task = tokio::task::spawn_local(running);
         Self {
             folder,
             now,
+            set,
             queue,
             writer: Some(writer),
             runs,
@@ -546,4 +573,90 @@ async fn jobs_are_handed_from_queue_to_queue_once_with_all_that_is_known_of_them
         assert!(matches!(again, Accepted::Known(_)));
     })
     .await;
+}
+
+/// Five seconds between runs.
+fn slow() -> AsyncPolicy {
+    AsyncPolicy {
+        backoff: Duration::from_secs(5),
+        backoff_max: Duration::from_secs(5),
+        ..AsyncPolicy::default()
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_changes_nothing_about_when_jobs_run_and_is_told() {
+    const DAY: i64 = 24 * 3_600_000;
+    LocalSet::new()
+        .run_until(async {
+            for (set, way) in [(-DAY, "back"), (DAY, "forward"), (-10_000, "back")] {
+                let folder = tempfile::tempdir().unwrap();
+                let script = [("a", vec![failed()])];
+                let mut bench = Bench::that_warns(folder, slow(), &script, None, true);
+                bench
+                    .now
+                    .fetch_add(10 * DAY.unsigned_abs(), Ordering::SeqCst);
+                bench.accept("a").await;
+                let first = bench.runs.recv().await.unwrap();
+                assert!(matches!(first.fate, Disposition::Again(_)), "{first:?}");
+                bench.set.store(set, Ordering::SeqCst);
+                // Somebody looks again, as after some seconds; it is not due, nor too old.
+                bench.accept("b").await;
+                assert_eq!(bench.over().await.head.path, "/work");
+                assert_eq!(*bench.invoke.began.borrow(), ["a", "b"]);
+                bench.now.fetch_add(5_000, Ordering::SeqCst);
+                bench.accept("c").await;
+                let (one, other) = (bench.over().await, bench.over().await);
+                assert!(
+                    [one.fate, other.fate]
+                        .iter()
+                        .all(|fate| *fate == Disposition::Done)
+                );
+                assert_eq!(
+                    bench
+                        .invoke
+                        .began
+                        .borrow()
+                        .iter()
+                        .filter(|one| *one == "a")
+                        .count(),
+                    2
+                );
+                let told = bench.invoke.told.as_ref().unwrap().borrow().join("\n");
+                let seconds = set.unsigned_abs() / 1000;
+                assert!(
+                    told.contains(&format!("the clock was set {seconds} s {way}")),
+                    "{told}"
+                );
+                assert_eq!(told.lines().count(), 1, "{told}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_clock_set_back_before_a_restart_holds_no_job_up() {
+    LocalSet::new()
+        .run_until(async {
+            let mut bench = Bench::new(slow(), &[("a", vec![failed()])], None);
+            // Two hours later than the run after it begins.
+            bench.now.fetch_add(2 * 3_600_000, Ordering::SeqCst);
+            bench.accept("a").await;
+            let first = bench.runs.recv().await.unwrap();
+            assert!(matches!(first.fate, Disposition::Again(_)), "{first:?}");
+            let folder = bench.crash().await;
+            let mut bench = Bench::on(folder, slow(), &[], None);
+            bench.now.fetch_add(5_000, Ordering::SeqCst);
+            bench.accept("b").await;
+            let (one, other) = (bench.over().await, bench.over().await);
+            assert_eq!([one.fate, other.fate], [Disposition::Done; 2]);
+            // With no job that waits, the time of day is taken as it is.
+            let folder = bench.crash().await;
+            let bench = Bench::on(folder, slow(), &[], None);
+            let Accepted::New(head) = bench.accept("c").await else {
+                panic!("it is new");
+            };
+            assert!(head.accepted_ms < 1_100_000, "{}", head.accepted_ms);
+        })
+        .await;
 }

@@ -57,6 +57,67 @@ fn what_is_due_every_so_often_leaves_the_gap_out_and_goes_through_the_hour_twice
 }
 
 #[test]
+fn lists_and_ranges_are_fixed_times_each_for_itself() {
+    let all = |cron, day| due(cron, day, "00:10", "22:50");
+    assert_eq!(all("0 2,14 * * *", FORWARD), ["01:00", "12:00"]);
+    assert_eq!(all("30 2,14 * * *", BACK), ["00:30", "13:30"]);
+    assert_eq!(all("0 1-4 * * *", FORWARD), ["01:00", "02:00"]);
+    assert_eq!(
+        all("30 1-4 * * *", FORWARD),
+        ["00:30", "01:00", "01:30", "02:30"]
+    );
+    let back = ["00:30", "02:30"];
+    assert_eq!(all("30 2-3 * * *", BACK), back);
+    // With seconds, and however many fall into the gap.
+    assert_eq!(all("5,10 30 2 * * *", FORWARD), ["01:00"]);
+    assert_eq!(all("@daily", FORWARD), ["22:00"]);
+}
+
+#[test]
+fn a_schedule_that_is_never_due_is_refused() {
+    for cron in [
+        "0 0 30 2 *",
+        "0 0 31 2,4,6,9,11 *",
+        "0 0 31 APR *",
+        "*/5 * 30-31 FEB *",
+        "0 0 0 30 2 * 2026-2090",
+        "0 0 0 29 2 * 2026,2027",
+        "0 0 30 2 +MON",
+    ] {
+        let error = Schedule::new(&ScheduleSpec::cron(cron)).unwrap_err();
+        assert_eq!(error, ScheduleError::Never(cron.to_owned()));
+        assert_eq!(error.key(), "cron");
+    }
+    for cron in [
+        "0 0 29 2 *",
+        "0 0 29 2 +MON",
+        "0 0 30 2 MON",
+        "0 0 L 2 *",
+        "0 0 * * MON#5",
+    ] {
+        Schedule::new(&ScheduleSpec::cron(cron)).unwrap();
+    }
+}
+
+#[test]
+fn a_schedule_that_is_seldom_due_is_found() {
+    let schedule = |cron| Schedule::new(&ScheduleSpec::cron(cron)).unwrap();
+    let now = at("2026-01-01T00:00:00Z");
+    assert_eq!(
+        schedule("0 0 29 2 *").next(now),
+        Some(at("2028-02-29T00:00:00Z"))
+    );
+    // February the 29th is a Monday once in 28 years.
+    let monday = schedule("30 12 29 2 +MON");
+    assert_eq!(monday.next(now), Some(at("2044-02-29T12:30:00Z")));
+    assert_eq!(schedule("0 0 0 1 1 * 2020").next(now), None);
+    assert_eq!(schedule("0 0 0 1 1 * 2020").due(0, now).len(), 1);
+    // However far the clock jumps.
+    assert_eq!(schedule("* * * * * *").due(0, u64::MAX).len(), 100_000);
+    assert_eq!(schedule("* * * * *").next(u64::MAX), None);
+}
+
+#[test]
 fn looks_neither_overlap_nor_leave_gaps() {
     let schedule = berlin("*/7 * * * *");
     let (begin, end) = (at("2026-10-24T22:00:00Z"), at("2026-10-25T04:00:00Z"));
