@@ -12,6 +12,8 @@ mod destroy;
 mod dev;
 mod diagnosis;
 mod doctor;
+#[cfg(all(test, feature = "aws", feature = "loadtest"))]
+mod documents;
 mod emit;
 mod error;
 mod errors;
