@@ -1,4 +1,4 @@
-//! What may stand on the command line.
+//! The command line.
 
 mod build;
 mod clean;
@@ -69,97 +69,97 @@ pub use up::UpArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done   1 failed   2 wrong usage   3 a plan has changes   64 bad configuration
-  69 Docker or AWS unreachable   70 a fault of fnlocal   75 try again   130 interrupted";
+  0 success   1 failure   2 wrong usage   3 the plan has changes   64 wrong configuration
+  69 Docker or AWS unreachable   70 a fault of fnlocal   75 in use, try again   130 interrupted";
 
-/// Serverless functions on this laptop, and the same images and gateway in the cloud.
+/// Run serverless functions on this machine, and the same images and gateway in the cloud.
 #[derive(Debug, Parser)]
 #[command(name = "fnlocal", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Args {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// Say on stderr what fnlocal itself does; twice says more. FNLOCAL_LOG chooses parts.
+    /// Print fnlocal's own diagnosis to stderr; repeat for more. FNLOCAL_LOG selects parts.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Begin a project: a few files that `fnlocal dev` runs at once.
+    /// Create a project: the few files that `fnlocal dev` needs.
     #[command(after_help = init::EXAMPLES)]
     Init(InitArgs),
-    /// Run a folder of functions, with warm pools and hot reload.
+    /// Serve a folder of functions and reload saved code.
     #[command(after_help = dev::EXAMPLES)]
     Dev(DevArgs),
     /// Call a function of a running `fnlocal dev` or `fnlocal up`.
     #[command(after_help = invoke::EXAMPLES)]
     Invoke(InvokeArgs),
-    /// Show what runs: functions, instances by state, queues, memory.
+    /// Show functions, instances by state, queues and memory.
     #[command(after_help = look::PS_EXAMPLES)]
     Ps(PsArgs),
-    /// Watch what runs, full-screen.
+    /// Watch functions, instances and requests on a full screen.
     #[command(after_help = look::TOP_EXAMPLES)]
     Top(TopArgs),
-    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in the browser.
+    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in a browser.
     #[command(after_help = look::OPEN_EXAMPLES)]
     Open(OpenArgs),
-    /// Show what happened: invocations, lines of functions, reloads and errors.
+    /// Show invocations, function log lines, reloads and errors.
     #[command(after_help = logs::EXAMPLES)]
     Logs(LogsArgs),
-    /// Show errors of functions, grouped by where they come from.
+    /// Show functions' errors, grouped by their origin in the code.
     #[command(after_help = errors::EXAMPLES)]
     Errors(ErrorsArgs),
-    /// Build an OCI image of every package, into the project's own registry.
+    /// Build an OCI image of each package into the project's registry.
     #[command(after_help = build::EXAMPLES)]
     Build(BuildArgs),
-    /// Serve a release from the registry's images, exactly as a node in the cloud does.
+    /// Serve a release from its images, as a node in the cloud does.
     #[command(after_help = up::EXAMPLES)]
     Up(UpArgs),
-    /// Show releases: immutable lists of functions, images and limits.
+    /// List, show, compare and prune releases.
     #[command(after_help = release::EXAMPLES)]
     Release(ReleaseArgs),
-    /// Serve the project's registry, for docker pull, docker push, skopeo and other OCI clients.
+    /// Serve the project's registry to docker, skopeo and other OCI clients.
     #[command(after_help = registry::EXAMPLES)]
     Registry(RegistryArgs),
-    /// Remove what fnlocal keeps for a project: containers, images, its registry and copies of code.
+    /// Remove a project's containers, images, registry, logs and copies of code.
     #[command(after_help = clean::EXAMPLES)]
     Clean(CleanArgs),
-    /// Look at what fnlocal needs of this machine, with a fix for what is not well.
+    /// Check this machine's setup and suggest fixes.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
-    /// See what a surge or a spike does to a fleet, on virtual time.
+    /// Simulate a load on a fleet of nodes in virtual time.
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(Box<SimulateArgs>),
-    /// Send load to running functions, and report warm, spare, cold and queued requests apart.
+    /// Send load to functions and report warm, spare, cold and queued requests separately.
     #[cfg(feature = "loadtest")]
     #[command(after_help = loadtest::EXAMPLES)]
     Loadtest(Box<LoadtestArgs>),
-    /// Serve the release a group of EC2 machines follows; each of them runs this.
+    /// Serve an environment's release on an EC2 machine; the machine's user data starts this.
     #[cfg(feature = "aws")]
     #[command(after_help = node::EXAMPLES)]
     Node(NodeArgs),
-    /// Bring a folder of functions to AWS: the same images and gateway, on ECR and a group of nodes.
+    /// Deploy a folder of functions to an environment on AWS.
     #[cfg(feature = "aws")]
     #[command(after_help = promote::EXAMPLES)]
     Promote(Box<PromoteArgs>),
-    /// Show how an environment on AWS is: release, nodes, health, cost.
+    /// Show an environment's release, nodes, health and cost on AWS.
     #[cfg(feature = "aws")]
     #[command(after_help = status::EXAMPLES)]
     Status(StatusArgs),
-    /// Have an environment's nodes go back to a release that is kept.
+    /// Switch an environment's nodes to an earlier release.
     #[cfg(feature = "aws")]
     #[command(after_help = rollback::EXAMPLES)]
     Rollback(RollbackArgs),
-    /// Delete all that fnlocal has made on AWS for an environment.
+    /// Delete everything fnlocal created on AWS for an environment.
     #[cfg(feature = "aws")]
     #[command(after_help = destroy::EXAMPLES)]
     Destroy(DestroyArgs),
-    /// Look into the queue of invocations nobody waits for, retry what was given up, remove jobs.
+    /// Inspect the asynchronous queue; retry or remove jobs.
     #[command(after_help = queue::EXAMPLES)]
     Queue(QueueArgs),
-    /// Send a CloudEvent to a function of the fnlocal that runs here.
+    /// Send a CloudEvent to a function of a running `fnlocal dev` or `fnlocal up`.
     #[command(after_help = emit::EXAMPLES)]
     Emit(EmitArgs),
     /// Print the JSON schema of fnlocal.toml.
@@ -167,10 +167,10 @@ pub enum Command {
 Examples:
   fnlocal schema > fnlocal.schema.json")]
     Schema,
-    /// Print what a shell needs to complete fnlocal's commands and options.
+    /// Print a completion script for a shell.
     #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
-    /// Write a man page of each command.
+    /// Write a man page for each command.
     #[command(after_help = shell::MAN_EXAMPLES)]
     Man(ManArgs),
 }

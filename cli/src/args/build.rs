@@ -7,24 +7,24 @@ use fnlocal_image::oci::manifest::ImagePlatform;
 /// Shown with `fnlocal build --help`.
 pub const EXAMPLES: &str = "\
 Examples:
-  fnlocal build                      the packages of this folder
-  fnlocal build examples/auction     those of another
+  fnlocal build                      build the packages of this folder
+  fnlocal build examples/auction     build those of another folder
   fnlocal build --platform linux/amd64,linux/arm64
   fnlocal build --json | jq -r '.images[].digest'";
 
 /// Arguments of `fnlocal build`.
 #[derive(Debug, clap::Args)]
 pub struct BuildArgs {
-    /// A folder of functions, or one file.
+    /// The folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
-    /// Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].
+    /// The platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].
     #[arg(long, value_delimiter = ',', value_name = "PLATFORM")]
     pub platform: Vec<ImagePlatform>,
-    /// Look for a newer base image.
+    /// Check for a newer base image.
     #[arg(long)]
     pub pull: bool,
-    /// Print what was built as JSON on stdout.
+    /// Print the built images as JSON on stdout.
     #[arg(long)]
     pub json: bool,
 }

@@ -1,4 +1,4 @@
-//! Arguments of the commands that look at what runs: `ps`, `open`, `top`.
+//! Arguments of `ps`, `open` and `top`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,8 +13,8 @@ Examples:
 /// Shown with `fnlocal open --help`.
 pub const OPEN_EXAMPLES: &str = "\
 Examples:
-  fnlocal open             the dashboard, in the browser
-  fnlocal open --print     its address, for another browser; it holds the token that lets you in";
+  fnlocal open             open the dashboard in a browser
+  fnlocal open --print     print its address, which holds the token";
 
 /// Shown with `fnlocal top --help`.
 pub const TOP_EXAMPLES: &str = "\
@@ -23,10 +23,10 @@ Examples:
   fnlocal top --folder examples/auction
 
 Keys:
-  up, down   choose a function      enter   only its requests and lines
+  up, down   select a function      enter   show only its requests and lines
   l          lines or requests      s       sort by another column
-  c          stop its idle instances, for a cold start
-  space      hold still             q       quit";
+  c          stop its idle instances, so that the next start is cold
+  space      pause the display      q       quit";
 
 /// Arguments of `fnlocal ps`.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub struct OpenArgs {
     /// The folder that `fnlocal dev` or `fnlocal up` serves.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
-    /// Print the address, and open nothing.
+    /// Print the address instead of opening a browser.
     #[arg(long)]
     pub print: bool,
 }
@@ -56,7 +56,7 @@ pub struct TopArgs {
     /// The folder that `fnlocal dev` or `fnlocal up` serves.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
-    /// End after so long, such as 10s.
+    /// Exit after this time, such as 10s.
     #[arg(long = "for", value_name = "SPAN", value_parser = super::span::span)]
     pub length: Option<Duration>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub enum Cold {
     /// The function had no instance when the request arrived.
     First,
-    /// It had some, and they were not enough.
+    /// The function had instances, but not enough of them.
     ScaleOut,
 }
 
