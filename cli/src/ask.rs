@@ -84,8 +84,13 @@ impl PlatformAnswer {
 
     /// The answer's JSON.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, CliError> {
-        serde_json::from_slice(self.0.body())
-            .map_err(|error| CliError::new(Exit::Bug, error, "is it another version of fnlocal?"))
+        serde_json::from_slice(self.0.body()).map_err(|error| {
+            CliError::new(
+                Exit::Bug,
+                error,
+                "compare its version with that of `fnlocal --version`",
+            )
+        })
     }
 
     /// A job's head and body in an answer that shows one.

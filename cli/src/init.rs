@@ -58,7 +58,7 @@ enum InitError {
 
 fnlocal_api::user_error!(InitError {
     Self::Taken { .. } => "name a new folder, as in `fnlocal init shop`";
-    Self::Write { .. } => "see whether the folder belongs to you and the disk has room";
+    Self::Write { .. } => "check that the folder belongs to you and that the disk has room";
 });
 
 /// Writes the files, and says what to do next.

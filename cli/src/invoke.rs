@@ -30,13 +30,13 @@ enum InvokeError {
         from: String,
         source: std::io::Error,
     },
-    #[error("the fnlocal at {url} makes no cold start of {function}: it answers {status}")]
+    #[error("the fnlocal at {url} did not stop idle instances of {function}: it answered {status}")]
     NotCold {
         url: String,
         function: String,
         status: StatusCode,
     },
-    #[error("{url}, the front door of {env}, does not answer")]
+    #[error("{url}, the endpoint of {env}, does not answer")]
     Closed {
         url: String,
         env: String,

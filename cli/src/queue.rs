@@ -162,7 +162,9 @@ impl QueuePlace {
             Self::None => 0,
         };
         if count == 0 && named > 0 {
-            return Err(unknown_job("no such job is waiting or given up".to_owned()));
+            return Err(unknown_job(
+                "no such job is waiting, and none is a dead letter".to_owned(),
+            ));
         }
         Ok(count)
     }

@@ -40,9 +40,9 @@ pub enum AskError {
 }
 
 fnlocal_api::user_error!(AskError: Unreachable {
-    Self::Silent { .. } => "see the terminal it runs in, or start it again";
-    Self::Odd { .. } => "is it of another version? `fnlocal --version` tells this one's";
-    Self::Begin(_) => "see whether many programs are running";
+    Self::Silent { .. } => "look at the terminal of that fnlocal, or restart it";
+    Self::Odd { .. } => "compare its version with that of `fnlocal --version`";
+    Self::Begin(_) => "stop other programs: this machine has no threads left";
 });
 
 /// A client that goes through no proxy: it only talks to this machine.

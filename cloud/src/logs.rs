@@ -117,7 +117,7 @@ fn nothing(aws: &Aws) -> CloudError {
     let (env, group) = (aws.names().env(), aws.names().log_group());
     CloudError::new(
         CloudErrorKind::Failed,
-        format!("nothing is kept of `{env}`: AWS has no log group {group}"),
+        format!("there is no log of `{env}`: AWS has no log group {group}"),
     )
     .hint(format!(
         "`fnlocal promote --env {env}` makes it, unless [env.{env}] has `logs = \"off\"`"

@@ -204,7 +204,7 @@ pub enum CleanError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The engine answers, but does not list what it has.
-    #[error("the engine does not list what it has")]
+    #[error("the engine does not list its containers and images")]
     Engine(#[source] bollard::errors::Error),
     /// Files cannot be listed.
     #[error("could not read {}", path.display())]

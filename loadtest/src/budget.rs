@@ -58,7 +58,7 @@ pub struct BudgetVerdict {
 
 /// A budget that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no budget: {why}")]
+#[error("`{text}` is not a budget: {why}")]
 pub struct BudgetError {
     /// What was written.
     pub text: String,
@@ -94,7 +94,7 @@ impl FromStr for Budget {
             fail(format!("`{name}` is not measured"), near.or(Some(known)))
         })?;
         let bound = bound(metric, value)
-            .ok_or_else(|| fail(format!("`{value}` is no bound for `{name}`"), None))?;
+            .ok_or_else(|| fail(format!("`{value}` is not a bound for `{name}`"), None))?;
         if metric == BudgetMetric::Rate && scope.is_some() {
             return Err(fail("a rate is the whole run's".to_owned(), None));
         }
@@ -372,8 +372,8 @@ mod tests {
         assert_eq!(error("p99").why, "it has none of > >= < <=");
         assert_eq!(error("cold.p98>1s").why, "`p98` is not measured");
         assert_eq!(error("cold.p98>1s").hint, "did you mean `p90`?");
-        assert_eq!(error("p99>800").why, "`800` is no bound for `p99`");
-        assert_eq!(error("errors>5ms").why, "`5ms` is no bound for `errors`");
+        assert_eq!(error("p99>800").why, "`800` is not a bound for `p99`");
+        assert_eq!(error("errors>5ms").why, "`5ms` is not a bound for `errors`");
     }
 
     #[test]

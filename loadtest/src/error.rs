@@ -95,14 +95,14 @@ pub enum LoadTestError {
 
 fnlocal_api::user_error!(LoadTestError {
     Self::BadUrl { .. } => "write it like http://127.0.0.1:9000", Usage;
-    Self::Dns { .. } => "check the name, and whether you are online", Unreachable;
+    Self::Dns { .. } => "check the name and the network", Unreachable;
     Self::Down { .. } => "start it, for example with `fnlocal dev`", Unreachable;
     Self::Tls { .. } => "its certificate must be valid for its name and trusted by this machine; \
         http:// is for targets without TLS", Unreachable;
     Self::UnknownFunction { name, known, .. } => suggested(name, known), Usage;
     Self::NoCold { .. } => "run it against a local `fnlocal dev`";
     Self::Env { hint, .. } => hint.clone(), Unreachable;
-    Self::File { what: "write", .. } => "choose a folder that there is and that you may write to";
+    Self::File { what: "write", .. } => "choose an existing folder that you may write to";
     Self::File { .. } => "give a file that `--save` wrote";
     Self::NotAReport { .. } => "give a file that `--save` of this version wrote";
     Self::Users(_) | Self::Thread(_) => None;

@@ -32,7 +32,7 @@ pub struct Values {
 
 /// A placeholder that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{{{{{word}}}}}` is no placeholder")]
+#[error("`{{{{{word}}}}}` is not a placeholder")]
 pub struct TemplateError {
     /// What stands between the braces.
     pub word: String,
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn an_unknown_placeholder_is_named_with_the_nearest() {
         let error = Template::parse("{{sqe}}").unwrap_err();
-        assert_eq!(error.to_string(), "`{{sqe}}` is no placeholder");
+        assert_eq!(error.to_string(), "`{{sqe}}` is not a placeholder");
         assert_eq!(error.hint, "did you mean `{{seq}}`?");
     }
 }

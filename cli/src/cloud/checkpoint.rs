@@ -30,7 +30,7 @@ impl Checkpoint {
             Some(Reached { at, next }) => CliError::new(
                 Exit::Interrupted,
                 format!("interrupted at {at}"),
-                format!("what was done stays; `{next}` goes on from there"),
+                format!("completed steps stay; continue with `{next}`"),
             ),
         }
     }

@@ -20,10 +20,10 @@ pub enum FilterError {
     #[error("FNLOCAL_LOG cannot be read: {0}")]
     Malformed(String),
     /// There is no such part.
-    #[error("FNLOCAL_LOG names `{0}`, which is no part of fnlocal")]
+    #[error("FNLOCAL_LOG names `{0}`, which is not a part of fnlocal")]
     Part(String),
     /// There is no such level.
-    #[error("FNLOCAL_LOG asks for the level `{0}`, which there is not")]
+    #[error("FNLOCAL_LOG names `{0}`, which is not a level")]
     Level(String),
     /// Another crate's is never written to the file.
     #[error("FNLOCAL_LOG names `{0}`, a library whose events go to stderr only")]

@@ -151,7 +151,7 @@ fn machine(
     let kind = price::instance_type(name).ok_or_else(|| match (&args.env_name, said) {
         (Some(env), None) => {
             let names = price::TYPES.map(|kind| kind.name).join(", ");
-            let message = format!("`{name}` is no instance type whose size is known here");
+            let message = format!("`{name}` is not a known instance type");
             let error = file.error_at(&["env", env, "instance_type"], message);
             error.with_hint(Some(format!("known are {names}"))).into()
         }

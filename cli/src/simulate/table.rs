@@ -100,7 +100,7 @@ pub fn report(report: &SimulationReport) -> String {
     let peak = &report.peak;
     let _ = writeln!(
         out,
-        "\nat the most  {}, {}, {} waiting",
+        "\nmaximum      {}, {}, {} waiting",
         plural(peak.nodes, "node"),
         plural(peak.instances as usize, "instance"),
         count(peak.waiting)
@@ -124,8 +124,8 @@ fn jobs(report: &SimulationReport, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "\n{dim}nobody waits for{dim:#}  {}: {} done, {} cold, {} repeated, {} given up, at the \
-         most {} waiting",
+        "\n{dim}asynchronous{dim:#}  {}: {} done, {} cold, {} repeated, {} dead letters, maximum \
+         {} waiting",
         plural(jobs.came as usize, "job"),
         count(jobs.done),
         count(jobs.cold),

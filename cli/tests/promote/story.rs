@@ -129,7 +129,7 @@ async fn a_plan_in_a_file_is_carried_out_exactly_or_not_at_all() {
     again.refused(75, "has changed since the plan was made", "new plan");
     cloud.folder.write("plan.json", "{}");
     let none = cloud.promote(&["--plan-file", "plan.json", "--yes"]);
-    none.refused(1, "plan.json is no plan", "--plan-file");
+    none.refused(1, "plan.json is not a plan", "--plan-file");
 }
 
 #[tokio::test]

@@ -44,13 +44,13 @@ pub enum QueryError {
     #[error("`{0}` is neither a span of time nor a time")]
     Since(String),
     /// Not a regular expression.
-    #[error("`{0}` is no regular expression")]
+    #[error("`{0}` is not a regular expression")]
     Grep(String, #[source] Box<regex::Error>),
 }
 
 fnlocal_api::user_error!(QueryError: Usage {
     Self::Since(_) => "write 30s, 5m, 2h or 1d, or a time such as 2026-01-31T12:00:00Z";
-    Self::Grep(..) => "put a backslash before characters such as ( and [ to mean themselves";
+    Self::Grep(..) => "put a backslash before ( and [ to match these characters";
 });
 
 /// A time `text` ago, or the time it is.

@@ -249,7 +249,7 @@ pub enum CodeError {
 
 fnlocal_api::user_error!(CodeError: Config {
     Self::Escape { .. } => "copy what it links to into the project, or list the link in .fnlocalignore";
-    Self::TooBig { .. } => "list what is no code in .fnlocalignore";
+    Self::TooBig { .. } => "list files that are not code in .fnlocalignore";
     Self::Read { .. } => "make it readable, or list it in .fnlocalignore";
     Self::Store { source, .. } => fnlocal_files::hint(source);
 });

@@ -15,7 +15,7 @@ const MAX_OCCURRENCES: usize = 1000;
 #[non_exhaustive]
 pub enum PrescaleError {
     /// Its expression.
-    #[error("prescale `{name}`: `{cron}` is no cron expression")]
+    #[error("prescale `{name}`: `{cron}` is not a cron expression")]
     Expression {
         /// What it is called.
         name: String,
@@ -25,7 +25,7 @@ pub enum PrescaleError {
         source: croner::errors::CronError,
     },
     /// Its time zone.
-    #[error("prescale `{name}`: `{zone}` is no time zone")]
+    #[error("prescale `{name}`: `{zone}` is not a time zone")]
     Zone {
         /// What it is called.
         name: String,

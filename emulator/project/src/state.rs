@@ -189,8 +189,8 @@ pub enum StateError {
 }
 
 fnlocal_api::user_error!(StateError {
-    Self::Taken { pid: Some(pid), .. } => format!("use that one, or end it: kill {pid}"), TryAgain;
-    Self::Taken { pid: None, .. } => "use that one, or end it", TryAgain;
+    Self::Taken { pid: Some(pid), .. } => format!("use that one, or stop it: kill {pid}"), TryAgain;
+    Self::Taken { pid: None, .. } => "use that one, or stop it", TryAgain;
     Self::Io { source, .. } => fnlocal_files::hint(source).unwrap_or_else(|| {
         "fnlocal keeps code versions and its lock there; make it writable".to_owned()
     });

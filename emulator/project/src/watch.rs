@@ -172,7 +172,7 @@ fn matters(kind: EventKind) -> bool {
 pub struct WatchError(#[source] std::io::Error);
 
 fnlocal_api::user_error!(WatchError {
-    _ => "this machine has no more threads to give; end something";
+    _ => "stop other programs: this machine has no threads left";
 });
 
 #[cfg(test)]

@@ -63,10 +63,10 @@ pub struct FunctionTimes {
 #[non_exhaustive]
 pub enum CalibrationError {
     /// It is not the JSON it should be.
-    #[error("it is no calibration: {0}")]
+    #[error("this is not a calibration: {0}")]
     Json(#[from] serde_json::Error),
     /// It is of another version.
-    #[error("it is of version {0}, and this reads version 1")]
+    #[error("its version is {0}, and this fnlocal reads version 1")]
     Version(u32),
     /// A function's percentiles make no sense.
     #[error("`{what}` of function `{function}`: {why}")]

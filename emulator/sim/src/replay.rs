@@ -25,7 +25,7 @@ pub enum ReplayError {
         source: serde_json::Error,
     },
     /// It was made by another version.
-    #[error("it is of version {found}, and this is version {VERSION}")]
+    #[error("its version is {found}, and this fnlocal reads version {VERSION}")]
     Version {
         /// Its version.
         found: u32,

@@ -73,8 +73,8 @@ fnlocal_api::user_error!(FleetError: Config [Schedule] {
          --env chooses another"
     );
     Self::Limit(_) => "write the smaller one first, as in `--scale 2..10`";
-    Self::TooMany(_) => format!("{MAX_NODES} is the most; `fnlocal simulate` has no bound");
-    Self::NoNode => "the reasons stand above", Failed;
+    Self::TooMany(_) => format!("use at most {MAX_NODES}, or `fnlocal simulate`, which has no maximum");
+    Self::NoNode => "see the errors above", Failed;
 });
 
 impl FleetSettings {

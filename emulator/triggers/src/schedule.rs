@@ -28,7 +28,7 @@ pub struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// Its expression.
-    #[error("`{cron}` is no cron expression: {why}")]
+    #[error("`{cron}` is not a cron expression: {why}")]
     Cron {
         /// As written.
         cron: String,
@@ -36,7 +36,7 @@ pub enum ScheduleError {
         why: String,
     },
     /// Its time zone.
-    #[error("`{0}` is no time zone")]
+    #[error("`{0}` is not a time zone")]
     Zone(String),
 }
 

@@ -117,9 +117,9 @@ pub enum QueueStoreError {
 }
 
 fnlocal_api::user_error!(QueueStoreError {
-    Self::Taken(_) => "use the fnlocal that runs on this folder, or end it", TryAgain;
+    Self::Taken(_) => "use the fnlocal that runs on this folder, or stop it", TryAgain;
     Self::Open { path, .. } => format!(
-        "see to the disk and the rights of {}; moved away, a new queue is begun",
+        "check the disk and the permissions of {}; without the file, a new queue is created",
         path.display()
     );
     Self::Use(_) | Self::Down(_) => "see to the disk; the queue goes on by itself once it can be \

@@ -137,7 +137,7 @@ impl BuildError {
 
 fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
     Self::Engine { source, .. } => without_runtime(source), Unreachable;
-    Self::Restless => "end what writes into the package, or ignore its files";
+    Self::Restless => "stop the program that writes into the package, or ignore its files";
     Self::Import { failure, .. } => failure.hint.clone();
     Self::Describe { .. } => None;
     Self::ImportLimit { .. } => "do this in a function: a build imports the code only to list its \
@@ -153,7 +153,7 @@ fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
         "the image is Debian's: get `fnlocal` ", env!("CARGO_PKG_VERSION"), " that was built for it, \
          or for any Linux, and name it with --node-binary FILE"
     ), Config;
-    Self::Bug(_) => "this is a fault of fnlocal; please report it with the lines above", Bug;
+    Self::Bug(_) => "this is a fault of fnlocal; report it with the lines above", Bug;
 });
 
 /// The hint of an engine that does not answer. A build has no runtime to fall back on, as `dev` has.

@@ -224,7 +224,7 @@ pub enum ReleaseStoreError {
 fnlocal_api::user_error!(ReleaseStoreError {
     Self::Unknown(_) => "`fnlocal release list` shows those that are kept; a file's path will do too";
     Self::Ambiguous(_) => "give more of its digits";
-    Self::Format { .. } | Self::Invalid { .. } => "`fnlocal build` makes a new one";
+    Self::Format { .. } | Self::Invalid { .. } => "make a new one with `fnlocal build`";
     Self::Io { source, .. } => fnlocal_files::hint(source);
 });
 

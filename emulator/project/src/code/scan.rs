@@ -323,7 +323,7 @@ impl Sizes {
                 self.bytes >> 20,
                 self.largest()
             ),
-            hint: Some("list what is no code in .fnlocalignore".to_owned()),
+            hint: Some("list files that are not code in .fnlocalignore".to_owned()),
         })
     }
 }

@@ -11,10 +11,10 @@ use crate::store::{BodyFile, Changed, QueueChange, QueueStoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// As many wait as may.
-    #[error("{MAX_QUEUED_JOBS} jobs are waiting, as many as may")]
+    #[error("{MAX_QUEUED_JOBS} jobs are waiting, which is the maximum")]
     Full,
     /// They take as many bytes as they may.
-    #[error("the waiting jobs take {0} bytes, as many as they may")]
+    #[error("the waiting jobs take {0} bytes, which is the maximum")]
     FullOfBytes(u64),
     /// The file cannot be written.
     #[error(transparent)]
