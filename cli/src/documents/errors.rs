@@ -92,14 +92,14 @@ fn hints_of(source: &str) -> BTreeMap<String, String> {
     let arm = r"(?s)((?:Self::\w+(?:\s*\{[^}]*\}|\([^)]*\))?\s*\|?\s*)+)(?:if [^=]+(?:==[^=]+)?)?=>(.*?);\n";
     let arm = Regex::new(arm).unwrap();
     let variant = Regex::new(r"Self::(\w+)").unwrap();
-    let literal = Regex::new(r#""(?:[^"\\]|\\.)*""#).unwrap();
+    let literal = Regex::new(r#"(?s)"(?:[^"\\]|\\.)*""#).unwrap();
     let mut hints: BTreeMap<String, String> = BTreeMap::new();
     for (start, _) in source.match_indices("user_error!(") {
         let block = &source[start..];
         let block = &block[..block.find("\n});").map_or(block.len(), |end| end + 1)];
         for found in arm.captures_iter(block) {
             let said = literal.find_iter(&found[2]).map(|one| text(one.as_str()));
-            let said: Vec<String> = said.filter(|one| one.contains(' ')).collect();
+            let said: Vec<String> = said.filter(|one| one.trim().contains(' ')).collect();
             for name in variant.captures_iter(&found[1]) {
                 let hint = hints.entry(name[1].to_owned()).or_default();
                 if !hint.is_empty() && !said.is_empty() {
@@ -115,7 +115,8 @@ fn hints_of(source: &str) -> BTreeMap<String, String> {
 /// A string of the source as one cell of a table.
 fn text(literal: &str) -> String {
     let joined = Regex::new(r"\\\n\s*").unwrap();
-    let joined = joined.replace_all(literal.trim_matches('"'), "");
+    let inside = literal.get(1..literal.len() - 1).unwrap_or_default();
+    let joined = joined.replace_all(inside, "");
     let named = Regex::new(r"\{\}|\{\d*:?[^}]*\}").unwrap();
     let joined = named.replace_all(&joined, |found: &regex::Captures<'_>| match &found[0] {
         "{}" | "{0}" => "{…}".to_owned(),
