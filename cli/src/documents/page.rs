@@ -52,6 +52,11 @@ impl Page {
         }
     }
 
+    /// Returns whether the page is a part of the book.
+    pub fn is_in_book(&self) -> bool {
+        self.name.starts_with("docs/")
+    }
+
     /// Returns the fenced blocks of a language.
     pub fn blocks(&self, language: &str) -> Vec<String> {
         let mut blocks = Vec::new();
