@@ -160,9 +160,9 @@ fn say_next(args: &InitArgs) {
         next.push_str(&format!("  cd {}\n", args.folder.display()));
     }
     next.push_str(&format!(
-        "  fnlocal dev              serves it, and what you save\n  \
-         fnlocal invoke {first:<10}calls a function, from another terminal\n  \
-         fnlocal open             shows the dashboard"
+        "  fnlocal dev              serve the functions and reload what you save\n  \
+         fnlocal invoke {first:<10}call a function, from another terminal\n  \
+         fnlocal open             open the dashboard"
     ));
     terminal::eprintln!("{bold}ready{bold:#}; next:\n{next}");
 }

@@ -35,7 +35,7 @@ pub enum AskError {
         status: http::StatusCode,
     },
     /// The thread's own machinery cannot be set up.
-    #[error("could not begin")]
+    #[error("the HTTP client could not start")]
     Begin(#[from] std::io::Error),
 }
 

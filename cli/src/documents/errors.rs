@@ -97,7 +97,12 @@ fn hints_of(source: &str) -> BTreeMap<String, String> {
     for (start, _) in source.match_indices("user_error!(") {
         let block = &source[start..];
         let block = &block[..block.find("\n});").map_or(block.len(), |end| end + 1)];
-        for found in arm.captures_iter(block) {
+        let name = block
+            .trim_start_matches("user_error!(")
+            .split([':', ' '])
+            .next();
+        let one_arm = format!("\n    Self::{} =>", name.unwrap_or_default());
+        for found in arm.captures_iter(&block.replace("\n    _ =>", &one_arm)) {
             let said = literal.find_iter(&found[2]).map(|one| text(one.as_str()));
             let said: Vec<String> = said.filter(|one| one.trim().contains(' ')).collect();
             for name in variant.captures_iter(&found[1]) {
