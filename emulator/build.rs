@@ -1,4 +1,4 @@
-//! Writes the public facts of the API for the scripts of the dashboard.
+//! Writes the public facts of the API for the scripts and the style of the dashboard.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -9,6 +9,17 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     fs::write(out.join("facts.js"), facts()).expect("the output folder can be written");
+    fs::write(out.join("facts.css"), tones()).expect("the output folder can be written");
+}
+
+/// The colours of start kinds: `--warm`, and a class `warm` whose tone it is.
+fn tones() -> String {
+    let tone = |start: StartKind| {
+        let (word, colour) = (start.word(), start.colour());
+        format!(":root {{ --{word}: {colour}; }}\n.{word} {{ --tone: var(--{word}); }}\n")
+    };
+    let tones: String = StartKind::ALL.map(tone).concat();
+    format!("/* Made from the crate fnlocal-api. */\n{tones}")
 }
 
 /// The words and headers of the API, as a module of JavaScript.

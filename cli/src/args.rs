@@ -1,71 +1,18 @@
 //! The command line.
 
-mod build;
-mod clean;
-#[cfg(feature = "aws")]
-mod destroy;
-mod dev;
-mod doctor;
-mod emit;
-mod errors;
 mod fleet;
-mod init;
-mod invoke;
-#[cfg(feature = "loadtest")]
-mod loadtest;
-mod logs;
-mod look;
 mod mounts;
-#[cfg(feature = "aws")]
-mod node;
-#[cfg(feature = "aws")]
-mod promote;
-mod queue;
-mod registry;
-mod release;
-#[cfg(feature = "aws")]
-mod rollback;
-mod shell;
-mod simulate;
 mod span;
-#[cfg(feature = "aws")]
-mod status;
-mod up;
 
 use std::path::Path;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-pub use build::BuildArgs;
-pub use clean::CleanArgs;
-#[cfg(feature = "aws")]
-pub use destroy::DestroyArgs;
-pub use dev::{DevArgs, ProfileChoice, RuntimeChoice};
-pub use doctor::DoctorArgs;
-pub use emit::EmitArgs;
-pub use errors::ErrorsArgs;
-pub use fleet::FleetArgs;
-pub use init::{InitArgs, ProjectTemplate};
-pub use invoke::InvokeArgs;
-#[cfg(feature = "loadtest")]
-pub use loadtest::{LoadProfile, LoadtestArgs};
-pub use logs::LogsArgs;
-pub use look::{OpenArgs, PsArgs, TopArgs};
+use crate::error::CommandResult;
+
+pub use fleet::{FleetArgs, time_scale};
 pub use mounts::MountsChoice;
-#[cfg(feature = "aws")]
-pub use node::NodeArgs;
-#[cfg(feature = "aws")]
-pub use promote::PromoteArgs;
-pub use queue::{Chosen, QueueArgs, QueueCommand};
-pub use registry::RegistryArgs;
-pub use release::{ReleaseArgs, ReleaseCommand};
-#[cfg(feature = "aws")]
-pub use rollback::RollbackArgs;
-pub use shell::{CompletionsArgs, ManArgs};
-pub use simulate::{RoutingChoice, SimulateArgs};
-#[cfg(feature = "aws")]
-pub use status::StatusArgs;
-pub use up::UpArgs;
+pub use span::span;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -84,136 +31,114 @@ pub struct Args {
     pub verbose: u8,
 }
 
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Create a project: the few files that `fnlocal dev` needs.
-    #[command(after_help = init::EXAMPLES)]
-    Init(InitArgs),
-    /// Serve a folder of functions and reload saved code.
-    #[command(after_help = dev::EXAMPLES)]
-    Dev(DevArgs),
-    /// Call a function of a running `fnlocal dev` or `fnlocal up`.
-    #[command(after_help = invoke::EXAMPLES)]
-    Invoke(InvokeArgs),
-    /// Show functions, instances by state, queues and memory.
-    #[command(after_help = look::PS_EXAMPLES)]
-    Ps(PsArgs),
-    /// Watch functions, instances and requests on a full screen.
-    #[command(after_help = look::TOP_EXAMPLES)]
-    Top(TopArgs),
-    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in a browser.
-    #[command(after_help = look::OPEN_EXAMPLES)]
-    Open(OpenArgs),
-    /// Show invocations, function log lines, reloads and errors.
-    #[command(after_help = logs::EXAMPLES)]
-    Logs(LogsArgs),
-    /// Show functions' errors, grouped by their origin in the code.
-    #[command(after_help = errors::EXAMPLES)]
-    Errors(ErrorsArgs),
-    /// Build an OCI image of each package into the project's registry.
-    #[command(after_help = build::EXAMPLES)]
-    Build(BuildArgs),
-    /// Serve a release from its images, as a node in the cloud does.
-    #[command(after_help = up::EXAMPLES)]
-    Up(UpArgs),
-    /// List, show, compare and prune releases.
-    #[command(after_help = release::EXAMPLES)]
-    Release(ReleaseArgs),
-    /// Serve the project's registry to docker, skopeo and other OCI clients.
-    #[command(after_help = registry::EXAMPLES)]
-    Registry(RegistryArgs),
-    /// Remove a project's containers, images, registry, logs and copies of code.
-    #[command(after_help = clean::EXAMPLES)]
-    Clean(CleanArgs),
-    /// Check this machine's setup and suggest fixes.
-    #[command(after_help = doctor::EXAMPLES)]
-    Doctor(DoctorArgs),
-    /// Simulate a load on a fleet of nodes in virtual time.
-    #[command(after_help = simulate::EXAMPLES)]
-    Simulate(Box<SimulateArgs>),
-    /// Send load to functions and report warm, spare, cold and queued requests separately.
-    #[cfg(feature = "loadtest")]
-    #[command(after_help = loadtest::EXAMPLES)]
-    Loadtest(Box<LoadtestArgs>),
-    /// Serve an environment's release on an EC2 machine; the machine's user data starts this.
-    #[cfg(feature = "aws")]
-    #[command(after_help = node::EXAMPLES)]
-    Node(NodeArgs),
-    /// Deploy a folder of functions to an environment on AWS.
-    #[cfg(feature = "aws")]
-    #[command(after_help = promote::EXAMPLES)]
-    Promote(Box<PromoteArgs>),
-    /// Show an environment's release, nodes, health and cost on AWS.
-    #[cfg(feature = "aws")]
-    #[command(after_help = status::EXAMPLES)]
-    Status(StatusArgs),
-    /// Switch an environment's nodes to an earlier release.
-    #[cfg(feature = "aws")]
-    #[command(after_help = rollback::EXAMPLES)]
-    Rollback(RollbackArgs),
-    /// Delete everything fnlocal created on AWS for an environment.
-    #[cfg(feature = "aws")]
-    #[command(after_help = destroy::EXAMPLES)]
-    Destroy(DestroyArgs),
-    /// Inspect the asynchronous queue; retry or remove jobs.
-    #[command(after_help = queue::EXAMPLES)]
-    Queue(QueueArgs),
-    /// Send a CloudEvent to a function of a running `fnlocal dev` or `fnlocal up`.
-    #[command(after_help = emit::EXAMPLES)]
-    Emit(EmitArgs),
-    /// Print the JSON schema of fnlocal.toml.
-    #[command(after_help = "\
-Examples:
-  fnlocal schema > fnlocal.schema.json")]
-    Schema,
-    /// Print a completion script for a shell.
-    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
-    Completions(CompletionsArgs),
-    /// Write a man page for each command.
-    #[command(after_help = shell::MAN_EXAMPLES)]
-    Man(ManArgs),
+/// The commands: a summary, the module with the arguments, their `EXAMPLES` and `run`; whether they
+/// name the folder of a project; the feature without which there is none.
+macro_rules! commands {
+    ($(
+        #[doc = $summary:literal]
+        $name:ident => $variant:ident($args:ty) $(in $folder:ident)? $(if $feature:literal)?;
+    )+) => {
+        /// The commands.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $(
+                #[doc = $summary]
+                $(#[cfg(feature = $feature)])?
+                #[command(after_help = crate::$name::EXAMPLES)]
+                $variant($args),
+            )+
+        }
+
+        impl Command {
+            /// Commands that exist only with a feature, which is named.
+            pub const OF_FEATURES: &[(&str, &str)] = &[$($((stringify!($name), $feature),)?)+];
+
+            /// Returns the command's name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(
+                        $(#[cfg(feature = $feature)])?
+                        Self::$variant(_) => stringify!($name),
+                    )+
+                }
+            }
+
+            /// Returns the folder of the project it is about. `None` if it names none.
+            pub fn folder(&self) -> Option<&Path> {
+                match self {
+                    $(
+                        $(#[cfg(feature = $feature)])?
+                        Self::$variant(_args) => None$(.or(Some(_args.$folder.as_path())))?,
+                    )+
+                }
+            }
+
+            /// Runs it.
+            pub fn run(&self) -> CommandResult {
+                match self {
+                    $(
+                        $(#[cfg(feature = $feature)])?
+                        Self::$variant(args) => crate::$name::run(args),
+                    )+
+                }
+            }
+        }
+    };
 }
 
-impl Command {
-    /// Returns the command's name, and the folder of the project it is about if it names one.
-    pub fn place(&self) -> (&'static str, Option<&Path>) {
-        let (name, folder) = match self {
-            Self::Init(args) => ("init", &args.folder),
-            Self::Dev(args) => ("dev", &args.folder),
-            Self::Invoke(args) => ("invoke", &args.folder),
-            Self::Ps(args) => ("ps", &args.folder),
-            Self::Top(args) => ("top", &args.folder),
-            Self::Open(args) => ("open", &args.folder),
-            Self::Logs(args) => ("logs", &args.folder),
-            Self::Errors(args) => ("errors", &args.folder),
-            Self::Build(args) => ("build", &args.folder),
-            Self::Up(args) => ("up", &args.folder),
-            Self::Release(args) => ("release", &args.folder),
-            Self::Registry(args) => ("registry", &args.folder),
-            Self::Clean(args) => ("clean", &args.folder),
-            Self::Doctor(args) => ("doctor", &args.folder),
-            Self::Simulate(args) => ("simulate", &args.folder),
-            #[cfg(feature = "loadtest")]
-            Self::Loadtest(args) => ("loadtest", &args.folder),
-            #[cfg(feature = "aws")]
-            Self::Promote(args) => ("promote", &args.folder),
-            #[cfg(feature = "aws")]
-            Self::Status(args) => ("status", &args.folder),
-            #[cfg(feature = "aws")]
-            Self::Rollback(args) => ("rollback", &args.folder),
-            #[cfg(feature = "aws")]
-            Self::Destroy(args) => ("destroy", &args.folder),
-            Self::Queue(args) => ("queue", &args.folder),
-            Self::Emit(args) => ("emit", &args.folder),
-            #[cfg(feature = "aws")]
-            Self::Node(_) => return ("node", None),
-            Self::Schema => return ("schema", None),
-            Self::Completions(_) => return ("completions", None),
-            Self::Man(_) => return ("man", None),
-        };
-        (name, Some(folder))
-    }
+commands! {
+    /// Create a project: the few files that `fnlocal dev` needs.
+    init => Init(crate::init::InitArgs) in folder;
+    /// Serve a folder of functions and reload saved code.
+    dev => Dev(crate::dev::DevArgs) in folder;
+    /// Call a function of a running `fnlocal dev` or `fnlocal up`.
+    invoke => Invoke(crate::invoke::InvokeArgs) in folder;
+    /// Show functions, instances by state, queues and memory.
+    ps => Ps(crate::ps::PsArgs) in folder;
+    /// Watch functions, instances and requests on a full screen.
+    top => Top(crate::top::TopArgs) in folder;
+    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in a browser.
+    open => Open(crate::open::OpenArgs) in folder;
+    /// Show invocations, function log lines, reloads and errors.
+    logs => Logs(crate::logs::LogsArgs) in folder;
+    /// Show functions' errors, grouped by their origin in the code.
+    errors => Errors(crate::errors::ErrorsArgs) in folder;
+    /// Build an OCI image of each package into the project's registry.
+    build => Build(crate::build::BuildArgs) in folder;
+    /// Serve a release from its images, as a node in the cloud does.
+    up => Up(crate::up::UpArgs) in folder;
+    /// List, show, compare and prune releases.
+    release => Release(crate::release::ReleaseArgs) in folder;
+    /// Serve the project's registry to docker, skopeo and other OCI clients.
+    registry => Registry(crate::registry::RegistryArgs) in folder;
+    /// Remove a project's containers, images, registry, logs and copies of code.
+    clean => Clean(crate::clean::CleanArgs) in folder;
+    /// Check this machine's setup and suggest fixes.
+    doctor => Doctor(crate::doctor::DoctorArgs) in folder;
+    /// Simulate a load on a fleet of nodes in virtual time.
+    simulate => Simulate(Box<crate::simulate::SimulateArgs>) in folder;
+    /// Send load to functions and report warm, spare, cold and queued requests separately.
+    loadtest => Loadtest(Box<crate::loadtest::LoadtestArgs>) in folder if "loadtest";
+    /// Serve an environment's release on an EC2 machine; the machine's user data starts this.
+    node => Node(crate::node::NodeArgs) if "aws";
+    /// Deploy a folder of functions to an environment on AWS.
+    promote => Promote(Box<crate::promote::PromoteArgs>) in folder if "aws";
+    /// Show an environment's release, nodes, health and cost on AWS.
+    status => Status(crate::status::StatusArgs) in folder if "aws";
+    /// Switch an environment's nodes to an earlier release.
+    rollback => Rollback(crate::rollback::RollbackArgs) in folder if "aws";
+    /// Delete everything fnlocal created on AWS for an environment.
+    destroy => Destroy(crate::destroy::DestroyArgs) in folder if "aws";
+    /// Inspect the asynchronous queue; retry or remove jobs.
+    queue => Queue(crate::queue::QueueArgs) in folder;
+    /// Send a CloudEvent to a function of a running `fnlocal dev` or `fnlocal up`.
+    emit => Emit(crate::emit::EmitArgs) in folder;
+    /// Print the JSON schema of fnlocal.toml.
+    schema => Schema(crate::schema::SchemaArgs);
+    /// Print a completion script for a shell.
+    completions => Completions(crate::completions::CompletionsArgs);
+    /// Write a man page for each command.
+    man => Man(crate::man::ManArgs);
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! `fnlocal build`: composes the emulator's builder with a progress display and a table.
 
+mod args;
 pub mod progress;
 mod table;
+
+pub use args::{BuildArgs, EXAMPLES};
 
 use fnlocal_api::Exit;
 use fnlocal_image::build::{self, BuildOptions};
 use fnlocal_image::release;
 
-use crate::args::BuildArgs;
 use crate::error::{CliError, CommandResult};
 use crate::run::{now, warn};
 use crate::terminal;

@@ -1,9 +1,12 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and says what.
 
+mod args;
+
+pub use args::{CleanArgs, EXAMPLES};
+
 use fnlocal_api::{Exit, UserError};
 use fnlocal_emulator::clean::{self, CleanOptions, Cleaned, CleanedItem};
 
-use crate::args::CleanArgs;
 use crate::error::CommandResult;
 use crate::lines::bytes;
 use crate::run::warn;

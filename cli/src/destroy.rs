@@ -1,10 +1,13 @@
 //! `fnlocal destroy`: deletes all of an environment, and looks whether anything is left.
 
+mod args;
+
+pub use args::{DestroyArgs, EXAMPLES};
+
 use fnlocal_api::Exit;
 use fnlocal_cloud::promote::{destroy, plan_destroy};
 use serde_json::json;
 
-use crate::args::DestroyArgs;
 use crate::cloud::progress::CloudProgress;
 use crate::cloud::{self, Checkpoint, CloudTarget, ask};
 use crate::error::{CliError, CommandResult};

@@ -1,12 +1,15 @@
 //! `fnlocal dev`: composes the emulator with a printer and Ctrl-C.
 
+mod args;
+
+pub use args::{DevArgs, EXAMPLES, ProfileChoice, RuntimeChoice};
+
 use fnlocal_api::Exit;
 use fnlocal_emulator::select::Choice;
 use fnlocal_emulator::serve::{
     self as emulator, FolderOptions, ServeOptions, SingleNodeOptions, WorkloadOptions,
 };
 
-use crate::args::{DevArgs, RuntimeChoice};
 use crate::error::CommandResult;
 use crate::features::SOURCES;
 use crate::printer::PrintStyle;

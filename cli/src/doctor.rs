@@ -1,9 +1,12 @@
 //! `fnlocal doctor`: prints what was found, with a fix for what is not well.
 
+mod args;
 #[cfg(feature = "aws")]
 mod aws;
 mod bundle;
 mod redact;
+
+pub use args::{DoctorArgs, EXAMPLES};
 
 use std::path::Path;
 
@@ -11,7 +14,6 @@ use bundle::Bundle;
 use fnlocal_api::Exit;
 use fnlocal_emulator::doctor::{self, Finding, FindingState};
 
-use crate::args::DoctorArgs;
 use crate::error::{CliError, CommandResult};
 use crate::terminal;
 use crate::wait;

@@ -1,5 +1,9 @@
 //! `fnlocal emit`: sends a CloudEvent to a function.
 
+mod args;
+
+pub use args::{EXAMPLES, EmitArgs};
+
 use fnlocal_api::headers as api_headers;
 use std::io::Read;
 
@@ -11,7 +15,6 @@ use fnlocal_project::Running;
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::args::EmitArgs;
 use crate::ask::{PlatformAnswer, send};
 use crate::error::{CliError, CommandResult};
 use crate::terminal;

@@ -1,12 +1,15 @@
 //! `fnlocal errors`: what went wrong, grouped by where it comes from.
 
+mod args;
+
+pub use args::{EXAMPLES, ErrorsArgs};
+
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use fnlocal_api::{Cause, Exit};
 use fnlocal_logs::errors::{ErrorGroup, Groups};
 
-use crate::args::ErrorsArgs;
 use crate::error::{CliError, CommandResult};
 use crate::lines::ago;
 use crate::log_dir;

@@ -6,17 +6,8 @@ use std::path::Path;
 
 use fnlocal_gateway::triggers::MakeSource;
 
+use crate::args::Command;
 use crate::error::CliError;
-
-/// Commands that exist only with a feature.
-const COMMANDS: [(&str, &str); 6] = [
-    ("promote", "aws"),
-    ("status", "aws"),
-    ("rollback", "aws"),
-    ("destroy", "aws"),
-    ("node", "aws"),
-    ("loadtest", "loadtest"),
-];
 
 /// Makes sources that need an SDK of a cloud.
 #[cfg(feature = "aws")]
@@ -45,7 +36,7 @@ pub mod absent {
 
 /// Returns the feature that would add this command, which is none of this build's.
 pub fn adding(command: &str) -> Option<&'static str> {
-    let mut all = COMMANDS.iter();
+    let mut all = Command::OF_FEATURES.iter();
     all.find(|(name, _)| *name == command)
         .map(|(_, feature)| *feature)
 }
@@ -70,7 +61,7 @@ mod tests {
     #[test]
     fn a_command_of_a_feature_exists_if_and_only_if_the_feature_is_built_in() {
         let root = crate::args::Args::command();
-        for (name, feature) in COMMANDS {
+        for &(name, feature) in Command::OF_FEATURES {
             let built_in = match feature {
                 "aws" => cfg!(feature = "aws"),
                 _ => cfg!(feature = "loadtest"),

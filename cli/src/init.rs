@@ -1,12 +1,15 @@
 //! `fnlocal init`: writes the files a project begins with.
 
+mod args;
+
+pub use args::{EXAMPLES, InitArgs, ProjectTemplate};
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fnlocal_api::Exit;
 
-use crate::args::{InitArgs, ProjectTemplate};
 use crate::error::CommandResult;
 use crate::run::warn;
 use crate::terminal;

@@ -1,14 +1,16 @@
 //! `fnlocal invoke`: calls a function of a running fnlocal, and shows what the call cost.
 
 mod answer;
+mod args;
 mod body;
+
+pub use args::{EXAMPLES, InvokeArgs};
 
 use std::time::{Duration, Instant};
 
 use fnlocal_project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::args::InvokeArgs;
 use crate::error::{CliError, CommandResult};
 use crate::features::base_url;
 use crate::run::warn;

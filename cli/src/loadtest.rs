@@ -1,9 +1,12 @@
 //! `fnlocal loadtest`: finds the target and the scenario, runs, writes what came of it.
 
+mod args;
 mod output;
 mod scenario;
 mod stdout;
 mod target;
+
+pub use args::{EXAMPLES, LoadProfile, LoadtestArgs};
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +20,6 @@ use fnlocal_loadtest::{
 use fnlocal_project::{Project, ProjectError};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{LoadProfile, LoadtestArgs};
 use crate::error::{CliError, CommandResult};
 use crate::terminal;
 use crate::wait;

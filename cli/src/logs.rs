@@ -3,10 +3,13 @@
 //! The files are all it needs: they are read whether or not anything runs, and followed across the
 //! runs that write them.
 
+mod args;
 #[cfg(feature = "aws")]
 mod remote;
 #[cfg(not(feature = "aws"))]
 use crate::features::absent as remote;
+
+pub use args::{EXAMPLES, LogsArgs};
 
 use std::io;
 
@@ -18,7 +21,6 @@ use fnlocal_logs::watch::Growth;
 use fnlocal_project::suggest;
 use jiff::Timestamp;
 
-use crate::args::LogsArgs;
 use crate::error::{CliError, CommandResult};
 use crate::lines::RecordFormatter;
 use crate::log_dir;

@@ -7,6 +7,7 @@ mod build;
 mod clean;
 #[cfg(feature = "aws")]
 mod cloud;
+mod completions;
 #[cfg(feature = "aws")]
 mod destroy;
 mod dev;
@@ -27,6 +28,7 @@ mod lines;
 mod loadtest;
 mod log_dir;
 mod logs;
+mod man;
 #[cfg(feature = "aws")]
 mod node;
 mod open;
@@ -41,9 +43,9 @@ mod release;
 mod rollback;
 mod run;
 mod running;
+mod schema;
 mod search_path;
 mod serving;
-mod shell;
 mod simulate;
 #[cfg(feature = "aws")]
 mod status;

@@ -2,6 +2,10 @@
 //!
 //! The cloud has a thread of its own: its calls are large, and none is to hold up a request.
 
+mod args;
+
+pub use args::{EXAMPLES, NodeArgs};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +23,6 @@ use fnlocal_emulator::serve::Stop;
 use fnlocal_logs::Record;
 use tokio::sync::{oneshot, watch};
 
-use crate::args::NodeArgs;
 use crate::error::CommandResult;
 use crate::features::SOURCES;
 use crate::printer::PrintStyle;

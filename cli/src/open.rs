@@ -3,12 +3,15 @@
 //! The token travels behind the address's `#`, which browsers send to nobody. All users of this
 //! machine can read a browser's command line, so the browser gets a file that leads to the address.
 
+mod args;
+
+pub use args::{EXAMPLES, OpenArgs};
+
 use std::io;
 
 use fnlocal_api::Exit;
 use fnlocal_project::Running;
 
-use crate::args::OpenArgs;
 use crate::error::{CliError, CommandResult};
 use crate::terminal;
 

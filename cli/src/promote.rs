@@ -1,8 +1,11 @@
 //! `fnlocal promote`: builds, plans, shows, asks, applies.
 
+mod args;
 mod made;
 mod output;
 mod stored;
+
+pub use args::{EXAMPLES, PromoteArgs};
 
 use std::time::Instant;
 
@@ -13,7 +16,6 @@ use fnlocal_cloud::promote::plan_on;
 use fnlocal_cloud::source::ImageSource;
 use fnlocal_cloud::{Inventory, Plan};
 
-use crate::args::PromoteArgs;
 use crate::cloud::progress::CloudProgress;
 use crate::cloud::{self, Checkpoint, CloudTarget, ask};
 use crate::error::{CliError, CommandResult};

@@ -1,5 +1,9 @@
 //! `fnlocal ps`: what runs, as a table or as JSON.
 
+mod args;
+
+pub use args::{EXAMPLES, PsArgs};
+
 use std::fmt::Write as _;
 
 use fnlocal_api::Exit;
@@ -7,7 +11,6 @@ use fnlocal_core::view::{FunctionView, InstancesView};
 use fnlocal_project::Running;
 use serde_json::{Value, json};
 
-use crate::args::PsArgs;
 use crate::error::CommandResult;
 use crate::lines::column_width;
 use crate::running::{self, RunningNode, RunningPicture, RunningView, block_on};

@@ -1,5 +1,9 @@
 //! `fnlocal queue`: asks the fnlocal that runs on the folder, else opens the queue's file itself.
 
+mod args;
+
+pub use args::{Chosen, EXAMPLES, QueueArgs, QueueCommand};
+
 use std::io::Read;
 use std::path::Path;
 
@@ -14,7 +18,6 @@ use fnlocal_gateway::triggers::store::FILE;
 use fnlocal_project::{Project, Running};
 use serde_json::{Value, json};
 
-use crate::args::{Chosen, QueueArgs, QueueCommand};
 use crate::ask::{PlatformAnswer, ask};
 use crate::error::{CliError, CommandResult};
 use crate::lines::column_width;

@@ -1,11 +1,14 @@
 //! `fnlocal registry`: the project's registry on a port, until Ctrl-C.
 
+mod args;
+
+pub use args::{EXAMPLES, RegistryArgs};
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use fnlocal_api::Exit;
 use fnlocal_emulator::registry;
 
-use crate::args::RegistryArgs;
 use crate::error::CommandResult;
 use crate::serving::interrupted;
 use crate::terminal;

@@ -1,9 +1,12 @@
 //! `fnlocal release`: lists, shows and compares releases.
 
+mod args;
 #[cfg(feature = "aws")]
 mod remote;
 #[cfg(not(feature = "aws"))]
 use crate::features::absent as remote;
+
+pub use args::{EXAMPLES, ReleaseArgs, ReleaseCommand};
 
 use std::path::Path;
 
@@ -12,7 +15,6 @@ use fnlocal_core::release::Release;
 use fnlocal_image::release::{NamedRelease, ReleaseStoreError, Releases, prune};
 use fnlocal_project::Project;
 
-use crate::args::{ReleaseArgs, ReleaseCommand};
 use crate::error::CommandResult;
 use crate::lines::bytes;
 use crate::terminal;

@@ -1,12 +1,15 @@
 //! `fnlocal rollback`: back to a release that is kept.
 
+mod args;
+
+pub use args::{EXAMPLES, RollbackArgs};
+
 use std::time::Instant;
 
 use fnlocal_api::Exit;
 use fnlocal_cloud::promote::plan_rollback;
 use serde_json::json;
 
-use crate::args::RollbackArgs;
 use crate::cloud::progress::CloudProgress;
 use crate::cloud::{self, Checkpoint, CloudTarget, ask};
 use crate::error::CommandResult;

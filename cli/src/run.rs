@@ -1,28 +1,16 @@
 //! From arguments to an exit code.
 
+use std::path::Path;
+
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use fnlocal_api::Exit;
 
-use crate::args::{Args, Command};
-use crate::build;
-use crate::clean;
-use crate::dev;
+use crate::args::Args;
 use crate::diagnosis;
-use crate::doctor;
-use crate::emit;
-use crate::error::{CliError, CommandResult};
+use crate::error::CliError;
 use crate::features;
-#[cfg(feature = "loadtest")]
-use crate::loadtest;
-#[cfg(feature = "aws")]
-use crate::node;
-use crate::queue;
-use crate::simulate;
 use crate::terminal;
-#[cfg(feature = "aws")]
-use crate::{destroy, promote, rollback, status};
-use crate::{errors, init, invoke, logs, open, ps, registry, release, shell, top, up};
 
 /// Parses the arguments and runs the command.
 pub fn run() -> Exit {
@@ -44,15 +32,15 @@ pub fn run() -> Exit {
             };
         }
     };
-    let (name, folder) = args.command.place();
-    let folder = folder.unwrap_or(std::path::Path::new("."));
+    let name = args.command.name();
+    let folder = args.command.folder().unwrap_or(Path::new("."));
     let _writing = match diagnosis::start(args.verbose, folder) {
         Ok(writing) => writing,
         Err(error) => return fail(&error.into()),
     };
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(command = name, version, pid = std::process::id(), "begins");
-    let exit = command(args);
+    let exit = command(&args);
     tracing::info!(command = name, code = exit as i32, "ends");
     exit
 }
@@ -66,51 +54,8 @@ fn left_out(error: &clap::Error) -> Option<(&str, &'static str)> {
 }
 
 /// Runs the command, and prints its error if it has one.
-pub fn command(args: Args) -> Exit {
-    perform(args).unwrap_or_else(|error| fail(&error))
-}
-
-fn perform(args: Args) -> CommandResult {
-    match args.command {
-        Command::Init(args) => init::run(&args),
-        Command::Dev(args) => dev::run(&args),
-        Command::Invoke(args) => invoke::run(&args),
-        Command::Ps(args) => ps::run(&args),
-        Command::Top(args) => top::run(&args),
-        Command::Open(args) => open::run(&args),
-        Command::Logs(args) => logs::run(&args),
-        Command::Errors(args) => errors::run(&args),
-        Command::Build(args) => build::run(&args),
-        Command::Up(args) => up::run(&args),
-        Command::Release(args) => release::run(&args),
-        Command::Registry(args) => registry::run(&args),
-        Command::Clean(args) => clean::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Simulate(args) => simulate::run(&args),
-        #[cfg(feature = "loadtest")]
-        Command::Loadtest(args) => loadtest::run(&args),
-        #[cfg(feature = "aws")]
-        Command::Node(args) => node::run(&args),
-        #[cfg(feature = "aws")]
-        Command::Promote(args) => promote::run(&args),
-        #[cfg(feature = "aws")]
-        Command::Status(args) => status::run(&args),
-        #[cfg(feature = "aws")]
-        Command::Rollback(args) => rollback::run(&args),
-        #[cfg(feature = "aws")]
-        Command::Destroy(args) => destroy::run(&args),
-        Command::Queue(args) => queue::run(&args),
-        Command::Emit(args) => emit::run(&args),
-        Command::Schema => schema(),
-        Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::man(&args),
-    }
-}
-
-fn schema() -> CommandResult {
-    let text = serde_json::to_string_pretty(fnlocal_project::schema()).map_err(CliError::bug)?;
-    terminal::print_json(&text);
-    Ok(Exit::Ok)
+pub fn command(args: &Args) -> Exit {
+    args.command.run().unwrap_or_else(|error| fail(&error))
 }
 
 /// The time, RFC 3339 in UTC, to the second.

@@ -1,5 +1,6 @@
 //! `fnlocal simulate`: composes a scenario, runs it, prints what came of it.
 
+mod args;
 mod begin;
 mod chart;
 mod compose;
@@ -9,6 +10,8 @@ pub mod load;
 mod table;
 mod triggered;
 
+pub use args::{EXAMPLES, RoutingChoice, SimulateArgs};
+
 use std::io::BufReader;
 use std::path::Path;
 
@@ -17,7 +20,6 @@ use fnlocal_sim::search::{Sweep, find_prescale};
 use fnlocal_sim::workload::{RateShape, RequestSource};
 use fnlocal_sim::{Scenario, SimulationReport, replay, simulate};
 
-use crate::args::SimulateArgs;
 use crate::error::CommandResult;
 use crate::terminal;
 use error::SimulateError;

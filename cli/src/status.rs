@@ -1,5 +1,9 @@
 //! `fnlocal status`: how an environment is.
 
+mod args;
+
+pub use args::{EXAMPLES, StatusArgs};
+
 use std::fmt::Write as _;
 
 use fnlocal_api::Exit;
@@ -7,7 +11,6 @@ use fnlocal_cloud::cost::Estimate;
 use fnlocal_cloud::status::{EnvironmentStatus, MachineStatus, status};
 use serde_json::json;
 
-use crate::args::StatusArgs;
 use crate::cloud::{self, CloudTarget};
 use crate::error::CommandResult;
 use crate::terminal;

@@ -54,7 +54,7 @@ fn served_in_the_child() {
     fnlocal_faults::install();
     let words = ["fnlocal", "dev", &folder, "--port", "0", "--json"];
     let args = args::Args::try_parse_from(words.into_iter().chain(["--runtime", &runtime]));
-    let exit = crate::run::command(args.unwrap());
+    let exit = crate::run::command(&args.unwrap());
     std::process::exit(exit as i32);
 }
 

@@ -2,9 +2,12 @@
 //!
 //! It is fed by the same events as the dashboard, so both show the same figures.
 
+mod args;
 mod model;
 mod screen;
 mod stream;
+
+pub use args::{EXAMPLES, TopArgs};
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -15,7 +18,6 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;
 
-use crate::args::TopArgs;
 use crate::error::{CliError, CommandResult};
 use crate::running::{self, AskError, block_on};
 

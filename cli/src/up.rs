@@ -1,11 +1,14 @@
 //! `fnlocal up`: composes the emulator with a printer and Ctrl-C.
 
+mod args;
+
+pub use args::{EXAMPLES, UpArgs};
+
 use fnlocal_api::Exit;
 use fnlocal_emulator::serve::{
     self as emulator, ReleaseOptions, ServeOptions, SingleNodeOptions, WorkloadOptions,
 };
 
-use crate::args::UpArgs;
 use crate::error::CommandResult;
 use crate::features::SOURCES;
 use crate::printer::PrintStyle;

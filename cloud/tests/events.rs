@@ -16,7 +16,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use aws_sdk_sts::config::Credentials;
 use fnlocal_cloud::events::Sqs;
-use fnlocal_core::trigger::AsyncPolicy;
+use fnlocal_core::trigger::{AsyncPolicy, SourceKind};
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::job::Trigger;
 use fnlocal_triggers::queue::{Queue, Selection};
@@ -169,7 +169,7 @@ async fn an_sqs_queue_delivers_a_thousand_messages_through_a_cut_connection() {
         let port = free_port();
         let between = Between::open(moto.port, port).await;
         let read = source(&queue, url(port), false).await;
-        let taking = Taking::of(Box::new(read), Trigger::Sqs, 1 << 20);
+        let taking = Taking::of(Box::new(read), Trigger::Source(SourceKind::Sqs), 1 << 20);
         send(&client, &queue, 0..EVENTS / 2).await;
         taking.until(|ran| ran.len() > 100).await;
         between.cut().await;
@@ -201,7 +201,7 @@ async fn a_bucket_tells_of_a_thousand_objects_by_way_of_its_queue_through_a_cut_
         let port = free_port();
         let between = Between::open(moto.port, port).await;
         let read = source(&queue, url(port), true).await;
-        let taking = Taking::of(Box::new(read), Trigger::S3, 1 << 20);
+        let taking = Taking::of(Box::new(read), Trigger::Source(SourceKind::S3), 1 << 20);
         for number in 0..EVENTS / 2 {
             moto.put(&http, &format!("/{number}.txt"), "x".to_owned())
                 .await;
@@ -235,7 +235,7 @@ async fn of_a_batch_only_what_is_too_large_is_refused() {
         large.send().await.unwrap();
         send(&client, &queue, 0..9).await;
         let read = source(&queue, moto.url(), false).await;
-        let taking = Taking::of(Box::new(read), Trigger::Sqs, 100);
+        let taking = Taking::of(Box::new(read), Trigger::Source(SourceKind::Sqs), 100);
         taking.until(|ran| ran.len() >= 9).await;
         let dead = Selection {
             dead: true,
@@ -261,12 +261,25 @@ async fn a_message_that_could_not_be_kept_is_not_deleted_and_comes_again() {
             let mut read = source(&queue, moto.url(), false).await;
             let (name, policy) = (read.name(), AsyncPolicy::default());
             let (job, limit) = ("job".to_owned(), 100);
-            let intake = Ingest::new(Rc::clone(&kept), name, job, Trigger::Sqs, policy, limit);
+            let intake = Ingest::new(
+                Rc::clone(&kept),
+                name,
+                job,
+                Trigger::Source(SourceKind::Sqs),
+                policy,
+                limit,
+            );
             let why = read.read(&intake).await.unwrap_err();
             assert_eq!(why.to_string(), "the queue is closed");
         }
         let read = source(&queue, moto.url(), false).await;
-        let taking = Taking::on(folder, Box::new(read), Trigger::Sqs, 100).await;
+        let taking = Taking::on(
+            folder,
+            Box::new(read),
+            Trigger::Source(SourceKind::Sqs),
+            100,
+        )
+        .await;
         taking.until(|ran| ran.contains("0")).await;
         assert_eq!(taking.intake.view().repeated, 0, "it was not taken before");
     })
@@ -323,7 +336,7 @@ async fn a_message_whose_deletion_was_refused_comes_again_and_does_not_run_again
         tokio::task::spawn_local(refuse_once(listener));
         let queue = format!("{}/1/bids", url(port));
         let read = source(&queue, url(port), false).await;
-        let taking = Taking::of(Box::new(read), Trigger::Sqs, 100);
+        let taking = Taking::of(Box::new(read), Trigger::Source(SourceKind::Sqs), 100);
         let again = async {
             while taking.intake.view().repeated == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -6,13 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use fnlocal_api::StartKind;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::recorder::fine;
 use crate::run::{Gathered, LoadPlan};
-use crate::sample::SampleKind;
 
 /// The format of the file.
 const VERSION: u32 = 1;
@@ -48,19 +46,17 @@ impl CalibrationFile {
             let Some(phases) = &tally.phases else {
                 continue;
             };
-            let start = match kind {
-                SampleKind::Warm | SampleKind::Queued => {
-                    let all = service.entry(name).or_insert_with(fine);
-                    // Histograms resize themselves, so nothing is out of range.
-                    let _infallible = all.add(&phases[4]);
-                    continue;
-                }
-                SampleKind::Spare => StartKind::Spare.word(),
-                SampleKind::First | SampleKind::ScaleOut => StartKind::Cold.word(),
-                _ => continue,
+            let Some(start) = kind.start() else {
+                continue;
             };
-            let all = starts.entry((name, start)).or_insert_with(fine);
-            let _infallible = all.add(&tally.start);
+            // Histograms resize themselves, so nothing is out of range.
+            let _infallible = if start.imports() {
+                let all = starts.entry((name, start.word())).or_insert_with(fine);
+                all.add(&tally.start)
+            } else {
+                let all = service.entry(name).or_insert_with(fine);
+                all.add(&phases[4])
+            };
         }
         let mut functions: BTreeMap<String, MeasuredFunction> = BTreeMap::new();
         for (name, histogram) in service.iter().filter(|(_, all)| all.len() >= MIN_SAMPLES) {

@@ -64,24 +64,28 @@ pub struct Comparison {
     pub warnings: Vec<String>,
 }
 
-const SCOPES: [(&str, &[SampleKind]); 6] = [
-    ("all", &SampleKind::ALL),
-    (StartKind::Warm.word(), &[SampleKind::Warm]),
-    (StartKind::Spare.word(), &[SampleKind::Spare]),
-    (
-        StartKind::Cold.word(),
-        &[SampleKind::First, SampleKind::ScaleOut],
-    ),
-    (StartKind::Queued.word(), &[SampleKind::Queued]),
-    ("other", &[SampleKind::Other]),
-];
+/// What is compared: everything, each start kind, and what strangers answered.
+fn scopes() -> Vec<(&'static str, Vec<SampleKind>)> {
+    let of_start = |start: StartKind| {
+        let all = SampleKind::ALL.into_iter();
+        (
+            start.word(),
+            all.filter(|kind| kind.start() == Some(start)).collect(),
+        )
+    };
+    let mut scopes = vec![("all", SampleKind::ALL.to_vec())];
+    scopes.extend(StartKind::ALL.map(of_start));
+    scopes.push((SampleKind::Other.name(), vec![SampleKind::Other]));
+    scopes
+}
+
 const QUANTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 
 /// Compares a run with an older one.
 #[must_use]
 pub fn compare(old: &LoadReport, new: &LoadReport) -> Comparison {
     let mut changes = Vec::new();
-    for (scope, kinds) in SCOPES {
+    for (scope, kinds) in scopes() {
         let count = |report: &LoadReport| -> u64 {
             let groups = report
                 .kinds
@@ -91,7 +95,7 @@ pub fn compare(old: &LoadReport, new: &LoadReport) -> Comparison {
         };
         let only = scope != "all" && count(new) == new.total.count && count(old) == old.total.count;
         if count(old) > 0 && count(new) > 0 && !only {
-            changes.extend(changes_of(old, new, scope, kinds));
+            changes.extend(changes_of(old, new, scope, &kinds));
         }
     }
     Comparison {

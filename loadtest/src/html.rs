@@ -52,11 +52,16 @@ pub fn page(
     let data = serde_json::to_string(&data).expect("plain numbers and texts");
     // Nothing in it may end the script it stands in.
     let data = data.replace('<', "\\u003c");
+    let colour = |kind: SampleKind| format!("--{}: {}; ", kind.name(), kind.colour());
+    let style = format!(
+        ":root {{ {} }}\n{STYLE}",
+        SampleKind::ALL.map(colour).concat()
+    );
     let mut page = String::new();
     let mut rest = PAGE;
     let parts = [
         ("/*UPLOT_STYLE*/", UPLOT_STYLE),
-        ("/*STYLE*/", STYLE),
+        ("/*STYLE*/", style.as_str()),
         ("/*UPLOT_LICENCE*/", UPLOT_LICENCE),
         ("/*UPLOT*/", UPLOT_SCRIPT),
         ("/*DATA*/", data.as_str()),

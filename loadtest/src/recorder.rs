@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fnlocal_api::StartKind;
 use hdrhistogram::Histogram;
 
 use crate::sample::{GatewayPhases, NoAnswer, Sample, SampleKind};
@@ -182,8 +183,7 @@ impl SampleRecorder {
         if let Some(failure) = sample.failure {
             *self.failures.entry(failure).or_default() += 1;
         }
-        if let (SampleKind::First | SampleKind::ScaleOut, Some(phases)) =
-            (sample.kind, sample.phases)
+        if let (Some(StartKind::Cold), Some(phases)) = (sample.kind.start(), sample.phases)
             && self.colds.len() < COLD_STARTS
         {
             self.colds.push(ColdStart {

@@ -68,6 +68,21 @@ impl SampleKind {
         }
     }
 
+    /// Returns its colour in charts, as CSS writes it for light and dark pages.
+    #[must_use]
+    pub const fn colour(self) -> &'static str {
+        match self {
+            Self::Warm => StartKind::Warm.colour(),
+            Self::Spare => StartKind::Spare.colour(),
+            Self::First => StartKind::Cold.colour(),
+            Self::Queued => StartKind::Queued.colour(),
+            Self::ScaleOut => "light-dark(#ef8a17, #ffb454)",
+            Self::Refused => "light-dark(#66717f, #9aa6b5)",
+            Self::Other => "light-dark(#3b76c4, #74a9f0)",
+            Self::Failed => "light-dark(#8d1630, #ff5d8f)",
+        }
+    }
+
     /// Returns what the gateway calls it. `None` if no instance answered.
     #[must_use]
     pub const fn start(self) -> Option<StartKind> {

@@ -10,8 +10,8 @@ use fnlocal_api::Exit;
 use http::StatusCode;
 use reqwest::Response;
 
-use crate::args::InvokeArgs;
 use crate::error::{CliError, CommandResult};
+use crate::invoke::InvokeArgs;
 use crate::lines::millis;
 use crate::terminal;
 

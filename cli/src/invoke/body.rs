@@ -6,7 +6,7 @@ use std::path::Path;
 use http::HeaderValue;
 
 use super::InvokeError;
-use crate::args::InvokeArgs;
+use crate::invoke::InvokeArgs;
 
 /// A body, and what it looks like.
 pub struct InvokeBody {

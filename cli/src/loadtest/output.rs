@@ -9,8 +9,8 @@ use fnlocal_loadtest::compare::compare;
 use fnlocal_loadtest::{Gathered, LoadPlan, LoadReport, html, summary};
 
 use super::unwritable;
-use crate::args::LoadtestArgs;
 use crate::error::{CliError, CommandResult};
+use crate::loadtest::LoadtestArgs;
 use crate::terminal;
 
 /// Looks whether files can be written, before a run that would be lost.

@@ -9,8 +9,8 @@ use fnlocal_loadtest::template::{Template, TemplateError, Values};
 use fnlocal_project::{ConfigFile, FileError, LoadRequestConfig, Project, ScenarioConfig, suggest};
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use crate::args::LoadtestArgs;
 use crate::error::CliError;
+use crate::loadtest::LoadtestArgs;
 
 /// What placeholders are filled with to see what comes of them.
 const SAMPLE: Values = Values { seq: 1, user: 1 };

@@ -10,8 +10,8 @@ use fnlocal_loadtest::{LoadKind, LoadPlan, Target};
 use fnlocal_project::Running;
 
 use super::place;
-use crate::args::LoadtestArgs;
 use crate::error::CliError;
+use crate::loadtest::LoadtestArgs;
 
 /// The URL given, the environment's endpoint, or the fnlocal that runs on the folder.
 pub async fn find(args: &LoadtestArgs) -> Result<Target, CliError> {

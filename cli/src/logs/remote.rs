@@ -11,9 +11,9 @@ use fnlocal_logs::query::Query;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{LogOutput, not_printed, query_of};
-use crate::args::LogsArgs;
 use crate::cloud::CloudTarget;
 use crate::error::{CliError, CommandResult};
+use crate::logs::LogsArgs;
 use crate::run::warn;
 use crate::wait;
 

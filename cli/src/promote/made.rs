@@ -9,10 +9,10 @@ use fnlocal_image::build::{self, BuildOptions, SmokeTestResult};
 use fnlocal_image::oci::manifest::ImagePlatform;
 use fnlocal_image::release::{self, Releases};
 
-use crate::args::PromoteArgs;
 use crate::build::progress::BuildBar;
 use crate::cloud::{CloudTarget, warn_all};
 use crate::error::CliError;
+use crate::promote::PromoteArgs;
 use crate::run::{now, warn};
 
 /// Remembers the nodes' program, beside what is remembered of other layers.

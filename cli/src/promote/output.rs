@@ -11,10 +11,10 @@ use fnlocal_cloud::resource::{Resource, ResourceKind};
 use serde_json::json;
 
 use super::Drawn;
-use crate::args::PromoteArgs;
 use crate::cloud::CloudTarget;
 use crate::error::CommandResult;
 use crate::lines::{bytes, millis};
+use crate::promote::PromoteArgs;
 use crate::terminal;
 
 /// Says what was done, where it answers, and what to do next.

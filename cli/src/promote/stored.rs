@@ -9,9 +9,9 @@ use fnlocal_cloud::source::{self, ImageSource};
 use fnlocal_image::build;
 
 use super::Drawn;
-use crate::args::PromoteArgs;
 use crate::cloud::CloudTarget;
 use crate::error::CliError;
+use crate::promote::PromoteArgs;
 
 /// The plan that is to be carried out, if that is asked for.
 pub fn wanted(args: &PromoteArgs) -> Result<Option<Plan>, CliError> {

@@ -5,9 +5,9 @@ use fnlocal_cloud::{Inventory, ResourceNames};
 use serde_json::json;
 
 use super::{described, line};
-use crate::args::ReleaseArgs;
 use crate::cloud::{self, CloudTarget};
 use crate::error::CommandResult;
+use crate::release::ReleaseArgs;
 use crate::terminal;
 
 /// Prints them, the newest first.

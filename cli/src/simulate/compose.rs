@@ -19,7 +19,7 @@ use super::begin::begin;
 use super::error::SimulateError;
 use super::load::NodesAt;
 use super::triggered::triggered;
-use crate::args::{RoutingChoice, SimulateArgs};
+use crate::simulate::{RoutingChoice, SimulateArgs};
 
 /// What a node is when nobody says.
 const TYPE: &str = "t3.large";

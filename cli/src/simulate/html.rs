@@ -173,7 +173,7 @@ fn tables(report: &SimulationReport, out: &mut String) {
     if !report.scaling.is_empty() {
         out.push_str("<table><tr><th>nodes wanted<th>at<th>why</tr>");
         for one in &report.scaling {
-            let why = format!("{:?}", one.why).to_lowercase();
+            let why = one.why.word();
             let _ = write!(
                 out,
                 "<tr><td>{}<td>{}<td>{why}</tr>",

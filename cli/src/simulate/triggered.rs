@@ -7,7 +7,7 @@ use fnlocal_sim::triggered::{Due, Triggered};
 
 use super::begin::begin;
 use super::error::SimulateError;
-use crate::args::SimulateArgs;
+use crate::simulate::SimulateArgs;
 
 /// What makes jobs, and in `notes` what is left out. `duration` is in seconds.
 pub fn triggered(

@@ -31,6 +31,26 @@ impl StartKind {
         }
     }
 
+    /// Returns whether code was imported while the request waited.
+    #[must_use]
+    pub const fn imports(self) -> bool {
+        match self {
+            Self::Spare | Self::Cold => true,
+            Self::Warm | Self::Queued => false,
+        }
+    }
+
+    /// Returns its colour in charts, as CSS writes it for light and dark pages.
+    #[must_use]
+    pub const fn colour(self) -> &'static str {
+        match self {
+            Self::Warm => "light-dark(#2a9d5c, #4cc585)",
+            Self::Spare => "light-dark(#1787a0, #44bfd6)",
+            Self::Cold => "light-dark(#d9532b, #ff7d5c)",
+            Self::Queued => "light-dark(#7a52c7, #b394ff)",
+        }
+    }
+
     /// Returns the kind of a word. `None` if the word names no kind.
     #[must_use]
     pub fn of_word(word: &[u8]) -> Option<Self> {

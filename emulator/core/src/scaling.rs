@@ -89,6 +89,18 @@ pub enum ScalingReason {
     Scheduled,
 }
 
+impl ScalingReason {
+    /// Returns its word in reports, the same as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum MemberStage {

@@ -206,15 +206,33 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// All of them, in the order of the reference.
+    pub const ALL: [Self; 5] = [
+        Self::Folder,
+        Self::S3,
+        Self::Sqs,
+        Self::Postgres,
+        Self::Redis,
+    ];
+
     /// As fnlocal.toml spells it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Folder => "folder",
             Self::S3 => "s3",
             Self::Sqs => "sqs",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
+        }
+    }
+
+    /// The maximum number of events taken at once.
+    #[must_use]
+    pub const fn max_batch(self) -> u32 {
+        match self {
+            Self::Sqs | Self::S3 => 10,
+            Self::Folder | Self::Postgres | Self::Redis => 1000,
         }
     }
 }
@@ -261,6 +279,17 @@ pub struct SourceSpec {
     pub batch: u32,
     /// Time for which an SQS queue hides what was taken.
     pub visibility: Duration,
+}
+
+impl SourceSpec {
+    /// Returns whether the source tells everybody who listens, so that only one node may.
+    #[must_use]
+    pub fn is_broadcast(&self) -> bool {
+        match self.source {
+            SourceKind::Postgres => self.outbox.is_none(),
+            SourceKind::Folder | SourceKind::S3 | SourceKind::Sqs | SourceKind::Redis => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -210,34 +210,32 @@ async fn hello(address: &str) -> Result<Engine, ConnectError> {
     let silent = || ConnectError::NotRunning {
         tried: vec![address.to_owned()],
     };
-    let asked = tokio::time::timeout(HELLO, async {
-        let client = client.negotiate_version().await?;
-        let version = client.version().await?;
-        Ok::<_, EngineError>((client, version))
-    });
-    let (client, version) = asked
+    let asked = tokio::time::timeout(HELLO, client.negotiate_version());
+    let client = asked
         .await
         .map_err(|_| silent())?
         .map_err(|error| refusal(address, &error))?;
-    let api = version.api_version.unwrap_or_default();
-    // Asked for before anything else, which an old engine may not know.
-    if parse_api(&api).is_none_or(|found| found < OLDEST_API) {
+    // The engine's own if that is older than the newest that the client speaks.
+    let api = client.client_version();
+    // Checked before anything else is asked, which an old engine may not know.
+    if (api.major_version, api.minor_version) < OLDEST_API {
         return Err(ConnectError::TooOld {
             address: address.to_owned(),
-            found: api,
+            found: api.to_string(),
         });
     }
-    let named = version.version.as_deref();
-    tracing::debug!(version = named, api, "a container engine answers");
     let info = tokio::time::timeout(HELLO, client.info()).await;
     let info = info
         .map_err(|_| silent())?
         .map_err(|error| refusal(address, &error))?;
+    let version = info.server_version.clone();
+    let version = version.unwrap_or_else(|| format!("API {api}"));
+    tracing::debug!(version, %api, "a container engine answers");
     let security = info.security_options.clone().unwrap_or_default();
     Ok(Engine {
         docker: client.with_timeout(CALL),
         address: address.to_owned(),
-        version: version.version.unwrap_or(api),
+        version,
         shares_sockets: shares_sockets(address, &info),
         shares_folders: true,
         host: host(address).await,
@@ -274,11 +272,6 @@ fn shares_sockets(address: &str, info: &SystemInfo) -> bool {
         && !system.contains("Rancher Desktop")
         && !address.contains(".colima")
         && !address.contains(".rd/")
-}
-
-fn parse_api(text: &str) -> Option<(usize, usize)> {
-    let (major, minor) = text.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 fn refusal(address: &str, error: &EngineError) -> ConnectError {
@@ -349,12 +342,6 @@ mod tests {
                 .to_string()
                 .contains("context gone")
         );
-    }
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        assert!(parse_api("1.9") < parse_api("1.41"));
-        assert_eq!(parse_api("x"), None);
     }
 
     #[tokio::test]

@@ -56,6 +56,15 @@ pub fn hardened(engine: &Engine, memory_mib: u32, pids: i64) -> HostConfig {
     }
 }
 
+/// Takes a container's network away. Also disabled for the engine, which then makes no network
+/// namespace of its own: the runtime's, with nothing but a loopback, starts in half the time.
+#[must_use]
+pub fn without_network(mut body: ContainerCreateBody) -> ContainerCreateBody {
+    body.network_disabled = Some(true);
+    body.host_config.get_or_insert_default().network_mode = Some("none".to_owned());
+    body
+}
+
 /// The person's own ids, so that sockets belong to them; never root.
 pub fn user(engine: &Engine) -> String {
     match own_id() {

@@ -169,7 +169,7 @@ fn timing(to: &Dispatched, arrived: Clock, dispatched: Clock) -> Timing {
         handler: dispatched.elapsed(),
         ..Timing::default()
     };
-    if matches!(to.start, StartKind::Cold | StartKind::Spare) {
+    if to.start.imports() {
         timing.import = to.instance.import();
     }
     if to.start == StartKind::Cold

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fnlocal_api::UserError;
-use fnlocal_core::trigger::{SourceKind, SourceSpec};
+use fnlocal_core::trigger::SourceSpec;
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::group_commit::CommitWriter;
 use fnlocal_triggers::queue::{Queue, QueueView};
@@ -33,8 +33,9 @@ use tokio::time::timeout;
 
 pub use admin::MAX_SHOWN_BYTES;
 pub use admin::PATH;
+pub use fnlocal_triggers::sources::MakeSource;
 pub use fnlocal_triggers::{clock, event, job, queue, schedule, store};
-pub use source_factory::{MakeSource, Sources};
+pub use source_factory::Sources;
 
 use fnlocal_driver::{DriverGroup, Function};
 use fnlocal_faults::Fault;
@@ -226,7 +227,8 @@ impl Triggers {
         let functions = self.functions().into_iter();
         let exclusive = functions.filter(|function| {
             let triggers = &function.settings.triggers;
-            function.settings.schedule.is_some() || triggers.sources.iter().any(tells_all)
+            function.settings.schedule.is_some()
+                || triggers.sources.iter().any(SourceSpec::is_broadcast)
         });
         exclusive
             .map(|function| function.name.to_string())
@@ -274,13 +276,11 @@ impl Triggers {
         let mut wanted = BTreeMap::new();
         for function in functions {
             for spec in &function.settings.triggers.sources {
-                if tells_all(spec) && (self.duty)(&function.name).is_none() {
+                if spec.is_broadcast() && (self.duty)(&function.name).is_none() {
                     continue;
                 }
-                let key = format!(
-                    "{} {spec:?} {:?}",
-                    function.name, function.settings.triggers
-                );
+                let key = (&function.name, spec, &function.settings.triggers);
+                let key = serde_json::to_string(&key).expect("triggers are plain data");
                 wanted.insert(key, (function, spec));
             }
         }
@@ -306,11 +306,6 @@ impl Triggers {
     pub fn stop_sources(&self) {
         self.running.borrow_mut().clear();
     }
-}
-
-/// Whether a source tells everybody who listens, so that only one may.
-fn tells_all(spec: &SourceSpec) -> bool {
-    spec.source == SourceKind::Postgres && spec.outbox.is_none()
 }
 
 /// Logs what a part says of itself, as a warning if something is wrong with it.

@@ -32,7 +32,7 @@ pub use env::{EnvConfig, LogsChoice, NodeRangeConfig, PrescaleConfig, ScaleOnCon
 pub use function::{BodyMode, FunctionConfig};
 pub use limits::LimitsConfig;
 pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
-pub use triggers::{AsyncConfig, Need, OnConfig};
+pub use triggers::{AsyncConfig, OnConfig, needed_keys, needs_url, optional_keys};
 
 /// The file's name.
 pub const CONFIG_FILE: &str = "fnlocal.toml";

@@ -3,10 +3,10 @@
 use std::path::{Component, Path};
 
 use fnlocal_api::UserError;
-use fnlocal_core::trigger::{AsyncPolicy, SourceKind};
+use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::schedule::Schedule;
 
-use super::config::{FunctionConfig, Need, OnConfig};
+use super::config::{FunctionConfig, OnConfig, needed_keys, needs_url, optional_keys};
 use super::diagnostics::KeyError;
 
 /// Checks a function's table.
@@ -44,23 +44,15 @@ fn check_on(index: usize, on: &OnConfig) -> Result<(), KeyError> {
         let error = KeyError::sentence(["on", &index.to_string(), key], what);
         Err(error.with_hint(hint.map(str::to_owned)))
     };
-    for (key, said, need) in on.keys() {
-        match (need, said) {
-            (Need::Not, true) => {
-                return wrong(
-                    key,
-                    format!("a source of kind `{word}` has no `{key}`"),
-                    None,
-                );
-            }
-            (Need::Must, false) => {
-                return wrong(
-                    "source",
-                    format!("a source of kind `{word}` needs `{key}`"),
-                    None,
-                );
-            }
-            _ => {}
+    let (needed, optional) = (needed_keys(kind), optional_keys(kind));
+    for (key, said) in on.keys() {
+        if said && !needed.contains(&key) && !optional.contains(&key) {
+            let what = format!("a source of kind `{word}` has no `{key}`");
+            return wrong(key, what, None);
+        }
+        if !said && needed.contains(&key) {
+            let what = format!("a source of kind `{word}` needs `{key}`");
+            return wrong("source", what, None);
         }
     }
     if on.url.is_some() && on.url_env.is_some() {
@@ -70,8 +62,7 @@ fn check_on(index: usize, on: &OnConfig) -> Result<(), KeyError> {
             None,
         );
     }
-    let server = matches!(kind, SourceKind::Postgres | SourceKind::Redis);
-    if server && on.url.is_none() && on.url_env.is_none() {
+    if needs_url(kind) && on.url.is_none() && on.url_env.is_none() {
         let hint = "as in url_env = \"DATABASE_URL\", with the URL in .env";
         return wrong(
             "source",
@@ -83,7 +74,7 @@ fn check_on(index: usize, on: &OnConfig) -> Result<(), KeyError> {
         let what = "`folder` leads out of the project".to_owned();
         return wrong("folder", what, Some("name a folder below fnlocal.toml's"));
     }
-    let most = on.most();
+    let most = kind.max_batch();
     if on.batch.is_some_and(|batch| batch > most) {
         return wrong(
             "batch",

@@ -68,6 +68,11 @@ const ASSETS: &[Asset] = &[
         JS,
         include_str!(concat!(env!("OUT_DIR"), "/facts.js")),
     ),
+    (
+        "facts.css",
+        CSS,
+        include_str!(concat!(env!("OUT_DIR"), "/facts.css")),
+    ),
     ("uplot.js", JS, fnlocal_bundles::UPLOT_MODULE),
     ("uplot.css", CSS, fnlocal_bundles::UPLOT_STYLE),
     (

@@ -75,7 +75,8 @@ impl FolderDescriber {
 
     /// The configuration as text that differs when anything in it does.
     pub fn config_text(&self) -> String {
-        format!("{:?}", self.project.borrow().config())
+        serde_json::to_string(self.project.borrow().config())
+            .expect("a configuration is plain data")
     }
 
     /// Notes when a save was seen, to tell later how long its reload took.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fnlocal_core::trigger::SourceKind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A job's number: microseconds since 1970 at its acceptance, or one more than the last one's.
@@ -51,43 +52,19 @@ pub enum Trigger {
     Async,
     /// A schedule.
     Schedule,
-    /// A folder watched as a bucket.
-    Folder,
-    /// An S3 bucket.
-    S3,
-    /// An SQS queue.
-    Sqs,
-    /// A PostgreSQL database.
-    Postgres,
-    /// A Redis stream.
-    Redis,
+    /// An event source.
+    #[serde(untagged)]
+    Source(SourceKind),
 }
 
 impl Trigger {
     /// A word for logs and headers.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Async => "async",
             Self::Schedule => "schedule",
-            Self::Folder => "folder",
-            Self::S3 => "s3",
-            Self::Sqs => "sqs",
-            Self::Postgres => "postgres",
-            Self::Redis => "redis",
-        }
-    }
-}
-
-impl From<fnlocal_core::trigger::SourceKind> for Trigger {
-    fn from(kind: fnlocal_core::trigger::SourceKind) -> Self {
-        use fnlocal_core::trigger::SourceKind;
-        match kind {
-            SourceKind::Folder => Self::Folder,
-            SourceKind::S3 => Self::S3,
-            SourceKind::Sqs => Self::Sqs,
-            SourceKind::Postgres => Self::Postgres,
-            SourceKind::Redis => Self::Redis,
+            Self::Source(kind) => kind.word(),
         }
     }
 }

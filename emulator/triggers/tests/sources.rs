@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fnlocal_core::trigger::SourceKind;
 use fnlocal_triggers::job::Trigger;
 use fnlocal_triggers::queue::Selection;
 use fnlocal_triggers::source::SourceHealth;
@@ -58,7 +59,11 @@ async fn a_redis_stream_delivers_all_through_a_restart() {
             batch: 50,
             abandoned: Duration::from_secs(60),
         };
-        let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
+        let taking = Taking::of(
+            Box::new(source),
+            Trigger::Source(SourceKind::Redis),
+            1 << 20,
+        );
         add_to_stream(&server, 0..EVENTS / 2).await;
         // In the middle of being read.
         taking.until(|ran| ran.len() > 100).await;
@@ -104,8 +109,8 @@ async fn nodes_share_a_redis_group_and_take_over_what_a_dead_one_was_given() {
             let _given: redis::Value = asked.query_async(&mut connection).await.unwrap();
         }
         let nodes = [
-            Taking::of(source(), Trigger::Redis, 1 << 20),
-            Taking::of(source(), Trigger::Redis, 1 << 20),
+            Taking::of(source(), Trigger::Source(SourceKind::Redis), 1 << 20),
+            Taking::of(source(), Trigger::Source(SourceKind::Redis), 1 << 20),
         ];
         add_to_stream(&server, 5..EVENTS).await;
         let ran = || {
@@ -146,8 +151,8 @@ async fn nodes_share_an_outbox_and_no_row_runs_on_two() {
             })
         };
         let nodes = [
-            Taking::of(source(), Trigger::Postgres, 1 << 20),
-            Taking::of(source(), Trigger::Postgres, 1 << 20),
+            Taking::of(source(), Trigger::Source(SourceKind::Postgres), 1 << 20),
+            Taking::of(source(), Trigger::Source(SourceKind::Postgres), 1 << 20),
         ];
         for node in &nodes {
             node.until_health(|health| *health == SourceHealth::Reading)
@@ -191,7 +196,7 @@ async fn a_postgres_outbox_delivers_all_through_a_restart() {
             outbox: Some("outbox".to_owned()),
             batch: 50,
         };
-        let taking = Taking::of(Box::new(source), Trigger::Postgres, 1 << 20);
+        let taking = Taking::of(Box::new(source), Trigger::Source(SourceKind::Postgres), 1 << 20);
         let insert = |from: usize, to: usize| {
             format!(
                 "INSERT INTO outbox (payload) SELECT to_jsonb(n) FROM generate_series({from}, {}) n; \
@@ -226,7 +231,11 @@ async fn a_notification_without_an_outbox_reaches_who_listens_and_is_lost_on_who
             outbox: None,
             batch: 50,
         };
-        let taking = Taking::of(Box::new(source), Trigger::Postgres, 1 << 20);
+        let taking = Taking::of(
+            Box::new(source),
+            Trigger::Source(SourceKind::Postgres),
+            1 << 20,
+        );
         taking
             .until_health(|health| *health == SourceHealth::Reading)
             .await;
@@ -269,14 +278,20 @@ async fn a_folder_tells_of_all_files_also_of_those_changed_while_nobody_looked()
             })
         };
         (0..EVENTS / 4).for_each(put);
-        let taking = Taking::of(source(), Trigger::Folder, 1 << 20);
+        let taking = Taking::of(source(), Trigger::Source(SourceKind::Folder), 1 << 20);
         (EVENTS / 4..EVENTS / 2).for_each(put);
         taking.until(|ran| ran.len() >= EVENTS / 2).await;
         // Nobody looks while half of them come and one goes.
         let folder = taking.stop().await;
         (EVENTS / 2..EVENTS).for_each(put);
         std::fs::remove_file(path.join("0.txt")).unwrap();
-        let taking = Taking::on(folder, source(), Trigger::Folder, 1 << 20).await;
+        let taking = Taking::on(
+            folder,
+            source(),
+            Trigger::Source(SourceKind::Folder),
+            1 << 20,
+        )
+        .await;
         taking.until(|ran| ran.len() > EVENTS / 2).await;
         let created = |number| format!("ObjectCreated:Put {number}.txt");
         let mut expected: BTreeSet<String> = (EVENTS / 2..EVENTS).map(created).collect();
@@ -297,7 +312,11 @@ async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
             batch: 50,
             abandoned: Duration::from_secs(60),
         };
-        let taking = Taking::of(Box::new(source), Trigger::Redis, 1 << 20);
+        let taking = Taking::of(
+            Box::new(source),
+            Trigger::Source(SourceKind::Redis),
+            1 << 20,
+        );
         taking
             .until_health(|health| {
                 matches!(health, SourceHealth::Unreachable { attempts: 3.., .. })
@@ -323,7 +342,7 @@ async fn an_event_over_the_limit_is_kept_as_refused_and_the_others_run() {
             outbox: None,
             batch: 50,
         };
-        let taking = Taking::of(Box::new(source), Trigger::Postgres, 100);
+        let taking = Taking::of(Box::new(source), Trigger::Source(SourceKind::Postgres), 100);
         taking
             .until_health(|health| *health == SourceHealth::Reading)
             .await;

@@ -136,12 +136,8 @@ fn group(function: Option<String>, kind: SampleKind, tally: &StepTally) -> Reque
 
 /// Time to start, of kinds that start something.
 fn start(kind: SampleKind, tally: &StepTally) -> Option<LatencySummary> {
-    match kind {
-        SampleKind::First | SampleKind::ScaleOut | SampleKind::Spare => {
-            Some(LatencySummary::from_histogram(&tally.start))
-        }
-        _ => None,
-    }
+    let starts = kind.start().is_some_and(StartKind::imports);
+    starts.then(|| LatencySummary::from_histogram(&tally.start))
 }
 
 fn segments(load: &LoadKind) -> &[Segment] {

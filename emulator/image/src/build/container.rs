@@ -17,7 +17,7 @@ use super::error::{BuildError, ImportLimit};
 use crate::error::engine;
 use crate::oci::manifest::entrypoint;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::{cover_volumes, hardened, tmpfs};
+use fnlocal_engine::container::{cover_volumes, hardened, tmpfs, without_network};
 use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{DescribedModule, Package};
@@ -108,7 +108,7 @@ fn body(site: &Site<'_>, engine: &Engine, subject: &Subject<'_>) -> ContainerCre
         .map(|(key, value)| (key.as_str(), value.as_str()));
     // Ours come last, so that a package cannot replace them.
     let all = variables.chain(settings).chain([("HOME", "/tmp")]);
-    ContainerCreateBody {
+    without_network(ContainerCreateBody {
         image: Some(subject.image.to_owned()),
         user: Some(helper::helper_user(engine)),
         env: Some(all.map(|(key, value)| format!("{key}={value}")).collect()),
@@ -117,11 +117,10 @@ fn body(site: &Site<'_>, engine: &Engine, subject: &Subject<'_>) -> ContainerCre
         working_dir: Some(FOLDER.to_owned()),
         labels: Some(site.owner.labels("build", Some(&package.name))),
         host_config: Some(HostConfig {
-            network_mode: Some("none".to_owned()),
             mounts: Some(vec![helper::scratch(subject.at)]),
             tmpfs: Some(tmpfs(MEMORY_MIB)),
             ..hardened(engine, MEMORY_MIB, PIDS)
         }),
         ..ContainerCreateBody::default()
-    }
+    })
 }

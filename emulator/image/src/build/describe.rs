@@ -12,7 +12,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use fnlocal_registry::{Digest, RepositoryName};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::code::FOLDER;
 use super::container::{self, Subject};
@@ -36,7 +36,7 @@ pub use placeholder::placeholders;
 /// The kind of the records with answers.
 const KIND: &str = "functions";
 /// A change of how code is described asks anew.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 
 /// What a package's code is described with.
 pub(super) struct Question<'a> {
@@ -55,13 +55,24 @@ impl Question<'_> {
         let mut texts: Vec<String> = layers.map(ToString::to_string).collect();
         texts.extend([
             source.to_string(),
-            format!("{:?}", self.below.config.env),
-            format!("{:?}", self.env),
-            format!("{:?}", settings(self.package, Path::new(FOLDER))),
+            json(&self.below.config.env),
+            json(&self.env),
+            json(&settings(self.package, Path::new(FOLDER))),
             RECIPE.to_owned(),
         ]);
         let parts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
         short_hash(&parts)
+    }
+
+    /// Connects to the engine if the answer has to be asked for, while other things are done.
+    pub async fn prepare(&self, site: &Site<'_>, source: &Digest) {
+        if site
+            .records
+            .get::<Vec<DescribedModule>>(KIND, &self.key(source))
+            .is_none()
+        {
+            let _told_when_it_is_needed = site.engine("").await;
+        }
     }
 
     /// Returns what code exports: by a record, else by importing it. `code` is its layer.
@@ -126,6 +137,11 @@ impl Question<'_> {
             format!("fnlocal/runner:{tag}")
         }
     }
+}
+
+/// The text of a value in a key: the same in every version of fnlocal.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// Writes the tar of a code layer anew, with paths as they are inside of the code's folder.

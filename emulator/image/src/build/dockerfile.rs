@@ -14,7 +14,7 @@ use oci_client::config::Config;
 use super::Site;
 use super::code::{CodeFiles, FOLDER};
 use super::container::{self, Subject};
-use super::describe::settings;
+use super::describe::{json, settings};
 use super::error::{BuildError, bug};
 use super::report::{BuildProgress, BuiltLayer, Described, LayerPart};
 use crate::Root;
@@ -99,10 +99,7 @@ async fn describe(
     env: &BTreeMap<String, String>,
 ) -> Result<(Vec<DescribedModule>, Described), BuildError> {
     let id = image.id.clone().unwrap_or_default();
-    let texts = [
-        format!("{env:?}"),
-        format!("{:?}", settings(package, Path::new(FOLDER))),
-    ];
+    let texts = [json(env), json(&settings(package, Path::new(FOLDER)))];
     let parts = [
         id.as_bytes(),
         texts[0].as_bytes(),

@@ -91,7 +91,11 @@ async fn ours(
     let source = measure(&code).await?;
     // Git takes as long as the disk does for the layer.
     let packing = layers::code(site, package, &code, repository);
-    let (packed, commit) = tokio::join!(packing, git::commit(&package.root));
+    let (packed, commit, ()) = tokio::join!(
+        packing,
+        git::commit(&package.root),
+        question.prepare(site, &source)
+    );
     let packed = packed?;
     if packed.layer.diff_id != source {
         return Err(BuildError::Restless);

@@ -14,7 +14,7 @@ use crate::Root;
 use crate::error::engine;
 use crate::oci::manifest::ImagePlatform;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::hardened;
+use fnlocal_engine::container::{hardened, without_network};
 use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
 use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
@@ -92,19 +92,18 @@ async fn try_on(
     program: &Path,
 ) -> Result<Ran, BuildError> {
     let docker = &engine_.docker;
-    let body = ContainerCreateBody {
+    let body = without_network(ContainerCreateBody {
         image: Some(base.to_owned()),
         user: Some(helper::helper_user(engine_)),
         entrypoint: Some(vec![format!("{FOLDER}/{PROGRAM}")]),
         cmd: Some(vec!["--version".to_owned()]),
         labels: Some(site.owner.labels("build", None)),
         host_config: Some(HostConfig {
-            network_mode: Some("none".to_owned()),
             mounts: Some(vec![helper::scratch(FOLDER)]),
             ..hardened(engine_, MEMORY_MIB, PIDS)
         }),
         ..ContainerCreateBody::default()
-    };
+    });
     let mut root = Root::default();
     root.file(PROGRAM, program, 0o755);
     let bytes = tokio::task::spawn_blocking(move || root.bytes()).await;

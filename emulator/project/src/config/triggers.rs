@@ -102,7 +102,7 @@ pub struct OnConfig {
     /// The kind of source. `folder`: a local folder as if it were a bucket. `s3`: an SQS queue with the
     /// notifications of an S3 bucket. `sqs`: an SQS queue. `postgres`: PostgreSQL with LISTEN, and a
     /// table as an outbox. `redis`: a Redis stream.
-    #[schemars(with = "String", extend("enum" = ["folder", "s3", "sqs", "postgres", "redis"]))]
+    #[schemars(with = "String", extend("enum" = SourceKind::ALL.map(SourceKind::word)))]
     pub source: SourceKind,
     /// For `folder`: the folder, relative to fnlocal.toml.
     #[schemars(extend("examples" = ["uploads"]))]
@@ -152,68 +152,55 @@ impl OnConfig {
             url_env: self.url_env.clone(),
             group: self.group.clone(),
             outbox: self.outbox.clone(),
-            batch: self.batch.unwrap_or_else(|| self.most().min(100)),
+            batch: self
+                .batch
+                .unwrap_or_else(|| self.source.max_batch().min(100)),
             visibility: self
                 .visibility
                 .map_or(Duration::from_secs(30), |span| span.0),
         }
     }
 
-    /// Events that may be taken at once.
-    pub fn most(&self) -> u32 {
-        match self.source {
-            SourceKind::Sqs | SourceKind::S3 => 10,
-            _ => 1000,
-        }
-    }
-
-    /// The keys that are said, with whether this kind of source needs, knows or does not know them.
-    pub fn keys(&self) -> [(&'static str, bool, Need); 9] {
-        use SourceKind::{Folder, Postgres, Redis, S3, Sqs};
-        let server = match self.source {
-            Postgres | Redis | Sqs | S3 => Need::May,
-            Folder => Need::Not,
-        };
-        let only = |kinds: &[SourceKind], need: Need| {
-            if kinds.contains(&self.source) {
-                need
-            } else {
-                Need::Not
-            }
-        };
+    /// The keys of sources, with whether each is said.
+    pub fn keys(&self) -> [(&'static str, bool); 9] {
         [
-            ("folder", self.folder.is_some(), only(&[Folder], Need::Must)),
-            ("queue", self.queue.is_some(), only(&[Sqs, S3], Need::Must)),
-            ("stream", self.stream.is_some(), only(&[Redis], Need::Must)),
-            (
-                "channel",
-                self.channel.is_some(),
-                only(&[Postgres], Need::Must),
-            ),
-            ("group", self.group.is_some(), only(&[Redis], Need::May)),
-            (
-                "outbox",
-                self.outbox.is_some(),
-                only(&[Postgres], Need::May),
-            ),
-            (
-                "visibility",
-                self.visibility.is_some(),
-                only(&[Sqs, S3], Need::May),
-            ),
-            ("url", self.url.is_some(), server),
-            ("url_env", self.url_env.is_some(), server),
+            ("folder", self.folder.is_some()),
+            ("queue", self.queue.is_some()),
+            ("stream", self.stream.is_some()),
+            ("channel", self.channel.is_some()),
+            ("group", self.group.is_some()),
+            ("outbox", self.outbox.is_some()),
+            ("visibility", self.visibility.is_some()),
+            ("url", self.url.is_some()),
+            ("url_env", self.url_env.is_some()),
         ]
     }
 }
 
-/// Whether a kind of source has a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// It must be said.
-    Must,
-    /// It may be said.
-    May,
-    /// There is no such thing.
-    Not,
+/// The keys that a kind of source needs.
+pub const fn needed_keys(kind: SourceKind) -> &'static [&'static str] {
+    match kind {
+        SourceKind::Folder => &["folder"],
+        SourceKind::Sqs | SourceKind::S3 => &["queue"],
+        SourceKind::Postgres => &["channel"],
+        SourceKind::Redis => &["stream"],
+    }
+}
+
+/// The keys that a kind of source may have besides.
+pub const fn optional_keys(kind: SourceKind) -> &'static [&'static str] {
+    match kind {
+        SourceKind::Folder => &[],
+        SourceKind::Sqs | SourceKind::S3 => &["visibility", "url", "url_env"],
+        SourceKind::Postgres => &["outbox", "url", "url_env"],
+        SourceKind::Redis => &["group", "url", "url_env"],
+    }
+}
+
+/// Whether a kind of source is on a server whose URL must be said.
+pub const fn needs_url(kind: SourceKind) -> bool {
+    match kind {
+        SourceKind::Postgres | SourceKind::Redis => true,
+        SourceKind::Folder | SourceKind::Sqs | SourceKind::S3 => false,
+    }
 }

@@ -13,7 +13,7 @@ use fnlocal_files::OwnPath;
 use crate::RuntimeError;
 use crate::place::default_base;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::hardened;
+use fnlocal_engine::container::{hardened, without_network};
 use fnlocal_engine::error::refused;
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::reaper;
@@ -107,17 +107,16 @@ impl Looking<'_> {
             read_only: Some(true),
             ..Mount::default()
         };
-        ContainerCreateBody {
+        without_network(ContainerCreateBody {
             image: Some(self.image.to_owned()),
             entrypoint: Some(vec!["true".to_owned()]),
             labels: Some(self.owner.labels("look", None)),
             host_config: Some(HostConfig {
-                network_mode: Some("none".to_owned()),
                 mounts: Some(vec![mount]),
                 ..hardened(&self.engine, MEMORY_MIB, PIDS)
             }),
             ..ContainerCreateBody::default()
-        }
+        })
     }
 }
 

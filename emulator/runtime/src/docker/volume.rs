@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use super::container::CODE;
 use crate::RuntimeError;
 use fnlocal_engine::connect::Engine;
-use fnlocal_engine::container::hardened;
+use fnlocal_engine::container::{hardened, without_network};
 use fnlocal_engine::error::refused;
 use fnlocal_engine::helper::{self, HelperError, HelperLimits};
 use fnlocal_engine::identity::fit;
@@ -166,19 +166,18 @@ impl Volumes {
     }
 
     fn container(&self, package: &str, command: Vec<String>) -> ContainerCreateBody {
-        ContainerCreateBody {
+        without_network(ContainerCreateBody {
             image: Some(self.image.clone()),
             user: Some("0:0".to_owned()),
             entrypoint: Some(command),
             cmd: Some(Vec::new()),
             labels: Some(self.owner.labels("code", Some(package))),
             host_config: Some(HostConfig {
-                network_mode: Some("none".to_owned()),
                 mounts: Some(vec![mount(&self.owner, package, false)]),
                 ..hardened(&self.engine, MEMORY_MIB, PIDS)
             }),
             ..ContainerCreateBody::default()
-        }
+        })
     }
 
     async fn put(

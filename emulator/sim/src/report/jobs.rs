@@ -62,7 +62,7 @@ impl JobsRecorder {
 
     pub(crate) fn done(&mut self, took: u64, start: Option<StartKind>) {
         self.counts.done += 1;
-        self.counts.cold += u64::from(matches!(start, Some(StartKind::Cold | StartKind::Spare)));
+        self.counts.cold += u64::from(start.is_some_and(StartKind::imports));
         self.took.saturating_record(took);
     }
 

@@ -181,7 +181,7 @@ impl ReportRecorder {
         let start = start.unwrap_or(StartKind::Warm);
         self.requests.answered += 1;
         self.bucket.answered += 1;
-        if matches!(start, StartKind::Cold | StartKind::Spare) {
+        if start.imports() {
             self.bucket.cold += 1;
         }
         self.now.saturating_record(took);
@@ -263,13 +263,13 @@ impl ReportRecorder {
         self.paid(self.zero + (duration * 1e6) as u64, self.paid);
         let mut requests = self.requests;
         let percent = |part: u64, of: u64| part as f64 / of.max(1) as f64 * 100.0;
-        let count = |kind| self.kinds.get(&kind).map_or(0, Histogram::len);
-        let cold = count(StartKind::Cold) + count(StartKind::Spare);
+        let waited = self.kinds.iter().filter(|(kind, _)| kind.imports());
+        let cold = waited.map(|(_, histogram)| histogram.len()).sum();
         requests.cold_percent = percent(cold, requests.answered);
         requests.error_percent = percent(requests.refused, requests.answered + requests.refused);
         let all = ("all".to_owned(), &self.all);
         let kinds = self.kinds.iter();
-        let kinds = kinds.map(|(kind, histogram)| (format!("{kind:?}").to_lowercase(), histogram));
+        let kinds = kinds.map(|(kind, histogram)| (kind.word().to_owned(), histogram));
         let latency = std::iter::once(all)
             .chain(kinds)
             .map(|(start, histogram)| Latency {

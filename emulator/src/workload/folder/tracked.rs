@@ -65,7 +65,9 @@ pub(super) fn version(
     let mut hasher = Sha256::new();
     hasher.update(snapshot.hash.0.to_be_bytes());
     // Processes have no image whose name tells of their dependencies.
-    hasher.update(format!("{:?}", snapshot.deps));
+    if let Some(deps) = snapshot.deps {
+        hasher.update(deps.0.to_be_bytes());
+    }
     hasher.update(run.image.as_bytes());
     for (name, value) in &run.env {
         hasher.update(name.as_bytes());

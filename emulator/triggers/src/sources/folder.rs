@@ -14,6 +14,9 @@ use bytes::Bytes;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use fnlocal_core::trigger::SourceSpec;
+
+use super::SourceContext;
 use crate::event::SourceEvent;
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
@@ -30,6 +33,35 @@ pub struct FolderSource {
     pub path: PathBuf,
     /// The bucket's name in events.
     pub bucket: String,
+}
+
+impl FolderSource {
+    /// Makes one of a folder in the project.
+    pub(super) fn from_spec(
+        spec: &SourceSpec,
+        context: &SourceContext<'_>,
+    ) -> Result<Self, String> {
+        let bucket = spec.name.clone();
+        let root = context.root.ok_or_else(|| {
+            format!(
+                "a node has no folder `{bucket}` to watch\n  \
+                 hint: put its files into a bucket, and name the source `s3`"
+            )
+        })?;
+        let path = root.join(&bucket);
+        // A link may come with the repository.
+        let leads_out = path.canonicalize().is_ok_and(|real| {
+            root.canonicalize()
+                .is_ok_and(|root| !real.starts_with(root))
+        });
+        if leads_out {
+            return Err(format!(
+                "the folder `{bucket}` leads out of the project by a link\n  \
+                 hint: replace the link by a folder"
+            ));
+        }
+        Ok(Self { path, bucket })
+    }
 }
 
 /// Path and version of each object.

@@ -16,6 +16,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Socket};
 
+use fnlocal_core::trigger::SourceSpec;
+
+use super::SourceContext;
 use crate::event::{SourceEvent, content_type};
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
@@ -36,6 +39,21 @@ pub struct Postgres {
     pub outbox: Option<String>,
     /// Events taken at once, at the most.
     pub batch: usize,
+}
+
+impl Postgres {
+    /// Makes one of a channel, or of an outbox.
+    pub(super) fn from_spec(
+        spec: &SourceSpec,
+        context: &SourceContext<'_>,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            url: context.server(spec)?,
+            channel: spec.name.clone(),
+            outbox: spec.outbox.clone(),
+            batch: spec.batch as usize,
+        })
+    }
 }
 
 impl Source for Postgres {

@@ -16,6 +16,9 @@ use redis::streams::{
 };
 use redis::{AsyncCommands, FromRedisValue, Value};
 
+use fnlocal_core::trigger::SourceSpec;
+
+use super::SourceContext;
 use crate::event::{SourceEvent, content_type};
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
@@ -23,6 +26,9 @@ use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 const BLOCK: Duration = Duration::from_secs(5);
 /// An answer that does not come: longer than the server may wait.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// The age from which an entry that another node was given and has not acknowledged is taken over.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// A stream and the group it is read as.
 pub struct RedisStream {
@@ -36,6 +42,23 @@ pub struct RedisStream {
     pub batch: usize,
     /// An entry that somebody else was given and has not acknowledged for so long is taken over.
     pub abandoned: Duration,
+}
+
+impl RedisStream {
+    /// Makes one of a stream on a server.
+    pub(super) fn from_spec(
+        spec: &SourceSpec,
+        context: &SourceContext<'_>,
+    ) -> Result<Self, String> {
+        let group = spec.group.as_deref();
+        Ok(Self {
+            url: context.server(spec)?,
+            stream: spec.name.clone(),
+            group: group.unwrap_or(context.project).to_owned(),
+            batch: spec.batch as usize,
+            abandoned: ABANDONED,
+        })
+    }
 }
 
 /// Under this a queue notes what it is called among the consumers of a group.

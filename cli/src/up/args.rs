@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::FleetArgs;
+use crate::args::FleetArgs;
 
 /// Shown with `fnlocal up --help`.
 pub const EXAMPLES: &str = "\

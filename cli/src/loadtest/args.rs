@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use fnlocal_loadtest::budget::{Budget, BudgetError};
 
-use super::span::span;
+use crate::args::span;
 
 /// Shown with `fnlocal loadtest --help`.
 pub const EXAMPLES: &str = "\

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use fnlocal_emulator::inspect;
 use fnlocal_emulator::inspect::InspectOptions;
 
-use super::{FleetArgs, MountsChoice};
+use crate::args::{FleetArgs, MountsChoice};
 
 /// Shown with `fnlocal dev --help`.
 pub const EXAMPLES: &str = "\

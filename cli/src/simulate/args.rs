@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use fnlocal_sim::search::Sweep;
 use fnlocal_sim::{Distribution, Slo};
 
-use super::ProfileChoice;
+use crate::dev::ProfileChoice;
 use crate::simulate::load::{AsyncRate, NodesAt, SimulatedLoad, Span};
 
 /// Shown with `fnlocal simulate --help`.
@@ -98,7 +98,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "TIMES", help_heading = "Fleet")]
     pub machine_boot: Option<Distribution>,
     /// Speed up boots, metrics and alarms of the fleet by this factor, as in `dev` and `up`.
-    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = super::fleet::time_scale, help_heading = "Fleet")]
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = crate::args::time_scale, help_heading = "Fleet")]
     pub time_scale: f64,
     /// Raise the minimum number of nodes at a time after the beginning: `12@10m`.
     #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]
