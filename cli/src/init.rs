@@ -38,7 +38,7 @@ const AUCTION: &[TemplateFile] = &[
         include_str!("../../examples/auction/fnlocal.toml"),
     ),
 ];
-/// What every project has, and what a folder may have already.
+/// The files of every project, which a folder may have already.
 const BESIDES: &[TemplateFile] = &[
     (".gitignore", include_str!("../templates/shared/gitignore")),
     (
@@ -74,7 +74,7 @@ pub fn run(args: &InitArgs) -> CommandResult {
     Ok(Exit::Ok)
 }
 
-/// What stayed as it was.
+/// Writes the files. Returns those that existed and stayed unchanged.
 fn write(args: &InitArgs) -> Result<Vec<&'static str>, InitError> {
     let files = match args.template {
         ProjectTemplate::Js => JS,

@@ -52,9 +52,9 @@ fnlocal_api::user_error!(InvokeError {
     Self::Closed { env, .. } => format!("`fnlocal status --env {env}` shows its nodes"), Unreachable;
 });
 
-/// Who is called.
+/// The callee.
 enum Callee {
-    /// What runs on this machine.
+    /// The fnlocal that runs on this machine.
     Here(Running),
     /// An environment on AWS.
     There { env: String, url: String },

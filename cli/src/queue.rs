@@ -86,7 +86,7 @@ fn selection(chosen: &Chosen) -> Selection {
 enum QueuePlace {
     /// Another process has it.
     Running(Box<Running>),
-    /// Nobody has it.
+    /// No process has the queue open.
     File(Offline),
     /// There never was one.
     None,

@@ -1,4 +1,4 @@
-// What is known of the platform: told by it four times a second at the most, kept for five minutes.
+// The state of the platform: updated at most four times a second, kept for five minutes.
 
 import { START, STATES } from "./dom.js";
 import { ask } from "./token.js";
@@ -91,7 +91,7 @@ class Store extends EventTarget {
     this.dispatchEvent(new CustomEvent("records", { detail: [] }));
   }
 
-  /** What happened before this page was opened. */
+  /** Reads the records from before this page was opened. */
   async #catchUp() {
     if (this.requests.length || this.lines.length) return;
     const answer = await ask("logs?limit=300").catch(() => null);

@@ -3,14 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no run. All of it is told before any load is sent.
+/// The reason why there is no run. All errors are reported before any load is sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadTestError {
     /// The URL is none.
     #[error("`{url}` cannot be a target: {why}")]
     BadUrl {
-        /// What was given.
+        /// The given URL.
         url: String,
         /// Why not.
         why: String,
@@ -23,7 +23,7 @@ pub enum LoadTestError {
         /// Why.
         source: io::Error,
     },
-    /// Nobody listens.
+    /// The target does not answer.
     #[error("{url} does not answer")]
     Down {
         /// The target.
@@ -64,7 +64,7 @@ pub enum LoadTestError {
         env: String,
         /// Why not.
         why: String,
-        /// What to do about it.
+        /// One action that helps.
         hint: String,
     },
     /// A file cannot be read or written.

@@ -139,7 +139,7 @@ fn gateway(report: &LoadReport) -> String {
     text
 }
 
-/// What changed, for a terminal.
+/// Returns the changes, for a terminal.
 #[must_use]
 pub fn comparison(comparison: &Comparison) -> String {
     let mut text = format!(

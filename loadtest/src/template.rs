@@ -21,7 +21,7 @@ enum TemplatePart {
     Random(u64, u64),
 }
 
-/// What a request knows of itself.
+/// The values of a request's placeholders.
 #[derive(Clone, Copy, Debug)]
 pub struct Values {
     /// Its number, from 1.
@@ -34,9 +34,9 @@ pub struct Values {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{{{{{word}}}}}` is not a placeholder")]
 pub struct TemplateError {
-    /// What stands between the braces.
+    /// The text between the braces.
     pub word: String,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: String,
 }
 

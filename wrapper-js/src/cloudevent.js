@@ -24,7 +24,7 @@ class EventError extends Error {
 }
 
 /**
- * Makes a handler of events one of requests. What it returns is the answer: JSON, or nothing with 204.
+ * Makes a handler of events one of requests. The return value is the answer: JSON, or nothing with 204.
  *
  * @param {EventHandler} handler
  * @returns {import("./functions.js").Handler}
@@ -46,8 +46,8 @@ export function eventHandler(handler) {
 }
 
 /**
- * Reads a request as an event: HTTP binding 1.0, structured and binary mode. A request that is no
- * event becomes one, so that whoever just wants to start a job need not know about events.
+ * Reads a request as an event: HTTP binding 1.0, structured and binary mode. A request that is no event
+ * becomes one, so that a client that only starts a job need not know about events.
  *
  * @param {any} req with its body parsed
  * @returns {CloudEvent}

@@ -48,7 +48,7 @@ export function standIn() {
 }
 
 /**
- * What was registered since the last call, as a module's exports would be.
+ * Returns the functions registered since the last call, as a module's exports would be.
  *
  * @returns {Record<string, unknown>}
  */

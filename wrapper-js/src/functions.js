@@ -43,7 +43,7 @@ export function findFunctions(exported, defaultName) {
 }
 
 /**
- * What a function looks like to the platform.
+ * The platform's view of a function.
  *
  * @param {FunctionSpec} spec
  */
@@ -98,8 +98,8 @@ function specOf(name, config, handler, upgrade, owner) {
 }
 
 /**
- * Whether a handler takes an event: said, or told by its one parameter. A handler of requests that
- * has no use for the response could not answer.
+ * Returns whether a handler takes an event: by its configuration, or by its one parameter. A handler of
+ * requests that has no use for the response could not answer.
  *
  * @param {Function} handler
  * @param {unknown} said

@@ -53,8 +53,8 @@ export function receiveBody(req, limit, slowMs) {
 }
 
 /**
- * Holds a body that the handler reads by itself to a size. What comes beyond it is thrown away, and
- * whoever reads gets an error.
+ * Holds a body that the handler reads by itself to a size. Bytes beyond it are thrown away, and the
+ * reader gets an error.
  *
  * @param {import("node:http").IncomingMessage} req
  * @param {number} limit

@@ -64,7 +64,7 @@ function countListeners(emitter, events) {
 /** Looks of {@link Waiting} to come, of other requests too. */
 let looking = 0;
 
-/** What keeps the process busy, by kind, without this server's own connections and looks. */
+/** Counts the reasons why the process is busy, by kind, without this server's own connections and looks. */
 function tally() {
   /** @type {Map<string, number>} */
   const counts = new Map();

@@ -23,7 +23,7 @@ impl Checkpoint {
         *self.0.lock().expect("nobody panics with it") = Some(Reached { at, next });
     }
 
-    /// What an interrupted command says.
+    /// Returns the error of an interrupted command.
     pub(super) fn interrupted(&self) -> CliError {
         match self.0.lock().expect("nobody panics with it").take() {
             None => CliError::new(Exit::Interrupted, "interrupted; nothing was changed", None),

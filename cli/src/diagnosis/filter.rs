@@ -1,4 +1,4 @@
-//! What a person writes to choose what is shown, as `tracing-subscriber` understands it.
+//! The filter that a person writes to choose what is shown, as `tracing-subscriber` understands it.
 //!
 //! A part of fnlocal is named by its crate without `fnlocal_`; a level alone is for all of them.
 
@@ -16,7 +16,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Why a filter makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// It cannot be read.
+    /// The filter cannot be read.
     #[error("FNLOCAL_LOG cannot be read: {0}")]
     Malformed(String),
     /// There is no such part.
@@ -31,7 +31,7 @@ pub enum FilterError {
 }
 
 impl FilterError {
-    /// What to do about it.
+    /// Returns one action that helps.
     pub fn hint(&self) -> String {
         match self {
             Self::Malformed(_) => "write FNLOCAL_LOG=gateway=debug,runtime=trace".to_owned(),

@@ -21,7 +21,7 @@ use super::load::NodesAt;
 use super::triggered::triggered;
 use crate::simulate::{RoutingChoice, SimulateArgs};
 
-/// What a node is when nobody says.
+/// The default type of a node.
 const TYPE: &str = "t3.large";
 
 /// The scenario, and what is assumed or left out in it.

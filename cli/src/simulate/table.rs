@@ -178,7 +178,7 @@ fn deaths(report: &SimulationReport, out: &mut String) {
     }
 }
 
-/// Whether the objective was held, in a sentence.
+/// Returns a sentence on whether the objective was held.
 pub fn verdict(report: &SimulationReport) -> String {
     let slo = &report.slo;
     let green = anstyle::AnsiColor::Green.on_default().bold();
@@ -200,7 +200,7 @@ pub fn verdict(report: &SimulationReport) -> String {
     }
 }
 
-/// What it costs, in a sentence.
+/// Returns the cost, in a sentence.
 pub fn cost(report: &SimulationReport) -> String {
     let cost = &report.cost;
     match cost.month {
@@ -213,7 +213,7 @@ pub fn cost(report: &SimulationReport) -> String {
     }
 }
 
-/// What a search found.
+/// Returns the result of a search.
 pub fn found(found: &PrescaleResult) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();

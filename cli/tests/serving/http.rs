@@ -1,4 +1,4 @@
-//! What HTTP allows, and what it does not, through the whole way to a function.
+//! The allowed and the forbidden parts of HTTP, through the whole way to a function.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::io::{Read, Write};
@@ -170,7 +170,8 @@ async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
         raw(&dev, request.as_bytes())
     };
     assert!(with_headers(200).starts_with("HTTP/1.1 431"));
-    // So many are still being sent when the connection is closed, which may drown the answer.
+    // That many headers are still being sent when the connection is closed, which may drown the
+    // answer.
     let drowned = with_headers(10_000);
     assert!(
         drowned.is_empty() || drowned.starts_with("HTTP/1.1 431"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a cold start was for.
+/// The reason of a cold start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cold {
     /// The function had no instance when the request arrived.

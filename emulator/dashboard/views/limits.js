@@ -1,4 +1,4 @@
-// What is allowed: what a cloud will impose is imposed here.
+// The limits: those of the cloud apply here too.
 
 import { card, count, el, facts, memory, span } from "../dom.js";
 import { store } from "../store.js";

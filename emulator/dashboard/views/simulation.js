@@ -1,4 +1,4 @@
-// What `fnlocal simulate --json` wrote, beside what runs. The file stays in this tab.
+// A report of `fnlocal simulate --json`, beside the live fleet. The file stays in this tab.
 
 import { Chart } from "../chart.js";
 import { card, count, el, figure, legend, ms } from "../dom.js";

@@ -25,7 +25,7 @@ const MAX_REMOVAL_ROUNDS: usize = 3;
 /// For a removal that somebody else has begun.
 const FOREIGN_REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was removed.
+/// The removed things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reaped {
     /// Containers.

@@ -48,7 +48,7 @@ fnlocal_api::user_error!(Broken {
 pub struct Fault {
     /// Its name.
     pub part: String,
-    /// What became of it.
+    /// The description of the fault.
     pub what: String,
     /// The platform is not whole without it: the process ends.
     pub fatal: bool,

@@ -113,7 +113,7 @@ impl OwnPath {
         if !self.metadata()?.is_folder {
             return self.remove();
         }
-        // It removes links themselves, inside and at its start.
+        // The call removes links themselves, inside and at its start.
         fs::remove_dir_all(self.path())
     }
 

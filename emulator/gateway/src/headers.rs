@@ -1,4 +1,4 @@
-//! Which headers pass, which stop here, and which are added.
+//! The headers that pass, those that stop here, and those that are added.
 
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ fn to_upstream(headers: &mut HeaderMap) {
     }
 }
 
-/// What only the platform may say is taken neither from a client nor from an instance.
+/// Removes headers of the platform, which neither a client nor an instance may set.
 fn strip_platform(headers: &mut HeaderMap) {
     let forged: Vec<HeaderName> = headers
         .keys()
@@ -130,13 +130,13 @@ fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
     HeaderValue::from_bytes(&all.join(&b", "[..])).unwrap_or_else(|_| peer.forwarded_for.clone())
 }
 
-/// What a response says about how it came to be.
+/// The origin of a response.
 pub struct Provenance<'a> {
     /// The request's id.
     pub request_id: &'a HeaderValue,
-    /// What it waited for.
+    /// The start kind.
     pub start: StartKind,
-    /// What a cold start was for; none for others.
+    /// The reason of a cold start; `None` for others.
     pub cold: Option<Cold>,
     /// The instance's number.
     pub instance: &'a HeaderValue,

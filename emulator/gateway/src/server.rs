@@ -2,7 +2,7 @@
 //!
 //! Every state of a connection has a deadline: [`super::activity`] has those of the connection,
 //! [`super::client_body`] that of a body on its way here, [`super::stall`] that of bytes on their
-//! way out. What is switched to another protocol is watched by [`super::tunnel`].
+//! way out. [`super::tunnel`] watches connections that switched to another protocol.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ const MAX_UNSENT: usize = 64 * 1024;
 /// Streams of a connection that may be open at once (HTTP/2).
 const MAX_STREAMS: u32 = 250;
 
-/// What requests are given to.
+/// The handler of requests.
 pub trait Answer: 'static {
     /// Answers one request.
     fn answer(
@@ -53,7 +53,7 @@ pub trait Answer: 'static {
 pub struct Server {
     /// Its timeouts and bounds.
     pub options: GatewayOptions,
-    /// Where trouble is told.
+    /// The log for trouble.
     pub logs: Logs,
     /// Breaks all connections off when cancelled.
     pub cut: CancellationToken,

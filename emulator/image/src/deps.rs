@@ -1,4 +1,4 @@
-//! What a package asks to be installed, and installing it on this machine for plain processes.
+//! The dependencies of a package, and their installation on this machine for plain processes.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -41,7 +41,7 @@ const SETTINGS: [(&str, LockfileKind); 2] = [
     (".yarnrc.yml", LockfileKind::Yarn),
 ];
 
-/// What a package asks to be installed.
+/// The dependencies of a package.
 #[derive(Clone, Debug)]
 pub(crate) struct Dependencies {
     package: String,
@@ -104,7 +104,7 @@ impl Dependencies {
         }))
     }
 
-    /// What the result depends on.
+    /// Returns everything that the result depends on.
     pub fn parts(&self) -> Vec<&[u8]> {
         let mut parts: Vec<&[u8]> = vec![&self.manifest];
         let lock = self.lock.iter().map(|(name, bytes)| (*name, bytes));
@@ -116,7 +116,7 @@ impl Dependencies {
         parts
     }
 
-    /// What is odd about it, for the person.
+    /// Returns a warning for the person, if something is odd.
     pub fn warning(&self) -> Option<String> {
         match (&self.lock, &self.other_lock) {
             (Some(_), _) => None,
@@ -157,7 +157,7 @@ impl Dependencies {
         self.manager.steps(work, self.lock.is_some(), target)
     }
 
-    /// What installs them.
+    /// Returns the package manager that installs them.
     pub fn manager(&self) -> &Manager {
         &self.manager
     }
@@ -302,7 +302,7 @@ fn find_lock(
     Ok((None, other))
 }
 
-/// What a lock file is called where it is used; npm's two are alike.
+/// Returns the name of a lock file where it is used; npm's two are alike.
 fn name_of(kind: LockfileKind) -> &'static str {
     match kind {
         LockfileKind::Npm => "package-lock.json",
@@ -321,7 +321,7 @@ fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> 
     }
 }
 
-/// What of this machine's npm settings an install elsewhere needs.
+/// Returns the settings of this machine's npm that an install elsewhere needs.
 pub(crate) fn settings(wanted: &Dependencies) -> HostSettings {
     let mut settings = HostSettings::read(wanted.npmrc());
     let registry = settings.registry();

@@ -1,4 +1,4 @@
-//! Which folders hold functions, and in which files.
+//! The folders that hold functions, and the files in them.
 //!
 //! Deliberately absent: what the functions are called. That is known only to the code, and the
 //! driver asks it.
@@ -22,7 +22,7 @@ const USUAL: [&str; 3] = ["functions", "packages", "services"];
 /// How deep a glob of `packages` is followed.
 const GLOB_DEPTH: usize = 8;
 
-/// What was found.
+/// The packages of a project.
 #[derive(Debug)]
 pub struct DiscoveredPackages {
     pub packages: Vec<Package>,
@@ -189,7 +189,7 @@ fn in_functions(root: &Path) -> Vec<String> {
     entries
 }
 
-/// Whether a file's name says that it may hold functions.
+/// Returns whether a file may hold functions, by its name.
 pub fn is_code(name: &str) -> bool {
     let Some((stem, ending)) = name.rsplit_once('.') else {
         return false;

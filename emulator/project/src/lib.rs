@@ -78,15 +78,15 @@ pub struct Project {
     pub name: String,
     /// `fnlocal.toml`, or its absence.
     pub file: ConfigFile,
-    /// Which environment this is: `dev`, `prod`, …
+    /// The name of the environment: `dev`, `prod`, …
     pub env_name: String,
     /// Its packages, sorted by folder.
     pub packages: Vec<Package>,
-    /// What is odd but no reason to stop.
+    /// Warnings that are no reason to stop.
     pub warnings: Vec<Warning>,
     /// Whose limits apply.
     pub profile: Profile,
-    /// What it was opened by: the folder, or a single file.
+    /// The path it was opened by: the folder, or a single file.
     opened: PathBuf,
     /// Folders where a new sub-folder or file may be a new package or entry.
     parents: BTreeSet<PathBuf>,
@@ -109,13 +109,13 @@ pub struct Package {
     pub entries: Vec<String>,
     /// Its package.json, if it has one.
     pub manifest: Option<PackageManifest>,
-    /// What of the folder belongs to it.
+    /// The part of the folder that belongs to it.
     pub scope: Scope,
     /// Folders inside that are packages of their own.
     pub nested: Vec<PathBuf>,
 }
 
-/// What of its folder belongs to a package.
+/// The part of its folder that belongs to a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Everything that is not ignored.
@@ -124,12 +124,12 @@ pub enum Scope {
     File,
 }
 
-/// What is odd but no reason to stop.
+/// A warning that is no reason to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// What is odd.
+    /// The text.
     pub text: String,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: Option<String>,
 }
 
@@ -197,7 +197,7 @@ pub enum ProjectError {
     /// Nothing is there.
     #[error("there is no {}", path.display())]
     NotFound {
-        /// What was asked for.
+        /// The requested path.
         path: PathBuf,
     },
     /// A single file that Node cannot run.
@@ -223,7 +223,7 @@ pub enum ProjectError {
     NoMain {
         /// The package.json.
         manifest: PathBuf,
-        /// What it names.
+        /// The entry that it names.
         main: String,
     },
     /// A file cannot be read.

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
 use croner::{Cron, Direction};
 
-/// Occurrences of one pre-scaling at the most.
+/// The maximum number of occurrences of one pre-scaling.
 const MAX_OCCURRENCES: usize = 1000;
 
 /// Why a pre-scaling makes no sense.
@@ -17,17 +17,17 @@ pub enum PrescaleError {
     /// Its expression.
     #[error("prescale `{name}`: `{cron}` is not a cron expression")]
     Expression {
-        /// What it is called.
+        /// Its name.
         name: String,
         /// As written.
         cron: String,
-        /// What is wrong.
+        /// The error.
         source: croner::errors::CronError,
     },
     /// Its time zone.
     #[error("prescale `{name}`: `{zone}` is not a time zone")]
     Zone {
-        /// What it is called.
+        /// Its name.
         name: String,
         /// As written.
         zone: String,
@@ -59,7 +59,7 @@ impl PrescaleConfig {
                 cron: self.cron.clone(),
                 source,
             })?;
-        // Of a number of seconds there is one moment at the most; none beyond the calendar's end.
+        // Seconds name at most one moment; `None` beyond the calendar's end.
         let Some(start) = zone.timestamp_opt(begin, 0).single() else {
             return Ok(Vec::new());
         };

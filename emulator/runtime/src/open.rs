@@ -57,7 +57,7 @@ impl Opener {
         Self(RuntimeBackend::Process { state })
     }
 
-    /// Opens the runtime of a node. `progress` is told what is worth a line.
+    /// Opens the runtime of a node. `progress` receives the steps that are worth a line.
     pub async fn open(
         &self,
         node: &str,

@@ -62,10 +62,10 @@ pub struct FunctionTimes {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalibrationError {
-    /// It is not the JSON it should be.
+    /// The file is not the expected JSON.
     #[error("this is not a calibration: {0}")]
     Json(#[from] serde_json::Error),
-    /// It is of another version.
+    /// The file has another version.
     #[error("its version is {0}, and this fnlocal reads version 1")]
     Version(u32),
     /// A function's percentiles make no sense.
@@ -73,9 +73,9 @@ pub enum CalibrationError {
     Percentiles {
         /// The function.
         function: String,
-        /// Which of its times.
+        /// The time in question.
         what: String,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What a run must hold to be called good: `p99<1s,errors<0.1%`.
+//! The objective of a run: `p99<1s,errors<0.1%`.
 
 use serde::{Deserialize, Serialize};
 

@@ -53,7 +53,7 @@ pub(super) enum ReleaseLoadError {
     Pull {
         /// The package.
         package: String,
-        /// What the engine said.
+        /// The engine's message.
         why: String,
     },
     /// An image cannot be looked at.

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use croner::Cron;
 use fnlocal_core::trigger::{MISSED_MOST, Missed, ScheduleSpec};
 
-/// Times looked at between two looks, at the most: a clock that jumped far is no reason to count
+/// The maximum number of times between two looks: a clock that jumped far is no reason to count
 /// through years of seconds.
 const LOOKED_AT: usize = 100_000;
 
@@ -32,7 +32,7 @@ pub enum ScheduleError {
     Cron {
         /// As written.
         cron: String,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
     /// Its time zone.
@@ -104,8 +104,8 @@ impl Schedule {
         u64::try_from(next.ok()?.timestamp_millis()).ok()
     }
 
-    /// What is to run of what was due between two looks, of which `late` was due longer ago than
-    /// somebody could have looked: the policy for missed runs decides about those.
+    /// Returns the times to run among those due between two looks. Those before `late` were due
+    /// longer ago than a look could be: the policy for missed runs decides about them.
     #[must_use]
     pub fn to_run(&self, from: u64, now: u64, late: u64) -> Vec<u64> {
         let due = self.due(from, now);

@@ -29,7 +29,7 @@ pub enum BuildError {
     /// The engine is needed and does not answer.
     #[error("{what} needs the Docker engine")]
     Engine {
-        /// What it is needed for.
+        /// The purpose.
         what: String,
         /// Why it cannot be used.
         source: ConnectError,
@@ -47,7 +47,7 @@ pub enum BuildError {
         package: String,
         /// The file.
         entry: String,
-        /// What its code did.
+        /// The failure of the code.
         failure: Box<Failure>,
     },
     /// The wrapper did not say what the package exports.
@@ -55,7 +55,7 @@ pub enum BuildError {
     Describe {
         /// The package.
         package: String,
-        /// What was written instead.
+        /// The output instead of a description.
         why: String,
     },
     /// The package took too much while it was imported.
@@ -71,7 +71,7 @@ pub enum BuildError {
     Dockerfile {
         /// The package.
         package: String,
-        /// What the engine wrote.
+        /// The engine's output.
         output: String,
     },
     /// The package's own Dockerfile makes an image without the wrapper.
@@ -79,13 +79,13 @@ pub enum BuildError {
     Entrypoint {
         /// The package.
         package: String,
-        /// What the image starts.
+        /// The image's command.
         found: String,
     },
     /// Something cannot be built for a platform that is not the machine's.
     #[error("{what} cannot be built for {platform} on this machine")]
     Foreign {
-        /// What.
+        /// The thing that cannot be built.
         what: String,
         /// For which platform.
         platform: ImagePlatform,
@@ -95,7 +95,7 @@ pub enum BuildError {
     Program {
         /// The program.
         program: PathBuf,
-        /// What was written instead.
+        /// The program's output.
         why: String,
     },
     /// A part of fnlocal itself broke down.
@@ -103,7 +103,7 @@ pub enum BuildError {
     Bug(String),
 }
 
-/// What importing code took too much of.
+/// A limit that importing code exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportLimit {
     /// More time than this.

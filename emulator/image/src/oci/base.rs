@@ -27,11 +27,11 @@ const REPOSITORY: &str = "fnlocal/base";
 /// A base in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredBase {
-    /// What was asked for.
+    /// The requested reference.
     pub reference: String,
-    /// Which was taken and why, for people.
+    /// The chosen source and the reason, for people.
     pub origin: String,
-    /// What it is: the id engines know it by.
+    /// The id by which engines know the base.
     pub id: String,
     /// Its layers, from the bottom up.
     pub layers: Vec<Layer>,
@@ -60,8 +60,8 @@ impl StoredBase {
         REPOSITORY.parse().expect("it is a name")
     }
 
-    /// Whether it is what it was: all its layers are here, and the node it was made from is as it
-    /// was then.
+    /// Returns whether the base is unchanged: all its layers are here, and the node it was made
+    /// from is as it was then.
     pub(crate) fn holds(&self, store: &Store) -> bool {
         let repository = Self::repository();
         let same = |(path, size, time): &(PathBuf, u64, u128)| {
@@ -118,7 +118,7 @@ impl StoredBase {
     }
 }
 
-/// What a base is called that was asked for, or the default.
+/// Returns the name of the requested base, or the default.
 fn wanted(asked: Option<&str>) -> &str {
     asked.unwrap_or(DEFAULT)
 }

@@ -1,4 +1,4 @@
-//! What is to be installed for a package, as a hash: when it changes, so does the deps layer.
+//! The dependencies of a package, as a hash: when it changes, so does the deps layer.
 
 use std::fmt;
 use std::fs;
@@ -80,7 +80,8 @@ impl DepsCache {
         let Some(manifest) = contents(&root.join("package.json"))? else {
             return Ok(None);
         };
-        // What does not parse is the project's to complain about; here it asks for nothing.
+        // A manifest that does not parse is the project's to complain about; here it asks for
+        // nothing.
         let manifest: Map<String, Value> = serde_json::from_slice(&manifest).unwrap_or_default();
         let asks = ["dependencies", "optionalDependencies"].iter().any(
             |field| matches!(manifest.get(*field), Some(Value::Object(map)) if !map.is_empty()),

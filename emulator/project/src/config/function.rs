@@ -84,7 +84,7 @@ pub struct FunctionConfig {
     pub signature: Option<Signature>,
 }
 
-/// What a handler sees of a request's body.
+/// The form in which a handler gets a request's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyMode {

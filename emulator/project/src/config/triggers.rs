@@ -55,7 +55,7 @@ impl AsyncConfig {
         span(&mut policy.backoff_max, self.backoff_max);
         span(&mut policy.max_age, self.max_age);
         span(&mut policy.keep_keys, self.keep_keys);
-        // What is not said gives way to what is.
+        // A default gives way to an explicit value.
         if self.backoff_max.is_none() {
             policy.backoff_max = policy.backoff_max.max(policy.backoff);
         } else if self.backoff.is_none() {
@@ -197,7 +197,7 @@ pub const fn optional_keys(kind: SourceKind) -> &'static [&'static str] {
     }
 }
 
-/// Whether a kind of source is on a server whose URL must be said.
+/// Returns whether a kind of source is on a server whose URL is required.
 pub const fn needs_url(kind: SourceKind) -> bool {
     match kind {
         SourceKind::Postgres | SourceKind::Redis => true,

@@ -12,7 +12,7 @@ use super::{IGNORE_FILES, open_within};
 /// Bytes of an ignore file that count.
 const MAX_RULES_BYTES: u64 = 1 << 20;
 
-/// What is ignored in a folder: its own ignore files and those above. Cheap to clone.
+/// The rules for ignored files in a folder: its own ignore files and those above. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Option<Arc<Level>>);
 
@@ -36,7 +36,7 @@ impl Rules {
             }
             rules = rules.enter(folder);
         }
-        // Whoever runs an ignored folder wants it all the same.
+        // A person who runs an ignored folder wants it all the same.
         if rules.ignores(root, true) {
             Self::default()
         } else {
@@ -65,7 +65,7 @@ impl Rules {
         })))
     }
 
-    /// Whether a path is ignored, not looking at whether a folder above it is.
+    /// Returns whether a path is ignored, not looking at whether a folder above it is.
     pub fn ignores(&self, path: &Path, is_folder: bool) -> bool {
         for kind in 0..IGNORE_FILES.len() {
             let mut rules = self;
@@ -80,7 +80,7 @@ impl Rules {
         false
     }
 
-    /// Whether `.fnlocalignore` asks for a path that would be left out otherwise.
+    /// Returns whether `.fnlocalignore` asks for a path that would be left out otherwise.
     pub fn asks_for(&self, path: &Path) -> bool {
         let mut rules = self;
         while let Some(level) = &rules.0 {
@@ -93,7 +93,7 @@ impl Rules {
         false
     }
 
-    /// Whether both are the same rules, not merely alike.
+    /// Returns whether both are the same rules, not merely alike.
     pub fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,

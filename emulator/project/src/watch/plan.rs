@@ -1,4 +1,4 @@
-//! Which folders to watch, and what an event in one of them is about.
+//! The folders to watch, and the meaning of an event in one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::env_files;
 use crate::is_code;
 use crate::is_excluded;
 
-/// What to watch.
+/// The folders to watch.
 #[derive(Debug, Default)]
 pub(super) struct WatchPlan {
     trees: BTreeMap<PackageId, Tree>,
@@ -43,7 +43,7 @@ struct Seen {
     rules: Rules,
 }
 
-/// What an event is about.
+/// The meaning of an event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub packages: BTreeSet<PackageId>,
@@ -81,8 +81,8 @@ impl Meaning {
 }
 
 impl WatchPlan {
-    /// Walks the project. `folder` is told each folder before it is read, so that what is made in
-    /// it from then on is noticed; false ends the walk.
+    /// Walks the project. `folder` is called with each folder before it is read, so that later
+    /// changes in it are noticed; `false` ends the walk.
     pub fn make(project: &Project, folder: &mut dyn FnMut(&Path) -> bool) -> Self {
         let mut plan = Self {
             parents: project.parents().clone(),
@@ -120,7 +120,7 @@ impl WatchPlan {
         folder: &mut dyn FnMut(&Path) -> bool,
     ) -> bool {
         let mut more = true;
-        // What ends a walk is for the snapshot to report.
+        // The snapshot reports the end of a walk.
         let _ = tree.walk(&mut Memo::default(), &mut |found| {
             match found {
                 WalkEntry::Folder { path, real, rules } => {
@@ -151,7 +151,8 @@ impl WatchPlan {
         more
     }
 
-    /// What an event at `path` is about; `appears` when something came, went or was renamed there.
+    /// Returns the meaning of an event at `path`; `appears` when something came, went or was
+    /// renamed there.
     pub fn meaning(&self, path: &Path, appears: bool) -> Meaning {
         let mut meaning = Meaning::default();
         let (Some(folder), Some(name)) = (
@@ -227,8 +228,8 @@ impl WatchPlan {
     }
 }
 
-/// Whether a folder is there and in the project. A repository may bring a link in its place, and the
-/// folder that leads to may be any: nothing of it is served, and nothing of it is watched.
+/// Returns whether a folder is there and in the project. A repository may bring a link in its place
+/// that leads anywhere: nothing of it is served, and nothing of it is watched.
 fn is_inside(root: &Path, folder: &Path) -> bool {
     folder
         .canonicalize()

@@ -126,7 +126,7 @@ fn row(table: &Table, key: &str, schema: &Value) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// What a key's value is.
+/// Returns the type of a key's value.
 fn kind(schema: &Value) -> String {
     let target = follow(schema);
     let words = choices(schema);
@@ -158,7 +158,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// What each of a key's words means, where the schema says it.
+/// Returns the meanings of a key's words, if the schema has them.
 fn words(schema: &Value) -> String {
     let forms = follow(schema)["oneOf"].as_array().into_iter().flatten();
     let words = forms.filter_map(|form| {

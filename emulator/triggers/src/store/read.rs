@@ -88,7 +88,7 @@ impl StoreSnapshot {
         Ok(found)
     }
 
-    /// What was noted by a name.
+    /// Returns the note of a name.
     ///
     /// # Errors
     /// [`QueueStoreError`]
@@ -97,7 +97,7 @@ impl StoreSnapshot {
         Ok(notes.get(name)?.map(|note| note.value().to_owned()))
     }
 
-    /// What was noted by names that begin with `prefix`, without it.
+    /// Returns the notes whose names begin with `prefix`, without it.
     ///
     /// # Errors
     /// [`QueueStoreError`]
