@@ -5,7 +5,7 @@ NODE_FOR_TESTS := $(CURDIR)/target/tools/node/bin
 # What a person's own builds left must not change what tests see.
 CACHE_FOR_TESTS := $(CURDIR)/target/tools/cache
 
-.PHONY: demo generate test test-quick test-rust test-wrapper test-every-call check-features lint doc deny fuzz bench tools
+.PHONY: demo generate test test-quick test-rust test-wrapper test-every-call check-features lint doc docs pictures deny fuzz bench tools
 
 # Without AWS, load tests and OpenTelemetry, which take more than half of a build's time.
 DEMO := --package fnlocal --no-default-features
@@ -24,19 +24,32 @@ tools:
 lint:
 	.ci/tools lint
 	.ci/paths
+	.ci/words
 	target/tools/lint/bin/typos
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(MAKE) --no-print-directory doc
 	cd wrapper-js && npm run --silent check
 
+# The book of docs/, in target/book. Installs mdBook into target/tools if it is missing.
+MDBOOK := $(CURDIR)/target/tools/mdbook/bin/mdbook
+docs:
+	test -x $(MDBOOK) || $(CARGO) install mdbook --locked --root target/tools/mdbook
+	$(MDBOOK) build docs
+
+# The pictures of README.md and docs/. Wants Chromium, which `.ci/tools` installs.
+pictures:
+	$(CARGO) build --workspace
+	PATH="$(NODE_FOR_TESTS):$$PATH" .ci/pictures
+
 # Links of comments lead somewhere, if only for those who read private items.
 doc:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
-# What is written from the description of fnlocal.toml: its reference, the types of `config` in code.
+# Writes the files that code describes: the types of `config`, and pages of the reference in docs/.
 generate:
 	FNLOCAL_WRITE_GENERATED=1 $(CARGO) test --workspace --quiet --test project generated::the
+	FNLOCAL_WRITE_GENERATED=1 $(CARGO) test --workspace --quiet --bin fnlocal documents::reference
 
 # Each feature of the program alone, and none. CI runs it beside `test`.
 check-features:

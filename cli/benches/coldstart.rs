@@ -41,7 +41,7 @@ fn main() {
     });
 }
 
-/// A project of so many functions, f0 and on, which all answer the same.
+/// Writes a project of `functions` functions, `f0` and on, which all answer the same.
 fn project(root: &Path, name: &str, functions: usize, settings: &str) -> PathBuf {
     let folder = root.join(name);
     std::fs::create_dir(&folder).expect("the folder can be made");
@@ -118,7 +118,7 @@ async fn one_by_one(engine: &Engine, root: &Path, figures: &mut Map<String, Valu
         code: &cold_at,
         command: None,
     };
-    // What imported the code while starting would answer the first request, and quicker.
+    // An instance that imported the code while starting would answer the first request sooner.
     http::get(paused.port, "/hello")
         .await
         .expect("it answers")
@@ -214,7 +214,8 @@ fn report(bare: &[Phases], ours: [(&str, &Series); 3], figures: &mut Map<String,
     }
 }
 
-/// What idle instances cost: their own, their network sandbox's, the engine's beside them, ours.
+/// Measures the memory of idle instances, of their network sandbox, of the engine's processes and
+/// of fnlocal.
 async fn memory(engine: &Engine, dev: &Dev, folder: &Path) -> Value {
     let running = engine.of(folder).await.into_iter().filter(|one| {
         one.state

@@ -1,4 +1,4 @@
-//! What somebody who looks at the dashboard costs those who call functions.
+//! The cost of a viewer of the dashboard for callers of functions.
 //!
 //! The same load by turns without and with the dashboard's events being read, as a page does. First
 //! as many requests as there is room for, which shows what throughput is lost; then 500 a second,
@@ -148,7 +148,7 @@ fn connect(port: u16, path: &str, more: &str) -> TcpStream {
     stream
 }
 
-/// Somebody who looks: reads all events, as a page does.
+/// A viewer: reads all events, as a page does.
 struct Watcher {
     stream: TcpStream,
     reading: JoinHandle<usize>,

@@ -2,7 +2,7 @@
 //! was scaled up before.
 //!
 //! `fnlocal dev --scale 3..8 --time-scale 10` runs as it is, on processes, with a load of this
-//! machine's own; `fnlocal simulate` is told the same, with times that a load test measured of one
+//! machine's own; `fnlocal simulate` gets the same, with times that a load test measured of one
 //! node. Latencies are those of the answers: a refusal is not a quick answer.
 
 mod support;
@@ -23,7 +23,7 @@ const CODE: &str = "exports.sell = (req, res) => setTimeout(() => res.send('sold
 const TIMES: u32 = 10;
 /// Memory of a node: five instances, which bear 120 requests a second.
 const NODE: &str = "320MB";
-/// What all runs must hold, or not.
+/// The objective that all runs meet, or do not meet.
 const OBJECTIVE: &str = "p99<1s,errors<0.1%";
 
 struct Run {
@@ -58,7 +58,7 @@ const RUNS: [Run; 3] = [
 /// Before and after a rise, in requests a second.
 const RATES: [f64; 2] = [2.0, 500.0];
 
-/// What a run came to, live or simulated.
+/// The result of a run, live or simulated.
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
     p50_ms: f64,
@@ -178,7 +178,7 @@ fn calibrate(folder: &Path) -> std::path::PathBuf {
 
 async fn live(folder: &Path, run: &Run) -> Outcome {
     let prescale = if run.prescaled {
-        // Two minutes ahead are twelve seconds of the fleet's time at the most.
+        // Two minutes ahead are at most twelve seconds of the fleet's time.
         let since = std::time::UNIX_EPOCH.elapsed().expect("the clock is right");
         let minutes = since.as_secs() / 60 + 2;
         let (hour, minute) = (minutes / 60 % 24, minutes % 60);
@@ -208,7 +208,7 @@ async fn live(folder: &Path, run: &Run) -> Outcome {
     outcome
 }
 
-/// Waits until so many nodes are in service with their instances, and a minute of the fleet's time
+/// Waits until `nodes` nodes are in service with their instances, and a minute of the fleet's time
 /// begins, as in the simulation.
 async fn settled(dev: &Dev, nodes: usize) {
     loop {
@@ -301,7 +301,7 @@ fn simulate(folder: &Path, run: &Run, calibration: &Path) -> Outcome {
         format!("--over={rise}s"),
         format!("--duration={}s", before + rise + after),
         format!("--calibrate={}", calibration.display()),
-        // It waits for a timer.
+        // The function waits for a timer.
         "--cpu=0.02".into(),
     ];
     if run.prescaled {
@@ -318,7 +318,7 @@ fn simulate(folder: &Path, run: &Run, calibration: &Path) -> Outcome {
     }
 }
 
-/// What a command prints on stdout.
+/// Returns the output of a command on stdout.
 fn fnlocal(args: &[&str]) -> String {
     let command = Command::new(env!("CARGO_BIN_EXE_fnlocal"))
         .args(args)

@@ -1,8 +1,8 @@
 //! From a save to the first answer of the new code, against `node --watch` in a container.
 //!
-//! The other container runs the same runner from the same image with the code mounted. It is saved
-//! to in place, for `node --watch` goes deaf after a second atomic rename; fnlocal is saved to the
-//! way editors do. Each save waits until the last one has been digested.
+//! The other container runs the same runner from the same image with the code mounted. Saves happen
+//! in place there, for `node --watch` goes deaf after a second atomic rename; fnlocal is saved to
+//! the way editors do. Each save waits until the last one has been digested.
 
 mod support;
 
@@ -108,7 +108,7 @@ impl Prober {
         }
     }
 
-    /// What the function answers; nothing when it does not.
+    /// Returns the function's answer. `None` if there is none.
     async fn ask(&mut self) -> Option<usize> {
         let answered = match self.connection.take() {
             Some(kept) => Self::on(kept).await,
@@ -194,7 +194,7 @@ async fn one_by_one(root: &Path, dev: &Dev, file: &Saved, figures: &mut Map<Stri
     figures.insert("ratio".to_owned(), value.into());
 }
 
-/// What the clients of a loaded function saw.
+/// The experience of a loaded function's clients.
 #[derive(Default)]
 struct Seen {
     requests: Cell<usize>,

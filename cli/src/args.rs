@@ -1,4 +1,4 @@
-//! What may stand on the command line.
+//! The command line.
 
 mod fleet;
 mod mounts;
@@ -16,17 +16,17 @@ pub use span::span;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0 done   1 failed   2 wrong usage   3 a plan has changes   64 bad configuration
-  69 Docker or AWS unreachable   70 a fault of fnlocal   75 try again   130 interrupted";
+  0 success   1 failure   2 wrong usage   3 the plan has changes   64 wrong configuration
+  69 Docker or AWS unreachable   70 a fault of fnlocal   75 in use, try again   130 interrupted";
 
-/// Serverless functions on this laptop, and the same images and gateway in the cloud.
+/// Run serverless functions on this machine, and the same images and gateway in the cloud.
 #[derive(Debug, Parser)]
 #[command(name = "fnlocal", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Args {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// Say on stderr what fnlocal itself does; twice says more. FNLOCAL_LOG chooses parts.
+    /// Print fnlocal's own diagnosis to stderr; repeat for more. FNLOCAL_LOG selects parts.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
 }
@@ -38,7 +38,7 @@ macro_rules! commands {
         #[doc = $summary:literal]
         $name:ident => $variant:ident($args:ty) $(in $folder:ident)? $(if $feature:literal)?;
     )+) => {
-        /// What to do.
+        /// The commands.
         #[derive(Debug, Subcommand)]
         pub enum Command {
             $(
@@ -87,57 +87,57 @@ macro_rules! commands {
 }
 
 commands! {
-    /// Begin a project: a few files that `fnlocal dev` runs at once.
+    /// Create a project: the few files that `fnlocal dev` needs.
     init => Init(crate::init::InitArgs) in folder;
-    /// Run a folder of functions, with warm pools and hot reload.
+    /// Serve a folder of functions and reload saved code.
     dev => Dev(crate::dev::DevArgs) in folder;
     /// Call a function of a running `fnlocal dev` or `fnlocal up`.
     invoke => Invoke(crate::invoke::InvokeArgs) in folder;
-    /// Show what runs: functions, instances by state, queues, memory.
+    /// Show functions, instances by state, queues and memory.
     ps => Ps(crate::ps::PsArgs) in folder;
-    /// Watch what runs, full-screen.
+    /// Watch functions, instances and requests on a full screen.
     top => Top(crate::top::TopArgs) in folder;
-    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in the browser.
+    /// Open the dashboard of a running `fnlocal dev` or `fnlocal up` in a browser.
     open => Open(crate::open::OpenArgs) in folder;
-    /// Show what happened: invocations, lines of functions, reloads and errors.
+    /// Show invocations, function log lines, reloads and errors.
     logs => Logs(crate::logs::LogsArgs) in folder;
-    /// Show errors of functions, grouped by where they come from.
+    /// Show functions' errors, grouped by their origin in the code.
     errors => Errors(crate::errors::ErrorsArgs) in folder;
-    /// Build an OCI image of every package, into the project's own registry.
+    /// Build an OCI image of each package into the project's registry.
     build => Build(crate::build::BuildArgs) in folder;
-    /// Serve a release from the registry's images, exactly as a node in the cloud does.
+    /// Serve a release from its images, as a node in the cloud does.
     up => Up(crate::up::UpArgs) in folder;
-    /// Show releases: immutable lists of functions, images and limits.
+    /// List, show, compare and prune releases.
     release => Release(crate::release::ReleaseArgs) in folder;
-    /// Serve the project's registry, for docker pull, docker push, skopeo and other OCI clients.
+    /// Serve the project's registry to docker, skopeo and other OCI clients.
     registry => Registry(crate::registry::RegistryArgs) in folder;
-    /// Remove what fnlocal keeps for a project: containers, images, its registry and copies of code.
+    /// Remove a project's containers, images, registry, logs and copies of code.
     clean => Clean(crate::clean::CleanArgs) in folder;
-    /// Look at what fnlocal needs of this machine, with a fix for what is not well.
+    /// Check this machine's setup and suggest fixes.
     doctor => Doctor(crate::doctor::DoctorArgs) in folder;
-    /// See what a surge or a spike does to a fleet, on virtual time.
+    /// Simulate a load on a fleet of nodes in virtual time.
     simulate => Simulate(Box<crate::simulate::SimulateArgs>) in folder;
-    /// Send load to running functions, and report warm, spare, cold and queued requests apart.
+    /// Send load to functions and report warm, spare, cold and queued requests separately.
     loadtest => Loadtest(Box<crate::loadtest::LoadtestArgs>) in folder if "loadtest";
-    /// Serve the release a group of EC2 machines follows; each of them runs this.
+    /// Serve an environment's release on an EC2 machine; the machine's user data starts this.
     node => Node(crate::node::NodeArgs) if "aws";
-    /// Bring a folder of functions to AWS: the same images and gateway, on ECR and a group of nodes.
+    /// Deploy a folder of functions to an environment on AWS.
     promote => Promote(Box<crate::promote::PromoteArgs>) in folder if "aws";
-    /// Show how an environment on AWS is: release, nodes, health, cost.
+    /// Show an environment's release, nodes, health and cost on AWS.
     status => Status(crate::status::StatusArgs) in folder if "aws";
-    /// Have an environment's nodes go back to a release that is kept.
+    /// Switch an environment's nodes to an earlier release.
     rollback => Rollback(crate::rollback::RollbackArgs) in folder if "aws";
-    /// Delete all that fnlocal has made on AWS for an environment.
+    /// Delete everything fnlocal created on AWS for an environment.
     destroy => Destroy(crate::destroy::DestroyArgs) in folder if "aws";
-    /// Look into the queue of invocations nobody waits for, retry what was given up, remove jobs.
+    /// Inspect the asynchronous queue; retry or remove jobs.
     queue => Queue(crate::queue::QueueArgs) in folder;
-    /// Send a CloudEvent to a function of the fnlocal that runs here.
+    /// Send a CloudEvent to a function of a running `fnlocal dev` or `fnlocal up`.
     emit => Emit(crate::emit::EmitArgs) in folder;
     /// Print the JSON schema of fnlocal.toml.
     schema => Schema(crate::schema::SchemaArgs);
-    /// Print what a shell needs to complete fnlocal's commands and options.
+    /// Print a completion script for a shell.
     completions => Completions(crate::completions::CompletionsArgs);
-    /// Write a man page of each command.
+    /// Write a man page for each command.
     man => Man(crate::man::ManArgs);
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::error::CliError;
 use crate::running::{AskError, block_on};
 
-/// What a running fnlocal answered.
+/// An answer of a running fnlocal.
 pub struct PlatformAnswer(Response<Bytes>);
 
 /// Asks a running fnlocal about its queue.
@@ -55,7 +55,7 @@ pub fn send(running: &Running, request: Request<Bytes>) -> Result<PlatformAnswer
         &running.url
     };
     let asking = async {
-        // What a function answers is shown, not followed.
+        // A redirect that a function answers is shown, not followed.
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(Policy::none())
@@ -84,8 +84,13 @@ impl PlatformAnswer {
 
     /// The answer's JSON.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, CliError> {
-        serde_json::from_slice(self.0.body())
-            .map_err(|error| CliError::new(Exit::Bug, error, "is it another version of fnlocal?"))
+        serde_json::from_slice(self.0.body()).map_err(|error| {
+            CliError::new(
+                Exit::Bug,
+                error,
+                "compare its version with that of `fnlocal --version`",
+            )
+        })
     }
 
     /// A job's head and body in an answer that shows one.

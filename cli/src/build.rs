@@ -33,7 +33,7 @@ pub fn run(args: &BuildArgs) -> CommandResult {
     let outcome = wait::until_done(async {
         tokio::select! {
             outcome = release::build(&options, &tell, now()) => Some(outcome),
-            // What is left in the engine is removed by the next build.
+            // The next build removes leftovers in the engine.
             _ = tokio::signal::ctrl_c() => None,
         }
     });

@@ -1,4 +1,4 @@
-//! What the commands for AWS have in common: which environment, the connection, how they end.
+//! Common parts of the commands for AWS: the environment, the connection, the end.
 
 pub mod ask;
 pub mod checkpoint;

@@ -10,14 +10,14 @@ use crate::terminal;
 /// Shown below the arguments.
 pub const EXAMPLES: &str = "\
 Examples:
-  fnlocal completions bash > fnlocal.bash      put it into ~/.local/share/bash-completion/completions
-  fnlocal completions zsh > _fnlocal           put it into a folder of $fpath
-  fnlocal completions fish > fnlocal.fish      put it into ~/.config/fish/completions";
+  fnlocal completions bash > fnlocal.bash      move it to ~/.local/share/bash-completion/completions
+  fnlocal completions zsh > _fnlocal           move it to a folder of $fpath
+  fnlocal completions fish > fnlocal.fish      move it to ~/.config/fish/completions";
 
 /// Arguments of `fnlocal completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// Which shell's.
+    /// The shell.
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
 }

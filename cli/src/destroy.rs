@@ -56,7 +56,7 @@ async fn delete(args: &DestroyArgs, journey: &Checkpoint) -> CommandResult {
     Ok(Exit::Ok)
 }
 
-/// Whether the person means it: they write the project's name.
+/// Asks the person to confirm by typing the project's name.
 async fn confirmed(place: &CloudTarget) -> Result<(), CliError> {
     if !ask::can() {
         return Err(ask::nobody(place, "destroy"));

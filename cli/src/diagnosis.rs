@@ -1,8 +1,8 @@
 //! fnlocal's diagnosis of itself: what it does and how long that takes, for a person who looks for a
 //! fault in it.
 //!
-//! Off unless asked for: no subscriber is there then, and an event costs one atomic load. What
-//! functions print and what happened to requests are records (`fnlocal logs`), and not part of it.
+//! Off unless asked for: no subscriber is there then, and an event costs one atomic load.
+//! Functions' output and requests are records (`fnlocal logs`), and not part of diagnosis.
 
 pub mod file;
 mod filter;
@@ -36,9 +36,9 @@ pub enum DiagnosisError {
     Value {
         /// The variable.
         name: &'static str,
-        /// What it is.
+        /// The variable's value.
         value: String,
-        /// What it may be.
+        /// The permitted values.
         known: [&'static str; 2],
     },
     /// The file cannot be written.
@@ -111,7 +111,7 @@ fn set(name: &str) -> String {
     value.to_string_lossy().trim().to_owned()
 }
 
-/// Whether a variable is the second of two words; not set, it is the first.
+/// Returns whether a variable is the second of two words. An unset variable is the first.
 fn choice(name: &'static str, known: [&'static str; 2]) -> Result<bool, DiagnosisError> {
     match set(name) {
         value if value == known[1] => Ok(true),

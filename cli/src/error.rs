@@ -13,7 +13,7 @@ pub type CommandResult = Result<Exit, CliError>;
 pub struct CliError {
     /// How the command ends.
     pub exit: Exit,
-    /// What failed.
+    /// The failure.
     pub error: Box<dyn Error>,
     /// One action that helps.
     pub hint: Option<String>,

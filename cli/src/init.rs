@@ -38,7 +38,7 @@ const AUCTION: &[TemplateFile] = &[
         include_str!("../../examples/auction/fnlocal.toml"),
     ),
 ];
-/// What every project has, and what a folder may have already.
+/// The files of every project, which a folder may have already.
 const BESIDES: &[TemplateFile] = &[
     (".gitignore", include_str!("../templates/shared/gitignore")),
     (
@@ -61,7 +61,7 @@ enum InitError {
 
 fnlocal_api::user_error!(InitError {
     Self::Taken { .. } => "name a new folder, as in `fnlocal init shop`";
-    Self::Write { .. } => "see whether the folder belongs to you and the disk has room";
+    Self::Write { .. } => "check that the folder belongs to you and that the disk has room";
 });
 
 /// Writes the files, and says what to do next.
@@ -74,7 +74,7 @@ pub fn run(args: &InitArgs) -> CommandResult {
     Ok(Exit::Ok)
 }
 
-/// What stayed as it was.
+/// Writes the files. Returns those that existed and stayed unchanged.
 fn write(args: &InitArgs) -> Result<Vec<&'static str>, InitError> {
     let files = match args.template {
         ProjectTemplate::Js => JS,
@@ -163,9 +163,9 @@ fn say_next(args: &InitArgs) {
         next.push_str(&format!("  cd {}\n", args.folder.display()));
     }
     next.push_str(&format!(
-        "  fnlocal dev              serves it, and what you save\n  \
-         fnlocal invoke {first:<10}calls a function, from another terminal\n  \
-         fnlocal open             shows the dashboard"
+        "  fnlocal dev              serve the functions and reload what you save\n  \
+         fnlocal invoke {first:<10}call a function, from another terminal\n  \
+         fnlocal open             open the dashboard"
     ));
     terminal::eprintln!("{bold}ready{bold:#}; next:\n{next}");
 }

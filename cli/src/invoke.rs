@@ -32,13 +32,13 @@ enum InvokeError {
         from: String,
         source: std::io::Error,
     },
-    #[error("the fnlocal at {url} makes no cold start of {function}: it answers {status}")]
+    #[error("the fnlocal at {url} did not stop idle instances of {function}: it answered {status}")]
     NotCold {
         url: String,
         function: String,
         status: StatusCode,
     },
-    #[error("{url}, the front door of {env}, does not answer")]
+    #[error("{url}, the endpoint of {env}, does not answer")]
     Closed {
         url: String,
         env: String,
@@ -52,9 +52,9 @@ fnlocal_api::user_error!(InvokeError {
     Self::Closed { env, .. } => format!("`fnlocal status --env {env}` shows its nodes"), Unreachable;
 });
 
-/// Who is called.
+/// The callee.
 enum Callee {
-    /// What runs on this machine.
+    /// The fnlocal that runs on this machine.
     Here(Running),
     /// An environment on AWS.
     There { env: String, url: String },

@@ -149,7 +149,7 @@ impl RecordFormatter {
         } else {
             ""
         };
-        // What was shown before is known; that it happens again is the news.
+        // The earlier error is known; its repetition is the news.
         let again = match before {
             0 => String::new(),
             before => format!(" (the {} time)", ordinal(before + 1)),

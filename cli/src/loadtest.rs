@@ -162,7 +162,7 @@ fn unwritable(path: &Path, source: std::io::Error) -> LoadTestError {
     }
 }
 
-/// What a target is called in messages.
+/// Returns the target's name in messages.
 fn place(target: &Target) -> &str {
     &target.url
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// No log is kept in a folder or above it.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing is kept of {}", .0.display())]
+#[error("there is no log of {}", .0.display())]
 pub struct NoLog(PathBuf);
 
 fnlocal_api::user_error!(NoLog {

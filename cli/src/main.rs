@@ -1,4 +1,4 @@
-//! The `fnlocal` command: arguments, composition, printing. It decides nothing.
+//! The `fnlocal` command: arguments, composition, printing. This crate decides nothing.
 #![warn(clippy::disallowed_macros)]
 
 mod args;
@@ -13,6 +13,9 @@ mod destroy;
 mod dev;
 mod diagnosis;
 mod doctor;
+#[cfg(test)]
+#[cfg(all(feature = "aws", feature = "loadtest"))]
+mod documents;
 mod emit;
 mod error;
 mod errors;
@@ -61,7 +64,7 @@ fn main() -> std::process::ExitCode {
     search_path::make_absolute();
     terminal::report_panics();
     fnlocal_faults::install();
-    // What panicked was printed; the exit code says whose fault it is.
+    // The panic was printed; the exit code says that fnlocal is at fault.
     let exit = std::panic::catch_unwind(run::run).unwrap_or(fnlocal_api::Exit::Bug);
     exit.into()
 }

@@ -12,12 +12,12 @@ use crate::error::{CliError, CommandResult};
 /// Shown below the arguments.
 pub const EXAMPLES: &str = "\
 Examples:
-  fnlocal man man1                             put them into ~/.local/share/man/man1";
+  fnlocal man man1                             move them to ~/.local/share/man/man1";
 
 /// Arguments of `fnlocal man`.
 #[derive(Debug, clap::Args)]
 pub struct ManArgs {
-    /// The folder the pages are written to; it is made if it is missing.
+    /// The folder for the pages, created if missing.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
 }

@@ -28,7 +28,7 @@ use crate::features::SOURCES;
 use crate::printer::PrintStyle;
 use crate::serving::serve;
 
-/// For a last call to AWS when this process is told to end.
+/// The time for a last call to AWS after a request to end.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
 /// Runs until told to end.
@@ -44,7 +44,7 @@ pub fn run(args: &NodeArgs) -> CommandResult {
     })
 }
 
-/// Where the cloud's thread puts what it is told by AWS.
+/// The state of the group, which the cloud's thread writes.
 struct GroupState {
     settings: NodeSettings,
     wanted: watch::Sender<Option<Arc<WantedRelease>>>,
@@ -145,7 +145,7 @@ fn options(settings: &NodeSettings, machine: &ThisMachine, key: String) -> NodeO
     }
 }
 
-/// What is known once the machine and AWS have answered: the machine, and the peers' key.
+/// The facts that the machine and AWS answer at the start: the machine, and the peers' key.
 type Begun = Result<(ThisMachine, String), CloudError>;
 
 /// The cloud's thread: finds the machine, then follows its group.

@@ -33,7 +33,7 @@ pub struct PrintStyle {
     pub quiet: bool,
 }
 
-/// Starts the printer. It ends when every sender is gone.
+/// Starts the printer. The printer ends when every sender is gone.
 pub fn start(style: PrintStyle) -> std::io::Result<(SyncSender<Vec<Record>>, JoinHandle<()>)> {
     let (sender, lists) = sync_channel(LISTS);
     let printer = RecordPrinter {

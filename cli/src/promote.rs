@@ -57,7 +57,7 @@ async fn promote(args: &PromoteArgs, journey: &Checkpoint) -> CommandResult {
 
 /// Builds, looks at what is there, and plans.
 async fn draw(args: &PromoteArgs, place: &CloudTarget, aws: &Aws) -> Result<Drawn, CliError> {
-    // What is built depends on the nodes' processor alone.
+    // The build depends on the nodes' processor alone.
     let building = async {
         let around = aws.around(&place.env).await?;
         let made = made::make(args, place, &around).await?;

@@ -86,7 +86,7 @@ fn selection(chosen: &Chosen) -> Selection {
 enum QueuePlace {
     /// Another process has it.
     Running(Box<Running>),
-    /// Nobody has it.
+    /// No process has the queue open.
     File(Offline),
     /// There never was one.
     None,
@@ -167,7 +167,9 @@ impl QueuePlace {
             Self::None => 0,
         };
         if count == 0 && named > 0 {
-            return Err(unknown_job("no such job is waiting or given up".to_owned()));
+            return Err(unknown_job(
+                "no such job is waiting, and none is a dead letter".to_owned(),
+            ));
         }
         Ok(count)
     }

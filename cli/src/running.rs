@@ -13,10 +13,10 @@ use serde::Deserialize;
 /// Time the platform may take to answer about itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What went wrong between here and a running fnlocal.
+/// A failure between this command and a running fnlocal.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// It does not answer.
+    /// The running fnlocal does not answer.
     #[error("the fnlocal at {url} does not answer")]
     Silent {
         /// Where.
@@ -24,25 +24,25 @@ pub enum AskError {
         /// Why.
         source: reqwest::Error,
     },
-    /// It answers something else.
+    /// The answer is not the expected one.
     #[error("the fnlocal at {url} answers {status} to {path}")]
     Odd {
         /// Where.
         url: String,
-        /// What was asked for.
+        /// The path that was asked for.
         path: String,
         /// Its answer.
         status: http::StatusCode,
     },
     /// The thread's own machinery cannot be set up.
-    #[error("could not begin")]
+    #[error("the HTTP client could not start")]
     Begin(#[from] std::io::Error),
 }
 
 fnlocal_api::user_error!(AskError: Unreachable {
-    Self::Silent { .. } => "see the terminal it runs in, or start it again";
-    Self::Odd { .. } => "is it of another version? `fnlocal --version` tells this one's";
-    Self::Begin(_) => "see whether many programs are running";
+    Self::Silent { .. } => "look at the terminal of that fnlocal, or restart it";
+    Self::Odd { .. } => "compare its version with that of `fnlocal --version`";
+    Self::Begin(_) => "stop other programs: this machine has no threads left";
 });
 
 /// A client that goes through no proxy: it only talks to this machine.
@@ -58,7 +58,7 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, AskError>>) -> Result<T,
     runtime.block_on(work)
 }
 
-/// What `/_fnlocal/view` says, of one node or of many.
+/// Returns `/_fnlocal/view` of one node or of many.
 pub async fn view(client: &reqwest::Client, running: &Running) -> Result<RunningView, AskError> {
     let path = "/_fnlocal/view";
     let asked = client
@@ -97,7 +97,7 @@ pub async fn chill(
     Ok(asked.map_err(|error| silent(running, error))?.status())
 }
 
-/// It does not answer.
+/// Returns the error for a fnlocal that does not answer.
 pub fn silent(running: &Running, source: reqwest::Error) -> AskError {
     AskError::Silent {
         url: running.platform.clone(),
@@ -105,12 +105,12 @@ pub fn silent(running: &Running, source: reqwest::Error) -> AskError {
     }
 }
 
-/// What runs, by node.
+/// The running nodes.
 #[derive(Clone, Debug, Default)]
 pub struct RunningView {
     /// Nodes by name; one that is still booting has no picture.
     pub nodes: BTreeMap<String, RunningNode>,
-    /// Nodes the fleet wants; none where there is only one.
+    /// The number of nodes that the fleet wants. `None` if there is only one node.
     pub desired: Option<u32>,
 }
 
@@ -120,16 +120,16 @@ pub struct RunningNode {
     /// How far it is.
     #[serde(default = "serving")]
     pub stage: String,
-    /// What it knows.
+    /// The state of the node.
     pub picture: Option<RunningPicture>,
 }
 
-/// What a node says of itself.
+/// A node's report of its state.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RunningPicture {
     /// Functions' names by number.
     pub functions: BTreeMap<String, String>,
-    /// What its core knows.
+    /// The state of the node's core.
     pub node: NodeView,
     /// How requests ended.
     pub requests: Vec<Count>,
@@ -165,7 +165,7 @@ impl RunningView {
         })
     }
 
-    /// Whether a function's next request will find nothing ready on any node.
+    /// Returns whether a function's next request will find no ready instance on any node.
     pub fn is_cold(&self, name: &str) -> bool {
         let pictures = self.nodes.values().filter_map(|node| node.picture.as_ref());
         pictures.into_iter().all(|picture| picture.is_cold(name))

@@ -35,7 +35,7 @@ pub fn make_absolute() {
 fn without_relative(path: &OsStr) -> Option<OsString> {
     let (kept, relative): (Vec<PathBuf>, Vec<_>) =
         split_paths(path).partition(|folder| folder.is_absolute());
-    // What was split at separators has none.
+    // A path that was split at separators has none.
     (!relative.is_empty()).then(|| join_paths(kept).unwrap_or_default())
 }
 

@@ -1,4 +1,4 @@
-//! What `dev` and `up` have in common: a printer, Ctrl-C, and the table at the start.
+//! Common parts of `dev` and `up`: a printer, Ctrl-C, and the table at the start.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

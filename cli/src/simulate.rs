@@ -128,7 +128,7 @@ fn write_html(
     })
 }
 
-/// What nodes are pre-scaled for: the rise of the load, else its middle.
+/// Returns the time for which nodes are pre-scaled: the rise of the load, else its middle.
 fn event(scenario: &Scenario) -> f64 {
     match &scenario.source {
         RequestSource::Drawn(workload) => match workload.shape {

@@ -43,7 +43,7 @@ pub fn look(records: &[Record]) {
     }
 }
 
-/// What the child runs: the program's own way from its hooks to its exit code. Does nothing in the
+/// Runs in the child the program's own way from its hooks to its exit code. Does nothing in the
 /// test run itself.
 #[test]
 fn served_in_the_child() {
@@ -65,7 +65,7 @@ struct Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It has ended unless the test fails.
+        // The child has ended unless the test fails.
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }

@@ -1,6 +1,6 @@
 //! `fnlocal top`: what runs, full-screen.
 //!
-//! It is fed by the same events as the dashboard, so both show the same figures.
+//! The screen reads the same events as the dashboard, so both show the same figures.
 
 mod args;
 mod model;
@@ -105,7 +105,7 @@ async fn next(stream: &mut Option<Stream>) -> Option<stream::StreamEvent> {
     }
 }
 
-/// What the terminal tells, read on a thread of its own that ends with the process.
+/// Reads the terminal's keys on a thread of its own that ends with the process.
 fn keys() -> mpsc::Receiver<Event> {
     let (sender, receiver) = mpsc::channel(WAITING);
     std::thread::spawn(move || {

@@ -188,7 +188,7 @@ async fn a_second_interrupt_ends_at_once_and_still_leaves_nothing() {
         "{:?}",
         began.elapsed()
     );
-    // It was cut short, and told so if there was still time.
+    // The request was cut short, and got an answer if there was still time.
     let cut = under_way.await.unwrap();
     assert!(cut.is_err() || cut.is_ok_and(|answer| answer.status().is_server_error()));
     assert_eq!(containers_of(&folder), Vec::<String>::new());

@@ -48,7 +48,7 @@ async fn served(client: &reqwest::Client, url: String) -> (String, String) {
     (of("x-fnlocal-node"), of("x-fnlocal-start"))
 }
 
-/// What was not answered 200, and which node answered what was sent when.
+/// The answers other than 200, and the node of each answer with the time of its request.
 type Answers = (Vec<String>, Vec<(Instant, String)>);
 
 /// A steady load of GETs, until stopped.

@@ -63,7 +63,7 @@ async fn ten_thousand_waiting_connections_are_all_answered_in_bounded_memory() {
     }
     let peak = resident_kib(dev.pid(), "VmHWM:");
     println!(
-        "{answers:?}; memory before {} MB, at the most {} MB",
+        "{answers:?}; memory before {} MB, maximum {} MB",
         before / 1024,
         peak / 1024
     );

@@ -195,7 +195,7 @@ async fn what_is_wrong_is_told_before_any_load() {
     for (args, exit, said) in [
         (&["--fail-if", "cold.p98>1s"][..], 2, "did you mean `p90`?"),
         (&["--fail-if", "bdi.p99>1s"], 2, "did you mean `bid`?"),
-        (&["--fail-if", "p99>1xx"], 2, "`1xx` is no bound"),
+        (&["--fail-if", "p99>1xx"], 2, "`1xx` is not a bound"),
         (&["--function", "bdi"], 2, "did you mean `bid`?"),
         (&["--scenario", "bids"], 2, "there is no scenario `bids`"),
         (&["--save", save], 1, save),

@@ -1,4 +1,4 @@
-//! Carries a plan out, step by step. It chooses nothing: what is to be done stands in the plan.
+//! Carries a plan out, step by step. This module chooses nothing: the plan has every action.
 
 use crate::aws::{Aws, Ids};
 use crate::copy::{self, Sent};
@@ -9,16 +9,16 @@ use crate::plan::{Action, Plan, PlanStep};
 use crate::resource::{Artifact, RepositoryImage, Resource};
 use crate::source::ImageSource;
 
-/// What happens while a plan is carried out.
+/// The progress of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApplyProgress {
     /// A step begins.
     Step {
-        /// Which, from 1.
+        /// The number of the step, from 1.
         number: usize,
         /// Of how many.
         of: usize,
-        /// What it does.
+        /// The action.
         what: String,
     },
     /// Blobs are sent.
@@ -40,7 +40,7 @@ pub enum ApplyProgress {
     },
 }
 
-/// Is told what happens.
+/// A callback for the progress.
 pub type OnApplyProgress<'a> = &'a (dyn Fn(ApplyProgress) + Sync);
 
 /// Carries a plan out. `inventory` is what it was made from or checked against; `source` is needed

@@ -1,5 +1,5 @@
-//! AWS itself, one file a service. It does what a plan says and reports what is there; it decides
-//! nothing.
+//! AWS itself, one file a service. This module does what a plan says and reports the state; it
+//! decides nothing.
 
 mod apply_step;
 mod balancer;
@@ -82,7 +82,7 @@ pub struct Aws {
     registry: RemoteRegistry,
 }
 
-/// What this machine is configured to use: environment, profiles, single sign-on, roles of CI.
+/// Returns the configuration of this machine: environment, profiles, single sign-on, roles of CI.
 pub async fn configuration(region: Option<&str>) -> SdkConfig {
     let loader = aws_config::defaults(BehaviorVersion::latest());
     let loader = match region {
@@ -114,7 +114,7 @@ impl Aws {
         let patient = retry.clone().with_max_attempts(ATTEMPTS);
         let hasty = &config.clone().into_builder().retry_config(retry).build();
         let config = &config.clone().into_builder().retry_config(patient).build();
-        // Who is offline, or unknown to AWS, hears it soon.
+        // A machine that is offline, or unknown to AWS, fails soon.
         let sts = client!(aws_sdk_sts, hasty);
         let at_first = client!(aws_sdk_ecr, hasty);
         let (caller, login) = tokio::join!(
@@ -200,11 +200,11 @@ impl Aws {
     }
 }
 
-/// What became of a create.
+/// The result of a create.
 enum Creation {
-    /// It is new; what AWS calls it.
+    /// The resource is new, with its id on AWS.
     New(String),
-    /// It was there already, or a lost answer to this very call made it.
+    /// The resource existed already, or a lost answer to this very call created it.
     There,
 }
 

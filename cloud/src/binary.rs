@@ -1,4 +1,4 @@
-//! Whether a file is a program that nodes can run.
+//! The check whether nodes can run a file as a program.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -12,7 +12,7 @@ const HEADER: usize = 20;
 /// Checks that a file is a program for Linux and a processor as images call it.
 ///
 /// # Errors
-/// It is for another system or processor, or cannot be read.
+/// Fails if the file is for another system or processor, or cannot be read.
 pub fn check(path: &Path, architecture: &str) -> Result<(), CloudError> {
     let found = look(path).map_err(|error| {
         CloudError::new(

@@ -22,7 +22,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Blobs sent at once: enough to fill a line, few enough for ECR's limits.
 const AT_ONCE: usize = 4;
 
-/// What was sent.
+/// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Blobs that were missing.

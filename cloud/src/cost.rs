@@ -1,4 +1,4 @@
-//! What an environment costs a month, estimated from list prices.
+//! The cost of an environment a month, estimated from list prices.
 //!
 //! An estimate, not an offer: it knows the parts that dominate, says what it assumes and from when
 //! its prices are, and names what it has no price for.
@@ -43,7 +43,7 @@ const ADDRESS: f64 = 0.005;
 /// A metric of one's own, US dollars a month.
 const METRIC: f64 = 0.30;
 
-/// What an environment costs a month.
+/// The cost of an environment a month.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
@@ -51,9 +51,9 @@ pub struct Estimate {
     pub least: f64,
     /// With as many nodes as may be, in US dollars.
     pub most: f64,
-    /// What it is made of.
+    /// The items of the cost.
     pub items: Vec<CostItem>,
-    /// What it assumes.
+    /// The assumptions of the estimate.
     pub assumptions: Vec<String>,
 }
 
@@ -61,9 +61,9 @@ pub struct Estimate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CostItem {
-    /// What.
+    /// The item.
     pub what: String,
-    /// How many at the least and at the most.
+    /// The minimum and maximum number.
     pub count: (u32, u32),
     /// US dollars a month for one; none when there is no price for it.
     pub each: Option<f64>,
@@ -144,8 +144,8 @@ impl Estimate {
 }
 
 impl Estimate {
-    /// What nodes that have run for so many hours, all together, and a balancer that was there for
-    /// so many, have cost in US dollars. None when something has no price.
+    /// Returns the cost in US dollars of nodes that have run for `nodes` hours in total, and of a
+    /// balancer that existed for `door` hours. `None` if something has no price.
     #[must_use]
     pub fn so_far(&self, nodes: f64, door: f64) -> Option<f64> {
         let parts = self.items.iter().map(|item| {
@@ -157,7 +157,7 @@ impl Estimate {
     }
 }
 
-/// What an estimate assumes.
+/// Returns the assumptions of an estimate.
 fn assumptions(kind: &str, region: &str, region_known: bool, kind_known: bool) -> Vec<String> {
     let mut assumptions = vec![
         format!("list prices of {PRICES_OF} in US dollars, without tax, on demand, {HOURS} hours"),

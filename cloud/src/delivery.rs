@@ -22,7 +22,7 @@ pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// A release, and where its variables come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredRelease {
-    /// What runs.
+    /// The release.
     pub release: Release,
     /// SSM parameters by the variable's name.
     pub sources: BTreeMap<String, String>,
@@ -35,7 +35,7 @@ pub struct Packed {
     pub manifest: Vec<u8>,
     /// The manifest's digest.
     pub digest: Digest,
-    /// What the manifest names.
+    /// The blobs that the manifest names.
     pub blobs: Vec<(Digest, Vec<u8>)>,
 }
 
@@ -70,8 +70,7 @@ impl StoredRelease {
         }
     }
 
-    /// Whether both make nodes do the same. When and from which commit they were made is not
-    /// compared.
+    /// Returns whether both make nodes do the same. The time and the commit are not compared.
     #[must_use]
     pub fn does_the_same(&self, other: &Self) -> bool {
         self.timeless() == other.timeless()

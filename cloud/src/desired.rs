@@ -1,4 +1,4 @@
-//! What should be there: from fnlocal.toml, a release, and what surrounds it.
+//! The wanted state: from fnlocal.toml, a release, and the surroundings.
 
 mod checked;
 mod fleet;
@@ -24,7 +24,7 @@ use fleet::{fleet, template};
 use front::{firewalls, front};
 use stored::{artifact, images, repository, sources};
 
-/// What is to be promoted, and where to.
+/// The release to promote, and its destination.
 #[derive(Clone, Debug)]
 pub struct PromoteRequest {
     /// The environment.
@@ -39,14 +39,14 @@ pub struct PromoteRequest {
     pub renew: bool,
 }
 
-/// What should be there.
+/// The wanted state.
 #[derive(Clone, Debug)]
 pub struct Desired {
     /// All of it.
     pub resources: Vec<Resource>,
     /// The delivery the nodes should follow.
     pub delivery: StoredRelease,
-    /// What people should know.
+    /// Warnings for people.
     pub warnings: Vec<String>,
 }
 

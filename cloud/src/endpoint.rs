@@ -11,7 +11,7 @@ use crate::names::ResourceNames;
 pub struct Endpoint {
     /// Its public name.
     pub address: String,
-    /// It takes HTTPS.
+    /// `true` for HTTPS.
     pub secure: bool,
     /// When it was made, in seconds since 1970.
     pub since: Option<i64>,
@@ -27,7 +27,7 @@ impl Endpoint {
     }
 }
 
-/// The error of an environment that has no door.
+/// Returns the error of an environment without an endpoint.
 #[must_use]
 pub fn none(names: &ResourceNames) -> CloudError {
     let env = names.env();

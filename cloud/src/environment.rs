@@ -1,4 +1,4 @@
-//! What `[env.NAME]` of fnlocal.toml asks for, as plain data.
+//! `[env.NAME]` of fnlocal.toml, as plain data.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ pub struct CloudEnvironment {
     pub region: Option<String>,
     /// EC2 instance type of a node.
     pub instance_type: String,
-    /// Nodes at the least.
+    /// The minimum number of nodes.
     pub min: u32,
-    /// Nodes at the most.
+    /// The maximum number of nodes.
     pub max: u32,
-    /// What makes the fleet grow; nothing for a fleet that only schedules change.
+    /// The metric by which the fleet grows; `None` for a fleet that only schedules change.
     pub scale_on: Option<ScalingTarget>,
     /// Nodes added before load that is known in advance.
     pub prescale: Vec<PrescaleAction>,
@@ -35,7 +35,7 @@ pub struct CloudEnvironment {
     /// Where variables come from: name to `ssm:/path`. Those not named come from
     /// [`CloudEnvironment::parameter`].
     pub variables: BTreeMap<String, String>,
-    /// Whether functions' logs go to CloudWatch.
+    /// `true` if functions' logs go to CloudWatch.
     pub logs: bool,
     /// Days they are kept there, of those that CloudWatch knows.
     pub log_days: u32,
@@ -47,7 +47,7 @@ pub struct CloudEnvironment {
     pub keep_releases: u32,
 }
 
-/// What makes the fleet grow.
+/// The metric by which the fleet grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingTarget {
@@ -67,7 +67,7 @@ pub struct PrescaleAction {
     pub cron: String,
     /// The cron expression's time zone; UTC without.
     pub timezone: Option<String>,
-    /// Nodes at the least from then on.
+    /// The minimum number of nodes from then on.
     pub min: u32,
 }
 

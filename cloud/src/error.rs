@@ -3,16 +3,16 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What sort of failure it is, which decides the exit code.
+/// The kind of a failure, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloudErrorKind {
-    /// It failed: 1.
+    /// The command failed: 1.
     Failed,
     /// `fnlocal.toml` asks for what cannot be: 64.
     Config,
     /// AWS does not answer, or does not know who asks: 69.
     Unreachable,
-    /// Somebody else is at it, or AWS is busy: 75.
+    /// Another process is promoting, or AWS is busy: 75.
     TryAgain,
     /// Interrupted by the person: 130.
     Interrupted,
@@ -21,9 +21,9 @@ pub enum CloudErrorKind {
 /// Why something cannot be done in the cloud.
 #[derive(Debug)]
 pub struct CloudError {
-    /// What sort of failure.
+    /// The kind of the failure.
     pub kind: CloudErrorKind,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: Option<String>,
     what: String,
     source: Option<Box<dyn StdError + Send + Sync>>,

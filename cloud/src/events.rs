@@ -1,8 +1,8 @@
 //! Sources of events on AWS: SQS queues, and S3 buckets whose notifications go into one.
 //!
-//! A message is deleted when it is in fnlocal's queue. What is not deleted, because fnlocal ended
-//! before or because SQS refused a part of a batch, comes again when its visibility is over, and is
-//! known by its id then. A message with a group (FIFO) is an event with an order key.
+//! A message is deleted when it is in fnlocal's queue. A message may stay, because fnlocal ended
+//! before or because SQS refused a part of a batch. Such a message comes again when its visibility
+//! is over, and its id is known then. A message with a group (FIFO) is an event with an order key.
 //!
 //! Messages' own attributes are not handed on: a CloudEvent has no place for their types.
 
@@ -23,7 +23,7 @@ use crate::aws::configuration;
 
 /// How long SQS may wait for a message before it answers that there is none; 20 s is its most.
 const LONG_POLL_SECONDS: i32 = 20;
-/// For an answer, beyond what SQS may wait: a connection that is gone without a word.
+/// The time for an answer, beyond SQS's own wait: a connection may be lost silently.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// Makes the sources that are read from AWS; none for other kinds.
@@ -124,7 +124,7 @@ impl Sqs {
         Client::from_conf(builder.build())
     }
 
-    /// Deletes messages. What SQS refused of them, if it did, with its first reason.
+    /// Deletes messages. Returns those that SQS refused, with the first reason.
     async fn delete(
         &self,
         client: &Client,
@@ -147,7 +147,8 @@ impl Sqs {
         }))
     }
 
-    /// What a message tells of: itself, or the records of a bucket's notification.
+    /// Returns the events of a message: the message itself, or the records of a bucket's
+    /// notification.
     fn events(&self, message: &Message) -> Vec<IngestedEvent> {
         let body = message.body().unwrap_or_default();
         let id = message.message_id().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The gateway image: a base image that is in the store, and the `fnlocal` binary on top.
 //!
-//! It has no Docker client: the node talks to the engine's socket. Its layer is not compressed, so
-//! that the same binary gives the same digest whatever compresses elsewhere.
+//! The image has no Docker client: the node talks to the engine's socket. Its layer is not
+//! compressed, so that the same binary gives the same digest whatever compresses elsewhere.
 
 mod known;
 
@@ -69,7 +69,7 @@ pub fn compose(
     }
     config["config"]["Entrypoint"] = json!([format!("/{BINARY}")]);
     config["config"]["Cmd"] = Value::Null;
-    // It talks to the engine's socket, which belongs to root.
+    // The node talks to the engine's socket, which belongs to root.
     config["config"]["User"] = json!("0:0");
     let (digest, size) = put(store, &repository, config.to_string().as_bytes())?;
     let manifest = json!({

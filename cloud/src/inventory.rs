@@ -1,4 +1,4 @@
-//! What is there, as plain data.
+//! The present state, as plain data.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use crate::endpoint::Endpoint;
 use crate::names::ResourceNames;
 use crate::resource::{Resource, ResourceKey, ResourceKind};
 
-/// What is there.
+/// The present state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inventory {
     /// Where it was looked.
     pub place: AccountRegion,
-    /// What is not ours, but needed.
+    /// Surroundings that are needed but not ours.
     pub around: Surroundings,
-    /// What bears our names.
+    /// Resources with our names.
     pub found: Vec<FoundResource>,
     /// The release the pointer names, and older ones that were read, by tag.
     pub deliveries: BTreeMap<String, StoredRelease>,
@@ -42,14 +42,14 @@ pub struct AccountRegion {
     pub registry: String,
 }
 
-/// What is not ours, but needed. Whatever is missing is none.
+/// Surroundings that are needed but not ours. A missing one is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
     /// The network of the subnets.
     pub vpc: Option<String>,
     /// The subnets to use.
     pub subnets: Vec<Subnet>,
-    /// What AWS says of the instance type.
+    /// AWS's facts about the instance type.
     pub instance_type: Option<InstanceType>,
     /// The newest machine image of Amazon Linux for the instance type's processor.
     pub machine_image: Option<String>,
@@ -82,9 +82,9 @@ pub struct InstanceType {
 /// A resource that is there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoundResource {
-    /// What it is.
+    /// The resource.
     pub resource: Resource,
-    /// What AWS calls it.
+    /// The id on AWS.
     pub id: String,
     /// Whose it is.
     pub owner: ResourceOwner,
@@ -96,7 +96,7 @@ pub struct FoundResource {
 pub enum ResourceOwner {
     /// This environment's.
     Ours,
-    /// It has our name, but not our tags.
+    /// The resource has our name, but not our tags.
     Untagged,
     /// Another environment's, as `PROJECT/ENV`.
     Other(String),
@@ -111,7 +111,7 @@ pub struct GroupNode {
     pub zone: String,
     /// Where it is in its life, as AWS says.
     pub state: String,
-    /// Whether AWS thinks it healthy.
+    /// `true` if AWS calls the machine healthy.
     pub healthy: bool,
     /// The template it was started from, if that version is still known.
     pub template: Option<String>,
@@ -170,8 +170,8 @@ impl Inventory {
         numbers
     }
 
-    /// A hash of everything a plan is made from. What comes and goes by itself, such as nodes, is
-    /// not in it.
+    /// A hash of everything a plan is made from. Resources that come and go by themselves, such as
+    /// nodes, are not in the hash.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let basis = (&self.place, &self.around, &self.found);

@@ -1,4 +1,4 @@
-//! What nodes wrote, read back from CloudWatch.
+//! Nodes' logs, read back from CloudWatch.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const LATE: i64 = 30_000;
 /// One line a node wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeLogLine {
-    /// What CloudWatch calls it.
+    /// The id in CloudWatch.
     pub id: String,
     /// When it was written, in milliseconds since 1970.
     pub at: i64,
@@ -27,7 +27,7 @@ pub(crate) struct LogPage {
     pub next: Option<String>,
 }
 
-/// Which lines to read. What CloudWatch cannot be asked for has to be looked at by the reader.
+/// The lines to read. The reader must check what CloudWatch cannot filter by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogQuery {
     /// Not before this, in milliseconds since 1970.
@@ -45,7 +45,7 @@ pub struct Reader<'a> {
     since: Option<i64>,
     /// Names the next part of a look that has not come to its end.
     token: Option<String>,
-    /// What was given out and may be found again, with its time.
+    /// The lines that were returned and may be found again, with their times.
     seen: BTreeMap<String, i64>,
     newest: i64,
 }
@@ -83,8 +83,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What comes next, in the order of its times; maybe nothing. None when there is no more for
-    /// now: asked again later, it looks for what has come since, also for what came late.
+    /// Returns the next lines, in the order of their times; the list may be empty. `None` when
+    /// there is no more for now: a later call looks for new lines, and for late ones.
     ///
     /// # Errors
     /// There is no log group, or AWS does not say what is in it.
@@ -117,7 +117,7 @@ fn nothing(aws: &Aws) -> CloudError {
     let (env, group) = (aws.names().env(), aws.names().log_group());
     CloudError::new(
         CloudErrorKind::Failed,
-        format!("nothing is kept of `{env}`: AWS has no log group {group}"),
+        format!("there is no log of `{env}`: AWS has no log group {group}"),
     )
     .hint(format!(
         "`fnlocal promote --env {env}` makes it, unless [env.{env}] has `logs = \"off\"`"

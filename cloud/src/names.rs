@@ -1,4 +1,4 @@
-//! What everything is called on AWS, within AWS's limits.
+//! The names of everything on AWS, within AWS's limits.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -12,11 +12,11 @@ pub const ENV_TAG: &str = "fnlocal:env";
 /// The tag of an auto-scaling group that holds the release its nodes follow.
 pub const RELEASE_TAG: &str = "fnlocal:release";
 
-/// Letters of a balancer's and a target group's name at the most.
+/// The maximum number of letters of a balancer's and a target group's name.
 const BALANCER_LIMIT: usize = 32;
-/// Letters of a role's name at the most, the shortest of all other limits.
+/// The maximum number of letters of a role's name, the smallest of all other limits.
 const ROLE_LIMIT: usize = 64;
-/// Letters of a tag of an image at the most.
+/// The maximum number of letters of an image's tag.
 const TAG_LIMIT: usize = 128;
 
 /// Names of all that belongs to one environment of one project.

@@ -1,5 +1,5 @@
-//! What a node is told when it boots, its settings and the user data that carries them; and what it
-//! has to do with AWS from then on.
+//! A node's settings at boot and the user data that carries them; and the node's dealings with AWS
+//! from then on.
 //!
 //! [`Follower`] looks at the group and at the machine's own metadata, tells what is new there, and
 //! publishes how the node stands. How functions are run is none of its business.
@@ -70,7 +70,7 @@ pub struct NodeSettings {
     pub peer_key: String,
     /// The lifecycle hook to answer when drained.
     pub drain_hook: String,
-    /// The lifecycle hook that the machine answers whenever its node is ready; none where machines
+    /// The lifecycle hook that the machine answers whenever its node is ready; `None` if machines
     /// are not kept stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_hook: Option<String>,
@@ -155,8 +155,8 @@ docker run --detach --name fnlocal-node --restart always --network host \\
         )
     }
 
-    /// What answers the group when a machine has booted: each time, since one that was kept stopped
-    /// is waited for again.
+    /// Returns the script that answers the group when a machine has booted. That happens each time,
+    /// since the group waits again for one that was kept stopped.
     fn booted(&self) -> String {
         let Some(hook) = &self.boot_hook else {
             return String::new();
@@ -210,7 +210,7 @@ systemctl enable --now --no-block fnlocal-booted
     /// The settings in a file.
     ///
     /// # Errors
-    /// It cannot be read, or is not of this version of fnlocal.
+    /// Fails if the file cannot be read, or is not of this version of fnlocal.
     pub fn read(path: &Path) -> Result<Self, CloudError> {
         let broken = |what: &str| {
             CloudError::new(CloudErrorKind::Config, format!("{} {what}", path.display()))

@@ -1,4 +1,4 @@
-//! What to do, step by step: the difference between what is there and what should be.
+//! The plan, step by step: the difference between the present and the wanted state.
 //!
 //! A plan is complete: who carries it out chooses nothing. Stored as JSON, it is carried out exactly
 //! as it was shown, or not at all when things have moved since.
@@ -24,7 +24,7 @@ use replace::{is_gone_with_another, is_inside_replaced, replaced};
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
 
-/// What to do, in order.
+/// The steps, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -38,11 +38,11 @@ pub struct Plan {
     pub inventory: String,
     /// The steps.
     pub steps: Vec<PlanStep>,
-    /// What is stored as the release, if anything is.
+    /// The stored release, if there is one.
     pub delivery: Option<StoredRelease>,
-    /// What people should know.
+    /// Warnings for people.
     pub warnings: Vec<String>,
-    /// What it will cost, when it is known.
+    /// The cost, if known.
     pub cost: Option<Estimate>,
 }
 
@@ -50,29 +50,29 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanStep {
-    /// What to do.
+    /// The action.
     pub action: Action,
     /// With what: as it shall be, or as it is for what is deleted.
     pub resource: Resource,
-    /// What AWS calls it, if it is there.
+    /// The id on AWS, if the resource exists.
     pub id: Option<String>,
-    /// What differs.
+    /// The differences.
     pub changes: Vec<FieldChange>,
     /// Why.
     pub reason: String,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It is made.
+    /// Creates the resource.
     Create,
-    /// It stays, but becomes another.
+    /// Changes the resource in place.
     Change,
-    /// It is ended bit by bit while others take its place.
+    /// Replaces the resource bit by bit.
     Replace,
-    /// It is deleted.
+    /// Deletes the resource.
     Delete,
 }
 
@@ -203,7 +203,7 @@ impl Plan {
         Self::from_steps(names, inventory, steps)
     }
 
-    /// Whether there is nothing to do.
+    /// Returns whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -212,7 +212,8 @@ impl Plan {
     /// Checks that a stored plan still fits.
     ///
     /// # Errors
-    /// It is of another format, for another place, or things have moved since it was made.
+    /// Fails if the plan has another format, is for another place, or if the state has changed
+    /// since.
     pub fn check(&self, names: &ResourceNames, inventory: &Inventory) -> Result<(), CloudError> {
         let refuse = |kind, what: String| {
             Err(CloudError::new(kind, what).hint("make a new plan and look at it"))

@@ -13,7 +13,7 @@ pub fn line_of(action: &str) -> Option<usize> {
         .map(|(at, _)| at + 1)
 }
 
-/// What to do when an action is denied.
+/// Returns the hint for a denied action.
 pub(crate) fn hint(action: &str) -> String {
     match line_of(action) {
         Some(line) => format!("allow {action}: line {line} of cloud/policy/promote.json"),

@@ -11,7 +11,7 @@ use crate::names::ResourceNames;
 use crate::plan::Plan;
 use crate::source::ImageSource;
 
-/// What is there, and the plan to make it what is wished.
+/// Returns the present state, and the plan that leads to the wanted one.
 ///
 /// # Errors
 /// AWS does not say what is there, or the wish cannot be.
@@ -102,7 +102,7 @@ pub async fn rollback(
     Ok(plan)
 }
 
-/// What deleting all that is ours would do.
+/// Returns the plan that deletes everything of ours.
 ///
 /// # Errors
 /// AWS does not say what is there.

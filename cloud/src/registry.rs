@@ -183,14 +183,14 @@ impl RemoteRegistry {
             .client
             .pull_manifest_raw(&image, &self.auth, MANIFEST_TYPES);
         match pulled.await {
-            // What the registry says of the digest is not believed.
+            // The registry's own digest is not believed.
             Ok((bytes, _)) => Ok(Some((Digest::sha256(&bytes).to_string(), bytes))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(judge(error, reference)),
         }
     }
 
-    /// Whether a blob is there.
+    /// Returns whether the registry has a blob.
     ///
     /// # Errors
     /// The registry refuses or does not answer.
@@ -201,7 +201,7 @@ impl RemoteRegistry {
         there.await.map_err(|error| judge(error, &digest))
     }
 
-    /// Sends a blob from a file; `sent` is told how many bytes went out. The registry checks the
+    /// Sends a blob from a file; `sent` receives the number of bytes sent. The registry checks the
     /// digest before it keeps anything.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl RemoteRegistry {
         patiently(attempt).await.map(drop)
     }
 
-    /// Puts a manifest under a tag or its digest. Whatever it names must be there.
+    /// Puts a manifest under a tag or its digest. Everything that the manifest names must be there.
     ///
     /// # Errors
     /// The tag names something else already, or the registry refuses or does not answer.
@@ -286,7 +286,7 @@ impl RemoteRegistry {
         let failed = |error| judge(error, digest);
         let image = self.named(digest);
         let pulled = self.client.pull_blob_stream(&image, &digest);
-        // It compares the digest with the bytes at their end.
+        // The stream compares the digest with the bytes at their end.
         let mut stream = pulled.await.map_err(failed)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = stream
@@ -353,7 +353,8 @@ fn http_status(error: &OciDistributionError) -> Option<u16> {
     }
 }
 
-/// What a registry's error means for who promotes; `what` is what it was asked about.
+/// Returns the meaning of a registry's error for a promote; `what` names the thing that was asked
+/// for.
 fn judge(error: OciDistributionError, what: &str) -> CloudError {
     use OciDistributionError::{DigestError, IoError, RequestError};
     let (kind, text, hint) = match (http_status(&error), &error) {

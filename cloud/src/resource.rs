@@ -23,7 +23,7 @@ pub use machines::{
 pub use network::{Listener, LoadBalancer, Rule, SecurityGroup, TargetGroup};
 pub use registry::{Artifact, Repository, RepositoryImage};
 
-/// Which resource: its kind and name.
+/// The kind and name of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ResourceKey {
     /// Its kind.
@@ -70,7 +70,7 @@ pub enum Resource {
     Scaling(Scaling),
     /// Scheduled action.
     Schedule(ScheduledAction),
-    /// What the running nodes were started from.
+    /// The template from which the running nodes were started.
     Nodes(Nodes),
     /// The release the nodes follow.
     CurrentRelease(CurrentRelease),

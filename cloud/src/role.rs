@@ -1,4 +1,4 @@
-//! What a node may do on AWS: as little as it can do its work with.
+//! A node's permissions on AWS: as few as its work needs.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::inventory::AccountRegion;
 use crate::names::ResourceNames;
 use crate::node;
 
-/// Who may take the role: EC2 instances.
+/// Returns the trust policy: EC2 instances may take the role.
 #[must_use]
 pub fn trust() -> Value {
     json!({
@@ -24,8 +24,8 @@ pub fn trust() -> Value {
     })
 }
 
-/// What the role allows; `parameters` are the SSM parameters functions get their variables from,
-/// `queues` the ARNs of the SQS queues they get events from.
+/// Returns the role's permissions; `parameters` are the SSM parameters functions get their
+/// variables from, `queues` the ARNs of the SQS queues they get events from.
 #[must_use]
 pub fn policy(
     names: &ResourceNames,

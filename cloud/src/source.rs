@@ -28,7 +28,7 @@ pub struct ImageSource {
 /// Opens a project's store.
 ///
 /// # Errors
-/// It cannot be made or read.
+/// Fails if the store cannot be created or read.
 pub fn open(folder: &Path) -> Result<Store, CloudError> {
     Store::open(folder).map_err(broken)
 }

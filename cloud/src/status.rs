@@ -25,7 +25,7 @@ pub struct EnvironmentStatus {
     pub releases: Vec<String>,
     /// The nodes.
     pub nodes: Vec<MachineStatus>,
-    /// The group's bounds: nodes at the least and at the most.
+    /// The minimum and maximum number of nodes of the group.
     pub bounds: Option<(u32, u32)>,
     /// A replacement of nodes that is under way.
     pub refresh: Option<Refresh>,
@@ -38,9 +38,9 @@ pub struct EnvironmentStatus {
 pub struct MachineStatus {
     /// As the group lists it.
     pub node: GroupNode,
-    /// Whether it was started from what new nodes are started from.
+    /// `true` if the node was started from the template of new nodes.
     pub current: bool,
-    /// What the balancer thinks of it: `healthy`, `initial`, …
+    /// The balancer's state of the node: `healthy`, `initial`, …
     pub target: Option<String>,
     /// When it was started, in seconds since 1970.
     pub since: Option<i64>,
@@ -48,7 +48,7 @@ pub struct MachineStatus {
     pub address: Option<String>,
 }
 
-/// What EC2 says of a machine.
+/// EC2's facts about a machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     /// When it was started, in seconds since 1970.

@@ -29,7 +29,8 @@ use tokio::task::JoinHandle;
 const EVENTS: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What plays SQS and S3. It keeps everything in memory, so what restarts is what stands between.
+/// A server that plays SQS and S3. The server keeps everything in memory, so the proxy in between restarts
+/// instead.
 struct Moto {
     child: Child,
     port: u16,
@@ -74,7 +75,7 @@ impl Moto {
         made.unwrap().queue_url.unwrap()
     }
 
-    /// What S3 answers to a PUT, which must be well.
+    /// Puts an object. The answer of S3 must be a success.
     async fn put(&self, http: &reqwest::Client, path: &str, body: String) {
         let request = http.put(format!("{}/bucket{path}", self.url()));
         let answer = request.body(body).send().await.unwrap();

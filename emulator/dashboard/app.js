@@ -110,7 +110,7 @@ store.addEventListener("link", () => {
 store.addEventListener("state", () => {
   badge.hidden = !store.errors;
   badge.textContent = store.errors > 999 ? "999+" : store.errors;
-  // Nobody looks: nothing is drawn.
+  // The page is hidden: nothing is drawn.
   if (!document.hidden) views[current].update();
 });
 store.addEventListener("records", (event) => {

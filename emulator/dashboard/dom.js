@@ -75,7 +75,7 @@ export function card(title, tools, ...body) {
   return el("section.card", null, el("div.head", null, el("h2", null, title), tools), ...body);
 }
 
-/** What a view shows while there is nothing. @param {string} text @param {string} [command] */
+/** The content of an empty view. @param {string} text @param {string} [command] */
 export function empty(text, command) {
   return el("div.empty", null, text, command && el("br"), command && el("code", null, command));
 }

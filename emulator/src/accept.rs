@@ -26,13 +26,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(crate) struct FrontSettings {
     pub gateway: GatewayOptions,
-    /// What `/_fnlocal/*` wants to see before it changes anything.
+    /// The token that `/_fnlocal/*` requires before a change.
     pub token: String,
-    /// What the dashboard is of.
+    /// The subject of the dashboard.
     pub about: About,
 }
 
-/// What a node's requests come in by.
+/// The listeners of a node.
 pub(crate) struct NodeFront<'a> {
     pub listener: TcpListener,
     /// The platform's own origin; `None` where another port has it.
@@ -44,7 +44,7 @@ pub(crate) struct NodeFront<'a> {
     pub peers: Option<Rc<dyn Peers>>,
     /// The queue, schedules and sources.
     pub triggers: Rc<Triggers>,
-    /// What the dashboard is of; `None` where another port has it.
+    /// The subject of the dashboard; `None` if another port has it.
     pub about: Option<&'a About>,
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn accept(
     Ok(())
 }
 
-/// What the dashboard shows of the only node there is.
+/// Returns the dashboard's state of the only node.
 fn now(node: String, driver: &Rc<Driver>) -> impl Fn() -> RunNow + use<> {
     let driver = Rc::clone(driver);
     move || {
@@ -150,7 +150,7 @@ async fn finish(driver: &Rc<Driver>, stop: &Stop) {
 
 fn answer(driver: &Rc<Driver>, triggers: &Triggers, ask: Ask) {
     match ask {
-        // Whoever asked may have gone away.
+        // The client may have gone away.
         Ask::View(answer) => {
             let mut picture = picture(driver);
             picture.triggers = Some(triggers.view());

@@ -1,8 +1,8 @@
 //! `fnlocal clean`: removes what fnlocal keeps for a project, and nothing else.
 //!
-//! First everything is listed, then what was listed is removed: a dry run shows exactly what a real
+//! Everything is listed first, and then the list is removed: a dry run shows exactly what a real
 //! one would do. Containers, volumes, networks and images are known by our labels, files by their
-//! place. What dead runs left on the machine goes too: processes, sockets, temporary files.
+//! place. Leftovers of dead runs on the machine go too: processes, sockets, temporary files.
 
 mod engine;
 
@@ -21,12 +21,12 @@ use fnlocal_runtime::leftovers;
 /// Files of `.fnlocal` that stay: they hold the locks, and keep git from seeing the folder.
 const STAYS: [&str; 3] = ["lock", "build.lock", ".gitignore"];
 
-/// What `fnlocal clean` was asked for.
+/// The options of `fnlocal clean`.
 #[derive(Clone, Debug)]
 pub struct CleanOptions {
     /// A folder of functions, or one file.
     pub path: PathBuf,
-    /// What projects share too: base images and the wrapper's.
+    /// Removes what projects share too: base images and the wrapper's.
     pub shared: bool,
     /// Only list.
     pub dry_run: bool,
@@ -35,17 +35,17 @@ pub struct CleanOptions {
 /// One thing to remove.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CleanedItem {
-    /// What it is.
+    /// The kind.
     pub kind: CleanedKind,
     /// Its path, or the engine's id of it.
     pub id: String,
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
     /// Its size, as far as it is known. Images share layers, so not all of it may become free.
     pub bytes: u64,
 }
 
-/// What may be removed, in the order it is.
+/// The things that may be removed, in the order of removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CleanedKind {
     /// Of an engine.
@@ -72,12 +72,12 @@ impl std::fmt::Display for CleanedKind {
     }
 }
 
-/// What was found, and what became of it.
+/// The result of cleaning.
 #[derive(Debug, Default)]
 pub struct Cleaned {
-    /// What was removed, or would be.
+    /// The removed things, or those that would be.
     pub removed: Vec<CleanedItem>,
-    /// What could not be, and why.
+    /// The things that could not be removed, and why.
     pub kept: Vec<(CleanedItem, String)>,
     /// Why the engine was not asked.
     pub no_engine: Option<ConnectError>,
@@ -204,12 +204,12 @@ pub enum CleanError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The engine answers, but does not list what it has.
-    #[error("the engine does not list what it has")]
+    #[error("the engine does not list its containers and images")]
     Engine(#[source] bollard::errors::Error),
     /// Files cannot be listed.
     #[error("could not read {}", path.display())]
     Io {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// Why.
         source: io::Error,

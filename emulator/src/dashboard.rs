@@ -1,9 +1,9 @@
 //! `/_fnlocal/`: a page that shows what runs, and what it is fed with.
 //!
-//! The page's files are in the binary, and it loads nothing from anywhere else. What changes
-//! reaches it as server-sent events, [`feed::TICKS`] a second at the most and for all who look the
-//! same bytes: made once, and only while somebody looks. Deliberately absent: any way to act that
-//! other clients do not have; the page asks for the same paths with the run's token.
+//! The page's files are in the binary, and the page loads nothing from anywhere else. Changes
+//! arrive as server-sent events, at most [`feed::TICKS`] a second. All viewers get the same bytes,
+//! made once, and only while there is a viewer. Deliberately absent: any way to act that other
+//! clients do not have; the page asks for the same paths with the run's token.
 
 mod assets;
 mod feed;
@@ -40,21 +40,21 @@ const HISTORY: &str = "/_fnlocal/history";
 /// Time between two points of the history.
 const HISTORY_PERIOD: Duration = Duration::from_secs(1);
 
-/// What does not change while something is served.
+/// Facts that do not change while something is served.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
     /// The project's name.
     pub project: String,
-    /// What runs instances, for people.
+    /// The runtime of instances, for people.
     pub runtime: String,
 }
 
-/// What runs at a moment.
+/// The state of the nodes at a moment.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunNow {
     /// Nodes by name.
     pub nodes: BTreeMap<String, NodeNow>,
-    /// None where there is only one node.
+    /// `None` if there is only one node.
     pub fleet: Option<FleetNow>,
     /// Time to the head of the answer of all requests so far.
     #[serde(skip)]
@@ -74,21 +74,21 @@ pub(crate) struct NodeNow {
     pub picture: Option<Picture>,
 }
 
-/// What a node is doing.
+/// The stage of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum NodeStage {
     /// Its machine boots.
     Booting,
-    /// It imports the code.
+    /// The node imports the code.
     Importing,
-    /// It serves.
+    /// The node serves.
     Serving,
-    /// It finishes what it has.
+    /// The node finishes its requests.
     Draining,
-    /// It ended without a word, or never came up.
+    /// The node ended without a drain, or never came up.
     Dead,
-    /// It has ended.
+    /// The node has ended.
     Gone,
 }
 
@@ -122,12 +122,12 @@ struct AboutEvent<'a> {
     run: String,
 }
 
-/// Whether a path is a file of the page, which holds no data.
+/// Returns whether a path is a file of the page, which holds no data.
 pub(crate) fn is_page_file(path: &str) -> bool {
     assets::has(path)
 }
 
-/// Whether a path is one of the dashboard's.
+/// Returns whether a path is one of the dashboard's.
 pub(crate) fn has(path: &str) -> bool {
     path == EVENTS || path == HISTORY || assets::has(path)
 }

@@ -23,11 +23,11 @@ const STRIPS_TYPES: (u32, u32) = (22, 18);
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// The checked thing.
     pub what: &'static str,
     /// How it is.
     pub state: FindingState,
-    /// What was found.
+    /// The finding.
     pub found: String,
     /// How to mend it.
     pub fix: Option<String>,

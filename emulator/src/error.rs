@@ -104,8 +104,8 @@ fnlocal_api::user_error!(ServeError [
     Project, State, Env, Fleet, Select, Watch, Listen, Make, Release, Store, Image, Connect, Open,
     Queue, Bug
 ] {
-    Self::Record { .. } => "name a file that can be written with --record";
+    Self::Record { .. } => "name a writable file with --record";
     Self::Foreign { .. } => "run it from its own project's folder", Config;
-    Self::Lost { .. } | Self::Platform { .. } => "`fnlocal build` builds it anew";
-    Self::NothingToServe | Self::Unserved(_) => "the reasons stand above";
+    Self::Lost { .. } | Self::Platform { .. } => "build it again with `fnlocal build`";
+    Self::NothingToServe | Self::Unserved(_) => "see the errors above";
 });

@@ -1,9 +1,9 @@
 //! Several nodes in this process, as they will be in the cloud: each with a core, a gateway,
 //! memory and instances of its own, behind a balancer, and as many as an auto-scaling group wants.
 //!
-//! What is decided is decided by [`fnlocal_core::balancer`], [`fnlocal_core::scaling`] and
-//! [`fnlocal_core::routing`], as in the simulation and in the cloud. Here it is performed: nodes
-//! are sessions on this thread, booting is waiting for as long as a machine would take.
+//! [`fnlocal_core::balancer`], [`fnlocal_core::scaling`] and [`fnlocal_core::routing`] decide, as
+//! in the simulation and in the cloud. This module performs: nodes are sessions on this thread,
+//! booting is waiting for as long as a machine would take.
 
 mod admin;
 mod clock;
@@ -56,14 +56,14 @@ pub(super) struct FleetState {
     /// How requests come in, to the balancer and to each node.
     front: FrontSettings,
     clock: FleetClock,
-    /// The nodes' drivers, which are told of code together.
+    /// The nodes' drivers, which get code together.
     drivers: DriverGroup,
     routing: Rc<RoutingTable>,
     balancer: RefCell<Balancer>,
     group: Option<RefCell<ScalingGroup>>,
     members: RefCell<BTreeMap<NodeId, Rc<SimulatedNode>>>,
     retired: RetiredCounts,
-    /// What the balancer itself answered; the nodes count the rest.
+    /// The answers of the balancer itself; the nodes count the rest.
     answered: Rc<Counts>,
     lives: RefCell<JoinSet<()>>,
     /// Requests that came to the balancer since the last datapoint.

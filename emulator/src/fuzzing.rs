@@ -76,7 +76,7 @@ pub fn headers(bytes: &[u8]) {
     assert!(last.as_bytes().ends_with(address.as_bytes()));
 }
 
-/// What an instance reports, in pieces of any length: the same reports come of it as of the whole.
+/// Reports of an instance, in pieces of any length: the result is the same as of the whole.
 pub fn reports(bytes: &[u8]) {
     let mut whole = Vec::new();
     ReportLines::default().push(bytes, |line| whole.push(line.to_vec()));
@@ -99,7 +99,7 @@ pub fn reports(bytes: &[u8]) {
     }
 }
 
-/// What a peer says of itself: whatever it is, requests are routed somewhere.
+/// The report of a peer on itself: for any report, requests are routed somewhere.
 pub fn peer(bytes: &[u8]) {
     let Ok(said) = serde_json::from_slice::<PeerStatus>(bytes) else {
         return;

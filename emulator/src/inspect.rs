@@ -1,12 +1,11 @@
 //! `dev --inspect`: a port for debuggers that stays the same while instances come and go.
 //!
-//! Behind it is the inspector of whichever instance serves the function now, which the wrapper
-//! connects to a socket of ours. What goes through is rewritten in one respect:
-//! files are named as the person has them, not as an instance sees its version of them, so that
-//! breakpoints mean the same before and after a save.
+//! Behind the port is the inspector of the instance that serves the function now, which the wrapper
+//! connects to a socket of ours. Messages are rewritten in one respect: files have the person's
+//! paths, not those inside an instance, so that breakpoints mean the same before and after a save.
 //!
-//! Whoever may attach may run code, so a debugger must know this run's id, which
-//! `/json/list` tells, and that answers to this machine's own names only.
+//! A debugger that attaches may run code. So it must know this run's id from `/json/list`, which
+//! answers to this machine's own names only.
 
 mod session;
 
@@ -51,7 +50,7 @@ const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// The maximum number of connections that have not become a debugger's session yet.
 const MAX_CONNECTIONS: usize = 64;
 
-/// What is to be debugged.
+/// The function to debug, and the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InspectOptions {
     /// The function.
@@ -70,7 +69,7 @@ impl Inspector {
     /// Takes the port.
     ///
     /// # Errors
-    /// It is taken, or not allowed.
+    /// Fails if the port is taken, or not allowed.
     pub async fn listen(options: &InspectOptions) -> Result<Self, ListenError> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
         Ok(Self {
@@ -123,7 +122,7 @@ impl Inspector {
 struct Port {
     driver: Rc<Driver>,
     changed: Rc<Notify>,
-    /// What a debugger names to attach, the same for as long as this runs.
+    /// The id by which a debugger attaches, the same for as long as this runs.
     id: String,
 }
 
@@ -234,7 +233,7 @@ async fn connection(target: &InspectTarget) -> Result<UnixStream, BoxError> {
     Ok(dialed.await??)
 }
 
-/// What the instance's inspector calls itself.
+/// Returns the id of the instance's inspector.
 async fn id_of(target: &InspectTarget) -> Result<Option<String>, BoxError> {
     let (_, body) = ask(target, "/json/list", None).await?;
     let list: serde_json::Value = serde_json::from_slice(&body)?;

@@ -75,8 +75,8 @@ pub(crate) fn gateway_options(limits: &ReleaseLimits, async_from_clients: bool) 
     }
 }
 
-/// What is free, in MiB: a limit is rarely used up, so what is left over is enough for the
-/// laptop's other work. 4 GiB where the system does not tell.
+/// Returns the free memory in MiB: a limit is rarely used up, so the rest is enough for the
+/// laptop's other work. 4 GiB if the system gives no figure.
 pub(crate) fn free_memory_mib() -> u32 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free_kib = text

@@ -2,8 +2,8 @@
 //!
 //! The same driver and gateway as everywhere, one of each per release: a new release is loaded
 //! beside the old one and takes over when it is ready, so that a release that does not load changes
-//! nothing. What is to be served, who else serves it and when to end are told from outside
-//! ([`Orders`]); AWS is not known here.
+//! nothing. The release to serve, the peers and the end come from outside ([`Orders`]); AWS is not
+//! known here.
 
 mod bounds;
 mod error;
@@ -50,7 +50,7 @@ use state::NodeState;
 
 pub use error::NodeError;
 
-/// What a node is.
+/// The settings of a node.
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
     /// Its name, by which its peers know it, too.
@@ -69,7 +69,7 @@ pub struct NodeOptions {
     pub own_images: Vec<String>,
     /// How it ends.
     pub ending: Ending,
-    /// The folder of its queue, made if it is not there. What is in it must outlive the process.
+    /// The folder of its queue, created if missing. Its contents must outlive the process.
     pub state: PathBuf,
     /// Makes sources that need an SDK of a cloud.
     pub sources: Option<MakeSource>,
@@ -84,7 +84,7 @@ pub struct Ending {
     pub drain: Duration,
 }
 
-/// What a node is told.
+/// The orders of a node.
 pub struct Orders {
     /// The release to serve.
     pub wanted: watch::Receiver<Option<Arc<WantedRelease>>>,
@@ -98,9 +98,9 @@ pub struct Orders {
 
 /// A release to serve. No `Debug`: passwords and values of variables are in it.
 pub struct WantedRelease {
-    /// What it is called.
+    /// The release's tag.
     pub tag: String,
-    /// What it says.
+    /// The release.
     pub release: Release,
     /// Where its images are, as `HOST/NAME`.
     pub repository: String,
@@ -126,7 +126,7 @@ pub struct Neighbour {
 ///
 /// # Errors
 /// [`NodeError`] when it cannot begin, or a part of it breaks down. A release that cannot be served
-/// is told in `sink` and served around.
+/// is reported in `sink`, and the one before stays.
 pub async fn run(
     options: NodeOptions,
     orders: Orders,
@@ -229,7 +229,7 @@ fn open_triggers(
 async fn reason_to_end(ending: &mut watch::Receiver<Option<String>>) -> String {
     match ending.wait_for(Option::is_some).await {
         Ok(why) => why.clone().unwrap_or_default(),
-        // Nobody can say so any more.
+        // No sender is left.
         Err(_) => std::future::pending().await,
     }
 }

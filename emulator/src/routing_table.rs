@@ -1,7 +1,7 @@
 //! The nodes that take part in the routing, and with what load.
 //!
 //! The simulated nodes of one process share one table, so they never disagree. A node on a machine of
-//! its own has one for itself and is told by its peers.
+//! its own has one for itself and fills it from its peers.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub(crate) struct RoutingTable {
     token: HeaderValue,
 }
 
-/// What one node's gateway sees of a table that all share.
+/// One node's view of a table that all share.
 struct NodeRoutes {
     node: NodeId,
     table: Rc<RoutingTable>,
@@ -57,7 +57,7 @@ impl RoutingTable {
         self.links.borrow_mut().remove(&node);
     }
 
-    /// Whether a node other than its own takes part.
+    /// Returns whether a node other than its own takes part.
     pub fn has(&self, node: NodeId) -> bool {
         self.links.borrow().contains_key(&node)
     }
@@ -67,7 +67,7 @@ impl RoutingTable {
         self.links.borrow().get(&node).cloned()
     }
 
-    /// What the nodes prove by that they are some.
+    /// Returns the token by which nodes recognise each other.
     pub fn token(&self) -> &HeaderValue {
         &self.token
     }
@@ -77,12 +77,12 @@ impl RoutingTable {
         self.functions.borrow().len()
     }
 
-    /// Whether the table knows a function by name.
+    /// Returns whether the table knows a function by name.
     pub fn knows(&self, function: &str) -> bool {
         self.functions.borrow().contains_key(function)
     }
 
-    /// What a node's ready instances take at once, by function.
+    /// Sets the number of requests that a node's ready instances serve at once, by function.
     pub fn ready(&self, node: NodeId, slots: &[(Arc<str>, u32)]) {
         for (function, slots) in slots {
             let function = self.number(function);
@@ -124,7 +124,7 @@ impl RoutingTable {
         (way, Counted::until(ended))
     }
 
-    /// What a node's gateway asks.
+    /// Returns the view for a node's gateway.
     pub fn seat(self: &Rc<Self>, node: NodeId) -> Rc<dyn Peers> {
         let table = Rc::clone(self);
         Rc::new(NodeRoutes { node, table })

@@ -1,4 +1,4 @@
-//! Which runtime, and why.
+//! The choice of the runtime, and its reason.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use fnlocal_runtime::open::{OpenError, Opener};
 use fnlocal_runtime::process::{CodeCopies, ProcessError, ProcessOptions, ProcessRuntime};
 use fnlocal_runtime::{Notices, PackageRun, Runtime, RuntimeError};
 
-/// What the person asked for.
+/// The requested runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// Docker where it answers, else processes.
@@ -35,13 +35,13 @@ pub enum Choice {
 
 /// A runtime, ready.
 pub struct Selected {
-    /// It, for one node.
+    /// The runtime, for one node.
     pub runtime: Arc<dyn Runtime>,
     /// Opens others of the kind for other nodes.
     pub(crate) opener: Opener,
     /// Makes packages ready to run in it.
     pub preparer: Preparer,
-    /// Which and why, for people.
+    /// The choice and its reason, for people.
     pub why: String,
 }
 
@@ -87,7 +87,7 @@ enum PreparerKind {
 }
 
 impl Preparer {
-    /// Whether it makes images.
+    /// Returns whether it makes images.
     #[must_use]
     pub fn makes_images(&self) -> bool {
         matches!(self.0, PreparerKind::Docker { .. })
@@ -240,7 +240,7 @@ pub async fn select(
         Ok(selected) => return Ok(selected),
         Err(error) => error,
     };
-    // An engine that is there but cannot be used is told in full; its absence is no mistake.
+    // An engine that exists but cannot be used is reported in full; its absence is no mistake.
     if choice == Choice::Docker {
         return Err(failed);
     }
@@ -322,7 +322,7 @@ async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, 
     })
 }
 
-/// What a new run of a project labels in the engine is labelled with.
+/// Returns the label of a project's new run in the engine.
 pub(crate) fn owner(project: &Project, node: &str) -> Owner {
     Owner {
         project: project_label(&project.name, &project.root),

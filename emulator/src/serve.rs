@@ -1,7 +1,7 @@
 //! Serves a workload on a topology: all that `fnlocal dev` and `fnlocal up` do.
 //!
-//! Puts the parts together on one thread and runs them until told to stop. What each part does
-//! stands in its own module; only their order is here.
+//! Puts the parts together on one thread and runs them until the stop. Each part has its own
+//! module; only their order is here.
 
 mod announce;
 mod nodes;
@@ -41,7 +41,7 @@ pub use crate::workload::{FolderOptions, ReleaseOptions, WorkloadOptions};
 /// Port when none is asked for.
 pub const PORT: u16 = 9000;
 
-/// What is served, on which nodes and where.
+/// The workload, its nodes and its ports.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     /// A folder of functions, or one file.
@@ -50,9 +50,9 @@ pub struct ServeOptions {
     pub host: IpAddr,
     /// On which port; that of fnlocal.toml, or [`PORT`], if `None`.
     pub port: Option<u16>,
-    /// Which `.env.NAME` is read.
+    /// The name in `.env.NAME`.
     pub env_name: Option<String>,
-    /// What is served.
+    /// The workload.
     pub workload: WorkloadOptions,
     /// On which nodes.
     pub topology: Topology,
@@ -69,7 +69,7 @@ pub enum Topology {
     Simulated(FleetOptions),
 }
 
-/// What only a single node can: a fleet has many cores, and instances of a function on many nodes.
+/// The options of a single node: a fleet has many cores, and instances of a function on many nodes.
 #[derive(Clone, Debug, Default)]
 pub struct SingleNodeOptions {
     /// Where the core's events are written, if they are.
@@ -78,13 +78,13 @@ pub struct SingleNodeOptions {
     pub inspect: Option<InspectOptions>,
 }
 
-/// What is served, once it is.
+/// The summary of a start.
 pub struct StartupSummary {
     /// Where.
     pub address: SocketAddr,
     /// Where the platform's own pages and data are.
     pub platform: SocketAddr,
-    /// What runs instances, with the reason.
+    /// The runtime of instances, with the reason.
     pub runtime: String,
     /// All functions, by name.
     pub functions: Vec<Rc<Function>>,
@@ -95,7 +95,7 @@ pub struct StartupSummary {
 /// Serves until told to stop. Must run inside a `LocalSet`.
 ///
 /// # Errors
-/// [`ServeError`] when it cannot begin. What goes wrong later is written to `sink` and served around.
+/// [`ServeError`] when it cannot begin. Later faults are written to `sink`, and serving goes on.
 pub async fn run(
     options: ServeOptions,
     sink: SyncSender<Vec<Record>>,

@@ -143,7 +143,7 @@ pub(crate) async fn any_end(tasks: &mut [JoinHandle<()>]) -> Broken {
     broken(ended)
 }
 
-/// What became of a task that may not end by itself.
+/// Returns the fault of a task that may not end by itself.
 pub(crate) fn broken(ended: Result<(), JoinError>) -> Broken {
     Broken(ended.err().map_or_else(
         || "an internal task exited unexpectedly".to_owned(),

@@ -1,4 +1,4 @@
-//! What is served: a folder that changes, or a release.
+//! The workload: a folder that changes, or a release.
 
 pub(crate) mod folder;
 pub(crate) mod release;
@@ -25,7 +25,7 @@ use release::ReleaseWorkload;
 pub use folder::FolderOptions;
 pub use release::ReleaseOptions;
 
-/// What is to be served.
+/// The workload to serve.
 #[derive(Clone, Debug)]
 pub enum WorkloadOptions {
     /// The folder itself, reloaded when it changes.
@@ -44,7 +44,7 @@ pub(crate) struct ServedProject<'a> {
     pub logs: &'a Logs,
 }
 
-/// What is served.
+/// The served workload.
 pub(crate) enum ServedWorkload {
     Folder(Rc<FolderWorkload>),
     Release(ReleaseWorkload),
@@ -55,7 +55,7 @@ pub(crate) struct OpenedWorkload {
     pub workload: ServedWorkload,
     /// Makes the nodes that serve it.
     pub factory: NodeFactory,
-    /// What runs its instances and why, for people.
+    /// The runtime of its instances and the reason, for people.
     pub runtime: String,
 }
 
@@ -99,7 +99,7 @@ impl ServedWorkload {
     /// Waits until it can be served, once the first nodes are in service.
     pub async fn loaded(&self, group: &DriverGroup) -> Result<(), ServeError> {
         match self {
-            // What cannot be imported answers with the reason until the next save.
+            // Code that cannot be imported answers with the reason until the next save.
             Self::Folder(_) => Ok(()),
             Self::Release(release) => {
                 let loaded = release.loaded(group).await;

@@ -404,7 +404,7 @@ async fn a_start_nobody_waits_for_leaves_nothing() {
             .await
             .is_err()
     );
-    // It comes up, finds nobody, and goes.
+    // The instance comes up, finds no platform, and ends.
     let gone = async {
         while !bench.containers("instance").await.is_empty() || bench.runtime.starting() > 0 {
             tokio::task::yield_now().await;

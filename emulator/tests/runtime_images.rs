@@ -15,7 +15,7 @@ use fnlocal_image::ImageError;
 use futures_util::StreamExt;
 use runtime_support::{engine, folder, images, labelled, owner, project};
 
-/// What a container of `image` prints when it runs a line of JavaScript.
+/// Returns the output of a container of `image` that runs a line of JavaScript.
 async fn run(image: &str, script: &str) -> String {
     let engine = engine().await;
     let docker = &engine.docker;

@@ -337,8 +337,8 @@
     const facts = [
       ["target", report.target], ["runtime", environment.runtime ?? "not known"],
       ["generator", [environment.processor, `${environment.cores} cores`, environment.memory_mib ? `${environment.memory_mib} MiB` : "", environment.system].filter(Boolean).join(", ")],
-      ["connections at the most", environment.connections], ["time a request may take", ms(environment.timeout_ms)],
-      ["sent late by", `p50 ${us(report.lag.p50)}, p99 ${us(report.lag.p99)}, at the most ${us(report.lag.max)}`],
+      ["maximum connections", environment.connections], ["maximum time of a request", ms(environment.timeout_ms)],
+      ["sent late by", `p50 ${us(report.lag.p50)}, p99 ${us(report.lag.p99)}, maximum ${us(report.lag.max)}`],
       ["fnlocal", environment.fnlocal],
     ];
     for (const fact of facts) {

@@ -13,7 +13,8 @@ use crate::report::{LoadReport, RequestGroup};
 use crate::sample::SampleKind;
 use crate::words::{millis, nearest};
 
-/// What a run must not do, such as `cold.p99>800ms`, `bid.p50>=20ms`, `errors>0.1%`, `rate<100`.
+/// A condition that a run must not meet, such as `cold.p99>800ms`, `bid.p50>=20ms`, `errors>0.1%`,
+/// `rate<100`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
     text: String,
@@ -45,12 +46,12 @@ enum Sign {
     AtMost,
 }
 
-/// Whether a run kept to a budget.
+/// The verdict on a budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetVerdict {
     /// The budget as written.
     pub budget: String,
-    /// It was exceeded.
+    /// `true` if the budget was exceeded.
     pub failed: bool,
     /// The figure it was compared with; none when there was nothing to measure.
     pub found: Option<String>,
@@ -58,13 +59,13 @@ pub struct BudgetVerdict {
 
 /// A budget that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no budget: {why}")]
+#[error("`{text}` is not a budget: {why}")]
 pub struct BudgetError {
-    /// What was written.
+    /// The text.
     pub text: String,
-    /// What is wrong with it.
+    /// The error.
     pub why: String,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: String,
 }
 
@@ -94,7 +95,7 @@ impl FromStr for Budget {
             fail(format!("`{name}` is not measured"), near.or(Some(known)))
         })?;
         let bound = bound(metric, value)
-            .ok_or_else(|| fail(format!("`{value}` is no bound for `{name}`"), None))?;
+            .ok_or_else(|| fail(format!("`{value}` is not a bound for `{name}`"), None))?;
         if metric == BudgetMetric::Rate && scope.is_some() {
             return Err(fail("a rate is the whole run's".to_owned(), None));
         }
@@ -206,7 +207,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Whether a run kept to it.
+    /// Returns the verdict on a run.
     #[must_use]
     pub fn judge(&self, report: &LoadReport) -> BudgetVerdict {
         let found = self.measure(report);
@@ -318,7 +319,7 @@ impl Budget {
     }
 }
 
-/// The words that a budget may have for kinds. What is no fnlocal has none.
+/// The words that a budget may have for kinds. A target that is no fnlocal has none.
 fn kind_words() -> impl Iterator<Item = &'static str> {
     let kinds = SampleKind::ALL
         .into_iter()
@@ -372,8 +373,8 @@ mod tests {
         assert_eq!(error("p99").why, "it has none of > >= < <=");
         assert_eq!(error("cold.p98>1s").why, "`p98` is not measured");
         assert_eq!(error("cold.p98>1s").hint, "did you mean `p90`?");
-        assert_eq!(error("p99>800").why, "`800` is no bound for `p99`");
-        assert_eq!(error("errors>5ms").why, "`5ms` is no bound for `errors`");
+        assert_eq!(error("p99>800").why, "`800` is not a bound for `p99`");
+        assert_eq!(error("errors>5ms").why, "`5ms` is not a bound for `errors`");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct MeasuredFunction {
 }
 
 impl CalibrationFile {
-    /// What a run measured. Functions without enough warm answers are left out.
+    /// Returns the measurements of a run. Functions without enough warm answers are left out.
     #[must_use]
     pub fn new(gathered: &Gathered, plan: &LoadPlan) -> Self {
         let mut service: BTreeMap<&str, Histogram<u64>> = BTreeMap::new();

@@ -45,7 +45,7 @@ mod kernel {
             loop {
                 let mut ready = self.0.readable().await?;
                 let rung = rustix::io::read(self.0.get_ref(), &mut [0_u8; 8]);
-                // It rings once, whatever is read next is nothing.
+                // The timer rings once; the next reading is empty.
                 ready.clear_ready();
                 match rung {
                     Ok(_) => return Ok(()),
@@ -62,7 +62,7 @@ mod kernel {
     use std::io;
     use std::time::Duration;
 
-    /// A sleep that nobody waits for any more keeps its thread for no longer.
+    /// The maximum time for which an abandoned sleep keeps its thread.
     const LONGEST: Duration = Duration::from_millis(50);
 
     pub struct Timer;
@@ -90,7 +90,7 @@ mod kernel {
 const SHORTEST: Duration = Duration::from_micros(100);
 /// A thread that sleeps for less than this is too busy to wake early and wait.
 const SHORT: Duration = Duration::from_millis(1);
-/// How much earlier it wakes at the most.
+/// The maximum time by which it wakes earlier.
 const EARLIEST: Duration = Duration::from_micros(250);
 
 /// A clock for one who sleeps at a time.
@@ -112,7 +112,7 @@ impl SleepClock {
         })
     }
 
-    /// Waits for a moment. What comes soon after another one comes up to a tenth of a millisecond
+    /// Waits for a moment. A moment soon after another one comes up to a tenth of a millisecond
     /// late.
     pub async fn until(&self, moment: Instant) {
         let left = moment.saturating_duration_since(Instant::now());

@@ -1,4 +1,4 @@
-//! What changed between two runs, and whether that is more than chance.
+//! The changes between two runs, and whether they are more than chance.
 //!
 //! Requests close in time share their fate (a pause of the machine slows all of them), so single
 //! requests are not independent and resampling them would promise far too much. Whole intervals
@@ -35,15 +35,15 @@ const LEAST_INTERVALS: usize = 5;
 /// One figure of two runs. Microseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FigureChange {
-    /// What: `warm`, `cold`, … or `all`.
+    /// The scope: `warm`, `cold`, … or `all`.
     pub scope: String,
-    /// Which figure: `p50`, `p99`.
+    /// The figure: `p50`, `p99`.
     pub metric: String,
     /// In the old run.
     pub old: u64,
     /// In the new one.
     pub new: u64,
-    /// The least the change may be, with 99 % confidence; none where there was too little to tell.
+    /// The minimum of the change, with 99 % confidence; `None` if there was too little data.
     pub low: Option<f64>,
     /// The most it may be.
     pub high: Option<f64>,
@@ -51,7 +51,7 @@ pub struct FigureChange {
     pub significant: bool,
 }
 
-/// What changed.
+/// The changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Comparison {
     /// When the old run began.
@@ -60,11 +60,11 @@ pub struct Comparison {
     pub changes: Vec<FigureChange>,
     /// Errors as a share of requests, in the old run and the new.
     pub errors: (f64, f64),
-    /// What makes the runs hard to compare.
+    /// Reasons why the runs are hard to compare.
     pub warnings: Vec<String>,
 }
 
-/// What is compared: everything, each start kind, and what strangers answered.
+/// The compared scopes: everything, each start kind, and what strangers answered.
 fn scopes() -> Vec<(&'static str, Vec<SampleKind>)> {
     let of_start = |start: StartKind| {
         let all = SampleKind::ALL.into_iter();
@@ -180,7 +180,7 @@ impl Blocks {
     fn all(&self) -> Histogram<u64> {
         let mut all = fine();
         for histogram in self.parts.values().flatten() {
-            // It resizes itself, so nothing is out of range.
+            // The histogram resizes itself, so nothing is out of range.
             let _infallible = all.add(histogram);
         }
         all

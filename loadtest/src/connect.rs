@@ -127,7 +127,7 @@ where
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    // It ends with its sender, or when the target ends it; requests on it see that.
+    // The connection ends with its sender, or when the target ends it; requests on it see that.
     tokio::task::spawn_local(connection);
     Ok(sender)
 }

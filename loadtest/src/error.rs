@@ -3,14 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no run. All of it is told before any load is sent.
+/// The reason why there is no run. All errors are reported before any load is sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadTestError {
     /// The URL is none.
     #[error("`{url}` cannot be a target: {why}")]
     BadUrl {
-        /// What was given.
+        /// The given URL.
         url: String,
         /// Why not.
         why: String,
@@ -23,7 +23,7 @@ pub enum LoadTestError {
         /// Why.
         source: io::Error,
     },
-    /// Nobody listens.
+    /// The target does not answer.
     #[error("{url} does not answer")]
     Down {
         /// The target.
@@ -64,7 +64,7 @@ pub enum LoadTestError {
         env: String,
         /// Why not.
         why: String,
-        /// What to do about it.
+        /// One action that helps.
         hint: String,
     },
     /// A file cannot be read or written.
@@ -95,14 +95,14 @@ pub enum LoadTestError {
 
 fnlocal_api::user_error!(LoadTestError {
     Self::BadUrl { .. } => "write it like http://127.0.0.1:9000", Usage;
-    Self::Dns { .. } => "check the name, and whether you are online", Unreachable;
+    Self::Dns { .. } => "check the name and the network", Unreachable;
     Self::Down { .. } => "start it, for example with `fnlocal dev`", Unreachable;
     Self::Tls { .. } => "its certificate must be valid for its name and trusted by this machine; \
         http:// is for targets without TLS", Unreachable;
     Self::UnknownFunction { name, known, .. } => suggested(name, known), Usage;
     Self::NoCold { .. } => "run it against a local `fnlocal dev`";
     Self::Env { hint, .. } => hint.clone(), Unreachable;
-    Self::File { what: "write", .. } => "choose a folder that there is and that you may write to";
+    Self::File { what: "write", .. } => "choose an existing folder that you may write to";
     Self::File { .. } => "give a file that `--save` wrote";
     Self::NotAReport { .. } => "give a file that `--save` of this version wrote";
     Self::Users(_) | Self::Thread(_) => None;

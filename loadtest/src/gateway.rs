@@ -1,4 +1,4 @@
-//! What the gateway itself says: instances, queues, and how requests ended.
+//! The gateway's own reports: instances, queues, and how requests ended.
 
 use fnlocal_api::headers as api_headers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use crate::connect::Connector;
 
 /// Time the gateway may take to answer about itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// A picture's size at the most: thousands of functions.
+/// The maximum size of a report: thousands of functions.
 const LARGEST: usize = 16 << 20;
 
 /// A gateway's picture of itself, or of the fleet it stands in front of, as far as it is used here.
@@ -80,7 +80,7 @@ struct FunctionPicture {
 pub struct GatewayCount {
     /// The function's name.
     pub function: Option<String>,
-    /// What they waited for; none where no instance answered.
+    /// The start kind; `None` if no instance answered.
     pub start: Option<String>,
     /// Their status; 0 where none was sent.
     pub status: u16,
@@ -179,7 +179,7 @@ impl PlatformView {
         counts.map(|count| count.requests).sum()
     }
 
-    /// Whether nothing is left that a function's next request could be given.
+    /// Returns whether a function's next request would find no ready instance.
     #[must_use]
     pub fn is_cold(&self, name: &str) -> bool {
         self.nodes.iter().all(|node| node.is_cold(name))

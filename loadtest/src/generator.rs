@@ -24,13 +24,13 @@ use crate::worker::{DueRequest, Worker, WorkerOrder, WorkerShare, WorkersShared}
 /// The same requests in the same order in every run of a scenario.
 const SEED: u64 = 0x6c6f_6164;
 
-/// What a generator is made with.
+/// The settings of a generator.
 pub struct GeneratorSettings {
     /// Where load goes.
     pub connector: Connector,
-    /// What is sent.
+    /// The scenario.
     pub scenario: Arc<LoadScenario>,
-    /// Connections at the most.
+    /// The maximum number of connections.
     pub connections: usize,
     /// Time a request may take.
     pub timeout: Duration,
@@ -52,7 +52,7 @@ pub struct Followed(mpsc::Receiver<()>);
 impl Followed {
     /// Waits for the last request to be sent, or for [`Generator::stop`].
     pub async fn over(&mut self) {
-        // Nobody sends anything: each worker drops its end when its share is over.
+        // Nothing is ever sent: each worker drops its end when its share is over.
         let _none = self.0.recv().await;
     }
 }
@@ -68,7 +68,7 @@ pub struct RunTotals {
     pub unanswered: u64,
 }
 
-/// Which step comes next.
+/// The choice of the next step.
 struct Picker {
     scenario: Arc<LoadScenario>,
     weights: u64,
@@ -190,7 +190,7 @@ impl Generator {
         self.shared.stopped.cancel();
     }
 
-    /// Whether it was told to send no more.
+    /// Returns whether it was stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.shared.stopped.is_cancelled()
@@ -205,7 +205,7 @@ impl Generator {
         }
     }
 
-    /// What came since this was last asked.
+    /// Returns the results since the last call.
     #[must_use]
     pub fn window(&self) -> Window {
         let mut all = Window {

@@ -25,7 +25,7 @@ struct Data<'a> {
     charts: data::Charts,
     comparison: Option<&'a Comparison>,
     verdicts: &'a [BudgetVerdict],
-    /// What people call each kind, by its name.
+    /// The names of kinds for people.
     labels: BTreeMap<&'static str, &'static str>,
 }
 
@@ -37,7 +37,7 @@ pub fn page(
     verdicts: &[BudgetVerdict],
 ) -> String {
     let charts = data::Charts::new(report);
-    // What charts are made of need not be there twice.
+    // The data of charts need not be there twice.
     let mut report = report.clone();
     report.intervals.clear();
     let data = Data {

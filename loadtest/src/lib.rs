@@ -1,7 +1,7 @@
 //! Load for fnlocal: what is sent when, what came of it, and what that means.
 //!
-//! Knows HTTP and what a gateway says of itself; knows no project, no Docker and no AWS. Whoever
-//! composes it says where load goes and what a scenario is.
+//! Knows HTTP and a gateway's reports; knows no project, no Docker and no AWS. The composing crate
+//! gives the target and the scenario.
 #![warn(clippy::disallowed_macros)]
 
 pub mod budget;

@@ -23,7 +23,7 @@ pub enum LoadShape {
 /// A part of a run in which load stays or changes evenly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Segment {
-    /// What it is called in the report.
+    /// Its name in the report.
     pub name: String,
     /// How long it lasts.
     pub length: Duration,

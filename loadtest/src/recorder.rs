@@ -38,9 +38,10 @@ pub struct StepTally {
     pub latency: Histogram<u64>,
     /// Those that were errors.
     pub errors: u64,
-    /// Their phases at the gateway, in the order of [`GatewayPhases::each`]; none where it told none.
+    /// Their phases at the gateway, in the order of [`GatewayPhases::each`]; `None` if the gateway
+    /// reported none.
     pub phases: Option<Box<[Histogram<u64>; 5]>>,
-    /// What creating, booting and importing took together, where any of it happened.
+    /// The time of creating, booting and importing together, where any of it happened.
     pub start: Histogram<u64>,
 }
 
@@ -94,11 +95,11 @@ impl Default for Cell {
 /// A cold start by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct ColdStart {
-    /// Which step of the scenario.
+    /// The step of the scenario.
     pub step: usize,
     /// When it was to be sent.
     pub at: Duration,
-    /// What it was for.
+    /// The kind of its request.
     pub kind: SampleKind,
     /// How much of its latency is the generator's: it was sent that late.
     pub lag: Duration,
@@ -108,7 +109,7 @@ pub struct ColdStart {
     pub phases: GatewayPhases,
 }
 
-/// What the progress line shows, since it was last drawn.
+/// The figures of the progress line, since it was last drawn.
 pub struct Window {
     /// Latencies.
     pub latency: Histogram<u32>,
@@ -216,7 +217,7 @@ impl SampleRecorder {
         self.intervals[index][kind as usize].get_or_insert_default()
     }
 
-    /// What came since this was last asked.
+    /// Returns the results since the last call.
     pub fn take_window(&mut self) -> Window {
         let empty = Window {
             latency: coarse(),

@@ -1,4 +1,4 @@
-//! What a run came to, as data: the JSON file, and what summary, page and comparison are made of.
+//! The result of a run, as data: the JSON file, and the input of summary, page and comparison.
 
 mod environment;
 mod intervals;
@@ -17,7 +17,7 @@ pub use make::Context;
 /// The format of the JSON file.
 pub const FORMAT: u32 = 1;
 
-/// What a run came to. Times are in microseconds unless their name says otherwise.
+/// The result of a run. Times are in microseconds unless their name says otherwise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoadReport {
     /// The format: [`FORMAT`].
@@ -36,7 +36,7 @@ pub struct LoadReport {
     pub began: String,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
-    /// Somebody ended it early.
+    /// `true` if the run was interrupted.
     pub interrupted: bool,
     /// Why the figures are the generator's rather than the target's; empty for a valid run.
     pub invalid: Vec<String>,
@@ -71,7 +71,7 @@ pub struct LoadReport {
     pub width_ms: u64,
     /// The run in intervals of that width.
     pub intervals: Vec<Interval>,
-    /// What the gateway said of itself; none where it does not tell.
+    /// The gateway's report; `None` if it gives none.
     pub gateway: Option<GatewayReport>,
     /// Where it ran.
     pub environment: RunEnvironment,
@@ -105,7 +105,7 @@ pub struct LatencySummary {
 pub struct RequestGroup {
     /// Their function; none for all of them.
     pub function: Option<String>,
-    /// What they met.
+    /// The start kind.
     pub kind: SampleKind,
     /// Those that were errors.
     pub errors: u64,
@@ -126,7 +126,7 @@ pub struct ColdSample {
     pub at_ms: u64,
     /// Its function.
     pub function: String,
-    /// What it was for.
+    /// The kind of its request.
     pub kind: SampleKind,
     /// How much of its latency is the generator's: it was sent that late.
     pub lag: u64,
@@ -145,7 +145,7 @@ pub struct FailureCount {
     pub requests: u64,
 }
 
-/// What the gateway said of itself.
+/// The gateway's report.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GatewayReport {
     /// Its figures now and then.

@@ -38,16 +38,16 @@ pub enum LoadKind {
     Cold(ColdPlan),
 }
 
-/// What a run is.
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
-    /// What is sent.
+    /// The scenario.
     pub scenario: LoadScenario,
     /// The shape's name, for the report.
     pub shape: LoadShape,
     /// How it is sent.
     pub load: LoadKind,
-    /// Connections at the most.
+    /// The maximum number of connections.
     pub connections: usize,
     /// Time a request may take.
     pub timeout: Duration,
@@ -55,14 +55,14 @@ pub struct LoadPlan {
     pub goose_report: Option<std::path::PathBuf>,
 }
 
-/// What the progress line shows.
+/// The figures of the progress line.
 #[derive(Clone, Debug, Default)]
 pub struct LiveProgress {
     /// Time since the beginning.
     pub elapsed: Duration,
     /// How long it will take, where that is known.
     pub length: Option<Duration>,
-    /// What is going on.
+    /// The present phase.
     pub phase: String,
     /// Answers a second.
     pub rate: f64,
@@ -275,7 +275,7 @@ pub(crate) struct Watch<'a, P> {
     /// When the run began.
     pub(crate) began: Instant,
     length: Option<Duration>,
-    /// What is going on.
+    /// The present phase.
     pub(crate) phase: String,
     last: Instant,
     errors: u64,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-/// What a request met.
+/// The start kind or failure of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SampleKind {
@@ -179,7 +179,7 @@ pub enum NoAnswer {
     Connect,
     /// The connection broke.
     Broke,
-    /// It took longer than a request may.
+    /// The request took longer than its timeout.
     Timeout,
 }
 
@@ -198,7 +198,7 @@ impl NoAnswer {
 /// One request's outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Which step of the scenario.
+    /// The step of the scenario.
     pub step: usize,
     /// When it was to be sent, from the beginning of the run.
     pub at: Duration,
@@ -206,7 +206,7 @@ pub struct Sample {
     pub lag: Duration,
     /// From when it was to be sent to the last byte of its answer.
     pub latency: Duration,
-    /// What it met.
+    /// The start kind or failure.
     pub kind: SampleKind,
     /// The answer's status; 0 when none came.
     pub status: u16,

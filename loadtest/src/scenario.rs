@@ -1,4 +1,4 @@
-//! What is sent: requests with weights, made from templates.
+//! The requests of a scenario, with weights, made from templates.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::template::{Template, Values};
 pub struct LoadScenario {
     /// Its name.
     pub name: String,
-    /// What is sent; never empty.
+    /// The requests; never empty.
     pub steps: Vec<ScenarioStep>,
 }
 
@@ -33,11 +33,11 @@ pub struct ScenarioStep {
     pub body: Option<Template>,
     /// How long a user waits after the answer.
     pub think: Duration,
-    /// What an answer must be, to be no error.
+    /// The condition under which a response is no error.
     pub expect: Expect,
 }
 
-/// What an answer must be.
+/// The condition under which a response is no error.
 #[derive(Clone, Debug, Default)]
 pub struct Expect {
     /// One of these statuses; any below 400 when none.
@@ -124,7 +124,7 @@ impl Expect {
     }
 }
 
-/// What of an answer is not as expected.
+/// The part of a response that is not as expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnmetExpectation {
     /// Its status.

@@ -134,8 +134,7 @@ fn gateway(report: &LoadReport) -> String {
     let samples = gateway.samples.iter();
     let most = samples.clone().map(|sample| sample.all).max().unwrap_or(0);
     let queued = samples.map(|sample| sample.queued).max().unwrap_or(0);
-    let mut text =
-        format!("  gateway: {most} instances and {queued} waiting requests at the most, ");
+    let mut text = format!("  gateway: at most {most} instances and {queued} waiting requests, ");
     if gateway.differences.is_empty() {
         let _infallible = writeln!(text, "{GREEN}its counts agree{GREEN:#}");
     } else {
@@ -147,7 +146,7 @@ fn gateway(report: &LoadReport) -> String {
     text
 }
 
-/// What changed, for a terminal.
+/// Returns the changes, for a terminal.
 #[must_use]
 pub fn comparison(comparison: &Comparison) -> String {
     let mut text = format!(

@@ -19,11 +19,11 @@ pub struct Target {
     pub port: u16,
     /// The connection is encrypted.
     pub tls: bool,
-    /// What stands before every path.
+    /// The beginning of every path.
     pub prefix: String,
-    /// What lets `/_fnlocal/*` change something, where that is known.
+    /// The token for changes under `/_fnlocal/*`, if known.
     pub token: Option<String>,
-    /// What runs the instances, where that is known.
+    /// The runtime of the instances, if known.
     pub runtime: Option<String>,
 }
 
@@ -59,7 +59,8 @@ impl Target {
         })
     }
 
-    /// Whether it is this machine by its name, so that load disturbs nobody else.
+    /// Returns whether the target is this machine by its name, so that load disturbs no other
+    /// machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.host == "localhost"

@@ -24,7 +24,7 @@ enum TemplatePart {
     Random(u64, u64),
 }
 
-/// What a request knows of itself.
+/// The values of a request's placeholders.
 #[derive(Clone, Copy, Debug)]
 pub struct Values {
     /// Its number, from 1.
@@ -35,11 +35,11 @@ pub struct Values {
 
 /// A placeholder that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{{{{{word}}}}}` is no placeholder")]
+#[error("`{{{{{word}}}}}` is not a placeholder")]
 pub struct TemplateError {
-    /// What stands between the braces.
+    /// The text between the braces.
     pub word: String,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: String,
 }
 
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn an_unknown_placeholder_is_named_with_the_nearest() {
         let error = Template::parse("{{sqe}}").unwrap_err();
-        assert_eq!(error.to_string(), "`{{sqe}}` is no placeholder");
+        assert_eq!(error.to_string(), "`{{sqe}}` is not a placeholder");
         assert_eq!(error.hint, "did you mean `{{seq}}`?");
     }
 }

@@ -26,7 +26,7 @@ use crate::template::Values;
 /// How often the progress line is drawn.
 const PROGRESS: Duration = Duration::from_millis(250);
 
-/// What users gather.
+/// The shared results of users.
 struct UsersShared {
     began: Instant,
     recorder: Mutex<SampleRecorder>,
@@ -43,7 +43,7 @@ impl UsersShared {
     }
 }
 
-/// Whether goose can send a method.
+/// Returns whether goose can send a method.
 #[must_use]
 pub fn can_send(method: &Method) -> bool {
     goose_method(method).is_some()

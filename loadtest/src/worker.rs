@@ -1,8 +1,8 @@
 //! A thread that sends requests and reads their answers.
 //!
-//! It is told what to send now, or given its share of a schedule, whose time it keeps. A request
-//! that is due takes an idle connection, the one used last; else a new one; else, when there are as
-//! many as may be, it waits for one, and that wait counts as the generator's lag.
+//! A worker gets requests to send now, or its share of a schedule, whose time it keeps. A due
+//! request takes an idle connection, the one used last; else a new one; else, at the maximum number
+//! of connections, it waits for one, and that wait counts as the generator's lag.
 
 mod response;
 
@@ -33,13 +33,13 @@ use crate::template::Values;
 pub struct DueRequest {
     /// When it was to be sent, from the beginning of the run.
     pub at: Duration,
-    /// Which step of the scenario.
+    /// The step of the scenario.
     pub step: usize,
     /// Its number, from 1.
     pub seq: u64,
 }
 
-/// What a worker is told to do.
+/// An order for a worker.
 pub enum WorkerOrder {
     /// Send these.
     Now(Vec<DueRequest>),
@@ -49,21 +49,21 @@ pub enum WorkerOrder {
 
 /// A worker's share of a schedule.
 pub struct WorkerShare {
-    /// What is due when, in order.
+    /// The due requests, in order.
     pub arrivals: Box<dyn Iterator<Item = DueRequest> + Send>,
     /// Dropped when the last of it was sent.
     pub over: mpsc::Sender<()>,
 }
 
-/// What workers have in common.
+/// The shared state of workers.
 pub struct WorkersShared {
     /// The run's beginning.
     pub began: Instant,
     /// Where load goes.
     pub connector: Connector,
-    /// What is sent.
+    /// The scenario.
     pub scenario: Arc<LoadScenario>,
-    /// Connections of one worker at the most.
+    /// The maximum number of connections of one worker.
     pub connections: usize,
     /// Time a request may take.
     pub timeout: Duration,
@@ -80,7 +80,7 @@ pub struct WorkersShared {
 }
 
 impl WorkersShared {
-    /// So many requests are due.
+    /// Counts due requests.
     pub fn due(&self, count: u64) {
         self.sent.fetch_add(count, Ordering::AcqRel);
         self.under_way.fetch_add(count, Ordering::AcqRel);
@@ -125,7 +125,7 @@ const ORDERS: usize = 8;
 const LONGEST: usize = 32;
 
 impl Worker {
-    /// Starts one. It ends when its sender is dropped; requests under way end with it.
+    /// Starts one. The worker ends when its sender is dropped; requests under way end with it.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -158,7 +158,7 @@ impl Worker {
         assert!(given.is_ok(), "one order follows the other's end");
     }
 
-    /// What it gathered so far.
+    /// Returns the results so far.
     pub fn recorded(&self) -> MutexGuard<'_, SampleRecorder> {
         lock(&self.recorder)
     }

@@ -51,7 +51,7 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
 #[test]
 fn a_generator_that_is_the_bottleneck_says_so() {
     let backend = Backend::start(Behaviour::default());
-    // One connection carries fifty of these a second at the most.
+    // One connection carries at most fifty of these a second.
     let mut plan = plan(LoadKind::Rate(steady(100.0, Duration::from_secs(2))));
     plan.connections = 1;
     let report = run(&backend.url, &plan);
@@ -100,7 +100,7 @@ fn answers_that_never_come_are_counted_as_errors() {
     assert_eq!(report.failures[0].reason, "timed out");
 }
 
-/// goose keeps what it is told to do in statics: one such test for each process.
+/// goose keeps its settings in statics: one such test for each process.
 #[test]
 fn users_wait_for_their_answers() {
     let backend = Backend::start(Behaviour::default());
@@ -113,7 +113,7 @@ fn users_wait_for_their_answers() {
     assert_eq!(report.sent, backend.served());
     // A user's request is never late, so a busy machine shows here.
     assert!(report.total.min >= 20_000, "{:?}", report.total);
-    // Four users, fifty requests a second each at the most.
+    // Four users, at most fifty requests a second each.
     assert!(report.sent <= 4 * 50 * 4, "{}", report.sent);
     assert!(report.omission.contains("wait for answers"));
 }

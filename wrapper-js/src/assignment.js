@@ -13,7 +13,7 @@ import { findFailure, markDuplicates } from "./modules.js";
  * @typedef {{ status: number, body: object }} Answer
  */
 
-/** What this process has been given to run: nothing, a package's code, then once one function. */
+/** The work of this process: nothing, a package's code, then once one function. */
 export class Assignment {
   /**
    * @param {import("./instance.js").Instance} instance

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 /**
- * What one process is asked to do. The environment and the arguments are read here and nowhere else.
+ * The settings of one process. The environment and the arguments are read here and nowhere else.
  *
  * @typedef {object} Config
  * @property {"platform" | "single" | "all" | "describe"} mode
@@ -60,7 +60,7 @@ export function readConfig(env, argv, token) {
 }
 
 /**
- * Whether the platform runs this process as an instance, whose token comes on stdin. An argument and
+ * `true` if the platform runs this process as an instance, whose token comes on stdin. An argument and
  * not a variable: a wrapper that does not know it ends at once and says so.
  *
  * @param {string[]} argv
@@ -88,7 +88,7 @@ const INSTANCE = "--instance";
 
 const DESCRIBE = "--describe";
 
-/** What is usual is told without the parser, which takes longer to load than this. @type {Arguments} */
+/** Usual arguments are read without the parser, which takes longer to load than this. @type {Arguments} */
 const NO_ARGUMENTS = { files: [], port: undefined, host: undefined, describe: false };
 
 /**

@@ -5,7 +5,7 @@ export function isControl(url) {
   return url.startsWith(PREFIX);
 }
 
-/** What the platform, and nothing else, may ask of this instance. */
+/** The control calls that only the platform may make to this instance. */
 export class Control {
   /**
    * @param {string} token
@@ -28,7 +28,7 @@ export class Control {
   #attachedNow = () => {};
 
   /**
-   * Answers the platform. Whoever lacks the token learns nothing, not even that there is something.
+   * Answers the platform. A caller without the token learns nothing, not even that there is something.
    *
    * @param {import("node:http").IncomingMessage} req
    * @param {import("node:http").ServerResponse} res

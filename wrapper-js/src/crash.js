@@ -42,7 +42,7 @@ export function watchCrashes(instance, exit) {
 }
 
 /**
- * Says who ended the process; without this an instance would just be gone.
+ * Reports the code that ended the process; without this an instance would be gone without a reason.
  *
  * @param {Instance} instance
  * @returns {(code?: number) => never} the real exit, for the wrapper's own use

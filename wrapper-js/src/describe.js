@@ -13,8 +13,8 @@ const STDOUT = 1;
  * @param {import("./config.js").Config} config
  */
 export async function describe(config) {
-  // What user code prints while it is imported must not end up in the JSON. Node makes neither
-  // stream before it is asked for, which takes longer than all else here.
+  // Output of user code during its import must not end up in the JSON. Node makes neither stream before
+  // it is asked for, which takes longer than all else here.
   Object.defineProperty(process, "stdout", { get: () => process.stderr });
   try {
     const entries = discoverEntries(config.code, config.entries);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { writeNow } from "./last.js";
 
-/** Two seconds' worth at 10,000 a second, or so many bytes. */
+/** Two seconds' worth at 10,000 a second, or `BOUND_BYTES` bytes. */
 const BOUND = 20_000;
 const BOUND_BYTES = 8 * 1024 * 1024;
 const DROP = 1000;
@@ -19,7 +19,7 @@ const LAST_FLUSH_MS = 200;
  * @typedef {LogEvent | DoneEvent | ErrorEvent | DroppedEvent} Event
  */
 
-/** What the instance tells the platform, gathered off the request's way and sent in batches. */
+/** The reports of the instance to the platform, gathered off the request's way and sent in batches. */
 export class Events {
   constructor() {
     /** @type {Event[]} */

@@ -38,7 +38,7 @@ async function load() {
 }
 
 /**
- * What `express()` does, without loading the body parsers and the static file server.
+ * The work of `express()`, without loading the body parsers and the static file server.
  *
  * @param {any} application
  * @param {any} request

@@ -88,7 +88,7 @@ function mayImport(file) {
 }
 
 /**
- * What was registered since the last call, as a module's exports would be.
+ * Returns the functions registered since the last call, as a module's exports would be.
  *
  * @returns {Record<string, unknown>}
  */

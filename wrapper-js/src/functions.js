@@ -47,7 +47,7 @@ export function findFunctions(exported, defaultName) {
 }
 
 /**
- * What a function looks like to the platform.
+ * The platform's view of a function.
  *
  * @param {FunctionSpec} spec
  */

@@ -1,9 +1,9 @@
 /**
  * The inspector of a process whose platform has a debugger's port for it.
  *
- * Node's inspector listens on TCP only, which nobody outside an instance can reach. A thread connects
- * it to the platform's socket: the main one stands still at a breakpoint. It also counts debuggers,
- * so that the time somebody spends looking is not the function's.
+ * Node's inspector listens on TCP only, which nothing outside an instance can reach. A thread connects
+ * it to the platform's socket: the main one stands still at a breakpoint. The thread also counts
+ * debuggers, so that time at a breakpoint is not the function's.
  */
 
 /** How many debuggers are attached, and how often one has been. */

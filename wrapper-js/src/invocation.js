@@ -76,7 +76,7 @@ export class Invocation {
   }
 
   /**
-   * What Express calls `next`: res.sendFile and others report errors by it.
+   * Express's `next`: res.sendFile and others report errors by it.
    *
    * @param {any} error
    */
@@ -120,7 +120,7 @@ export class Invocation {
    */
   refuseBody({ status, reason, message }) {
     this.settled = true;
-    // What the handler makes of a body that breaks off is no news.
+    // The handler's reaction to a broken body is no news.
     this.expired = true;
     if (this.res.headersSent) this.res.destroy();
     else this.#answer({ status, reason, detail: message });

@@ -4,7 +4,7 @@ import { Turns } from "./turns.js";
 /** @typedef {import("./invocation.js").BoundFunction} BoundFunction */
 
 /**
- * What the platform says about a function; whatever it leaves out comes from the function's config.
+ * The platform's settings of a function; missing ones come from the function's config.
  *
  * @typedef {object} Given
  * @property {number} [timeout_ms]
@@ -36,7 +36,7 @@ export function bindFunction(spec, given, concurrency) {
     upgrade,
     event,
     timeoutMs: given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS,
-    // Nobody has to hold a streamed body in memory: it has a limit when somebody sets one.
+    // A streamed body need not fit into memory: it has a limit only when one is set.
     bodyLimit: given.body_limit ?? toBytes(config.bodyLimit ?? config.body_limit) ?? (streamBody ? Infinity : BODY_LIMIT),
     streamBody,
     turns: new Turns(given.concurrency ?? config.concurrency ?? concurrency),

@@ -7,7 +7,7 @@ import { readToken } from "./token.js";
 try {
   const words = process.argv.slice(2);
   const token = isInstance(words) ? readToken() : undefined;
-  // Whoever started it has gone.
+  // The parent process has gone.
   if (isInstance(words) && token === undefined) process.exit(0);
   run(readConfig(process.env, words, token));
 } catch (error) {

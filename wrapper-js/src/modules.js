@@ -4,7 +4,7 @@
  */
 
 /**
- * A name belongs to the first module that exports it; a later one is told.
+ * A name belongs to the first module that exports it; a later one is reported.
  *
  * @param {LoadedModule[]} modules
  * @returns {LoadedModule[]}

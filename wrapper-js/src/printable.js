@@ -1,4 +1,7 @@
-/** What a terminal obeys, what turns text around, and what cannot be seen. Joiners stay: scripts and emoji need them. */
+/**
+ * Characters that a terminal obeys, that turn text around, and that cannot be seen. Joiners stay: scripts and
+ * emoji need them.
+ */
 const DECEIVES = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**

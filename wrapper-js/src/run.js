@@ -146,7 +146,7 @@ function start(config, instance, assignment, server) {
 }
 
 /**
- * What is not needed to listen but will be soon.
+ * Loads the parts that are not needed to listen but will be soon.
  *
  * @param {Config} config
  * @param {Events | undefined} events

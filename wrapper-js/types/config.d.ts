@@ -2,9 +2,9 @@
 
 /** Settings of a function: in `[functions.NAME]`, in `[defaults]`, or as `config` in code. */
 export interface FunctionConfig {
-  /** How the function's asynchronous invocations are delivered. */
+  /** The delivery of the function's asynchronous invocations. */
   async?: AsyncConfig;
-  /** What the handler sees of a request's body. Default: "parsed". */
+  /** The form in which the handler gets a request's body. Default: "parsed". */
   body?: "parsed" | "stream";
   /**
    * The maximum size of a request's body. With `body = "stream"` there is no bound unless one is
@@ -48,7 +48,7 @@ export interface FunctionConfig {
   /** Sources whose events call the function. */
   on?: OnConfig[];
   /**
-   * What happens to requests over `rps`. With `refuse` they are answered 429, with the time after
+   * The treatment of requests over `rps`. With `refuse` they are answered 429, with the time after
    * which they would not have been. With `queue` they wait: at most `queue` requests, none longer
    * than `queue_timeout`. Default: "refuse".
    */
@@ -76,7 +76,7 @@ export interface FunctionConfig {
   response_limit?: string;
   /** The maximum number of requests a second. Default: 3000. Must be at least 1. */
   rps?: number | "unlimited";
-  /** When to call the function by itself. */
+  /** The times at which the function is called. */
   schedule?: string | ScheduleTable;
   /**
    * What the handler takes: `(req, res)` with `http`, an event with `event`. Without it, the number
@@ -104,13 +104,13 @@ export interface FunctionConfig {
   timeout?: number | string;
 }
 
-/** How asynchronous invocations are delivered. */
+/** The delivery of asynchronous invocations. */
 export interface AsyncConfig {
   /** The maximum number of runs, the first included. Default: 5. Must be between 1 and 100. */
   attempts?: number;
   /**
-   * The pause before the second run. It doubles with every run after that. A text such as "1.5s",
-   * or milliseconds. Default: "1s". Must be at least 1ms.
+   * The pause before the second run. The pause doubles with every run after that. A text such as
+   * "1.5s", or milliseconds. Default: "1s". Must be at least 1ms.
    */
   backoff?: number | string;
   /**
@@ -118,8 +118,8 @@ export interface AsyncConfig {
    */
   backoff_max?: number | string;
   /**
-   * Whether requests of clients may ask for an asynchronous invocation. Without it, only where
-   * fnlocal listens on this machine alone.
+   * Allows clients to ask for asynchronous invocations. Without the key, they may where fnlocal
+   * listens on this machine alone.
    */
   from_clients?: boolean;
   /**
@@ -165,9 +165,9 @@ export interface OnConfig {
   /** For `sqs` and `s3`: the URL of the queue. */
   queue?: string;
   /**
-   * The kind of source: a local folder as if it were a bucket, notifications of an S3 bucket that
-   * S3 puts into an SQS queue, an SQS queue, PostgreSQL with LISTEN and a table as an outbox, or a
-   * Redis stream.
+   * The kind of source. `folder`: a local folder as if it were a bucket. `s3`: an SQS queue with
+   * the notifications of an S3 bucket. `sqs`: an SQS queue. `postgres`: PostgreSQL with LISTEN, and
+   * a table as an outbox. `redis`: a Redis stream.
    */
   source: "folder" | "s3" | "sqs" | "postgres" | "redis";
   /** For `redis`: the key of the stream. */
@@ -194,11 +194,11 @@ export interface ScheduleTable {
   /** A cron expression of five fields, or six with seconds. */
   cron: string;
   /**
-   * What happens to runs that were due while nothing could begin them: all are left out, one run
-   * makes up for them, or all are made up for, at most the newest 100. Default: "skip".
+   * The treatment of runs that were missed while fnlocal did not run. `skip` leaves all out, `once`
+   * makes one run for all of them, and `all` makes up for at most the newest 100. Default: "skip".
    */
   missed?: "skip" | "once" | "all";
-  /** Whether a run may begin while the one before it has not ended. Default: false. */
+  /** Allows a run to begin before the previous one has ended. Default: false. */
   overlap?: boolean;
   /** The time zone of the cron expression. Default: "UTC". */
   timezone?: string;

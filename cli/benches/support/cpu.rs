@@ -21,8 +21,8 @@ impl Cpu {
         cpu
     }
 
-    /// What all its threads have used so far. To be asked every few seconds: what a thread used
-    /// between the last look and its end is not seen.
+    /// Returns the time that all threads have used so far. Call this every few seconds: the time
+    /// that a thread used between the last call and its end is missed.
     pub fn used(&mut self) -> Duration {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid));
         for thread in threads.expect("the process runs").flatten() {

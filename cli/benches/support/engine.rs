@@ -25,13 +25,13 @@ pub struct Engine {
     docker: Docker,
 }
 
-/// What a plain container runs.
+/// The command and mounts of a plain container.
 #[derive(Clone, Debug)]
 pub struct Plain<'a> {
     pub image: &'a str,
     /// Mounted at `/app`.
     pub code: &'a Path,
-    /// What is run; the image's own entry point when none.
+    /// The command; `None` for the image's own entry point.
     pub command: Option<&'a [&'a str]>,
 }
 

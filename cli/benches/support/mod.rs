@@ -1,4 +1,4 @@
-//! What the benches share: a running `fnlocal dev`, wrk, and a place for results.
+//! Parts that the benches share: a running `fnlocal dev`, wrk, and a place for results.
 #![allow(dead_code, reason = "each bench uses what it needs of this")]
 
 pub mod cpu;
@@ -53,7 +53,7 @@ impl Dev {
         std::thread::spawn(move || {
             for record in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
                 if sender.send(record).is_err() {
-                    // Nobody reads any more, but the pipe must not fill up.
+                    // The test reads no more, but the pipe must not fill up.
                     continue;
                 }
             }
@@ -131,7 +131,7 @@ impl Drop for Dev {
     }
 }
 
-/// What wrk measured.
+/// The measurements of wrk.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub per_second: f64,

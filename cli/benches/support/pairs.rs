@@ -11,7 +11,7 @@ pub struct Pairs {
     with: Vec<f64>,
 }
 
-/// What one is of the other.
+/// The ratio of one figure to another.
 #[derive(Clone, Copy, Debug)]
 pub struct Ratio {
     /// The ratio of the two medians.

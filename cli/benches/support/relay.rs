@@ -1,6 +1,6 @@
 //! The least a proxy can do: bytes are copied from a client's connection to a backend's and back,
-//! on two threads. It reads no HTTP, chooses nothing and limits nothing, so what it reaches on a
-//! machine is what the system calls alone leave to be won there.
+//! on two threads. This proxy reads no HTTP, chooses nothing and limits nothing. So its throughput
+//! on a machine is the ceiling that the system calls set.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ fn accept(listener: TcpListener, sockets: &Arc<[String]>, next: &AtomicUsize) {
             let turn = next.fetch_add(1, Ordering::Relaxed) % sockets.len();
             let socket = sockets[turn].clone();
             tokio::spawn(async move {
-                // Whoever closes first ends it.
+                // The side that closes first ends the copy.
                 let _closed = copy(client, &socket).await;
             });
         }

@@ -3,12 +3,12 @@
 use clap::ValueEnum;
 use fnlocal_runtime::docker::mounts::Mounts;
 
-/// How code gets into containers.
+/// How code reaches containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MountsChoice {
-    /// Mounted where the engine can see this machine's folders, else copied in.
+    /// Mount code if the engine sees this machine's folders, else copy.
     Auto,
-    /// Copied in, for an engine whose mounts are slow or late.
+    /// Copy code, for an engine whose mounts are slow or late.
     Copy,
 }
 

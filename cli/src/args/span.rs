@@ -17,6 +17,6 @@ pub fn span(text: &str) -> Result<Duration, String> {
     if (0.1..=7.0 * 86_400.0).contains(&seconds) {
         Ok(fnlocal_core::time::bounded_secs(seconds))
     } else {
-        Err("it must be between 100ms and a week".to_owned())
+        Err("the time must be between 100ms and a week".to_owned())
     }
 }

@@ -16,13 +16,13 @@ Examples:
 /// Arguments of `fnlocal build`.
 #[derive(Debug, clap::Args)]
 pub struct BuildArgs {
-    /// A folder of functions, or one file.
+    /// The folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
-    /// Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].
+    /// The platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's].
     #[arg(long, value_delimiter = ',', value_name = "PLATFORM")]
     pub platform: Vec<ImagePlatform>,
-    /// Look for a newer base image.
+    /// Check for a newer base image.
     #[arg(long)]
     pub pull: bool,
     /// List the files that would be packed, without building.

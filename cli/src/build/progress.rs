@@ -1,4 +1,4 @@
-//! What a build is doing, on stderr: a line that moves on a terminal, plain lines elsewhere.
+//! The progress of a build on stderr: a line that moves on a terminal, plain lines elsewhere.
 
 use fnlocal_image::build::BuildProgress;
 use indicatif::ProgressBar;

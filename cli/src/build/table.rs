@@ -1,4 +1,4 @@
-//! What was built, as a table for people and as JSON for machines.
+//! The result of a build, as a table for people and as JSON for machines.
 
 use std::fmt::Write as _;
 

@@ -6,22 +6,22 @@ use std::path::PathBuf;
 pub const EXAMPLES: &str = "\
 Examples:
   fnlocal clean --dry-run            list what would be removed
-  fnlocal clean                      remove it
-  fnlocal clean --shared             base images and the cache of all projects, too";
+  fnlocal clean                      remove everything on that list
+  fnlocal clean --shared             remove base images and the cache of all projects too";
 
 /// Arguments of `fnlocal clean`.
 #[derive(Debug, clap::Args)]
 pub struct CleanArgs {
-    /// A folder of functions, or one file.
+    /// The folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
-    /// Also what projects share: base images and the cache of bases.
+    /// Remove what projects share too: base images and their cache.
     #[arg(long)]
     pub shared: bool,
     /// List what would be removed, and remove nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Print what was removed as JSON on stdout.
+    /// Print the removed things as JSON on stdout.
     #[arg(long)]
     pub json: bool,
 }

@@ -8,7 +8,7 @@ use super::CloudTarget;
 use crate::error::CliError;
 use crate::terminal;
 
-/// Whether somebody can be asked.
+/// Returns whether a person can be asked.
 pub fn can() -> bool {
     std::io::stdin().is_terminal() && terminal::is_err()
 }

@@ -23,14 +23,14 @@ impl Checkpoint {
         *self.0.lock().expect("nobody panics with it") = Some(Reached { at, next });
     }
 
-    /// What an interrupted command says.
+    /// Returns the error of an interrupted command.
     pub(super) fn interrupted(&self) -> CliError {
         match self.0.lock().expect("nobody panics with it").take() {
             None => CliError::new(Exit::Interrupted, "interrupted; nothing was changed", None),
             Some(Reached { at, next }) => CliError::new(
                 Exit::Interrupted,
                 format!("interrupted at {at}"),
-                format!("what was done stays; `{next}` goes on from there"),
+                format!("completed steps stay; continue with `{next}`"),
             ),
         }
     }

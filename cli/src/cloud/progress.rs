@@ -1,4 +1,4 @@
-//! What is being done on AWS, on stderr: a bar on a terminal, a line for each step elsewhere.
+//! The progress on AWS, on stderr: a bar on a terminal, a line for each step elsewhere.
 
 use std::sync::Mutex;
 
@@ -22,7 +22,7 @@ pub struct CloudProgress<'a> {
     now: Mutex<CurrentStep>,
 }
 
-/// What is being done now.
+/// The step that is running.
 #[derive(Default)]
 struct CurrentStep {
     /// Bytes that are sent in all.

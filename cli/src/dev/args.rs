@@ -11,54 +11,54 @@ use crate::args::{FleetArgs, MountsChoice};
 /// Shown with `fnlocal dev --help`.
 pub const EXAMPLES: &str = "\
 Examples:
-  fnlocal dev                        run the functions of this folder
-  fnlocal dev examples/auction       those of another
-  fnlocal dev hello.js --port 8080   one file, on a port of your choice
-  fnlocal dev --runtime process      without Docker, less isolated
-  fnlocal dev --mounts copy          code is copied into the engine, not mounted
-  fnlocal dev --nodes 3              three nodes behind a load balancer, as in the cloud
+  fnlocal dev                        serve the functions of this folder
+  fnlocal dev examples/auction       serve those of another folder
+  fnlocal dev hello.js --port 8080   serve one file on port 8080
+  fnlocal dev --runtime process      run without Docker, with less isolation
+  fnlocal dev --mounts copy          copy code into the engine instead of mounting it
+  fnlocal dev --nodes 3              run three nodes behind a load balancer
   fnlocal dev --scale 2..10 --time-scale 10
-  fnlocal dev --inspect bid          let a debugger attach to one function
-  fnlocal dev --json | jq .          records for machines";
+  fnlocal dev --inspect bid          let a debugger attach to function `bid`
+  fnlocal dev --json | jq .          print records as JSON";
 
 /// Arguments of `fnlocal dev`.
 #[derive(Debug, clap::Args)]
 pub struct DevArgs {
-    /// A folder of functions, or one file.
+    /// The folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 picks a free one.
     #[arg(short, long, env = "FNLOCAL_PORT")]
     pub port: Option<u16>,
-    /// The address to listen on. Others than this machine's own let others in.
+    /// The address to listen on. Other machines can connect unless this is a loopback address.
     #[arg(long, default_value = "127.0.0.1")]
     pub host: std::net::IpAddr,
-    /// What runs the instances.
+    /// The runtime of instances [default: auto].
     #[arg(long, value_enum)]
     pub runtime: Option<RuntimeChoice>,
-    /// How code gets into containers.
+    /// How code reaches containers.
     #[arg(long, value_enum, default_value_t = MountsChoice::Auto, env = "FNLOCAL_MOUNTS")]
     pub mounts: MountsChoice,
-    /// Use `.env.NAME` besides `.env`.
+    /// Read `.env.NAME` in addition to `.env`.
     #[arg(long = "env", value_name = "NAME")]
     pub env_name: Option<String>,
-    /// Impose the limits of another platform.
+    /// Apply the limits of another platform.
     #[arg(long, value_enum, default_value_t = ProfileChoice::Fnlocal)]
     pub profile: ProfileChoice,
-    /// Write what the core decides, and why, to a file for `fnlocal simulate --replay`.
+    /// Record each event and decision in a file for `fnlocal simulate --replay`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "scale"])]
     pub record: Option<PathBuf>,
     /// Let a debugger attach to a function, on a port of 127.0.0.1 that stays the same across
-    /// reloads [default port: 9229]. It then has one instance, and no timeout while one is attached.
+    /// reloads [default port: 9229]. The function has one instance, and no timeout while debugged.
     #[arg(long, value_name = "FUNCTION[=PORT]", value_parser = inspect, conflicts_with_all = ["nodes", "scale"])]
     pub inspect: Option<InspectOptions>,
     /// Do not print a line for every request.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Print records as JSON, one a line, on stdout.
+    /// Print records as JSON on stdout, one per line.
     #[arg(long)]
     pub json: bool,
-    /// Several nodes instead of one.
+    /// A fleet instead of one node.
     #[command(flatten)]
     pub fleet: FleetArgs,
 }
@@ -77,10 +77,10 @@ fn inspect(text: &str) -> Result<InspectOptions, &'static str> {
     })
 }
 
-/// What runs the instances.
+/// The runtime of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RuntimeChoice {
-    /// Docker if it answers, else processes; says which and why.
+    /// Docker if an engine answers, else processes; the choice is printed with its reason.
     Auto,
     /// Containers of the Docker engine.
     Docker,
@@ -88,14 +88,14 @@ pub enum RuntimeChoice {
     Process,
 }
 
-/// Whose limits apply.
+/// The platform whose limits apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProfileChoice {
-    /// Those of fnlocal.toml.
+    /// The limits of fnlocal.toml.
     Fnlocal,
-    /// AWS Lambda's: 1,000 at once, 1,000 starts in 10 s, 6 MB, 429 instead of a queue.
+    /// The limits of AWS Lambda: 1,000 instances, 1,000 starts in 10 s, 6 MB, 429 instead of a queue.
     Lambda,
-    /// Google Cloud Run's: 100 instances of 80 requests, a wait of 10 s or more, then 429.
+    /// The limits of Google Cloud Run: 100 instances of 80 requests, a wait of at least 10 s, then 429.
     Cloudrun,
 }
 

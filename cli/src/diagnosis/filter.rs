@@ -1,4 +1,4 @@
-//! What a person writes to choose what is shown, as `tracing-subscriber` understands it.
+//! The filter that a person writes to choose what is shown, as `tracing-subscriber` understands it.
 //!
 //! A part of fnlocal is named by its crate without `fnlocal_`; a level alone is for all of them.
 
@@ -16,14 +16,14 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Why a filter makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// It cannot be read.
+    /// The filter cannot be read.
     #[error("FNLOCAL_LOG cannot be read: {0}")]
     Malformed(String),
     /// There is no such part.
-    #[error("FNLOCAL_LOG names `{0}`, which is no part of fnlocal")]
+    #[error("FNLOCAL_LOG names `{0}`, which is not a part of fnlocal")]
     Part(String),
     /// There is no such level.
-    #[error("FNLOCAL_LOG asks for the level `{0}`, which there is not")]
+    #[error("FNLOCAL_LOG names `{0}`, which is not a level")]
     Level(String),
     /// Another crate's is never written to the file.
     #[error("FNLOCAL_LOG names `{0}`, a library whose events go to stderr only")]
@@ -31,7 +31,7 @@ pub enum FilterError {
 }
 
 impl FilterError {
-    /// What to do about it.
+    /// Returns one action that helps.
     pub fn hint(&self) -> String {
         match self {
             Self::Malformed(_) => "write FNLOCAL_LOG=gateway=debug,runtime=trace".to_owned(),

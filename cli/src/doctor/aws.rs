@@ -1,11 +1,11 @@
-//! Who AWS takes this machine for. Asked only where somebody has set credentials up.
+//! The identity that AWS gives this machine. Asked only where credentials are set up.
 
 use std::path::Path;
 
 use fnlocal_cloud::aws::{configuration, identity};
 use fnlocal_emulator::doctor::{Finding, FindingState};
 
-/// What names credentials, or where they come from.
+/// The variables that hold credentials, or name their source.
 const NAMES: [&str; 5] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_PROFILE",
@@ -13,7 +13,7 @@ const NAMES: [&str; 5] = [
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
-/// What names the files that hold them, and where they are otherwise.
+/// The variables that name credentials' files, and the default paths.
 const FILES: [(&str, &str); 2] = [
     ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
     ("AWS_CONFIG_FILE", ".aws/config"),

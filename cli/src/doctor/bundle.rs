@@ -1,7 +1,7 @@
 //! `fnlocal doctor --bundle`: a file for a bug report, which its sender can read before sending it.
 //!
-//! What goes in is chosen field by field; what is free text goes through [`Redactor`] besides.
-//! Without `--with-output`, nothing that a function chose the words of is in it.
+//! Contents are chosen field by field, and free text goes through [`Redactor`] besides. Without
+//! `--with-output`, nothing that a function chose the words of is in it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -28,11 +28,11 @@ const MAX_DIAGNOSIS_BYTES: u64 = 256 << 10;
 /// Events of the platform whose text quotes code or what it printed.
 const QUOTING: [&str; 4] = ["error", "import_failed", "died", "start_failed"];
 
-/// What a bundle is made of.
+/// The sources of a bundle.
 pub struct Bundle<'a> {
     pub folder: &'a Path,
     pub findings: &'a [Finding],
-    /// Whether what functions print is in it.
+    /// `true` if the bundle includes functions' output.
     pub with_output: bool,
 }
 

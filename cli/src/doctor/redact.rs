@@ -1,4 +1,5 @@
-//! What may not leave this machine in a bug report: values of variables, tokens, credentials.
+//! The texts that must not leave this machine in a bug report: values of variables, tokens,
+//! credentials.
 
 use std::path::Path;
 use std::sync::LazyLock;

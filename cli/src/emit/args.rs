@@ -12,33 +12,33 @@ Examples:
 /// Arguments of `fnlocal emit`.
 #[derive(Debug, clap::Args)]
 pub struct EmitArgs {
-    /// The function that gets the event.
+    /// The function that receives the event.
     pub function: String,
-    /// What happened, such as com.example.bid.
+    /// The event's type, such as com.example.bid.
     #[arg(long = "type", default_value = "dev.fnlocal.emit", value_name = "TYPE")]
     pub kind: String,
-    /// Where it happened, as a URI or a path.
+    /// The event's source, as a URI or a path.
     #[arg(long, default_value = "/fnlocal/emit")]
     pub source: String,
-    /// What it happened to.
+    /// The event's subject.
     #[arg(long)]
     pub subject: Option<String>,
-    /// Its id [default: a random one].
+    /// The event's id [default: a random one].
     #[arg(long)]
     pub id: Option<String>,
-    /// What there is to say about it: text, @FILE, or @- for what comes on stdin.
+    /// The event's data: text, @FILE, or @- for stdin.
     #[arg(long, default_value = "{}")]
     pub data: String,
-    /// The media type of the data [default: JSON, text or bytes, whichever it reads as].
+    /// The media type of the data [default: JSON, text or bytes, by what the data parses as].
     #[arg(long)]
     pub content_type: Option<String>,
     /// Send the whole event as one JSON document.
     #[arg(long)]
     pub structured: bool,
-    /// Put it into the queue, which delivers it even if the function fails at first.
+    /// Put the event into the queue, which retries if the function fails.
     #[arg(long = "async")]
     pub deferred: bool,
-    /// Events of one key are run one after the other; with --async.
+    /// Run events with the same key one after the other; needs --async.
     #[arg(long, requires = "deferred", value_name = "KEY")]
     pub order_key: Option<String>,
     /// The project's folder.

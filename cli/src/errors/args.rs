@@ -12,10 +12,10 @@ Examples:
 /// Arguments of `fnlocal errors`.
 #[derive(Debug, clap::Args)]
 pub struct ErrorsArgs {
-    /// Only this function's.
+    /// Show only this function's errors.
     #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,
-    /// A folder of functions, or one below it.
+    /// The project's folder, or one below it.
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub folder: PathBuf,
     /// Print the groups as JSON on stdout.

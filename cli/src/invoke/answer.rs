@@ -30,7 +30,7 @@ struct PlatformProblem {
     hint: Option<String>,
 }
 
-// Addresses are told as names where names are typed.
+// Addresses are written as names where names are typed.
 fnlocal_api::user_error!(PlatformProblem {
     Self { hint, .. } => hint.as_ref().map(|hint| hint.replace(" /", " "));
 });

@@ -11,11 +11,11 @@ Examples:
   fnlocal invoke bid --data '{\"bidder\": \"Ada\", \"amount\": 10}'
   fnlocal invoke bid --file bid.json --header 'x-team: red'
   fnlocal invoke bid --method DELETE --path '/lots/7?force=1'
-  fnlocal invoke bid --cold                    see what a cold start costs
+  fnlocal invoke bid --cold                    measure a cold start
   fnlocal invoke bid --json | jq .timing
-  fnlocal invoke bid --env prod                on AWS, through the load balancer
+  fnlocal invoke bid --env prod                call it on AWS, through the load balancer
 
-The body goes to stdout; status, kind of start and timing to stderr. A status of 400 or more
+The body is printed to stdout; status, start kind and timing to stderr. A status of 400 or more
 exits 1.";
 
 /// Arguments of `fnlocal invoke`.
@@ -24,28 +24,28 @@ pub struct InvokeArgs {
     /// The function's name.
     #[arg(value_name = "FN")]
     pub function: String,
-    /// The body.
+    /// The request's body.
     #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
     pub data: Option<String>,
-    /// A file with the body; `-` is stdin.
+    /// The file with the body; `-` is stdin.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A header; may be repeated.
+    /// A request header; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The method [default: GET, or POST with a body].
+    /// The request's method [default: GET, or POST with a body].
     #[arg(short = 'X', long)]
     pub method: Option<Method>,
-    /// What follows the function's name in the URL, such as `/lots/7?full=1`.
+    /// The rest of the URL after the function's name, such as `/lots/7?full=1`.
     #[arg(short, long, default_value = "")]
     pub path: String,
-    /// Have the function's idle instances stopped before, so that this is a cold start.
+    /// Stop the function's idle instances first, so that the call meets a cold start.
     #[arg(long)]
     pub cold: bool,
-    /// Call it in this environment on AWS.
+    /// Call the function in this environment on AWS.
     #[arg(long = "env", value_name = "NAME", conflicts_with = "cold", hide = !cfg!(feature = "aws"))]
     pub env_name: Option<String>,
-    /// Print the answer with its status, headers and timing as JSON.
+    /// Print the response with status, headers and timing as JSON.
     #[arg(long)]
     pub json: bool,
     /// The folder that `fnlocal dev` or `fnlocal up` serves, or that was promoted.

@@ -10,12 +10,12 @@ use crate::invoke::InvokeArgs;
 
 /// A body, and what it looks like.
 pub struct InvokeBody {
-    /// What is sent.
+    /// The bytes to send.
     pub bytes: Vec<u8>,
 }
 
 impl InvokeBody {
-    /// What was given; none if nothing was.
+    /// Reads the given body. `None` if no body was given.
     pub fn read(args: &InvokeArgs) -> Result<Option<Self>, InvokeError> {
         if let Some(text) = &args.data {
             let bytes = text.clone().into_bytes();
@@ -39,7 +39,7 @@ impl InvokeBody {
         }
     }
 
-    /// What it most likely is.
+    /// Returns the most likely media type.
     pub fn kind(&self) -> HeaderValue {
         let kind = if serde_json::from_slice::<serde::de::IgnoredAny>(&self.bytes).is_ok() {
             "application/json"

@@ -1,4 +1,4 @@
-//! What is left of a run: lines, files, an exit code.
+//! The results of a run: lines, files, an exit code.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What is sent: a scenario of fnlocal.toml, functions by name, or all there are.
+//! The requests to send: a scenario of fnlocal.toml, functions by name, or all functions.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use crate::error::CliError;
 use crate::loadtest::LoadtestArgs;
 
-/// What placeholders are filled with to see what comes of them.
+/// Sample values of placeholders, to check the result.
 const SAMPLE: Values = Values { seq: 1, user: 1 };
 const ENCODE: &str = "write a space as %20, and so on";
 
-/// What the arguments ask for; else the only scenario there is; else a GET of every function.
+/// Chooses the scenario that the arguments ask for; else the only one; else a GET of every
+/// function.
 pub fn choose(
     args: &LoadtestArgs,
     project: Option<&Project>,

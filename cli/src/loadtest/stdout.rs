@@ -1,7 +1,7 @@
 //! Keeps stdout for data.
 
-/// What a library prints to stdout goes to stderr, until this is dropped: goose tells how many
-/// users there are, and nothing turns that off.
+/// Sends a library's output on stdout to stderr, until this is dropped: goose prints the number of
+/// users, and no option turns that off.
 pub struct Diverted(std::os::fd::OwnedFd);
 
 impl Diverted {

@@ -46,7 +46,7 @@ pub async fn find(args: &LoadtestArgs) -> Result<Target, CliError> {
 #[cfg(feature = "aws")]
 async fn environment(folder: &Path, env: &str) -> Result<Target, CliError> {
     use crate::cloud::{CloudTarget, endpoint::base_url};
-    // What fnlocal.toml says of it is no matter of AWS.
+    // The environment in fnlocal.toml is irrelevant to AWS.
     CloudTarget::open(folder, Some(env))?;
     let url = base_url(folder, env).await;
     let url = url.map_err(|refused| LoadTestError::Env {

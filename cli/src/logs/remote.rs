@@ -1,4 +1,4 @@
-//! What nodes on AWS wrote, as CloudWatch keeps it.
+//! Nodes' logs on AWS, as CloudWatch keeps them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -100,8 +100,8 @@ fn refused(error: fnlocal_cloud::CloudError) -> Error {
     Error::Cloud(error.into())
 }
 
-/// The document of an event with its line feed, if it is wanted. What a node wrote that is no
-/// document, such as its last words, is shown as it is.
+/// The document of an event with its line feed, if it is wanted. A line that is no document, such
+/// as a node's last words, is shown unchanged.
 fn line(event: &NodeLogLine, query: &Query) -> Option<String> {
     let kept = serde_json::from_str(&event.text).unwrap_or_else(|_| {
         let time = Timestamp::from_millisecond(event.at).unwrap_or(Timestamp::UNIX_EPOCH);

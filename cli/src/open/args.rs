@@ -5,8 +5,8 @@ use std::path::PathBuf;
 /// Shown below the arguments.
 pub const EXAMPLES: &str = "\
 Examples:
-  fnlocal open             the dashboard, in the browser
-  fnlocal open --print     its address, for another browser; it holds the token that lets you in";
+  fnlocal open             open the dashboard in a browser
+  fnlocal open --print     print its address, which holds the token";
 
 /// Arguments of `fnlocal open`.
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ pub struct OpenArgs {
     /// The folder that `fnlocal dev` or `fnlocal up` serves.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
-    /// Print the address, and open nothing.
+    /// Print the address instead of opening a browser.
     #[arg(long)]
     pub print: bool,
 }

@@ -1,4 +1,4 @@
-//! What is to be promoted: the release and the gateway, in the project's registry.
+//! The release and the gateway to promote, in the project's registry.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,9 @@ use crate::run::{now, warn};
 /// Remembers the nodes' program, beside what is remembered of other layers.
 const KNOWN: &str = "build/gateway.json";
 
-/// What is to be promoted, and the store it is in.
+/// The release to promote, and the store that holds its images.
 pub struct PromoteInput {
-    /// It.
+    /// The request.
     pub wish: PromoteRequest,
     /// The store.
     pub store: source::Store,
@@ -133,7 +133,7 @@ fn kept(place: &CloudTarget, said: &str) -> Result<Release, CliError> {
     ))
 }
 
-/// What nodes run: this program, unless another is named.
+/// Returns the program that nodes run: this one, unless another is named.
 fn program(args: &PromoteArgs) -> Result<PathBuf, CliError> {
     match &args.node_binary {
         Some(named) => Ok(named.clone()),

@@ -1,4 +1,4 @@
-//! What a promote says at its end.
+//! The summary at the end of a promote.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub async fn done(
     sent: Sent,
     took: Duration,
 ) -> CommandResult {
-    // What was not changed is as it was found.
+    // A listener that was not changed is as it was found.
     let door = match &drawn.inventory.door {
         Some(door) if drawn.plan.is_empty() => door.clone(),
         _ => aws.door().await?,
@@ -95,7 +95,7 @@ fn before(drawn: &Drawn) -> Option<u32> {
     is_other.then(|| fnlocal_cloud::ResourceNames::release_number(tag))?
 }
 
-/// Whether the nodes are all new.
+/// Returns whether all nodes are new.
 fn is_first(plan: &Plan) -> bool {
     let makes_group = |step: &fnlocal_cloud::plan::PlanStep| {
         step.action == Action::Create && step.resource.key().kind == ResourceKind::Group

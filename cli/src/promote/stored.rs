@@ -32,7 +32,7 @@ pub fn wanted(args: &PromoteArgs) -> Result<Option<Plan>, CliError> {
     let plan = serde_json::from_slice(&text).map_err(|error| {
         CliError::new(
             Exit::Failed,
-            format!("{} is no plan: {error}", path.display()),
+            format!("{} is not a plan: {error}", path.display()),
             "make one with --plan --plan-file FILE, with this version of fnlocal",
         )
     })?;

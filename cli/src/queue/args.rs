@@ -29,17 +29,17 @@ Examples:
 const RETRY_EXAMPLES: &str = "\
 Examples:
   fnlocal queue retry 0006441f2a91c3d8
-  fnlocal queue retry --dead --function mail   all of a function that were given up";
+  fnlocal queue retry --dead --function mail   retry all dead letters of a function";
 
 const PURGE_EXAMPLES: &str = "\
 Examples:
   fnlocal queue purge 0006441f2a91c3d8
-  fnlocal queue purge --dead                   all that were given up";
+  fnlocal queue purge --dead                   remove all dead letters";
 
 /// Arguments of `fnlocal queue`.
 #[derive(Debug, clap::Args)]
 pub struct QueueArgs {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub command: QueueCommand,
     /// The project's folder.
@@ -50,46 +50,46 @@ pub struct QueueArgs {
     pub json: bool,
 }
 
-/// What to do with the queue.
+/// Actions on the queue.
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// The jobs that wait, run, or were given up, the oldest first.
+    /// List waiting and running jobs and dead letters, the oldest first.
     #[command(after_help = LIST_EXAMPLES)]
     List {
-        /// Of one function.
+        /// List only this function's jobs.
         #[arg(long, value_name = "NAME")]
         function: Option<String>,
-        /// Only those that were given up.
+        /// List only dead letters.
         #[arg(long)]
         dead: bool,
     },
-    /// One job, whole.
+    /// Show one job with its body.
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
-        /// Its id.
+        /// The job's id.
         id: JobId,
     },
-    /// Run jobs that were given up again, and those that wait for another attempt now.
+    /// Run dead letters again, and jobs that wait for another attempt at once.
     #[command(after_help = RETRY_EXAMPLES)]
     Retry(Chosen),
-    /// Remove jobs, except those that run.
+    /// Remove jobs that are not running.
     #[command(after_help = PURGE_EXAMPLES)]
     Purge(Chosen),
 }
 
-/// Which jobs.
+/// The selected jobs.
 #[derive(Debug, clap::Args)]
 pub struct Chosen {
-    /// Their ids.
+    /// The jobs' ids.
     #[arg(required_unless_present_any = ["dead", "all"], conflicts_with_all = ["dead", "all"])]
     pub ids: Vec<JobId>,
-    /// All that were given up.
+    /// Select all dead letters.
     #[arg(long)]
     pub dead: bool,
-    /// All.
+    /// Select all jobs.
     #[arg(long, conflicts_with = "dead")]
     pub all: bool,
-    /// Of these, those of one function.
+    /// Select only this function's jobs.
     #[arg(long, value_name = "NAME")]
     pub function: Option<String>,
 }

@@ -12,13 +12,13 @@ Examples:
 /// Arguments of `fnlocal registry`.
 #[derive(Debug, clap::Args)]
 pub struct RegistryArgs {
-    /// A folder of functions, or one file.
+    /// The folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 picks a free one.
     #[arg(short, long, default_value_t = 5000)]
     pub port: u16,
-    /// Print records as JSON, one a line, on stdout.
+    /// Print records as JSON on stdout, one per line.
     #[arg(long)]
     pub json: bool,
 }

@@ -8,7 +8,7 @@ use clap::Subcommand;
 pub const EXAMPLES: &str = "\
 Examples:
   fnlocal release list
-  fnlocal release list --env prod    what rollback could go back to, the one that runs marked
+  fnlocal release list --env prod    list the releases on AWS and mark the current one
   fnlocal release show 3f9a01bc > release.json
   fnlocal release diff 3f9a01bc 77b0c2d1
   fnlocal release prune --keep 3 --dry-run";
@@ -20,13 +20,13 @@ Examples:
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
-  fnlocal release show 3f9a01bc                  by the beginning of its digest
-  fnlocal release show release.json              one from a file
+  fnlocal release show 3f9a01bc                  show a kept release by the beginning of its digest
+  fnlocal release show release.json              show a release from a file
   fnlocal release show 3f9a01bc > release.json";
 
 const PRUNE_EXAMPLES: &str = "\
 Examples:
-  fnlocal release prune --dry-run                what would be removed
+  fnlocal release prune --dry-run                list what would be removed
   fnlocal release prune --keep 3";
 
 const DIFF_EXAMPLES: &str = "\
@@ -37,7 +37,7 @@ Examples:
 /// Arguments of `fnlocal release`.
 #[derive(Debug, clap::Args)]
 pub struct ReleaseArgs {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub command: ReleaseCommand,
     /// The project's folder.
@@ -48,38 +48,38 @@ pub struct ReleaseArgs {
     pub json: bool,
 }
 
-/// What to do with releases.
+/// Actions on releases.
 #[derive(Debug, Subcommand)]
 pub enum ReleaseCommand {
-    /// The releases that are kept, the newest first.
+    /// List kept releases, the newest first.
     #[command(after_help = LIST_EXAMPLES)]
     List {
-        /// Those that can be rolled back to in this environment on AWS.
+        /// List the releases of this environment on AWS.
         #[arg(long = "env", value_name = "NAME", hide = !cfg!(feature = "aws"))]
         env_name: Option<String>,
     },
-    /// One release, whole.
+    /// Print one release as JSON.
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
-        /// A file, or the beginning of its digest.
+        /// A file, or the beginning of the release's digest.
         release: String,
     },
-    /// Forget old releases, and remove images no release names any more.
+    /// Remove old releases, and images that no release names any more.
     #[command(after_help = PRUNE_EXAMPLES)]
     Prune {
-        /// How many of the newest stay.
+        /// The number of newest releases to keep.
         #[arg(long, default_value_t = 10)]
         keep: usize,
-        /// Say what would be removed, and remove nothing.
+        /// List what would be removed, and remove nothing.
         #[arg(long)]
         dry_run: bool,
     },
-    /// What differs for callers between two.
+    /// Compare two releases as their callers see them.
     #[command(after_help = DIFF_EXAMPLES)]
     Diff {
-        /// The older one.
+        /// The older release.
         old: String,
-        /// The newer one.
+        /// The newer release.
         new: String,
     },
 }

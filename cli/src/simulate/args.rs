@@ -15,30 +15,30 @@ Examples:
   fnlocal simulate --env prod --load spike:2..500 --html spike.html
   fnlocal simulate --env prod --load spike:2..500 --begin 30m --find-prescale
   fnlocal simulate --load steady:200 --sweep nodes=1,2,4,8
-  fnlocal simulate --load steady:200 --nodes 3 --kill 1@10m   a node dies
+  fnlocal simulate --load steady:200 --nodes 3 --kill 1@10m   kill a node
   fnlocal simulate --trace access.log --profile lambda
-  fnlocal simulate --replay recording.jsonl   what `fnlocal dev --record` wrote
+  fnlocal simulate --replay recording.jsonl   replay what `fnlocal dev --record` wrote
 
-Functions and limits are those of fnlocal.toml; what only code says is not known here.";
+Functions and limits come from fnlocal.toml. `config` in code is not read.";
 
 /// Arguments of `fnlocal simulate`.
 #[derive(Debug, clap::Args)]
 pub struct SimulateArgs {
-    /// A folder with fnlocal.toml; without one, what is not said here is assumed.
+    /// The folder with fnlocal.toml; without the file, defaults are assumed.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
 
-    /// Requests a second: `steady:50`, `surge:2..500` (over 10 minutes), `spike:2..500` (in a
+    /// The number of requests a second: `steady:50`, `surge:2..500` (over 10 minutes), `spike:2..500` (in a
     /// second), `diurnal:5..200` (over a day).
     #[arg(long, default_value = "steady:10", help_heading = "Load")]
     pub load: SimulatedLoad,
-    /// When a surge or spike begins.
+    /// The time at which a surge or spike begins.
     #[arg(long, default_value = "5m", value_name = "SPAN", help_heading = "Load")]
     pub begin: Span,
-    /// How long a surge or spike takes to rise, or a day lasts.
+    /// The time in which a surge or spike rises, or the length of a day.
     #[arg(long, value_name = "SPAN", help_heading = "Load")]
     pub over: Option<Span>,
-    /// How long requests arrive.
+    /// The time during which requests arrive.
     #[arg(
         long,
         default_value = "30m",
@@ -46,10 +46,10 @@ pub struct SimulateArgs {
         help_heading = "Load"
     )]
     pub duration: Span,
-    /// Requests come evenly, not by chance.
+    /// Send requests at even intervals instead of at random.
     #[arg(long, help_heading = "Load")]
     pub even: bool,
-    /// Zipf's exponent: how much a few functions get most requests; 0 for evenly.
+    /// The Zipf exponent of requests over functions; 0 spreads them evenly.
     #[arg(long, default_value_t = 0.0, help_heading = "Load")]
     pub skew: f64,
     /// Requests recorded elsewhere: an access log (common, combined, JSON lines, ALB, CloudFront; packed by
@@ -57,18 +57,18 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE", help_heading = "Load", conflicts_with_all = ["load", "even", "skew"])]
     pub trace: Option<PathBuf>,
 
-    /// Invocations a second that nobody waits for: `20` over all functions, `NAME=20` of one. The
-    /// schedules of fnlocal.toml come too, once --at says when the load begins.
+    /// Asynchronous invocations a second: `20` over all functions, `NAME=20` for one. With --at,
+    /// the schedules of fnlocal.toml run too.
     #[arg(long = "async", value_name = "RATE", help_heading = "Load")]
     pub rate: Vec<AsyncRate>,
 
-    /// So many functions, instead of those of fnlocal.toml.
+    /// The number of functions, instead of those of fnlocal.toml.
     #[arg(long, value_name = "N", help_heading = "Functions")]
     pub functions: Option<u32>,
-    /// How long a function takes: `50ms`, `exp:50ms`, `lognormal:50ms,250ms` (median, p99).
+    /// The time a function takes: `50ms`, `exp:50ms`, `lognormal:50ms,250ms` (median, p99).
     #[arg(long, value_name = "TIMES", help_heading = "Functions")]
     pub service: Option<Distribution>,
-    /// The part of that spent on the processor, from 0 to 1.
+    /// The part of a function's time spent on the processor, from 0 to 1.
     #[arg(
         long,
         default_value_t = 0.3,
@@ -76,79 +76,78 @@ pub struct SimulateArgs {
         help_heading = "Functions"
     )]
     pub cpu: f64,
-    /// How long an instance takes to boot.
+    /// The time an instance takes to boot.
     #[arg(long, value_name = "TIMES", help_heading = "Functions")]
     pub boot: Option<Distribution>,
-    /// How long code takes to import.
+    /// The time code takes to import.
     #[arg(long, value_name = "TIMES", help_heading = "Functions")]
     pub import: Option<Distribution>,
-    /// Times measured by a load test, instead of assumed ones.
+    /// The file of times that a load test measured, instead of assumed times.
     #[arg(long, value_name = "FILE", help_heading = "Functions")]
     pub calibrate: Option<PathBuf>,
 
-    /// The environment: nodes, scaling and pre-scaling of [env.NAME].
+    /// The environment whose nodes, scaling and pre-scaling are simulated: [env.NAME].
     #[arg(long = "env", value_name = "NAME", help_heading = "Fleet")]
     pub env_name: Option<String>,
-    /// Always so many nodes.
+    /// A fixed number of nodes.
     #[arg(long, value_name = "N", help_heading = "Fleet")]
     pub nodes: Option<u32>,
-    /// EC2 instance type of a node.
+    /// The EC2 instance type of a node.
     #[arg(long, value_name = "TYPE", help_heading = "Fleet")]
     pub instance_type: Option<String>,
-    /// How long a machine takes from its launch until its gateway begins.
+    /// The time from a machine's launch until its gateway listens.
     #[arg(long, value_name = "TIMES", help_heading = "Fleet")]
     pub machine_boot: Option<Distribution>,
-    /// The fleet's time runs so many times as fast as that of its requests, as with the same option
-    /// of `dev` and `up`.
+    /// Speed up boots, metrics and alarms of the fleet by this factor, as in `dev` and `up`.
     #[arg(long, value_name = "TIMES", default_value = "1", value_parser = crate::args::time_scale, help_heading = "Fleet")]
     pub time_scale: f64,
-    /// At least so many nodes from so long after the beginning: `12@10m`.
+    /// Raise the minimum number of nodes at a time after the beginning: `12@10m`.
     #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]
     pub prescale: Vec<NodesAt>,
-    /// End so many nodes of those that serve, without a word, so long after the beginning: `1@10m`.
+    /// Kill nodes without a drain at a time after the beginning: `1@10m`.
     #[arg(long, value_name = "NODES@SPAN", help_heading = "Fleet")]
     pub kill: Vec<NodesAt>,
-    /// When the load begins, for pre-scaling at times of day: `2026-11-27T17:00[Asia/Kolkata]`.
+    /// The time of day at which the load begins, for pre-scaling and schedules: `2026-11-27T17:00[Asia/Kolkata]`.
     #[arg(long, value_name = "TIME", help_heading = "Fleet")]
     pub at: Option<String>,
-    /// Which node serves a request.
+    /// The choice of a node for a request.
     #[arg(long, value_enum, default_value_t = RoutingChoice::Sticky, help_heading = "Fleet")]
     pub routing: RoutingChoice,
-    /// Impose the limits of another platform.
+    /// Apply the limits of another platform.
     #[arg(long, value_enum, default_value_t = ProfileChoice::Fnlocal, help_heading = "Fleet")]
     pub profile: ProfileChoice,
 
-    /// What chance begins with: the same gives the same.
+    /// The seed of random numbers; the same seed gives the same report.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// What the run must hold.
+    /// The objective that the run must meet.
     #[arg(long, default_value = "p99<1s,errors<0.1%")]
     pub slo: Slo,
-    /// Find the fewest nodes, and the shortest time before the load rises, that hold the objective.
+    /// Find the smallest number of nodes, and the latest time to add them, that meet the objective.
     #[arg(long, conflicts_with = "sweep")]
     pub find_prescale: bool,
-    /// Run with several values of one setting: `nodes=2,4,8`.
+    /// Run once per value of a setting: `nodes=2,4,8`.
     #[arg(long, value_name = "KEY=A,B,C")]
     pub sweep: Option<Sweep>,
-    /// Steps a run may take.
+    /// The maximum number of events in a run.
     #[arg(long, default_value_t = fnlocal_sim::scenario::EVENTS)]
     pub events: u64,
-    /// Play a recording of `fnlocal dev` again; exits 1 at the first decision that differs.
+    /// Replay a recording of `fnlocal dev`; exits 1 at the first decision that differs.
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
-    /// Print the report as JSON.
+    /// Print the report as JSON on stdout.
     #[arg(long)]
     pub json: bool,
-    /// Write the report as one page with charts.
+    /// Write the report as an HTML page with charts.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
 
-/// Which node serves a request.
+/// The choice of a node for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RoutingChoice {
-    /// The one its function belongs to.
+    /// The node that owns the function.
     Sticky,
-    /// Whichever the balancer gave it to.
+    /// The node that the balancer picked.
     RoundRobin,
 }

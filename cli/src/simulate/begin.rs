@@ -2,7 +2,7 @@
 
 /// Not a moment.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no time")]
+#[error("`{0}` is not a time")]
 pub struct BadTime(String);
 
 /// Seconds since 1970 of `2026-11-27T17:00[Asia/Kolkata]`, `2026-11-27T11:30Z`, or a time of UTC.

@@ -13,7 +13,7 @@ const BOTTOM: f64 = 24.0;
 
 /// One line or area.
 pub struct ChartLine<'a> {
-    /// What it is.
+    /// The line's name.
     pub name: &'a str,
     /// A class of the page that gives it its colour.
     pub class: &'a str,
@@ -34,13 +34,13 @@ pub enum ChartStyle {
 
 /// A chart over time.
 pub struct Chart<'a> {
-    /// What it shows.
+    /// The chart's title.
     pub title: &'a str,
     /// The unit of its values.
     pub unit: &'a str,
     /// How.
     pub style: ChartStyle,
-    /// What.
+    /// The chart's lines.
     pub lines: Vec<ChartLine<'a>>,
     /// Length of a bucket, in seconds.
     pub width: f64,

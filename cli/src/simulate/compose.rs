@@ -20,7 +20,7 @@ use super::load::NodesAt;
 use super::triggered::triggered;
 use crate::simulate::{RoutingChoice, SimulateArgs};
 
-/// What a node is when nobody says.
+/// The default type of a node.
 const TYPE: &str = "t3.large";
 
 /// The scenario, and what is assumed or left out in it.
@@ -148,7 +148,7 @@ fn machine(
     let kind = price::instance_type(name).ok_or_else(|| match (&args.env_name, said) {
         (Some(env), None) => {
             let names = price::TYPES.map(|kind| kind.name).join(", ");
-            let message = format!("`{name}` is no instance type whose size is known here");
+            let message = format!("`{name}` is not a known instance type");
             let error = file.error_at(&["env", env, "instance_type"], message);
             error.with_hint(Some(format!("known are {names}"))).into()
         }

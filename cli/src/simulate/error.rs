@@ -20,7 +20,7 @@ pub enum SimulateError {
     Config(#[from] FileError),
     #[error("there is no [env.{name}] in fnlocal.toml")]
     UnknownEnv { name: String, known: Vec<String> },
-    #[error("`{0}` is no instance type whose size is known here")]
+    #[error("`{0}` is not a known instance type")]
     UnknownType(String),
     #[error(transparent)]
     Schedule(#[from] PrescaleError),
@@ -57,17 +57,17 @@ pub enum SimulateError {
 
 fnlocal_api::user_error!(SimulateError [Project, Config, Schedule, Cron, Sweep, Sim] {
     Self::UnknownEnv { known, .. } if known.is_empty() =>
-        "write one, or say --nodes and --instance-type instead", Config;
+        "add one to fnlocal.toml, or use --nodes and --instance-type", Config;
     Self::UnknownEnv { known, .. } => format!("known are {}", known.join(", ")), Config;
     Self::UnknownType(_) => {
         let names = fnlocal_sim::price::TYPES.map(|kind| kind.name);
         format!("known are {}", names.join(", "))
     }, Usage;
     Self::UnknownFunction(_) =>
-        "name one of fnlocal.toml, or of the trace, or say the rate alone", Usage;
+        "name a function of fnlocal.toml or of the trace, or give the rate alone", Usage;
     Self::Begin(_) => "write --at 2026-11-27T17:00[Asia/Kolkata]", Usage;
     Self::Trace { source, .. } => source.hint();
-    Self::Calibration { .. } => "it is what `fnlocal loadtest` writes; see its format in the README";
+    Self::Calibration { .. } => "write one with `fnlocal loadtest --calibration FILE`";
     Self::Replay { source, .. } => source.hint();
     Self::Search(error) => error.hint();
     Self::File { .. } => None;

@@ -106,7 +106,7 @@ fn cards(report: &SimulationReport, out: &mut String) {
         (
             count(report.peak.nodes as u64),
             format!(
-                "nodes at the most, {} instances",
+                "nodes and {} instances at the peak",
                 count(report.peak.instances)
             ),
             "",

@@ -78,7 +78,7 @@ impl SimulatedLoad {
     }
 }
 
-/// Invocations a second that nobody waits for.
+/// A rate of asynchronous invocations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AsyncRate {
     /// Of this function; of all together when none.

@@ -100,7 +100,7 @@ pub fn report(report: &SimulationReport) -> String {
     let peak = &report.peak;
     let _ = writeln!(
         out,
-        "\nat the most  {}, {}, {} waiting",
+        "\nmaximum      {}, {}, {} waiting",
         plural(peak.nodes, "node"),
         plural(peak.instances as usize, "instance"),
         count(peak.waiting)
@@ -124,8 +124,8 @@ fn jobs(report: &SimulationReport, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "\n{dim}nobody waits for{dim:#}  {}: {} done, {} cold, {} repeated, {} given up, at the \
-         most {} waiting",
+        "\n{dim}asynchronous{dim:#}  {}: {} done, {} cold, {} repeated, {} dead letters, maximum \
+         {} waiting",
         plural(jobs.came as usize, "job"),
         count(jobs.done),
         count(jobs.cold),
@@ -178,7 +178,7 @@ fn deaths(report: &SimulationReport, out: &mut String) {
     }
 }
 
-/// Whether the objective was held, in a sentence.
+/// Returns a sentence on whether the objective was held.
 pub fn verdict(report: &SimulationReport) -> String {
     let slo = &report.slo;
     let green = anstyle::AnsiColor::Green.on_default().bold();
@@ -200,7 +200,7 @@ pub fn verdict(report: &SimulationReport) -> String {
     }
 }
 
-/// What it costs, in a sentence.
+/// Returns the cost, in a sentence.
 pub fn cost(report: &SimulationReport) -> String {
     let cost = &report.cost;
     match cost.month {
@@ -213,7 +213,7 @@ pub fn cost(report: &SimulationReport) -> String {
     }
 }
 
-/// What a search found.
+/// Returns the result of a search.
 pub fn found(found: &PrescaleResult) -> String {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();

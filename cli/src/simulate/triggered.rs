@@ -9,7 +9,7 @@ use super::begin::begin;
 use super::error::SimulateError;
 use crate::simulate::SimulateArgs;
 
-/// What makes jobs, and in `notes` what is left out. `duration` is in seconds.
+/// Returns the sources of jobs, and adds omitted ones to `notes`. `duration` is in seconds.
 pub fn triggered(
     args: &SimulateArgs,
     file: &ConfigFile,
@@ -75,7 +75,7 @@ pub fn triggered(
 fn times(schedule: &Schedule, begin: i64, duration: f64) -> Vec<f64> {
     let begin = u64::try_from(begin).unwrap_or(0) * 1000;
     let end = begin.saturating_add((duration * 1000.0) as u64);
-    // What is due at the very beginning belongs to it.
+    // Times due at the very beginning belong to the run.
     let due = schedule.due(begin.saturating_sub(1), end);
     due.into_iter()
         .map(|at| (at - begin) as f64 / 1000.0)

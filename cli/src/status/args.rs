@@ -12,7 +12,7 @@ Examples:
 /// Arguments of `fnlocal status`.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
-    /// A folder of functions, or one file.
+    /// The folder of functions, or one file.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
     /// The environment: [env.NAME] of fnlocal.toml [default: the only one there].

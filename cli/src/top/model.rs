@@ -1,4 +1,4 @@
-//! What is shown, and what keys change of it.
+//! The state of the screen, and how keys change it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -66,7 +66,7 @@ pub enum SortOrder {
     Failed,
 }
 
-/// What is shown below the functions.
+/// The content below the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Below {
     /// The last requests.
@@ -78,7 +78,7 @@ pub enum Below {
 /// A look: when in ms, and requests so far by function.
 type Look = (u64, BTreeMap<String, u64>);
 
-/// What is shown.
+/// The state of the screen.
 pub struct Model {
     /// Where it runs, for people.
     pub place: String,
@@ -92,11 +92,11 @@ pub struct Model {
     pub rates: VecDeque<u64>,
     /// The newest last.
     pub records: VecDeque<ShownRecord>,
-    /// Which function is chosen.
+    /// The index of the selected function.
     pub at: usize,
     /// Records of the chosen function only.
     pub only: bool,
-    /// What stands below.
+    /// The content below.
     pub below: Below,
     /// By what functions are in order.
     pub order: SortOrder,
@@ -127,7 +127,7 @@ impl Model {
         }
     }
 
-    /// Takes what it is told.
+    /// Takes an event of the stream.
     pub fn take(&mut self, told: StreamEvent) {
         match told {
             StreamEvent::State(state) if !self.still => self.state(&state),
@@ -140,7 +140,7 @@ impl Model {
         }
     }
 
-    /// Nothing is told any more.
+    /// Records that the stream has ended.
     pub fn lost(&mut self) {
         self.looks.clear();
         self.say("it does not answer any more; waiting for it to come back");
@@ -156,7 +156,7 @@ impl Model {
         self.functions.get(self.at).map(|one| one.name.clone())
     }
 
-    /// What a key changes.
+    /// Applies a key.
     pub fn key(&mut self, key: KeyCode) {
         self.said = None;
         let last = self.functions.len().saturating_sub(1);

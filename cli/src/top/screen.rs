@@ -1,4 +1,4 @@
-//! How it looks. It is given everything and changes nothing.
+//! The drawing of the screen. The drawing gets all its input and changes nothing.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -199,8 +199,8 @@ fn footer(frame: &mut Frame, area: Rect, model: &Model) {
     frame.render_widget(Paragraph::new(line), area);
 }
 
-/// Makes all cells safe. What stands there is made visible before, where it is known; a cell has no
-/// room for an escape.
+/// Makes all cells safe. Control characters are made visible earlier, where their meaning is known;
+/// a cell has no room for an escape.
 pub fn make_safe(screen: &mut Buffer) {
     for cell in &mut screen.content {
         if cell.symbol().chars().any(deceives) {

@@ -9,32 +9,32 @@ use serde::Deserialize;
 
 use crate::running::{AskError, RunningNode, silent};
 
-/// Bytes of one event at the most: thousands of functions.
+/// The maximum size of one event in bytes: thousands of functions.
 const LARGEST: usize = 32 << 20;
 
 /// Something told.
 #[derive(Debug)]
 pub enum StreamEvent {
-    /// What runs.
+    /// The state of the nodes.
     State(Box<ShownState>),
-    /// What was added to the log.
+    /// Records added to the log.
     Records(ShownRecords),
 }
 
-/// What runs at a moment.
+/// The state of the nodes at a moment.
 #[derive(Debug, Deserialize)]
 pub struct ShownState {
     /// Milliseconds since 1970.
     pub at: u64,
     /// Nodes by name.
     pub nodes: BTreeMap<String, RunningNode>,
-    /// None where there is one node.
+    /// `None` if there is one node.
     pub fleet: Option<ShownFleet>,
     /// Of the last second, by function; of all under an empty name.
     pub latency: BTreeMap<String, ShownQuantiles>,
 }
 
-/// What is told of a fleet, as far as it is shown.
+/// The state of a fleet, as far as it is shown.
 #[derive(Debug, Deserialize)]
 pub struct ShownFleet {
     /// How requests ended of which no node tells.
@@ -50,7 +50,7 @@ pub struct ShownQuantiles {
     pub p99: f64,
 }
 
-/// What was added to the log.
+/// Records added to the log.
 #[derive(Debug, Deserialize)]
 pub struct ShownRecords {
     /// The oldest first.
@@ -95,7 +95,7 @@ impl Stream {
     /// Begins.
     ///
     /// # Errors
-    /// It does not answer, or not with events.
+    /// Opens the stream. Fails if fnlocal does not answer with events.
     pub async fn open(client: &reqwest::Client, running: &Running) -> Result<Self, AskError> {
         let path = "/_fnlocal/events";
         let asked = client

@@ -1,4 +1,4 @@
-//! What `fnlocal clean` removes, and what it leaves alone.
+//! The things that `fnlocal clean` removes, and those it leaves alone.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::process::Command;

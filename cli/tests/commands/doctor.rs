@@ -1,4 +1,4 @@
-//! What `fnlocal doctor` finds, and how it ends.
+//! The findings of `fnlocal doctor`, and its exit codes.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::io::{Read, Write};
@@ -29,7 +29,7 @@ fn findings(mut command: Command) -> (i32, Vec<Value>) {
     (output.status.code().unwrap(), findings)
 }
 
-/// A socket that is told of as DOCKER_HOST.
+/// A socket that DOCKER_HOST names.
 fn host(socket: &Path) -> String {
     format!("unix://{}", socket.display())
 }
@@ -102,7 +102,7 @@ fn a_port_in_use_is_odd_but_no_end() {
 fn an_engine_that_is_down_comes_with_the_way_to_start_it() {
     let folder = Folder::example("hello");
     let socket = folder.path().join("d.sock");
-    // What an engine leaves behind when it is killed.
+    // The socket that a killed engine leaves behind.
     drop(UnixListener::bind(&socket).unwrap());
     let (code, findings) = doctor(&folder, &[("DOCKER_HOST", &host(&socket))]);
     assert_eq!(code, 0, "plain processes will do: {findings:#?}");

@@ -1,4 +1,4 @@
-//! What goes wrong before anything is served: a clear message, a hint, a documented exit code.
+//! Errors before anything is served: a clear message, a hint, a documented exit code.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use crate::support::{Folder, fnlocal};

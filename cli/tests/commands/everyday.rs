@@ -1,4 +1,4 @@
-//! What a new user does: `init`, `dev`, `invoke`, `ps`, `open`, and what shells are given.
+//! The first steps of a new user: `init`, `dev`, `invoke`, `ps`, `open`, and the shell's scripts.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::io::Write;

@@ -53,7 +53,7 @@ fn how(example: &str) -> How {
         ["fnlocal", "loadtest", ..] if example.contains("--fail-if") => How::Ends(&[0, 1]),
         // No lot is there, so the function itself says no.
         ["fnlocal", "invoke", ..] if example.contains("--path") => How::Ends(&[0, 1]),
-        // What is not well with this machine is no concern here.
+        // Faults of this machine are no concern here.
         ["fnlocal", "doctor", ..] => How::Ends(&[0, 1]),
         _ => How::Ends(&[0]),
     }
@@ -131,7 +131,7 @@ fn examples() -> BTreeSet<String> {
         };
         let lines = text.lines().take_while(|line| !line.is_empty());
         for line in lines {
-            // What it does stands some blanks behind it.
+            // The explanation follows after several blanks.
             let line = line.trim();
             let line = line.split_once("  ").map_or(line, |(example, _)| example);
             all.insert(line.trim().to_owned());
@@ -175,7 +175,7 @@ fn shell(folder: &Folder, example: &str) -> Command {
         .current_dir(folder.path())
         .env("PATH", path)
         .env("FNLOCAL_PORT", "0")
-        // What `open` opens it with.
+        // The program with which `open` opens the dashboard.
         .env("BROWSER", "true")
         .stdin(Stdio::null());
     command
@@ -292,7 +292,7 @@ fn every_example_does_what_the_help_says_it_does() {
     for example in serving {
         check(example);
     }
-    // What looks at a running fnlocal wants one, and a run to compare with.
+    // Commands that look at a running fnlocal need one, and a run to compare with.
     let dev = Dev::start_with(&folder, &["--runtime", "process"]);
     for example in ["fnlocal invoke bid", "fnlocal loadtest --save old.json"] {
         check(example);

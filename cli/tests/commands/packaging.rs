@@ -1,4 +1,4 @@
-//! What is released: one version everywhere, and an archive that holds what it promises.
+//! The released files: one version everywhere, and an archive that holds what it promises.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::path::Path;

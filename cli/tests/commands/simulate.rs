@@ -164,7 +164,7 @@ fn mistakes_are_answered_with_what_to_do_and_their_exit_code() {
     for (args, exit, word) in [
         (&["--env", "prdo"][..], 64, "known are prod"),
         (&["--load", "steady"], 2, "steady:50"),
-        (&["--slo", "p99"], 2, "no bound"),
+        (&["--slo", "p99"], 2, "not a bound"),
         (&["--sweep", "colour=red"], 2, "colour"),
         (&["--instance-type", "t9.huge"], 2, "t3.large"),
         (&["--trace", "/nowhere/at/all"], 1, "/nowhere/at/all"),

@@ -1,4 +1,4 @@
-//! What is built and released.
+//! Builds and releases.
 
 mod build;
 mod podman;

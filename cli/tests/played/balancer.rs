@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// How often targets are looked at. An ALB's least is 5 s, and nodes are told their pace to match.
+/// The interval of the balancer's checks. An ALB's minimum is 5 s, and nodes get a pace to match.
 const CHECK: Duration = Duration::from_millis(100);
 
 /// For an answer to a look: an ALB's default.

@@ -1,4 +1,4 @@
-//! What nobody waits for, on nodes: a schedule fires once, and a node that ends loses no job.
+//! Asynchronous work on nodes: a schedule fires once, and a node that ends loses no job.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ fn body(number: usize) -> serde_json::Value {
     serde_json::json!({ "n": number, "text": text, "wanted": wanted })
 }
 
-/// What stands in brackets after a word, in all logs, with repetitions.
+/// Returns the texts in brackets after a word, in all logs, with repetitions.
 fn said(stage: &Stage, nodes: &BTreeSet<String>, word: &str) -> Vec<String> {
     let begin = format!("{word} <");
     let mut found = Vec::new();

@@ -18,12 +18,12 @@ pub struct Load {
     began: Instant,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Default)]
 pub struct Report {
     /// Answers that were good.
     pub good: usize,
-    /// What was not, in words.
+    /// The failures, in words.
     pub failed: Vec<String>,
     /// Codes that answered.
     pub codes: BTreeSet<String>,

@@ -1,12 +1,12 @@
 //! Plays EC2: a project is promoted to what plays AWS, and each machine its group then holds is
 //! played by a process that listens at the machine's address, which is one of this machine's own.
 //!
-//! It is started with the settings in the launch template's user data, as the user data would start
-//! it, but for this: `fnlocal node` is a process of the built binary, not a container of the gateway
-//! image; all nodes share this machine's engine; the metadata service is a server of the test, named
-//! by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, and so has neither a hop limit nor the usual address,
-//! which the user data's firewall rule keeps from functions; and the settings get a pace that
-//! matches the played balancer, which looks ten times a second.
+//! A node is started with the settings in the launch template's user data, as the user data would
+//! start it, but for this: `fnlocal node` is a process of the built binary, not a container of the
+//! gateway image; all nodes share this machine's engine; the metadata service is a server of the
+//! test, named by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, and so has neither a hop limit nor the usual
+//! address, which the user data's firewall rule keeps from functions; and the settings get a pace
+//! that matches the played balancer, which looks ten times a second.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod balancer;

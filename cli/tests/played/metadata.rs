@@ -48,7 +48,7 @@ impl Metadata {
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(async move {
-                    // Whoever asks may leave.
+                    // The client may leave.
                     let _left = connection.await;
                 });
             }

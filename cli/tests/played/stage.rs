@@ -154,7 +154,7 @@ impl Stage {
         };
         let file = self.place.path().join("node.json");
         std::fs::write(&file, serde_json::to_vec(&settings).unwrap()).unwrap();
-        // What is called from here on is called by nodes.
+        // Calls from here on are those of nodes.
         self.play.clear().await;
         let addresses = self.play.post("addresses", json!({})).await;
         for node in &inventory.nodes {
@@ -195,7 +195,7 @@ impl Stage {
         format!("{}{path}", self.balancer.url)
     }
 
-    /// What a node says of its health.
+    /// Returns a node's health.
     pub async fn health(&self, id: &str) -> Value {
         let url = self.machines[id].at(fnlocal_cloud::node::HEALTH_PATH);
         let answer = reqwest::get(url).await.unwrap();
@@ -220,7 +220,7 @@ impl Stage {
         }
     }
 
-    /// What a node has written.
+    /// Returns a node's output.
     pub fn log(&self, id: &str) -> String {
         std::fs::read_to_string(self.place.path().join(id)).unwrap()
     }
@@ -236,7 +236,7 @@ impl Stage {
 pub struct Running(Child);
 
 impl Running {
-    /// What it prints, line by line, as it comes.
+    /// Returns its output line by line, as it comes.
     pub fn lines(&mut self) -> impl Iterator<Item = String> {
         let output = self.0.stdout.take().unwrap();
         BufReader::new(output).lines().map(Result::unwrap)

@@ -1,4 +1,4 @@
-//! What people do with what is promoted: call it, load it, and read what it wrote.
+//! The daily use of a promoted release: calls, load tests, logs.
 
 use std::process::Output;
 

@@ -17,7 +17,7 @@ pub struct Cloud {
     pub folder: Folder,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ended {
     pub code: i32,
@@ -97,7 +97,7 @@ impl Ended {
         serde_json::from_str(&self.stdout).unwrap()
     }
 
-    /// It ended like this, said this, and what to do about it.
+    /// Asserts the exit code, the message and the hint.
     pub fn refused(&self, code: i32, said: &str, hint: &str) {
         assert_eq!(self.code, code, "{self:?}");
         let stderr = &self.stderr;

@@ -1,4 +1,4 @@
-//! What `FNLOCAL_LOG` shows of calls to AWS, and of a promote's steps.
+//! `FNLOCAL_LOG` for calls to AWS, and for the steps of a promote.
 
 use serde_json::{Value, json};
 

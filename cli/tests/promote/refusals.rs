@@ -1,4 +1,4 @@
-//! What cannot be promoted: said with what to do, and by a documented exit code.
+//! Releases that cannot be promoted: each error has a hint and a documented exit code.
 
 use serde_json::json;
 

@@ -107,7 +107,7 @@ async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
     let gone = cloud.run(&["rollback", "--to", "9", "--yes"]);
     gone.refused(1, "there is no release r000009", "fnlocal status");
 
-    // Load is not sent to others without a word, and this shows who would get it.
+    // A load test asks before it sends load to other machines, and shows the target.
     let load = cloud.run(&["loadtest", "--env", "prod"]);
     assert!(load.stderr.contains("fnlocal-auction-prod-"), "{load:?}");
     assert_ne!(load.code, 0);
@@ -129,7 +129,7 @@ async fn a_plan_in_a_file_is_carried_out_exactly_or_not_at_all() {
     again.refused(75, "has changed since the plan was made", "new plan");
     cloud.folder.write("plan.json", "{}");
     let none = cloud.promote(&["--plan-file", "plan.json", "--yes"]);
-    none.refused(1, "plan.json is no plan", "--plan-file");
+    none.refused(1, "plan.json is not a plan", "--plan-file");
 }
 
 #[tokio::test]

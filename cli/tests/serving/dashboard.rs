@@ -75,7 +75,7 @@ fn no_complaints(browser: &Browser, dev: &Dev) {
         "Log.entryAdded",
     ] {
         let some = browser.of(complaint);
-        // A 500 that was asked for is told there, too, and that a container was started meanwhile.
+        // An expected 500 is in that log too, and so is the start of a container meanwhile.
         let expected = ["/broken", "ERR_NETWORK_CHANGED"];
         let some = some.iter().filter(|one| {
             let text = one.to_string();
@@ -350,7 +350,7 @@ fn ends_of_state(state: &Value) -> Ends {
 async fn its_numbers_are_those_of_the_metrics_after_load_of_all_kinds() {
     let (folder, dev) = start(&[]);
     let mut browser = Browser::start().await;
-    // Somebody looks on all the while.
+    // A viewer stays connected all the while.
     open(&mut browser, &address(&folder)).await;
     let paths = ["/greet", "/greet?name=Ada", "/broken", "/nothing-is-here"];
     let (client, rounds) = (Client::new(), 200);

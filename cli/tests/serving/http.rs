@@ -1,4 +1,4 @@
-//! What HTTP allows, and what it does not, through the whole way to a function.
+//! The allowed and the forbidden parts of HTTP, through the whole way to a function.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::io::{Read, Write};

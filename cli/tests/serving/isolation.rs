@@ -1,4 +1,4 @@
-//! What a function can reach, and what it cannot, on real Docker.
+//! The reach of a function, and its borders, on real Docker.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use crate::support::{Dev, Folder, eventually};

@@ -1,4 +1,4 @@
-//! What `dev` serves, on containers and as processes.
+//! `dev`, on containers and as processes.
 
 mod copied;
 mod dashboard;

@@ -1,5 +1,5 @@
-//! What one can see of a running fnlocal, and of one that ran: logs, errors, metrics, traces, and
-//! a debugger's view.
+//! The observation of a running fnlocal, and of one that ran: logs, errors, metrics, traces, and a
+//! debugger's view.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod bundle;
@@ -14,7 +14,7 @@ use crate::support::Dev;
 use crate::support::scrape::Sample;
 use serde_json::Value;
 
-/// What `/_fnlocal/logs` says.
+/// Returns the answer of `/_fnlocal/logs`.
 async fn kept(dev: &Dev, query: &str) -> Vec<Value> {
     let answer = dev.look(&format!("/_fnlocal/logs?{query}")).await;
     let text = answer.text().await.unwrap();

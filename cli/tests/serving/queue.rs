@@ -1,4 +1,4 @@
-//! Invocations nobody waits for: accepted, run, retried, given up, and never lost.
+//! Asynchronous invocations: accepted, run, retried, made dead letters, and never lost.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::collections::BTreeMap;
@@ -256,7 +256,7 @@ async fn requests_are_served_while_a_long_queue_is_worked_off() {
     }
     let view = dev.view().await;
     let counts = &view["triggers"]["queue"]["functions"]["work"];
-    // Half of four places, and at the most eight whose end is being written.
+    // Half of four places, and at most eight whose end is being written.
     assert!(counts["running"].as_u64().unwrap() <= 10, "{view}");
     assert!(
         counts["ready"].as_u64().unwrap() > 50,

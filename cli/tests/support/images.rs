@@ -29,7 +29,7 @@ pub fn build(folder: &Folder, args: &[&str], env: &[(&str, &str)]) -> (i32, Valu
     (output.status.code().unwrap(), report, stderr)
 }
 
-/// What was built of the only package of a folder.
+/// Returns the build of the only package of a folder.
 pub fn built(folder: &Folder, args: &[&str]) -> Value {
     let (code, report, stderr) = build(folder, args, &[]);
     assert_eq!(code, 0, "{stderr}");
@@ -86,7 +86,7 @@ pub fn config(folder: &Folder, image: &Value) -> Value {
     serde_json::from_reader(blob).unwrap()
 }
 
-/// What a tag of an image names in the registry.
+/// Returns the manifest that a tag of an image names in the registry.
 pub fn manifest(folder: &Folder, image: &Value, tag: &str) -> Option<Digest> {
     let reference: Reference = tag.parse().unwrap();
     let found = store(folder).manifest(&repository(image), &reference);

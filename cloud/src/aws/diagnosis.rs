@@ -1,5 +1,5 @@
-//! What diagnosis says of a call to AWS: service, operation, request id, time and error code. No
-//! parameters, headers or answers, which may hold secrets.
+//! Diagnosis of a call to AWS: service, operation, request id, time and error code. No parameters,
+//! headers or answers, which may hold secrets.
 
 use std::time::Instant;
 
@@ -108,7 +108,7 @@ fn code(answer: &HttpResponse) -> Option<&str> {
     code.and_then(|code| code.rsplit('#').next())
 }
 
-/// What stands in the body behind one text and before another, if it looks like a word.
+/// Returns the text of the body between two others, if that text looks like a word.
 fn between<'a>(answer: &'a HttpResponse, marks: &[(&str, &str)]) -> Option<&'a str> {
     let body = std::str::from_utf8(answer.body().bytes()?).ok()?;
     let word = marks.iter().find_map(|(before, after)| {

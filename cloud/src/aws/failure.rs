@@ -1,4 +1,4 @@
-//! What AWS answers when it does not do what it is asked, for people.
+//! The errors of AWS, for people.
 
 use aws_sdk_sts::error::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;

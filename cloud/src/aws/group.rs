@@ -101,7 +101,8 @@ impl Aws {
         );
         match made {
             Ok(_) => Ok(Creation::New(self.arn("autoscaling", &wanted.name))),
-            // It says this also of a profile it has not noticed yet, and of a name that is taken.
+            // AWS answers this also for a profile it has not noticed yet, and for a name that is
+            // taken.
             Err(error) => match self.group().await? {
                 Some(_) => Ok(Creation::There),
                 None => Err(error),

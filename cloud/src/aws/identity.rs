@@ -1,4 +1,4 @@
-//! Who AWS takes this machine for.
+//! The identity that AWS gives this machine.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::error::{CloudError, CloudErrorKind};
 /// Time AWS may take to say so: somebody waits for it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who AWS takes this machine for.
+/// The identity that AWS gives this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The account's number.

@@ -1,4 +1,4 @@
-//! What AWS calls the resources that plans name by their names.
+//! The ids on AWS of the resources that plans name by their names.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,12 @@
-//! What EC2 and the balancer say of machines.
+//! The state of machines according to EC2 and the balancer.
 
 use super::{Aws, called, found};
 use crate::error::CloudError;
 use crate::status::{ById, Facts};
 
 impl Aws {
-    /// What EC2 says of these machines. Those it does not know any more are left out.
+    /// Returns EC2's facts about these machines. Machines that EC2 does not know any more are left
+    /// out.
     pub(crate) async fn facts(&self, ids: &[String]) -> Result<ById<Facts>, CloudError> {
         let mut facts = ById::new();
         if ids.is_empty() {
@@ -29,7 +30,7 @@ impl Aws {
         Ok(facts)
     }
 
-    /// What the balancer thinks of the machines of a target group.
+    /// Returns the balancer's state of the machines of a target group.
     pub(crate) async fn targets(&self, arn: Option<&str>) -> Result<ById<String>, CloudError> {
         let Some(arn) = arn else {
             return Ok(ById::new());

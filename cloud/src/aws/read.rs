@@ -13,7 +13,7 @@ use crate::names::ResourceNames;
 use crate::resource::{Artifact, RepositoryImage, Resource, ResourceKind};
 
 impl Aws {
-    /// What is there.
+    /// Returns everything: our resources and their surroundings.
     ///
     /// # Errors
     /// A call is refused or not answered.
@@ -28,7 +28,7 @@ impl Aws {
         })
     }
 
-    /// What surrounds it, without what is ours.
+    /// Returns the surroundings, without our resources.
     ///
     /// # Errors
     /// A call is refused or not answered.
@@ -51,7 +51,7 @@ impl Aws {
         }
     }
 
-    /// What is ours, without what surrounds it.
+    /// Returns our resources, without their surroundings.
     ///
     /// # Errors
     /// A call is refused or not answered.
@@ -117,7 +117,7 @@ impl Aws {
         Ok((found, deliveries))
     }
 
-    /// What runs, and what is in front of it.
+    /// Returns the running machines, and the balancer in front of them.
     async fn machines(&self) -> Result<Inventory, CloudError> {
         let firewalls = self.read_firewalls().await?;
         let mut ids = Ids::default();

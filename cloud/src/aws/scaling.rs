@@ -13,7 +13,7 @@ use crate::resource::{
     Hook, Resource, ResourceKind, Scaling, ScheduledAction, TrackedMetric, WarmPool,
 };
 
-/// What in the group is ours: these things have no tags.
+/// The beginning of the names of our parts in the group: these parts have no tags.
 const PREFIX: &str = "fnlocal";
 /// When a hook of machines that begin is due.
 const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
@@ -28,7 +28,7 @@ impl Aws {
         );
         let all = hooks?.into_iter().chain(policies?).chain(schedules?);
         let ours = all.filter(|resource| resource.key().name.starts_with(PREFIX));
-        // A group has one pool at the most, so it is the group's owner's.
+        // A group has at most one pool, so the pool is the group's owner's.
         let ours = ours.chain(pool?);
         let found = ours.map(|resource| FoundResource {
             id: resource.key().name,
@@ -268,7 +268,8 @@ impl Aws {
         }
     }
 
-    /// What ties a count of requests to a balancer and a target group: the ends of their ARNs.
+    /// Returns the label that ties a count of requests to a balancer and a target group: the ends
+    /// of their ARNs.
     fn label(&self, group: &str, ids: &Ids) -> Result<String, CloudError> {
         let balancer = ids.get(ResourceKind::Balancer, &self.names.balancer())?;
         let group = ids.get(ResourceKind::TargetGroup, group)?;

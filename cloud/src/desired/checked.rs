@@ -83,7 +83,7 @@ impl<'a> CheckedSurroundings<'a> {
     }
 }
 
-/// What AWS says of the environment's instance type.
+/// Returns AWS's facts about the environment's instance type.
 ///
 /// # Errors
 /// The region has none of this name.

@@ -130,7 +130,8 @@ pub(super) fn fleet(
     fleet
 }
 
-/// Nodes at the least. What a schedule has set stays until another schedule changes it.
+/// The minimum number of nodes. A minimum that a schedule has set stays until another schedule
+/// changes it.
 fn least(names: &ResourceNames, env: &CloudEnvironment, inventory: &Inventory) -> u32 {
     let key = ResourceKey {
         kind: ResourceKind::Group,

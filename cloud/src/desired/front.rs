@@ -1,4 +1,4 @@
-//! What is in front of the nodes: security groups, balancer, target group, listeners.
+//! The front of the nodes: security groups, balancer, target group, listeners.
 
 use super::checked::CheckedSurroundings;
 use crate::environment::CloudEnvironment;

@@ -1,4 +1,4 @@
-//! What is kept in ECR: the repository, images, and the release under its number.
+//! The contents of ECR: the repository, images, and the release under its number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,7 +91,8 @@ pub(super) fn repository(names: &ResourceNames) -> Repository {
         name: names.repository(),
         immutable_tags: true,
         scan_on_push: true,
-        // Whatever a release names has a tag. What has none is left from a push that was cut short.
+        // Every image of a release has a tag. An image without one is left from a push that was cut
+        // short.
         lifecycle: json!({ "rules": [{
             "rulePriority": 1,
             "description": "left from a push that was cut short",

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// A change of a file shows in its times only when the file system's clock has moved on.
 const TICK: Duration = Duration::from_secs(2);
 
-/// What is remembered of a binary.
+/// The remembered facts of a binary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RememberedBinary {
@@ -23,7 +23,7 @@ pub(super) struct RememberedBinary {
     size: u64,
 }
 
-/// What tells, without reading, that a file is as before.
+/// The facts that show, without reading, that a file is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BinaryStamp {
@@ -44,8 +44,8 @@ impl RememberedBinary {
         }
     }
 
-    /// What a file remembers of a binary; none when it is another or has changed. A file that cannot
-    /// be read or understood remembers nothing: the binary is then read.
+    /// Reads a file's facts of a binary. `None` if they are of another binary, or the binary has
+    /// changed. A file that cannot be read or understood remembers nothing: the binary is then read.
     pub fn find(file: &Path, binary: &Path, stamp: &BinaryStamp) -> Option<(Digest, u64)> {
         let text = own(file)?.read_to_string().ok()?;
         let known: Self = serde_json::from_str(&text).ok()?;
@@ -66,7 +66,7 @@ fn own(file: &Path) -> Option<OwnPath> {
 }
 
 impl BinaryStamp {
-    /// Of a file; none where a change after `now` might not show.
+    /// Returns the stamp of a file. `None` if a change after `now` might not show.
     pub fn from_metadata(metadata: &Metadata, now: SystemTime) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
         let changed = u64::try_from(metadata.ctime()).ok()?;

@@ -14,7 +14,7 @@ use crate::error::{CloudError, CloudErrorKind};
 use crate::names::RELEASE_TAG;
 use crate::registry::Login;
 
-/// Parameters asked for at once, at the most: SSM's bound.
+/// The maximum number of parameters in one call: SSM's bound.
 const PARAMETERS: usize = 10;
 
 /// The services a node talks to.

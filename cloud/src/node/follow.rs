@@ -1,6 +1,6 @@
 //! Follows what AWS says of the node's group and machine, and tells what is new.
 //!
-//! What AWS does not answer changes nothing: the last that is known counts.
+//! A failed call to AWS changes nothing: the last known state counts.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,11 +19,11 @@ use crate::registry::{Login, RemoteRegistry};
 
 /// Time for one attempt at a call.
 const CALL: Duration = Duration::from_secs(10);
-/// Looks that all nodes of a group together take in a second, at the most, so that a large group
-/// does not use up what AWS lets the account ask.
+/// The maximum number of calls a second by all nodes of a group together, so that a large group
+/// stays below the account's limits.
 const LOOKS: u64 = 4;
 
-/// What is new.
+/// A change.
 pub enum GroupUpdate {
     /// The nodes are to serve another release.
     Release(Box<Assigned>),
@@ -33,7 +33,7 @@ pub enum GroupUpdate {
     Ending(String),
     /// Something goes wrong. Told once, until something else does.
     Trouble(CloudError),
-    /// What went wrong no longer does.
+    /// An earlier failure is over.
     Well,
 }
 
@@ -41,7 +41,7 @@ pub enum GroupUpdate {
 pub struct Assigned {
     /// Its number, as a tag.
     pub tag: String,
-    /// What it says.
+    /// The release.
     pub release: Release,
     /// How to get its images.
     pub login: Login,
@@ -63,11 +63,11 @@ pub struct GroupPeer {
 pub struct NodeStanding {
     /// Memory promised to instances, in percent of what may be.
     pub memory_percent: f64,
-    /// It has finished its last request.
+    /// The machine has finished its last request.
     pub drained: bool,
 }
 
-/// What was told last.
+/// The last reported values.
 #[derive(Default)]
 struct LastTold {
     pointer: Option<String>,

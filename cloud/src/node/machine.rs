@@ -23,7 +23,8 @@ impl ThisMachine {
     /// Asks the metadata service; `AWS_EC2_METADATA_SERVICE_ENDPOINT` names another than the usual.
     ///
     /// # Errors
-    /// It does not answer: this is no EC2 machine, or one that keeps it from its containers.
+    /// Fails if the metadata service does not answer: this is no EC2 machine, or one that keeps the
+    /// service from its containers.
     pub async fn find() -> Result<Self, CloudError> {
         let metadata = Client::builder().build();
         let get = async |path: &str| {

@@ -1,4 +1,4 @@
-//! What goes: what is wanted no more, and releases beyond those that are kept.
+//! The resources to delete: those that are wanted no more, and releases beyond those that are kept.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(super) fn in_reverse(
     chosen
 }
 
-/// What has our name and tags, and is wanted no more.
+/// Returns resources with our name and tags that are wanted no more.
 pub(super) fn no_longer_wanted(
     inventory: &Inventory,
     wanted: &[Resource],

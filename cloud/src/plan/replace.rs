@@ -1,4 +1,5 @@
-//! What cannot be changed and has to be made anew, with all that hangs on it.
+//! Resources that cannot be changed and must be created again, with everything that depends on
+//! them.
 
 use std::collections::BTreeSet;
 

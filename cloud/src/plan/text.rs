@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Action, FieldChange, Plan, PlanStep};
 
-/// Letters of a value shown at the most.
+/// The maximum number of letters of a value that is shown.
 const MAX_SHOWN_CHARS: usize = 70;
 
 impl fmt::Display for Plan {

@@ -15,9 +15,9 @@ pub struct PeerKey {
 pub struct IamRole {
     /// Its name.
     pub name: String,
-    /// Who may take it.
+    /// The principals that may take the role.
     pub trust: Value,
-    /// What it allows; null while it has no policy.
+    /// The role's permissions; null while the role has no policy.
     pub policy: Value,
 }
 

@@ -41,14 +41,14 @@ pub enum ResourceKind {
     Scaling,
     /// Scheduled action.
     Schedule,
-    /// What the running nodes were started from.
+    /// The template from which the running nodes were started.
     Nodes,
     /// The release the nodes follow.
     CurrentRelease,
 }
 
 impl ResourceKind {
-    /// What people call it.
+    /// Returns the word for people.
     #[must_use]
     pub fn noun(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl ResourceKind {
         }
     }
 
-    /// What exists only inside another: it is gone when that is.
+    /// Returns the kind that contains this one: the resource is gone when that one is.
     #[must_use]
     pub fn inside(self) -> Option<Self> {
         match self {

@@ -19,7 +19,7 @@ pub struct LaunchTemplate {
     pub disk_gb: u32,
     /// Instance metadata is given to those with a token only, over at most one hop.
     pub metadata_guarded: bool,
-    /// What a node runs when it boots, as text.
+    /// The script that a node runs at boot, as text.
     pub user_data: String,
 }
 
@@ -28,9 +28,9 @@ pub struct LaunchTemplate {
 pub struct MachineGroup {
     /// Its name.
     pub name: String,
-    /// Nodes at the least.
+    /// The minimum number of nodes.
     pub min: u32,
-    /// Nodes at the most.
+    /// The maximum number of nodes.
     pub max: u32,
     /// Its subnets, sorted.
     pub subnets: Vec<String>,
@@ -60,7 +60,7 @@ pub struct Hook {
     pub name: String,
     /// Its group.
     pub group: String,
-    /// It is for nodes that begin, not for those that end.
+    /// `true` for a hook of nodes that begin, `false` for those that end.
     pub at_launch: bool,
     /// Seconds a node has.
     pub seconds: u32,
@@ -73,13 +73,13 @@ pub struct Scaling {
     pub name: String,
     /// Its group.
     pub group: String,
-    /// What is watched.
+    /// The metric.
     pub metric: TrackedMetric,
     /// The value aimed at.
     pub target: u32,
 }
 
-/// What target tracking watches.
+/// The metric of target tracking.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrackedMetric {
@@ -102,11 +102,11 @@ pub struct ScheduledAction {
     pub cron: String,
     /// Its time zone.
     pub timezone: String,
-    /// Nodes at the least from then on.
+    /// The minimum number of nodes from then on.
     pub min: u32,
 }
 
-/// What the running nodes were started from.
+/// The template from which the running nodes were started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Nodes {
     /// Their group.

@@ -1,4 +1,4 @@
-//! What is in front of nodes.
+//! The front of the nodes.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 pub struct SecurityGroup {
     /// Its name.
     pub name: String,
-    /// What it is for.
+    /// The purpose.
     pub description: String,
     /// The network it is in.
     pub vpc: String,
-    /// What may come in, sorted.
+    /// The permitted ingress, sorted.
     pub ingress: Vec<Rule>,
 }
 
-/// What may come in: TCP on one port.
+/// Permitted ingress: TCP on one port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rule {
     /// The port; 0 for anything that is not one TCP port.

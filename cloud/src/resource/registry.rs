@@ -1,4 +1,4 @@
-//! What is kept in ECR.
+//! The contents of ECR.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub struct Repository {
     pub immutable_tags: bool,
     /// Images are scanned when they arrive.
     pub scan_on_push: bool,
-    /// What is deleted by itself.
+    /// The rules of automatic deletion.
     pub lifecycle: Value,
 }
 

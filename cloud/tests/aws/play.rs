@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What plays AWS, until dropped.
+/// A server that plays AWS, until dropped.
 pub struct Play {
     process: Child,
     address: SocketAddr,
@@ -18,7 +18,7 @@ pub struct Play {
     _folder: tempfile::TempDir,
 }
 
-/// What was called since it was last forgotten.
+/// The calls since they were last forgotten.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Calls {
     /// Actions as policies name them, and which call of that action it was, from 1.
@@ -29,7 +29,7 @@ pub struct Calls {
     pub blobs: u64,
     /// Faults that have not happened yet.
     pub left: Vec<Value>,
-    /// What was published in CloudWatch.
+    /// The metrics published in CloudWatch.
     pub metrics: Vec<Value>,
 }
 
@@ -95,7 +95,7 @@ impl Play {
         self.post("fault", fault).await;
     }
 
-    /// What is held goes on.
+    /// Releases the calls that are held.
     pub async fn go(&self) {
         self.post("go", json!({})).await;
     }
@@ -120,7 +120,7 @@ impl Play {
 
 impl Drop for Play {
     fn drop(&mut self) {
-        // It ends with its input, and takes the registry along.
+        // The process ends with its input, and takes the registry along.
         drop(self.process.stdin.take());
         let _ended = self.process.wait();
     }

@@ -23,7 +23,7 @@ async fn attempt(play: &Play, project: &mut Project) -> Result<(), CloudError> {
         .map(drop)
 }
 
-/// What is there, without the ids that a network has anew in each play.
+/// Returns the state, without the ids that a network has anew in each play.
 async fn state(play: &Play) -> Vec<Value> {
     let inventory = play.aws("shop", "prod").await.everything().await.unwrap();
     let plain = |found: &FoundResource| masked(serde_json::to_value(&found.resource).unwrap());

@@ -1,4 +1,4 @@
-//! What is planned, without any AWS.
+//! Plans, without any AWS.
 
 use std::collections::BTreeMap;
 

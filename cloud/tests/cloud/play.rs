@@ -13,7 +13,7 @@ use fnlocal_cloud::aws::{Aws, PollPace};
 pub use plain::Play;
 
 impl Play {
-    /// What plays AWS, with the values of the project's variables.
+    /// Starts a server that plays AWS, with the values of the project's variables.
     pub async fn with_values() -> Self {
         let play = Self::start();
         for env in ["prod", "staging"] {

@@ -1,4 +1,4 @@
-//! What people see when they promote, promote again, roll back and destroy.
+//! The output for people who promote, promote again, roll back and destroy.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

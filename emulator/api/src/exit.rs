@@ -2,26 +2,26 @@
 
 use std::process::ExitCode;
 
-/// How the command ends.
+/// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
+    /// The command succeeded.
     Ok = 0,
-    /// It failed.
+    /// The command failed; or `invoke` got a status of at least 400, or a `--fail-if` held.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// There is something to do: `promote --plan`.
+    /// The plan of `promote --plan` or `destroy --plan` has changes.
     Changes = 3,
-    /// The configuration is wrong.
+    /// The configuration is wrong, or this build lacks the command.
     Config = 64,
-    /// Docker or AWS does not answer.
+    /// Docker, AWS or a running fnlocal does not answer.
     Unreachable = 69,
-    /// A fault of fnlocal's own.
+    /// fnlocal itself has a fault; report it.
     Bug = 70,
-    /// Somebody else is at it; try again.
+    /// Another process is using the same project or environment; try again later.
     TryAgain = 75,
-    /// Ended by the person.
+    /// The command was interrupted by Ctrl-C or SIGTERM.
     Interrupted = 130,
 }
 

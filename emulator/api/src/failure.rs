@@ -38,7 +38,7 @@ pub struct Failure {
     pub frame: Option<String>,
     /// Where it was thrown.
     pub stack: Option<String>,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: Option<String>,
 }
 

@@ -1,37 +1,37 @@
 //! Names of the HTTP headers that fnlocal reads and writes.
 
-/// The request's id, in every answer.
+/// The request's id, in every response.
 pub const REQUEST_ID: &str = "x-fnlocal-request-id";
 /// How the request met its instance: a word of [`crate::StartKind`].
 pub const START: &str = "x-fnlocal-start";
-/// What a cold start was for: a word of [`crate::Cold`]. In answers of cold starts only.
+/// The reason of a cold start: a word of [`crate::Cold`]. In responses of cold starts only.
 pub const COLD: &str = "x-fnlocal-cold";
 /// The number of the instance that answered.
 pub const INSTANCE: &str = "x-fnlocal-instance";
-/// The hash of the files of the code that answered: 16 hexadecimal digits.
+/// The hash of the code that answered: 16 hexadecimal digits.
 pub const CODE: &str = "x-fnlocal-code";
 /// The node whose instance answered.
 pub const NODE: &str = "x-fnlocal-node";
-/// Where the time to the answer's head went, in milliseconds.
+/// The time until the response's head, by part, in milliseconds.
 pub const TIMING: &str = "server-timing";
-/// Asks for an asynchronous invocation: `async`.
+/// `async` asks for an asynchronous invocation.
 pub const INVOKE: &str = "x-fnlocal-invoke";
-/// Jobs of one order key run one after the other.
+/// The order key: jobs with the same key run one after the other.
 pub const ORDER_KEY: &str = "x-fnlocal-order-key";
-/// The run's token, for paths of the platform that need it.
+/// The run's token, which paths of the platform require.
 pub const TOKEN: &str = "x-fnlocal-token";
-/// Carries the node's key, on requests that one node sends to another.
+/// The key of a node, on requests from one node to another.
 pub const FORWARDED: &str = "x-fnlocal-forwarded";
-/// Names the node that handed a job over.
+/// The node that handed over a job.
 pub const JOB_FROM: &str = "x-fnlocal-job-from";
-/// What made a job: a word of a trigger's kind. To instances only.
+/// The kind of trigger that made a job. Sent to instances only.
 pub const TRIGGER: &str = "x-fnlocal-trigger";
-/// How often a job has been tried, with this time. To instances only.
+/// The number of attempts of a job, including this one. Sent to instances only.
 pub const ATTEMPT: &str = "x-fnlocal-attempt";
 /// The target of a request as its client sent it, where no URI may be written so. To instances, and
 /// from node to node.
 pub const TARGET: &str = "x-fnlocal-target";
 /// Sent by the platform's own page, which no other site's page can do unasked.
 pub const PAGE: &str = "x-fnlocal-page";
-/// What the names of the platform's own headers begin with.
+/// The beginning of the names of the platform's headers.
 pub const PREFIX: &str = "x-fnlocal-";

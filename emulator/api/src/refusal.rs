@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefuseReason {
-    /// No such function (any more).
+    /// There is no such function, or no more.
     UnknownFunction,
     /// The function's code cannot be imported.
     BrokenCode,
     /// More requests a second than allowed.
     RateLimited,
-    /// No instance may be had for it: the function's, or everybody's, are all taken.
+    /// All instances that the limits allow are busy, and the platform does not queue.
     Throttled,
     /// The queue is full.
     QueueFull,
-    /// It waited longer than the queue's deadline.
+    /// The request waited longer than the queue's deadline.
     QueueTimeout,
     /// The function did not answer in its timeout.
     Timeout,
@@ -29,7 +29,7 @@ pub enum RefuseReason {
 }
 
 impl RefuseReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 10] = [
         Self::UnknownFunction,
         Self::BrokenCode,
@@ -46,7 +46,7 @@ impl RefuseReason {
     /// Returns the status of the answer, its word for machines, and what happened for people.
     const fn facts(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::UnknownFunction => (404, "unknown_function", "there is no function of this name"),
+            Self::UnknownFunction => (404, "unknown_function", "no function has this name"),
             Self::BrokenCode => (
                 500,
                 "import_failed",
@@ -60,17 +60,13 @@ impl RefuseReason {
             Self::Throttled => (
                 429,
                 "throttled",
-                "all instances the platform allows are busy",
+                "all instances that the limits allow are busy",
             ),
-            Self::QueueFull => (
-                503,
-                "queue_full",
-                "as many requests are waiting as may wait",
-            ),
+            Self::QueueFull => (503, "queue_full", "the queue is full"),
             Self::QueueTimeout => (
                 504,
                 "queue_timeout",
-                "no instance became free in the time a request may wait",
+                "no instance became free before the queue's deadline",
             ),
             Self::Timeout => (
                 504,
@@ -97,7 +93,7 @@ impl RefuseReason {
         self.facts().0
     }
 
-    /// Returns its word for machines, the `reason` of the answer.
+    /// Returns the word for machines, the `reason` of the answer.
     #[must_use]
     pub const fn word(self) -> &'static str {
         self.facts().1
@@ -109,13 +105,13 @@ impl RefuseReason {
         self.facts().2
     }
 
-    /// Returns what to do about it.
+    /// Returns one action that helps, if one is known.
     #[must_use]
     pub const fn hint(self) -> Option<&'static str> {
         Some(match self {
-            Self::RateLimited => "raise `rps` in fnlocal.toml, or send less",
+            Self::RateLimited => "raise `rps` in fnlocal.toml, or send fewer requests",
             Self::Throttled => {
-                "send less at once; the limits are those of the platform chosen with --profile"
+                "send fewer requests at once; --profile chose the platform whose limits apply"
             }
             Self::QueueFull => "raise `max_instances` or `queue` in fnlocal.toml",
             Self::QueueTimeout => "raise `max_instances` or `queue_timeout` in fnlocal.toml",
@@ -123,8 +119,8 @@ impl RefuseReason {
                 "answer sooner, or raise the function's `timeout`; a handler that returns no promise has to \
                  call res.send() or res.end(). The instance was ended"
             }
-            Self::InstanceDied => "see the function's log for why it ended",
-            Self::StartFailed => "see fnlocal's own output for what the engine said",
+            Self::InstanceDied => "see the function's log for the reason",
+            Self::StartFailed => "see fnlocal's output for the engine's message",
             _ => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! What an instance reports.
+//! The reports of an instance.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub enum Cause {
     Exit,
 }
 
-/// What a wrapper reports on its events channel.
+/// A report of a wrapper on its events channel.
 #[derive(Debug)]
 pub enum Report<'a> {
     /// A line of output.
@@ -44,7 +44,7 @@ pub enum Report<'a> {
     },
     /// An invocation ended.
     Done {
-        /// Which.
+        /// The request's id.
         request: &'a str,
         /// Milliseconds from the handler's call to its end.
         ms: f64,
@@ -63,7 +63,7 @@ pub enum Report<'a> {
         cause: Cause,
         /// The crash's number within its instance; `None` if the process does not end by it.
         nr: Option<u32>,
-        /// What.
+        /// The error.
         error: Failure,
     },
     /// Reports the wrapper had no room for.
@@ -95,7 +95,7 @@ struct ReportFields<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Reads one; none where it is none that is known.
+    /// Reads one report. `None` if the report is of an unknown kind.
     #[must_use]
     pub fn read(json: &'a [u8]) -> Option<Self> {
         let told: ReportFields<'a> = serde_json::from_slice(json).ok()?;

@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a request waited for.
+/// How a request met its instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartKind {
     /// Nothing: an instance was idle.
     Warm,
-    /// A spare to import the function's code.
+    /// A spare that imported the function's code.
     Spare,
-    /// An instance to be created.
+    /// An instance that was created for it.
     Cold,
-    /// A busy instance.
+    /// A busy instance to become free.
     Queued,
 }
 
@@ -20,7 +20,7 @@ impl StartKind {
     /// All of them, in the order of reports.
     pub const ALL: [Self; 4] = [Self::Warm, Self::Spare, Self::Cold, Self::Queued];
 
-    /// Returns its word, as in `x-fnlocal-start`.
+    /// Returns the kind's word, as in `x-fnlocal-start`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl StartKind {
         }
     }
 
-    /// Returns the kind of a word. `None` if it is of none.
+    /// Returns the kind of a word. `None` if the word names no kind.
     #[must_use]
     pub fn of_word(word: &[u8]) -> Option<Self> {
         let mut all = Self::ALL.into_iter();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// What a cold start was for.
+/// The reason of a cold start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cold {
     /// The function had no instance when the request arrived.
     First,
-    /// It had some, and they were not enough.
+    /// The function had instances, but not enough of them.
     ScaleOut,
 }
 

@@ -1,4 +1,4 @@
-//! What every error that people are shown says beside its text and its source.
+//! The contract of every error that people see: one action that helps, and the exit code.
 
 use crate::Exit;
 
@@ -23,7 +23,7 @@ pub trait UserError: std::error::Error {
     }
 }
 
-/// What can be written as a hint: a text, or `None`.
+/// A value that can become a hint: a text, or `None`.
 pub trait IntoHint {
     /// The hint.
     fn into_hint(self) -> Option<String>;

@@ -2,25 +2,25 @@
 //!
 //! Triggered work enters the node as any request does, but only when [`admissible`] says so:
 //!
-//! 1. Nothing while a request of the function waits that somebody waits for.
-//! 2. At the most a share of the places the function may ever have, and always at least one.
-//! 3. Not far beyond the places that are there: as many more as may be started at once, so that a
-//!    long queue makes a pool grow step by step instead of filling the node with cold starts.
+//! 1. Nothing while a client's request of the function waits.
+//! 2. At most a share of the places the function may ever have, and always at least one.
+//! 3. Not far beyond the present places: as many more as may be started at once, so that a long
+//!    queue makes a pool grow step by step instead of filling the node with cold starts.
 //!
-//! So requests always find the rest of the function's places, and wait for triggered work at the
-//! most where a function has one place only, and then for one run.
+//! So requests always find the rest of the function's places. They wait for triggered work only
+//! where a function has one place, and then for one run.
 
 use crate::ids::FunctionId;
 use crate::node::Node;
 
-/// What a node has to offer to a function's triggered work.
+/// The capacity of a node for a function's triggered work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capacity {
     /// Requests of the function that wait, triggered ones included.
     pub waiting: u32,
     /// Places of instances that are there.
     pub ready: u32,
-    /// Places the function may have at the most: its bound, and what the node's memory allows.
+    /// The maximum number of places of the function: its bound, and what the node's memory allows.
     pub most: u32,
     /// Instances that may be started at once.
     pub starts: u32,
@@ -29,9 +29,9 @@ pub struct Capacity {
 /// Triggered work of a function that has entered the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InFlight {
-    /// What waits for an instance.
+    /// The number of requests that wait for an instance.
     pub waiting: u32,
-    /// What runs.
+    /// The number of requests that run.
     pub running: u32,
 }
 
@@ -49,13 +49,13 @@ pub fn admissible(offer: Capacity, entered: InFlight, share: u32) -> u32 {
 }
 
 impl Node {
-    /// What the node has to offer to a function's triggered work; none if it does not know the
-    /// function, or takes nothing any more.
+    /// Returns the capacity of the node for a function's triggered work. `None` if the node does
+    /// not know the function, or accepts nothing any more.
     #[must_use]
     pub fn offer(&self, function: FunctionId) -> Option<Capacity> {
         let pool = self.pools.get(&function).filter(|_| !self.draining)?;
         let of_memory = pool.limits.memory_mib.max(1);
-        // What others were promised is theirs; what is idle would be stopped for this function.
+        // Memory promised to others is theirs; idle instances would be stopped for this function.
         let own = u64::from(of_memory) * pool.live() as u64;
         let others = self.promised_mib.saturating_sub(own);
         let left = u64::from(self.limits.memory_mib).saturating_sub(others);

@@ -60,14 +60,14 @@ impl Default for BalancerSettings {
     }
 }
 
-/// What happened.
+/// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BalancerEvent {
     /// A target was registered.
     Registered(NodeId),
     /// A target was deregistered: no new requests, but time to finish those it has.
     Deregistered(NodeId),
-    /// A target is gone without a word, such as a terminated machine's.
+    /// A target is gone without a drain, such as a terminated machine's.
     Gone(NodeId),
     /// A target answered a health check in time with what is expected.
     CheckPassed(NodeId),
@@ -79,7 +79,7 @@ pub enum BalancerEvent {
     DeadlinePassed,
 }
 
-/// What to do about it.
+/// An effect to perform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BalancerEffect {
     /// Check a target's health. Answer: passed or failed, within the timeout.
@@ -92,7 +92,7 @@ pub enum BalancerEffect {
     Released(NodeId),
 }
 
-/// What became of a request's way to its target.
+/// A failure on a request's way to its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetFailure {
     /// There is no target to give it to.
@@ -128,7 +128,7 @@ pub struct Balancer {
     /// Where in the ring the next request is tried.
     next: usize,
     deadlines: BTreeSet<(Instant, NodeId)>,
-    /// Nobody is healthy, so everybody is tried.
+    /// No target is healthy, so all are tried.
     open: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What to do about it. The driver and the simulation carry these out and decide nothing.
+//! An effect to perform. The driver and the simulation carry these out and decide nothing.
 
 use fnlocal_api::{RefuseReason, StartKind};
 use serde::{Deserialize, Serialize};
@@ -20,14 +20,14 @@ pub enum Effect {
     },
     /// Import all of a package's code and describe it. Answer: primed or died.
     Prime {
-        /// Which instance.
+        /// The instance.
         instance: InstanceId,
-        /// What code.
+        /// The code.
         code: CodeHash,
     },
     /// Bind an instance to a function. Answer: assigned, assign failed or died.
     Assign {
-        /// Which instance.
+        /// The instance.
         instance: InstanceId,
         /// To which function.
         function: FunctionId,
@@ -36,27 +36,27 @@ pub enum Effect {
     },
     /// Send a request to an instance that is ready for it.
     Dispatch {
-        /// Which request.
+        /// The request.
         request: RequestId,
         /// To which instance.
         instance: InstanceId,
-        /// What the request waited for.
+        /// The start kind.
         start: StartKind,
     },
     /// Take the processor away from an idle instance. Answer: paused or died.
     Pause {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// Give the processor back. Answer: resumed or died.
     Resume {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// End an instance and remove it, whatever it is doing: asked for at most once, and never
     /// before it has booted unless its start was never answered. Answer: stopped.
     Stop {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
         /// Why.
         reason: StopReason,
@@ -66,12 +66,12 @@ pub enum Effect {
     /// Report that a stop was never answered. The node counts on nothing of the instance any more,
     /// although something of it may remain. Answer: none.
     Abandon {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// Answer a request that no instance will.
     Refuse {
-        /// Which request.
+        /// The request.
         request: RequestId,
         /// Why.
         reason: RefuseReason,
@@ -80,7 +80,7 @@ pub enum Effect {
     },
     /// A function is now served from this code. Not told of code that cannot be imported.
     Switched {
-        /// Which function.
+        /// The function.
         function: FunctionId,
         /// Its code now.
         code: CodeHash,
@@ -127,6 +127,6 @@ pub enum StopReason {
     Broken,
     /// The node is shutting down.
     Drain,
-    /// It did not answer what it was asked for.
+    /// The instance did not answer a call.
     Unanswered,
 }

@@ -1,4 +1,4 @@
-//! What happened. Failures are events like any other.
+//! An event. Failures are events like any other.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,22 +12,22 @@ pub enum Event {
     CodeChanged {
         /// Whose code.
         package: PackageId,
-        /// What code.
+        /// The code.
         code: CodeHash,
         /// Its image or variables changed too: what was booted before is of no use for it.
         rebuilt: bool,
     },
     /// A package is gone: its functions are too.
     PackageRemoved {
-        /// Which.
+        /// The package.
         package: PackageId,
     },
     /// An instance has imported all of a package's code and described it. `functions` is the
     /// whole list: one not named here has been removed.
     Primed {
-        /// Which instance did.
+        /// The instance.
         instance: InstanceId,
-        /// What it imported.
+        /// The imported code.
         code: CodeHash,
         /// All functions of the package.
         functions: Vec<FunctionSpec>,
@@ -41,71 +41,71 @@ pub enum Event {
     },
     /// A started instance answers on its control channel.
     InstanceBooted {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// An instance could not be created or never answered. Nothing of it remains.
     StartFailed {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// An instance has its function imported and can take requests.
     Assigned {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// The function's code could not be imported by this instance, which is of no further use.
     AssignFailed {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// A pause has been carried out.
     Paused {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// A resume has been carried out.
     Resumed {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// An instance ended by itself or was killed. Nothing of it remains.
     InstanceDied {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// A stop has been carried out. Nothing of the instance remains.
     InstanceStopped {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
     /// The head of the response was received, so the function's timeout no longer applies.
     ResponseStarted {
-        /// Which.
+        /// The request.
         request: RequestId,
     },
     /// The response ended and the instance can take another request.
     ResponseFinished {
-        /// Which.
+        /// The request.
         request: RequestId,
     },
     /// The exchange with the instance broke before the response ended. The instance is not to be
     /// trusted with another request.
     RequestFailed {
-        /// Which.
+        /// The request.
         request: RequestId,
-        /// Whether another instance may be tried.
+        /// The permission to try another instance.
         retry: Retry,
     },
     /// The client left. If its request was running, the instance stays busy until
     /// [`Event::Released`].
     ClientGone {
-        /// Which.
+        /// The request.
         request: RequestId,
     },
     /// The instance no longer works for a request whose client left.
     Released {
-        /// Which.
+        /// The request.
         request: RequestId,
     },
     /// Bounds of the node changed.
@@ -118,14 +118,14 @@ pub enum Event {
     /// The next request of a function is to be a cold start: stop its idle instances and the spares
     /// it could be given, and replace none of them for a while unless a request waits.
     ForceCold {
-        /// Which.
+        /// The function.
         function: FunctionId,
     },
-    /// Until told otherwise, a function is to have so many instances ready even when nothing
-    /// arrives, if its `min_instances` does not ask for more: it is about to be given the requests
-    /// another node or release had.
+    /// Keeps `instances` instances of a function ready even when nothing arrives, until the next
+    /// such event, if its `min_instances` does not ask for more. The function is about to get the
+    /// requests of another node or release.
     Prewarm {
-        /// Which.
+        /// The function.
         function: FunctionId,
         /// How many; 0 when no more than usual.
         instances: u32,
@@ -154,21 +154,22 @@ impl Event {
     }
 }
 
-/// Whether a request whose exchange broke may be tried on another instance.
+/// The permission to try a request whose exchange broke on another instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Retry {
     /// Something was answered or consumed, or doing it twice could do harm.
     No,
-    /// It may be tried again, but may also be what ended the instance: once.
+    /// Once: the request may be tried again, but may also be the reason for the instance's end.
     Once,
-    /// It never reached the instance, or the instance was ended from outside.
+    /// Any number of times: the request never reached the instance, or the instance was ended from
+    /// outside.
     Free,
 }
 
 /// A function as described by its code and configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FunctionSpec {
-    /// Which function.
+    /// The function.
     pub function: FunctionId,
     /// Its bounds.
     pub limits: FunctionLimits,

@@ -45,7 +45,7 @@ id!(
     NodeId(u32), "n"
 );
 
-/// What code an instance runs: the first eight bytes of the hash of a package's files.
+/// The code of an instance: the first eight bytes of the hash of a package's files.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CodeHash(pub u64);
 

@@ -1,4 +1,4 @@
-//! What must hold after every event, by name. Checked in tests; too slow for the hot path.
+//! Conditions that hold after every event, by name. Checked in tests; too slow for the hot path.
 
 use std::fmt;
 

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Duration;
 
-/// What becomes of a request over the rate.
+/// The treatment of a request over the rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverRate {
-    /// It is refused, with the time after which it would not have been.
+    /// The request is refused, with the time after which it would not have been.
     #[default]
     Refuse,
-    /// It waits for its turn: at most `queue` requests, none longer than `queue_timeout`.
+    /// The request waits for its turn: at most `queue` requests, none longer than `queue_timeout`.
     Queue,
 }
 
@@ -38,14 +38,14 @@ pub struct FunctionLimits {
     pub concurrency: u32,
     /// Instances kept ready even when nothing arrives.
     pub min_instances: u32,
-    /// Instances at the most.
+    /// The maximum number of instances.
     pub max_instances: u32,
     /// Requests a second; none for no bound.
     pub rps: Option<u32>,
     /// Requests that may come at once within `rps`; one second's worth when none.
     #[serde(default)]
     pub burst: Option<u32>,
-    /// What becomes of requests over `rps`.
+    /// The treatment of requests over `rps`.
     #[serde(default)]
     pub over_rate: OverRate,
     /// Instances that may be started for waiting requests in ten seconds, refilled evenly; none
@@ -56,8 +56,8 @@ pub struct FunctionLimits {
     pub queue: u32,
     /// How long a request may wait.
     pub queue_timeout: Duration,
-    /// A request may wait for at least so many percent of an average start, if that is longer
-    /// than `queue_timeout`; 0 for `queue_timeout` alone.
+    /// A request may wait for at least the given percentage of the average start time, if that is
+    /// longer than `queue_timeout`; 0 for `queue_timeout` alone.
     #[serde(default)]
     pub queue_starts: u32,
     /// How requests that can have no instance are refused.
@@ -139,7 +139,7 @@ impl FunctionLimits {
 pub struct LimitError {
     /// The bound's key in `fnlocal.toml`.
     pub key: &'static str,
-    /// What is wrong with it.
+    /// The violated bound.
     pub what: &'static str,
 }
 
@@ -163,7 +163,7 @@ pub struct NodeLimits {
     /// Requests that may come at once within `rps`; one second's worth when none.
     #[serde(default)]
     pub burst: Option<u32>,
-    /// What becomes of requests over `rps`. Those that wait count against their function's
+    /// The treatment of requests over `rps`. Those that wait count against their function's
     /// `queue`.
     #[serde(default)]
     pub over_rate: OverRate,

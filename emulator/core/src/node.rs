@@ -6,7 +6,7 @@
 //! function is in `serve`; starting, evicting and stopping in `room`.
 //!
 //! Deliberately absent: retries of effects. Every effect is answered by an event, failures
-//! included. What is never answered has a deadline (`answers`), and is given up then.
+//! included. A missing answer has a deadline (`answers`), and is given up then.
 
 mod admit;
 mod answers;
@@ -61,9 +61,9 @@ pub struct Node {
     pub(crate) demand_starts: usize,
     /// Instances being started to refill.
     pub(crate) refill_starts: usize,
-    /// Somebody wants an instance and there was nothing to evict.
+    /// A function wants an instance and there was nothing to evict.
     pub(crate) demand_unmet: bool,
-    /// Somebody wants an instance and may not start one yet: refills stand back.
+    /// A function wants an instance and may not start one yet: refills stand back.
     pub(crate) demand_blocked: bool,
     /// After memory pressure: no refill before this.
     pub(crate) refill_at: Instant,

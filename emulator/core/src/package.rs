@@ -24,20 +24,20 @@ fn backoff((first, longest): (Duration, Duration), failures: u32) -> Duration {
     (first * (1 << failures.saturating_sub(1).min(16))).min(longest)
 }
 
-/// How long to wait with the next start after so many failures in a row.
+/// Returns the pause before the next start after `failures` failures in a row.
 pub(crate) fn start_backoff(failures: u32) -> Duration {
     backoff(BACKOFF, failures)
 }
 
-/// How long to leave a refill alone after so many deaths in a row.
+/// Returns the pause before the next refill after `failures` deaths in a row.
 pub(crate) fn refill_backoff(failures: u32) -> Duration {
     backoff(REFILL_BACKOFF, failures)
 }
 
-/// Who imports the wanted code.
+/// The importer of the wanted code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prime {
-    /// Nobody yet.
+    /// No instance imports the code yet.
     Wanted,
     /// An instance being started for it.
     Starting(InstanceId),
@@ -79,7 +79,7 @@ pub(crate) struct NodePackage {
 }
 
 impl NodePackage {
-    /// A package whose code has just appeared.
+    /// Returns a package whose code is new.
     pub(crate) fn new(wanted: CodeHash) -> Self {
         Self {
             wanted,
@@ -107,12 +107,13 @@ impl NodePackage {
             .saturating_add(self.assign.micros().unwrap_or(0))
     }
 
-    /// Whether starts are on hold after failures.
+    /// Returns whether starts are on hold after failures.
     pub(crate) fn held(&self, now: Instant) -> bool {
         self.retry_at.is_some_and(|at| at > now)
     }
 
-    /// Whether starts have failed so often that requests are refused until one may be tried.
+    /// Returns whether starts have failed so often that requests are refused until one may be
+    /// tried.
     pub(crate) fn hopeless(&self, now: Instant) -> bool {
         self.failures >= MAX_CONSECUTIVE_FAILURES && self.held(now)
     }

@@ -32,14 +32,14 @@ pub(crate) struct Next {
 pub(crate) struct Pool {
     pub(crate) package: PackageId,
     pub(crate) limits: FunctionLimits,
-    /// What requests get now.
+    /// The code for new requests.
     pub(crate) code: CodeHash,
     /// That code cannot be imported.
     pub(crate) broken: bool,
     pub(crate) next: Option<Next>,
     pub(crate) queue: RequestQueue,
     pub(crate) bucket: Option<TokenBucket>,
-    /// What `start_rate` allows.
+    /// The tokens of `start_rate`.
     pub(crate) starts: Option<TokenBucket>,
     /// Requests over the rate whose turn has not come.
     pub(crate) held: usize,
@@ -128,12 +128,13 @@ impl Pool {
         self.members.len() + self.starting
     }
 
-    /// Whether another instance is allowed.
+    /// Returns whether another instance is allowed.
     pub(crate) fn below_max(&self) -> bool {
         self.live() < self.limits.max_instances as usize
     }
 
-    /// Whether there are more instances than allowed: new code came with an instance of its own.
+    /// Returns whether there are more instances than allowed: new code came with an instance of its
+    /// own.
     pub(crate) fn over_max(&self) -> bool {
         self.live() > self.limits.max_instances as usize
     }
@@ -167,7 +168,7 @@ impl Pool {
         std::mem::replace(&mut self.limits, limits)
     }
 
-    /// How long a request may wait when a start takes so many microseconds.
+    /// Returns the maximum wait of a request, given the time of a start in microseconds.
     pub(crate) fn patience(&self, start_micros: u64) -> Duration {
         let starts = start_micros.saturating_mul(u64::from(self.limits.queue_starts)) / 100;
         self.limits.queue_timeout.max(Duration::from_micros(starts))
@@ -198,12 +199,12 @@ impl Pool {
         Some(self.service.micros()?.saturating_mul(position as u64) / slots)
     }
 
-    /// Whether somebody is likely to ask for it soon.
+    /// Returns whether a request for the function is likely soon.
     pub(crate) fn recently_used(&self, now: Instant) -> bool {
         self.last_used.is_some_and(|at| now.since(at) <= RECENT) || self.serving() > self.free.len()
     }
 
-    /// Whether requests are refused because the last import failed and nothing else serves.
+    /// Returns whether requests are refused because the last import failed and nothing else serves.
     pub(crate) fn import_hold(&self, now: Instant) -> bool {
         self.import_failed && self.held_until > now && self.members.is_empty()
     }
@@ -223,12 +224,12 @@ impl Pool {
         self.refill_at = now + refill_backoff(self.deaths);
     }
 
-    /// Whether instances die so often at import that waiting for one is of no use.
+    /// Returns whether instances die so often at import that waiting for one is of no use.
     pub(crate) fn hopeless(&self, now: Instant) -> bool {
         self.deaths >= MAX_CONSECUTIVE_FAILURES && self.held_until > now
     }
 
-    /// Puts a member at the most recently used end of those with room.
+    /// Puts a member at the most recently used end of the members with room.
     pub(crate) fn push_free(&mut self, id: InstanceId) {
         if self.free.last() != Some(&id) {
             remove(&mut self.free, id);

@@ -1,4 +1,4 @@
-//! What other platforms impose, with the figures they document, so that a limit is met on the
+//! The limits of other platforms, with the figures they document, so that a limit is met on the
 //! laptop before it is met after a deployment.
 //!
 //! Deliberately absent: quotas somebody can have raised by asking are given at their default, and
@@ -40,7 +40,7 @@ const LAMBDA_STARTS: u32 = 1000;
 /// Lambda: requests a second are bounded by ten times the concurrency quota
 /// (docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html).
 const LAMBDA_RPS: u32 = 10 * LAMBDA_CONCURRENT;
-/// Lambda: 6 MB each for a synchronous request and its response, and a timeout of 900 s at the most
+/// Lambda: 6 MB each for a synchronous request and its response, and a timeout of at most 900 s
 /// (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 const LAMBDA_PAYLOAD: u64 = 6 << 20;
 const LAMBDA_TIMEOUT: Duration = Duration::from_secs(900);
@@ -58,7 +58,7 @@ const CLOUD_RUN_STARTS: u32 = 350;
 const CLOUD_RUN_WAIT: Duration = Duration::from_secs(10);
 /// Cloud Run: no length of that queue is documented; this is the longest of ours.
 const CLOUD_RUN_QUEUE: u32 = 100_000;
-/// Cloud Run: 300 s unless said otherwise, and an hour at the most
+/// Cloud Run: 300 s unless said otherwise, and at most an hour
 /// (cloud.google.com/run/docs/configuring/request-timeout).
 const CLOUD_RUN_TIMEOUT: Duration = Duration::from_secs(300);
 /// Cloud Run: 32 MiB each for a request over HTTP/1 and a response that is not streamed

@@ -1,4 +1,4 @@
-//! A token bucket: so many in a span of time, so many at once, and a debt if it is asked for.
+//! A token bucket: a rate over a span of time, a burst, and a debt on request.
 
 use crate::limits::OverRate;
 use crate::time::{Duration, Instant};
@@ -15,12 +15,12 @@ pub(crate) struct FillRate {
     pub(crate) span: u32,
     /// Tokens at once.
     pub(crate) burst: u32,
-    /// Whether tokens may be taken in advance.
+    /// The treatment of requests without a token.
     pub(crate) over: OverRate,
 }
 
 impl FillRate {
-    /// So many requests a second.
+    /// Returns a bucket for `rps` requests a second.
     pub(crate) fn per_second(rps: u32, burst: Option<u32>, over: OverRate) -> Self {
         Self {
             tokens: rps.max(1),
@@ -30,7 +30,7 @@ impl FillRate {
         }
     }
 
-    /// So many starts in ten seconds.
+    /// Returns a bucket for `starts` starts in ten seconds.
     pub(crate) fn per_ten_seconds(starts: u32) -> Self {
         Self {
             tokens: starts.max(1),
@@ -88,7 +88,7 @@ impl TokenBucket {
         self.level -= self.rate.part();
     }
 
-    /// Whether a request may take a token in advance and wait for it.
+    /// Returns whether a request may take a token in advance and wait for it.
     pub(crate) fn lends(&self) -> bool {
         self.rate.over == OverRate::Queue
     }

@@ -1,4 +1,4 @@
-//! What a node was told and what it said to that, so that it can be told again.
+//! The recorded events of a node and its effects, for a replay.
 //!
 //! A recording is a file of JSON lines: a [`Header`], then an [`RecordedEvent`] for every event, in their
 //! order. Deliberately absent: the reading and writing, which need JSON and files.
@@ -40,9 +40,9 @@ impl Header {
 pub struct RecordedEvent {
     /// When, in microseconds since the node started.
     pub at: Instant,
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// What the node had done about it.
+    /// The effects.
     pub effects: Vec<Effect>,
 }
 
@@ -75,7 +75,7 @@ impl Replay {
     /// The next entry.
     ///
     /// # Errors
-    /// The difference, if the node says something else now. What it says afterwards is of no use.
+    /// The difference, if the node decides otherwise now. Later decisions are of no use then.
     pub fn step(&mut self, entry: RecordedEvent) -> Result<(), Box<ReplayDifference>> {
         self.effects.clear();
         self.node

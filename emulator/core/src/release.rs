@@ -1,8 +1,8 @@
-//! What runs, exactly: an immutable list of functions, image digests and limits.
+//! A release: an immutable list of functions, image digests and limits.
 //!
 //! A release names everything that decides how a project behaves, except for the values of its
-//! variables, which are secrets and stay where they are. It is identified by the hash of its bytes
-//! as [`Release`] serialises to; computing it is left to those who store it.
+//! variables, which are secrets and stay where they are. The hash of the bytes that [`Release`]
+//! serialises to identifies a release; the store computes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -57,7 +57,7 @@ pub struct ReleaseLimits {
     pub rps: Option<u32>,
     /// Requests that may come at once within `rps`.
     pub burst: Option<u32>,
-    /// What becomes of requests over `rps`.
+    /// The treatment of requests over `rps`.
     pub over_rate: OverRate,
     /// Time without a byte in either direction after which a stream is ended, in milliseconds.
     pub idle_timeout_ms: Option<u64>,
@@ -100,9 +100,9 @@ pub struct ReleaseFunction {
     pub entry: String,
     /// Its bounds.
     pub limits: FunctionLimits,
-    /// Size of a request's body at the most, in bytes.
+    /// The maximum size of a request's body in bytes.
     pub body_limit: u64,
-    /// Size of a response's body at the most, in bytes; none for no bound.
+    /// The maximum size of a response's body in bytes; `None` for no bound.
     pub response_limit: Option<u64>,
     /// The handler reads the body itself.
     pub streams: bool,
@@ -110,7 +110,7 @@ pub struct ReleaseFunction {
     pub env: Vec<String>,
     /// When it is called by itself.
     pub schedule: Option<ScheduleSpec>,
-    /// What else calls it. Releases from before there was such a thing do not say.
+    /// The other callers of the function. Releases of older versions have none.
     #[serde(default)]
     pub triggers: FunctionTriggers,
 }
@@ -165,7 +165,7 @@ impl Release {
             .collect()
     }
 
-    /// What changes for those who call the functions when `next` takes this one's place, by name.
+    /// Returns the differences that callers see when `next` takes this release's place, by name.
     #[must_use]
     pub fn diff<'a>(&'a self, next: &'a Self) -> Vec<FunctionDifference<'a>> {
         let (old, new) = (self.functions(), next.functions());
@@ -184,12 +184,12 @@ impl Release {
     }
 }
 
-/// What changes of one function.
+/// The difference of one function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FunctionDifference<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What.
+    /// The change.
     pub change: FunctionChange,
 }
 
@@ -197,11 +197,11 @@ pub struct FunctionDifference<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FunctionChange {
-    /// It is new.
+    /// The function is new.
     Added,
-    /// It is gone.
+    /// The function is gone.
     Removed,
-    /// It stays, but not as it was.
+    /// The function stays, with changes.
     Changed {
         /// Its files are others.
         code: bool,
@@ -255,7 +255,7 @@ impl fmt::Display for FunctionChange {
 /// Why a release cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReleaseError {
-    /// It is of another version of the format.
+    /// The release has another version of the format.
     Schema(u32),
     /// A name stands there twice.
     Twice(String),

@@ -1,4 +1,4 @@
-//! Which node serves a request.
+//! The choice of the node that serves a request.
 //!
 //! Rendezvous hashing (Thaler and Ravishankar, 1998) gives every function an order of the nodes:
 //! a node that joins or leaves moves only what it gets or had. A function's requests go to the
@@ -27,7 +27,7 @@ use spread::Spread;
 /// How requests are spread, in percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouterSettings {
-    /// Load of a node at the most, of the mean load.
+    /// The maximum load of a node, in percent of the mean load.
     pub bound: u32,
     /// Load below which a node is never over its bound, of its capacity: while little happens, a
     /// bound of the mean would only tear functions apart.
@@ -46,8 +46,8 @@ impl Default for RouterSettings {
     }
 }
 
-/// A request as it came from a client. It can be routed once: [`Router::route`] takes it, and what
-/// comes out of a forward is no such thing.
+/// A request as it came from a client. A request can be routed once: [`Router::route`] takes it,
+/// and a forward gives no such request back.
 #[derive(Debug)]
 pub struct Entered {
     function: FunctionId,
@@ -61,8 +61,8 @@ impl Entered {
     }
 }
 
-/// A request on its way from the node it entered to the node that will serve it. Whoever gets one
-/// serves it, whatever it thinks of the choice: a disagreement costs a cold start, never a loop.
+/// A request on its way from the node it entered to the node that will serve it. The receiving node
+/// serves it in any case: a disagreement costs a cold start, never a loop.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forward {
     to: NodeId,
@@ -85,7 +85,7 @@ pub enum Route {
     Remote(Forward),
 }
 
-/// What a node says of one of its functions.
+/// A node's report on one of its functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionStanding {
     /// Requests that wait or run there.
@@ -108,7 +108,7 @@ struct RoutingMember {
 pub struct Router {
     settings: RouterSettings,
     slots: BTreeMap<NodeId, usize>,
-    /// By slot; none where a node has left.
+    /// By slot; `None` for a node that has left.
     members: Vec<Option<RoutingMember>>,
     functions: BTreeMap<FunctionId, Spread>,
     capacity: u64,
@@ -213,7 +213,7 @@ impl Router {
         self.ready(function, node, standing.slots);
     }
 
-    /// A node's ready instances of a function take so many requests at once.
+    /// Sets the number of requests that a node's ready instances of a function serve at once.
     pub fn ready(&mut self, function: FunctionId, node: NodeId, slots: u32) {
         let Some(&slot) = self.slots.get(&node) else {
             return;
@@ -278,7 +278,7 @@ impl Router {
         warm.or_else(idle).or_else(room).or_else(any)
     }
 
-    /// Whether another request leaves a node within its bound.
+    /// Returns whether another request leaves a node within its bound.
     fn within(&self, slot: usize) -> bool {
         let member = self.member(slot);
         member.is_some_and(|member| member.in_hand < self.bound_of(member))

@@ -1,9 +1,10 @@
 //! A group of nodes that behaves like an AWS Auto Scaling group with target tracking.
 //!
-//! Every minute it is told the metric (CloudWatch's one-minute datapoints). Three minutes above the
-//! target raise the number of nodes in proportion; fifteen minutes below 90 % of it lower the number.
-//! New nodes count as capacity, but while they warm up nothing is taken away. Scheduled actions
-//! change the bounds at times given from outside, and a warm pool holds nodes that have booted before.
+//! Every minute the group gets the metric (CloudWatch's one-minute datapoints). Three minutes above
+//! the target raise the number of nodes in proportion; fifteen minutes below 90 % of it lower the
+//! number. New nodes count as capacity, but while they warm up nothing is taken away. Scheduled
+//! actions change the bounds at times given from outside, and a warm pool holds nodes that have booted
+//! before.
 //!
 //! Deliberately absent: how long a node takes to boot, which whoever performs
 //! [`GroupEffect::Launch`] draws or measures; cron expressions, which are turned into times at the
@@ -25,7 +26,7 @@ pub use settings::{GroupSettings, ScalingMetric, Scheduled, WarmPoolSettings};
 /// Between two datapoints.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What happened.
+/// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum GroupEvent {
     /// The metric of the last minute, as a mean over the nodes in service. None when there is no
@@ -54,12 +55,12 @@ pub enum Launch {
     IntoPool,
 }
 
-/// What to do about it.
+/// An effect to perform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupEffect {
     /// Boot a node. Answer: booted or boot failed.
     Launch {
-        /// Which.
+        /// The node.
         node: NodeId,
         /// From where.
         launch: Launch,
@@ -101,7 +102,7 @@ impl ScalingReason {
     }
 }
 
-/// What a node is doing.
+/// The stage of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum MemberStage {
     Booting,
@@ -344,6 +345,6 @@ impl ScalingGroup {
 /// Nodes that would bring the metric to its target, if it falls as nodes are added.
 fn proportional(nodes: u32, value: f64, target: f64) -> u32 {
     let wanted = f64::from(nodes) * value / target.max(f64::MIN_POSITIVE);
-    // Floating point may put a whole number just above itself.
+    // Floating point may put a whole number slightly above itself.
     (wanted - 1e-9).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
 }

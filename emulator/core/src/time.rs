@@ -49,13 +49,13 @@ impl Instant {
     /// The moment the node started.
     pub const START: Self = Self(0);
 
-    /// An instant so many microseconds after the start.
+    /// Returns the instant `micros` microseconds after the start.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// An instant so many milliseconds after the start.
+    /// Returns the instant `millis` milliseconds after the start.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1000))

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::ids::{FunctionId, InstanceId, PackageId, RequestId};
 use crate::time::Instant;
 
-/// What a deadline is for. Each owner has at most one of a kind.
+/// The purpose of a deadline. Each owner has at most one of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TimerKind {
     /// A request waits, runs, or blocks a slot after its client left, for too long.
@@ -71,7 +71,7 @@ impl Timers {
         self.0.pop_first().map(|(_, timer)| timer)
     }
 
-    /// Whether exactly this deadline is set.
+    /// Returns whether exactly this deadline is set.
     pub(crate) fn holds(&self, at: Instant, timer: TimerKind) -> bool {
         self.0.contains(&(at, timer))
     }

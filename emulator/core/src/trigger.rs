@@ -1,17 +1,17 @@
-//! What calls a function besides requests: asynchronous invocations, schedules, sources of events.
+//! The callers of a function besides requests: asynchronous invocations, schedules, event sources.
 //!
-//! Only what a configuration and a release say of them. Who keeps a queue or reads a clock is
-//! elsewhere; how much of a node such work may take is decided in [`crate::async_budget`].
+//! Only the part that a configuration and a release hold. Queues and clocks are elsewhere;
+//! [`crate::async_budget`] decides how much of a node such work may take.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Duration;
 
-/// How invocations are delivered that nobody waits for.
+/// The delivery of asynchronous invocations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AsyncPolicy {
-    /// Runs at the most, the first included.
+    /// The maximum number of runs, the first included.
     pub attempts: u32,
     /// Pause before the second run; it doubles with every run after that.
     pub backoff: Duration,
@@ -23,7 +23,8 @@ pub struct AsyncPolicy {
     pub keep_keys: Duration,
     /// Part of the function's places that such work may take, in percent.
     pub share: u32,
-    /// Whether clients may ask for it. `None` if they may where only this machine can.
+    /// `Some` if the configuration says whether clients may ask for it. `None` if they may where
+    /// only this machine can.
     pub from_clients: Option<bool>,
     /// The maximum number of bytes of the invocations that wait, bodies included.
     pub queue_bytes: u64,
@@ -83,7 +84,7 @@ impl AsyncPolicy {
     }
 }
 
-/// What becomes of runs that were due while nobody was there to begin them.
+/// The treatment of runs that were missed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
@@ -92,11 +93,11 @@ pub enum Missed {
     Skip,
     /// One run makes up for all of them.
     Once,
-    /// All are made up for, the newest [`MISSED_MOST`] at the most.
+    /// All are made up for, at most the newest [`MISSED_MOST`].
     All,
 }
 
-/// Missed runs that are made up for at the most.
+/// The maximum number of missed runs that are made up for.
 pub const MISSED_MOST: usize = 100;
 
 /// When a function is called by itself. Written as a cron expression, or as a table with one.
@@ -106,7 +107,7 @@ pub struct ScheduleSpec {
     pub cron: String,
     /// Its time zone, as the IANA calls it.
     pub timezone: String,
-    /// What becomes of missed runs.
+    /// The treatment of missed runs.
     pub missed: Missed,
     /// A run may begin while the one before it has not ended.
     pub overlap: bool,
@@ -189,7 +190,7 @@ impl ScheduleSpec {
     }
 }
 
-/// What a source is.
+/// The kind of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKind {
@@ -237,7 +238,7 @@ impl SourceKind {
     }
 }
 
-/// What a handler takes.
+/// The parameters of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
@@ -247,15 +248,15 @@ pub enum Signature {
     Event,
 }
 
-/// What calls a function, besides requests and its schedule.
+/// The callers of a function, besides requests and its schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FunctionTriggers {
-    /// How invocations are delivered that nobody waits for.
+    /// The delivery of asynchronous invocations.
     pub delivery: AsyncPolicy,
     /// Whose events call it.
     pub sources: Vec<SourceSpec>,
-    /// What its handler takes, if the configuration says so; else its code tells.
+    /// The parameters of its handler, if the configuration says so; else its code decides.
     pub signature: Option<Signature>,
 }
 
@@ -263,7 +264,7 @@ pub struct FunctionTriggers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceSpec {
-    /// What it is.
+    /// The kind.
     pub source: SourceKind,
     /// The folder, queue, stream, or channel.
     pub name: String,
@@ -275,7 +276,7 @@ pub struct SourceSpec {
     pub group: Option<String>,
     /// The outbox table of a PostgreSQL database.
     pub outbox: Option<String>,
-    /// Events taken at once, at the most.
+    /// The maximum number of events taken at once.
     pub batch: u32,
     /// Time for which an SQS queue hides what was taken.
     pub visibility: Duration,

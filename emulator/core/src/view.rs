@@ -1,4 +1,4 @@
-//! What a node looks like at a moment, for people and metrics.
+//! The state of a node at a moment, for people and metrics.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct NodeView {
 /// A package at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageView {
-    /// Which.
+    /// The package.
     pub package: PackageId,
     /// The newest code there is.
     pub wanted: CodeHash,
@@ -56,7 +56,7 @@ pub struct PackageView {
 /// A function at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionView {
-    /// Which.
+    /// The function.
     pub function: FunctionId,
     /// Whose.
     pub package: PackageId,
@@ -109,7 +109,7 @@ impl std::ops::AddAssign for InstancesView {
     }
 }
 
-/// What a node bears at a moment, cheap to ask for.
+/// The load of a node at a moment, at little cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeLoad {
     /// Memory promised to instances, in MiB.
@@ -125,7 +125,7 @@ pub struct NodeLoad {
 }
 
 impl Node {
-    /// What the node bears now.
+    /// Returns the node's present load.
     #[must_use]
     pub fn load(&self) -> NodeLoad {
         let queues = self
@@ -141,7 +141,8 @@ impl Node {
         }
     }
 
-    /// Whether a request for a function would find an instance with room, paused ones included.
+    /// Returns whether a request for a function would find an instance with room, paused ones
+    /// included.
     #[must_use]
     pub fn has_idle(&self, function: FunctionId) -> bool {
         let pool = self.pools.get(&function);
@@ -157,7 +158,7 @@ impl Node {
         })
     }
 
-    /// What the node looks like now. Not for the hot path: it walks over everything.
+    /// Returns the present state of the node. Not for the hot path: this walks over everything.
     #[must_use]
     pub fn view(&self, now: Instant) -> NodeView {
         let packages = self

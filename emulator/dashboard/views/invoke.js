@@ -68,7 +68,7 @@ export function invoke() {
   };
 }
 
-/** Waits until nothing is left that the next request could be given, ten seconds at the most. */
+/** Waits until the next request would find nothing ready, for at most ten seconds. */
 async function isCold(name) {
   for (let look = 0; look < 40; look += 1) {
     const one = store.functions.get(name);

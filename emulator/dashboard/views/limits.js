@@ -1,4 +1,4 @@
-// What is allowed: what a cloud will impose is imposed here.
+// The limits: those of the cloud apply here too.
 
 import { card, count, el, facts, memory, span } from "../dom.js";
 import { store } from "../store.js";
@@ -24,7 +24,7 @@ export function limits() {
       const first = store.nodes.find((one) => one.picture)?.picture.node.limits;
       if (!first) return;
       own.replaceChildren(facts([
-        ["memory for instances", memory(first.memory_mib)], ["instances at the most", count(first.max_instances)], ["requests a second", first.rps == null ? "any" : count(first.rps)],
+        ["memory for instances", memory(first.memory_mib)], ["maximum instances", count(first.max_instances)], ["requests a second", first.rps == null ? "any" : count(first.rps)],
         ["starts in parallel", first.parallel_starts], ["spares a package", first.spares], ["memory of a spare", memory(first.spare_memory_mib)],
       ]));
     },

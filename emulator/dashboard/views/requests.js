@@ -1,4 +1,4 @@
-// What was asked and answered, with where each answer's time went.
+// Requests and their responses, with the parts of each response's time.
 
 import { bytes, card, chip, clock, el, empty, facts, legend, mini, ms, options, START, tone, waterfall } from "../dom.js";
 import { store } from "../store.js";
@@ -54,7 +54,7 @@ export function requests() {
       line.setAttribute("aria-expanded", String(!shown));
       if (shown) whole.lastChild.remove();
       else whole.append(detail(one));
-      // What is read must not run away.
+      // A record under the reader's eyes must not scroll away.
       if (!shown) hold.checked = true;
     });
     return whole;
@@ -67,7 +67,7 @@ export function requests() {
       search.value = id ?? "";
       name.value = start.value = "";
       hold.checked = false;
-      // It is told a moment after its answer; an old one has to be asked for.
+      // The record comes a moment after its answer; an old one must be requested.
       wantedId = id ?? null;
       if (id) store.bring(id);
       draw();
@@ -89,7 +89,7 @@ function detail(one) {
     lines.replaceChildren(said.length ? el("pre", null, said.map((record) => record.text + (record.detail ? `\n${record.detail}` : "")).join("\n")) : "It wrote nothing.");
   };
   look();
-  // What it writes may come after its answer, and after its end.
+  // The function's lines may come after its answer, and after its end.
   store.addEventListener("records", function more({ detail }) {
     if (!lines.isConnected) store.removeEventListener("records", more);
     else if (detail.some((record) => record.request === one.request && record.kind !== "invocation")) look();

@@ -1,4 +1,4 @@
-// What `fnlocal simulate --json` wrote, beside what runs. The file stays in this tab.
+// A report of `fnlocal simulate --json`, beside the live fleet. The file stays in this tab.
 
 import { Chart } from "../chart.js";
 import { card, count, el, figure, legend, ms } from "../dom.js";
@@ -57,7 +57,7 @@ function page(title, report, draws) {
   return [
     el("h2", null, title),
     el("div.tiles", null, tile(slo.holds ? "holds" : "breaks", slo.objective, !slo.holds), tile(count(requests.arrived), "requests"), tile(`${requests.error_percent.toFixed(2)} %`, "without an answer", requests.error_percent > 0.1),
-      tile(`${requests.cold_percent.toFixed(1)} %`, "waited for a start"), tile(count(peak.nodes), "nodes at the most"), tile(count(peak.instances), "instances at the most"), tile(cost.month == null ? "–" : `$${Math.round(cost.month).toLocaleString("en")}`, "a month")),
+      tile(`${requests.cold_percent.toFixed(1)} %`, "waited for a start"), tile(count(peak.nodes), "nodes at the peak"), tile(count(peak.instances), "instances at the peak"), tile(cost.month == null ? "–" : `$${Math.round(cost.month).toLocaleString("en")}`, "a month")),
     !slo.holds && slo.breaks_at != null && el("p.notice.wrong", null, `The objective first breaks after ${Math.floor(slo.breaks_at / 60)} min ${Math.round(slo.breaks_at % 60)} s, for ${Math.round(slo.broken)} s in all.`),
     el("div.pair", null,
       chart("Requests a second", [{ name: "arrived", colour: "spare" }, { name: "refused", colour: "bad", fill: true }], { format: figure }, per(series.arrived), per(series.refused)),

@@ -71,7 +71,8 @@ impl Driver {
     }
 }
 
-/// Why an instance reports no more. Most often it has just ended, and then it answers no question.
+/// Returns the reason why an instance reports no more. Most often it has ended a moment ago, and then it
+/// answers no question.
 async fn why_dark(instance: &Rc<Instance>) -> &'static str {
     tokio::select! {
         _ended = instance.end(EXIT_GRACE) => SILENT,

@@ -28,7 +28,7 @@ struct OfFunction {
     spent: Spent,
 }
 
-/// What a function's instances used.
+/// The resources that a function's instances used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Time on a processor, in invocations that ended.
@@ -42,7 +42,7 @@ pub struct Spent {
     pub ignored_reports: u64,
 }
 
-/// What starting took, by phase.
+/// The time of starts, by phase.
 #[derive(Clone, Debug, Default)]
 pub struct Starts {
     /// Creating and starting.
@@ -58,7 +58,7 @@ pub struct Starts {
 pub struct Count {
     /// The function's name; none for paths no function answers.
     pub function: Option<Arc<str>>,
-    /// What they waited for; none where no instance answered.
+    /// The start kind; `None` if no instance answered.
     pub start: Option<StartKind>,
     /// Their status; 0 where the client left before one was sent.
     pub status: u16,
@@ -68,14 +68,14 @@ pub struct Count {
     pub requests: u64,
 }
 
-/// What is counted besides, of one function.
+/// Other counts of one function.
 #[derive(Clone, Debug)]
 pub struct FunctionCounts {
     /// Its name; empty for paths no function answers.
     pub function: Arc<str>,
     /// Time to the head of the answer, by what was waited for.
     pub latency: Vec<(StartKind, Histogram)>,
-    /// What its instances used.
+    /// The resources that its instances used.
     pub spent: Spent,
 }
 
@@ -119,7 +119,7 @@ impl Counts {
         });
     }
 
-    /// So many reports of an instance were ignored.
+    /// Counts ignored reports of an instance.
     pub fn ignored(&self, function: Option<&Arc<str>>, reports: u64) {
         self.with(function, |counts| counts.spent.ignored_reports += reports);
     }
@@ -137,7 +137,7 @@ impl Counts {
         starts.import.add(timing.import);
     }
 
-    /// What starting took.
+    /// Returns the time of starts.
     #[must_use]
     pub fn starts(&self) -> Starts {
         self.starts.borrow().clone()

@@ -1,4 +1,4 @@
-//! Who makes functions of what wrappers say.
+//! The interface to the part that makes functions of wrappers' descriptions.
 
 use fnlocal_core::{CodeHash, PackageId};
 use fnlocal_project::DescribedModule;

@@ -1,4 +1,4 @@
-//! The same code for several drivers: what one is told, all are, and who comes later catches up.
+//! The same code for several drivers: all get the same calls, and a later driver catches up.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Carries out effects. Whatever takes time runs as a task of its own and ends in an event.
+//! Carries out effects. An effect that takes time runs as a task of its own and ends in an event.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -200,12 +200,12 @@ impl Driver {
         if reason == StopReason::Broken
             && let Some(instance) = self.instance(id)
         {
-            // Most likely it has just died, which its connection showed before the runtime did.
-            // Stopped by us, it would take the reason for its death with it.
+            // Most likely the instance has just died, and its connection showed that before the
+            // runtime did. A stop by the platform would hide the reason for its death.
             instance.end(EXIT_REASON_GRACE).await;
         }
         let Some(instance) = self.forget_instance(id) else {
-            // It ended by itself and the core hears, or has heard, of that.
+            // The instance ended by itself, and the core hears, or has heard, of that.
             self.handle(Event::InstanceStopped { instance: id });
             return;
         };
@@ -215,7 +215,7 @@ impl Driver {
         }
         instance.set_end(End {
             reason: stopped(reason).to_owned(),
-            // What broke its connection, or kept it from answering, is the function's own doing.
+            // A broken connection or a missing answer is the function's own doing.
             outside: !matches!(reason, StopReason::Broken | StopReason::Unanswered),
         });
         self.runtime.stop(id, grace).await;

@@ -65,7 +65,7 @@ impl Connection {
 pub struct ExchangeError {
     /// The request never left, so any other instance may take it.
     pub unsent: Option<Request<RequestBody>>,
-    /// What went wrong, for the log.
+    /// The failure, for the log.
     pub cause: String,
 }
 
@@ -139,7 +139,7 @@ impl Connection {
     }
 }
 
-/// What is sent to a wrapper.
+/// The body that a wrapper receives.
 pub enum RequestBody {
     /// Nothing.
     Empty,
@@ -149,7 +149,7 @@ pub enum RequestBody {
     Tracked(TrackedBody),
 }
 
-/// A body that is told apart by how far it went.
+/// A body that counts how far it was sent.
 pub struct TrackedBody {
     body: Pin<Box<dyn Body<Data = Bytes, Error = BoxError>>>,
     consumed: Rc<Consumed>,

@@ -60,8 +60,8 @@ impl Driver {
         specs
     }
 
-    /// Whether an instance can be debugged: its inspector must be able to dial a socket of ours, which
-    /// is there from now on.
+    /// Returns whether an instance can be debugged: its inspector must be able to dial a socket of
+    /// ours, which is there from now on.
     pub(super) fn can_be_inspected(&self, instance: &Instance) -> bool {
         let reached = match instance.started().map(|started| &started.address) {
             Some(Address::Dialed(listener)) => match listener.beside(SOCKET) {

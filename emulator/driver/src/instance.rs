@@ -47,7 +47,7 @@ pub struct Instance {
     /// When the driver began to start it.
     since: SystemTime,
     served: RefCell<ServedRequests>,
-    /// What ended it, as its wrapper told.
+    /// The reason of its end, as its wrapper reported.
     crash: RefCell<Option<Failure>>,
     /// The code it imports, or runs.
     code: Cell<Option<CodeHash>>,
@@ -55,7 +55,7 @@ pub struct Instance {
     crashes: RefCell<VecDeque<u32>>,
 }
 
-/// What an instance serves.
+/// The function of an instance.
 #[derive(Clone)]
 pub struct BoundFunction {
     /// Its function.
@@ -135,7 +135,7 @@ impl Instance {
         self.served.borrow_mut().end(name);
     }
 
-    /// Whether it serves a request, or served it recently.
+    /// Returns whether the instance serves a request, or served it recently.
     pub(super) fn serves(&self, request: &str) -> bool {
         self.served.borrow().knows(request)
     }
@@ -148,7 +148,7 @@ impl Instance {
         self.crash.replace(Some(failure.clone()));
     }
 
-    /// Whether a crash of this number was not reported before.
+    /// Returns whether a crash of this number is new.
     pub(super) fn is_news(&self, nr: u32) -> bool {
         let mut crashes = self.crashes.borrow_mut();
         if crashes.contains(&nr) {
@@ -179,7 +179,7 @@ impl Instance {
         self.import.get()
     }
 
-    /// What it serves; none for a spare.
+    /// Returns the function; `None` for a spare.
     #[must_use]
     pub fn bound(&self) -> Option<BoundFunction> {
         self.bound.borrow().clone()
@@ -215,7 +215,7 @@ impl Instance {
         self.end.borrow().clone()
     }
 
-    /// Whether the platform ended it. Known before its connections break.
+    /// Returns whether the platform ended it. Known before its connections break.
     #[must_use]
     pub fn ended_by_platform(&self) -> bool {
         self.end.borrow().as_ref().is_some_and(|end| end.outside)

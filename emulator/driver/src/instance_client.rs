@@ -45,7 +45,7 @@ struct Reply {
 enum AssignError {
     /// The connection broke: most likely the instance ended.
     Broke(String),
-    /// What came was no such answer.
+    /// The answer could not be understood.
     Answer(String),
 }
 
@@ -308,7 +308,7 @@ async fn ask_assign(
     Ok(reply)
 }
 
-/// What it took until an instance had its function.
+/// Returns the time until an instance had its function.
 fn started(instance: &Instance) -> Timing {
     let started = instance.started();
     Timing {

@@ -1,4 +1,4 @@
-//! What is told of an instance that has ended.
+//! The record of an instance that has ended.
 
 use std::rc::Rc;
 

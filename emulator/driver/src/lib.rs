@@ -160,26 +160,26 @@ impl Driver {
         let _already = self.bell.set(bell);
     }
 
-    /// What a function's triggered work may still take of the node.
+    /// Returns the capacity of the node for a function's triggered work.
     #[must_use]
     pub fn offer(&self, function: FunctionId) -> Option<Capacity> {
         self.core.borrow().offer(function)
     }
 
-    /// Waits until so many descriptions of packages came in, good or bad.
+    /// Waits until `packages` descriptions of packages came in, good or bad.
     pub async fn described(&self, packages: usize) {
         let mut described = self.described.subscribe();
         // Its sender lives as long as the driver.
         let _open = described.wait_for(|count| *count >= packages).await;
     }
 
-    /// What the node bears now.
+    /// Returns the node's present load.
     #[must_use]
     pub fn load(&self) -> NodeLoad {
         self.core.borrow().load()
     }
 
-    /// Whether a request for a function would find an instance with room.
+    /// Returns whether a request for a function would find an instance with room.
     #[must_use]
     pub fn has_idle(&self, function: FunctionId) -> bool {
         self.core.borrow().has_idle(function)
@@ -209,7 +209,7 @@ impl Driver {
 
     /// Tells the core what happened and performs what it answers.
     pub fn handle(self: &Rc<Self>, event: Event) {
-        // What the core decided and was not performed is lost: nothing can be built on that.
+        // Decisions of the core that were not performed are lost: nothing can be built on that.
         let _whole = Faults::process().guard("the core");
         let mut effects = self.effects.take();
         let of_instance = concerns_instances(&event);
@@ -327,8 +327,8 @@ impl Driver {
         true
     }
 
-    /// Whether another instance than `but` had been given the function before a moment. Walks over
-    /// all instances.
+    /// Returns whether another instance than `but` got the function before a moment. Walks over all
+    /// instances.
     #[must_use]
     pub fn served_before(&self, function: FunctionId, moment: Clock, but: InstanceId) -> bool {
         let instances = self.instances.borrow();

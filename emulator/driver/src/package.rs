@@ -10,11 +10,11 @@ use fnlocal_runtime::PackageRun;
 
 /// A package as the driver needs it.
 pub struct DriverPackage {
-    /// What the runtime starts.
+    /// The program that the runtime starts.
     pub run: Arc<PackageRun>,
     /// The package's folder as messages show it, with a slash at its end.
     pub shown_root: String,
-    /// What each code consists of.
+    /// The parts of each code.
     pub codes: BTreeMap<CodeHash, PackageCode>,
 }
 

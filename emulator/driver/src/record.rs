@@ -1,4 +1,4 @@
-//! Writes what the core is told, and what it says to that, to a file.
+//! Writes the core's events and effects to a file.
 //!
 //! The file is written by a thread of its own. The way there is unbounded: a recording that lacks
 //! an event replays to nonsense, and waiting for a disk would hold up every request. A disk slower
@@ -36,7 +36,7 @@ impl EventRecorder {
         Ok(Self { entries, writer })
     }
 
-    /// Adds an event. A file that can be written no more is told by [`EventRecorder::finish`].
+    /// Adds an event. [`EventRecorder::finish`] reports a file that can no longer be written.
     pub(super) fn add(&self, entry: RecordedEvent) {
         let _writer_failed = self.entries.send(entry);
     }

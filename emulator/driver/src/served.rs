@@ -1,7 +1,7 @@
 //! The requests an instance may report on: those it serves, and those it served recently.
 //!
-//! What an instance reports is the word of other people's code. It may speak of its own requests
-//! only, and tell the end of each once.
+//! The check of an instance's reports, which are the word of other people's code. An instance may
+//! report on its own requests only, and the end of each once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl ServedRequests {
         }
     }
 
-    /// Whether the instance may report on a request.
+    /// Returns whether the instance may report on a request.
     pub fn knows(&self, name: &str) -> bool {
         self.known.contains_key(name)
     }

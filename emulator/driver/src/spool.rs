@@ -21,7 +21,7 @@ use super::BoxError;
 /// Bytes written to a file, or read from it, at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// What a body is held to while it arrives.
+/// The bounds of a body while it arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolLimits {
     /// The maximum number of bytes kept in memory; a larger body is kept in a file only.
@@ -48,7 +48,7 @@ impl SpoolLimits {
 /// Why a body did not become a [`Spooled`].
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// It has more than the maximum number of bytes.
+    /// The body has more than the maximum number of bytes.
     #[error("the body has more than {0} bytes")]
     TooLarge(u64),
     /// Its sender paused for too long, or kept below the minimum rate.
@@ -63,7 +63,7 @@ pub enum SpoolError {
     /// Its sender was the slowest when others needed its place.
     #[error("the body arrived more slowly than all others, which needed its place")]
     Evicted,
-    /// It cannot be written to its file.
+    /// The body cannot be written to its file.
     #[error("the body cannot be written to disk")]
     Disk(#[source] std::io::Error),
 }

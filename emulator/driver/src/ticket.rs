@@ -11,7 +11,7 @@ use fnlocal_core::{Event, RefuseReason, RequestId, Retry, StartKind};
 
 use super::{Driver, Function, Instance};
 
-/// What the core said of a request.
+/// The core's decision on a request.
 #[derive(Clone)]
 pub enum Outcome {
     /// Send it to this instance.
@@ -25,7 +25,7 @@ pub enum Outcome {
 pub struct Dispatched {
     /// To this instance.
     pub instance: Rc<Instance>,
-    /// What it waited for.
+    /// The start kind.
     pub start: StartKind,
 }
 
@@ -106,12 +106,12 @@ impl OutcomeSlot {
 }
 
 /// A request the core knows about. Dropping it early tells the core that the client left, so no
-/// instance stays taken by a request nobody waits for.
+/// instance stays taken by a request without a client.
 pub struct Ticket {
     driver: Rc<Driver>,
     place: Rc<OutcomeSlot>,
     request: RequestId,
-    /// What the instance knows the request by.
+    /// The request's id for the instance.
     name: Arc<str>,
     running_on: RefCell<Option<RunningRequest>>,
     ended: Cell<bool>,

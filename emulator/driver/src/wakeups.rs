@@ -5,7 +5,7 @@ use std::rc::Rc;
 use fnlocal_core::Event;
 use tokio::sync::Notify;
 
-/// What may have changed.
+/// The states that may have changed.
 #[derive(Default)]
 pub struct Wakeups {
     /// There may be more room.
@@ -14,7 +14,7 @@ pub struct Wakeups {
     pub described: Rc<Notify>,
 }
 
-/// What an event rings.
+/// The wake-ups of an event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Rings {
     Nothing,
@@ -23,7 +23,7 @@ pub enum Rings {
 }
 
 impl Wakeups {
-    /// What an event rings. Asked before the core takes it.
+    /// Returns the wake-ups of an event. Called before the core takes the event.
     pub fn rings(event: &Event) -> Rings {
         match event {
             Event::Primed { .. } | Event::PackageRemoved { .. } => Rings::Described,
@@ -38,7 +38,7 @@ impl Wakeups {
         }
     }
 
-    /// Rings. Whoever nobody waits for costs a load.
+    /// Rings. A bell without a waiter costs a load.
     pub fn ring(&self, rings: Rings) {
         match rings {
             Rings::Nothing => {}

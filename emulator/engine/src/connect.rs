@@ -16,7 +16,7 @@ const HELLO: Duration = Duration::from_secs(5);
 /// For any call while instances run. Pulls and builds have their own.
 const CALL: Duration = Duration::from_secs(60);
 
-/// What the environment says about engines; read once, at the edge.
+/// The environment's settings for engines; read once, at the edge.
 #[derive(Clone, Debug, Default)]
 pub struct EngineVariables {
     /// `DOCKER_HOST`.
@@ -64,9 +64,10 @@ pub struct Engine {
     pub shares_folders: bool,
     /// Where it publishes ports: this machine, or the address of its own.
     pub host: IpAddr,
-    /// It runs without root: user 0 in a container is the person outside.
+    /// `true` if the engine runs without root: user 0 in a container is the person outside.
     pub rootless: bool,
-    /// It labels processes for SELinux, which would bar the host from the instances' sockets.
+    /// `true` if the engine labels processes for SELinux, which would bar the host from the
+    /// instances' sockets.
     pub selinux: bool,
 }
 
@@ -86,7 +87,7 @@ pub enum ConnectError {
         /// The socket.
         address: String,
     },
-    /// It speaks too old an API.
+    /// The engine's API is too old.
     #[error("the Docker engine at {address} is too old: API {found}, needed 1.41 (engine 20.10)")]
     TooOld {
         /// Where it answers.
@@ -257,7 +258,7 @@ async fn host(address: &str) -> IpAddr {
     let named = named.trim_end_matches('/');
     let found = tokio::net::lookup_host(named).await;
     let found: Vec<_> = found.into_iter().flatten().map(|one| one.ip()).collect();
-    // It answered there just now, so that there is one.
+    // The engine answered there a moment ago, so there is at least one address.
     let near = found.iter().any(IpAddr::is_loopback);
     let first = found.iter().find(|one| one.is_ipv4()).or(found.first());
     first.filter(|_| !near).copied().unwrap_or(here)

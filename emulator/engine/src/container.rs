@@ -1,4 +1,4 @@
-//! What every container that fnlocal creates has in common.
+//! Common settings of every container that fnlocal creates.
 
 use bollard::Docker;
 use bollard::models::{
@@ -84,7 +84,7 @@ pub fn user(engine: &Engine) -> String {
     }
 }
 
-/// Native addons may be unpacked and loaded there, hence `exec`. It counts as memory.
+/// Native addons may be unpacked and loaded there, hence `exec`. The size counts as memory.
 pub fn tmpfs<T: FromIterator<(String, String)>>(memory_mib: u32) -> T {
     let options = format!("rw,exec,nosuid,nodev,mode=1777,size={memory_mib}m");
     [("/tmp".to_owned(), options)].into_iter().collect()

@@ -12,15 +12,15 @@ pub enum EngineError {
     /// The engine refused.
     #[error("{what}: {why}")]
     Refused {
-        /// What was tried.
+        /// The attempted call.
         what: &'static str,
-        /// What the engine said.
+        /// The engine's message.
         why: String,
     },
     /// The image was there when fnlocal started.
     #[error("{what}: the image {image} is not in the engine any more")]
     ImageGone {
-        /// What was tried.
+        /// The attempted call.
         what: &'static str,
         /// The image.
         image: String,
@@ -34,7 +34,7 @@ fnlocal_api::user_error!(EngineError: Unreachable {
         again, which makes or fetches what is missing";
 });
 
-/// Which call failed, and how.
+/// Returns a function that wraps the error of a named call.
 pub fn refused(what: &'static str) -> impl Fn(Error) -> EngineError {
     move |error| match error {
         Error::DockerResponseServerError { message, .. } => match image_gone(&message) {
@@ -55,7 +55,7 @@ fn image_gone(message: &str) -> Option<String> {
     Some(image.trim().to_owned())
 }
 
-/// Whether the thing asked for is in the wished state already, or gone.
+/// Returns whether the thing is in the wanted state already, or gone.
 pub fn already(error: &Error) -> bool {
     matches!(
         error,

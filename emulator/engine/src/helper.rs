@@ -31,7 +31,7 @@ pub struct HelperLimits {
     pub stdout_bytes: usize,
 }
 
-/// What a helper did.
+/// The result of a helper.
 #[derive(Debug)]
 pub struct Ran {
     /// The exit code.
@@ -40,7 +40,7 @@ pub struct Ran {
     pub stdout: Vec<u8>,
     /// The first 64 KiB of stderr.
     pub stderr: Vec<u8>,
-    /// Whether the kernel killed a process because the memory limit was reached.
+    /// `true` if the kernel killed a process because the memory limit was reached.
     pub out_of_memory: bool,
 }
 
@@ -169,7 +169,7 @@ async fn exit_code(docker: &Docker, id: &str) -> Result<i64, EngineError> {
     }
 }
 
-/// Whether the engine says that a container's memory limit ended it.
+/// Returns whether the engine says that a container's memory limit ended it.
 async fn out_of_memory(docker: &Docker, id: &str) -> bool {
     let found = docker.inspect_container(id, None::<InspectContainerOptions>);
     let state = found.await.ok().and_then(|found| found.state);

@@ -1,8 +1,8 @@
-//! Who runs fnlocal, and the names of its runs and images.
+//! The user who runs fnlocal, and the names of its runs and images.
 
 use sha2::{Digest, Sha256};
 
-/// Whether `name` can be a run's name, so that a folder may be removed by it.
+/// Returns whether `name` can be a run's name, so that a folder may be removed by it.
 #[must_use]
 pub fn is_run_name(name: &str) -> bool {
     !name.is_empty()

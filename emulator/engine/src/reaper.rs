@@ -28,7 +28,7 @@ const LIST_PAUSE: Duration = Duration::from_millis(100);
 /// For a removal that somebody else has begun.
 const FOREIGN_REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was removed.
+/// The removed things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reaped {
     /// Containers.

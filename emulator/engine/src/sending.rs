@@ -13,7 +13,7 @@ pub const CHUNK_BYTES: usize = 128 << 10;
 /// Pieces that may wait for the engine.
 const PIECES: usize = 4;
 
-/// What is written to it is sent.
+/// A writer that sends its bytes.
 pub(crate) type BodyWriter = BufWriter<BodySender>;
 
 /// Has `write` write, and gives what it writes as pieces. The writer's own error comes by the
@@ -40,7 +40,7 @@ pub struct BodySender(mpsc::Sender<Bytes>);
 impl Write for BodySender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = Bytes::copy_from_slice(bytes);
-        // The engine hung up; what it says is told instead.
+        // The engine hung up; its own message is reported instead.
         self.0
             .blocking_send(piece)
             .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;

@@ -27,7 +27,7 @@ impl TarTally {
     }
 }
 
-/// Writes a tar. What is in it, and in which order, is the caller's.
+/// Writes a tar. The caller chooses the contents and their order.
 pub struct Tarball<W: Write> {
     tar: Builder<W>,
     tally: TarTally,

@@ -40,7 +40,7 @@ static PROCESS: LazyLock<Faults> = LazyLock::new(Faults::default);
 pub struct Broken(pub String);
 
 fnlocal_api::user_error!(Broken {
-    _ => "this is a fault of fnlocal; please report it with the lines above", Bug;
+    _ => "this is a fault of fnlocal; report it with the lines above", Bug;
 });
 
 /// A part of fnlocal that is missing.
@@ -48,7 +48,7 @@ fnlocal_api::user_error!(Broken {
 pub struct Fault {
     /// Its name.
     pub part: String,
-    /// What became of it.
+    /// The description of the fault.
     pub what: String,
     /// The platform is not whole without it: the process ends.
     pub fatal: bool,
@@ -107,7 +107,7 @@ impl Faults {
     /// Takes in a panic of a thread.
     fn panicked(&self, thread: &str, text: &str) {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
-        self.log(format!("a fault of fnlocal, please report it: {text}"));
+        self.log(format!("a fault of fnlocal; report it: {text}"));
         let fatal = VITAL_THREADS.contains(&thread);
         if fatal || LASTING_THREADS.contains(&thread) {
             self.raise(thread, "its thread panicked", fatal);

@@ -14,14 +14,14 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Rights of other users.
 const OTHERS: Mode = Mode::RWXG.union(Mode::RWXO);
 
-/// What is known of a path without opening it.
+/// The facts about a path that is not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// Bytes.
     pub len: u64,
-    /// Whether it is a folder.
+    /// `true` for a folder.
     pub is_folder: bool,
-    /// Whether it is a plain file.
+    /// `true` for a plain file.
     pub is_file: bool,
     /// How many names it has.
     pub names: u64,
@@ -180,7 +180,7 @@ impl OwnPath {
         Ok(rustix::fs::unlinkat(&parent, name, AtFlags::empty())?)
     }
 
-    /// What is at this path, itself and not what a link there leads to.
+    /// Returns the facts about the entry at this path itself, not about a link's target.
     ///
     /// # Errors
     /// `NotFound`; a [`crate::PathRefused`] for a link on the way.
@@ -213,14 +213,14 @@ impl OwnPath {
         Ok(self.metadata()?.modified)
     }
 
-    /// Whether a plain file of this user's is there.
+    /// Returns whether a plain file of this user's is there.
     #[must_use]
     pub fn is_file(&self) -> bool {
         self.stat()
             .is_ok_and(|found| own_file(&found, self.path()).is_ok())
     }
 
-    /// Whether a folder is there.
+    /// Returns whether a folder is there.
     #[must_use]
     pub fn is_folder(&self) -> bool {
         self.metadata().is_ok_and(|found| found.is_folder)

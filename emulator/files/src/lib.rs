@@ -4,8 +4,8 @@
 //! An [`OwnPath`] is a path below such a folder. Each operation opens the folder and then each
 //! component below it by its own descriptor, without following a link, and refuses what belongs to
 //! another user. So a link that a repository commits, or that a checkout puts there while fnlocal
-//! runs, never leads an operation out of the folder. What is made has mode 0600, folders 0700, from
-//! its creation on and whatever the umask is, unless a caller asks for other modes.
+//! runs, never leads an operation out of the folder. New files have mode 0600 and folders 0700,
+//! from their creation on and for any umask, unless a caller asks for other modes.
 #![warn(missing_docs)]
 
 mod file;

@@ -52,7 +52,7 @@ impl OwnPath {
         open_folder(&parent, name, &self.full)
     }
 
-    /// What is at this path, itself and not what a link there leads to.
+    /// Returns the facts about the entry at this path itself, not about a link's target.
     pub(crate) fn stat(&self) -> io::Result<Stat> {
         let (parent, name) = self.open_parent()?;
         Ok(rustix::fs::statat(

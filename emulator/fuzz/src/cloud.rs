@@ -25,7 +25,7 @@ pub fn event(text: &str) {
     let _none = rfc3339(u64::MAX - text.len() as u64);
 }
 
-/// What `dev --record` wrote, or somebody else.
+/// A recording that `dev --record` wrote, or a forged one.
 pub fn recording(data: &[u8]) {
     let _refused = replay(data);
 }

@@ -22,7 +22,7 @@ pub struct Target {
     pub name: &'static str,
     /// Feeds it.
     pub run: fn(&[u8]),
-    /// What it likes, to begin with.
+    /// Inputs to begin with.
     pub seeds: &'static [&'static [u8]],
 }
 

@@ -1,4 +1,4 @@
-//! What a cloned repository says: its configuration, and what its code describes.
+//! The words of a cloned repository: its configuration, and the description of its code.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -50,7 +50,7 @@ static PROJECT: LazyLock<Project> = LazyLock::new(|| {
     project
 });
 
-/// What a package's code says of its functions.
+/// A description that a package's code gives of its functions.
 pub fn described(data: &[u8]) {
     if let Ok(described) = serde_json::from_slice::<Description>(data) {
         let described = described.of_entries(&PROJECT.packages[0].entries);

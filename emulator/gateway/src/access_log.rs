@@ -1,4 +1,4 @@
-//! What is written of a request in the log, and counted.
+//! The record and the counts of a request.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -138,7 +138,7 @@ impl AccessRecord {
         }
     }
 
-    /// It answers: where the time went until then.
+    /// Notes that the instance answers, and the parts of the time until then.
     pub(super) fn timing(&mut self, timing: Timing, cold: Option<Cold>) {
         if let Some(served) = self.record().and_then(|record| record.served.as_mut()) {
             served.timing = timing;

@@ -168,7 +168,7 @@ impl Activity {
             if due.is_some_and(|due| due <= now) {
                 return;
             }
-            // What is owed may change meanwhile, but no deadline is nearer than that.
+            // The deadline may move meanwhile, but no deadline is nearer than that.
             let look = now + look;
             tokio::time::sleep_until(due.map_or(look, |due| due.min(look))).await;
         }

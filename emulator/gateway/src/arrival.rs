@@ -37,7 +37,7 @@ const MAX_FILES: u32 = 128;
 /// When a request makes sense again for which there was no room.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What bodies of all requests take while they are here.
+/// The memory and disk of the bodies of all requests while they are here.
 #[derive(Default)]
 pub(super) struct Room {
     memory: Cell<u64>,
@@ -54,7 +54,7 @@ impl Room {
     }
 }
 
-/// What one body takes, until dropped.
+/// The memory or disk of one body, until dropped.
 struct Share {
     room: Rc<Room>,
     /// Bytes of it that stay in memory; if it has more, all of them are in a file.
@@ -161,11 +161,11 @@ impl Body for Arrived {
 }
 
 impl Gateway {
-    /// Waits for the body of a request to a function that parses bodies. Whatever else is sent,
-    /// goes on as it is.
+    /// Waits for the body of a request to a function that parses bodies. Other bodies pass
+    /// unchanged.
     ///
     /// # Errors
-    /// What to answer; nothing was dispatched then.
+    /// Returns an error answer; nothing was dispatched then.
     pub(super) async fn arrive_whole(
         &self,
         outgoing: &mut OutgoingRequest,

@@ -1,5 +1,5 @@
-//! Requests nobody waits for: `x-fnlocal-invoke: async` is answered 202 once the request is on
-//! disk, and run from the queue.
+//! Asynchronous invocations: `x-fnlocal-invoke: async` is answered 202 once the request is on disk,
+//! and run from the queue.
 
 use fnlocal_api::headers as api_headers;
 use std::rc::Rc;
@@ -49,7 +49,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// When trying again makes sense while the queue is full.
 const FULL: Duration = Duration::from_secs(5);
 
-/// Whether a request is one nobody waits for.
+/// Returns whether a request asks for an asynchronous invocation.
 pub(super) fn is_deferred(request: &Request<ClientBody>) -> bool {
     request.headers().contains_key(INVOKE)
 }
@@ -86,8 +86,8 @@ impl Gateway {
         }
     }
 
-    /// Whether a request may ask for it: by the function's configuration, else where only this
-    /// machine can send requests. Commands of this machine always may.
+    /// Returns whether a request may ask for it: by the function's configuration, else where only
+    /// this machine can send requests. Commands of this machine always may.
     fn may_defer(&self, request: &Request<ClientBody>, function: &Function) -> Result<(), Problem> {
         let said = function.settings.triggers.delivery.from_clients;
         let token = HeaderValue::from_str(&self.token).ok();
@@ -246,7 +246,7 @@ impl Gateway {
     }
 }
 
-/// What a request says of how it is to be run.
+/// The options that a request gives for its run.
 struct AsyncOptions {
     order: Option<String>,
     key: Option<String>,

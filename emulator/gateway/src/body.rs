@@ -19,7 +19,7 @@ use super::outgoing::OutgoingRequest;
 use super::peers::Link;
 use super::{BoxError, headers};
 
-/// What is sent to a client.
+/// The body that a client receives.
 pub enum ResponseBody {
     /// A text of ours.
     Full(Option<Bytes>),
@@ -57,7 +57,7 @@ pub struct LeasedBody {
 /// Why an answer's body does not end as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerBodyError {
-    /// It has more bytes than its bound.
+    /// The body has more bytes than its bound.
     #[error("the function answered with more than its response_limit")]
     TooLarge,
     /// No byte came within the idle timeout.
@@ -68,7 +68,7 @@ pub enum AnswerBodyError {
     Broken(#[source] hyper::Error),
 }
 
-/// What a body is held to.
+/// The bounds of a body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyBounds {
     /// Time without a byte after which it is ended.
@@ -110,9 +110,9 @@ impl LeaseGuard {
     }
 }
 
-/// What is given back when an answer ends.
+/// The instance or slot that is given back when an answer ends.
 pub struct Lease {
-    /// What answers.
+    /// The answering side.
     pub upstream: Upstream,
     /// The connection the answer comes on.
     pub connection: Connection,
@@ -122,7 +122,7 @@ pub struct Lease {
     pub record: Option<AccessRecord>,
 }
 
-/// What answers a request.
+/// The side that answers a request.
 pub enum Upstream {
     /// An instance, for the request of a ticket.
     Instance(Rc<Instance>, Ticket),
@@ -131,7 +131,7 @@ pub enum Upstream {
 }
 
 impl Lease {
-    /// What is given back when the answer of another gateway ends.
+    /// Returns the lease of another gateway's answer.
     #[must_use]
     pub fn from_node(link: Rc<Link>, connection: Connection, outgoing: &OutgoingRequest) -> Self {
         Self {

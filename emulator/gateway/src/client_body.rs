@@ -115,7 +115,7 @@ impl Body for ClientBody {
     }
 }
 
-/// What came of a body in the time it was waited for.
+/// The progress of a body in the time it was waited for.
 struct Pace {
     idle_timeout: Duration,
     /// Since when more is waited for; none while nothing is.
@@ -166,7 +166,7 @@ impl Pace {
         window.min(silent + self.idle_timeout)
     }
 
-    /// Whether the client keeps up, at a moment that was due. A new window begins.
+    /// Returns whether the client keeps up, at a moment that was due. A new window begins.
     fn keeps_up(&mut self, now: Instant) -> bool {
         let is_silent = |since: Instant| now.duration_since(since) >= self.idle_timeout;
         if self.silent.is_some_and(is_silent) {

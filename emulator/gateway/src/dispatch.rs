@@ -96,7 +96,7 @@ impl Gateway {
         self.forward(outgoing, id, function, record).await
     }
 
-    /// The name another node gave a request it sends here. What cannot prove to be a node is a client.
+    /// The name another node gave a request it sends here. A sender without the key is a client.
     fn named_by_node(&self, request: &Request<ClientBody>) -> Option<Arc<str>> {
         let peers = self.peers.as_ref()?;
         let headers = request.headers();

@@ -1,4 +1,4 @@
-//! Which headers pass, which stop here, and which are added.
+//! The headers that pass, those that stop here, and those that are added.
 
 use std::time::Duration;
 
@@ -145,13 +145,13 @@ fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
     HeaderValue::from_bytes(&all.join(&b", "[..])).unwrap_or_else(|_| peer.forwarded_for.clone())
 }
 
-/// What a response says about how it came to be.
+/// The origin of a response.
 pub struct Provenance<'a> {
     /// The request's id.
     pub request_id: &'a HeaderValue,
-    /// What it waited for.
+    /// The start kind.
     pub start: StartKind,
-    /// What a cold start was for; none for others.
+    /// The reason of a cold start; `None` for others.
     pub cold: Option<Cold>,
     /// The instance's number.
     pub instance: &'a HeaderValue,

@@ -27,7 +27,7 @@ pub(crate) struct FunctionInvocation<'a> {
     pub driver: &'a Rc<Driver>,
     /// The function.
     pub function: &'a Function,
-    /// What an instance knows the invocation by.
+    /// The invocation's id for the instance.
     pub name: Arc<str>,
     /// The span for diagnosis.
     pub span: Span,
@@ -35,11 +35,11 @@ pub(crate) struct FunctionInvocation<'a> {
 
 /// The head of an answer, with its body to come.
 pub(crate) struct Answered {
-    /// What the instance answered.
+    /// The response of the instance.
     pub response: Response<Incoming>,
     /// Given back when the body has ended.
     pub lease: Lease,
-    /// What answered.
+    /// The answering instance.
     pub to: Dispatched,
     /// When the invocation arrived.
     pub arrived: Clock,

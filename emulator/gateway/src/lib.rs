@@ -65,7 +65,7 @@ use peers::Peers;
 use crate::triggers::Triggers;
 use fnlocal_driver::{BoxError, Driver};
 
-/// What the gateway may be told.
+/// The settings of the gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayOptions {
     /// Time a client may take to send a request's head, and to leave a connection unused.
@@ -74,7 +74,7 @@ pub struct GatewayOptions {
     pub idle_timeout: Duration,
     /// Time a body may take to arrive whole, where it is waited for.
     pub body_timeout: Duration,
-    /// Time for requests under way once the gateway is told to stop.
+    /// Time for requests under way once the gateway stops.
     pub drain_timeout: Duration,
     /// This node's name, for `x-fnlocal-node`.
     pub node: String,
@@ -127,17 +127,17 @@ pub struct Gateway {
     options: GatewayOptions,
     node: HeaderValue,
     platform: axum::Router,
-    /// The other nodes; none where there is only this one.
+    /// The other nodes; `None` if there is only this one.
     peers: Option<Rc<dyn Peers>>,
-    /// Where requests go that nobody waits for.
+    /// The queue of asynchronous invocations.
     triggers: Option<Rc<Triggers>>,
-    /// What `/_fnlocal/*` wants to see.
+    /// The token that `/_fnlocal/*` requires.
     token: String,
-    /// The port of the platform's own origin; none where there is none.
+    /// The port of the platform's own origin; `None` if there is none.
     platform_port: Option<u16>,
     /// Cancelled when connections are cut off.
     cut: CancellationToken,
-    /// What bodies take that arrive before their requests are entered.
+    /// The room for bodies that arrive before their requests are entered.
     room: Rc<arrival::Room>,
     /// How many there are.
     open: watch::Sender<usize>,

@@ -19,21 +19,21 @@ use fnlocal_logs::{Archive, TotalsView};
 
 use families::{Labels, Rows, counters, gauges, histograms};
 
-/// What the text is sent as.
+/// The media type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What a node has counted, at a moment.
+/// The counts of a node, at a moment.
 #[derive(Clone, Debug)]
 pub struct NodeCounts {
     node: Arc<str>,
-    /// What it is doing; none where it is no node that is there.
+    /// The present state; `None` if the node is gone.
     present: Option<Present>,
     requests: Vec<Count>,
     functions: Vec<FunctionCounts>,
     starts: Starts,
 }
 
-/// What a node is doing, at a moment.
+/// The state of a node, at a moment.
 #[derive(Clone, Debug)]
 struct Present {
     names: Vec<(u32, Arc<str>)>,
@@ -41,7 +41,7 @@ struct Present {
 }
 
 impl NodeCounts {
-    /// What a node has counted.
+    /// Returns the counts of a node.
     #[must_use]
     pub fn from_driver(driver: &Driver) -> Self {
         let functions = driver.with_functions(|functions| functions.all());
@@ -54,7 +54,7 @@ impl NodeCounts {
         Self::counted(driver.node(), Some(present), driver.counts())
     }
 
-    /// What was counted under a name that is no node's.
+    /// Returns counts under a name that is no node's.
     #[must_use]
     pub fn apart(name: &str, counts: &Counts) -> Self {
         Self::counted(name.into(), None, counts)

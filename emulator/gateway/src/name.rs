@@ -1,4 +1,4 @@
-//! What requests are called.
+//! The ids of requests.
 
 use std::sync::Arc;
 

@@ -23,8 +23,8 @@ pub(crate) enum NoAnswerReason {
 }
 
 impl NoAnswerReason {
-    /// Returns what the client, or the job, is told. Waits a moment for the reason of an instance's
-    /// end.
+    /// Returns the problem for the client, or for the job. Waits a moment for the reason of an
+    /// instance's end.
     pub(crate) async fn problem(&self, driver: &Driver, function: &Function) -> Problem {
         let problem = match self {
             Self::Refused(refused, instance) => {

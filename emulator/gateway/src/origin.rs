@@ -16,7 +16,7 @@ use super::peers::proves;
 use super::platform::TOKEN_HEADER;
 use super::{Answer, Peer, Problem, ResponseBody, asks_locally, comes_from_no_other_site};
 
-/// What stays on the functions' port: what balancers and scrapers ask for.
+/// The paths that stay on the functions' port, for balancers and scrapers.
 const PUBLIC: [&str; 2] = ["/_fnlocal/health", "/_fnlocal/metrics"];
 /// The dashboard.
 const PAGE: &str = "/_fnlocal/";
@@ -58,7 +58,7 @@ pub trait Platform: Answer {
 /// The platform's port. Another user of this machine can connect to it, so all but [`PUBLIC`] paths
 /// and the page's files requires the run's token.
 pub struct Pages<P> {
-    /// What answers.
+    /// The answering side.
     pub platform: Rc<P>,
     /// Other machines are answered too.
     pub open: bool,
@@ -82,7 +82,7 @@ impl<P: Platform> Answer for Pages<P> {
                     return problem.response("");
                 }
                 let mut response = platform.answer(request, peer).await;
-                // It would clear what the dashboard keeps.
+                // That header would clear the dashboard's storage.
                 response.headers_mut().remove("clear-site-data");
                 return response;
             }
@@ -138,7 +138,7 @@ fn no_token() -> Problem {
 
 /// Answers for a path of the platform on the functions' port; none when it may go on there.
 ///
-/// What bears the run's token and comes from no page goes on: commands and tests.
+/// Requests with the run's token that come from no page pass: commands and tests.
 pub fn on_functions_port<B>(
     request: &Request<B>,
     token: &str,
@@ -161,14 +161,14 @@ pub fn on_functions_port<B>(
     Some(problem.hint(hint).response(""))
 }
 
-/// Whether a browser asks for the script of a service worker whose scope would be the paths of all
-/// functions: that of `/NAME` is `/`.
+/// Returns whether a browser asks for the script of a service worker whose scope would be the paths
+/// of all functions: that of `/NAME` is `/`.
 pub(crate) fn is_worker_over_all<B>(request: &Request<B>) -> bool {
     let asked = request.headers().get("service-worker");
     asked.is_some_and(|asked| asked == "script") && !request.uri().path()[1..].contains('/')
 }
 
-/// Whether a path is the platform's.
+/// Returns whether a path is the platform's.
 pub fn is_platform(path: &str) -> bool {
     is_below("/_fnlocal", path)
 }

@@ -1,4 +1,4 @@
-//! Who may ask for the platform's own paths.
+//! The clients that may ask for the platform's own paths.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use super::Problem;
 /// Refuses what does not come from this machine.
 ///
 /// # Errors
-/// What to answer.
+/// Returns an error answer if the request does not come from this machine.
 pub fn asks_locally<B>(request: &Request<B>, peer: SocketAddr) -> Result<(), Problem> {
     let forbidden = |reason, text| Err(Problem::new(StatusCode::FORBIDDEN, reason, text));
     if !peer.ip().is_loopback() {
@@ -27,7 +27,7 @@ pub fn asks_locally<B>(request: &Request<B>, peer: SocketAddr) -> Result<(), Pro
 /// but for links that are followed.
 ///
 /// # Errors
-/// What to answer.
+/// Returns an error answer if the request comes from another site's page.
 pub fn comes_from_no_other_site<B>(request: &Request<B>) -> Result<(), Problem> {
     let header = |name: &str| {
         let value = request.headers().get(name)?;

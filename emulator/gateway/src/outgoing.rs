@@ -27,11 +27,12 @@ pub struct OutgoingRequest {
     streams: bool,
     /// Sending it twice does no harm: an idempotent method (RFC 9110, 9.2.2) without a body.
     repeatable: bool,
-    /// It shares its connection with others, each with a window of its own (HTTP/2).
+    /// `true` if the request shares its connection with others, each with a window of its own
+    /// (HTTP/2).
     pub(super) multiplexed: bool,
     /// The client sends its body only once it is asked for.
     held_back: bool,
-    /// It was sent once and the exchange broke.
+    /// `true` if the request was sent once and the exchange broke.
     broke_before: bool,
     pub(super) upgrade: Option<(HeaderValue, OnUpgrade)>,
 }
@@ -41,7 +42,7 @@ impl OutgoingRequest {
     pub fn new(request: Request<ClientBody>, prepare: impl FnOnce(&mut HeaderMap)) -> Self {
         let (mut parts, body) = request.into_parts();
         let empty = body.is_end_stream();
-        // What changes the protocol has no body: one with a body arrives whole like any other.
+        // A change of protocol has no body: a request with a body arrives whole like any other.
         let upgrade = empty.then(|| take_upgrade(&mut parts)).flatten();
         if let Some(authority) = parts.uri.authority()
             && let Ok(host) = HeaderValue::from_str(authority.as_str())
@@ -119,8 +120,8 @@ impl OutgoingRequest {
         self.body = Some(RequestBody::Tracked(TrackedBody::new(body, consumed)));
     }
 
-    /// The request's place in a trace, which the function is told. One that nobody here records
-    /// keeps what the client sent: its parent is then still the client.
+    /// Returns the request's place in a trace, for the function. A request that is not recorded
+    /// here keeps what the client sent: its parent is then still the client.
     pub(super) fn trace(&mut self, recorded: bool) -> TraceContext {
         let sent = self.headers.get(TRACEPARENT).and_then(TraceContext::parse);
         let trace = sent.unwrap_or_else(TraceContext::begin);

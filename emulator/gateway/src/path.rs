@@ -1,6 +1,6 @@
 //! From a request's path to a function's name.
 
-/// What a path asks for.
+/// The target of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathTarget<'a> {
     /// `/_fnlocal/…`: the platform itself.

@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 ///
 /// In one process the nodes share what they know; nodes on machines of their own tell each other.
 pub trait Peers {
-    /// What a request another node sends carries.
+    /// Returns the header value that requests from another node carry.
     fn token(&self) -> &HeaderValue;
 
     /// Where a request that a client sent here is served. `idle_here` says whether an instance is
@@ -169,7 +169,7 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-/// Whether what was given is the token, compared in a time that does not tell how much was right.
+/// Returns whether the given value is the token, compared in constant time.
 pub fn proves(token: &HeaderValue, given: &HeaderValue) -> bool {
     let (token, given) = (token.as_bytes(), given.as_bytes());
     let differ = given.iter().zip(token).fold(0, |all, (a, b)| all | (a ^ b));

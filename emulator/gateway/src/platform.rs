@@ -24,12 +24,12 @@ use fnlocal_logs::Archive;
 use crate::triggers::TriggersView;
 pub use records::records;
 
-/// What a platform path asks of the gateway's thread.
+/// A question of a platform path to the gateway's thread.
 #[derive(Debug)]
 pub enum Ask {
     /// A picture of the node.
     View(oneshot::Sender<Picture>),
-    /// What the node has counted.
+    /// The counts of the node.
     Counts(oneshot::Sender<NodeCounts>),
     /// A cold start for a function's next request; answered whether there is such a function.
     Cold {
@@ -45,7 +45,7 @@ pub enum Ask {
 pub struct Picture {
     /// Functions by number, as in `node`.
     pub functions: std::collections::BTreeMap<String, String>,
-    /// What the core knows.
+    /// The state of the core.
     pub node: NodeView,
     /// How requests ended, since the node began.
     pub requests: Vec<Count>,
@@ -69,8 +69,8 @@ pub struct PlatformState {
     archive: Option<Archive>,
 }
 
-/// The router, and where its questions come out. What changes something wants `token`; what is
-/// kept is in `archive`.
+/// Returns the router, and the receiver of its questions. Changes require `token`; kept records are
+/// in `archive`.
 pub fn router(token: &str, archive: Option<Archive>) -> (Router, mpsc::Receiver<Ask>) {
     let (asks, questions) = mpsc::channel(ASKS);
     let platform = PlatformState {

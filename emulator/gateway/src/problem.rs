@@ -20,11 +20,11 @@ pub struct Problem {
     pub status: StatusCode,
     /// A word for machines.
     pub reason: &'static str,
-    /// What happened, for people.
+    /// A description for people.
     pub detail: String,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: Option<String>,
-    /// Which function.
+    /// The function.
     pub function: Option<String>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,

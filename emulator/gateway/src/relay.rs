@@ -16,11 +16,11 @@ use super::peers::{FORWARDED, PeerRoute, Peers};
 use super::{Gateway, Problem, headers, tunnel};
 use fnlocal_driver::Function;
 
-/// What became of a request that may be served on another node.
+/// The result for a request that may be served on another node.
 pub(super) enum Elsewhere {
-    /// It was.
+    /// Another node answered.
     Answered(Response<ResponseBody>),
-    /// It is to be served here.
+    /// The request is to be served here.
     Here(Box<(OutgoingRequest, AccessRecord)>),
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Elsewhere {
 pub struct Relay<'a> {
     /// Given back when the answer has ended.
     pub lease: Lease,
-    /// What was asked.
+    /// The request.
     pub outgoing: OutgoingRequest,
     /// Lives as long as the request.
     pub record: AccessRecord,

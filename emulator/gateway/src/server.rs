@@ -2,7 +2,7 @@
 //!
 //! Every state of a connection has a deadline: [`super::activity`] has those of the connection,
 //! [`super::client_body`] that of a body on its way here, [`super::stall`] that of bytes on their
-//! way out. What is switched to another protocol is watched by [`super::tunnel`].
+//! way out. [`super::tunnel`] watches connections that switched to another protocol.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ pub trait Answer: 'static {
 pub struct Server {
     /// Its timeouts and bounds.
     pub options: GatewayOptions,
-    /// Where trouble is told.
+    /// The log for trouble.
     pub logs: Logs,
     /// Breaks all connections off when cancelled.
     pub cut: CancellationToken,

@@ -1,5 +1,5 @@
-//! What calls functions besides requests, on this machine: the project's queue, its schedules and
-//! its sources, in front of the drivers that run functions.
+//! The callers of functions besides requests, on this machine: the project's queue, its schedules
+//! and its sources, in front of the drivers that run functions.
 //!
 //! One for each run of fnlocal, however many nodes it has, so a schedule fires once and an event
 //! is taken once. Where nodes are machines of their own each has one, and [`Duty`] says which of
@@ -49,7 +49,8 @@ use uploads::Uploads;
 /// Time for jobs that run when fnlocal is to end.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Whether a function's schedule, and sources that tell all who listen, are this node's.
+/// Returns the ownership of a function's schedule, and of sources that send each event to all
+/// listeners. `None` if this node owns nothing.
 pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
 
 /// The project's queue, schedules and sources.
@@ -66,7 +67,7 @@ pub struct Triggers {
     uploads: Uploads,
 }
 
-/// What triggers look like at a moment.
+/// The state of triggers at a moment.
 #[derive(Debug, Serialize)]
 pub struct TriggersView {
     queue: QueueView,
@@ -180,7 +181,7 @@ impl Triggers {
         self.uploads.place().await
     }
 
-    /// What they look like now.
+    /// Returns the present state.
     pub fn view(&self) -> TriggersView {
         let at = |ms: Option<u64>| ms.and_then(event::rfc3339);
         let next = self.clockwork.next().into_iter();
@@ -217,7 +218,7 @@ impl Triggers {
         self.clockwork.looked()
     }
 
-    /// Whether a function's schedule is being fired.
+    /// Returns whether a function's schedule is being fired.
     pub fn is_firing(&self, function: &str) -> bool {
         self.clockwork.is_firing(function)
     }

@@ -14,8 +14,8 @@ use super::access_log::AccessRecord;
 /// Bytes taken over at once, each way.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Joins a client and who serves it until one of them ends or both are silent for too long. What
-/// is `held`, such as the instance, is taken for as long.
+/// Joins a client and its server until one of them ends or both are silent for too long. `held`,
+/// such as the instance, stays taken for as long.
 pub fn start(
     client: OnUpgrade,
     upstream: OnUpgrade,

@@ -1,4 +1,4 @@
-//! From a name to its function, and what a client is told when there is none.
+//! From a name to its function, and the answer for a client if there is none.
 
 use std::borrow::Cow;
 use std::rc::Rc;

@@ -15,7 +15,7 @@ use super::{ImageOptions, OnProgress};
 use fnlocal_engine::error::chain;
 use fnlocal_engine::identity::local_image;
 
-/// What is used when nothing is asked for: the LTS.
+/// The base image if none is named: the LTS.
 pub const DEFAULT: &str = "node:26-slim";
 
 /// A base that is here.

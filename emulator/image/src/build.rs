@@ -1,8 +1,8 @@
 //! `fnlocal build`: an OCI image per package, in the project's own registry.
 //!
 //! An image is the base, dependencies, the wrapper and code, each a layer made here so that the
-//! same input gives the same digests on every machine, in every folder, at any time. What has not
-//! changed is known by a record, so that the same code talks to no engine and no network. Code and
+//! same input gives the same digests on every machine, in every folder, at any time. Records
+//! remember unchanged parts, so that the same code talks to no engine and no network. Code and
 //! install scripts run in containers and nowhere else.
 //!
 //! Several builds beside each other are safe, and so is one beside `dev`: contents go by their
@@ -55,7 +55,7 @@ use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
 use records::BuildRecords;
 
-/// Bytes of code and dependencies from which somebody is told.
+/// The size of code and dependencies, in bytes, from which a warning is given.
 pub const LARGE: u64 = 2 << 30;
 /// The registry's folder in a project's `.fnlocal`.
 pub const REGISTRY: &str = "registry";
@@ -65,7 +65,7 @@ const RECORDS: &str = "build";
 /// former runs left, leaves them alone.
 const OWNER: &str = "build";
 
-/// What `fnlocal build` was asked for.
+/// The options of `fnlocal build`.
 #[derive(Clone, Debug)]
 pub struct BuildOptions {
     /// A folder of functions, or one file.
@@ -74,7 +74,7 @@ pub struct BuildOptions {
     pub platforms: Vec<ImagePlatform>,
     /// Look for the base anew, even if one is known.
     pub pull: bool,
-    /// Bytes of code and dependencies from which somebody is told: [`LARGE`].
+    /// The size of code and dependencies, in bytes, from which a warning is given: [`LARGE`].
     pub large: u64,
 }
 
@@ -145,7 +145,7 @@ pub async fn usual_base(
     Ok((StoredBase::repository(), base.manifest().clone()))
 }
 
-/// What containers of a project's builds are labelled with.
+/// Returns the labels of the containers of a project's builds.
 fn owner(project: &Project) -> Owner {
     Owner {
         project: format!("{}-{OWNER}", project_label(&project.name, &project.root)),
@@ -186,7 +186,7 @@ pub async fn in_background(
     built
 }
 
-/// What all packages of a project are built with.
+/// The shared parts of the builds of a project's packages.
 pub(crate) struct Site<'a> {
     project: &'a Project,
     store: Store,
@@ -196,7 +196,7 @@ pub(crate) struct Site<'a> {
     tell: OnBuildProgress<'a>,
     pull: bool,
     large: u64,
-    /// Whether containers of former builds are ours to remove: nobody else builds now.
+    /// `true` if containers of former builds are ours to remove: no other process builds now.
     reap: bool,
 }
 
@@ -256,7 +256,7 @@ impl<'a> Site<'a> {
             })
     }
 
-    /// Whether a repository has a layer, or can be given it by another.
+    /// Returns whether a repository has a layer, or can get it from another.
     fn has(
         &self,
         layer: &Layer,
@@ -270,7 +270,7 @@ impl<'a> Site<'a> {
         Ok(mounted.map_err(crate::ImageError::from)?)
     }
 
-    /// What an image is called in the engine while it is worked on.
+    /// Returns an image's name in the engine while it is being built.
     fn engine_name(&self, repository: &RepositoryName, tag: &str) -> String {
         local_image(&format!("{}:{tag}", repository.as_str().replace('/', "-")))
     }

@@ -1,4 +1,4 @@
-//! What a package asks to be installed, and installing it on this machine for plain processes.
+//! The dependencies of a package, and their installation on this machine for plain processes.
 
 mod lock;
 mod mirror;
@@ -47,7 +47,7 @@ const SETTINGS: [(&str, LockfileKind); 2] = [
     (".yarnrc.yml", LockfileKind::Yarn),
 ];
 
-/// What a package asks to be installed.
+/// The dependencies of a package.
 #[derive(Clone, Debug)]
 pub(crate) struct Dependencies {
     package: String,
@@ -122,7 +122,7 @@ impl Dependencies {
         }))
     }
 
-    /// What the result depends on.
+    /// Returns everything that the result depends on.
     pub fn parts(&self) -> Vec<&[u8]> {
         let mut parts: Vec<&[u8]> = vec![&self.manifest];
         let lock = self.lock.iter().map(|(name, bytes)| (*name, bytes));
@@ -145,7 +145,7 @@ impl Dependencies {
         parts
     }
 
-    /// What is odd about it, for the person.
+    /// Returns a warning for the person, if something is odd.
     pub fn warning(&self) -> Option<String> {
         match (&self.lock, &self.other_lock) {
             (Some(_), _) => None,
@@ -215,7 +215,7 @@ impl Dependencies {
         steps
     }
 
-    /// What installs them.
+    /// Returns the package manager that installs them.
     pub fn manager(&self) -> &Manager {
         &self.manager
     }
@@ -350,7 +350,7 @@ fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> 
     }
 }
 
-/// What of this machine's npm settings an install elsewhere needs.
+/// Returns the settings of this machine's npm that an install elsewhere needs.
 pub(crate) fn settings(wanted: &Dependencies) -> HostSettings {
     let mut settings = HostSettings::read(wanted.npmrc());
     let registry = settings.registry();

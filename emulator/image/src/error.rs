@@ -16,7 +16,7 @@ pub enum ImageError {
         "the base image {image} could not be pulled ({pull}) nor made from this machine's node ({host})"
     )]
     NoBase {
-        /// What was to be pulled.
+        /// The image to pull.
         image: String,
         /// Why that failed.
         pull: String,
@@ -26,9 +26,9 @@ pub enum ImageError {
     /// The engine refused.
     #[error("{what}")]
     Engine {
-        /// What was tried.
+        /// The attempted step.
         what: &'static str,
-        /// What the engine said.
+        /// The engine's error.
         source: Box<EngineError>,
     },
     /// npm failed.
@@ -46,7 +46,7 @@ pub enum ImageError {
         package: String,
         /// Too much of what.
         limit: InstallLimit,
-        /// What the package manager wrote until then.
+        /// The output of the package manager until then.
         output: String,
     },
     /// package.json is not JSON.
@@ -98,7 +98,7 @@ pub enum ImageError {
     },
 }
 
-/// What an install took too much of.
+/// A limit that an install exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstallLimit {
     /// More time than this.

@@ -198,7 +198,7 @@ impl HostNode {
     }
 }
 
-/// What a system has besides programs.
+/// Adds the files that a system has besides programs.
 fn settings(root: &mut Root) {
     let passwd = "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n\
                   nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";

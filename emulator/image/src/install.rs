@@ -100,7 +100,7 @@ impl Installer<'_> {
             working_dir: Some("/".to_owned()),
             labels: Some(self.owner.labels("build", Some(self.package))),
             host_config: Some(HostConfig {
-                // What is installed is part of the image that is made of this container. The user
+                // Installed files are part of the image that is made of this container. The user
                 // can write to two folders.
                 readonly_rootfs: Some(false),
                 tmpfs: Some(tmpfs(TMP_MIB)),
@@ -266,7 +266,7 @@ impl Installer<'_> {
     }
 }
 
-/// What npm needs, in a folder the install empties, and the folder it installs into.
+/// Adds npm's inputs, in a folder the install empties, and the folder it installs into.
 fn fill(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
     root.folder(WORK, 0o700);
     root.folder("/node_modules", 0o755);

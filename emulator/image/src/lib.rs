@@ -34,7 +34,7 @@ use fnlocal_project::{INSTALL_TIME, Package};
 
 /// For a pull or an import.
 pub const SLOW_CALL_TIMEOUT: Duration = Duration::from_mins(10);
-/// What is put on top of a base; a change here makes every image anew.
+/// The version of the recipe for everything above the base; a change here makes every image new.
 const RECIPE: &str = "4";
 
 /// The label that says whose an image is.

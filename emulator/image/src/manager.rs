@@ -69,7 +69,7 @@ impl Manager {
         }
     }
 
-    /// What npm is to install before, if it is not npm itself.
+    /// Returns the package that npm installs first, if the manager is not npm itself.
     fn installed_as(&self) -> Option<String> {
         match self {
             Self::Npm => None,
@@ -200,7 +200,7 @@ fn berry_of(lock: &str) -> Option<&'static str> {
     })
 }
 
-/// What stands after a key, without quotes.
+/// Returns the text after a key, without quotes.
 fn value<'a>(text: &'a str, key: &str) -> &'a str {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(key));
     line.unwrap_or_default().trim().trim_matches(['\'', '"'])

@@ -30,7 +30,7 @@ const OWN_PATHS: [&str; 9] = [
     "shell",
 ];
 
-/// What of this machine's npm settings an install needs.
+/// The settings of this machine's npm that an install needs.
 #[derive(Debug, Default)]
 pub(crate) struct HostSettings {
     /// The person's `.npmrc`.
@@ -142,7 +142,7 @@ fn setting(npmrc: &[u8], name: &str) -> Option<String> {
     })
 }
 
-/// What npm wrote, for people.
+/// Returns npm's output, for people.
 pub(super) fn text(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim_end().to_owned()
 }

@@ -1,7 +1,7 @@
 //! Releases of a project, kept as files named by the hash of what they say.
 //!
-//! A file is written once and never changed. What a release names stays in the registry for as long
-//! as the release is kept.
+//! A file is written once and never changed. Images that a release names stay in the registry for
+//! as long as the release is kept.
 
 mod assemble;
 mod kept;

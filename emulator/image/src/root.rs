@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use fnlocal_engine::tarball::{TarTally, Tarball};
 use fnlocal_project::LinkFree;
 
-/// What will be in a tar.
+/// The future contents of a tar.
 #[derive(Debug, Default)]
 pub struct Root {
     entries: BTreeMap<String, RootEntry>,

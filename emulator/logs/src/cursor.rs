@@ -125,10 +125,10 @@ impl Cursor {
                 if follower.is_none() {
                     return Ok(None);
                 }
-                // It was ended before another was begun: read to that end.
+                // The segment was ended before another was begun: read to that end.
                 continue;
             };
-            // Whoever wrote a line without an end does so no more.
+            // The writer of a line without an end writes no more.
             self.begun.clear();
             self.skipping = false;
             self.number = next;
@@ -143,8 +143,8 @@ impl Cursor {
     }
 }
 
-/// Whether a file was written to for the last time before a moment. One that is gone by now is
-/// not: it is skipped when it is read.
+/// Returns whether a file was written to for the last time before a moment. `false` for one that is
+/// gone by now, which is skipped when it is read.
 pub(super) fn is_before(folder: &Path, number: u64, moment: Option<Timestamp>) -> bool {
     let changed = path(folder, number).modified();
     let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
@@ -154,7 +154,7 @@ pub(super) fn is_before(folder: &Path, number: u64, moment: Option<Timestamp>) -
     changed < moment
 }
 
-/// The numbers of the files there are, the oldest first; none where there is no folder.
+/// Returns the numbers of the files, the oldest first; an empty list if there is no folder.
 pub(super) fn numbers_in(folder: &Path) -> io::Result<Vec<u64>> {
     match numbers(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(end.next_line().unwrap(), None);
         writeln!(log, "ond").unwrap();
         assert_eq!(end.next_line().unwrap().as_deref(), Some("second\n"));
-        // Who looked before there was a log sees all of it.
+        // A reader that opened before there was a log sees all of it.
         assert_eq!(empty.next_line().unwrap(), Some(format!("{long}\n")));
     }
 }

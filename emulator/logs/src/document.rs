@@ -1,4 +1,4 @@
-//! What is kept on disk and told over HTTP: one JSON document a line.
+//! The documents on disk and over HTTP: one JSON document a line.
 //!
 //! Times are RFC 3339 in UTC, to the microsecond. An invocation's is its end, so that a log is in
 //! the order of its times; lengths are milliseconds, sizes bytes.
@@ -26,7 +26,7 @@ pub enum LogDocument {
     Invocation(Invocation),
     /// A line a function wrote.
     Line(FunctionLogLine),
-    /// What the platform has to say.
+    /// A line of the platform.
     Platform(PlatformLine),
 }
 
@@ -63,18 +63,18 @@ pub struct Invocation {
     /// The instance that served it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub instance: Option<String>,
-    /// What it waited for; none where no instance answered.
+    /// The start kind; `None` if no instance answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start: Option<StartKind>,
-    /// What a cold start was for: `first` or `scale-out`.
+    /// The reason of a cold start: `first` or `scale-out`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cold: Option<String>,
     /// From its arrival to the end of the answer.
     pub duration_ms: f64,
     /// From its arrival to the head of the answer.
     pub first_byte_ms: f64,
-    /// What Lambda would bill: the import on a start, and the handler until it had settled, in
-    /// whole milliseconds rounded up. None where no code ran.
+    /// The time that Lambda would bill: the import on a start, and the handler until it had
+    /// settled, in whole milliseconds rounded up. `None` if no code ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billed_ms: Option<u64>,
     /// Where the time to the answer's head went, as in `Server-Timing`.
@@ -133,7 +133,7 @@ pub struct FunctionLogLine {
     pub text: String,
 }
 
-/// What a wrapper measured of a request.
+/// The measurements of a wrapper for a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WrapperMeasurement {
     pub handler: Duration,
@@ -254,7 +254,7 @@ impl Phases {
     }
 }
 
-/// What is said of records that had no room.
+/// Returns the text about records that had no room.
 pub(super) fn dropped(count: u64) -> String {
     format!("{count} records were dropped: too many at once")
 }

@@ -16,7 +16,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// What a record completes.
+    /// Returns the documents that a record completes.
     pub fn take(&mut self, record: &Record, now: Instant) -> Vec<LogDocument> {
         let mut made: Vec<LogDocument> = match record {
             Record::Request(request) => {

@@ -38,7 +38,7 @@ const MAX_ID_BYTES: usize = 64;
 /// Errors of one origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorGroup {
-    /// What it is known by: 12 hexadecimal digits, the same in every run.
+    /// The group's id: 12 hexadecimal digits, the same in every run.
     pub id: String,
     /// How they came out.
     pub cause: Cause,
@@ -58,7 +58,7 @@ pub struct ErrorGroup {
     pub frame: Option<String>,
     /// The last one's stack.
     pub stack: Option<String>,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: Option<String>,
     /// How many.
     pub count: u64,
@@ -101,7 +101,7 @@ pub struct Groups {
     ended: Recent<(Arc<str>, InstanceId), String>,
 }
 
-/// What happened, before it is known which group it is of.
+/// An error before its group is known.
 struct SeenError<'a> {
     cause: Cause,
     function: Option<&'a Arc<str>>,
@@ -111,7 +111,7 @@ struct SeenError<'a> {
 }
 
 impl Groups {
-    /// What was kept in a folder. A file that cannot be read counts as none.
+    /// Reads what was kept in a folder. A file that cannot be read counts as none.
     #[must_use]
     pub fn read(folder: &Path) -> Self {
         let mut text = Vec::new();

@@ -1,11 +1,11 @@
-//! What makes two errors the same.
+//! The identity of two errors.
 
 use sha2::{Digest, Sha256};
 
 use fnlocal_api::Cause;
 use fnlocal_api::Failure;
 
-/// What an error's group is known by: 12 hexadecimal digits, the same in every run.
+/// Returns the id of an error's group: 12 hexadecimal digits, the same in every run.
 pub(super) fn fingerprint(cause: Cause, function: Option<&str>, failure: &Failure) -> String {
     let mut parts = vec![
         cause.word().to_owned(),

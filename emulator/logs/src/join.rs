@@ -14,7 +14,7 @@ use super::document::WrapperMeasurement;
 /// How long the wrapper's half is waited for. A handler may work on after its answer; what it
 /// takes then is not known in time.
 const WRAPPER_HALF_WAIT: Duration = Duration::from_secs(2);
-/// Requests that wait for their half at the most: a second's worth of the most there can be.
+/// The maximum number of requests that wait for their half: a second's worth at the highest rate.
 const WAITING: usize = 50_000;
 /// Bytes of them.
 const MAX_WAITING_BYTES: usize = 16 << 20;
@@ -44,7 +44,7 @@ impl Together {
         if let Some(measured) = self.early.remove(&*request.id) {
             return Some((request, Some(measured)));
         }
-        // Whoever was cut short or refused by the platform has no wrapper that will tell.
+        // A request that was cut short or refused by the platform gets no report from a wrapper.
         if request.start.is_none() || request.problem.is_some() {
             return Some((request, None));
         }

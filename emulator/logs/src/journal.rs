@@ -1,4 +1,5 @@
-//! A thread that keeps records: on disk, and errors grouped. It hands them on to who prints.
+//! A thread that keeps records: on disk, and errors grouped. The thread hands them on to the
+//! printer.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,8 @@ use fnlocal_project::ProjectLogs;
 pub const FOLDER: &str = "logs";
 /// The maximum length of a document, in bytes: texts of the usual maximum, of control characters.
 const MAX_DOCUMENT_BYTES: usize = 1 << 20;
-/// Lists that may wait. Each has at the most the bytes that may wait at the gateway, and what has no
-/// room here waits there.
+/// The maximum number of waiting lists. Each has at most the bytes that may wait at the gateway, and
+/// others wait there.
 const LISTS: usize = 2;
 /// The groups of errors are written at once when they change, but no more often than this.
 const SAVE: Duration = Duration::from_millis(500);
@@ -36,7 +37,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalLimits {
-    /// Bytes of all files together, at the most.
+    /// The maximum number of bytes of all files together.
     pub size: u64,
     /// How old a record may become.
     pub age: Duration,
@@ -62,7 +63,7 @@ impl From<&ProjectLogs> for JournalLimits {
     }
 }
 
-/// What is kept, for who looks at it. Cheap to clone.
+/// The kept records, for readers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Archive {
     folder: PathBuf,
@@ -111,7 +112,7 @@ impl Archive {
     }
 }
 
-/// Starts the thread. It ends when every sender is gone.
+/// Starts the thread. The thread ends when every sender is gone.
 ///
 /// # Errors
 /// The folder cannot be made, or the thread not be started.
@@ -155,7 +156,7 @@ pub(super) fn start(
     Ok((sender, archive, sends))
 }
 
-/// Whoever takes spans, if there is somebody. That nobody can is told, and no reason to stop.
+/// Starts the exporter of spans, if there is one. A failure is reported, and no reason to stop.
 fn start_spans(
     service: &str,
     totals: &Arc<JournalTotals>,

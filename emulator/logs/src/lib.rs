@@ -1,4 +1,4 @@
-//! What happened, as records for people and machines.
+//! Events as records for people and machines.
 //!
 //! The gateway's thread only pushes onto a list; a task hands whole lists to the journal's thread,
 //! which keeps them on disk and hands them on to whoever prints. So neither a slow disk nor a slow
@@ -6,7 +6,7 @@
 //! instead of kept, and the count is said.
 //!
 //! On disk is what [`document`] describes, one JSON document a line, in [`segments`] of bounded size.
-//! Whoever reads ([`cursor`], [`query`]) reads the files, whether or not somebody writes them.
+//! Readers ([`cursor`], [`query`]) read the files, whether or not a writer runs.
 #![warn(clippy::disallowed_macros)]
 
 mod bounded_map;
@@ -78,8 +78,8 @@ impl Logs {
         }
     }
 
-    /// Has the records from now on kept, too, and requests sent as spans of `service` where the
-    /// environment names who takes them. What came before goes to who prints.
+    /// Keeps the records from now on, too, and sends requests as spans of `service` where the
+    /// environment names a collector. Earlier records go to the printer.
     ///
     /// # Errors
     /// The folder cannot be made, or a thread not be started; records then go on being printed.
@@ -98,13 +98,13 @@ impl Logs {
         Ok(())
     }
 
-    /// What is kept; none where nothing is.
+    /// Returns the kept records; `None` if nothing is kept.
     #[must_use]
     pub fn archive(&self) -> Option<Archive> {
         self.inner.archive.borrow().clone()
     }
 
-    /// Whether spans are sent to somebody.
+    /// Returns whether spans are sent to a collector.
     #[must_use]
     pub fn sends_spans(&self) -> bool {
         self.inner.spans.get()
@@ -156,7 +156,7 @@ impl Logs {
         self.flush();
         let rest = self.inner.waiting.take();
         if !rest.is_empty() {
-            // Whoever kept or printed them may have broken down.
+            // The journal or the printer may have broken down.
             let _broken = self.inner.sink.borrow().send(rest);
         }
     }

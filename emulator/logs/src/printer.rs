@@ -78,7 +78,7 @@ impl Printer {
     pub fn end(mut self) {
         let records = self.take();
         if !records.is_empty() {
-            // Whoever printed may be gone.
+            // The printer may be gone.
             let _gone = self.sink.send(records);
         }
     }

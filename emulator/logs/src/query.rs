@@ -1,4 +1,4 @@
-//! Which documents of a log somebody wants.
+//! The choice of documents of a log.
 
 mod backwards;
 
@@ -19,7 +19,7 @@ const MAX_PATTERN_BYTES: usize = 512;
 /// The maximum depth of groups in a pattern.
 const MAX_PATTERN_DEPTH: u32 = 32;
 
-/// Which documents somebody wants: all that it says must hold.
+/// A choice of documents: all conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// Of this function.
@@ -32,11 +32,11 @@ pub struct Query {
     pub request: Option<String>,
     /// Of this kind.
     pub kind: Option<DocumentKind>,
-    /// Of those that are there, only so many of the last.
+    /// The maximum number of the last documents.
     pub limit: Option<usize>,
 }
 
-/// What a query cannot be.
+/// An error in a query.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
@@ -44,13 +44,13 @@ pub enum QueryError {
     #[error("`{0}` is neither a span of time nor a time")]
     Since(String),
     /// Not a regular expression.
-    #[error("`{0}` is no regular expression")]
+    #[error("`{0}` is not a regular expression")]
     Grep(String, #[source] Box<regex::Error>),
 }
 
 fnlocal_api::user_error!(QueryError: Usage {
     Self::Since(_) => "write 30s, 5m, 2h or 1d, or a time such as 2026-01-31T12:00:00Z";
-    Self::Grep(..) => "put a backslash before characters such as ( and [ to mean themselves";
+    Self::Grep(..) => "put a backslash before ( and [ to match these characters";
 });
 
 /// A time `text` ago, or the time it is.
@@ -98,7 +98,7 @@ pub fn grep(text: &str) -> Result<Regex, QueryError> {
 }
 
 impl Query {
-    /// Whether a document is wanted.
+    /// Returns whether a document matches.
     #[must_use]
     pub fn wants(&self, kept: &LogDocument) -> bool {
         let function = self.function.as_deref();
@@ -140,8 +140,8 @@ impl Query {
         Ok((!text.is_empty()).then_some(text))
     }
 
-    /// What is wanted of a log at once, and where it goes on: the last lines up to the limit, and
-    /// all there is of a request.
+    /// Returns the present matches of a log, and the place at which to go on: the last lines up to
+    /// the limit, and everything of a request.
     ///
     /// # Errors
     /// The files cannot be read.

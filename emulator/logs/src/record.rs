@@ -16,9 +16,9 @@ pub enum Record {
     /// A request was answered. Shared, since it waits for what its wrapper measured while others
     /// look at it.
     Request(Arc<RequestRecord>),
-    /// What an instance's wrapper measured of a request that ended.
+    /// The measurements of an instance's wrapper for a request that ended.
     Done {
-        /// Which request.
+        /// The request.
         request: Arc<str>,
         /// From the handler's call until it had settled and the response was closed.
         handler: Duration,
@@ -29,11 +29,11 @@ pub enum Record {
     },
     /// A function wrote a line.
     Line {
-        /// When; none where only its coming here is known.
+        /// The time; `None` if only its arrival here is known.
         at: Option<SystemTime>,
-        /// Which function; none while it is a spare.
+        /// The function; `None` while it is a spare.
         function: Option<Arc<str>>,
-        /// Which instance.
+        /// The instance.
         instance: InstanceId,
         /// Of which node.
         node: Arc<str>,
@@ -46,15 +46,15 @@ pub enum Record {
     },
     /// Code threw where nobody caught it, or a handler threw.
     Error {
-        /// Which function.
+        /// The function.
         function: Option<Arc<str>>,
-        /// Which instance.
+        /// The instance.
         instance: InstanceId,
         /// Of which node.
         node: Arc<str>,
         /// During which request.
         request: Option<String>,
-        /// What was thrown.
+        /// The thrown error.
         failure: Failure,
         /// How it came out.
         cause: Cause,
@@ -67,7 +67,7 @@ pub enum Record {
     },
     /// Code could not be imported.
     ImportFailed {
-        /// Which function or file.
+        /// The function or file.
         function: Arc<str>,
         /// Why.
         failure: Failure,
@@ -93,19 +93,19 @@ pub enum Record {
         package: String,
         /// Why.
         error: String,
-        /// What to do about it.
+        /// One action that helps.
         hint: Option<String>,
     },
     /// The container engine went away or came back.
     Engine {
-        /// It answers.
+        /// `true` if the engine answers.
         up: bool,
         /// For people.
         message: String,
     },
     /// A function's requests now go to new code.
     Switched {
-        /// Which function.
+        /// The function.
         function: Arc<str>,
         /// The hash of its files.
         files: String,
@@ -121,7 +121,7 @@ pub enum Record {
     },
     /// Records that had no room.
     Dropped {
-        /// Of which function; none where they were of all.
+        /// The function; `None` for records of all functions.
         function: Option<Arc<str>>,
         /// How many.
         count: u64,
@@ -145,9 +145,9 @@ pub struct RequestRecord {
     pub node: Arc<str>,
     /// The answer.
     pub status: u16,
-    /// What it waited for; none if no instance served it.
+    /// The start kind; `None` if no instance served the request.
     pub start: Option<StartKind>,
-    /// Who served it, or was to.
+    /// The serving instance, or the intended one.
     pub served: Option<ServedBy>,
     /// Its place in a trace, where an instance was asked.
     pub trace: Option<TraceContext>,
@@ -183,14 +183,14 @@ pub(crate) fn beginning(text: &str, bytes: usize) -> String {
     format!("{}…", &text[..text.floor_char_boundary(bytes)])
 }
 
-/// Who served a request, and where its time went.
+/// The instance that served a request, and the parts of the time.
 #[derive(Clone, Debug)]
 pub struct ServedBy {
-    /// Which instance.
+    /// The instance.
     pub instance: InstanceId,
     /// The hash of its code's files.
     pub code: Option<HeaderValue>,
-    /// What a cold start was for; none for others.
+    /// The reason of a cold start; `None` for others.
     pub cold: Option<Cold>,
     /// Where the time to the answer's head went.
     pub timing: Timing,

@@ -6,7 +6,7 @@ mod exporter;
 
 pub use exporter::Spans;
 
-/// Whether the environment names a collector.
+/// Returns whether the environment names a collector.
 pub fn wanted() -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let named = set("OTEL_EXPORTER_OTLP_ENDPOINT").or(set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));

@@ -1,4 +1,4 @@
-//! What the journal has done, counted for the metrics.
+//! The journal's counts, for the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

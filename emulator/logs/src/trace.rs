@@ -10,13 +10,13 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub struct TraceContext {
     /// The trace.
     pub trace: u128,
-    /// The span of who sent the request; none where the trace begins here.
+    /// The span of the sender; `None` if the trace begins here.
     pub parent: Option<u64>,
     /// The span of the request.
     pub request: u64,
     /// The span of the handler, below it: what the function takes for its parent.
     pub handler: u64,
-    /// Somebody records it.
+    /// `true` if the trace is recorded.
     pub sampled: bool,
 }
 
@@ -33,8 +33,8 @@ impl TraceContext {
         }
     }
 
-    /// Goes on with what a client sent; none where that is not well-formed, and then a trace begins
-    /// here.
+    /// Continues the trace that a client sent; `None` if that is not well-formed, and then a trace
+    /// begins here.
     #[must_use]
     pub fn parse(header: &HeaderValue) -> Option<Self> {
         let text = header.to_str().ok()?;
@@ -62,7 +62,7 @@ impl TraceContext {
         })
     }
 
-    /// What the function is sent.
+    /// Returns the header for the function.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
         // Without the formatter's machinery: this runs for every request.

@@ -21,11 +21,11 @@ impl Growth {
     pub fn in_folder(folder: &Path) -> Self {
         let (changed, changes) = channel();
         let told = move |event: notify::Result<notify::Event>| {
-            // Reading is told of as well: who looks after each event would never rest.
+            // Reading causes events as well: a reader that looks after each event would never rest.
             if event.is_ok_and(|event| event.kind.is_access()) {
                 return;
             }
-            // Whoever waited may be gone.
+            // The waiting reader may be gone.
             let _gone = changed.send(());
         };
         let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
@@ -38,8 +38,8 @@ impl Growth {
         }
     }
 
-    /// Waits until something may have changed since the last time, half a second at the most; whether
-    /// a change was told of.
+    /// Waits until something may have changed since the last time, at most half a second. Returns
+    /// whether a change was noticed.
     pub fn wait(&self) -> bool {
         let told = self.changes.recv_timeout(POLL_INTERVAL).is_ok();
         while self.changes.try_recv().is_ok() {}

@@ -5,8 +5,8 @@
 //! versions are hard links to them: a version is whole by construction, since what is linked is what
 //! was hashed. A version is made in a folder beside and renamed into place.
 //!
-//! A file whose time stamps, size and inode are as before is not read again, unless it had changed
-//! just before it was read: time stamps are coarser than a save is quick.
+//! A file is not read again if its time stamps, size and inode are unchanged. The exception is a
+//! file that changed shortly before it was read: time stamps are coarser than a save is quick.
 
 mod deps;
 mod scan;
@@ -31,7 +31,7 @@ pub use scan::hash;
 const MAX_FILES: usize = 50_000;
 /// Bytes a package may have.
 const MAX_BYTES: u64 = 512 << 20;
-/// Bytes from which somebody is told.
+/// The number of bytes from which a warning is given.
 const WARN_BYTES: u64 = 50 << 20;
 /// How often a snapshot is tried when its files vanish under it.
 const TRIES: usize = 3;
@@ -55,7 +55,7 @@ pub struct CodeStore {
 /// A code version.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// What it is: the same files give the same hash, wherever and whenever.
+    /// The hash: the same files give the same hash, at any place and time.
     pub hash: CodeHash,
     /// Where it is.
     pub path: PathBuf,
@@ -65,9 +65,9 @@ pub struct Snapshot {
     pub files: usize,
     /// Their sizes together.
     pub bytes: u64,
-    /// What is to be installed for it; none when nothing is.
+    /// The dependencies to install; `None` if there are none.
     pub deps: Option<DepsHash>,
-    /// What was left out, or is too big.
+    /// Warnings about files that were left out, or are too big.
     pub warnings: Vec<Warning>,
 }
 
@@ -118,7 +118,7 @@ impl CodeStore {
         loop {
             tries += 1;
             match self.try_snapshot() {
-                // Somebody removed the state folder: start over.
+                // The state folder was removed: start over.
                 Err(CodeError::Store { source, .. })
                     if source.kind() == io::ErrorKind::NotFound && tries < TRIES =>
                 {
@@ -249,7 +249,7 @@ pub enum CodeError {
 
 fnlocal_api::user_error!(CodeError: Config {
     Self::Escape { .. } => "copy what it links to into the project, or list the link in .fnlocalignore";
-    Self::TooBig { .. } => "list what is no code in .fnlocalignore";
+    Self::TooBig { .. } => "list files that are not code in .fnlocalignore";
     Self::Read { .. } => "make it readable, or list it in .fnlocalignore";
     Self::Store { source, .. } => fnlocal_files::hint(source);
 });

@@ -57,7 +57,7 @@ pub(super) fn read(value: &Value, node: Option<MemorySize>) -> CodeConfig {
     read
 }
 
-/// What may have been meant by a key that does not exist, as a hint.
+/// Returns the key that an unknown one may have meant, as a hint.
 pub(super) fn nearest_key(key: &str) -> String {
     let known: Vec<String> = schema::function_keys().map(camel).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();

@@ -71,29 +71,29 @@ pub struct Config {
     pub functions: BTreeMap<String, FunctionConfig>,
     /// Limits of the project as a whole.
     pub limits: LimitsConfig,
-    /// How asynchronous invocations are delivered, unless the function says otherwise.
+    /// The delivery of asynchronous invocations, unless the function says otherwise.
     #[serde(rename = "async")]
     pub delivery: AsyncConfig,
-    /// How images are built.
+    /// The build of images.
     pub build: BuildConfig,
-    /// What is kept of what happened.
+    /// The bounds of the log.
     pub logs: ProjectLogs,
     /// Settings of `fnlocal dev`.
     pub dev: DevConfig,
-    /// What `fnlocal loadtest` sends.
+    /// The load of `fnlocal loadtest`.
     pub loadtest: LoadtestConfig,
     /// Environments to promote to, by name.
     pub env: BTreeMap<String, EnvConfig>,
 }
 
-/// How images are built.
+/// The build of images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildConfig {
     /// The image to build on.
     #[schemars(extend("default" = "node:26-slim"))]
     pub base_image: Option<String>,
-    /// Whether `fnlocal dev` builds the image of the last quiet state ahead.
+    /// Lets `fnlocal dev` build the image of the last quiet state in advance.
     #[schemars(extend("default" = true))]
     pub background: Option<bool>,
     /// The maximum time that installing a package's dependencies may take.
@@ -128,14 +128,14 @@ pub struct DevConfig {
     /// The port to listen on.
     #[schemars(extend("default" = 9000))]
     pub port: Option<u16>,
-    /// What runs instances. Without it, a Docker engine if there is one.
+    /// The runtime of instances. Without the key, a Docker engine if there is one.
     pub runtime: Option<RuntimeKind>,
     /// The number of spares that are kept per package.
     #[schemars(extend("default" = 1))]
     pub spares: Option<u32>,
 }
 
-/// What runs instances.
+/// The runtime of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RuntimeKind {

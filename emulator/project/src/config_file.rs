@@ -24,7 +24,7 @@ use super::values::unit_hint;
 pub struct ConfigFile {
     /// Where it is; none when there is none.
     pub path: Option<PathBuf>,
-    /// What it says.
+    /// The contents.
     pub config: Config,
     text: String,
 }
@@ -48,7 +48,7 @@ impl ConfigFile {
     /// Reads the file of a folder; without one, as if it were empty.
     ///
     /// # Errors
-    /// It cannot be read, or something is wrong in it.
+    /// Fails if the file cannot be read, or something in it is wrong.
     pub fn read(folder: &Path) -> Result<Self, ProjectError> {
         let path = folder.join(CONFIG_FILE);
         match read_text_inside(folder, &path) {

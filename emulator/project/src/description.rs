@@ -1,4 +1,4 @@
-//! What a wrapper says of a package's code.
+//! A wrapper's description of a package's code.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::resolve::MAX_SHOWN_BYTES;
 
-/// What a wrapper says of a package, as it came: the word of other people's code.
+/// A wrapper's description of a package, as it came: the word of other people's code.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Description(Vec<DescribedModule>);
 
 impl Description {
     /// Holds a description against the entries that were asked for. Returns one module for each: one
-    /// with an error where there is none. What was not asked for is left out, and names are cut.
+    /// with an error where there is none. Modules that were not asked for are left out, and names
+    /// are cut.
     #[must_use]
     pub fn of_entries(self, entries: &[String]) -> Vec<DescribedModule> {
         let mut said: BTreeMap<String, DescribedModule> = BTreeMap::new();
@@ -33,12 +34,12 @@ impl Description {
     }
 }
 
-/// What the wrapper says of one file.
+/// The wrapper's description of one file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DescribedModule {
     /// The file, relative to its package.
     pub entry: String,
-    /// What it exports.
+    /// The exports.
     #[serde(default)]
     pub functions: Vec<DescribedFunction>,
     /// Why it could not be imported.
@@ -57,7 +58,7 @@ impl DescribedModule {
     }
 }
 
-/// What the wrapper says of one export.
+/// The wrapper's description of one export.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DescribedFunction {
     /// Its name.

@@ -1,4 +1,4 @@
-//! What is wrong in a file, where, and a picture of it.
+//! An error in a file, its place, and a picture of it.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub struct FileError {
     pub line: usize,
     /// Column, in characters from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The error.
     pub message: String,
     /// The lines concerned, with a caret; several lines of text without colours.
     pub picture: String,
@@ -78,11 +78,11 @@ impl std::error::Error for FileError {}
 pub struct KeyError {
     /// The keys that lead to the value, with numbers for places in a list.
     pub keys: Vec<String>,
-    /// What is wrong.
+    /// The error.
     what: String,
     /// `what` says something about the key, and does not name it.
     is_predicate: bool,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: Option<String>,
 }
 
@@ -115,7 +115,7 @@ impl KeyError {
         self
     }
 
-    /// What is wrong, for a text that has named the key.
+    /// Returns the error, for a text that has named the key.
     pub(crate) fn what(&self) -> &str {
         &self.what
     }

@@ -1,4 +1,4 @@
-//! Which folders hold functions, and in which files.
+//! The folders that hold functions, and the files in them.
 //!
 //! Deliberately absent: what the functions are called. That is known only to the code, and the
 //! driver asks it.
@@ -25,7 +25,7 @@ pub(super) const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"
 /// Folders whose sub-folders are looked at without being asked.
 const USUAL: [&str; 3] = ["functions", "packages", "services"];
 
-/// What was found.
+/// The packages of a project.
 #[derive(Debug)]
 pub struct DiscoveredPackages {
     pub packages: Vec<Package>,

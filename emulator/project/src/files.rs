@@ -1,4 +1,4 @@
-//! Which files belong to a package: the one walk that copying and watching share.
+//! The files that belong to a package: the one walk that copying and watching share.
 //!
 //! `.fnlocalignore` says what is no code, from the git root (or the project) down to the file.
 //! `.gitignore` does not: what git is not given is often what a build made, and it runs. It only
@@ -42,7 +42,7 @@ pub struct Tree {
     loaded: Option<Arc<LoadedFiles>>,
 }
 
-/// What the walk comes by.
+/// An entry of the walk.
 #[derive(Debug)]
 pub enum WalkEntry<'a> {
     /// A folder, before it is read; with the rules for what is in it, except its own files'.
@@ -78,8 +78,8 @@ pub enum WalkError {
 /// Receives what the walk comes by; false ends the walk.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(WalkEntry<'_>) -> bool;
 
-/// Whether a name never belongs to code: version control, installed packages, secrets, our own
-/// state, and files editors keep while somebody types.
+/// Returns whether a name never belongs to code: version control, installed packages, secrets, our
+/// own state, and files editors keep while a person types.
 pub fn is_excluded(name: &str) -> bool {
     const NAMES: [&str; 7] = [
         ".git",
@@ -101,15 +101,15 @@ pub fn is_excluded(name: &str) -> bool {
 /// How sure it is that a name is a secret's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secret {
-    /// It never belongs to code, whatever ignore files say.
+    /// The file never belongs to code, whatever ignore files say.
     Surely,
-    /// It is left out unless `.fnlocalignore` asks for it: certificates anybody may see have such
+    /// The file is left out unless `.fnlocalignore` asks for it: public certificates have such
     /// names too.
     Perhaps,
 }
 
-/// Whether a file or folder has the name of a secret. Changes of such files are still noticed: an
-/// `.npmrc` decides what is installed.
+/// Returns whether a file or folder has the name of a secret. Changes of such files are still
+/// noticed: an `.npmrc` decides what is installed.
 pub(super) fn secret(name: &str) -> Option<Secret> {
     const NAMES: [&str; 14] = [
         ".npmrc",
@@ -164,7 +164,7 @@ impl Tree {
         walk::walk(self, memo, visit)
     }
 
-    /// Whether something belongs to the package, given that the folder it is in does.
+    /// Returns whether something belongs to the package, given that the folder it is in does.
     pub fn takes(&self, path: &Path, is_folder: bool, rules: &Rules) -> bool {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             return false;
@@ -187,7 +187,7 @@ impl Tree {
         rules.ignores(path, is_folder) || self.loaded.as_deref().is_some_and(quiet)
     }
 
-    /// Whether an entry is at or below a path.
+    /// Returns whether an entry is at or below a path.
     fn leads_to_entry(&self, relative: &str) -> bool {
         self.entries.iter().any(|entry| {
             entry

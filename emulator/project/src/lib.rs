@@ -83,15 +83,15 @@ pub struct Project {
     pub name: String,
     /// `fnlocal.toml`, or its absence.
     pub file: ConfigFile,
-    /// Which environment this is: `dev`, `prod`, …
+    /// The name of the environment: `dev`, `prod`, …
     pub env_name: String,
     /// Its packages, sorted by folder.
     pub packages: Vec<Package>,
-    /// What is odd but no reason to stop.
+    /// Warnings that are no reason to stop.
     pub warnings: Vec<Warning>,
     /// Whose limits apply.
     pub profile: Profile,
-    /// What it was opened by: the folder, or a single file.
+    /// The path it was opened by: the folder, or a single file.
     opened: PathBuf,
     /// Folders where a new sub-folder or file may be a new package or entry.
     parents: BTreeSet<PathBuf>,
@@ -127,7 +127,7 @@ pub struct Package {
     pub entries: Vec<String>,
     /// Its package.json, if it has one.
     pub manifest: Option<PackageManifest>,
-    /// What of the folder belongs to it.
+    /// The part of the folder that belongs to it.
     pub scope: Scope,
     /// Folders inside that are packages of their own.
     pub nested: Vec<PathBuf>,
@@ -151,12 +151,12 @@ pub enum Scope {
     File,
 }
 
-/// What is odd but no reason to stop.
+/// A warning that is no reason to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// What is odd.
+    /// The text.
     pub text: String,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: Option<String>,
 }
 
@@ -233,7 +233,7 @@ pub enum ProjectError {
     /// Nothing is there.
     #[error("there is no {}", path.display())]
     NotFound {
-        /// What was asked for.
+        /// The requested path.
         path: PathBuf,
     },
     /// A single file that Node cannot run.
@@ -259,7 +259,7 @@ pub enum ProjectError {
     NoMain {
         /// The package.json.
         manifest: PathBuf,
-        /// What it names.
+        /// The entry that it names.
         main: String,
     },
     /// A file cannot be read.

@@ -1,4 +1,4 @@
-//! What matters of a package.json: names, entries, and whether there is anything to install.
+//! The relevant parts of a package.json: names, entries, and whether there is anything to install.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,14 +23,14 @@ pub(super) const DEPENDENCY_FIELDS: [&str; 11] = [
     "workspaces",
 ];
 
-/// What matters of a package.json.
+/// The relevant parts of a package.json.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageManifest {
     /// Where it is.
     pub path: PathBuf,
     /// Its `name`.
     pub name: Option<String>,
-    /// Whether there is anything to install for running: dependencies, optional ones included.
+    /// `true` if there is anything to install for running: dependencies, optional ones included.
     pub dependencies: bool,
     /// Its lock file: beside it, else in the project's folder.
     pub lockfile: Option<Lockfile>,

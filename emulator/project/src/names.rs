@@ -1,12 +1,12 @@
-//! What may be a name.
+//! The rules for names.
 
 use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-/// What a function may be called.
+/// The rule for a function's name.
 pub(super) const RULE: &str = "a function's name is a letter or underscore, then at most 63 letters, digits, underscores or hyphens, and does not begin with _fnlocal";
-/// What a project may be called.
+/// The rule for a project's name.
 pub(super) const PROJECT_RULE: &str = "a project's name is a letter or digit, then at most 62 letters, digits, underscores or hyphens";
 
 /// The longest name of a function, in bytes.

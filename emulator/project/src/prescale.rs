@@ -7,7 +7,7 @@ use fnlocal_triggers::schedule::{Schedule, ScheduleError};
 
 use super::PrescaleConfig;
 
-/// Occurrences of one pre-scaling at the most.
+/// The maximum number of occurrences of one pre-scaling.
 const MAX_OCCURRENCES: usize = 1000;
 
 /// Why a pre-scaling makes no sense.

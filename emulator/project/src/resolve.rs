@@ -27,7 +27,7 @@ pub struct Settled {
     pub functions: Vec<SettledFunction>,
     /// Those that cannot, and files that cannot.
     pub problems: Vec<FunctionProblem>,
-    /// What is odd but no reason to stop.
+    /// Warnings that are no reason to stop.
     pub warnings: Vec<Warning>,
 }
 
@@ -38,11 +38,11 @@ pub struct SettledFunction {
     pub name: String,
     /// The file it is in, relative to its package.
     pub entry: String,
-    /// What it runs with.
+    /// Its settings.
     pub settings: FunctionSettings,
 }
 
-/// What only shows when all packages are known.
+/// Problems that only show when all packages are known.
 #[derive(Debug, Default)]
 pub struct Across {
     /// Names used twice, and a `default` that does not exist.
@@ -60,7 +60,7 @@ pub enum FunctionProblem {
     Import {
         /// The file.
         entry: String,
-        /// What the wrapper reported.
+        /// The wrapper's report.
         error: Box<Failure>,
     },
     /// A name that cannot be a path.
@@ -98,9 +98,9 @@ pub enum FunctionProblem {
         entry: String,
         /// The key in `config`, with dots between it and inner ones; empty for `config` itself.
         key: String,
-        /// What is wrong.
+        /// The error.
         why: String,
-        /// What to do about it.
+        /// One action that helps.
         hint: Option<String>,
     },
     /// Bounds that contradict each other once merged, by the code's doing.
@@ -110,7 +110,7 @@ pub enum FunctionProblem {
         function: String,
         /// The file.
         entry: String,
-        /// What is wrong.
+        /// The error.
         error: LimitError,
     },
     /// The same, by `fnlocal.toml`'s doing.
@@ -118,7 +118,7 @@ pub enum FunctionProblem {
     File {
         /// The function concerned, if one is.
         function: Option<String>,
-        /// What is wrong and where.
+        /// The error and its place.
         error: Box<FileError>,
     },
 }
@@ -202,8 +202,8 @@ impl Project {
         (count > MAX_FUNCTIONS).then_some(FunctionProblem::TooMany { entry, count })
     }
 
-    /// What only shows when all packages are known. Of two functions with one name, the one in the
-    /// first package keeps it.
+    /// Returns problems that only show when all packages are known. Of two functions with one name,
+    /// the one in the first package keeps it.
     #[must_use]
     pub fn check_across(&self, described: &[(&Package, &[DescribedModule])]) -> Across {
         let mut across = Across::default();

@@ -11,7 +11,8 @@ use super::state::{STATE_DIR, StateDir, is_held};
 
 /// The file's name.
 pub(super) const RUNNING_FILE: &str = "running.json";
-/// A page that leads a browser to the dashboard. It holds the token, as [`RUNNING_FILE`] does.
+/// A page that leads a browser to the dashboard. The page holds the token, as [`RUNNING_FILE`]
+/// does.
 const OPEN_FILE: &str = "open.html";
 
 /// A fnlocal that serves a project on this machine.
@@ -23,7 +24,7 @@ pub struct Running {
     pub platform: String,
     /// Its process.
     pub pid: u32,
-    /// What runs its instances.
+    /// The runtime of its instances.
     pub runtime: String,
     /// Its version.
     pub version: String,
@@ -104,7 +105,7 @@ impl Drop for RunningFile {
         if let Some(state) = self.0.parent() {
             let _none = state.join(OPEN_FILE).remove();
         }
-        // What is left behind is known to be stale by the lock.
+        // The lock shows that a remaining file is stale.
         let _left = self.0.remove();
     }
 }

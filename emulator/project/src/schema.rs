@@ -133,7 +133,7 @@ fn property<'a>(table: &'a Value, key: &str) -> Option<&'a Value> {
     forms.find_map(|form| form["properties"].get(key))
 }
 
-/// What is wrong with a number, if it is outside of its bounds.
+/// Returns the error of a number outside of its bounds.
 fn out_of_bounds(schema: &Value, number: f64) -> Option<String> {
     let [min, max] = ["minimum", "maximum"].map(|key| schema[key].as_f64());
     let below = min.is_some_and(|min| number < min);

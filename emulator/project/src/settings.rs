@@ -1,6 +1,6 @@
 //! The settings of one function, after file and code are merged.
 //!
-//! What is said nearer to the function wins, and the file wins over code, so that an operator can
+//! The place nearest to the function wins, and the file wins over code, so that an operator can
 //! change a deployment without touching code:
 //!
 //! 1. `[functions.NAME]`
@@ -21,25 +21,25 @@ use fnlocal_core::limits::{FunctionLimits, LimitError};
 use fnlocal_core::trigger::{FunctionTriggers, ScheduleSpec};
 use serde::Serialize;
 
-/// Size of a request's body at the most, unless a function says otherwise.
+/// The maximum size of a request's body in bytes, unless a function says otherwise.
 pub const DEFAULT_BODY_LIMIT: u64 = 6 << 20;
 
-/// What a function runs with.
+/// The settings of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FunctionSettings {
     /// Bounds, checked.
     pub limits: FunctionLimits,
-    /// Size of a request's body at the most, in bytes.
+    /// The maximum size of a request's body in bytes.
     pub body_limit: u64,
-    /// Size of a response's body at the most, in bytes; none for no bound.
+    /// The maximum size of a response's body in bytes; `None` for no bound.
     pub response_limit: Option<u64>,
-    /// What the handler sees of a body.
+    /// The form in which the handler gets a body.
     pub body: BodyMode,
     /// Variables it needs, sorted.
     pub env: Vec<String>,
     /// When to call it by itself.
     pub schedule: Option<ScheduleSpec>,
-    /// What else calls it.
+    /// Its other callers.
     pub triggers: FunctionTriggers,
 }
 
@@ -58,7 +58,7 @@ impl Default for FunctionSettings {
 }
 
 impl FunctionSettings {
-    /// What a function has under a profile that says nothing.
+    /// Returns the settings of a function under a profile that says nothing.
     fn under(profile: Profile) -> Self {
         let payload = profile.payload();
         Self {
@@ -69,7 +69,7 @@ impl FunctionSettings {
         }
     }
 
-    /// What the profile's platform lets nobody choose.
+    /// Applies the settings that the profile's platform fixes.
     fn impose(&mut self, profile: Profile) {
         self.limits = profile.impose(self.limits.clone());
         if profile != Profile::Fnlocal {
@@ -109,8 +109,8 @@ impl FunctionSettings {
 
 /// Merges tables, the weakest first, over the built-in values.
 ///
-/// Who says `stop_after = "5s"` has not asked for a pause after ten: a built-in value that
-/// contradicts a said one gives way.
+/// A person who writes `stop_after = "5s"` has not asked for a pause after ten: a built-in value
+/// that contradicts a given one gives way.
 pub fn merge(layers: &[&FunctionConfig], profile: Profile) -> Result<FunctionSettings, LimitError> {
     let mut merged = FunctionSettings::under(profile);
     for layer in layers {
@@ -190,7 +190,7 @@ pub(super) fn check_alone(config: &FunctionConfig) -> Result<(), LimitError> {
     limits.validate().map(|_| ())
 }
 
-/// What `[limits]` and `[async]` say about every function.
+/// Returns the settings that `[limits]` and `[async]` give to every function.
 pub(super) fn of_project(config: &Config) -> FunctionConfig {
     let limits = &config.limits;
     FunctionConfig {

@@ -1,4 +1,4 @@
-//! Which variables of the shell may reach a function.
+//! The variables of the shell that may reach a function.
 //!
 //! A shell holds secrets that are not this project's: keys of AWS, tokens of npm and of CI, the
 //! agent of SSH. Code names the variables it wants, and may be a stranger's, so a name in code takes

@@ -67,7 +67,7 @@ impl StateDir {
     /// Makes the folder in `project` if needed, closed to other users, without taking it.
     ///
     /// # Errors
-    /// It cannot be made, or is a link or another user's.
+    /// Fails if the folder cannot be created, or is a link or another user's.
     pub fn make(project: &Path) -> io::Result<OwnPath> {
         let folder = OwnPath::new(&project.join(STATE_DIR));
         make(&folder)?;
@@ -156,7 +156,7 @@ fn make(folder: &OwnPath) -> io::Result<()> {
     }
 }
 
-/// Whether a process holds a `.fnlocal` folder.
+/// Returns whether a process holds a `.fnlocal` folder.
 pub(super) fn is_held(state: &Path) -> bool {
     let Ok(lock) = OwnPath::new(state).join("lock").open() else {
         return false;
@@ -175,10 +175,10 @@ pub enum StateError {
         project: PathBuf,
         /// Its process.
         pid: Option<u32>,
-        /// What it does.
+        /// Its activity.
         doing: &'static str,
     },
-    /// It cannot be made or written.
+    /// The folder cannot be created or written.
     #[error("could not write {}", path.display())]
     Io {
         /// The folder.
@@ -189,8 +189,8 @@ pub enum StateError {
 }
 
 fnlocal_api::user_error!(StateError {
-    Self::Taken { pid: Some(pid), .. } => format!("use that one, or end it: kill {pid}"), TryAgain;
-    Self::Taken { pid: None, .. } => "use that one, or end it", TryAgain;
+    Self::Taken { pid: Some(pid), .. } => format!("use that one, or stop it: kill {pid}"), TryAgain;
+    Self::Taken { pid: None, .. } => "use that one, or stop it", TryAgain;
     Self::Io { source, .. } => fnlocal_files::hint(source).unwrap_or_else(|| {
         "fnlocal keeps code versions and its lock there; make it writable".to_owned()
     });

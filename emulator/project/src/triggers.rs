@@ -31,7 +31,7 @@ pub(super) fn check(config: &FunctionConfig) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Whether a relative path may lead out of the folder it is relative to, links apart.
+/// Returns whether a relative path may lead out of the folder it is relative to, links apart.
 fn leads_out(path: &str) -> bool {
     let is_inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     !Path::new(path).components().all(is_inside)

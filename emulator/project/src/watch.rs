@@ -1,9 +1,9 @@
 //! Noticing saves, on the host: events inside containers get lost on some machines.
 //!
-//! Events are only hints. Whatever happens, a short quiet time later a [`Change`] names the packages
-//! concerned, and the driver finds out by hash what really changed; so an event too many costs
-//! nothing. One more change follows each burst, because events do get lost while folders are being
-//! made. Folders that hold no code are not watched: most machines bound how many may be.
+//! Events are only hints. After any event and a short quiet time, a [`Change`] names the packages
+//! concerned, and the driver finds the real changes by hash. So an event too many costs nothing. One
+//! more change follows each burst, because events do get lost while folders are being made. Folders
+//! that hold no code are not watched: most machines bound how many may be.
 
 mod debounce;
 mod hub;
@@ -31,7 +31,7 @@ const RAW: usize = 1024;
 /// Changes that may wait for the driver. Further ones are merged until there is room.
 const CHANGES: usize = 4;
 
-/// What may have changed.
+/// A possible change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Packages whose files may have changed.
@@ -49,7 +49,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether it says nothing.
+    /// Returns whether it names nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.packages.is_empty()
@@ -82,8 +82,8 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Starts watching. What cannot be watched is looked at each second instead, and the first
-    /// change says so. Blocks for the walk, some milliseconds per thousand files.
+    /// Starts watching. Folders that cannot be watched are polled each second instead, and the
+    /// first change says so. Blocks for the walk, some milliseconds per thousand files.
     ///
     /// # Errors
     /// [`WatchError`] when no thread can be started.
@@ -136,7 +136,8 @@ impl Drop for Watcher {
     }
 }
 
-/// Makes the operating system's watcher. It never waits for ours: what has no room is an overflow.
+/// Makes the operating system's watcher. That watcher never waits for ours: events without room are
+/// an overflow.
 fn listen(
     messages: SyncSender<Message>,
     overflow: Arc<AtomicBool>,
@@ -173,7 +174,7 @@ fn matters(kind: EventKind) -> bool {
 pub struct WatchError(#[source] std::io::Error);
 
 fnlocal_api::user_error!(WatchError {
-    _ => "this machine has no more threads to give; end something";
+    _ => "stop other programs: this machine has no threads left";
 });
 
 #[cfg(test)]

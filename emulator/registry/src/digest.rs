@@ -1,4 +1,4 @@
-//! What content is called: the name of a hash and its hexadecimal digits.
+//! The name of content: the name of a hash and its hexadecimal digits.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256, Sha512};
 /// A hash function the specification registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
-    /// What everybody uses.
+    /// The usual one.
     #[default]
     Sha256,
-    /// What a client may ask for.
+    /// One that a client may ask for.
     Sha512,
 }
 

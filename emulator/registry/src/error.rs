@@ -15,15 +15,15 @@ pub enum StoreError {
     /// The content is not what it was said to be.
     #[error("the content's digest is {found}, not {expected}")]
     DigestMismatch {
-        /// What was said.
+        /// The named digest.
         expected: Digest,
-        /// What it is.
+        /// The actual digest.
         found: Digest,
     },
     /// A manifest names a blob or a manifest the repository lacks.
     #[error("the manifest names {digest}, which {repository} does not have")]
     Missing {
-        /// What is missing.
+        /// The missing digest.
         digest: Digest,
         /// Where it was looked for.
         repository: RepositoryName,
@@ -34,9 +34,9 @@ pub enum StoreError {
     /// A manifest that contradicts what came with it.
     #[error("the manifest says its media type is {inside}, but it came as {outside}")]
     MediaType {
-        /// What the manifest says.
+        /// The type in the manifest.
         inside: String,
-        /// What came with it.
+        /// The type that came with it.
         outside: String,
     },
     /// A manifest above [`crate::MANIFEST_LIMIT`].
@@ -45,7 +45,7 @@ pub enum StoreError {
     /// No such upload in this repository: finished, cancelled, too old, or never begun.
     #[error("there is no such upload")]
     UnknownUpload,
-    /// Somebody else is writing to this upload.
+    /// Another request is writing to this upload.
     #[error("the upload is being written to by another request")]
     BusyUpload,
     /// A file cannot be read or written.
@@ -59,7 +59,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the disk, or the person's share of it, is full.
+    /// Returns whether the disk, or the person's share of it, is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
@@ -76,7 +76,7 @@ fnlocal_api::user_error!(StoreError {
     _ => None;
 });
 
-/// Whether there is no room left.
+/// Returns whether there is no room left.
 pub(crate) fn full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -34,7 +34,7 @@ use refusal::RegistryRefusal;
 use route::{Call, RegistryRoute};
 use sessions::Sessions;
 
-/// What the HTTP side may be told.
+/// The settings of the HTTP side.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
     /// Names in the Host header that are answered besides those of this machine's loopback; without
@@ -45,7 +45,7 @@ pub struct HttpOptions {
     /// Time without a byte of an upload after which it is left to be gone on with later, and
     /// without a byte of an answer being taken after which its connection is closed.
     pub stall_timeout: Duration,
-    /// Time for requests under way once the server is told to stop.
+    /// Time for requests under way once the server stops.
     pub drain_timeout: Duration,
 }
 
@@ -68,7 +68,7 @@ struct RegistryService {
     sessions: Sessions,
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 type RegistryResult = Result<Response<Body>, RegistryRefusal>;
 
 /// The API as a router, for a server of one's own; [`serve()`] has one.

@@ -1,5 +1,5 @@
 //! A registry of OCI images in a folder: the [`Store`], its garbage collection, and the OCI
-//! Distribution API over it. It knows nothing of engines, projects or functions.
+//! Distribution API over it. This crate knows nothing of engines, projects or functions.
 //!
 //! # On disk
 //! ```text
@@ -24,8 +24,8 @@
 //! Nothing is collected by itself: whoever owns the store calls [`Store::collect`] now and then,
 //! with the digests its releases name and a grace period longer than a push takes.
 //!
-//! Several processes may use one folder at once. What is added is in use from the moment it is
-//! linked; what is removed is removed while nobody adds.
+//! Several processes may use one folder at once. Content is in use from the moment it is linked,
+//! and is removed only while nothing is added.
 #![warn(missing_docs)]
 #![warn(clippy::disallowed_macros)]
 

@@ -1,5 +1,5 @@
-//! Names of repositories and tags, by the specification's grammar. Whatever passes is safe as a
-//! path inside the store's folder.
+//! Names of repositories and tags, by the specification's grammar. A valid name is safe as a path
+//! inside the store's folder.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ pub struct RepositoryName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Tag(String);
 
-/// What a manifest is asked for by.
+/// The name of a manifest in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
     /// A name that may move.

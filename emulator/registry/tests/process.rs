@@ -299,6 +299,6 @@ async fn a_push_without_room_on_the_disk_is_refused_and_leaves_nothing() {
             .count(),
         0
     );
-    // What fits is still taken.
+    // An image that fits is still taken.
     client.image("a", "v1", "small").await;
 }

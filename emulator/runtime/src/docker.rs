@@ -1,8 +1,8 @@
 //! Instances as containers of a Docker engine.
 //!
-//! A cold start uses what was made ahead: a network namespace ([`sandbox`]) and, for packages in
-//! stock, a created container joined to it ([`stock`]). What remains is starting one process.
-//! Absent on purpose: decisions about when to start or stop (the core's) and image builds.
+//! A cold start uses a prepared network namespace ([`sandbox`]) and, for packages in stock, a
+//! created container joined to it ([`stock`]). Only one process remains to be started. Absent on
+//! purpose: decisions about when to start or stop (the core's) and image builds.
 
 mod boot;
 pub(crate) mod container;

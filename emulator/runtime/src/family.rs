@@ -1,6 +1,6 @@
 //! The processes that an instance started, also those that left its process group.
 //!
-//! An instance's process bears a mark in its environment, which its descendants inherit. Descendants
+//! An instance's process bears a mark in its environment, which its descendants get. Descendants
 //! that are still below it in the tree of processes are found without the mark. A process that
 //! cleared its environment and outlived its parent is not found.
 //!
@@ -135,7 +135,7 @@ mod linux {
             (pid != getpid() && is_it(pid)).then_some(Self { pid, descriptor })
         }
 
-        /// Whether it was there to be killed.
+        /// Kills the process. Returns whether it was there.
         fn kill(&self) -> bool {
             match &self.descriptor {
                 Some(descriptor) => pidfd_send_signal(descriptor, Signal::KILL).is_ok(),
@@ -151,7 +151,8 @@ mod linux {
             .collect()
     }
 
-    /// Whether a variable of its environment begins so. That of another user's process is not read.
+    /// Returns whether a variable of its environment begins so. That of another user's process is
+    /// not read.
     fn bears(pid: Pid, prefix: &[u8]) -> bool {
         let path = format!("/proc/{}/environ", pid.as_raw_nonzero());
         let Ok(mut environment) = fs::read(path) else {

@@ -1,4 +1,4 @@
-//! What a run that was killed left on this machine: folders of sockets and temporary files, and
+//! The leftovers of a killed run on this machine: folders of sockets and temporary files, and
 //! processes that functions started.
 //!
 //! A run holds a lock in its folder for as long as it lives. A folder whose lock is free is a dead
@@ -19,7 +19,7 @@ use super::place::{default_base, temporary_base};
 /// A run's lock, in its folder.
 const LOCK: &str = "lock";
 
-/// What was removed, or would be.
+/// The removed leftovers, or those that would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leftovers {
     /// Folders of dead runs.
@@ -32,8 +32,8 @@ pub(super) struct Alive {
     _lock: Arc<File>,
 }
 
-/// Removes what dead runs of this user left, or lists it only. What cannot be removed stays for the
-/// next time.
+/// Removes the leftovers of dead runs of this user, or only lists them. Failures stay for the next
+/// time.
 #[must_use]
 pub fn clear(only_list: bool) -> Leftovers {
     let mut cleared = Leftovers::default();
@@ -89,7 +89,8 @@ fn hold_base(base: &OwnPath) -> io::Result<File> {
     Ok(folder)
 }
 
-/// Whether a folder is a run's that has ended. One without a lock is none of ours, or older.
+/// Returns whether a folder belongs to a run that has ended. One without a lock is none of ours, or
+/// older.
 fn is_dead(folder: &OwnPath) -> bool {
     let lock = folder.join(LOCK).open();
     lock.is_ok_and(|lock| lock.try_lock().is_ok())

@@ -1,4 +1,4 @@
-//! What runs instances: containers of a Docker engine, or plain processes.
+//! The runtimes of instances: containers of a Docker engine, or plain processes.
 #![warn(clippy::disallowed_macros)]
 
 pub mod docker;
@@ -95,7 +95,7 @@ impl PackageRun {
     }
 }
 
-/// What to start.
+/// The specification of a start.
 #[derive(Clone, Debug)]
 pub struct StartSpec {
     /// Its name.
@@ -130,7 +130,7 @@ pub const AS_INSTANCE: &str = "--instance";
 /// How a wrapper is reached.
 #[derive(Clone, Debug)]
 pub enum Address {
-    /// It dials a socket of ours in a folder of this instance alone.
+    /// The instance dials a socket of ours in a folder of this instance alone.
     Dialed(InstanceListener),
     /// A port published on 127.0.0.1, where sockets cannot cross into the engine's machine.
     Tcp(std::net::SocketAddr),
@@ -145,19 +145,19 @@ impl Address {
     }
 }
 
-/// What a runtime tells unasked.
+/// A notice of a runtime.
 #[derive(Clone, Debug)]
 pub enum Notice {
     /// An instance ended by itself; nothing of it remains.
     Exit {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
         /// Why.
         end: End,
     },
     /// A line an instance wrote to its real stdout or stderr, not through the wrapper.
     Line {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
         /// On stderr.
         stderr: bool,
@@ -166,9 +166,9 @@ pub enum Notice {
     },
     /// The engine stopped answering, or answers again.
     Engine {
-        /// It answers.
+        /// `true` if the engine answers.
         up: bool,
-        /// What to tell the person.
+        /// The text for the person.
         message: String,
     },
 }
@@ -196,9 +196,9 @@ pub enum RuntimeError {
     /// A part of the machine refused.
     #[error("{what}: {why}")]
     Refused {
-        /// What was tried.
+        /// The attempted call.
         what: &'static str,
-        /// What the engine said.
+        /// The engine's message.
         why: String,
     },
     /// The image's wrapper speaks another protocol.
@@ -250,8 +250,8 @@ fnlocal_api::user_error!(RuntimeError: Unreachable [Engine] {
     Self::NotUp { .. } => "code outside the handlers must not block or end the process";
 });
 
-/// What an exit code says, for people, in every runtime. Shells and inits report a signal as 128 and
-/// its number.
+/// Returns the meaning of an exit code, for people, in every runtime. Shells and inits report a
+/// signal as 128 and its number.
 pub fn exit_text(code: i64) -> String {
     match code {
         129..=192 => format!("killed by signal {}", code - 128),

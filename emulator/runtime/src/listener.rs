@@ -121,8 +121,8 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     socket.listen(BACKLOG)
 }
 
-/// Whether a connection is open and nothing came over it. One that was closed while it waited must
-/// not cost a request.
+/// Returns whether a connection is open and nothing came over it. One that was closed while it
+/// waited must not cost a request.
 fn is_quiet(stream: &UnixStream) -> bool {
     let peeked = rustix::net::recv(
         stream,

@@ -60,7 +60,7 @@ impl Opener {
         Self(RuntimeBackend::Process { state, copies })
     }
 
-    /// Opens the runtime of a node. `progress` is told what is worth a line.
+    /// Opens the runtime of a node. `progress` receives the steps that are worth a line.
     pub async fn open(
         &self,
         node: &str,

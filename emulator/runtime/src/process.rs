@@ -1,8 +1,8 @@
 //! Instances as plain Node processes: for machines without Docker.
 //!
 //! Less isolated, and announced so: an instance sees the person's files and network, and only V8's
-//! heap is limited. What it keeps from the Docker runtime: an environment of its own, a process
-//! group of its own, sockets only its owner can reach, and an end together with fnlocal.
+//! heap is limited. Like the Docker runtime, this one gives an instance an environment and
+//! a process group of its own, sockets only its owner can reach, and an end together with fnlocal.
 
 mod child;
 mod copies;
@@ -68,7 +68,7 @@ pub enum ProcessError {
     /// No node.
     #[error("node cannot be run ({}): {why}", program.display())]
     NoNode {
-        /// What was tried.
+        /// The program.
         program: PathBuf,
         /// Why not.
         why: String,
@@ -112,10 +112,10 @@ pub(crate) struct LiveProcess {
     pid: u32,
     address: Address,
     _folders: InstanceFolders,
-    /// What its descendants bear.
+    /// The mark of its descendants.
     mark: String,
     memory_mib: u32,
-    /// It answers, and nobody is stopping it: its end is news.
+    /// `true` if the process answers and is not being stopped: its end is news.
     running: bool,
     tail: StderrTail,
     ended: watch::Sender<Option<String>>,

@@ -1,4 +1,4 @@
-//! How fast an instance may report and print. What is above the rate is read later, so that a flood
+//! The rate at which an instance may report and print. Excess output is read later, so that a flood
 //! waits in the instance and not on the thread that serves all of them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 /// Bytes a second that all floods together may have.
 const RATE: u64 = 4 << 20;
-/// What a line costs besides its bytes, in bytes.
+/// The cost of a line besides its bytes, in bytes.
 const LINE_COST: u64 = 256;
 /// How far ahead of the rate a burst may be: 2 MiB.
 const BURST: Duration = Duration::from_millis(500);

@@ -51,7 +51,7 @@ fn scenario(nodes: u32, requests: u64) -> Scenario {
     }
 }
 
-/// One run, as a line: requests, seconds, events, MiB at the most.
+/// Makes one run, as a line: requests, seconds, events, maximum MiB.
 fn run(nodes: u32, requests: u64) {
     let clock = Instant::now();
     match simulate(&scenario(nodes, requests)) {

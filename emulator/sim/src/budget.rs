@@ -15,7 +15,7 @@ pub struct Exhausted {
     pub seconds: u64,
     /// Requests that have not ended.
     pub open: u64,
-    /// What happened most, in words.
+    /// The most frequent event, in words.
     pub most: String,
 }
 

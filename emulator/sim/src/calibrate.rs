@@ -62,20 +62,20 @@ pub struct FunctionTimes {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalibrationError {
-    /// It is not the JSON it should be.
-    #[error("it is no calibration: {0}")]
+    /// The file is not the expected JSON.
+    #[error("this is not a calibration: {0}")]
     Json(#[from] serde_json::Error),
-    /// It is of another version.
-    #[error("it is of version {0}, and this reads version 1")]
+    /// The file has another version.
+    #[error("its version is {0}, and this fnlocal reads version 1")]
     Version(u32),
     /// A function's percentiles make no sense.
     #[error("`{what}` of function `{function}`: {why}")]
     Percentiles {
         /// The function.
         function: String,
-        /// Which of its times.
+        /// The time in question.
         what: String,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
 }

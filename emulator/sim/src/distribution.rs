@@ -30,9 +30,9 @@ const Z99: f64 = 2.326_347_874_040_841;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a distribution: {why}")]
 pub struct BadDistribution {
-    /// What was written.
+    /// The text.
     pub text: String,
-    /// What is wrong with it.
+    /// The error.
     pub why: &'static str,
 }
 
@@ -109,7 +109,7 @@ impl Distribution {
     /// Checks it.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Fails with the reason.
     pub fn validate(self) -> Result<Self, &'static str> {
         let good = |x: &f64| x.is_finite() && *x >= 0.0;
         match &self {

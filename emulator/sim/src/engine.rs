@@ -60,7 +60,7 @@ pub enum SimError {
         function: String,
         /// Memory of an instance, in MiB.
         wanted: u32,
-        /// What the node is.
+        /// The node's type.
         kind: String,
         /// Memory of a node, in MiB.
         has: u32,
@@ -68,7 +68,7 @@ pub enum SimError {
     /// Nothing to simulate.
     #[error("there are no functions")]
     NoFunctions,
-    /// It did not end.
+    /// The run did not end.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
 }
@@ -275,7 +275,7 @@ impl<'a> Sim<'a> {
             What::Enters(ticket) => self.enters(ticket),
             What::Hops(ticket) => self.hops(ticket),
             What::Processor(node) => self.processor(node),
-            // What a node that is gone was at is not done by anybody.
+            // The work of a node that is gone is lost.
             What::Done(node, job) if self.hosts.get(&node).is_some() => self.done(node, job),
             What::Done(..) => {}
             What::Deadline(node) => self.deadline(node),

@@ -1,10 +1,10 @@
 //! A fleet on virtual time: the real decisions of [`fnlocal_core`], with everything they wait for
 //! drawn from distributions.
 //!
-//! Nodes, balancer, routing and scaling are the state machines that run live. What is simulated is
-//! the world around them: requests that arrive, functions that take their time, processors that
-//! are shared, instances and machines that boot. The same scenario and seed give the same report,
-//! byte for byte.
+//! Nodes, balancer, routing and scaling are the state machines that run live. Only the world around
+//! them is simulated: requests that arrive, functions that take their time, processors that are
+//! shared, instances and machines that boot. The same scenario and seed give the same report, byte
+//! for byte.
 //!
 //! Deliberately absent: bodies, networks that lose packets, functions that fail, machines that die,
 //! and builds. A request that ran over its timeout keeps its part of the processor until it would

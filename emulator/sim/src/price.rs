@@ -1,4 +1,4 @@
-//! What nodes are, and what they cost.
+//! The types of nodes, and their prices.
 
 use serde::Serialize;
 

@@ -8,7 +8,7 @@ use fnlocal_core::record::{Header, RecordedEvent, Replay, ReplayDifference, VERS
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("line {line} cannot be read")]
     Io {
         /// Where, from 1.
@@ -16,7 +16,7 @@ pub enum ReplayError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no recording, or was cut off.
+    /// The file is no recording, or was cut off.
     #[error("line {line} is not of a recording: {source}")]
     NotARecording {
         /// Where, from 1.
@@ -24,8 +24,8 @@ pub enum ReplayError {
         /// Why.
         source: serde_json::Error,
     },
-    /// It was made by another version.
-    #[error("it is of version {found}, and this is version {VERSION}")]
+    /// The recording was made by another version.
+    #[error("its version is {found}, and this fnlocal reads version {VERSION}")]
     Version {
         /// Its version.
         found: u32,
@@ -35,7 +35,7 @@ pub enum ReplayError {
     Differs {
         /// Where, from 1.
         line: usize,
-        /// What.
+        /// The difference.
         difference: Box<ReplayDifference>,
     },
 }
@@ -68,7 +68,7 @@ fn told(difference: &ReplayDifference) -> String {
     )
 }
 
-/// What was replayed.
+/// The result of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replayed {
     /// Events.

@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The result of a run.
 
 mod jobs;
 mod recorder;
@@ -16,7 +16,7 @@ pub use summary::{Latency, Summary};
 /// A run in numbers. The same scenario gives the same, byte for byte.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SimulationReport {
-    /// What was simulated.
+    /// The simulated setup.
     pub setup: Setup,
     /// Requests, by what became of them.
     pub requests: RequestCounts,
@@ -29,30 +29,30 @@ pub struct SimulationReport {
     pub jobs: Option<JobsReport>,
     /// The most there was at any time.
     pub peak: Peak,
-    /// Whether the objective was held.
+    /// The verdict on the objective.
     pub slo: SloVerdict,
     /// When the number of nodes wanted changed.
     pub scaling: Vec<Scaled>,
     /// Nodes that died.
     pub deaths: Vec<Died>,
-    /// What it costs.
+    /// The cost.
     pub cost: Cost,
     /// The course of it.
     pub series: Series,
-    /// What the simulation does not know, and what is odd.
+    /// Notes on the simulation's limits and on odd inputs.
     pub notes: Vec<String>,
 }
 
-/// What was simulated.
+/// The simulated setup.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Setup {
-    /// What chance began with.
+    /// The seed of random numbers.
     pub seed: u64,
     /// Whose limits applied.
     pub profile: String,
     /// How many functions.
     pub functions: usize,
-    /// What a node is.
+    /// The type of a node.
     pub node: String,
     /// How requests were spread.
     pub routing: String,
@@ -105,7 +105,7 @@ pub struct Peak {
     pub promised_mib: u64,
 }
 
-/// Whether the objective was held.
+/// The verdict on the objective.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SloVerdict {
     /// The objective.
@@ -136,7 +136,7 @@ pub struct Scaled {
 pub struct Died {
     /// When, in seconds.
     pub at: f64,
-    /// Which.
+    /// The node.
     pub node: u32,
     /// Requests that had entered there and were answered 502.
     pub broken: u64,
@@ -144,7 +144,7 @@ pub struct Died {
     pub repeated: u64,
 }
 
-/// What it costs, in US dollars.
+/// The cost, in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
     /// Nodes paid for, on average.
@@ -192,6 +192,6 @@ pub struct Series {
     pub open: Vec<usize>,
     /// Instances by state: starting, spare, importing, idle, busy, paused, stopping.
     pub instances: Vec<[u64; 7]>,
-    /// Whether the objective was held in it.
+    /// `true` for each bucket in which the objective was held.
     pub held: Vec<bool>,
 }

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// What chance is for.
+/// The purpose of a random number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Use {
     Arrivals = 1,

@@ -1,4 +1,4 @@
-//! What is simulated.
+//! The simulated scenario.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ pub const EVENTS: u64 = 1_000_000_000;
 /// All of it. Two runs of the same scenario give the same report.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What chance begins with.
+    /// The seed of random numbers.
     pub seed: u64,
     /// The functions, by the numbers of the workload.
     pub functions: Vec<ScenarioFunction>,
     /// Requests.
     pub source: RequestSource,
-    /// Work that nobody waits for.
+    /// Asynchronous work.
     pub triggered: Vec<Triggered>,
     /// How many nodes.
     pub fleet: FleetSize,
@@ -33,9 +33,9 @@ pub struct Scenario {
     /// alarms, warm-up and the boot of machines. 1 but for comparing with a live fleet, whose
     /// `--time-scale` does the same.
     pub time_scale: f64,
-    /// What a node is.
+    /// The type of a node.
     pub machine: ScenarioMachine,
-    /// Which node serves a request.
+    /// The choice of the node that serves a request.
     pub routing: Routing,
     /// Nodes that die.
     pub deaths: Vec<Death>,
@@ -43,7 +43,7 @@ pub struct Scenario {
     pub balancer: BalancerSettings,
     /// How long everything but the functions takes.
     pub times: Times,
-    /// What the run must hold.
+    /// The objective of the run.
     pub slo: Slo,
     /// Events it may take.
     pub events: u64,
@@ -75,7 +75,7 @@ pub enum FleetSize {
     Group(GroupSettings),
 }
 
-/// Nodes that end without a word, whichever they are of those that serve.
+/// Nodes that end without a drain, chosen among those that serve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Death {
     /// When, in seconds from the first moment of the workload.
@@ -87,7 +87,7 @@ pub struct Death {
 /// A node.
 #[derive(Clone, Debug)]
 pub struct ScenarioMachine {
-    /// What it is called, such as an EC2 instance type.
+    /// Its name, such as an EC2 instance type.
     pub kind: String,
     /// Processors its instances share.
     pub cores: u32,
@@ -101,7 +101,7 @@ pub struct ScenarioMachine {
     pub profile: Profile,
 }
 
-/// Which node serves a request.
+/// The choice of the node that serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Routing {
@@ -194,7 +194,7 @@ pub fn live_machine_boot(launch: Launch) -> Duration {
 }
 
 impl ScenarioMachine {
-    /// A node with so many processors and so much memory for instances, started as a live node of
+    /// Returns a node with the given processors and memory for instances, started as a live node of
     /// this size would be.
     #[must_use]
     pub fn new(kind: &str, cores: u32, memory_mib: u32) -> Self {

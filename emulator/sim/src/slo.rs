@@ -1,4 +1,4 @@
-//! What a run must hold to be called good: `p99<1s,errors<0.1%`.
+//! The objective of a run: `p99<1s,errors<0.1%`.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ impl Default for Slo {
 
 /// An objective that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no bound of an objective")]
+#[error("`{0}` is not a bound of an objective")]
 pub struct BadSlo(pub String);
 
 fnlocal_api::user_error!(BadSlo: Usage { _ => "write bounds as in `p99<1s,errors<0.1%`"; });

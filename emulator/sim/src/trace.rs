@@ -16,7 +16,7 @@ use crate::workload::{Arrival, scattered};
 /// A gap after which a trace is said to have a hole, in seconds.
 const HOLE: u64 = 3600;
 
-/// What a trace looks like.
+/// The format of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One request a line, in one of the formats that servers write.
@@ -44,9 +44,9 @@ impl Format {
 pub struct TraceError {
     /// Where, from 1.
     pub line: usize,
-    /// What is wrong there.
+    /// The error.
     pub what: String,
-    /// What to do about it.
+    /// One action that helps.
     pub hint: &'static str,
 }
 
@@ -65,7 +65,7 @@ struct SlotCount {
 pub struct RequestTrace {
     /// Functions, by the numbers arrivals use.
     pub functions: Vec<String>,
-    /// What is odd but no reason to stop.
+    /// Warnings that are no reason to stop.
     pub warnings: Vec<String>,
     /// Length of a slot, in seconds.
     width: u32,

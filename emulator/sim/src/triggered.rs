@@ -1,12 +1,12 @@
-//! Work that nobody waits for: schedules, and invocations at a rate.
+//! Asynchronous work: schedules, and invocations at a rate.
 //!
-//! It enters as it does live: by `fnlocal_core::async_budget`, from one queue in front of all nodes, on the
-//! node with most room. Nodes in the cloud have a queue each, so a job there runs where it was
+//! Such work enters as it does live: by `fnlocal_core::async_budget`, from one queue in front of all nodes,
+//! on the node with most room. Nodes in the cloud have a queue each, so a job there runs where it was
 //! accepted.
 
 use fnlocal_core::trigger::AsyncPolicy;
 
-/// What makes jobs of one function.
+/// The source of jobs of one function.
 #[derive(Clone, Debug)]
 pub struct Triggered {
     /// The function, by its number.
@@ -22,6 +22,6 @@ pub struct Triggered {
 pub enum Due {
     /// At these seconds from the first moment of the workload, in their order.
     At(Vec<f64>),
-    /// So many a second, by chance, for as long as requests come.
+    /// A rate per second, by chance, for as long as requests come.
     Rate(f64),
 }

@@ -45,14 +45,14 @@ pub enum RateShape {
     },
 }
 
-/// What arrives.
+/// The arriving requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     /// How the rate goes.
     pub shape: RateShape,
     /// How long requests arrive, in seconds.
     pub duration: f64,
-    /// Whether requests come by chance (a Poisson process) or evenly.
+    /// `true` if requests come by chance (a Poisson process), `false` if they come evenly.
     pub poisson: bool,
     /// Zipf's exponent over the functions: the n-th gets a part of n to minus this; 0 for even
     /// parts.
@@ -75,7 +75,7 @@ impl Default for Workload {
 pub struct Arrival {
     /// When, in microseconds since the first moment of the workload.
     pub at: u64,
-    /// Which function, by its place among the scenario's.
+    /// The function, by its place among the scenario's.
     pub function: u32,
 }
 
@@ -90,7 +90,7 @@ impl Workload {
     /// Checks it.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Fails with the reason.
     pub fn validate(&self) -> Result<(), BadWorkload> {
         let numbers = match self.shape {
             RateShape::Steady { rps } => [rps, 0.0, 0.0, 0.0],
@@ -121,7 +121,7 @@ impl Workload {
         RateProfile::new(self).total()
     }
 
-    /// The arrivals over so many functions, in their order; never all held at once.
+    /// Returns the arrivals over `functions` functions, in their order; never all held at once.
     pub(crate) fn arrivals(&self, functions: usize, seed: u64) -> WorkloadArrivals {
         let weights = (1..=functions.max(1)).map(|n| (n as f64).powf(-self.skew));
         let even = WeightedAliasIndex::new(vec![1.0]);
@@ -197,7 +197,7 @@ impl RequestSource {
         }
     }
 
-    /// The arrivals over so many functions.
+    /// Returns the arrivals over `functions` functions.
     pub(crate) fn arrivals(
         &self,
         functions: usize,

@@ -1,4 +1,4 @@
-//! What an engine holds of ours.
+//! Our things in an engine.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(super) async fn list(
     items.extend(networks(docker, folder).await?);
     items.extend(images(docker, &project).await?);
     if shared {
-        // What people build upon our base has its label too; its name tells it from ours.
+        // Images that people build upon our base have its label too; their names tell them apart.
         let found = images(docker, KEY).await?;
         items.extend(
             found
@@ -165,7 +165,7 @@ pub(super) async fn remove(docker: &Docker, item: &CleanedItem) -> Result<(), St
         CleanedKind::Path => return Ok(()),
     };
     match removed {
-        // Somebody was quicker.
+        // Another process was quicker.
         Err(Error::DockerResponseServerError {
             status_code: 404, ..
         }) => Ok(()),

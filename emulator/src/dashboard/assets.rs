@@ -82,7 +82,7 @@ const ASSETS: &[Asset] = &[
     ),
 ];
 
-/// Whether a path is one of theirs.
+/// Returns whether a path is one of theirs.
 pub(super) fn has(path: &str) -> bool {
     let below = path.strip_prefix("/_fnlocal/");
     path == "/_fnlocal" || ASSETS.iter().any(|&(known, ..)| below == Some(known))

@@ -1,4 +1,4 @@
-//! What those who look are told, made once for all of them.
+//! The events for viewers, made once for all of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use fnlocal_logs::Archive;
 
 /// Looks a second.
 pub(super) const TICKS: u32 = 4;
-/// Events that may wait for somebody who reads slowly: two seconds' worth. What is older they miss.
+/// The maximum number of events that wait for a slow reader: two seconds' worth. Such a reader
+/// misses older ones.
 const WAITING: usize = 16;
 
 /// Something told.
@@ -59,7 +60,7 @@ struct StateEvent<'a> {
 }
 
 impl Feed {
-    /// What is told from now on.
+    /// Returns the events from now on.
     pub fn subscribe(&self) -> impl Stream<Item = FeedEvent> + use<> {
         let receiver = self.sender.subscribe();
         self.wanted.notify_one();
@@ -84,7 +85,7 @@ impl Feed {
         }
     }
 
-    /// Somebody looks: until nobody does any more.
+    /// Sends events until there is no viewer any more.
     async fn watched(&self, now: &impl Fn() -> RunNow, archive: Option<&Archive>) {
         let mut looks = Looks {
             tail: match archive {
@@ -104,14 +105,14 @@ impl Feed {
             };
             looks = back;
             for told in told {
-                // Whoever looked may have left meanwhile.
+                // The viewer may have left meanwhile.
                 let _nobody = self.sender.send(told);
             }
         }
     }
 }
 
-/// What goes on from one look to the next.
+/// The state between two looks.
 struct Looks {
     /// None when the log cannot be read.
     tail: Option<LogTail>,
@@ -119,7 +120,7 @@ struct Looks {
 }
 
 impl Looks {
-    /// What there is to tell.
+    /// Returns the news.
     fn look(mut self, now: &RunNow, errors: u64) -> (Vec<FeedEvent>, Self) {
         let mut told = Vec::new();
         if let Some(mut tail) = self.tail.take()

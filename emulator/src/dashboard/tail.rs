@@ -1,4 +1,4 @@
-//! What was added to the log since the last look.
+//! The records added to the log since the last look.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ const MAX_SHOWN_RECORDS: usize = 60;
 #[derive(Debug)]
 pub(super) struct LogTail(Cursor);
 
-/// What was read.
+/// The records that were read.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     /// JSON documents, the oldest first.
@@ -29,7 +29,7 @@ pub(super) struct Read {
     pub latencies: Vec<Took>,
 }
 
-/// What of a record is looked at here.
+/// The parts of a record that matter here.
 #[derive(Deserialize)]
 struct Glance<'a> {
     kind: &'a str,
@@ -50,7 +50,7 @@ impl LogTail {
         end.await.ok()?.ok().map(Self)
     }
 
-    /// What was added.
+    /// Returns the added records.
     ///
     /// # Errors
     /// The log cannot be read any more.

@@ -175,7 +175,7 @@ impl FolderDescriber {
         found.add(name, &settled.entry, settings, env, failure);
     }
 
-    /// Problems that only show between packages. Each is told once, not at every save.
+    /// Reports problems that only show between packages. Each is reported once, not at every save.
     fn check_across(&self) {
         let project = self.project.borrow();
         let described = self.described.borrow();
@@ -202,7 +202,7 @@ impl FolderDescriber {
         }
     }
 
-    /// Whether a function has now gone over to code on every node.
+    /// Returns whether a function has now gone over to code on every node.
     fn everywhere(&self, function: &Arc<str>, code: CodeHash) -> bool {
         let mut switched = self.switched.borrow_mut();
         let (known, nodes) = switched.entry(Arc::clone(function)).or_insert((code, 0));

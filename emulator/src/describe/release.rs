@@ -16,7 +16,7 @@ use fnlocal_project::{BodyMode, DescribedModule, Environment, FunctionSettings};
 /// A variable's value by its name.
 type VariableLookup = Box<dyn Fn(&str) -> Option<String>>;
 
-/// Knows a release. What instances say of themselves is only held against it: the release decides.
+/// Knows a release. Instances' descriptions are only checked against it: the release decides.
 pub(crate) struct ReleaseDescriber {
     release: Release,
     environment: Environment,

@@ -1,4 +1,5 @@
-//! What a bug report says of the container engine: nothing that names a machine, a person or a proxy.
+//! The facts about the container engine in a bug report: nothing that names a machine, a person or a
+//! proxy.
 
 use serde::Serialize;
 

@@ -159,7 +159,7 @@ impl FleetState {
         metrics::text_of(nodes, self.factory.logs.archive().as_ref())
     }
 
-    /// What nodes have counted that are there no more.
+    /// Returns the counts of nodes that are gone.
     fn counted_before(&self) -> Counts {
         let members = self.members.borrow();
         let there = |node| {
@@ -190,7 +190,7 @@ impl FleetState {
         Ok(response)
     }
 
-    /// What the dashboard shows.
+    /// Returns the dashboard's state.
     pub(super) fn now(&self) -> RunNow {
         let picture = self.picture();
         let mut latency = self.counted_before().latency();

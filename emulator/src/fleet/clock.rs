@@ -11,7 +11,7 @@ pub(super) struct FleetClock {
 }
 
 impl FleetClock {
-    /// Begins now, and runs so many times as fast.
+    /// Returns a clock that begins now and runs faster by `scale`.
     pub fn new(scale: f64) -> Self {
         let began = Wall::now();
         Self { began, scale }

@@ -21,8 +21,8 @@ use fnlocal_gateway::peers::{Counted, Link};
 
 /// Between two looks of the nodes at each other.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// A check of the balancer is given so much at the least, however fast the fleet's time runs:
-/// this machine does not.
+/// The minimum time for a check of the balancer. The fleet's time may run faster; this machine does
+/// not.
 const MIN_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl FleetState {
@@ -266,7 +266,7 @@ impl FleetState {
         self.report_to_balancer(BalancerEvent::Deregistered(member.node));
     }
 
-    /// A node ends at once and without a word, as a machine does whose plug is pulled.
+    /// Ends a node at once and without a drain, like a machine whose plug is pulled.
     pub(super) fn kill(&self, member: &SimulatedNode) {
         self.set_stage(member, NodeStage::Dead);
         self.factory.logs.warn(format!("{} dies", member.node));
@@ -349,7 +349,7 @@ impl FleetState {
     }
 }
 
-/// Whether a node says that it is well.
+/// Returns whether a node's health check succeeds.
 async fn healthy(member: &SimulatedNode, timeout: Duration) -> bool {
     let Some(link) = member.link.get() else {
         return false;

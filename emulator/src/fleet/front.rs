@@ -1,7 +1,7 @@
 //! The balancer in front: a load balancer's behaviour, decided by [`fnlocal_core::balancer`].
 //!
-//! It differs from an ALB in one thing: a request that a node did not take, and one that can be
-//! repeated, is tried on another, where an ALB answers 502 until its checks have found out.
+//! This balancer differs from an ALB in one thing: a request that a node did not take, and one that
+//! can be repeated, is tried on another, where an ALB answers 502 until its checks have found out.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ impl SimulatedNode {
         })
     }
 
-    /// Whether it has ended, in whatever way.
+    /// Returns whether it has ended, in any way.
     pub fn ended(&self) -> bool {
         matches!(self.stage.get(), NodeStage::Dead | NodeStage::Gone)
     }
@@ -101,7 +101,7 @@ impl FleetState {
             }
             let served = self.accept(member, &driver).await;
             if member.stop.now.is_cancelled() {
-                // Nothing is started any more for the requests that were just cut off.
+                // Nothing is started any more for the requests that were cut off.
                 driver.handle(Event::Drain);
             }
             served

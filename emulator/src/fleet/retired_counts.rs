@@ -1,4 +1,4 @@
-//! What nodes have counted that are there no more: a sum over a fleet must not fall when it shrinks.
+//! The counts of nodes that are gone: a sum over a fleet must not fall when it shrinks.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use fnlocal_core::NodeId;
 
 use fnlocal_driver::Counts;
 
-/// What all nodes have counted that began.
+/// The counts of all nodes that began.
 #[derive(Default)]
 pub(super) struct RetiredCounts {
     /// Of nodes that count no more.
@@ -24,14 +24,14 @@ impl RetiredCounts {
         self.living.borrow_mut().insert(node, Rc::clone(counts));
     }
 
-    /// It counts no more.
+    /// Notes that the node counts no more.
     pub fn end(&self, node: NodeId) {
         if let Some(counts) = self.living.borrow_mut().remove(&node) {
             self.over.add_all(&counts);
         }
     }
 
-    /// What all have counted that are not `shown` by themselves.
+    /// Returns the counts of all nodes that are not `shown` by themselves.
     pub fn besides(&self, shown: impl Fn(NodeId) -> bool) -> Counts {
         let counts = Counts::default();
         counts.add_all(&self.over);

@@ -1,4 +1,4 @@
-//! What a fleet is to be, from what was asked for and what fnlocal.toml says.
+//! The settings of a fleet, from its options and fnlocal.toml.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,12 +10,12 @@ use fnlocal_core::time::Instant;
 
 use fnlocal_project::{EnvConfig, PrescaleConfig, PrescaleError, Project, ScaleOnConfig};
 
-/// Nodes at the most: each has an own network, gateway and memory on this laptop.
+/// The maximum number of nodes: each has its own network, gateway and memory on this laptop.
 pub const MAX_NODES: u32 = 50;
 /// How far ahead scheduled actions are looked for: no fleet on a laptop runs longer.
 const AHEAD: Duration = Duration::from_secs(31 * 24 * 3600);
 
-/// What was asked for.
+/// The requested fleet.
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
     /// How many nodes.
@@ -36,7 +36,7 @@ pub enum Size {
     Scaled(Option<(u32, u32)>),
 }
 
-/// What a fleet is to be.
+/// The settings of a fleet.
 #[derive(Clone, Debug)]
 pub struct FleetSettings {
     pub(super) fixed: u32,
@@ -73,12 +73,12 @@ fnlocal_api::user_error!(FleetError: Config [Schedule] {
          --env chooses another"
     );
     Self::Limit(_) => "write the smaller one first, as in `--scale 2..10`";
-    Self::TooMany(_) => format!("{MAX_NODES} is the most; `fnlocal simulate` has no bound");
-    Self::NoNode => "the reasons stand above", Failed;
+    Self::TooMany(_) => format!("use at most {MAX_NODES}, or `fnlocal simulate`, which has no maximum");
+    Self::NoNode => "see the errors above", Failed;
 });
 
 impl FleetSettings {
-    /// What `options` ask for, filled up from the project's environment.
+    /// Returns the settings that `options` ask for, completed from the project's environment.
     ///
     /// # Errors
     /// [`FleetError`] when bounds are missing or make no sense.

@@ -25,7 +25,7 @@ fn large() -> WebSocketConfig {
         .max_frame_size(Some(MAX_MESSAGE_BYTES))
 }
 
-/// What a client's key is answered with.
+/// Returns the answer to a client's key.
 pub(super) fn accept_key(key: &HeaderValue) -> Result<HeaderValue, BoxError> {
     Ok(HeaderValue::from_str(&derive_accept_key(key.as_bytes()))?)
 }

@@ -70,7 +70,8 @@ fn an_inspector_that_does_not_answer_is_not_waited_for() {
     }
 }
 
-/// What comes of a connection on which bytes are sent and no more, and whether answers are taken.
+/// Returns the bytes of a connection on which `bytes` are sent and no more; `reads` says whether
+/// answers are taken.
 async fn left(bytes: &[u8], reads: bool) -> Vec<u8> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap())

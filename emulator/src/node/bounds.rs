@@ -8,7 +8,7 @@ use fnlocal_project::MAX_FUNCTION_NAME;
 
 /// The maximum number of names in each of a peer's lists.
 pub(super) const MAX_NAMES: usize = 10_000;
-/// The maximum number of functions that are told apart by what peers say, as long as the node runs.
+/// The maximum number of functions that peers' reports may name, as long as the node runs.
 pub(super) const MAX_KNOWN: usize = 100_000;
 /// The maximum number of requests at once that a peer is believed to bear, to have or to be ready
 /// for.

@@ -41,7 +41,7 @@ pub enum NodeError {
 
 fnlocal_api::user_error!(NodeError [Listen, Connect, Bug] {
     Self::Key => "delete the SSM parameter and run `fnlocal promote`, which makes one";
-    Self::State { .. } => "name one that can be written with --state";
+    Self::State { .. } => "name a writable folder with --state";
     Self::Queue(error) => error.hint();
 });
 
@@ -53,7 +53,7 @@ pub(super) enum ReleaseLoadError {
     Pull {
         /// The package.
         package: String,
-        /// What the engine said.
+        /// The engine's message.
         why: String,
     },
     /// An image cannot be looked at.

@@ -89,7 +89,7 @@ struct LoadRefused;
 /// Waits until something else is wanted.
 async fn next(wanted: &mut watch::Receiver<Option<Arc<WantedRelease>>>) {
     if wanted.changed().await.is_err() {
-        // Nobody can want anything else any more.
+        // No sender is left, so the wish can no longer change.
         std::future::pending::<()>().await;
     }
 }

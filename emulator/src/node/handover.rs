@@ -1,4 +1,4 @@
-//! What becomes of a node's jobs when it ends: its peers have them.
+//! The jobs of a node that ends: its peers get them.
 //!
 //! Its requests have ended by then, so none comes any more. Jobs that run are waited for; those
 //! that wait, and the dead letters, go to the first of the others in the function's order, and are
@@ -127,10 +127,10 @@ pub(super) async fn hand_over(state: &NodeState, until: Instant) {
     let triggers = &state.triggers;
     triggers.stop_sources();
     if state.company.others() == 0 {
-        // What is left then is on the disk, if that stays.
+        // The rest is then on the disk, if that stays.
         let _late = timeout_at(until, triggers.queue().emptied()).await;
     }
-    // What does not end in time runs again, elsewhere.
+    // A run that does not end in time runs again, elsewhere.
     let _late = timeout_at(until, triggers.queue().drain()).await;
     let moved = Cell::new(0);
     let handing = timeout_at(until.max(Instant::now() + ANSWER), hand_all(state, &moved)).await;
@@ -172,7 +172,7 @@ async fn hand_all(state: &NodeState, moved: &Cell<usize>) -> Result<(), String> 
     Ok(())
 }
 
-/// What is handed over at once.
+/// The jobs that are handed over at once.
 enum Parcel {
     Small(Bytes),
     Large(large::LargeJob),
@@ -218,7 +218,8 @@ async fn some(
     Ok((Parcel::Small(handed.into()), gone))
 }
 
-/// Offers jobs to one heir after the other, the last of them first; whether one has them now.
+/// Offers jobs to one successor after the other, the last of them first. Returns whether one has
+/// them now.
 async fn offer(
     state: &NodeState,
     jobs: &Parcel,
@@ -247,7 +248,7 @@ async fn offer(
     Ok(false)
 }
 
-/// Whether the jobs were taken over.
+/// Sends the jobs. Returns whether they were taken over.
 async fn send(link: &Link, request: Request<RequestBody>) -> bool {
     let Ok((response, connection)) = link.send(request).await else {
         return false;

@@ -1,4 +1,4 @@
-//! Asks every other node every second how it stands. Who does not say is sent nothing.
+//! Asks every other node every second for its status. A node that does not answer gets no requests.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use fnlocal_gateway::peers::{FORWARDED, Link, Peers};
 pub(super) const PATH: &str = "/_fnlocal/peer";
 /// For an answer: with [`TICK`] less than two seconds, after which a node that is gone is left.
 const ANSWER: Duration = Duration::from_millis(800);
-/// Bytes of an answer at the most: functions by the thousand.
+/// The maximum size of an answer in bytes: functions by the thousand.
 const LARGEST: usize = 1 << 20;
 
 /// Asks those who are neighbours at the time. Runs until dropped.
@@ -59,7 +59,7 @@ pub(super) async fn listen(
             asked.insert(one.name.clone(), (one, task));
         }
         if neighbours.changed().await.is_err() {
-            // Nobody tells any more; those who are known still count.
+            // No sender is left; the known peers still count.
             std::future::pending::<Infallible>().await;
         }
         while asking.try_join_next().is_some() {}

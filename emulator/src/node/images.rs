@@ -60,8 +60,8 @@ async fn pull(docker: &Docker, wanted: &WantedRelease, name: &str) -> Result<(),
     Ok(())
 }
 
-/// Removes images of a repository but for those that are needed. What is in use stays until the next
-/// time. Returns how many are gone.
+/// Removes images of a repository that are not needed. Images in use stay until the next time.
+/// Returns the number of removed images.
 pub(super) async fn remove_others(
     docker: &Docker,
     repository: &str,

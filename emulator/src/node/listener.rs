@@ -22,7 +22,7 @@ use fnlocal_gateway::{GatewayOptions, MAX_HEADER_BYTES};
 /// Where the balancer asks whether the node wants requests.
 const HEALTH: &str = fnlocal_gateway::platform::HEALTH_PATH;
 
-/// Who comes in by a port.
+/// The clients of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListenerKind {
     /// Clients, by way of the balancer.
@@ -61,7 +61,7 @@ pub(super) async fn serve(
 }
 
 impl NodeListener {
-    /// What the platform itself answers.
+    /// Returns the platform's own answer.
     async fn own(
         &self,
         request: Request<ClientBody>,
@@ -82,7 +82,7 @@ impl NodeListener {
         if path == handover::PATH && self.side == ListenerKind::Peer {
             return Ok(handover::take(&self.state, request).await);
         }
-        // Whoever may reach the balancer is no friend of the platform's.
+        // Clients of the balancer are not trusted with the platform's paths.
         let is_own = path == "/_fnlocal" || path.starts_with("/_fnlocal/");
         if !is_own {
             return Err(request);

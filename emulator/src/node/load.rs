@@ -41,7 +41,7 @@ pub(super) struct Loader {
     owner: Owner,
     state: Rc<NodeState>,
     stop: Stop,
-    /// What instances may be promised, in MiB.
+    /// The memory that may be promised to instances, in MiB.
     memory_mib: u32,
     patience: Duration,
     needed: Rc<Needed>,
@@ -54,7 +54,7 @@ type Busy = BTreeMap<String, u32>;
 impl Loader {
     pub fn new(engine: Engine, options: &NodeOptions, state: Rc<NodeState>, stop: Stop) -> Self {
         let owner = Owner {
-            // What an earlier run of this very node left is removed, and nobody else's.
+            // Leftovers of an earlier run of this very node are removed, and of no other.
             project: format!("{}-{}", options.project, options.name),
             folder: String::new(),
             run: random_hex(4),
@@ -149,7 +149,7 @@ impl Loader {
         let peers = Rc::clone(&self.state.company);
         // The node's ports answer the platform's own paths.
         let platform = axum::Router::new();
-        // Nobody has the token of the queue's paths: they are not there.
+        // No client has the token of the queue's paths: they are not there.
         let queue = Some(Rc::clone(&self.state.triggers));
         let gateway = Gateway::new(
             Rc::clone(&driver),
@@ -276,8 +276,8 @@ fn digests(release: &Release) -> Vec<String> {
     packages.map(|package| package.digest.clone()).collect()
 }
 
-/// What the functions of a package declare: one process imports all of them, and code at the top of
-/// a module reads variables too.
+/// Returns the declared variables of a package's functions: one process imports all of them, and
+/// code at the top of a module reads variables too.
 fn shared(
     package: &ReleasePackage,
     variables: &BTreeMap<String, String>,

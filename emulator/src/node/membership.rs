@@ -24,18 +24,18 @@ use fnlocal_gateway::peers::{Counted, Link, PeerRoute, Peers};
 /// This node's number in its own picture.
 const OWN: NodeId = NodeId(0);
 
-/// What a node says of itself.
+/// A node's report on itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PeerStatus {
     /// Its name.
     pub node: String,
-    /// It wants requests.
+    /// `true` if the node accepts requests.
     pub open: bool,
     /// Requests it bears at once.
     pub bears: u32,
     /// How its functions stand.
     pub functions: BTreeMap<String, FunctionStanding>,
-    /// What it does that only one node may.
+    /// The duties that only one node may have.
     #[serde(default)]
     pub duties: Duties,
 }
@@ -88,12 +88,12 @@ impl PeerTable {
         self.own.replace(functions);
     }
 
-    /// Whether a name is this node's own.
+    /// Returns whether a name is this node's own.
     pub fn is(&self, name: &str) -> bool {
         self.numbers.borrow().get(name) == Some(&OWN)
     }
 
-    /// This node's ready instances take so many requests at once.
+    /// Sets the number of requests that this node's ready instances serve at once.
     pub fn ready(&self, slots: &[(std::sync::Arc<str>, u32)]) {
         self.table.ready(OWN, slots);
     }
@@ -109,12 +109,13 @@ impl PeerTable {
         self.roster.borrow_mut().told_of(names);
     }
 
-    /// Whether this node sees to what only one node may see to for a function, and from when on.
+    /// Returns whether this node owns a function's schedule and single-reader sources, and since
+    /// when.
     pub fn owns(&self, function: &str) -> Option<Owned> {
         self.roster.borrow().owns(function)
     }
 
-    /// Whether it says so to others.
+    /// Returns whether this node advertises ownership to its peers.
     pub fn claims(&self, function: &str) -> bool {
         self.roster.borrow().claims(function)
     }
@@ -159,7 +160,7 @@ impl PeerTable {
         self.others.borrow_mut().insert(node, said.functions);
     }
 
-    /// Another node did not say how it stands. Whether what it claims is still its own.
+    /// Notes that another node did not answer. Returns whether its ownership still holds.
     pub fn silent(&self, name: &str) -> bool {
         self.leaves(name);
         self.roster.borrow_mut().silent(name)
@@ -171,7 +172,8 @@ impl PeerTable {
         self.forget(node);
     }
 
-    /// Another node wants no requests, or is to get none. Whether it claims something still.
+    /// Notes that another node accepts no requests, or is to get none. Returns whether it still
+    /// owns something.
     pub fn shuts(&self, said: PeerStatus) -> bool {
         let said = said.bounded();
         self.leaves(&said.node);

@@ -1,4 +1,4 @@
-//! Which images a node's engine is to keep.
+//! The images that a node's engine keeps.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,8 +10,8 @@ const MAX_KEPT_RELEASES: usize = 3;
 
 /// The images of the last releases that served, of the one that is wanted, and the node's own.
 ///
-/// It is asked for each image in the moment that one is to be removed: the release before may take
-/// minutes to end, and another one may be wanted meanwhile.
+/// The check runs for each image at the moment of removal: the release before may take minutes to
+/// end, and another one may be wanted meanwhile.
 pub(super) struct Needed {
     own: Vec<String>,
     /// The last one is the newest.
@@ -47,7 +47,7 @@ impl Needed {
         }
     }
 
-    /// Whether an image is needed now.
+    /// Returns whether an image is needed now.
     pub fn has(&self, digest: &str) -> bool {
         let served = self.served.borrow();
         let digests = served.iter().flat_map(|(_, digests)| digests);

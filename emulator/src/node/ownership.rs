@@ -1,12 +1,11 @@
-//! Which of the nodes sees to what only one may: a schedule, a source that tells all who listen.
+//! The choice of the node that owns a schedule, or a source that sends each event to all listeners.
 //!
 //! Of the nodes that answer and have the function the first in rendezvous order owns it, and says
-//! so. Who thinks that it owns what another still claims waits until that one has heard of it and
-//! lets go, a second later; it then goes on from where the other was. So while nodes come and go by
-//! the rules nothing is done twice. A node that is busy may be silent for a moment, so only one that
-//! stays silent claims nothing: what it did in its last second may be done again, and if it only
-//! cannot be reached it goes on beside its successor. That is at least once, with a consensus among
-//! the nodes left out.
+//! so. A new owner waits until the old one has heard of it and lets go, a second later, and then
+//! goes on from where the old one was. So while nodes come and go by the rules nothing is done
+//! twice. A node that is busy may be silent for a moment, so only one that stays silent claims
+//! nothing: what it did in its last second may be done again, and if it only cannot be reached it
+//! goes on beside its successor. That is at least once, with a consensus among the nodes left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +19,7 @@ use super::bounds::MAX_KNOWN;
 /// sent elsewhere after the first: those can be repeated.
 const MAX_MISSED_HEARTBEATS: u32 = 5;
 
-/// What a node says of what only one may do.
+/// A node's report on its ownership.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Duties {
     /// Functions for which it does it.
@@ -92,7 +91,8 @@ impl Ownership {
         self.others.insert(name.to_owned(), other);
     }
 
-    /// Another node has left a question unanswered. Whether what it claims is still its own.
+    /// Notes that another node left a question unanswered. Returns whether its ownership still
+    /// holds.
     pub fn silent(&mut self, name: &str) -> bool {
         self.asked(name);
         let Some(other) = self.others.get_mut(name) else {
@@ -106,8 +106,8 @@ impl Ownership {
         !gone
     }
 
-    /// Another node wants nothing more: it ends, or has not begun. One that ends may have something
-    /// to finish, or not know of it yet, and claims that. Whether it does.
+    /// Notes that another node accepts nothing more: it ends, or has not begun. One that ends may
+    /// have something to finish, or not know of it yet, and claims that. Returns whether it does.
     pub fn shut(&mut self, name: &str, duties: Duties) -> bool {
         self.asked(name);
         self.learn(duties.looked);
@@ -129,14 +129,14 @@ impl Ownership {
         self.open = false;
     }
 
-    /// Whether this node sees to what only one may for a function, and what was done elsewhere.
+    /// Returns whether this node owns a function's schedule, and how far others got.
     pub fn owns(&self, function: &str) -> Option<Owned> {
         let settled = self.names.is_some() && self.unheard.is_empty();
         let since = self.looked.get(function).copied();
         (settled && self.claims(function)).then_some(Owned { since })
     }
 
-    /// Whether it does, or will once it has asked all others.
+    /// Returns whether it does, or will once it has asked all others.
     pub fn claims(&self, function: &str) -> bool {
         let rank = rank(function, &self.own);
         let first = |(name, other): (&String, &KnownOwner)| {
@@ -186,7 +186,7 @@ mod tests {
         BTreeSet::from([function.to_owned()])
     }
 
-    /// What a node says.
+    /// Returns a node's report.
     fn says(roster: &Ownership, function: &str, looked: Option<u64>) -> Duties {
         let claims = roster.claims(function).then(|| function.to_owned());
         let looked = looked.map(|until| (function.to_owned(), until));

@@ -14,7 +14,7 @@ use fnlocal_gateway::Gateway;
 
 /// A loaded release.
 pub(super) struct Serving {
-    /// What it is called.
+    /// The release's tag.
     pub tag: String,
     pub driver: Rc<Driver>,
     pub gateway: Rc<Gateway>,
@@ -93,7 +93,8 @@ impl Serving {
         session.run(serving).await
     }
 
-    /// It has the machine for itself: all the memory, and no more instances than requests need.
+    /// Gives the machine to this release alone: all the memory, and no more instances than requests
+    /// need.
     pub fn alone(&self) {
         let limits = self.limits.clone();
         self.driver.handle(Event::LimitsChanged { limits });

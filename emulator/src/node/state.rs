@@ -1,4 +1,4 @@
-//! What a node's parts share: the release that serves, and how the node stands.
+//! The shared state of a node's parts: the serving release, and the node's status.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ pub(super) struct NodeState {
     pub triggers: Rc<Triggers>,
     pub logs: Logs,
     serving: RefCell<Option<Rc<Serving>>>,
-    /// What only one node may see to, and is this one's.
+    /// The functions that this node owns.
     owned: RefCell<BTreeSet<String>>,
     /// The release that was told last.
     pub wanted: RefCell<Option<String>>,
@@ -83,19 +83,19 @@ impl NodeHealth {
         self.node.clone()
     }
 
-    /// Whether requests are wanted.
+    /// Returns whether requests are accepted.
     pub fn is_good(&self) -> bool {
         self.state == NodePhase::Ready
     }
 
-    /// Whether nothing is wrong with the node itself.
+    /// Returns whether the node itself has no fault.
     pub fn is_well(&self) -> bool {
         self.faults.is_empty()
     }
 }
 
 impl NodeState {
-    /// A node without a release, and where it is told that a part of it broke down.
+    /// Returns a node without a release, and the receiver of its faults.
     pub fn new(
         options: &NodeOptions,
         company: Rc<PeerTable>,
@@ -120,7 +120,7 @@ impl NodeState {
         (state, broken)
     }
 
-    /// A request enters; none where there is no release to serve it.
+    /// Enters a request; `None` if there is no release to serve it.
     pub fn enter(self: &Rc<Self>) -> Option<NodeRequest> {
         let serving = self.serving()?;
         self.under_way.send_modify(|count| *count += 1);
@@ -169,7 +169,7 @@ impl NodeState {
         }
     }
 
-    /// What its peers are told.
+    /// Returns the report for its peers.
     pub fn says(&self) -> PeerStatus {
         PeerStatus {
             node: self.name.clone(),
@@ -180,12 +180,12 @@ impl NodeState {
         }
     }
 
-    /// What it does that only one node may.
+    /// Returns the duties that only one node may have.
     fn duties(&self) -> Duties {
         let looked = self.triggers.looked().into_iter();
         let looked = looked.filter_map(|(function, until)| Some((function, until?)));
         Duties {
-            // What is being fired is not yet told as fired.
+            // A time that is being fired is not yet reported as fired.
             claims: self
                 .exclusive(|name| self.company.claims(name) || self.triggers.is_firing(name)),
             looked: looked.collect(),
@@ -199,7 +199,7 @@ impl NodeState {
         names
     }
 
-    /// What is this node's to do may be something else than a second ago.
+    /// Notices that this node's duties may have changed since a second ago.
     fn notice_duties(&self) {
         let owned = self.exclusive(|name| self.company.owns(name).is_some());
         if *self.owned.borrow() != owned {
@@ -208,7 +208,7 @@ impl NodeState {
         }
     }
 
-    /// From now on the balancer and the peers are told to send nothing.
+    /// Makes health checks and peers send nothing from now on.
     pub fn begin_to_end(&self) {
         self.ending.set(true);
         self.company.close();

@@ -92,7 +92,7 @@ impl ServingNodes {
         ended
     }
 
-    /// Opens the port for debuggers, if one was asked for. What it returns does not end.
+    /// Opens the port for debuggers, if one was asked for. The returned future does not end.
     pub async fn inspect(&self, logs: &Logs) -> Result<LocalBoxFuture<'static, ()>, ListenError> {
         let (driver, options) = match self {
             Self::Single(SingleNode {

@@ -34,7 +34,7 @@ const QUIET: Duration = Duration::from_millis(300);
 /// How a folder is served.
 #[derive(Clone, Debug)]
 pub struct FolderOptions {
-    /// What runs instances; that of fnlocal.toml, or whichever is there, if `None`.
+    /// The runtime of instances; `None` for that of fnlocal.toml, or any.
     pub runtime: Option<Choice>,
     /// How code gets into containers.
     pub mounts: Mounts,
@@ -101,7 +101,7 @@ pub(super) async fn open(
     })
 }
 
-/// What is to run instances: as the command line says, or else the project.
+/// Returns the runtime of instances: from the command line, or else from the project.
 fn choice(options: &FolderOptions, project: &Project) -> Choice {
     options
         .runtime

@@ -35,7 +35,7 @@ use wanted::wanted;
 /// How long the packages of a release may take to be imported.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Which release is served.
+/// The release to serve.
 #[derive(Clone, Debug)]
 pub struct ReleaseOptions {
     /// A release: a file, or the beginning of its digest. Built anew if `None`.
@@ -131,7 +131,7 @@ impl ReleaseWorkload {
         }
     }
 
-    /// What turns the descriptions of its images into functions.
+    /// Returns the part that turns the descriptions of its images into functions.
     pub fn describe(&self) -> Rc<dyn Describe> {
         Rc::clone(&self.describer) as Rc<dyn Describe>
     }

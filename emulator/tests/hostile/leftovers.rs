@@ -1,4 +1,5 @@
-//! What a function starts ends with its instance, and what a killed run left is cleared by the next.
+//! A function's processes end with its instance, and leftovers of a killed run are cleared by the
+//! next.
 
 use std::fs;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Dev, Folder, eventually, header};
 
-/// What every attack begins with: the folder of the socket that the instance dials.
+/// The beginning of every attack: the folder of the socket that the instance dials.
 const FIND: &str = r#"
 const fs = require('fs'), net = require('net'), path = require('path');
 const { execFileSync } = require('child_process');
@@ -56,7 +56,7 @@ impl Engine {
         }
     }
 
-    /// Whether the platform came in. A process may dial what it likes.
+    /// Returns whether the platform came in. A process may dial any socket.
     fn was_reached_by(&self, platform: u32) -> bool {
         std::iter::from_fn(|| self.listener.accept().ok()).any(|(stream, _)| {
             let peer = rustix::net::sockopt::socket_peercred(&stream).unwrap();
@@ -370,7 +370,7 @@ async fn a_volume_of_the_base_image_is_a_little_memory_and_no_folder_of_the_host
     let answer = reqwest::get(dev.at("/fill")).await.unwrap();
     let said: serde_json::Value = answer.json().await.unwrap();
     drop(dev);
-    // Whoever runs the test again is not stopped by an image that is still used.
+    // An image that is still used does not stop the next run of the test.
     let _left = std::process::Command::new("docker")
         .args(["rmi", &tag])
         .output();

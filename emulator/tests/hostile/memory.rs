@@ -20,7 +20,7 @@ const IDLE: usize = 4000;
 const HALF_HEADS: usize = 2000;
 /// Bytes of a head that is begun.
 const HALF_HEAD_BYTES: usize = 4096;
-/// Bytes of an asynchronous request's body: just below the usual limit of 6 MiB.
+/// The size of an asynchronous request's body in bytes, slightly below the default limit of 6 MiB.
 const BODY_BYTES: usize = 5_500_000;
 /// Bytes of a line that a function prints.
 const LINE_BYTES: usize = 2 << 20;
@@ -29,7 +29,7 @@ const NAME_BYTES: usize = 65_000;
 /// Functions beside which such names are asked for.
 const FUNCTIONS: usize = 60;
 
-/// Whether parts have their full size.
+/// Returns whether parts have their full size.
 fn full() -> bool {
     std::env::var_os("FNLOCAL_HOSTILE_FULL").is_some()
 }

@@ -284,7 +284,7 @@ async fn go(browser: &mut Browser, url: &str) {
     browser.wait_for("Page.loadEventFired").await;
 }
 
-/// What a page gets to see of each of these; what fails is told as its name.
+/// The answers that a page sees to each of these; a failure appears by its name.
 const ATTACKS: &str = "
 (async () => {
   const origin = PLATFORM;

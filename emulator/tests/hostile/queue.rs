@@ -62,7 +62,7 @@ fn invoke(dev: &Dev, path: &str) -> RequestBuilder {
     request.header("x-fnlocal-invoke", "async")
 }
 
-/// Sends a body of so many bytes in chunks, and returns the status of the answer.
+/// Sends a body of `bytes` bytes in chunks, and returns the status of the answer.
 fn send_chunked(port: u16, path: &str, bytes: usize) -> u16 {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let head = format!(
@@ -176,7 +176,7 @@ async fn large_headers_are_refused_and_a_full_queue_says_when_to_come_back() {
     let long = format!("/slow?{}", "q".repeat(10_000));
     let refused = invoke(&dev, &long).body("x").send().await.unwrap();
     assert_eq!(refused.status(), 414);
-    // What is accepted counts, its headers included; the only instance is busy with the first.
+    // Accepted requests count, their headers included; the only instance is busy with the first.
     let mut accepted = 0;
     let full = loop {
         let answer = with(12_000).await.unwrap();
@@ -405,7 +405,7 @@ async fn a_large_body_survives_a_kill_and_what_was_arriving_leaves_no_file() {
     File::create(state(&folder, "queue-bodies").join("body-left")).unwrap();
     let mut dev = Dev::start_with(&folder, &PROCESS);
     eventually("nothing is left", async || bodies(&folder) == 0).await;
-    // It may have run before the kill, too.
+    // The job may have run before the kill, too.
     let ran = dev.view().await["triggers"]["queue"]["done"].clone();
     assert!(ran.as_u64().is_some());
     dev.kill();

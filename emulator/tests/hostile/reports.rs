@@ -1,4 +1,4 @@
-//! What an instance reports is other people's word: it is bounded, checked, believed for the
+//! An instance's reports are other people's words: they are bounded, checked and believed for the
 //! instance's own requests only, and its last words are not lost.
 
 use serde_json::{Value, json};

@@ -151,7 +151,7 @@ fn a_committed_link_in_the_state_folder_harms_nothing_outside_when_dev_starts() 
     }
 }
 
-/// What is refused is named, with what to do. A run may also take the link away and go on.
+/// A refusal names the thing and a hint. A run may also take the link away and go on.
 fn assert_refusal(name: &str, said: Option<String>) {
     if let Some(said) = said {
         assert!(said.contains(&format!(".fnlocal/{name}")), "{said}");
@@ -404,7 +404,7 @@ fn assert_private(folder: &Folder) {
     );
     for (path, mode, is_folder) in found {
         let below = path.strip_prefix(&state).unwrap();
-        // What instances read in containers, as another user; the folders above are closed.
+        // Instances read these files in containers, as another user; the folders above are closed.
         let is_code = (below.starts_with("code") && below.components().count() > 1)
             || (below.starts_with("blobs") && !is_folder);
         if !is_code && !below.starts_with("deps") {

@@ -361,7 +361,7 @@ fn what_calls_a_function_is_checked_where_it_stands() {
     let cron = error("[functions.a]\n\nschedule = \"often\"\n");
     assert_eq!((cron.line, cron.column), (3, 12), "{cron}");
     assert!(
-        cron.message.contains("`often` is no cron expression"),
+        cron.message.contains("`often` is not a cron expression"),
         "{cron}"
     );
     let zone = error("[functions.a.schedule]\ncron = \"0 9 * * *\"\ntimezone = \"Mars\"\n");

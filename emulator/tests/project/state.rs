@@ -39,7 +39,7 @@ fn left_by_the_dead(folder: &Folder, seconds: &str) -> Child {
     let mut dead = Command::new("true").spawn().unwrap();
     dead.wait().unwrap();
     writeln!(lock, "{}", dead.id()).unwrap();
-    // What it reads is the lock's own file, so it has the lock for as long as it lives.
+    // The child reads the lock's own file, so it has the lock for as long as it lives.
     Command::new("sleep")
         .arg(seconds)
         .stdin(lock)

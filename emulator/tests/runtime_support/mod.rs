@@ -1,4 +1,4 @@
-//! What the runtime tests share: an engine that must answer, a base, packages, questions.
+//! Common parts of the runtime tests: an engine that must answer, a base, packages, questions.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(
     clippy::unwrap_used,
@@ -160,7 +160,7 @@ impl Bench {
         labelled(&self.engine, &self.owner, Some(kind)).await
     }
 
-    /// What a line of JavaScript prints inside the only instance.
+    /// Returns the output of a line of JavaScript inside the only instance.
     pub async fn inside(&self, script: &str) -> String {
         let id = self.containers("instance").await[0].id.clone().unwrap();
         let options = CreateExecOptions {

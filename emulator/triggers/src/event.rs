@@ -8,8 +8,8 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// What an HTTP header cannot hold as it is: CloudEvents HTTP binding, 3.1.3.2. What is beyond
-/// ASCII is always encoded.
+/// The characters that an HTTP header must encode: CloudEvents HTTP binding, 3.1.3.2. Characters
+/// beyond ASCII are always encoded.
 const HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 /// An event.
@@ -19,15 +19,15 @@ pub struct SourceEvent {
     pub id: String,
     /// Where it happened, as a URI reference.
     pub source: String,
-    /// What happened, such as `com.example.bid`.
+    /// The event's type, such as `com.example.bid`.
     pub kind: String,
-    /// What it happened to, if that is more than the source.
+    /// The event's subject, if that is more than the source.
     pub subject: Option<String>,
     /// When, in milliseconds since 1970.
     pub time_ms: Option<u64>,
     /// The media type of the data.
     pub content_type: String,
-    /// What there is to say about it.
+    /// The event's data.
     pub data: Bytes,
 }
 

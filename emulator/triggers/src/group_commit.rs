@@ -1,5 +1,5 @@
-//! One thread writes the queue's file. What is asked of it meanwhile goes into its next commit, so
-//! that a hundred acceptances cost one sync, and nobody else waits for a disk.
+//! One thread writes the queue's file. Requests that arrive meanwhile go into its next commit, so
+//! that a hundred acceptances cost one sync, and no other thread waits for a disk.
 //!
 //! When the file breaks, what is asked is refused with the reason until it could be opened again,
 //! which is tried later and later.
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::store::{Bodies, Changed, QueueChange, QueueStore, QueueStoreError, StoreSnapshot};
 
-/// Changes in one commit at the most.
+/// The maximum number of changes in one commit.
 const GROUP: usize = 256;
 /// Changes that may wait: whoever has more waits itself.
 const WAITING: usize = 1024;
@@ -45,7 +45,7 @@ pub struct Keeper {
     fault: watch::Receiver<StoreFault>,
 }
 
-/// The thread. What was answered is on disk, so nothing is lost when it is not closed.
+/// The thread. Answered changes are on disk, so nothing is lost without a close.
 pub struct CommitWriter {
     asked: mpsc::Sender<CommitRequest>,
     thread: JoinHandle<()>,
@@ -141,7 +141,7 @@ impl Keeper {
 impl CommitWriter {
     /// Ends the thread after what was asked of it.
     pub async fn close(self) {
-        // It may have ended by itself.
+        // The thread may have ended by itself.
         let _ended = self.asked.send(CommitRequest::Close).await;
         let joining = tokio::task::spawn_blocking(move || self.thread.join());
         // A panic of it was told by then.
@@ -149,7 +149,7 @@ impl CommitWriter {
     }
 }
 
-/// What the thread does.
+/// The thread's loop.
 struct CommitLoop {
     store: QueueStore,
     clock: Clock,
@@ -225,7 +225,7 @@ impl CommitLoop {
                     self.give_back();
                 }
                 for (answer, made) in answers.into_iter().zip(made) {
-                    // Whoever asked may have gone away.
+                    // The sender of the request may have gone away.
                     let _gone = answer.send(Ok(made));
                 }
             }

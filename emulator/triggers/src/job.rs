@@ -1,4 +1,4 @@
-//! A job: one invocation nobody waits for, from its acceptance to its end.
+//! A job: one asynchronous invocation, from its acceptance to its end.
 
 use std::fmt;
 use std::fs::File;
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for JobId {
     }
 }
 
-/// What made a job.
+/// The origin of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -74,7 +74,7 @@ impl Trigger {
 pub struct NewJob {
     /// The function's name.
     pub function: String,
-    /// What made it.
+    /// The origin.
     pub trigger: Trigger,
     /// Path and query of the request it becomes, the function's name included.
     pub path: String,
@@ -102,7 +102,7 @@ pub struct JobMeta {
     pub id: JobId,
     /// The function's name.
     pub function: String,
-    /// What made it.
+    /// The origin.
     pub trigger: Trigger,
     /// Path and query of the request it becomes.
     pub path: String,
@@ -120,7 +120,7 @@ pub struct JobMeta {
     pub due_ms: u64,
     /// Runs that failed.
     pub attempts: u32,
-    /// What the last of them said.
+    /// The error of the last of them.
     pub error: Option<String>,
     /// When it was given up, in milliseconds since 1970.
     pub died_ms: Option<u64>,
@@ -168,10 +168,10 @@ fn texts_bytes(path: &str, headers: &[(String, String)], keys: [&Option<String>;
     ENTRY_BYTES + path.len() + headers.sum::<usize>() + keys.sum::<usize>()
 }
 
-/// What became of a job that was to be accepted.
+/// The result of an acceptance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is new, and on disk.
+    /// The job is new, and on disk.
     New(Box<JobMeta>),
     /// Its key was there already: this is the job that has it.
     Known(JobId),

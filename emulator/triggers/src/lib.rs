@@ -1,5 +1,5 @@
-//! What calls functions besides requests: invocations nobody waits for, schedules, and sources of
-//! events.
+//! The callers of functions besides requests: asynchronous invocations, schedules, and event
+//! sources.
 //!
 //! All of it goes through one durable [`queue`]: whoever has an event puts a job into it, and it
 //! delivers at least once. How functions run is behind [`queue::Invoke`], what the time is behind

@@ -33,9 +33,11 @@ pub use accept::AcceptError;
 pub use admin::{JobState, ListedJob, MAX_LISTED, Offline, Selection};
 pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
 
-/// Jobs at the most. Each takes a few hundred bytes of memory; bodies stay on disk.
+/// The maximum number of queued jobs. Each takes a few hundred bytes of memory; bodies stay on
+/// disk.
 pub const MAX_QUEUED_JOBS: usize = 100_000;
-/// Runs that have ended and are not on disk yet, at the most: they would run again after a crash.
+/// The maximum number of runs that have ended and are not on disk yet: they would run again after a
+/// crash.
 const UNWRITTEN: usize = 8;
 /// The pause after the disk refused what was to be written.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
@@ -71,16 +73,16 @@ pub enum RunOutcome {
         /// The status it answered with.
         status: u16,
     },
-    /// It failed.
+    /// The run failed.
     Failed {
-        /// What it said.
+        /// The error.
         error: String,
         /// Trying again is of no use.
         hopeless: bool,
         /// The status it answered with, or was answered for it.
         status: u16,
     },
-    /// It did not begin, by no fault of its own: this is no attempt.
+    /// The run did not begin, for reasons outside of it: this is no attempt.
     NotRun {
         /// Why.
         why: String,
@@ -89,14 +91,14 @@ pub enum RunOutcome {
     },
 }
 
-/// What becomes of a job.
+/// The disposition of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// It is over.
+    /// The job is over.
     Done,
-    /// It runs again, after so long.
+    /// The job runs again after the given time.
     Again(Duration),
-    /// It is given up.
+    /// The job becomes a dead letter.
     Dead,
 }
 
@@ -107,13 +109,13 @@ pub struct Run {
     pub head: JobMeta,
     /// How it ended.
     pub outcome: RunOutcome,
-    /// What becomes of the job.
+    /// The disposition of the job.
     pub fate: Disposition,
     /// How long it ran.
     pub took: Duration,
 }
 
-/// What a queue looks like at a moment.
+/// The state of a queue at a moment.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct QueueView {
     /// Counts by function.
@@ -244,7 +246,7 @@ impl Queue {
         }
     }
 
-    /// What it looks like now.
+    /// Returns the present state.
     #[must_use]
     pub fn view(&self) -> QueueView {
         QueueView {
@@ -268,7 +270,7 @@ impl Queue {
         &self.clock
     }
 
-    /// Whether a scheduled run of a function has not ended.
+    /// Returns whether a scheduled run of a function has not ended.
     #[must_use]
     pub fn has_scheduled(&self, function: &str) -> bool {
         self.line.borrow().has_scheduled(function)

@@ -1,4 +1,4 @@
-//! Which job is next: what the queue on disk holds, as far as deciding needs it.
+//! The order of jobs: the contents of the queue on disk, as far as deciding needs them.
 //!
 //! Pure: the time, in milliseconds since 1970, comes from outside, and every deadline can be
 //! asked for. A job with an order key is next only when it is the oldest of its key.
@@ -176,7 +176,7 @@ impl ReadyQueue {
         ready.map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// Whether a scheduled run of a function has not ended.
+    /// Returns whether a scheduled run of a function has not ended.
     #[must_use]
     pub fn has_scheduled(&self, function: &str) -> bool {
         self.lanes
@@ -184,7 +184,7 @@ impl ReadyQueue {
             .is_some_and(|lane| lane.scheduled > 0)
     }
 
-    /// Whether a job runs, or what became of it is being written.
+    /// Returns whether a job runs, or its result is being written.
     #[must_use]
     pub fn runs(&self, id: JobId) -> bool {
         let entry = self.jobs.get(&id);

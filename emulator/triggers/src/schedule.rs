@@ -45,18 +45,18 @@ pub struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// Its expression.
-    #[error("`{cron}` is no cron expression: {why}")]
+    #[error("`{cron}` is not a cron expression: {why}")]
     Cron {
         /// As written.
         cron: String,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
     /// No day is as its expression says.
     #[error("`{0}` is never due: no such day is in the calendar")]
     Never(String),
     /// Its time zone.
-    #[error("`{0}` is no time zone")]
+    #[error("`{0}` is not a time zone")]
     Zone(String),
 }
 
@@ -138,8 +138,8 @@ impl Schedule {
         times.map_while(|second| second.checked_mul(1000))
     }
 
-    /// What is to run of what was due between two looks, of which `late` was due longer ago than
-    /// somebody could have looked: the policy for missed runs decides about those.
+    /// Returns the times to run among those due between two looks. Those before `late` were due
+    /// longer ago than a look could be: the policy for missed runs decides about them.
     #[must_use]
     pub fn to_run(&self, from: u64, now: u64, late: u64) -> Vec<u64> {
         let due = self.due(from, now);

@@ -1,13 +1,13 @@
 //! Schedules, live: puts a job into the queue whenever a function is due.
 //!
-//! What a function was last looked at for is kept in the queue's file, in the same commit as the
-//! jobs, and every job carries function and due time as its idempotency key. So a due time makes
-//! one run, whoever fires it and however often.
+//! The time of a function's last look is kept in the queue's file, in the same commit as the jobs,
+//! and every job carries function and due time as its idempotency key. So a due time makes one run,
+//! on any node and for any number of fires.
 //!
-//! Nodes with queues of their own share no key. One of them owns a schedule and fires it; it tells
-//! the others up to when it has looked ([`Clockwork::looked`]), and who owns the schedule next goes
-//! on from there ([`Owned`]). What the last owner fired without having told it any more is fired
-//! again: at least once, as everything here.
+//! Nodes with queues of their own share no key. One of them owns a schedule and fires it; it
+//! reports to the others up to when it has looked ([`Clockwork::looked`]), and the next owner of
+//! the schedule goes on from there ([`Owned`]). Times that the last owner fired without a report
+//! are fired again: at least once, as everything here.
 //!
 //! The clock may jump. Forward, what was jumped over was missed, and the schedule's policy decides.
 //! Back, what comes a second time does not run again, thanks to the key.
@@ -29,13 +29,13 @@ use crate::store::QueueStoreError;
 
 /// Longest sleep: a clock that was set is noticed after so long at the latest.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
-/// What was due longer ago was missed, not late.
+/// Times due longer ago were missed, not late.
 const LATE: u64 = 60_000;
 /// A clock that differs from the time that passed by more was set.
 const JUMP: u64 = 5_000;
 /// Pause after the queue could not be written.
 const WRITE_RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// What schedules' notes are called in the queue's file.
+/// The beginning of the names of schedules' notes in the queue's file.
 const NOTE: &str = "schedule\0";
 
 /// Fires schedules.
@@ -45,7 +45,7 @@ pub struct Clockwork {
     /// The schedule that is being fired.
     firing: RefCell<Option<String>>,
     changed: Notify,
-    /// Whether this node is the one that fires a function.
+    /// Returns whether this node fires a function.
     owns: Box<Owns>,
     /// Lines for people: something is wrong, and what.
     tell: Box<dyn Fn(bool, String)>,
@@ -69,8 +69,8 @@ pub struct Owned {
 }
 
 impl Clockwork {
-    /// Fires into `queue` what `owns` says is this node's to fire. `tell` is told what is worth a
-    /// line, and whether something is wrong.
+    /// Fires into `queue` the schedules that `owns` gives to this node. `tell` receives the events
+    /// that are worth a line, and whether something is wrong.
     #[must_use]
     pub fn new(
         queue: Rc<Queue>,
@@ -118,8 +118,8 @@ impl Clockwork {
         self.changed.notify_one();
     }
 
-    /// Up to when each function was looked at here, in milliseconds since 1970; none before its
-    /// first look. What was due until then is on the disk.
+    /// Returns the time up to which each function was looked at here, in milliseconds since 1970;
+    /// `None` before its first look. Everything due until then is on the disk.
     #[must_use]
     pub fn looked(&self) -> BTreeMap<String, Option<u64>> {
         let schedules = self.schedules.borrow();
@@ -129,8 +129,8 @@ impl Clockwork {
             .collect()
     }
 
-    /// Whether a function's schedule is being fired: what is due may be on the disk already, and
-    /// [`Clockwork::looked`] not say so yet.
+    /// Returns whether a function's schedule is being fired: due jobs may be on the disk already
+    /// before [`Clockwork::looked`] says so.
     #[must_use]
     pub fn is_firing(&self, function: &str) -> bool {
         self.firing.borrow().as_deref() == Some(function)

@@ -1,8 +1,8 @@
 //! Sources of events: what all of them have in common.
 //!
-//! A source hands what it reads to an [`Ingest`], which puts it into the queue, and tells the
-//! server that it has it only afterwards. From there on the queue delivers. What is told again
-//! after a crash bears the same key, and so becomes the same job.
+//! A source hands what it reads to an [`Ingest`], which puts it into the queue, and confirms to the
+//! server only afterwards. From there on the queue delivers. An event that comes again after a
+//! crash bears the same key, and so becomes the same job.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -32,7 +32,7 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Something that tells of events.
 pub trait Source {
-    /// What it is called, such as `redis bids`.
+    /// Returns the source's name, such as `redis bids`.
     fn name(&self) -> String;
 
     /// Reads until it breaks.
@@ -45,15 +45,15 @@ pub trait Source {
     ) -> Pin<Box<dyn Future<Output = Result<(), SourceError>> + 'a>>;
 }
 
-/// What a source is doing.
+/// The state of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceHealth {
-    /// It is being connected to.
+    /// The source is being connected to.
     Connecting,
-    /// It is read.
+    /// The source is being read.
     Reading,
-    /// It cannot be read.
+    /// The source cannot be read.
     Unreachable {
         /// Why.
         why: String,
@@ -67,11 +67,11 @@ pub enum SourceHealth {
 /// A source at a moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceView {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// The function it calls.
     pub function: String,
-    /// What it is doing.
+    /// Its state.
     pub health: SourceHealth,
     /// Events taken since fnlocal began.
     pub taken: u64,
@@ -87,14 +87,14 @@ pub struct Ingest {
     function: String,
     trigger: Trigger,
     policy: AsyncPolicy,
-    /// Bytes of an event's data at the most.
+    /// The maximum size of an event's data in bytes.
     limit: u64,
     health: RefCell<SourceHealth>,
     taken: Cell<u64>,
     repeated: Cell<u64>,
     refused: Cell<u64>,
     name: String,
-    /// Where what is worth a line is told, while it is kept being read.
+    /// The callback for events that are worth a line, while it is kept being read.
     tell: RefCell<Option<Rc<OnSourceMessage>>>,
 }
 
@@ -106,7 +106,7 @@ type OnSourceMessage = dyn Fn(bool, String);
 pub struct IngestedEvent {
     /// The event.
     pub event: SourceEvent,
-    /// What it is known by within its source, however often it is told.
+    /// The event's key within its source, the same each time it comes.
     pub key: String,
     /// Events of one key run one after the other.
     pub order: Option<String>,
@@ -179,7 +179,7 @@ impl Ingest {
         &self.queue
     }
 
-    /// What the source is doing.
+    /// Returns the state of the source.
     #[must_use]
     pub fn view(&self) -> SourceView {
         SourceView {
@@ -192,8 +192,8 @@ impl Ingest {
         }
     }
 
-    /// What waits at the source costs nothing here. There is no event for room in the queue, since
-    /// nobody else needs one.
+    /// Events that wait at the source cost nothing here. There is no event for room in the queue,
+    /// since nothing else needs one.
     async fn wait_for_room(&self) {
         let enough = |queue: &Queue| {
             queue.len_of(&self.function) >= ENOUGH

@@ -17,7 +17,7 @@ use crate::source::Source;
 /// Makes a source that needs an SDK of a cloud, with its URL if it has one. `None` for other kinds.
 pub type MakeSource = fn(&SourceSpec, Option<&str>) -> Option<Box<dyn Source>>;
 
-/// What a source is made with besides its description.
+/// The inputs of a source besides its description.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceContext<'a> {
     /// The folder that folders are relative to. `None` on a node, which has none.
@@ -71,7 +71,7 @@ impl SourceContext<'_> {
     }
 }
 
-/// Whether a server is to be talked to by TLS only.
+/// Returns whether a server must be reached by TLS only.
 fn wants_tls(url: &str) -> bool {
     let modes = ["require", "verify-ca", "verify-full"];
     let asked = modes.map(|mode| format!("sslmode={mode}"));

@@ -31,18 +31,18 @@ pub enum QueueChange {
     Accept {
         /// The jobs.
         jobs: Vec<NewJob>,
-        /// What is noted by name; none forgets it.
+        /// Notes by name; `None` removes one.
         notes: Vec<(String, Option<String>)>,
-        /// The body of the last job, if it is a file. It is on disk.
+        /// The body of the last job, if that is a file. The file is on disk.
         file: Option<Arc<BodyFile>>,
     },
     /// Jobs of another queue are this one's from now on.
     Adopt {
         /// The jobs, with their numbers there.
         jobs: Vec<Job>,
-        /// What that queue is called, so that what is handed over twice is known.
+        /// The name of that queue, to recognise jobs that are handed over twice.
         from: String,
-        /// The body of the one job there is, if it is a file. It is on disk.
+        /// The body of the only job, if that is a file. The file is on disk.
         file: Option<Arc<BodyFile>>,
     },
     /// A job has run: nothing of it stays but its key.
@@ -57,7 +57,7 @@ pub enum QueueChange {
     Purge(Vec<JobId>),
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// Of each job that was to be accepted.
@@ -68,7 +68,7 @@ pub enum Changed {
     Purged(usize),
     /// The job is among the dead letters; how many older ones had to make room.
     Killed(usize),
-    /// It was made.
+    /// The change was made.
     Made,
 }
 
@@ -78,7 +78,7 @@ pub enum QueueStoreError {
     /// Another process has it.
     #[error("another process has the queue's file {}", .0.display())]
     Taken(PathBuf),
-    /// It cannot be opened.
+    /// The file cannot be opened.
     #[error("the queue's file {} cannot be opened", path.display())]
     Open {
         /// The file.
@@ -86,13 +86,13 @@ pub enum QueueStoreError {
         /// Why.
         source: Box<redb::DatabaseError>,
     },
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("the queue's file cannot be used")]
     Use(#[source] Box<redb::Error>),
-    /// What is in it was not written by this version.
+    /// The contents were not written by this version.
     #[error("job {id} in the queue's file cannot be understood")]
     Foreign {
-        /// Which.
+        /// The job's id.
         id: JobId,
         /// Why.
         source: serde_json::Error,
@@ -100,26 +100,26 @@ pub enum QueueStoreError {
     /// The file with a job's body cannot be read.
     #[error("the body of job {id} cannot be read")]
     Body {
-        /// Which.
+        /// The job's id.
         id: JobId,
         /// Why.
         source: std::io::Error,
     },
-    /// It broke, and is opened again as soon as that can be done.
+    /// The file broke, and is opened again as soon as possible.
     #[error("the queue's file cannot be used: {0}")]
     Down(Arc<str>),
     /// The file, or the folder with bodies, is not where it was.
     #[error("the queue's file {} is not there any more", .0.display())]
     Removed(PathBuf),
-    /// Whoever writes it has ended.
+    /// The writer has ended.
     #[error("the queue is closed")]
     Closed,
 }
 
 fnlocal_api::user_error!(QueueStoreError {
-    Self::Taken(_) => "use the fnlocal that runs on this folder, or end it", TryAgain;
+    Self::Taken(_) => "use the fnlocal that runs on this folder, or stop it", TryAgain;
     Self::Open { path, .. } => format!(
-        "see to the disk and the rights of {}; moved away, a new queue is begun",
+        "check the disk and the permissions of {}; without the file, a new queue is created",
         path.display()
     );
     Self::Use(_) | Self::Down(_) => "see to the disk; the queue goes on by itself once it can be \
@@ -155,7 +155,7 @@ impl From<redb::CommitError> for QueueStoreError {
 }
 
 impl QueueStoreError {
-    /// Whether nothing can be read or written before the file is opened again.
+    /// Returns whether nothing can be read or written before the file is opened again.
     #[must_use]
     pub fn breaks_store(&self) -> bool {
         matches!(

@@ -35,7 +35,7 @@ async fn add_to_stream(server: &RedisServer, numbers: std::ops::Range<usize>) {
         loop {
             match add.query_async::<String>(&mut connection).await {
                 Ok(_id) => break,
-                // It was started a moment ago.
+                // The server was started a moment ago.
                 Err(error)
                     if error.kind()
                         == redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading) =>
@@ -213,7 +213,7 @@ async fn a_postgres_outbox_delivers_all_through_a_restart() {
         taking.until(|ran| ran.len() >= EVENTS).await;
         assert_eq!(taking.ran(), all());
         assert_eq!(taking.runs(), EVENTS, "each ran once");
-        // What was taken is gone from the table.
+        // Events that were taken are gone from the table.
         let client = server.connect().await;
         let left = client.query_one("SELECT count(*) FROM outbox", &[]).await.unwrap();
         assert_eq!(left.get::<_, i64>(0), 0);
@@ -281,7 +281,7 @@ async fn a_folder_tells_of_all_files_also_of_those_changed_while_nobody_looked()
         let taking = Taking::of(source(), Trigger::Source(SourceKind::Folder), 1 << 20);
         (EVENTS / 4..EVENTS / 2).for_each(put);
         taking.until(|ran| ran.len() >= EVENTS / 2).await;
-        // Nobody looks while half of them come and one goes.
+        // The source is stopped while half of them come and one goes.
         let folder = taking.stop().await;
         (EVENTS / 2..EVENTS).for_each(put);
         std::fs::remove_file(path.join("0.txt")).unwrap();

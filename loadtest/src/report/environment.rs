@@ -15,9 +15,9 @@ pub struct RunEnvironment {
     pub cores: usize,
     /// The generator's memory in MiB; 0 where the system does not tell.
     pub memory_mib: u64,
-    /// What runs the target's instances, where that is known.
+    /// The runtime of the target's instances, if known.
     pub runtime: Option<String>,
-    /// Connections at the most.
+    /// The maximum number of connections.
     pub connections: usize,
     /// Time a request may take, in milliseconds.
     pub timeout_ms: u64,

@@ -12,7 +12,7 @@ use crate::sample::SampleKind;
 /// A part of the load, such as the rise of a spike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadPart {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// When it begins, in milliseconds from the beginning of the run.
     pub from_ms: u64,
@@ -21,7 +21,7 @@ pub struct LoadPart {
 /// Requests that were to be sent in the same span of time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Interval {
-    /// Which part of the load it is in.
+    /// The part of the load that it is in.
     pub part: usize,
     /// Those that were errors.
     pub errors: u64,
@@ -34,7 +34,7 @@ impl Interval {
     pub fn add_to(&self, all: &mut Histogram<u64>, kinds: &[SampleKind]) {
         for kind in kinds {
             for &(latency, count) in self.latencies.get(kind).into_iter().flatten() {
-                // It resizes itself, so nothing is out of range.
+                // The histogram resizes itself, so nothing is out of range.
                 let _infallible = all.record_n(latency, count);
             }
         }

@@ -21,11 +21,11 @@ const LAG_ALLOWED: u64 = 10_000;
 /// and of half of the requests, whose median it would be.
 const USUAL_LAG_ALLOWED: u64 = 1000;
 
-/// What a report is made from besides the figures.
+/// The inputs of a report besides the figures.
 pub struct Context<'a> {
     /// Where load went.
     pub target: &'a Target,
-    /// What was sent.
+    /// The plan.
     pub plan: &'a LoadPlan,
 }
 
@@ -52,7 +52,7 @@ impl LatencySummary {
 }
 
 impl LoadReport {
-    /// What a run came to.
+    /// Returns the result of a run.
     #[must_use]
     pub fn new(gathered: &Gathered, context: &Context<'_>) -> Self {
         let plan = context.plan;

@@ -14,7 +14,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Looks after which a function that does not get cold is called anyway.
 const LOOKS: u32 = 500;
 
-/// Which cold starts are forced.
+/// The cold starts to force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColdPlan {
     /// First requests of a function that has no instance, one after the other, for each function.

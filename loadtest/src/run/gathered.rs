@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The raw results of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::gateway::{GatewayCount, GatewaySample};
 use crate::recorder::SampleRecorder;
 
-/// What came of a run.
+/// The raw results of a run.
 pub struct Gathered {
     /// Every sample, as histograms.
     pub recorder: SampleRecorder,
@@ -20,22 +20,22 @@ pub struct Gathered {
     pub dropped: u64,
     /// Requests whose answers were not waited for.
     pub unanswered: u64,
-    /// Somebody ended it early.
+    /// `true` if the run was interrupted.
     pub interrupted: bool,
-    /// What the gateway said of itself.
+    /// The gateway's reports.
     pub watched: GatewaySamples,
 }
 
-/// What the gateway said of itself.
+/// The gateway's reports.
 #[derive(Default)]
 pub struct GatewaySamples {
     /// Its figures now and then.
     pub samples: Vec<GatewaySample>,
-    /// How the run's requests ended, by its own count; none where it does not tell.
+    /// The ends of the run's requests, by the gateway's count; `None` if it gives none.
     pub counts: Option<Vec<GatewayCount>>,
 }
 
-/// What was counted between two pictures, of the functions that were called.
+/// Returns the counts between two reports, of the functions that were called.
 pub(super) fn difference(
     now: &[GatewayCount],
     before: &[GatewayCount],

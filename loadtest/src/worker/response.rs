@@ -1,4 +1,4 @@
-//! What came of one request.
+//! The result of one request.
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -9,7 +9,7 @@ use crate::scenario::{ScenarioStep, UnmetExpectation};
 /// An answer's body is kept up to this size where something is expected of it.
 const BODY_KEPT: usize = 1 << 20;
 
-/// What came of one request.
+/// The result of one request.
 pub(super) struct RequestResult {
     pub status: u16,
     pub kind: SampleKind,

@@ -33,7 +33,7 @@ use watched::{Took, Watched};
 pub struct Behaviour {
     /// Time to its answer.
     pub answer: Duration,
-    /// Every so many requests one is answered 500.
+    /// The number of requests of which one is answered 500.
     pub error_every: Option<u64>,
     /// When it stands still, in seconds from its first request, and for how long each time.
     pub stalls: &'static [u64],
@@ -96,8 +96,8 @@ impl Backend {
         }
     }
 
-    /// What it really took to answer load, seen at its sockets: below so many microseconds for
-    /// this share of the requests.
+    /// Returns the real time of answers, seen at the sockets: the microseconds below which this
+    /// share of the requests stayed.
     pub fn quantile(&self, share: f64) -> f64 {
         let mut took = self.took.lock().unwrap().clone();
         took.sort_unstable();
@@ -117,7 +117,7 @@ async fn serve(listener: TcpListener, behaviour: Behaviour, served: Arc<AtomicU6
         stream.set_nodelay(true).unwrap();
         let (began, served) = (Rc::clone(&began), Arc::clone(&served));
         let service = service_fn(move |request: Request<Incoming>| {
-            // It is no fnlocal, and is asked whether it is one.
+            // The backend is no fnlocal, and the load test checks whether it is one.
             let load = !request.uri().path().starts_with("/_fnlocal");
             let arrived = Instant::now();
             if load && began.get().is_none() {
@@ -218,7 +218,7 @@ fn alone<T>(work: impl Future<Output = T>) -> T {
     tokio::task::LocalSet::new().block_on(&runtime, work)
 }
 
-/// Within so many percent of the truth.
+/// Returns whether `found` is within `percent` percent of the truth.
 pub fn near(found: u64, truth: f64, percent: f64) -> bool {
     (found as f64 - truth).abs() <= truth * percent / 100.0
 }

@@ -1,4 +1,4 @@
-//! What really happened at a backend's socket.
+//! The real events at a backend's socket.
 
 use std::io;
 use std::pin::Pin;
@@ -39,7 +39,7 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
         let bytes = &buffer.filled()[before..];
-        // What asks about the backend itself is no load.
+        // Questions about the backend itself are no load.
         if !bytes.is_empty() && !bytes.starts_with(b"GET /_fnlocal") {
             self.read = Some(Instant::now());
         }

@@ -82,7 +82,7 @@ impl Debugger {
         found.unwrap_or_else(|_| panic!("no {what} came"))
     }
 
-    /// Breaks where the sum is known; where that is, as the debugger is told.
+    /// Breaks where the sum is known. The debugger reports the place.
     async fn break_at_the_answer(&mut self, folder: &Folder) -> Value {
         let file = folder.path().canonicalize().unwrap().join("index.js");
         let url = format!("file://{}", file.display());

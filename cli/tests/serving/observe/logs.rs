@@ -63,7 +63,7 @@ async fn ten_thousand_lines_a_second_are_all_kept_and_slow_no_request() {
     assert!(value(&samples, "fnlocal_log_lines_total") >= f64::from(CALLS * LINES));
 }
 
-/// How long half of a hundred calls, one after the other, take at the most.
+/// Returns the median duration of a hundred calls, one after the other.
 async fn median_call(dev: &Dev) -> Duration {
     let mut took = Vec::new();
     for _ in 0..100 {
@@ -198,7 +198,7 @@ async fn the_log_is_read_when_nothing_runs_and_followed_into_the_next_run() {
         .unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     let dev = Dev::start_with(&folder, &["--runtime", "process"]);
-    // It may begin to follow after the first of them.
+    // The stream may begin after the first of them.
     let next = std::thread::spawn(move || lines.next().unwrap().unwrap());
     while !next.is_finished() {
         reqwest::get(dev.at("/quick")).await.unwrap();

@@ -11,11 +11,11 @@ use crate::time::{Duration, Instant};
 pub enum TargetState {
     /// Registered; it has not passed a check yet.
     Initial,
-    /// It passes its checks.
+    /// The target passes its checks.
     Healthy,
-    /// It does not.
+    /// The target fails its checks.
     Unhealthy,
-    /// It was deregistered and finishes what it has.
+    /// The target was deregistered and finishes its requests.
     Draining,
 }
 
@@ -59,15 +59,15 @@ impl BalancerTarget {
         }
     }
 
-    /// Whether its share still grows.
+    /// Returns whether the target's share still grows.
     pub(super) fn is_slow(&self, now: Instant, whole: Duration) -> bool {
         self.slow_start
             .is_some_and(|slow| now.since(slow.since) < whole)
     }
 
-    /// Whether it takes the request whose turn it is: every one, or while its share grows, as many
-    /// as its share is of a full one ("the load balancer linearly increases the number of
-    /// requests").
+    /// Returns whether the target takes the request whose turn it is: every one, or while its share
+    /// grows, as many as its share is of a full one ("the load balancer linearly increases the
+    /// number of requests").
     pub(super) fn takes_turn(&mut self, now: Instant, whole: Duration) -> bool {
         let Some(slow) = &mut self.slow_start else {
             return true;

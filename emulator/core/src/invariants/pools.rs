@@ -1,4 +1,4 @@
-//! What must hold of each function's pool.
+//! Conditions that hold for each function's pool.
 
 use std::collections::BTreeSet;
 

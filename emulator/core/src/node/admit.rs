@@ -78,7 +78,7 @@ impl Node {
             .set(&mut entry.timer, TimerKind::Request(request), at);
     }
 
-    /// The turn of a request that was over the rate has come. What it was for may be gone.
+    /// The turn of a request that was over the rate has come. Its function may be gone.
     pub(super) fn release_held(&mut self, request: RequestId, function: FunctionId) {
         let Some(pool) = self.pools.get_mut(&function) else {
             return self.refuse(request, RefuseReason::UnknownFunction, None);
@@ -146,7 +146,7 @@ impl Node {
         Ok(held)
     }
 
-    /// Whether an instance may serve the function at all.
+    /// Returns whether an instance may serve the function at all.
     fn servable(&self, function: FunctionId) -> Result<(), (RefuseReason, Option<Duration>)> {
         let now = self.now;
         let Some(pool) = self.pools.get(&function) else {
@@ -187,7 +187,8 @@ impl Node {
         }
     }
 
-    /// Whether more wait than may, without anything under way that will serve them.
+    /// Returns whether the queue is longer than its bound, without anything under way that will
+    /// serve it.
     pub(super) fn too_many_wait(&mut self, function: FunctionId) -> bool {
         let bound = self.limits.max_instances as usize;
         let room = bound.saturating_sub(self.instances.len());

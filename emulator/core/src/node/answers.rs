@@ -1,8 +1,8 @@
 //! Deadlines of what was asked for: an effect that is never answered must not hold an instance, its
 //! memory and what waits for it for ever.
 //!
-//! Whoever performs effects has shorter deadlines of its own and answers when they pass. These here
-//! are reached only when the performer itself broke down, so they are generous.
+//! The driver that performs effects has shorter deadlines of its own and answers when they pass.
+//! These here are reached only when the performer itself broke down, so they are generous.
 
 use super::Node;
 use crate::effect::{Effect, StopReason};

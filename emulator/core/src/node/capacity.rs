@@ -13,10 +13,10 @@ const GRACE_BUSY: Duration = Duration::from_secs(5);
 /// For an idle one: user code may still want to close what it opened when told SIGTERM.
 const GRACE_IDLE: Duration = Duration::from_secs(2);
 
-/// Whether another instance fits.
+/// The answer to whether another instance fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CapacityFit {
-    /// It does.
+    /// The instance fits.
     Now,
     /// Once instances being stopped are gone.
     Soon,
@@ -24,7 +24,7 @@ pub(super) enum CapacityFit {
     None,
 }
 
-/// What would be free if some instances were gone.
+/// The capacity that would be free without some instances.
 #[derive(Clone, Copy, Debug, Default)]
 struct Freed {
     mib: u64,
@@ -82,7 +82,7 @@ impl Node {
         }
     }
 
-    /// Whether an instance fits without stopping anything.
+    /// Returns whether an instance fits without stopping anything.
     pub(crate) fn fits(&self, memory_mib: u32) -> bool {
         self.fits_without(memory_mib, Freed::default())
     }
@@ -140,8 +140,8 @@ impl Node {
             || self.instances.len() > self.limits.max_instances as usize;
     }
 
-    /// What may be stopped for others: idle instances above their functions' `min_instances`, the
-    /// least recently used first, then spares likewise.
+    /// Returns the instances that may be stopped for others: idle instances above their functions'
+    /// `min_instances`, the least recently used first, then spares likewise.
     fn evictable(&self) -> Vec<InstanceId> {
         let mut idle: Vec<(Instant, InstanceId)> = Vec::new();
         for pool in self.pools.values() {
@@ -202,7 +202,7 @@ impl Node {
         });
     }
 
-    /// Has an instance stopped once it has nothing to do. It takes no more requests.
+    /// Stops an instance once it has nothing to do. Until then the instance takes no more requests.
     pub(super) fn retire(&mut self, id: InstanceId, reason: StopReason) {
         let Some(instance) = self.instances.get(&id) else {
             return;

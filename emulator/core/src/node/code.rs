@@ -166,7 +166,7 @@ impl Node {
             }
             self.end_preparation(function);
         } else if pool.next.is_some_and(|next| next.code == code) && old == pool.limits {
-            // It is being prepared already.
+            // The code is being prepared already.
         } else if pool.recently_used(now) && !pool.members.is_empty() {
             self.prepare(function, code);
         } else {

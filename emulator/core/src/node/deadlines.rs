@@ -1,4 +1,4 @@
-//! What happens by itself: requests that wait or run too long, instances idle for long.
+//! Events by the clock: requests that wait or run too long, instances idle for long.
 
 use super::Node;
 use fnlocal_api::RefuseReason;
@@ -61,7 +61,7 @@ impl Node {
                 };
                 self.refuse(request, reason, None);
             }
-            // It left its slot to nobody in a whole timeout: the code does not notice that its
+            // The request kept its slot for a whole timeout: the code does not notice that its
             // client is gone.
             RequestStage::Running {
                 instance,

@@ -4,7 +4,7 @@ use super::Node;
 use crate::ids::{FunctionId, InstanceId};
 
 impl Node {
-    /// Keeps so many instances of a function ready until told otherwise.
+    /// Keeps `instances` instances of a function ready until the next call.
     pub(super) fn expect(&mut self, function: FunctionId, instances: u32) {
         let Some(pool) = self.pools.get_mut(&function) else {
             return;

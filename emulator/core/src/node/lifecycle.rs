@@ -1,4 +1,4 @@
-//! What instances tell: booted, ready, paused, resumed, failed, gone.
+//! Events of instances: booted, ready, paused, resumed, failed, gone.
 
 use super::Node;
 use super::serve::ReadiedBy;

@@ -192,7 +192,7 @@ impl Node {
         }
     }
 
-    /// Whether a start nobody waits for is allowed. Nothing is evicted for it.
+    /// Returns whether a start that no request waits for is allowed. Nothing is evicted for it.
     fn may_refill(&self, package: PackageId, memory_mib: u32) -> bool {
         let held = self
             .packages

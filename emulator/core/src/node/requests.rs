@@ -175,7 +175,7 @@ impl Node {
             pool.deaths = 0;
         }
         self.fill(id, function, None);
-        // Somebody else may want the room of an instance that has just become idle.
+        // Another function may want the memory of an instance that has just become idle.
         if self.demand_unmet || self.draining || self.over {
             self.dirty = true;
         }

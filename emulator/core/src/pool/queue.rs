@@ -46,7 +46,7 @@ impl RequestQueue {
         self.0.len()
     }
 
-    /// Nobody waits.
+    /// Returns whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -22,7 +22,7 @@ pub(crate) enum Intent {
     Orphan,
 }
 
-/// What an instance is for at the moment.
+/// The present role of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstanceRole {
     Starting(Intent),
@@ -33,7 +33,7 @@ pub(crate) enum InstanceRole {
     Stopping,
 }
 
-/// Whether an instance has the processor. Only ever other than `Running` once booted.
+/// The power state of an instance. Only ever other than `Running` once booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Power {
     Running,
@@ -45,7 +45,7 @@ pub(crate) enum Power {
     Resuming,
 }
 
-/// What an instance was asked for and has not answered yet.
+/// A call that an instance has not answered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
     Start,
@@ -75,7 +75,7 @@ pub(crate) struct PoolInstance {
     pub(crate) running: Vec<RequestId>,
     /// To be stopped, for this reason, as soon as its last request ends.
     pub(crate) retired: Option<StopReason>,
-    /// It has finished a request.
+    /// `true` once the instance has finished a request.
     pub(crate) served: bool,
     /// When the step under way (start, assign) was asked for.
     pub(crate) asked_at: Instant,
@@ -85,14 +85,14 @@ pub(crate) struct PoolInstance {
     /// When it was last resumed.
     pub(crate) awake_since: Instant,
     pub(crate) timer: Option<Instant>,
-    /// What it has yet to answer.
+    /// The call that the instance has yet to answer.
     pub(crate) awaited: Option<Awaited>,
     /// When it is given up if it has not.
     pub(crate) answer_timer: Option<Instant>,
 }
 
 impl PoolInstance {
-    /// One just asked for.
+    /// Returns a slot for an instance that was just requested.
     pub(crate) fn new(package: PackageId, memory_mib: u32, intent: Intent, now: Instant) -> Self {
         Self {
             package,
@@ -129,7 +129,7 @@ impl PoolInstance {
     }
 }
 
-/// What a request is doing.
+/// The stage of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestStage {
     /// Over the rate: it becomes a waiter when its timer ends.
@@ -153,19 +153,19 @@ pub(crate) struct PoolRequest {
     /// When it arrived, or was put back after its instance failed.
     pub(crate) since: Instant,
     pub(crate) stage: RequestStage,
-    /// It has been tried on an instance that failed.
+    /// `true` if the request was tried on an instance that failed.
     pub(crate) retried: bool,
     /// How often it has been put back.
     pub(crate) retries: u8,
     pub(crate) timer: Option<Instant>,
 }
 
-/// A request that meets so many instances being ended from outside is given up: somebody is
-/// ending them faster than they start.
+/// The maximum number of instances ended from outside that a request may meet. Beyond it, instances
+/// are ended faster than they start.
 const RETRIES: u8 = 10;
 
 impl PoolRequest {
-    /// Whether it may be put back in the queue.
+    /// Returns whether the request may be put back in the queue.
     pub(crate) fn may_retry(&self, retry: Retry) -> bool {
         match retry {
             Retry::No => false,

@@ -93,7 +93,7 @@ impl Spread {
         self.hands.get(slot).map_or(0, |hand| hand.taken)
     }
 
-    /// So many requests more.
+    /// Adds to the count of requests.
     pub(super) fn count(&mut self, slot: usize, more: i64) {
         let Some(hand) = self.hands.get_mut(slot) else {
             return;
@@ -104,7 +104,7 @@ impl Spread {
         self.sort_in(slot);
     }
 
-    /// A node's ready instances take so many requests at once.
+    /// Sets the number of requests that a node's ready instances serve at once.
     pub(super) fn set_ready(&mut self, slot: usize, ready: u32) {
         if let Some(hand) = self.hands.get_mut(slot) {
             hand.ready = ready;
@@ -137,7 +137,7 @@ impl Spread {
         usize::try_from(wanted).unwrap_or(nodes).clamp(1, nodes)
     }
 
-    /// Whether a node is one of those.
+    /// Returns whether a node is one of those.
     pub(super) fn serves(&self, slot: usize) -> bool {
         let hand = self.hands.get(slot).filter(|hand| hand.member);
         let last = self.order.get(self.width() - 1);

@@ -17,7 +17,7 @@ const LOW_PART: f64 = 0.9;
 /// The last datapoints, judged against the target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alarms {
-    /// The newest last. None where there was no datapoint.
+    /// The newest last. `None` if there was no datapoint.
     points: VecDeque<Option<Point>>,
 }
 

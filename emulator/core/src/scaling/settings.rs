@@ -1,11 +1,11 @@
-//! What a group is told to do.
+//! The settings of a group.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::LimitError;
 use crate::time::{Duration, Instant};
 
-/// What makes the group grow.
+/// The metric by which the group grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingMetric {
@@ -30,9 +30,9 @@ impl ScalingMetric {
 pub struct Scheduled {
     /// When.
     pub at: Instant,
-    /// Nodes at the least from then on, if that changes.
+    /// The minimum number of nodes from then on, if that changes.
     pub min: Option<u32>,
-    /// Nodes at the most from then on, if that changes.
+    /// The maximum number of nodes from then on, if that changes.
     pub max: Option<u32>,
 }
 
@@ -46,11 +46,11 @@ pub struct WarmPoolSettings {
 /// Settings of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSettings {
-    /// Nodes at the least.
+    /// The minimum number of nodes.
     pub min: u32,
-    /// Nodes at the most.
+    /// The maximum number of nodes.
     pub max: u32,
-    /// What it keeps to.
+    /// The target.
     pub metric: ScalingMetric,
     /// Time after which a new node's part of the metric counts, and nodes may be removed again.
     pub warm_up: Duration,

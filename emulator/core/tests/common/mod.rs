@@ -40,7 +40,7 @@ pub struct World {
     pub machines: BTreeMap<InstanceId, Machine>,
     pub requests: BTreeMap<RequestId, Standing>,
     pub counts: BTreeMap<String, u64>,
-    /// Invariants are checked after every so many events.
+    /// The number of events between two checks of the invariants.
     pub check_every: u64,
     pub keep_trace: bool,
     events: u64,
@@ -305,7 +305,7 @@ impl World {
         for instance in ids {
             world.tell(Event::InstanceDied { instance });
         }
-        // Whatever holds refills back after a death is over.
+        // The pause of refills after a death is over.
         world.ms(1100);
         world
     }

@@ -176,7 +176,7 @@ impl Random {
         }
         let at = self.rng.below(self.owed.len() as u64) as usize;
         let owed = self.owed.swap_remove(at);
-        // What performs effects may break down and never answer.
+        // The part that performs effects may break down and never answer.
         let silent = self.silent;
         if !matches!(owed, Owed::Respond(..)) && self.rng.chance(silent) {
             return;

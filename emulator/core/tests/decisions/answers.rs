@@ -1,4 +1,4 @@
-//! What was asked for and is never answered holds nothing for ever.
+//! An unanswered call holds nothing for ever.
 
 use crate::common::random::Random;
 use crate::common::*;
@@ -162,7 +162,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200,
         failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever part of the answers never comes: every request ends, and so does the node.
+    /// Any part of the answers may never come: every request still ends, and so does the node.
     #[test]
     fn everything_ends_although_answers_never_come(
         seed: u64, silent in 1_u64..100, steps in 1_usize..400

@@ -1,4 +1,4 @@
-//! What the core decides.
+//! The decisions of the core.
 
 mod answers;
 mod balancer;

@@ -1,4 +1,4 @@
-//! Whatever the seed, however much fails: invariants hold after every event, and everything ends.
+//! For any seed and any number of failures, invariants hold after every event, and everything ends.
 
 use crate::common::random::Random;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! What was recorded can be played again.
+//! Recordings can be replayed.
 
 use crate::common::random::Random;
 use fnlocal_core::time::Instant;

@@ -1,4 +1,4 @@
-//! What happens to a request: who serves it, when it waits, when it is refused.
+//! The life of a request: which instance serves it, when it waits, when it is refused.
 
 use crate::common::*;
 use fnlocal_core::time::Duration;

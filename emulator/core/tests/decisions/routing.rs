@@ -227,7 +227,7 @@ proptest! {
         }
     }
 
-    /// Whatever comes and ends: who gets a request had room within its bound.
+    /// For any sequence of requests and ends, the chosen node had room within its bound.
     #[test]
     fn no_node_is_given_more_than_its_bound(
         nodes in 1_u32..20, capacity in 1_u32..20, skew in 1_u32..6,

@@ -11,7 +11,7 @@ fn limits() -> FunctionLimits {
     FunctionLimits::default()
 }
 
-/// A node with memory for so many default instances.
+/// Returns a node with memory for `count` default instances.
 fn room_for(count: u32) -> NodeLimits {
     NodeLimits {
         memory_mib: 512 * count,

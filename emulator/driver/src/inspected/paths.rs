@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// What Node writes as it is into the URLs of files.
+/// The characters that Node writes unchanged into the URLs of files.
 const IN_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'?');
 
 /// How the code's folder is named on either side. Messages are JSON; nothing else in them looks
@@ -31,11 +31,11 @@ impl InspectPaths {
             let own = |path: &str| of(&format!("{path}.fnlocal/"));
             let pairs = [
                 (of(outside), of(inside)),
-                // What fnlocal keeps in the person's folder is the same file on both sides.
+                // Files that fnlocal keeps in the person's folder are the same on both sides.
                 (own(inside), own(outside)),
             ];
             for pair in pairs {
-                // What was renamed once must not be found again by another way to write it.
+                // A renamed path must not be found again by another spelling.
                 if !to_instance.iter().any(|(from, _)| *from == pair.0) {
                     to_instance.push(pair);
                 }

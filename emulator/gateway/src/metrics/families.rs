@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 
 use fnlocal_driver::Histogram;
 
-/// What tells a row from the others.
+/// The labels that distinguish a row.
 pub(super) type Labels = Vec<(&'static str, String)>;
 /// Numbers with their labels.
 pub(super) type Rows<T> = Vec<(Labels, T)>;

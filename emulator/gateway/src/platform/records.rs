@@ -39,7 +39,7 @@ async fn errors(State(archive): State<Archive>) -> Response {
     super::json(move || archive.errors()).await
 }
 
-/// What may stand behind `/_fnlocal/logs?`.
+/// The query of `/_fnlocal/logs`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RecordsQuery {
@@ -107,7 +107,7 @@ struct Reading {
     follow: Option<LogFollower>,
 }
 
-/// What tells that there is more.
+/// The source of news about more records.
 struct LogFollower {
     changes: watch::Receiver<u64>,
     archive: Archive,
@@ -176,7 +176,7 @@ impl Reading {
     }
 }
 
-/// Reads files where nobody waits for it.
+/// Reads files on a thread where reading holds up nothing.
 async fn off<T: Send + 'static>(
     read: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

@@ -28,7 +28,7 @@ use crate::platform::TOKEN_HEADER;
 
 /// The path all of them begin with.
 pub const PATH: &str = "/_fnlocal/queue";
-/// A selection's size at the most, in bytes: some ten thousand ids.
+/// The maximum size of a selection in bytes: some ten thousand ids.
 const SELECTION: usize = 256 << 10;
 
 /// The maximum number of bytes of a body that is shown if it has a file of its own.

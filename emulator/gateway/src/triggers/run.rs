@@ -20,7 +20,7 @@ use crate::outgoing::OutgoingRequest;
 use fnlocal_driver::spool::Spooled;
 use fnlocal_driver::{Driver, Function};
 
-/// What is kept of an answer that is an error, in bytes.
+/// The number of bytes of an error answer that are kept.
 const MAX_KEPT_ERROR_BYTES: usize = 2048;
 
 /// Runs a job. `runs` is called once an instance is asked.
@@ -49,7 +49,7 @@ pub(super) async fn run(
         Err(no_answer) => return not_answered(&no_answer, driver, function).await,
     };
     let (head, body) = answered.response.into_parts();
-    // Nobody reads a run's answer, so unlike a request's it ends within the timeout, too.
+    // A run's answer has no reader, so unlike a request's it ends within the timeout, too.
     let time = driver.timeout_of(function);
     let left = time.saturating_sub(answered.dispatched.elapsed());
     let bounds = BodyBounds {
@@ -96,8 +96,8 @@ fn too_long(function: &Function) -> RunOutcome {
     }
 }
 
-/// What an answer means. 408, 425, 429 and what is a server's fault may be better another time;
-/// any other 4xx says that the event itself is wrong.
+/// Returns the meaning of an answer. 408, 425, 429 and 5xx may be better another time; any other
+/// 4xx says that the event itself is wrong.
 fn judge(status: StatusCode, body: &[u8]) -> RunOutcome {
     if status.is_success() || status.is_redirection() {
         return RunOutcome::Done {

@@ -16,10 +16,10 @@ use fnlocal_driver::Function;
 use fnlocal_logs::Logs;
 use fnlocal_project::ShellVariables;
 
-/// What sources are made of.
+/// The parts from which sources are made.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The project's folder, to which folders are relative; none where there is none.
+    /// The project's folder, to which folders are relative; `None` if there is none.
     pub root: Option<PathBuf>,
     /// The project's name, the consumer group where none is said.
     pub project: String,

@@ -49,7 +49,7 @@ impl Uploads {
         let evicting = async {
             loop {
                 if self.places.available_permits() == 0 {
-                    // What waits has sent nothing yet, so its rate is not known.
+                    // A waiting sender has sent nothing yet, so its rate is not known.
                     let _none =
                         self.arriving
                             .evict_slowest(|_| true, f64::INFINITY, Instant::now());

@@ -13,7 +13,7 @@ use crate::ImageError;
 use crate::oci::base::{self, BaseSources, StoredBase};
 use crate::oci::manifest::ImagePlatform;
 
-/// What one kind of record is called.
+/// The name of this kind of record.
 const KIND: &str = "base";
 
 /// A store of bases, and what is known of them.
@@ -74,7 +74,7 @@ pub fn manifests(state: &Path) -> Vec<Digest> {
     all.map(|base| base.manifest().clone()).collect()
 }
 
-/// Which base builds of a project stand on, and why; none before the first.
+/// Returns the base of a project's builds, and the reason; `None` before the first build.
 pub fn known(state: &Path, wanted: Option<&str>) -> Option<String> {
     let key = base::key(wanted, ImagePlatform::here());
     let folders = [Some(state.to_owned()), cache()];

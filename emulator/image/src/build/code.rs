@@ -163,7 +163,7 @@ pub(super) fn short(digest: &Digest) -> String {
     digest.hex().chars().take(16).collect()
 }
 
-/// Whether a file shrank while it was read.
+/// Returns whether a file shrank while it was read.
 fn changed(error: &ImageError) -> bool {
     matches!(error, ImageError::Layer { source }
         if source.kind() == std::io::ErrorKind::UnexpectedEof)

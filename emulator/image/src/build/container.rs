@@ -23,7 +23,7 @@ use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 use fnlocal_project::{DescribedModule, Package};
 
-/// Memory of the container in MiB. An instance's may be less; there a function is told so.
+/// Memory of the container in MiB. An instance's may be less, which then shows in the function.
 const MEMORY_MIB: u32 = 1024;
 /// Processes and threads, as an instance has.
 const PIDS: i64 = 256;
@@ -33,7 +33,7 @@ const BOUNDS: HelperLimits = HelperLimits {
 };
 const WHAT: &str = "describing code in a container";
 
-/// What is described.
+/// The package to describe.
 pub(super) struct Subject<'a> {
     pub package: &'a Package,
     /// The image, by a name or an id of the engine.

@@ -1,4 +1,4 @@
-//! What a package exports, asked of its code.
+//! The exports of a package, read from its code.
 //!
 //! The code is imported in a container, see [`super::container`], and never on this machine: it may
 //! be anybody's. The answer is kept in a record for the same code, dependencies, wrapper, base and
@@ -38,7 +38,7 @@ const KIND: &str = "functions";
 /// A change of how code is described asks anew.
 const RECIPE: &str = "3";
 
-/// What a package's code is described with.
+/// The inputs of a description.
 pub(super) struct Question<'a> {
     pub package: &'a Package,
     pub repository: &'a RepositoryName,
@@ -108,8 +108,8 @@ impl Question<'_> {
         Ok((described, Described::Image))
     }
 
-    /// Everything below the code as an image of the engine, by its name. It stays there for the next
-    /// change of code.
+    /// Everything below the code as an image of the engine, by its name. The image stays there for
+    /// the next change of code.
     async fn image(&self, site: &Site<'_>) -> Result<String, BuildError> {
         let what = format!("asking {} for its functions", self.package.name);
         let docker = &site.engine(&what).await?.docker;
@@ -189,7 +189,7 @@ fn entries(package: &Package) -> Option<String> {
     plain.then(|| entries.join(","))
 }
 
-/// What the wrapper wrote of a package's entries, if it described anything.
+/// Parses the wrapper's description of a package's entries, if there is one.
 pub(super) fn parse(package: &Package, stdout: &[u8]) -> Option<Vec<DescribedModule>> {
     let answer: DescribeAnswer = serde_json::from_slice(stdout).ok()?;
     Some(answer.modules.of_entries(&package.entries))

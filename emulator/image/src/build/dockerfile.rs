@@ -29,18 +29,18 @@ use fnlocal_project::{DescribedModule, Package};
 
 /// The file's name.
 const FILE: &str = "Dockerfile";
-/// How long it may be built. The engine ends its steps when nobody waits for them any more.
+/// The maximum time of a build. The engine ends the steps of a build that is no longer waited for.
 const TIME: Duration = Duration::from_mins(30);
 /// Bytes of the engine's words that are kept for an error.
 const OUTPUT_BYTES: usize = 256 * 1024;
 /// The kind of the records with what its image exports.
 const DESCRIBED: &str = "dockerfile-functions";
 
-/// What a Dockerfile made.
+/// The result of a Dockerfile.
 pub(super) struct Own {
     pub layers: Vec<BuiltLayer>,
     pub config: Config,
-    /// What it exports, and who said so.
+    /// The exports, and their source.
     pub said: (Vec<DescribedModule>, Described),
 }
 

@@ -29,7 +29,7 @@ pub enum BuildError {
     /// The engine is needed and does not answer.
     #[error("{what} needs the Docker engine")]
     Engine {
-        /// What it is needed for.
+        /// The purpose.
         what: String,
         /// Why it cannot be used.
         source: ConnectError,
@@ -47,7 +47,7 @@ pub enum BuildError {
         package: String,
         /// The file.
         entry: String,
-        /// What its code did.
+        /// The failure of the code.
         failure: Box<Failure>,
     },
     /// The wrapper did not say what the package exports.
@@ -55,7 +55,7 @@ pub enum BuildError {
     Describe {
         /// The package.
         package: String,
-        /// What was written instead.
+        /// The output instead of a description.
         why: String,
     },
     /// The package took too much while it was imported.
@@ -71,7 +71,7 @@ pub enum BuildError {
     Dockerfile {
         /// The package.
         package: String,
-        /// What the engine wrote.
+        /// The engine's output.
         output: String,
     },
     /// The package's own Dockerfile makes an image without the wrapper.
@@ -79,13 +79,13 @@ pub enum BuildError {
     Entrypoint {
         /// The package.
         package: String,
-        /// What the image starts.
+        /// The image's command.
         found: String,
     },
     /// Something cannot be built for a platform that is not the machine's.
     #[error("{what} cannot be built for {platform} on this machine")]
     Foreign {
-        /// What.
+        /// The thing that cannot be built.
         what: String,
         /// For which platform.
         platform: ImagePlatform,
@@ -95,7 +95,7 @@ pub enum BuildError {
     Program {
         /// The program.
         program: PathBuf,
-        /// What was written instead.
+        /// The program's output.
         why: String,
     },
     /// A part of fnlocal itself broke down.
@@ -103,7 +103,7 @@ pub enum BuildError {
     Bug(String),
 }
 
-/// What importing code took too much of.
+/// A limit that importing code exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportLimit {
     /// More time than this.
@@ -137,7 +137,7 @@ impl BuildError {
 
 fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
     Self::Engine { source, .. } => without_runtime(source), Unreachable;
-    Self::Restless => "end what writes into the package, or ignore its files";
+    Self::Restless => "stop the program that writes into the package, or ignore its files";
     Self::Import { failure, .. } => failure.hint.clone();
     Self::Describe { .. } => None;
     Self::ImportLimit { .. } => "do this in a function: a build imports the code only to list its \
@@ -153,7 +153,7 @@ fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
         "the image is Debian's: get `fnlocal` ", env!("CARGO_PKG_VERSION"), " that was built for it, \
          or for any Linux, and name it with --node-binary FILE"
     ), Config;
-    Self::Bug(_) => "this is a fault of fnlocal; please report it with the lines above", Bug;
+    Self::Bug(_) => "this is a fault of fnlocal; report it with the lines above", Bug;
 });
 
 /// The hint of an engine that does not answer. A build has no runtime to fall back on, as `dev` has.

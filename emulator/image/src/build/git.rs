@@ -1,4 +1,4 @@
-//! Which commit a package's files are of.
+//! The commit of a package's files.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use fnlocal_project::programs;
 pub struct GitCommit {
     /// Its hash.
     pub hash: String,
-    /// Whether files of the package differ from it.
+    /// `true` if files of the package differ from it.
     pub dirty: bool,
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn commit(folder: &Path) -> Option<GitCommit> {
     parse(&ask(&git, folder, &[&status[..], &of].concat()).await?)
 }
 
-/// What git writes; nothing if it fails or takes too long.
+/// Returns git's output; `None` if git fails or takes too long.
 async fn ask(git: &Path, folder: &Path, words: &[&str]) -> Option<String> {
     let asked = Command::new(git)
         .args(HARMLESS.iter().flat_map(|setting| ["-c", *setting]))
@@ -89,7 +89,8 @@ async fn ask(git: &Path, folder: &Path, words: &[&str]) -> Option<String> {
     asked.status.success().then_some(text)
 }
 
-/// Whether the repository's own settings name filters. The person's own are theirs to trust.
+/// Returns whether the repository's own settings name filters. The person's own are theirs to
+/// trust.
 fn has_filters(settings: &str) -> bool {
     settings.lines().any(|line| {
         let (scope, key) = line.split_once(char::is_whitespace).unwrap_or_default();

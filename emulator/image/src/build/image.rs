@@ -100,7 +100,7 @@ async fn ours(
     if packed.layer.diff_id != source {
         return Err(BuildError::Restless);
     }
-    // What was packed is described, whatever is saved meanwhile.
+    // The packed code is described, even if files are saved meanwhile.
     let layer = packed.layer.clone();
     let making = async {
         for stack in &mut stacks {
@@ -114,7 +114,7 @@ async fn ours(
     Ok((made?, functions, described))
 }
 
-/// What a package's own Dockerfile makes, and the wrapper.
+/// Builds a package's own Dockerfile, and adds the wrapper.
 async fn own(
     site: &Site<'_>,
     package: &Package,

@@ -1,4 +1,4 @@
-//! What an image says of itself.
+//! The labels of an image.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) fn below(project: &str, has_deps: bool) -> BTreeMap<String, String> {
     BTreeMap::from([(label.0.to_owned(), label.1.to_owned())])
 }
 
-/// What can be read off an image. Nothing of the machine or the time, and a commit only if the
+/// Returns the labels of an image. Nothing of the machine or the time, and a commit only if the
 /// files are the commit's: two clones of it then give one image.
 ///
 /// Its functions are not among it: what code exports is known once it has run, and may differ with

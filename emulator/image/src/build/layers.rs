@@ -1,4 +1,4 @@
-//! What an image consists of: base, dependencies, wrapper and code.
+//! The parts of an image: base, dependencies, wrapper and code.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::identity::short_hash;
 use fnlocal_project::Package;
 
-/// Who the functions run as: the `node` of Node's own images, and never root.
+/// The user of functions: the `node` of Node's own images, and never root.
 const USER: &str = "1000:1000";
 
-/// What an image consists of.
+/// The parts of an image.
 #[derive(Clone)]
 pub(super) struct Stack {
     pub platform: ImagePlatform,
@@ -30,14 +30,14 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// Whether dependencies are among its layers.
+    /// Returns whether dependencies are among its layers.
     pub fn has_deps(&self) -> bool {
         self.layers
             .iter()
             .any(|built| built.part == LayerPart::Deps)
     }
 
-    /// Adds what an image of ours is told of its package.
+    /// Adds the settings that an image of ours gets for its package.
     pub fn settle(&mut self, package: &Package) {
         let settings = describe::settings(package, std::path::Path::new(code::FOLDER));
         let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));

@@ -1,5 +1,5 @@
-//! What earlier builds found out, so that this one need not ask again: small JSON files. One that
-//! is missing or cannot be read only costs time.
+//! Results of earlier builds, so that this one need not ask again: small JSON files. A missing or
+//! unreadable one only costs time.
 //!
 //! They decide what is built upon, and lie in a folder that may have come with a cloned repository.
 //! So each is sealed with a key of this person's own, which lies outside of every project; one whose

@@ -1,4 +1,4 @@
-//! What a build tells: while it goes on, and when it is done.
+//! The reports of a build: during the build, and at its end.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::oci::layer::Layer;
 use crate::oci::manifest::ImagePlatform;
 use fnlocal_project::{DescribedModule, Warning};
 
-/// What a layer is for.
+/// The purpose of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerPart {
     /// Node and what it needs, or a Dockerfile's.
@@ -37,7 +37,7 @@ impl fmt::Display for LayerPart {
 /// News of a build, as it goes on.
 #[derive(Clone, Debug)]
 pub enum BuildProgress {
-    /// What is being done, for people.
+    /// The current step, for people.
     Note(String),
     /// Something odd.
     Warning(Warning),
@@ -48,7 +48,7 @@ pub enum BuildProgress {
         /// The part.
         part: LayerPart,
     },
-    /// It is there.
+    /// The part is done.
     Done {
         /// The package.
         package: String,
@@ -56,12 +56,12 @@ pub enum BuildProgress {
         part: LayerPart,
         /// Bytes of its layers as stored.
         size: u64,
-        /// Whether they were there before.
+        /// `true` if the part existed before.
         cached: bool,
     },
 }
 
-/// What was built.
+/// The result of a build.
 #[derive(Clone, Debug)]
 pub struct BuildReport {
     /// The project.
@@ -83,11 +83,11 @@ pub struct Built {
     pub digest: Digest,
     /// The tag by its content; `latest` names it too.
     pub tag: Tag,
-    /// What was built for each platform.
+    /// The result for each platform.
     pub platforms: Vec<BuiltPlatform>,
-    /// What its files export.
+    /// The exports of its files.
     pub functions: Vec<DescribedModule>,
-    /// Who said so.
+    /// The source of the description.
     pub described: Described,
     /// The digest of its files as a layer.
     pub source: Digest,
@@ -97,7 +97,7 @@ pub struct Built {
     pub commit: Option<GitCommit>,
 }
 
-/// Who said what a package's files export.
+/// The source of the description of a package's exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Described {
     /// An earlier build of the same code upon the same layers.
@@ -124,7 +124,7 @@ pub struct BuiltPlatform {
     pub manifest: Digest,
     /// Of its configuration, which older engines call the image's id.
     pub config: Digest,
-    /// Which base it stands on, and why.
+    /// The base image, and the reason for it.
     pub base: String,
     /// Its layers, from the bottom up.
     pub layers: Vec<BuiltLayer>,
@@ -133,10 +133,10 @@ pub struct BuiltPlatform {
 /// A layer of an image.
 #[derive(Clone, Debug)]
 pub struct BuiltLayer {
-    /// What it is for.
+    /// The purpose.
     pub part: LayerPart,
     /// The layer.
     pub layer: Layer,
-    /// Whether it was there before.
+    /// `true` if the layer existed before.
     pub cached: bool,
 }

@@ -1,5 +1,5 @@
-//! Whether the program that nodes run starts on the default base at all: one that was linked
-//! against a newer C library than the base has does not, and that would show on machines only.
+//! The check that the nodes' program starts on the default base at all: a program linked against a
+//! newer C library than the base has does not, and that would show on machines only.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 use fnlocal_project::{Project, StateDir};
 
-/// What one kind of record is called.
+/// The name of this kind of record.
 const KIND: &str = "trial";
 /// Where the program is put.
 const PROGRAM: &str = "fnlocal";
 /// The folder it is put into.
 const FOLDER: &str = "/fnlocal-trial";
-/// What is being done, for people.
+/// The current step, for people.
 const WHAT: &str = "trying the nodes' program";
 const MEMORY_MIB: u32 = 512;
 const PIDS: i64 = 256;
@@ -35,12 +35,12 @@ const BOUNDS: HelperLimits = HelperLimits {
     stdout_bytes: 64 * 1024,
 };
 
-/// What came of a trial that did not fail.
+/// The result of a trial that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SmokeTestResult {
-    /// It runs, now or when it was tried before.
+    /// The program runs, now or at an earlier trial.
     Runs,
-    /// It could not be tried, and why.
+    /// The program could not be tried, with the reason.
     Untried(String),
 }
 

@@ -27,11 +27,11 @@ const REPOSITORY: &str = "fnlocal/base";
 /// A base in the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredBase {
-    /// What was asked for.
+    /// The requested reference.
     pub reference: String,
-    /// Which was taken and why, for people.
+    /// The chosen source and the reason, for people.
     pub origin: String,
-    /// What it is: the id engines know it by.
+    /// The id by which engines know the base.
     pub id: String,
     /// Its layers, from the bottom up.
     pub layers: Vec<Layer>,
@@ -121,7 +121,7 @@ impl StoredBase {
     }
 }
 
-/// What a base is called that was asked for, or the default.
+/// Returns the name of the requested base, or the default.
 fn wanted(asked: Option<&str>) -> &str {
     asked.unwrap_or(DEFAULT)
 }

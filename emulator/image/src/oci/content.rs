@@ -1,4 +1,4 @@
-//! Small contents of a store, and the way errors of theirs are told.
+//! Small contents of a store, and the texts of their errors.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

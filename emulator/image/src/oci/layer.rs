@@ -30,7 +30,7 @@ pub struct Layer {
     pub media_type: String,
     /// Of the tar inside.
     pub diff_id: Digest,
-    /// What is in it, if it was made here.
+    /// The contents, if the layer was made here.
     pub tally: TarTally,
 }
 
@@ -50,7 +50,7 @@ impl<W: Write> Hashing<W> {
         }
     }
 
-    /// What it wrote to, the digest and the bytes of what passed.
+    /// Returns the writer, and the digest and number of the bytes that passed.
     pub fn finish(self) -> (W, Digest, u64) {
         (self.out, digest(&self.hash.finalize()), self.bytes)
     }

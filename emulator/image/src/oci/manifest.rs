@@ -16,7 +16,7 @@ use super::layer::Layer;
 use crate::ImageError;
 use fnlocal_bundles::RUNNER_PATH;
 
-/// What an image is made for.
+/// The platform of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ImagePlatform {
@@ -61,7 +61,7 @@ impl ImagePlatform {
         }
     }
 
-    /// Whether a manifest in an index is for it.
+    /// Returns whether a manifest in an index is for this platform.
     pub(crate) fn is(self, other: &OciPlatform) -> bool {
         other.os == Os::Linux && other.architecture == self.oci()
     }

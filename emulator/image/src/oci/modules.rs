@@ -56,7 +56,7 @@ pub(crate) fn pack(
     layer::pack(store, repository, |out| write(&items, &mut tar, out))
 }
 
-/// What is in the tar, sorted, and where.
+/// Reads the sorted entries of the tar, with their places.
 fn read(mut tar: &File) -> io::Result<BTreeMap<String, ModuleEntry>> {
     tar.seek(SeekFrom::Start(0))?;
     let mut items = BTreeMap::from([(FOLDER.to_owned(), ModuleEntry::Folder)]);
@@ -94,7 +94,7 @@ fn read(mut tar: &File) -> io::Result<BTreeMap<String, ModuleEntry>> {
         };
         items.insert(path.to_owned(), item);
     }
-    // Which of several hard links comes first is the engine's choice: each becomes a file.
+    // The order of several hard links is the engine's choice: each becomes a file.
     for (path, to) in again {
         let Some(ModuleEntry::File { at, size, mode }) = items.get(to.trim_start_matches("./"))
         else {

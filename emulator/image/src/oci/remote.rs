@@ -41,9 +41,9 @@ pub(crate) struct Pulled {
 
 /// Why an image cannot be pulled: the registry's fault, or ours.
 pub(crate) enum PullError {
-    /// It cannot be had; another source may have it.
+    /// The content is unavailable here; another source may have it.
     Unavailable(String),
-    /// It cannot be kept.
+    /// The content cannot be stored.
     Ours(ImageError),
 }
 
@@ -123,7 +123,7 @@ fn client(reference: &Reference, platform: ImagePlatform) -> Client {
     })
 }
 
-/// What `docker login` left, if anything.
+/// Returns the credentials that `docker login` left, if any.
 async fn credentials(reference: &Reference) -> RegistryAuth {
     let registry = match reference.resolve_registry() {
         "index.docker.io" | "docker.io" => "https://index.docker.io/v1/".to_owned(),
@@ -197,7 +197,7 @@ async fn fetch(
     let (store, repository, digest) = (store.clone(), repository.clone(), digest.clone());
     let kept = tokio::task::spawn_blocking(move || {
         let mut writer = store.writer().map_err(ImageError::from)?;
-        // Which side of the copy failed does not show: a broken pull is the likelier.
+        // The failing side of the copy does not show: a broken pull is the likelier.
         io::copy(&mut reader, &mut writer)
             .map_err(|error| PullError::Unavailable(error.to_string()))?;
         writer

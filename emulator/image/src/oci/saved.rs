@@ -46,7 +46,7 @@ pub(crate) async fn layers(
         .map_err(|error| layer::full(io::Error::other(error)))?
 }
 
-/// What an image is made of, from the bottom up.
+/// Returns the layers of an image, from the bottom up.
 pub(crate) fn diff_ids(image: &ImageInspect) -> Result<Vec<Digest>, ImageError> {
     let layers = image.root_fs.as_ref().and_then(|root| root.layers.as_ref());
     let layers = layers.map(Vec::as_slice).unwrap_or_default();

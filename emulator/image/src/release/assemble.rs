@@ -20,7 +20,7 @@ pub struct PackageImage<'a> {
     pub digest: &'a str,
     /// The hash of the package's files, as `x-fnlocal-code` shows it.
     pub code: &'a str,
-    /// What its files export.
+    /// The exports of its files.
     pub modules: &'a [DescribedModule],
 }
 

@@ -18,7 +18,7 @@ const FEWEST: usize = 4;
 pub struct NamedRelease {
     /// The hash of its bytes.
     pub digest: Digest,
-    /// What it says.
+    /// The release.
     pub release: Release,
 }
 
@@ -203,7 +203,7 @@ pub enum ReleaseStoreError {
         /// Why.
         source: serde_json::Error,
     },
-    /// What it says makes no sense.
+    /// The contents make no sense.
     #[error("{what} cannot be a release")]
     Invalid {
         /// A file, or what was built.
@@ -211,7 +211,7 @@ pub enum ReleaseStoreError {
         /// Why.
         source: ReleaseError,
     },
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("could not read or write {}", path.display())]
     Io {
         /// The file.
@@ -224,7 +224,7 @@ pub enum ReleaseStoreError {
 fnlocal_api::user_error!(ReleaseStoreError {
     Self::Unknown(_) => "`fnlocal release list` shows those that are kept; a file's path will do too";
     Self::Ambiguous(_) => "give more of its digits";
-    Self::Format { .. } | Self::Invalid { .. } => "`fnlocal build` makes a new one";
+    Self::Format { .. } | Self::Invalid { .. } => "make a new one with `fnlocal build`";
     Self::Io { source, .. } => fnlocal_files::hint(source);
 });
 

@@ -11,13 +11,13 @@ use fnlocal_project::{Package, Project, ProjectError, Warning};
 /// A release of what was built.
 #[derive(Clone, Debug)]
 pub struct MadeRelease {
-    /// It.
+    /// The release.
     pub kept: NamedRelease,
     /// The one before it, if that is another.
     pub before: Option<NamedRelease>,
-    /// Whether it says anything the newest one did not.
+    /// `true` if the release differs from the newest one.
     pub new: bool,
-    /// What is odd about it.
+    /// Warnings about the release.
     pub warnings: Vec<Warning>,
 }
 
@@ -44,7 +44,7 @@ pub async fn build(
     Ok((report, made))
 }
 
-/// Makes a release of what was built from `project`, and keeps it in `state`. What says the same as
+/// Makes a release of what was built from `project`, and keeps it in `state`. A release that equals
 /// the `newest` one, apart from the time, is that one.
 ///
 /// # Errors
@@ -143,7 +143,7 @@ pub enum MakeError {
     /// A function cannot run.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
-    /// It cannot be kept.
+    /// The release cannot be stored.
     #[error(transparent)]
     Store(#[from] ReleaseStoreError),
     /// The folder is no project.

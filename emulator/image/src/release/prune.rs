@@ -12,19 +12,19 @@ use crate::PROJECT;
 use crate::build::{REGISTRY, base_manifests};
 use crate::oci::content;
 
-/// What is younger stays: it may belong to a build or a push that goes on beside.
+/// Younger files stay: they may belong to a build or a push that is under way.
 const GRACE: Duration = Duration::from_secs(3600);
 /// The tag that every build moves.
 const LATEST: &str = "latest";
 
-/// What was forgotten, or would be.
+/// The releases that were removed, or would be.
 #[derive(Clone, Debug, Default)]
 pub struct Pruned {
     /// Releases.
     pub releases: Vec<NamedRelease>,
     /// Images that no release names: repository and tag.
     pub images: Vec<String>,
-    /// What became free in the registry.
+    /// The freed space in the registry.
     pub collected: Collected,
 }
 
@@ -215,7 +215,7 @@ mod tests {
             assert!(store.manifest(&repository, &reference).unwrap().is_some());
         }
         assert_eq!(tags(), 3);
-        // What is young is not collected yet.
+        // Young contents are not collected yet.
         assert_eq!(done.collected, Collected::default());
         let again = prune(state.path(), 1, false).unwrap();
         assert!(again.releases.is_empty() && again.images.is_empty());

@@ -1,4 +1,4 @@
-//! What the platform itself has to say in a log.
+//! The platform's own lines in a log.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{dropped, millis, stamp};
 use crate::Record;
 
-/// What the platform has to say.
+/// A line of the platform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlatformLine {
     /// When.
     pub time: Timestamp,
-    /// What kind: `reloaded`, `error`, `import_failed`, `died`, `start_failed`, `engine`, `note`,
+    /// The kind: `reloaded`, `error`, `import_failed`, `died`, `start_failed`, `engine`, `note`,
     /// `warning` or `dropped`.
     pub event: String,
     /// For people.
@@ -67,7 +67,7 @@ impl PlatformLine {
         }
     }
 
-    /// What the platform says of a record; none of those that are kept otherwise.
+    /// Returns the platform's line for a record; `None` for records that are kept otherwise.
     pub(crate) fn from_record(record: &Record) -> Option<Self> {
         Some(match record {
             Record::Request(_) | Record::Done { .. } | Record::Line { .. } => return None,

@@ -43,7 +43,7 @@ fn groups_are_bounded_by_their_bytes_too() {
     let mut groups = Groups::default();
     let now = SystemTime::now();
     for number in 0..400u32 {
-        // What tells two apart must not look like a number.
+        // The distinguishing part must not look like a number.
         let letters = number.to_string().into_bytes();
         let letters: String = letters.iter().map(|at| char::from(at + 49)).collect();
         let mut record = error(&format!("{letters} {}", "x".repeat(1 << 20)), 1, "r");

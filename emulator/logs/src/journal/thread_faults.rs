@@ -17,7 +17,7 @@ pub(super) fn look(record: &Record) {
     assert!(!panics, "as the test wants");
 }
 
-/// What the child runs. Does nothing in the test run itself.
+/// The child's part. Does nothing in the test run itself.
 #[test]
 fn kept_in_the_child() {
     let Ok(folder) = std::env::var(CHILD) else {

@@ -115,7 +115,7 @@ mod tests {
         let folder = folder(r#""instance":"i1","#);
         let (text, mut end) = query(ID, None).begin(folder.path()).unwrap();
         assert_eq!(texts(&text), ["2", "3", "4", "invocation"]);
-        // It goes on where the newest ends.
+        // The cursor goes on where the newest file ends.
         assert_eq!(end.next_line().unwrap(), None);
         let mut newest = fs::read_to_string(folder.path().join("00000003.jsonl")).unwrap();
         newest.push_str(&line(ID, "6"));
@@ -130,7 +130,7 @@ mod tests {
     fn all_files_are_read_where_it_is_not_known_when_it_came() {
         let served = folder(r#""instance":"i1","#);
         assert!(query("unknown", None).begin(served.path()).is_err());
-        // Nobody tells the runs of a job from each other by their name.
+        // The runs of a job have no names that distinguish them.
         let job = folder("");
         assert!(query(ID, None).begin(job.path()).is_err());
     }

@@ -41,7 +41,7 @@ impl Spans {
     /// Starts the sending. Where to, and with what headers, the environment says.
     ///
     /// # Errors
-    /// What the environment says makes no sense, or there is no thread.
+    /// Fails if the environment makes no sense, or there is no thread.
     pub fn start(
         service: &str,
         totals: Arc<JournalTotals>,
@@ -139,7 +139,7 @@ impl SpanSender {
         if !std::mem::replace(&mut self.failing, true) {
             let text = format!("traces cannot be sent: {why}");
             let warning = true;
-            // Who prints may be busy; the count remains.
+            // The printer may be busy; the count remains.
             let _busy = self.printer.try_send(vec![Record::Note { warning, text }]);
         }
     }

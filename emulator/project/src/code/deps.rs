@@ -1,4 +1,4 @@
-//! What is to be installed for a package, as a hash: when it changes, so does the deps layer.
+//! The dependencies of a package, as a hash: when it changes, so does the deps layer.
 
 use std::fmt;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a package's files are now, reading only those that may have changed.
+//! The present files of a package, reading only those that may have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
@@ -18,7 +18,7 @@ use crate::files::{LinkFree, Memo, Stamp, Tree, WalkEntry, WalkError};
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 5;
 
-/// What a file holds: the hash of its bytes, and whether it can be executed.
+/// The contents of a file: the hash of its bytes, and whether it can be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Content {
     digest: [u8; 32],
@@ -210,7 +210,7 @@ fn read(path: &Path, place: &LinkFree, blobs: &OwnPath) -> Result<Option<Known>,
         read.map_err(unreadable)?;
         let after = Stamp::of(&file.metadata().map_err(unreadable)?);
         let still = before == after && after.size == bytes.len() as u64;
-        // What never stands still is taken as it was read, and read again the next time.
+        // A file that never stands still is taken as it was read, and read again the next time.
         if !still && tries < TRIES {
             continue;
         }
@@ -272,7 +272,7 @@ pub(super) fn remove_all(blobs: &OwnPath) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether [`Content::blob`] can have given the name.
+/// Returns whether [`Content::blob`] can have given the name.
 fn is_blob(name: &str) -> bool {
     let digest = name.strip_suffix("-x").unwrap_or(name);
     digest.len() == 64 && digest.bytes().all(|byte| HEX.contains(&byte))
@@ -323,7 +323,7 @@ impl Sizes {
                 self.bytes >> 20,
                 self.largest()
             ),
-            hint: Some("list what is no code in .fnlocalignore".to_owned()),
+            hint: Some("list files that are not code in .fnlocalignore".to_owned()),
         })
     }
 }

@@ -11,7 +11,7 @@ use fnlocal_files::OwnPath;
 
 use super::scan::{Content, Scanned};
 
-/// What folders that are being made begin with.
+/// The beginning of the names of unfinished folders.
 const UNFINISHED: &str = ".new-";
 /// The rights of a folder that an instance reads, in a container as another user.
 pub(super) const READABLE: u32 = 0o755;

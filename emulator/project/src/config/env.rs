@@ -32,23 +32,23 @@ pub struct EnvConfig {
     /// The size of a node's disk.
     #[schemars(range(min = 8, max = 16_384), extend("default" = 30, "x-unit" = "GB"))]
     pub disk_gb: Option<u32>,
-    /// Where functions' logs go.
+    /// The destination of functions' logs.
     #[schemars(extend("default" = "cloudwatch"))]
     pub logs: Option<LogsChoice>,
-    /// How long CloudWatch keeps logs, in a number of days that it offers.
+    /// The time for which CloudWatch keeps logs, in a number of days that CloudWatch offers.
     #[schemars(extend("default" = "30d"))]
     pub keep_logs: Option<TimeSpan>,
     /// The number of releases that are kept to roll back to, besides the current one.
     #[schemars(range(min = 1), extend("default" = 10))]
     pub keep_releases: Option<u32>,
-    /// Where values of variables come from: `ssm:` and the path of a parameter of AWS Systems
+    /// The sources of variables' values: `ssm:` and the path of a parameter of AWS Systems
     /// Manager, by the variable's name. Others come from `/fnlocal/PROJECT/ENV/NAME`.
     #[schemars(extend("examples" = [{"REDIS_URL": "ssm:/shared/redis"}]))]
     pub variables: BTreeMap<String, String>,
-    /// How many nodes there are. Without it, 2 to 10.
+    /// The number of nodes. Without the key, 2 to 10.
     #[schemars(extend("examples" = [{"min": 2, "max": 20}]))]
     pub nodes: Option<NodeRangeConfig>,
-    /// What makes the fleet grow. Without it, 800 requests a minute per node.
+    /// The metric by which the fleet grows. Without the key, 800 requests a minute per node.
     #[schemars(extend("examples" = [{"requests_per_node": 800}]))]
     pub scale_on: Option<ScaleOnConfig>,
     /// Nodes that are added before load that is known in advance.
@@ -62,7 +62,7 @@ pub struct EnvConfig {
     pub warm_up: Option<TimeSpan>,
 }
 
-/// Where functions' logs go.
+/// The destination of functions' logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogsChoice {
@@ -84,7 +84,7 @@ pub struct NodeRangeConfig {
     pub max: u32,
 }
 
-/// What makes the fleet grow: one of these keys.
+/// The metric by which the fleet grows: one of these keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScaleOnConfig {

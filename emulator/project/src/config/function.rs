@@ -35,7 +35,7 @@ pub struct FunctionConfig {
     /// worth.
     #[schemars(range(min = 1), extend("examples" = [200]))]
     pub burst: Option<u32>,
-    /// What happens to requests over `rps`. With `refuse` they are answered 429, with the time after
+    /// The treatment of requests over `rps`. With `refuse` they are answered 429, with the time after
     /// which they would not have been. With `queue` they wait: at most `queue` requests, none longer
     /// than `queue_timeout`.
     #[schemars(with = "Option<String>", extend("enum" = ["refuse", "queue"], "default" = "refuse"))]
@@ -62,7 +62,7 @@ pub struct FunctionConfig {
     pub body_limit: Option<ByteSize>,
     /// The maximum size of a response's body. Without it there is no bound.
     pub response_limit: Option<ByteSize>,
-    /// What the handler sees of a request's body.
+    /// The form in which the handler gets a request's body.
     #[schemars(extend("default" = "parsed"))]
     pub body: Option<BodyMode>,
     /// The names of variables that the function needs, from `.env`, `.env.ENVIRONMENT` or the shell.
@@ -70,10 +70,10 @@ pub struct FunctionConfig {
     /// places name add up.
     #[schemars(extend("examples" = [["REDIS_URL"]]))]
     pub env: Option<Vec<String>>,
-    /// When to call the function by itself.
+    /// The times at which the function is called.
     #[schemars(with = "Option<ScheduleForm>", extend("examples" = ["*/5 * * * *"]))]
     pub schedule: Option<ScheduleSpec>,
-    /// How the function's asynchronous invocations are delivered.
+    /// The delivery of the function's asynchronous invocations.
     #[serde(rename = "async")]
     pub delivery: Option<AsyncConfig>,
     /// Sources whose events call the function.
@@ -84,7 +84,7 @@ pub struct FunctionConfig {
     pub signature: Option<Signature>,
 }
 
-/// What a handler sees of a request's body.
+/// The form in which a handler gets a request's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyMode {

@@ -28,7 +28,7 @@ pub struct LimitsConfig {
     /// worth.
     #[schemars(range(min = 1), extend("examples" = [500]))]
     pub burst: Option<u32>,
-    /// What happens to requests over `rps`, as for a function.
+    /// The treatment of requests over `rps`, as for a function.
     #[schemars(with = "Option<String>", extend("enum" = ["refuse", "queue"], "default" = "refuse"))]
     pub over_rate: Option<OverRate>,
     /// The maximum size of a request's body, unless `[defaults]` or the function says otherwise.

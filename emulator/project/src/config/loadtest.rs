@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::values::TimeSpan;
 
-/// What `fnlocal loadtest` sends.
+/// The load of `fnlocal loadtest`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoadtestConfig {
@@ -22,7 +22,7 @@ pub struct ScenarioConfig {
     /// The time that a user waits after an answer, with `--users`.
     #[schemars(extend("default" = "0s"))]
     pub think: Option<TimeSpan>,
-    /// What is sent; each request as often as its weight says.
+    /// The requests, each sent as often as its weight says.
     pub requests: Vec<LoadRequestConfig>,
 }
 
@@ -33,13 +33,13 @@ pub struct LoadRequestConfig {
     /// The function that the request is for.
     #[schemars(extend("examples" = ["bid"]))]
     pub function: String,
-    /// How often the request is sent, relative to the others.
+    /// The share of the request, relative to the others.
     #[schemars(range(min = 1), extend("default" = 1))]
     pub weight: Option<u32>,
     /// The method. Without it, GET, or POST with a body.
     #[schemars(extend("examples" = ["POST"]))]
     pub method: Option<String>,
-    /// What follows the function's name in the path, with its query. May hold placeholders.
+    /// The rest of the path after the function's name, with its query. May hold placeholders.
     #[schemars(extend("examples" = ["/items/{{seq}}"]))]
     pub path: Option<String>,
     /// The headers. Values may hold placeholders.
@@ -55,12 +55,12 @@ pub struct LoadRequestConfig {
     pub body_file: Option<String>,
     /// The time that a user waits after this answer, instead of the scenario's time.
     pub think: Option<TimeSpan>,
-    /// What an answer must be, to be no error. Without it, any status below 400.
+    /// The condition under which a response is no error. Without it, any status below 400.
     #[schemars(extend("examples" = [{"status": [201, 409]}]))]
     pub expect: Option<ExpectConfig>,
 }
 
-/// What an answer must be.
+/// The condition under which a response is no error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectConfig {

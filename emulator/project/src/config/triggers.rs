@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::MB;
 use crate::values::{ByteSize, TimeSpan};
 
-/// How asynchronous invocations are delivered.
+/// The delivery of asynchronous invocations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AsyncConfig {
     /// The maximum number of runs, the first included.
     #[schemars(range(min = 1, max = 100), extend("default" = 5))]
     pub attempts: Option<u32>,
-    /// The pause before the second run. It doubles with every run after that.
+    /// The pause before the second run. The pause doubles with every run after that.
     #[schemars(range(min = 1), extend("default" = "1s"))]
     pub backoff: Option<TimeSpan>,
     /// The longest pause.
@@ -31,8 +31,8 @@ pub struct AsyncConfig {
     /// The part of the function's concurrency that asynchronous invocations may take.
     #[schemars(range(min = 1, max = 100), extend("default" = 50, "x-unit" = "percent"))]
     pub share: Option<u32>,
-    /// Whether requests of clients may ask for an asynchronous invocation. Without it, only where
-    /// fnlocal listens on this machine alone.
+    /// Allows clients to ask for asynchronous invocations. Without the key, they may where fnlocal
+    /// listens on this machine alone.
     pub from_clients: Option<bool>,
     /// The maximum size of the function's waiting invocations, bodies included.
     #[schemars(extend("minimum" = MB, "default" = "256MB"))]
@@ -55,7 +55,7 @@ impl AsyncConfig {
         span(&mut policy.backoff_max, self.backoff_max);
         span(&mut policy.max_age, self.max_age);
         span(&mut policy.keep_keys, self.keep_keys);
-        // What is not said gives way to what is.
+        // A default gives way to an explicit value.
         if self.backoff_max.is_none() {
             policy.backoff_max = policy.backoff_max.max(policy.backoff);
         } else if self.backoff.is_none() {
@@ -86,11 +86,11 @@ pub(super) struct ScheduleTable {
     /// The time zone of the cron expression.
     #[schemars(extend("default" = "UTC", "examples" = ["Europe/Berlin"]))]
     timezone: Option<String>,
-    /// What happens to runs that were due while nothing could begin them: all are left out, one run
-    /// makes up for them, or all are made up for, at most the newest 100.
+    /// The treatment of runs that were missed while fnlocal did not run. `skip` leaves all out, `once`
+    /// makes one run for all of them, and `all` makes up for at most the newest 100.
     #[schemars(with = "Option<String>", extend("enum" = ["skip", "once", "all"], "default" = "skip"))]
     missed: Option<String>,
-    /// Whether a run may begin while the one before it has not ended.
+    /// Allows a run to begin before the previous one has ended.
     #[schemars(extend("default" = false))]
     overlap: Option<bool>,
 }
@@ -99,9 +99,9 @@ pub(super) struct ScheduleTable {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnConfig {
-    /// The kind of source: a local folder as if it were a bucket, notifications of an S3 bucket that
-    /// S3 puts into an SQS queue, an SQS queue, PostgreSQL with LISTEN and a table as an outbox, or a
-    /// Redis stream.
+    /// The kind of source. `folder`: a local folder as if it were a bucket. `s3`: an SQS queue with the
+    /// notifications of an S3 bucket. `sqs`: an SQS queue. `postgres`: PostgreSQL with LISTEN, and a
+    /// table as an outbox. `redis`: a Redis stream.
     #[schemars(with = "String", extend("enum" = SourceKind::ALL.map(SourceKind::word)))]
     pub source: SourceKind,
     /// For `folder`: the folder, relative to fnlocal.toml.
@@ -197,7 +197,7 @@ pub const fn optional_keys(kind: SourceKind) -> &'static [&'static str] {
     }
 }
 
-/// Whether a kind of source is on a server whose URL must be said.
+/// Returns whether a kind of source is on a server whose URL is required.
 pub const fn needs_url(kind: SourceKind) -> bool {
     match kind {
         SourceKind::Postgres | SourceKind::Redis => true,

@@ -1,4 +1,4 @@
-//! What folders held, so that only those that changed are listed again.
+//! The contents of folders, so that only changed folders are listed again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, FileType};
@@ -14,7 +14,7 @@ use crate::Scope;
 /// Ignore files there are, as they were.
 type IgnoreFiles = Vec<(PathBuf, Stamp)>;
 
-/// What folders held.
+/// The contents of folders.
 #[derive(Debug, Default)]
 pub struct Memo {
     above: Option<(Vec<PathBuf>, IgnoreFiles, Rules)>,
@@ -22,7 +22,7 @@ pub struct Memo {
     folders: BTreeMap<Arc<str>, Arc<Listing>>,
 }
 
-/// What a folder holds that may belong to the package.
+/// The contents of a folder that may belong to the package.
 #[derive(Debug)]
 pub(super) struct Listing {
     /// None when a later change might not show in it.
@@ -38,7 +38,7 @@ pub(super) struct Listing {
     pub children: Vec<Child>,
     /// Names that are not UTF-8.
     pub unnamed: Vec<PathBuf>,
-    /// What may be secrets.
+    /// Names of possible secrets.
     pub secrets: Vec<PathBuf>,
 }
 
@@ -78,7 +78,7 @@ impl Memo {
         std::mem::take(&mut self.folders)
     }
 
-    /// What a folder holds, out of an earlier walk if it is unchanged.
+    /// Returns the contents of a folder, from an earlier walk if it is unchanged.
     pub(super) fn list(
         &mut self,
         old: &BTreeMap<Arc<str>, Arc<Listing>>,
@@ -109,8 +109,8 @@ impl Listing {
         self.stamp == Some(stamp) && self.rules_hold(under, None)
     }
 
-    /// Whether the rules for what is in the folder are as they were. A new ignore file would have
-    /// changed the folder, so that only those there were need a look, unless it did change.
+    /// Returns whether the rules for the folder's contents are unchanged. A new ignore file would
+    /// have changed the folder, so only the known ones need a look.
     fn rules_hold(&self, under: &Rules, files: Option<&IgnoreFiles>) -> bool {
         let same = |(path, known): &(PathBuf, Stamp)| stamp_of(path) == Some(*known);
         let hold = match files {

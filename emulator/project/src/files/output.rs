@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 
-/// Whether stdout or stderr is redirected to this file.
+/// Returns whether stdout or stderr is redirected to this file.
 pub(super) fn goes_to(file: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     use std::sync::OnceLock;

@@ -16,7 +16,7 @@ const GIT: usize = 1;
 /// Bytes of an ignore file that count.
 const MAX_RULES_BYTES: u64 = 1 << 20;
 
-/// What is ignored in a folder: its own ignore files and those above. Cheap to clone.
+/// The rules for ignored files in a folder: its own ignore files and those above. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Option<Arc<Level>>);
 
@@ -87,7 +87,7 @@ impl Rules {
         code.or_else(|| self.matches(GIT, path, is_folder)) == Some(true)
     }
 
-    /// Whether `.fnlocalignore` asks for a path that would be left out otherwise.
+    /// Returns whether `.fnlocalignore` asks for a path that would be left out otherwise.
     pub fn asks_for(&self, path: &Path) -> bool {
         self.matches(CODE, path, false) == Some(false)
     }
@@ -105,7 +105,7 @@ impl Rules {
         None
     }
 
-    /// Whether both are the same rules, not merely alike.
+    /// Returns whether both are the same rules, not merely alike.
     pub fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What tells, without reading, that a file or a folder is as before.
+/// The facts that show, without reading, that a file or a folder is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     modified: (i64, i64),
@@ -12,7 +12,7 @@ pub struct Stamp {
     /// Its bytes.
     pub size: u64,
     inode: (u64, u64),
-    /// Whether its owner may execute it.
+    /// `true` if its owner may execute it.
     pub executable: bool,
 }
 
@@ -27,8 +27,8 @@ impl Stamp {
         }
     }
 
-    /// Whether a change after `now` would show: the change before is long enough ago for the file
-    /// system's clock to have moved on.
+    /// Returns whether a change after `now` would show: the change before is long enough ago for
+    /// the file system's clock to have moved on.
     pub fn would_show(&self, now: SystemTime) -> bool {
         let (seconds, nanos) = self.changed;
         let whole = nanos == 0 && self.modified.1 == 0;

@@ -25,7 +25,7 @@ pub(super) fn walk(tree: &Tree, memo: &mut Memo, visit: Visit<'_>) -> Result<(),
 struct Walk<'a> {
     tree: &'a Tree,
     memo: &'a mut Memo,
-    /// What the walk before came by.
+    /// The entries of the walk before.
     old: BTreeMap<Arc<str>, Arc<Listing>>,
     visit: Visit<'a>,
     /// The folders the walk is in, without links, so that links cannot lead in circles.

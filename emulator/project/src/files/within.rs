@@ -1,9 +1,9 @@
 //! Opening files of a folder that somebody else may have written: nothing outside of it is reached,
 //! and nothing but a file is read.
 //!
-//! Where a path leads is found first, through whatever links there are. What is opened then is that
-//! place, one component after the other and without following a link: one that was put there in
-//! between is an error. So is a pipe or a device, which could be read without end.
+//! The target of a path is found first, through all links. That target is then opened, one
+//! component after the other and without following a link: one that was put there in between is an
+//! error. So is a pipe or a device, which could be read without end.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -61,7 +61,7 @@ pub fn open_within(folder: &Path, relative: &Path) -> io::Result<File> {
 /// Reads a file whose path may lead through links, as long as they stay inside of a folder.
 ///
 /// # Errors
-/// It lies outside, is no file, or holds more than 64 MiB.
+/// Fails if the path lies outside, is no file, or holds more than 64 MiB.
 pub fn read_inside(folder: &Path, path: &Path) -> io::Result<Vec<u8>> {
     let folder = folder.canonicalize()?;
     let real = path.canonicalize()?;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 const QUIET: Duration = Duration::from_millis(4);
 /// A save is reported after so long, over or not.
 const MAX_SAVE_DELAY: Duration = Duration::from_millis(60);
-/// From so many paths it is no save but a checkout or an install, which has longer pauses.
+/// The number of paths from which a burst is no save but a checkout or an install, which has longer
+/// pauses.
 const MANY: usize = 20;
 /// The same for these.
 const QUIET_MANY: Duration = Duration::from_millis(20);
@@ -57,7 +58,7 @@ impl Debounce {
         self.confirm = Some(now + CONFIRM);
     }
 
-    /// It has been looked at once more.
+    /// Notes that the change was confirmed by a second look.
     pub fn confirmed(&mut self) {
         self.confirm = None;
     }

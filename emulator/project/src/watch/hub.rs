@@ -23,7 +23,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// Longer than anything below waits.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// What the thread is told.
+/// A message to the thread.
 #[derive(Debug)]
 pub(super) enum Message {
     /// Something happened to a file.
@@ -60,17 +60,17 @@ pub(super) struct Hub {
     /// Code changed since it was last searched for what it loads.
     unsearched: bool,
     debounce: Debounce,
-    /// What happened since the last report.
+    /// Events since the last report.
     noticed: Meaning,
-    /// What was reported and is to be looked at once more.
+    /// Reported events that need a second look.
     unconfirmed: Meaning,
-    /// What the driver had no room for.
+    /// Changes that had no room at the driver.
     waiting: Change,
     /// How the project looked the last time its structure was reported.
     structure: Structure,
 }
 
-/// What of a project makes its structure; none when it does not open.
+/// The structure of a project; `None` if it does not open.
 type Structure = Option<(String, Vec<crate::Package>)>;
 
 fn structure_of(project: &Project) -> Structure {
@@ -178,7 +178,7 @@ impl Hub {
             self.debounce.confirmed();
             self.noticed.merge(std::mem::take(&mut self.unconfirmed));
             self.report(true);
-            // What this found is not looked at a third time.
+            // Changes that this look found need no third look.
             self.unconfirmed = Meaning::default();
         }
         self.send();
@@ -314,7 +314,7 @@ impl Hub {
             return self.poll_instead(&error);
         }
         for folder in watched.extract_if(.., |folder| !wanted.contains(folder)) {
-            // It may be gone by itself.
+            // The watch may be gone by itself.
             let _ = watcher.unwatch(&folder);
         }
     }

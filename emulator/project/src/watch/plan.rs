@@ -1,4 +1,4 @@
-//! Which folders to watch, and what an event in one of them is about.
+//! The folders to watch, and the meaning of an event in one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::env_files;
 use crate::is_code;
 use crate::is_excluded;
 
-/// What to watch.
+/// The folders to watch.
 #[derive(Debug, Default)]
 pub(super) struct WatchPlan {
     /// Each package and the folders it depends on, with what they load.
@@ -53,7 +53,7 @@ struct Seen {
     tree: Arc<Tree>,
 }
 
-/// What an event is about.
+/// The meaning of an event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub packages: BTreeSet<PackageId>,
@@ -143,7 +143,7 @@ impl WatchPlan {
         folder: &mut dyn FnMut(&Path) -> bool,
     ) -> bool {
         let mut more = true;
-        // What ends a walk is for the snapshot to report.
+        // The snapshot reports the end of a walk.
         let _ = tree.walk(&mut Memo::default(), &mut |found| {
             match found {
                 WalkEntry::Folder { path, real, rules } => {

@@ -22,7 +22,7 @@ use crate::env_files;
 /// How often to look.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 
-/// What everything looked like the last time.
+/// The state of everything at the last look.
 #[derive(Debug, Default)]
 pub(super) struct Poll {
     packages: BTreeMap<PackageId, u64>,

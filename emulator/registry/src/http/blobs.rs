@@ -65,7 +65,7 @@ impl RegistryService {
             })
             .await?;
         let (file, size) = found.ok_or_else(RegistryRefusal::unknown_blob)?;
-        // Somebody who has another content's part must not get a part of this one.
+        // A client that has a part of other content must not get a part of this one.
         let same = call
             .header(&header::IF_RANGE)
             .is_none_or(|known| known == format!("\"{digest}\""));

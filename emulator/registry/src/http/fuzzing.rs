@@ -1,4 +1,4 @@
-//! What `crate::fuzzing` may reach here.
+//! The parts here that `crate::fuzzing` may reach.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Who is answered: those who mean this machine.
+//! The check of the host: only requests to this machine are answered.
 
 use axum::http::request::Parts;
 use axum::http::uri::Authority;

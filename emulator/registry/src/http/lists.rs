@@ -1,4 +1,4 @@
-//! What there is: repositories, tags, referrers.
+//! The lists: repositories, tags, referrers.
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
@@ -86,7 +86,7 @@ fn only_get(call: Call<'_>) -> Result<(), RegistryRefusal> {
     }
 }
 
-/// What of a sorted list `n` and `last` ask for.
+/// Returns the part of a sorted list that `n` and `last` ask for.
 fn page(call: Call<'_>, all: impl Iterator<Item = String>) -> Result<ListPage, RegistryRefusal> {
     let wanted = match call.query("n") {
         None => usize::MAX,

@@ -30,7 +30,7 @@ impl RegistryService {
                 let asked = call.method() == Method::HEAD;
                 let found = self.blocking(move |store| {
                     let found = store.manifest(&name, &reference)?;
-                    // Whoever asks may be about to name it in an index.
+                    // The client may be about to name it in an index.
                     if let Some(found) = found.as_ref().filter(|_| asked) {
                         store.refresh_manifest(&name, &found.digest)?;
                     }

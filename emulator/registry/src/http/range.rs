@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What of a blob is asked for.
+/// The requested part of a blob.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RequestedRange {
     /// All, also when the header is not understood: RFC 9110, 14.2.

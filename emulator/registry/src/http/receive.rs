@@ -56,8 +56,8 @@ impl UploadPace {
     }
 }
 
-/// An upload while a request writes to it. What blocks on the file takes all of this along, so that
-/// the turn ends only after it, even when the request is gone by then.
+/// An upload while a request writes to it. A blocking call on the file takes all of this along, so
+/// that the turn ends only after it, even when the request is gone by then.
 pub struct Incoming {
     pub writer: BlobWriter,
     pub turn: Turn,
@@ -70,7 +70,7 @@ impl Incoming {
     }
 }
 
-/// How receiving ended. What came before a failure is written.
+/// How receiving ended. Bytes that came before a failure are written.
 pub struct Received {
     pub incoming: Incoming,
     pub failed: Option<RegistryRefusal>,
@@ -172,7 +172,7 @@ async fn write(
     let written = tokio::task::spawn_blocking(move || {
         if let Err(error) = incoming.writer.write_all(&piece) {
             let path = incoming.writer.path().to_owned();
-            // What cannot be finished must not keep the room it took.
+            // An upload that cannot be finished must not keep its room.
             incoming.writer.cancel();
             return Err(RegistryRefusal::from(io(&path)(error)));
         }

@@ -1,4 +1,4 @@
-//! What a path asks for.
+//! The target of a path.
 
 use std::borrow::Cow;
 

@@ -19,15 +19,15 @@ struct BlobSender {
     check: Option<BlobCheck>,
 }
 
-/// What a whole blob is held against.
+/// The expected digest and size of a whole blob.
 struct BlobCheck {
     store: Store,
     digest: Digest,
     hasher: DigestHasher,
 }
 
-/// All of a blob. Its last piece is sent only if it is what it should be: a client never gets all of
-/// one that went bad, and the next to ask is told that it is missing.
+/// All of a blob. The last piece is sent only if the digest is right: a client never gets all of a
+/// bad blob, and the next client gets a 404.
 pub fn whole(store: Store, digest: Digest, file: File, size: u64) -> Body {
     let hasher = DigestHasher::new(digest.algorithm());
     let check = BlobCheck {
@@ -42,7 +42,7 @@ pub fn whole(store: Store, digest: Digest, file: File, size: u64) -> Body {
     })
 }
 
-/// `length` bytes from where `file` stands. Which is not all, so it cannot be checked.
+/// `length` bytes from where `file` stands. A part cannot be checked.
 pub fn part(file: File, length: u64) -> Body {
     send(BlobSender {
         file,

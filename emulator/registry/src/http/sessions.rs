@@ -73,7 +73,7 @@ impl Turn {
         }
     }
 
-    /// What is known of the upload's hash.
+    /// Returns the progress of the upload's hash.
     pub fn take(&mut self) -> Option<HashProgress> {
         self.progress.take()
     }

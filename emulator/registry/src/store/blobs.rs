@@ -29,8 +29,8 @@ impl Store {
         Ok(Some((file, size)))
     }
 
-    /// The size in bytes of a blob the repository has. Whoever asks may be about to name it in a
-    /// manifest, so a collection leaves it alone for another grace period.
+    /// Returns the size in bytes of a blob of the repository. The caller may be about to name it in
+    /// a manifest, so a collection leaves it alone for another grace period.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -48,7 +48,8 @@ impl Store {
         Ok(linked.then_some(content.len))
     }
 
-    /// Whether the repository has a blob, as [`Store::blob_size`] tells; not when that fails.
+    /// Returns whether the repository has a blob, as [`Store::blob_size`] says; `false` if that
+    /// fails.
     #[must_use]
     pub fn has_blob(&self, repository: &RepositoryName, digest: &Digest) -> bool {
         matches!(self.blob_size(repository, digest), Ok(Some(_)))

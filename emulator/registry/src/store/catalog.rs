@@ -1,4 +1,4 @@
-//! What a repository has, and which there are.
+//! The contents of a repository, and the list of repositories.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::name::{RepositoryName, Tag};
 
-/// What there is to know of a manifest without reading it, as an index lists it.
+/// The facts about a manifest without reading it, as an index lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// Its media type.
     pub media_type: String,
-    /// What it is.
+    /// Its digest.
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// What kind of artifact it is, when it says so.
+    /// The kind of artifact, if the manifest says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Its annotations.

@@ -16,7 +16,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::error::StoreError;
 use crate::name::{RepositoryName, Tag};
 
-/// What a collection removed.
+/// The result of a collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Contents: blobs and manifests.

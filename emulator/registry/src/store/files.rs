@@ -33,7 +33,7 @@ impl Temporary {
         }
     }
 
-    /// Whether the file stays when this is dropped.
+    /// Sets whether the file stays when this is dropped.
     pub fn keep(&mut self, keep: bool) {
         self.keep = keep;
     }
@@ -54,7 +54,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.keep {
-            // What cannot be removed now, a collection removes later.
+            // A later collection removes a file that cannot be removed now.
             let _left = self.path.remove();
         }
     }
@@ -120,7 +120,7 @@ pub fn names(folder: &OwnPath) -> Result<Vec<OsString>, StoreError> {
     Ok(present(folder, folder.names())?.unwrap_or_default())
 }
 
-/// What names in a folder stand for, by `read`, which passes over what is not ours.
+/// Returns the meanings of names in a folder, by `read`, which skips names that are not ours.
 pub fn list<T>(folder: &OwnPath, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, StoreError> {
     let names = names(folder)?;
     let read = names.iter().filter_map(|name| read(name.to_str()?));
@@ -136,7 +136,7 @@ pub fn present<T>(path: &OwnPath, result: io::Result<T>) -> Result<Option<T>, St
     }
 }
 
-/// Whether a file was last changed at least `grace` ago. One from the future is not old.
+/// Returns whether a file was last changed at least `grace` ago. One from the future is not old.
 pub fn is_old(path: &OwnPath, grace: Duration) -> Result<bool, StoreError> {
     let changed = present(path, path.modified())?;
     Ok(changed.is_some_and(|changed| changed.elapsed().is_ok_and(|age| age >= grace)))

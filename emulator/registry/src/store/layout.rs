@@ -1,4 +1,4 @@
-//! What is where.
+//! The layout of the folder.
 
 use std::path::Path;
 

@@ -17,7 +17,7 @@ pub const MANIFEST_LIMIT: usize = 4 << 20;
 /// A manifest as it was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredManifest {
-    /// What it is.
+    /// Its digest.
     pub digest: Digest,
     /// Its media type.
     pub media_type: String,
@@ -170,8 +170,8 @@ impl Store {
         files::delete(&self.layout.tag(repository, tag))
     }
 
-    /// Removes a manifest and the tags that name it. Returns whether it was there. What it names
-    /// goes when it is collected.
+    /// Removes a manifest and the tags that name it. Returns whether it was there. The contents
+    /// that it names go at the next collection.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -209,7 +209,7 @@ impl Store {
         Ok(())
     }
 
-    /// What a manifest names, if it can be read.
+    /// Returns the contents that a manifest names, if it can be read.
     pub(super) fn named(
         &self,
         repository: &RepositoryName,

@@ -1,4 +1,4 @@
-//! What a manifest names, read leniently: only digests matter here.
+//! The contents that a manifest names, read leniently: only digests matter here.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ impl Named {
         self.subject.as_ref().map(|subject| &subject.digest)
     }
 
-    /// What kind of artifact it is: by the specification, an image's config says so otherwise.
+    /// Returns the kind of artifact: by the specification, an image's config says so otherwise.
     pub fn artifact_type(&self) -> Option<&str> {
         let config = || {
             self.config

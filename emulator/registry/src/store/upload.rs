@@ -16,7 +16,7 @@ use crate::name::RepositoryName;
 /// Content the store has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// What it is.
+    /// Its digest.
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
@@ -33,7 +33,7 @@ pub struct BlobWriter {
     size: u64,
 }
 
-/// What of an upload has been hashed, so that going on need not read it again.
+/// The hash of the bytes so far, so that going on need not read them again.
 #[derive(Clone, Debug)]
 pub struct HashProgress {
     hasher: DigestHasher,

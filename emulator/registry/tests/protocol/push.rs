@@ -144,7 +144,7 @@ async fn send_some(client: &Registry, upload: &str, bytes: &[u8]) -> TcpStream {
     connection
 }
 
-/// Finishes an upload as a client does: it tries, and is told how far the registry got.
+/// Finishes an upload as a client does: it tries, and learns how far the registry got.
 async fn go_on(client: &Registry, upload: &str, bytes: &[u8]) {
     let mut start = 0;
     loop {

@@ -148,7 +148,7 @@ fn a_manifest_that_went_bad_is_not_served() {
     std::fs::write(&path, b"{}").unwrap();
     assert_eq!(store.manifest(&name("a"), &tag("v1")).unwrap(), None);
     assert_eq!(files(&store, "quarantine"), 1);
-    // Nobody knows what it named, so its blobs stay for when it is pushed again.
+    // The list of its blobs is lost, so they stay for the next push.
     collect(&store);
     assert_eq!(image(&store, "a", Some("v1"), "layer"), digest);
 }

@@ -1,4 +1,4 @@
-//! What the tests over HTTP share: a server on a port of its own, and a client.
+//! Common parts of the tests over HTTP: a server on a port of its own, and a client.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(
     clippy::unwrap_used,

@@ -22,7 +22,7 @@ use crate::lines::{InstanceOutput, StderrTail};
 use crate::ready;
 use fnlocal_engine::error::refused;
 
-/// What a wrapper of before says of [`crate::AS_INSTANCE`].
+/// The answer of an older wrapper to [`crate::AS_INSTANCE`].
 const UNKNOWN_ARGUMENT: &str = "Unknown option '--instance'";
 
 /// Starts an instance in a task of its own: one whose caller goes away is not left behind.
@@ -51,7 +51,7 @@ async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, Runt
     if let Some(ahead) = inner.state.take_ahead(&spec.package, spec.memory_mib) {
         debug!(container = ahead.container, "takes a container made ahead");
         match boot(inner, &spec, ahead, begun).await {
-            // What was made ahead may have died since, with its sandbox: once more from nothing.
+            // A prepared container may have died since, with its sandbox: once more from nothing.
             Err(
                 RuntimeError::Refused { .. } | RuntimeError::Engine(EngineError::Refused { .. }),
             ) => {}
@@ -74,7 +74,7 @@ async fn start_here(inner: &Arc<Inner>, spec: StartSpec) -> Result<Started, Runt
     }
 }
 
-/// Whether the engine refused something we can do without, and from now on do.
+/// Returns whether the engine refused something optional, which is left out from now on.
 fn does_without(inner: &Inner, why: &str) -> bool {
     let missing =
         |what: &AtomicBool, word: &str| why.contains(word) && what.swap(false, Ordering::Relaxed);
@@ -172,7 +172,7 @@ async fn answer(
             return Err(RuntimeError::not_up(format!("no answer within {:?}", ready::BOOT_TIMEOUT)));
         }
     }
-    // It may have died right after answering, or been stopped meanwhile.
+    // The instance may have died right after answering, or been stopped meanwhile.
     let running = inner.state.with(instance, |live| {
         let ended = live.ended.borrow().clone();
         if ended.is_none() && live.phase == Phase::Booting {

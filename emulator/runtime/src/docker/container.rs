@@ -1,4 +1,4 @@
-//! What an instance's container looks like: everything off that a function does not need.
+//! The container of an instance: everything off that a function does not need.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ const PIDS: i64 = 256;
 /// Part of the memory that V8's heap may take; the rest is for buffers, code and the wrapper.
 const HEAP_PERCENT: u32 = 85;
 
-/// What differs between two instances' containers.
+/// The differences between two instances' containers.
 pub(crate) struct ContainerShape<'a> {
     pub package: &'a PackageRun,
     pub memory_mib: u32,
@@ -34,9 +34,9 @@ pub(crate) struct ContainerShape<'a> {
     pub parked: bool,
 }
 
-/// What is written to a container's input: the word that a parked one waits for before it starts
-/// node, and the token, which node reads. The environment and the arguments could be read by
-/// whatever runs in the container, for as long as it lives.
+/// Returns the text for a container's input: the word that a parked one waits for before it starts
+/// node, and the token, which node reads. Any process in the container could read the environment
+/// and the arguments, for as long as it lives.
 pub(crate) fn introduction(parked: bool, token: &str) -> String {
     let go = if parked { "\n" } else { "" };
     format!("{go}{token}\n")

@@ -1,4 +1,4 @@
-//! Whether the engine can mount folders of this system, found out by having it look for a file.
+//! The check whether the engine can mount folders of this system: it looks for a file there.
 //!
 //! An engine on another machine cannot, one in a virtual machine only those it shares, and one in a
 //! container of its own sees another file system under the same names.
@@ -68,7 +68,7 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    /// Whether a file made in a folder just now is there in a container that mounts it.
+    /// Returns whether a new file in a folder is visible in a container that mounts it.
     async fn sees(&self, folder: &Path) -> Result<bool, RuntimeError> {
         let failed = |error: io::Error| RuntimeError::Refused {
             what: "looking whether the engine sees this system's folders",
@@ -87,7 +87,7 @@ impl Looking<'_> {
             .await
         {
             Ok(made) => made.id,
-            // It says so where it cannot mount. Whatever else is wrong, the next one tells.
+            // The engine says so if it cannot mount. The next call reports other errors.
             Err(error) if is_answer(&error) => return Ok(false),
             Err(error) => return Err(refused("creating a container")(error).into()),
         };

@@ -1,7 +1,7 @@
 //! Network namespaces made ahead, each in a container that only sleeps.
 //!
 //! Making one is more than half of a cold start. One belongs to one instance: two would share
-//! loopback and abstract sockets. It is removed with its instance and never used again.
+//! loopback and abstract sockets. A sandbox is removed with its instance and never used again.
 
 use std::net::{IpAddr, SocketAddr};
 

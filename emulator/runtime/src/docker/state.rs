@@ -1,4 +1,4 @@
-//! What the runtime knows about its containers. Locked for look-ups only, never across a call.
+//! The runtime's state of its containers. Locked for look-ups only, never across a call.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -25,7 +25,7 @@ pub(crate) struct PrecreatedContainer {
     pub output: AttachContainerResults,
     pub package: Arc<PackageRun>,
     pub memory_mib: u32,
-    /// It runs and waits for a word to start node.
+    /// `true` if the container runs and waits for a word to start node.
     pub parked: bool,
 }
 
@@ -34,9 +34,9 @@ pub(crate) struct PrecreatedContainer {
 pub(crate) enum Phase {
     /// Its start is waiting for it.
     Booting,
-    /// It answers; its end is news.
+    /// The instance answers; its end is news.
     Running,
-    /// It is being stopped; its end is expected.
+    /// The instance is being stopped; its end is expected.
     Stopping,
 }
 
@@ -226,7 +226,7 @@ impl PrecreatedContainer {
     }
 }
 
-/// Whether containers of the two packages are alike.
+/// Returns whether containers of the two packages are alike.
 fn same(one: &PackageRun, other: &PackageRun) -> bool {
     one.image == other.image && one.code_root == other.code_root && one.env == other.env
 }

@@ -1,4 +1,4 @@
-//! What is made ahead: sandboxes for any instance, containers for packages in stock.
+//! Prepared things: sandboxes for any instance, containers for packages in stock.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub(crate) async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib
     {
         let made = create(&inner, &package, memory_mib).await;
         let failed = made.is_err();
-        // Why a creation failed is told by the start that needs it and fails likewise.
+        // The start that needs the container fails likewise, and reports why.
         inner.state.put_ahead(&package, memory_mib, made.ok());
         if failed {
             return;

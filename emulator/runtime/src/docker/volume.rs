@@ -2,8 +2,8 @@
 //! where that cannot be mounted.
 //!
 //! Files are put in through a container that mounts the volume writable and never runs; instances
-//! mount it read-only. A version has a name nobody knows until all of it is there. What a file has
-//! in common with the version before is linked to it, so that a save sends only what it changed.
+//! mount it read-only. A version has a temporary name until all of it is there. Unchanged files are
+//! linked to the version before, so that a save sends only its changes.
 
 mod version;
 
@@ -53,7 +53,7 @@ pub struct Volumes {
     packages: Mutex<BTreeMap<String, Copied>>,
 }
 
-/// What is in one.
+/// The contents of a volume.
 struct Copied {
     /// The container files are put in through.
     loader: String,
@@ -112,7 +112,7 @@ impl Volumes {
         let near = copied.versions.iter().rev().find(|known| known.is_dir());
         let mut put = self.put(&copied.loader, version, near.cloned()).await;
         if put.is_err() {
-            // Somebody may have removed the container, or what is linked to.
+            // The container, or the target of a link, may have been removed.
             reaper::remove(&self.engine.docker, &copied.loader).await;
             *copied = self.open(package).await?;
             put = self.put(&copied.loader, version, None).await;
@@ -206,7 +206,7 @@ impl Volumes {
             Ok(written) => written.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        // What the engine says tells more than that it hung up.
+        // The engine's answer says more than that it hung up.
         sent.map_err(refused(what))?;
         written.map_err(|why| RuntimeError::Refused { what, why })
     }

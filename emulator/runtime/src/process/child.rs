@@ -69,7 +69,7 @@ pub(super) async fn follow(
         all.remove(&instance).map(|live| (live, end))
     };
     if let Some((live, end)) = told {
-        // Nothing of it remains when its end is told.
+        // Nothing of the process remains when its end is reported.
         drop(live);
         let _ = inner.notices.send(Notice::Exit { instance, end }).await;
     }
@@ -117,7 +117,7 @@ async fn pump(
     output.finish().await;
 }
 
-/// What is sent to a process and all it started.
+/// A signal to a process and all its descendants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     Terminate,

@@ -7,7 +7,7 @@ use fnlocal_core::time::Instant;
 pub(super) struct SimulationClock(f64);
 
 impl SimulationClock {
-    /// A fleet whose time runs so many times as fast.
+    /// Returns the clock of a fleet whose time runs faster by `scale`.
     pub fn new(scale: f64) -> Self {
         Self(scale)
     }

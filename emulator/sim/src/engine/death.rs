@@ -1,4 +1,4 @@
-//! A node's death: it ends without a word, and the others find out.
+//! A node's death: it ends without a drain, and the others find out.
 
 use fnlocal_core::NodeId;
 use fnlocal_core::balancer::{BalancerEvent, TargetFailure};
@@ -13,7 +13,7 @@ use super::queue::What;
 const HEARTBEAT_MICROS: u64 = 1_000_000;
 
 impl Sim<'_> {
-    /// So many nodes of those that serve end, chosen by chance.
+    /// Ends `count` of the serving nodes, chosen by chance.
     pub(super) fn die(&mut self, count: u32) {
         for _ in 0..count {
             let up: Vec<NodeId> = self.hosts.up().collect();
@@ -25,9 +25,9 @@ impl Sim<'_> {
         }
     }
 
-    /// What it was at is lost with it. A client whose request entered there gets the balancer's
-    /// 502; one that was sent there by another node is served where it entered, which requests
-    /// that cannot be repeated would not be.
+    /// Its work is lost with it. A client whose request entered there gets the balancer's 502; one
+    /// that was sent there by another node is served where it entered, which requests that cannot
+    /// be repeated would not be.
     fn kill(&mut self, node: NodeId) {
         let Some(host) = self.hosts.remove(&node) else {
             return;

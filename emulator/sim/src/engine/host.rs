@@ -8,16 +8,16 @@ use fnlocal_core::{FunctionId, InstanceId, Node, PackageId};
 use super::cpu::Cpu;
 use crate::report::InstanceState;
 
-/// Whether a node serves.
+/// The stage of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostStage {
     /// Its machine boots.
     Booting,
     /// Its code is being imported.
     Priming,
-    /// It serves.
+    /// The node serves.
     Up,
-    /// It finishes what it has.
+    /// The node finishes its requests.
     Draining,
 }
 

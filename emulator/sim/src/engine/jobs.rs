@@ -14,7 +14,7 @@ use crate::triggered::Due;
 /// A job that waits or runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pending {
-    /// What made it, by its place in the scenario.
+    /// The source, by its place in the scenario.
     by: usize,
     /// When it came, in microseconds.
     came: u64,
@@ -41,7 +41,7 @@ impl Jobs {
         self.running.len()
     }
 
-    /// Whether a request is one of them.
+    /// Returns whether a request is one of them.
     pub(super) fn has(&self, ticket: RequestTicket) -> bool {
         self.running.contains_key(&ticket)
     }
@@ -234,7 +234,7 @@ impl Sim<'_> {
             .at(self.now.saturating_add(pause), What::JobAgain(job));
     }
 
-    /// Whether a job that was refused for a reason ran, or may have.
+    /// Returns whether a job that was refused for a reason ran, or may have.
     pub(super) fn may_have_run(reason: RefuseReason) -> bool {
         matches!(reason, RefuseReason::Timeout | RefuseReason::InstanceDied)
     }

@@ -157,7 +157,7 @@ impl Sim<'_> {
         self.work(node, took, function.cpu, PendingWork::Respond(ticket));
     }
 
-    /// Something that takes so many microseconds, this part of them on the processor.
+    /// Work that takes `took` microseconds, `cpu` of them on the processor.
     fn work(&mut self, node: NodeId, took: u64, cpu: f64, job: PendingWork) {
         let busy = ((took as f64 * cpu).round() as u64).min(took);
         if busy == 0 {
@@ -214,7 +214,7 @@ impl Sim<'_> {
         self.arm_processor(node);
     }
 
-    /// A job is over: its node's core is told.
+    /// Ends a job: its node's core gets the event.
     pub(super) fn done(&mut self, node: NodeId, job: PendingWork) {
         match job {
             PendingWork::Respond(ticket) => self.responded(node, ticket),
@@ -252,7 +252,7 @@ impl Sim<'_> {
 
     fn responded(&mut self, node: NodeId, ticket: RequestTicket) {
         let Some(request) = self.requests.get(ticket) else {
-            // It ran over its timeout, and its instance is being stopped.
+            // The request ran over its timeout, and its instance is being stopped.
             return;
         };
         let instance = InstanceId(request.instance);

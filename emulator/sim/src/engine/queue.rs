@@ -1,4 +1,4 @@
-//! What happens when, on virtual time.
+//! The events on virtual time, in order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,7 +8,7 @@ use fnlocal_core::{CodeHash, InstanceId, NodeId};
 use super::jobs::Pending;
 use super::requests::RequestTicket;
 
-/// Something that takes its time on a node and then is told to its core.
+/// Work that takes its time on a node and then becomes an event of its core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PendingWork {
     /// A response.
@@ -38,7 +38,7 @@ pub(super) enum What {
     MachineUp(NodeId),
     /// A health check was answered.
     Checked(NodeId),
-    /// So many nodes end.
+    /// The given number of nodes end.
     Dies(u32),
     /// The other nodes find that one is gone.
     Missed(NodeId),

@@ -7,7 +7,7 @@ use fnlocal_core::{FunctionId, NodeId, RequestId, StartKind};
 pub(super) struct RequestTicket(u64);
 
 impl RequestTicket {
-    /// What the core knows it by.
+    /// Returns the request's id in the core.
     pub(super) const fn id(self) -> RequestId {
         RequestId(self.0)
     }
@@ -32,7 +32,7 @@ pub(super) struct SimulatedRequest {
     pub(super) entered: NodeId,
     /// Where it is served.
     pub(super) serves: NodeId,
-    /// It has reached that node.
+    /// `true` once the request has reached that node.
     pub(super) there: bool,
     /// The router counts it there.
     pub(super) routed: bool,

@@ -1,4 +1,4 @@
-//! What came of triggered work, apart from what somebody waited for.
+//! The result of triggered work, apart from clients' requests.
 
 use fnlocal_core::StartKind;
 use hdrhistogram::Histogram;
@@ -55,7 +55,7 @@ impl JobsRecorder {
         self.counts.backlog = self.counts.backlog.max(count);
     }
 
-    /// A run begins, so many microseconds after its job came.
+    /// Counts a run that begins `waited` microseconds after its job came.
     pub(crate) fn begins(&mut self, waited: u64) {
         self.waited.saturating_record(waited);
     }

@@ -17,12 +17,12 @@ use crate::price;
 use crate::scenario::{Routing, Scenario};
 use crate::slo::{Slo, SloBound};
 
-/// Buckets of a run at the most, as far as whole seconds allow.
+/// The maximum number of buckets of a run, as far as whole seconds allow.
 const BUCKETS: f64 = 600.0;
 /// The longest latency told apart, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
 
-/// What an instance is doing, in the order of [`Series::instances`].
+/// The state of an instance, in the order of [`Series::instances`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "their names say it")]
 pub enum InstanceState {
@@ -74,7 +74,7 @@ impl Refusal {
     }
 }
 
-/// What there is at the end of a bucket.
+/// The state at the end of a bucket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) serving: usize,
@@ -83,7 +83,7 @@ pub(crate) struct Moment {
     pub(crate) promised_mib: u64,
 }
 
-/// What happened in the bucket under way.
+/// The events of the present bucket.
 #[derive(Clone, Copy, Debug, Default)]
 struct TimeBucket {
     arrived: u64,
@@ -176,7 +176,7 @@ impl ReportRecorder {
         self.refused.entry(reason).or_insert((status, 0)).1 += 1;
     }
 
-    /// A request was answered after so many microseconds.
+    /// Counts a request that was answered after `took` microseconds.
     pub(crate) fn answered(&mut self, took: u64, start: Option<StartKind>) {
         let start = start.unwrap_or(StartKind::Warm);
         self.requests.answered += 1;
@@ -204,7 +204,7 @@ impl ReportRecorder {
         }
     }
 
-    /// So many machines are paid for from now on.
+    /// Sets the number of machines that are paid for from now on.
     pub(crate) fn paid(&mut self, now: u64, paid: u32) {
         let now = now.max(self.paid_since);
         self.paid_micros += u64::from(self.paid) * (now - self.paid_since);
@@ -351,7 +351,7 @@ fn setup(scenario: &Scenario, events: u64) -> Setup {
     }
 }
 
-/// Whether an objective is held by these answers and refusals.
+/// Returns whether these answers and refusals hold an objective.
 fn held(slo: &Slo, latency: &Histogram<u64>, refused: u64, total: u64) -> bool {
     slo.bounds.iter().all(|bound| match *bound {
         SloBound::Latency { percentile, below } => {

@@ -14,11 +14,11 @@ const LONGEST: u32 = 60;
 /// A setting that was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TriedSetting {
-    /// Nodes at the least from then on.
+    /// The minimum number of nodes from then on.
     pub nodes: u32,
     /// Minutes before the event.
     pub minutes: u32,
-    /// Whether the objective was held.
+    /// `true` if the objective was held.
     pub holds: bool,
     /// The 99th percentile of the latency, in milliseconds.
     pub p99: f64,
@@ -26,7 +26,7 @@ pub struct TriedSetting {
     pub error_percent: f64,
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PrescaleResult {
     /// The fewest nodes that hold.
@@ -35,7 +35,7 @@ pub struct PrescaleResult {
     pub minutes: u32,
     /// When the event is, in seconds from the beginning.
     pub event: f64,
-    /// What was tried, in order.
+    /// The trials, in order.
     pub trials: Vec<TriedSetting>,
     /// The run of what was found.
     #[serde(skip)]
@@ -90,7 +90,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Runs with so many nodes at the least, so many minutes before the event.
+    /// Runs with a minimum of `nodes` nodes from `minutes` minutes before the event.
     fn run(&mut self, nodes: u32, minutes: u32) -> Result<(bool, SimulationReport), SimError> {
         let lead = f64::from(minutes) * 60.0;
         let at = fnlocal_core::time::bounded_secs(self.event - lead);

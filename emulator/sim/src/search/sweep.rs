@@ -43,9 +43,9 @@ pub struct Sweep {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{what}` {why}")]
 pub struct BadSweep {
-    /// What was written.
+    /// The text.
     pub what: String,
-    /// What is wrong.
+    /// The error.
     pub why: &'static str,
 }
 

@@ -1,4 +1,5 @@
-//! A rate over time, as straight lines, and its inverse: when so many requests have come.
+//! A rate over time, as straight lines, and its inverse: the time by which a number of requests has
+//! come.
 
 use super::{RateShape, Workload};
 
@@ -99,8 +100,8 @@ impl RateProfile {
             .map_or(0.0, |last| last.before + last.mass())
     }
 
-    /// When so many arrivals have been expected, in seconds; none after the end. `mass` must not
-    /// shrink from call to call.
+    /// Returns the time in seconds by which `mass` arrivals are expected; `None` after the end.
+    /// `mass` must not shrink from call to call.
     pub(super) fn when(&mut self, mass: f64) -> Option<f64> {
         while let Some(line) = self.lines.get(self.at) {
             if mass < line.before + line.mass() {

@@ -1,4 +1,4 @@
-//! What simulations come to.
+//! The results of simulations.
 
 #[path = "../common/mod.rs"]
 mod common;

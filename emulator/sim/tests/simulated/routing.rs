@@ -1,4 +1,4 @@
-//! What sticky routing is for.
+//! The purpose of sticky routing.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use crate::common::*;

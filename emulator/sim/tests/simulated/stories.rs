@@ -289,7 +289,7 @@ fn a_node_that_dies_costs_what_entered_there_until_the_balancer_has_found_out() 
     assert_eq!(died.at, 60.0);
     let requests = report.requests;
     assert_eq!(requests.answered + requests.refused, requests.arrived);
-    // A third of the requests enter there, for two checks of 30 s at the most.
+    // A third of the requests enter there, for at most two checks of 30 s.
     let broken = refused(&report, "balancer_broken");
     assert_eq!(broken, requests.refused);
     assert!(broken > 0 && broken < 60 * 60 / 3 + 100, "{broken}");

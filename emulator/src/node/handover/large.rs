@@ -25,7 +25,7 @@ use fnlocal_gateway::ClientBody;
 pub(super) const FROM: HeaderName = HeaderName::from_static(api_headers::JOB_FROM);
 /// The maximum number of bytes of the line. A job's headers have less.
 const MAX_LINE_BYTES: usize = 1 << 20;
-/// How fast a peer takes a body at the least, in bytes per second.
+/// The minimum rate at which a peer takes a body, in bytes per second.
 const MIN_RATE: u64 = 1 << 20;
 /// Time without a byte after which a peer is given up.
 const IDLE: Duration = Duration::from_secs(10);
@@ -110,7 +110,7 @@ pub(super) async fn take(
     Ok(from)
 }
 
-/// What is left of a body behind its first line.
+/// The rest of a body behind its first line.
 struct Rest {
     first: Option<Frame<Bytes>>,
     body: ClientBody,

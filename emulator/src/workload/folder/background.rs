@@ -1,7 +1,7 @@
 //! The image of the last quiet state, built beside `dev`, so that whoever promotes need not wait.
 //!
-//! It happens on a thread of its own, of low priority, as are the threads and programs it starts.
-//! A save ends it. If it fails, one line says so.
+//! The build runs on a thread of its own, of low priority, as are its threads and programs. A save
+//! ends it. If it fails, one line says so.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -52,7 +52,7 @@ impl Background {
         self.due.set(self.enabled);
     }
 
-    /// Whether something was saved that is not built.
+    /// Returns whether something was saved that is not built.
     pub fn is_due(&self) -> bool {
         self.due.get()
     }
@@ -66,7 +66,7 @@ impl Background {
         let thread = std::thread::Builder::new().name("build".into());
         let started = thread.spawn(move || {
             lower_priority();
-            // Nobody waits for it any more when a save came.
+            // After a save the receiver may be gone.
             let _nobody = sender.send(run(&project, &state, &stopped));
         });
         // Without a thread there is no image ahead, which only costs time later.
@@ -128,7 +128,7 @@ fn run(project: &Project, state: &std::path::Path, stop: &CancellationToken) -> 
     }
 }
 
-/// On Linux a thread has a priority of its own, which the threads and programs it starts inherit.
+/// On Linux a thread has a priority of its own, which its threads and programs get too.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
     let _as_it_was = rustix::process::setpriority_process(None, 10);

@@ -30,7 +30,7 @@ const FIRST_LOAD: Duration = Duration::from_secs(60);
 /// Turns changes of files into events.
 pub(super) struct Reloader {
     pub folder: Rc<FolderWorkload>,
-    /// The drivers that are told of code.
+    /// The drivers that get code.
     group: DriverGroup,
     /// What is told of variables, besides functions.
     triggers: Rc<Triggers>,
@@ -42,7 +42,7 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// What packages need is made in the background later, and sent to `made`.
+    /// Images and dependencies are made in the background later, and sent to `made`.
     pub fn new(
         folder: Rc<FolderWorkload>,
         triggers: Rc<Triggers>,
@@ -110,8 +110,8 @@ impl Reloader {
         structure
     }
 
-    /// Reads the configuration and variables again. A mistake in them is told and what was read
-    /// before stays in force.
+    /// Reads the configuration and variables again. A mistake in them is reported, and the earlier
+    /// ones stay in force.
     async fn reconfigure(&mut self) -> bool {
         let project = match self.folder.describer.project().reload() {
             Ok(project) => project,
@@ -268,7 +268,7 @@ impl Reloader {
         }
     }
 
-    /// Whether a save came since [`Self::tidy`].
+    /// Returns whether a save came since [`Self::tidy`].
     pub fn unprepared(&self) -> bool {
         self.unprepared
     }
@@ -285,7 +285,7 @@ impl Reloader {
                 continue;
             };
             let tidied = spawn_blocking(move || {
-                // Without it the next save takes a little longer; its own errors are told then.
+                // Without it the next save takes a little longer and reports its own errors.
                 let _slower = store.prepare();
                 let pruned = store.prune(&keep);
                 (store, pruned)

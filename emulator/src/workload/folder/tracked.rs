@@ -19,14 +19,14 @@ pub(super) struct TrackedPackage {
     pub wanted: Option<(Option<DepsHash>, BTreeMap<String, String>)>,
     /// They are being made ready in the background.
     pub making: bool,
-    /// What was made of them there.
+    /// The prepared package.
     pub made: Option<PreparedPackage>,
-    /// What ran, with the copy it ran from.
+    /// The versions that ran, with the copies they ran from.
     pub history: Vec<(CodeHash, CodeHash)>,
     pub run: Option<Arc<PackageRun>>,
 }
 
-/// What a runtime needs for a package, or why it cannot be had.
+/// A runtime's inputs for a package, or the reason for their absence.
 pub struct PreparedPackage {
     pub deps: Option<DepsHash>,
     pub env: BTreeMap<String, String>,
@@ -54,8 +54,8 @@ impl TrackedPackage {
     }
 }
 
-/// What would run: the same number means the same behaviour. The files' own hash is not enough,
-/// since an instance keeps the variables and settings it was given.
+/// Returns the version that would run: the same number means the same behaviour. The files' own
+/// hash is not enough, since an instance keeps its variables and settings.
 pub(super) fn version(
     snapshot: &Snapshot,
     run: &PackageRun,

@@ -144,7 +144,7 @@ fn gone(name: &str) -> ServeError {
     }
 }
 
-/// What the engine calls images of a repository.
+/// Returns the engine's name for images of a repository.
 fn local(repository: &RepositoryName) -> String {
     local_image(repository.as_str())
 }

@@ -1,4 +1,4 @@
-//! Which release is served.
+//! The release to serve.
 
 use super::ReleaseOptions;
 use crate::error::ServeError;

@@ -61,7 +61,7 @@ impl Attack {
         }
     }
 
-    /// What the code reaches as a process of this machine: the attack itself works.
+    /// Returns the reach of the code as a process of this machine: the attack itself works.
     fn on_this_machine(&self) -> Vec<String> {
         let index = self.folder.path().join("index.js");
         let script = format!(

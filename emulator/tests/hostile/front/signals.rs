@@ -1,4 +1,4 @@
-//! What a function does to itself is not tried again and again.
+//! A function's own end is not tried again and again.
 
 use super::processes;
 use crate::support::{Dev, Folder};

@@ -1,5 +1,6 @@
 #!NODE
-// A wrapper that keeps to the protocol but for what a test changes. It stands in the place of `node`.
+// A wrapper that keeps to the protocol, except for the changes of a test. This file stands in the place
+// of `node`.
 const fs = require("fs"), http = require("http"), net = require("net");
 if (process.argv.includes("-p")) {
   console.log(`${__filename}\n${process.version}`);

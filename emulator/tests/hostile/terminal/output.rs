@@ -1,4 +1,4 @@
-//! What a command prints into a pipe and on a terminal, and whether that is safe.
+//! The output of commands into a pipe and on a terminal must be safe.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-/// What a terminal would obey: a title, a question, a cleared screen, a reset, C1 as code points,
-/// backspaces, text turned around, text that is not seen.
+/// Sequences that a terminal would obey: a title, a question, a cleared screen, a reset, C1 as code
+/// points, backspaces, text turned around, invisible text.
 pub const HOSTILE: &str =
     "\x1b]0;pwned\x07\x1b[6n\x1b[2J\x1bc\u{9b}31m\u{85}\x08\r\x7f\u{202e}\u{2066}\u{200b}\u{feff}";
 /// How long a command may take.

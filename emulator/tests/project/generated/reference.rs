@@ -12,14 +12,14 @@ const HEAD: &str = "\
 
 # Configuration
 
-Every key of `fnlocal.toml`. None is required but those marked so. `fnlocal schema` prints the same as a
+Every key of `fnlocal.toml`. Only those marked `required` are required, within their table. `fnlocal schema` prints the same as a
 JSON schema for editors. A wrong key is an error that shows its place and the nearest name.
 
 Settings of a function also stand in its code, as `config` beside its handler or on it. There a key may
-be in camel case, such as `maxInstances`, and the same bounds hold. What is nearer to the function wins:
-`[functions.NAME]`, then `config` in code, then `[defaults]`, then `[limits]` and `[async]`.
+be in camel case, such as `maxInstances`, and the same bounds hold. The place nearest to the
+function wins: `[functions.NAME]`, then `config` in code, then `[defaults]`, then `[limits]` and `[async]`.
 
-| type | what it is |
+| type | meaning |
 |---|---|
 | time span | a number with `ms`, `s`, `m`, `h` or `d`, such as `\"1.5s\"`; a bare number is milliseconds, and at least 100 |
 | memory | a number with `MB` or `GB`, such as `\"512MB\"`; a bare number is megabytes of 1,048,576 bytes |
@@ -50,7 +50,7 @@ pub fn write() -> String {
         if !also.is_empty() {
             write!(out, "\nAlso in {}.\n", also.join(", ")).unwrap();
         }
-        out += "\n| key | what it says | type | default | bounds | example |\n";
+        out += "\n| key | meaning | type | default | bounds | example |\n";
         out += "|---|---|---|---|---|---|\n";
         for (key, schema) in &table.keys {
             out += &row(&table, key, schema);
@@ -126,7 +126,7 @@ fn row(table: &Table, key: &str, schema: &Value) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// What a key's value is.
+/// Returns the type of a key's value.
 fn kind(schema: &Value) -> String {
     let target = follow(schema);
     let words = choices(schema);
@@ -158,7 +158,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// What each of a key's words means, where the schema says it.
+/// Returns the meanings of a key's words, if the schema has them.
 fn words(schema: &Value) -> String {
     let forms = follow(schema)["oneOf"].as_array().into_iter().flatten();
     let words = forms.filter_map(|form| {

@@ -72,7 +72,7 @@ pub fn keys() -> String {
     )
 }
 
-/// What a key means, with its default and bounds.
+/// Returns a key's meaning, with its default and bounds.
 fn text(schema: &Value) -> String {
     let mut text = schema["description"]
         .as_str()

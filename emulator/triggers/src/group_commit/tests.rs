@@ -16,7 +16,7 @@ use crate::store::FILE;
 /// How long anything may take before a test gives up on it.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A disk that fails for as long as it is told to.
+/// A disk that fails until the test ends the fault.
 #[derive(Debug)]
 struct Faulty {
     file: FileBackend,

@@ -11,10 +11,10 @@ use crate::store::{BodyFile, Changed, QueueChange, QueueStoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// As many wait as may.
-    #[error("{MAX_QUEUED_JOBS} jobs are waiting, as many as may")]
+    #[error("{MAX_QUEUED_JOBS} jobs are waiting, which is the maximum")]
     Full,
     /// They take as many bytes as they may.
-    #[error("the waiting jobs take {0} bytes, as many as they may")]
+    #[error("the waiting jobs take {0} bytes, which is the maximum")]
     FullOfBytes(u64),
     /// The file cannot be written.
     #[error(transparent)]
@@ -22,8 +22,8 @@ pub enum AcceptError {
 }
 
 impl Queue {
-    /// Accepts jobs, all or none. They are on disk when this returns. Whoever leaves before may
-    /// have had them accepted.
+    /// Accepts jobs, all or none. They are on disk when this returns. A caller that leaves earlier
+    /// may have had them accepted.
     ///
     /// # Errors
     /// [`AcceptError`]
@@ -36,8 +36,8 @@ impl Queue {
         whole(accepting).await?
     }
 
-    /// Accepts a job whose room was reserved, with its body in `file` if that is on disk. It is on
-    /// disk when this returns.
+    /// Accepts a job whose room was reserved, with its body in `file` if that is on disk. The job
+    /// is on disk when this returns.
     ///
     /// # Errors
     /// [`AcceptError`]
@@ -73,7 +73,7 @@ impl Queue {
         self.accepted(changed)
     }
 
-    /// What is on disk now comes into line.
+    /// Puts jobs that are on disk now into the ready queue.
     pub(super) fn accepted(&self, changed: Changed) -> Result<Vec<Accepted>, AcceptError> {
         let Changed::Accepted(accepted) = changed else {
             return Err(QueueStoreError::Closed.into());

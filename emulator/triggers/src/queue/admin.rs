@@ -10,22 +10,22 @@ use crate::clock::Clock;
 use crate::job::{Job, JobId, JobMeta};
 use crate::store::{Changed, QueueChange, QueueStore, QueueStoreError, StoreSnapshot};
 
-/// What a job is doing.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// It is to run, now or later.
+    /// The job is to run, now or later.
     Waiting,
-    /// It runs.
+    /// The job runs.
     Running,
-    /// It was given up.
+    /// The job is a dead letter.
     Dead,
 }
 
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedJob {
-    /// What it is doing.
+    /// The state.
     pub state: JobState,
     /// All but its body.
     pub job: JobMeta,
@@ -35,7 +35,7 @@ pub struct ListedJob {
     pub gone: bool,
 }
 
-/// Which jobs are meant.
+/// A selection of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Selection {

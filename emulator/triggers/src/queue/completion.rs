@@ -12,7 +12,7 @@ use super::{DISK_PAUSE, Disposition, Invoke, Queue, Run, RunOutcome, max_age, mi
 use crate::job::{JobId, JobMeta};
 use crate::store::{Changed, MAX_DEAD_BYTES, MAX_DEAD_LETTERS, QueueChange, QueueStoreError};
 
-/// What is kept of an error, in bytes.
+/// The number of bytes of an error that are kept.
 const ERROR: usize = 2048;
 
 impl Queue {
@@ -37,7 +37,7 @@ impl Queue {
         let head = job.head.clone();
         let began = Instant::now();
         let running = AssertUnwindSafe(async { invoke.run(job).await }).catch_unwind();
-        // What is counted for the run must end with it, whatever becomes of it.
+        // The counts of the run must end with it, in any case.
         let outcome = running.await.unwrap_or_else(|_| RunOutcome::Failed {
             error: "fnlocal itself failed while it ran the job".to_owned(),
             hopeless: false,

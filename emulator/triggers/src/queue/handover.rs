@@ -39,8 +39,8 @@ impl Queue {
         self.keeper.read(read).await
     }
 
-    /// Takes over jobs that the queue `from` accepted. They are on disk when this returns. What was
-    /// taken over before is known.
+    /// Takes over jobs that the queue `from` accepted. They are on disk when this returns. Jobs
+    /// that were taken over before are recognised.
     ///
     /// # Errors
     /// [`AcceptError`]; then none was taken over.

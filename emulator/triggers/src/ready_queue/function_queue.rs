@@ -19,13 +19,13 @@ pub(super) struct QueueEntry {
 pub(super) enum EntryStage {
     /// Until then.
     Waiting(u64),
-    /// It may run.
+    /// The job may run.
     Ready,
-    /// It may run, and an older one of its key has not ended.
+    /// The job may run, but an older one of its key has not ended.
     Behind,
-    /// It runs.
+    /// The job runs.
     Running,
-    /// It has run, and what became of it is being written.
+    /// The job has run, and its result is being written.
     Ended,
 }
 

@@ -23,12 +23,12 @@ fn head(id: u64, order: Option<u8>, due_ms: u64) -> JobMeta {
     }
 }
 
-/// What happens to the line.
+/// A step of the test.
 #[derive(Clone, Debug)]
 enum Step {
     Add(Option<u8>, u64),
     Take,
-    /// Which of the running ones ends, and when it runs again if it does.
+    /// Ends one of the running jobs, with the time of its next run, if any.
     End(usize, Option<u64>),
     Pass(u64),
 }

@@ -1,9 +1,9 @@
 //! A local folder as a bucket: what S3 would tell of an object, told of a file.
 //!
-//! The watch only hints: after each hint, and at the start, the folder is compared with what was
-//! told of it before, which is kept in the queue's file in the same commit as the events. So what
-//! changes while nobody looks is told later, and nothing is told twice. Of several changes between
-//! two looks the last is told, as buckets without versions would let you read no other either.
+//! The watch only hints: after each hint, and at the start, the folder is compared with its last
+//! known state, which is kept in the queue's file in the same commit as the events. So a change
+//! while no fnlocal runs is reported later, and nothing is reported twice. Of several changes
+//! between two looks the last is reported, since a bucket without versions has no other either.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ impl FolderSource {
     async fn watch(&self, intake: &Ingest) -> Result<(), SourceError> {
         let (hint, mut hints) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<_>| {
-            // Reading is told of as well: the look after each event would be the next one.
+            // Reading causes events as well: the look after each event would be the next one.
             if event.is_ok_and(|event: notify::Event| event.kind.is_access()) {
                 return;
             }
@@ -111,7 +111,7 @@ impl FolderSource {
                 Some(()) = hints.recv() => tokio::time::sleep(SETTLE).await,
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
-            // What came while it settled is looked at now.
+            // Events that came while it settled are looked at now.
             let _one = hints.try_recv();
         }
     }

@@ -1,11 +1,10 @@
 //! PostgreSQL: LISTEN, and a table as an outbox.
 //!
-//! NOTIFY reaches who is connected at that moment, and nobody else: what is notified while this
-//! source is not connected is lost, and PostgreSQL has no way to ask for it later. Who cannot have
-//! that writes events into a table, in the transaction that makes them true, and names it as
-//! `outbox`. It must have an integer key `id` that grows and a `payload`. Its rows are taken in order, put
-//! into the queue's file, and deleted; NOTIFY is then only the hint that there are some, so a lost
-//! one delays them for [`POLL_INTERVAL`] and no more.
+//! NOTIFY reaches connected clients only: a notification while this source is not connected is lost, and
+//! PostgreSQL has no way to ask for it later. A project that cannot lose events writes them into a table,
+//! in the transaction that makes them true, and names it as `outbox`. The table must have an integer key `id`
+//! that grows and a `payload`. Its rows are taken in order, put into the queue's file, and deleted; NOTIFY
+//! is then only the hint that there are some, so a lost one delays them for [`POLL_INTERVAL`] and no more.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -24,7 +23,7 @@ use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// The outbox is looked into after so long even without a hint.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// An answer that does not come: the server is gone without a word.
+/// The time for an answer: the server may be gone silently.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Notifications that may wait to be taken, after which the connection is read no further.
 const WAITING: usize = 1024;
@@ -37,7 +36,7 @@ pub struct Postgres {
     pub channel: String,
     /// The outbox table; none to take what notifications carry.
     pub outbox: Option<String>,
-    /// Events taken at once, at the most.
+    /// The maximum number of events taken at once.
     pub batch: usize,
 }
 
@@ -105,7 +104,7 @@ impl Postgres {
         let mut heard = Vec::new();
         while notifications.recv_many(&mut heard, self.batch).await > 0 {
             let events = heard.drain(..).map(|one| {
-                // Each is told once, so there is nothing to know it by again.
+                // Each event comes once, so it has no key for a repetition.
                 let id = format!("{:032x}", rand::random::<u128>());
                 self.event(id, Bytes::from(one.payload().to_owned()))
             });

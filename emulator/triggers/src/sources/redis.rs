@@ -1,10 +1,10 @@
 //! A Redis stream, read as one of a consumer group.
 //!
 //! Every queue is a consumer of its own, by a name it keeps, so any number of nodes share a group.
-//! What was handed out and not acknowledged comes first: this consumer's own, then what others of
-//! the group were given and left for a minute (XAUTOCLAIM). An entry is acknowledged when it is in
-//! the queue's file. What the server itself forgets when it is restarted is its configuration's
-//! affair: with `appendonly yes` and `appendfsync always` it forgets nothing.
+//! Unacknowledged entries come first: this consumer's own, then those that other consumers of the
+//! group left for a minute (XAUTOCLAIM). An entry is acknowledged when it is in the queue's file.
+//! The server's own memory across restarts depends on its configuration: with `appendonly yes` and
+//! `appendfsync always` it forgets nothing.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct RedisStream {
     pub stream: String,
     /// The consumer group, made if it is not there, from the stream's beginning on.
     pub group: String,
-    /// Entries taken at once, at the most.
+    /// The maximum number of entries taken at once.
     pub batch: usize,
     /// An entry that somebody else was given and has not acknowledged for so long is taken over.
     pub abandoned: Duration,
@@ -108,7 +108,7 @@ impl RedisStream {
         }
     }
 
-    /// What this consumer was given before and has not acknowledged.
+    /// Returns the entries that this consumer got before and has not acknowledged.
     async fn own(
         &self,
         connection: &mut MultiplexedConnection,
@@ -217,8 +217,8 @@ impl RedisStream {
     }
 }
 
-/// What this queue is called: what it was given before a crash is its own still, for as long as its
-/// file is there.
+/// Returns this queue's name: entries that it got before a crash are its own still, for as long as
+/// its file is there.
 async fn consumer(intake: &Ingest) -> Result<String, SourceError> {
     let queue = intake.queue();
     let kept = queue.keeper().read(|file| file.note(CONSUMER)).await?;

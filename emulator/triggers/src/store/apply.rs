@@ -43,7 +43,7 @@ struct CommitTables<'t> {
     taken: Vec<Arc<BodyFile>>,
 }
 
-/// What a commit has done.
+/// The result of a commit.
 pub(super) struct Committed {
     pub live_bytes: u64,
     pub changed: Vec<Changed>,
@@ -153,7 +153,7 @@ impl CommitTables<'_> {
         Ok(())
     }
 
-    /// Whether there was one.
+    /// Removes a job's head. Returns whether there was one.
     fn remove_head(&mut self, id: JobId) -> Result<bool, QueueStoreError> {
         let found = self.heads.remove(id.0)?;
         let bytes = found.as_ref().map(|text| text.value().len() as u64);

@@ -16,7 +16,7 @@ use rustix::process::geteuid;
 
 /// The folder's name, beside the queue's file.
 const FOLDER: &str = "queue-bodies";
-/// What the names of bodies' files begin with; no other file is ever removed.
+/// The beginning of the names of bodies' files; no other file is ever removed.
 const PREFIX: &str = "body-";
 
 /// The folder of bodies. Cheap to clone.
@@ -30,12 +30,13 @@ struct BodiesFolder {
     in_hand: Mutex<BTreeSet<String>>,
 }
 
-/// A body's file. It is removed when the last clone of its handle is dropped, unless a job has it.
+/// A body's file. The file is removed when the last clone of its handle is dropped, unless a job
+/// has it.
 #[derive(Debug)]
 pub struct BodyFile {
     bodies: Bodies,
     name: String,
-    /// It was made.
+    /// `true` once the file was created.
     made: AtomicBool,
     /// Its bytes, once it is on disk.
     size: AtomicU64,
@@ -46,7 +47,7 @@ impl Bodies {
     /// Opens the folder below `beside`, and makes it if it is not there. Links are not followed.
     ///
     /// # Errors
-    /// It cannot be made or opened, or is another user's.
+    /// Fails if the folder cannot be created or opened, or is another user's.
     pub fn open(beside: &Path) -> io::Result<Self> {
         let path = beside.join(FOLDER);
         match mkdir(&path, Mode::RWXU) {
@@ -80,7 +81,7 @@ impl Bodies {
     /// Opens a job's body.
     ///
     /// # Errors
-    /// It is not there, or is no file.
+    /// Fails if the file is missing, or is no file.
     pub fn read(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(&self.0.dir, name, flags, Mode::empty())?);
@@ -92,7 +93,7 @@ impl Bodies {
 
     /// Removes the body of a job that is over.
     pub(super) fn remove(&self, name: &str) {
-        // What cannot be removed now is removed when the queue is opened again.
+        // A file that cannot be removed now is removed when the queue is opened again.
         let _left = unlinkat(&self.0.dir, name, AtFlags::empty());
     }
 
@@ -114,7 +115,7 @@ impl Bodies {
         Ok(())
     }
 
-    /// Whether the folder is still where it was opened.
+    /// Returns whether the folder is still where it was opened.
     pub(super) fn is_there(&self) -> bool {
         fstat(&self.0.dir).is_ok_and(|found| found.st_nlink > 0)
     }

@@ -98,7 +98,7 @@ impl QueueStore {
             apply::commit(db, changes, now)
         };
         let committed = not_panicking(committing).inspect_err(|_| {
-            // Whether it is on disk after all is seen when the file is opened again.
+            // The next open shows whether the change is on disk after all.
             files.iter().for_each(|file| file.keep());
         })?;
         let Committed {
@@ -114,7 +114,7 @@ impl QueueStore {
         Ok(changed)
     }
 
-    /// What is in it now; later commits do not change what was read.
+    /// Returns the present contents; later commits do not change them.
     ///
     /// # Errors
     /// [`QueueStoreError::Use`], [`QueueStoreError::Down`]
@@ -129,7 +129,7 @@ impl QueueStore {
         bodies.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the file and the folder of bodies are where they were opened.
+    /// Returns whether the file and the folder of bodies are where they were opened.
     ///
     /// # Errors
     /// [`QueueStoreError::Removed`], [`QueueStoreError::Down`]
@@ -157,7 +157,7 @@ impl QueueStore {
         let Inner { path, open, .. } = &*self.0;
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(db) = state.db.take() {
-            // What it could not write is not there; what was acknowledged was on disk before.
+            // Unwritten changes are lost; acknowledged ones were on disk before.
             let _closed = catch_unwind(AssertUnwindSafe(|| drop(db)));
         }
         if std::fs::symlink_metadata(path).is_err() {
@@ -195,7 +195,7 @@ impl QueueStore {
             match db.compact() {
                 Ok(_) => Ok(()),
                 Err(redb::CompactionError::Storage(error)) => Err(error.into()),
-                // Somebody reads; it is tried again later.
+                // A reader is active; the compaction is tried again later.
                 Err(_) => Ok(()),
             }
         })

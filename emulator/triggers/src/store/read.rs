@@ -113,7 +113,7 @@ impl StoreSnapshot {
         Ok(notes.get(name)?.map(|note| note.value().to_owned()))
     }
 
-    /// What was noted by names that begin with `prefix`, without it.
+    /// Returns the notes whose names begin with `prefix`, without it.
     ///
     /// # Errors
     /// [`QueueStoreError`]

@@ -1,4 +1,4 @@
-//! What the file holds.
+//! The contents of the file.
 
 use redb::{Database, ReadableTable, Table, TableDefinition};
 
@@ -19,7 +19,7 @@ pub(super) const FILES: TableDefinition<u64, &str> = TableDefinition::new("files
 pub(super) const KEYS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("keys");
 /// The same keys by when they are forgotten.
 pub(super) const EXPIRIES: TableDefinition<(u64, &str), ()> = TableDefinition::new("expiries");
-/// What sources and schedules have seen, by name.
+/// The positions of sources and schedules, by name.
 pub(super) const NOTES: TableDefinition<&str, &str> = TableDefinition::new("notes");
 /// Numbers by name.
 pub(super) const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");

@@ -36,7 +36,7 @@ impl Bench {
         }
     }
 
-    /// A clockwork beside others of the same queue.
+    /// Returns a scheduler beside others of the same queue.
     fn clockwork(&self, missed: Missed, overlap: bool, owns: bool) -> Rc<Clockwork> {
         let told = Rc::clone(&self.told);
         let tell = move |_, text| told.borrow_mut().push(text);
@@ -49,7 +49,7 @@ impl Bench {
         clockwork
     }
 
-    /// Lets a clockwork look once more, now.
+    /// Lets a scheduler look once more, now.
     async fn look(&self, clockwork: &Rc<Clockwork>, missed: Missed, overlap: bool) {
         clockwork.set(vec![wanted(missed, overlap)]);
         // Looks go through the queue's thread, which answers in order: three answers are enough
@@ -60,7 +60,7 @@ impl Bench {
         }
     }
 
-    /// A clockwork that owns its schedules while `owns` says so.
+    /// Returns a scheduler that owns its schedules while `owns` says so.
     fn owning(&self, owns: &Rc<Cell<Option<Owned>>>) -> Rc<Clockwork> {
         let (owns, told) = (Rc::clone(owns), Rc::clone(&self.told));
         let tell = move |_, text| told.borrow_mut().push(text);
@@ -227,7 +227,7 @@ async fn who_takes_a_schedule_over_goes_on_where_the_one_before_stopped() {
         pass(NOON + HOUR + 31_000).await;
         assert_eq!(a.due().await, [key(NOON)]);
         assert_eq!(b.due().await, [key(NOON + HOUR)], "late, and not lost");
-        // It comes back with an old note, and hears before it fires.
+        // The node comes back with an old note, and hears before it fires.
         b_owns.set(None);
         a_owns.set(after(&second));
         pass(NOON + HOUR + 40_000).await;

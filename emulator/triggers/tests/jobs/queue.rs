@@ -1,4 +1,4 @@
-//! The queue with a clock that is set and runs that end as they are told.
+//! The queue with a clock that the test sets and runs that the test ends.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::cell::{Cell, RefCell};
@@ -497,7 +497,7 @@ async fn a_job_whose_function_is_gone_is_given_up_when_it_has_waited_as_long_as_
             error.contains("no function named `work`") && error.contains("max_age"),
             "{error}"
         );
-        // It comes back, and those that are young enough run.
+        // The function comes back, and jobs that are young enough run.
         bench.invoke.gone.set(false);
         bench.accept("new").await;
         while bench.over().await.fate != Disposition::Done {}

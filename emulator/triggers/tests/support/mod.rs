@@ -27,7 +27,7 @@ pub async fn local(test: impl Future<Output = ()>) {
 
 #[derive(Default)]
 struct Ran {
-    /// What each run was about.
+    /// The subject of each run.
     what: RefCell<Vec<String>>,
     more: Notify,
 }

@@ -57,7 +57,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // It may have been killed already.
+        // The child may have been killed already.
         let _over = self.child.kill();
         let _over = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What code finds in its variables while it is described: the names there will be, and no values.
+//! Placeholders for variables while code is described: the future names, and no values.
 //!
 //! Code often reads its variables while it is imported, and ends if one is missing or malformed. So
 //! each has a value of the same kind as the real one. Nothing but the kind is kept.

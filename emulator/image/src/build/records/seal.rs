@@ -1,4 +1,4 @@
-//! The key by which this person's records are told from others'.
+//! The key that distinguishes this person's records from others'.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -72,7 +72,7 @@ impl SealKey {
         STANDARD_NO_PAD.encode(self.mac(name, value).finalize().into_bytes())
     }
 
-    /// Whether a seal is this key's, of this value under this name.
+    /// Returns whether a seal is this key's, of this value under this name.
     pub fn fits(&self, seal: &str, name: &str, value: &str) -> bool {
         let seal = STANDARD_NO_PAD.decode(seal);
         seal.is_ok_and(|seal| self.mac(name, value).verify_slice(&seal).is_ok())

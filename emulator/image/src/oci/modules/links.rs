@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 /// Links that are followed for one path, as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// Whether a link stays in a folder at the tree's top, through all links on its way. One that ends
-/// nowhere does, and one that leads in circles does not.
+/// Returns whether a link stays in a folder at the tree's top, through all links on its way. One
+/// that ends nowhere does, and one that leads in circles does not.
 pub(super) fn stays<T>(
     items: &BTreeMap<String, T>,
     link_of: impl Fn(&T) -> Option<&str>,

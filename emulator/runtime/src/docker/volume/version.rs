@@ -7,8 +7,8 @@ use std::path::Path;
 use fnlocal_engine::tarball::Tarball;
 use fnlocal_project::open_within;
 
-/// Writes a version's folder, under its own name. What it shares with `near`, a version beside it
-/// that is there already, is written as links.
+/// Writes a version's folder, under its own name. Files shared with `near`, a version beside it
+/// that is there already, are written as links.
 pub(super) fn write(out: impl Write, version: &Path, near: Option<&Path>) -> io::Result<()> {
     let mut tar = Tarball::new(out);
     let mut writer = VersionWriter {

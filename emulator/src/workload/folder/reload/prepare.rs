@@ -1,4 +1,4 @@
-//! What a package needs before it can run: an image, or installed dependencies.
+//! The needs of a package before it can run: an image, or installed dependencies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use super::super::tracked::PreparedPackage;
 use super::Reloader;
 use fnlocal_project::{DepsHash, Snapshot};
 
-/// Whether a package can run as it is now.
+/// The readiness of a package.
 pub(super) enum Prepared {
-    /// It can; `rebuilt` when by something newly made.
+    /// The package can run; `rebuilt` if something was newly made for it.
     Ready { rebuilt: bool },
     /// Not yet: what it needs is being made.
     Later,
-    /// What it needs cannot be had.
+    /// The needs of the package cannot be met.
     Nothing,
 }
 
