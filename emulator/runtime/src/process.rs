@@ -198,11 +198,7 @@ impl Inner {
         let mark = family::mark(self.place.run(), &name);
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
-        let code_root = code_root(&spec.package)?;
-        if let Some(copies) = &self.copies {
-            let mended = Arc::clone(copies).mend_beside(code_root.to_owned()).await;
-            mended.map_err(refused("copying the code"))?;
-        }
+        let code_root = self.code_root(&spec.package).await?;
         let mut command = self.command(&spec, code_root, &address);
         command.env(family::MARK, &mark);
         // The person's own settings come first.
@@ -250,6 +246,24 @@ impl Inner {
             why: why.unwrap_or_else(|| "it was stopped".to_owned()),
             wrote: tail.text(),
         })
+    }
+
+    /// The folder of a package's code, all of which is as it was saved.
+    async fn code_root<'a>(&self, package: &'a PackageRun) -> Result<&'a Path, RuntimeError> {
+        let root = package.code_root.as_deref();
+        let root = root.ok_or_else(|| RuntimeError::Refused {
+            what: "finding the code",
+            why: "it is in an image, which only Docker can run".to_owned(),
+        })?;
+        package.check_code_root()?;
+        if let Some(copies) = &self.copies {
+            let mended = Arc::clone(copies).mend_beside(root.to_owned()).await;
+            mended.map_err(|error| RuntimeError::Refused {
+                what: "copying the code",
+                why: error.to_string(),
+            })?;
+        }
+        Ok(root)
     }
 
     /// Marks an instance as running; false when it ended meanwhile.
@@ -383,14 +397,4 @@ async fn introduce(child: &mut Child, address: &Address, token: &str) {
         // One that has ended already cannot be told; its end is.
         let _ended = input.write_all(format!("{token}\n").as_bytes()).await;
     }
-}
-
-fn code_root(package: &PackageRun) -> Result<&Path, RuntimeError> {
-    let root = package.code_root.as_deref();
-    let root = root.ok_or_else(|| RuntimeError::Refused {
-        what: "finding the code",
-        why: "it is in an image, which only Docker can run".to_owned(),
-    })?;
-    package.check_code_root()?;
-    Ok(root)
 }
