@@ -179,7 +179,7 @@ function isWriteToCode(error, code) {
   return refused && path !== undefined && isInside(code, resolve(path));
 }
 
-const CODE_IS_READ_ONLY = "the folder of the code is read-only: write to os.tmpdir(), which is /tmp in a container";
+const CODE_IS_READ_ONLY = "the folder of the code is read-only: write to /tmp (os.tmpdir())";
 const ADDRESS_IN_USE =
   "another process listens there, such as another instance of this code: export the handler instead, fnlocal listens for it";
 

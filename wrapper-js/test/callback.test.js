@@ -95,7 +95,7 @@ test("answering twice is told and ends nothing, in a timer, in another request's
 
 test("an answer after the timeout of one function leaves the requests of others alone", async (t) => {
   const runner = await start(t, {
-    "index.js": `exports.f = { func: (q, s) => { setTimeout(() => { s.send("late"); s.sendFile(__filename) }, 80) }, config: { timeout: 30 } };
+    "index.js": `exports.f = { func: (q, s) => { setTimeout(() => { s.send("late"); s.sendFile(__filename) }, 80) }, config: { timeout: "30ms" } };
       exports.g = async (q, s) => { await new Promise((r) => setTimeout(r, 120)); s.send("g") }`,
   });
   const [late, other] = await Promise.all([runner.call("/f"), runner.call("/g")]);
