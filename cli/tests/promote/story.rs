@@ -218,7 +218,7 @@ async fn an_interrupted_promote_says_where_and_the_next_goes_on() {
     interrupted.refused(
         130,
         "interrupted at step 15 of 18 (auto-scaling group fnlocal-auction-prod)",
-        "`fnlocal promote --env prod` goes on from there",
+        "continue with `fnlocal promote --env prod`",
     );
     cloud.play.go().await;
     cloud.promote(&["--yes", "--json"]).json();
