@@ -183,7 +183,7 @@ fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 
-/// What is said of a job whose function is not there.
+/// The text in place of a job's error if its function does not exist.
 const GONE: &str = "its function is gone; it runs if the function comes back";
 
 fn table(all: &[ListedJob]) -> String {

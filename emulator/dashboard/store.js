@@ -1,4 +1,4 @@
-// What is known of the platform: told by it four times a second at the most, kept for 15 minutes.
+// The platform's state, which arrives at most four times a second and is kept for 15 minutes.
 
 import { START, STATES } from "./dom.js";
 import { ask } from "./token.js";
@@ -103,7 +103,7 @@ class Store extends EventTarget {
     if (this.nodes.length) this.dispatchEvent(new Event("state"));
   }
 
-  /** What happened before this page was opened. */
+  /** Reads the records from before this page was opened. */
   async #catchUp() {
     if (this.requests.length || this.lines.length) return;
     const answer = await ask("logs?limit=300").catch(() => null);

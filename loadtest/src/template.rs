@@ -78,7 +78,7 @@ impl Template {
     }
 
     /// The same as a path of a URL: characters that are no ASCII are percent-encoded as UTF-8, as browsers
-    /// do. What is encoded already stays.
+    /// do. Characters that are encoded already stay.
     #[must_use]
     pub fn into_path(mut self) -> Self {
         for part in &mut self.0 {

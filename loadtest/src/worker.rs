@@ -339,7 +339,7 @@ impl RequestSender {
                 // An idle connection was closed in this very moment: nothing was sent.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
-                    // It may have been closed for its idleness while the request was on its way.
+                    // The connection may have been closed as idle while the request was on its way.
                     None if was_idle && step.method.is_safe() && !error.error().is_parse() => {
                         lock(&self.recorder).retried += 1;
                         request = self.fill(arrival, step);

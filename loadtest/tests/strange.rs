@@ -114,14 +114,14 @@ fn a_rate_follows_no_redirect_and_sends_once_more_what_met_a_closed_connection()
     assert!(report.retried > 0);
     assert_eq!(report.errors, 0, "{:?}", report.failures);
     assert_eq!(report.sent, report.total.count);
-    // What may have been done is not done twice.
+    // A request that may have taken effect is not sent twice.
     let (report, _) = load(rate(), &["POST"]);
     assert_eq!(report.retried, 0);
     assert!(report.errors > 0);
     assert_eq!(report.failures[0].reason, "connection broke");
 }
 
-/// goose keeps what it is told to do in statics: one such test for each process.
+/// goose keeps its configuration in statics: one such test for each process.
 #[test]
 fn users_follow_no_redirect_and_send_once_more_what_met_a_closed_connection() {
     let users = LoadKind::Users(steady(3.0, Duration::from_secs(2)));

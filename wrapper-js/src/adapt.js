@@ -11,7 +11,8 @@ const BACKGROUND =
   'For requests write (req, res), or say signature = "http"; AWS Lambda\'s (event, context) is not served';
 
 /**
- * Makes a handler of events one of requests. What it returns is the answer: JSON, or nothing with 204.
+ * Makes a handler of events one of requests. The return value is the answer: JSON, or nothing with
+ * 204.
  *
  * @param {(event: import("./cloudevent.js").CloudEvent) => unknown} handler
  * @param {boolean} said its author says that it takes events, so that what it returns can be any JSON

@@ -26,8 +26,8 @@ export class EventError extends Error {
 
 /**
  * Reads a request as an event: HTTP binding 1.0, structured and binary mode, or one of Google's older
- * events. A request that is no event becomes one, so that whoever just wants to start a job need not know
- * about events.
+ * events. A request that is no event becomes one, so that a client that wants to start a job need
+ * not know about events.
  *
  * @param {any} req with its body parsed
  * @param {boolean} bare any JSON object is the event itself, as for Google's framework

@@ -153,7 +153,7 @@ function isInside(folder, file) {
 }
 
 /**
- * What an error's code alone establishes.
+ * Returns the hint that an error's code alone establishes.
  *
  * @param {Error} error
  * @param {string} code

@@ -67,7 +67,7 @@ export function backgroundOf(body, url) {
     };
   }
   if (context !== null && typeof context === "object") return { data, context, domain };
-  // What is not the data is the context, then.
+  // The fields beside the data are the context, then.
   if (!("data" in body)) return undefined;
   const { data: own, ...rest } = body;
   return { data: own, context: rest, domain };

@@ -229,7 +229,7 @@ export class Invocation {
   }
 
   /**
-   * Answers in the handler's place. What the handler itself answers later goes nowhere.
+   * Answers in the handler's place. A later answer of the handler itself is discarded.
    *
    * @param {import("./problem.js").Problem} problem
    */

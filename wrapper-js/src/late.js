@@ -1,4 +1,4 @@
-/** What writes to a response, by what each returns. */
+/** Methods that write to a response, by what each returns. */
 const WRITERS = {
   this: ["setHeader", "setHeaders", "appendHeader", "writeHead", "end"],
   true: ["write"],
@@ -18,7 +18,7 @@ export function deafen(res, onLate) {
     if (!told) onLate();
     told = true;
     const callback = args.at(-1);
-    // Whoever waits for its bytes to be taken goes on.
+    // Code that waits for its bytes to be taken goes on.
     if (typeof callback === "function") process.nextTick(callback);
     return result;
   };

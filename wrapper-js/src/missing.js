@@ -10,7 +10,7 @@ const FIELDS = ["dependencies", "optionalDependencies", "peerDependencies", "dev
 const PACKAGE_NAME = /^(?:@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~-][\w.~-]*$/i;
 
 /**
- * What to do about a module that Node does not find: only what package.json and the files say.
+ * Returns the hint for a module that Node does not find: only what package.json and the files say.
  *
  * @param {Error & { code?: string, requireStack?: string[] }} error
  * @param {string} code folder of the user's code
@@ -106,7 +106,7 @@ function packageHint(wanted, importer, code) {
 }
 
 /**
- * What package.json says of a dependency that is not there.
+ * Returns the hint that package.json gives for a dependency that is not there.
  *
  * @param {string | undefined} importer a file of an installed package
  * @param {string} name

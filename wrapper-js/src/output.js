@@ -42,8 +42,8 @@ export function endLines(invocation) {
 }
 
 /**
- * A line as it is told. Of a stack that a function prints itself, the frames are those of the files
- * somebody wrote, named from the code's folder on; the wrapper's and Node's own are left out.
+ * Returns a line as it is reported. Of a stack that a function prints itself, the frames of source
+ * files stay, named from the code's folder on; the wrapper's and Node's own are left out.
  *
  * @param {string} text
  * @returns {string | undefined} undefined for what is left out

@@ -90,8 +90,8 @@ export function keepBody(req) {
 }
 
 /**
- * Holds a body that the handler reads by itself to a size. What comes beyond it is thrown away, and
- * whoever reads gets an error.
+ * Holds a body that the handler reads by itself to a size. Bytes beyond it are thrown away, and the
+ * reader gets an error.
  *
  * @param {IncomingMessage} req
  * @param {number} limit

@@ -79,8 +79,8 @@ export interface FunctionConfig {
   /** The times at which the function is called. */
   schedule?: string | ScheduleTable;
   /**
-   * What the handler takes: `(req, res)` with `http`, an event with `event`. Without it, the number
-   * and the names of the handler's parameters tell.
+   * The handler's parameters: `(req, res)` with `http`, an event with `event`. Without it, the
+   * number and the names of the parameters decide.
    */
   signature?: "http" | "event";
   /**

@@ -70,7 +70,7 @@ impl RecordOrder {
     }
 }
 
-/// When something was; `None` where only its coming is known. A request is told when it has ended.
+/// Returns a record's time, for a request that of its end. `None` if only its arrival is known.
 fn time_of(record: &Record) -> Option<SystemTime> {
     match record {
         Record::Request(request) => request.at.checked_add(request.total),

@@ -8,7 +8,7 @@ use fnlocal_sim::trace::RequestTrace;
 
 use super::error::SimulateError;
 
-/// What files of gzip begin with.
+/// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Bytes of a trace that are read, unpacked.
 const MAX_BYTES: u64 = 4 << 30;

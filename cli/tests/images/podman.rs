@@ -88,7 +88,7 @@ impl Drop for Podman {
     fn drop(&mut self) {
         let _gone = self.service.kill();
         let _status = self.service.wait();
-        // What it mounted would keep the folder from being removed.
+        // Its mounts would keep the folder from being removed.
         let mut reset = Self::command(self.folder.path());
         let _status = reset.args(["system", "reset", "--force"]).output();
     }

@@ -1,4 +1,4 @@
-//! What handlers may be, over the whole way.
+//! The kinds of handlers, from a client's request to its answer.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use serde_json::Value;

@@ -170,7 +170,7 @@ async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
         raw(&dev, request.as_bytes())
     };
     assert!(with_headers(200).starts_with("HTTP/1.1 431"));
-    // So many are still being sent when the connection is closed, and the answer is read all the same.
+    // The client still sends these when the connection is closed, and reads the answer anyway.
     assert!(with_headers(10_000).starts_with("HTTP/1.1 431"));
     // And it goes on serving.
     assert!(line("/echo").starts_with("HTTP/1.1 200"));

@@ -1,4 +1,4 @@
-//! Which files run, and what a folder is answered with that has none.
+//! The files that run, and the answer of a folder that has none.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use crate::support::{Dev, Folder, eventually};

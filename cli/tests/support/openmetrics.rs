@@ -1,4 +1,4 @@
-//! What was counted, as the reference parser of OpenMetrics reads it.
+//! Counts, as the reference parser of OpenMetrics reads them.
 
 use std::collections::BTreeMap;
 use std::io::Write;

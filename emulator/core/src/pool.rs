@@ -229,7 +229,7 @@ impl Pool {
         self.deaths >= MAX_CONSECUTIVE_FAILURES && self.held_until > now
     }
 
-    /// Puts a member at the most recently used end of the members with room.
+    /// Puts a member last in `free`, as the most recently used.
     pub(crate) fn push_free(&mut self, id: InstanceId) {
         if self.free.last() != Some(&id) {
             remove(&mut self.free, id);

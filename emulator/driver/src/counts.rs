@@ -193,7 +193,7 @@ impl Counts {
         all
     }
 
-    /// What is counted besides, by function.
+    /// Returns the other counts, by function.
     #[must_use]
     pub fn functions(&self) -> Vec<FunctionCounts> {
         let functions = self.functions.borrow();

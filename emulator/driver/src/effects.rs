@@ -200,7 +200,7 @@ impl Driver {
         if reason == StopReason::Broken
             && let Some(instance) = self.instance(id)
         {
-            // Most likely the instance has just died, and its connection showed that before the
+            // Most likely the instance has died, and its connection showed that before the
             // runtime did. A stop by the platform would hide the reason for its death.
             instance.end(EXIT_REASON_GRACE).await;
         }

@@ -56,7 +56,7 @@ pub struct Engine {
     pub docker: Docker,
     /// Where it answers, for people.
     pub address: String,
-    /// What it is and its version, for people: `Docker 28.0.1`, `Podman 4.3.1`.
+    /// Its name and version, for people: `Docker 28.0.1`, `Podman 4.3.1`.
     pub title: String,
     /// Unix sockets made in its containers can be used here: it runs on this very system.
     pub shares_sockets: bool,

@@ -29,7 +29,7 @@ pub async fn cover_volumes(docker: &Docker, mut body: ContainerCreateBody) -> Co
     body
 }
 
-/// What is asked of every container of ours, apart from its [`HostConfig`].
+/// Returns the settings of every container of ours, apart from its [`HostConfig`].
 pub fn created_by_us() -> ContainerCreateBody {
     ContainerCreateBody {
         // Removed by force, it is killed at once: Podman would first wait for it to end by itself.
@@ -38,7 +38,7 @@ pub fn created_by_us() -> ContainerCreateBody {
     }
 }
 
-/// What every container of ours has in common.
+/// Returns the [`HostConfig`] that every container of ours has in common.
 pub fn hardened(engine: &Engine, memory_mib: u32, pids: i64) -> HostConfig {
     let memory = i64::from(memory_mib) * 1024 * 1024;
     let mut security = vec!["no-new-privileges".to_owned()];

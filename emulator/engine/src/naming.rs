@@ -45,7 +45,7 @@ fn name(project: &str, what: &str) -> String {
     format!("fnlocal-{}-{}", part(project), part(what))
 }
 
-/// What engines take: letters, digits and `_.-`.
+/// Replaces characters that engines do not take: all but letters, digits and `_.-`.
 fn part(text: &str) -> String {
     let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let letters = text.chars().take(MAX_PART);

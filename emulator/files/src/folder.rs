@@ -113,7 +113,7 @@ impl OwnPath {
         if !self.metadata()?.is_folder {
             return self.remove();
         }
-        // It removes links themselves, inside and at its start.
+        // `remove_dir_all` removes links themselves, inside and at its start.
         match fs::remove_dir_all(self.path()) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.make_removable()?;

@@ -116,7 +116,7 @@ impl PathRefused {
     }
 }
 
-/// What to do about an error; `None` if it is neither a [`PathRefused`] nor [`NotText`].
+/// Returns the hint for an error; `None` if it is neither a [`PathRefused`] nor [`NotText`].
 #[must_use]
 pub fn hint(error: &io::Error) -> Option<String> {
     if let Some(hint) = text::hint(error) {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What a file begins with that is no UTF-8 text, and what it then is.
+/// First bytes of files that are not UTF-8 text, the kind of such a file, and whether it is text.
 const KINDS: [(&[u8], &str, bool); 8] = [
     // UTF-32's mark begins with UTF-16's.
     (b"\xff\xfe\0\0", "UTF-32 text", true),
@@ -23,12 +23,12 @@ const LOOKED_AT: usize = 512;
 #[error("it is {what}, not UTF-8 text")]
 pub struct NotText {
     what: String,
-    /// It is text all the same, in another encoding.
+    /// The file is text all the same, in another encoding.
     encoding: bool,
 }
 
 impl NotText {
-    /// What to do about it.
+    /// Returns the hint for this error.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         if self.encoding {
@@ -77,7 +77,7 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes)
 }
 
-/// What to do about a file that is no text. `None` for another error.
+/// Returns the hint for a file that is not text. `None` if the error is another.
 pub(crate) fn hint(error: &io::Error) -> Option<String> {
     let not_text = error.get_ref()?.downcast_ref::<NotText>()?;
     Some(not_text.hint().to_owned())

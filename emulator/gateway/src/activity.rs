@@ -50,7 +50,7 @@ pub struct Activity {
     /// The connection speaks another protocol, which has deadlines of its own.
     switched: AtomicBool,
     reclaimed: Notify,
-    /// What has come of the next head.
+    /// The part of the next head that has arrived.
     head: Mutex<RequestHead>,
     /// A head that was refused before there was a request of it.
     refused: Mutex<Option<RefusedHead>>,
@@ -86,7 +86,7 @@ impl Activity {
         self.idle_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_IDLE_BYTES
     }
 
-    /// What has come of the next head. Held within a poll only.
+    /// Returns the part of the next head that has arrived. Held within a poll only.
     pub fn head(&self) -> MutexGuard<'_, RequestHead> {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }

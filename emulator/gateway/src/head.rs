@@ -17,7 +17,7 @@ const MAX_METHOD: usize = 32;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// What has come of a request's head.
+/// The part of a request's head that has arrived.
 #[derive(Default)]
 pub struct RequestHead {
     stage: HeadStage,
@@ -28,7 +28,7 @@ pub struct RequestHead {
     path_at: usize,
     /// The target has a character that is encoded.
     encoded: bool,
-    /// What came first is no HTTP but a TLS handshake.
+    /// The first byte begins a TLS handshake, not HTTP.
     tls: bool,
 }
 
@@ -194,8 +194,8 @@ fn may_switch<B>(request: &Request<B>) -> bool {
 static IN_PATH: LazyLock<[bool; 256]> = LazyLock::new(|| foreign_after(b"/"));
 static IN_QUERY: LazyLock<[bool; 256]> = LazyLock::new(|| foreign_after(b"/?"));
 
-/// Which bytes a target may not have behind `before`. A byte that is no ASCII is a part of a
-/// character, and stands for itself only beside the others.
+/// Returns for each byte whether a target may not have it behind `before`. A byte that is no ASCII
+/// is a part of a character, and stands for itself only beside the others.
 fn foreign_after(before: &[u8]) -> [bool; 256] {
     let may_not = |byte: u8| PathAndQuery::try_from([before, &[byte]].concat()).is_err();
     std::array::from_fn(|byte| u8::try_from(byte).is_ok_and(|byte| byte > b' ' && may_not(byte)))
@@ -226,7 +226,7 @@ pub fn add_target(headers: &mut HeaderMap, target: Option<SentTarget>) {
 mod tests {
     use super::*;
 
-    /// What hyper reads when the bytes come in pieces of a size.
+    /// Returns the text that hyper reads if the bytes arrive in pieces of `size` bytes.
     fn read(head: &mut RequestHead, bytes: &[u8], size: usize) -> String {
         let pieces = bytes.chunks(size);
         let read: Vec<u8> = pieces

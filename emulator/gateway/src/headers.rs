@@ -120,7 +120,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     headers.insert(header::COOKIE, joined);
 }
 
-/// What only the platform may say is taken neither from a client nor from an instance.
+/// Removes the platform's own headers, which neither a client nor an instance may set.
 fn strip_platform(headers: &mut HeaderMap) {
     let forged: Vec<HeaderName> = headers
         .keys()

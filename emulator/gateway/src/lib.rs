@@ -163,7 +163,7 @@ impl Peer {
 /// The maximum of [`GatewayOptions::max_header_size`] in bytes. A wrapper takes twice as much, so that
 /// the gateway alone decides.
 pub const MAX_HEADER_BYTES: usize = 1 << 20;
-/// What a balancer adds to a head, in bytes and generously.
+/// The maximum number of bytes that a balancer adds to a head, a generous estimate.
 pub const BALANCER_HEADER_BYTES: usize = 4 * 1024;
 
 impl Gateway {

@@ -1,5 +1,5 @@
-//! A request whose head was refused before there was a request: what the client is told, and what is
-//! written in the log.
+//! A request whose head was refused before there was a request: the client's answer, and the
+//! record in the log.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -44,7 +44,7 @@ const MAX_STREAMS: u32 = 250;
 /// The minimum of what is read of a head, in bytes: hyper's own.
 const MIN_READ: usize = 16 * 1024;
 
-/// What requests are given to.
+/// The receiver of requests.
 pub trait Answer: 'static {
     /// Answers one request.
     fn answer(
@@ -175,8 +175,9 @@ impl Server {
     }
 }
 
-/// HTTP/1.1 and HTTP/2 with their bounds. hyper's own deadline for heads is not used. It reads heads of
-/// twice the size that is allowed, so that most that are too large are still answered as requests.
+/// HTTP/1.1 and HTTP/2 with their bounds. hyper's own deadline for heads is not used. hyper reads
+/// heads of twice the size that is allowed, so that most that are too large are still answered as
+/// requests.
 fn protocols(keep_alive: Duration, max_header_size: usize) -> auto::Builder<LocalExecutor> {
     let max_read = max_header_size.saturating_mul(2).max(MIN_READ);
     let mut server = auto::Builder::new(LocalExecutor);

@@ -60,7 +60,7 @@ pub(crate) struct Dependencies {
     npmrc: Option<Vec<u8>>,
     /// Settings of package managers besides, by name.
     settings: Vec<(&'static str, Vec<u8>)>,
-    /// What of the project it depends on, if it does.
+    /// The files of the project that the package depends on. `None` if it depends on none.
     mirror: Option<Mirror>,
 }
 

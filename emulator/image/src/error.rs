@@ -75,10 +75,10 @@ pub enum ImageError {
         /// Where it leads.
         target: String,
     },
-    /// What a package depends on of the project cannot be had.
+    /// A dependency inside the project cannot be found or used.
     #[error(transparent)]
     Local(#[from] LocalError),
-    /// What a package depends on of the project cannot be read.
+    /// A dependency inside the project cannot be read.
     #[error(transparent)]
     Code(#[from] CodeError),
     /// The store of images fails.

@@ -26,7 +26,7 @@ pub(super) fn package_above(folder: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Whether a folder is one of those in which handlers are looked for, and nothing more by itself.
+/// Returns whether a folder is one in which fnlocal looks for handlers, and no package by itself.
 pub(super) fn holds_handlers(folder: &Path) -> bool {
     let own = ["package.json", CONFIG_FILE];
     HANDLERS.iter().any(|name| folder.ends_with(name))

@@ -61,8 +61,8 @@ pub struct Config {
     /// The function that answers `/` and paths that name no function.
     #[schemars(extend("examples" = ["home"]))]
     pub default: Option<String>,
-    /// Whether `$NAME`, `${NAME}` and `${NAME:-else}` in values of `.env` files stand for variables
-    /// set above or in a file before. Not in single quotes; `\$` is a dollar sign.
+    /// Expands `$NAME`, `${NAME}` and `${NAME:-else}` in values of `.env` files to variables that
+    /// are set above or in a file before. Not in single quotes; `\$` is a dollar sign.
     #[schemars(extend("default" = false))]
     pub env_expand: Option<bool>,
     /// Settings of every function, unless the function says otherwise.

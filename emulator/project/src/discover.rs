@@ -243,7 +243,7 @@ fn index(root: &Path) -> Option<String> {
     names.find(|name| root.join(name).is_file())
 }
 
-/// Whether a file's name says that it may hold functions.
+/// Returns whether a file may hold functions, by its name.
 pub fn is_code(name: &str) -> bool {
     let Some((stem, ending)) = name.rsplit_once('.') else {
         return false;

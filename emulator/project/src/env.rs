@@ -21,7 +21,7 @@ use super::{Project, Warning};
 /// Variables the platform itself sets for an instance.
 const RESERVED: [&str; 2] = ["PORT", "FNLOCAL_"];
 
-/// What a line of a file should look like.
+/// The hint with the form of a line.
 const FORM: &str = "write KEY=value, or # before a comment";
 
 /// Variables of all functions, and how to find those of one.
@@ -61,7 +61,7 @@ impl Project {
         Environment::read(&self.root, &self.env_name, self.expands())
     }
 
-    /// Whether references in values of `.env` files are replaced.
+    /// Returns whether references in values of `.env` files are replaced.
     fn expands(&self) -> bool {
         self.config().env_expand == Some(true)
     }

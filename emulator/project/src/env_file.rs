@@ -5,7 +5,7 @@
 //! take the value from the next line. A test compares both on many texts. The one difference: a byte
 //! order mark at the beginning is dropped.
 
-/// What may stand around names and values. A carriage return is dropped before.
+/// The characters that may stand around names and values. A carriage return is dropped before.
 const BLANK: [char; 3] = [' ', '\t', '\n'];
 
 /// A variable of a file.

@@ -1,9 +1,10 @@
 //! The files that belong to a package: the one walk that copying and watching share.
 //!
 //! `.fnlocalignore` says what is no code, from the git root (or the project) down to the file.
-//! `.gitignore` does not: what git is not given is often what a build made, and it runs. It only
-//! says what need not be watched, unless code loads it ([`LoadedFiles`]). A person's global gitignore
-//! is not read, so that the same folder is treated alike on every machine.
+//! `.gitignore` does not: what git is not given is often what a build made, and it runs.
+//! `.gitignore` only says what need not be watched, unless code loads it ([`LoadedFiles`]). A
+//! person's global gitignore is not read, so that the same folder is treated alike on every
+//! machine.
 
 mod loaded;
 mod memo;
@@ -38,7 +39,7 @@ pub struct Tree {
     nested: Vec<PathBuf>,
     entries: Vec<String>,
     scope: Scope,
-    /// What code loads, for a walk of what is watched; `None` for a walk of what is code.
+    /// The files that code loads, for a walk of watched files; `None` for a walk of the code.
     loaded: Option<Arc<LoadedFiles>>,
 }
 
@@ -179,7 +180,7 @@ impl Tree {
         !nested && !is_excluded(name) && (entry || (self.scope == Scope::Folder && !ignored()))
     }
 
-    /// Whether ignore files leave out a path, which is given as it is and relative to the package.
+    /// Returns whether ignore files leave out a path, given as it is and relative to the package.
     fn ignores(&self, (path, relative): (&Path, &str), is_folder: bool, rules: &Rules) -> bool {
         let quiet = |loaded: &LoadedFiles| {
             rules.unwatched(path, is_folder) && !loaded.needs(relative, is_folder)

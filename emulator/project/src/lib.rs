@@ -95,20 +95,20 @@ pub struct Project {
     opened: PathBuf,
     /// Folders where a new sub-folder or file may be a new package or entry.
     parents: BTreeSet<PathBuf>,
-    /// What becomes of it without functions.
+    /// The behaviour without functions.
     when_empty: WhenEmpty,
-    /// What it waits for while it has no functions. `None` if it has some.
+    /// The files that the project waits for while it has no functions. `None` if it has some.
     pub waits_for: Option<String>,
     /// The next package's number; those of packages that went away are not given again.
     next_package: u32,
 }
 
-/// What becomes of a project without functions.
+/// The behaviour of a project without functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WhenEmpty {
-    /// It does not open.
+    /// The project does not open.
     Refuse,
-    /// It opens without packages, and says what it waits for.
+    /// The project opens without packages, and says what it waits for.
     Wait,
 }
 
@@ -142,7 +142,7 @@ impl Package {
     }
 }
 
-/// What of its folder belongs to a package.
+/// The part of its folder that belongs to a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Everything that is not ignored.
@@ -273,7 +273,7 @@ pub enum ProjectError {
 }
 
 impl ProjectError {
-    /// What has to appear for this to be over, for a project without functions.
+    /// Returns what has to appear before a project without functions can open.
     fn awaited(&self) -> String {
         match self {
             Self::NoMain { manifest, main } => {

@@ -25,7 +25,7 @@ const FIELDS: [&str; 2] = ["dependencies", "optionalDependencies"];
 /// How a dependency says that it is a path.
 const PATHS: [&str; 3] = ["file:", "link:", "portal:"];
 
-/// What of a project a package depends on.
+/// The parts of a project that a package depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalDependencies {
     /// The folder the package manager runs in: the workspace's, or the package's own.
@@ -42,14 +42,14 @@ pub struct LocalDependencies {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LocalError {
-    /// It lies outside of the project.
+    /// The dependency lies outside of the project.
     #[error("{} asks for {name} as `{spec}`, which leads to {}, outside of the project", manifest.display(), target.display())]
     Outside {
         /// The package.json.
         manifest: PathBuf,
         /// The dependency.
         name: String,
-        /// What is asked for.
+        /// The dependency's specifier in package.json.
         spec: String,
         /// Where that is.
         target: PathBuf,
@@ -61,7 +61,7 @@ pub enum LocalError {
         manifest: PathBuf,
         /// The dependency.
         name: String,
-        /// What is asked for.
+        /// The dependency's specifier in package.json.
         spec: String,
         /// Where it was looked for.
         target: PathBuf,
@@ -73,7 +73,7 @@ pub enum LocalError {
         manifest: PathBuf,
         /// The dependency.
         name: String,
-        /// What is asked for.
+        /// The dependency's specifier in package.json.
         spec: String,
     },
     /// A member of the workspace has the name, but another version.
@@ -83,7 +83,7 @@ pub enum LocalError {
         manifest: PathBuf,
         /// The dependency.
         name: String,
-        /// What is asked for.
+        /// The dependency's specifier in package.json.
         spec: String,
         /// The member's folder.
         member: PathBuf,

@@ -49,7 +49,7 @@ pub(super) fn open(
     })
 }
 
-/// What a path means.
+/// The project that a path means.
 struct Found {
     /// The project's folder.
     root: PathBuf,

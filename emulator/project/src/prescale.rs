@@ -14,9 +14,9 @@ const MAX_OCCURRENCES: usize = 1000;
 #[derive(Debug, thiserror::Error)]
 #[error("prescale `{name}`: {why}")]
 pub struct PrescaleError {
-    /// What it is called.
+    /// The prescale's name.
     pub name: String,
-    /// What is wrong with when it happens.
+    /// The error in its time.
     pub why: ScheduleError,
 }
 

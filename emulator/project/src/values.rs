@@ -38,7 +38,7 @@ const RATE: &str = "requests a second, or \"unlimited\"";
 
 /// The least number of milliseconds that is taken without a unit.
 const LEAST_BARE_MS: u64 = 100;
-/// What the refusal of a time without a unit begins and ends with.
+/// The beginning and the end of the refusal of a time without a unit.
 const UNITLESS: [&str; 2] = ["a time of ", " has no unit"];
 
 /// The refusal of a number that may be seconds or milliseconds.
@@ -47,7 +47,7 @@ fn unitless(number: impl fmt::Display) -> String {
     format!("{begin}{number}{end}")
 }
 
-/// What to do about such a refusal; `None` if the message is another.
+/// Returns the hint for such a refusal; `None` if the message is another.
 pub(crate) fn unit_hint(message: &str) -> Option<String> {
     let [begin, end] = UNITLESS;
     let number = message.strip_prefix(begin)?.strip_suffix(end)?;

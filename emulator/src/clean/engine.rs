@@ -17,7 +17,7 @@ use fnlocal_engine::reaper::remove_volume;
 use fnlocal_image::PROJECT;
 use fnlocal_image::host::KEY;
 
-/// Whether an image of this name belongs to no project.
+/// Returns whether an image of this name belongs to no project.
 fn is_shared(name: &str) -> bool {
     // Earlier versions named images without a host.
     let name = name.strip_prefix("localhost/").unwrap_or(name);

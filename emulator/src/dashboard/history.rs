@@ -22,11 +22,11 @@ const STARTS: usize = StartKind::ALL.len() + 1;
 #[derive(Debug, Default)]
 pub(super) struct History {
     points: VecDeque<HistoryPoint>,
-    /// What had been counted at the last point.
+    /// The totals at the last point.
     before: Option<Totals>,
 }
 
-/// What has been counted since the run began.
+/// The counts since the run began.
 #[derive(Clone, Debug, Default)]
 struct Totals {
     /// Milliseconds since 1970.

@@ -103,7 +103,7 @@ fn made() -> Vec<String> {
     (0..MADE).map(one).collect()
 }
 
-/// What Node.js makes of texts.
+/// Returns the variables that Node.js reads from each text.
 fn by_node(texts: &[String]) -> Vec<BTreeMap<String, String>> {
     let script = "const { parseEnv } = require('node:util');
         const texts = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));

@@ -49,7 +49,7 @@ fn members_of_a_workspace_are_found_by_name_and_through_others() {
         let found = local(&folder, "app").unwrap().unwrap();
         assert_eq!(found.run_in, folder.path);
         assert_eq!(found.members.len(), 3);
-        // What others depend on is no endpoint.
+        // A package that others depend on is no endpoint.
         let names = folder.open().packages.into_iter().map(|one| one.name);
         assert_eq!(names.collect::<Vec<_>>(), ["app"]);
     }

@@ -135,7 +135,7 @@ pub struct Queue {
     keeper: Keeper,
     /// The time of day.
     clock: Clock,
-    /// What jobs' times are told by. It goes on when the time of day is set.
+    /// The clock of jobs' times, which goes on steadily when the time of day is set.
     time: Clock,
     /// How far the time of day was from the time that passes at the last look.
     set_by: Cell<i64>,
@@ -264,7 +264,7 @@ impl Queue {
         &self.keeper
     }
 
-    /// The clock of the day. Jobs' own times are told by another, which is never set.
+    /// Returns the clock of the day. Jobs' own times have another clock, which is never set.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock

@@ -18,8 +18,8 @@ use fnlocal_core::trigger::{MISSED_MOST, Missed, ScheduleSpec};
 
 use crate::wall_clock;
 
-/// Times looked at between two looks, at the most: a clock that jumped far is no reason to count
-/// through years of seconds.
+/// The maximum number of times checked between two looks: a clock that jumped far is no reason to
+/// count through years of seconds.
 const LOOKED_AT: usize = 100_000;
 /// Seconds that are looked through at once.
 const WINDOW: i64 = 2 * DAY;
@@ -165,7 +165,7 @@ impl Schedule {
                 if is_missing && stretch.begin >= first {
                     due.push(stretch.begin);
                 }
-                // What the wall has shown before counts no second time.
+                // A time that the wall has shown before counts no second time.
                 from = from.max(shown);
             }
             shown = shown.max(Some(stretch.shows_last()));
@@ -216,7 +216,7 @@ impl Iterator for DueTimes<'_> {
                 _ => last + 1,
             };
             if found.is_empty() {
-                // Whatever the clock does, nothing is due long before the wall shows its time.
+                // However the clock changes, nothing is due long before the wall shows its time.
                 let shown = self.schedule.shown_from(self.at - MAX_SHIFT).next()?;
                 self.at = self.at.max(shown - MAX_SHIFT);
             }
@@ -225,7 +225,7 @@ impl Iterator for DueTimes<'_> {
     }
 }
 
-/// Returns whether an expression names times, rather than every so many minutes or hours.
+/// Returns whether an expression names times, rather than a step in minutes or hours.
 fn is_fixed(cron: &Cron) -> bool {
     let fields: Vec<&str> = cron.pattern.as_str().split_whitespace().collect();
     // With six fields the first is the second.

@@ -1,4 +1,4 @@
-//! What the clock on the wall of a time zone shows, in seconds.
+//! The time on a wall clock in a time zone, in seconds.
 //!
 //! Moments are seconds since 1970 in UTC; what the wall shows then is the same count moved by the
 //! zone's offset, as if the wall were in UTC.
@@ -6,7 +6,8 @@
 use chrono::{DateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// How far apart offsets are looked at: no zone changed its clock twice within so many seconds.
+/// How far apart offsets are looked at: no zone changed its clock twice within this
+/// number of seconds.
 const STEP: i64 = 3600;
 
 /// A stretch of time in which a zone's offset stays the same.
@@ -16,23 +17,24 @@ pub(super) struct Stretch {
     pub begin: i64,
     /// The second after its last.
     pub end: i64,
-    /// What the wall is ahead of UTC, in seconds.
+    /// The time by which the wall is ahead of UTC, in seconds.
     pub offset: i64,
 }
 
 impl Stretch {
-    /// What the wall shows at the beginning.
+    /// Returns the wall's time at the beginning.
     pub fn shows_first(&self) -> i64 {
         self.begin + self.offset
     }
 
-    /// What the wall would show at the end, if the offset stayed.
+    /// Returns the time that the wall would show at the end, if the offset stayed.
     pub fn shows_last(&self) -> i64 {
         self.end + self.offset
     }
 }
 
-/// What a zone's wall is ahead of UTC at a moment, in seconds; `None` beyond the calendar.
+/// Returns the seconds by which a zone's wall is ahead of UTC at a moment; `None` beyond the
+/// calendar.
 pub(super) fn offset(zone: Tz, at: i64) -> Option<i64> {
     let at = DateTime::<Utc>::from_timestamp(at, 0)?.naive_utc();
     let offset = zone.offset_from_utc_datetime(&at).fix();

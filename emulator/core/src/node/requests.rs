@@ -175,7 +175,7 @@ impl Node {
             pool.deaths = 0;
         }
         self.fill(id, function, None);
-        // Another function may want the memory of an instance that has just become idle.
+        // Another function may want the memory of an instance that becomes idle here.
         if self.demand_unmet || self.draining || self.over {
             self.dirty = true;
         }

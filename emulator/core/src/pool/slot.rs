@@ -92,7 +92,7 @@ pub(crate) struct PoolInstance {
 }
 
 impl PoolInstance {
-    /// Returns a slot for an instance that was just requested.
+    /// Returns a slot for an instance that was requested at `now`.
     pub(crate) fn new(package: PackageId, memory_mib: u32, intent: Intent, now: Instant) -> Self {
         Self {
             package,

@@ -1,4 +1,4 @@
-//! What a build packs of each package, without building it.
+//! The files of each package that a build packs, without building it.
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +15,9 @@ pub struct ListedPackage {
     pub folder: PathBuf,
     /// Paths relative to the folder with their sizes in bytes, sorted by path.
     pub files: Vec<(String, u64)>,
-    /// Whether dependencies are installed for it.
+    /// The build installs dependencies for the package.
     pub dependencies: bool,
-    /// What was left out although it may be missed.
+    /// Files that are left out although code may need them.
     pub warnings: Vec<Warning>,
 }
 

@@ -1,4 +1,4 @@
-//! Which lock file an install keeps to.
+//! The lock file that an install follows.
 
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ pub(super) fn find_lock(
     Ok((None, other))
 }
 
-/// What a lock file is called where it is used; npm's two are alike.
+/// Returns a lock file's name where it is used; npm's two files get the same name.
 pub(super) fn name_of(kind: LockfileKind) -> &'static str {
     match kind {
         LockfileKind::Npm => "package-lock.json",

@@ -28,7 +28,7 @@ pub struct Loading {
     pub repository: RepositoryName,
     /// Its manifest: of one platform, not an index.
     pub manifest: Digest,
-    /// What the engine is to call it: `host/name:tag`.
+    /// The image's name in the engine: `host/name:tag`.
     pub name: String,
 }
 

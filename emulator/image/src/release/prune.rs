@@ -82,7 +82,7 @@ pub fn prune(state: &Path, keep: usize, dry_run: bool) -> Result<Pruned, PruneEr
 }
 
 /// Returns whether a build gave this tag to an image that it made: a tag by the content, to what
-/// says that it is a project's. What cannot be read is somebody else's.
+/// says that it is a project's. An image that cannot be read was not built here.
 fn was_built_here(store: &Store, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> bool {
     *tag == content::tag(digest) && has_project(store, repository, digest).unwrap_or(false)
 }
@@ -234,8 +234,8 @@ mod tests {
             let tag = Reference::Tag(tag.parse().unwrap());
             store.put_manifest(&ours, &tag, MEDIA_TYPE, &bytes).unwrap();
         };
-        // Somebody gave a name of their own to what was built here, and pushed images of their own,
-        // one of them with a tag by its content.
+        // A user gave names of their own to an image that was built here, and pushed images of
+        // their own, one of them with a tag by its content.
         tag(&old, "stable");
         tag(&old, "v1.2.3");
         let foreign = put(&store, &ours, &["sidecar"], &config("x", "org.example"));

@@ -28,14 +28,14 @@ impl fmt::Display for DepsHash {
 /// Settings of package managers.
 const SETTINGS: [&str; 3] = [".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml"];
 
-/// What is known of files, in the order of their paths.
+/// The stamps of files, in the order of their paths.
 type Stamps = Vec<(PathBuf, Option<Stamp>)>;
 
 /// Remembers the hash while the files it is made of stay as they are.
 #[derive(Debug)]
 pub(super) struct DepsCache {
     package: Package,
-    /// What of the project the package depends on, as of the last computation.
+    /// The dependencies inside the project, as of the last computation.
     local: Option<LocalDependencies>,
     /// Where a lock file may be, the nearest first.
     folders: Vec<PathBuf>,
@@ -63,7 +63,7 @@ impl DepsCache {
         {
             return Ok(*hash);
         }
-        // What is wrong with it is told when it is installed.
+        // The install reports errors in them.
         let local = LocalDependencies::of(&self.package).unwrap_or_default();
         if local != self.local {
             self.local = local;
@@ -90,7 +90,7 @@ impl DepsCache {
             .collect();
         for folder in self.local.iter().flat_map(|local| &local.folders) {
             let tree = Tree::of(&library(folder, &self.package, Vec::new()));
-            // What ends a walk is told when it is installed.
+            // The install reports an error that ends the walk.
             let _ended = tree.walk(&mut Memo::default(), &mut |found| {
                 if let WalkEntry::File { path, metadata, .. } = found {
                     stamps.push((path.to_owned(), Some(Stamp::of(metadata))));
@@ -123,7 +123,7 @@ impl DepsCache {
         let Some(manifest) = contents(&root.join("package.json"))? else {
             return Ok(None);
         };
-        // What does not parse is the project's to complain about; here it asks for nothing.
+        // The project reports a manifest that does not parse; here it asks for nothing.
         let manifest = fnlocal_files::without_mark(&manifest);
         let manifest: Map<String, Value> = serde_json::from_slice(manifest).unwrap_or_default();
         let asks = ["dependencies", "optionalDependencies"].iter().any(

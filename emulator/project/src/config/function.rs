@@ -78,8 +78,8 @@ pub struct FunctionConfig {
     pub delivery: Option<AsyncConfig>,
     /// Sources whose events call the function.
     pub on: Option<Vec<OnConfig>>,
-    /// What the handler takes: `(req, res)` with `http`, an event with `event`. Without it, the number
-    /// and the names of the handler's parameters tell.
+    /// The handler's parameters: `(req, res)` with `http`, an event with `event`. Without it, the
+    /// number and the names of the parameters decide.
     #[schemars(with = "Option<String>", extend("enum" = ["http", "event"]))]
     pub signature: Option<Signature>,
 }

@@ -1,4 +1,5 @@
-//! What code loads, by what its sources say: so that what git ignores is watched where it matters.
+//! The files that code loads, by its sources: so that files that git ignores are watched if code
+//! needs them.
 //!
 //! Sources are searched for relative imports, from the entries on. An import that leads nowhere
 //! counts too: what it asks for may be built in a moment.
@@ -23,7 +24,7 @@ const MAX_BYTES: u64 = 4 << 20;
 /// Endings of what Node loads besides code.
 const DATA: [&str; 3] = ["json", "node", "wasm"];
 
-/// What an import or a `require` names, or else a path beside `__dirname` or the module's URL.
+/// The name in an import or a `require`, or else a path beside `__dirname` or the module's URL.
 static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let module = r"\b(?:from|import|require(?:\.resolve)?)\s*\(?";
     let folder = r"(?:\bURL\s*\(|(?:__dirname|\bimport\.meta\.dirname)\s*[,+])";
@@ -35,7 +36,7 @@ static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadedFiles(BTreeSet<String>);
 
-/// What files import, so that only those that changed are read again.
+/// The imports of files, so that only files that changed are read again.
 #[derive(Debug, Default)]
 pub struct ImportMemo(BTreeMap<PathBuf, (Stamp, Arc<[String]>)>);
 
@@ -64,8 +65,8 @@ impl LoadedFiles {
         Self(loaded)
     }
 
-    /// Whether a path that git ignores has to be watched: something in the folder is loaded, or the
-    /// file is, or it is code in a folder that is watched.
+    /// Returns whether a path that git ignores has to be watched: something in the folder is
+    /// loaded, or the file is, or it is code in a folder that is watched.
     pub(super) fn needs(&self, relative: &str, is_folder: bool) -> bool {
         if !is_folder {
             return self.0.contains(relative) || is_source(relative);
@@ -120,7 +121,7 @@ fn read(root: &Path, file: &str) -> Option<String> {
 /// Where an import leads.
 enum Resolved {
     File(String),
-    /// What it might mean, none of which exists.
+    /// The files that it might mean, none of which exists.
     Missing(Vec<String>),
     /// To an installed package, or out of the package.
     Elsewhere,
@@ -164,7 +165,7 @@ fn beside(importer: &str, import: &str) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("/"))
 }
 
-/// Whether a file is code by its name.
+/// Returns whether a file is code by its name.
 fn is_source(path: &str) -> bool {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending);
     ending.is_some_and(|ending| EXTENSIONS.contains(&ending))

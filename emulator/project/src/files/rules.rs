@@ -76,12 +76,13 @@ impl Rules {
         })))
     }
 
-    /// Whether a path is no code, not looking at whether a folder above it is.
+    /// Returns whether a path is no code. Does not look at folders above it.
     pub fn ignores(&self, path: &Path, is_folder: bool) -> bool {
         self.matches(CODE, path, is_folder) == Some(true)
     }
 
-    /// Whether a path need not be watched unless code loads it, not looking at folders above it.
+    /// Returns whether a path need not be watched unless code loads it. Does not look at
+    /// folders above it.
     pub fn unwatched(&self, path: &Path, is_folder: bool) -> bool {
         let code = self.matches(CODE, path, is_folder);
         code.or_else(|| self.matches(GIT, path, is_folder)) == Some(true)
@@ -92,7 +93,8 @@ impl Rules {
         self.matches(CODE, path, false) == Some(false)
     }
 
-    /// Whether ignore files of one kind name a path; `Some(false)` if they take it back by `!`.
+    /// Returns whether ignore files of one kind name a path; `Some(false)` if they take it
+    /// back by `!`, `None` if no rule matches.
     fn matches(&self, kind: usize, path: &Path, is_folder: bool) -> Option<bool> {
         let mut rules = self;
         while let Some(level) = &rules.0 {

@@ -1,4 +1,4 @@
-//! What a package manager needs to see of a project to install a package's own dependencies.
+//! The files of a project that a package manager needs to install a package's own dependencies.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -29,9 +29,9 @@ const FIELDS: [&str; 7] = [
 pub struct MirroredFile {
     /// Relative to [`LocalDependencies::top`], with `/`.
     pub path: String,
-    /// What it holds.
+    /// The file's content.
     pub bytes: Vec<u8>,
-    /// Whether it can be executed.
+    /// The file can be executed.
     pub executable: bool,
 }
 

@@ -1,10 +1,10 @@
-//! Whether a member of a workspace has the version that another asks for.
+//! Decides whether a member of a workspace has the version that another asks for.
 
 /// A version's numbers.
 type Version = [u64; 3];
 
-/// Whether a version is in a range, for the forms that people write for their own packages. Any
-/// other form is taken for one that it is not in: a package manager would then ask a registry.
+/// Returns whether a version is in a range, for the forms that people write for their own packages.
+/// Returns `false` for any other form: a package manager would then ask a registry.
 pub fn has(range: &str, version: Option<&str>) -> bool {
     let range = range.trim();
     if matches!(range, "" | "*" | "x" | "latest") {

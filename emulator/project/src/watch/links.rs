@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 const MAX_LINKS: usize = 40;
 
 /// Returns every path on the way to a file that leads elsewhere once it is changed: links to the
-/// file or to a folder above it, and last the file itself, all without links above them. What is
-/// not inside of `root`, which must be without links, is left out: nothing of it is read.
+/// file or to a folder above it, and last the file itself, all without links above them. Leaves
+/// out paths outside of `root`, which must be without links: nothing of them is read.
 pub(super) fn on_the_way(root: &Path, path: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     let mut at = PathBuf::new();

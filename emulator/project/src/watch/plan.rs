@@ -91,8 +91,8 @@ impl Meaning {
 }
 
 impl WatchPlan {
-    /// Walks the project. `folder` is told each folder before it is read, so that what is made in
-    /// it from then on is noticed; false ends the walk.
+    /// Walks the project. Calls `folder` with each folder before reading it, so that what is
+    /// made in it from then on is noticed. The walk ends if a call returns `false`.
     pub fn make(
         project: &Project,
         imports: &mut ImportMemo,
@@ -175,13 +175,14 @@ impl WatchPlan {
         more
     }
 
-    /// Whether code loads other files now than it did when the plan was made.
+    /// Returns whether code loads other files now than it did when the plan was made.
     pub fn is_outdated(&self, imports: &mut ImportMemo) -> bool {
         let mut planned = self.loaded.values().flatten();
         planned.any(|(package, loaded)| *loaded != LoadedFiles::of(package, imports))
     }
 
-    /// What an event at `path` is about; `appears` when something came, went or was renamed there.
+    /// Returns the meaning of an event at `path`; `appears` if something came, went or was renamed
+    /// there.
     pub fn meaning(&self, path: &Path, appears: bool) -> Meaning {
         let mut meaning = Meaning::default();
         let (Some(folder), Some(name)) = (
@@ -192,7 +193,7 @@ impl WatchPlan {
         };
         if self.env_files.contains(path) {
             meaning.env = true;
-            // What was missing on the way is there, or a link leads elsewhere.
+            // A part of the way that was missing is there, or a link leads elsewhere.
             meaning.replan = appears && (path.is_symlink() || path.is_dir());
         }
         meaning
@@ -259,14 +260,14 @@ impl WatchPlan {
     }
 }
 
-/// What is watched for a package: its own folder, and those of the project that it depends on; with
-/// what each loads.
+/// Returns the folders that are watched for a package: its own, and those of the project that it
+/// depends on; with what each loads.
 pub(super) fn loaded_of(
     package: &Package,
     imports: &mut ImportMemo,
 ) -> Vec<(Package, LoadedFiles)> {
     let mut watched = vec![package.clone()];
-    // What is wrong with them is told when they are installed.
+    // The install reports errors in them.
     let local = LocalDependencies::of(package).ok().flatten();
     let folders = local.into_iter().flat_map(|local| local.folders);
     watched.extend(folders.map(|folder| crate::discover::library(&folder, package)));
@@ -277,8 +278,9 @@ pub(super) fn loaded_of(
     loaded.collect()
 }
 
-/// Whether a folder is there and in the project. A repository may bring a link in its place, and the
-/// folder that leads to may be any: nothing of it is served, and nothing of it is watched.
+/// Returns whether a folder is there and in the project. A repository may bring a link in its
+/// place, and the folder that leads to may be any: nothing of it is served, and nothing of it is
+/// watched.
 fn is_inside(root: &Path, folder: &Path) -> bool {
     folder
         .canonicalize()

@@ -215,7 +215,7 @@ async fn what_git_ignores_is_reported_when_code_loads_it() {
         watched.write(&format!("services/a/{loaded}"), "// changed");
         let change = watched.settled().await;
         assert_eq!(change.packages, watched.only("a"), "{loaded}");
-        // What the entry imports stays as it was.
+        // The entry's imports stay as they were.
         let text = "import '../generated/client/index.js';\n";
         watched.write("services/a/dist/index.js", text);
         let text =

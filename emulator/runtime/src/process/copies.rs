@@ -69,7 +69,7 @@ impl CodeCopies {
     /// Copies a version, unless a copy is there that is as it was made. Blocks.
     ///
     /// # Errors
-    /// It cannot be read or written.
+    /// The version cannot be read, or the copy cannot be written.
     pub fn bring(&self, package: &str, version: &Path) -> io::Result<()> {
         let Some(name) = version.file_name() else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -152,7 +152,7 @@ impl CodeCopy {
         })
     }
 
-    /// Whether all is as it was made. What was added shows in its folder.
+    /// Returns whether all is as it was made. A file that was added changes its folder's stamp.
     fn is_whole(&self) -> bool {
         let same = |(path, stamp): &(PathBuf, Stamp)| {
             fs::symlink_metadata(path).is_ok_and(|now| Stamp::of(&now) == *stamp)

@@ -21,7 +21,7 @@ const SORT_HINT: &str = "sort the log by time: the oldest line comes first";
 /// How much earlier than a line above it a line may be, in seconds: as long as a request may take.
 const REORDERED: i64 = 3600;
 
-/// What a line says.
+/// The request of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LoggedRequest<'a> {
     /// Seconds since 1970.

@@ -32,12 +32,12 @@ pub(super) struct Reloader {
     pub folder: Rc<FolderWorkload>,
     /// The drivers that get code.
     group: DriverGroup,
-    /// What is told of variables, besides functions.
+    /// The triggers, which get variables as functions do.
     triggers: Rc<Triggers>,
     packages: BTreeMap<PackageId, TrackedPackage>,
     made: mpsc::Sender<(PackageId, PreparedPackage)>,
     unprepared: bool,
-    /// What is waited for, as it was told last.
+    /// The file that the project waits for, as it was last reported.
     told: Option<String>,
 }
 

@@ -104,7 +104,7 @@ impl StoreSnapshot {
         Ok(numbers.get(COMMITTED)?.map_or(0, |at| at.value()))
     }
 
-    /// What was noted by a name.
+    /// Returns the note of a name. `None` if there is none.
     ///
     /// # Errors
     /// [`QueueStoreError`]

@@ -32,7 +32,7 @@ struct Scripted {
     gate: Option<Rc<Notify>>,
     /// There is no such function.
     gone: Cell<bool>,
-    /// What it was told, where that is no fault.
+    /// The warnings that it got. `None` if a warning is a fault.
     told: Option<RefCell<Vec<String>>>,
 }
 
@@ -600,7 +600,8 @@ async fn a_clock_that_is_set_changes_nothing_about_when_jobs_run_and_is_told() {
                 let first = bench.runs.recv().await.unwrap();
                 assert!(matches!(first.fate, Disposition::Again(_)), "{first:?}");
                 bench.set.store(set, Ordering::SeqCst);
-                // Somebody looks again, as after some seconds; it is not due, nor too old.
+                // Another job has the queue look again, as after some seconds; the first is neither
+                // due nor too old.
                 bench.accept("b").await;
                 assert_eq!(bench.over().await.head.path, "/work");
                 assert_eq!(*bench.invoke.began.borrow(), ["a", "b"]);

@@ -75,7 +75,7 @@ const FORMS: [&str; 36] = [
     "5,*/20 1-3 * * *",
 ];
 
-/// What a field of an expression takes: read without the library.
+/// Returns the values that a field of an expression takes, read without the library.
 fn values(field: &str, first: u32, last: u32) -> BTreeSet<u32> {
     const WORDS: [&str; 19] = [
         "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "JAN", "FEB", "MAR", "APR", "MAY", "JUN",

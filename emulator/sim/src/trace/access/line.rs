@@ -56,7 +56,7 @@ pub(super) fn target_of(request: &str) -> Option<&str> {
     is_method.then_some(target)
 }
 
-/// What stands in quotes; `\"` does not end it.
+/// The texts in quotes; `\"` does not end one.
 struct Quoted<'a>(&'a str);
 
 impl<'a> Iterator for Quoted<'a> {
