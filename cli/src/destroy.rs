@@ -13,7 +13,6 @@ use crate::cloud::{self, Checkpoint, CloudTarget, ask};
 use crate::error::{CliError, CommandResult};
 use crate::terminal;
 
-/// Deletes.
 pub fn run(args: &DestroyArgs) -> CommandResult {
     cloud::run(async |journey| delete(args, journey).await)
 }

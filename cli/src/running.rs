@@ -18,16 +18,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum AskError {
     /// The running fnlocal does not answer.
     #[error("the fnlocal at {url} does not answer")]
-    Silent {
-        /// Where.
-        url: String,
-        /// Why.
-        source: reqwest::Error,
-    },
+    Silent { url: String, source: reqwest::Error },
     /// The answer is not the expected one.
     #[error("the fnlocal at {url} answers {status} to {path}")]
     Odd {
-        /// Where.
         url: String,
         /// The path that was asked for.
         path: String,

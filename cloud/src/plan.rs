@@ -32,7 +32,6 @@ pub struct Plan {
     pub schema: u32,
     /// Whose it is.
     pub names: ResourceNames,
-    /// Where.
     pub place: AccountRegion,
     /// Hash of the inventory it was made from.
     pub inventory: String,
@@ -58,7 +57,6 @@ pub struct PlanStep {
     pub id: Option<String>,
     /// The differences.
     pub changes: Vec<FieldChange>,
-    /// Why.
     pub reason: String,
 }
 

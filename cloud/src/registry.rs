@@ -39,9 +39,7 @@ const MAX_RELEASE_BYTES: usize = 16 << 20;
 pub struct Login {
     /// Its address, with `https://`.
     pub endpoint: String,
-    /// User.
     pub user: String,
-    /// Password.
     pub password: String,
 }
 

@@ -211,7 +211,6 @@ pub enum CleanError {
     Io {
         /// The path.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

@@ -41,9 +41,7 @@ pub enum ServeError {
     /// The recording cannot be made.
     #[error("could not record to {}", path.display())]
     Record {
-        /// Where.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// No release could be built.

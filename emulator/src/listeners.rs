@@ -9,9 +9,7 @@ use tokio::net::TcpListener;
 #[derive(Debug, thiserror::Error)]
 #[error("could not listen on {address}")]
 pub struct ListenError {
-    /// Where.
     pub address: SocketAddr,
-    /// Why.
     pub source: std::io::Error,
 }
 

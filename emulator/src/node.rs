@@ -106,7 +106,6 @@ pub struct WantedRelease {
     pub repository: String,
     /// User of that registry.
     pub user: String,
-    /// Password.
     pub password: String,
     /// Values of variables, by name.
     pub variables: BTreeMap<String, String>,

@@ -36,7 +36,6 @@ pub async fn run(
 
 /// A registry on a free port of this machine, until dropped.
 pub(crate) struct ServedRegistry {
-    /// Where.
     pub address: SocketAddr,
     _stop: DropGuard,
 }

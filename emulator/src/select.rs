@@ -29,7 +29,6 @@ pub enum Choice {
     Auto,
     /// Docker or nothing.
     Docker,
-    /// Processes.
     Process,
 }
 

@@ -80,7 +80,6 @@ pub struct SingleNodeOptions {
 
 /// The summary of a start.
 pub struct StartupSummary {
-    /// Where.
     pub address: SocketAddr,
     /// Where the platform's own pages and data are.
     pub platform: SocketAddr,

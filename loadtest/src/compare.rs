@@ -56,7 +56,6 @@ pub struct FigureChange {
 pub struct Comparison {
     /// When the old run began.
     pub old: String,
-    /// Latencies.
     pub changes: Vec<FigureChange>,
     /// Errors as a share of requests, in the old run and the new.
     pub errors: (f64, f64),

@@ -20,7 +20,6 @@ pub enum LoadTestError {
     Dns {
         /// The host.
         host: String,
-        /// Why.
         source: io::Error,
     },
     /// The target does not answer.
@@ -28,7 +27,6 @@ pub enum LoadTestError {
     Down {
         /// The target.
         url: String,
-        /// Why.
         source: io::Error,
     },
     /// No encrypted connection can be made.
@@ -36,7 +34,6 @@ pub enum LoadTestError {
     Tls {
         /// The target.
         url: String,
-        /// Why.
         source: io::Error,
     },
     /// A function is unknown to the target.
@@ -54,7 +51,6 @@ pub enum LoadTestError {
     NoCold {
         /// The target.
         url: String,
-        /// Why.
         why: String,
     },
     /// An environment's target is not known.
@@ -74,7 +70,6 @@ pub enum LoadTestError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// A file is no report.
@@ -82,7 +77,6 @@ pub enum LoadTestError {
     NotAReport {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: serde_json::Error,
     },
     /// goose refused.

@@ -111,9 +111,7 @@ pub struct ColdStart {
 
 /// The figures of the progress line, since it was last drawn.
 pub struct Window {
-    /// Latencies.
     pub latency: Histogram<u32>,
-    /// Errors.
     pub errors: u64,
 }
 

@@ -139,7 +139,6 @@ pub struct ColdSample {
 /// Requests without an answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailureCount {
-    /// Why.
     pub reason: String,
     /// How many.
     pub requests: u64,

@@ -38,7 +38,6 @@ pub struct Chart<'a> {
     pub title: &'a str,
     /// The unit of its values.
     pub unit: &'a str,
-    /// How.
     pub style: ChartStyle,
     /// The chart's lines.
     pub lines: Vec<ChartLine<'a>>,

@@ -84,7 +84,6 @@ pub struct Model {
     pub place: String,
     /// Of all, as ordered.
     pub functions: Vec<FunctionRow>,
-    /// Sums.
     pub totals: FleetTotals,
     /// Of all, of the last second.
     pub latency: Option<ShownQuantiles>,

@@ -63,9 +63,7 @@ pub struct ShownRecords {
 pub struct ShownRecord {
     /// `invocation`, `line` or `platform`.
     pub kind: String,
-    /// When.
     pub time: String,
-    /// Whose.
     pub function: Option<String>,
     /// Of a request.
     pub method: String,

@@ -58,7 +58,7 @@ pub enum Effect {
     Stop {
         /// The instance.
         instance: InstanceId,
-        /// Why.
+        /// The reason for which the instance is stopped.
         reason: StopReason,
         /// How long it may take to end by itself; zero kills it.
         grace: Duration,
@@ -73,7 +73,7 @@ pub enum Effect {
     Refuse {
         /// The request.
         request: RequestId,
-        /// Why.
+        /// The reason that the client is given.
         reason: RefuseReason,
         /// When trying again makes sense.
         retry_after: Option<Duration>,

@@ -73,7 +73,7 @@ pub enum GroupEffect {
     Desired {
         /// How many.
         nodes: u32,
-        /// Why.
+        /// The rule that changed the number.
         why: ScalingReason,
     },
 }

@@ -58,7 +58,7 @@ pub struct PackageView {
 pub struct FunctionView {
     /// The function.
     pub function: FunctionId,
-    /// Whose.
+    /// The package that the function belongs to.
     pub package: PackageId,
     /// Its bounds.
     pub limits: FunctionLimits,

@@ -141,7 +141,6 @@ impl Connection {
 
 /// The body that a wrapper receives.
 pub enum RequestBody {
-    /// Nothing.
     Empty,
     /// A few bytes.
     Full(Option<Bytes>),

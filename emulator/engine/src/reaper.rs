@@ -31,9 +31,7 @@ const FOREIGN_REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The removed things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reaped {
-    /// Containers.
     pub containers: usize,
-    /// Networks.
     pub networks: usize,
     /// Volumes with copies of code.
     pub volumes: usize,

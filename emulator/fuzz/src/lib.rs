@@ -17,7 +17,7 @@ use fnlocal_emulator::fuzzing as emulator;
 use fnlocal_registry::fuzzing as registry;
 
 /// A parser.
-pub struct Target {
+pub struct FuzzTarget {
     /// Its name, in `FUZZ_TARGET`.
     pub name: &'static str,
     /// Feeds it.
@@ -27,13 +27,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: &[Target] = &[
-    Target {
+pub const TARGETS: &[FuzzTarget] = &[
+    FuzzTarget {
         name: "path",
         run: |data| with_text(data, emulator::path),
         seeds: &[b"/bid/7?x=1", b"/_fnlocal/health", b"/%2e%2E/x", b"/a%2fb\\c", b"/a/../b"],
     },
-    Target {
+    FuzzTarget {
         name: "headers",
         run: emulator::headers,
         seeds: &[
@@ -41,7 +41,7 @@ pub const TARGETS: &[Target] = &[
             b"x-fnlocal-request-id:1\nx-forwarded-for:10.0.0.1\nhost:a\nupgrade:websocket",
         ],
     },
-    Target {
+    FuzzTarget {
         name: "reports",
         run: emulator::reports,
         seeds: &[
@@ -50,7 +50,7 @@ pub const TARGETS: &[Target] = &[
             b"{\"t\":\"error\",\"fatal\":true,\"cause\":\"timeout\",\"error\":{\"name\":\"E\",\"message\":\"m\",\"line\":1}}",
         ],
     },
-    Target {
+    FuzzTarget {
         name: "peer",
         run: emulator::peer,
         seeds: &[
@@ -58,17 +58,17 @@ pub const TARGETS: &[Target] = &[
             b"{\"node\":\"own\",\"open\":true,\"bears\":4294967295,\"functions\":{\"a\":{\"in_hand\":4294967295,\"slots\":4294967295}}}",
         ],
     },
-    Target {
+    FuzzTarget {
         name: "jobs",
         run: emulator::jobs,
         seeds: &[b"{\"from\":\"i-1\",\"jobs\":[{\"head\":{\"id\":\"1\",\"function\":\"a\",\"path\":\"/a\",\"headers\":[]},\"body\":\"aGk=\"}]}"],
     },
-    Target {
+    FuzzTarget {
         name: "traceparent",
         run: emulator::traceparent,
         seeds: &[b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", b"ff-0-0-0"],
     },
-    Target {
+    FuzzTarget {
         name: "query",
         run: |data| with_text(data, emulator::query),
         seeds: &[
@@ -77,12 +77,12 @@ pub const TARGETS: &[Target] = &[
             b"2026-01-31T12:00:00Z\n\\d+\n{\"kind\":\"platform\"}",
         ],
     },
-    Target {
+    FuzzTarget {
         name: "env",
         run: |data| with_text(data, emulator::env),
         seeds: &[b"A=1\nexport B='x y' # c\nC=\"$A ${B}\\n\"\n", b"\xef\xbb\xbfA=\"multi\nline\""],
     },
-    Target {
+    FuzzTarget {
         name: "registry_names",
         run: |data| with_text(data, registry::names),
         seeds: &[
@@ -92,12 +92,12 @@ pub const TARGETS: &[Target] = &[
             b"library/node",
         ],
     },
-    Target {
+    FuzzTarget {
         name: "registry_ranges",
         run: text::ranges,
         seeds: &[b"\x0a\0\0\0\0\0\0\0bytes=0-3", b"\0\0\0\0\0\0\0\x005-18446744073709551615", b"\xff\xff\xff\xff\xff\xff\xff\xffbytes=-5"],
     },
-    Target {
+    FuzzTarget {
         name: "traces",
         run: |data| with_text(data, text::traces),
         seeds: &[
@@ -105,38 +105,38 @@ pub const TARGETS: &[Target] = &[
             b"HashOwner,HashApp,HashFunction,Trigger,1,2\na,b,c,http,1,4294967295\n",
         ],
     },
-    Target {
+    FuzzTarget {
         name: "terminal",
         run: |data| text::terminal(data),
         seeds: &["a\x1b[31mb\x1b]0;x\x07\u{202e}é\r\n\u{9b}2J".as_bytes(), b"\x1b[38;2;1;2;3m\xff"],
     },
-    Target {
+    FuzzTarget {
         name: "template",
         run: |data| with_text(data, text::template),
         seeds: &[b"/bid/{{seq}}?u={{user}}&r={{random}}", b"{{{{seq}}}}"],
     },
-    Target {
+    FuzzTarget {
         name: "fnlocal_toml",
         run: |data| with_text(data, project::toml),
         seeds: project::TOML,
     },
-    Target {
+    FuzzTarget {
         name: "described",
         run: project::described,
         seeds: project::DESCRIBED,
     },
-    Target {
+    FuzzTarget {
         name: "schedules",
         run: |data| with_text(data, project::schedule),
         seeds: &[b"0 12 * * MON-FRI\nEurope/Berlin", b"*/5 * * * * *\nUTC", b"0 0 29 2 *\nUTC", b"*/2 , * * *\nUTC",
             b"0 0 L * 5#3\nUTC"],
     },
-    Target {
+    FuzzTarget {
         name: "events",
         run: |data| with_text(data, cloud::event),
         seeds: &[b"id\nsource\ncom.x\nsubject\ntext/plain\n{\"a\":1}", b"%\n\xc3\xa9\n\"\n\n\n"],
     },
-    Target {
+    FuzzTarget {
         name: "recording",
         run: cloud::recording,
         seeds: &[b"{\"now\":0,\"event\":\"Tick\",\"effects\":[]}\n"],

@@ -36,7 +36,6 @@ impl ResponseBody {
         Self::Full(Some(text.into()))
     }
 
-    /// Nothing.
     #[must_use]
     pub fn empty() -> Self {
         Self::Full(None)

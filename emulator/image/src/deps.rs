@@ -19,7 +19,7 @@ use super::{OnProgress, SLOW_CALL_TIMEOUT, short_hash};
 use fnlocal_project::programs;
 use fnlocal_project::{LockfileKind, Package, read_inside};
 use lock::{find_lock, name_of};
-use mirror::{ARRANGE, MEMBER_FIELDS, Mirror, below};
+use mirror::{ARRANGE, DependencyMirror, MEMBER_FIELDS, below};
 
 /// Fields of package.json that decide what is installed. Scripts are left out: they would run
 /// without the code they belong to.
@@ -61,7 +61,7 @@ pub(crate) struct Dependencies {
     /// Settings of package managers besides, by name.
     settings: Vec<(&'static str, Vec<u8>)>,
     /// The files of the project that the package depends on. `None` if it depends on none.
-    mirror: Option<Mirror>,
+    mirror: Option<DependencyMirror>,
 }
 
 impl Dependencies {
@@ -79,7 +79,7 @@ impl Dependencies {
         if !some("dependencies") && !some("optionalDependencies") {
             return Ok(None);
         }
-        let mirror = Mirror::read(package)?;
+        let mirror = DependencyMirror::read(package)?;
         let more = mirror.iter().flat_map(|_| MEMBER_FIELDS);
         let kept: Map<String, Value> = FIELDS
             .into_iter()

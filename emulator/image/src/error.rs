@@ -34,7 +34,6 @@ pub enum ImageError {
     /// npm failed.
     #[error("the dependencies of {package} could not be installed:\n{output}")]
     Install {
-        /// Whose.
         package: String,
         /// All npm wrote.
         output: String,
@@ -42,7 +41,6 @@ pub enum ImageError {
     /// An install took too much.
     #[error("installing the dependencies of {package} {limit}:\n{output}")]
     InstallLimit {
-        /// Whose.
         package: String,
         /// Too much of what.
         limit: InstallLimit,
@@ -54,7 +52,6 @@ pub enum ImageError {
     Manifest {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: serde_json::Error,
     },
     /// A file cannot be read or written.
@@ -62,7 +59,6 @@ pub enum ImageError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// A dependency that is a link to somewhere else.
@@ -86,10 +82,7 @@ pub enum ImageError {
     Store(#[from] fnlocal_registry::StoreError),
     /// A layer cannot be made, read or sent.
     #[error("a layer could not be made")]
-    Layer {
-        /// Why.
-        source: std::io::Error,
-    },
+    Layer { source: std::io::Error },
     /// There is no npm on this machine.
     #[error("npm was not found, and {package} has dependencies")]
     NoNpm {

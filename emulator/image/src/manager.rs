@@ -13,7 +13,6 @@ use fnlocal_project::LockfileKind;
 pub(crate) enum Manager {
     /// npm, in the version that is there.
     Npm,
-    /// pnpm.
     Pnpm(String),
     /// Yarn 1.
     Classic(String),

@@ -142,7 +142,6 @@ pub(super) struct WrapperMeasurement {
 }
 
 impl LogDocument {
-    /// When.
     #[must_use]
     pub fn time(&self) -> Timestamp {
         match self {

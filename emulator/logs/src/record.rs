@@ -69,7 +69,6 @@ pub enum Record {
     ImportFailed {
         /// The function or file.
         function: Arc<str>,
-        /// Why.
         failure: Failure,
     },
     /// An instance ended by itself.
@@ -80,7 +79,6 @@ pub enum Record {
         instance: InstanceId,
         /// Of which node.
         node: Arc<str>,
-        /// Why.
         reason: String,
         /// The hash of its code's files.
         code: String,
@@ -91,7 +89,6 @@ pub enum Record {
     StartFailed {
         /// Of which package.
         package: String,
-        /// Why.
         error: String,
         /// One action that helps.
         hint: Option<String>,

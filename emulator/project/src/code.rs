@@ -234,7 +234,6 @@ pub enum CodeError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// A version cannot be written.
@@ -242,7 +241,6 @@ pub enum CodeError {
     Store {
         /// Where versions are.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

@@ -206,7 +206,6 @@ pub enum EnvError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

@@ -20,7 +20,7 @@ pub fn expand<'a>(value: &str, known: impl Fn(&str) -> Option<&'a str>) -> Resul
             continue;
         }
         expanded.push_str(before);
-        match Reference::read(&from[1..]) {
+        match VariableReference::read(&from[1..]) {
             Some((reference, behind)) => {
                 expanded.push_str(&reference.value(&known)?);
                 rest = behind;
@@ -35,12 +35,12 @@ pub fn expand<'a>(value: &str, known: impl Fn(&str) -> Option<&'a str>) -> Resul
     Ok(expanded)
 }
 
-struct Reference<'a> {
+struct VariableReference<'a> {
     name: &'a str,
     otherwise: Option<&'a str>,
 }
 
-impl<'a> Reference<'a> {
+impl<'a> VariableReference<'a> {
     /// Reads what follows a dollar sign. Returns it with the text behind.
     fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let Some(inner) = text.strip_prefix('{') else {

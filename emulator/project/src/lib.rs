@@ -267,7 +267,6 @@ pub enum ProjectError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

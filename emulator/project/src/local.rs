@@ -108,7 +108,7 @@ impl LocalDependencies {
     /// [`LocalError`] for the first dependency that cannot be had.
     pub fn of(package: &Package) -> Result<Option<Self>, LocalError> {
         let workspace = Workspace::around(&package.root);
-        let mut search = Search {
+        let mut search = DependencySearch {
             project: &package.project_root,
             workspace: workspace.as_ref(),
             found: Self {
@@ -154,13 +154,13 @@ impl LocalDependencies {
 }
 
 /// Looks for the dependencies of one package.
-struct Search<'a> {
+struct DependencySearch<'a> {
     project: &'a Path,
     workspace: Option<&'a Workspace>,
     found: LocalDependencies,
 }
 
-impl Search<'_> {
+impl DependencySearch<'_> {
     /// The folders that a folder's package.json asks for. Notes archives.
     fn folders_of(
         &mut self,

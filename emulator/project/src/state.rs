@@ -183,7 +183,6 @@ pub enum StateError {
     Io {
         /// The folder.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

@@ -152,7 +152,6 @@ pub enum Notice {
     Exit {
         /// The instance.
         instance: InstanceId,
-        /// Why.
         end: End,
     },
     /// A line an instance wrote to its real stdout or stderr, not through the wrapper.
@@ -212,7 +211,6 @@ pub enum RuntimeError {
     /// The instance ended or stayed silent while booting.
     #[error("the instance did not come up: {why}{}", quoted(wrote))]
     NotUp {
-        /// Why.
         why: String,
         /// The last lines of its stderr, which are not for clients.
         wrote: String,

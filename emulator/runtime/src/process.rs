@@ -76,9 +76,7 @@ pub enum ProcessError {
     /// Files cannot be written.
     #[error("could not write {}", path.display())]
     Io {
-        /// Where.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
 }

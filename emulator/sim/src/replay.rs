@@ -13,7 +13,7 @@ pub enum ReplayError {
     Io {
         /// Where, from 1.
         line: usize,
-        /// Why.
+        /// The error of the file system.
         source: std::io::Error,
     },
     /// The file is no recording, or was cut off.
@@ -21,7 +21,7 @@ pub enum ReplayError {
     NotARecording {
         /// Where, from 1.
         line: usize,
-        /// Why.
+        /// The error of the JSON.
         source: serde_json::Error,
     },
     /// The recording was made by another version.
@@ -71,7 +71,7 @@ fn told(difference: &ReplayDifference) -> String {
 /// The result of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// Events.
+    /// The number of events replayed.
     pub events: u64,
     /// Effects, all as recorded.
     pub effects: u64,

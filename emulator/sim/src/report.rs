@@ -67,7 +67,7 @@ pub struct Setup {
 /// Counts of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct RequestCounts {
-    /// All.
+    /// Requests that arrived, refused ones included.
     pub arrived: u64,
     /// Those the function answered.
     pub answered: u64,
@@ -127,7 +127,7 @@ pub struct Scaled {
     pub at: f64,
     /// How many from then on.
     pub nodes: u32,
-    /// Why.
+    /// The rule that changed the number.
     pub why: fnlocal_core::scaling::ScalingReason,
 }
 
@@ -170,9 +170,9 @@ pub struct Series {
     pub width: f64,
     /// Requests that arrived.
     pub arrived: Vec<u64>,
-    /// Answers.
+    /// Requests that an instance answered.
     pub answered: Vec<u64>,
-    /// Refusals.
+    /// Requests that the platform refused.
     pub refused: Vec<u64>,
     /// Answers that waited for an instance to boot or import.
     pub cold: Vec<u64>,

@@ -23,7 +23,7 @@ pub struct Scenario {
     pub seed: u64,
     /// The functions, by the numbers of the workload.
     pub functions: Vec<ScenarioFunction>,
-    /// Requests.
+    /// Where the requests come from.
     pub source: RequestSource,
     /// Asynchronous work.
     pub triggered: Vec<Triggered>,

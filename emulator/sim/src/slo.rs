@@ -10,14 +10,14 @@ use crate::distribution::millis;
 pub enum SloBound {
     /// This percentile of all answers' latency, in milliseconds, is below.
     Latency {
-        /// Percent.
+        /// The percentile, from 0 to 100.
         percentile: f64,
-        /// Milliseconds.
+        /// The bound in milliseconds.
         below: f64,
     },
     /// The part of requests without an answer is below, in percent.
     Errors {
-        /// Percent.
+        /// The bound in percent.
         below: f64,
     },
 }

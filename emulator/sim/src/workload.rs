@@ -172,7 +172,7 @@ impl Iterator for WorkloadArrivals {
 /// Where requests come from.
 #[derive(Clone, Debug)]
 pub enum RequestSource {
-    /// Drawn.
+    /// Arrivals drawn from a workload.
     Drawn(Workload),
     /// Recorded elsewhere.
     Traced(RequestTrace),

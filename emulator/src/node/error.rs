@@ -28,7 +28,6 @@ pub enum NodeError {
     State {
         /// The folder.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// Its queue cannot be opened.

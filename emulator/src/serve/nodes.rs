@@ -22,9 +22,7 @@ const SINGLE_NODE: &str = "n0";
 
 /// The nodes that serve.
 pub(super) enum ServingNodes {
-    /// One.
     Single(SingleNode),
-    /// Several.
     Simulated(SimulatedFleet),
 }
 

@@ -68,7 +68,7 @@ pub trait Invoke {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// Well.
+    /// The run succeeded.
     Done {
         /// The status it answered with.
         status: u16,
@@ -84,7 +84,7 @@ pub enum RunOutcome {
     },
     /// The run did not begin, for reasons outside of it: this is no attempt.
     NotRun {
-        /// Why.
+        /// The reason, for people.
         why: String,
         /// When to try again.
         after: Option<Duration>,

@@ -55,7 +55,7 @@ pub enum SourceHealth {
     Reading,
     /// The source cannot be read.
     Unreachable {
-        /// Why.
+        /// The reason, for people.
         why: String,
         /// Attempts since it last could.
         attempts: u32,

@@ -83,7 +83,7 @@ pub enum QueueStoreError {
     Open {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the database.
         source: Box<redb::DatabaseError>,
     },
     /// The file cannot be read or written.
@@ -94,7 +94,7 @@ pub enum QueueStoreError {
     Foreign {
         /// The job's id.
         id: JobId,
-        /// Why.
+        /// The error of the JSON.
         source: serde_json::Error,
     },
     /// The file with a job's body cannot be read.
@@ -102,7 +102,7 @@ pub enum QueueStoreError {
     Body {
         /// The job's id.
         id: JobId,
-        /// Why.
+        /// The error of the file system.
         source: std::io::Error,
     },
     /// The file broke, and is opened again as soon as possible.

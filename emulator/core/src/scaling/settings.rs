@@ -28,7 +28,7 @@ impl ScalingMetric {
 /// Bounds changed at a time known in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduled {
-    /// When.
+    /// The moment from which it applies.
     pub at: Instant,
     /// The minimum number of nodes from then on, if that changes.
     pub min: Option<u32>,

@@ -3,10 +3,10 @@
 
 use std::sync::LazyLock;
 
-use fnlocal_fuzz::{TARGETS, Target};
+use fnlocal_fuzz::{FuzzTarget, TARGETS};
 use libfuzzer_sys::fuzz_target;
 
-static CHOSEN: LazyLock<&Target> = LazyLock::new(|| {
+static CHOSEN: LazyLock<&FuzzTarget> = LazyLock::new(|| {
     let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
     let found = TARGETS.iter().find(|target| target.name == name);
     found.unwrap_or_else(|| panic!("FUZZ_TARGET={name} is none of the targets"))

@@ -26,7 +26,6 @@ pub(super) fn counters<V: EncodeCounterValue>(
     })
 }
 
-/// Gauges.
 pub(super) fn gauges(
     to: &mut DescriptorEncoder,
     name: &str,
@@ -38,7 +37,6 @@ pub(super) fn gauges(
     })
 }
 
-/// Histograms.
 pub(super) fn histograms(
     to: &mut DescriptorEncoder,
     name: &str,

@@ -31,7 +31,6 @@ pub(super) struct BuildRecords {
 #[derive(Deserialize, Serialize)]
 struct Sealed {
     seal: String,
-    /// JSON.
     value: String,
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::super::error::ImageError;
 use super::super::manager::Manager;
 use super::contents;
-use super::mirror::Mirror;
+use super::mirror::DependencyMirror;
 
 /// A package manager, whose lock file it is, and what the file holds.
 type Lock = (Manager, LockfileKind, Vec<u8>);
@@ -18,7 +18,7 @@ type Lock = (Manager, LockfileKind, Vec<u8>);
 /// alone.
 pub(super) fn find_lock(
     package: &Package,
-    mirror: Option<&Mirror>,
+    mirror: Option<&DependencyMirror>,
     manifest: &Map<String, Value>,
 ) -> Result<(Option<Lock>, Option<PathBuf>), ImageError> {
     let mut other = None;

@@ -15,7 +15,7 @@ pub(super) const MEMBER_FIELDS: [&str; 2] = ["workspaces", "private"];
 
 /// The part of a project that a package manager is given.
 #[derive(Clone, Debug)]
-pub(super) struct Mirror {
+pub(super) struct DependencyMirror {
     /// The folder the package manager runs in.
     pub run_in: PathBuf,
     /// Its name in the mirror; empty for the top.
@@ -29,7 +29,7 @@ pub(super) struct Mirror {
     pub files: Vec<MirroredFile>,
 }
 
-impl Mirror {
+impl DependencyMirror {
     /// Reads it; `None` for a package that depends on nothing of the project.
     pub fn read(package: &Package) -> Result<Option<Self>, ImageError> {
         let Some(local) = LocalDependencies::of(package)? else {

@@ -200,7 +200,6 @@ pub enum ReleaseStoreError {
     Format {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: serde_json::Error,
     },
     /// The contents make no sense.
@@ -208,7 +207,6 @@ pub enum ReleaseStoreError {
     Invalid {
         /// A file, or what was built.
         what: String,
-        /// Why.
         source: ReleaseError,
     },
     /// The file cannot be read or written.
@@ -216,7 +214,6 @@ pub enum ReleaseStoreError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

@@ -20,7 +20,6 @@ const LATEST: &str = "latest";
 /// The releases that were removed, or would be.
 #[derive(Clone, Debug, Default)]
 pub struct Pruned {
-    /// Releases.
     pub releases: Vec<NamedRelease>,
     /// Images that no release names: repository and tag.
     pub images: Vec<String>,

@@ -12,7 +12,6 @@ use crate::Record;
 /// A line of the platform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlatformLine {
-    /// When.
     pub time: Timestamp,
     /// The kind: `reloaded`, `error`, `import_failed`, `died`, `start_failed`, `engine`, `note`,
     /// `warning` or `dropped`.

@@ -43,7 +43,7 @@ impl LocalDependencies {
     /// # Errors
     /// [`CodeError`] when a folder cannot be read, or holds too much.
     pub fn mirror(&self, package: &Package) -> Result<Vec<MirroredFile>, CodeError> {
-        let mut mirror = Mirror {
+        let mut mirror = FolderMirror {
             top: self.top(),
             project: package.project_root.clone(),
             files: Vec::new(),
@@ -86,14 +86,14 @@ pub(crate) fn library(folder: &Path, package: &Package, nested: Vec<PathBuf>) ->
     }
 }
 
-struct Mirror {
+struct FolderMirror {
     top: PathBuf,
     project: PathBuf,
     files: Vec<MirroredFile>,
     bytes: u64,
 }
 
-impl Mirror {
+impl FolderMirror {
     fn put(&mut self, path: &Path, bytes: Vec<u8>, executable: bool) -> Result<(), CodeError> {
         self.bytes += bytes.len() as u64;
         let relative = path.strip_prefix(&self.top).ok().and_then(Path::to_str);

@@ -1,7 +1,7 @@
 //! Decides whether a member of a workspace has the version that another asks for.
 
 /// A version's numbers.
-type Version = [u64; 3];
+type VersionNumbers = [u64; 3];
 
 /// Returns whether a version is in a range, for the forms that people write for their own packages.
 /// Returns `false` for any other form: a package manager would then ask a registry.
@@ -19,7 +19,7 @@ pub fn has(range: &str, version: Option<&str>) -> bool {
     })
 }
 
-fn one(part: &str, version: Version) -> bool {
+fn one(part: &str, version: VersionNumbers) -> bool {
     let operator: String = part
         .chars()
         .take_while(|c| !c.is_ascii_digit() && *c != 'v')
@@ -43,13 +43,13 @@ fn one(part: &str, version: Version) -> bool {
 }
 
 /// A version with all its numbers; `None` for one before a release.
-fn whole(text: &str) -> Option<Version> {
+fn whole(text: &str) -> Option<VersionNumbers> {
     let (version, given) = partial(text)?;
     (given == 3).then_some(version)
 }
 
 /// The numbers of a version and how many of them are given: `1.x` has one.
-fn partial(text: &str) -> Option<(Version, usize)> {
+fn partial(text: &str) -> Option<(VersionNumbers, usize)> {
     let text = text.trim_start_matches('v');
     let text = text.split('+').next().unwrap_or(text);
     let mut version = [0; 3];

@@ -30,7 +30,7 @@ pub struct JobsReport {
     pub took: Summary,
 }
 
-/// Gathers.
+/// Gathers what happens to jobs during a run.
 #[derive(Debug)]
 pub(crate) struct JobsRecorder {
     counts: JobsReport,

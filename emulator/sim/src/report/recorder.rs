@@ -92,7 +92,7 @@ struct TimeBucket {
     cold: u64,
 }
 
-/// Gathers.
+/// Gathers what happens during a run, in memory that does not grow with it.
 #[derive(Debug)]
 pub(crate) struct ReportRecorder {
     /// When requests can come, in microseconds.

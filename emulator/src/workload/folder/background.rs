@@ -57,7 +57,6 @@ impl Background {
         self.due.get()
     }
 
-    /// Begins.
     pub fn start(&self, project: Project) {
         self.due.set(false);
         let stop = CancellationToken::new();
