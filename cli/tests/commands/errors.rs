@@ -6,7 +6,7 @@ use crate::support::{Folder, fnlocal};
 #[test]
 fn a_folder_without_functions_shows_how_to_write_one() {
     let folder = Folder::new(&[]);
-    let (code, _, stderr) = fnlocal(&["dev", folder.path().to_str().unwrap()]);
+    let (code, _, stderr) = fnlocal(&["build", folder.path().to_str().unwrap()]);
     assert_eq!(code, 64, "{stderr}");
     assert!(stderr.contains("no functions were found"), "{stderr}");
     assert!(
