@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fnlocal_fuzz::{TARGETS, Target};
+use fnlocal_fuzz::{FuzzTarget, TARGETS};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -64,7 +64,7 @@ fn changed(random: &mut ChaCha8Rng, seeds: &[&[u8]]) -> Vec<u8> {
 }
 
 /// How long it took, or what it does not take.
-fn feed(target: &Target, random: &mut ChaCha8Rng) -> Result<Duration, String> {
+fn feed(target: &FuzzTarget, random: &mut ChaCha8Rng) -> Result<Duration, String> {
     let began = Instant::now();
     for seed in target.seeds {
         (target.run)(seed);
