@@ -26,6 +26,9 @@ pub struct RequestHead {
     target: Vec<u8>,
     /// Where in it the path begins: behind a scheme and an authority.
     path_at: usize,
+    /// Where in it the authority begins: behind `://`. Kept, since looking for it at each slash would
+    /// cost a long target the square of its length.
+    authority_at: Option<usize>,
     /// The target has a character that is encoded.
     encoded: bool,
     /// The first byte begins a TLS handshake, not HTTP.
@@ -121,13 +124,16 @@ impl RequestHead {
             self.path_at = self.target.len();
         }
         self.target.push(byte);
+        if self.authority_at.is_none() && self.target.ends_with(b"://") {
+            self.authority_at = Some(self.target.len());
+        }
         is_foreign.is_some_and(|is_foreign| *is_foreign)
     }
 
     /// Returns whether a slash here begins the path: it comes first, or after an authority.
     fn is_at_path(&self) -> bool {
-        let scheme = self.target.windows(3).position(|three| three == b"://");
-        self.target.is_empty() || scheme.is_some_and(|at| at + 3 < self.target.len())
+        let authority = self.authority_at;
+        self.target.is_empty() || authority.is_some_and(|at| at < self.target.len())
     }
 
     /// Notes that a head was whole, and what comes next. Returns its target if that was encoded.
@@ -142,6 +148,7 @@ impl RequestHead {
         let encoded = std::mem::take(&mut self.encoded) && request.version() <= Version::HTTP_11;
         let target = encoded.then(|| self.path()).flatten();
         self.target.clear();
+        self.authority_at = None;
         self.method.clear();
         self.stage = next;
         target
@@ -238,6 +245,26 @@ mod tests {
     fn taken(head: &mut RequestHead, request: &Request<String>) -> Option<String> {
         let target = head.whole(request)?;
         Some(String::from_utf8(target.0.as_bytes().to_vec()).unwrap())
+    }
+
+    /// Without an end if each slash looked through the target for a scheme.
+    #[test]
+    fn a_target_of_slashes_without_a_path_is_read_to_its_end() {
+        let sent = format!("GET x{} HTTP/1.1\r\n\r\n", "/".repeat(4 << 20));
+        let mut head = RequestHead::default();
+        assert_eq!(read(&mut head, sent.as_bytes(), 8192), sent);
+    }
+
+    #[test]
+    fn the_second_request_of_a_connection_has_an_authority_of_its_own() {
+        let mut head = RequestHead::default();
+        for target in ["http://one.example/<a>", "/<b>"] {
+            let sent = format!("GET {target} HTTP/1.1\r\n\r\n");
+            read(&mut head, sent.as_bytes(), 7);
+            let path = &target[target.find("/<").unwrap()..];
+            let request = Request::default();
+            assert_eq!(taken(&mut head, &request).as_deref(), Some(path));
+        }
     }
 
     #[test]
