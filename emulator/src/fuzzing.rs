@@ -15,6 +15,7 @@ use crate::node::membership::{PeerStatus, PeerTable};
 use fnlocal_api::Report;
 use fnlocal_driver::reports::ReportLines;
 use fnlocal_gateway::Peer;
+use fnlocal_gateway::head::RequestHead;
 use fnlocal_gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
 use fnlocal_gateway::path::{PathTarget, route};
 use fnlocal_gateway::peers::Peers;
@@ -33,6 +34,17 @@ pub fn path(text: &str) {
             assert!(!name.eq_ignore_ascii_case(dots));
         }
     }
+}
+
+/// Bytes of a client's connection: what hyper reads in their place is the same wherever they are cut.
+pub fn head(bytes: &[u8]) {
+    let read = |size: usize| {
+        let mut head = RequestHead::default();
+        let pieces = bytes.chunks(size);
+        let read = pieces.flat_map(|piece| head.read(piece).unwrap_or_else(|| piece.to_vec()));
+        (read.collect::<Vec<u8>>(), head.target())
+    };
+    assert_eq!(read(bytes.len().max(1)), read(3));
 }
 
 /// Headers of a client, one `name: value` a line. Nothing of one hop passes, nor what only the

@@ -34,6 +34,16 @@ pub const TARGETS: &[FuzzTarget] = &[
         seeds: &[b"/bid/7?x=1", b"/_fnlocal/health", b"/%2e%2E/x", b"/a%2fb\\c", b"/a/../b"],
     },
     FuzzTarget {
+        name: "head",
+        run: emulator::head,
+        seeds: &[
+            b"GET /a\"b<c>?q={|} HTTP/1.1\r\nhost: a\r\n\r\n",
+            b"GET http://a/<b> HTTP/1.1\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\n",
+            b"\x16\x03\x01",
+        ],
+    },
+    FuzzTarget {
         name: "headers",
         run: emulator::headers,
         seeds: &[

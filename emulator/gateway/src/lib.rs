@@ -13,7 +13,7 @@ mod client_body;
 mod connections;
 mod dispatch;
 mod drain;
-mod head;
+pub mod head;
 mod head_stream;
 pub mod headers;
 mod invocation;
