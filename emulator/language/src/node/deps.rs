@@ -1,23 +1,19 @@
-//! The dependencies of a package, and their installation on this machine for plain processes.
+//! The dependencies of a package, as npm, pnpm and Yarn install them.
 
 mod lock;
 mod mirror;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use fnlocal_files::OwnPath;
+use fnlocal_files::read_inside;
 use serde_json::{Map, Value};
-use tokio::process::Command;
 
-use super::error::{ImageError, InstallLimit, io};
+use super::install::MANIFEST;
 use super::manager::Manager;
-use super::npm::{self, HostSettings};
-use super::oci::manifest::ImagePlatform;
-use super::{OnProgress, SLOW_CALL_TIMEOUT, short_hash};
-use fnlocal_project::programs;
-use fnlocal_project::{LockfileKind, Package, read_inside};
+use super::npm::NpmSettings;
+use crate::{
+    HostEnvironment, HostSettings, INSTALL_WORK, InstallFileError, InstallPlan, InstallRequest,
+};
 use lock::{find_lock, name_of};
 use mirror::{ARRANGE, DependencyMirror, MEMBER_FIELDS, below};
 
@@ -42,21 +38,18 @@ const FIELDS: [&str; 16] = [
     "type",
 ];
 /// Settings of package managers that are taken along if they are there.
-const SETTINGS: [(&str, LockfileKind); 2] = [
-    ("pnpm-workspace.yaml", LockfileKind::Pnpm),
-    (".yarnrc.yml", LockfileKind::Yarn),
-];
+const SETTINGS: [(&str, &str); 2] = [("pnpm-workspace.yaml", "pnpm"), (".yarnrc.yml", "yarn")];
 
 /// The dependencies of a package.
 #[derive(Clone, Debug)]
-pub(crate) struct Dependencies {
-    package: String,
+pub(super) struct Dependencies {
     manifest: Vec<u8>,
     manager: Manager,
     /// The package's own lock file, by name.
     lock: Option<(&'static str, Vec<u8>)>,
     /// A lock file that cannot be used.
     other_lock: Option<PathBuf>,
+    /// The project's npmrc, whose variables npm fills in from the environment.
     npmrc: Option<Vec<u8>>,
     /// Settings of package managers besides, by name.
     settings: Vec<(&'static str, Vec<u8>)>,
@@ -65,53 +58,43 @@ pub(crate) struct Dependencies {
 }
 
 impl Dependencies {
-    /// Reads what `package` asks for as of now; nothing when it has no dependencies.
-    pub fn read(package: &Package) -> Result<Option<Self>, ImageError> {
-        let path = package.root.join("package.json");
-        let contents = |path: &Path| contents(&package.project_root, path);
-        let Some(text) = contents(&path)? else {
-            return Ok(None);
-        };
-        let all: Map<String, Value> = serde_json::from_slice(&text)
-            .map_err(|source| ImageError::Manifest { path, source })?;
-        let some =
-            |field: &str| matches!(all.get(field), Some(Value::Object(map)) if !map.is_empty());
-        if !some("dependencies") && !some("optionalDependencies") {
-            return Ok(None);
-        }
-        let mirror = DependencyMirror::read(package)?;
+    /// Reads what a package asks for as of now.
+    pub fn read(request: InstallRequest<'_>) -> Result<Self, InstallFileError> {
+        let (root, project) = (request.root, request.project);
+        let contents = |path: &Path| contents(project, path);
+        // The caller has read it before.
+        let all: Map<String, Value> = serde_json::from_str(request.manifest).unwrap_or_default();
+        let local = request.local;
+        let mirror = local.map(|local| DependencyMirror::new((root, project), local));
         let more = mirror.iter().flat_map(|_| MEMBER_FIELDS);
         let kept: Map<String, Value> = FIELDS
             .into_iter()
             .chain(more)
             .filter_map(|field| Some((field.to_owned(), all.get(field)?.clone())))
             .collect();
-        let (found, other_lock) = find_lock(package, mirror.as_ref(), &all)?;
-        let run_in = mirror
-            .as_ref()
-            .map_or(&package.root, |mirror| &mirror.run_in);
+        let (found, other_lock) = find_lock((root, project), mirror.as_ref(), &all)?;
+        let run_in = mirror.as_ref().map_or(root, |mirror| &*mirror.run_in);
         let mut settings = Vec::new();
-        for (name, kind) in SETTINGS {
+        for (name, manager) in SETTINGS {
             if let Some((_, of, _)) = &found
-                && *of == kind
+                && *of == manager
                 && let Some(bytes) = contents(&run_in.join(name))?
             {
                 settings.push((name, bytes));
             }
         }
-        let mut npmrc = contents(&package.root.join(".npmrc"))?;
+        let mut npmrc = contents(&root.join(".npmrc"))?;
         if npmrc.is_none() {
             npmrc = contents(&run_in.join(".npmrc"))?;
         }
         if npmrc.is_none() {
-            npmrc = contents(&package.project_root.join(".npmrc"))?;
+            npmrc = contents(&project.join(".npmrc"))?;
         }
         let (manager, lock) = match found {
-            Some((manager, kind, lock)) => (manager, Some((name_of(kind), lock))),
+            Some((manager, of, lock)) => (manager, Some((name_of(of), lock))),
             None => (Manager::Npm, None),
         };
-        Ok(Some(Self {
-            package: package.name.clone(),
+        Ok(Self {
             manifest: Value::Object(kept).to_string().into_bytes(),
             manager,
             lock,
@@ -119,11 +102,12 @@ impl Dependencies {
             npmrc,
             settings,
             mirror,
-        }))
+        })
     }
+}
 
-    /// Returns everything that the result depends on.
-    pub fn parts(&self) -> Vec<&[u8]> {
+impl InstallPlan for Dependencies {
+    fn parts(&self) -> Vec<&[u8]> {
         let mut parts: Vec<&[u8]> = vec![&self.manifest];
         let lock = self.lock.iter().map(|(name, bytes)| (*name, bytes));
         let npmrc = self.npmrc.iter().map(|bytes| ("npmrc", bytes));
@@ -145,8 +129,7 @@ impl Dependencies {
         parts
     }
 
-    /// Returns a warning for the person, if something is odd.
-    pub fn warning(&self) -> Option<String> {
+    fn warning(&self) -> Option<String> {
         match (&self.lock, &self.other_lock) {
             (Some(_), _) => None,
             (None, Some(other)) => Some(format!(
@@ -162,18 +145,13 @@ impl Dependencies {
         }
     }
 
-    /// The files package managers read, by their paths, and whether they can be executed.
-    pub fn files(&self) -> Vec<(String, &[u8], bool)> {
+    fn files(&self) -> Vec<(String, &[u8], bool)> {
         let run_in = |name: &str| match &self.mirror {
             Some(mirror) => below(&mirror.run_in_name, name),
             None => name.to_owned(),
         };
         let member = self.mirror.as_ref().map_or("", |mirror| &mirror.member);
-        let mut files = vec![(
-            below(member, "package.json"),
-            self.manifest.as_slice(),
-            false,
-        )];
+        let mut files = vec![(below(member, MANIFEST), self.manifest.as_slice(), false)];
         if let Some((name, lock)) = &self.lock {
             files.push((run_in(name), lock.as_slice(), false));
         }
@@ -193,15 +171,14 @@ impl Dependencies {
         files
     }
 
-    /// The folder, below that of the install, in which its commands run.
-    pub fn run_in(&self) -> &str {
+    fn run_in(&self) -> &str {
         self.mirror
             .as_ref()
             .map_or("", |mirror| &mirror.run_in_name)
     }
 
-    /// Commands that install them into `work/node_modules`.
-    pub fn steps(&self, work: &str, target: Option<ImagePlatform>) -> Vec<Vec<String>> {
+    /// They install into `work/node_modules`.
+    fn steps(&self, work: &str, target: Option<&str>) -> Vec<Vec<String>> {
         let member = self
             .mirror
             .as_ref()
@@ -215,129 +192,29 @@ impl Dependencies {
         steps
     }
 
-    /// Returns the package manager that installs them.
-    pub fn manager(&self) -> &Manager {
-        &self.manager
+    fn env(&self, work: &str) -> Vec<String> {
+        self.manager.env(work, None)
     }
 
-    /// The project's npmrc, whose variables npm fills in from the environment.
-    pub fn npmrc(&self) -> Option<&[u8]> {
-        self.npmrc.as_deref()
+    fn host_settings(&self, host: HostEnvironment<'_>) -> HostSettings {
+        let mut settings = NpmSettings::read(host, self.npmrc.as_deref());
+        let registry = settings.registry();
+        let more = self.manager.env(INSTALL_WORK, registry.as_deref());
+        settings.env.extend(more);
+        settings.into()
     }
 
-    pub fn package(&self) -> &str {
-        &self.package
+    fn manager(&self) -> &'static str {
+        self.manager.name()
     }
-}
 
-/// Installs a package's dependencies into `cache/<hash>`, unless they are there, and returns the
-/// folder with `node_modules`.
-///
-/// # Errors
-/// [`ImageError`]; npm's own words when it fails.
-pub async fn on_host(
-    package: &Package,
-    cache: &Path,
-    node_version: &str,
-    progress: OnProgress<'_>,
-) -> Result<Option<PathBuf>, ImageError> {
-    let Some(wanted) = Dependencies::read(package)? else {
-        return Ok(None);
-    };
-    let mut parts = wanted.parts();
-    parts.push(node_version.as_bytes());
-    let folder = cache.join(short_hash(&parts));
-    if OwnPath::new(&folder).is_folder() {
-        return Ok(Some(folder));
+    fn installs_for_others(&self) -> bool {
+        self.manager == Manager::Npm
     }
-    if let Some(warning) = wanted.warning() {
-        progress(format!("package {}: {warning}", package.name));
-    }
-    progress(format!("package {}: installing dependencies", package.name));
-    OwnPath::new(cache).make_folder().map_err(io(cache))?;
-    // Installed beside and moved when whole: an interrupted install leaves nothing that looks it.
-    let work = tempfile::Builder::new()
-        .prefix("new-")
-        .tempdir_in(cache)
-        .map_err(io(cache))?;
-    for (name, bytes, executable) in wanted.files() {
-        let path = work.path().join(name);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(io(folder))?;
-        }
-        std::fs::write(&path, bytes).map_err(io(&path))?;
-        if executable {
-            let mode = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(&path, mode).map_err(io(&path))?;
-        }
-    }
-    install(&wanted, work.path()).await?;
-    let modules = work.path().join("node_modules");
-    std::fs::create_dir_all(&modules).map_err(io(&modules))?;
-    let made = work.keep();
-    std::fs::rename(&made, &folder).map_err(io(&folder))?;
-    Ok(Some(folder))
-}
-
-async fn install(wanted: &Dependencies, work: &Path) -> Result<(), ImageError> {
-    let place = work.to_string_lossy();
-    let env = wanted.manager.env(&place, None);
-    for step in wanted.steps(&place, None) {
-        run(wanted, work, &step, &env).await?;
-    }
-    for trace in ["manager", "store", "cache"] {
-        let _smaller = std::fs::remove_dir_all(work.join(trace));
-    }
-    Ok(())
-}
-
-async fn run(
-    wanted: &Dependencies,
-    work: &Path,
-    step: &[String],
-    env: &[String],
-) -> Result<(), ImageError> {
-    let package = wanted.package.clone();
-    // A step is a program's name, or the path of one that a step before installed.
-    let program = match Path::new(&step[0]).is_absolute() {
-        true => PathBuf::from(&step[0]),
-        false => programs::find(&step[0]).ok_or_else(|| ImageError::NoNpm {
-            package: package.clone(),
-        })?,
-    };
-    let running = Command::new(program)
-        .args(&step[1..])
-        .env("PATH", programs::path())
-        .envs(env.iter().filter_map(|pair| pair.split_once('=')))
-        .current_dir(work.join(wanted.run_in()))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let done = match tokio::time::timeout(SLOW_CALL_TIMEOUT, running).await {
-        Err(_) => {
-            return Err(ImageError::InstallLimit {
-                package,
-                limit: InstallLimit::Time(SLOW_CALL_TIMEOUT),
-                output: String::new(),
-            });
-        }
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ImageError::NoNpm { package });
-        }
-        Ok(done) => done.map_err(io(work))?,
-    };
-    if done.status.success() {
-        return Ok(());
-    }
-    let output = [done.stdout, done.stderr].concat();
-    Err(ImageError::Install {
-        package,
-        output: npm::text(&output),
-    })
 }
 
 /// A file of the project, all of which an install container may be given.
-fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
+fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, InstallFileError> {
     let is_binary = path.extension().is_some_and(|ending| ending == "lockb");
     let read = read_inside(project, path).and_then(|bytes| match is_binary {
         true => Ok(bytes),
@@ -346,15 +223,9 @@ fn contents(project: &Path, path: &Path) -> Result<Option<Vec<u8>>, ImageError> 
     match read {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io(path)(error)),
+        Err(source) => Err(InstallFileError {
+            path: path.to_owned(),
+            source,
+        }),
     }
-}
-
-/// Returns the settings of this machine's npm that an install elsewhere needs.
-pub(crate) fn settings(wanted: &Dependencies) -> HostSettings {
-    let mut settings = HostSettings::read(wanted.npmrc());
-    let registry = settings.registry();
-    let more = wanted.manager.env(npm::WORK, registry.as_deref());
-    settings.env.extend(more);
-    settings
 }
