@@ -2,7 +2,7 @@
 
 mod args;
 
-pub use args::{EXAMPLES, InitArgs, ProjectTemplate};
+pub use args::{EXAMPLES, InitArgs};
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -17,27 +17,6 @@ use crate::terminal;
 /// A file by its path in the project, and what is in it.
 type TemplateFile = (&'static str, &'static str);
 
-const JS: &[TemplateFile] = &[
-    ("index.js", include_str!("../templates/js/index.js")),
-    ("package.json", include_str!("../templates/js/package.json")),
-];
-const TS: &[TemplateFile] = &[
-    ("index.ts", include_str!("../templates/ts/index.ts")),
-    ("greet.ts", include_str!("../templates/ts/greet.ts")),
-    ("package.json", include_str!("../templates/ts/package.json")),
-    (
-        "tsconfig.json",
-        include_str!("../templates/ts/tsconfig.json"),
-    ),
-];
-const AUCTION: &[TemplateFile] = &[
-    ("index.js", include_str!("../../examples/auction/index.js")),
-    ("package.json", include_str!("../templates/js/package.json")),
-    (
-        "fnlocal.toml",
-        include_str!("../../examples/auction/fnlocal.toml"),
-    ),
-];
 /// The files of every project, which a folder may have already.
 const BESIDES: &[TemplateFile] = &[
     (".gitignore", include_str!("../templates/shared/gitignore")),
@@ -76,11 +55,7 @@ pub fn run(args: &InitArgs) -> CommandResult {
 
 /// Writes the files. Returns those that existed and stayed unchanged.
 fn write(args: &InitArgs) -> Result<Vec<&'static str>, InitError> {
-    let files = match args.template {
-        ProjectTemplate::Js => JS,
-        ProjectTemplate::Ts => TS,
-        ProjectTemplate::Auction => AUCTION,
-    };
+    let files = args.template.starter().files;
     let is_there = |path: &str| fs::symlink_metadata(args.folder.join(path)).is_ok();
     let taken = files.iter().map(|&(path, _)| path);
     let taken: Vec<_> = taken.filter(|path| is_there(path)).collect();
@@ -154,10 +129,7 @@ fn name_of(folder: &Path) -> String {
 
 fn say_next(args: &InitArgs) {
     let bold = anstyle::Style::new().bold();
-    let first = match args.template {
-        ProjectTemplate::Js | ProjectTemplate::Ts => "hello",
-        ProjectTemplate::Auction => "bid",
-    };
+    let first = args.template.starter().function;
     let mut next = String::new();
     if args.folder != Path::new(".") {
         next.push_str(&format!("  cd {}\n", args.folder.display()));

@@ -12,13 +12,11 @@ use fnlocal_api::UserError;
 use serde::Serialize;
 
 use crate::serve::PORT;
-use fnlocal_engine::connect::{EngineVariables, connect};
+use fnlocal_engine::connect::{Engine, EngineVariables, connect};
 use fnlocal_image::base;
 use fnlocal_image::build::known_base;
-use fnlocal_project::{Project, Running};
-
-/// The first Node.js that strips types.
-const STRIPS_TYPES: (u32, u32) = (22, 18);
+use fnlocal_language::Language;
+use fnlocal_project::{Project, Running, programs};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -81,10 +79,17 @@ pub async fn examine(path: &Path) -> Vec<Finding> {
             .not(FindingState::Odd, error.hint().unwrap_or_default()),
     }];
     let project = project.ok();
-    let node = node().await;
-    let has_node = node.state != FindingState::Bad;
-    findings.extend(engine(project.as_ref(), has_node).await);
-    findings.push(node);
+    let languages = project.as_ref().map(Project::languages);
+    let languages = languages.unwrap_or_else(|| vec![fnlocal_language::usual()]);
+    let mut interpreters = Vec::new();
+    for &language in &languages {
+        interpreters.push(interpreter(language).await);
+    }
+    let has_all = interpreters
+        .iter()
+        .all(|found| found.state != FindingState::Bad);
+    findings.extend(engine(project.as_ref(), &languages, has_all).await);
+    findings.extend(interpreters);
     findings.push(port(project.as_ref()).await);
     let folder = project.map_or_else(|| path.to_owned(), |project| project.root);
     let fix = "`fnlocal clean --dry-run` lists what fnlocal keeps here";
@@ -93,12 +98,16 @@ pub async fn examine(path: &Path) -> Vec<Finding> {
 }
 
 /// The engine, its control groups, and the base that instances stand on.
-async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
+async fn engine(
+    project: Option<&Project>,
+    languages: &[&dyn Language],
+    has_all: bool,
+) -> Vec<Finding> {
     let engine = match connect(&EngineVariables::from_env()).await {
         Ok(engine) => engine,
         Err(error) => {
-            // Plain processes will do where there is a node to run them.
-            let state = if has_node {
+            // Plain processes will do where there are interpreters to run them.
+            let state = if has_all {
                 FindingState::Odd
             } else {
                 FindingState::Bad
@@ -124,11 +133,23 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
         let text = "runs in a machine of its own: functions are reached by ports";
         findings.push(Finding::good("sockets", text));
     }
+    for &language in languages {
+        findings.push(base_image(&engine, project, language).await);
+    }
+    findings
+}
+
+/// The base that instances of a language stand on.
+async fn base_image(
+    engine: &Engine,
+    project: Option<&Project>,
+    language: &dyn Language,
+) -> Finding {
     let wanted = project.and_then(|project| project.config().build.base_image.as_deref());
-    let name = wanted.unwrap_or(base::DEFAULT);
+    let name = wanted.unwrap_or(language.base_image());
     let state = project.map(Project::state).unwrap_or_default();
     let here = base::inspect(&engine.docker, name).await;
-    findings.push(match (here, known_base(&state, wanted)) {
+    match (here, known_base(&state, wanted, language)) {
         (Ok(Some(_)), _) => Finding::good("base image", name),
         (_, Some(origin)) if origin == name => Finding::good("base image", name),
         (_, Some(origin)) => Finding::good("base image", format!("{origin}, in place of {name}"))
@@ -138,44 +159,29 @@ async fn engine(project: Option<&Project>, has_node: bool) -> Vec<Finding> {
             ),
         (_, None) => Finding::good(
             "base image",
-            format!("{name}, not needed yet: pulled, or made from this machine's node"),
+            format!(
+                "{name}, not needed yet: pulled, or made from this machine's {}",
+                language.program()
+            ),
         ),
-    });
-    findings
-}
-
-async fn node() -> Finding {
-    let found = fnlocal_project::programs::find("node");
-    let asked = tokio::process::Command::new(found.unwrap_or_default())
-        .arg("--version")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .await;
-    let version = asked
-        .ok()
-        .filter(|asked| asked.status.success())
-        .map(|asked| String::from_utf8_lossy(&asked.stdout).trim().to_owned());
-    let Some(version) = version else {
-        return Finding::good("node", "none in PATH").not(
-            FindingState::Bad,
-            "install Node.js: without Docker it runs the functions, and with it a base can be made of it",
-        );
-    };
-    let strips = parse(&version).is_some_and(|found| found >= STRIPS_TYPES);
-    let finding = Finding::good("node", version);
-    if strips {
-        finding
-    } else {
-        finding.not(
-            FindingState::Odd,
-            "Node.js 22.18 or later runs TypeScript without a build",
-        )
     }
 }
 
-fn parse(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.strip_prefix('v')?.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+/// The program that runs functions without Docker.
+async fn interpreter(language: &dyn Language) -> Finding {
+    let name = language.program();
+    let program = programs::find(name);
+    let asked = programs::ask(&program.unwrap_or_default(), language).await;
+    let Ok(Ok(found)) = asked else {
+        return Finding::good(name, "none in PATH")
+            .not(FindingState::Bad, language.install_advice());
+    };
+    let advice = language.version_advice(&found.version);
+    let finding = Finding::good(name, found.version);
+    match advice {
+        Some(advice) => finding.not(FindingState::Odd, advice),
+        None => finding,
+    }
 }
 
 async fn port(project: Option<&Project>) -> Finding {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::fleet::FleetError;
 use crate::listeners::ListenError;
 use crate::select::SelectError;
+use crate::workload::release::UnknownLanguage;
 use fnlocal_engine::connect::ConnectError;
 use fnlocal_faults::Broken;
 use fnlocal_image::ImageError;
@@ -58,6 +59,9 @@ pub enum ServeError {
         /// This one.
         project: String,
     },
+    /// A package of the release is in an unknown language.
+    #[error(transparent)]
+    Language(#[from] UnknownLanguage),
     /// The registry cannot be read.
     #[error(transparent)]
     Store(#[from] fnlocal_registry::StoreError),
@@ -100,7 +104,7 @@ pub enum ServeError {
 
 fnlocal_api::user_error!(ServeError [
     Project, State, Env, Fleet, Select, Watch, Listen, Make, Release, Store, Image, Connect, Open,
-    Queue, Bug
+    Language, Queue, Bug
 ] {
     Self::Record { .. } => "name a writable file with --record";
     Self::Foreign { .. } => "run it from its own project's folder", Config;

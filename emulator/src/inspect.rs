@@ -32,8 +32,6 @@ use crate::listeners::{ListenError, listen};
 use fnlocal_driver::{BoxError, Driver, InspectTarget};
 use fnlocal_gateway::asks_locally;
 
-/// The port debuggers look at first.
-pub const PORT: u16 = 9229;
 /// For an instance to be there: a reload, or the first start.
 const INSTANCE_WAIT: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 20 });
 

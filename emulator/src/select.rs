@@ -13,12 +13,14 @@ use fnlocal_engine::labels::{Owner, project_label};
 use fnlocal_image::ImageError;
 use fnlocal_image::ImageOptions;
 use fnlocal_image::Images;
-use fnlocal_image::deps;
+use fnlocal_language::Language;
 use fnlocal_project::{Package, Project};
 use fnlocal_runtime::docker::mounts::{self, Mounts};
 use fnlocal_runtime::docker::volume::Volumes;
 use fnlocal_runtime::open::{OpenError, Opener};
-use fnlocal_runtime::process::{CodeCopies, ProcessError, ProcessOptions, ProcessRuntime};
+use fnlocal_runtime::process::{
+    CodeCopies, InstancePrograms, ProcessError, ProcessOptions, ProcessRuntime,
+};
 use fnlocal_runtime::{Notices, PackageRun, Runtime, RuntimeError};
 
 /// The requested runtime.
@@ -57,7 +59,7 @@ pub enum SelectError {
     /// The runtime cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Node is missing.
+    /// An interpreter is missing.
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
@@ -79,7 +81,7 @@ enum PreparerKind {
     },
     Process {
         deps: PathBuf,
-        node_version: String,
+        programs: Arc<InstancePrograms>,
         /// The code that processes run.
         copies: Arc<CodeCopies>,
     },
@@ -116,19 +118,20 @@ impl Preparer {
         let image = match &self.0 {
             PreparerKind::Docker { images, .. } => {
                 // Left by a run without Docker, it would lead nowhere inside.
-                link(&code_root, None)?;
+                link(package.language, &code_root, None)?;
                 images.ensure(package, progress).await?
             }
-            PreparerKind::Process {
-                deps, node_version, ..
-            } => {
-                let made = deps::on_host(package, deps, node_version, progress).await?;
-                link(&code_root, made.as_deref())?;
+            PreparerKind::Process { deps, programs, .. } => {
+                let program = programs.of(package.language).await?;
+                let version = &program.interpreter.version;
+                let made = fnlocal_image::on_host(package, deps, version, progress).await?;
+                link(package.language, &code_root, made.as_deref())?;
                 String::new()
             }
         };
         Ok(PackageRun {
             name: package.name.clone(),
+            language: package.language,
             image,
             code_root: Some(code_root),
             env,
@@ -214,9 +217,12 @@ pub enum PrepareError {
     /// Its code does not get to where instances are.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// Its interpreter is missing.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
 }
 
-fnlocal_api::user_error!(PrepareError [Image, Runtime] {});
+fnlocal_api::user_error!(PrepareError [Image, Runtime, Process] {});
 
 /// Opens the runtime that was asked for, for the node of this name. `state` is the project's `.fnlocal`, which the caller
 /// holds locked: what other runs of the project left in the engine is removed.
@@ -233,7 +239,8 @@ pub async fn select(
     progress: OnProgress<'_>,
 ) -> Result<Selected, SelectError> {
     if choice == Choice::Process {
-        return process(state, notices, "processes, as asked for: less isolated").await;
+        let why = "processes, as asked for: less isolated";
+        return process(project, state, notices, why).await;
     }
     let failed = match docker(project, state, mounts, node, notices.clone(), progress).await {
         Ok(selected) => return Ok(selected),
@@ -244,7 +251,9 @@ pub async fn select(
         return Err(failed);
     }
     let why = format!("processes, less isolated than Docker: {failed}");
-    process(state, notices, &why).await.map_err(|_| failed)
+    process(project, state, notices, &why)
+        .await
+        .map_err(|_| failed)
 }
 
 async fn docker(
@@ -263,11 +272,14 @@ async fn docker(
             base_image: project.config().build.base_image.clone(),
             project: project.name.clone(),
             owner: owner.clone(),
-            node: None,
+            interpreter: None,
         },
     )
     .with_install_time(project.config().build.install_time());
-    let base = images.base(progress).await?;
+    let languages = project.languages();
+    let language = languages.first().copied();
+    let language = language.unwrap_or_else(fnlocal_language::usual);
+    let base = images.base(language, progress).await?;
     let settled = mounts::settle(engine, &owner, &base.reference, state, mounts).await;
     let engine = settled.map_err(OpenError::from)?;
     let mut why = format!("{} with {}", engine.title, base.origin);
@@ -279,7 +291,7 @@ async fn docker(
         } else {
             "; code is copied in, since the engine cannot mount this machine's folders"
         });
-        let volumes = Volumes::new(engine.clone(), &owner, base.reference.clone());
+        let volumes = Volumes::new(engine.clone(), &owner, base.reference.clone(), language);
         Some(Arc::new(volumes))
     };
     let opener = Opener::docker(engine, owner, base.reference);
@@ -294,28 +306,35 @@ async fn docker(
     })
 }
 
-async fn process(state: &Path, notices: Notices, why: &str) -> Result<Selected, SelectError> {
+async fn process(
+    project: &Project,
+    state: &Path,
+    notices: Notices,
+    why: &str,
+) -> Result<Selected, SelectError> {
+    let programs = Arc::new(InstancePrograms::new(state.to_owned()));
+    for language in project.languages() {
+        programs.of(language).await?;
+    }
     let copies = CodeCopies::new().map_err(|source| ProcessError::Io {
         path: std::env::temp_dir(),
         source,
     })?;
     let copies = Arc::new(copies);
     let options = ProcessOptions {
-        state: state.to_owned(),
-        node: None,
+        programs: Arc::clone(&programs),
         sockets: None,
         copies: Some(Arc::clone(&copies)),
     };
     let runtime = ProcessRuntime::open(options, notices).await?;
-    let node_version = runtime.node_version().to_owned();
     let kind = PreparerKind::Process {
         deps: state.join("deps"),
-        node_version,
+        programs: Arc::clone(&programs),
         copies: Arc::clone(&copies),
     };
     Ok(Selected {
         runtime: Arc::new(runtime),
-        opener: Opener::process(state.to_owned(), copies),
+        opener: Opener::process(programs, copies),
         preparer: Preparer(kind),
         why: why.to_owned(),
     })
@@ -331,14 +350,15 @@ pub(crate) fn owner(project: &Project, node: &str) -> Owner {
     }
 }
 
-/// Makes `code_root/node_modules` lead to the installed ones, or removes such a link.
-fn link(code_root: &Path, deps: Option<&Path>) -> Result<(), ImageError> {
-    let at = code_root.join("node_modules");
+/// Makes the folder of dependencies beside the code lead to the installed ones, or removes such a
+/// link.
+fn link(language: &dyn Language, code_root: &Path, deps: Option<&Path>) -> Result<(), ImageError> {
+    let at = code_root.join(language.installed_folder());
     let fail = |source| ImageError::Io {
         path: at.clone(),
         source,
     };
-    let wanted = deps.map(|deps| deps.join("node_modules"));
+    let wanted = deps.map(|deps| deps.join(language.installed_folder()));
     if std::fs::read_link(&at).ok() == wanted {
         return Ok(());
     }

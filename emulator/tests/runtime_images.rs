@@ -56,7 +56,9 @@ async fn a_base_is_had_and_told_where_from() {
     let told = RefCell::new(Vec::new());
     let images = images(&engine, &owner);
     let base = images
-        .base(&|text| told.borrow_mut().push(text))
+        .base(fnlocal_language::usual(), &|text| {
+            told.borrow_mut().push(text);
+        })
         .await
         .unwrap();
     assert!(
@@ -81,7 +83,7 @@ async fn a_base_is_had_and_told_where_from() {
     assert!(lines[2].contains("1"), "{printed}");
     // Asked again, by another run, it is found and not made.
     let again = runtime_support::images(&engine, &owner)
-        .base(&|_| {})
+        .base(fnlocal_language::usual(), &|_| {})
         .await
         .unwrap();
     assert_eq!(again.id, base.id);
@@ -197,10 +199,11 @@ async fn a_base_asked_for_by_name_is_never_replaced() {
         base_image: Some("127.0.0.1:1/no/such:base".to_owned()),
         project: "x".to_owned(),
         owner,
-        node: None,
+        interpreter: None,
     };
     let images = fnlocal_image::Images::new(&engine, options);
-    let error = images.base(&|_| {}).await.unwrap_err();
+    let base = images.base(fnlocal_language::usual(), &|_| {});
+    let error = base.await.unwrap_err();
     assert!(matches!(error, ImageError::NoBase { .. }));
     assert!(
         error.to_string().contains("127.0.0.1:1/no/such:base"),

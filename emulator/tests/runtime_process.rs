@@ -18,7 +18,7 @@ use fnlocal_runtime::PackageRun;
 use fnlocal_runtime::Runtime;
 use fnlocal_runtime::Started;
 use fnlocal_runtime::docker::mounts::Mounts;
-use fnlocal_runtime::process::{ProcessOptions, ProcessRuntime};
+use fnlocal_runtime::process::{InstancePrograms, ProcessOptions, ProcessRuntime};
 use runtime_support::{exit, folder, health, package, project, spec, when_told};
 use tokio::sync::mpsc;
 
@@ -34,8 +34,7 @@ impl Bench {
         let (state, code) = (tempfile::tempdir().unwrap(), folder(files));
         let sockets = Some(state.path().join("s"));
         let options = ProcessOptions {
-            state: state.path().to_owned(),
-            node: None,
+            programs: Arc::new(InstancePrograms::new(state.path().to_owned())),
             sockets,
             copies: None,
         };

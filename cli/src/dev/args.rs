@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use fnlocal_emulator::inspect;
 use fnlocal_emulator::inspect::InspectOptions;
 
 use crate::args::{FleetArgs, MountsChoice};
@@ -66,7 +65,7 @@ pub struct DevArgs {
 fn inspect(text: &str) -> Result<InspectOptions, &'static str> {
     let (function, port) = text.split_once('=').unwrap_or((text, ""));
     let port = match port {
-        "" => Ok(inspect::PORT),
+        "" => Ok(fnlocal_language::usual().debug_port()),
         port => port
             .parse()
             .map_err(|_| "a port is a number up to 65535, as in bid=9230"),

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use fnlocal_language::Language;
 use regex::Regex;
 
 use super::page::root;
@@ -20,17 +21,37 @@ thing that the error is about. Answers of the gateway are in [refusals](refusals
 ";
 
 /// The parts of the page, by the beginning of their files' paths.
-const PARTS: [(&str, &str); 9] = [
+const PARTS: [(&str, &str); 10] = [
     ("cli/", "Commands"),
     ("cloud/", "AWS"),
     ("loadtest/", "Load tests"),
     ("emulator/project/", "Projects and fnlocal.toml"),
+    ("emulator/language/", "Dependencies"),
     ("emulator/image/", "Images and releases"),
     ("emulator/engine/", "Container engines"),
     ("emulator/runtime/", "Instances"),
     ("emulator/triggers/", "Queue, schedules and event sources"),
     ("emulator/", "Other parts"),
 ];
+
+/// Hints that languages give, by the calls that stand for them.
+fn of_languages() -> Vec<(&'static str, String)> {
+    let each = |said: fn(&dyn Language) -> &'static str| {
+        let all: Vec<&str> = fnlocal_language::all().map(said).collect();
+        all.join("; or: ").replace('\n', " ")
+    };
+    vec![
+        (
+            "no_program_hint()",
+            each(|language| language.no_program_hint()),
+        ),
+        (
+            "first_function()",
+            each(|language| language.first_function()),
+        ),
+        ("=> *hint", each(|language| language.outside_hint())),
+    ]
+}
 
 /// Returns the page.
 pub fn write() -> String {
@@ -104,7 +125,9 @@ fn hints_of(source: &str) -> BTreeMap<String, String> {
         let one_arm = format!("\n    Self::{} =>", name.unwrap_or_default());
         for found in arm.captures_iter(&block.replace("\n    _ =>", &one_arm)) {
             let said = literal.find_iter(&found[2]).map(|one| text(one.as_str()));
-            let said: Vec<String> = said.filter(|one| one.trim().contains(' ')).collect();
+            let mut said: Vec<String> = said.filter(|one| one.trim().contains(' ')).collect();
+            let mut languages = of_languages().into_iter();
+            said.extend(languages.find_map(|(call, hint)| found[0].contains(call).then_some(hint)));
             for name in variant.captures_iter(&found[1]) {
                 let hint = hints.entry(name[1].to_owned()).or_default();
                 if !hint.is_empty() && !said.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use fnlocal_language::{StarterTemplate, template};
 
 /// Shown with `--help`.
 pub const EXAMPLES: &str = "\
@@ -33,4 +34,27 @@ pub enum ProjectTemplate {
     Ts,
     /// The example `auction`, with limits in fnlocal.toml.
     Auction,
+}
+
+impl ProjectTemplate {
+    /// Its files.
+    pub(super) fn starter(self) -> &'static StarterTemplate {
+        let word = self.to_possible_value();
+        let found = word.and_then(|word| template(word.get_name()));
+        // A test looks each up.
+        found.expect("a language has the template")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_has_files_and_names_a_function() {
+        for template in ProjectTemplate::value_variants() {
+            let starter = template.starter();
+            assert!(!starter.files.is_empty() && !starter.function.is_empty());
+        }
+    }
 }

@@ -75,6 +75,7 @@ impl Project {
                 repository: name.clone(),
                 digest,
                 code: Digest::sha256(code.as_bytes()).hex()[..16].to_owned(),
+                language: None,
                 entries: vec!["index.js".to_owned()],
                 functions: vec![function],
                 name,

@@ -10,8 +10,6 @@ macro_rules! made {
 
 /// The program that runs inside an instance of a Node.js function.
 pub const RUNNER: &[u8] = made!(include_bytes, "runner.cjs");
-/// Where the runner is in an image.
-pub const RUNNER_PATH: &str = "/fnlocal/runner.cjs";
 
 /// uPlot as a module of JavaScript.
 pub const UPLOT_MODULE: &str = made!(include_str, "uPlot.esm.js");

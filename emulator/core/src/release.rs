@@ -84,6 +84,9 @@ pub struct ReleasePackage {
     pub digest: String,
     /// Hash of its files, as `x-fnlocal-code` shows it: 16 hexadecimal digits.
     pub code: String,
+    /// The word of its language. Releases of older versions, and of the usual language, have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Files the wrapper imports, relative to `/app`.
     pub entries: Vec<String>,
     /// By name.

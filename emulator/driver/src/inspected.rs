@@ -1,16 +1,13 @@
 //! The one function that is debugged, if there is one.
 
-mod paths;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::FunctionSpec;
+use fnlocal_language::InspectPaths;
 
 use super::{Driver, Function, Instance};
 use fnlocal_runtime::{Address, InstanceListener};
-
-pub use paths::InspectPaths;
 
 /// The name of the socket for debuggers, beside the one for requests.
 const SOCKET: &str = "i";
@@ -92,9 +89,10 @@ impl Driver {
         let code = package.codes.get(&instance.bound()?.code)?;
         let inside = format!("{}/", code.path(&started.code_root));
         let outside = std::fs::canonicalize(&package.shown_root).ok()?;
+        let language = package.run.language;
         Some(InspectTarget {
             listener,
-            paths: InspectPaths::new(&inside, &format!("{}/", outside.display())),
+            paths: language.inspect_paths(&inside, &format!("{}/", outside.display())),
         })
     }
 }

@@ -48,7 +48,7 @@ pub use driver_group::DriverGroup;
 pub use exchange::{Connection, Consumed, ExchangeError, RequestBody, TrackedBody};
 pub use functions::{BrokenFile, Function, Functions};
 pub use histogram::Histogram;
-pub use inspected::{InspectPaths, InspectTarget};
+pub use inspected::InspectTarget;
 pub use instance::Instance;
 pub use instance_client::EXIT_REASON_GRACE;
 pub use package::{DriverPackage, PackageCode};

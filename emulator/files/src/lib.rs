@@ -12,9 +12,11 @@ mod file;
 mod folder;
 mod lookup;
 mod text;
+mod within;
 
 pub use file::Metadata;
 pub use text::{NotText, decode, without_mark};
+pub use within::{LinkFree, open_within, read_inside, read_text_inside};
 
 use std::io;
 use std::path::{Path, PathBuf};

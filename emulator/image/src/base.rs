@@ -1,7 +1,7 @@
-//! The base: an image with node, npm and a shell.
+//! The base: an image with an interpreter, its package manager and a shell.
 //!
-//! The one asked for if it is here; else one made earlier from this very host's node; else pulled;
-//! else made from the host's node, so that a first run works offline.
+//! The one asked for if it is here; else one made earlier from this very host's interpreter; else
+//! pulled; else made from the host's interpreter, so that a first run works offline.
 
 use bollard::Docker;
 use bollard::errors::Error as EngineError;
@@ -10,13 +10,11 @@ use bollard::query_parameters::{CreateImageOptions, ListImagesOptions};
 use futures_util::StreamExt;
 
 use super::error::{ImageError, engine};
-use super::host::{HostNode, KEY};
+use super::host::{HostInterpreter, KEY};
 use super::{ImageOptions, OnProgress};
 use fnlocal_engine::error::chain;
 use fnlocal_engine::identity::local_image;
-
-/// The base image if none is named: the LTS.
-pub const DEFAULT: &str = "node:26-slim";
+use fnlocal_language::Language;
 
 /// A base that is here.
 #[derive(Clone, Debug)]
@@ -31,16 +29,18 @@ pub struct Base {
 
 pub(super) async fn find(
     docker: &Docker,
+    language: &'static dyn Language,
     options: &ImageOptions,
     progress: OnProgress<'_>,
 ) -> Result<Base, ImageError> {
-    let wanted = options.base_image.as_deref().unwrap_or(DEFAULT);
+    let wanted = options.base_image.as_deref();
+    let wanted = wanted.unwrap_or(language.base_image());
     if let Some(found) = inspect(docker, wanted).await? {
         return Ok(Base::new(wanted, &found, wanted));
     }
     // A base that was asked for by name is never replaced by another.
     let host = match options.base_image {
-        None => HostNode::find(options.node.as_deref()).await,
+        None => HostInterpreter::find(language, options.interpreter.as_deref()).await,
         Some(_) => Err("another base was asked for".to_owned()),
     };
     if let Ok(host) = &host
@@ -98,7 +98,7 @@ pub async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageIns
     }
 }
 
-async fn made_before(docker: &Docker, host: &HostNode) -> Result<Option<Base>, ImageError> {
+async fn made_before(docker: &Docker, host: &HostInterpreter) -> Result<Option<Base>, ImageError> {
     let label = format!("{KEY}={}", host.key());
     let options = ListImagesOptions {
         filters: Some([("label".to_owned(), vec![label])].into_iter().collect()),

@@ -6,18 +6,17 @@ use std::time::Duration;
 use bollard::models::ContainerConfig;
 use bollard::query_parameters::CommitContainerOptions;
 
-use super::deps::Dependencies;
 use super::error::{ImageError, engine};
 use super::install::Installer;
-use super::oci::manifest;
 use super::root::Root;
-use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::OnProgress;
 
 use super::PROJECT;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::reaper;
+use fnlocal_language::InstallPlan;
+use fnlocal_project::Package;
 
 /// One image to make.
 pub(super) struct EngineBuild<'a> {
@@ -26,7 +25,7 @@ pub(super) struct EngineBuild<'a> {
     pub base: &'a str,
     /// Whose image it is alone.
     pub project: Option<&'a str>,
-    pub package: &'a str,
+    pub package: &'a Package,
     pub reference: &'a str,
     pub install_time: Duration,
 }
@@ -34,20 +33,22 @@ pub(super) struct EngineBuild<'a> {
 impl EngineBuild<'_> {
     pub async fn run(
         &self,
-        dependencies: Option<&Dependencies>,
+        dependencies: Option<&dyn InstallPlan>,
         progress: OnProgress<'_>,
     ) -> Result<(), ImageError> {
         let installer = Installer {
             engine: self.engine,
             owner: self.owner,
             base: self.base,
-            package: self.package,
+            package: &self.package.name,
+            language: self.package.language,
             target: None,
             time: self.install_time,
         };
         let id = installer.create().await?;
         let mut root = Root::default();
-        root.text(RUNNER_PATH, RUNNER, 0o755);
+        let wrapper = self.package.language.wrapper();
+        root.text(wrapper.path, wrapper.bytes, 0o755);
         let filled = match dependencies {
             Some(dependencies) => {
                 let installed = installer.install(&id, root, dependencies, progress).await;
@@ -81,13 +82,13 @@ impl EngineBuild<'_> {
         };
         // The engine adds the container's labels; emptied, they name no run, and a container
         // somebody else makes of the image is not taken for one of ours.
-        let ours: Vec<(String, String)> = self.owner.labels("build", Some(self.package));
+        let ours: Vec<(String, String)> = self.owner.labels("build", Some(&self.package.name));
         let emptied = ours.into_iter().map(|(key, _)| (key, String::new()));
         let project = self
             .project
             .map(|name| (PROJECT.to_owned(), name.to_owned()));
         let config = ContainerConfig {
-            entrypoint: Some(manifest::entrypoint()),
+            entrypoint: Some(self.package.language.entrypoint()),
             cmd: Some(Vec::new()),
             user: Some("1000:1000".to_owned()),
             working_dir: Some("/app".to_owned()),

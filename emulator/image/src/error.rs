@@ -1,11 +1,12 @@
 //! Why an image or a package's dependencies cannot be had.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
-use fnlocal_project::{CodeError, LocalError};
+use fnlocal_language::{LocalError, ManifestFault};
+use fnlocal_project::CodeError;
 
 /// Why an image, or a package's dependencies, cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +32,11 @@ pub enum ImageError {
         /// The engine's error.
         source: Box<EngineError>,
     },
-    /// npm failed.
+    /// The package manager failed.
     #[error("the dependencies of {package} could not be installed:\n{output}")]
     Install {
         package: String,
-        /// All npm wrote.
+        /// All it wrote.
         output: String,
     },
     /// An install took too much.
@@ -47,12 +48,12 @@ pub enum ImageError {
         /// The output of the package manager until then.
         output: String,
     },
-    /// package.json is not JSON.
-    #[error("{} is not valid JSON", path.display())]
+    /// A manifest is none.
+    #[error("{} is not valid {}", path.display(), format_of(path))]
     Manifest {
         /// The file.
         path: PathBuf,
-        source: serde_json::Error,
+        source: ManifestFault,
     },
     /// A file cannot be read or written.
     #[error("{}", path.display())]
@@ -70,6 +71,8 @@ pub enum ImageError {
         link: String,
         /// Where it leads.
         target: String,
+        /// One action that helps.
+        hint: &'static str,
     },
     /// A dependency inside the project cannot be found or used.
     #[error(transparent)]
@@ -83,9 +86,10 @@ pub enum ImageError {
     /// A layer cannot be made, read or sent.
     #[error("a layer could not be made")]
     Layer { source: std::io::Error },
-    /// There is no npm on this machine.
-    #[error("npm was not found, and {package} has dependencies")]
-    NoNpm {
+    /// There is no package manager on this machine.
+    #[error("{manager} was not found, and {package} has dependencies")]
+    NoManager {
+        manager: &'static str,
         /// Whose dependencies wait.
         package: String,
     },
@@ -136,15 +140,21 @@ fnlocal_api::user_error!(ImageError [Store, Local, Code] {
         fnlocal.toml), or run without Docker: --runtime process";
     Self::Install { .. } => "the words above say why; the same command there shows them too";
     Self::InstallLimit { limit, .. } => limit.hint();
-    Self::NoNpm { .. } => "install npm, or use Docker with a base image that has it";
+    Self::NoManager { manager, .. } =>
+        format!("install {manager}, or use Docker with a base image that has it");
     Self::Engine { .. } => "`fnlocal doctor` checks the engine";
-    Self::Outside { .. } => "name the folder that holds it in package.json, as `file:` and its path: \
-        what is in the project is packed";
+    Self::Outside { hint, .. } => *hint;
     Self::Layer { source } if source.kind() == std::io::ErrorKind::StorageFull =>
         "make room on the disk";
     Self::Io { source, .. } => fnlocal_files::hint(source);
     Self::Manifest { .. } | Self::Layer { .. } => None;
 });
+
+/// The format of a file, as its ending names it.
+fn format_of(path: &Path) -> String {
+    let ending = path.extension().unwrap_or_default();
+    ending.to_string_lossy().to_uppercase()
+}
 
 pub(crate) fn engine(what: &'static str) -> impl Fn(EngineError) -> ImageError {
     move |source| ImageError::Engine {
@@ -153,7 +163,7 @@ pub(crate) fn engine(what: &'static str) -> impl Fn(EngineError) -> ImageError {
     }
 }
 
-pub(crate) fn io(path: &std::path::Path) -> impl Fn(std::io::Error) -> ImageError + '_ {
+pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> ImageError + '_ {
     move |source| ImageError::Io {
         path: path.to_owned(),
         source,

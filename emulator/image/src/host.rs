@@ -1,13 +1,14 @@
-//! A base made from this host's node: the binary, the libraries it is linked to, a shell and npm.
+//! A base made from this host's interpreter: the binary, the libraries it is linked to, a shell and
+//! the package manager.
 //!
 //! The libraries are asked of `ldd`, since the host's own loader knows best where they are.
 
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use bollard::Docker;
 use bollard::query_parameters::ImportImageOptions;
+use fnlocal_language::{HostTool, Language};
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::process::Command;
@@ -22,12 +23,12 @@ use fnlocal_engine::sending;
 use fnlocal_engine::tarball::Tarball;
 use fnlocal_project::programs;
 
-/// Label that tells from which node a base was made.
+/// Label that tells from which interpreter a base was made.
 pub const KEY: &str = "fnlocal.base.key";
 /// A change of what goes into the base makes it anew.
 pub(super) const RECIPE: &str = "2";
 /// Libraries beside glibc: those it opens by name when it looks hosts up, and those that native
-/// addons may ask for although node does not.
+/// addons may ask for although the interpreter does not.
 const BESIDE: [&str; 11] = [
     "libnss_dns.so.2",
     "libnss_files.so.2",
@@ -47,8 +48,8 @@ const CERTIFICATES: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
-/// Programs beside node: a shell for npm's scripts, `env` for their first line, `sleep` for
-/// sandboxes.
+/// Programs beside the interpreter: a shell for install scripts, `env` for their first line, `sleep`
+/// for sandboxes.
 const PROGRAMS: [&str; 3] = ["/bin/sh", "/bin/sleep", "/usr/bin/env"];
 /// Where its programs are found.
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -57,60 +58,63 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const CONFIG: &str = "config.json";
 const LAYER: &str = "layer.tar";
 
-/// This host's node.
+/// This host's interpreter of a language.
 #[derive(Clone, Debug)]
-pub(super) struct HostNode {
+pub(super) struct HostInterpreter {
+    language: &'static dyn Language,
     binary: PathBuf,
     version: String,
-    npm: Option<PathBuf>,
+    /// The folder of its package manager.
+    tool: Option<PathBuf>,
     key: String,
 }
 
-impl HostNode {
-    /// Finds it: `given`, else `node` in `PATH`. Shims are followed by asking it who it is.
-    pub async fn find(given: Option<&Path>) -> Result<Self, String> {
+impl HostInterpreter {
+    /// Finds it: `given`, else in `PATH`. Shims are followed by asking it who it is.
+    pub async fn find(
+        language: &'static dyn Language,
+        given: Option<&Path>,
+    ) -> Result<Self, String> {
         if !cfg!(target_os = "linux") {
             return Err("only possible on Linux".to_owned());
         }
         let program = match given {
             Some(given) => given.to_owned(),
-            None => programs::find("node").ok_or("there is no node in PATH")?,
+            None => programs::find(language.program())
+                .ok_or_else(|| format!("there is no {} in PATH", language.program()))?,
         };
-        let asked = Command::new(&program)
-            .args(["-p", "process.execPath + '\\n' + process.version"])
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(|error| format!("{}: {error}", program.display()))?;
-        let text = String::from_utf8_lossy(&asked.stdout);
-        let mut lines = text.lines();
-        let (Some(binary), Some(version)) = (lines.next(), lines.next()) else {
-            return Err(format!("{} does not tell its path", program.display()));
-        };
-        let binary = std::fs::canonicalize(binary).map_err(|error| format!("{binary}: {error}"))?;
-        let npm = find_npm(&binary);
-        let key = key(&binary, version, npm.as_deref()).map_err(|error| error.to_string())?;
+        let asked = programs::ask(&program, language).await;
+        let asked = asked.map_err(|error| format!("{}: {error}", program.display()))?;
+        let silent = |_| format!("{} does not tell its path", program.display());
+        let found = asked.map_err(silent)?;
+        let binary = std::fs::canonicalize(&found.path);
+        let binary = binary.map_err(|error| format!("{}: {error}", found.path.display()))?;
+        let tool = language.host_tool();
+        let at = find_tool(tool, &binary);
+        let version_file = at.as_ref().map(|at| at.join(tool.version_file));
+        let key = key(&binary, &found.version, version_file.as_deref());
         Ok(Self {
+            language,
             binary,
-            version: version.to_owned(),
-            npm,
-            key,
+            version: found.version,
+            tool: at,
+            key: key.map_err(|error| error.to_string())?,
         })
     }
 
-    /// The same for the same node and npm.
+    /// The same for the same interpreter and package manager.
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// For people.
     pub fn origin(&self) -> String {
-        let npm = if self.npm.is_some() {
-            ""
-        } else {
-            ", without npm"
+        let without = match self.tool {
+            Some(_) => String::new(),
+            None => format!(", without {}", self.language.host_tool().name),
         };
-        format!("this machine's node {}{npm}", self.version)
+        let program = self.language.program();
+        format!("this machine's {program} {}{without}", self.version)
     }
 
     /// Makes the base and gives its name, which is a hash of its content. Loaded as an archive:
@@ -145,7 +149,7 @@ impl HostNode {
         let config = json!({
             "architecture": ImagePlatform::here().architecture(),
             "os": "linux",
-            "config": { "Env": [PATH], "Cmd": ["node"], "Labels": { KEY: self.key } },
+            "config": { "Env": [PATH], "Cmd": [self.language.program()], "Labels": { KEY: self.key } },
             "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{hash}")] },
             "history": [{ "comment": format!("made by fnlocal from {}", self.origin()) }],
         });
@@ -159,7 +163,8 @@ impl HostNode {
     /// The base's files.
     pub async fn root(&self) -> Result<Root, String> {
         let mut root = Root::default();
-        root.file("/usr/local/bin/node", &self.binary, 0o755);
+        let program = format!("/usr/local/bin/{}", self.language.program());
+        root.file(&program, &self.binary, 0o755);
         let mut linked = vec![self.binary.clone()];
         for program in PROGRAMS {
             root.file(program, Path::new(program), 0o755);
@@ -180,34 +185,29 @@ impl HostNode {
                 root.file(&library, Path::new(&library), 0o755);
             }
         }
-        if let Some(npm) = &self.npm {
-            let at = "/usr/local/lib/node_modules/npm";
-            root.tree(at, npm, &["docs", "man"])
+        if let Some(folder) = &self.tool {
+            let tool = self.language.host_tool();
+            root.tree(tool.at, folder, tool.without)
                 .map_err(|error| error.to_string())?;
-            root.link(
-                "/usr/local/bin/npm",
-                "../lib/node_modules/npm/bin/npm-cli.js",
-            );
-            root.link(
-                "/usr/local/bin/npx",
-                "../lib/node_modules/npm/bin/npx-cli.js",
-            );
+            for (at, to) in tool.links {
+                root.link(at, to);
+            }
         }
-        settings(&mut root);
+        settings(&mut root, self.language.image_user());
         Ok(root)
     }
 }
 
 /// Adds the files that a system has besides programs.
-fn settings(root: &mut Root) {
-    let passwd = "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n\
-                  nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
-    root.text("/etc/passwd", passwd, 0o644);
-    root.text(
-        "/etc/group",
-        "root:x:0:\nnode:x:1000:\nnogroup:x:65534:\n",
-        0o644,
+fn settings(root: &mut Root, user: &str) {
+    let home = format!("/home/{user}");
+    let passwd = format!(
+        "root:x:0:0:root:/root:/bin/sh\n{user}:x:1000:1000::{home}:/bin/sh\n\
+         nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
     );
+    root.text("/etc/passwd", passwd, 0o644);
+    let group = format!("root:x:0:\n{user}:x:1000:\nnogroup:x:65534:\n");
+    root.text("/etc/group", group, 0o644);
     root.text(
         "/etc/nsswitch.conf",
         "passwd: files\ngroup: files\nhosts: files dns\n",
@@ -221,28 +221,27 @@ fn settings(root: &mut Root) {
         root.file(CERTIFICATES[0], path, 0o644);
     }
     root.folder("/tmp", 0o1777);
-    for folder in ["/app", "/home/node", "/root", "/run/fnlocal", "/var/tmp"] {
+    for folder in ["/app", home.as_str(), "/root", "/run/fnlocal", "/var/tmp"] {
         root.folder(folder, 0o755);
     }
 }
 
-/// npm's folder: beside node, else where `npm` in `PATH` leads. One that is spread over the
-/// system, as Debian's own package is, cannot be taken along.
-fn find_npm(node: &Path) -> Option<PathBuf> {
-    let beside = node.parent()?.parent()?.join("lib/node_modules/npm");
+/// The package manager's folder: beside the interpreter, else where its program in `PATH` leads. One
+/// that is spread over the system, as Debian's own packages are, cannot be taken along.
+fn find_tool(tool: &HostTool, interpreter: &Path) -> Option<PathBuf> {
+    let beside = interpreter.parent()?.parent()?.join(tool.beside);
     let in_path = || {
-        let npm = programs::find("npm")?;
-        let cli = std::fs::canonicalize(npm).ok()?;
-        Some(cli.parent()?.parent()?.to_owned())
+        let program = std::fs::canonicalize(programs::find(tool.name)?).ok()?;
+        Some(program.parent()?.parent()?.to_owned())
     };
-    let whole =
-        |npm: &PathBuf| npm.join("bin/npm-cli.js").is_file() && npm.join("node_modules").is_dir();
+    let (file, folder) = tool.whole;
+    let whole = |at: &PathBuf| at.join(file).is_file() && at.join(folder).is_dir();
     Some(beside)
         .filter(whole)
         .or_else(|| in_path().filter(whole))
 }
 
-fn key(binary: &Path, version: &str, npm: Option<&Path>) -> io::Result<String> {
+fn key(binary: &Path, version: &str, tool_version: Option<&Path>) -> io::Result<String> {
     let stamp = |path: &Path| -> io::Result<String> {
         let meta = path.metadata()?;
         let changed = meta
@@ -251,18 +250,16 @@ fn key(binary: &Path, version: &str, npm: Option<&Path>) -> io::Result<String> {
             .unwrap_or_default();
         Ok(format!("{} {}", meta.len(), changed.as_nanos()))
     };
-    let node = stamp(binary)?;
-    let npm = match npm {
-        Some(npm) => std::fs::read(npm.join("package.json"))?,
-        None => Vec::new(),
-    };
+    let stamp = stamp(binary)?;
+    let tool = tool_version.map(std::fs::read);
+    let tool = tool.transpose()?.unwrap_or_default();
     let path = binary.as_os_str().as_encoded_bytes();
     Ok(short_hash(&[
         RECIPE.as_bytes(),
         path,
         version.as_bytes(),
-        node.as_bytes(),
-        &npm,
+        stamp.as_bytes(),
+        &tool,
     ]))
 }
 

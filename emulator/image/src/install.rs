@@ -13,18 +13,18 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::OnProgress;
-use super::deps::{Dependencies, settings};
 use super::error::{ImageError, InstallLimit, engine};
-use super::npm::{HostSettings, WORK, text};
 use super::oci::manifest::ImagePlatform;
+use super::plan::host_settings;
 use super::root::Root;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, created_by_us, hardened, tmpfs};
 use fnlocal_engine::helper::{helper_ids, helper_user};
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::naming;
+use fnlocal_language::{HostSettings, INSTALL_WORK as WORK, InstallPlan, Language};
 
-/// Bytes of npm's output kept for an error.
+/// Bytes of package managers' output kept for an error.
 const MAX_KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
 /// How often the person hears that an install goes on.
 const NEWS: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ const DISK_BYTES: i64 = 8 << 30;
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// For removing one folder.
 const TIDY_TIME: Duration = Duration::from_secs(30);
-/// Exit codes of `install.cjs` that say which limit was reached.
+/// Exit codes of [`fnlocal_language::InstallScript`] that say which limit was reached.
 const OUT_OF_MEMORY: i64 = 90;
 const OUT_OF_PROCESSES: i64 = 91;
 /// The exit code of a process that was killed.
@@ -56,6 +56,8 @@ pub(crate) struct Installer<'a> {
     /// The image to install upon.
     pub base: &'a str,
     pub package: &'a str,
+    /// The base's language.
+    pub language: &'static dyn Language,
     /// Where it will run, if not where it is installed.
     pub target: Option<ImagePlatform>,
     /// How long it may take.
@@ -73,18 +75,18 @@ impl Installer<'_> {
         Ok(made.map_err(engine("creating a container to build in"))?.id)
     }
 
-    /// Installs into `/node_modules` of a container it made and puts the files of `root` beside.
+    /// Installs into a folder at the top of a container it made and puts the files of `root` beside.
     pub async fn install(
         &self,
         id: &str,
         root: Root,
-        dependencies: &Dependencies,
+        dependencies: &dyn InstallPlan,
         progress: OnProgress<'_>,
     ) -> Result<(), ImageError> {
-        let host = settings(dependencies);
+        let host = host_settings(dependencies);
         self.upload(id, &root).await?;
         let mut work = Root::owned_by(helper_ids(self.engine));
-        fill(&mut work, dependencies, &host);
+        fill(&mut work, self.language, dependencies, &host);
         self.upload(id, &work).await?;
         let started = self.docker().start_container(id, None).await;
         started.map_err(engine("starting a container to build in"))?;
@@ -134,16 +136,17 @@ impl Installer<'_> {
     async fn run(
         &self,
         id: &str,
-        dependencies: &Dependencies,
+        dependencies: &dyn InstallPlan,
         env: Vec<String>,
         progress: OnProgress<'_>,
     ) -> Result<(), ImageError> {
-        let steps = dependencies.steps(WORK, self.target);
+        let target = self.target.map(ImagePlatform::architecture);
+        let steps = dependencies.steps(WORK, target);
         let steps = serde_json::to_string(&steps).expect("words are JSON");
         let run_in = dependencies.run_in().to_owned();
         let command = vec![
-            "node".to_owned(),
-            format!("{WORK}/install.cjs"),
+            self.language.program().to_owned(),
+            format!("{WORK}/{}", self.language.install_script().file),
             steps,
             run_in,
         ];
@@ -162,7 +165,7 @@ impl Installer<'_> {
             .map_err(engine(what))?
             .id;
         let mut output = Vec::new();
-        let package = || dependencies.package().to_owned();
+        let package = || self.package.to_owned();
         let StartExecResults::Attached { output: stream, .. } = self
             .docker()
             .start_exec(&exec, None)
@@ -174,7 +177,7 @@ impl Installer<'_> {
                 output: text(&output),
             });
         };
-        let reading = read(stream, &mut output, dependencies, progress);
+        let reading = read(stream, &mut output, self.package, progress);
         let ended = tokio::select! {
             read = timeout(self.time, reading) => read.map_err(|_| InstallLimit::Time(self.time)),
             limit = self.reached(id) => Err(limit),
@@ -206,12 +209,11 @@ impl Installer<'_> {
     /// root's.
     pub async fn tidy(&self, id: &str) -> Result<(), ImageError> {
         let what = "tidying a container to build in";
-        let script = format!("require('node:fs').rmdirSync('{WORK}')");
         let options = CreateExecOptions {
             user: Some("0:0".to_owned()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            cmd: Some(["node", "-e", &script].map(str::to_owned).to_vec()),
+            cmd: Some(self.language.empty_folder_removal(WORK)),
             ..CreateExecOptions::default()
         };
         let exec = self.docker().create_exec(id, options).await;
@@ -266,31 +268,36 @@ impl Installer<'_> {
     }
 }
 
-/// Adds npm's inputs, in a folder the install empties, and the folder it installs into.
-fn fill(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
+/// Adds the package manager's inputs, in a folder the install empties, and the folder it installs
+/// into.
+fn fill(
+    root: &mut Root,
+    language: &dyn Language,
+    dependencies: &dyn InstallPlan,
+    host: &HostSettings,
+) {
     root.folder(WORK, 0o700);
-    root.folder("/node_modules", 0o755);
-    root.text(
-        &format!("{WORK}/install.cjs"),
-        include_bytes!("install.cjs"),
-        0o644,
-    );
+    root.folder(&format!("/{}", language.installed_folder()), 0o755);
+    let script = language.install_script();
+    root.text(&format!("{WORK}/{}", script.file), script.bytes, 0o644);
     for (name, bytes, executable) in dependencies.files() {
         let mode = if executable { 0o755 } else { 0o644 };
         root.text(&format!("{WORK}/{name}"), bytes, mode);
     }
-    if let Some(npmrc) = &host.npmrc {
-        root.text(&format!("{WORK}/user.npmrc"), npmrc.as_slice(), 0o600);
+    for (name, bytes, mode) in &host.files {
+        root.text(&format!("{WORK}/{name}"), bytes.as_slice(), *mode);
     }
-    if let Some(certificates) = &host.certificates {
-        root.text(&format!("{WORK}/ca.pem"), certificates.as_slice(), 0o644);
-    }
+}
+
+/// Returns a package manager's output, for people.
+pub(crate) fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).trim_end().to_owned()
 }
 
 async fn read(
     mut stream: impl futures_util::Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
     output: &mut Vec<u8>,
-    dependencies: &Dependencies,
+    package: &str,
     progress: OnProgress<'_>,
 ) {
     let began = std::time::Instant::now();
@@ -306,8 +313,7 @@ async fn read(
                 Some(Err(_)) | None => return,
             },
             _ = news.tick() => progress(format!(
-                "package {}: still installing dependencies ({} s)",
-                dependencies.package(),
+                "package {package}: still installing dependencies ({} s)",
                 began.elapsed().as_secs(),
             )),
         }

@@ -6,30 +6,31 @@
 
 pub mod base;
 pub mod build;
-pub mod deps;
 mod engine_build;
 pub mod error;
 pub mod host;
 pub mod install;
-pub mod manager;
-mod npm;
 pub mod oci;
+mod on_host;
+mod plan;
 pub mod release;
 mod root;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 pub use error::ImageError;
+pub use on_host::on_host;
 pub use root::Root;
 
 use base::Base;
-use deps::Dependencies;
 use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::identity::{fit, local_image, short_hash};
 use fnlocal_engine::labels::Owner;
+use fnlocal_language::{InstallPlan, Language};
 use fnlocal_project::{INSTALL_TIME, Package};
 
 /// For a pull or an import.
@@ -43,14 +44,14 @@ pub const PROJECT: &str = "dev.fnlocal.project";
 /// How images are made.
 #[derive(Clone, Debug)]
 pub struct ImageOptions {
-    /// The base the person asked for; [`base::DEFAULT`] when none.
+    /// The base the person asked for; the language's when none.
     pub base_image: Option<String>,
     /// The project's name, in the images' names.
     pub project: String,
     /// Whose the containers are that images are made in.
     pub owner: Owner,
-    /// The host's node, for a base made from it; looked up in `PATH` when none.
-    pub node: Option<std::path::PathBuf>,
+    /// The host's interpreter, for a base made from it; looked up in `PATH` when none.
+    pub interpreter: Option<std::path::PathBuf>,
 }
 
 /// Makes images, each at most once at a time.
@@ -58,7 +59,8 @@ pub struct Images {
     engine: Engine,
     options: ImageOptions,
     install_time: Duration,
-    base: Mutex<Option<Base>>,
+    /// By languages' words.
+    bases: Mutex<BTreeMap<&'static str, Base>>,
     building: Mutex<()>,
 }
 
@@ -72,7 +74,7 @@ impl Images {
             engine,
             options,
             install_time: INSTALL_TIME,
-            base: Mutex::new(None),
+            bases: Mutex::default(),
             building: Mutex::new(()),
         }
     }
@@ -86,32 +88,37 @@ impl Images {
         }
     }
 
-    /// The base: local, pulled, or made from this host's node. Decided once.
+    /// The base of a language: local, pulled, or made from this host's interpreter. Decided once.
     ///
     /// # Errors
     /// [`ImageError`] when there is none and none can be made.
-    pub async fn base(&self, progress: OnProgress<'_>) -> Result<Base, ImageError> {
-        let mut known = self.base.lock().await;
-        if let Some(base) = &*known {
+    pub async fn base(
+        &self,
+        language: &'static dyn Language,
+        progress: OnProgress<'_>,
+    ) -> Result<Base, ImageError> {
+        let mut known = self.bases.lock().await;
+        if let Some(base) = known.get(language.word()) {
             return Ok(base.clone());
         }
-        let found = base::find(&self.engine.docker, &self.options, progress).await?;
-        Ok(known.insert(found).clone())
+        let found = base::find(&self.engine.docker, language, &self.options, progress).await?;
+        known.insert(language.word(), found.clone());
+        Ok(found)
     }
 
     /// The image a package's instances run: made if it is missing. Packages without dependencies
     /// share one.
     ///
     /// # Errors
-    /// [`ImageError`]; npm's own words when an install fails.
+    /// [`ImageError`]; the package manager's own words when an install fails.
     pub async fn ensure(
         &self,
         package: &Package,
         progress: OnProgress<'_>,
     ) -> Result<String, ImageError> {
-        let base = self.base(progress).await?;
-        let dependencies = Dependencies::read(package)?;
-        let reference = self.reference(&base, package, dependencies.as_ref());
+        let base = self.base(package.language, progress).await?;
+        let dependencies = plan::read(package)?;
+        let reference = self.reference(&base, package, dependencies.as_deref());
         // Packages without dependencies share an image: the second finds what the first made.
         let _one_at_a_time = self.building.lock().await;
         if base::inspect(&self.engine.docker, &reference)
@@ -134,11 +141,11 @@ impl Images {
             project: dependencies
                 .is_some()
                 .then_some(self.options.project.as_str()),
-            package: &package.name,
+            package,
             reference: &reference,
             install_time: self.install_time,
         };
-        build.run(dependencies.as_ref(), progress).await?;
+        build.run(dependencies.as_deref(), progress).await?;
         Ok(reference)
     }
 
@@ -146,12 +153,12 @@ impl Images {
         &self,
         base: &Base,
         package: &Package,
-        dependencies: Option<&Dependencies>,
+        dependencies: Option<&dyn InstallPlan>,
     ) -> String {
         let mut parts = vec![
             RECIPE.as_bytes(),
             base.id.as_bytes(),
-            fnlocal_bundles::RUNNER,
+            package.language.wrapper().bytes,
         ];
         let Some(dependencies) = dependencies else {
             return local_image(&format!("runner:{}", short_hash(&parts)));

@@ -16,15 +16,10 @@ pub(super) fn fingerprint(cause: Cause, function: Option<&str>, failure: &Failur
         parts.push(failure.name.clone());
         parts.push(without_numbers(&failure.message));
         let stack = failure.stack.iter().flat_map(|stack| stack.lines());
-        let frames = stack.filter_map(|line| line.trim_start().strip_prefix("at "));
-        parts.extend(frames.map(|frame| without_place(frame).to_owned()));
+        let frames = stack.filter_map(fnlocal_language::stack_frame);
+        parts.extend(frames.map(str::to_owned));
     }
     hex::encode(&Sha256::digest(parts.join("\0"))[..6])
-}
-
-/// A frame without its line and column.
-fn without_place(frame: &str) -> &str {
-    frame.trim_end_matches(|c: char| c == ')' || c == ':' || c.is_ascii_digit())
 }
 
 /// A message with `#` for every number, and for every word of hexadecimal digits that is an id.

@@ -1,14 +1,16 @@
-//! The package that a file or a folder of handlers belongs to, when its package.json is above it.
+//! The package that a file or a folder of handlers belongs to, when its manifest is above it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use fnlocal_language::of_manifest;
+
 use super::CONFIG_FILE;
 use super::discover::HANDLERS;
 
-/// The nearest folder above with a package.json. Ends at the repository's or the project's folder,
-/// and before the person's home and folders that every user may write to: a package.json there was
+/// The nearest folder above with a manifest. Ends at the repository's or the project's folder,
+/// and before the person's home and folders that every user may write to: a manifest there was
 /// not written for this code.
 pub(super) fn package_above(folder: &Path) -> Option<PathBuf> {
     let home = std::env::home_dir();
@@ -18,7 +20,7 @@ pub(super) fn package_above(folder: &Path) -> Option<PathBuf> {
         if ends || home.as_deref() == Some(above) || is_open_to_all(above) {
             return None;
         }
-        if above.join("package.json").is_file() {
+        if of_manifest(above).is_some() {
             return Some(above.to_owned());
         }
         below = above;
@@ -28,9 +30,8 @@ pub(super) fn package_above(folder: &Path) -> Option<PathBuf> {
 
 /// Returns whether a folder is one in which fnlocal looks for handlers, and no package by itself.
 pub(super) fn holds_handlers(folder: &Path) -> bool {
-    let own = ["package.json", CONFIG_FILE];
-    HANDLERS.iter().any(|name| folder.ends_with(name))
-        && !own.iter().any(|name| folder.join(name).is_file())
+    let is_own = of_manifest(folder).is_some() || folder.join(CONFIG_FILE).is_file();
+    !is_own && HANDLERS.iter().any(|name| folder.ends_with(name))
 }
 
 fn is_open_to_all(folder: &Path) -> bool {

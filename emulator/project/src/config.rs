@@ -91,7 +91,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct BuildConfig {
     /// The image to build on.
-    #[schemars(extend("default" = "node:26-slim"))]
+    #[schemars(extend("default" = fnlocal_language::usual().base_image()))]
     pub base_image: Option<String>,
     /// Lets `fnlocal dev` build the image of the last quiet state in advance.
     #[schemars(extend("default" = true))]

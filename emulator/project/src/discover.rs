@@ -12,16 +12,14 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_api::UserError;
 use fnlocal_core::PackageId;
+use fnlocal_language::{Language, LocalError};
 
 use super::config_file::ConfigFile;
-use super::local::{LocalDependencies, LocalError};
 use super::manifest::{ManifestError, PackageManifest};
 use super::{Package, ProjectError, Scope, Warning, names};
 
 pub(super) use handlers::{HANDLERS, named_after};
 
-/// Endings of files Node runs, in the order an entry is looked for.
-pub(super) const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"];
 /// Folders whose sub-folders are looked at without being asked.
 const USUAL: [&str; 3] = ["functions", "packages", "services"];
 
@@ -47,6 +45,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
     let here = candidate(root, root)?;
     let has_entry = !here.entries.is_empty();
     let missing = here.missing_main.clone();
+    let language = here.language;
     found.await_main(root, missing.as_deref());
     found.await_handlers(root);
     if has_entry {
@@ -60,7 +59,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
     if found.packages.is_empty() {
         found.none = Some(match missing {
             Some(main) => ProjectError::NoMain {
-                manifest: root.join("package.json"),
+                manifest: root.join(language.manifest()),
                 main,
             },
             None => ProjectError::NoFunctions {
@@ -102,14 +101,15 @@ fn plain(main: &str) -> Option<&str> {
     stays.then_some(main)
 }
 
-/// The package of a folder of handlers, whose package.json is in `root` above it.
+/// The package of a folder of handlers, whose manifest is in `root` above it.
 pub(super) fn of_handlers(folder: &Path, root: &Path) -> Result<DiscoveredPackages, ProjectError> {
     let mut candidate = candidate(root, root)?;
     let below = folder.strip_prefix(root).ok().and_then(Path::to_str);
-    candidate.entries = match (below, index(folder)) {
+    let language = candidate.language;
+    candidate.entries = match (below, index(language, folder)) {
         (None, _) => Vec::new(),
         (Some(below), Some(index)) => vec![format!("{below}/{index}")],
-        (Some(below), None) => handlers::of_folder(root, below),
+        (Some(below), None) => handlers::of_folder(language, root, below),
     };
     let none = candidate
         .entries
@@ -129,7 +129,7 @@ pub(super) fn of_handlers(folder: &Path, root: &Path) -> Result<DiscoveredPackag
     })
 }
 
-/// A package of one file, in the package of `root` if a package.json is there.
+/// A package of one file, in the package of `root` if a manifest is there.
 pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> {
     let (Some(entry), Some(name)) = (
         path.strip_prefix(root).ok().and_then(Path::to_str),
@@ -139,13 +139,13 @@ pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> 
             path: path.to_owned(),
         });
     };
-    if !is_code(name) {
+    let Some(language) = fnlocal_language::of_code(name) else {
         return Err(ProjectError::NotCode {
             path: path.to_owned(),
         });
-    }
-    let mut candidate = candidate(root, root)?;
-    // With a package.json the file is that package's entry, dependencies and all.
+    };
+    let mut candidate = candidate_in(language, root, root)?;
+    // With a manifest the file is that package's entry, dependencies and all.
     let scope = if candidate.manifest.is_some() {
         Scope::Folder
     } else {
@@ -162,15 +162,17 @@ pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> 
 
 /// A folder that a package depends on, as a package of its own.
 pub(super) fn library(folder: &Path, package: &Package) -> Package {
-    let entries = candidate(folder, &package.project_root).map(|found| found.entries);
+    let found = candidate_in(package.language, folder, &package.project_root);
+    let entries = found.map(|found| found.entries);
     Package {
         entries: entries.unwrap_or_default(),
-        ..super::local::library(folder, package, Vec::new())
+        ..super::mirror::library(folder, package, Vec::new())
     }
 }
 
 /// A folder that may be a package.
 struct Candidate {
+    language: &'static dyn Language,
     root: PathBuf,
     entries: Vec<String>,
     manifest: Option<PackageManifest>,
@@ -192,6 +194,7 @@ impl Candidate {
         Package {
             id: PackageId(0),
             name: names::slug(named.unwrap_or(folder)),
+            language: self.language,
             root: self.root,
             project_root: project.to_owned(),
             entries: self.entries,
@@ -202,22 +205,44 @@ impl Candidate {
     }
 }
 
+/// What a folder is in the first language in which it has entries.
 fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
-    let manifest = PackageManifest::read(root, project).map_err(|error| match error {
+    let mut best = candidate_in(fnlocal_language::usual(), root, project)?;
+    for language in fnlocal_language::all().skip(1) {
+        let other = candidate_in(language, root, project)?;
+        let is_better = other.manifest.is_some() && best.manifest.is_none();
+        if best.entries.is_empty() && (is_better || !other.entries.is_empty()) {
+            best = other;
+        }
+    }
+    Ok(best)
+}
+
+/// What a folder is in one language.
+fn candidate_in(
+    language: &'static dyn Language,
+    root: &Path,
+    project: &Path,
+) -> Result<Candidate, ProjectError> {
+    let manifest = PackageManifest::read(language, root, project);
+    let manifest = manifest.map_err(|error| match error {
         ManifestError::Io(source) => ProjectError::Io {
-            path: root.join("package.json"),
+            path: root.join(language.manifest()),
             source,
         },
         ManifestError::Text(error) => ProjectError::Manifest(Box::new(error)),
     })?;
-    let main = manifest.as_ref().and_then(|manifest| manifest.main.clone());
-    let resolved = main.as_deref().and_then(|main| resolve(root, main));
+    let main = manifest.as_ref().and_then(|found| found.entry.clone());
+    let resolved = main
+        .as_deref()
+        .and_then(|main| resolve(language, root, main));
     let missing_main = if resolved.is_none() { main } else { None };
-    let entries = match resolved.or_else(|| index(root)) {
+    let entries = match resolved.or_else(|| index(language, root)) {
         Some(entry) => vec![entry],
-        None => handlers::all(root),
+        None => handlers::all(language, root),
     };
     Ok(Candidate {
+        language,
         root: root.to_owned(),
         entries,
         manifest,
@@ -225,34 +250,20 @@ fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
     })
 }
 
-/// Finds `main` as Node does: the file, with an ending, or a folder's index.
-fn resolve(root: &Path, main: &str) -> Option<String> {
-    let main = plain(main)?;
-    if root.join(main).is_file() {
-        return Some(main.to_owned());
-    }
-    let endings = EXTENSIONS.iter().map(|ending| format!("{main}.{ending}"));
-    let inside = EXTENSIONS
+/// Finds the entry that a manifest names.
+fn resolve(language: &dyn Language, root: &Path, main: &str) -> Option<String> {
+    let mut candidates = language.entry_candidates(plain(main)?).into_iter();
+    candidates.find(|path| root.join(path).is_file())
+}
+
+/// The file that stands for a folder.
+fn index(language: &dyn Language, root: &Path) -> Option<String> {
+    let stem = language.index();
+    let mut names = language
+        .extensions()
         .iter()
-        .map(|ending| format!("{main}/index.{ending}"));
-    endings.chain(inside).find(|path| root.join(path).is_file())
-}
-
-fn index(root: &Path) -> Option<String> {
-    let mut names = EXTENSIONS.iter().map(|ending| format!("index.{ending}"));
+        .map(|ending| format!("{stem}.{ending}"));
     names.find(|name| root.join(name).is_file())
-}
-
-/// Returns whether a file may hold functions, by its name.
-pub fn is_code(name: &str) -> bool {
-    let Some((stem, ending)) = name.rsplit_once('.') else {
-        return false;
-    };
-    EXTENSIONS.contains(&ending)
-        && !stem.starts_with(['.', '_'])
-        && ![".d", ".test", ".spec"]
-            .iter()
-            .any(|end| stem.ends_with(end))
 }
 
 /// Names in a folder, sorted; none when it cannot be read.
@@ -266,7 +277,8 @@ fn children(folder: &Path) -> Vec<String> {
 }
 
 fn is_skipped(name: &str) -> bool {
-    name.starts_with('.') || name == "node_modules"
+    let is_installed = |language: &dyn Language| language.installed_folder() == name;
+    name.starts_with('.') || fnlocal_language::all().any(is_installed)
 }
 
 fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result<(), ProjectError> {
@@ -280,7 +292,7 @@ fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result
             .filter(|name| !is_skipped(name))
         {
             let folder = parent.join(name);
-            if folder.join("package.json").is_file() {
+            if fnlocal_language::of_manifest(&folder).is_some() {
                 add(root, &folder, found)?;
             }
         }
@@ -307,7 +319,7 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
     if candidate.entries.is_empty() {
         found.await_main(folder, candidate.missing_main.as_deref());
         if let Some(main) = candidate.missing_main {
-            let manifest = folder.join("package.json");
+            let manifest = folder.join(candidate.language.manifest());
             let error = ProjectError::NoMain { manifest, main };
             found.warnings.push(Warning {
                 text: error.to_string(),
@@ -325,7 +337,7 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
 fn without_libraries(packages: &mut Vec<Package>) {
     let depended: BTreeSet<PathBuf> = packages
         .iter()
-        .flat_map(|package| match LocalDependencies::of(package) {
+        .flat_map(|package| match package.local_dependencies() {
             Ok(local) => local.unwrap_or_default().folders,
             Err(LocalError::Version { member, .. }) => BTreeSet::from([member]),
             Err(_) => BTreeSet::new(),

@@ -12,7 +12,6 @@ mod output;
 mod rules;
 mod stamp;
 mod walk;
-mod within;
 
 use std::fs::Metadata;
 use std::io;
@@ -21,11 +20,12 @@ use std::sync::Arc;
 
 use super::{Package, Scope};
 
+pub use fnlocal_files::{LinkFree, open_within, read_inside, read_text_inside};
+pub use fnlocal_language::is_excluded;
 pub use loaded::{ImportMemo, LoadedFiles};
 pub use memo::Memo;
 pub use rules::Rules;
 pub use stamp::Stamp;
-pub use within::{LinkFree, open_within, read_inside, read_text_inside};
 
 /// Names of ignore files, the stronger first.
 pub const IGNORE_FILES: [&str; 2] = [".fnlocalignore", ".gitignore"];
@@ -79,26 +79,6 @@ pub enum WalkError {
 /// Receives what the walk comes by; false ends the walk.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(WalkEntry<'_>) -> bool;
 
-/// Returns whether a name never belongs to code: version control, installed packages, secrets, our
-/// own state, and files editors keep while a person types.
-pub fn is_excluded(name: &str) -> bool {
-    const NAMES: [&str; 7] = [
-        ".git",
-        ".hg",
-        ".svn",
-        "node_modules",
-        ".fnlocal",
-        ".DS_Store",
-        "4913",
-    ];
-    const ENDS: [&str; 6] = [".swp", ".swo", ".swx", "~", "___jb_tmp___", "___jb_old___"];
-    NAMES.contains(&name)
-        || name.starts_with(".env")
-        || name.starts_with(".#")
-        || (name.starts_with('#') && name.ends_with('#'))
-        || ENDS.iter().any(|end| name.ends_with(end))
-}
-
 /// How sure it is that a name is a secret's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secret {
@@ -110,11 +90,9 @@ pub(super) enum Secret {
 }
 
 /// Returns whether a file or folder has the name of a secret. Changes of such files are still
-/// noticed: an `.npmrc` decides what is installed.
+/// noticed: a package manager's decides what is installed.
 pub(super) fn secret(name: &str) -> Option<Secret> {
-    const NAMES: [&str; 14] = [
-        ".npmrc",
-        ".yarnrc.yml",
+    const NAMES: [&str; 12] = [
         ".netrc",
         ".pypirc",
         ".ssh",
@@ -130,7 +108,9 @@ pub(super) fn secret(name: &str) -> Option<Secret> {
     ];
     const ENDS: [&str; 7] = [".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".ppk"];
     let lower = name.to_ascii_lowercase();
-    if NAMES.contains(&lower.as_str()) {
+    let of_language =
+        || fnlocal_language::all().any(|language| language.secret_files().contains(&&*lower));
+    if NAMES.contains(&lower.as_str()) || of_language() {
         Some(Secret::Surely)
     } else if ENDS.iter().any(|end| lower.ends_with(end)) {
         Some(Secret::Perhaps)

@@ -18,8 +18,8 @@ pub mod env;
 mod env_expand;
 pub mod env_file;
 mod files;
-mod local;
 mod manifest;
+mod mirror;
 mod names;
 mod open;
 mod prescale;
@@ -40,6 +40,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fnlocal_core::{PackageId, Profile};
+use fnlocal_language::Language;
 
 pub use code::{CodeError, CodeStore, DepsHash, Snapshot};
 pub use code_config::camel;
@@ -53,8 +54,7 @@ pub use config_file::ConfigFile;
 pub use description::{DescribedFunction, DescribedModule, Description};
 pub use diagnostics::{FileError, suggest};
 pub use env::{EnvError, Environment, env_files};
-pub use local::{LocalDependencies, LocalError, MirroredFile};
-pub use manifest::{Lockfile, LockfileKind, PackageManifest};
+pub use manifest::{Lockfile, PackageManifest};
 pub use names::MAX_FUNCTION_NAME;
 pub use prescale::PrescaleError;
 pub use resolve::{Across, FunctionProblem, Settled, SettledFunction};
@@ -66,12 +66,10 @@ pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, RequestRate, TimeSpan};
 
 pub use code::hash as hash_of_files;
-pub use discover::is_code;
 pub use files::{
     IGNORE_FILES, ImportMemo, LinkFree, LoadedFiles, Memo, Rules, Stamp, Tree, WalkEntry,
     WalkError, is_excluded, open_within, read_inside,
 };
-pub use manifest::LOCKFILES;
 use state::STATE_DIR;
 
 /// A folder of functions.
@@ -125,7 +123,9 @@ pub struct Package {
     pub project_root: PathBuf,
     /// Files that export functions, relative to `root` with `/`.
     pub entries: Vec<String>,
-    /// Its package.json, if it has one.
+    /// What it is written in.
+    pub language: &'static dyn Language,
+    /// Its manifest, if it has one.
     pub manifest: Option<PackageManifest>,
     /// The part of the folder that belongs to it.
     pub scope: Scope,
@@ -147,7 +147,7 @@ impl Package {
 pub enum Scope {
     /// Everything that is not ignored.
     Folder,
-    /// The entry alone: a single file was given, and no package.json lies beside it.
+    /// The entry alone: a single file was given, and no manifest lies beside it.
     File,
 }
 
@@ -215,6 +215,21 @@ impl Project {
         self.root.join(STATE_DIR)
     }
 
+    /// The languages of its packages, each once; the usual one if there are none.
+    #[must_use]
+    pub fn languages(&self) -> Vec<&'static dyn Language> {
+        let all = fnlocal_language::all();
+        let is_used = |language: &&'static dyn Language| {
+            let mut packages = self.packages.iter();
+            packages.any(|package| package.language == *language)
+        };
+        let used: Vec<_> = all.filter(is_used).collect();
+        match used.is_empty() {
+            true => vec![fnlocal_language::usual()],
+            false => used,
+        }
+    }
+
     /// A package by its number.
     #[must_use]
     pub fn package(&self, id: PackageId) -> Option<&Package> {
@@ -236,8 +251,8 @@ pub enum ProjectError {
         /// The requested path.
         path: PathBuf,
     },
-    /// A single file that Node cannot run.
-    #[error("{} is not a JavaScript or TypeScript file", path.display())]
+    /// A single file in no known language.
+    #[error("{} is not a {} file", path.display(), source_titles())]
     NotCode {
         /// The file.
         path: PathBuf,
@@ -245,7 +260,7 @@ pub enum ProjectError {
     /// `fnlocal.toml` is wrong.
     #[error("{0}")]
     Config(Box<FileError>),
-    /// A package.json is wrong.
+    /// A manifest is wrong.
     #[error("{0}")]
     Manifest(Box<FileError>),
     /// No functions.
@@ -254,10 +269,10 @@ pub enum ProjectError {
         /// Where they were looked for.
         folder: PathBuf,
     },
-    /// `main` or `exports` names a file that is not there.
+    /// The manifest names an entry that is not there.
     #[error("{} names `{main}` as its entry, which does not exist", manifest.display())]
     NoMain {
-        /// The package.json.
+        /// The manifest.
         manifest: PathBuf,
         /// The entry that it names.
         main: String,
@@ -278,21 +293,37 @@ impl ProjectError {
             Self::NoMain { manifest, main } => {
                 format!("{main}, which {} names as its entry", manifest.display())
             }
-            Self::NoFunctions { folder } => format!(
-                "an index.js, files in functions/, or a package.json with `main` in {}",
-                folder.display()
-            ),
+            Self::NoFunctions { folder } => {
+                let awaited = each(|language| language.entries_awaited());
+                format!("{} in {}", awaited.join(", or "), folder.display())
+            }
             other => other.to_string(),
         }
     }
 }
 
+/// What each language says.
+fn each(said: impl Fn(&dyn Language) -> &'static str) -> Vec<&'static str> {
+    fnlocal_language::all().map(said).collect()
+}
+
+fn source_titles() -> String {
+    each(|language| language.source_title()).join(" or ")
+}
+
+/// The endings of files that may hold functions, for people.
+fn endings() -> String {
+    let all = fnlocal_language::all().flat_map(|language| language.extensions());
+    let mut all: Vec<&str> = all.copied().collect();
+    let last = all.pop().unwrap_or_default();
+    format!("{} or {last}", all.join(", "))
+}
+
 fnlocal_api::user_error!(ProjectError: Config {
     Self::Config(error) | Self::Manifest(error) => error.hint();
-    Self::NoFunctions { .. } => "make an index.js with\n\n    exports.hello = (req, res) => \
-        res.json({ hello: \"world\" });\n\nor put files that export functions into functions/";
+    Self::NoFunctions { .. } => each(|language| language.first_function()).join("\n\nor ");
     Self::NoMain { .. } => "build it first, or correct `main`";
-    Self::NotCode { .. } => "give a folder, or a file that ends in js, mjs, cjs, ts, mts or cts";
+    Self::NotCode { .. } => format!("give a folder, or a file that ends in {}", endings());
     Self::Io { source, .. } => fnlocal_files::hint(source);
     Self::NotFound { .. } => None;
 });

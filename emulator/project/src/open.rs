@@ -58,12 +58,12 @@ struct Found {
 }
 
 /// Finds what a folder or a file means: it is a project of its own, or handlers of the package
-/// whose package.json is the nearest above.
+/// whose manifest is the nearest above.
 fn find(opened: &Path) -> Result<Found, ProjectError> {
     if let (true, Some(folder)) = (opened.is_file(), opened.parent()) {
-        let root = match folder.join("package.json").is_file() {
-            true => folder.to_owned(),
-            false => above::package_above(folder).unwrap_or_else(|| folder.to_owned()),
+        let root = match fnlocal_language::of_manifest(folder) {
+            Some(_) => folder.to_owned(),
+            None => above::package_above(folder).unwrap_or_else(|| folder.to_owned()),
         };
         let packages = DiscoveredPackages {
             packages: vec![discover::single(opened, &root)?],

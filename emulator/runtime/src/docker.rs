@@ -23,8 +23,6 @@ use fnlocal_core::InstanceId;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-pub use self::container::heap_limit;
-
 use self::state::{ContainerTable, Tasks};
 use super::leftovers;
 use super::place::{RunFolder, default_base};

@@ -20,6 +20,7 @@ use std::time::Duration;
 use fnlocal_core::InstanceId;
 use fnlocal_engine::EngineError;
 use fnlocal_files::OwnPath;
+use fnlocal_language::Language;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
@@ -69,6 +70,8 @@ pub trait Runtime: Send + Sync + 'static {
 pub struct PackageRun {
     /// The package's name, for labels.
     pub name: String,
+    /// What it is written in.
+    pub language: &'static dyn Language,
     /// Image with base, wrapper and dependencies; empty for the process runtime.
     pub image: String,
     /// Folder whose sub-folders are the package's code, one per hash; `/app` inside an instance.
@@ -126,6 +129,17 @@ pub struct Started {
 /// The argument by which a wrapper knows that it is an instance, whose token is the first line of its
 /// stdin and whose end is stdin's. One that was built before does not know it, and ends.
 pub const AS_INSTANCE: &str = "--instance";
+
+/// The arguments of an interpreter that make it an instance. `wrapper` is the wrapper's file.
+pub(crate) fn instance_arguments(
+    language: &dyn Language,
+    memory_mib: u32,
+    wrapper: &str,
+) -> Vec<String> {
+    let mut words = language.memory_arguments(memory_mib);
+    words.extend([wrapper, AS_INSTANCE].map(str::to_owned));
+    words
+}
 
 /// How a wrapper is reached.
 #[derive(Clone, Debug)]

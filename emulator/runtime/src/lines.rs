@@ -8,6 +8,7 @@ use fnlocal_core::InstanceId;
 use super::rate::RateBudget;
 use super::{Notice, Notices};
 use fnlocal_api::{CRASH_PREFIX, Report};
+use fnlocal_language::Language;
 
 /// Longer lines are cut: one line must not hold the memory of a whole log.
 const LONGEST: usize = 16 * 1024;
@@ -68,12 +69,20 @@ fn whole_chars(line: &[u8]) -> usize {
 }
 
 /// The last lines an instance wrote to stderr.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StderrTail(Arc<Mutex<VecDeque<String>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct StderrTail {
+    language: &'static dyn Language,
+    lines: Arc<Mutex<VecDeque<String>>>,
+}
 
 impl StderrTail {
+    pub(crate) fn new(language: &'static dyn Language) -> Self {
+        let lines = Arc::default();
+        Self { language, lines }
+    }
+
     fn keep(&self, line: &str) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == MAX_KEPT_LINES {
             kept.pop_front();
         }
@@ -82,18 +91,18 @@ impl StderrTail {
 
     /// The kept lines, oldest first.
     pub(crate) fn text(&self) -> String {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter()
             .map(String::as_str)
             .collect::<Vec<_>>()
             .join("\n")
     }
 
-    /// Node's own heap limit is a memory limit as well.
+    /// Returns whether the interpreter ended at a memory limit of its own.
     pub(crate) fn tells_heap_exhausted(&self) -> bool {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter()
-            .any(|line| line.contains("JavaScript heap out of memory"))
+            .any(|line| self.language.tells_out_of_memory(line))
     }
 }
 

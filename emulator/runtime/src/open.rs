@@ -1,10 +1,9 @@
 //! A runtime for each node of a run.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::docker::{DockerOptions, DockerRuntime};
-use super::process::{CodeCopies, ProcessError, ProcessOptions, ProcessRuntime};
+use super::process::{CodeCopies, InstancePrograms, ProcessError, ProcessOptions, ProcessRuntime};
 use super::{Notices, Runtime, RuntimeError};
 use fnlocal_engine::OnProgress;
 use fnlocal_engine::connect::Engine;
@@ -19,7 +18,7 @@ pub struct Opener(RuntimeBackend);
 enum RuntimeBackend {
     Docker(Box<Containers>),
     Process {
-        state: PathBuf,
+        programs: Arc<InstancePrograms>,
         copies: Arc<CodeCopies>,
     },
 }
@@ -37,7 +36,7 @@ pub enum OpenError {
     /// The engine answers, but not as needed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// Node is missing.
+    /// An interpreter is missing.
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
@@ -55,9 +54,9 @@ impl Opener {
         Self(RuntimeBackend::Docker(Box::new(containers)))
     }
 
-    /// Processes that run `copies`. `state` is the project's `.fnlocal`.
-    pub fn process(state: PathBuf, copies: Arc<CodeCopies>) -> Self {
-        Self(RuntimeBackend::Process { state, copies })
+    /// Processes of `programs` that run `copies`.
+    pub fn process(programs: Arc<InstancePrograms>, copies: Arc<CodeCopies>) -> Self {
+        Self(RuntimeBackend::Process { programs, copies })
     }
 
     /// Opens the runtime of a node. `progress` receives the steps that are worth a line.
@@ -89,10 +88,9 @@ impl Opener {
                 }
                 Ok(Arc::new(runtime))
             }
-            RuntimeBackend::Process { state, copies } => {
+            RuntimeBackend::Process { programs, copies } => {
                 let options = ProcessOptions {
-                    state: state.clone(),
-                    node: None,
+                    programs: Arc::clone(programs),
                     sockets: None,
                     copies: Some(Arc::clone(copies)),
                 };

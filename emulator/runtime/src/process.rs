@@ -1,13 +1,13 @@
-//! Instances as plain Node processes: for machines without Docker.
+//! Instances as plain processes: for machines without Docker.
 //!
-//! Less isolated, and announced so: an instance sees the person's files and network, and only V8's
-//! heap is limited. Like the Docker runtime, this one gives an instance an environment and
+//! Less isolated, and announced so: an instance sees the person's files and network, and only the
+//! interpreter's heap is limited. Like the Docker runtime, this one gives an instance an environment and
 //! a process group of its own, sockets only its owner can reach, and an end together with fnlocal.
 
 mod child;
 mod copies;
 mod folders;
-mod program;
+mod programs;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fnlocal_core::InstanceId;
-use fnlocal_files::OwnPath;
+use fnlocal_language::Language;
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
@@ -25,10 +25,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 pub use self::copies::CodeCopies;
+pub use self::programs::{InstanceProgram, InstancePrograms};
 
 use self::child::{Signal, signal};
 use self::folders::InstanceFolders;
-use self::program::{find_node, inherited};
+use self::programs::inherited;
 use self::watchdog::Watchdog;
 use super::family::{self, Family};
 use super::leftovers;
@@ -37,13 +38,12 @@ use fnlocal_engine::identity::random_hex;
 
 use super::place::{RunFolder, SOCKET, default_base, temporary_base};
 use super::{
-    AS_INSTANCE, Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec,
-    Started, ready,
+    Address, InstanceListener, Notices, PackageRun, Runtime, RuntimeError, StartSpec, Started,
+    instance_arguments, ready,
 };
-use fnlocal_bundles::RUNNER;
 
-/// The maximum of a function's `memory` in MiB. Only V8's heap is limited, so a process may have more
-/// than the function's own.
+/// The maximum of a function's `memory` in MiB. Only the interpreter's heap is limited, so a process
+/// may have more than the function's own.
 const MAX_MEMORY_MIB: u64 = 65_536;
 /// For a killed process to be gone.
 const KILLED: Duration = Duration::from_secs(5);
@@ -51,10 +51,8 @@ const KILLED: Duration = Duration::from_secs(5);
 /// How a [`ProcessRuntime`] works.
 #[derive(Clone, Debug)]
 pub struct ProcessOptions {
-    /// The project's `.fnlocal`.
-    pub state: PathBuf,
-    /// The node to run; `node` in `PATH` when none.
-    pub node: Option<PathBuf>,
+    /// The programs that instances run.
+    pub programs: Arc<InstancePrograms>,
     /// Where socket folders go; `None` for the usual place.
     pub sockets: Option<PathBuf>,
     /// The copies of code that instances run, if theirs are copies.
@@ -65,9 +63,11 @@ pub struct ProcessOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// No node.
-    #[error("node cannot be run ({}): {why}", program.display())]
-    NoNode {
+    /// No interpreter.
+    #[error("{} cannot be run ({}): {why}", language.program(), program.display())]
+    NoInterpreter {
+        /// Of which language.
+        language: &'static dyn Language,
         /// The program.
         program: PathBuf,
         /// Why not.
@@ -82,7 +82,7 @@ pub enum ProcessError {
 }
 
 fnlocal_api::user_error!(ProcessError: Unreachable {
-    Self::NoNode { .. } => "install Node.js 20 or later, or start Docker";
+    Self::NoInterpreter { language, .. } => language.no_program_hint();
     Self::Io { .. } => "make the folder writable, or set XDG_RUNTIME_DIR to one that is";
 });
 
@@ -92,9 +92,7 @@ pub struct ProcessRuntime {
 }
 
 pub(crate) struct Inner {
-    node: PathBuf,
-    version: String,
-    runner: PathBuf,
+    programs: Arc<InstancePrograms>,
     place: RunFolder,
     /// Temporary files of instances.
     temporary: RunFolder,
@@ -120,23 +118,15 @@ pub(crate) struct LiveProcess {
 }
 
 impl ProcessRuntime {
-    /// Finds node and writes the wrapper.
+    /// Makes folders for sockets and temporary files.
     ///
     /// # Errors
     /// [`ProcessError`].
     pub async fn open(options: ProcessOptions, notices: Notices) -> Result<Self, ProcessError> {
-        let (node, version) = find_node(options.node.as_deref()).await?;
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |source| ProcessError::Io { path, source }
         };
-        let state = OwnPath::new(&options.state);
-        let runner = state.join("runner.cjs");
-        state.make_folder().map_err(fail(&options.state))?;
-        if runner.read().ok().as_deref() != Some(RUNNER) {
-            runner.write(RUNNER).map_err(fail(runner.path()))?;
-        }
-        let runner = runner.path().to_owned();
         let base = options.sockets.unwrap_or_else(default_base);
         let _cleared = tokio::task::spawn_blocking(|| leftovers::clear(false)).await;
         let run = random_hex(4);
@@ -150,9 +140,7 @@ impl ProcessRuntime {
         let watchdog = Watchdog::start(&run, &folders);
         let live = Mutex::default();
         let inner = Inner {
-            node,
-            version,
-            runner,
+            programs: options.programs,
             place,
             temporary,
             copies: options.copies,
@@ -163,12 +151,6 @@ impl ProcessRuntime {
         Ok(Self {
             inner: Arc::new(inner),
         })
-    }
-
-    /// The version of the node that runs instances: what installed dependencies depend on.
-    #[must_use]
-    pub fn node_version(&self) -> &str {
-        &self.inner.version
     }
 }
 
@@ -197,17 +179,22 @@ impl Inner {
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = self.code_root(&spec.package).await?;
-        let mut command = self.command(&spec, code_root, &address);
+        let program = self.programs.of(spec.package.language).await;
+        let program = program.map_err(|error| RuntimeError::Refused {
+            what: "finding the interpreter",
+            why: error.to_string(),
+        })?;
+        let mut command = command(&program, &spec, code_root, &address);
         command.env(family::MARK, &mark);
         // The person's own settings come first.
         if !spec.package.env.contains_key("TMPDIR") {
             command.env("TMPDIR", &temporary);
         }
-        let mut child = command.spawn().map_err(refused("starting node"))?;
+        let mut child = command.spawn().map_err(refused("starting the wrapper"))?;
         introduce(&mut child, &address, &token).await;
         let create = begun.elapsed();
         tracing::debug!(pid = child.id(), "started a process");
-        let tail = StderrTail::default();
+        let tail = StderrTail::new(spec.package.language);
         let (ended, mut end) = watch::channel(None);
         let live = LiveProcess {
             pid: child.id().unwrap_or_default(),
@@ -270,32 +257,6 @@ impl Inner {
             live.running = live.ended.borrow().is_none();
             live.running
         })
-    }
-
-    fn command(&self, spec: &StartSpec, code_root: &Path, address: &Address) -> Command {
-        let mut command = Command::new(&self.node);
-        command
-            .arg(super::docker::heap_limit(spec.memory_mib))
-            .arg(&self.runner)
-            .arg(AS_INSTANCE)
-            .current_dir(code_root)
-            .env_clear()
-            .envs(inherited())
-            .envs(&spec.package.env)
-            .env("FNLOCAL_DEV", "1")
-            .env("FNLOCAL_CODE", code_root)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command.process_group(0);
-        match address {
-            Address::Dialed(listener) => {
-                command.env("FNLOCAL_DIAL", listener.folder().join(SOCKET))
-            }
-            Address::Tcp(at) => command.env("PORT", at.port().to_string()),
-        };
-        command
     }
 
     /// Ends an instance and returns when nothing of it remains.
@@ -379,6 +340,35 @@ impl Runtime for ProcessRuntime {
             }
         })
     }
+}
+
+fn command(
+    program: &InstanceProgram,
+    spec: &StartSpec,
+    code_root: &Path,
+    address: &Address,
+) -> Command {
+    let wrapper = program.wrapper.to_string_lossy();
+    let arguments = instance_arguments(spec.package.language, spec.memory_mib, &wrapper);
+    let mut command = Command::new(&program.interpreter.path);
+    command
+        .args(arguments)
+        .current_dir(code_root)
+        .env_clear()
+        .envs(inherited())
+        .envs(&spec.package.env)
+        .env("FNLOCAL_DEV", "1")
+        .env("FNLOCAL_CODE", code_root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command.process_group(0);
+    match address {
+        Address::Dialed(listener) => command.env("FNLOCAL_DIAL", listener.folder().join(SOCKET)),
+        Address::Tcp(at) => command.env("PORT", at.port().to_string()),
+    };
+    command
 }
 
 fn address(folder: &Path) -> std::io::Result<Address> {

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use fnlocal_driver::InspectPaths;
+use fnlocal_language::InspectPaths;
 
 use super::BoxError;
 

@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::*;
-use fnlocal_driver::InspectPaths;
+use fnlocal_language::InspectPaths;
 use fnlocal_runtime::InstanceListener;
 use fnlocal_runtime::place::SOCKET;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use fnlocal_triggers::store::QueueStoreError;
 
 use crate::listeners::ListenError;
+use crate::workload::release::UnknownLanguage;
 use fnlocal_engine::connect::ConnectError;
 use fnlocal_faults::Broken;
 use fnlocal_image::ImageError;
@@ -61,6 +62,9 @@ pub(super) enum ReleaseLoadError {
     /// Nothing can be started.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A package is in an unknown language.
+    #[error(transparent)]
+    Language(#[from] UnknownLanguage),
     /// There is nothing in it.
     #[error("it has no packages")]
     Empty,

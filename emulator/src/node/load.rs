@@ -89,7 +89,7 @@ impl Loader {
         );
         let workload = ReleaseWorkload::new(describer, images, |package| {
             shared(package, &wanted.variables)
-        });
+        })?;
         let old = self.state.serving();
         let busy = old.as_ref().map_or_else(Busy::new, |old| busy(&old.driver));
         let changed = Rc::new(Notify::new());

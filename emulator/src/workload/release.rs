@@ -25,6 +25,7 @@ use crate::session::NodeFactory;
 use fnlocal_driver::{Describe, DriverGroup, PackageCode};
 use fnlocal_engine::connect::{Engine, EngineVariables, connect};
 use fnlocal_image::build::REGISTRY;
+use fnlocal_language::Language;
 use fnlocal_logs::Logs;
 use fnlocal_runtime::PackageRun;
 use fnlocal_runtime::docker::mounts::{self, Mounts};
@@ -76,11 +77,33 @@ pub(super) async fn open(
     );
     let limits = release_limits(describer.release(), node_limits(project));
     let env = served.environment.shared();
-    let release = ReleaseWorkload::new(describer, images, |_| env.clone());
+    let release = ReleaseWorkload::new(describer, images, |_| env.clone())?;
     Ok(OpenedWorkload {
         factory: NodeFactory::new(opener, release.describe(), limits, logs.clone()),
         workload: ServedWorkload::Release(release),
         runtime,
+    })
+}
+
+/// A package of a release whose language this fnlocal does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("{package} is written in `{word}`, which this fnlocal does not know")]
+pub struct UnknownLanguage {
+    package: String,
+    word: String,
+}
+
+fnlocal_api::user_error!(UnknownLanguage: Config {
+    Self { .. } => "use the version of fnlocal that made the release";
+});
+
+fn language_of(package: &ReleasePackage) -> Result<&'static dyn Language, UnknownLanguage> {
+    let Some(word) = &package.language else {
+        return Ok(fnlocal_language::usual());
+    };
+    fnlocal_language::by_word(word).ok_or_else(|| UnknownLanguage {
+        package: package.name.clone(),
+        word: word.clone(),
     })
 }
 
@@ -112,23 +135,29 @@ async fn images(
 impl ReleaseWorkload {
     /// `images` are the ids of the packages' images, in the release's order. `env` are the variables
     /// that all functions of a package share.
+    ///
+    /// # Errors
+    /// [`UnknownLanguage`] for the first package whose language this fnlocal does not know.
     pub fn new(
         describer: Rc<ReleaseDescriber>,
         images: Vec<String>,
         env: impl Fn(&ReleasePackage) -> BTreeMap<String, String>,
-    ) -> Self {
+    ) -> Result<Self, UnknownLanguage> {
         let packages = describer.release().packages.iter();
-        let run = |(package, image): (&ReleasePackage, String)| PackageRun {
-            name: package.name.clone(),
-            image,
-            code_root: None,
-            env: env(package),
+        let run = |(package, image): (&ReleasePackage, String)| {
+            Ok(Arc::new(PackageRun {
+                name: package.name.clone(),
+                language: language_of(package)?,
+                image,
+                code_root: None,
+                env: env(package),
+            }))
         };
-        let runs = packages.zip(images).map(run).map(Arc::new);
-        Self {
-            runs: runs.collect(),
+        let runs: Result<Vec<_>, UnknownLanguage> = packages.zip(images).map(run).collect();
+        Ok(Self {
+            runs: runs?,
             describer,
-        }
+        })
     }
 
     /// Returns the part that turns the descriptions of its images into functions.
@@ -174,5 +203,29 @@ impl ReleaseWorkload {
         } else {
             Err(broken)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_that_names_no_language_is_in_the_usual_one() {
+        let mut package = ReleasePackage {
+            name: "shop".to_owned(),
+            repository: "shop".to_owned(),
+            digest: String::new(),
+            code: String::new(),
+            language: None,
+            entries: Vec::new(),
+            functions: Vec::new(),
+        };
+        assert_eq!(language_of(&package).unwrap(), fnlocal_language::usual());
+        package.language = Some(fnlocal_language::usual().word().to_owned());
+        assert_eq!(language_of(&package).unwrap(), fnlocal_language::usual());
+        package.language = Some("cobol".to_owned());
+        let error = language_of(&package).unwrap_err().to_string();
+        assert!(error.contains("shop") && error.contains("cobol"), "{error}");
     }
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use fnlocal_api::UserError;
-use fnlocal_project::{LockfileKind, Project, ProjectError, Scope};
+use fnlocal_project::{Project, ProjectError, Scope};
 
 use super::Folder;
 
@@ -381,10 +381,7 @@ fn the_lock_file_is_the_packages_own_or_else_the_projects() {
         .map(|manifest| manifest.lockfile.as_ref().unwrap())
         .collect();
     assert_eq!(locks[0].path, folder.path.join("package-lock.json"));
-    assert_eq!(
-        (locks[0].kind, locks[1].kind),
-        (LockfileKind::Npm, LockfileKind::Yarn)
-    );
+    assert_eq!((locks[0].manager, locks[1].manager), ("npm", "yarn"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use fnlocal_api::UserError;
-use fnlocal_project::{CodeStore, LocalDependencies, LocalError, Package, Project, StateDir};
+use fnlocal_language::{LocalDependencies, LocalError};
+use fnlocal_project::{CodeStore, Package, Project, StateDir};
 
 use super::Folder;
 
@@ -10,7 +11,7 @@ fn package(folder: &Folder, name: &str) -> Package {
 }
 
 fn local(folder: &Folder, name: &str) -> Result<Option<LocalDependencies>, LocalError> {
-    LocalDependencies::of(&package(folder, name))
+    package(folder, name).local_dependencies()
 }
 
 /// Folders that a package depends on, relative to the project's.
@@ -144,7 +145,7 @@ fn the_name_of_a_workspaces_member_is_never_left_to_a_registry() {
     // Nor where the workspace's folder is outside of what is served.
     folder.write("packages/app/package.json", &manifest("*"));
     let app = Project::open(&folder.path.join("packages/app"), None).unwrap();
-    let error = LocalDependencies::of(&app.packages[0]).unwrap_err();
+    let error = app.packages[0].local_dependencies().unwrap_err();
     assert!(matches!(error, LocalError::Outside { .. }), "{error}");
 }
 

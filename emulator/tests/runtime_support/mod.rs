@@ -54,7 +54,7 @@ pub fn images(engine: &Engine, owner: &Owner) -> Images {
         base_image: None,
         project: "runtime-test".to_owned(),
         owner: owner.clone(),
-        node: std::env::var_os("FNLOCAL_TEST_NODE").map(Into::into),
+        interpreter: std::env::var_os("FNLOCAL_TEST_NODE").map(Into::into),
     };
     Images::new(engine, options)
 }
@@ -115,7 +115,10 @@ impl Bench {
             "module.exports.hi = (req, res) => res.send('hi')",
         )]);
         let images = images(&engine, &owner);
-        let base = images.base(&|_| {}).await.unwrap();
+        let base = images
+            .base(fnlocal_language::usual(), &|_| {})
+            .await
+            .unwrap();
         let image = images
             .ensure(&project(&source).packages[0], &|_| {})
             .await
@@ -209,6 +212,7 @@ pub fn package(image: &str, code: &Path, env: &[(&str, &str)]) -> Arc<PackageRun
     let (name, image) = ("shop".to_owned(), image.to_owned());
     Arc::new(PackageRun {
         name,
+        language: fnlocal_language::usual(),
         image,
         code_root: Some(code.to_owned()),
         env,

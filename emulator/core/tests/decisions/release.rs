@@ -34,6 +34,7 @@ fn release(functions: &[&str]) -> Release {
             repository: "auction/auction".into(),
             digest: format!("sha256:{}", "a".repeat(64)),
             code: "0123456789abcdef".into(),
+            language: None,
             entries: vec!["index.js".into()],
             functions: functions.iter().map(|name| function(name)).collect(),
         }],

@@ -12,6 +12,7 @@ use super::report::BuildProgress;
 use crate::ImageError;
 use crate::oci::base::{self, BaseSources, StoredBase};
 use crate::oci::manifest::ImagePlatform;
+use fnlocal_language::Language;
 
 /// The name of this kind of record.
 const KIND: &str = "base";
@@ -22,13 +23,14 @@ struct SharedBases {
     records: BuildRecords,
 }
 
-/// The base of the project's images for a platform, and whether the project had it.
+/// The base of the project's images in a language for a platform, and whether the project had it.
 pub(super) async fn get(
     site: &Site<'_>,
+    language: &'static dyn Language,
     platform: ImagePlatform,
 ) -> Result<(StoredBase, bool), BuildError> {
     let wanted = site.project.config().build.base_image.as_deref();
-    named(site, wanted, platform).await
+    named(site, language, wanted, platform).await
 }
 
 /// The default base for a platform, whatever the project's images stand on.
@@ -36,26 +38,28 @@ pub(super) async fn usual(
     site: &Site<'_>,
     platform: ImagePlatform,
 ) -> Result<StoredBase, BuildError> {
-    Ok(named(site, None, platform).await?.0)
+    let language = fnlocal_language::usual();
+    Ok(named(site, language, None, platform).await?.0)
 }
 
 async fn named(
     site: &Site<'_>,
+    language: &'static dyn Language,
     wanted: Option<&str>,
     platform: ImagePlatform,
 ) -> Result<(StoredBase, bool), BuildError> {
-    let key = base::key(wanted, platform);
+    let key = base::key(language, wanted, platform);
     if !site.pull
         && let Some(known) = site.records.get::<StoredBase>(KIND, &key)
-        && known.holds(&site.store).await
+        && known.holds(&site.store, language).await
     {
         return Ok((known, true));
     }
     let shared = shared(site);
     let known = shared.records.get::<StoredBase>(KIND, &key);
     let found = match known {
-        Some(known) if !site.pull && known.holds(&shared.store).await => known,
-        _ => find(site, &shared.store, wanted, platform).await?,
+        Some(known) if !site.pull && known.holds(&shared.store, language).await => known,
+        _ => find(site, &shared.store, language, wanted, platform).await?,
     };
     shared.records.put(KIND, &key, &found);
     site.report(BuildProgress::Note(format!("base image: {}", found.origin)));
@@ -75,8 +79,8 @@ pub fn manifests(state: &Path) -> Vec<Digest> {
 }
 
 /// Returns the base of a project's builds, and the reason; `None` before the first build.
-pub fn known(state: &Path, wanted: Option<&str>) -> Option<String> {
-    let key = base::key(wanted, ImagePlatform::here());
+pub fn known(state: &Path, wanted: Option<&str>, language: &dyn Language) -> Option<String> {
+    let key = base::key(language, wanted, ImagePlatform::here());
     let folders = [Some(state.to_owned()), cache()];
     let mut records = folders
         .into_iter()
@@ -88,12 +92,14 @@ pub fn known(state: &Path, wanted: Option<&str>) -> Option<String> {
 async fn find(
     site: &Site<'_>,
     store: &Store,
+    language: &'static dyn Language,
     wanted: Option<&str>,
     platform: ImagePlatform,
 ) -> Result<StoredBase, BuildError> {
     let engine = site.engine("taking the base from it").await;
     let sources = BaseSources {
         store,
+        language,
         wanted,
         platform,
         engine: match &engine {
@@ -101,7 +107,7 @@ async fn find(
             Err(BuildError::Engine { source, .. }) => Err(source.to_string()),
             Err(error) => Err(error.to_string()),
         },
-        node: None,
+        interpreter: None,
     };
     let progress = |text| site.report(BuildProgress::Note(text));
     Ok(base::find(&sources, &progress).await?)

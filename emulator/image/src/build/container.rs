@@ -15,7 +15,6 @@ use super::code::FOLDER;
 use super::describe;
 use super::error::{BuildError, ImportLimit};
 use crate::error::engine;
-use crate::oci::manifest::entrypoint;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, created_by_us, hardened, tmpfs, without_network};
 use fnlocal_engine::helper::{self, HelperError, HelperLimits, Ran};
@@ -113,7 +112,7 @@ fn body(site: &Site<'_>, engine: &Engine, subject: &Subject<'_>) -> ContainerCre
         image: Some(subject.image.to_owned()),
         user: Some(helper::helper_user(engine)),
         env: Some(all.map(|(key, value)| format!("{key}={value}")).collect()),
-        entrypoint: Some(entrypoint()),
+        entrypoint: Some(package.language.entrypoint()),
         cmd: Some(vec!["--describe".to_owned()]),
         working_dir: Some(FOLDER.to_owned()),
         labels: Some(site.owner.labels("build", Some(&package.name))),

@@ -13,15 +13,15 @@ use super::error::{BuildError, bug};
 use super::report::{BuildProgress, LayerPart};
 use super::{Site, bases};
 use crate::Root;
-use crate::deps::Dependencies;
 use crate::install::Installer;
-use crate::manager::Manager;
 use crate::oci::base::StoredBase;
 use crate::oci::layer::{self, Layer};
 use crate::oci::manifest::ImagePlatform;
 use crate::oci::modules;
+use crate::plan;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_engine::reaper;
+use fnlocal_language::{InstallPlan, Language};
 use fnlocal_project::{Package, Warning};
 
 /// A change of how dependencies become a layer makes them anew.
@@ -38,7 +38,7 @@ pub(super) async fn layer(
     platform: ImagePlatform,
     repository: &RepositoryName,
 ) -> Result<Option<(Layer, bool)>, BuildError> {
-    let Some(wanted) = Dependencies::read(package)? else {
+    let Some(wanted) = plan::read(package)? else {
         return Ok(None);
     };
     if let Some(warning) = wanted.warning() {
@@ -63,7 +63,7 @@ pub(super) async fn layer(
         package: package.name.clone(),
         part: LayerPart::Deps,
     });
-    let layer = install(site, package, &wanted, (base, platform), repository).await?;
+    let layer = install(site, package, wanted.as_ref(), (base, platform), repository).await?;
     site.records.put("deps", &key, &(repository, &layer));
     Ok(Some((layer, false)))
 }
@@ -71,28 +71,24 @@ pub(super) async fn layer(
 async fn install(
     site: &Site<'_>,
     package: &Package,
-    wanted: &Dependencies,
+    wanted: &dyn InstallPlan,
     (base, platform): (&StoredBase, ImagePlatform),
     repository: &RepositoryName,
 ) -> Result<Layer, BuildError> {
     let here = ImagePlatform::here();
     let foreign = platform != here;
-    if foreign && *wanted.manager() != Manager::Npm {
+    if foreign && !wanted.installs_for_others() {
         return Err(BuildError::Foreign {
-            what: format!(
-                "what {} installs for {}",
-                wanted.manager().name(),
-                package.name
-            ),
+            what: format!("what {} installs for {}", wanted.manager(), package.name),
             platform,
         });
     }
     let what = format!("installing the dependencies of {}", package.name);
     let engine = site.engine(&what).await?;
     let docker = &engine.docker;
-    // npm chooses what is for another platform, but runs only on this one.
+    // A package manager chooses what is for another platform, but runs only on this one.
     let own = if foreign {
-        Some(bases::get(site, here).await?.0)
+        Some(bases::get(site, package.language, here).await?.0)
     } else {
         None
     };
@@ -103,6 +99,7 @@ async fn install(
         owner: &site.owner,
         base: &base,
         package: &package.name,
+        language: package.language,
         target: foreign.then_some(platform),
         time: site.project.config().build.install_time(),
     };
@@ -110,21 +107,27 @@ async fn install(
     let progress = |text| site.report(BuildProgress::Note(text));
     let installed = installer.install(&id, Root::default(), wanted, &progress);
     let taken = match installed.await {
-        Ok(()) => take_out(site, docker, &id).await,
+        Ok(()) => take_out(site, docker, &id, package.language).await,
         Err(error) => Err(error.into()),
     };
     reaper::remove(docker, &id).await;
     let (store, repository, tar) = (site.store.clone(), repository.clone(), taken?);
-    let name = package.name.clone();
+    let package = package.clone();
     let packed =
-        tokio::task::spawn_blocking(move || modules::pack(&store, &repository, &name, tar));
+        tokio::task::spawn_blocking(move || modules::pack(&store, &repository, &package, tar));
     Ok(packed.await.map_err(bug)??)
 }
 
-/// `/node_modules` of a container, as the engine's tar of it.
-async fn take_out(site: &Site<'_>, docker: &Docker, id: &str) -> Result<File, BuildError> {
+/// The installed dependencies of a container, as the engine's tar of them.
+async fn take_out(
+    site: &Site<'_>,
+    docker: &Docker,
+    id: &str,
+    language: &dyn Language,
+) -> Result<File, BuildError> {
+    let installed = language.installed_folder();
     let options = DownloadFromContainerOptions {
-        path: format!("/{}", modules::FOLDER),
+        path: format!("/{installed}"),
     };
     let stream = docker.download_from_container(id, Some(options));
     let stream = Box::pin(stream.map_err(io::Error::other));
@@ -135,7 +138,7 @@ async fn take_out(site: &Site<'_>, docker: &Docker, id: &str) -> Result<File, Bu
         let mut file = tempfile::tempfile_in(&folder)?;
         let copied = io::copy(&mut reader.by_ref().take(MODULES_BYTES), &mut file)?;
         if copied == MODULES_BYTES {
-            let why = format!("node_modules holds more than {} GiB", MODULES_BYTES >> 30);
+            let why = format!("{installed} holds more than {} GiB", MODULES_BYTES >> 30);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         Ok(file)

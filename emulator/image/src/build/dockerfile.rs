@@ -22,7 +22,6 @@ use crate::base::inspect;
 use crate::oci::layer::Layer;
 use crate::oci::manifest::ImagePlatform;
 use crate::oci::saved;
-use fnlocal_bundles::{RUNNER, RUNNER_PATH};
 use fnlocal_engine::helper;
 use fnlocal_engine::identity::short_hash;
 use fnlocal_project::{DescribedModule, Package};
@@ -100,19 +99,20 @@ async fn describe(
 ) -> Result<(Vec<DescribedModule>, Described), BuildError> {
     let id = image.id.clone().unwrap_or_default();
     let texts = [json(env), json(&settings(package, Path::new(FOLDER)))];
+    let wrapper = package.language.wrapper();
     let parts = [
         id.as_bytes(),
         texts[0].as_bytes(),
         texts[1].as_bytes(),
-        RUNNER,
+        wrapper.bytes,
     ];
     let key = short_hash(&parts);
     if let Some(known) = site.records.get(DESCRIBED, &key) {
         return Ok((known, Described::Known));
     }
-    let (at, file) = RUNNER_PATH.rsplit_once('/').unwrap_or_default();
+    let (at, file) = wrapper.path.rsplit_once('/').unwrap_or_default();
     let mut root = Root::default();
-    root.text(file, RUNNER, 0o755);
+    root.text(file, wrapper.bytes, 0o755);
     let tar = helper::whole(root.bytes().map_err(bug)?);
     let subject = Subject {
         package,
@@ -178,9 +178,11 @@ async fn follow(
 fn config(package: &Package, found: &ImageInspect) -> Result<Config, BuildError> {
     let built = found.config.clone().unwrap_or_default();
     let entrypoint = built.entrypoint.clone().unwrap_or_default();
-    if entrypoint.last().map(String::as_str) != Some(RUNNER_PATH) {
+    let wrapper = package.language.wrapper();
+    if entrypoint.last().map(String::as_str) != Some(wrapper.path) {
         return Err(BuildError::Entrypoint {
             package: package.name.clone(),
+            wanted: package.language.entrypoint(),
             found: started(&built),
         });
     }

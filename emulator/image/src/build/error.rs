@@ -79,6 +79,8 @@ pub enum BuildError {
     Entrypoint {
         /// The package.
         package: String,
+        /// The command that starts the wrapper.
+        wanted: Vec<String>,
         /// The image's command.
         found: String,
     },
@@ -143,10 +145,10 @@ fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
     Self::ImportLimit { .. } => "do this in a function: a build imports the code only to list its \
         functions";
     Self::Dockerfile { .. } => "the engine's words above say why";
-    Self::Entrypoint { .. } => format!(
+    Self::Entrypoint { wanted, .. } => format!(
         "end the Dockerfile with\n\n    WORKDIR /app\n    USER 1000:1000\n    \
-         ENTRYPOINT [\"node\", \"{}\"]\n\nfnlocal adds the wrapper itself",
-        fnlocal_bundles::RUNNER_PATH
+         ENTRYPOINT [\"{}\"]\n\nfnlocal adds the wrapper itself",
+        wanted.join("\", \"")
     ), Config;
     Self::Foreign { .. } => "build it on such a machine, in CI for example";
     Self::Program { .. } => concat!(

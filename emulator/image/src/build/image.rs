@@ -123,7 +123,7 @@ async fn own(
 ) -> Result<(BuiltImage, Vec<DescribedModule>, Described), BuildError> {
     let code = read(site, package).await?;
     let env = placeholders(site.project.environment()?.shared());
-    let wrapper = layers::wrapper(site, repository)?;
+    let wrapper = layers::wrapper(site, package.language, repository)?;
     let (mut stacks, mut said) = (Vec::new(), (Vec::new(), Described::Image));
     for &platform in platforms {
         let made = dockerfile::build(site, package, &code, platform, repository, &env).await?;

@@ -12,12 +12,12 @@ use super::{Site, bases, deps, describe};
 use crate::Root;
 use crate::oci::base::StoredBase;
 use crate::oci::layer::{self, Layer};
-use crate::oci::manifest::{ImagePlatform, PlatformImage, Stored, entrypoint};
-use fnlocal_bundles::{RUNNER, RUNNER_PATH};
+use crate::oci::manifest::{ImagePlatform, PlatformImage, Stored};
 use fnlocal_engine::identity::short_hash;
+use fnlocal_language::Language;
 use fnlocal_project::Package;
 
-/// The user of functions: the `node` of Node's own images, and never root.
+/// The user of functions: the first of the base's own, and never root.
 const USER: &str = "1000:1000";
 
 /// The parts of an image.
@@ -56,7 +56,7 @@ pub(super) async fn below(
         package: package.name.clone(),
         part: LayerPart::Base,
     });
-    let (base, cached) = bases::get(site, platform).await?;
+    let (base, cached) = bases::get(site, package.language, platform).await?;
     let mut layers = Vec::new();
     for layer in &base.layers {
         if !site.has(layer, &StoredBase::repository(), repository)? {
@@ -78,28 +78,33 @@ pub(super) async fn below(
         tell_done(site, package, LayerPart::Deps, std::slice::from_ref(&built));
         layers.push(built);
     }
-    layers.push(wrapper(site, repository)?);
+    layers.push(wrapper(site, package.language, repository)?);
     Ok(Stack {
         platform,
         layers,
-        config: config(base.env),
+        config: config(package.language, base.env),
         base: base.origin,
     })
 }
 
 /// How an image of ours runs: alone with `PORT`, or as an instance of the platform.
-fn config(env: Vec<String>) -> Config {
+fn config(language: &dyn Language, env: Vec<String>) -> Config {
     Config {
         user: Some(USER.to_owned()),
         env: Some(env),
-        entrypoint: Some(entrypoint()),
+        entrypoint: Some(language.entrypoint()),
         working_dir: Some(code::FOLDER.to_owned()),
         ..Config::default()
     }
 }
 
-pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLayer, BuildError> {
-    let key = short_hash(&[RUNNER]);
+pub fn wrapper(
+    site: &Site<'_>,
+    language: &dyn Language,
+    repository: &RepositoryName,
+) -> Result<BuiltLayer, BuildError> {
+    let wrapper = language.wrapper();
+    let key = short_hash(&[wrapper.bytes]);
     let known = site.records.get::<(RepositoryName, Layer)>("wrapper", &key);
     if let Some((from, layer)) = known
         && site.has(&layer, &from, repository)?
@@ -111,7 +116,7 @@ pub fn wrapper(site: &Site<'_>, repository: &RepositoryName) -> Result<BuiltLaye
         });
     }
     let mut root = Root::default();
-    root.text(RUNNER_PATH, RUNNER, 0o755);
+    root.text(wrapper.path, wrapper.bytes, 0o755);
     let layer = layer::pack(&site.store, repository, |out| root.write(out))?;
     site.records.put("wrapper", &key, &(repository, &layer));
     Ok(BuiltLayer {

@@ -1,5 +1,5 @@
 //! The base as layers in the store: pulled as it is, taken from the engine, or made from this
-//! machine's node. Found once, then known by a record.
+//! machine's interpreter. Found once, then known by a record.
 
 use std::path::Path;
 
@@ -16,10 +16,11 @@ use super::manifest::{self, ImagePlatform, PlatformImage};
 use super::remote::{PullError, pull};
 use super::saved;
 use crate::ImageError;
-use crate::base::{DEFAULT, inspect};
-use crate::host::{HostNode, KEY, RECIPE};
+use crate::base::inspect;
+use crate::host::{HostInterpreter, KEY, RECIPE};
 use fnlocal_engine::OnProgress;
 use fnlocal_engine::identity::{local_image, short_hash};
+use fnlocal_language::Language;
 
 /// Where bases are in the store.
 const REPOSITORY: &str = "fnlocal/base";
@@ -38,20 +39,21 @@ pub struct StoredBase {
     /// Its environment.
     pub env: Vec<String>,
     manifest: Digest,
-    /// The key of this machine's node that it was made from ([`HostNode::key`]).
+    /// The key of this machine's interpreter that it was made from ([`HostInterpreter::key`]).
     host: Option<String>,
 }
 
 /// Where a base may come from.
 pub struct BaseSources<'a> {
     pub store: &'a Store,
+    pub language: &'static dyn Language,
     /// The base the person asked for.
     pub wanted: Option<&'a str>,
     pub platform: ImagePlatform,
     /// The engine, or why there is none.
     pub engine: Result<&'a Docker, String>,
-    /// The host's node; looked up in `PATH` when none.
-    pub node: Option<&'a Path>,
+    /// The host's interpreter; looked up in `PATH` when none.
+    pub interpreter: Option<&'a Path>,
 }
 
 impl StoredBase {
@@ -61,8 +63,9 @@ impl StoredBase {
     }
 
     /// Returns whether the same would be made anew: all its layers are here, and if it was made from
-    /// this machine's node, that is the node of now. Without one, nothing else could be made.
-    pub(crate) async fn holds(&self, store: &Store) -> bool {
+    /// this machine's interpreter, that is the interpreter of now. Without one, nothing else could
+    /// be made.
+    pub(crate) async fn holds(&self, store: &Store, language: &'static dyn Language) -> bool {
         let repository = Self::repository();
         let mut layers = self.layers.iter();
         if !layers.all(|layer| store.has_blob(&repository, &layer.digest)) {
@@ -71,7 +74,7 @@ impl StoredBase {
         match &self.host {
             None => true,
             Some(made_from) => {
-                let host = HostNode::find(None).await;
+                let host = HostInterpreter::find(language, None).await;
                 host.map_or(true, |host| host.key() == made_from)
             }
         }
@@ -121,15 +124,15 @@ impl StoredBase {
     }
 }
 
-/// Returns the name of the requested base, or the default.
-fn wanted(asked: Option<&str>) -> &str {
-    asked.unwrap_or(DEFAULT)
+/// Returns the name of the requested base, or the language's.
+fn wanted<'a>(asked: Option<&'a str>, language: &dyn Language) -> &'a str {
+    asked.unwrap_or(language.base_image())
 }
 
 /// A key for records: the same as long as the same would be made anew.
-pub(crate) fn key(asked: Option<&str>, platform: ImagePlatform) -> String {
+pub(crate) fn key(language: &dyn Language, asked: Option<&str>, platform: ImagePlatform) -> String {
     let platform = platform.to_string();
-    let parts = [wanted(asked), &platform, RECIPE];
+    let parts = [wanted(asked, language), &platform, RECIPE];
     short_hash(&parts.map(str::as_bytes))
 }
 
@@ -138,7 +141,7 @@ pub async fn find(
     sources: &BaseSources<'_>,
     progress: OnProgress<'_>,
 ) -> Result<StoredBase, ImageError> {
-    let reference = wanted(sources.wanted);
+    let reference = wanted(sources.wanted, sources.language);
     progress(format!("looking for the base image {reference}"));
     let not_pulled = match from_registry(sources, progress).await {
         Ok(base) => return Ok(base),
@@ -164,7 +167,9 @@ pub async fn find(
         let why = format!("it runs on {}", ImagePlatform::here());
         return Err(failed(why));
     }
-    let host = HostNode::find(sources.node).await.map_err(&failed)?;
+    let host = HostInterpreter::find(sources.language, sources.interpreter)
+        .await
+        .map_err(&failed)?;
     let why = format!("{reference} cannot be pulled ({not_pulled}); {not_taken}");
     from_host(sources, &host, &why).await
 }
@@ -174,7 +179,7 @@ async fn from_registry(
     progress: OnProgress<'_>,
 ) -> Result<StoredBase, PullError> {
     let (store, repository) = (sources.store, StoredBase::repository());
-    let reference = wanted(sources.wanted);
+    let reference = wanted(sources.wanted, sources.language);
     let pulled = pull(reference, sources.platform, store, &repository, progress).await?;
     let manifest =
         manifest::store_manifest(store, &repository, &pulled.config_digest, &pulled.layers)?;
@@ -200,7 +205,7 @@ async fn from_engine(
     not_pulled: &str,
     progress: OnProgress<'_>,
 ) -> Result<Option<StoredBase>, ImageError> {
-    let reference = wanted(sources.wanted);
+    let reference = wanted(sources.wanted, sources.language);
     let found = inspect(docker, reference).await?;
     let fits = |found: &bollard::models::ImageInspect| {
         found.architecture.as_deref() == Some(sources.platform.architecture())
@@ -227,11 +232,11 @@ async fn from_engine(
 
 async fn from_host(
     sources: &BaseSources<'_>,
-    host: &HostNode,
+    host: &HostInterpreter,
     why: &str,
 ) -> Result<StoredBase, ImageError> {
     let root = host.root().await.map_err(|host| ImageError::NoBase {
-        image: wanted(sources.wanted).to_owned(),
+        image: wanted(sources.wanted, sources.language).to_owned(),
         pull: why.to_owned(),
         host,
     })?;
@@ -246,7 +251,7 @@ async fn from_host(
     let env = vec![crate::host::PATH.to_owned()];
     let stored = plain(sources, &layers, env.clone(), Some(host.key()))?;
     Ok(StoredBase {
-        reference: wanted(sources.wanted).to_owned(),
+        reference: wanted(sources.wanted, sources.language).to_owned(),
         origin: format!("{}, for {why}", host.origin()),
         id: stored.config.to_string(),
         layers,
@@ -274,7 +279,7 @@ fn plain(
         layers: &named,
         config: Config {
             env: Some(env),
-            cmd: Some(vec!["node".to_owned()]),
+            cmd: Some(vec![sources.language.program().to_owned()]),
             labels: Some(label.into_iter().collect()),
             ..Config::default()
         },

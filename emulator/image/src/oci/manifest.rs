@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use super::content::{self, put};
 use super::layer::Layer;
 use crate::ImageError;
-use fnlocal_bundles::RUNNER_PATH;
 
 /// The platform of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,14 +41,6 @@ impl ImagePlatform {
     pub fn architecture(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-
-    /// As Node and npm spell it.
-    pub(crate) fn cpu(self) -> &'static str {
-        match self {
-            Self::Amd64 => "x64",
             Self::Arm64 => "arm64",
         }
     }
@@ -176,11 +167,6 @@ pub(crate) fn store_manifest(
         size: manifest.len() as u64,
         config: config.clone(),
     })
-}
-
-/// The wrapper, as every image of ours starts.
-pub(crate) fn entrypoint() -> Vec<String> {
-    vec!["node".to_owned(), RUNNER_PATH.to_owned()]
 }
 
 /// Stores an index over the images of several platforms.

@@ -13,19 +13,8 @@ use tar::{Archive, EntryType};
 use super::layer::{self, Layer};
 use crate::ImageError;
 use fnlocal_engine::tarball::{TarTally, Tarball};
-
-/// The folder, in the tar and in the image.
-pub(crate) const FOLDER: &str = "node_modules";
-/// Notes of package managers: times, paths and settings of the machine, of no use to Node.
-const NOTES: [&str; 6] = [
-    ".package-lock.json",
-    ".modules.yaml",
-    ".yarn-integrity",
-    ".yarn-state.yml",
-    ".cache",
-    ".vite",
-];
-const PNPM_STATE: &str = ".pnpm-workspace-state";
+use fnlocal_language::Language;
+use fnlocal_project::Package;
 
 #[derive(Debug)]
 enum ModuleEntry {
@@ -44,28 +33,29 @@ impl ModuleEntry {
     }
 }
 
-/// Stores a tar of `node_modules` as a layer.
+/// Stores a tar of the folder that a package's dependencies are installed into as a layer.
 pub(crate) fn pack(
     store: &Store,
     repository: &RepositoryName,
-    package: &str,
+    package: &Package,
     mut tar: File,
 ) -> Result<Layer, ImageError> {
-    let items = read(&tar).map_err(layer::full)?;
-    check_links(&items, package)?;
+    let items = read(package.language, &tar).map_err(layer::full)?;
+    check_links(package.language, &items, &package.name)?;
     layer::pack(store, repository, |out| write(&items, &mut tar, out))
 }
 
 /// Reads the sorted entries of the tar, with their places.
-fn read(mut tar: &File) -> io::Result<BTreeMap<String, ModuleEntry>> {
+fn read(language: &dyn Language, mut tar: &File) -> io::Result<BTreeMap<String, ModuleEntry>> {
     tar.seek(SeekFrom::Start(0))?;
-    let mut items = BTreeMap::from([(FOLDER.to_owned(), ModuleEntry::Folder)]);
+    let folder = language.installed_folder().to_owned();
+    let mut items = BTreeMap::from([(folder, ModuleEntry::Folder)]);
     let mut again = Vec::new();
     for entry in Archive::new(io::BufReader::new(tar)).entries()? {
         let entry = entry?;
         let path = text(&entry.path_bytes())?;
         let path = path.trim_start_matches("./").trim_end_matches('/');
-        if is_note(path) {
+        if is_note(language, path) {
             continue;
         }
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
@@ -127,23 +117,30 @@ fn write(
     ball.finish()
 }
 
-fn is_note(path: &str) -> bool {
+/// Returns whether an entry is left out: what is not in the folder, and what package managers note.
+fn is_note(language: &dyn Language, path: &str) -> bool {
+    let folder = language.installed_folder();
     let Some(rest) = path
-        .strip_prefix(FOLDER)
+        .strip_prefix(folder)
         .and_then(|rest| rest.strip_prefix('/'))
     else {
-        return path != FOLDER;
+        return path != folder;
     };
     let first = rest.split('/').next().unwrap_or(rest);
-    NOTES.contains(&first) || first.starts_with(PNPM_STATE)
+    language.is_install_note(first)
 }
 
-/// A link out of `node_modules` would lead nowhere in the image.
-fn check_links(items: &BTreeMap<String, ModuleEntry>, package: &str) -> Result<(), ImageError> {
+/// A link out of the folder would lead nowhere in the image.
+fn check_links(
+    language: &dyn Language,
+    items: &BTreeMap<String, ModuleEntry>,
+    package: &str,
+) -> Result<(), ImageError> {
     let outside = |link: &str, target: &str| ImageError::Outside {
         package: package.to_owned(),
         link: link.to_owned(),
         target: target.to_owned(),
+        hint: language.outside_hint(),
     };
     for (path, item) in items {
         if let ModuleEntry::Link(to) = item
@@ -175,6 +172,10 @@ fn text(bytes: &[u8]) -> io::Result<String> {
 mod tests {
     use super::*;
 
+    fn of_node(tar: &File) -> io::Result<BTreeMap<String, ModuleEntry>> {
+        read(fnlocal_language::usual(), tar)
+    }
+
     fn made(entries: &[(&str, &str, u64)]) -> File {
         let mut tar = tar::Builder::new(tempfile::tempfile().unwrap());
         for (path, data, time) in entries {
@@ -190,7 +191,7 @@ mod tests {
 
     fn bytes(mut tar: File) -> Vec<u8> {
         let mut out = Vec::new();
-        let items = read(&tar).unwrap();
+        let items = of_node(&tar).unwrap();
         write(&items, &mut tar, &mut out).unwrap();
         out
     }
@@ -246,20 +247,20 @@ mod tests {
             "node_modules/a//../../../x",
             "node_modules/./../x",
         ] {
-            let error = read(&entry(path, EntryType::Regular, None)).unwrap_err();
+            let error = of_node(&entry(path, EntryType::Regular, None)).unwrap_err();
             assert!(error.to_string().contains(path), "{path}: {error}");
         }
         for to in ["/etc/passwd", "node_modules/gone", "../x"] {
             let hard = entry("node_modules/a", EntryType::Link, Some(to));
-            let error = read(&hard).unwrap_err();
+            let error = of_node(&hard).unwrap_err();
             assert!(error.to_string().contains(to), "{to}: {error}");
         }
         for kind in [EntryType::Fifo, EntryType::Char, EntryType::Block] {
-            let items = read(&entry("node_modules/a", kind, None)).unwrap();
+            let items = of_node(&entry("node_modules/a", kind, None)).unwrap();
             assert_eq!(items.len(), 1);
         }
         assert_eq!(
-            read(&entry("/etc/x", EntryType::Regular, None))
+            of_node(&entry("/etc/x", EntryType::Regular, None))
                 .unwrap()
                 .len(),
             1
@@ -278,8 +279,10 @@ mod tests {
         header.set_mode(0o644);
         tar.append_data(&mut header, "node_modules/a/x", std::io::empty())
             .unwrap();
-        let items = read(&tar.into_inner().unwrap()).unwrap();
-        let error = check_links(&items, "p").unwrap_err().to_string();
+        let items = of_node(&tar.into_inner().unwrap()).unwrap();
+        let error = check_links(fnlocal_language::usual(), &items, "p")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("node_modules/a"), "{error}");
     }
 }

@@ -97,11 +97,13 @@ pub fn project_limits(project: &Project) -> ReleaseLimits {
 fn package(image: &PackageImage<'_>, functions: Vec<SettledFunction>) -> ReleasePackage {
     let mut functions: Vec<ReleaseFunction> = functions.into_iter().map(function).collect();
     functions.sort_by(|one, other| one.name.cmp(&other.name));
+    let language = image.package.language;
     ReleasePackage {
         name: image.package.name.clone(),
         repository: image.repository.to_owned(),
         digest: image.digest.to_owned(),
         code: image.code.to_owned(),
+        language: (language != fnlocal_language::usual()).then(|| language.word().to_owned()),
         entries: image.package.entries.clone(),
         functions,
     }

@@ -178,6 +178,7 @@ mod tests {
                 repository: "shop/shop".into(),
                 digest: digest.to_string(),
                 code: "0123456789abcdef".into(),
+                language: None,
                 entries: Vec::new(),
                 functions: Vec::new(),
             }],

@@ -2,7 +2,7 @@
 
 use fnlocal_api::EXIT_PREFIXES;
 
-/// The wrapper's line when code calls `process.exit`.
+/// The wrapper's line when code ends its process.
 pub(super) struct ExitCall {
     pub message: String,
     /// `None` for code that ran for none.

@@ -6,16 +6,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use fnlocal_language::LocalDependencies;
 use sha2::{Digest, Sha256};
 
 use super::scan::first_eight;
 use crate::Package;
 use crate::files::{Memo, Stamp, Tree, WalkEntry, read_inside};
-use crate::local::{LocalDependencies, library};
-use crate::manifest::{DEPENDENCY_FIELDS, LOCKFILES};
+use crate::mirror::library;
 
-/// Hash of what package.json asks for, of the lock file, and of `.npmrc`.
+/// Hash of what a manifest asks for, of the lock file, and of package managers' settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DepsHash(pub u64);
 
@@ -24,9 +23,6 @@ impl fmt::Display for DepsHash {
         write!(f, "{:016x}", self.0)
     }
 }
-
-/// Settings of package managers.
-const SETTINGS: [&str; 3] = [".npmrc", ".yarnrc.yml", "pnpm-workspace.yaml"];
 
 /// The stamps of files, in the order of their paths.
 type Stamps = Vec<(PathBuf, Option<Stamp>)>;
@@ -64,7 +60,7 @@ impl DepsCache {
             return Ok(*hash);
         }
         // The install reports errors in them.
-        let local = LocalDependencies::of(&self.package).unwrap_or_default();
+        let local = self.package.local_dependencies().unwrap_or_default();
         if local != self.local {
             self.local = local;
             stamps = self.stamps(root);
@@ -102,17 +98,20 @@ impl DepsCache {
     }
 
     fn paths(&self, root: &Path) -> Vec<PathBuf> {
-        let mut paths = vec![root.join("package.json")];
+        let language = self.package.language;
+        let settings = || language.install_settings().iter();
+        let locks = || language.lockfiles().iter().map(|lock| lock.name);
+        let mut paths = vec![root.join(language.manifest())];
         if let Some(local) = &self.local {
             let folders = local.members.iter().chain(Some(&local.run_in));
-            paths.extend(folders.map(|folder| folder.join("package.json")));
-            paths.extend(SETTINGS.map(|name| local.run_in.join(name)));
-            paths.extend(LOCKFILES.map(|(name, _)| local.run_in.join(name)));
+            paths.extend(folders.map(|folder| folder.join(language.manifest())));
+            paths.extend(settings().map(|name| local.run_in.join(name)));
+            paths.extend(locks().map(|name| local.run_in.join(name)));
             paths.extend(local.archives.iter().cloned());
         }
         for folder in &self.folders {
-            paths.extend(SETTINGS.map(|name| folder.join(name)));
-            paths.extend(LOCKFILES.iter().map(|(name, _)| folder.join(name)));
+            paths.extend(settings().map(|name| folder.join(name)));
+            paths.extend(locks().map(|name| folder.join(name)));
         }
         paths
     }
@@ -120,18 +119,13 @@ impl DepsCache {
     fn compute(&self, root: &Path) -> Result<Option<DepsHash>, (PathBuf, io::Error)> {
         let project = self.folders.last().unwrap_or(&self.folders[0]);
         let contents = |path: &Path| contents(project, path);
-        let Some(manifest) = contents(&root.join("package.json"))? else {
+        let language = self.package.language;
+        let settings = || language.install_settings().iter();
+        let locks = || language.lockfiles().iter().map(|lock| lock.name);
+        let manifest = contents(&root.join(language.manifest()))?;
+        let Some(parts) = manifest.and_then(|text| language.dependency_parts(&text)) else {
             return Ok(None);
         };
-        // The project reports a manifest that does not parse; here it asks for nothing.
-        let manifest = fnlocal_files::without_mark(&manifest);
-        let manifest: Map<String, Value> = serde_json::from_slice(manifest).unwrap_or_default();
-        let asks = ["dependencies", "optionalDependencies"].iter().any(
-            |field| matches!(manifest.get(*field), Some(Value::Object(map)) if !map.is_empty()),
-        );
-        if !asks {
-            return Ok(None);
-        }
         let mut hasher = Sha256::new();
         let mut part = |name: &str, bytes: &[u8]| {
             hasher.update((name.len() as u64).to_le_bytes());
@@ -139,34 +133,30 @@ impl DepsCache {
             hasher.update((bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
-        for field in DEPENDENCY_FIELDS {
-            if let Some(value) = manifest.get(field) {
-                part(field, value.to_string().as_bytes());
-            }
+        for (field, value) in parts {
+            part(field, value.as_bytes());
         }
         for folder in &self.folders {
-            for name in SETTINGS {
+            for name in settings() {
                 if let Some(bytes) = contents(&folder.join(name))? {
                     part(name, &bytes);
                 }
             }
         }
         if let Some(local) = &self.local {
-            for file in local.mirror(&self.package).unwrap_or_default() {
+            for file in self.package.mirror(local).unwrap_or_default() {
                 part(&file.path, &file.bytes);
                 part("executable", &[u8::from(file.executable)]);
             }
-            for name in SETTINGS.into_iter().chain(LOCKFILES.map(|(name, _)| name)) {
+            for name in settings().copied().chain(locks()) {
                 if let Some(bytes) = contents(&local.run_in.join(name))? {
                     part(name, &bytes);
                 }
             }
         }
-        let locks = self
-            .folders
-            .iter()
-            .flat_map(|folder| LOCKFILES.map(|(name, _)| (name, folder.join(name))));
-        for (name, path) in locks {
+        let beside = self.folders.iter();
+        let beside = beside.flat_map(|folder| locks().map(move |name| (name, folder.join(name))));
+        for (name, path) in beside {
             if let Some(bytes) = contents(&path)? {
                 part(name, &bytes);
                 break;

@@ -42,14 +42,17 @@ pub(super) fn by_globs(
         matchers.push((text, glob.compile_matcher(), false));
     }
     descend(root, Path::new(""), &mut matchers, found)?;
+    let signs: Vec<&str> = fnlocal_language::all()
+        .map(|language| language.package_signs())
+        .collect();
     for (text, _, _) in matchers.iter().filter(|(_, _, used)| !used) {
         let path = file.path.as_deref().unwrap_or(root).display();
         found.warnings.push(Warning {
             text: format!("{path}: `packages` names `{text}`, where no folder holds functions"),
-            hint: Some(
-                "a package is a folder with a package.json `main`, an index.js or functions/*.js"
-                    .into(),
-            ),
+            hint: Some(format!(
+                "a package is a folder with {}",
+                signs.join(", or ")
+            )),
         });
     }
     Ok(())

@@ -2,34 +2,36 @@
 
 use std::path::Path;
 
-use super::{children, index, is_code, is_skipped};
+use fnlocal_language::{Language, of_manifest};
+
+use super::{children, index, is_skipped};
 
 /// Folders of a package in which each file is an entry, in the order they are looked for.
 pub const HANDLERS: [&str; 3] = ["functions", "api", "netlify/functions"];
 
 /// The handlers of a package: those of the first folder that has some and is no package itself.
-pub(super) fn all(root: &Path) -> Vec<String> {
-    let mut folders = HANDLERS.iter().filter(|name| {
-        let own = root.join(name).join("package.json");
-        **name == "functions" || !own.is_file()
-    });
+pub(super) fn all(language: &dyn Language, root: &Path) -> Vec<String> {
+    let mut folders = HANDLERS
+        .iter()
+        .filter(|name| **name == "functions" || of_manifest(&root.join(name)).is_none());
     let found = folders.find_map(|name| {
-        let entries = of_folder(root, name);
+        let entries = of_folder(language, root, name);
         (!entries.is_empty()).then_some(entries)
     });
     found.unwrap_or_default()
 }
 
-/// `FOLDER/*.js`, and `FOLDER/*/index.js` of folders that are no packages of their own.
-pub(super) fn of_folder(root: &Path, folder: &str) -> Vec<String> {
+/// The code in a folder, and the index of each folder in it that is no package of its own.
+pub(super) fn of_folder(language: &dyn Language, root: &Path, folder: &str) -> Vec<String> {
     let mut entries = Vec::new();
     let whole = root.join(folder);
     for name in children(&whole) {
         let path = whole.join(&name);
-        if path.is_file() && is_code(&name) {
+        if path.is_file() && language.is_code(&name) {
             entries.push(format!("{folder}/{name}"));
-        } else if path.is_dir() && !is_skipped(&name) && !path.join("package.json").is_file() {
-            entries.extend(index(&path).map(|index| format!("{folder}/{name}/{index}")));
+        } else if path.is_dir() && !is_skipped(&name) && of_manifest(&path).is_none() {
+            let index = index(language, &path);
+            entries.extend(index.map(|index| format!("{folder}/{name}/{index}")));
         }
     }
     entries
@@ -41,8 +43,9 @@ pub fn named_after(entry: &str) -> Option<String> {
     let (stem, _) = parts.next()?.split_once('.')?;
     let folder = parts.next()?;
     let is_handlers = |name: &str| ["functions", "api"].contains(&name);
-    match stem {
-        "index" => is_handlers(parts.next()?).then(|| folder.to_owned()),
-        stem => is_handlers(folder).then(|| stem.to_owned()),
+    let language = fnlocal_language::of_source(entry);
+    match language.is_some_and(|language| language.index() == stem) {
+        true => is_handlers(parts.next()?).then(|| folder.to_owned()),
+        false => is_handlers(folder).then(|| stem.to_owned()),
     }
 }

@@ -8,30 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use regex::{Captures, Regex};
+use fnlocal_language::{Language, of_source};
 
 use super::{Stamp, open_within};
 use crate::Package;
-use crate::discover::EXTENSIONS;
 
 /// The maximum number of files that are searched for imports.
 const MAX_FILES: usize = 5_000;
 /// The bytes of a file that are searched.
 const MAX_BYTES: u64 = 4 << 20;
-/// Endings of what Node loads besides code.
-const DATA: [&str; 3] = ["json", "node", "wasm"];
-
-/// The name in an import or a `require`, or else a path beside `__dirname` or the module's URL.
-static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let module = r"\b(?:from|import|require(?:\.resolve)?)\s*\(?";
-    let folder = r"(?:\bURL\s*\(|(?:__dirname|\bimport\.meta\.dirname)\s*[,+])";
-    let text = r#"\s*["'`]([^"'`\n]{1,300})["'`]"#;
-    Regex::new(&format!("{module}{text}|{folder}{text}")).ok()
-});
-
 /// Files of a package that its code loads, relative to the package; those that are missing too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadedFiles(BTreeSet<String>);
@@ -50,12 +38,12 @@ impl LoadedFiles {
             if !loaded.insert(file.clone()) || searched == MAX_FILES {
                 continue;
             }
-            if !is_source(&file) {
+            let Some(language) = of_source(&file) else {
                 continue;
-            }
+            };
             searched += 1;
-            for import in memo.imports(&package.root, &file).iter() {
-                match resolve(&package.root, &file, import) {
+            for import in memo.imports(&package.root, &file, language).iter() {
+                match resolve(&package.root, &file, import, language) {
                     Resolved::File(found) => waiting.push(found),
                     Resolved::Missing(candidates) => loaded.extend(candidates),
                     Resolved::Elsewhere => {}
@@ -69,7 +57,7 @@ impl LoadedFiles {
     /// loaded, or the file is, or it is code in a folder that is watched.
     pub(super) fn needs(&self, relative: &str, is_folder: bool) -> bool {
         if !is_folder {
-            return self.0.contains(relative) || is_source(relative);
+            return self.0.contains(relative) || of_source(relative).is_some();
         }
         let inside = format!("{relative}/");
         let mut from = self.0.range(inside.clone()..);
@@ -78,7 +66,7 @@ impl LoadedFiles {
 }
 
 impl ImportMemo {
-    fn imports(&mut self, root: &Path, file: &str) -> Arc<[String]> {
+    fn imports(&mut self, root: &Path, file: &str, language: &dyn Language) -> Arc<[String]> {
         let path = root.join(file);
         let now = SystemTime::now();
         let Ok(stamp) = fs::metadata(&path).as_ref().map(Stamp::of) else {
@@ -89,24 +77,12 @@ impl ImportMemo {
         {
             return Arc::clone(imports);
         }
-        let imports: Arc<[String]> = read(root, file).map_or_else(Arc::default, |text| {
-            let found = IMPORTS.iter().flat_map(|regex| regex.captures_iter(&text));
-            found.filter_map(|found| relative(&found)).collect()
-        });
+        let imports: Arc<[String]> =
+            read(root, file).map_or_else(Arc::default, |text| language.imports(&text).into());
         if stamp.would_show(now) {
             self.0.insert(path, (stamp, Arc::clone(&imports)));
         }
         imports
-    }
-}
-
-/// The path that is named, with a dot at its beginning. `None` for the name of a package.
-fn relative(found: &Captures<'_>) -> Option<String> {
-    match (found.get(1), found.get(2)) {
-        (Some(module), _) => Some(module.as_str().to_owned()).filter(|name| name.starts_with('.')),
-        (_, Some(path)) if path.as_str().contains(':') => None,
-        (_, Some(path)) => Some(format!("./{}", path.as_str().trim_start_matches('/'))),
-        (None, None) => None,
     }
 }
 
@@ -127,22 +103,11 @@ enum Resolved {
     Elsewhere,
 }
 
-fn resolve(root: &Path, importer: &str, import: &str) -> Resolved {
-    let import = import.split(['?', '#']).next().unwrap_or_default();
+fn resolve(root: &Path, importer: &str, import: &str, language: &dyn Language) -> Resolved {
     let Some(target) = beside(importer, import) else {
         return Resolved::Elsewhere;
     };
-    let mut candidates = vec![target.clone()];
-    // TypeScript names what a file will be compiled to.
-    if let Some((stem, ending)) = target.rsplit_once('.') {
-        let source = ending.replacen("js", "ts", 1);
-        if source != ending {
-            candidates.push(format!("{stem}.{source}"));
-        }
-    }
-    let endings = || EXTENSIONS.into_iter().chain(DATA);
-    candidates.extend(endings().map(|ending| format!("{target}.{ending}")));
-    candidates.extend(endings().map(|ending| format!("{target}/index.{ending}")));
+    let candidates = language.import_candidates(&target);
     let there = |path: &&String| root.join(path).is_file();
     match candidates.iter().find(there) {
         Some(found) => Resolved::File(found.clone()),
@@ -163,10 +128,4 @@ fn beside(importer: &str, import: &str) -> Option<String> {
         }
     }
     (!parts.is_empty()).then(|| parts.join("/"))
-}
-
-/// Returns whether a file is code by its name.
-fn is_source(path: &str) -> bool {
-    let ending = path.rsplit_once('.').map(|(_, ending)| ending);
-    ending.is_some_and(|ending| EXTENSIONS.contains(&ending))
 }

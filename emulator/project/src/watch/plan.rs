@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fnlocal_core::PackageId;
+use fnlocal_language::{is_code, is_manifest};
 
 use super::links::on_the_way;
 
 use crate::CONFIG_FILE;
 use crate::IGNORE_FILES;
 use crate::ImportMemo;
-use crate::LOCKFILES;
 use crate::LoadedFiles;
-use crate::LocalDependencies;
 use crate::Memo;
 use crate::Package;
 use crate::Project;
@@ -21,7 +20,6 @@ use crate::Rules;
 use crate::Tree;
 use crate::WalkEntry;
 use crate::env_files;
-use crate::is_code;
 use crate::is_excluded;
 
 /// The folders to watch.
@@ -207,16 +205,16 @@ impl WatchPlan {
         self.files_of_packages(path, is_folder, &mut meaning);
         if folder == self.root {
             meaning.config = name == CONFIG_FILE;
-            if name == ".npmrc" || LOCKFILES.iter().any(|(lock, _)| *lock == name) {
+            if decides_install(name) {
                 meaning.packages.extend(self.loaded.keys());
             }
         }
         meaning.structure = meaning.config
-            || name == "package.json"
+            || is_manifest(name)
             || (appears && self.is_structure(path, folder, name));
         let ours = !meaning.packages.is_empty() || meaning.structure;
         meaning.replan |= IGNORE_FILES.contains(&name)
-            || (name == "package.json" && ours)
+            || (is_manifest(name) && ours)
             || (appears && is_folder && ours)
             || (appears && path.is_symlink());
         meaning
@@ -268,7 +266,7 @@ pub(super) fn loaded_of(
 ) -> Vec<(Package, LoadedFiles)> {
     let mut watched = vec![package.clone()];
     // The install reports errors in them.
-    let local = LocalDependencies::of(package).ok().flatten();
+    let local = package.local_dependencies().ok().flatten();
     let folders = local.into_iter().flat_map(|local| local.folders);
     watched.extend(folders.map(|folder| crate::discover::library(&folder, package)));
     let loaded = watched.into_iter().map(|package| {
@@ -276,6 +274,15 @@ pub(super) fn loaded_of(
         (package, loaded)
     });
     loaded.collect()
+}
+
+/// Returns whether a file of the project's folder decides what is installed for its packages, by its
+/// name.
+fn decides_install(name: &str) -> bool {
+    fnlocal_language::all().any(|language| {
+        language.install_settings().contains(&name)
+            || language.lockfiles().iter().any(|lock| lock.name == name)
+    })
 }
 
 /// Returns whether a folder is there and in the project. A repository may bring a link in its

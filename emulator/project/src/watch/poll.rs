@@ -12,7 +12,6 @@ use fnlocal_core::PackageId;
 use super::plan::{Meaning, loaded_of};
 use crate::CONFIG_FILE;
 use crate::ImportMemo;
-use crate::LOCKFILES;
 use crate::Memo;
 use crate::Project;
 use crate::Tree;
@@ -77,9 +76,9 @@ fn signature(project: &Project, trees: &[Tree]) -> u64 {
         });
         ended.is_ok().hash(&mut hasher);
     }
-    let locks: Vec<String> = LOCKFILES
-        .iter()
-        .map(|(name, _)| (*name).to_owned())
+    let locks: Vec<String> = fnlocal_language::all()
+        .flat_map(|language| language.lockfiles())
+        .map(|lock| lock.name.to_owned())
         .collect();
     of_files(&project.root, &locks).hash(&mut hasher);
     hasher.finish()

@@ -14,16 +14,15 @@ use tracing::{Instrument, debug, trace};
 
 use super::state::{LiveContainer, Phase, PrecreatedContainer};
 use super::{Inner, container, finish, stock};
+use crate::AS_INSTANCE;
 use crate::Address;
+use crate::PackageRun;
 use crate::RuntimeError;
 use crate::StartSpec;
 use crate::Started;
 use crate::lines::{InstanceOutput, StderrTail};
 use crate::ready;
 use fnlocal_engine::error::refused;
-
-/// The answer of an older wrapper to [`crate::AS_INSTANCE`].
-const UNKNOWN_ARGUMENT: &str = "Unknown option '--instance'";
 
 /// Starts an instance in a task of its own: one whose caller goes away is not left behind.
 pub(crate) async fn start(inner: Arc<Inner>, spec: StartSpec) -> Result<Started, RuntimeError> {
@@ -87,7 +86,7 @@ async fn boot(
     ahead: PrecreatedContainer,
     begun: Instant,
 ) -> Result<Started, RuntimeError> {
-    let tail = StderrTail::default();
+    let tail = StderrTail::new(spec.package.language);
     let (ended, end) = watch::channel(None);
     let (container, address, token) = (ahead.container, ahead.address, ahead.token);
     let (parked, mut attached) = (ahead.parked, ahead.output);
@@ -126,12 +125,12 @@ async fn boot(
         Ok(started) => Ok(started),
         Err(error) => {
             finish::discard(inner, spec.instance).await;
-            Err(explained(error, &tail.text(), &spec.package.image))
+            Err(explained(error, &tail.text(), &spec.package))
         }
     }
 }
 
-/// Has node start in a container, and tells it what nobody else may know.
+/// Has the wrapper start in a container, and tells it what nobody else may know.
 async fn go(
     inner: &Inner,
     container: &str,
@@ -150,7 +149,7 @@ async fn go(
         input.flush().await
     };
     told.await.map_err(|error| RuntimeError::Refused {
-        what: "starting node in a container",
+        what: "starting the wrapper in a container",
         why: error.to_string(),
     })
 }
@@ -215,10 +214,12 @@ async fn pump(attached: AttachContainerResults, mut output: InstanceOutput) {
 }
 
 /// Adds what an instance that did not come up wrote.
-fn explained(error: RuntimeError, wrote: &str, image: &str) -> RuntimeError {
+fn explained(error: RuntimeError, wrote: &str, package: &PackageRun) -> RuntimeError {
+    let unknown = package.language.unknown_argument(AS_INSTANCE);
     match error {
-        RuntimeError::NotUp { .. } if wrote.contains(UNKNOWN_ARGUMENT) => RuntimeError::OldImage {
-            image: image.to_owned(),
+        // An older wrapper does not know it.
+        RuntimeError::NotUp { .. } if wrote.contains(&unknown) => RuntimeError::OldImage {
+            image: package.image.clone(),
         },
         RuntimeError::NotUp { why, .. } => RuntimeError::NotUp {
             why,
@@ -245,6 +246,8 @@ impl Drop for BootCount<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use fnlocal_api::UserError;
 
     use super::*;
@@ -253,14 +256,21 @@ mod tests {
     fn an_image_whose_wrapper_is_older_is_named_with_what_to_do() {
         let wrote = "Unknown option '--instance'. To specify a positional argument…\n\nusage: …";
         let ended = || RuntimeError::not_up("exit code 2");
-        let error = explained(ended(), wrote, "shop:1");
+        let package = PackageRun {
+            name: "shop".to_owned(),
+            language: fnlocal_language::usual(),
+            image: "shop:1".to_owned(),
+            code_root: None,
+            env: BTreeMap::new(),
+        };
+        let error = explained(ended(), wrote, &package);
         assert!(error.to_string().contains("shop:1"), "{error}");
         assert!(
             error
                 .hint()
                 .is_some_and(|hint| hint.contains("fnlocal build"))
         );
-        let error = explained(ended(), "boom", "shop:1");
+        let error = explained(ended(), "boom", &package);
         assert!(error.to_string().ends_with("exit code 2; it wrote:\nboom"));
         assert!(error.without_output().ends_with("exit code 2"));
     }

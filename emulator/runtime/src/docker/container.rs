@@ -8,9 +8,9 @@ use fnlocal_engine::container::{created_by_us, hardened, tmpfs, user};
 use fnlocal_engine::labels::Owner;
 
 use super::volume;
-use crate::AS_INSTANCE;
 use crate::Address;
 use crate::PackageRun;
+use crate::instance_arguments;
 use crate::place::SOCKET;
 
 /// The code's folder inside.
@@ -19,10 +19,8 @@ pub(crate) const CODE: &str = "/app";
 const SOCKETS: &str = "/run/fnlocal";
 /// The wrapper's port inside, where sockets cannot be used.
 pub(crate) const PORT: u16 = 8080;
-/// Processes and threads. Node needs about 12; a function may start helpers.
+/// Processes and threads. Node.js needs about 12; a function may start helpers.
 const PIDS: i64 = 256;
-/// Part of the memory that V8's heap may take; the rest is for buffers, code and the wrapper.
-const HEAP_PERCENT: u32 = 85;
 
 /// The differences between two instances' containers.
 pub(crate) struct ContainerShape<'a> {
@@ -35,8 +33,8 @@ pub(crate) struct ContainerShape<'a> {
 }
 
 /// Returns the text for a container's input: the word that a parked one waits for before it starts
-/// node, and the token, which node reads. Any process in the container could read the environment
-/// and the arguments, for as long as it lives.
+/// the wrapper, and the token, which the wrapper reads. Any process in the container could read the
+/// environment and the arguments, for as long as it lives.
 pub(crate) fn introduction(parked: bool, token: &str) -> String {
     let go = if parked { "\n" } else { "" };
     format!("{go}{token}\n")
@@ -77,22 +75,16 @@ pub(crate) fn instance(
 }
 
 /// A parked container is started but waits for a word: the engine's start call is most of a cold
-/// start, and can thus be made ahead, without the memory of a booted node.
+/// start, and can thus be made ahead, without the memory of a booted wrapper.
 fn entrypoint(shape: &ContainerShape<'_>) -> Vec<String> {
-    let heap = heap_limit(shape.memory_mib);
-    let node = ["node", &heap, "/fnlocal/runner.cjs", AS_INSTANCE];
+    let language = shape.package.language;
     let wait = ["sh", "-c", "read _ && exec \"$@\"", "sh"];
     let words = if shape.parked { &wait[..] } else { &[] };
-    let all = words.iter().chain(&node);
-    all.map(|&word| word.to_owned()).collect()
-}
-
-/// V8's heap limit for a memory limit.
-pub fn heap_limit(memory_mib: u32) -> String {
-    format!(
-        "--max-old-space-size={}",
-        (memory_mib * HEAP_PERCENT / 100).max(16)
-    )
+    let words = words.iter().copied().chain([language.program()]);
+    let mut command: Vec<String> = words.map(str::to_owned).collect();
+    let wrapper = language.wrapper().path;
+    command.extend(instance_arguments(language, shape.memory_mib, wrapper));
+    command
 }
 
 fn environment(shape: &ContainerShape<'_>) -> Vec<String> {

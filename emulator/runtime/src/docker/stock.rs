@@ -78,7 +78,7 @@ pub(crate) async fn fill(inner: Arc<Inner>, package: Arc<PackageRun>, memory_mib
     }
 }
 
-/// Creates a container for one instance: everything short of starting node in it.
+/// Creates a container for one instance: everything short of starting the wrapper in it.
 pub(crate) async fn create(
     inner: &Inner,
     package: &Arc<PackageRun>,

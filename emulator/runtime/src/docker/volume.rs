@@ -29,27 +29,28 @@ use fnlocal_engine::labels::Owner;
 use fnlocal_engine::naming;
 use fnlocal_engine::reaper;
 use fnlocal_engine::sending;
+use fnlocal_language::Language;
 
 /// The node whose name these bear: they outlive every node of the run.
 const NODE: &str = "code";
 /// Versions nobody needs any more, before they are removed: that takes a container.
 const STALE: usize = 16;
-/// For a container that removes files, which node does: a base need not have more.
+/// For a container that removes files, which the interpreter does: a base need not have more.
 const MEMORY_MIB: u32 = 256;
 const PIDS: i64 = 64;
 const BOUNDS: HelperLimits = HelperLimits {
     time: Duration::from_mins(1),
     stdout_bytes: 64 * 1024,
 };
-const REMOVE: &str = "for (const path of process.argv.slice(1)) \
-                      require('node:fs').rmSync(path, { recursive: true, force: true })";
 
 /// The volumes of a run.
 pub struct Volumes {
     engine: Engine,
     owner: Owner,
-    /// A local image with node: the base.
+    /// A local image with the interpreter: the base.
     image: String,
+    /// The base's language.
+    language: &'static dyn Language,
     packages: Mutex<BTreeMap<String, Copied>>,
 }
 
@@ -83,11 +84,18 @@ fn name(owner: &Owner, package: &str) -> String {
 }
 
 impl Volumes {
-    pub fn new(engine: Engine, owner: &Owner, image: String) -> Self {
+    /// `image` is a base of a language.
+    pub fn new(
+        engine: Engine,
+        owner: &Owner,
+        image: String,
+        language: &'static dyn Language,
+    ) -> Self {
         Self {
             engine,
             owner: owner.on(NODE),
             image,
+            language,
             packages: Mutex::default(),
         }
     }
@@ -214,10 +222,9 @@ impl Volumes {
     async fn remove(&self, package: &str, versions: &[PathBuf]) -> Result<(), RuntimeError> {
         let what = "removing old code from the engine";
         let docker = &self.engine.docker;
-        let mut command: Vec<String> = ["node", "-e", REMOVE].map(str::to_owned).to_vec();
         let names = versions.iter().filter_map(|one| one.file_name());
-        command.extend(names.map(|name| format!("{CODE}/{}", name.display())));
-        let body = self.container(package, command);
+        let paths = names.map(|name| format!("{CODE}/{}", name.display()));
+        let body = self.container(package, self.language.removal(paths.collect()));
         let made = docker
             .create_container(naming::new(&self.owner, "code"), body)
             .await;

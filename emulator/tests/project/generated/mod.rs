@@ -131,7 +131,7 @@ fn defaults_that_are_described_are_those_in_use() {
     assert_eq!(build.install_time(), BuildConfig::default().install_time());
     assert_eq!(
         build.base_image.as_deref(),
-        Some(fnlocal_image::base::DEFAULT)
+        Some(fnlocal_language::usual().base_image())
     );
     let dev: DevConfig = described("DevConfig");
     assert_eq!(dev.port, Some(fnlocal_emulator::serve::PORT));

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use fnlocal_project::{LocalDependencies, MirroredFile, Package, read_inside};
+use fnlocal_files::read_inside;
 use serde_json::{Map, Value};
 
-use super::super::error::ImageError;
+use super::super::install::MANIFEST;
 use super::super::manager::Member;
+use crate::{LocalDependencies, MirroredFile};
 
 /// Puts what was installed where the package finds it.
 pub(super) const ARRANGE: &[u8] = include_bytes!("../arrange.cjs");
@@ -30,14 +31,14 @@ pub(super) struct DependencyMirror {
 }
 
 impl DependencyMirror {
-    /// Reads it; `None` for a package that depends on nothing of the project.
-    pub fn read(package: &Package) -> Result<Option<Self>, ImageError> {
-        let Some(local) = LocalDependencies::of(package)? else {
-            return Ok(None);
-        };
+    /// The mirror of what the package in the folder `root` depends on.
+    pub fn new(
+        (root, project): (&Path, &Path),
+        (local, files): (LocalDependencies, Vec<MirroredFile>),
+    ) -> Self {
         let top = local.top();
         let manifest = |folder: &Path| {
-            let bytes = read_inside(&package.project_root, &folder.join("package.json")).ok()?;
+            let bytes = read_inside(project, &folder.join(MANIFEST)).ok()?;
             let text = fnlocal_files::decode(bytes).ok()?;
             serde_json::from_str::<Map<String, Value>>(&text).ok()
         };
@@ -45,24 +46,23 @@ impl DependencyMirror {
             let below = folder.strip_prefix(&top).unwrap_or(Path::new(""));
             below.to_string_lossy().into_owned()
         };
-        let own = manifest(&package.root).unwrap_or_default();
-        let as_member = (local.run_in != package.root).then(|| Member {
-            folder: package
-                .root
+        let own = manifest(root).unwrap_or_default();
+        let as_member = (local.run_in != root).then(|| Member {
+            folder: root
                 .strip_prefix(&local.run_in)
-                .unwrap_or(&package.root)
+                .unwrap_or(root)
                 .to_string_lossy()
                 .into_owned(),
             name: own.get("name").and_then(Value::as_str).map(str::to_owned),
         });
-        Ok(Some(Self {
+        Self {
             run_in_name: name(&local.run_in),
-            member: name(&package.root),
+            member: name(root),
             as_member,
             manifest: manifest(&local.run_in),
-            files: local.mirror(package)?,
+            files,
             run_in: local.run_in,
-        }))
+        }
     }
 }
 

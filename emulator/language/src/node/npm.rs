@@ -4,10 +4,10 @@
 //! They are given to npm for the time of the install only: none of it stays in the image.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Where the files are while npm runs.
-pub(super) const WORK: &str = "/fnlocal-build";
+use crate::{HostEnvironment, HostSettings, INSTALL_WORK as WORK};
+
 /// Environment that names proxies.
 const PROXIES: [&str; 6] = [
     "http_proxy",
@@ -32,7 +32,7 @@ const OWN_PATHS: [&str; 9] = [
 
 /// The settings of this machine's npm that an install needs.
 #[derive(Debug, Default)]
-pub(crate) struct HostSettings {
+pub(super) struct NpmSettings {
     /// The person's `.npmrc`.
     pub npmrc: Option<Vec<u8>>,
     /// Certificates to trust.
@@ -41,19 +41,17 @@ pub(crate) struct HostSettings {
     pub env: Vec<String>,
 }
 
-impl HostSettings {
+impl NpmSettings {
     /// Reads them; `project` is the package's own npmrc, whose variables are filled in as well.
-    pub fn read(project: Option<&[u8]>) -> Self {
-        let env: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+    pub fn read(host: HostEnvironment<'_>, project: Option<&[u8]>) -> Self {
+        let HostEnvironment { env, home, read } = host;
         let path = env
             .get("npm_config_userconfig")
             .or_else(|| env.get("NPM_CONFIG_USERCONFIG"))
             .map(PathBuf::from)
-            .or_else(|| Some(std::env::home_dir()?.join(".npmrc")));
-        let npmrc = path.and_then(|path| std::fs::read(path).ok());
-        Self::from(env, npmrc, project)
+            .or_else(|| Some(home?.join(".npmrc")));
+        let npmrc = path.and_then(|path| read(&path));
+        Self::from(env, npmrc, project, read)
     }
 
     /// The registry that is set in the environment or the person's `.npmrc`.
@@ -66,7 +64,12 @@ impl HostSettings {
         in_env.or_else(|| setting(self.npmrc.as_deref()?, "registry"))
     }
 
-    fn from(env: BTreeMap<String, String>, npmrc: Option<Vec<u8>>, project: Option<&[u8]>) -> Self {
+    fn from(
+        env: BTreeMap<String, String>,
+        npmrc: Option<Vec<u8>>,
+        project: Option<&[u8]>,
+        read: &dyn Fn(&Path) -> Option<Vec<u8>>,
+    ) -> Self {
         let mut out: BTreeMap<String, String> = env
             .iter()
             .filter(|(key, _)| PROXIES.contains(&key.as_str()) || is_setting(key))
@@ -88,7 +91,7 @@ impl HostSettings {
             .get("NODE_EXTRA_CA_CERTS")
             .or_else(|| env.get("SSL_CERT_FILE"));
         let path = cafile.as_ref().or(extra);
-        let certificates = path.and_then(|path| std::fs::read(path).ok());
+        let certificates = path.and_then(|path| read(Path::new(path)));
         if certificates.is_some() {
             let at = format!("{WORK}/ca.pem");
             // npm's own setting replaces the certificates Node brings; the variable adds to them.
@@ -118,6 +121,17 @@ impl HostSettings {
     }
 }
 
+impl From<NpmSettings> for HostSettings {
+    fn from(settings: NpmSettings) -> Self {
+        let npmrc = settings.npmrc.map(|bytes| ("user.npmrc", bytes, 0o600));
+        let certificates = settings.certificates.map(|bytes| ("ca.pem", bytes, 0o644));
+        Self {
+            env: settings.env,
+            files: npmrc.into_iter().chain(certificates).collect(),
+        }
+    }
+}
+
 fn is_setting(key: &str) -> bool {
     let lower = key.to_lowercase();
     lower
@@ -142,11 +156,6 @@ fn setting(npmrc: &[u8], name: &str) -> Option<String> {
     })
 }
 
-/// Returns npm's output, for people.
-pub(super) fn text(output: &[u8]) -> String {
-    String::from_utf8_lossy(output).trim_end().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +165,10 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect()
+    }
+
+    fn read(path: &Path) -> Option<Vec<u8>> {
+        (path == Path::new("/etc/mine/ca.pem")).then(|| b"x".to_vec())
     }
 
     #[test]
@@ -168,7 +181,7 @@ mod tests {
             ("npm_config_cache", "/home/x"),
         ]);
         let npmrc = b"//r/:_authToken=${TOKEN}\n".to_vec();
-        let settings = HostSettings::from(all, Some(npmrc), None);
+        let settings = NpmSettings::from(all, Some(npmrc), None, &read);
         let has = |text: &str| settings.env.iter().any(|one| one == text);
         assert!(has("TOKEN=t") && has("https_proxy=p") && has("npm_config_registry=r"));
         assert!(
@@ -181,18 +194,15 @@ mod tests {
 
     #[test]
     fn certificates_are_taken_along() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("ca.pem");
-        std::fs::write(&file, "x").unwrap();
-        let path = file.to_str().unwrap();
-        let extra = HostSettings::from(env(&[("NODE_EXTRA_CA_CERTS", path)]), None, None);
+        let path = "/etc/mine/ca.pem";
+        let extra = NpmSettings::from(env(&[("NODE_EXTRA_CA_CERTS", path)]), None, None, &read);
         assert!(
             extra
                 .env
                 .contains(&format!("NODE_EXTRA_CA_CERTS={WORK}/ca.pem"))
         );
         let npmrc = format!("cafile = \"{path}\"\n").into_bytes();
-        let own = HostSettings::from(env(&[]), Some(npmrc), None);
+        let own = NpmSettings::from(env(&[]), Some(npmrc), None, &read);
         assert!(
             own.env
                 .contains(&format!("npm_config_cafile={WORK}/ca.pem"))

@@ -5,12 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::oci::manifest::ImagePlatform;
-use fnlocal_project::LockfileKind;
-
 /// A package manager in a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Manager {
+pub(super) enum Manager {
     /// npm, in the version that is there.
     Npm,
     Pnpm(String),
@@ -22,7 +19,7 @@ pub(crate) enum Manager {
 
 /// A member of a workspace, whose dependencies alone are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(super) struct Member {
     /// Its folder, relative to the workspace's.
     pub folder: String,
     /// Its name, if it has one.
@@ -38,24 +35,20 @@ const NPM: [&str; 4] = [
 ];
 
 impl Manager {
-    /// The one that wrote a lock file; nothing for one we cannot run.
-    pub fn from_lockfile(
-        kind: LockfileKind,
-        lock: &[u8],
-        manifest: &Map<String, Value>,
-    ) -> Option<Self> {
+    /// The one of a name that wrote a lock file; nothing for one we cannot run.
+    pub fn from_lockfile(name: &str, lock: &[u8], manifest: &Map<String, Value>) -> Option<Self> {
         let lock = String::from_utf8_lossy(lock);
         let named = |name: &str| named(manifest, name);
-        match kind {
-            LockfileKind::Npm => Some(Self::Npm),
-            LockfileKind::Pnpm => Some(Self::Pnpm(
+        match name {
+            "npm" => Some(Self::Npm),
+            "pnpm" => Some(Self::Pnpm(
                 named("pnpm").unwrap_or_else(|| pnpm_of(&lock).to_owned()),
             )),
-            LockfileKind::Yarn => Some(match berry_of(&lock) {
+            "yarn" => Some(match berry_of(&lock) {
                 Some(version) => Self::Berry(named("yarn").unwrap_or_else(|| version.to_owned())),
                 None => Self::Classic(named("yarn").unwrap_or_else(|| "1".to_owned())),
             }),
-            LockfileKind::Bun => None,
+            _ => None,
         }
     }
 
@@ -78,13 +71,14 @@ impl Manager {
         }
     }
 
-    /// Commands that install into `work/node_modules`, one after the other. `target` is a platform
-    /// that is not the one they run on; `member` the package, if they run in its workspace's folder.
+    /// Commands that install into `work/node_modules`, one after the other. `target` is an
+    /// architecture that is not the one they run on; `member` the package, if they run in its
+    /// workspace's folder.
     pub fn steps(
         &self,
         work: &str,
         locked: bool,
-        target: Option<ImagePlatform>,
+        target: Option<&str>,
         member: Option<&Member>,
     ) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
@@ -101,7 +95,7 @@ impl Manager {
                 let words = ["npm", verb, "--omit=dev"];
                 let mut words = owned(&[&words[..], &NPM].concat());
                 if let Some(target) = target {
-                    words.extend(["--os=linux".to_owned(), format!("--cpu={}", target.cpu())]);
+                    words.extend(["--os=linux".to_owned(), format!("--cpu={}", cpu(target))]);
                 }
                 words.extend(member.map(|member| format!("--workspace={}", member.folder)));
                 steps.push(words);
@@ -166,6 +160,14 @@ impl Manager {
     }
 }
 
+/// An architecture as Node and npm spell it.
+fn cpu(architecture: &str) -> &str {
+    match architecture {
+        "amd64" => "x64",
+        same => same,
+    }
+}
+
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
@@ -209,42 +211,43 @@ fn value<'a>(text: &'a str, key: &str) -> &'a str {
 mod tests {
     use super::*;
 
-    fn of(kind: LockfileKind, lock: &str, manager: Option<&str>) -> Option<Manager> {
+    fn of(name: &str, lock: &str, manager: Option<&str>) -> Option<Manager> {
         let mut manifest = Map::new();
         if let Some(manager) = manager {
             manifest.insert("packageManager".to_owned(), manager.into());
         }
-        Manager::from_lockfile(kind, lock.as_bytes(), &manifest)
+        Manager::from_lockfile(name, lock.as_bytes(), &manifest)
     }
 
     #[test]
     fn the_version_is_the_one_named_or_the_one_that_wrote_the_lock_file() {
-        use LockfileKind::{Pnpm, Yarn};
         let named = of(
-            Pnpm,
+            "pnpm",
             "lockfileVersion: '9.0'\n",
             Some("pnpm@9.1.0+sha512.ab"),
         );
         assert_eq!(named, Some(Manager::Pnpm("9.1.0".to_owned())));
-        let written = of(Pnpm, "lockfileVersion: '6.1'\n", None);
+        let written = of("pnpm", "lockfileVersion: '6.1'\n", None);
         assert_eq!(written, Some(Manager::Pnpm("8".to_owned())));
-        let classic = of(Yarn, "# yarn lockfile v1\n", None);
+        let classic = of("yarn", "# yarn lockfile v1\n", None);
         assert_eq!(classic, Some(Manager::Classic("1".to_owned())));
-        let berry = of(Yarn, "__metadata:\n  version: 8\n", None);
+        let berry = of("yarn", "__metadata:\n  version: 8\n", None);
         assert_eq!(berry, Some(Manager::Berry("4".to_owned())));
     }
 
     #[test]
     fn a_name_that_is_no_version_is_not_run() {
         let lock = "lockfileVersion: '9.0'\n";
-        let odd = of(LockfileKind::Pnpm, lock, Some("pnpm@file:../evil"));
+        let odd = of("pnpm", lock, Some("pnpm@file:../evil"));
         assert_eq!(odd, Some(Manager::Pnpm("10".to_owned())));
     }
 
     #[test]
     fn npm_is_told_of_a_foreign_platform() {
-        let steps = Manager::Npm.steps("/w", true, Some(ImagePlatform::Arm64), None);
+        let steps = Manager::Npm.steps("/w", true, Some("arm64"), None);
         assert_eq!(steps[0][..3], ["npm", "ci", "--omit=dev"]);
         assert!(steps[0].contains(&"--cpu=arm64".to_owned()));
+        let steps = Manager::Npm.steps("/w", true, Some("amd64"), None);
+        assert!(steps[0].contains(&"--cpu=x64".to_owned()));
     }
 }

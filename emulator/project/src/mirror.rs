@@ -3,69 +3,56 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use fnlocal_language::{Language, LocalDependencies, LocalError, MirroredFile};
 
-use super::LocalDependencies;
-use super::workspace::read_manifest;
 use crate::files::{LinkFree, Memo, Tree, WalkEntry, WalkError};
-use crate::manifest::DEPENDENCY_FIELDS;
 use crate::{CodeError, Package, Scope};
 
 /// Bytes of a package's own dependencies.
 const MAX_BYTES: u64 = 256 << 20;
-/// Fields besides those of dependencies that package managers read of a member of a workspace.
-const FIELDS: [&str; 7] = [
-    "name",
-    "version",
-    "private",
-    "bin",
-    "engines",
-    "peerDependenciesMeta",
-    "type",
-];
 
-/// A file as a package manager is to see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MirroredFile {
-    /// Relative to [`LocalDependencies::top`], with `/`.
-    pub path: String,
-    /// The file's content.
-    pub bytes: Vec<u8>,
-    /// The file can be executed.
-    pub executable: bool,
-}
+impl Package {
+    /// Finds the dependencies that are parts of the project. `None` for a package that has none and is
+    /// in no workspace of the project.
+    ///
+    /// # Errors
+    /// [`LocalError`] for the first dependency that cannot be had.
+    pub fn local_dependencies(&self) -> Result<Option<LocalDependencies>, LocalError> {
+        self.language
+            .local_dependencies(&self.root, &self.project_root)
+    }
 
-impl LocalDependencies {
-    /// The files: of what is depended on all, of other members of the workspace what their
-    /// package.json asks for. The package's own are not among them. Scripts are left out of each
-    /// package.json: they would run without what they are written for.
+    /// The files of these dependencies: of what is depended on all, of other members of the workspace
+    /// what their manifests ask for. The package's own are not among them. Scripts are left out of each
+    /// manifest: they would run without what they are written for.
     ///
     /// # Errors
     /// [`CodeError`] when a folder cannot be read, or holds too much.
-    pub fn mirror(&self, package: &Package) -> Result<Vec<MirroredFile>, CodeError> {
+    pub fn mirror(&self, local: &LocalDependencies) -> Result<Vec<MirroredFile>, CodeError> {
         let mut mirror = FolderMirror {
-            top: self.top(),
-            project: package.project_root.clone(),
+            language: self.language,
+            top: local.top(),
+            project: self.project_root.clone(),
             files: Vec::new(),
             bytes: 0,
         };
-        let others = self.members.iter().chain(Some(&self.run_in));
-        for folder in others.filter(|folder| !self.folders.contains(*folder)) {
-            if *folder != package.root {
+        let others = local.members.iter().chain(Some(&local.run_in));
+        for folder in others.filter(|folder| !local.folders.contains(*folder)) {
+            if *folder != self.root {
                 mirror.manifest(folder, true)?;
             }
         }
-        for folder in &self.folders {
+        for folder in &local.folders {
             mirror.manifest(folder, false)?;
-            let others = self.members.iter().chain(&self.folders);
+            let others = local.members.iter().chain(&local.folders);
             let mut nested: Vec<PathBuf> = others
                 .filter(|other| *other != folder && other.starts_with(folder))
                 .cloned()
                 .collect();
-            nested.push(package.root.clone());
-            mirror.folder(&library(folder, package, nested))?;
+            nested.push(self.root.clone());
+            mirror.folder(&library(folder, self, nested))?;
         }
-        for archive in &self.archives {
+        for archive in &local.archives {
             mirror.archive(archive)?;
         }
         mirror.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -87,6 +74,7 @@ pub(crate) fn library(folder: &Path, package: &Package, nested: Vec<PathBuf>) ->
 }
 
 struct FolderMirror {
+    language: &'static dyn Language,
     top: PathBuf,
     project: PathBuf,
     files: Vec<MirroredFile>,
@@ -116,17 +104,10 @@ impl FolderMirror {
     }
 
     fn manifest(&mut self, folder: &Path, only_dependencies: bool) -> Result<(), CodeError> {
-        let Some(mut manifest) = read_manifest(folder) else {
+        let Some(bytes) = self.language.mirrored_manifest(folder, only_dependencies) else {
             return Ok(());
         };
-        if only_dependencies {
-            manifest.retain(|field, _| {
-                FIELDS.contains(&field.as_str()) || DEPENDENCY_FIELDS.contains(&field.as_str())
-            });
-        }
-        manifest.remove("scripts");
-        let bytes = Value::Object(Map::from_iter(manifest)).to_string();
-        self.put(&folder.join("package.json"), bytes.into_bytes(), false)
+        self.put(&folder.join(self.language.manifest()), bytes, false)
     }
 
     fn folder(&mut self, library: &Package) -> Result<(), CodeError> {
@@ -139,7 +120,7 @@ impl FolderMirror {
                 metadata,
                 ..
             } = entry
-                && &**relative != "package.json"
+                && **relative != *self.language.manifest()
             {
                 let executable = crate::files::Stamp::of(metadata).executable;
                 found.push((relative.to_string(), real.to_owned(), executable));

@@ -80,7 +80,7 @@ pub fn read_inside(folder: &Path, path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read_inside`], and if it is not UTF-8; the error names what it is.
 pub fn read_text_inside(folder: &Path, path: &Path) -> io::Result<String> {
-    fnlocal_files::decode(read_inside(folder, path)?)
+    crate::decode(read_inside(folder, path)?)
 }
 
 fn below<'a>(folder: &Path, real: &'a Path) -> io::Result<&'a Path> {

@@ -4,7 +4,6 @@
 //! A registry is never asked for the name of a workspace's member. npm would ask one whose version
 //! is not the one asked for; here that is an error that names both.
 
-mod mirror;
 mod range;
 mod workspace;
 
@@ -14,11 +13,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::Package;
-use workspace::{Workspace, read_manifest};
+use super::install::MANIFEST;
+use workspace::Workspace;
 
-pub use mirror::MirroredFile;
-pub(crate) use mirror::library;
+pub(super) use workspace::read_manifest;
 
 /// Fields of package.json whose packages are installed for running.
 const FIELDS: [&str; 2] = ["dependencies", "optionalDependencies"];
@@ -106,37 +104,36 @@ impl LocalDependencies {
     ///
     /// # Errors
     /// [`LocalError`] for the first dependency that cannot be had.
-    pub fn of(package: &Package) -> Result<Option<Self>, LocalError> {
-        let workspace = Workspace::around(&package.root);
+    pub(super) fn of(package: &Path, project: &Path) -> Result<Option<Self>, LocalError> {
+        let workspace = Workspace::around(package);
         let mut search = DependencySearch {
-            project: &package.project_root,
+            project,
             workspace: workspace.as_ref(),
             found: Self {
-                run_in: package.root.clone(),
+                run_in: package.to_owned(),
                 ..Self::default()
             },
         };
-        let mut waiting = vec![package.root.clone()];
+        let mut waiting = vec![package.to_owned()];
         while let Some(folder) = waiting.pop() {
             let Some(manifest) = read_manifest(&folder) else {
                 continue;
             };
             for target in search.folders_of(&folder, &manifest)? {
-                if target != package.root && search.found.folders.insert(target.clone()) {
+                if target != package && search.found.folders.insert(target.clone()) {
                     waiting.push(target);
                 }
             }
         }
         let mut found = search.found;
-        let inside =
-            workspace.filter(|workspace| workspace.root.starts_with(&package.project_root));
+        let inside = workspace.filter(|workspace| workspace.root.starts_with(project));
         if inside.is_none() && found.folders.is_empty() && found.archives.is_empty() {
             return Ok(None);
         }
         if let Some(workspace) = inside {
             found.run_in = workspace.root;
             found.members = workspace.members.into_values().collect();
-            found.members.remove(&package.root);
+            found.members.remove(package);
         }
         Ok(Some(found))
     }
@@ -240,7 +237,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn manifest(&self) -> PathBuf {
-        self.folder.join("package.json")
+        self.folder.join(MANIFEST)
     }
 
     /// A path without links and inside of the project.
@@ -262,7 +259,7 @@ impl Asked<'_> {
             });
         }
         let real = real.map_err(|_| missing())?;
-        match real.is_file() || real.join("package.json").is_file() {
+        match real.is_file() || real.join(MANIFEST).is_file() {
             true => Ok(real),
             false => Err(missing()),
         }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::{Map, Value};
 
-use crate::files::{is_excluded, open_within};
+use crate::is_excluded;
+use crate::node::install::MANIFEST;
+use fnlocal_files::open_within;
 
 /// Where pnpm names a workspace's members.
 const PNPM: &str = "pnpm-workspace.yaml";
@@ -183,8 +185,8 @@ fn listed(text: &str) -> Vec<String> {
 }
 
 /// The package.json of a folder; `None` if there is none, or none that can be read.
-pub(super) fn read_manifest(folder: &Path) -> Option<Map<String, Value>> {
-    serde_json::from_str(&read(folder, "package.json")?).ok()
+pub(in crate::node) fn read_manifest(folder: &Path) -> Option<Map<String, Value>> {
+    serde_json::from_str(&read(folder, MANIFEST)?).ok()
 }
 
 fn read(folder: &Path, name: &str) -> Option<String> {
