@@ -3,8 +3,10 @@ import { dirname, join } from "node:path";
 import { hasBody, parseBody, setEmptyBody } from "./body.js";
 import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
+
 import { describeFailure, printFailure } from "./failure.js";
 import { Invocation } from "./invocation.js";
+import { PARAMS, ROUTE, readParams } from "./lambda/request.js";
 import { endLines } from "./output.js";
 import { sendProblem } from "./problem.js";
 import { writeCrash } from "./last.js";
@@ -81,10 +83,12 @@ export class Instance {
 
   /**
    * @param {string} url
+   * @param {boolean} [routed] the platform has found the function by a route, so the path has no name
    * @returns {{ func: BoundFunction | undefined, name: string, base: string, rest: string }}
    */
-  find(url) {
+  find(url, routed = false) {
     const { name, base, rest } = splitPath(url);
+    if (routed && this.bound !== undefined) return { func: this.bound, name: this.bound.name, base: "", rest: url };
     const func = this.functions.get(name);
     if (func !== undefined) return { func, name, base, rest };
     const only = this.bound ?? this.#takesAll();
@@ -119,7 +123,8 @@ export class Instance {
    * @param {FunctionResponse} res
    */
   #route(req, res) {
-    const { func, name, base, rest } = this.find(/** @type {string} */ (req.url));
+    const routed = req.headers[ROUTE] !== undefined;
+    const { func, name, base, rest } = this.find(/** @type {string} */ (req.url), routed);
     const id = this.requestId(req);
     if (func === undefined) return this.#notFound(res, name, id);
     if (func.handler === undefined) {
@@ -276,7 +281,7 @@ function prepare(req, res, base, rest, invocation) {
   req.originalUrl = req.url;
   req.baseUrl = base;
   req.url = rest;
-  req.params = {};
+  req.params = readParams(req.headers[PARAMS]) ?? {};
   req.res = res;
   req.next = (/** @type {unknown} */ error) => invocation.next(error);
   res.locals = Object.create(null);
