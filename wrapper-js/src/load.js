@@ -11,6 +11,7 @@ import { provideGlobal } from "./lambda/stream.js";
 import { setLikelyVariables } from "./lambda/variables.js";
 import { countActive, whenQuiet } from "./loop.js";
 import { namedAfter } from "./modules.js";
+import { provideListener, takeListener } from "./web/worker.js";
 import { SHAPES, SignatureError, isPlain, nameOf } from "./signature.js";
 
 /** The time that code which exports nothing has to listen. */
@@ -40,7 +41,9 @@ export async function loadModule(code, entry, packageName, said) {
     standIn();
     takeRegistered();
     provideGlobal();
-    setLikelyVariables(code, file, said);
+    const source = readFileSync(file, "utf8");
+    setLikelyVariables(code, file, source, said);
+    provideListener(source);
     return { entry, functions: await importFunctions(file, entry, packageName), error: null };
   } catch (error) {
     return { entry, functions: [], error: describeFailure(error, { code, entry: file }) };
@@ -70,6 +73,8 @@ async function importFunctions(file, entry, packageName) {
     releaseListen(functions.some(({ signature }) => signature === "app"));
     return functions;
   }
+  const listener = takeListener();
+  if (listener !== undefined) return [fixedSpec(naming.name, {}, "fetch", listener)];
   const until = performance.now() + LISTEN_MS;
   await whenQuiet(before, () => !wouldListen() && performance.now() < until);
   const server = releaseListen(true);

@@ -175,6 +175,17 @@ test("a Worker's scheduled handler gets the runs of a schedule", async (t) => {
   assert.equal((await runner.call("/")).text, String(Date.parse("2026-01-02T03:04:05.000Z")));
 });
 
+test("a Worker of the older form listens for its requests", async (t) => {
+  const source = `addEventListener("fetch", (event) => { event.waitUntil(Promise.resolve()); event.respondWith(answer(event.request)) });
+    async function answer(request) { return new Response(request.method + " " + new URL(request.url).pathname) }`;
+  const { modules } = await describe(folder({ "worker.js": source }), "worker.js");
+  assert.deepEqual(modules[0].functions.map((/** @type {any} */ { name, signature }) => [name, signature]), [["worker", "fetch"]]);
+  const runner = await start(t, { "index.js": source });
+  assert.equal((await runner.call("/a")).text, "GET /a");
+  const plain = await startBound(t, "exports.f = (q, s) => s.send(typeof addEventListener)");
+  assert.equal((await plain.call("/f")).text, "undefined");
+});
+
 test("alone on a laptop, the only web-standard function gets every path", async (t) => {
   const runner = await start(t, { "index.mjs": "export default { fetch: (request) => new Response(new URL(request.url).pathname) }" });
   assert.equal((await runner.call("/a/b")).text, "/a/b");

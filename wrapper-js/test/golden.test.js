@@ -41,9 +41,10 @@ test("at least 200 exchanges of API Gateway 2.0 are the same byte for byte", asy
       assert.equal(normal(answer.text), JSON.stringify(event), name);
       continue;
     }
-    const { date, connection, "keep-alive": kept, "content-length": length, "transfer-encoding": coding, ...rest } = answer.headers;
-    assert.ok(date && (connection ?? kept ?? "") !== null && coding === undefined, name);
+    const rest = { ...answer.headers };
+    const length = rest["content-length"];
+    for (const own of ["date", "connection", "keep-alive", "content-length"]) delete rest[own];
     if (length !== undefined && method !== "HEAD") assert.equal(Number(length), answer.raw.length, name);
-    assert.deepEqual([answer.status, { ...rest }, answer.raw.toString("base64")], [response.status, response.headers, response.body64], name);
+    assert.deepEqual([answer.status, rest, answer.raw.toString("base64")], [response.status, response.headers, response.body64], name);
   }
 });

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { VERSION, logGroup, logStream, region } from "./context.js";
 
 /** Text that only a Lambda handler's file has; code may read AWS_REGION while it is imported. */
@@ -10,10 +9,11 @@ const LIKELY = /\b(?:exports\.handler\b|export\s+(?:const|let|var|function|async
  *
  * @param {string} code
  * @param {string} file the entry
+ * @param {string} source its text
  * @param {string | null | undefined} said the function's signature, if the configuration has it
  */
-export function setLikelyVariables(code, file, said) {
-  if (said === "lambda" || LIKELY.test(readFileSync(file, "utf8"))) setVariables({ code, file });
+export function setLikelyVariables(code, file, source, said) {
+  if (said === "lambda" || LIKELY.test(source)) setVariables({ code, file });
 }
 
 /**
