@@ -29,6 +29,8 @@ import { Waiting } from "./waiting.js";
  */
 
 const UNAWAITED = "the handler's promise had settled before this answer, so the request got an empty 200: await the work";
+/** The platform kills an instance that is busy for the whole timeout after an answer. */
+const BACKGROUND_SHARE = 0.9;
 const UNSETTLED = "what ctx.waitUntil() was given goes on no longer than the function's timeout";
 const UNANSWERED = "a handler that returns no promise has to answer: call res.send() or res.end(), or return a promise";
 
@@ -220,14 +222,15 @@ export class Invocation {
     if (!this.settled && this.late) this.#arm();
     else if (this.background > 0) {
       clearTimeout(this.timer);
-      this.#arm();
+      this.#arm(BACKGROUND_SHARE);
     }
     this.#endIfOver();
   }
 
-  #arm() {
+  /** @param {number} [share] of the function's timeout */
+  #arm(share = 1) {
     this.debugged = this.observer.debugged;
-    this.timer = setTimeout(onTimer, this.func.timeoutMs, this).unref();
+    this.timer = setTimeout(onTimer, this.func.timeoutMs * share, this).unref();
   }
 
   expire() {

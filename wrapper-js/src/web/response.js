@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { SignatureError } from "../signature.js";
 
 /** Statuses whose responses have no body. */
@@ -28,6 +27,8 @@ export async function sendResponse(res, response) {
     return;
   }
   res.flushHeaders();
+  // Loaded only now: every start would pay for it.
+  const { pipeline } = process.getBuiltinModule("node:stream/promises");
   try {
     await pipeline(typeof body.getReader === "function" ? Readable.fromWeb(body) : body, res);
   } catch (error) {
