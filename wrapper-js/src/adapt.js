@@ -8,7 +8,7 @@ import { isA } from "./thrown.js";
 
 const BACKGROUND =
   "its second parameter is called context, so it is run as Google's first-generation (data, context): POST an event to it. " +
-  'For requests write (req, res), or say signature = "http"; AWS Lambda\'s (event, context) is not served';
+  'For requests write (req, res), or say signature = "http"; for AWS Lambda\'s (event, context) say signature = "lambda"';
 
 /**
  * Makes a handler of events one of requests. The return value is the answer: JSON, or nothing with

@@ -4,6 +4,7 @@ import { captureOutput } from "./output.js";
 import { bindFunction } from "./limits.js";
 import { describeModules, loadModule } from "./load.js";
 import { loadExpress } from "./express.js";
+import { setVariables } from "./lambda/variables.js";
 import { findFailure, markDuplicates } from "./modules.js";
 
 /**
@@ -65,7 +66,12 @@ export class Assignment {
       return { status: 422, body: { error: findFailure(this.modules, request.function), ...described } };
     }
     if (request.inspect) this.instance.debuggers ??= await openInspector(this.instance.inspectorSocket);
-    this.instance.bind(bindFunction(spec, request, 1));
+    const func = bindFunction(spec, request, 1);
+    if (func.signature === "lambda") {
+      const entry = this.modules.find(({ functions }) => functions.includes(spec))?.entry ?? "";
+      setVariables({ code: this.instance.code, file: `${this.instance.code}/${entry}`, name: spec.name, memoryMib: request.memory_mib ?? undefined });
+    }
+    this.instance.bind(func);
     if (spec.upgrade !== undefined) this.onUpgrades();
     this.state = "bound";
     return { status: 200, body: described };
@@ -88,11 +94,11 @@ export class Assignment {
   }
 
   /** @param {Request} request */
-  async #import({ entries, function: wanted, package_name }) {
+  async #import({ entries, function: wanted, package_name, signature }) {
     /** @type {import("./load.js").LoadedModule[]} */
     const modules = [];
     for (const entry of likelyFirst(entries, wanted)) {
-      const module = await loadModule(this.instance.code, entry, package_name ?? this.instance.config.packageName);
+      const module = await loadModule(this.instance.code, entry, package_name ?? this.instance.config.packageName, signature);
       modules.push(module);
       if (wanted !== null && module.functions.some(({ name }) => name === wanted)) break;
     }

@@ -104,7 +104,7 @@ export function fromBinary(req, type = mediaType(req)) {
   /** @type {Record<string, unknown>} */
   const event = {};
   for (const [name, value] of Object.entries(req.headers)) {
-    if (name.startsWith("ce-")) event[name.slice(3)] = decode(String(value));
+    if (name.startsWith("ce-")) event[name.slice(3)] = decodeAttribute(String(value));
   }
   return checked({ ...event, ...dataOf(req, type) });
 }
@@ -145,7 +145,7 @@ function checked(event) {
  *
  * @param {string} value
  */
-function decode(value) {
+export function decodeAttribute(value) {
   const plain = /^".*"$/s.test(value) ? value.slice(1, -1).replace(/\\(.)/g, "$1") : value;
   return plain.replace(/(?:%[0-9a-f]{2})+/gi, (encoded) => Buffer.from(encoded.replaceAll("%", ""), "hex").toString());
 }

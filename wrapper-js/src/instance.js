@@ -1,14 +1,17 @@
+import { IncomingMessage, ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 import { hasBody, parseBody, setEmptyBody } from "./body.js";
 import { running } from "./context.js";
 import { expressLoaded, loadExpress } from "./express.js";
+
 import { describeFailure, printFailure } from "./failure.js";
 import { Invocation } from "./invocation.js";
+import { PARAMS, ROUTE, readParams } from "./lambda/request.js";
 import { endLines } from "./output.js";
 import { sendProblem } from "./problem.js";
 import { writeCrash } from "./last.js";
 import { splitPath } from "./path.js";
-import { BodyError, holdTo, keepBody } from "./receive.js";
+import { BodyError, holdTo, keepBody, receiveBody } from "./receive.js";
 
 /**
  * @typedef {import("./invocation.js").BoundFunction} BoundFunction
@@ -80,13 +83,22 @@ export class Instance {
 
   /**
    * @param {string} url
+   * @param {boolean} [routed] the platform has found the function by a route, so the path has no name
    * @returns {{ func: BoundFunction | undefined, name: string, base: string, rest: string }}
    */
-  find(url) {
+  find(url, routed = false) {
     const { name, base, rest } = splitPath(url);
+    if (routed && this.bound !== undefined) return { func: this.bound, name: this.bound.name, base: "", rest: url };
     const func = this.functions.get(name);
     if (func !== undefined) return { func, name, base, rest };
-    return { func: this.bound, name: this.bound?.name ?? name, base: "", rest: url };
+    const only = this.bound ?? this.#takesAll();
+    return { func: only, name: only?.name ?? name, base: "", rest: url };
+  }
+
+  /** The only function here, if it routes by itself: an app, or one that others would run alone. */
+  #takesAll() {
+    const [only, ...more] = this.functions.values();
+    return more.length === 0 && only !== undefined && ROUTING.has(only.signature) ? only : undefined;
   }
 
   /** @param {import("node:http").IncomingMessage} req */
@@ -111,7 +123,8 @@ export class Instance {
    * @param {FunctionResponse} res
    */
   #route(req, res) {
-    const { func, name, base, rest } = this.find(/** @type {string} */ (req.url));
+    const routed = req.headers[ROUTE] !== undefined;
+    const { func, name, base, rest } = this.find(/** @type {string} */ (req.url), routed);
     const id = this.requestId(req);
     if (func === undefined) return this.#notFound(res, name, id);
     if (func.handler === undefined) {
@@ -120,6 +133,7 @@ export class Instance {
     }
     const invocation = new Invocation(func, req, res, id, this);
     prepare(req, res, base, rest, invocation);
+    if (func.plain) bare(req, res);
     if (func.streamBody) this.#streamBody(invocation);
     else if (hasBody(req)) this.#readBody(invocation);
     else {
@@ -131,7 +145,11 @@ export class Instance {
   /** @param {Invocation} invocation */
   #readBody(invocation) {
     const { func, req, res, id } = invocation;
-    parseBody(req, { limit: func.bodyLimit, slowMs: this.config.slowRequestMs, anyJson: func.event }).then(
+    const { slowRequestMs: slowMs } = this.config;
+    const reading = func.rawBody
+      ? receiveBody(req, func.bodyLimit, slowMs).then((raw) => void (/** @type {any} */ (req).rawBody = raw))
+      : parseBody(req, { limit: func.bodyLimit, slowMs, anyJson: func.event });
+    reading.then(
       () => this.#begin(invocation),
       (error) => {
         if (!(error instanceof BodyError)) return;
@@ -228,6 +246,22 @@ export class Instance {
   }
 }
 
+/** Signatures of functions that get every path where they are the only one. */
+const ROUTING = new Set(["app", "fetch", "lambda"]);
+
+/**
+ * Gives an app the objects that node:http would: frameworks put their own beneath.
+ *
+ * @param {any} req
+ * @param {any} res
+ */
+function bare(req, res) {
+  for (const name of ["params", "res", "next"]) delete req[name];
+  delete res.locals;
+  Object.setPrototypeOf(req, IncomingMessage.prototype);
+  Object.setPrototypeOf(res, ServerResponse.prototype);
+}
+
 /** @param {string | null} request */
 function isOver(request) {
   if (request === null) return running.size === 0;
@@ -247,7 +281,7 @@ function prepare(req, res, base, rest, invocation) {
   req.originalUrl = req.url;
   req.baseUrl = base;
   req.url = rest;
-  req.params = {};
+  req.params = readParams(req.headers[PARAMS]) ?? {};
   req.res = res;
   req.next = (/** @type {unknown} */ error) => invocation.next(error);
   res.locals = Object.create(null);

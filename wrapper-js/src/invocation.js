@@ -13,7 +13,10 @@ import { Waiting } from "./waiting.js";
  * @property {number} timeoutMs
  * @property {number} bodyLimit
  * @property {boolean} streamBody
+ * @property {boolean} rawBody its handler gets a body's bytes, which nothing has parsed or decompressed
+ * @property {boolean} plain its handler gets node:http's own objects, not Express'
  * @property {boolean} event its handler takes a CloudEvent
+ * @property {import("./functions.js").Signature} signature
  * @property {import("./turns.js").Turns} turns
  *
  * @typedef {object} Observer what an invocation tells the instance
@@ -26,6 +29,9 @@ import { Waiting } from "./waiting.js";
  */
 
 const UNAWAITED = "the handler's promise had settled before this answer, so the request got an empty 200: await the work";
+/** The platform kills an instance that is busy for the whole timeout after an answer. */
+const BACKGROUND_SHARE = 0.9;
+const UNSETTLED = "what ctx.waitUntil() was given goes on no longer than the function's timeout";
 const UNANSWERED = "a handler that returns no promise has to answer: call res.send() or res.end(), or return a promise";
 
 /**
@@ -55,6 +61,8 @@ export class Invocation {
     this.deaf = false;
     /** The handler returned no promise, so only its answer tells that it is done. */
     this.callback = false;
+    /** Promises that work on after the answer, and have not settled. */
+    this.background = 0;
     this.status = 0;
     this.startedAt = 0;
     this.debugged = 0;
@@ -127,6 +135,33 @@ export class Invocation {
     this.#endIfOver();
   }
 
+  /**
+   * Tells an error whose answer the handler's adapter gives.
+   *
+   * @param {unknown} error
+   */
+  report(error) {
+    if (!this.expired) this.observer.failed(this, error);
+  }
+
+  /**
+   * Keeps the invocation open until a promise has settled, or its time is up.
+   *
+   * @param {unknown} promise
+   */
+  waitUntil(promise) {
+    if (this.ended) return;
+    this.background += 1;
+    // The platform asks when the instance is idle, rather than taking the answer's end for it.
+    if (!this.res.headersSent) this.res.setHeader("x-fnlocal-background", "1");
+    Promise.resolve(promise)
+      .catch((error) => this.report(error))
+      .finally(() => {
+        this.background -= 1;
+        this.#endIfOver();
+      });
+  }
+
   /** @param {unknown} error what ends the process; this is the last answer */
   crash(error) {
     if (this.ended) return;
@@ -185,12 +220,17 @@ export class Invocation {
     this.status = this.res.headersSent ? this.res.statusCode : 499;
     // The timer went off while the response was streaming; what is left of the handler gets as long again.
     if (!this.settled && this.late) this.#arm();
+    else if (this.background > 0) {
+      clearTimeout(this.timer);
+      this.#arm(BACKGROUND_SHARE);
+    }
     this.#endIfOver();
   }
 
-  #arm() {
+  /** @param {number} [share] of the function's timeout */
+  #arm(share = 1) {
     this.debugged = this.observer.debugged;
-    this.timer = setTimeout(onTimer, this.func.timeoutMs, this).unref();
+    this.timer = setTimeout(onTimer, this.func.timeoutMs * share, this).unref();
   }
 
   expire() {
@@ -199,6 +239,11 @@ export class Invocation {
     if (this.res.headersSent && !this.closed) {
       this.late = true;
       return;
+    }
+    if (this.settled && this.closed) {
+      this.observer.failed(this, new UnsettledError(), { hint: UNSETTLED });
+      this.background = 0;
+      return this.#endIfOver();
     }
     this.settled = true;
     this.expired = true;
@@ -210,7 +255,7 @@ export class Invocation {
   }
 
   #endIfOver() {
-    if (!this.settled || !this.closed || this.ended) return;
+    if (!this.settled || !this.closed || this.background > 0 || this.ended) return;
     this.ended = true;
     clearTimeout(this.timer);
     running.delete(this);
@@ -251,6 +296,15 @@ class LateAnswer extends Error {
   constructor() {
     super("the handler answered after its request was over");
     this.name = "LateAnswer";
+  }
+}
+
+/** Work that was left for after the answer did not end in time. */
+class UnsettledError extends Error {
+  constructor() {
+    super("a promise of ctx.waitUntil() did not settle in time");
+    this.name = "UnsettledError";
+    this.stack = `${this.name}: ${this.message}`;
   }
 }
 

@@ -11,7 +11,9 @@ import { Turns } from "./turns.js";
  * @property {number} [concurrency]
  * @property {number} [body_limit]
  * @property {"parsed" | "stream"} [body]
- * @property {"http" | "event" | null} [signature]
+ * @property {import("./functions.js").Signature | null} [signature]
+ * @property {"1.0" | "2.0" | null} [lambda_event]
+ * @property {number | null} [memory_mib]
  */
 
 const TIMEOUT_MS = 15_000;
@@ -27,18 +29,28 @@ const BODY_LIMIT = 6 * 1024 * 1024;
  */
 export function bindFunction(spec, given, concurrency) {
   const { name, config, upgrade } = spec;
-  const { handler, event } = spec.bind(given.signature);
+  const timeoutMs = given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS;
+  const { handler, event, signature, reading } = spec.bind({
+    name,
+    signature: given.signature,
+    lambdaEvent: given.lambda_event ?? config.lambdaEvent ?? config.lambda_event,
+    memoryMib: given.memory_mib ?? undefined,
+    timeoutMs,
+  });
   // An event is read whole, whatever is said of requests.
-  const streamBody = !event && (given.body ?? config.body) === "stream";
+  const streamBody = reading === "stream" || (!event && reading === undefined && (given.body ?? config.body) === "stream");
   return {
     name,
     handler,
     upgrade,
     event,
-    timeoutMs: given.timeout_ms ?? toMs(config.timeout) ?? TIMEOUT_MS,
+    signature,
+    timeoutMs,
     // A streamed body need not fit into memory: it has a limit only when one is set.
     bodyLimit: given.body_limit ?? toBytes(config.bodyLimit ?? config.body_limit) ?? (streamBody ? Infinity : BODY_LIMIT),
     streamBody,
+    rawBody: reading === "raw",
+    plain: signature === "app",
     turns: new Turns(given.concurrency ?? config.concurrency ?? concurrency),
   };
 }

@@ -4,7 +4,18 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describeFailure } from "./failure.js";
 import { standIn, standInForImport, takeRegistered } from "./framework.js";
-import { describeFunction, findFunctions } from "./functions.js";
+import { holdListen, releaseListen, wouldListen } from "./app/listen.js";
+import { serverApp } from "./app/kind.js";
+import { describeFunction, findFunctions, fixedSpec } from "./functions.js";
+import { provideGlobal } from "./lambda/stream.js";
+import { setLikelyVariables } from "./lambda/variables.js";
+import { countActive, whenQuiet } from "./loop.js";
+import { namedAfter } from "./modules.js";
+import { provideListener, takeListener } from "./web/worker.js";
+import { SHAPES, SignatureError, isPlain, nameOf } from "./signature.js";
+
+/** The time that code which exports nothing has to listen. */
+const LISTEN_MS = 10_000;
 
 /**
  * @typedef {object} LoadedModule
@@ -19,24 +30,68 @@ import { describeFunction, findFunctions } from "./functions.js";
  * @param {string} code
  * @param {string} entry
  * @param {string | undefined} packageName
+ * @param {import("./functions.js").Signature | null} [said] the signature of the function that is wanted
  * @returns {Promise<LoadedModule>}
  */
-export async function loadModule(code, entry, packageName) {
+export async function loadModule(code, entry, packageName, said) {
   let file = resolve(code, entry);
   try {
     // Node knows a module by its real path, and so do stacks.
     file = realpathSync(file);
     standIn();
     takeRegistered();
-    const exported = await importFile(file);
-    const functions = findFunctions(exported, defaultName(file, packageName));
-    // Those that Google's framework registers have no export of their own.
-    const registered = findFunctions(takeRegistered(), "");
-    const names = new Set(registered.map(({ name }) => name));
-    return { entry, functions: [...functions.filter(({ name }) => !names.has(name)), ...registered], error: null };
+    provideGlobal();
+    const source = readFileSync(file, "utf8");
+    setLikelyVariables(code, file, source, said);
+    provideListener(source);
+    return { entry, functions: await importFunctions(file, entry, packageName), error: null };
   } catch (error) {
     return { entry, functions: [], error: describeFailure(error, { code, entry: file }) };
+  } finally {
+    releaseListen(true);
   }
+}
+
+/**
+ * @param {string} file
+ * @param {string} entry
+ * @param {string | undefined} packageName
+ * @returns {Promise<import("./functions.js").FunctionSpec[]>}
+ */
+async function importFunctions(file, entry, packageName) {
+  const before = countActive();
+  holdListen();
+  const exported = await importFile(file);
+  const after = namedAfter(entry);
+  const naming = { name: after ?? defaultName(file, packageName), byFile: after !== undefined };
+  const exports = findFunctions(exported, naming);
+  // Those that Google's framework registers have no export of their own.
+  const registered = findFunctions(takeRegistered(), { name: "", byFile: false });
+  const names = new Set(registered.map(({ name }) => name));
+  const functions = [...exports.filter(({ name }) => !names.has(name)), ...registered];
+  if (functions.length > 0) {
+    releaseListen(functions.some(({ signature }) => signature === "app"));
+    return functions;
+  }
+  const listener = takeListener();
+  if (listener !== undefined) return [fixedSpec(naming.name, {}, "fetch", listener)];
+  const until = performance.now() + LISTEN_MS;
+  await whenQuiet(before, () => !wouldListen() && performance.now() < until);
+  const server = releaseListen(true);
+  if (server === undefined) return refuseUnknown(exported);
+  return [fixedSpec(naming.name, {}, "app", serverApp(server))];
+}
+
+/**
+ * A module without functions is fine, unless it exports one thing that was meant to be one.
+ *
+ * @param {any} exported
+ * @returns {never[]}
+ */
+function refuseUnknown(exported) {
+  const meant = isPlain(exported) || Object.prototype.toString.call(exported) === "[object Module]" ? exported.default : exported;
+  if (meant === undefined || meant === null || isPlain(meant)) return [];
+  throw new SignatureError(`the module exports ${nameOf(meant)}, whose shape is not known`, `known shapes are ${SHAPES}`);
 }
 
 /** @param {LoadedModule[]} modules */

@@ -49,8 +49,9 @@ export function findFailure(modules, wanted) {
  *
  * @param {string} entry
  */
-function namedAfter(entry) {
-  return /(?:^|\/)(?:functions|api)\/([^./]+)(?:\.[^/]*|\/index\.[^/]*)$/.exec(entry)?.[1];
+export function namedAfter(entry) {
+  const name = /(?:^|\/)(?:functions|api)\/([^./]+)(?:\.[^/]*|\/index\.[^/]*)$/.exec(entry)?.[1];
+  return name === "index" ? undefined : name;
 }
 
 /**

@@ -6,6 +6,7 @@ import { printFailure } from "./failure.js";
 import { bindFunction, unitlessTimes, unknownKeys } from "./limits.js";
 import { loadModule } from "./load.js";
 import { markDuplicates } from "./modules.js";
+import { setVariables } from "./lambda/variables.js";
 import { printable } from "./printable.js";
 
 /**
@@ -54,7 +55,9 @@ export async function serveAll(config, instance, onUpgrades) {
         console.error(printable(`fnlocal-runner: ${text}\nhint: ${hint}`));
       }
       if (unclear.length > 0) continue;
-      instance.functions.set(spec.name, bindFunction(spec, {}, Infinity));
+      const func = bindFunction(spec, {}, Infinity);
+      if (func.signature === "lambda") setVariables({ code: config.code });
+      instance.functions.set(spec.name, func);
       if (spec.upgrade !== undefined) onUpgrades();
     }
   }
@@ -73,8 +76,9 @@ export async function printServing(server, config, instance) {
   const where = baseUrl(server, config);
   const functions = [...instance.functions.values()];
   const width = Math.max(...functions.map(({ name }) => name.length));
-  for (const { name, handler } of functions) {
-    console.log(`${name.padEnd(width)}  ${where}/${name}${handler === undefined ? "  (WebSocket)" : ""}`);
+  for (const { name, handler, signature } of functions) {
+    const kind = handler === undefined ? "  (WebSocket)" : signature === "http" ? "" : `  (${signature})`;
+    console.log(`${name.padEnd(width)}  ${where}/${name}${kind}`);
   }
 }
 

@@ -8,21 +8,44 @@ const { toString } = Function.prototype;
 const CONTEXT = /^_*(?:context|ctx)$/i;
 const CALLBACK = /^_*(?:callback|cb|done)$/i;
 const REQUEST = /^_*(?:req|request)$/i;
+const PLACE = /^_*(?:context|ctx|env|info)$/i;
+
+/** The values of the key `signature`, and the shape that each is known by. */
+export const SIGNATURES = {
+  http: "(req, res) => …",
+  event: "(event) => …, a CloudEvent",
+  lambda: "exports.handler = async (event, context) => …",
+  fetch: "export default { fetch(request) }, export function GET(request), or (request) => new Response()",
+  app: "an Express, Koa, Fastify or Hono app, an http.Server, or a file that calls listen()",
+};
+
+/** All shapes, for a hint. */
+export const SHAPES = Object.entries(SIGNATURES)
+  .map(([name, shape]) => `${name}: ${shape}`)
+  .join("; ");
 
 /**
- * @typedef {"http" | "event" | "callback" | "background"} Takes
- *   `(req, res)`, `(event)`, `(event, callback)`, or `(data, context)` with or without a callback
+ * @typedef {keyof typeof SIGNATURES} Signature
+ * @typedef {"http" | "event" | "callback" | "background" | "lambda" | "fetch" | "app"} Takes
+ *   `(req, res)`, `(event)`, `(event, callback)`, `(data, context)` with or without a callback, Lambda's
+ *   `(event, context)`, a web-standard `(request)`, or a listener of an application
  *
  * @param {Function} handler
  * @param {unknown} said the function's `signature`
+ * @param {{ named?: string, streaming?: boolean }} [how] `named`: the export's name
  * @returns {Takes}
  */
-export function takesOf(handler, said) {
-  if (said === "http") return "http";
+export function takesOf(handler, said, { named, streaming = false } = {}) {
+  if (said === "http" || said === "lambda" || said === "fetch" || said === "app") return said;
   const [first = "", second = ""] = parameterNames(handler);
-  if (handler.length > 1 && CONTEXT.test(second) && !REQUEST.test(first)) return "background";
+  const takesRequest = REQUEST.test(first);
+  if (said !== "event") {
+    if (streaming || (named === "handler" && !takesRequest)) return "lambda";
+    if (takesRequest && (second === "" ? handler.length === 1 : PLACE.test(second))) return "fetch";
+  }
+  if (handler.length > 1 && CONTEXT.test(second) && !takesRequest) return "background";
   if (said === "event") return handler.length > 2 ? "background" : handler.length > 1 ? "callback" : "event";
-  if (handler.length === 2 && CALLBACK.test(second) && !REQUEST.test(first)) return "callback";
+  if (handler.length === 2 && CALLBACK.test(second) && !takesRequest) return "callback";
   // A handler of requests that has no use for the response could not answer.
   return handler.length === 1 ? "event" : "http";
 }
@@ -35,8 +58,10 @@ export function takesOf(handler, said) {
  */
 function parameterNames(handler) {
   const text = Reflect.apply(toString, handler, []);
-  const list = /^(?:async\b\s*)?(?:function\b\s*\*?\s*)?(?:[\w$]*\s*)\(\s*([\w$]+)\s*,\s*([\w$]+)\s*[,)]/.exec(text);
-  return list === null ? [] : [list[1], list[2]];
+  const lone = /^(?:async\s+)?([\w$]+)\s*=>/.exec(text);
+  if (lone !== null) return [lone[1]];
+  const list = /^(?:async\b\s*)?(?:function\b\s*\*?\s*)?(?:[\w$]*\s*)\(\s*([\w$]+)\s*(?:,\s*([\w$]+)\s*[,)=]|,?\s*\))/.exec(text);
+  return list === null ? [] : [list[1], list[2] ?? ""];
 }
 
 /** A handler whose signature is not one that is served here, or not one that fits the request. */
@@ -82,14 +107,19 @@ export function misreturned(value, own, promised) {
  */
 export function foreignAnswer(value, { anyJson = false } = {}) {
   if (isWebResponse(value)) {
-    return new SignatureError("the handler returned a Response, which is not sent", `its signature looks like the web standard's, (request) => Response; ${INSTEAD}`);
+    return new SignatureError("the handler returned a Response, which is not sent", `its signature looks like the web standard's, (request) => Response: ${say("fetch")}; else ${INSTEAD}`);
   }
   if (anyJson || !isLambdaResult(value)) return undefined;
-  const hint = `its signature looks like AWS Lambda's, (event, context) => ({ statusCode, body }); ${INSTEAD}`;
+  const hint = `its signature looks like AWS Lambda's, (event, context) => ({ statusCode, body }): ${say("lambda")}; else ${INSTEAD}`;
   return new SignatureError("the handler returned { statusCode, … }, which is not sent", hint);
 }
 
 const INSTEAD = "write (req, res) and answer by res.status(…).send(…)";
+
+/** @param {Signature} signature */
+function say(signature) {
+  return `say signature = "${signature}" in fnlocal.toml or in its config`;
+}
 
 /** @param {any} value of any realm, or of a polyfill */
 function isWebResponse(value) {
@@ -105,7 +135,7 @@ function isLambdaResult(value) {
 }
 
 /** @param {unknown} value an array, or an object of no class */
-function isPlain(value) {
+export function isPlain(value) {
   if (value === null || typeof value !== "object") return false;
   if (Array.isArray(value)) return true;
   const prototype = Object.getPrototypeOf(value);
@@ -113,7 +143,7 @@ function isPlain(value) {
 }
 
 /** @param {unknown} value */
-function nameOf(value) {
+export function nameOf(value) {
   if (typeof value === "string") return "a text";
   if (Array.isArray(value)) return "an array";
   if (typeof value !== "object" || value === null) return `a ${typeof value}`;

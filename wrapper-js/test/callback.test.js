@@ -132,7 +132,6 @@ const RETURNS = {
   "lambda by event and context": [`async (event, context) => ({ statusCode: 200, body: "x" })`, /AWS Lambda's/],
   "lambda without a promise": [`() => ({ statusCode: "404" })`, /AWS Lambda's/],
   fetch: [`async () => new Response("x")`, /web standard's, \(request\) => Response/],
-  "fetch by one parameter": [`(request) => Response.json({ a: 1 })`, /web standard's/],
   text: [`async (q, s) => "x"`, /res\.send\(value\)/],
   "text without a promise": [`(q, s) => "x"`, /res\.send\(value\)/],
   "an object": [`(q, s) => ({ a: 1 })`, /res\.json\(value\)/],

@@ -89,7 +89,7 @@ test("functions that Google's framework registers are found, by require and by i
   assert.equal((await runner.call("/job", { method: "POST", headers: BINARY })).text, "7");
   const module = `import { cloudEvent } from "@google-cloud/functions-framework"; cloudEvent("job", () => {});`;
   const { modules } = await describe(folder({ "index.mjs": module }));
-  assert.deepEqual(modules[0].functions, [{ name: "job", config: { signature: "event" }, kind: ["http", "event"] }]);
+  assert.deepEqual(modules[0].functions, [{ name: "job", config: { signature: "event" }, kind: ["http", "event"], signature: "event" }]);
 });
 
 test("an import of Google's framework is found in a file that the entry imports, and the installed one is not run", async (t) => {

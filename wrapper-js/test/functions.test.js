@@ -22,10 +22,10 @@ test("func, definition and bare functions are functions; all else is not", async
     exports.K = 1; exports.Class = class {}; exports.helpers = { x() {} }; exports.none = null; exports.list = [1];`;
   const { modules } = await describe(folder({ "index.js": index }));
   assert.deepEqual(modules[0].functions, [
-    { name: "a", config: { timeout: 10_000, memory: "1GB" }, kind: ["http"] },
-    { name: "b", config: {}, kind: ["http"] },
-    { name: "c", config: {}, kind: ["http"] },
-    { name: "d", config: {}, kind: ["upgrade"] },
+    { name: "a", config: { timeout: 10_000, memory: "1GB" }, kind: ["http"], signature: "http" },
+    { name: "b", config: {}, kind: ["http"], signature: "http" },
+    { name: "c", config: {}, kind: ["http"], signature: "http" },
+    { name: "d", config: {}, kind: ["upgrade"], signature: "http" },
   ]);
 });
 

@@ -16,8 +16,8 @@ test("health tells the state as it goes from spare to primed to bound", async (t
     {
       entry: "index.js",
       functions: [
-        { name: "f", config: { timeout: 5, any: [1] }, kind: ["http"] },
-        { name: "g", config: {}, kind: ["http"] },
+        { name: "f", config: { timeout: 5, any: [1] }, kind: ["http"], signature: "http" },
+        { name: "g", config: {}, kind: ["http"], signature: "http" },
       ],
       error: null,
     },

@@ -28,7 +28,7 @@ exports.pooled = (req, res) => { query(req.query.n, (rows) => res.send(rows)); }
 exports.late = async (req, res) => { query('x', (rows) => res.send(rows)); };
 exports.mute = { func: (req, res) => {}, config: { timeout: 700 } };
 exports.lambda = async (event, context) => ({ statusCode: 200, body: 'x' });
-exports.fetch = (request) => new Response('x');
+exports.fetch = async (q, s) => new Response('x');
 exports.text = async (req, res) => 'x';
 exports.stream = (req, res) => { let text = ''; req.on('data', (d) => { text += d; }).on('end', () => res.json({ text, body: req.body })); };
 "#;
