@@ -10,7 +10,7 @@ use std::path::Path;
 
 use fnlocal_cloud::aws::{Aws, PollPace, configuration};
 use fnlocal_cloud::environment::CloudEnvironment;
-use fnlocal_cloud::{Plan, ResourceNames};
+use fnlocal_cloud::{CloudError, CloudErrorKind, Plan, ResourceNames};
 use fnlocal_project::Project;
 
 use crate::error::{CliError, CommandResult};
@@ -39,7 +39,35 @@ impl CloudTarget {
     pub async fn connect(&self) -> Result<Aws, CliError> {
         let names = ResourceNames::new(&self.project.name, &self.env.name)?;
         let config = configuration(self.env.region.as_deref()).await;
-        Ok(Aws::connect(&config, names, PollPace::default()).await?)
+        if self.env.region.is_none() {
+            let region = config
+                .region()
+                .map_or("eu-west-1", |region| region.as_ref());
+            return Err(self.no_region(region).into());
+        }
+        let aws = Aws::connect(&config, names, PollPace::default()).await?;
+        match &self.env.account {
+            Some(wanted) if *wanted != aws.place().account => {
+                Err(self.other_account(wanted, &aws.place().account).into())
+            }
+            _ => Ok(aws),
+        }
+    }
+
+    fn no_region(&self, region: &str) -> CloudError {
+        let what = format!("[env.{}] names no AWS region", self.env.name);
+        CloudError::new(CloudErrorKind::Config, what).hint(format!(
+            "write `region = \"{region}\"` in [env.{}] of fnlocal.toml",
+            self.env.name
+        ))
+    }
+
+    fn other_account(&self, wanted: &str, found: &str) -> CloudError {
+        let env = &self.env.name;
+        let what =
+            format!("the AWS credentials are of account {found}, and [env.{env}] says {wanted}");
+        let hint = "choose the account's profile with AWS_PROFILE, or correct `account`";
+        CloudError::new(CloudErrorKind::Config, what).hint(hint)
     }
 
     /// A command of fnlocal for this environment, to be typed.

@@ -3,6 +3,7 @@
 
 mod apply_step;
 mod balancer;
+pub(crate) mod causes;
 pub(crate) mod diagnosis;
 pub(crate) mod ecr;
 pub(crate) mod failure;
@@ -28,8 +29,8 @@ use aws_smithy_types::retry::RetryConfig;
 use backon::ExponentialBuilder;
 
 use crate::error::{CloudError, CloudErrorKind};
-use crate::inventory::{AccountRegion, ResourceOwner};
-use crate::names::{ENV_TAG, PROJECT_TAG, ResourceNames};
+use crate::inventory::{AccountRegion, OwnerTags, ResourceOwner};
+use crate::names::{ENV_TAG, PROJECT_TAG, REGION_TAG, ResourceNames};
 use crate::registry::RemoteRegistry;
 
 use diagnosis::client;
@@ -105,7 +106,7 @@ impl Aws {
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(
                 CloudError::new(CloudErrorKind::Config, "no AWS region is named").hint(format!(
-                    "write `region = \"eu-west-1\"` in [env.{}], or set AWS_REGION",
+                    "write `region = \"eu-west-1\"` in [env.{}] of fnlocal.toml",
                     names.env()
                 )),
             );
@@ -117,18 +118,11 @@ impl Aws {
         // A machine that is offline, or unknown to AWS, fails soon.
         let sts = client!(aws_sdk_sts, hasty);
         let at_first = client!(aws_sdk_ecr, hasty);
-        let (caller, login) = tokio::join!(
-            async {
-                let call = sts.get_caller_identity().send().await;
-                call.map_err(|error| failed("sts:GetCallerIdentity", error))
-            },
-            ecr::login(&at_first)
-        );
+        let (caller, login) = tokio::join!(identity::caller(&sts), ecr::login(&at_first));
         let (caller, login) = (caller?, login?);
-        let arn = caller.arn().unwrap_or_default();
         let place = AccountRegion {
-            partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),
-            account: caller.account().unwrap_or_default().to_owned(),
+            partition: caller.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+            account: caller.account,
             region,
             registry: login.host(),
         };
@@ -148,7 +142,13 @@ impl Aws {
         })
     }
 
-    /// Whose resources these are.
+    /// The account and region.
+    #[must_use]
+    pub fn place(&self) -> &AccountRegion {
+        &self.place
+    }
+
+    /// The names of the environment's resources.
     #[must_use]
     pub fn names(&self) -> &ResourceNames {
         &self.names
@@ -161,24 +161,26 @@ impl Aws {
     }
 
     /// The tags of all that is ours.
-    fn tags(&self) -> [(&'static str, String); 2] {
+    fn tags(&self) -> [(&'static str, String); 3] {
         [
             (PROJECT_TAG, self.names.project().to_owned()),
             (ENV_TAG, self.names.env().to_owned()),
+            (REGION_TAG, self.place.region.clone()),
         ]
     }
 
     /// Whose something with these tags is.
     fn owner<'a>(&self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> ResourceOwner {
-        let (mut project, mut env) = (None, None);
+        let mut owner = OwnerTags::default();
         for (key, value) in tags {
             match key {
-                PROJECT_TAG => project = Some(value),
-                ENV_TAG => env = Some(value),
+                PROJECT_TAG => owner.project = Some(value),
+                ENV_TAG => owner.env = Some(value),
+                REGION_TAG => owner.region = Some(value),
                 _ => {}
             }
         }
-        ResourceOwner::from_tags(&self.names, project, env)
+        ResourceOwner::from_tags(&self.names, &self.place.region, &owner)
     }
 
     /// Attempts at what AWS may refuse because it has not noticed something made before.

@@ -82,9 +82,10 @@ pub fn desired(
             days: env.log_days,
         }));
     }
+    let node_role = names.role(&inventory.place.region);
     let parameters: BTreeSet<String> = delivery.sources.values().cloned().collect();
     resources.push(Resource::Role(IamRole {
-        name: names.role(),
+        name: node_role.clone(),
         trust: role::trust(),
         policy: role::policy(
             names,
@@ -95,14 +96,14 @@ pub fn desired(
         ),
     }));
     resources.push(Resource::Profile(InstanceProfile {
-        name: names.role(),
-        role: Some(names.role()),
+        name: node_role.clone(),
+        role: Some(node_role),
     }));
     resources.extend(firewalls(names, env, surroundings.vpc).map(Resource::SecurityGroup));
     let template = template(names, wish, inventory, surroundings.machine_image);
     let fingerprint = template.fingerprint();
     resources.push(Resource::Template(template));
-    resources.extend(front(names, env, &surroundings));
+    resources.extend(front(names, wish, &surroundings));
     resources.extend(fleet(names, env, inventory, &surroundings));
     resources.push(Resource::Nodes(Nodes {
         name: names.group(),

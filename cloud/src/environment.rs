@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 pub struct CloudEnvironment {
     /// Its name.
     pub name: String,
-    /// AWS region; else what the AWS configuration of this machine says.
+    /// AWS region.
     pub region: Option<String>,
+    /// The account's number, if another one is to be refused.
+    pub account: Option<String>,
     /// EC2 instance type of a node.
     pub instance_type: String,
     /// The minimum number of nodes.
@@ -78,6 +80,7 @@ impl CloudEnvironment {
         Self {
             name: name.to_owned(),
             region: None,
+            account: None,
             instance_type: "t3.large".to_owned(),
             min: 2,
             max: 10,

@@ -180,17 +180,36 @@ impl Inventory {
     }
 }
 
+/// The tags that say whose a resource is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerTags<'a> {
+    /// The project's name.
+    pub project: Option<&'a str>,
+    /// The environment's name.
+    pub env: Option<&'a str>,
+    /// The region. Earlier versions did not set it.
+    pub region: Option<&'a str>,
+}
+
 impl ResourceOwner {
-    /// From a resource's tags.
+    /// From a resource's tags, for an environment in the region `here`.
     #[must_use]
-    pub fn from_tags(names: &ResourceNames, project: Option<&str>, env: Option<&str>) -> Self {
-        match (project, env) {
-            (Some(project), Some(env)) if project == names.project() && env == names.env() => {
+    pub fn from_tags(names: &ResourceNames, here: &str, tags: &OwnerTags<'_>) -> Self {
+        let (project, env) = (tags.project, tags.env);
+        if (project, env) == (None, None) {
+            return Self::Untagged;
+        }
+        let elsewhere = tags.region.filter(|region| *region != here);
+        match (project, env, elsewhere) {
+            (Some(project), Some(env), None)
+                if project == names.project() && env == names.env() =>
+            {
                 Self::Ours
             }
-            (None, None) => Self::Untagged,
-            (project, env) => {
-                Self::Other(format!("{}/{}", project.unwrap_or("?"), env.unwrap_or("?")))
+            (project, env, elsewhere) => {
+                let place = elsewhere.map(|region| format!(" in {region}"));
+                let (project, env) = (project.unwrap_or("?"), env.unwrap_or("?"));
+                Self::Other(format!("{project}/{env}{}", place.unwrap_or_default()))
             }
         }
     }

@@ -9,13 +9,17 @@ use crate::error::{CloudError, CloudErrorKind};
 pub const PROJECT_TAG: &str = "fnlocal:project";
 /// The tag that holds the environment's name.
 pub const ENV_TAG: &str = "fnlocal:env";
+/// The tag that holds the region: IAM knows none.
+pub const REGION_TAG: &str = "fnlocal:region";
 /// The tag of an auto-scaling group that holds the release its nodes follow.
 pub const RELEASE_TAG: &str = "fnlocal:release";
 
 /// The maximum number of letters of a balancer's and a target group's name.
 const BALANCER_LIMIT: usize = 32;
-/// The maximum number of letters of a role's name, the smallest of all other limits.
+/// The maximum number of letters of a role's name.
 const ROLE_LIMIT: usize = 64;
+/// The maximum number of letters of what other names begin with: a launch template's may have 128.
+const STEM_LIMIT: usize = 100;
 /// The maximum number of letters of an image's tag.
 const TAG_LIMIT: usize = 128;
 
@@ -31,7 +35,7 @@ impl ResourceNames {
     /// Names for the environment `env` of `project`.
     ///
     /// # Errors
-    /// The names would be too long, or have no letter AWS accepts.
+    /// A name has no letter AWS accepts.
     pub fn new(project: &str, env: &str) -> Result<Self, CloudError> {
         for (what, name) in [("project", project), ("environment", env)] {
             if slug(name).is_empty() {
@@ -42,23 +46,12 @@ impl ResourceNames {
                 .hint("use letters, digits and hyphens"));
             }
         }
-        let names = Self {
+        let stem = format!("fnlocal-{}-{}", slug(project), slug(env));
+        Ok(Self {
             project: project.to_owned(),
             env: env.to_owned(),
-            stem: format!("fnlocal-{}-{}", slug(project), slug(env)),
-        };
-        let role = names.role();
-        if role.len() > ROLE_LIMIT {
-            let over = role.len() - ROLE_LIMIT;
-            return Err(CloudError::new(
-                CloudErrorKind::Config,
-                format!(
-                    "`{role}` is {over} letters too long for the name of an IAM role ({ROLE_LIMIT})"
-                ),
-            )
-            .hint("shorten `name` in fnlocal.toml, or the environment's name"));
-        }
-        Ok(names)
+            stem: shortened(&stem, STEM_LIMIT),
+        })
     }
 
     /// The project's name, as in fnlocal.toml.
@@ -76,13 +69,15 @@ impl ResourceNames {
     /// The one repository of images and releases.
     #[must_use]
     pub fn repository(&self) -> String {
-        format!("fnlocal/{}/{}", slug(&self.project), slug(&self.env))
+        let part = |name: &str| shortened(&slug(name), STEM_LIMIT);
+        format!("fnlocal/{}/{}", part(&self.project), part(&self.env))
     }
 
-    /// The nodes' role and instance profile.
+    /// The nodes' role and instance profile. IAM has one list for all regions, so the region is a
+    /// part of the name.
     #[must_use]
-    pub fn role(&self) -> String {
-        format!("{}-node", self.stem)
+    pub fn role(&self, region: &str) -> String {
+        shortened(&format!("{}-{region}-node", self.stem), ROLE_LIMIT)
     }
 
     /// The nodes' security group.
@@ -208,11 +203,31 @@ mod tests {
 
     #[test]
     fn a_name_aws_would_refuse_is_refused_before_anything_is_made() {
-        let error = ResourceNames::new(&"a".repeat(60), "prod").unwrap_err();
+        let error = ResourceNames::new("___", "prod").unwrap_err();
         assert_eq!(error.kind, CloudErrorKind::Config);
-        assert!(error.to_string().contains("too long"), "{error}");
         assert!(error.hint.is_some());
-        assert!(ResourceNames::new("___", "prod").is_err());
+    }
+
+    #[test]
+    fn names_of_any_length_stay_within_awss_limits_and_differ() {
+        for length in [1, 20, 40, 60, 214, 1000] {
+            let name = "a".repeat(length);
+            let [one, other] = ["prod", "prod2"].map(|env| ResourceNames::new(&name, env).unwrap());
+            let regions = ["eu-west-1", "ap-southeast-2"];
+            assert!(one.role(regions[1]).len() <= 64);
+            assert!(one.template().len() <= 128 && one.repository().len() <= 256);
+            assert!(one.balancer().len() <= 32 && one.node_firewall().len() <= 255);
+            assert_ne!(one.role(regions[0]), one.role(regions[1]));
+            assert_ne!(one.role(regions[0]), other.role(regions[0]));
+            assert_ne!(one.group(), other.group());
+            assert_ne!(one.repository(), other.repository());
+        }
+    }
+
+    #[test]
+    fn a_role_is_named_after_its_region() {
+        let names = ResourceNames::new("shop", "prod").unwrap();
+        assert_eq!(names.role("us-east-1"), "fnlocal-shop-prod-us-east-1-node");
     }
 
     #[test]

@@ -14,11 +14,11 @@ use crate::node::handover;
 use crate::node::membership::{PeerStatus, PeerTable};
 use fnlocal_api::Report;
 use fnlocal_driver::reports::ReportLines;
-use fnlocal_gateway::Peer;
 use fnlocal_gateway::head::RequestHead;
 use fnlocal_gateway::headers::{by_balancer, from_node, strip_hop_by_hop, to_instance};
 use fnlocal_gateway::path::{PathTarget, route};
 use fnlocal_gateway::peers::Peers;
+use fnlocal_gateway::{Peer, TrustedProxies};
 use fnlocal_logs::document::LogDocument;
 use fnlocal_logs::query::{grep, since};
 use fnlocal_logs::trace::TraceContext;
@@ -66,11 +66,12 @@ pub fn headers(bytes: &[u8]) {
     let id = HeaderValue::from_static("0000000000000001");
     let peer = Peer::at(SocketAddr::from(([127, 0, 0, 1], 1)));
     let mut upstream = sent.clone();
-    by_balancer(&mut upstream, &peer);
+    let proxies = TrustedProxies::loopback();
+    by_balancer(&mut upstream, &peer, &proxies);
     let mut node = sent.clone();
     from_node(&mut node, &id);
     let mut instance = sent.clone();
-    to_instance(&mut instance, &id, &peer);
+    to_instance(&mut instance, &id, &peer, &proxies);
     strip_hop_by_hop(&mut sent);
     for headers in [&node, &instance] {
         let platform = headers

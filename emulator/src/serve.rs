@@ -29,6 +29,7 @@ use fnlocal_driver::{Driver, DriverGroup, Function};
 use fnlocal_engine::identity::random_hex;
 use fnlocal_faults::Faults;
 use fnlocal_gateway::triggers::{self, MakeSource, Sources, Triggers};
+use fnlocal_gateway::{GatewayOptions, TrustedProxies};
 use fnlocal_logs::{JournalLimits, Logs, Record, journal};
 use fnlocal_project::{Project, StateDir};
 use nodes::{ServingNodes, SingleNode};
@@ -147,7 +148,10 @@ async fn serve(
         () = stop.gently.cancelled() => return Ok(()),
     };
     let front = FrontSettings {
-        gateway: gateway_options(&opened.workload.limits(), at.functions.ip().is_loopback()),
+        gateway: GatewayOptions {
+            trusted_proxies: trusted_proxies(&project),
+            ..gateway_options(&opened.workload.limits(), at.functions.ip().is_loopback())
+        },
         token: random_hex(16),
         about: About {
             project: project.name.clone(),
@@ -171,6 +175,13 @@ async fn serve(
     let ended = serving.await;
     opened.workload.close().await;
     ended
+}
+
+fn trusted_proxies(project: &Project) -> TrustedProxies {
+    let ranges = project.config().dev.trusted_proxies.as_ref();
+    ranges.map_or_else(TrustedProxies::loopback, |ranges| {
+        TrustedProxies::At(ranges.iter().map(|range| range.0).collect())
+    })
 }
 
 /// Has what happens kept in the project's `.fnlocal`. A failure is logged, and no reason to stop.

@@ -70,6 +70,7 @@ fn environment(name: &str, config: &EnvConfig) -> CloudEnvironment {
     CloudEnvironment {
         name: name.to_owned(),
         region: config.region.clone(),
+        account: config.account.clone(),
         instance_type: config.instance_type.clone().unwrap_or(usual.instance_type),
         min,
         max,

@@ -103,6 +103,16 @@ impl Ended {
         let stderr = &self.stderr;
         assert!(stderr.contains(said), "no `{said}` in {stderr}");
         let (_, hints) = stderr.split_once("hint: ").unwrap();
+        // What the SDK prints for its own developers.
+        for inside in [
+            "SdkError",
+            "DispatchFailure",
+            "ConnectorError",
+            "Error {",
+            "Some(",
+        ] {
+            assert!(!stderr.contains(inside), "`{inside}` in {stderr}");
+        }
         assert!(hints.contains(hint), "no `{hint}` in {stderr}");
     }
 }

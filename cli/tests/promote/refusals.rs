@@ -32,6 +32,48 @@ async fn what_is_wrong_with_aws_is_said_before_anything_is_made() {
     );
     away.refused(69, "AWS did not answer", "check the connection");
 
+    for (profile, said, hint) in [
+        (
+            "sso_session = work\nsso_account_id = 123456789012\nsso_role_name = dev\n\
+             [sso-session work]\nsso_region = eu-west-1\nsso_start_url = https://sso.example\n",
+            "the AWS credentials cannot be read",
+            "aws sso login",
+        ),
+        (
+            "login_session = arn:aws:iam::123456789012:user/ada\n",
+            "the AWS credentials cannot be read",
+            "aws login",
+        ),
+        (
+            "credential_process = false\n",
+            "the AWS credentials cannot be read",
+            "~/.aws/config",
+        ),
+        (
+            "role_arn = arn:aws:iam::123456789012:role/dev\nsource_profile = keys\n\
+             mfa_serial = arn:aws:iam::123456789012:mfa/ada\n[profile keys]\n\
+             aws_access_key_id = AKIDPLAY\naws_secret_access_key = secret\n",
+            "the AWS profile `odd` wants a code of an MFA device",
+            "aws configure export-credentials --profile odd",
+        ),
+    ] {
+        cloud.play.clear().await;
+        let denied = json!({ "mode": "error", "code": "AccessDenied" });
+        cloud.play.fault("sts:AssumeRole", 1, denied).await;
+        cloud
+            .folder
+            .write("aws-config", &format!("[profile odd]\n{profile}"));
+        let mut command = cloud.command(&["status"]);
+        command
+            .env("AWS_PROFILE", "odd")
+            .env("AWS_CONFIG_FILE", cloud.folder.path().join("aws-config"));
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY");
+        command.env("HOME", cloud.folder.path());
+        Ended::of(command.output().unwrap()).refused(69, said, hint);
+    }
+
     let cases = [
         (
             "sts:GetCallerIdentity",

@@ -10,6 +10,7 @@ mod isolation;
 mod observe;
 mod packages;
 mod pool;
+mod proxies;
 mod queue;
 mod reload;
 #[path = "../support/mod.rs"]

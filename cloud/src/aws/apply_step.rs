@@ -108,7 +108,7 @@ impl Aws {
             Resource::SecurityGroup(it) => self.change_firewall(id, it, ids).await,
             Resource::Template(it) => self.change_template(id, it, ids).await,
             Resource::Balancer(it) => self.change_balancer(id, it, fields, ids).await,
-            Resource::TargetGroup(it) => self.change_target_group(id, it).await,
+            Resource::TargetGroup(it) => self.change_target_group(id, it, fields).await,
             Resource::Listener(it) => self.change_listener(id, it, ids).await,
             Resource::Group(it) => self.change_group(it, ids).await,
             Resource::Hook(it) => self.put_hook(it).await,

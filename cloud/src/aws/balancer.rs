@@ -1,9 +1,9 @@
 //! ELB: the balancer, its target group and its listeners.
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, Certificate, Listener as ElbListener, LoadBalancerSchemeEnum,
-    ProtocolEnum, RedirectActionConfig, RedirectActionStatusCodeEnum, Tag,
-    TargetGroup as ElbTargetGroup, TargetTypeEnum,
+    Action, ActionTypeEnum, Certificate, Listener as ElbListener, LoadBalancerAttribute,
+    LoadBalancerSchemeEnum, ProtocolEnum, RedirectActionConfig, RedirectActionStatusCodeEnum, Tag,
+    TargetGroup as ElbTargetGroup, TargetGroupAttribute, TargetTypeEnum,
 };
 
 use super::{Aws, Creation, Ids, called, found, settled};
@@ -11,6 +11,16 @@ use crate::endpoint::{self, Endpoint};
 use crate::error::CloudError;
 use crate::inventory::{FoundResource, ResourceOwner};
 use crate::resource::{Listener, LoadBalancer, Resource, ResourceKind, TargetGroup};
+
+/// Keys of attributes.
+const IDLE: &str = "idle_timeout.timeout_seconds";
+const DROP_INVALID: &str = "routing.http.drop_invalid_header_fields.enabled";
+const DRAIN: &str = "deregistration_delay.timeout_seconds";
+
+/// The number in an attribute; 0 for anything else.
+fn number(value: Option<&str>) -> u32 {
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
+}
 
 impl Aws {
     /// Balancer, target group and listeners; and where requests come in.
@@ -43,7 +53,13 @@ impl Aws {
         let mut ids = ids.clone();
         if let Some(group) = group {
             let arn = group.target_group_arn().unwrap_or_default().to_owned();
-            let resource = Resource::TargetGroup(plain_group(&name, &group));
+            let call = self.elb.describe_target_group_attributes();
+            let call = call.target_group_arn(&arn);
+            let attributes = called!("elasticloadbalancing:DescribeTargetGroupAttributes", call)?;
+            let mut attributes = attributes.attributes().iter();
+            let drain = attributes.find(|one| one.key() == Some(DRAIN));
+            let drain_seconds = number(drain.and_then(|one| one.value()));
+            let resource = Resource::TargetGroup(plain_group(&name, &group, drain_seconds));
             ids.insert(resource.key(), arn.clone());
             let owner = self.elb_owner(&arn).await?;
             found.push(FoundResource {
@@ -60,12 +76,21 @@ impl Aws {
         let mut subnets: Vec<String> = zones.filter_map(|zone| zone.subnet_id.clone()).collect();
         subnets.sort();
         let firewalls = balancer.security_groups().iter();
+        let call = self.elb.describe_load_balancer_attributes();
+        let call = call.load_balancer_arn(&arn);
+        let attributes = called!("elasticloadbalancing:DescribeLoadBalancerAttributes", call)?;
+        let attribute = |key| {
+            let mut all = attributes.attributes().iter();
+            all.find(|one| one.key() == Some(key))?.value()
+        };
         let resource = Resource::Balancer(LoadBalancer {
             name,
             subnets,
             firewalls: firewalls
                 .map(|id| ids.name_of(ResourceKind::SecurityGroup, id))
                 .collect(),
+            idle_seconds: number(attribute(IDLE)),
+            drops_invalid_headers: attribute(DROP_INVALID) == Some("true"),
         });
         let owner = self.elb_owner(&arn).await?;
         let listeners = self.read_listeners(&arn, &owner, &ids).await?;
@@ -150,9 +175,28 @@ impl Aws {
             call
         )?;
         let made = output.and_then(|output| output.load_balancers.unwrap_or_default().pop());
-        Ok(made
-            .and_then(|made| made.load_balancer_arn)
-            .map_or(Creation::There, Creation::New))
+        let Some(arn) = made.and_then(|made| made.load_balancer_arn) else {
+            return Ok(Creation::There);
+        };
+        self.set_balancer_attributes(&arn, wanted).await?;
+        Ok(Creation::New(arn))
+    }
+
+    async fn set_balancer_attributes(
+        &self,
+        arn: &str,
+        wanted: &LoadBalancer,
+    ) -> Result<(), CloudError> {
+        let values = [
+            (IDLE, wanted.idle_seconds.to_string()),
+            (DROP_INVALID, wanted.drops_invalid_headers.to_string()),
+        ];
+        let attribute = LoadBalancerAttribute::builder;
+        let values = values.map(|(key, value)| attribute().key(key).value(value).build());
+        let call = self.elb.modify_load_balancer_attributes();
+        let call = call.load_balancer_arn(arn);
+        let call = call.set_attributes(Some(values.into()));
+        called!("elasticloadbalancing:ModifyLoadBalancerAttributes", call).map(drop)
     }
 
     pub(super) async fn change_balancer(
@@ -171,6 +215,9 @@ impl Aws {
             let call = self.elb.set_security_groups().load_balancer_arn(arn);
             let call = call.set_security_groups(Some(firewalls(wanted, ids)?));
             called!("elasticloadbalancing:SetSecurityGroups", call)?;
+        }
+        if fields.contains(&"idle_seconds") || fields.contains(&"drops_invalid_headers") {
+            self.set_balancer_attributes(arn, wanted).await?;
         }
         Ok(())
     }
@@ -208,16 +255,33 @@ impl Aws {
             call
         )?;
         let made = output.and_then(|output| output.target_groups.unwrap_or_default().pop());
-        Ok(made
-            .and_then(|made| made.target_group_arn)
-            .map_or(Creation::There, Creation::New))
+        let Some(arn) = made.and_then(|made| made.target_group_arn) else {
+            return Ok(Creation::There);
+        };
+        self.set_drain_time(&arn, wanted).await?;
+        Ok(Creation::New(arn))
+    }
+
+    async fn set_drain_time(&self, arn: &str, wanted: &TargetGroup) -> Result<(), CloudError> {
+        let value = TargetGroupAttribute::builder().key(DRAIN);
+        let value = value.value(wanted.drain_seconds.to_string()).build();
+        let call = self.elb.modify_target_group_attributes();
+        let call = call.target_group_arn(arn).attributes(value);
+        called!("elasticloadbalancing:ModifyTargetGroupAttributes", call).map(drop)
     }
 
     pub(super) async fn change_target_group(
         &self,
         arn: &str,
         wanted: &TargetGroup,
+        fields: &[&str],
     ) -> Result<(), CloudError> {
+        if fields.contains(&"drain_seconds") {
+            self.set_drain_time(arn, wanted).await?;
+        }
+        if fields == ["drain_seconds"] {
+            return Ok(());
+        }
         let seconds = i32::try_from(wanted.health_seconds).unwrap_or(i32::MAX);
         let call = self.elb.modify_target_group().target_group_arn(arn);
         let call = call.health_check_path(&wanted.health_path);
@@ -262,6 +326,7 @@ impl Aws {
             .set_tags(Some(self.elb_tags()));
         if let Some(certificate) = &wanted.certificate {
             call = call.certificates(Certificate::builder().certificate_arn(certificate).build());
+            call = call.set_ssl_policy(wanted.tls_policy.clone());
         }
         let output = found!(
             "elasticloadbalancing:CreateListener",
@@ -288,6 +353,7 @@ impl Aws {
             .default_actions(action(wanted, ids)?);
         if let Some(certificate) = &wanted.certificate {
             call = call.certificates(Certificate::builder().certificate_arn(certificate).build());
+            call = call.set_ssl_policy(wanted.tls_policy.clone());
         }
         called!("elasticloadbalancing:ModifyListener", call).map(drop)
     }
@@ -351,11 +417,12 @@ fn plain(listener: &ElbListener, ids: &Ids) -> Listener {
     Listener {
         name: listener.port().unwrap_or(0).to_string(),
         certificate: certificate.and_then(|certificate| certificate.certificate_arn.clone()),
+        tls_policy: listener.ssl_policy().map(str::to_owned),
         forward: forward.map(|arn| ids.name_of(ResourceKind::TargetGroup, arn)),
     }
 }
 
-fn plain_group(name: &str, group: &ElbTargetGroup) -> TargetGroup {
+fn plain_group(name: &str, group: &ElbTargetGroup, drain_seconds: u32) -> TargetGroup {
     let seconds = group.health_check_interval_seconds();
     TargetGroup {
         name: name.to_owned(),
@@ -366,5 +433,6 @@ fn plain_group(name: &str, group: &ElbTargetGroup) -> TargetGroup {
         vpc: group.vpc_id().unwrap_or_default().to_owned(),
         health_path: group.health_check_path().unwrap_or_default().to_owned(),
         health_seconds: seconds.and_then(|it| u32::try_from(it).ok()).unwrap_or(0),
+        drain_seconds,
     }
 }

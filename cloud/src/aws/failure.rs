@@ -1,8 +1,10 @@
 //! The errors of AWS, for people.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::causes::{causes, credentials};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::policy;
 
@@ -19,18 +21,21 @@ where
     if let Some((code, message)) = service {
         return answered(action, code, message);
     }
-    let text = aws_smithy_types::error::display::DisplayErrorContext(&error).to_string();
-    if text.contains("CredentialsNotLoaded") || text.contains("no providers in chain") {
-        return CloudError::new(CloudErrorKind::Unreachable, "there are no AWS credentials")
-            .hint("run `aws configure` or `aws sso login`, or set AWS_PROFILE");
-    }
-    if text.contains("provide credentials") || text.contains("ProviderError") {
-        return CloudError::new(
-            CloudErrorKind::Unreachable,
-            "the AWS credentials cannot be read",
-        )
-        .because(text)
-        .hint("run `aws sso login`, or look at AWS_PROFILE and ~/.aws/config");
+    let text = causes(&error);
+    match credentials(&error) {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => {
+            return CloudError::new(CloudErrorKind::Unreachable, "there are no AWS credentials")
+                .hint("run `aws login`, `aws sso login` or `aws configure`, or set AWS_PROFILE");
+        }
+        Some(_) => {
+            let what = "the AWS credentials cannot be read";
+            return CloudError::new(CloudErrorKind::Unreachable, what)
+                .because(text)
+                .hint(
+                    "run `aws login` or `aws sso login`, or look at AWS_PROFILE and ~/.aws/config",
+                );
+        }
+        None => {}
     }
     CloudError::new(CloudErrorKind::Unreachable, format!("AWS did not answer {action}"))
         .because(text)

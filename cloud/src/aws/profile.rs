@@ -8,7 +8,7 @@ use crate::resource::{InstanceProfile, Resource};
 
 impl Aws {
     pub(super) async fn read_profile(&self) -> Result<Option<FoundResource>, CloudError> {
-        let name = self.names.role();
+        let name = self.names.role(&self.place.region);
         let call = self.iam.get_instance_profile().instance_profile_name(&name);
         let output = found!("iam:GetInstanceProfile", ["NoSuchEntity"], call)?;
         let Some(profile) = output.and_then(|output| output.instance_profile) else {

@@ -13,7 +13,7 @@ const POLICY: &str = "fnlocal-node";
 
 impl Aws {
     pub(super) async fn read_role(&self) -> Result<Option<FoundResource>, CloudError> {
-        let name = self.names.role();
+        let name = self.names.role(&self.place.region);
         let (role, policy) = tokio::join!(
             async {
                 found!(

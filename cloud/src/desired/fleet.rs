@@ -40,7 +40,7 @@ pub(super) fn template(
         name: names.template(),
         image: newest.to_owned(),
         instance_type: wish.env.instance_type.clone(),
-        profile: names.role(),
+        profile: names.role(&inventory.place.region),
         firewalls: vec![names.node_firewall()],
         disk_gb: wish.env.disk_gb,
         metadata_guarded: true,

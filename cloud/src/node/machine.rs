@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use aws_config::imds::client::Client;
 use aws_config::imds::client::error::ImdsError;
 
+use crate::aws::causes::causes;
 use crate::error::{CloudError, CloudErrorKind};
 
 /// The machine itself.
@@ -78,7 +79,7 @@ impl ThisMachine {
 }
 
 fn silent(error: ImdsError) -> CloudError {
-    let text = aws_smithy_types::error::display::DisplayErrorContext(&error).to_string();
+    let text = causes(&error);
     CloudError::new(
         CloudErrorKind::Unreachable,
         "the machine's metadata service does not answer",

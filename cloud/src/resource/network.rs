@@ -33,6 +33,10 @@ pub struct LoadBalancer {
     pub subnets: Vec<String>,
     /// Its security groups.
     pub firewalls: Vec<String>,
+    /// Seconds without a byte after which it ends a connection, 60 to 4,000.
+    pub idle_seconds: u32,
+    /// Removes headers whose names have other characters than letters, digits and hyphens.
+    pub drops_invalid_headers: bool,
 }
 
 /// Target group.
@@ -48,6 +52,8 @@ pub struct TargetGroup {
     pub health_path: String,
     /// Seconds between two looks.
     pub health_seconds: u32,
+    /// Seconds for which requests under way may go on at a node that leaves.
+    pub drain_seconds: u32,
 }
 
 /// Listener of the balancer.
@@ -57,6 +63,8 @@ pub struct Listener {
     pub name: String,
     /// ARN of its certificate, for HTTPS.
     pub certificate: Option<String>,
+    /// Name of its TLS policy, for HTTPS.
+    pub tls_policy: Option<String>,
     /// The target group it forwards to; none when it sends people to HTTPS.
     pub forward: Option<String>,
 }

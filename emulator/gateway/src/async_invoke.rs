@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::access_log::AccessRecord;
 use super::body::ResponseBody;
 use super::client_body::ClientBody;
+use super::forwarded;
 use super::peers::proves;
 use super::platform::TOKEN_HEADER;
 use super::{Gateway, Peer, Problem, drain, headers};
@@ -96,7 +97,8 @@ impl Gateway {
         let proven = token
             .zip(given)
             .is_some_and(|(token, given)| proves(&token, given));
-        if proven || said.unwrap_or(self.options.async_from_clients) {
+        let usual = self.options.async_from_clients && forwarded::is_local(request.headers());
+        if proven || said.unwrap_or(usual) {
             return Ok(());
         }
         let what = "clients may not ask for asynchronous invocations of this function";
@@ -135,7 +137,8 @@ impl Gateway {
         function: &Function,
     ) -> Result<Accepted, Problem> {
         let delivery = &function.settings.triggers.delivery;
-        headers::to_instance(&mut parts.headers, &HeaderValue::from_static("-"), peer);
+        let (no_id, proxies) = (HeaderValue::from_static("-"), &self.options.trusted_proxies);
+        headers::to_instance(&mut parts.headers, &no_id, peer, proxies);
         let path = parts.uri.path_and_query();
         let mut job = NewJob {
             function: function.name.to_string(),

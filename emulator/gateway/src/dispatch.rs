@@ -84,7 +84,8 @@ impl Gateway {
         mut record: AccessRecord,
     ) -> Response<ResponseBody> {
         let id = header(id);
-        let prepare = |headers: &mut _| headers::to_instance(headers, &id, peer);
+        let proxies = &self.options.trusted_proxies;
+        let prepare = |headers: &mut _| headers::to_instance(headers, &id, peer, proxies);
         let mut outgoing = OutgoingRequest::new(request, prepare);
         if let Some(peers) = &self.peers {
             let entered = self.elsewhere(&**peers, &function, outgoing, record);

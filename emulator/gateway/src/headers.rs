@@ -7,6 +7,7 @@ use fnlocal_core::StartKind;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::Peer;
+use super::forwarded::TrustedProxies;
 
 /// Headers that speak about one connection only: RFC 9110, 7.6.1.
 static HOP_BY_HOP: [HeaderName; 5] = [
@@ -26,9 +27,6 @@ const INSTANCE: HeaderName = HeaderName::from_static(api_headers::INSTANCE);
 const CODE: HeaderName = HeaderName::from_static(api_headers::CODE);
 const NODE: HeaderName = HeaderName::from_static(api_headers::NODE);
 const TIMING: HeaderName = HeaderName::from_static(api_headers::TIMING);
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Removes what stops at a hop, and what `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -68,14 +66,14 @@ fn strip_named(headers: &mut HeaderMap, connection: &HeaderValue) {
 }
 
 /// Makes a client's headers those of a request to an instance, or to another node.
-pub fn to_instance(headers: &mut HeaderMap, request_id: &HeaderValue, peer: &Peer) {
+pub fn to_instance(
+    headers: &mut HeaderMap,
+    request_id: &HeaderValue,
+    peer: &Peer,
+    proxies: &TrustedProxies,
+) {
     from_node(headers, request_id);
-    if let Some(host) = headers.get(header::HOST).cloned() {
-        headers.insert(FORWARDED_HOST, host);
-    }
-    let forwarded_for = forwarded_for(headers, peer);
-    headers.insert(FORWARDED_FOR, forwarded_for);
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    proxies.settle(headers, peer);
 }
 
 /// Makes the headers another node sent those of a request to an instance: what is known of the
@@ -87,11 +85,9 @@ pub fn from_node(headers: &mut HeaderMap, request_id: &HeaderValue) {
 }
 
 /// Makes a client's headers those of a request to a balancer's target.
-pub fn by_balancer(headers: &mut HeaderMap, peer: &Peer) {
+pub fn by_balancer(headers: &mut HeaderMap, peer: &Peer, proxies: &TrustedProxies) {
     to_upstream(headers);
-    let forwarded_for = forwarded_for(headers, peer);
-    headers.insert(FORWARDED_FOR, forwarded_for);
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    proxies.settle(headers, peer);
 }
 
 fn to_upstream(headers: &mut HeaderMap) {
@@ -130,19 +126,6 @@ fn strip_platform(headers: &mut HeaderMap) {
     for name in forged {
         headers.remove(name);
     }
-}
-
-/// All addresses the request came by, in one line; the last is the one we saw ourselves.
-fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> HeaderValue {
-    if !headers.contains_key(&FORWARDED_FOR) {
-        return peer.forwarded_for.clone();
-    }
-    let before = headers.get_all(&FORWARDED_FOR).iter();
-    let all: Vec<&[u8]> = before
-        .chain([&peer.forwarded_for])
-        .map(HeaderValue::as_bytes)
-        .collect();
-    HeaderValue::from_bytes(&all.join(&b", "[..])).unwrap_or_else(|_| peer.forwarded_for.clone())
 }
 
 /// The origin of a response.

@@ -13,6 +13,7 @@ mod client_body;
 mod connections;
 mod dispatch;
 mod drain;
+mod forwarded;
 pub mod head;
 mod head_stream;
 pub mod headers;
@@ -49,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 pub use access_log::AccessRecord;
 pub use body::{Lease, ResponseBody};
 pub use client_body::ClientBody;
+pub use forwarded::TrustedProxies;
 pub use head::SentTarget;
 pub use headers::by_balancer;
 pub use name::request_name;
@@ -86,6 +88,8 @@ pub struct GatewayOptions {
     pub async_from_clients: bool,
     /// The maximum size of a request's head in bytes, at most [`MAX_HEADER_BYTES`].
     pub max_header_size: usize,
+    /// The proxies whose word on a request's client counts.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Default for GatewayOptions {
@@ -101,6 +105,7 @@ impl Default for GatewayOptions {
             max_connections: connections_of(open_files()),
             async_from_clients: true,
             max_header_size: 64 * 1024,
+            trusted_proxies: TrustedProxies::loopback(),
         }
     }
 }
@@ -146,7 +151,7 @@ pub struct Gateway {
 /// The client's side of a connection.
 pub struct Peer {
     pub address: SocketAddr,
-    forwarded_for: HeaderValue,
+    text: HeaderValue,
 }
 
 impl Peer {
@@ -155,8 +160,13 @@ impl Peer {
         let text = address.ip().to_string();
         Self {
             address,
-            forwarded_for: HeaderValue::from_str(&text).expect("an address is visible ASCII"),
+            text: HeaderValue::from_str(&text).expect("an address is visible ASCII"),
         }
+    }
+
+    /// The address without its port, as headers name it.
+    fn address_text(&self) -> &HeaderValue {
+        &self.text
     }
 }
 

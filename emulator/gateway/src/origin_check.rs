@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::uri::Authority;
 use http::{Method, Request, StatusCode, header};
 
-use super::Problem;
+use super::{Problem, forwarded};
 
 /// Refuses what does not come from this machine.
 ///
@@ -15,6 +15,10 @@ pub fn asks_locally<B>(request: &Request<B>, peer: SocketAddr) -> Result<(), Pro
     let forbidden = |reason, text| Err(Problem::new(StatusCode::FORBIDDEN, reason, text));
     if !peer.ip().is_loopback() {
         let text = "the platform's own paths answer this machine only";
+        return forbidden("not_local", text);
+    }
+    if !forwarded::is_local(request.headers()) {
+        let text = "the platform's own paths answer this machine only, and a proxy names another";
         return forbidden("not_local", text);
     }
     if !names_this_machine(request) {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{ByteSize, TimeSpan};
+use super::values::{AddressRange, ByteSize, TimeSpan};
 
 pub use env::{EnvConfig, LogsChoice, NodeRangeConfig, PrescaleConfig, ScaleOnConfig};
 pub use function::{BodyMode, FunctionConfig};
@@ -133,6 +133,10 @@ pub struct DevConfig {
     /// The number of spares that are kept per package.
     #[schemars(extend("default" = 1))]
     pub spares: Option<u32>,
+    /// The proxies whose `x-forwarded-*` headers are believed, such as a tunnel or nginx in front.
+    /// Those of other clients are replaced. An empty list believes none.
+    #[schemars(length(max = 1000), extend("default" = ["127.0.0.0/8", "::1/128"]))]
+    pub trusted_proxies: Option<Vec<AddressRange>>,
 }
 
 /// The runtime of instances.

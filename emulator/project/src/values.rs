@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -30,11 +32,16 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestRate(pub Option<u32>);
 
+/// An address or a range of them: `"10.0.0.0/8"`, `"::1"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AddressRange(pub IpNet);
+
 const TIME: &str =
     "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds from 100 on";
 const MEMORY: &str = "memory such as \"512MB\" or \"2GB\", or megabytes";
 const BYTES: &str = "a size with its unit, such as \"6MB\" or \"64KB\"";
 const RATE: &str = "requests a second, or \"unlimited\"";
+const ADDRESSES: &str = "an address or a range of them, such as \"10.0.0.0/8\" or \"::1\"";
 
 /// The least number of milliseconds that is taken without a unit.
 const LEAST_BARE_MS: u64 = 100;
@@ -220,6 +227,18 @@ scalar!(
     |text| (text == "unlimited").then_some(RequestRate(None)),
     |rate| u32::try_from(rate).ok().map(|rate| RequestRate(Some(rate))),
     { "x-type": "rate", "type": ["string", "integer"], "minimum": 1, "pattern": "^unlimited$" }
+);
+
+scalar!(
+    AddressRange,
+    ADDRESSES,
+    |text| {
+        let range = text.parse().or_else(|_| text.parse().map(|address: IpAddr| address.into()));
+        range.ok().map(|range: IpNet| AddressRange(range.trunc()))
+    },
+    |_| None,
+    { "x-type": "address range", "type": "string",
+      "pattern": r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" }
 );
 
 /// A number of the schema as fnlocal.toml spells it; `kind` is the `x-type` of its key.

@@ -124,7 +124,9 @@ impl Answer for BalancerFront {
             };
         }
         self.fleet.entered.set(self.fleet.entered.get() + 1);
-        let outgoing = OutgoingRequest::new(request, |headers| by_balancer(headers, &peer));
+        let proxies = &self.fleet.front.gateway.trusted_proxies;
+        let outgoing =
+            OutgoingRequest::new(request, |headers| by_balancer(headers, &peer, proxies));
         self.balance(outgoing, record).await
     }
 }

@@ -18,7 +18,7 @@ use crate::session::Stop;
 use fnlocal_driver::Driver;
 use fnlocal_faults::Broken;
 use fnlocal_gateway::peers::Link;
-use fnlocal_gateway::{BALANCER_HEADER_BYTES, GatewayOptions};
+use fnlocal_gateway::{BALANCER_HEADER_BYTES, GatewayOptions, TrustedProxies};
 
 /// How long a node may take to import its packages.
 const IMPORT: Duration = Duration::from_secs(120);
@@ -129,6 +129,8 @@ impl FleetState {
         let options = GatewayOptions {
             node: member.node.to_string(),
             head_timeout: PEER_KEEP_ALIVE,
+            // The balancer in front has established the client.
+            trusted_proxies: TrustedProxies::loopback(),
             max_header_size: self.front.gateway.max_header_size + BALANCER_HEADER_BYTES,
             ..self.front.gateway.clone()
         };

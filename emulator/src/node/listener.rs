@@ -1,6 +1,7 @@
 //! The node's two ports: the balancer's, where clients' requests come in, and the peers'.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde::Serialize;
@@ -9,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::state::NodeState;
 use super::{handover, heartbeat};
-use crate::accept::PEER_KEEP_ALIVE;
 use fnlocal_gateway::Answer;
 use fnlocal_gateway::ClientBody;
 use fnlocal_gateway::Peer;
@@ -18,6 +18,10 @@ use fnlocal_gateway::ResponseBody;
 use fnlocal_gateway::Server;
 use fnlocal_gateway::peers::{FORWARDED, Peers, proves};
 use fnlocal_gateway::{GatewayOptions, MAX_HEADER_BYTES};
+
+/// Longer than any idle timeout of a balancer, which has at most 4,000 s: a node that closes an unused
+/// connection first loses the request that is just sent into it.
+const BALANCER_KEEP_ALIVE: Duration = Duration::from_secs(4_060);
 
 /// Where the balancer asks whether the node wants requests.
 const HEALTH: &str = fnlocal_gateway::platform::HEALTH_PATH;
@@ -46,7 +50,7 @@ pub(super) async fn serve(
 ) {
     let server = Server {
         options: GatewayOptions {
-            head_timeout: PEER_KEEP_ALIVE,
+            head_timeout: BALANCER_KEEP_ALIVE,
             // A release says what its gateway takes.
             max_header_size: MAX_HEADER_BYTES,
             ..GatewayOptions::default()

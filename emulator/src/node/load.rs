@@ -29,6 +29,7 @@ use fnlocal_engine::identity::random_hex;
 use fnlocal_engine::labels::Owner;
 use fnlocal_gateway::Gateway;
 use fnlocal_gateway::GatewayOptions;
+use fnlocal_gateway::TrustedProxies;
 use fnlocal_project::{Environment, ShellVariables};
 use fnlocal_runtime::open::Opener;
 
@@ -143,6 +144,7 @@ impl Loader {
         let driver = Rc::clone(&session.driver);
         let options = GatewayOptions {
             node: self.owner.node.clone(),
+            trusted_proxies: TrustedProxies::Balancer,
             // Behind the balancer is everybody.
             ..gateway_options(workload.limits(), false)
         };

@@ -11,9 +11,13 @@ use super::super::values::TimeSpan;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnvConfig {
-    /// The AWS region. Without it, that of this machine's AWS configuration.
+    /// The AWS region. Commands for AWS need it: machines that are configured differently must not
+    /// mean different fleets.
     #[schemars(extend("examples" = ["eu-west-1"]))]
     pub region: Option<String>,
+    /// The number of the AWS account. Commands refuse credentials of another one.
+    #[schemars(extend("pattern" = "^[0-9]{12}$", "examples" = ["123456789012"]))]
+    pub account: Option<String>,
     /// The EC2 instance type of a node.
     #[schemars(extend("default" = "t3.large"))]
     pub instance_type: Option<String>,
