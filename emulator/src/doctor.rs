@@ -17,9 +17,6 @@ use fnlocal_image::base;
 use fnlocal_image::build::known_base;
 use fnlocal_project::{Project, Running};
 
-/// The first Node.js that strips types.
-const STRIPS_TYPES: (u32, u32) = (22, 18);
-
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
@@ -161,21 +158,7 @@ async fn node() -> Finding {
             "install Node.js: without Docker it runs the functions, and with it a base can be made of it",
         );
     };
-    let strips = parse(&version).is_some_and(|found| found >= STRIPS_TYPES);
-    let finding = Finding::good("node", version);
-    if strips {
-        finding
-    } else {
-        finding.not(
-            FindingState::Odd,
-            "Node.js 22.18 or later runs TypeScript without a build",
-        )
-    }
-}
-
-fn parse(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.strip_prefix('v')?.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    Finding::good("node", version)
 }
 
 async fn port(project: Option<&Project>) -> Finding {

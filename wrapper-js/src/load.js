@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { describeFailure } from "./failure.js";
 import { standIn, standInForImport, takeRegistered } from "./framework.js";
 import { describeFunction, findFunctions } from "./functions.js";
+import { runnable, runsItself } from "./translated.js";
 
 /**
  * @typedef {object} LoadedModule
@@ -28,7 +29,7 @@ export async function loadModule(code, entry, packageName) {
     file = realpathSync(file);
     standIn();
     takeRegistered();
-    const exported = await importFile(file);
+    const exported = await importFile(runnable(code, file));
     const functions = findFunctions(exported, defaultName(file, packageName));
     // Those that Google's framework registers have no export of their own.
     const registered = findFunctions(takeRegistered(), "");
@@ -51,7 +52,7 @@ class UnsupportedError extends Error {
     super(`Node ${process.versions.node} cannot run TypeScript (${basename(file)})`);
     this.name = "UnsupportedError";
     this.stack = `${this.name}: ${this.message}`;
-    this.hint = "use Node 22.18 or later";
+    this.hint = /\.[mc]?ts$/.test(file) ? "use Node 22.18 or later" : "compile JSX to JavaScript";
   }
 }
 
@@ -62,9 +63,8 @@ class UnsupportedError extends Error {
  * @returns {Promise<any>}
  */
 async function importFile(file) {
+  if (!runsItself(file)) throw new UnsupportedError(file);
   const extension = extname(file);
-  const typescript = /^\.[mc]?ts$/.test(extension);
-  if (typescript && !(/** @type {any} */ (process.features).typescript)) throw new UnsupportedError(file);
   const require = createRequire(file);
   if (!looksLikeModule(file, extension)) {
     try {

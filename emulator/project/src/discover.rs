@@ -21,7 +21,7 @@ use super::{Package, ProjectError, Scope, Warning, names};
 pub(super) use handlers::{HANDLERS, named_after};
 
 /// Endings of files Node runs, in the order an entry is looked for.
-pub(super) const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"];
+pub(super) const EXTENSIONS: [&str; 8] = ["js", "mjs", "cjs", "ts", "mts", "cts", "jsx", "tsx"];
 /// Folders whose sub-folders are looked at without being asked.
 const USUAL: [&str; 3] = ["functions", "packages", "services"];
 
