@@ -64,7 +64,7 @@ const TSCONFIG: &str = r#"// what tsc --init writes, more or less
 const BASE: &str = r#"{ "compilerOptions": {
   "experimentalDecorators": true, "emitDecoratorMetadata": true, "target": "ES2022",
   "jsx": "react", "jsxFactory": "h" } }"#;
-/// What is needed of the package reflect-metadata.
+/// The part of the package reflect-metadata that the test needs.
 const REFLECT: &str = r#"const all = new WeakMap<object, Map<string, unknown>>();
 const of = (target: object, key?: string) => all.get(target)?.get(key ?? "");
 (Reflect as any).metadata = (name: string, value: unknown) => (target: object, key?: string) => {

@@ -313,10 +313,13 @@ impl SourceMapGenConfig for MapConfig {
 
 /// What passes complain of.
 #[derive(Clone, Default)]
-struct Errors(Arc<Mutex<Vec<(String, Option<BytePos>)>>>);
+struct Errors(Arc<Mutex<Vec<Complaint>>>);
+
+/// A message, and its place.
+type Complaint = (String, Option<BytePos>);
 
 impl Errors {
-    fn first(&self) -> Option<(String, Option<BytePos>)> {
+    fn first(&self) -> Option<Complaint> {
         let errors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         errors.first().cloned()
     }

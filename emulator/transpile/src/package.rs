@@ -21,11 +21,15 @@ use crate::{ConfigError, Emitted, EmittedFile, MARK, Sources, bounded, throwing}
 use decide::Decision;
 use scripts::Scripts;
 
+type Sha256Digest = [u8; 32];
+type ReadFacts = Arc<Result<Facts, Problem>>;
+
 /// Translates packages, and keeps what it made for the next time.
 #[derive(Debug, Default)]
 pub struct Transpiler {
-    facts: HashMap<([u8; 32], Language), Arc<Result<Facts, Problem>>>,
-    made: HashMap<[u8; 32], (Arc<[u8]>, [u8; 32])>,
+    facts: HashMap<(Sha256Digest, Language), ReadFacts>,
+    /// The bytes by all that decides about them, with their digests.
+    made: HashMap<Sha256Digest, (Arc<[u8]>, Sha256Digest)>,
     scripts: Scripts,
 }
 
@@ -34,7 +38,7 @@ struct Source {
     path: Arc<str>,
     digest: [u8; 32],
     language: Language,
-    facts: Arc<Result<Facts, Problem>>,
+    facts: ReadFacts,
     options: Arc<CompilerOptions>,
     decision: Decision,
 }

@@ -11,7 +11,7 @@ use swc_core::ecma::visit::{VisitMut, VisitMutWith};
 use crate::emit::Format;
 use crate::facts::{Usage, beside, loaded};
 
-/// What each specifier is replaced by.
+/// The text that replaces each specifier.
 pub(crate) type Replacements = HashMap<(String, Usage), String>;
 
 /// Replaces specifiers.

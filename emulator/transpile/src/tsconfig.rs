@@ -32,7 +32,7 @@ pub(crate) struct CompilerOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PathMapping {
     start: String,
-    /// What follows the `*`; `None` without one.
+    /// The text after the `*`; `None` without one.
     end: Option<String>,
     /// With a `*` for the part that matched.
     targets: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! What a package is given as, and what comes of it.
+//! The package as it is given, and the files that are made of it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,17 +16,17 @@ pub trait Sources {
     /// The SHA-256 of a file of [`Sources::paths`].
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Fails if the file cannot be read.
     fn digest(&self, path: &str) -> io::Result<[u8; 32]>;
-    /// What is in a file of [`Sources::paths`].
+    /// Returns the bytes of a file of [`Sources::paths`].
     ///
     /// # Errors
-    /// It cannot be read; `NotFound` if it is none of them.
+    /// Fails if the file cannot be read; with `NotFound` if it is none of them.
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
-    /// What is in another file of the project.
+    /// Returns the bytes of another file of the project.
     ///
     /// # Errors
-    /// It cannot be read, or is outside of the project; `NotFound` if it is not there.
+    /// Fails if the file cannot be read or is outside of the project; with `NotFound` if there is none.
     fn read_outside(&self, path: &Path) -> io::Result<Vec<u8>>;
 }
 
@@ -40,7 +40,7 @@ pub struct EmittedFile {
     pub digest: [u8; 32],
 }
 
-/// What was made for a package.
+/// The files that were made for a package.
 #[derive(Clone, Debug, Default)]
 pub struct Emitted {
     /// The files, sorted; none if there is nothing to translate.
@@ -49,7 +49,7 @@ pub struct Emitted {
     pub plain: bool,
     /// The digest of configurations outside of the package; `None` if there are none.
     pub outside: Option<[u8; 32]>,
-    /// What was passed over, for people.
+    /// Texts about configurations that were passed over.
     pub warnings: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub struct ConfigError {
     pub line: usize,
     /// The column, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The error at that place.
     pub message: String,
     /// An action that helps.
     pub hint: Option<String>,

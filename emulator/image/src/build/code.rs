@@ -32,7 +32,7 @@ const TRIES: usize = 5;
 #[derive(Clone, Debug)]
 pub(super) struct CodeFiles {
     files: Arc<Vec<CodeFile>>,
-    /// What was made of the files, in place of one or beside it.
+    /// The files that were made of them, in place of one or beside it.
     emitted: Arc<Emitted>,
     pub warnings: Vec<Warning>,
 }

@@ -53,9 +53,9 @@ struct Known {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scanned {
     files: BTreeMap<Arc<str>, Known>,
-    /// What was made of them, in place of a file or beside one.
+    /// The files that were made of them, in place of one or beside it.
     made: BTreeMap<Arc<str>, Content>,
-    /// What decides about the made files and is none of the package's.
+    /// The digest of configurations outside of the package.
     outside: Option<[u8; 32]>,
 }
 

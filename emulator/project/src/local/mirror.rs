@@ -1,9 +1,13 @@
 //! The files of a project that a package manager needs to install a package's own dependencies.
 
+mod translated;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+
+use translated::MadeNames;
 
 use super::LocalDependencies;
 use super::workspace::read_manifest;
@@ -52,18 +56,18 @@ impl LocalDependencies {
         let others = self.members.iter().chain(Some(&self.run_in));
         for folder in others.filter(|folder| !self.folders.contains(*folder)) {
             if *folder != package.root {
-                mirror.manifest(folder, true)?;
+                mirror.manifest(folder, None)?;
             }
         }
         for folder in &self.folders {
-            mirror.manifest(folder, false)?;
             let others = self.members.iter().chain(&self.folders);
             let mut nested: Vec<PathBuf> = others
                 .filter(|other| *other != folder && other.starts_with(folder))
                 .cloned()
                 .collect();
             nested.push(package.root.clone());
-            mirror.folder(&library(folder, package, nested))?;
+            let made = mirror.folder(&library(folder, package, nested))?;
+            mirror.manifest(folder, Some(&made))?;
         }
         for archive in &self.archives {
             mirror.archive(archive)?;
@@ -115,21 +119,23 @@ impl FolderMirror {
         Ok(())
     }
 
-    fn manifest(&mut self, folder: &Path, only_dependencies: bool) -> Result<(), CodeError> {
+    /// Adds a package.json, whose entries name what was `made`; of other members only dependencies.
+    fn manifest(&mut self, folder: &Path, made: Option<&MadeNames>) -> Result<(), CodeError> {
         let Some(mut manifest) = read_manifest(folder) else {
             return Ok(());
         };
-        if only_dependencies {
-            manifest.retain(|field, _| {
+        match made {
+            Some(made) => made.rename_entries(&mut manifest),
+            None => manifest.retain(|field, _| {
                 FIELDS.contains(&field.as_str()) || DEPENDENCY_FIELDS.contains(&field.as_str())
-            });
+            }),
         }
         manifest.remove("scripts");
         let bytes = Value::Object(Map::from_iter(manifest)).to_string();
         self.put(&folder.join("package.json"), bytes.into_bytes(), false)
     }
 
-    fn folder(&mut self, library: &Package) -> Result<(), CodeError> {
+    fn folder(&mut self, library: &Package) -> Result<MadeNames, CodeError> {
         let tree = Tree::of(library);
         let mut found = Vec::new();
         let walked = tree.walk(&mut Memo::default(), &mut |entry| {
@@ -153,11 +159,15 @@ impl FolderMirror {
             }
             Err(WalkError::Io { path, source }) => return Err(CodeError::Read { path, source }),
         }
+        let mut files = Vec::with_capacity(found.len());
         for (relative, real, executable) in found {
-            let bytes = self.read(&real)?;
+            files.push((relative, self.read(&real)?, executable));
+        }
+        let made = translated::add(&library.root, &self.project, &mut files)?;
+        for (relative, bytes, executable) in files {
             self.put(&library.root.join(relative), bytes, executable)?;
         }
-        Ok(())
+        Ok(made)
     }
 
     fn archive(&mut self, archive: &Path) -> Result<(), CodeError> {

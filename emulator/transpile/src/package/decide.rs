@@ -33,9 +33,9 @@ impl Decision {
             };
         };
         let format = format(path, facts, module, options);
-        let erasable = !facts.inerasable
-            && (options.verbatim_module_syntax || !facts.unused_imports)
-            && !(facts.fields && options.assigned_fields());
+        let types_imported = facts.unused_imports && !options.verbatim_module_syntax;
+        let assigned = facts.fields && options.assigned_fields();
+        let erasable = !(facts.inerasable || types_imported || assigned);
         // Node.js has no `import` declarations in CommonJS.
         let same_module = format == node_format(path, facts, module)
             && (format == Format::Module || !facts.module_syntax);

@@ -48,9 +48,9 @@ impl Source<'_> {
 pub(crate) struct ConfigLoader<'a> {
     sources: &'a dyn Sources,
     folders: HashMap<PathBuf, Arc<CompilerOptions>>,
-    /// What was read outside of the package, by its path in the project, with its digest.
+    /// Files that were read outside of the package, by their paths in the project, with their digests.
     pub outside: BTreeMap<PathBuf, [u8; 32]>,
-    /// What was passed over.
+    /// Texts about configurations that were passed over.
     pub warnings: Vec<String>,
 }
 
