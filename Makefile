@@ -53,7 +53,7 @@ generate:
 
 # Each feature of the program alone, and none. CI runs it beside `test`.
 check-features:
-	for one in '' aws loadtest otel; do \
+	for one in '' aws loadtest otel typescript; do \
 	  $(CARGO) clippy --quiet --package fnlocal --no-default-features --features "$$one" -- \
 	    -D warnings || exit 1; \
 	done

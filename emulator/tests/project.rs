@@ -19,6 +19,8 @@ mod local;
 mod settle;
 #[path = "project/state.rs"]
 mod state;
+#[path = "project/typescript.rs"]
+mod typescript;
 
 use std::fs;
 use std::path::{Path, PathBuf};

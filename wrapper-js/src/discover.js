@@ -3,7 +3,7 @@ import { extname, join, relative, resolve } from "node:path";
 import { UsageError } from "./config.js";
 import { readPackage } from "./load.js";
 
-const EXTENSIONS = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"];
+const EXTENSIONS = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx"];
 
 /**
  * The entry files meant by what was named: files as they are, folders by the rules of zero config.
@@ -35,5 +35,5 @@ function ofFolder(folder) {
 
 /** @param {string} file */
 function isEntry(file) {
-  return EXTENSIONS.includes(extname(file)) && !/\.(?:test|spec|d)\.[mc]?[jt]s$/.test(file);
+  return EXTENSIONS.includes(extname(file)) && !/\.(?:test|spec|d)\.[mc]?[jt]sx?$/.test(file);
 }

@@ -6,6 +6,7 @@ import { missingModuleHint } from "./missing.js";
 import { printable } from "./printable.js";
 import { mapStack, sourceText } from "./sourcemap.js";
 import { isError, property, textOf, textProperty } from "./thrown.js";
+import { sourceNames } from "./translated.js";
 
 /** The platform keeps as much. */
 const MAX_NAME_BYTES = 256;
@@ -41,8 +42,8 @@ export function describeFailure(thrown, { code, entry, hint }) {
   const found = hint ?? textProperty(error, "hint") ?? knownHint(error, code);
   return {
     name: cut(textProperty(error, "name") ?? "Error", MAX_NAME_BYTES),
-    message: cut(textProperty(error, "message") ?? "", MAX_MESSAGE_BYTES),
-    stack: error instanceof NotAnError ? "" : cut(mapStack(stackOf(error)), MAX_STACK_BYTES),
+    message: cut(sourceNames(textProperty(error, "message") ?? ""), MAX_MESSAGE_BYTES),
+    stack: error instanceof NotAnError ? "" : cut(sourceNames(mapStack(stackOf(error))), MAX_STACK_BYTES),
     file: place === undefined ? null : cut(shorten(place.file, code), MAX_HINT_BYTES),
     line: place === undefined ? null : bounded(place.line),
     column: bounded(place?.column ?? null),

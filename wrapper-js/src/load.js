@@ -14,6 +14,8 @@ import { namedAfter } from "./modules.js";
 import { provideListener, takeListener } from "./web/worker.js";
 import { SHAPES, SignatureError, isPlain, nameOf } from "./signature.js";
 
+import { runnable, runsItself } from "./translated.js";
+
 /** The time that code which exports nothing has to listen. */
 const LISTEN_MS = 10_000;
 
@@ -44,7 +46,7 @@ export async function loadModule(code, entry, packageName, said) {
     const source = readFileSync(file, "utf8");
     setLikelyVariables(code, file, source, said);
     provideListener(source);
-    return { entry, functions: await importFunctions(file, entry, packageName), error: null };
+    return { entry, functions: await importFunctions(file, runnable(code, file), entry, packageName), error: null };
   } catch (error) {
     return { entry, functions: [], error: describeFailure(error, { code, entry: file }) };
   } finally {
@@ -54,14 +56,15 @@ export async function loadModule(code, entry, packageName, said) {
 
 /**
  * @param {string} file
+ * @param {string} runs the file that is imported for it
  * @param {string} entry
  * @param {string | undefined} packageName
  * @returns {Promise<import("./functions.js").FunctionSpec[]>}
  */
-async function importFunctions(file, entry, packageName) {
+async function importFunctions(file, runs, entry, packageName) {
   const before = countActive();
   holdListen();
-  const exported = await importFile(file);
+  const exported = await importFile(runs);
   const after = namedAfter(entry);
   const naming = { name: after ?? defaultName(file, packageName), byFile: after !== undefined };
   const exports = findFunctions(exported, naming);
@@ -106,7 +109,7 @@ class UnsupportedError extends Error {
     super(`Node ${process.versions.node} cannot run TypeScript (${basename(file)})`);
     this.name = "UnsupportedError";
     this.stack = `${this.name}: ${this.message}`;
-    this.hint = "use Node 22.18 or later";
+    this.hint = /\.[mc]?ts$/.test(file) ? "use Node 22.18 or later" : "compile JSX to JavaScript";
   }
 }
 
@@ -117,9 +120,8 @@ class UnsupportedError extends Error {
  * @returns {Promise<any>}
  */
 async function importFile(file) {
+  if (!runsItself(file)) throw new UnsupportedError(file);
   const extension = extname(file);
-  const typescript = /^\.[mc]?ts$/.test(extension);
-  if (typescript && !(/** @type {any} */ (process.features).typescript)) throw new UnsupportedError(file);
   const require = createRequire(file);
   if (!looksLikeModule(file, extension)) {
     try {

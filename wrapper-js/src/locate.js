@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { mapPlace } from "./sourcemap.js";
+import { runnable, sourceNames } from "./translated.js";
 
 const MOST_CHECKED = 20;
 
@@ -22,12 +24,12 @@ export function locate(error, code, entry, stack) {
     if (place !== undefined) return place;
   }
   const header = fromHeader(stack);
-  if (header !== undefined) return header;
+  if (header !== undefined) return mapPlace(header);
   const frame = fromFrames(stack, code);
   if (frame !== undefined) return frame;
   // Node does not say where an ES module's syntax is wrong; its own checker does.
-  if (error instanceof SyntaxError && entry !== undefined) return fromChecker(entry);
-  return undefined;
+  const place = error instanceof SyntaxError && entry !== undefined ? fromChecker(runnable(code, entry)) : undefined;
+  return place === undefined ? undefined : mapPlace(place);
 }
 
 /**
@@ -70,7 +72,7 @@ function fromImporter({ message, requireStack }) {
   const named = /imported from (.+)$/m.exec(message)?.[1];
   const importer = named ?? requireStack?.find((file) => !file.includes("/node_modules/")) ?? requireStack?.[0];
   if (wanted === undefined || importer === undefined) return undefined;
-  const file = toPath(importer);
+  const file = sourceNames(toPath(importer));
   let lines;
   try {
     lines = readFileSync(file, "utf8").split("\n");

@@ -3,6 +3,7 @@ import { isBuiltin } from "node:module";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { property, textProperty } from "./thrown.js";
+import { isTranslated } from "./translated.js";
 
 const ENDINGS = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".json", ".node"];
 /** Fields of package.json that name packages, and whether they are installed for running. */
@@ -87,6 +88,9 @@ function folderHint(message, code) {
  */
 function packageHint(wanted, importer, code) {
   const alias = aliasOf(wanted, code);
+  if (alias !== undefined && isTranslated(code)) {
+    return `${alias} maps ${wanted} by \`paths\` to no file of this package`;
+  }
   if (alias !== undefined) {
     return `${alias} maps ${wanted} by \`paths\`, which Node does not read: import a relative path, or use "imports" in package.json`;
   }

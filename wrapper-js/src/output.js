@@ -3,6 +3,7 @@ import { currentInvocation } from "./context.js";
 import { MAX_LINE_BYTES, cut } from "./cut.js";
 import { isForeignFrame } from "./failure.js";
 import { mapStack } from "./sourcemap.js";
+import { sourceNames } from "./translated.js";
 
 /** An unfinished line that nothing was added to for so long is taken for whole: a prompt, say. */
 const QUIET_MS = 5_000;
@@ -54,7 +55,7 @@ function told(text) {
   const tail = match[1] ?? "";
   const frame = text.slice(0, text.length - tail.length);
   if (tail === "" && isForeignFrame(frame)) return undefined;
-  const mapped = mapStack(frame);
+  const mapped = sourceNames(mapStack(frame));
   const short = code === "" ? mapped : mapped.replace(`file://${code}/`, "").replace(`${code}/`, "");
   return short + tail;
 }

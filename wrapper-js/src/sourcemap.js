@@ -25,6 +25,17 @@ export function mapStack(stack) {
 }
 
 /**
+ * A place in terms of the files somebody wrote.
+ *
+ * @template {{ file: string, line: number, column: number | null }} P
+ * @param {P} place
+ * @returns {P | Place}
+ */
+export function mapPlace(place) {
+  return mapOf(place.file)?.find(place.line, place.column ?? 1) ?? place;
+}
+
+/**
  * A file's text, as the file has it or as a map does.
  *
  * @param {string} file

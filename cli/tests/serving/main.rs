@@ -15,3 +15,4 @@ mod queue;
 mod reload;
 #[path = "../support/mod.rs"]
 mod support;
+mod typescript;

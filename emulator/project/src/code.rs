@@ -10,6 +10,7 @@
 
 mod deps;
 mod scan;
+mod translated;
 mod version;
 
 use std::io;
@@ -20,12 +21,14 @@ use fnlocal_files::OwnPath;
 
 use super::files::{Memo, Tree};
 use super::state::StateDir;
-use super::{Package, Warning};
+use super::{FileError, Package, Warning};
 use deps::DepsCache;
+use fnlocal_transpile::Transpiler;
 use scan::Scanned;
 
 pub use deps::DepsHash;
 pub use scan::hash;
+pub use translated::{config_error, hash_with_outside};
 
 /// Files a package may have.
 const MAX_FILES: usize = 50_000;
@@ -47,6 +50,7 @@ pub struct CodeStore {
     files: Scanned,
     memo: Memo,
     deps: DepsCache,
+    transpiler: Transpiler,
     /// A copy of the last version, made ahead to be changed into the next.
     ahead: Option<version::Ahead>,
     last: Option<CodeHash>,
@@ -86,6 +90,7 @@ impl CodeStore {
             files: Scanned::default(),
             memo: Memo::default(),
             deps: DepsCache::new(package),
+            transpiler: Transpiler::default(),
             ahead: None,
             last: None,
         };
@@ -156,7 +161,9 @@ impl CodeStore {
     }
 
     fn try_snapshot(&mut self) -> Result<Snapshot, CodeError> {
-        let (files, warnings) = self.files.rescan(&self.tree, &mut self.memo, &self.blobs)?;
+        let (mut files, mut warnings) =
+            self.files.rescan(&self.tree, &mut self.memo, &self.blobs)?;
+        warnings.extend(self.translate(&mut files)?);
         let hash = files.hash();
         let path = self.versions.join(hash.to_string());
         if !path.is_folder() {
@@ -236,6 +243,9 @@ pub enum CodeError {
         path: PathBuf,
         source: io::Error,
     },
+    /// A `tsconfig.json` cannot be used.
+    #[error(transparent)]
+    Config(#[from] Box<FileError>),
     /// A version cannot be written.
     #[error("could not keep code in {}", path.display())]
     Store {
@@ -249,5 +259,6 @@ fnlocal_api::user_error!(CodeError: Config {
     Self::Escape { .. } => "copy what it links to into the project, or list the link in .fnlocalignore";
     Self::TooBig { .. } => "list files that are not code in .fnlocalignore";
     Self::Read { .. } => "make it readable, or list it in .fnlocalignore";
+    Self::Config(error) => fnlocal_api::UserError::hint(&**error);
     Self::Store { source, .. } => fnlocal_files::hint(source);
 });

@@ -66,6 +66,7 @@ pub use state::{StateDir, StateError};
 pub use values::{ByteSize, MemorySize, RequestRate, TimeSpan};
 
 pub use code::hash as hash_of_files;
+pub use code::{config_error, hash_with_outside};
 pub use files::{
     IGNORE_FILES, ImportMemo, LinkFree, LoadedFiles, Memo, Rules, Stamp, Tree, WalkEntry,
     WalkError, is_excluded, open_within, read_inside,

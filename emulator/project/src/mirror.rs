@@ -1,9 +1,13 @@
 //! The files of a project that a package manager needs to install a package's own dependencies.
 
+mod translated;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fnlocal_language::{Language, LocalDependencies, LocalError, MirroredFile};
+
+use translated::MadeNames;
 
 use crate::files::{LinkFree, Memo, Tree, WalkEntry, WalkError};
 use crate::{CodeError, Package, Scope};
@@ -39,18 +43,18 @@ impl Package {
         let others = local.members.iter().chain(Some(&local.run_in));
         for folder in others.filter(|folder| !local.folders.contains(*folder)) {
             if *folder != self.root {
-                mirror.manifest(folder, true)?;
+                mirror.manifest(folder, None)?;
             }
         }
         for folder in &local.folders {
-            mirror.manifest(folder, false)?;
             let others = local.members.iter().chain(&local.folders);
             let mut nested: Vec<PathBuf> = others
                 .filter(|other| *other != folder && other.starts_with(folder))
                 .cloned()
                 .collect();
             nested.push(self.root.clone());
-            mirror.folder(&library(folder, self, nested))?;
+            let made = mirror.folder(&library(folder, self, nested))?;
+            mirror.manifest(folder, Some(&made))?;
         }
         for archive in &local.archives {
             mirror.archive(archive)?;
@@ -103,14 +107,19 @@ impl FolderMirror {
         Ok(())
     }
 
-    fn manifest(&mut self, folder: &Path, only_dependencies: bool) -> Result<(), CodeError> {
-        let Some(bytes) = self.language.mirrored_manifest(folder, only_dependencies) else {
+    /// Adds a manifest, whose entries name what was `made`; of other members only dependencies.
+    fn manifest(&mut self, folder: &Path, made: Option<&MadeNames>) -> Result<(), CodeError> {
+        let manifest = self.language.mirrored_manifest(folder, made.is_none());
+        let Some(mut bytes) = manifest else {
             return Ok(());
         };
+        if let Some(made) = made {
+            bytes = made.in_manifest(bytes);
+        }
         self.put(&folder.join(self.language.manifest()), bytes, false)
     }
 
-    fn folder(&mut self, library: &Package) -> Result<(), CodeError> {
+    fn folder(&mut self, library: &Package) -> Result<MadeNames, CodeError> {
         let tree = Tree::of(library);
         let mut found = Vec::new();
         let walked = tree.walk(&mut Memo::default(), &mut |entry| {
@@ -134,11 +143,15 @@ impl FolderMirror {
             }
             Err(WalkError::Io { path, source }) => return Err(CodeError::Read { path, source }),
         }
+        let mut files = Vec::with_capacity(found.len());
         for (relative, real, executable) in found {
-            let bytes = self.read(&real)?;
+            files.push((relative, self.read(&real)?, executable));
+        }
+        let made = translated::add(&library.root, &self.project, &mut files)?;
+        for (relative, bytes, executable) in files {
             self.put(&library.root.join(relative), bytes, executable)?;
         }
-        Ok(())
+        Ok(made)
     }
 
     fn archive(&mut self, archive: &Path) -> Result<(), CodeError> {

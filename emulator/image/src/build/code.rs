@@ -1,5 +1,8 @@
 //! A package's code as a layer: the files `dev` runs, and nothing else.
 
+mod translated;
+
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::Read;
 use std::sync::Arc;
@@ -16,7 +19,9 @@ use crate::Root;
 use crate::oci::layer::{self, Layer};
 use fnlocal_project::{
     CodeError, LinkFree, Memo, Package, Tree, WalkEntry, WalkError, Warning, hash_of_files,
+    hash_with_outside,
 };
+use fnlocal_transpile::Emitted;
 
 /// The folder of the code in an image.
 pub(super) const FOLDER: &str = "/app";
@@ -27,6 +32,8 @@ const TRIES: usize = 5;
 #[derive(Clone, Debug)]
 pub(super) struct CodeFiles {
     files: Arc<Vec<CodeFile>>,
+    /// The files that were made of them, in place of one or beside it.
+    emitted: Arc<Emitted>,
     pub warnings: Vec<Warning>,
 }
 
@@ -73,23 +80,30 @@ impl CodeFiles {
             return Err(CodeError::Read { path, source });
         }
         match walked {
-            Ok(()) | Err(WalkError::Stopped) => Ok(Self {
-                files: Arc::new(files),
-                warnings,
-            }),
-            Err(WalkError::Escape { link, target }) => Err(CodeError::Escape { link, target }),
-            Err(WalkError::Io { path, source }) => Err(CodeError::Read { path, source }),
+            Ok(()) | Err(WalkError::Stopped) => {}
+            Err(WalkError::Escape { link, target }) => {
+                return Err(CodeError::Escape { link, target });
+            }
+            Err(WalkError::Io { path, source }) => return Err(CodeError::Read { path, source }),
         }
+        let emitted = translated::emit(&tree, &files)?;
+        let notes = emitted.warnings.iter().cloned();
+        warnings.extend(notes.map(|text| Warning { text, hint: None }));
+        Ok(Self {
+            files: Arc::new(files),
+            emitted: Arc::new(emitted),
+            warnings,
+        })
     }
 
     /// Paths with their sizes in bytes, sorted by path.
     pub fn sizes(&self) -> Vec<(String, u64)> {
         let files = self.files.iter();
-        let mut sizes: Vec<_> = files
-            .map(|file| (file.relative.clone(), file.bytes))
-            .collect();
-        sizes.sort_unstable();
-        sizes
+        let files = files.map(|file| (file.relative.clone(), file.bytes));
+        let made = self.emitted.files.iter();
+        let made = made.map(|file| (file.path.to_string(), file.bytes.len() as u64));
+        let sizes: BTreeMap<_, _> = files.chain(made).collect();
+        sizes.into_iter().collect()
     }
 
     /// The files, below a folder of an image.
@@ -101,6 +115,14 @@ impl CodeFiles {
         for file in self.files.iter() {
             let mode = if file.executable { 0o755 } else { 0o644 };
             root.own_file(&format!("{at}/{}", file.relative), file.place.clone(), mode);
+        }
+        for made in &self.emitted.files {
+            let own = self.files.iter().find(|file| file.relative == *made.path);
+            let mode = match own {
+                Some(file) if file.executable => 0o755,
+                _ => 0o644,
+            };
+            root.text(&format!("{at}/{}", made.path), &*made.bytes, mode);
         }
         root
     }
@@ -115,7 +137,8 @@ impl CodeFiles {
             files.push((&file.relative, file.executable, digest));
         }
         files.sort_unstable_by_key(|(path, ..)| *path);
-        Ok(hash_of_files(files.into_iter()))
+        let own = hash_of_files(files.into_iter());
+        Ok(hash_with_outside(own, self.emitted.outside))
     }
 }
 

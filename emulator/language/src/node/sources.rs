@@ -4,7 +4,7 @@ use super::{NodeJs, imports};
 use crate::LanguageSources;
 
 /// Endings of files Node runs, in the order an entry is looked for.
-pub(super) const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"];
+pub(super) const EXTENSIONS: [&str; 8] = ["js", "mjs", "cjs", "ts", "mts", "cts", "jsx", "tsx"];
 
 impl LanguageSources for NodeJs {
     fn source_title(&self) -> &'static str {

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use fnlocal_core::CodeHash;
 use fnlocal_files::OwnPath;
+use fnlocal_transpile::Emitted;
 use sha2::{Digest, Sha256};
 
 use super::{CodeError, MAX_BYTES, MAX_FILES, WARN_BYTES};
@@ -21,7 +22,7 @@ const TRIES: usize = 5;
 /// The contents of a file: the hash of its bytes, and whether it can be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Content {
-    digest: [u8; 32],
+    pub digest: [u8; 32],
     executable: bool,
 }
 
@@ -52,6 +53,10 @@ struct Known {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scanned {
     files: BTreeMap<Arc<str>, Known>,
+    /// The files that were made of them, in place of one or beside it.
+    made: BTreeMap<Arc<str>, Content>,
+    /// The digest of configurations outside of the package.
+    outside: Option<[u8; 32]>,
 }
 
 impl Scanned {
@@ -115,15 +120,43 @@ impl Scanned {
 
     /// The hash of all paths, modes and contents.
     pub fn hash(&self) -> CodeHash {
-        hash(self.files.iter().map(|(path, known)| {
+        let own = hash(self.files.iter().map(|(path, known)| {
             let content = known.content;
             (&**path, content.executable, content.digest)
-        }))
+        }));
+        super::hash_with_outside(own, self.outside)
     }
 
-    /// Paths with their contents.
+    /// Paths with their contents, and those of what was made.
     pub fn contents(&self) -> impl Iterator<Item = (&Arc<str>, Content)> {
-        self.files.iter().map(|(path, known)| (path, known.content))
+        let kept = self.files.iter();
+        let kept = kept.filter(|(path, _)| !self.made.contains_key(*path));
+        let kept = kept.map(|(path, known)| (path, known.content));
+        kept.chain(self.made.iter().map(|(path, content)| (path, *content)))
+    }
+
+    /// Paths of the files, without what was made.
+    pub fn paths(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.files.keys()
+    }
+
+    /// The contents of a file, before anything was made in its place.
+    pub fn content(&self, path: &str) -> Option<Content> {
+        self.files.get(path).map(|known| known.content)
+    }
+
+    /// Takes in what was made of the files.
+    pub fn add_made(&mut self, emitted: &Emitted, blobs: &OwnPath) -> io::Result<()> {
+        self.outside = emitted.outside;
+        for file in &emitted.files {
+            let content = Content {
+                digest: file.digest,
+                executable: self.content(&file.path).is_some_and(|own| own.executable),
+            };
+            keep(&file.bytes, content, blobs)?;
+            self.made.insert(Arc::clone(&file.path), content);
+        }
+        Ok(())
     }
 
     /// Paths whose contents differ, sorted.
