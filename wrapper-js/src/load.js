@@ -13,7 +13,6 @@ import { countActive, whenQuiet } from "./loop.js";
 import { namedAfter } from "./modules.js";
 import { provideListener, takeListener } from "./web/worker.js";
 import { SHAPES, SignatureError, isPlain, nameOf } from "./signature.js";
-
 import { runnable, runsItself } from "./translated.js";
 
 /** The time that code which exports nothing has to listen. */
