@@ -2,6 +2,7 @@
 
 mod lock;
 mod mirror;
+mod own_scripts;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,17 +13,19 @@ use serde_json::{Map, Value};
 use tokio::process::Command;
 
 use super::error::{ImageError, InstallLimit, io};
-use super::manager::Manager;
+use super::manager::{InstallPlan, Manager};
 use super::npm::{self, HostSettings};
 use super::oci::manifest::ImagePlatform;
 use super::{OnProgress, SLOW_CALL_TIMEOUT, short_hash};
 use fnlocal_project::programs;
-use fnlocal_project::{LockfileKind, Package, read_inside};
+use fnlocal_project::{
+    CodeError, InstallInputs, LockfileKind, MirroredFile, Package, read_inside,
+};
 use lock::{find_lock, name_of};
 use mirror::{ARRANGE, DependencyMirror, MEMBER_FIELDS, below};
+use own_scripts::{FOLDER, OwnScripts};
 
-/// Fields of package.json that decide what is installed. Scripts are left out: they would run
-/// without the code they belong to.
+/// Fields of package.json that decide what is installed. [`OwnScripts`] has the package's scripts.
 const FIELDS: [&str; 16] = [
     "name",
     "version",
@@ -60,8 +63,11 @@ pub(crate) struct Dependencies {
     npmrc: Option<Vec<u8>>,
     /// Settings of package managers besides, by name.
     settings: Vec<(&'static str, Vec<u8>)>,
+    /// The files that these and package.json name.
+    inputs: InstallInputs,
     /// The files of the project that the package depends on. `None` if it depends on none.
     mirror: Option<DependencyMirror>,
+    scripts: OwnScripts,
 }
 
 impl Dependencies {
@@ -81,11 +87,17 @@ impl Dependencies {
         }
         let mirror = DependencyMirror::read(package)?;
         let more = mirror.iter().flat_map(|_| MEMBER_FIELDS);
-        let kept: Map<String, Value> = FIELDS
+        let mut kept: Map<String, Value> = FIELDS
             .into_iter()
             .chain(more)
             .filter_map(|field| Some((field.to_owned(), all.get(field)?.clone())))
             .collect();
+        let scripts = OwnScripts::read(package)?;
+        if scripts.run() {
+            // Tools that scripts start keep their settings in fields of their own.
+            kept = all.clone();
+            kept.insert("scripts".to_owned(), scripts.field());
+        }
         let (found, other_lock) = find_lock(package, mirror.as_ref(), &all)?;
         let run_in = mirror
             .as_ref()
@@ -106,8 +118,12 @@ impl Dependencies {
         if npmrc.is_none() {
             npmrc = contents(&package.project_root.join(".npmrc"))?;
         }
+        let inputs = InstallInputs::read(package, run_in)?;
         let (manager, lock) = match found {
-            Some((manager, kind, lock)) => (manager, Some((name_of(kind), lock))),
+            Some((manager, kind, lock)) => (
+                manager.as_brought(inputs.yarn.as_deref()),
+                Some((name_of(kind), lock)),
+            ),
             None => (Manager::Npm, None),
         };
         Ok(Some(Self {
@@ -118,7 +134,9 @@ impl Dependencies {
             other_lock,
             npmrc,
             settings,
+            inputs,
             mirror,
+            scripts,
         }))
     }
 
@@ -137,12 +155,24 @@ impl Dependencies {
                 mirror.member.as_bytes(),
                 ARRANGE,
             ]);
-            for file in &mirror.files {
-                let executable: &[u8] = if file.executable { b"x" } else { b"" };
-                parts.extend([file.path.as_bytes(), &file.bytes, executable]);
-            }
+            parts.extend(mirror.files.iter().flat_map(parts_of));
         }
+        parts.extend(self.inputs.files.iter().flat_map(parts_of));
+        parts.extend(self.scripts.named.iter().flat_map(parts_of));
         parts
+    }
+
+    /// All files of the package if scripts of its own run, since they may read any.
+    ///
+    /// # Errors
+    /// [`CodeError`] for files that cannot be read, and for too many.
+    pub fn code(&self) -> Result<Vec<MirroredFile>, CodeError> {
+        self.scripts.files()
+    }
+
+    /// Facts about the install that the person may not expect.
+    pub fn notes(&self) -> Vec<String> {
+        self.scripts.notes(&self.manager)
     }
 
     /// Returns a warning for the person, if something is odd.
@@ -164,11 +194,9 @@ impl Dependencies {
 
     /// The files package managers read, by their paths, and whether they can be executed.
     pub fn files(&self) -> Vec<(String, &[u8], bool)> {
-        let run_in = |name: &str| match &self.mirror {
-            Some(mirror) => below(&mirror.run_in_name, name),
-            None => name.to_owned(),
-        };
-        let member = self.mirror.as_ref().map_or("", |mirror| &mirror.member);
+        let run_in = |name: &str| below(self.run_in(), name);
+        let mirror = self.mirror.as_ref();
+        let member = mirror.map_or(self.run_in(), |mirror| &mirror.member);
         let mut files = vec![(
             below(member, "package.json"),
             self.manifest.as_slice(),
@@ -185,6 +213,8 @@ impl Dependencies {
         }
         let settings = self.settings.iter();
         files.extend(settings.map(|(name, bytes)| (run_in(name), bytes.as_slice(), false)));
+        let inputs = self.inputs.files.iter();
+        files.extend(inputs.map(|file| (run_in(&file.path), &*file.bytes, file.executable)));
         if let Some(mirror) = &self.mirror {
             files.push(("arrange.cjs".to_owned(), ARRANGE, false));
             let own = mirror.files.iter();
@@ -195,9 +225,12 @@ impl Dependencies {
 
     /// The folder, below that of the install, in which its commands run.
     pub fn run_in(&self) -> &str {
-        self.mirror
-            .as_ref()
-            .map_or("", |mirror| &mirror.run_in_name)
+        match &self.mirror {
+            Some(mirror) => &mirror.run_in_name,
+            // Its code may have names that the install needs.
+            None if self.scripts.run() => FOLDER,
+            None => "",
+        }
     }
 
     /// Commands that install them into `work/node_modules`.
@@ -206,8 +239,18 @@ impl Dependencies {
             .mirror
             .as_ref()
             .and_then(|mirror| mirror.as_member.as_ref());
-        let locked = self.lock.is_some();
-        let mut steps = self.manager.steps(work, locked, target, member);
+        let yarn = self.inputs.yarn.as_deref();
+        let mut steps = self.manager.steps(&InstallPlan {
+            work,
+            locked: self.lock.is_some(),
+            target,
+            member,
+            scripts: self.scripts.run(),
+            yarn: yarn.filter(|_| self.manager.is_yarn()),
+        });
+        if self.scripts.run() {
+            steps.push(own_scripts::move_out());
+        }
         if let Some(mirror) = &self.mirror {
             let arrange = format!("{work}/arrange.cjs");
             steps.push(vec!["node".to_owned(), arrange, mirror.member.clone()]);
@@ -260,7 +303,16 @@ pub async fn on_host(
         .prefix("new-")
         .tempdir_in(cache)
         .map_err(io(cache))?;
-    for (name, bytes, executable) in wanted.files() {
+    for note in wanted.notes() {
+        progress(format!("package {}: {note}", package.name));
+    }
+    let code = wanted.code()?;
+    let own = code.iter().map(|file| {
+        let path = below(wanted.run_in(), &file.path);
+        (path, &*file.bytes, file.executable)
+    });
+    // What is made for the install comes last: code may have a file of the name.
+    for (name, bytes, executable) in own.chain(wanted.files()) {
         let path = work.path().join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io(folder))?;
@@ -285,7 +337,7 @@ async fn install(wanted: &Dependencies, work: &Path) -> Result<(), ImageError> {
     for step in wanted.steps(&place, None) {
         run(wanted, work, &step, &env).await?;
     }
-    for trace in ["manager", "store", "cache"] {
+    for trace in ["manager", "store", "cache", FOLDER] {
         let _smaller = std::fs::remove_dir_all(work.join(trace));
     }
     Ok(())
@@ -334,6 +386,11 @@ async fn run(
         package,
         output: npm::text(&output),
     })
+}
+
+fn parts_of(file: &MirroredFile) -> [&[u8]; 3] {
+    let executable: &[u8] = if file.executable { b"x" } else { b"" };
+    [file.path.as_bytes(), &file.bytes, executable]
 }
 
 /// A file of the project, all of which an install container may be given.

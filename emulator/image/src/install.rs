@@ -84,7 +84,7 @@ impl Installer<'_> {
         let host = settings(dependencies);
         self.upload(id, &root).await?;
         let mut work = Root::owned_by(helper_ids(self.engine));
-        fill(&mut work, dependencies, &host);
+        fill(&mut work, dependencies, &host)?;
         self.upload(id, &work).await?;
         let started = self.docker().start_container(id, None).await;
         started.map_err(engine("starting a container to build in"))?;
@@ -267,9 +267,19 @@ impl Installer<'_> {
 }
 
 /// Adds npm's inputs, in a folder the install empties, and the folder it installs into.
-fn fill(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
+fn fill(
+    root: &mut Root,
+    dependencies: &Dependencies,
+    host: &HostSettings,
+) -> Result<(), ImageError> {
     root.folder(WORK, 0o700);
     root.folder("/node_modules", 0o755);
+    // Before all else, which takes the place of files of the same name.
+    for file in dependencies.code()? {
+        let mode = if file.executable { 0o755 } else { 0o644 };
+        let at = format!("{WORK}/{}/{}", dependencies.run_in(), file.path);
+        root.text(&at, file.bytes, mode);
+    }
     root.text(
         &format!("{WORK}/install.cjs"),
         include_bytes!("install.cjs"),
@@ -285,6 +295,7 @@ fn fill(root: &mut Root, dependencies: &Dependencies, host: &HostSettings) {
     if let Some(certificates) = &host.certificates {
         root.text(&format!("{WORK}/ca.pem"), certificates.as_slice(), 0o644);
     }
+    Ok(())
 }
 
 async fn read(

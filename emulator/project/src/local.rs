@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::Package;
-use workspace::{Workspace, read_manifest};
+use workspace::Workspace;
 
 pub use mirror::MirroredFile;
-pub(crate) use mirror::library;
+pub(crate) use mirror::{files_below, library};
+pub(crate) use workspace::read_manifest;
 
 /// Fields of package.json whose packages are installed for running.
 const FIELDS: [&str; 2] = ["dependencies", "optionalDependencies"];
@@ -270,7 +271,7 @@ impl Asked<'_> {
 }
 
 /// A path without `.` and `..`, by its text.
-fn plain(path: &Path) -> PathBuf {
+pub(crate) fn plain(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -12,7 +12,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use super::error::{BuildError, bug};
 use super::report::{BuildProgress, LayerPart};
 use super::{Site, bases};
-use crate::Root;
+use crate::{ImageError, Root};
 use crate::deps::Dependencies;
 use crate::install::Installer;
 use crate::manager::Manager;
@@ -50,8 +50,19 @@ pub(super) async fn layer(
             hint: Some("commit the lock file of the package".to_owned()),
         }));
     }
+    for note in wanted.notes() {
+        site.report(BuildProgress::Note(format!(
+            "package {}: {note}",
+            package.name
+        )));
+    }
     let target = platform.to_string();
     let mut parts = wanted.parts();
+    // The package's own scripts may read all of its code, and the same input gives the same layer.
+    let code = wanted.code().map_err(ImageError::from)?;
+    for file in &code {
+        parts.extend([file.path.as_bytes(), &file.bytes]);
+    }
     parts.extend([RECIPE, base.id.as_bytes(), target.as_bytes()]);
     let key = short_hash(&parts);
     if let Some((from, layer)) = site.records.get::<(RepositoryName, Layer)>("deps", &key)

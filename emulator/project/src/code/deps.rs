@@ -11,11 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::scan::first_eight;
 use crate::Package;
+use crate::inputs::{InstallInputs, InstallScripts};
 use crate::files::{Memo, Stamp, Tree, WalkEntry, read_inside};
-use crate::local::{LocalDependencies, library};
+use crate::local::{LocalDependencies, library, read_manifest};
 use crate::manifest::{DEPENDENCY_FIELDS, LOCKFILES};
 
-/// Hash of what package.json asks for, of the lock file, and of `.npmrc`.
+/// Hash of what package.json asks for, of the lock file, of settings, and of the files that these
+/// and the package's own scripts name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DepsHash(pub u64);
 
@@ -114,7 +116,20 @@ impl DepsCache {
             paths.extend(SETTINGS.map(|name| folder.join(name)));
             paths.extend(LOCKFILES.iter().map(|(name, _)| folder.join(name)));
         }
+        paths.extend(InstallInputs::places(&self.package, self.run_in()));
+        paths.extend(self.scripts().places(&self.package));
         paths
+    }
+
+    /// The folder that the package manager runs in.
+    fn run_in(&self) -> &Path {
+        let local = self.local.as_ref();
+        local.map_or(&self.package.root, |local| &local.run_in)
+    }
+
+    fn scripts(&self) -> InstallScripts {
+        let manifest = read_manifest(&self.package.root).unwrap_or_default();
+        InstallScripts::from_manifest(&manifest, self.local.is_none())
     }
 
     fn compute(&self, root: &Path) -> Result<Option<DepsHash>, (PathBuf, io::Error)> {
@@ -161,6 +176,17 @@ impl DepsCache {
                     part(name, &bytes);
                 }
             }
+        }
+        // The install reports what cannot be read.
+        let inputs = InstallInputs::read(&self.package, self.run_in()).unwrap_or_default();
+        let scripts = self.scripts();
+        for (name, text) in &scripts.run {
+            part(name, text.as_bytes());
+        }
+        let named = scripts.named_files(&self.package).unwrap_or_default();
+        for file in inputs.files.iter().chain(&named) {
+            part(&file.path, &file.bytes);
+            part("executable", &[u8::from(file.executable)]);
         }
         let locks = self
             .folders

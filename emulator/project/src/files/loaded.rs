@@ -65,6 +65,11 @@ impl LoadedFiles {
         Self(loaded)
     }
 
+    /// The paths of all of them.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// Returns whether a path that git ignores has to be watched: something in the folder is
     /// loaded, or the file is, or it is code in a folder that is watched.
     pub(super) fn needs(&self, relative: &str, is_folder: bool) -> bool {

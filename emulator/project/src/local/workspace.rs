@@ -183,7 +183,7 @@ fn listed(text: &str) -> Vec<String> {
 }
 
 /// The package.json of a folder; `None` if there is none, or none that can be read.
-pub(super) fn read_manifest(folder: &Path) -> Option<Map<String, Value>> {
+pub(crate) fn read_manifest(folder: &Path) -> Option<Map<String, Value>> {
     serde_json::from_str(&read(folder, "package.json")?).ok()
 }
 
