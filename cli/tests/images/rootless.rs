@@ -121,7 +121,9 @@ impl Rootless {
 
     async fn docker() -> Option<Self> {
         let user = Unprivileged::new("docker")?;
-        let script = SCRIPTS.into_iter().find(|script| Path::new(script).exists())?;
+        let script = SCRIPTS
+            .into_iter()
+            .find(|script| Path::new(script).exists())?;
         let mut command = Command::new(script);
         command
             .arg(format!("--storage-driver={STORAGE}"))

@@ -18,9 +18,7 @@ use super::npm::{self, HostSettings};
 use super::oci::manifest::ImagePlatform;
 use super::{OnProgress, SLOW_CALL_TIMEOUT, short_hash};
 use fnlocal_project::programs;
-use fnlocal_project::{
-    CodeError, InstallInputs, LockfileKind, MirroredFile, Package, read_inside,
-};
+use fnlocal_project::{CodeError, InstallInputs, LockfileKind, MirroredFile, Package, read_inside};
 use lock::{find_lock, name_of};
 use mirror::{ARRANGE, DependencyMirror, MEMBER_FIELDS, below};
 use own_scripts::{FOLDER, OwnScripts};

@@ -159,10 +159,17 @@ impl Manager {
         match self {
             Self::Npm => {
                 add(&[if plan.locked { "ci" } else { "install" }]);
-                add(&[if scripts { "--include=dev" } else { "--omit=dev" }]);
+                add(&[if scripts {
+                    "--include=dev"
+                } else {
+                    "--omit=dev"
+                }]);
                 add(&NPM);
                 words.extend(foreign(plan));
-                words.extend(plan.member.map(|member| format!("--workspace={}", member.folder)));
+                words.extend(
+                    plan.member
+                        .map(|member| format!("--workspace={}", member.folder)),
+                );
             }
             Self::Pnpm(_) => {
                 add(&["install", "--frozen-lockfile"]);
@@ -170,11 +177,18 @@ impl Manager {
                 add(&[&format!("--store-dir={work}/store")]);
                 add(&PNPM);
                 // With what it depends on.
-                words.extend(plan.member.map(|member| format!("--filter={{{}}}...", member.folder)));
+                words.extend(
+                    plan.member
+                        .map(|member| format!("--filter={{{}}}...", member.folder)),
+                );
             }
             Self::Classic(_) => {
                 add(&["install", "--frozen-lockfile", "--non-interactive"]);
-                add(&[if scripts { "--production=false" } else { "--production" }]);
+                add(&[if scripts {
+                    "--production=false"
+                } else {
+                    "--production"
+                }]);
                 add(&[&format!("--cache-folder={work}/cache")]);
             }
             Self::Berry(_) => {
@@ -199,7 +213,10 @@ impl Manager {
             }
             Self::Pnpm(_) => {
                 words.extend(owned(&["install", "--prod", "--frozen-lockfile"]));
-                words.extend(owned(&["--ignore-scripts", "--config.modules-cache-max-age=0"]));
+                words.extend(owned(&[
+                    "--ignore-scripts",
+                    "--config.modules-cache-max-age=0",
+                ]));
                 words.push(format!("--store-dir={}/store", plan.work));
                 words.extend(owned(&PNPM));
                 Some(words)
@@ -222,7 +239,11 @@ impl Manager {
         match (self, plan.yarn) {
             (Self::Npm, _) => owned(&["npm"]),
             (_, Some(yarn)) => owned(&["node", yarn]),
-            _ => vec![format!("{}/manager/node_modules/.bin/{}", plan.work, self.name())],
+            _ => vec![format!(
+                "{}/manager/node_modules/.bin/{}",
+                plan.work,
+                self.name()
+            )],
         }
     }
 

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::files::{ImportMemo, LoadedFiles, read_inside};
 use super::local::{MirroredFile, files_below, read_manifest};
 use super::{CodeError, Package};
-use named::{paths_in, patches_of, setting};
+use named::{patches_of, paths_in, setting};
 
 pub use scripts::InstallScripts;
 

@@ -9,6 +9,7 @@ mod above;
 mod checks;
 mod code;
 mod code_config;
+mod code_lines;
 mod config;
 mod config_file;
 mod description;

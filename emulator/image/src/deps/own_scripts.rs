@@ -52,7 +52,12 @@ impl OwnScripts {
         let mut notes = Vec::new();
         let left_out = self.scripts.left_out.join("`, `");
         if !left_out.is_empty() {
-            let why = match self.scripts.left_out.iter().any(|name| name.contains("install")) {
+            let why = match self
+                .scripts
+                .left_out
+                .iter()
+                .any(|name| name.contains("install"))
+            {
                 true => "scripts of a package that depends on others of the project do not run",
                 false => "scripts for working copies do not run; `postinstall` does",
             };

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::scan::first_eight;
 use crate::Package;
-use crate::inputs::{InstallInputs, InstallScripts};
 use crate::files::{Memo, Stamp, Tree, WalkEntry, read_inside};
+use crate::inputs::{InstallInputs, InstallScripts};
 use crate::local::{LocalDependencies, library, read_manifest};
 use crate::manifest::{DEPENDENCY_FIELDS, LOCKFILES};
 

@@ -129,8 +129,14 @@ mod tests {
         assert!(found_yaml.contains(&"patches/ms.patch"), "{found_yaml:?}");
         assert!(found_yaml.contains(&"p/x.patch"), "{found_yaml:?}");
         assert!(!found_yaml.contains(&"no/a.patch"), "{found_yaml:?}");
-        assert_eq!(found("{a: p/a.diff, b: p/b.diff}"), ["p/a.diff", "p/b.diff"]);
-        assert_eq!(found("cafile=certs/ca.pem\n//r.example/:_authToken=x"), ["certs/ca.pem"]);
+        assert_eq!(
+            found("{a: p/a.diff, b: p/b.diff}"),
+            ["p/a.diff", "p/b.diff"]
+        );
+        assert_eq!(
+            found("cafile=certs/ca.pem\n//r.example/:_authToken=x"),
+            ["certs/ca.pem"]
+        );
         let yarn = "plugins:\n  - path: .yarn/plugins/p.cjs\n    spec: \"https://x.y/z\"\n";
         assert_eq!(found(yarn), [".yarn/plugins/p.cjs"]);
     }

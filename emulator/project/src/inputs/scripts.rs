@@ -55,10 +55,10 @@ impl InstallScripts {
             };
             if run.insert(name, (*text).to_owned()).is_none() {
                 // `npm run build` and its relatives name the script as a word.
-                let called = words(text).filter(|word| all.contains_key(word) && *word != "install");
-                let around = called.flat_map(|word| {
-                    ["", "pre", "post"].map(|when| format!("{when}{word}"))
-                });
+                let called =
+                    words(text).filter(|word| all.contains_key(word) && *word != "install");
+                let around =
+                    called.flat_map(|word| ["", "pre", "post"].map(|when| format!("{when}{word}")));
                 waiting.extend(around);
             }
         }
@@ -151,7 +151,10 @@ mod tests {
 
     #[test]
     fn scripts_that_call_each_other_come_to_an_end() {
-        let found = scripts(r#"{"install": "npm run a", "a": "npm run b", "b": "npm run a"}"#, true);
+        let found = scripts(
+            r#"{"install": "npm run a", "a": "npm run b", "b": "npm run a"}"#,
+            true,
+        );
         assert_eq!(found.run.len(), 3);
     }
 }
