@@ -120,9 +120,15 @@ impl Preparer {
                 images.ensure(package, progress).await?
             }
             PreparerKind::Process {
-                deps, node_version, ..
+                deps,
+                node_version,
+                copies,
             } => {
-                let made = deps::on_host(package, deps, node_version, progress).await?;
+                let mut made = deps::on_host(package, deps, node_version, progress).await?;
+                if let Some(installed) = made {
+                    let copies = Arc::clone(copies);
+                    made = Some(copied(move || copies.bring_dependencies(&installed)).await?);
+                }
                 link(&code_root, made.as_deref())?;
                 String::new()
             }
@@ -192,14 +198,14 @@ impl Preparer {
 }
 
 /// Copies, off the gateway's thread.
-async fn copied(
-    copy: impl FnOnce() -> std::io::Result<()> + Send + 'static,
-) -> Result<(), PrepareError> {
+async fn copied<T: Send + 'static>(
+    copy: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, PrepareError> {
     let done = tokio::task::spawn_blocking(copy).await;
     let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     done.map_err(|source| {
         let why = source.to_string();
-        let what = "copying the code for processes";
+        let what = "copying code and dependencies for processes";
         PrepareError::Runtime(RuntimeError::Refused { what, why })
     })
 }

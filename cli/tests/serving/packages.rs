@@ -212,6 +212,37 @@ async fn a_process_sends_files_beside_its_code_and_finds_no_modules_above_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_installed_package_finds_nothing_that_it_does_not_depend_on() {
+    let shared = "exports.look = async () => {\n\
+        const codes = [];\n\
+        try { require('above'); } catch (error) { codes.push(error.code); }\n\
+        try { await import('above'); } catch (error) { codes.push(error.code); }\n\
+        return codes;\n\
+        };";
+    for runtime in ["process", "docker"] {
+        let folder = Folder::new(&[
+            (
+                "package.json",
+                r#"{"name": "app", "dependencies": {"shared": "file:./vendor/shared"}}"#,
+            ),
+            (
+                "index.js",
+                "exports.hi = async (req, res) => res.json(await require('shared').look());",
+            ),
+            (
+                "vendor/shared/package.json",
+                r#"{"name": "shared", "version": "1.0.0"}"#,
+            ),
+            ("vendor/shared/index.js", shared),
+            ("node_modules/above/index.js", ""),
+        ]);
+        let dev = Dev::start_with(&folder, &["--runtime", runtime]);
+        let codes = r#"["MODULE_NOT_FOUND","ERR_MODULE_NOT_FOUND"]"#;
+        assert_eq!(text(&dev, "/hi").await, (200, codes.into()), "{runtime}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn code_that_writes_beside_itself_changes_nothing_for_instances_that_start_later() {
     let code = |says: &str| {
         format!(

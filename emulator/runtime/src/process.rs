@@ -8,6 +8,7 @@ mod child;
 mod copies;
 mod folders;
 mod program;
+mod shared_tree;
 mod watchdog;
 
 use std::collections::BTreeMap;

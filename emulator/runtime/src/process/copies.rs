@@ -17,7 +17,11 @@ use fnlocal_engine::identity::random_hex;
 use fnlocal_files::OwnPath;
 use fnlocal_project::Stamp;
 
+use super::shared_tree::share_tree;
 use crate::place::{RunFolder, temporary_base};
+
+/// The folder of installed packages.
+const MODULES: &str = "node_modules";
 
 /// Rights of folders and of files that are run; other files have none of `EXECUTE`.
 const READ_ONLY: u32 = 0o555;
@@ -81,6 +85,32 @@ impl CodeCopies {
         }
         copies.insert(to.clone(), CodeCopy::make(version, &to)?);
         Ok(())
+    }
+
+    /// Brings installed dependencies to where nothing of the project is above them, as code is: what
+    /// a package imports without naming it would be found in the project's own `node_modules` else.
+    /// Returns the folder that holds `node_modules`. Blocks.
+    ///
+    /// # Errors
+    /// They cannot be read, or the folder cannot be written.
+    pub fn bring_dependencies(&self, installed: &Path) -> io::Result<PathBuf> {
+        let Some(name) = installed.file_name() else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let all = fs::canonicalize(self.place.private("deps")?)?;
+        let to = all.join(name);
+        let _one_at_a_time = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if to.is_dir() {
+            return Ok(to);
+        }
+        let mut beside = to.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        remove(&beside)?;
+        fs::create_dir(&beside)?;
+        share_tree(&installed.join(MODULES), &beside.join(MODULES))?;
+        fs::rename(&beside, &to)?;
+        Ok(to)
     }
 
     /// Makes copies of a package anew in which something was changed. Blocks for a look at each file.
