@@ -2,6 +2,7 @@
 
 mod build;
 mod engines;
+mod installs;
 mod podman;
 mod release;
 mod rootless;

@@ -24,15 +24,24 @@ const MAX_BYTES: u64 = 4 << 20;
 /// Endings of what Node loads besides code.
 const DATA: [&str; 3] = ["json", "node", "wasm"];
 
-/// The name in an import or a `require`, or else a path beside `__dirname` or the module's URL.
+/// The name in an import or a `require`; or else a path beside the module's URL, or the texts that
+/// are joined to `__dirname`.
 static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let module = r"\b(?:from|import|require(?:\.resolve)?)\s*\(?";
-    let folder = r"(?:\bURL\s*\(|(?:__dirname|\bimport\.meta\.dirname)\s*[,+])";
     let text = r#"\s*["'`]([^"'`\n]{1,300})["'`]"#;
-    Regex::new(&format!("{module}{text}|{folder}{text}")).ok()
+    let module = r"\b(?:from|import|require(?:\.resolve)?)\s*\(?";
+    let url = r"\bURL\s*\(";
+    let folder = r"(?:__dirname|\bimport\.meta\.dirname)";
+    let joined = r#"((?:\s*[,+]\s*["'`][^"'`\n]{1,300}["'`]){1,20})"#;
+    let inside = r#"\$\{\s*(?:__dirname|import\.meta\.dirname)\s*\}([^"'`$\n]{1,300})"#;
+    let all = format!("{module}{text}|{url}{text}|{folder}{joined}|{inside}");
+    Regex::new(&all).ok()
 });
 
+/// Ends a path that code reads, which may be a folder's. Imports never end so.
+const READ: char = '/';
+
 /// Files of a package that its code loads, relative to the package; those that are missing too.
+/// Folders that it reads end in [`READ`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadedFiles(BTreeSet<String>);
 
@@ -57,6 +66,7 @@ impl LoadedFiles {
             for import in memo.imports(&package.root, &file).iter() {
                 match resolve(&package.root, &file, import) {
                     Resolved::File(found) => waiting.push(found),
+                    Resolved::Folder(found) => drop(loaded.insert(format!("{found}{READ}"))),
                     Resolved::Missing(candidates) => loaded.extend(candidates),
                     Resolved::Elsewhere => {}
                 }
@@ -71,8 +81,15 @@ impl LoadedFiles {
     }
 
     /// Returns whether a path that git ignores has to be watched: something in the folder is
-    /// loaded, or the file is, or it is code in a folder that is watched.
+    /// loaded, or the file is, or it is code in a folder that is watched, or it is in a folder that
+    /// code reads.
     pub(super) fn needs(&self, relative: &str, is_folder: bool) -> bool {
+        let mut above = relative
+            .match_indices('/')
+            .map(|(end, _)| &relative[..=end]);
+        if above.any(|folder| self.0.contains(folder)) {
+            return true;
+        }
         if !is_folder {
             return self.0.contains(relative) || is_source(relative);
         }
@@ -105,14 +122,31 @@ impl ImportMemo {
     }
 }
 
-/// The path that is named, with a dot at its beginning. `None` for the name of a package.
+/// The path that is named, with a dot at its beginning; one that is read ends in [`READ`]. `None` for
+/// the name of a package.
 fn relative(found: &Captures<'_>) -> Option<String> {
-    match (found.get(1), found.get(2)) {
-        (Some(module), _) => Some(module.as_str().to_owned()).filter(|name| name.starts_with('.')),
-        (_, Some(path)) if path.as_str().contains(':') => None,
-        (_, Some(path)) => Some(format!("./{}", path.as_str().trim_start_matches('/'))),
-        (None, None) => None,
+    let at = |group: usize| found.get(group).map(|found| found.as_str());
+    if let Some(module) = at(1) {
+        return module
+            .starts_with('.')
+            .then(|| module.trim_end_matches(READ).to_owned());
     }
+    let path = match (at(2), at(3), at(4)) {
+        (Some(url), _, _) if url.contains(':') => return None,
+        (Some(path), _, _) | (_, _, Some(path)) => path.to_owned(),
+        (_, Some(texts), _) => joined(texts),
+        _ => return None,
+    };
+    Some(format!("./{}{READ}", path.trim_matches('/')))
+}
+
+/// The path of quoted texts with commas or plus signs between them.
+fn joined(texts: &str) -> String {
+    let quoted = texts.split(['"', '\'', '`']).skip(1).step_by(2);
+    quoted
+        .map(|text| text.trim_matches('/'))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// The text of a file of a package. A link is not followed: what it leads to is watched anyway.
@@ -126,6 +160,8 @@ fn read(root: &Path, file: &str) -> Option<String> {
 /// Where an import leads.
 enum Resolved {
     File(String),
+    /// All that is in the folder may be read.
+    Folder(String),
     /// The files that it might mean, none of which exists.
     Missing(Vec<String>),
     /// To an installed package, or out of the package.
@@ -137,6 +173,9 @@ fn resolve(root: &Path, importer: &str, import: &str) -> Resolved {
     let Some(target) = beside(importer, import) else {
         return Resolved::Elsewhere;
     };
+    if import.ends_with(READ) && root.join(&target).is_dir() {
+        return Resolved::Folder(target);
+    }
     let mut candidates = vec![target.clone()];
     // TypeScript names what a file will be compiled to.
     if let Some((stem, ending)) = target.rsplit_once('.') {
