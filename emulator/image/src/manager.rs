@@ -50,6 +50,8 @@ pub(crate) struct InstallPlan<'a> {
 const FORGET_SCRIPTS: &str = "const fs = require('node:fs'), file = 'package.json'; \
     const { scripts, ...rest } = JSON.parse(fs.readFileSync(file, 'utf8')); \
     fs.writeFileSync(file, JSON.stringify(rest));";
+/// Removes what npm installed for development.
+const PRUNE: &str = include_str!("prune.cjs");
 /// For every pnpm that runs.
 const PNPM: [&str; 2] = [
     "--reporter=append-only",
@@ -205,12 +207,7 @@ impl Manager {
     fn prune(&self, plan: &InstallPlan<'_>) -> Option<Vec<String>> {
         let mut words = self.program(plan);
         match self {
-            Self::Npm => {
-                words.extend(owned(&["prune", "--omit=dev", "--ignore-scripts"]));
-                words.extend(owned(&NPM));
-                words.extend(foreign(plan));
-                Some(words)
-            }
+            Self::Npm => Some(owned(&["node", "-e", PRUNE])),
             Self::Pnpm(_) => {
                 words.extend(owned(&["install", "--prod", "--frozen-lockfile"]));
                 words.extend(owned(&[
@@ -372,7 +369,7 @@ mod tests {
         let steps = Manager::Npm.steps(&plan);
         assert_eq!(steps[0][..3], ["npm", "ci", "--include=dev"]);
         assert_eq!(steps[1][..2], ["node", "-e"]);
-        assert_eq!(steps[2][..3], ["npm", "prune", "--omit=dev"]);
+        assert_eq!(steps[2], ["node", "-e", PRUNE]);
         let last = |manager: Manager| manager.steps(&plan).pop().unwrap();
         assert!(last(Manager::Pnpm("10".to_owned())).contains(&"--prod".to_owned()));
         let yarn = last(Manager::Berry("4".to_owned()));
