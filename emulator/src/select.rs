@@ -121,10 +121,20 @@ impl Preparer {
                 link(package.language, &code_root, None)?;
                 images.ensure(package, progress).await?
             }
-            PreparerKind::Process { deps, programs, .. } => {
+            PreparerKind::Process {
+                deps,
+                programs,
+                copies,
+            } => {
                 let program = programs.of(package.language).await?;
                 let version = &program.interpreter.version;
-                let made = fnlocal_image::on_host(package, deps, version, progress).await?;
+                let mut made = fnlocal_image::on_host(package, deps, version, progress).await?;
+                if let Some(installed) = made {
+                    let copies = Arc::clone(copies);
+                    let modules = package.language.installed_folder();
+                    let bring = move || copies.bring_dependencies(&installed, modules);
+                    made = Some(copied(bring).await?);
+                }
                 link(package.language, &code_root, made.as_deref())?;
                 String::new()
             }
@@ -195,14 +205,14 @@ impl Preparer {
 }
 
 /// Copies, off the gateway's thread.
-async fn copied(
-    copy: impl FnOnce() -> std::io::Result<()> + Send + 'static,
-) -> Result<(), PrepareError> {
+async fn copied<T: Send + 'static>(
+    copy: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, PrepareError> {
     let done = tokio::task::spawn_blocking(copy).await;
     let done = done.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     done.map_err(|source| {
         let why = source.to_string();
-        let what = "copying the code for processes";
+        let what = "copying code and dependencies for processes";
         PrepareError::Runtime(RuntimeError::Refused { what, why })
     })
 }

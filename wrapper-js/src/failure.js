@@ -177,7 +177,9 @@ function knownHint(error, code) {
 function isWriteToCode(error, code) {
   const refused = ["EROFS", "EACCES", "EPERM"].includes(textProperty(error, "code") ?? "");
   const path = textProperty(error, "dest") ?? textProperty(error, "path");
-  return refused && path !== undefined && isInside(code, resolve(path));
+  if (!refused || path === undefined) return false;
+  // In a container the working folder is above the version of the code, and as read-only.
+  return isInside(code, resolve(path)) || !isAbsolute(path);
 }
 
 const CODE_IS_READ_ONLY = "the folder of the code is read-only: write to /tmp (os.tmpdir())";

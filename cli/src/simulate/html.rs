@@ -32,6 +32,14 @@ fn escape(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
+/// A number of functions.
+fn functions(number: usize) -> String {
+    match number {
+        1 => "1 function".to_owned(),
+        number => format!("{number} functions"),
+    }
+}
+
 fn run(title: &str, report: &SimulationReport, out: &mut String) {
     let setup = &report.setup;
     let requests = &report.requests;
@@ -40,11 +48,11 @@ fn run(title: &str, report: &SimulationReport, out: &mut String) {
     }
     let _ = write!(
         out,
-        "<h2>{} requests in {}</h2><p class=\"sub\">{} functions on {}, {} routing, limits of {}, \
+        "<h2>{} requests in {}</h2><p class=\"sub\">{} on {}, {} routing, limits of {}, \
          seed {}</p>",
         count(requests.arrived),
         clock(setup.duration),
-        setup.functions,
+        functions(setup.functions),
         escape(&setup.node),
         setup.routing.replace('_', " "),
         setup.profile,

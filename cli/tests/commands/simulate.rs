@@ -32,6 +32,10 @@ fn prod() -> Folder {
     Folder::new(&[("fnlocal.toml", PROD)])
 }
 
+fn html_to(page: &std::path::Path) -> [&str; 2] {
+    ["--html", page.to_str().unwrap()]
+}
+
 #[test]
 fn a_spike_is_shown_in_a_table_and_on_a_page() {
     let folder = prod();
@@ -44,20 +48,25 @@ fn a_spike_is_shown_in_a_table_and_on_a_page() {
         "--duration",
         "12m",
     ];
-    let html = ["--html", page.to_str().unwrap()];
-    let (code, stdout, stderr) = simulate(&folder, &[&spike[..], &html[..]].concat());
+    let (code, stdout, stderr) = simulate(&folder, &[&spike[..], &html_to(&page)].concat());
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("does not hold p99 < 1000 ms"), "{stdout}");
     assert!(
         stdout.contains("queue_full") && stdout.contains("a month"),
         "{stdout}"
     );
-    let html = std::fs::read_to_string(page).unwrap();
+    let html = std::fs::read_to_string(&page).unwrap();
     assert_eq!(html.matches("<svg").count(), 6);
+    assert!(html.contains(">2 functions on "));
     assert!(html.contains("prefers-color-scheme: dark"));
     for outside in ["http://", "https://", "<script", "NaN"] {
         assert!(!html.contains(outside), "{outside}");
     }
+    let one = ["--load", "steady:5", "--duration", "1m", "--functions", "1"];
+    let (code, _, stderr) = simulate(&Folder::new(&[]), &[&one[..], &html_to(&page)].concat());
+    assert_eq!(code, 0, "{stderr}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains(">1 function on "));
 }
 
 #[test]

@@ -5,9 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{self, Dev, Folder};
-
-const CODE: &str = "exports.hi = (req, res) => res.send('one');\n";
+use crate::engines::{TestEngine, serves_reloads_builds_and_serves_the_release};
+use crate::support::{self, Folder};
 
 /// A Podman that serves Docker's API on a socket.
 struct Podman {
@@ -51,19 +50,17 @@ impl Podman {
             .stderr(Stdio::null());
         command
     }
+}
 
-    /// `fnlocal` with this engine.
-    fn fnlocal(&self, args: &[&str], folder: &Folder) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fnlocal"));
-        command
-            .env("DOCKER_HOST", socket(self.folder.path()))
-            .arg(args[0])
-            .arg(folder.path())
-            .args(&args[1..]);
-        command
+impl TestEngine for Podman {
+    fn title(&self) -> &'static str {
+        "Podman "
     }
 
-    /// Everything it has of a kind: containers, networks or volumes.
+    fn address(&self) -> String {
+        socket(self.folder.path())
+    }
+
     fn list(&self, what: &[&str]) -> Vec<String> {
         let mut command = Self::command(self.folder.path());
         let listed = command.args(what).output().unwrap();
@@ -72,15 +69,14 @@ impl Podman {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Nothing of ours is left but images.
-    fn assert_clean(&self) {
-        assert_eq!(self.list(&["ps", "--all", "--quiet"]), Vec::<String>::new());
-        let networks = self.list(&["network", "ls", "--format", "{{.Name}}"]);
-        assert_eq!(networks, ["podman"]);
-        assert_eq!(
-            self.list(&["volume", "ls", "--quiet"]),
-            Vec::<String>::new()
-        );
+    fn own_networks(&self) -> &'static [&'static str] {
+        &["podman"]
+    }
+
+    fn run_as_its_user(&self, _command: &mut Command) {}
+
+    fn save(&self, folder: &Folder, path: &str, text: &str) {
+        folder.write(path, text);
     }
 }
 
@@ -100,7 +96,7 @@ fn socket(folder: &Path) -> String {
 
 /// For machines that do not let Podman have its defaults: more open files and processes than are
 /// allowed, and a runtime that refuses to have both versions of control groups.
-fn settings() -> String {
+pub fn settings() -> String {
     let limit = Command::new("sh").args(["-c", "ulimit -Hn"]).output();
     let limit = String::from_utf8(limit.unwrap().stdout).unwrap();
     let limit = limit.trim();
@@ -110,40 +106,11 @@ fn settings() -> String {
     )
 }
 
-async fn text(dev: &Dev) -> String {
-    let answer = reqwest::get(dev.at("/hi")).await.unwrap();
-    let status = answer.status();
-    let text = answer.text().await.unwrap();
-    assert_eq!(status, 200, "{text}, {:?}", dev.seen);
-    text
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn podman_serves_reloads_builds_and_serves_the_release_and_keeps_nothing_of_a_run() {
     let Some(podman) = Podman::start().await else {
         println!("Podman is not installed: nothing was tested");
         return;
     };
-    let folder = Folder::new(&[("index.js", CODE)]);
-    let args = ["dev", "--port", "0", "--json", "--runtime", "docker"];
-    let mut dev = Dev::start_command(podman.fnlocal(&args, &folder));
-    let runtime = dev.ready["runtime"].as_str().unwrap();
-    assert!(runtime.starts_with("Podman "), "{runtime}");
-    assert_eq!(text(&dev).await, "one");
-    folder.write("index.js", &CODE.replace("one", "two"));
-    dev.wait_reloaded("hi");
-    assert_eq!(text(&dev).await, "two");
-    assert_eq!(dev.interrupt(), Some(0));
-    podman.assert_clean();
-
-    let built = podman.fnlocal(&["build", "--json"], &folder).output();
-    let built = built.unwrap();
-    assert!(built.status.success(), "{built:?}");
-    podman.assert_clean();
-
-    let args = ["up", "--port", "0", "--json"];
-    let mut up = Dev::start_command(podman.fnlocal(&args, &folder));
-    assert_eq!(text(&up).await, "two");
-    assert_eq!(up.interrupt(), Some(0));
-    podman.assert_clean();
+    serves_reloads_builds_and_serves_the_release(&podman).await;
 }

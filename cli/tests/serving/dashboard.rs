@@ -276,6 +276,14 @@ async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
                 "{view} at {width}: {wide}"
             );
         }
+        // The longest figure there is, in the narrowest tile.
+        browser.press("1").await;
+        let over = "[...document.querySelectorAll('#panel-overview .tile b')].map((b) => {
+               const said = b.textContent; b.textContent = '1,536 MiB';
+               const over = b.scrollWidth - b.clientWidth; b.textContent = said; return over; })
+             .filter((over) => over > 0).length";
+        let over = browser.evaluate(over).await;
+        assert_eq!(over, 0, "tiles that overflow at {width}");
         let back = "getComputedStyle(document.body).backgroundColor";
         let before = browser.evaluate(back).await;
         // From the system's scheme to light, then to dark.

@@ -103,3 +103,16 @@ async fn containers_are_named_after_their_project_and_function() {
     let second = Dev::start(&other);
     all_named(&other, &second).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_that_writes_beside_its_code_is_told_where_to_write() {
+    // As the functions for Google's conformance client do.
+    let code = "exports.hi = () => require('fs').writeFileSync('function_output.json', '{}');";
+    let folder = Folder::new(&[("index.js", code)]);
+    let dev = Dev::start(&folder);
+    let answer = reqwest::get(dev.at("/hi")).await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let problem: serde_json::Value = answer.json().await.unwrap();
+    let hint = problem["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains("write to /tmp"), "{problem}");
+}

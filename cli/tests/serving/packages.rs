@@ -121,6 +121,34 @@ async fn code_that_git_ignores_runs_on_containers_and_as_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ignored_folder_that_code_reads_is_reloaded_when_it_is_made_anew() {
+    let code = "const { readFileSync, readdirSync } = require('fs');\n\
+        const { join } = require('path');\n\
+        const folder = join(__dirname, '..', 'generated', 'pages');\n\
+        const pages = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));\n\
+        exports.hi = (req, res) => res.send(pages.join());\n";
+    let folder = Folder::new(&[
+        ("package.json", r#"{"main": "src/index.js"}"#),
+        (".gitignore", "generated/\n"),
+        ("src/index.js", code),
+        ("generated/pages/a.html", "one"),
+    ]);
+    let dev = Dev::start_with(&folder, &PROCESS);
+    assert_eq!(text(&dev, "/hi").await, (200, "one".into()));
+    folder.write("generated/pages/a.html", "two");
+    eventually("the changed page is served", async || {
+        text(&dev, "/hi").await == (200, "two".into())
+    })
+    .await;
+    std::fs::remove_dir_all(folder.path().join("generated")).unwrap();
+    folder.write("generated/pages/b.html", "three");
+    eventually("the page made anew is served", async || {
+        text(&dev, "/hi").await == (200, "three".into())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_several_broken_files_each_answers_for_its_own_function() {
     let folder = Folder::new(&[
         ("functions/a.js", "exports.a = (req, res) => res.send('a');"),
@@ -208,6 +236,37 @@ async fn a_process_sends_files_beside_its_code_and_finds_no_modules_above_it() {
         assert_eq!(text(&dev, "/page").await, (200, "<p>here</p>".into()));
         let codes = r#"["MODULE_NOT_FOUND","ERR_MODULE_NOT_FOUND"]"#;
         assert_eq!(text(&dev, "/climb").await, (200, codes.into()), "{runtime}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_installed_package_finds_nothing_that_it_does_not_depend_on() {
+    let shared = "exports.look = async () => {\n\
+        const codes = [];\n\
+        try { require('above'); } catch (error) { codes.push(error.code); }\n\
+        try { await import('above'); } catch (error) { codes.push(error.code); }\n\
+        return codes;\n\
+        };";
+    for runtime in ["process", "docker"] {
+        let folder = Folder::new(&[
+            (
+                "package.json",
+                r#"{"name": "app", "dependencies": {"shared": "file:./vendor/shared"}}"#,
+            ),
+            (
+                "index.js",
+                "exports.hi = async (req, res) => res.json(await require('shared').look());",
+            ),
+            (
+                "vendor/shared/package.json",
+                r#"{"name": "shared", "version": "1.0.0"}"#,
+            ),
+            ("vendor/shared/index.js", shared),
+            ("node_modules/above/index.js", ""),
+        ]);
+        let dev = Dev::start_with(&folder, &["--runtime", runtime]);
+        let codes = r#"["MODULE_NOT_FOUND","ERR_MODULE_NOT_FOUND"]"#;
+        assert_eq!(text(&dev, "/hi").await, (200, codes.into()), "{runtime}");
     }
 }
 
@@ -342,5 +401,34 @@ async fn members_of_a_workspace_and_folders_are_installed_and_reloaded_as_depend
                 .is_some_and(|text| text.contains("asks for ms as `^2.0.0`"))
         });
         assert!(told["text"].as_str().unwrap().contains("hint: "), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_a_script_of_the_install_names_installs_anew_when_it_is_saved() {
+    for runtime in ["process", "docker"] {
+        let folder = Folder::new(&[
+            (
+                "package.json",
+                r#"{"name": "app", "scripts": {"postinstall": "node scripts/mark.js data/mark.json"},
+                "dependencies": {"ms": "2.1.3"}}"#,
+            ),
+            (
+                "scripts/mark.js",
+                "require('fs').copyFileSync(process.argv[2], 'node_modules/ms/mark.json');",
+            ),
+            ("data/mark.json", r#""one""#),
+            (
+                "index.js",
+                "exports.hi = (req, res) => res.send(require('ms/mark.json'));",
+            ),
+        ]);
+        let dev = Dev::start_with(&folder, &["--runtime", runtime]);
+        assert_eq!(text(&dev, "/hi").await, (200, "one".into()), "{runtime}");
+        folder.write("data/mark.json", r#""two""#);
+        eventually("what the script made anew is served", async || {
+            text(&dev, "/hi").await == (200, "two".into())
+        })
+        .await;
     }
 }

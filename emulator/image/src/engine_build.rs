@@ -40,8 +40,7 @@ impl EngineBuild<'_> {
             engine: self.engine,
             owner: self.owner,
             base: self.base,
-            package: &self.package.name,
-            language: self.package.language,
+            package: self.package,
             target: None,
             time: self.install_time,
         };

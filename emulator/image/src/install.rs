@@ -15,14 +15,15 @@ use tokio::time::timeout;
 use super::OnProgress;
 use super::error::{ImageError, InstallLimit, engine};
 use super::oci::manifest::ImagePlatform;
-use super::plan::host_settings;
+use super::plan::{code, host_settings};
 use super::root::Root;
 use fnlocal_engine::connect::Engine;
 use fnlocal_engine::container::{cover_volumes, created_by_us, hardened, tmpfs};
 use fnlocal_engine::helper::{helper_ids, helper_user};
 use fnlocal_engine::labels::Owner;
 use fnlocal_engine::naming;
-use fnlocal_language::{HostSettings, INSTALL_WORK as WORK, InstallPlan, Language};
+use fnlocal_language::{HostSettings, INSTALL_WORK as WORK, InstallPlan};
+use fnlocal_project::Package;
 
 /// Bytes of package managers' output kept for an error.
 const MAX_KEPT_OUTPUT_BYTES: usize = 1024 * 1024;
@@ -55,9 +56,8 @@ pub(crate) struct Installer<'a> {
     pub owner: &'a Owner,
     /// The image to install upon.
     pub base: &'a str,
-    pub package: &'a str,
-    /// The base's language.
-    pub language: &'static dyn Language,
+    /// The package, whose language is the base's.
+    pub package: &'a Package,
     /// Where it will run, if not where it is installed.
     pub target: Option<ImagePlatform>,
     /// How long it may take.
@@ -86,7 +86,7 @@ impl Installer<'_> {
         let host = host_settings(dependencies);
         self.upload(id, &root).await?;
         let mut work = Root::owned_by(helper_ids(self.engine));
-        fill(&mut work, self.language, dependencies, &host);
+        fill(&mut work, self.package, dependencies, &host)?;
         self.upload(id, &work).await?;
         let started = self.docker().start_container(id, None).await;
         started.map_err(engine("starting a container to build in"))?;
@@ -100,7 +100,7 @@ impl Installer<'_> {
             entrypoint: Some(vec!["sleep".to_owned()]),
             cmd: Some(vec!["infinity".to_owned()]),
             working_dir: Some("/".to_owned()),
-            labels: Some(self.owner.labels("build", Some(self.package))),
+            labels: Some(self.owner.labels("build", Some(&self.package.name))),
             host_config: Some(HostConfig {
                 // Installed files are part of the image that is made of this container. The user
                 // can write to two folders.
@@ -145,8 +145,8 @@ impl Installer<'_> {
         let steps = serde_json::to_string(&steps).expect("words are JSON");
         let run_in = dependencies.run_in().to_owned();
         let command = vec![
-            self.language.program().to_owned(),
-            format!("{WORK}/{}", self.language.install_script().file),
+            self.package.language.program().to_owned(),
+            format!("{WORK}/{}", self.package.language.install_script().file),
             steps,
             run_in,
         ];
@@ -165,7 +165,7 @@ impl Installer<'_> {
             .map_err(engine(what))?
             .id;
         let mut output = Vec::new();
-        let package = || self.package.to_owned();
+        let package = || self.package.name.clone();
         let StartExecResults::Attached { output: stream, .. } = self
             .docker()
             .start_exec(&exec, None)
@@ -177,7 +177,7 @@ impl Installer<'_> {
                 output: text(&output),
             });
         };
-        let reading = read(stream, &mut output, self.package, progress);
+        let reading = read(stream, &mut output, &self.package.name, progress);
         let ended = tokio::select! {
             read = timeout(self.time, reading) => read.map_err(|_| InstallLimit::Time(self.time)),
             limit = self.reached(id) => Err(limit),
@@ -213,7 +213,7 @@ impl Installer<'_> {
             user: Some("0:0".to_owned()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            cmd: Some(self.language.empty_folder_removal(WORK)),
+            cmd: Some(self.package.language.empty_folder_removal(WORK)),
             ..CreateExecOptions::default()
         };
         let exec = self.docker().create_exec(id, options).await;
@@ -272,13 +272,19 @@ impl Installer<'_> {
 /// into.
 fn fill(
     root: &mut Root,
-    language: &dyn Language,
+    package: &Package,
     dependencies: &dyn InstallPlan,
     host: &HostSettings,
-) {
+) -> Result<(), ImageError> {
     root.folder(WORK, 0o700);
-    root.folder(&format!("/{}", language.installed_folder()), 0o755);
-    let script = language.install_script();
+    root.folder(&format!("/{}", package.language.installed_folder()), 0o755);
+    // Before all else, which takes the place of files of the same name.
+    for file in code(package, dependencies)? {
+        let mode = if file.executable { 0o755 } else { 0o644 };
+        let at = format!("{WORK}/{}/{}", dependencies.run_in(), file.path);
+        root.text(&at, file.bytes, mode);
+    }
+    let script = package.language.install_script();
     root.text(&format!("{WORK}/{}", script.file), script.bytes, 0o644);
     for (name, bytes, executable) in dependencies.files() {
         let mode = if executable { 0o755 } else { 0o644 };
@@ -287,6 +293,7 @@ fn fill(
     for (name, bytes, mode) in &host.files {
         root.text(&format!("{WORK}/{name}"), bytes.as_slice(), *mode);
     }
+    Ok(())
 }
 
 /// Returns a package manager's output, for people.

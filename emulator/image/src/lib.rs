@@ -131,6 +131,9 @@ impl Images {
             if let Some(warning) = dependencies.warning() {
                 progress(format!("package {}: {warning}", package.name));
             }
+            for note in dependencies.notes() {
+                progress(format!("package {}: {note}", package.name));
+            }
             progress(format!("package {}: installing dependencies", package.name));
         }
         let build = engine_build::EngineBuild {

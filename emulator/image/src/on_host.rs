@@ -39,6 +39,9 @@ pub async fn on_host(
     if let Some(warning) = wanted.warning() {
         progress(format!("package {}: {warning}", package.name));
     }
+    for note in wanted.notes() {
+        progress(format!("package {}: {note}", package.name));
+    }
     progress(format!("package {}: installing dependencies", package.name));
     OwnPath::new(cache).make_folder().map_err(io(cache))?;
     // Installed beside and moved when whole: an interrupted install leaves nothing that looks it.
@@ -46,7 +49,15 @@ pub async fn on_host(
         .prefix("new-")
         .tempdir_in(cache)
         .map_err(io(cache))?;
-    for (name, bytes, executable) in wanted.files() {
+    let code = plan::code(package, wanted.as_ref())?;
+    let own = code.iter().map(|file| {
+        let path = Path::new(wanted.run_in()).join(&file.path);
+        (path, &*file.bytes, file.executable)
+    });
+    let files = wanted.files().into_iter();
+    let files = files.map(|(name, bytes, executable)| (PathBuf::from(name), bytes, executable));
+    // What is made for the install comes last: code may have a file of the name.
+    for (name, bytes, executable) in own.chain(files) {
         let path = work.path().join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io(folder))?;
@@ -76,7 +87,8 @@ async fn install(
     for step in wanted.steps(&place, None) {
         run(package, &folder, &step, &env).await?;
     }
-    for trace in TRACES {
+    let run_in = wanted.runs_scripts().then(|| wanted.run_in());
+    for trace in TRACES.into_iter().chain(run_in) {
         let _smaller = std::fs::remove_dir_all(work.join(trace));
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use fnlocal_files::read_text_inside;
-use fnlocal_language::{HostEnvironment, HostSettings, InstallPlan, InstallRequest};
+use fnlocal_language::{HostEnvironment, HostSettings, InstallPlan, InstallRequest, MirroredFile};
 use fnlocal_project::Package;
 
 use super::error::ImageError;
@@ -30,11 +30,17 @@ pub(crate) fn read(package: &Package) -> Result<Option<Box<dyn InstallPlan>>, Im
         }
         None => None,
     };
+    let run_in = local.as_ref().map_or(&package.root, |(local, _)| &local.run_in);
+    let inputs = package.install_inputs(run_in)?;
+    let scripts = package.install_scripts(local.is_none());
+    let named = package.script_files(&scripts)?;
     let request = InstallRequest {
         root: &package.root,
         project: &package.project_root,
         manifest: &manifest,
         local,
+        inputs,
+        scripts: (scripts, named),
     };
     let plan = language.plan_install(request);
     let plan = plan.map_err(|error| ImageError::Io {
@@ -42,6 +48,17 @@ pub(crate) fn read(package: &Package) -> Result<Option<Box<dyn InstallPlan>>, Im
         source: error.source,
     });
     plan.map(Some)
+}
+
+/// Returns all files of a package if scripts of its own run, since they may read any.
+pub(crate) fn code(
+    package: &Package,
+    plan: &dyn InstallPlan,
+) -> Result<Vec<MirroredFile>, ImageError> {
+    match plan.runs_scripts() {
+        true => Ok(package.all_files()?),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// Returns what an install in a container needs of this machine.

@@ -11,6 +11,7 @@
 
 mod base;
 mod excluded;
+mod inputs;
 mod install;
 mod node;
 mod plan;
@@ -24,6 +25,9 @@ use std::path::Path;
 
 pub use base::{HostTool, LanguageBase};
 pub use excluded::is_excluded;
+pub use inputs::{
+    InputPlaces, InstallInputs, InstallScripts, LanguageInputs, NamedInput, script_words,
+};
 pub use install::{LanguageInstall, LockfileName, ManifestFacts, ManifestFault};
 pub use node::{InspectPaths, LocalDependencies, LocalError};
 pub use plan::{
@@ -39,6 +43,7 @@ pub use texts::LanguageTexts;
 pub trait Language:
     LanguageSources
     + LanguageInstall
+    + LanguageInputs
     + LanguageBase
     + LanguageRun
     + LanguageTexts

@@ -3,6 +3,7 @@
 mod base;
 mod deps;
 mod imports;
+mod inputs;
 mod inspect_paths;
 mod install;
 mod local;

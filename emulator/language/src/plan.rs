@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::LocalDependencies;
+use crate::{InstallInputs, InstallScripts, LocalDependencies};
 
 /// The folder of an install in a container.
 pub const INSTALL_WORK: &str = "/fnlocal-build";
@@ -20,12 +20,17 @@ pub struct InstallRequest<'a> {
     pub manifest: &'a str,
     /// The parts of the project that it depends on, with their files.
     pub local: Option<(LocalDependencies, Vec<MirroredFile>)>,
+    /// The files of the project that its package manager reads besides.
+    pub inputs: InstallInputs,
+    /// Its own scripts for an install, and the files of it that they name.
+    pub scripts: (InstallScripts, Vec<MirroredFile>),
 }
 
 /// A file as a package manager is to see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MirroredFile {
-    /// Relative to [`LocalDependencies::top`], with `/`.
+    /// Relative to a folder that the list it is in belongs to, such as [`LocalDependencies::top`]. With
+    /// `/`.
     pub path: String,
     /// The file's content.
     pub bytes: Vec<u8>,
@@ -79,6 +84,13 @@ pub trait InstallPlan: fmt::Debug + Send + Sync {
 
     /// A warning for the person, if something is odd.
     fn warning(&self) -> Option<String>;
+
+    /// Facts about the install that the person may not expect.
+    fn notes(&self) -> Vec<String>;
+
+    /// Returns whether scripts of the package run. They may read all of its files, which are put into
+    /// the folder the commands run in, before [`InstallPlan::files`].
+    fn runs_scripts(&self) -> bool;
 
     /// The files that package managers read, by their paths in the install's folder, and whether they
     /// can be executed.

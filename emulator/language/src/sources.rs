@@ -17,7 +17,8 @@ pub trait LanguageSources {
     /// The files that a manifest's entry may mean, relative to the package, the likeliest first.
     fn entry_candidates(&self, entry: &str) -> Vec<String>;
 
-    /// The files that a source names relative to itself.
+    /// The files that a source names relative to itself. A path that it reads, which may be a folder's,
+    /// ends in `/`; imports never do.
     fn imports(&self, source: &str) -> Vec<String>;
 
     /// The files that an import of a path may mean, the likeliest first.

@@ -226,6 +226,16 @@ pub enum CodeError {
         /// Where it leads.
         target: PathBuf,
     },
+    /// A package manager is to read a file that it cannot be given.
+    #[error("{} leads to {}, outside of {}", path.display(), target.display(), folder.display())]
+    InputOutside {
+        /// The file, as settings or package.json name it.
+        path: PathBuf,
+        /// Where it is.
+        target: PathBuf,
+        /// The folder that the package manager runs in.
+        folder: PathBuf,
+    },
     /// The package is too big to be code.
     #[error("{} holds more than {what}; the largest is {largest}", root.display())]
     TooBig {
@@ -257,6 +267,7 @@ pub enum CodeError {
 
 fnlocal_api::user_error!(CodeError: Config {
     Self::Escape { .. } => "copy what it links to into the project, or list the link in .fnlocalignore";
+    Self::InputOutside { .. } => "copy the file into the folder of the package manager's settings, and name it there";
     Self::TooBig { .. } => "list files that are not code in .fnlocalignore";
     Self::Read { .. } => "make it readable, or list it in .fnlocalignore";
     Self::Config(error) => fnlocal_api::UserError::hint(&**error);

@@ -1,5 +1,7 @@
 //! A function's `config` in code, from the wrapper's description.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::config::FunctionConfig;
@@ -16,6 +18,8 @@ pub(super) struct CodeConfig {
     pub unknown: Vec<String>,
     /// Values that cannot be, with the keys that lead to them.
     pub bad: Vec<KeyError>,
+    /// Two spellings of one key.
+    pub twice: Vec<[String; 2]>,
 }
 
 /// The maximum number of variables that a function's `config` in code names.
@@ -35,10 +39,15 @@ pub(super) fn read(value: &Value, node: Option<MemorySize>) -> CodeConfig {
         }
     };
     let mut good = Map::new();
+    let mut spelt: BTreeMap<String, &String> = BTreeMap::new();
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
         let name = snake(key);
         if !schema::function_keys().any(|known| known == name) {
             read.unknown.push(key.clone());
+            continue;
+        }
+        if let Some(first) = spelt.insert(name.clone(), key) {
+            read.twice.push([first.clone(), key.clone()]);
             continue;
         }
         match check_one(Map::from_iter([(name.clone(), value.clone())]), node) {

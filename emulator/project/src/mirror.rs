@@ -77,6 +77,24 @@ pub(crate) fn library(folder: &Path, package: &Package, nested: Vec<PathBuf>) ->
     }
 }
 
+/// The files of a folder as [`library`] takes them, without a manifest at its top. Their paths
+/// are relative to `top`.
+pub(crate) fn files_below(
+    folder: &Path,
+    package: &Package,
+    top: &Path,
+) -> Result<Vec<MirroredFile>, CodeError> {
+    let mut mirror = FolderMirror {
+        language: package.language,
+        top: top.to_owned(),
+        project: package.project_root.clone(),
+        files: Vec::new(),
+        bytes: 0,
+    };
+    mirror.folder(&library(folder, package, package.nested.clone()))?;
+    Ok(mirror.files)
+}
+
 struct FolderMirror {
     language: &'static dyn Language,
     top: PathBuf,

@@ -8,8 +8,9 @@ use fnlocal_core::limits::LimitError;
 use super::config::FunctionConfig;
 use super::description::{DescribedFunction, DescribedModule};
 use super::diagnostics::{FileError, KeyError, nearest};
+use super::files::read_text_inside;
 use super::settings::{self, FunctionSettings};
-use super::{Package, Project, Warning, code_config, names};
+use super::{Package, Project, Warning, code_config, code_lines, names};
 
 /// The maximum number of functions of a package.
 const MAX_FUNCTIONS: usize = 1000;
@@ -302,6 +303,12 @@ impl Project {
                 text: format!("function `{name}` in {file}: unknown key `{key}` in `config`"),
                 hint,
             });
+        }
+        if !code.twice.is_empty() {
+            let source = read_text_inside(&package.project_root, &package.root.join(entry));
+            let source = source.unwrap_or_default();
+            let problem = |keys: [String; 2]| code_lines::twice(&source, &name, &file, keys);
+            return out.problems.extend(code.twice.into_iter().map(problem));
         }
         if !code.bad.is_empty() {
             let problem = |error: KeyError| FunctionProblem::Value {

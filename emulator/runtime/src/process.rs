@@ -8,6 +8,7 @@ mod child;
 mod copies;
 mod folders;
 mod programs;
+mod shared_tree;
 mod watchdog;
 
 use std::collections::BTreeMap;

@@ -303,6 +303,30 @@ fn a_time_in_code_that_may_be_seconds_or_milliseconds_is_a_problem_with_both_rea
 }
 
 #[test]
+fn a_key_in_two_spellings_is_a_problem_that_names_both_with_their_lines() {
+    let code = "exports.a = {\n  func: () => {},\n  config: {\n    maxInstances: 3,\n    max_instances: 5,\n  },\n};\n";
+    let folder = Folder::with(&[("index.js", code)]);
+    let project = folder.open();
+    let config = json!({ "maxInstances": 3, "max_instances": 5 });
+    let functions = json!([{ "name": "a", "config": config }, { "name": "b" }]);
+    let settled = project.settle(&project.packages[0], &[module("index.js", functions)]);
+    let text = problem(&settled);
+    assert!(
+        text.contains("index.js") && text.contains("given twice"),
+        "{text}"
+    );
+    assert!(text.contains("`maxInstances` in line 4"), "{text}");
+    assert!(text.contains("`max_instances` in line 5"), "{text}");
+    assert_eq!(settled.functions[0].name, "b");
+    // A spelling whose value is null is not given.
+    let settled = settle(
+        "",
+        json!([{ "name": "a", "config": { "maxInstances": 3, "max_instances": null } }]),
+    );
+    assert_eq!(settled.problems, []);
+}
+
+#[test]
 fn a_config_that_is_no_object_is_a_problem() {
     let settled = settle("", json!([{ "name": "a", "config": 3 }]));
     assert_eq!(

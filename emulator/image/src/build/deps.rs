@@ -50,8 +50,19 @@ pub(super) async fn layer(
             hint: Some("commit the lock file of the package".to_owned()),
         }));
     }
+    for note in wanted.notes() {
+        site.report(BuildProgress::Note(format!(
+            "package {}: {note}",
+            package.name
+        )));
+    }
     let target = platform.to_string();
     let mut parts = wanted.parts();
+    // The package's own scripts may read all of its code, and the same input gives the same layer.
+    let code = plan::code(package, wanted.as_ref())?;
+    for file in &code {
+        parts.extend([file.path.as_bytes(), &file.bytes]);
+    }
     parts.extend([RECIPE, base.id.as_bytes(), target.as_bytes()]);
     let key = short_hash(&parts);
     if let Some((from, layer)) = site.records.get::<(RepositoryName, Layer)>("deps", &key)
@@ -98,8 +109,7 @@ async fn install(
         engine,
         owner: &site.owner,
         base: &base,
-        package: &package.name,
-        language: package.language,
+        package,
         target: foreign.then_some(platform),
         time: site.project.config().build.install_time(),
     };

@@ -11,7 +11,7 @@ const STAYS = new Set([".arranged", "arrange.cjs", "install.cjs", "manager", "st
 /** What package managers note for themselves, with times and paths of the machine. */
 const NOTES = [".package-lock.json", ".modules.yaml", ".yarn-integrity", ".yarn-state.yml", ".cache", ".pnpm-workspace-state-v1.json"];
 const LOCKS = ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock"];
-const SETTINGS = new Set([...LOCKS, ".npmrc", ".yarnrc.yml", ".yarn", "pnpm-workspace.yaml"]);
+const SETTINGS = new Set([...LOCKS, ".npmrc", ".yarnrc", ".yarnrc.yml", ".yarn", "pnpm-workspace.yaml"]);
 
 mkdirSync(INSIDE, { recursive: true });
 for (const name of readdirSync(WORK)) if (!STAYS.has(name)) renameSync(join(WORK, name), join(INSIDE, name));

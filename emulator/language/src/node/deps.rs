@@ -2,6 +2,7 @@
 
 mod lock;
 mod mirror;
+mod own_scripts;
 
 use std::path::{Path, PathBuf};
 
@@ -9,16 +10,17 @@ use fnlocal_files::read_inside;
 use serde_json::{Map, Value};
 
 use super::install::MANIFEST;
-use super::manager::Manager;
+use super::manager::{Manager, ManagerInstall};
 use super::npm::NpmSettings;
 use crate::{
-    HostEnvironment, HostSettings, INSTALL_WORK, InstallFileError, InstallPlan, InstallRequest,
+    HostEnvironment, HostSettings, INSTALL_WORK, InstallFileError, InstallInputs, InstallPlan,
+    InstallRequest, MirroredFile,
 };
 use lock::{find_lock, name_of};
 use mirror::{ARRANGE, DependencyMirror, MEMBER_FIELDS, below};
+use own_scripts::{FOLDER, OwnScripts};
 
-/// Fields of package.json that decide what is installed. Scripts are left out: they would run
-/// without the code they belong to.
+/// Fields of package.json that decide what is installed. [`OwnScripts`] has the package's scripts.
 const FIELDS: [&str; 16] = [
     "name",
     "version",
@@ -53,8 +55,11 @@ pub(super) struct Dependencies {
     npmrc: Option<Vec<u8>>,
     /// Settings of package managers besides, by name.
     settings: Vec<(&'static str, Vec<u8>)>,
+    /// The files that these and package.json name.
+    inputs: InstallInputs,
     /// The files of the project that the package depends on. `None` if it depends on none.
     mirror: Option<DependencyMirror>,
+    scripts: OwnScripts,
 }
 
 impl Dependencies {
@@ -67,11 +72,18 @@ impl Dependencies {
         let local = request.local;
         let mirror = local.map(|local| DependencyMirror::new((root, project), local));
         let more = mirror.iter().flat_map(|_| MEMBER_FIELDS);
-        let kept: Map<String, Value> = FIELDS
+        let mut kept: Map<String, Value> = FIELDS
             .into_iter()
             .chain(more)
             .filter_map(|field| Some((field.to_owned(), all.get(field)?.clone())))
             .collect();
+        let (scripts, named) = request.scripts;
+        let scripts = OwnScripts { scripts, named };
+        if scripts.run() {
+            // Tools that scripts start keep their settings in fields of their own.
+            kept = all.clone();
+            kept.insert("scripts".to_owned(), scripts.field());
+        }
         let (found, other_lock) = find_lock((root, project), mirror.as_ref(), &all)?;
         let run_in = mirror.as_ref().map_or(root, |mirror| &*mirror.run_in);
         let mut settings = Vec::new();
@@ -90,8 +102,12 @@ impl Dependencies {
         if npmrc.is_none() {
             npmrc = contents(&project.join(".npmrc"))?;
         }
+        let inputs = request.inputs;
         let (manager, lock) = match found {
-            Some((manager, of, lock)) => (manager, Some((name_of(of), lock))),
+            Some((manager, of, lock)) => (
+                manager.as_brought(inputs.brought.as_deref()),
+                Some((name_of(of), lock)),
+            ),
             None => (Manager::Npm, None),
         };
         Ok(Self {
@@ -101,7 +117,9 @@ impl Dependencies {
             other_lock,
             npmrc,
             settings,
+            inputs,
             mirror,
+            scripts,
         })
     }
 }
@@ -121,11 +139,10 @@ impl InstallPlan for Dependencies {
                 mirror.member.as_bytes(),
                 ARRANGE,
             ]);
-            for file in &mirror.files {
-                let executable: &[u8] = if file.executable { b"x" } else { b"" };
-                parts.extend([file.path.as_bytes(), &file.bytes, executable]);
-            }
+            parts.extend(mirror.files.iter().flat_map(parts_of));
         }
+        parts.extend(self.inputs.files.iter().flat_map(parts_of));
+        parts.extend(self.scripts.named.iter().flat_map(parts_of));
         parts
     }
 
@@ -145,12 +162,18 @@ impl InstallPlan for Dependencies {
         }
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.scripts.notes(&self.manager)
+    }
+
+    fn runs_scripts(&self) -> bool {
+        self.scripts.run()
+    }
+
     fn files(&self) -> Vec<(String, &[u8], bool)> {
-        let run_in = |name: &str| match &self.mirror {
-            Some(mirror) => below(&mirror.run_in_name, name),
-            None => name.to_owned(),
-        };
-        let member = self.mirror.as_ref().map_or("", |mirror| &mirror.member);
+        let run_in = |name: &str| below(self.run_in(), name);
+        let mirror = self.mirror.as_ref();
+        let member = mirror.map_or(self.run_in(), |mirror| &mirror.member);
         let mut files = vec![(below(member, MANIFEST), self.manifest.as_slice(), false)];
         if let Some((name, lock)) = &self.lock {
             files.push((run_in(name), lock.as_slice(), false));
@@ -163,6 +186,8 @@ impl InstallPlan for Dependencies {
         }
         let settings = self.settings.iter();
         files.extend(settings.map(|(name, bytes)| (run_in(name), bytes.as_slice(), false)));
+        let inputs = self.inputs.files.iter();
+        files.extend(inputs.map(|file| (run_in(&file.path), &*file.bytes, file.executable)));
         if let Some(mirror) = &self.mirror {
             files.push(("arrange.cjs".to_owned(), ARRANGE, false));
             let own = mirror.files.iter();
@@ -172,9 +197,12 @@ impl InstallPlan for Dependencies {
     }
 
     fn run_in(&self) -> &str {
-        self.mirror
-            .as_ref()
-            .map_or("", |mirror| &mirror.run_in_name)
+        match &self.mirror {
+            Some(mirror) => &mirror.run_in_name,
+            // Its code may have names that the install needs.
+            None if self.scripts.run() => FOLDER,
+            None => "",
+        }
     }
 
     /// They install into `work/node_modules`.
@@ -183,8 +211,18 @@ impl InstallPlan for Dependencies {
             .mirror
             .as_ref()
             .and_then(|mirror| mirror.as_member.as_ref());
-        let locked = self.lock.is_some();
-        let mut steps = self.manager.steps(work, locked, target, member);
+        let yarn = self.inputs.brought.as_deref();
+        let mut steps = self.manager.steps(&ManagerInstall {
+            work,
+            locked: self.lock.is_some(),
+            target,
+            member,
+            scripts: self.scripts.run(),
+            yarn: yarn.filter(|_| self.manager.is_yarn()),
+        });
+        if self.scripts.run() {
+            steps.push(own_scripts::move_out());
+        }
         if let Some(mirror) = &self.mirror {
             let arrange = format!("{work}/arrange.cjs");
             steps.push(vec!["node".to_owned(), arrange, mirror.member.clone()]);
@@ -211,6 +249,11 @@ impl InstallPlan for Dependencies {
     fn installs_for_others(&self) -> bool {
         self.manager == Manager::Npm
     }
+}
+
+fn parts_of(file: &MirroredFile) -> [&[u8]; 3] {
+    let executable: &[u8] = if file.executable { b"x" } else { b"" };
+    [file.path.as_bytes(), &file.bytes, executable]
 }
 
 /// A file of the project, all of which an install container may be given.

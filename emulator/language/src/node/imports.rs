@@ -9,13 +9,21 @@ use super::sources::EXTENSIONS;
 /// Endings of what Node loads besides code.
 const DATA: [&str; 3] = ["json", "node", "wasm"];
 
-/// The name in an import or a `require`, or else a path beside `__dirname` or the module's URL.
+/// The name in an import or a `require`; or else a path beside the module's URL, or the texts that
+/// are joined to `__dirname`.
 static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let module = r"\b(?:from|import|require(?:\.resolve)?)\s*\(?";
-    let folder = r"(?:\bURL\s*\(|(?:__dirname|\bimport\.meta\.dirname)\s*[,+])";
     let text = r#"\s*["'`]([^"'`\n]{1,300})["'`]"#;
-    Regex::new(&format!("{module}{text}|{folder}{text}")).ok()
+    let module = r"\b(?:from|import|require(?:\.resolve)?)\s*\(?";
+    let url = r"\bURL\s*\(";
+    let folder = r"(?:__dirname|\bimport\.meta\.dirname)";
+    let joined = r#"((?:\s*[,+]\s*["'`][^"'`\n]{1,300}["'`]){1,20})"#;
+    let inside = r#"\$\{\s*(?:__dirname|import\.meta\.dirname)\s*\}([^"'`$\n]{1,300})"#;
+    let all = format!("{module}{text}|{url}{text}|{folder}{joined}|{inside}");
+    Regex::new(&all).ok()
 });
+
+/// Ends a path that code reads, which may be a folder's. Imports never end so.
+const READ: char = '/';
 
 /// Returns what a source names relative to itself, with a dot at its beginning.
 pub(super) fn relative_imports(source: &str) -> Vec<String> {
@@ -32,14 +40,31 @@ pub(super) fn relative_imports(source: &str) -> Vec<String> {
     found.map(path).collect()
 }
 
-/// The path that is named, with a dot at its beginning. `None` for the name of a package.
+/// The path that is named, with a dot at its beginning; one that is read ends in [`READ`]. `None` for
+/// the name of a package.
 fn relative(found: &Captures<'_>) -> Option<String> {
-    match (found.get(1), found.get(2)) {
-        (Some(module), _) => Some(module.as_str().to_owned()).filter(|name| name.starts_with('.')),
-        (_, Some(path)) if path.as_str().contains(':') => None,
-        (_, Some(path)) => Some(format!("./{}", path.as_str().trim_start_matches('/'))),
-        (None, None) => None,
+    let at = |group: usize| found.get(group).map(|found| found.as_str());
+    if let Some(module) = at(1) {
+        return module
+            .starts_with('.')
+            .then(|| module.trim_end_matches(READ).to_owned());
     }
+    let path = match (at(2), at(3), at(4)) {
+        (Some(url), _, _) if url.contains(':') => return None,
+        (Some(path), _, _) | (_, _, Some(path)) => path.to_owned(),
+        (_, Some(texts), _) => joined(texts),
+        _ => return None,
+    };
+    Some(format!("./{}{READ}", path.trim_matches('/')))
+}
+
+/// The path of quoted texts with commas or plus signs between them.
+fn joined(texts: &str) -> String {
+    let quoted = texts.split(['"', '\'', '`']).skip(1).step_by(2);
+    quoted
+        .map(|text| text.trim_matches('/'))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// Returns the files that an import of a path may mean, the likeliest first.

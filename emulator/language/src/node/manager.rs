@@ -26,6 +26,34 @@ pub(super) struct Member {
     pub name: Option<String>,
 }
 
+/// What is installed, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ManagerInstall<'a> {
+    /// The folder that holds all of the install.
+    pub work: &'a str,
+    /// There is a lock file, which is kept to.
+    pub locked: bool,
+    /// An architecture that is not the one the commands run on, as images spell it.
+    pub target: Option<&'a str>,
+    /// The package, if the commands run in its workspace's folder.
+    pub member: Option<&'a Member>,
+    /// The package's own scripts run.
+    pub scripts: bool,
+    /// The Yarn that the project brings, by its path below the folder the commands run in.
+    pub yarn: Option<&'a str>,
+}
+
+/// Takes the scripts out of package.json, so that what comes after their run does not run them again.
+const FORGET_SCRIPTS: &str = "const fs = require('node:fs'), file = 'package.json'; \
+    const { scripts, ...rest } = JSON.parse(fs.readFileSync(file, 'utf8')); \
+    fs.writeFileSync(file, JSON.stringify(rest));";
+/// Removes what npm installed for development.
+const PRUNE: &str = include_str!("prune.cjs");
+/// For every pnpm that runs.
+const PNPM: [&str; 2] = [
+    "--reporter=append-only",
+    "--config.package-import-method=copy",
+];
 /// For every npm that runs.
 const NPM: [&str; 4] = [
     "--no-audit",
@@ -52,6 +80,28 @@ impl Manager {
         }
     }
 
+    /// The same in the version of the Yarn that a project brings, if its file's name says one.
+    pub fn as_brought(self, yarn: Option<&str>) -> Self {
+        let version = yarn.and_then(|path| {
+            let name = path.rsplit('/').next()?;
+            name.strip_prefix("yarn-")?.strip_suffix(".cjs")
+        });
+        let digit = |version: &&str| version.starts_with(|c: char| c.is_ascii_digit());
+        match (self, version.filter(digit)) {
+            (Self::Berry(_), Some(version)) => Self::Berry(version.to_owned()),
+            (other, _) => other,
+        }
+    }
+
+    pub fn is_yarn(&self) -> bool {
+        matches!(self, Self::Classic(_) | Self::Berry(_))
+    }
+
+    /// Returns whether development dependencies stay when the package's own scripts run.
+    pub fn keeps_development(&self) -> bool {
+        self.is_yarn() && !self.focuses()
+    }
+
     /// For people.
     pub fn name(&self) -> &'static str {
         match self {
@@ -71,72 +121,120 @@ impl Manager {
         }
     }
 
-    /// Commands that install into `work/node_modules`, one after the other. `target` is an
-    /// architecture that is not the one they run on; `member` the package, if they run in its
-    /// workspace's folder.
-    pub fn steps(
-        &self,
-        work: &str,
-        locked: bool,
-        target: Option<&str>,
-        member: Option<&Member>,
-    ) -> Vec<Vec<String>> {
+    /// Commands that install into `node_modules` of the folder they run in, one after the other.
+    pub fn steps(&self, plan: &ManagerInstall<'_>) -> Vec<Vec<String>> {
         let mut steps = Vec::new();
-        if let Some(what) = self.installed_as() {
-            let place = format!("--prefix={work}/manager");
+        if plan.yarn.is_none()
+            && let Some(what) = self.installed_as()
+        {
+            let place = format!("--prefix={}/manager", plan.work);
             let words = ["npm", "install", "--no-save", &place, &what];
             steps.push(owned(&[&words[..], &NPM].concat()));
         }
-        let program = format!("{work}/manager/node_modules/.bin/{}", self.name());
-        let program = program.as_str();
-        match self {
-            Self::Npm => {
-                let verb = if locked { "ci" } else { "install" };
-                let words = ["npm", verb, "--omit=dev"];
-                let mut words = owned(&[&words[..], &NPM].concat());
-                if let Some(target) = target {
-                    words.extend(["--os=linux".to_owned(), format!("--cpu={}", cpu(target))]);
-                }
-                words.extend(member.map(|member| format!("--workspace={}", member.folder)));
-                steps.push(words);
-            }
-            Self::Pnpm(_) => {
-                let store = format!("--store-dir={work}/store");
-                let words = [program, "install", "--prod", "--frozen-lockfile", &store];
-                let ours = [
-                    "--reporter=append-only",
-                    "--config.package-import-method=copy",
-                ];
-                let mut words = owned(&[&words[..], &ours].concat());
-                // With what it depends on.
-                words.extend(member.map(|member| format!("--filter={{{}}}...", member.folder)));
-                steps.push(words);
-            }
-            Self::Classic(_) => {
-                let cache = format!("--cache-folder={work}/cache");
-                let words = [program, "install", "--production", "--frozen-lockfile"];
-                steps.push(owned(
-                    &[&words[..], &["--non-interactive", &cache]].concat(),
-                ));
-            }
-            // Only a whole install checks the lock file; the second drops what is for development.
-            Self::Berry(version) if version.starts_with(['2', '3']) => {
-                steps.push(owned(&[program, "install", "--immutable"]));
-            }
-            Self::Berry(_) => {
-                steps.push(owned(&[
-                    program,
-                    "install",
-                    "--immutable",
-                    "--mode=skip-build",
-                ]));
-                let mut focus = owned(&[program, "workspaces", "focus"]);
-                focus.extend(member.and_then(|member| member.name.clone()));
-                focus.push("--production".to_owned());
-                steps.push(focus);
-            }
+        steps.push(self.install(plan));
+        if plan.scripts {
+            // The package's own scripts have run, with its tools for development there.
+            steps.push(owned(&["node", "-e", FORGET_SCRIPTS]));
+            steps.extend(self.prune(plan));
+        } else if self.focuses() {
+            steps.push(self.focus(plan));
         }
         steps
+    }
+
+    /// Only a whole install checks Yarn's lock file; a second step drops what is for development.
+    fn focuses(&self) -> bool {
+        matches!(self, Self::Berry(version) if !version.starts_with(['2', '3']))
+    }
+
+    fn install(&self, plan: &ManagerInstall<'_>) -> Vec<String> {
+        let mut words = self.program(plan);
+        let ManagerInstall { work, scripts, .. } = *plan;
+        let mut add = |more: &[&str]| words.extend(owned(more));
+        match self {
+            Self::Npm => {
+                add(&[if plan.locked { "ci" } else { "install" }]);
+                add(&[if scripts {
+                    "--include=dev"
+                } else {
+                    "--omit=dev"
+                }]);
+                add(&NPM);
+                words.extend(foreign(plan));
+                words.extend(
+                    plan.member
+                        .map(|member| format!("--workspace={}", member.folder)),
+                );
+            }
+            Self::Pnpm(_) => {
+                add(&["install", "--frozen-lockfile"]);
+                add(&[if scripts { "--prod=false" } else { "--prod" }]);
+                add(&[&format!("--store-dir={work}/store")]);
+                add(&PNPM);
+                // With what it depends on.
+                words.extend(
+                    plan.member
+                        .map(|member| format!("--filter={{{}}}...", member.folder)),
+                );
+            }
+            Self::Classic(_) => {
+                add(&["install", "--frozen-lockfile", "--non-interactive"]);
+                add(&[if scripts {
+                    "--production=false"
+                } else {
+                    "--production"
+                }]);
+                add(&[&format!("--cache-folder={work}/cache")]);
+            }
+            Self::Berry(_) => {
+                add(&["install", "--immutable"]);
+                if self.focuses() && !scripts {
+                    add(&["--mode=skip-build"]);
+                }
+            }
+        }
+        words
+    }
+
+    /// Removes what is for development. Yarn 1 would undo what scripts changed; Yarn 2 and 3 cannot.
+    fn prune(&self, plan: &ManagerInstall<'_>) -> Option<Vec<String>> {
+        let mut words = self.program(plan);
+        match self {
+            Self::Npm => Some(owned(&["node", "-e", PRUNE])),
+            Self::Pnpm(_) => {
+                words.extend(owned(&["install", "--prod", "--frozen-lockfile"]));
+                words.extend(owned(&[
+                    "--ignore-scripts",
+                    "--config.modules-cache-max-age=0",
+                ]));
+                words.push(format!("--store-dir={}/store", plan.work));
+                words.extend(owned(&PNPM));
+                Some(words)
+            }
+            Self::Berry(_) if self.focuses() => Some(self.focus(plan)),
+            Self::Classic(_) | Self::Berry(_) => None,
+        }
+    }
+
+    fn focus(&self, plan: &ManagerInstall<'_>) -> Vec<String> {
+        let mut words = self.program(plan);
+        words.extend(owned(&["workspaces", "focus"]));
+        words.extend(plan.member.and_then(|member| member.name.clone()));
+        words.push("--production".to_owned());
+        words
+    }
+
+    /// What is run: npm, what npm installed, or the Yarn that the project brings.
+    fn program(&self, plan: &ManagerInstall<'_>) -> Vec<String> {
+        match (self, plan.yarn) {
+            (Self::Npm, _) => owned(&["npm"]),
+            (_, Some(yarn)) => owned(&["node", yarn]),
+            _ => vec![format!(
+                "{}/manager/node_modules/.bin/{}",
+                plan.work,
+                self.name()
+            )],
+        }
     }
 
     /// Environment of these commands, given what npm's settings are.
@@ -158,6 +256,12 @@ impl Manager {
         }
         env
     }
+}
+
+/// Has npm choose what is for another platform.
+fn foreign(plan: &ManagerInstall<'_>) -> Vec<String> {
+    let target = plan.target.map(|target| format!("--cpu={}", cpu(target)));
+    target.map_or_else(Vec::new, |cpu| vec!["--os=linux".to_owned(), cpu])
 }
 
 /// An architecture as Node and npm spell it.
@@ -191,12 +295,15 @@ fn pnpm_of(lock: &str) -> &'static str {
     }
 }
 
-/// The Yarn that writes lock files of this version; nothing for Yarn 1.
+/// The newest Yarn that writes lock files of this version; nothing for Yarn 1. A newer one would
+/// change the file, and refuses since it may not.
 fn berry_of(lock: &str) -> Option<&'static str> {
     let at = lock.find("__metadata:")?;
     Some(match value(&lock[at..], "version:") {
         "4" | "5" => "2",
         "6" | "7" => "3",
+        "8" => "4.13",
+        "9" => "4.14",
         _ => "4",
     })
 }
@@ -231,8 +338,10 @@ mod tests {
         assert_eq!(written, Some(Manager::Pnpm("8".to_owned())));
         let classic = of("yarn", "# yarn lockfile v1\n", None);
         assert_eq!(classic, Some(Manager::Classic("1".to_owned())));
-        let berry = of("yarn", "__metadata:\n  version: 8\n", None);
-        assert_eq!(berry, Some(Manager::Berry("4".to_owned())));
+        for (lock, yarn) in [("6", "3"), ("8", "4.13"), ("9", "4.14"), ("10", "4")] {
+            let berry = of("yarn", &format!("__metadata:\n  version: {lock}\n"), None);
+            assert_eq!(berry, Some(Manager::Berry(yarn.to_owned())));
+        }
     }
 
     #[test]
@@ -242,12 +351,57 @@ mod tests {
         assert_eq!(odd, Some(Manager::Pnpm("10".to_owned())));
     }
 
+    const PLAN: ManagerInstall<'static> = ManagerInstall {
+        work: "/w",
+        locked: true,
+        target: None,
+        member: None,
+        scripts: false,
+        yarn: None,
+    };
+
+    #[test]
+    fn scripts_of_a_package_run_with_its_tools_for_development_which_are_removed_then() {
+        let plan = ManagerInstall {
+            scripts: true,
+            ..PLAN
+        };
+        let steps = Manager::Npm.steps(&plan);
+        assert_eq!(steps[0][..3], ["npm", "ci", "--include=dev"]);
+        assert_eq!(steps[1][..2], ["node", "-e"]);
+        assert_eq!(steps[2], ["node", "-e", PRUNE]);
+        let last = |manager: Manager| manager.steps(&plan).pop().unwrap();
+        assert!(last(Manager::Pnpm("10".to_owned())).contains(&"--prod".to_owned()));
+        let yarn = last(Manager::Berry("4".to_owned()));
+        assert_eq!(yarn[1..], ["workspaces", "focus", "--production"]);
+        // Yarn 1 would undo what the scripts changed.
+        assert_eq!(last(Manager::Classic("1".to_owned()))[0], "node");
+    }
+
+    #[test]
+    fn the_yarn_that_a_project_brings_runs_in_place_of_a_registrys() {
+        let steps = Manager::Berry("4".to_owned()).steps(&ManagerInstall {
+            yarn: Some(".yarn/releases/yarn-4.5.0.cjs"),
+            ..PLAN
+        });
+        for step in &steps {
+            assert_eq!(step[..2], ["node", ".yarn/releases/yarn-4.5.0.cjs"]);
+        }
+        assert_eq!(steps.len(), 2);
+    }
+
     #[test]
     fn npm_is_told_of_a_foreign_platform() {
-        let steps = Manager::Npm.steps("/w", true, Some("arm64"), None);
+        let steps = Manager::Npm.steps(&ManagerInstall {
+            target: Some("arm64"),
+            ..PLAN
+        });
         assert_eq!(steps[0][..3], ["npm", "ci", "--omit=dev"]);
         assert!(steps[0].contains(&"--cpu=arm64".to_owned()));
-        let steps = Manager::Npm.steps("/w", true, Some("amd64"), None);
+        let steps = Manager::Npm.steps(&ManagerInstall {
+            target: Some("amd64"),
+            ..PLAN
+        });
         assert!(steps[0].contains(&"--cpu=x64".to_owned()));
     }
 }

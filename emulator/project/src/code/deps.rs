@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fnlocal_language::LocalDependencies;
+use fnlocal_language::{InstallScripts, LocalDependencies};
 use sha2::{Digest, Sha256};
 
 use super::scan::first_eight;
@@ -14,7 +14,8 @@ use crate::Package;
 use crate::files::{Memo, Stamp, Tree, WalkEntry, read_inside};
 use crate::mirror::library;
 
-/// Hash of what a manifest asks for, of the lock file, and of package managers' settings.
+/// Hash of what a manifest asks for, of the lock file, of package managers' settings, and of the files
+/// that these and the package's own scripts name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DepsHash(pub u64);
 
@@ -113,7 +114,19 @@ impl DepsCache {
             paths.extend(settings().map(|name| folder.join(name)));
             paths.extend(locks().map(|name| folder.join(name)));
         }
+        paths.extend(self.package.input_places(self.run_in()));
+        paths.extend(self.package.script_places(&self.scripts()));
         paths
+    }
+
+    /// The folder that the package manager runs in.
+    fn run_in(&self) -> &Path {
+        let local = self.local.as_ref();
+        local.map_or(&self.package.root, |local| &local.run_in)
+    }
+
+    fn scripts(&self) -> InstallScripts {
+        self.package.install_scripts(self.local.is_none())
     }
 
     fn compute(&self, root: &Path) -> Result<Option<DepsHash>, (PathBuf, io::Error)> {
@@ -153,6 +166,17 @@ impl DepsCache {
                     part(name, &bytes);
                 }
             }
+        }
+        // The install reports what cannot be read.
+        let inputs = self.package.install_inputs(self.run_in()).unwrap_or_default();
+        let scripts = self.scripts();
+        for (name, text) in &scripts.run {
+            part(name, text.as_bytes());
+        }
+        let named = self.package.script_files(&scripts).unwrap_or_default();
+        for file in inputs.files.iter().chain(&named) {
+            part(&file.path, &file.bytes);
+            part("executable", &[u8::from(file.executable)]);
         }
         let beside = self.folders.iter();
         let beside = beside.flat_map(|folder| locks().map(move |name| (name, folder.join(name))));

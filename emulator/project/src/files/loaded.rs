@@ -20,7 +20,11 @@ use crate::Package;
 const MAX_FILES: usize = 5_000;
 /// The bytes of a file that are searched.
 const MAX_BYTES: u64 = 4 << 20;
+/// Ends a path that code reads, which may be a folder's, as languages say it.
+const READ: char = '/';
+
 /// Files of a package that its code loads, relative to the package; those that are missing too.
+/// Folders that it reads end in [`READ`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadedFiles(BTreeSet<String>);
 
@@ -45,6 +49,7 @@ impl LoadedFiles {
             for import in memo.imports(&package.root, &file, language).iter() {
                 match resolve(&package.root, &file, import, language) {
                     Resolved::File(found) => waiting.push(found),
+                    Resolved::Folder(found) => drop(loaded.insert(format!("{found}{READ}"))),
                     Resolved::Missing(candidates) => loaded.extend(candidates),
                     Resolved::Elsewhere => {}
                 }
@@ -53,9 +58,21 @@ impl LoadedFiles {
         Self(loaded)
     }
 
+    /// The paths of all of them.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// Returns whether a path that git ignores has to be watched: something in the folder is
-    /// loaded, or the file is, or it is code in a folder that is watched.
+    /// loaded, or the file is, or it is code in a folder that is watched, or it is in a folder that
+    /// code reads.
     pub(super) fn needs(&self, relative: &str, is_folder: bool) -> bool {
+        let mut above = relative
+            .match_indices('/')
+            .map(|(end, _)| &relative[..=end]);
+        if above.any(|folder| self.0.contains(folder)) {
+            return true;
+        }
         if !is_folder {
             return self.0.contains(relative) || of_source(relative).is_some();
         }
@@ -97,6 +114,8 @@ fn read(root: &Path, file: &str) -> Option<String> {
 /// Where an import leads.
 enum Resolved {
     File(String),
+    /// All that is in the folder may be read.
+    Folder(String),
     /// The files that it might mean, none of which exists.
     Missing(Vec<String>),
     /// To an installed package, or out of the package.
@@ -107,6 +126,9 @@ fn resolve(root: &Path, importer: &str, import: &str, language: &dyn Language) -
     let Some(target) = beside(importer, import) else {
         return Resolved::Elsewhere;
     };
+    if import.ends_with(READ) && root.join(&target).is_dir() {
+        return Resolved::Folder(target);
+    }
     let candidates = language.import_candidates(&target);
     let there = |path: &&String| root.join(path).is_file();
     match candidates.iter().find(there) {

@@ -17,6 +17,7 @@ use fnlocal_engine::identity::random_hex;
 use fnlocal_files::OwnPath;
 use fnlocal_project::Stamp;
 
+use super::shared_tree::share_tree;
 use crate::place::{RunFolder, temporary_base};
 
 /// Rights of folders and of files that are run; other files have none of `EXECUTE`.
@@ -81,6 +82,32 @@ impl CodeCopies {
         }
         copies.insert(to.clone(), CodeCopy::make(version, &to)?);
         Ok(())
+    }
+
+    /// Brings installed dependencies to where nothing of the project is above them, as code is: what
+    /// a package imports without naming it would be found in the project's own installed packages else.
+    /// Returns the folder that holds `modules`, as `installed` does. Blocks.
+    ///
+    /// # Errors
+    /// They cannot be read, or the folder cannot be written.
+    pub fn bring_dependencies(&self, installed: &Path, modules: &str) -> io::Result<PathBuf> {
+        let Some(name) = installed.file_name() else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let all = fs::canonicalize(self.place.private("deps")?)?;
+        let to = all.join(name);
+        let _one_at_a_time = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if to.is_dir() {
+            return Ok(to);
+        }
+        let mut beside = to.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        remove(&beside)?;
+        fs::create_dir(&beside)?;
+        share_tree(&installed.join(modules), &beside.join(modules))?;
+        fs::rename(&beside, &to)?;
+        Ok(to)
     }
 
     /// Makes copies of a package anew in which something was changed. Blocks for a look at each file.
