@@ -3,6 +3,7 @@
 mod lock;
 mod mirror;
 mod own_scripts;
+mod parts;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -136,28 +137,6 @@ impl Dependencies {
             mirror,
             scripts,
         }))
-    }
-
-    /// Returns everything that the result depends on.
-    pub fn parts(&self) -> Vec<&[u8]> {
-        let mut parts: Vec<&[u8]> = vec![&self.manifest];
-        let lock = self.lock.iter().map(|(name, bytes)| (*name, bytes));
-        let npmrc = self.npmrc.iter().map(|bytes| ("npmrc", bytes));
-        let settings = self.settings.iter().map(|(name, bytes)| (*name, bytes));
-        for (name, bytes) in lock.chain(npmrc).chain(settings) {
-            parts.extend([name.as_bytes(), bytes]);
-        }
-        if let Some(mirror) = &self.mirror {
-            parts.extend([
-                mirror.run_in_name.as_bytes(),
-                mirror.member.as_bytes(),
-                ARRANGE,
-            ]);
-            parts.extend(mirror.files.iter().flat_map(parts_of));
-        }
-        parts.extend(self.inputs.files.iter().flat_map(parts_of));
-        parts.extend(self.scripts.named.iter().flat_map(parts_of));
-        parts
     }
 
     /// All files of the package if scripts of its own run, since they may read any.
@@ -384,11 +363,6 @@ async fn run(
         package,
         output: npm::text(&output),
     })
-}
-
-fn parts_of(file: &MirroredFile) -> [&[u8]; 3] {
-    let executable: &[u8] = if file.executable { b"x" } else { b"" };
-    [file.path.as_bytes(), &file.bytes, executable]
 }
 
 /// A file of the project, all of which an install container may be given.

@@ -3,10 +3,13 @@
 //! npm is there with Node. The others are installed by it, in the version the package names or its
 //! lock file was written by, beside the install and not into the image.
 
+mod plan;
+
 use serde_json::{Map, Value};
 
-use super::oci::manifest::ImagePlatform;
 use fnlocal_project::LockfileKind;
+
+pub(crate) use plan::InstallPlan;
 
 /// A package manager in a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,23 +30,6 @@ pub(crate) struct Member {
     pub folder: String,
     /// Its name, if it has one.
     pub name: Option<String>,
-}
-
-/// What is installed, and where.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InstallPlan<'a> {
-    /// The folder that holds all of the install.
-    pub work: &'a str,
-    /// There is a lock file, which is kept to.
-    pub locked: bool,
-    /// A platform that is not the one the commands run on.
-    pub target: Option<ImagePlatform>,
-    /// The package, if the commands run in its workspace's folder.
-    pub member: Option<&'a Member>,
-    /// The package's own scripts run.
-    pub scripts: bool,
-    /// The Yarn that the project brings, by its path below the folder the commands run in.
-    pub yarn: Option<&'a str>,
 }
 
 /// Takes the scripts out of package.json, so that what comes after their run does not run them again.
@@ -167,7 +153,7 @@ impl Manager {
                     "--omit=dev"
                 }]);
                 add(&NPM);
-                words.extend(foreign(plan));
+                words.extend(plan.foreign());
                 words.extend(
                     plan.member
                         .map(|member| format!("--workspace={}", member.folder)),
@@ -265,12 +251,6 @@ impl Manager {
     }
 }
 
-/// Has npm choose what is for another platform.
-fn foreign(plan: &InstallPlan<'_>) -> Vec<String> {
-    let target = plan.target.map(|target| format!("--cpu={}", target.cpu()));
-    target.map_or_else(Vec::new, |cpu| vec!["--os=linux".to_owned(), cpu])
-}
-
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
@@ -316,6 +296,7 @@ fn value<'a>(text: &'a str, key: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::manifest::ImagePlatform;
 
     fn of(kind: LockfileKind, lock: &str, manager: Option<&str>) -> Option<Manager> {
         let mut manifest = Map::new();
