@@ -55,10 +55,13 @@ fn package(manifest: &str, more: &[(&str, &str)]) -> Folder {
 #[test]
 fn a_patch_that_the_packages_own_postinstall_applies_is_in_the_layer_and_a_changed_one_anew() {
     let manifest = r#"{"name": "a", "version": "1.0.0",
-        "scripts": {"postinstall": "patch-package && mkdir node_modules/made && echo > node_modules/made/x", "prepare": "no-such-tool"},
+        "scripts": {"postinstall": "patch-package && node made.js", "prepare": "no-such-tool"},
         "dependencies": {"ms": "2.1.3"}, "devDependencies": {"patch-package": "8.0.0"}}"#;
     let at = "patches/ms+2.1.3.patch";
-    let folder = package(manifest, &[(at, &patch("node_modules/ms/", "one"))]);
+    let made = "const fs = require('fs');\nfs.mkdirSync('node_modules/made');\n\
+        fs.writeFileSync('node_modules/made/x', '');\n";
+    let patches = patch("node_modules/ms/", "one");
+    let folder = package(manifest, &[(at, &patches), ("made.js", made)]);
     let (exit, report, stderr) = build(&folder, &[], &[]);
     assert_eq!(exit, 0, "{stderr}");
     assert!(stderr.contains("`prepare` is left out"), "{stderr}");

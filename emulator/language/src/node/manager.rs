@@ -3,7 +3,11 @@
 //! npm is there with Node. The others are installed by it, in the version the package names or its
 //! lock file was written by, beside the install and not into the image.
 
+mod plan;
+
 use serde_json::{Map, Value};
+
+pub(super) use plan::ManagerInstall;
 
 /// A package manager in a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,23 +28,6 @@ pub(super) struct Member {
     pub folder: String,
     /// Its name, if it has one.
     pub name: Option<String>,
-}
-
-/// What is installed, and where.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ManagerInstall<'a> {
-    /// The folder that holds all of the install.
-    pub work: &'a str,
-    /// There is a lock file, which is kept to.
-    pub locked: bool,
-    /// An architecture that is not the one the commands run on, as images spell it.
-    pub target: Option<&'a str>,
-    /// The package, if the commands run in its workspace's folder.
-    pub member: Option<&'a Member>,
-    /// The package's own scripts run.
-    pub scripts: bool,
-    /// The Yarn that the project brings, by its path below the folder the commands run in.
-    pub yarn: Option<&'a str>,
 }
 
 /// Takes the scripts out of package.json, so that what comes after their run does not run them again.
@@ -160,7 +147,7 @@ impl Manager {
                     "--omit=dev"
                 }]);
                 add(&NPM);
-                words.extend(foreign(plan));
+                words.extend(plan.foreign());
                 words.extend(
                     plan.member
                         .map(|member| format!("--workspace={}", member.folder)),
@@ -255,20 +242,6 @@ impl Manager {
             env.extend(registry.map(|url| format!("YARN_NPM_REGISTRY_SERVER={url}")));
         }
         env
-    }
-}
-
-/// Has npm choose what is for another platform.
-fn foreign(plan: &ManagerInstall<'_>) -> Vec<String> {
-    let target = plan.target.map(|target| format!("--cpu={}", cpu(target)));
-    target.map_or_else(Vec::new, |cpu| vec!["--os=linux".to_owned(), cpu])
-}
-
-/// An architecture as Node and npm spell it.
-fn cpu(architecture: &str) -> &str {
-    match architecture {
-        "amd64" => "x64",
-        same => same,
     }
 }
 
