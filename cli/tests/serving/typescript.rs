@@ -176,12 +176,12 @@ async fn every_kind_runs(dev: &mut Dev) {
         line.is_some_and(|line| line.contains(" at ") && line.contains("index.ts"))
     });
     let line = told["line"].as_str().unwrap();
-    assert!(line.contains("src/index.ts:33:"), "{line}");
+    assert!(line.contains("src/index.ts:31:"), "{line}");
     let failed = dev.wait_for("the error", |record| {
         record["error"]["message"] == "lost here" || record["message"] == "lost here"
     });
     let text = failed.to_string();
-    assert!(text.contains("src/index.ts:35"), "{text}");
+    assert!(text.contains("src/index.ts:33"), "{text}");
     assert!(
         !text.contains(".ts.mjs") && !text.contains(".ts.cjs"),
         "{text}"
