@@ -340,3 +340,31 @@ fn an_image_of_a_broken_tsconfig_is_not_built() {
     assert!(stderr.contains("b.json:1"), "{stderr}");
     assert!(stderr.contains("extends itself"), "{stderr}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_that_is_depended_on_may_be_typescript() {
+    for runtime in [PROCESS, DOCKER] {
+        let folder = Folder::new(&[
+            (
+                "package.json",
+                r#"{ "name": "shop", "main": "index.ts", "dependencies": { "shared": "file:vendor/shared" } }"#,
+            ),
+            (
+                "index.ts",
+                "import { Color, name } from 'shared';\n\
+                 export const f = (req: any, res: any) => res.json(name(Color.Green));\n",
+            ),
+            (
+                "vendor/shared/package.json",
+                r#"{ "name": "shared", "version": "1.0.0", "exports": "./src/index.ts" }"#,
+            ),
+            ("vendor/shared/src/index.ts", "export * from './color';\n"),
+            (
+                "vendor/shared/src/color.ts",
+                "export enum Color { Red, Green }\nexport const name = (color: Color) => Color[color];\n",
+            ),
+        ]);
+        let dev = Dev::start_with(&folder, &runtime);
+        assert_eq!(answer(&dev, "/f").await, (200, json!("Green")));
+    }
+}
