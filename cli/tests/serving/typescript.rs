@@ -28,12 +28,12 @@ fn nodes() -> Vec<String> {
         .map(|folder| (folder.clone(), strips(&folder)))
         .collect();
     let with = |wanted: bool| {
-        let others = known.iter().filter(|(_, strips)| *strips != Some(!wanted));
-        let path = std::env::join_paths(others.map(|(folder, _)| folder)).unwrap();
-        known
+        let (first, others): (Vec<_>, Vec<_>) = known
             .iter()
-            .any(|(_, strips)| *strips == Some(wanted))
-            .then(|| path.into_string().unwrap())
+            .partition(|(_, strips)| *strips == Some(wanted));
+        let ordered = first.iter().chain(&others).map(|(folder, _)| folder);
+        let path = std::env::join_paths(ordered).unwrap();
+        (!first.is_empty()).then(|| path.into_string().unwrap())
     };
     let nodes: Vec<String> = [true, false].into_iter().filter_map(with).collect();
     assert!(!nodes.is_empty(), "there is no node in PATH");
