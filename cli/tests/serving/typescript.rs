@@ -178,7 +178,8 @@ async fn every_kind_runs(dev: &mut Dev) {
     let line = told["line"].as_str().unwrap();
     assert!(line.contains("src/index.ts:31:"), "{line}");
     let failed = dev.wait_for("the error", |record| {
-        record["error"]["message"] == "lost here" || record["message"] == "lost here"
+        let error = record["error"].as_str();
+        record["event"] == "error" && error.is_some_and(|error| error.contains("lost here"))
     });
     let text = failed.to_string();
     assert!(text.contains("src/index.ts:33"), "{text}");
