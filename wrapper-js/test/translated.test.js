@@ -4,6 +4,9 @@ import { HAS_TYPESCRIPT, describe, folder } from "./runner.js";
 
 const MARK = ".fnlocal-typescript";
 
+/** @param {{ name: string }[]} functions */
+const names = (functions) => functions.map(({ name }) => name);
+
 /** @param {Record<string, string>} files */
 async function described(files) {
   const { modules, err } = await describe(folder(files));
@@ -14,16 +17,18 @@ async function described(files) {
 test("a file that was made runs in place of its source, and is named like it", async () => {
   const made = { [MARK]: "made\n", "shop.ts": "enum A { B }\nexport default () => A.B;\n" };
   const main = { "package.json": '{ "main": "shop.ts" }' };
-  for (const file of [{ "shop.ts.mjs": "export default () => 0;\n" }, { "shop.ts.cjs": "exports.default = () => 0; exports.__esModule = true;\n" }]) {
+  /** @type {Record<string, string>[]} */
+  const either = [{ "shop.ts.mjs": "export default () => 0;\n" }, { "shop.ts.cjs": "exports.default = () => 0; exports.__esModule = true;\n" }];
+  for (const file of either) {
     const { entry, functions, error } = await described({ ...main, ...made, ...file });
-    assert.deepEqual([entry, error, functions.map(({ name }) => name)], ["shop.ts", null, ["shop"]]);
+    assert.deepEqual([entry, error, names(functions)], ["shop.ts", null, ["shop"]]);
   }
 });
 
 test("a source that Node can run as it is runs itself where Node strips types", async () => {
   const files = { "index.ts": "export const source = (): void => {};\n", "index.ts.mjs": "export const made = () => {};\n" };
   const { functions } = await described({ ...files, [MARK]: "plain\n" });
-  assert.deepEqual(functions.map(({ name }) => name), [HAS_TYPESCRIPT ? "source" : "made"]);
+  assert.deepEqual(names(functions), [HAS_TYPESCRIPT ? "source" : "made"]);
 });
 
 test("an error in a file that was made is about its source", async () => {

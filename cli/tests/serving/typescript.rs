@@ -28,12 +28,12 @@ fn nodes() -> Vec<String> {
         .map(|folder| (folder.clone(), strips(&folder)))
         .collect();
     let with = |wanted: bool| {
-        let others = known.iter().filter(|(_, strips)| *strips != Some(!wanted));
-        let path = std::env::join_paths(others.map(|(folder, _)| folder)).unwrap();
-        known
+        let (first, others): (Vec<_>, Vec<_>) = known
             .iter()
-            .any(|(_, strips)| *strips == Some(wanted))
-            .then(|| path.into_string().unwrap())
+            .partition(|(_, strips)| *strips == Some(wanted));
+        let ordered = first.iter().chain(&others).map(|(folder, _)| folder);
+        let path = std::env::join_paths(ordered).unwrap();
+        (!first.is_empty()).then(|| path.into_string().unwrap())
     };
     let nodes: Vec<String> = [true, false].into_iter().filter_map(with).collect();
     assert!(!nodes.is_empty(), "there is no node in PATH");
@@ -176,12 +176,13 @@ async fn every_kind_runs(dev: &mut Dev) {
         line.is_some_and(|line| line.contains(" at ") && line.contains("index.ts"))
     });
     let line = told["line"].as_str().unwrap();
-    assert!(line.contains("src/index.ts:33:"), "{line}");
+    assert!(line.contains("src/index.ts:31:"), "{line}");
     let failed = dev.wait_for("the error", |record| {
-        record["error"]["message"] == "lost here" || record["message"] == "lost here"
+        let error = record["error"].as_str();
+        record["event"] == "error" && error.is_some_and(|error| error.contains("lost here"))
     });
     let text = failed.to_string();
-    assert!(text.contains("src/index.ts:35"), "{text}");
+    assert!(text.contains("src/index.ts:33"), "{text}");
     assert!(
         !text.contains(".ts.mjs") && !text.contains(".ts.cjs"),
         "{text}"
@@ -339,4 +340,32 @@ fn an_image_of_a_broken_tsconfig_is_not_built() {
     assert_ne!(code, 0);
     assert!(stderr.contains("b.json:1"), "{stderr}");
     assert!(stderr.contains("extends itself"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_that_is_depended_on_may_be_typescript() {
+    for runtime in [PROCESS, DOCKER] {
+        let folder = Folder::new(&[
+            (
+                "package.json",
+                r#"{ "name": "shop", "main": "index.ts", "dependencies": { "shared": "file:vendor/shared" } }"#,
+            ),
+            (
+                "index.ts",
+                "import { Color, name } from 'shared';\n\
+                 export const f = (req: any, res: any) => res.json(name(Color.Green));\n",
+            ),
+            (
+                "vendor/shared/package.json",
+                r#"{ "name": "shared", "version": "1.0.0", "exports": "./src/index.ts" }"#,
+            ),
+            ("vendor/shared/src/index.ts", "export * from './color';\n"),
+            (
+                "vendor/shared/src/color.ts",
+                "export enum Color { Red, Green }\nexport const name = (color: Color) => Color[color];\n",
+            ),
+        ]);
+        let dev = Dev::start_with(&folder, &runtime);
+        assert_eq!(answer(&dev, "/f").await, (200, json!("Green")));
+    }
 }

@@ -139,6 +139,11 @@ impl Tree {
         }
     }
 
+    /// The files that export functions.
+    pub fn entries(&self) -> &[String] {
+        &self.entries
+    }
+
     /// Walks everything that belongs to the package, folders before what is in them. Folders that
     /// are as `memo` remembers them are not listed again.
     pub fn walk(&self, memo: &mut Memo, visit: Visit<'_>) -> Result<(), WalkError> {

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use fnlocal_api::UserError;
-use fnlocal_project::{CodeStore, Package, Project, Snapshot, StateDir};
+use fnlocal_project::{CodeStore, LocalDependencies, Package, Project, Snapshot, StateDir};
 
 use super::Folder;
 
@@ -73,6 +73,16 @@ fn a_package_that_node_can_run_as_it_is_says_so_and_javascript_has_nothing_made(
     ]);
     let files = fs::read_dir(snapshot(&script).path).unwrap().count();
     assert_eq!(files, 2);
+    let compiled = Folder::with(&[
+        ("package.json", r#"{ "main": "dist/index.js" }"#),
+        ("dist/index.js", "exports.f = () => 1;\n"),
+        ("src/index.ts", ENUM),
+        ("tsconfig.json", "{ oops"),
+    ]);
+    let sources = fs::read_dir(snapshot(&compiled).path.join("src"))
+        .unwrap()
+        .count();
+    assert_eq!(sources, 1);
 }
 
 #[test]
@@ -187,4 +197,30 @@ fn a_project_opens_while_its_typescript_is_broken() {
         "{made}"
     );
     assert!(Project::open(&folder.path, None).is_ok());
+}
+
+#[test]
+fn packages_that_others_depend_on_name_what_was_made_of_their_typescript() {
+    let manifest =
+        r#"{ "name": "shared", "exports": { ".": "./src/index.ts", "./*": "./src/*.ts" } }"#;
+    let folder = Folder::with(&[
+        (
+            "package.json",
+            r#"{ "name": "a", "dependencies": { "shared": "file:vendor/shared" } }"#,
+        ),
+        ("index.js", ""),
+        ("vendor/shared/package.json", manifest),
+        ("vendor/shared/src/index.ts", ENUM),
+    ]);
+    let package = folder.open().packages[0].clone();
+    let local = LocalDependencies::of(&package).unwrap().unwrap();
+    let files = local.mirror(&package).unwrap();
+    let text = |path: &str| {
+        let file = files.iter().find(|file| file.path.ends_with(path)).unwrap();
+        String::from_utf8(file.bytes.clone()).unwrap()
+    };
+    let manifest: serde_json::Value = serde_json::from_str(&text("shared/package.json")).unwrap();
+    let exports = serde_json::json!({ ".": "./src/index.ts.mjs", "./*": "./src/*.ts.mjs" });
+    assert_eq!(manifest["exports"], exports);
+    assert!(text("src/index.ts.mjs").contains("export"));
 }

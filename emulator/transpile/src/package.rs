@@ -3,7 +3,7 @@
 mod decide;
 mod scripts;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -27,9 +27,9 @@ type ReadFacts = Arc<Result<Facts, Problem>>;
 /// Translates packages, and keeps what it made for the next time.
 #[derive(Debug, Default)]
 pub struct Transpiler {
-    facts: HashMap<(Sha256Digest, Language), ReadFacts>,
+    facts: BTreeMap<(Sha256Digest, Language), ReadFacts>,
     /// The bytes by all that decides about them, with their digests.
-    made: HashMap<Sha256Digest, (Arc<[u8]>, Sha256Digest)>,
+    made: BTreeMap<Sha256Digest, (Arc<[u8]>, Sha256Digest)>,
     scripts: Scripts,
 }
 
@@ -62,7 +62,7 @@ struct Known<'a> {
     sources: &'a dyn Sources,
     files: Files<'a>,
     manifests: BTreeMap<String, PackageJson>,
-    formats: HashMap<Arc<str>, Format>,
+    formats: BTreeMap<Arc<str>, Format>,
 }
 
 impl Known<'_> {
@@ -127,6 +127,8 @@ impl Transpiler {
             *self = Self::default();
             return Ok(Emitted::default());
         }
+        let entries = sources.entries();
+        let is_entry = entries.is_none_or(|entries| entries.iter().any(|path| is_source(path)));
         let mut known = Known {
             sources,
             files: Files {
@@ -134,8 +136,14 @@ impl Transpiler {
                 paths: &paths,
             },
             manifests: manifests(sources, &paths),
-            formats: HashMap::new(),
+            formats: BTreeMap::new(),
         };
+        // Of a package that was compiled, only what was made of its sources runs.
+        if !is_entry && !self.scripts.import_sources(&known, &paths) {
+            self.facts.clear();
+            self.made.clear();
+            return Ok(Emitted::default());
+        }
         let mut configs = ConfigLoader::new(sources);
         let files = self.decide(translated, &known, &mut configs)?;
         known.formats = files
@@ -163,7 +171,7 @@ impl Transpiler {
         known: &Known<'_>,
         configs: &mut ConfigLoader<'_>,
     ) -> Result<Vec<Source>, Box<ConfigError>> {
-        let mut found = HashMap::new();
+        let mut found = BTreeMap::new();
         let mut files = Vec::with_capacity(translated.len());
         for (path, language) in translated {
             let options = configs.options(&known.sources.root().join(folder(&path)))?;
@@ -203,7 +211,7 @@ impl Transpiler {
             .flat_map(|facts| facts.names.iter().cloned())
             .collect();
         let mut plain = changed.is_empty();
-        let mut made = HashMap::new();
+        let mut made = BTreeMap::new();
         let mut emitted = changed;
         for file in files {
             let (replacements, stays) = replacements(file, known);
@@ -241,6 +249,11 @@ impl Transpiler {
             ..Emitted::default()
         }
     }
+}
+
+/// Returns whether a file is translated, by its name.
+fn is_source(path: &str) -> bool {
+    Language::of(path).is_some_and(Language::is_translated)
 }
 
 /// The package.json files of a package, by their folders.
@@ -289,10 +302,9 @@ fn replacements(file: &Source, known: &Known<'_>) -> (Replacements, bool) {
 
 /// All that decides what is made of a file.
 fn key(file: &Source, replacements: &Replacements) -> [u8; 32] {
-    let sorted: BTreeMap<_, _> = replacements.iter().collect();
     let options = &file.decision.options;
     let text = format!(
-        "{}\0{:?}\0{options:?}\0{sorted:?}",
+        "{}\0{:?}\0{options:?}\0{replacements:?}",
         name(&file.path),
         file.language
     );

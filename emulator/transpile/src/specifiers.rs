@@ -1,6 +1,6 @@
 //! Imports that name what was made, instead of the source.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use swc_core::atoms::Wtf8Atom;
 use swc_core::common::{DUMMY_SP, SyntaxContext};
@@ -12,7 +12,7 @@ use crate::emit::Format;
 use crate::facts::{Usage, beside, loaded};
 
 /// The text that replaces each specifier.
-pub(crate) type Replacements = HashMap<(String, Usage), String>;
+pub(crate) type Replacements = BTreeMap<(String, Usage), String>;
 
 /// Replaces specifiers.
 pub(crate) struct Rewriter<'a> {

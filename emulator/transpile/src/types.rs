@@ -11,6 +11,8 @@ pub trait Sources {
     fn root(&self) -> &Path;
     /// The project's folder, at or above it; nothing outside of it is read.
     fn project(&self) -> &Path;
+    /// The files that are imported first. `None` if any file may be: then all are translated.
+    fn entries(&self) -> Option<&[String]>;
     /// The paths of the files, relative to the package's folder.
     fn paths(&self) -> BTreeSet<Arc<str>>;
     /// The SHA-256 of a file of [`Sources::paths`].
@@ -54,8 +56,7 @@ pub struct Emitted {
 }
 
 /// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{}:{line}: {message}", path.display())]
+#[derive(Debug)]
 pub struct ConfigError {
     /// The file.
     pub path: PathBuf,

@@ -76,6 +76,10 @@ impl Sources for ScannedSources<'_> {
         &self.tree.project
     }
 
+    fn entries(&self) -> Option<&[String]> {
+        Some(self.tree.entries())
+    }
+
     fn paths(&self) -> BTreeSet<Arc<str>> {
         self.files.paths().map(Arc::clone).collect()
     }

@@ -29,10 +29,12 @@ pub(super) fn add(
     project: &Path,
     files: &mut Vec<LibraryFile>,
 ) -> Result<MadeNames, CodeError> {
+    let manifest = read_inside(project, &root.join("package.json")).ok();
     let sources = LibrarySources {
         root,
         project,
-        manifest: read_inside(project, &root.join("package.json")).ok(),
+        entries: manifest.as_deref().map(entries).unwrap_or_default(),
+        manifest,
         files: files.as_slice(),
     };
     let emitted = Transpiler::default().emit(&sources);
@@ -51,6 +53,27 @@ pub(super) fn add(
         }
     }
     Ok(names)
+}
+
+/// The paths and patterns that a package.json names as entries.
+fn entries(manifest: &[u8]) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(path) => found.push(path.trim_start_matches("./").to_owned()),
+            Value::Object(map) => map.values().for_each(|value| collect(value, found)),
+            Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let manifest = manifest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(manifest);
+    let manifest: Map<String, Value> = serde_json::from_slice(manifest).unwrap_or_default();
+    let mut found = Vec::new();
+    for field in ENTRIES {
+        if let Some(value) = manifest.get(field) {
+            collect(value, &mut found);
+        }
+    }
+    found
 }
 
 impl MadeNames {
@@ -100,6 +123,7 @@ impl MadeNames {
 struct LibrarySources<'a> {
     root: &'a Path,
     project: &'a Path,
+    entries: Vec<String>,
     manifest: Option<Vec<u8>>,
     files: &'a [LibraryFile],
 }
@@ -111,6 +135,10 @@ impl Sources for LibrarySources<'_> {
 
     fn project(&self) -> &Path {
         self.project
+    }
+
+    fn entries(&self) -> Option<&[String]> {
+        Some(&self.entries)
     }
 
     fn paths(&self) -> BTreeSet<Arc<str>> {

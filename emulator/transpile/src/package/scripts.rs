@@ -1,12 +1,12 @@
 //! JavaScript files that import translated ones: their imports are changed in place, and nothing else.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 use sha2::{Digest, Sha256};
 
-use super::{Known, text_of};
+use super::{Known, is_source, text_of};
 use crate::facts::{Specifier, Usage, read};
 use crate::parse::Language;
 use crate::paths::folder;
@@ -24,19 +24,32 @@ static IMPORT: LazyLock<Regex> = LazyLock::new(|| {
 /// What scripts import, by their digests.
 #[derive(Debug, Default)]
 pub(super) struct Scripts {
-    imports: HashMap<[u8; 32], Arc<Vec<String>>>,
+    imports: BTreeMap<[u8; 32], Arc<Vec<String>>>,
 }
 
 impl Scripts {
-    /// Changes the imports that mean translated files.
-    pub fn change(
+    /// Returns whether a script imports a file that is translated.
+    pub fn import_sources(&mut self, known: &Known<'_>, paths: &BTreeSet<Arc<str>>) -> bool {
+        self.read(known, paths).iter().any(|(path, imports)| {
+            imports.iter().any(|text| {
+                let mut usages = [Usage::Import, Usage::Require].into_iter();
+                let options = CompilerOptions::default();
+                usages.any(|usage| {
+                    let meant = known.meant(text, path, usage, &options);
+                    meant.is_some_and(|meant| is_source(&meant.path))
+                })
+            })
+        })
+    }
+
+    /// Reads what scripts import, as far as they import anything.
+    fn read(
         &mut self,
         known: &Known<'_>,
         paths: &BTreeSet<Arc<str>>,
-        configs: &mut ConfigLoader<'_>,
-    ) -> Result<Vec<EmittedFile>, Box<ConfigError>> {
-        let mut imports = HashMap::new();
-        let mut changed = Vec::new();
+    ) -> Vec<(Arc<str>, Arc<Vec<String>>)> {
+        let mut imports = BTreeMap::new();
+        let mut read = Vec::new();
         for path in paths {
             let script = Language::JavaScript { jsx: false };
             let own = !path.split('/').any(|part| part == "node_modules");
@@ -47,26 +60,40 @@ impl Scripts {
                 continue;
             };
             let found = self.imports.remove(&digest);
+            let found = found.or_else(|| imports.get(&digest).map(Arc::clone));
             let found = found.unwrap_or_else(|| Arc::new(imported(known, path)));
             imports.insert(digest, Arc::clone(&found));
-            if found.is_empty() {
-                continue;
-            }
-            let options = configs.options(&known.sources.root().join(folder(path)))?;
-            let wants = |text: &String| {
-                let mut usages = [Usage::Import, Usage::Require].into_iter();
-                usages.any(|usage| replacement(known, path, text, usage, &options).is_some())
-            };
-            if found.iter().any(wants) {
-                changed.extend(change(known, path, &options));
+            if !found.is_empty() {
+                read.push((Arc::clone(path), found));
             }
         }
         self.imports = imports;
+        read
+    }
+
+    /// Changes the imports that mean translated files.
+    pub fn change(
+        &mut self,
+        known: &Known<'_>,
+        paths: &BTreeSet<Arc<str>>,
+        configs: &mut ConfigLoader<'_>,
+    ) -> Result<Vec<EmittedFile>, Box<ConfigError>> {
+        let mut changed = Vec::new();
+        for (path, imports) in self.read(known, paths) {
+            let options = configs.options(&known.sources.root().join(folder(&path)))?;
+            let wants = |text: &String| {
+                let mut usages = [Usage::Import, Usage::Require].into_iter();
+                usages.any(|usage| replacement(known, &path, text, usage, &options).is_some())
+            };
+            if imports.iter().any(wants) {
+                changed.extend(change(known, &path, &options));
+            }
+        }
         Ok(changed)
     }
 }
 
-/// What a script seems to import.
+/// Returns what a script seems to import.
 fn imported(known: &Known<'_>, path: &str) -> Vec<String> {
     let Ok(text) = text_of(known.sources, path) else {
         return Vec::new();

@@ -1,6 +1,6 @@
 //! Reading of `tsconfig.json` and what it extends: files of the project, and nothing outside of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Source<'_> {
 /// Finds and reads the configurations of a package's folders.
 pub(crate) struct ConfigLoader<'a> {
     sources: &'a dyn Sources,
-    folders: HashMap<PathBuf, Arc<CompilerOptions>>,
+    folders: BTreeMap<PathBuf, Arc<CompilerOptions>>,
     /// Files that were read outside of the package, by their paths in the project, with their digests.
     pub outside: BTreeMap<PathBuf, [u8; 32]>,
     /// Texts about configurations that were passed over.
@@ -58,7 +58,7 @@ impl<'a> ConfigLoader<'a> {
     pub fn new(sources: &'a dyn Sources) -> Self {
         Self {
             sources,
-            folders: HashMap::new(),
+            folders: BTreeMap::new(),
             outside: BTreeMap::new(),
             warnings: Vec::new(),
         }

@@ -37,6 +37,10 @@ impl Sources for FolderSources<'_> {
         &self.tree.project
     }
 
+    fn entries(&self) -> Option<&[String]> {
+        Some(self.tree.entries())
+    }
+
     fn paths(&self) -> BTreeSet<Arc<str>> {
         self.files.keys().map(|path| Arc::from(*path)).collect()
     }
