@@ -34,7 +34,6 @@ use crate::names::{ENV_TAG, PROJECT_TAG, REGION_TAG, ResourceNames};
 use crate::registry::RemoteRegistry;
 
 use diagnosis::client;
-use failure::failed;
 pub use identity::{Identity, identity};
 pub use ids::Ids;
 
