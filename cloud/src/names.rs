@@ -16,6 +16,8 @@ pub const RELEASE_TAG: &str = "fnlocal:release";
 const BALANCER_LIMIT: usize = 32;
 /// The maximum number of letters of a role's name, the smallest of all other limits.
 const ROLE_LIMIT: usize = 64;
+/// The maximum number of letters of the name of a schedule at EventBridge Scheduler.
+const SCHEDULE_LIMIT: usize = 64;
 /// The maximum number of letters of an image's tag.
 const TAG_LIMIT: usize = 128;
 
@@ -83,6 +85,46 @@ impl ResourceNames {
     #[must_use]
     pub fn role(&self) -> String {
         format!("{}-node", self.stem)
+    }
+
+    /// The role with which schedules of functions put messages into the queue.
+    #[must_use]
+    pub fn schedule_role(&self) -> String {
+        format!("{}-cron", self.stem)
+    }
+
+    /// The queue of jobs.
+    #[must_use]
+    pub fn queue(&self) -> String {
+        format!("{}.fifo", self.stem)
+    }
+
+    /// The queue of jobs that were given up.
+    #[must_use]
+    pub fn dead_letter_queue(&self) -> String {
+        format!("{}-dead.fifo", self.stem)
+    }
+
+    /// The group of functions' schedules.
+    #[must_use]
+    pub fn schedule_group(&self) -> String {
+        self.stem.clone()
+    }
+
+    /// The schedule of a function.
+    #[must_use]
+    pub fn function_schedule(function: &str) -> String {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let name: String = function
+            .chars()
+            .map(|c| if allowed(c) { c } else { '-' })
+            .collect();
+        if name == function && name.len() <= SCHEDULE_LIMIT {
+            return name;
+        }
+        let hash = hex::encode(&Sha256::digest(function)[..4]);
+        let kept = &name[..name.len().min(SCHEDULE_LIMIT - 9)];
+        format!("{kept}-{hash}")
     }
 
     /// The nodes' security group.
