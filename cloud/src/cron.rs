@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use fnlocal_core::trigger::ScheduleSpec;
-use fnlocal_triggers::schedule::zone_offsets;
+use fnlocal_triggers::schedule::ZoneClocks;
 
 /// The maximum number of characters of an expression, by CreateSchedule.
 const MAX_EXPRESSION: usize = 256;
@@ -52,12 +52,10 @@ pub fn to_eventbridge(spec: &ScheduleSpec) -> Result<ScheduleExpression, String>
     if days.is_some() && weekdays.is_some() {
         return Err("it names days of the month and days of the week".to_owned());
     }
-    let offsets = zone_offsets(&spec.timezone).map_err(|error| error.to_string())?;
+    let clocks = ZoneClocks::new(&spec.timezone).map_err(|error| error.to_string())?;
     let is_hourly = hours.len() == 24 && months.len() == 12 && days.is_none() && weekdays.is_none();
-    let shifts: BTreeSet<i64> = offsets
-        .iter()
-        .map(|offset| offset.rem_euclid(3600))
-        .collect();
+    let shifts = clocks.offsets.iter();
+    let shifts: BTreeSet<i64> = shifts.map(|offset| offset.rem_euclid(3600)).collect();
     let (minutes, timezone) = match shifts.first() {
         Some(shift) if is_hourly && shifts.len() == 1 => (shifted(&minutes, *shift), "UTC"),
         _ => (minutes, spec.timezone.as_str()),
@@ -78,7 +76,7 @@ pub fn to_eventbridge(spec: &ScheduleSpec) -> Result<ScheduleExpression, String>
     }
     Ok(ScheduleExpression {
         expression,
-        is_exact: timezone == "UTC" || offsets.len() == 1,
+        is_exact: timezone == "UTC" || hours.is_disjoint(&clocks.set_hours),
         timezone: timezone.to_owned(),
     })
 }

@@ -174,6 +174,10 @@ fn a_year_of_firings_is_the_same_at_eventbridge_in_five_time_zones() {
     ];
     for timezone in ZONES {
         for cron in crons {
+            if cron == "* * * * *" && timezone != "Australia/Lord_Howe" {
+                // Half a million firings take their time; what can differ there shows in one zone.
+                continue;
+            }
             let ours = spec(cron, timezone);
             let there = to_eventbridge(&ours).unwrap_or_else(|why| panic!("{cron}: {why}"));
             let wanted = due(&ours);
@@ -208,6 +212,7 @@ fn only_times_that_clocks_can_skip_or_repeat_are_not_exact() {
     let exact = |cron, timezone| to_eventbridge(&spec(cron, timezone)).unwrap().is_exact;
     assert!(exact("*/5 * * * *", "Europe/Berlin"));
     assert!(exact("0 9 * * *", "Asia/Kolkata"));
+    assert!(exact("0 9 * * *", "Europe/Berlin"));
     assert!(!exact("30 2 * * *", "Europe/Berlin"));
     let half = to_eventbridge(&spec("0 * * * *", "Asia/Kolkata")).unwrap();
     assert_eq!(half.expression, "cron(30 * * * ? *)");

@@ -37,6 +37,8 @@ pub struct Story {
     pub failures: RefCell<BTreeMap<String, usize>>,
     /// Bodies whose runs do not end before this is rung.
     pub slow: RefCell<BTreeMap<String, Rc<Notify>>>,
+    /// How long a run takes at least.
+    pub run_time: Cell<Duration>,
     pub more: Notify,
 }
 
@@ -77,7 +79,9 @@ impl Invoke for NodeInvoke {
         let left = failures.entry(body).or_default();
         let fails = *left > 0;
         *left = left.saturating_sub(1);
+        let run_time = self.story.run_time.get();
         Box::pin(async move {
+            tokio::time::sleep(run_time).await;
             if let Some(slow) = slow {
                 slow.notified().await;
             }
