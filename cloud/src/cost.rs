@@ -42,7 +42,7 @@ const DISK: (f64, f64) = (0.08, 0.088);
 const ADDRESS: f64 = 0.005;
 /// A request to a FIFO queue of SQS, US dollars, everywhere. A job takes about three.
 const QUEUE_REQUEST: f64 = 0.50 / 1e6;
-/// A receive waits so many seconds for a job.
+/// The time a receive waits for a job, in seconds.
 const POLL_SECONDS: f64 = 20.0;
 /// A metric of one's own, US dollars a month.
 const METRIC: f64 = 0.30;

@@ -34,7 +34,7 @@ pub struct ScheduleExpression {
 /// Translates a schedule.
 ///
 /// # Errors
-/// What EventBridge Scheduler cannot say, for people.
+/// The reason why EventBridge Scheduler has no such schedule, for people.
 pub fn to_eventbridge(spec: &ScheduleSpec) -> Result<ScheduleExpression, String> {
     let cron = spelled_out(&spec.cron);
     let mut fields: Vec<&str> = cron.split_whitespace().collect();

@@ -24,7 +24,7 @@ pub fn trust() -> Value {
     })
 }
 
-/// What a node may do besides, if its environment has it.
+/// The permissions of a node that depend on its environment.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeExtras {
     /// The node writes to CloudWatch Logs.

@@ -33,7 +33,7 @@ impl Aws {
         )?;
         let tags = tags.and_then(|output| output.tags).unwrap_or_default();
         let owner = self.owner(tags.iter().map(|tag| (tag.key(), tag.value())));
-        // What is in a stranger's group is a stranger's, and not looked at.
+        // Schedules in a stranger's group are a stranger's.
         let names = if owner == ResourceOwner::Ours {
             self.schedule_names(&name).await?
         } else {

@@ -1,4 +1,4 @@
-//! What asynchronous work needs: the queue with its dead letters, and the schedules of functions.
+//! The needs of asynchronous work: the queue with its dead letters, and the schedules of functions.
 
 use fnlocal_core::release::{Release, ReleaseFunction};
 use fnlocal_core::trigger::ScheduleSpec;
@@ -19,7 +19,7 @@ const MAX_DAYS: u32 = 14;
 const MAX_RECEIVES: u32 = 1000;
 /// The maximum number of seconds that a message can be hidden, by ChangeMessageVisibility.
 const MAX_HIDDEN_SECONDS: u64 = 12 * 3600;
-/// What EventBridge Scheduler replaces by the time a firing is due.
+/// The text that EventBridge Scheduler replaces by the time a firing is due.
 const DUE: &str = "<aws.scheduler.scheduled-time>";
 
 /// The wanted resources, and what people should know of them.

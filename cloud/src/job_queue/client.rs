@@ -20,7 +20,7 @@ pub(super) const MAX_BATCH: usize = 10;
 /// The maximum number of bytes of all messages of one call, by the same.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
-/// What is received: from the queue, or from its dead letters.
+/// The queue itself, or its dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueueSide {
     Jobs,

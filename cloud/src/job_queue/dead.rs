@@ -117,7 +117,7 @@ impl SqsJobQueue {
     async fn show_again(&self, seen: &[SeenLetter]) {
         for letter in seen {
             let receipt = letter.message.receipt_handle().unwrap_or_default();
-            // It becomes visible by itself, only later.
+            // A letter that stays hidden becomes visible by itself, only later.
             let _late = self
                 .calls
                 .hide_in(QueueSide::Dead, receipt, Duration::ZERO)

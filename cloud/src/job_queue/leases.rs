@@ -45,7 +45,7 @@ pub(super) struct HeldMessage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HeldStage {
-    /// It waits for room on this node.
+    /// The message waits for room on this node.
     Waiting,
     Running,
     /// Its run is over, which SQS does not know yet.

@@ -20,7 +20,7 @@ pub struct MessageQueue {
     pub deduplicates_content: bool,
     /// `true` if limits and deduplication are those of message groups.
     pub high_throughput: bool,
-    /// Who may send to it.
+    /// The policy that says who may send to it.
     pub policy: Value,
 }
 
@@ -40,12 +40,12 @@ pub struct FunctionSchedule {
     pub expression: String,
     /// Its time zone.
     pub timezone: String,
-    /// What it calls: the ARN of the queue, or of SQS's SendMessage.
+    /// Its target: the ARN of the queue, or of SQS's SendMessage.
     pub target: String,
     /// The role it calls with.
     pub role: String,
     /// The message group, if the target is the queue.
     pub message_group: Option<String>,
-    /// What it sends.
+    /// The message it sends.
     pub input: String,
 }

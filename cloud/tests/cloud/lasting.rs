@@ -1,4 +1,4 @@
-//! What was accepted runs although machines are lost. `FNLOCAL_EVERY_CALL` tries more of it.
+//! Accepted jobs run although machines are lost. `FNLOCAL_EVERY_CALL` tries more of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -51,7 +51,7 @@ async fn every_invocation_runs_although_nodes_are_killed_without_a_word() {
         assert!(waited.is_ok(), "{} of {jobs} ran", ran(&bodies));
         let again = bodies.len() - jobs;
         println!("{jobs} accepted, {kills} nodes killed, {again} runs more than that");
-        // What ran on a killed node, or was being deleted, runs once more; nothing else does.
+        // Only jobs that ran on a killed node, or were being deleted, run once more.
         assert!(again <= kills * (2 * ROOM + 8), "{again} runs more");
         let mut by_key = BTreeMap::<usize, Vec<usize>>::new();
         for number in bodies.iter().map(|body| body.parse::<usize>().unwrap()) {

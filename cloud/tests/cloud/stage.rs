@@ -26,7 +26,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// How many jobs a node runs at once.
 pub const ROOM: usize = 4;
 
-/// What all nodes of a test share.
+/// The state that all nodes of a test share.
 #[derive(Default)]
 pub struct Story {
     /// The node and body of each run that has begun.
@@ -202,7 +202,7 @@ impl Stage {
         waited.unwrap_or_else(|_| panic!("{:?} {:?}", story.began, story.warned));
     }
 
-    /// Waits until so many jobs are over, and returns what became of them.
+    /// Waits until the given number of jobs are over, and returns what became of them.
     pub async fn over(&self, count: usize) -> Vec<Run> {
         let is_over = |run: &&Run| !matches!(run.fate, Disposition::Again(_));
         self.until(|story| story.ended.borrow().iter().filter(is_over).count() >= count)

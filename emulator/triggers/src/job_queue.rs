@@ -1,8 +1,8 @@
-//! What every queue of jobs does, wherever it is: in a file of this machine, or at a service.
+//! The queue of jobs, wherever it is: in a file of this machine, or at a service.
 //!
-//! A queue keeps jobs and hands out leases on them. Which job may run now is said by
-//! [`Invoke::admissible`], what becomes of a run by [`deliver`](crate::delivery::deliver); both are
-//! the same for every queue. Delivery is at least once: a lease that ends without a
+//! A queue keeps jobs and hands out leases on them. [`Invoke::admissible`] says
+//! whether a job may run now, and [`deliver`](crate::delivery::deliver) what becomes of a run; both
+//! are the same for every queue. Delivery is at least once: a lease that ends without a
 //! [`JobQueue::settle`] makes its job run again.
 
 use std::pin::Pin;
@@ -47,8 +47,8 @@ pub trait JobQueue {
     /// Returns a place for a large body. `None` if bodies are in memory until they are stored.
     fn body_file(&self) -> Option<Arc<BodyFile>>;
 
-    /// Returns whether so many jobs of a function wait that its sources are to be read no further.
-    /// Their bytes may be `max_bytes`.
+    /// Returns whether a function's sources are to be read no further, since enough of its jobs
+    /// wait. The maximum of their bytes is `max_bytes`.
     fn has_enough(&self, function: &str, max_bytes: u64) -> bool;
 
     /// Waits for jobs that may run, and returns leases on them: as many as `invoke` has room for.
@@ -147,7 +147,7 @@ pub trait JobQueue {
 pub struct NewJobs {
     /// The jobs.
     pub jobs: Vec<NewJob>,
-    /// What their source has seen, by name; `None` removes a note. Queues without a file keep none.
+    /// Notes of their source, by name; `None` removes one. Queues without a file keep none.
     pub notes: Vec<(String, Option<String>)>,
     /// The body of the last job, if that is in a file of [`JobQueue::body_file`], on disk.
     pub file: Option<Arc<BodyFile>>,

@@ -30,7 +30,7 @@ use crate::store::QueueStoreError;
 
 /// Longest sleep: a clock that was set is noticed after so long at the latest.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
-/// Times due longer ago than so many milliseconds were missed, not late.
+/// Times due longer ago, in milliseconds, were missed, not late.
 pub const LATE: u64 = 60_000;
 /// A clock that differs from the time that passed by more was set.
 const JUMP: u64 = 5_000;

@@ -1,4 +1,4 @@
-//! What becomes of a job, on disk.
+//! The end of a run, on disk.
 
 use std::time::Duration;
 
