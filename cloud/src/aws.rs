@@ -19,6 +19,8 @@ mod read;
 mod refresh;
 mod role;
 mod scaling;
+mod scheduler;
+mod sqs;
 mod ssm;
 mod template;
 
@@ -34,7 +36,6 @@ use crate::names::{ENV_TAG, PROJECT_TAG, REGION_TAG, ResourceNames};
 use crate::registry::RemoteRegistry;
 
 use diagnosis::client;
-use failure::failed;
 pub use identity::{Identity, identity};
 pub use ids::Ids;
 
@@ -79,6 +80,8 @@ pub struct Aws {
     elb: aws_sdk_elasticloadbalancingv2::Client,
     iam: aws_sdk_iam::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
+    scheduler: aws_sdk_scheduler::Client,
+    sqs: aws_sdk_sqs::Client,
     ssm: aws_sdk_ssm::Client,
     registry: RemoteRegistry,
 }
@@ -137,6 +140,8 @@ impl Aws {
             elb: client!(aws_sdk_elasticloadbalancingv2, config),
             iam: client!(aws_sdk_iam, config),
             logs: client!(aws_sdk_cloudwatchlogs, config),
+            scheduler: client!(aws_sdk_scheduler, config),
+            sqs: client!(aws_sdk_sqs, config),
             ssm: client!(aws_sdk_ssm, config),
             registry,
         })

@@ -40,6 +40,10 @@ const BALANCER: (f64, f64) = (0.0225, 0.0252);
 const DISK: (f64, f64) = (0.08, 0.088);
 /// A public address, US dollars an hour, everywhere.
 const ADDRESS: f64 = 0.005;
+/// A request to a FIFO queue of SQS, US dollars, everywhere. A job takes about three.
+const QUEUE_REQUEST: f64 = 0.50 / 1e6;
+/// The time a receive waits for a job, in seconds.
+const POLL_SECONDS: f64 = 20.0;
 /// A metric of one's own, US dollars a month.
 const METRIC: f64 = 0.30;
 
@@ -122,12 +126,17 @@ impl Estimate {
         if let Some(ScalingTarget::MemoryPercent(_)) = env.scale_on {
             items.push(once(each("metric", (1, 1), Some(METRIC))));
         }
+        if env.durable {
+            let polls = HOURS * 3600.0 / POLL_SECONDS * QUEUE_REQUEST;
+            items.push(each("looks for jobs", nodes, Some(polls)));
+        }
         if env.warm_pool > 0 {
             let disk = Some(here(DISK) * f64::from(env.disk_gb));
             let pool = (env.warm_pool, env.warm_pool);
             items.push(once(each("disk of a machine kept stopped", pool, disk)));
         }
-        let assumptions = assumptions(kind, region, european.is_some(), node.is_some());
+        let known = (european.is_some(), node.is_some());
+        let assumptions = assumptions(env, region, known);
         let total = |count: fn(&CostItem) -> u32| {
             items
                 .iter()
@@ -158,11 +167,20 @@ impl Estimate {
 }
 
 /// Returns the assumptions of an estimate.
-fn assumptions(kind: &str, region: &str, region_known: bool, kind_known: bool) -> Vec<String> {
+fn assumptions(
+    env: &CloudEnvironment,
+    region: &str,
+    (region_known, kind_known): (bool, bool),
+) -> Vec<String> {
+    let kind = &env.instance_type;
     let mut assumptions = vec![
         format!("list prices of {PRICES_OF} in US dollars, without tax, on demand, {HOURS} hours"),
         "not counted: traffic, the balancer's capacity units, logs, images (0.10 a GB)".to_owned(),
     ];
+    if env.durable {
+        let million = 3.0 * QUEUE_REQUEST * 1e6;
+        assumptions.push(format!("not counted: jobs, about ${million:.2} a million"));
+    }
     if !region_known {
         assumptions.push(format!(
             "no prices are known for {region}: those of eu-west-1 are used"
@@ -222,6 +240,17 @@ mod tests {
         (env.warm_pool, env.disk_gb) = (3, 30);
         let with = Estimate::from_environment(&env, "us-east-1").least;
         assert!((with - without - 3.0 * 0.08 * 30.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_queue_costs_what_its_nodes_ask_of_it() {
+        let mut env = CloudEnvironment::new("prod");
+        let without = Estimate::from_environment(&env, "us-east-1").least;
+        env.durable = true;
+        let with = Estimate::from_environment(&env, "us-east-1");
+        let polls = f64::from(env.min) * 730.0 * 180.0;
+        assert!((with.least - without - polls * 0.5e-6).abs() < 1e-6);
+        assert!(with.to_string().contains("$1.50 a million"), "{with}");
     }
 
     #[test]

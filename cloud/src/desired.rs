@@ -1,6 +1,7 @@
 //! The wanted state: from fnlocal.toml, a release, and the surroundings.
 
 mod checked;
+mod durable;
 mod fleet;
 mod front;
 mod stored;
@@ -12,7 +13,7 @@ use fnlocal_core::release::Release;
 use crate::delivery::StoredRelease;
 use crate::environment::CloudEnvironment;
 use crate::error::CloudError;
-use crate::inventory::Inventory;
+use crate::inventory::{AccountRegion, Inventory};
 use crate::names::ResourceNames;
 use crate::resource::{
     CurrentRelease, IamRole, InstanceProfile, LogGroup, Nodes, PeerKey, Resource,
@@ -20,6 +21,8 @@ use crate::resource::{
 use crate::role;
 use checked::CheckedSurroundings;
 pub use checked::instance_type;
+pub use durable::queue_url;
+use durable::{durable, is_asynchronous};
 use fleet::{fleet, template};
 use front::{firewalls, front};
 use stored::{artifact, images, repository, sources};
@@ -61,6 +64,7 @@ pub fn desired(
 ) -> Result<Desired, CloudError> {
     let env = &wish.env;
     let surroundings = CheckedSurroundings::new(wish, inventory)?;
+    let is_durable = env.durable && is_asynchronous(&wish.release);
     let sources = sources(names, env, &wish.release)?;
     let delivery = StoredRelease {
         release: wish.release.clone(),
@@ -82,22 +86,18 @@ pub fn desired(
             days: env.log_days,
         }));
     }
-    let node_role = names.role(&inventory.place.region);
-    let parameters: BTreeSet<String> = delivery.sources.values().cloned().collect();
-    resources.push(Resource::Role(IamRole {
-        name: node_role.clone(),
-        trust: role::trust(),
-        policy: role::policy(
-            names,
-            &inventory.place,
-            &parameters,
-            &role::queues(&wish.release, &inventory.place),
-            env.logs,
-        ),
-    }));
+    let role = node_role(names, wish, &inventory.place, &delivery, is_durable);
+    let role_name = role.name.clone();
+    resources.push(Resource::Role(role));
+    let mut warnings = warnings(env, &surroundings);
+    if is_durable {
+        let parts = durable(names, wish, &inventory.place)?;
+        resources.extend(parts.resources);
+        warnings.extend(parts.warnings);
+    }
     resources.push(Resource::Profile(InstanceProfile {
-        name: node_role.clone(),
-        role: Some(node_role),
+        name: role_name.clone(),
+        role: Some(role_name),
     }));
     resources.extend(firewalls(names, env, surroundings.vpc).map(Resource::SecurityGroup));
     let template = template(names, wish, inventory, surroundings.machine_image);
@@ -116,8 +116,26 @@ pub fn desired(
     Ok(Desired {
         resources,
         delivery,
-        warnings: warnings(env, &surroundings),
+        warnings,
     })
+}
+
+fn node_role(
+    names: &ResourceNames,
+    wish: &PromoteRequest,
+    place: &AccountRegion,
+    delivery: &StoredRelease,
+    durable: bool,
+) -> IamRole {
+    let parameters: BTreeSet<String> = delivery.sources.values().cloned().collect();
+    let queues = role::queues(&wish.release, place);
+    let logs = wish.env.logs;
+    let extras = role::NodeExtras { logs, durable };
+    IamRole {
+        name: names.role(&place.region),
+        trust: role::trust(),
+        policy: role::policy(names, place, &parameters, &queues, extras),
+    }
 }
 
 fn warnings(env: &CloudEnvironment, around: &CheckedSurroundings<'_>) -> Vec<String> {

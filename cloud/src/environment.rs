@@ -47,6 +47,9 @@ pub struct CloudEnvironment {
     pub warm_up: u32,
     /// Releases kept besides the one that runs; images of older ones are deleted.
     pub keep_releases: u32,
+    /// `true` if asynchronous work goes through SQS and EventBridge Scheduler; else every node has a
+    /// queue of its own.
+    pub durable: bool,
 }
 
 /// The metric by which the fleet grows.
@@ -97,6 +100,7 @@ impl CloudEnvironment {
             warm_pool: 0,
             warm_up: 300,
             keep_releases: 10,
+            durable: false,
         }
     }
 

@@ -4,7 +4,8 @@
 //! First [`Inventory`] says what is there, then [`desired`](desired::desired) what should be, and
 //! [`Plan`] is the difference; all three are plain data, and none of it knows an AWS crate. Then
 //! [`apply`](apply::apply) carries the plan out and chooses nothing; `aws` does what it says, one
-//! file a service. Beside it `events` reads the sources of events that AWS has.
+//! file a service. Beside it `events` reads the sources of events that AWS has, and `job_queue` is the
+//! queue of jobs at SQS.
 //!
 //! # What no emulator proves
 //! The tests run against servers that play AWS. They show which calls are made, in which order,
@@ -18,6 +19,7 @@ pub mod aws;
 pub mod binary;
 pub mod copy;
 pub mod cost;
+pub mod cron;
 pub mod delivery;
 pub mod desired;
 pub mod endpoint;
@@ -26,6 +28,7 @@ mod error;
 pub mod events;
 pub mod gateway;
 pub mod inventory;
+pub mod job_queue;
 pub mod logs;
 pub mod names;
 pub mod node;

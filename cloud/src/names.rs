@@ -20,6 +20,10 @@ const BALANCER_LIMIT: usize = 32;
 const ROLE_LIMIT: usize = 64;
 /// The maximum number of letters of what other names begin with: a launch template's may have 128.
 const STEM_LIMIT: usize = 100;
+/// The maximum number of letters of a queue's name, without what is added: SQS has 80 for the whole.
+const QUEUE_LIMIT: usize = 70;
+/// The maximum number of letters of the name of a schedule, and of a group, at EventBridge Scheduler.
+const SCHEDULE_LIMIT: usize = 64;
 /// The maximum number of letters of an image's tag.
 const TAG_LIMIT: usize = 128;
 
@@ -78,6 +82,46 @@ impl ResourceNames {
     #[must_use]
     pub fn role(&self, region: &str) -> String {
         shortened(&format!("{}-{region}-node", self.stem), ROLE_LIMIT)
+    }
+
+    /// The role with which schedules of functions put messages into the queue.
+    #[must_use]
+    pub fn schedule_role(&self, region: &str) -> String {
+        shortened(&format!("{}-{region}-cron", self.stem), ROLE_LIMIT)
+    }
+
+    /// The queue of jobs.
+    #[must_use]
+    pub fn queue(&self) -> String {
+        format!("{}.fifo", shortened(&self.stem, QUEUE_LIMIT))
+    }
+
+    /// The queue of jobs that were given up.
+    #[must_use]
+    pub fn dead_letter_queue(&self) -> String {
+        format!("{}-dead.fifo", shortened(&self.stem, QUEUE_LIMIT))
+    }
+
+    /// The group of functions' schedules.
+    #[must_use]
+    pub fn schedule_group(&self) -> String {
+        shortened(&self.stem, SCHEDULE_LIMIT)
+    }
+
+    /// The schedule of a function.
+    #[must_use]
+    pub fn function_schedule(function: &str) -> String {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let name: String = function
+            .chars()
+            .map(|c| if allowed(c) { c } else { '-' })
+            .collect();
+        if name == function && name.len() <= SCHEDULE_LIMIT {
+            return name;
+        }
+        let hash = hex::encode(&Sha256::digest(function)[..4]);
+        let kept = &name[..name.len().min(SCHEDULE_LIMIT - 9)];
+        format!("{kept}-{hash}")
     }
 
     /// The nodes' security group.

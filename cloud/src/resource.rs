@@ -3,6 +3,7 @@
 //! Resources name each other by their names, never by the ids AWS gives; so a plan can be made
 //! before anything exists.
 
+mod durable;
 mod identity;
 mod kind;
 mod logs;
@@ -13,6 +14,7 @@ mod registry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use durable::{FunctionSchedule, MessageQueue, ScheduleGroup};
 pub use identity::{IamRole, InstanceProfile, PeerKey};
 pub use kind::ResourceKind;
 pub use logs::LogGroup;
@@ -48,6 +50,12 @@ pub enum Resource {
     LogGroup(LogGroup),
     /// IAM role.
     Role(IamRole),
+    /// SQS queue.
+    Queue(MessageQueue),
+    /// EventBridge Scheduler group.
+    ScheduleGroup(ScheduleGroup),
+    /// Schedule of a function.
+    FunctionSchedule(FunctionSchedule),
     /// IAM instance profile.
     Profile(InstanceProfile),
     /// EC2 security group.
@@ -100,6 +108,9 @@ impl Resource {
             Self::PeerKey(it) => (ResourceKind::PeerKey, &it.name),
             Self::LogGroup(it) => (ResourceKind::LogGroup, &it.name),
             Self::Role(it) => (ResourceKind::Role, &it.name),
+            Self::Queue(it) => (ResourceKind::Queue, &it.name),
+            Self::ScheduleGroup(it) => (ResourceKind::ScheduleGroup, &it.name),
+            Self::FunctionSchedule(it) => (ResourceKind::FunctionSchedule, &it.name),
             Self::Profile(it) => (ResourceKind::Profile, &it.name),
             Self::SecurityGroup(it) => (ResourceKind::SecurityGroup, &it.name),
             Self::Template(it) => (ResourceKind::Template, &it.name),

@@ -24,6 +24,92 @@ pub fn trust() -> Value {
     })
 }
 
+/// The permissions of a node that depend on its environment.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeExtras {
+    /// The node writes to CloudWatch Logs.
+    pub logs: bool,
+    /// The node works off the queue at SQS.
+    pub durable: bool,
+}
+
+/// Returns the trust policy of the schedules' role: EventBridge Scheduler may take it, for this
+/// environment's schedules.
+#[must_use]
+pub fn schedule_trust(names: &ResourceNames, place: &AccountRegion) -> Value {
+    let AccountRegion {
+        partition,
+        account,
+        region,
+        ..
+    } = place;
+    let group = names.schedule_group();
+    let group = format!("arn:{partition}:scheduler:{region}:{account}:schedule-group/{group}");
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": "scheduler.amazonaws.com" },
+            "Action": "sts:AssumeRole",
+            "Condition": { "StringEquals": {
+                "aws:SourceAccount": account,
+                "aws:SourceArn": group,
+            } },
+        }],
+    })
+}
+
+/// Returns the permissions of the schedules' role.
+#[must_use]
+pub fn schedule_policy(names: &ResourceNames, place: &AccountRegion) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "Fire",
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn(place, &names.queue()),
+        }],
+    })
+}
+
+/// Returns the policy of a queue: only nodes and schedules may send to it.
+#[must_use]
+pub fn queue_policy(names: &ResourceNames, place: &AccountRegion, queue: &str) -> Value {
+    let AccountRegion {
+        partition, account, ..
+    } = place;
+    let role = |name: &str| format!("arn:{partition}:iam::{account}:role/{name}");
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "OnlyNodesAndSchedulesSend",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn(place, queue),
+            "Condition": { "ArnNotEquals": {
+                "aws:PrincipalArn": [
+                    role(&names.role(&place.region)),
+                    role(&names.schedule_role(&place.region)),
+                ],
+            } },
+        }],
+    })
+}
+
+/// Returns a queue's ARN.
+#[must_use]
+pub fn queue_arn(place: &AccountRegion, queue: &str) -> String {
+    let AccountRegion {
+        partition,
+        account,
+        region,
+        ..
+    } = place;
+    format!("arn:{partition}:sqs:{region}:{account}:{queue}")
+}
+
 /// Returns the role's permissions; `parameters` are the SSM parameters functions get their
 /// variables from, `queues` the ARNs of the SQS queues they get events from.
 #[must_use]
@@ -32,7 +118,7 @@ pub fn policy(
     place: &AccountRegion,
     parameters: &BTreeSet<String>,
     queues: &BTreeSet<String>,
-    logs: bool,
+    extras: NodeExtras,
 ) -> Value {
     let AccountRegion {
         partition,
@@ -92,7 +178,8 @@ pub fn policy(
         }),
     ];
     statements.extend(read_queues(queues));
-    if logs {
+    statements.extend(extras.durable.then(|| work_off_jobs(names, place)));
+    if extras.logs {
         let group = format!("log-group:{}", names.log_group());
         statements.push(json!({
             "Sid": "WriteLogs",
@@ -102,6 +189,23 @@ pub fn policy(
         }));
     }
     json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+fn work_off_jobs(names: &ResourceNames, place: &AccountRegion) -> Value {
+    json!({
+        "Sid": "WorkOffJobs",
+        "Effect": "Allow",
+        "Action": [
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        ],
+        "Resource": [
+            queue_arn(place, &names.queue()),
+            queue_arn(place, &names.dead_letter_queue()),
+        ],
+    })
 }
 
 fn read_queues(queues: &BTreeSet<String>) -> Option<Value> {

@@ -19,6 +19,7 @@ use fnlocal_cloud::events::Sqs;
 use fnlocal_core::trigger::{AsyncPolicy, SourceKind};
 use fnlocal_triggers::clock::Clock;
 use fnlocal_triggers::job::Trigger;
+use fnlocal_triggers::job_queue::JobQueue;
 use fnlocal_triggers::queue::{Queue, Selection};
 use fnlocal_triggers::source::{Ingest, Source, SourceHealth};
 use support::{Taking, local};
@@ -263,7 +264,7 @@ async fn a_message_that_could_not_be_kept_is_not_deleted_and_comes_again() {
             let (name, policy) = (read.name(), AsyncPolicy::default());
             let (job, limit) = ("job".to_owned(), 100);
             let intake = Ingest::new(
-                Rc::clone(&kept),
+                Rc::clone(&kept) as _,
                 name,
                 job,
                 Trigger::Source(SourceKind::Sqs),

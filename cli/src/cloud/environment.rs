@@ -89,6 +89,8 @@ fn environment(name: &str, config: &EnvConfig) -> CloudEnvironment {
         warm_pool: config.warm_pool.unwrap_or(usual.warm_pool),
         warm_up: config.warm_up.map_or(usual.warm_up, seconds),
         keep_releases: config.keep_releases.unwrap_or(usual.keep_releases),
+        // Nodes do not lease from SQS yet.
+        durable: usual.durable,
     }
 }
 

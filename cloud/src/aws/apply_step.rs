@@ -53,6 +53,9 @@ impl Aws {
             Resource::PeerKey(it) => self.create_peer_key(it).await,
             Resource::LogGroup(it) => self.create_log_group(it).await,
             Resource::Role(it) => self.create_role(it).await,
+            Resource::Queue(it) => self.create_queue(it).await,
+            Resource::ScheduleGroup(it) => self.create_schedule_group(&it.name).await,
+            Resource::FunctionSchedule(it) => self.create_function_schedule(it).await,
             Resource::Profile(it) => self.create_profile(it).await,
             Resource::SecurityGroup(it) => self.create_firewall(it, ids).await,
             Resource::Template(it) => self.create_template(it, ids).await,
@@ -101,6 +104,8 @@ impl Aws {
             Resource::Repository(it) => self.change_repository(it, fields).await,
             Resource::LogGroup(it) => self.set_retention(it).await,
             Resource::Role(it) => self.change_role(it, fields).await,
+            Resource::Queue(it) => self.change_queue(it).await,
+            Resource::FunctionSchedule(it) => self.change_function_schedule(it).await,
             Resource::Profile(it) => {
                 let from = step.changes.iter().find_map(|change| change.from.as_str());
                 self.change_profile(it, from).await
@@ -120,8 +125,11 @@ impl Aws {
                 self.replace_nodes(it, ids, percent).await
             }
             Resource::CurrentRelease(it) => self.set_pointer(it).await,
-            // Their tags do not move, and a key has no fields.
-            Resource::Image(_) | Resource::Release(_) | Resource::PeerKey(_) => Ok(()),
+            // Their tags do not move, and a key or a group has no fields.
+            Resource::Image(_)
+            | Resource::Release(_)
+            | Resource::PeerKey(_)
+            | Resource::ScheduleGroup(_) => Ok(()),
         }
     }
 
@@ -133,6 +141,9 @@ impl Aws {
             Resource::PeerKey(it) => self.delete_peer_key(&it.name).await,
             Resource::LogGroup(it) => self.delete_log_group(&it.name).await,
             Resource::Role(it) => self.delete_role(&it.name).await,
+            Resource::Queue(_) => self.delete_queue(id).await,
+            Resource::ScheduleGroup(it) => self.delete_schedule_group(&it.name).await,
+            Resource::FunctionSchedule(it) => self.delete_function_schedule(&it.name).await,
             Resource::Profile(it) => self.delete_profile(it).await,
             Resource::SecurityGroup(_) => self.delete_firewall(id).await,
             Resource::Template(_) => self.delete_template(id).await,

@@ -40,7 +40,7 @@ pub(crate) fn credentials<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a
 fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 fn first_line(text: &str) -> String {

@@ -56,9 +56,10 @@ impl Aws {
     /// # Errors
     /// A call is refused or not answered.
     pub async fn everything(&self) -> Result<Inventory, CloudError> {
-        let (stored, role, profile, peer_key, log_group, machines) = tokio::join!(
+        let (stored, roles, durable, profile, peer_key, log_group, machines) = tokio::join!(
             Box::pin(self.stored()),
-            self.read_role(),
+            self.read_roles(),
+            Box::pin(self.durable()),
             self.read_profile(),
             self.read_peer_key(),
             self.read_log_group(),
@@ -66,7 +67,8 @@ impl Aws {
         );
         let (mut found, deliveries) = stored?;
         let mut inventory = machines?;
-        found.extend(role?);
+        found.extend(roles?);
+        found.extend(durable?);
         found.extend(profile?);
         found.extend(peer_key?);
         found.extend(log_group?);
@@ -77,6 +79,12 @@ impl Aws {
             deliveries,
             ..inventory
         })
+    }
+
+    /// Returns what keeps asynchronous work: queues and schedules.
+    async fn durable(&self) -> Result<Vec<FoundResource>, CloudError> {
+        let (queues, schedules) = tokio::join!(self.read_queues(), self.read_schedule_group());
+        Ok(queues?.into_iter().chain(schedules?).collect())
     }
 
     /// Repository, images and releases.

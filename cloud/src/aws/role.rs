@@ -1,4 +1,4 @@
-//! IAM: the nodes' role.
+//! IAM: the roles of nodes and of schedules.
 
 use aws_sdk_iam::types::Tag;
 use serde_json::Value;
@@ -8,12 +8,20 @@ use crate::error::CloudError;
 use crate::inventory::FoundResource;
 use crate::resource::{IamRole, Resource};
 
-/// The name of the one policy inside the role.
+/// The name of the one policy inside a role.
 const POLICY: &str = "fnlocal-node";
 
 impl Aws {
-    pub(super) async fn read_role(&self) -> Result<Option<FoundResource>, CloudError> {
-        let name = self.names.role(&self.place.region);
+    pub(super) async fn read_roles(&self) -> Result<Vec<FoundResource>, CloudError> {
+        let region = &self.place.region;
+        let (node, schedules) = tokio::join!(
+            self.read_role(self.names.role(region)),
+            self.read_role(self.names.schedule_role(region))
+        );
+        Ok(node?.into_iter().chain(schedules?).collect())
+    }
+
+    async fn read_role(&self, name: String) -> Result<Option<FoundResource>, CloudError> {
         let (role, policy) = tokio::join!(
             async {
                 found!(
@@ -49,7 +57,7 @@ impl Aws {
             .iam
             .create_role()
             .role_name(&wanted.name)
-            .description("nodes of fnlocal")
+            .description("fnlocal")
             .assume_role_policy_document(wanted.trust.to_string());
         for (key, value) in self.tags() {
             call = call.tags(iam_tag(key, &value));

@@ -35,7 +35,8 @@ pub(super) fn no_longer_wanted(
     let may_go = |kind| {
         matches!(
             kind,
-            ResourceKind::Listener
+            ResourceKind::FunctionSchedule
+                | ResourceKind::Listener
                 | ResourceKind::Hook
                 | ResourceKind::WarmPool
                 | ResourceKind::Scaling

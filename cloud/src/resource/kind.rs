@@ -19,6 +19,12 @@ pub enum ResourceKind {
     LogGroup,
     /// IAM role.
     Role,
+    /// SQS queue.
+    Queue,
+    /// EventBridge Scheduler group.
+    ScheduleGroup,
+    /// Schedule of a function.
+    FunctionSchedule,
     /// IAM instance profile.
     Profile,
     /// EC2 security group.
@@ -58,6 +64,9 @@ impl ResourceKind {
             Self::PeerKey => "peer key",
             Self::LogGroup => "log group",
             Self::Role => "role",
+            Self::Queue => "queue",
+            Self::ScheduleGroup => "schedule group",
+            Self::FunctionSchedule => "function schedule",
             Self::Profile => "instance profile",
             Self::SecurityGroup => "security group",
             Self::Template => "launch template",
@@ -79,6 +88,7 @@ impl ResourceKind {
     pub fn inside(self) -> Option<Self> {
         match self {
             Self::Image | Self::Release => Some(Self::Repository),
+            Self::FunctionSchedule => Some(Self::ScheduleGroup),
             Self::Hook
             | Self::WarmPool
             | Self::Scaling

@@ -17,6 +17,7 @@ POST /_strict/terminate        {"instance"}: its group begins to end it, and wai
 GET  /_strict/calls            what was called: [[action, nth], ...], bytes and blobs received, metrics
 """
 
+import hashlib
 import http.client
 import json
 import os
@@ -28,6 +29,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import uuid
 from pathlib import Path
 
 import bcrypt
@@ -37,6 +39,8 @@ from moto.ec2.models import ec2_backends, launch_templates
 from moto.elbv2.models import elbv2_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.scheduler.models import scheduler_backends
+from moto.sqs.models import sqs_backends
 from moto.ssm.models import ssm_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -107,15 +111,27 @@ class Registry:
 
 
 def fail(service, code, message, status=400):
-    if service in ("ecr", "logs", "ssm"):
+    if service in ("ecr", "logs", "scheduler", "sqs", "ssm"):
         body = json.dumps({"__type": code, "message": message})
-        return status, [("Content-Type", "application/x-amz-json-1.1")], body.encode()
+        headers = [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-errortype", code)]
+        return status, headers, body.encode()
     error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
     if service == "ec2":
         body = f"<Response><Errors>{error}</Errors><RequestID>strict</RequestID></Response>"
     else:
         body = f"<ErrorResponse>{error}<RequestId>strict</RequestId></ErrorResponse>"
     return status, [("Content-Type", "text/xml")], body.encode()
+
+
+def scheduler_action(method, path):
+    """The action of a request to EventBridge Scheduler, which is told by method and path."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "tags":
+        return "ListTagsForResource"
+    what = "ScheduleGroup" if parts[0] == "schedule-groups" else "Schedule"
+    if len(parts) == 1:
+        return f"List{what}s"
+    return {"POST": "Create", "PUT": "Update", "GET": "Get", "DELETE": "Delete"}[method] + what
 
 
 def cbor(data):
@@ -169,9 +185,82 @@ def xml(action, inner):
     return 200, [("Content-Type", "text/xml")], body.encode()
 
 
+def path_name(environ):
+    return urllib.parse.unquote(environ["PATH_INFO"].rsplit("/", 1)[-1])
+
+
+class Queues:
+    """What moto bends of SQS: it knows a deduplication id in all groups, and only until its message
+    is deleted; it forgets whether a queue is encrypted by SQS; and it loses the order of a group
+    whose leases have ended."""
+
+    DEDUPLICATED = 300
+
+    def __init__(self):
+        self.known, self.encrypted = {}, {}
+
+    def request(self, name, body):
+        """The request as moto gets it, and the answer if moto is not to be asked."""
+        asked = json.loads(body or b"{}")
+        queue = asked.get("QueueUrl", "").rsplit("/", 1)[-1] or asked.get("QueueName")
+        if name in ("CreateQueue", "SetQueueAttributes"):
+            given = asked.get("Attributes", {}).pop("SqsManagedSseEnabled", None)
+            if given is not None:
+                self.encrypted[queue] = given
+        if name == "SendMessage" and queue.endswith(".fifo"):
+            known = self.deduplicate(queue, asked)
+            if known:
+                return body, known
+        if name == "SendMessageBatch" and queue.endswith(".fifo"):
+            known = {entry["Id"]: self.deduplicate(queue, entry) for entry in asked["Entries"]}
+            self.dropped = [{"Id": one, **answer} for one, answer in known.items() if answer]
+            asked["Entries"] = [entry for entry in asked["Entries"] if not known[entry["Id"]]]
+            if not asked["Entries"]:
+                return body, {"Successful": self.dropped, "Failed": []}
+        return json.dumps(asked).encode(), None
+
+    @staticmethod
+    def free_groups(url, environ):
+        """Of a group whose leases ended together, moto would give out the last message first."""
+        region = environ.get("HTTP_AUTHORIZATION", "").split("/")[2]
+        queue = sqs_backends[ACCOUNT][region].queues.get(url.rsplit("/", 1)[-1])
+        if queue:
+            visible = {message for message in queue.pending_messages if message.visible}
+            queue.pending_messages.difference_update(visible)
+
+    def deduplicate(self, queue, asked):
+        content = hashlib.sha256(asked["MessageBody"].encode()).hexdigest()
+        key = queue, asked["MessageGroupId"], asked.get("MessageDeduplicationId") or content
+        now = time.time()
+        at, known = self.known.get(key, (0, None))
+        if now - at < self.DEDUPLICATED:
+            return known
+        asked["MessageDeduplicationId"] = uuid.uuid4().hex
+        answer = {"MessageId": str(uuid.uuid4()), "SequenceNumber": "1",
+                  "MD5OfMessageBody": hashlib.md5(asked["MessageBody"].encode()).hexdigest()}
+        self.known[key] = now, answer
+        return None
+
+    def answer(self, name, asked, content):
+        queue = asked.get("QueueUrl", "").rsplit("/", 1)[-1]
+        if name == "GetQueueAttributes" and queue in self.encrypted:
+            reply = json.loads(content)
+            reply["Attributes"]["SqsManagedSseEnabled"] = self.encrypted[queue]
+            return json.dumps(reply).encode()
+        if name == "SendMessageBatch" and queue.endswith(".fifo"):
+            reply = json.loads(content)
+            reply["Successful"] = reply.get("Successful", []) + self.dropped
+            return json.dumps(reply).encode()
+        if name == "DeleteQueue":
+            self.encrypted.pop(queue, None)
+            self.known = {key: value for key, value in self.known.items() if key[0] != queue}
+        return content
+
+
 class Strict:
     def __init__(self):
         self.registry = Registry()
+        self.queues = Queues()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.lock = threading.Lock()
         self.faults, self.parameters = [], []
@@ -193,6 +282,7 @@ class Strict:
     def reset(self):
         self.clear()
         self.faults, self.refreshes, self.warm_ups = [], {}, {}
+        self.queues = Queues()
         self.registry.forget()
         self.run_moto({"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "127.0.0.1",
                        "SERVER_PORT": "80", "HTTP_HOST": "127.0.0.1", "wsgi.url_scheme": "http",
@@ -294,6 +384,8 @@ class Strict:
             # CloudWatch is asked by a protocol of its own, with the action in the path.
             rpc = path.rsplit("/", 1)[-1] if "/operation/" in path else None
             name = rpc or (target.split(".")[-1] if target else form.get("Action", "?"))
+            if service == "scheduler":
+                name = scheduler_action(method, path)
         action = f"{service}:{name}"
         with self.lock:
             nth = self.count[action] = self.count.get(action, 0) + 1
@@ -304,6 +396,8 @@ class Strict:
         if fault and fault["mode"] == "hold":
             self.held.wait()
             fault = None
+        if name == "ReceiveMessage" and not fault:
+            return self.receive(environ, body)
         with self.lock:
             if fault and fault["mode"] == "error":
                 if service == "registry":
@@ -314,6 +408,20 @@ class Strict:
             else:
                 answer = self.bent(service, name, form, body, environ)
         return (*answer, "cut") if fault else answer
+
+    def receive(self, environ, body):
+        """A long poll that keeps no other call waiting, as moto's would."""
+        asked = json.loads(body)
+        until = time.time() + int(asked.get("WaitTimeSeconds", 0))
+        body = json.dumps({**asked, "WaitTimeSeconds": 0}).encode()
+        while True:
+            with self.lock:
+                self.queues.free_groups(asked["QueueUrl"], environ)
+                status, headers, content = self.run_moto(
+                    {**environ, "CONTENT_LENGTH": str(len(body)), "wsgi.input": __import__("io").BytesIO(body)})
+            if status != 200 or json.loads(content or b"{}").get("Messages") or time.time() >= until:
+                return status, headers, content
+            time.sleep(0.02)
 
     def data(self, environ, method, path, body):
         """ECR's data plane: docker-registry, whose tags move; ECR's do not."""
@@ -373,12 +481,28 @@ class Strict:
             return xml(name, "")
         if name == "BatchDeleteImage":
             return self.delete_images(json.loads(body))
+        if service == "sqs":
+            body, known = self.queues.request(name, body)
+            if known is not None:
+                return 200, [("Content-Type", "application/x-amz-json-1.0")], json.dumps(known).encode()
+            environ = {**environ, "CONTENT_LENGTH": str(len(body))}
+        if name == "CreateScheduleGroup":
+            # moto replaces one of the same name.
+            groups = scheduler_backends[ACCOUNT][region].schedule_groups
+            if path_name(environ) in groups:
+                return fail(service, "ConflictException", "the schedule group exists already", 409)
+        if name in ("GetScheduleGroup", "DeleteScheduleGroup", "ListSchedules"):
+            groups = scheduler_backends[ACCOUNT][region].schedule_groups
+            if name != "ListSchedules" and path_name(environ) not in groups:
+                return fail(service, "ResourceNotFoundException", "there is no such schedule group", 404)
         if name == "FilterLogEvents":
             # All streams in the order of time, and a part at a time.
             body = json.dumps({**json.loads(body), "interleaved": True, "limit": 20}).encode()
             environ = {**environ, "CONTENT_LENGTH": str(len(body))}
         environ = {**environ, "wsgi.input": __import__("io").BytesIO(body)}
         status, headers, content = self.run_moto(environ)
+        if service == "sqs" and status == 200:
+            content = self.queues.answer(name, json.loads(body or b"{}"), content)
         if name == "GetAuthorizationToken":
             here = f"http://{environ['HTTP_HOST']}"
             reply = json.loads(content)

@@ -308,7 +308,7 @@ fn a_node_may_read_the_queues_its_functions_name_and_gets_the_urls_of_their_serv
         url: None,
         url_env: variable.map(str::to_owned),
         group: None,
-        outbox: None,
+        outbox: Some("outbox".to_owned()),
         batch: 10,
         visibility: std::time::Duration::from_secs(30),
     };
@@ -323,6 +323,75 @@ fn a_node_may_read_the_queues_its_functions_name_and_gets_the_urls_of_their_serv
     let text = serde_json::to_string(&plan).unwrap();
     assert!(text.contains("arn:aws:sqs:us-east-1:210987654321:uploads"));
     assert!(text.contains("sqs:DeleteMessage"));
+}
+
+#[test]
+fn only_asynchronous_work_makes_a_queue_which_nodes_and_schedules_alone_may_fill() {
+    let mut project = Project::new();
+    let made = plan(&empty(), &project.wish()).unwrap();
+    let text = serde_json::to_string(&made).unwrap();
+    assert!(text.contains("arn:aws:sqs:eu-west-1:1:fnlocal-shop-prod.fifo"));
+    let queue = made.steps.iter().find_map(|step| match &step.resource {
+        Resource::Queue(queue) if queue.dead_letters.is_some() => Some(queue),
+        _ => None,
+    });
+    let statement = &queue.unwrap().policy["Statement"][0];
+    assert_eq!(
+        (&statement["Effect"], &statement["Action"]),
+        (&"Deny".into(), &"sqs:SendMessage".into())
+    );
+    let roles = &statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"];
+    let role = |name: &str| format!("arn:aws:iam::1:role/fnlocal-shop-prod-{name}");
+    assert_eq!(*roles, serde_json::json!([role("node"), role("cron")]));
+    let queues = |plan: &Plan| {
+        let kinds = steps(plan).into_iter();
+        kinds
+            .filter(|(_, kind)| *kind == ResourceKind::Queue)
+            .count()
+    };
+    assert_eq!(queues(&made), 2);
+    project.schedule = None;
+    assert_eq!(queues(&plan(&empty(), &project.wish()).unwrap()), 0);
+    let mut wish = project.wish();
+    wish.release.packages[0].functions[0]
+        .triggers
+        .delivery
+        .from_clients = Some(true);
+    assert_eq!(queues(&plan(&empty(), &wish).unwrap()), 2);
+}
+
+#[test]
+fn work_that_sqs_or_eventbridge_cannot_keep_is_refused_before_anything_is_made() {
+    let mut project = Project::new();
+    let refused = |wish: &PromoteRequest| {
+        let error = plan(&empty(), wish).unwrap_err();
+        assert_eq!(error.kind, CloudErrorKind::Config, "{error}");
+        format!("{error}; {}", error.hint.as_deref().unwrap())
+    };
+    project.schedule.as_mut().unwrap().cron = "*/10 * * * * *".to_owned();
+    let text = refused(&project.wish());
+    assert!(
+        text.contains("`*/10 * * * * *` of /mail-function"),
+        "{text}"
+    );
+    project.schedule = None;
+    let mut wish = project.wish();
+    let triggers = &mut wish.release.packages[0].functions[0].triggers;
+    triggers.delivery.backoff_max = std::time::Duration::from_secs(13 * 3600);
+    triggers.delivery.from_clients = Some(true);
+    assert!(refused(&wish).contains("12 hours"));
+    let mut wish = project.wish();
+    wish.release.packages[0].functions[0].triggers.sources = vec![SourceSpec {
+        source: SourceKind::Postgres,
+        name: "bids".to_owned(),
+        url: None,
+        url_env: None,
+        group: None,
+        outbox: None,
+        batch: 10,
+        visibility: std::time::Duration::from_secs(30),
+    }];
+    assert!(refused(&wish).contains("name an `outbox` for `bids`"));
 }
 
 #[test]

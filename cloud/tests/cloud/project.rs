@@ -7,6 +7,7 @@ use fnlocal_cloud::desired::PromoteRequest;
 use fnlocal_cloud::environment::{CloudEnvironment, PrescaleAction};
 use fnlocal_cloud::source::ImageSource;
 use fnlocal_core::release::{Release, ReleaseFunction, ReleasePackage, SCHEMA};
+use fnlocal_core::trigger::ScheduleSpec;
 use fnlocal_registry::{Digest, RepositoryName, Store};
 use serde_json::json;
 
@@ -19,6 +20,8 @@ pub struct Project {
     pub env: CloudEnvironment,
     pub code: BTreeMap<String, String>,
     pub variables: Vec<String>,
+    /// When the function of `mail` is called by itself.
+    pub schedule: Option<ScheduleSpec>,
     gateway: String,
     repositories: BTreeMap<String, RepositoryName>,
     _folder: tempfile::TempDir,
@@ -30,6 +33,7 @@ impl Project {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let mut env = CloudEnvironment::new("prod");
+        env.durable = true;
         env.prescale.push(PrescaleAction {
             name: "flash-sale".to_owned(),
             cron: "30 17 * * FRI".to_owned(),
@@ -41,6 +45,10 @@ impl Project {
             env,
             code: BTreeMap::new(),
             variables: vec!["REDIS_URL".to_owned()],
+            schedule: Some(ScheduleSpec {
+                timezone: "Europe/Berlin".to_owned(),
+                ..ScheduleSpec::cron("0 9 * * MON-FRI")
+            }),
             gateway: String::new(),
             repositories: BTreeMap::new(),
             _folder: folder,
@@ -68,7 +76,7 @@ impl Project {
                 response_limit: None,
                 streams: false,
                 env: self.variables.clone(),
-                schedule: None,
+                schedule: self.schedule.clone().filter(|_| name == "mail"),
                 triggers: Default::default(),
             };
             packages.push(ReleasePackage {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use fnlocal_cloud::apply::apply;
 use fnlocal_cloud::copy::Sent;
 use fnlocal_cloud::logs::{LogQuery, Reader};
@@ -54,7 +55,7 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
         .collect();
     assert_eq!(
         kinds.len(),
-        17,
+        20,
         "all kinds but the nodes, which come by themselves, and a warm pool: {kinds:?}"
     );
     // The base they share is sent once.
@@ -260,6 +261,95 @@ async fn machines_that_are_kept_stopped_come_and_go_with_a_hook_that_waits_for_t
 }
 
 #[tokio::test]
+async fn schedules_follow_the_release_and_the_queue_outlives_them() {
+    let play = Play::with_values().await;
+    let mut project = Project::new();
+    let (plan, _) = promote(&play, &mut project).await;
+    let text = plan.to_string();
+    assert!(text.contains("+ queue fnlocal-shop-prod.fifo"), "{text}");
+    assert!(
+        text.contains("+ queue fnlocal-shop-prod-dead.fifo"),
+        "{text}"
+    );
+    let schedule = async || {
+        let found = everything(&play).await;
+        let mut all = found.of_kind(ResourceKind::FunctionSchedule);
+        all.next().map(|found| match &found.resource {
+            Resource::FunctionSchedule(it) => it.clone(),
+            other => panic!("{other:?}"),
+        })
+    };
+    let made = schedule().await.unwrap();
+    assert_eq!(made.expression, "cron(0 9 ? * MON-FRI *)");
+    assert_eq!(made.timezone, "Europe/Berlin");
+    assert!(made.message_group.is_some());
+    project.schedule.as_mut().unwrap().overlap = true;
+    let (plan, _) = promote(&play, &mut project).await;
+    assert!(
+        plan.to_string()
+            .contains("~ function schedule mail-function"),
+        "{plan}"
+    );
+    let changed = schedule().await.unwrap();
+    assert!(changed.target.ends_with(":aws-sdk:sqs:sendMessage"));
+    assert_eq!(changed.message_group, None);
+    let (plan, _) = promote(&play, &mut project).await;
+    assert!(plan.is_empty(), "{plan}");
+    project.schedule = None;
+    promote(&play, &mut project).await;
+    assert_eq!(schedule().await, None);
+    let found = everything(&play).await;
+    assert_eq!(
+        found.of_kind(ResourceKind::Queue).count(),
+        2,
+        "jobs may be in it"
+    );
+}
+
+#[tokio::test]
+async fn a_queue_that_somebody_changed_is_set_right() {
+    let play = Play::with_values().await;
+    let mut project = Project::new();
+    promote(&play, &mut project).await;
+    let sqs = aws_sdk_sqs::Client::new(&play.config().await);
+    let url = sqs
+        .get_queue_url()
+        .queue_name("fnlocal-shop-prod.fifo")
+        .send()
+        .await;
+    let url = url.unwrap().queue_url.unwrap();
+    let call = sqs.set_queue_attributes().queue_url(url);
+    let call = call.attributes(QueueAttributeName::MessageRetentionPeriod, "86400");
+    call.attributes(QueueAttributeName::SqsManagedSseEnabled, "false")
+        .send()
+        .await
+        .unwrap();
+    let (plan, _) = promote(&play, &mut project).await;
+    let text = plan.to_string();
+    assert!(text.contains("days: 1 → 14"), "{text}");
+    assert!(text.contains("encrypted: false → true"), "{text}");
+    let (plan, _) = promote(&play, &mut project).await;
+    assert!(plan.is_empty(), "{plan}");
+}
+
+#[tokio::test]
+async fn a_queue_with_our_name_that_is_not_ours_is_never_touched() {
+    let play = Play::with_values().await;
+    let sqs = aws_sdk_sqs::Client::new(&play.config().await);
+    let call = sqs.create_queue().queue_name("fnlocal-shop-prod.fifo");
+    let call = call.attributes(QueueAttributeName::FifoQueue, "true");
+    call.send().await.unwrap();
+    let aws = play.aws("shop", "prod").await;
+    let refused = promote::plan(&aws, &Project::new().wish()).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("queue fnlocal-shop-prod.fifo"), "{error}");
+    assert!(error.contains("was not made by fnlocal"), "{error}");
+    destroy(&play).await.unwrap();
+    let there = sqs.list_queues().send().await.unwrap();
+    assert_eq!(there.queue_urls().len(), 1);
+}
+
+#[tokio::test]
 async fn something_untagged_with_our_name_is_never_touched() {
     let play = Play::with_values().await;
     let config = play.config().await;
@@ -337,6 +427,9 @@ async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
         "elasticloadbalancing:SetSecurityGroups",
         "elasticloadbalancing:SetSubnets",
         "iam:UpdateAssumeRolePolicy",
+        "scheduler:DeleteSchedule",
+        "scheduler:UpdateSchedule",
+        "sqs:SetQueueAttributes",
     ];
     let unused: Vec<&str> = allowed
         .iter()

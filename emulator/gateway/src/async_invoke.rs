@@ -1,5 +1,4 @@
-//! Asynchronous invocations: `x-fnlocal-invoke: async` is answered 202 once the request is on disk,
-//! and run from the queue.
+//! Asynchronous invocations: a request is answered 202 once it is in the queue, and runs from there.
 
 use fnlocal_api::headers as api_headers;
 use std::rc::Rc;
@@ -9,8 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fnlocal_api::UserError;
 use fnlocal_triggers::job::{Accepted, NewJob, Trigger};
-use fnlocal_triggers::queue::{AcceptError, Reservation, millis};
-use fnlocal_triggers::store::BodyFile;
+use fnlocal_triggers::job_queue::{NewJobs, ReservedRoom};
+use fnlocal_triggers::queue::{AcceptError, millis};
+use fnlocal_triggers::store::{BodyFile, QueueStoreError};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Body;
@@ -153,19 +153,26 @@ impl Gateway {
             dead: None,
         };
         let queue = triggers.queue();
-        let reserving = queue.reserve(&function.name, delivery.queue_bytes);
+        let reserving = Rc::clone(queue).reserve(&function.name, delivery.queue_bytes);
         let reserved = reserving.and_then(|mut reserved| {
             reserved.grow(job.bytes())?;
             Ok(reserved)
         });
         let mut reserved = reserved.map_err(not_accepted)?;
-        let arriving = self.arrive(triggers, body, &mut reserved, function);
+        let arriving = self.arrive(triggers, body, &mut *reserved, function);
         let (spooled, file) = arriving.await?;
         if let Some(bytes) = spooled.in_memory() {
             job.body = bytes.clone();
         }
-        let accepting = queue.accept_reserved(job, file, reserved);
-        accepting.await.map_err(not_accepted)
+        let new = NewJobs {
+            jobs: vec![job],
+            file,
+            room: Some(reserved),
+            ..NewJobs::default()
+        };
+        let accepted = Rc::clone(queue).enqueue(new).await.map_err(not_accepted)?;
+        let closed = || not_accepted(QueueStoreError::Closed.into());
+        accepted.into_iter().next().ok_or_else(closed)
     }
 
     /// Reads a job's body to its end. One that is too large for memory is in a file then, and on
@@ -174,7 +181,7 @@ impl Gateway {
         &self,
         triggers: &Triggers,
         body: &mut ClientBody,
-        reserved: &mut Reservation,
+        reserved: &mut dyn ReservedRoom,
         function: &Function,
     ) -> Result<(Spooled, Option<Arc<BodyFile>>), Problem> {
         let small = body.size_hint().upper();
@@ -184,15 +191,16 @@ impl Gateway {
         } else {
             Some(triggers.upload().await.ok_or_else(too_many)?)
         };
+        let file = triggers.queue().body_file();
+        let making = file.clone();
         let limits = SpoolLimits {
-            memory_bytes: MEMORY_BYTES,
+            // Without a file, the room that is reserved bounds it.
+            memory_bytes: file.as_ref().map_or(usize::MAX, |_| MEMORY_BYTES),
             max_bytes: function.settings.body_limit,
             idle: self.options.idle_timeout,
             min_rate: MIN_RATE,
             grace: GRACE,
         };
-        let file = triggers.queue().keeper().bodies().reserve();
-        let making = Arc::clone(&file);
         let mut full = None;
         let sender = upload.as_ref().map(Upload::sender);
         let room = |more| {
@@ -204,7 +212,10 @@ impl Gateway {
                 .map_err(|error| full = Some(error))
                 .is_ok()
         };
-        let spooling = spool(body, limits, room, move || making.create());
+        let spooling = spool(body, limits, room, move || match &making {
+            Some(file) => file.create(),
+            None => Err(std::io::Error::from(std::io::ErrorKind::Unsupported)),
+        });
         let spooled = match sender {
             Some(sender) => sender.unless_evicted(spooling).await,
             None => spooling.await,
@@ -214,7 +225,7 @@ impl Gateway {
             (Err(_), Some(error)) => return Err(not_accepted(error)),
             (Err(error), None) => return Err(not_arrived(error)),
         };
-        let Some(written) = spooled.file().cloned() else {
+        let Some((written, file)) = spooled.file().cloned().zip(file) else {
             return Ok((spooled, None));
         };
         let syncing = Arc::clone(&file);
@@ -327,6 +338,11 @@ fn not_accepted(error: AcceptError) -> Problem {
             let mut problem = Problem::new(status, "queue_full", error.to_string());
             problem.retry_after = Some(FULL);
             problem.hint("wait until some have run, or raise `queue_size` in [async]")
+        }
+        AcceptError::TooLarge(_) => {
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            let problem = Problem::new(status, "body_too_large", error.to_string());
+            problem.hint("send a link to what is large")
         }
         AcceptError::Store(error) => {
             let mut problem = Problem::new(status, "queue_unavailable", error.chain());

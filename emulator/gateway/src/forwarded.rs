@@ -128,7 +128,7 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// The last of a header's values, which the nearest proxy wrote.
 fn last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let values = headers.get_all(name).iter();
+    let mut values = headers.get_all(name).iter();
     let value = values.next_back()?.to_str().ok()?;
     Some(value.rsplit(',').next().unwrap_or(value).trim())
 }
@@ -215,7 +215,7 @@ mod tests {
         TrustedProxies::loopback().settle(&mut headers, &peer);
         let mut left: Vec<_> = headers
             .iter()
-            .map(|(name, value)| (name.as_str(), value))
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
             .collect();
         left.sort_unstable_by_key(|(name, _)| *name);
         assert_eq!(

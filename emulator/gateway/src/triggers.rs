@@ -21,7 +21,9 @@ use std::time::Duration;
 use fnlocal_api::UserError;
 use fnlocal_core::trigger::SourceSpec;
 use fnlocal_triggers::clock::Clock;
+use fnlocal_triggers::delivery::deliver;
 use fnlocal_triggers::group_commit::CommitWriter;
+use fnlocal_triggers::job_queue::JobQueue;
 use fnlocal_triggers::queue::{Queue, QueueView};
 use fnlocal_triggers::schedule::Schedule;
 use fnlocal_triggers::scheduler::{Clockwork, Owned};
@@ -55,7 +57,9 @@ pub(crate) type Duty = Rc<dyn Fn(&str) -> Option<Owned>>;
 
 /// The project's queue, schedules and sources.
 pub struct Triggers {
-    queue: Rc<Queue>,
+    queue: Rc<dyn JobQueue>,
+    /// The same queue, as far as only a file of this machine goes.
+    local: Rc<Queue>,
     clockwork: Rc<Clockwork>,
     feed: DriverGroup,
     logs: Logs,
@@ -103,15 +107,16 @@ impl Triggers {
         logs: &Logs,
         duty: Duty,
     ) -> Result<Rc<Self>, QueueStoreError> {
-        let (queue, writer) = Queue::open(folder, Clock::system())?;
+        let (local, writer) = Queue::open(folder, Clock::system())?;
         let owns = Rc::clone(&duty);
         let clockwork = Clockwork::new(
-            Rc::clone(&queue),
+            Rc::clone(&local),
             move |name| owns(name),
             report(logs.clone()),
         );
         Ok(Rc::new(Self {
-            queue,
+            queue: Rc::clone(&local) as Rc<dyn JobQueue>,
+            local,
             clockwork,
             feed,
             logs: logs.clone(),
@@ -128,7 +133,7 @@ impl Triggers {
         let bell = Rc::clone(self.feed.bell());
         let invoke = Rc::new(DriverInvoker::new(self.feed.clone(), self.logs.clone()));
         let queue = Rc::clone(&self.queue);
-        let delivering = queue.run(invoke, Rc::clone(&bell.freed));
+        let delivering = deliver(queue, invoke, Rc::clone(&bell.freed));
         let firing = Rc::clone(&self.clockwork).run();
         let following = async {
             loop {
@@ -162,7 +167,7 @@ impl Triggers {
     /// Bounds the queue as the project says.
     pub fn bound_queue(&self, project: &Project) {
         if let Some(size) = project.config().limits.async_queue_size {
-            self.queue.set_max_bytes(size.0);
+            self.local.set_max_bytes(size.0);
         }
     }
 
@@ -236,8 +241,14 @@ impl Triggers {
             .collect()
     }
 
-    pub fn queue(&self) -> &Rc<Queue> {
+    /// The queue of its jobs.
+    pub fn queue(&self) -> &Rc<dyn JobQueue> {
         &self.queue
+    }
+
+    /// The queue's file, which is this machine's.
+    pub fn local(&self) -> &Rc<Queue> {
+        &self.local
     }
 
     /// Functions of all nodes, each once.

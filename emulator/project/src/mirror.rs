@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fnlocal_language::{Language, LocalDependencies, LocalError, MirroredFile};
 
-use translated::MadeNames;
+use translated::{LibraryFile, MadeNames};
 
 use crate::files::{LinkFree, Memo, Tree, WalkEntry, WalkError};
 use crate::{CodeError, Package, Scope};
@@ -78,7 +78,7 @@ pub(crate) fn library(folder: &Path, package: &Package, nested: Vec<PathBuf>) ->
 }
 
 /// The files of a folder as [`library`] takes them, without a manifest at its top. Their paths
-/// are relative to `top`.
+/// are relative to `top`, and none is translated.
 pub(crate) fn files_below(
     folder: &Path,
     package: &Package,
@@ -91,7 +91,9 @@ pub(crate) fn files_below(
         files: Vec::new(),
         bytes: 0,
     };
-    mirror.folder(&library(folder, package, package.nested.clone()))?;
+    let library = library(folder, package, package.nested.clone());
+    let files = mirror.read_all(&library)?;
+    mirror.put_all(&library, files)?;
     Ok(mirror.files)
 }
 
@@ -137,7 +139,22 @@ impl FolderMirror {
         self.put(&folder.join(self.language.manifest()), bytes, false)
     }
 
+    /// Adds a folder that is depended on, with its TypeScript translated.
     fn folder(&mut self, library: &Package) -> Result<MadeNames, CodeError> {
+        let mut files = self.read_all(library)?;
+        let made = translated::add(&library.root, &self.project, &mut files)?;
+        self.put_all(library, files)?;
+        Ok(made)
+    }
+
+    fn put_all(&mut self, library: &Package, files: Vec<LibraryFile>) -> Result<(), CodeError> {
+        for (relative, bytes, executable) in files {
+            self.put(&library.root.join(relative), bytes, executable)?;
+        }
+        Ok(())
+    }
+
+    fn read_all(&self, library: &Package) -> Result<Vec<LibraryFile>, CodeError> {
         let tree = Tree::of(library);
         let mut found = Vec::new();
         let walked = tree.walk(&mut Memo::default(), &mut |entry| {
@@ -165,11 +182,7 @@ impl FolderMirror {
         for (relative, real, executable) in found {
             files.push((relative, self.read(&real)?, executable));
         }
-        let made = translated::add(&library.root, &self.project, &mut files)?;
-        for (relative, bytes, executable) in files {
-            self.put(&library.root.join(relative), bytes, executable)?;
-        }
-        Ok(made)
+        Ok(files)
     }
 
     fn archive(&mut self, archive: &Path) -> Result<(), CodeError> {

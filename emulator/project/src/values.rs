@@ -34,7 +34,7 @@ pub struct RequestRate(pub Option<u32>);
 
 /// An address or a range of them: `"10.0.0.0/8"`, `"::1"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct AddressRange(pub IpNet);
+pub struct AddressRange(#[serde(serialize_with = "as_text")] pub IpNet);
 
 const TIME: &str =
     "a span of time such as \"15s\", \"500ms\", \"5m\" or \"1h\", or milliseconds from 100 on";
@@ -65,6 +65,10 @@ pub(crate) fn unit_hint(message: &str) -> Option<String> {
 
 fn as_millis<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(span.as_micros() as f64 / 1e3)
+}
+
+fn as_text<S: Serializer>(range: &IpNet, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(range)
 }
 
 impl fmt::Display for TimeSpan {

@@ -87,7 +87,7 @@ pub(super) async fn take(
         Ok(handed) => handed,
         Err(what) => return wrong(StatusCode::BAD_REQUEST, what),
     };
-    match state.triggers.queue().adopt(jobs, &from).await {
+    match state.triggers.local().adopt(jobs, &from).await {
         Ok(adopted) => {
             let count = adopted.len();
             state
@@ -105,6 +105,7 @@ pub(super) async fn take(
 fn not_taken(error: &AcceptError) -> (StatusCode, String) {
     let status = match error {
         AcceptError::Full | AcceptError::FullOfBytes(_) => StatusCode::SERVICE_UNAVAILABLE,
+        AcceptError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         AcceptError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, error.to_string())
@@ -128,7 +129,7 @@ pub(super) async fn hand_over(state: &NodeState, until: Instant) {
     triggers.stop_sources();
     if state.company.others() == 0 {
         // The rest is then on the disk, if that stays.
-        let _late = timeout_at(until, triggers.queue().emptied()).await;
+        let _late = timeout_at(until, triggers.local().emptied()).await;
     }
     // A run that does not end in time runs again, elsewhere.
     let _late = timeout_at(until, triggers.queue().drain()).await;
@@ -140,7 +141,7 @@ pub(super) async fn hand_over(state: &NodeState, until: Instant) {
             .logs
             .note(format!("{count} jobs were handed to other nodes"));
     }
-    let left = triggers.queue().ids().await;
+    let left = triggers.local().ids().await;
     let left = left.map_or(0, |all| all.values().map(Vec::len).sum());
     let why = match handing {
         Ok(Ok(())) if left == 0 => return,
@@ -154,7 +155,7 @@ pub(super) async fn hand_over(state: &NodeState, until: Instant) {
 }
 
 async fn hand_all(state: &NodeState, moved: &Cell<usize>) -> Result<(), String> {
-    let by_function = state.triggers.queue().ids().await;
+    let by_function = state.triggers.local().ids().await;
     for (function, ids) in by_function.map_err(|error| error.to_string())? {
         let mut heirs = state.company.heirs(&function);
         heirs.reverse();
@@ -165,7 +166,7 @@ async fn hand_all(state: &NodeState, moved: &Cell<usize>) -> Result<(), String> 
                 break;
             }
             moved.update(|count| count + gone.len());
-            let forgotten = state.triggers.queue().forget(gone).await;
+            let forgotten = state.triggers.local().forget(gone).await;
             forgotten.map_err(|error| error.to_string())?;
         }
     }

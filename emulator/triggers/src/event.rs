@@ -64,6 +64,14 @@ pub fn rfc3339(ms: u64) -> Option<String> {
     Some(at.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
+/// Returns the milliseconds since 1970 of a moment in RFC 3339. `None` if it is none, or before
+/// 1970.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let at = DateTime::parse_from_rfc3339(text).ok()?;
+    u64::try_from(at.timestamp_millis()).ok()
+}
+
 /// The media type of data whose sender did not say: JSON if it reads as JSON, else text, else bytes.
 #[must_use]
 pub fn content_type(data: &[u8]) -> &'static str {

@@ -1,5 +1,4 @@
-//! The queue, live: accepts jobs, hands them to whoever runs functions, and sees to what becomes
-//! of them.
+//! The queue in a file of this machine: accepts jobs, leases them, and keeps what becomes of them.
 //!
 //! Delivery is at least once: a job is forgotten only when its run has ended well and that is on
 //! disk. So after a crash run again those that were running and those whose end was being written,
@@ -9,29 +8,28 @@ mod accept;
 mod admin;
 mod completion;
 mod handover;
+mod leasing;
 mod room;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fnlocal_core::trigger::AsyncPolicy;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::delivery::Invoke;
 use crate::group_commit::{CommitWriter, Keeper};
-use crate::job::{Job, JobMeta};
+use crate::job_queue::JobLease;
 use crate::ready_queue::{JobCounts, ReadyQueue};
 use crate::store::{QueueStore, QueueStoreError};
 
 pub use accept::AcceptError;
 pub use admin::{JobState, ListedJob, MAX_LISTED, Offline, Selection};
-pub use room::{DEFAULT_QUEUE_BYTES, Reservation};
+pub use room::DEFAULT_QUEUE_BYTES;
 
 /// The maximum number of queued jobs. Each takes a few hundred bytes of memory; bodies stay on
 /// disk.
@@ -39,81 +37,14 @@ pub const MAX_QUEUED_JOBS: usize = 100_000;
 /// The maximum number of runs that have ended and are not on disk yet: they would run again after a
 /// crash.
 const UNWRITTEN: usize = 8;
+/// Jobs of one function that may wait before its sources are read no further.
+const ENOUGH: usize = 1000;
 /// The pause after the disk refused what was to be written.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Jobs are looked at again after so long even if nothing happened: the clock may have been set.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 /// A clock that differs by more milliseconds than at the last look was set.
 const JUMP_MS: u64 = 5_000;
-
-/// Runs functions.
-pub trait Invoke {
-    /// How a function's jobs are delivered; none while there is no such function. Its jobs wait,
-    /// but no longer than they were accepted for.
-    fn policy(&self, function: &str) -> Option<AsyncPolicy>;
-
-    /// How many more jobs of a function may begin to run now, of which `running` do already.
-    fn admissible(&self, function: &str, running: usize) -> u32;
-
-    /// Runs a job to its end.
-    fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>>;
-
-    /// Told what became of a run.
-    fn ended(&self, run: &Run);
-
-    /// Told what is wrong with the queue itself.
-    fn warn(&self, text: String);
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunOutcome {
-    /// The run succeeded.
-    Done {
-        /// The status it answered with.
-        status: u16,
-    },
-    /// The run failed.
-    Failed {
-        /// The error.
-        error: String,
-        /// Trying again is of no use.
-        hopeless: bool,
-        /// The status it answered with, or was answered for it.
-        status: u16,
-    },
-    /// The run did not begin, for reasons outside of it: this is no attempt.
-    NotRun {
-        /// The reason, for people.
-        why: String,
-        /// When to try again.
-        after: Option<Duration>,
-    },
-}
-
-/// The disposition of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// The job is over.
-    Done,
-    /// The job runs again after the given time.
-    Again(Duration),
-    /// The job becomes a dead letter.
-    Dead,
-}
-
-/// A run that has ended.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The job.
-    pub head: JobMeta,
-    /// How it ended.
-    pub outcome: RunOutcome,
-    /// The disposition of the job.
-    pub fate: Disposition,
-    /// How long it ran.
-    pub took: Duration,
-}
 
 /// The state of a queue at a moment.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -205,20 +136,23 @@ impl Queue {
         Ok((queue, writer))
     }
 
-    /// Hands jobs to `invoke` until dropped. `freed` is rung when there may be more room.
-    pub async fn run(self: Rc<Self>, invoke: Rc<dyn Invoke>, freed: Rc<Notify>) {
-        let mut runs = JoinSet::new();
+    /// Waits for jobs that may run, and returns them: one of each function at a time, as far as
+    /// there is room.
+    async fn lease_ready(&self, invoke: &dyn Invoke, freed: &Notify) -> Vec<JobLease> {
         loop {
-            self.notice_jump(&*invoke);
+            self.notice_jump(invoke);
             if let Some(why) = self.keeper.fault() {
                 invoke.warn(format!("the queue stands still: {why}"));
                 self.keeper.well().await;
                 invoke.warn("the queue goes on".to_owned());
             }
-            let next = match self.give_up_old(&*invoke).await {
+            let next = match self.give_up_old(invoke).await {
                 Ok(()) => {
-                    self.begin(&invoke, &mut runs);
-                    self.next_look(&*invoke)
+                    let leases = self.take_ready(invoke);
+                    if !leases.is_empty() {
+                        return leases;
+                    }
+                    self.next_look(invoke)
                 }
                 Err(error) => {
                     invoke.warn(format!("old jobs could not be given up: {error}"));
@@ -229,32 +163,15 @@ impl Queue {
                 () = self.work.notified() => {}
                 () = freed.notified() => {}
                 () = tokio::time::sleep(next) => {}
-                Some(ended) = runs.join_next() => {
-                    if let Err(panicked) = ended {
-                        invoke.warn(format!("a run broke down: {panicked}"));
-                    }
-                }
             }
         }
     }
 
     /// Begins no more runs, and returns when those that have begun are over.
-    pub async fn drain(&self) {
+    async fn drain_runs(&self) {
         self.closing.set(true);
         while self.under_way.get() > 0 {
             self.over.notified().await;
-        }
-    }
-
-    /// Returns the present state.
-    #[must_use]
-    pub fn view(&self) -> QueueView {
-        QueueView {
-            functions: self.line.borrow().counts(),
-            bytes: self.line.borrow().bytes(),
-            dead: self.dead.get(),
-            done: self.done.get(),
-            failed: self.failed.get(),
         }
     }
 
@@ -264,41 +181,28 @@ impl Queue {
         &self.keeper
     }
 
-    /// Returns the clock of the day. Jobs' own times have another clock, which is never set.
-    #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
     /// Returns whether a scheduled run of a function has not ended.
     #[must_use]
     pub fn has_scheduled(&self, function: &str) -> bool {
         self.line.borrow().has_scheduled(function)
     }
 
-    /// Returns why the queue cannot be read or written now; `None` if all is well.
-    #[must_use]
-    pub fn fault(&self) -> Option<Arc<str>> {
-        self.keeper.fault()
-    }
-
     /// Jobs of a function that have not ended.
-    #[must_use]
-    pub fn len_of(&self, function: &str) -> usize {
+    fn len_of(&self, function: &str) -> usize {
         self.line.borrow().len_of(function)
     }
 
-    /// Begins as many runs as there is room for, a function at a time.
-    fn begin(self: &Rc<Self>, invoke: &Rc<dyn Invoke>, runs: &mut JoinSet<()>) {
+    /// Takes as many jobs as there is room for, a function at a time.
+    fn take_ready(&self, invoke: &dyn Invoke) -> Vec<JobLease> {
         self.line.borrow_mut().wake(self.time.now_ms());
         let mut functions = self.line.borrow().ready();
         let last = self.after.take();
         let first = last.map_or(0, |last| functions.partition_point(|one| *one <= last));
         let many = functions.len().max(1);
         functions.rotate_left(first % many);
-        let mut some = !self.closing.get();
-        while some && self.unwritten.get() < UNWRITTEN {
-            some = false;
+        let mut leases = Vec::new();
+        let mut some = !self.closing.get() && self.unwritten.get() < UNWRITTEN;
+        while std::mem::take(&mut some) {
             for function in &functions {
                 let running = self.line.borrow().running_of(function);
                 if invoke.admissible(function, running) == 0 {
@@ -310,9 +214,14 @@ impl Queue {
                 some = true;
                 self.under_way.update(|count| count + 1);
                 self.after.replace(Some(Arc::clone(function)));
-                runs.spawn_local(Rc::clone(self).one(id, Arc::clone(function), Rc::clone(invoke)));
+                leases.push(JobLease {
+                    id,
+                    function: Arc::clone(function),
+                    token: 0,
+                });
             }
         }
+        leases
     }
 
     /// Says that the time of day was set, if jobs wait for their time.

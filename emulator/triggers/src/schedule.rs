@@ -9,7 +9,7 @@
 //! The library finds times on a clock that is never set. Where the wall's clock is set is ours
 //! ([`wall_clock`]): the library knows single fixed times only.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -26,6 +26,10 @@ const WINDOW: i64 = 2 * DAY;
 /// Times that are found at once.
 const FOUND_AT_ONCE: usize = 64;
 const DAY: i64 = 86_400;
+/// The first second of 2025, and of 2030.
+const ZONE_YEARS: (i64, i64) = (1_735_689_600, 1_893_456_000);
+/// Clocks are set by whole quarters of an hour.
+const QUARTER: usize = 900;
 /// How far a clock is ever set, and how far a wall is from UTC, in seconds.
 const MAX_SHIFT: i64 = 2 * DAY;
 
@@ -189,6 +193,38 @@ impl Schedule {
         let first = start.and_then(|at| self.cron.find_next_occurrence(&at, true).ok());
         let next = |at: &DateTime<Utc>| self.cron.find_next_occurrence(at, false).ok();
         std::iter::successors(first, next).map(|at| at.timestamp())
+    }
+}
+
+/// The clocks of a time zone from 2025 to 2029.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneClocks {
+    /// How far they are from UTC, in seconds.
+    pub offsets: BTreeSet<i64>,
+    /// The hours of the day of which they skip or repeat a part when they are set.
+    pub set_hours: BTreeSet<u32>,
+}
+
+impl ZoneClocks {
+    /// Returns the clocks of a zone.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Zone`]
+    pub fn new(timezone: &str) -> Result<Self, ScheduleError> {
+        let zone = timezone.parse();
+        let zone: Tz = zone.map_err(|_| ScheduleError::Zone(timezone.to_owned()))?;
+        let stretches = wall_clock::stretches(zone, ZONE_YEARS.0, ZONE_YEARS.1);
+        let mut set_hours = BTreeSet::new();
+        for two in stretches.windows(2) {
+            let (first, last) = (two[0].shows_last(), two[1].shows_first());
+            let set = first.min(last)..first.max(last);
+            let hours = set
+                .step_by(QUARTER)
+                .map(|shown| shown.rem_euclid(DAY) / 3600);
+            set_hours.extend(hours.filter_map(|hour| u32::try_from(hour).ok()));
+        }
+        let offsets = stretches.iter().map(|stretch| stretch.offset).collect();
+        Ok(Self { offsets, set_hours })
     }
 }
 

@@ -23,14 +23,15 @@ use tokio::sync::Notify;
 
 use crate::event::{SourceEvent, rfc3339};
 use crate::job::{NewJob, Trigger};
+use crate::job_queue::{JobQueue, NewJobs};
 use crate::queue::{AcceptError, Queue, millis};
 use crate::schedule::Schedule;
 use crate::store::QueueStoreError;
 
 /// Longest sleep: a clock that was set is noticed after so long at the latest.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
-/// Times due longer ago were missed, not late.
-const LATE: u64 = 60_000;
+/// Times due longer ago, in milliseconds, were missed, not late.
+pub const LATE: u64 = 60_000;
 /// A clock that differs from the time that passed by more was set.
 const JUMP: u64 = 5_000;
 /// Pause after the queue could not be written.
@@ -256,10 +257,19 @@ impl Clockwork {
         }
         let jobs = due
             .iter()
-            .map(|at| job(function, *at, overlap, &policy))
+            .map(|at| NewJob {
+                // A clock set back by less than a week makes no run twice.
+                keep_key_ms: millis(policy.keep_keys).max(7 * 24 * 3_600_000),
+                ..scheduled_job(function, *at, overlap, millis(policy.max_age))
+            })
             .collect();
         let note = (format!("{NOTE}{function}"), Some(now.to_string()));
-        self.queue.accept(jobs, vec![note]).await?;
+        let new = NewJobs {
+            jobs,
+            notes: vec![note],
+            ..NewJobs::default()
+        };
+        Rc::clone(&self.queue).enqueue(new).await?;
         self.note_looked(function, now);
         Ok(())
     }
@@ -271,7 +281,9 @@ impl Clockwork {
     }
 }
 
-fn job(function: &str, at: u64, overlap: bool, policy: &AsyncPolicy) -> NewJob {
+/// Returns the job of a schedule that is due at `at`, in milliseconds since 1970.
+#[must_use]
+pub fn scheduled_job(function: &str, at: u64, overlap: bool, max_age_ms: u64) -> NewJob {
     let due = rfc3339(at).unwrap_or_default();
     let event = SourceEvent {
         id: format!("{function}@{due}"),
@@ -290,9 +302,8 @@ fn job(function: &str, at: u64, overlap: bool, policy: &AsyncPolicy) -> NewJob {
         body: event.data,
         order: (!overlap).then(|| "schedule".to_owned()),
         key: Some(format!("schedule {at}")),
-        // A clock set back by less than a week makes no run twice.
-        keep_key_ms: millis(policy.keep_keys).max(7 * 24 * 3_600_000),
-        max_age_ms: millis(policy.max_age),
+        keep_key_ms: 0,
+        max_age_ms,
         dead: None,
     }
 }

@@ -15,10 +15,9 @@ use tokio::time::Instant;
 
 use crate::event::{SourceEvent, rfc3339};
 use crate::job::{NewJob, Trigger};
-use crate::queue::{AcceptError, Queue, millis};
+use crate::job_queue::{JobQueue, NewJobs};
+use crate::queue::{AcceptError, millis};
 
-/// Jobs of one function that may wait before its sources are read no further.
-const ENOUGH: usize = 1000;
 /// How often it is looked whether there is room again.
 const FULL_PAUSE: Duration = Duration::from_millis(200);
 /// A source that could be read for so long has come back: its next failure is a first one.
@@ -83,7 +82,7 @@ pub struct SourceView {
 
 /// Where a source puts its events.
 pub struct Ingest {
-    queue: Rc<Queue>,
+    queue: Rc<dyn JobQueue>,
     function: String,
     trigger: Trigger,
     policy: AsyncPolicy,
@@ -116,7 +115,7 @@ impl Ingest {
     /// Puts what `name` tells into `queue`, for a function whose events may have `limit` bytes.
     #[must_use]
     pub fn new(
-        queue: Rc<Queue>,
+        queue: Rc<dyn JobQueue>,
         name: String,
         function: String,
         trigger: Trigger,
@@ -164,7 +163,12 @@ impl Ingest {
         self.wait_for_room().await;
         let jobs: Vec<NewJob> = events.into_iter().map(|one| self.job(one)).collect();
         let refused = jobs.iter().filter(|job| job.dead.is_some()).count();
-        let accepted = self.queue.accept(jobs, notes).await?;
+        let new = NewJobs {
+            jobs,
+            notes,
+            ..NewJobs::default()
+        };
+        let accepted = Rc::clone(&self.queue).enqueue(new).await?;
         let known = |one: &&crate::job::Accepted| matches!(one, crate::job::Accepted::Known(_));
         let repeated = accepted.iter().filter(known).count();
         self.taken.update(|count| count + accepted.len() as u64);
@@ -175,7 +179,7 @@ impl Ingest {
 
     /// The queue it puts events into.
     #[must_use]
-    pub fn queue(&self) -> &Rc<Queue> {
+    pub fn queue(&self) -> &Rc<dyn JobQueue> {
         &self.queue
     }
 
@@ -195,12 +199,8 @@ impl Ingest {
     /// Events that wait at the source cost nothing here. There is no event for room in the queue,
     /// since nothing else needs one.
     async fn wait_for_room(&self) {
-        let enough = |queue: &Queue| {
-            queue.len_of(&self.function) >= ENOUGH
-                || queue.bytes_of(&self.function) >= self.policy.queue_bytes
-                || queue.free_bytes() == 0
-        };
-        while enough(&self.queue) {
+        let max_bytes = self.policy.queue_bytes;
+        while self.queue.has_enough(&self.function, max_bytes) {
             tokio::time::sleep(FULL_PAUSE).await;
         }
     }

@@ -114,6 +114,9 @@ pub enum QueueStoreError {
     /// The writer has ended.
     #[error("the queue is closed")]
     Closed,
+    /// The queue is at a service, which did not do what was asked.
+    #[error("the queue cannot be used: {0}")]
+    Service(String, Option<String>),
 }
 
 fnlocal_api::user_error!(QueueStoreError {
@@ -128,6 +131,7 @@ fnlocal_api::user_error!(QueueStoreError {
     Self::Body { id, .. } => format!("`fnlocal queue purge {id}` removes the job");
     Self::Foreign { .. } => "it may be another version's; `fnlocal queue purge` removes it";
     Self::Closed => "fnlocal is ending; start it again";
+    Self::Service(_, hint) => hint.clone();
 });
 
 impl From<redb::TransactionError> for QueueStoreError {

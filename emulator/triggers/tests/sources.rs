@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use fnlocal_core::trigger::SourceKind;
 use fnlocal_triggers::job::Trigger;
+use fnlocal_triggers::job_queue::JobQueue;
 use fnlocal_triggers::queue::Selection;
 use fnlocal_triggers::source::SourceHealth;
 use fnlocal_triggers::sources::{FolderSource, Postgres, RedisStream};

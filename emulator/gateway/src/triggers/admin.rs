@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -74,11 +75,11 @@ impl Triggers {
             }
             (&Method::POST, "retry") => {
                 let selection = selection(request).await?;
-                json!({ "retried": self.queue().retry(selection).await.map_err(store)? })
+                json!({ "retried": Rc::clone(self.queue()).retry(selection).await.map_err(store)? })
             }
             (&Method::POST, "purge") => {
                 let selection = selection(request).await?;
-                json!({ "purged": self.queue().purge(selection).await.map_err(store)? })
+                json!({ "purged": Rc::clone(self.queue()).purge(selection).await.map_err(store)? })
             }
             (&Method::GET, id) => self.shown(id).await?,
             _ => return Err(unknown("the queue has no such path")),

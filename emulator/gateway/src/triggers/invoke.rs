@@ -1,16 +1,17 @@
 //! Runs jobs on the drivers.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::FunctionId;
 use fnlocal_core::async_budget::{InFlight, admissible};
 use fnlocal_core::trigger::AsyncPolicy;
+use fnlocal_triggers::delivery::{Disposition, Invoke, Run, RunOutcome};
 use fnlocal_triggers::job::Job;
-use fnlocal_triggers::queue::{Disposition, Invoke, Run, RunOutcome};
 
 use super::run::run;
 use super::run_log;
@@ -98,6 +99,15 @@ impl Invoke for DriverInvoker {
         places.saturating_sub(u32::try_from(running).unwrap_or(u32::MAX))
     }
 
+    fn functions(&self) -> Vec<Arc<str>> {
+        let mut names = BTreeSet::new();
+        for driver in self.feed.drivers() {
+            let all = driver.with_functions(|functions| functions.all());
+            names.extend(all.into_iter().map(|function| Arc::clone(&function.name)));
+        }
+        names.into_iter().collect()
+    }
+
     fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>> {
         let Some((driver, function)) = self.pick(&job.head.function) else {
             let why = format!("there is no function named `{}`", job.head.function);
@@ -113,7 +123,7 @@ impl Invoke for DriverInvoker {
         if let Some(driver) = drivers.first() {
             let status = run_log::status(&run.outcome);
             let problem = (run.fate == Disposition::Dead).then_some("dead");
-            let function = std::sync::Arc::from(run.head.function.as_str());
+            let function = Arc::from(run.head.function.as_str());
             let counts = driver.counts();
             counts.add(Some(&function), None, (status, problem), run.took);
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fnlocal_api::headers as api_headers;
 use fnlocal_core::RefuseReason;
+use fnlocal_triggers::delivery::RunOutcome;
 use fnlocal_triggers::job::Job;
-use fnlocal_triggers::queue::RunOutcome;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;

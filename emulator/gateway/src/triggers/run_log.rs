@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fnlocal_triggers::queue::{Disposition, Run, RunOutcome};
+use fnlocal_triggers::delivery::{Disposition, Run, RunOutcome};
 
 use fnlocal_logs::{Logs, Record, RequestRecord};
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use fnlocal_core::trigger::{SourceKind, SourceSpec};
 use fnlocal_triggers::job::Trigger;
-use fnlocal_triggers::queue::Queue;
+use fnlocal_triggers::job_queue::JobQueue;
 use fnlocal_triggers::source::{Ingest, Source, keep};
 use fnlocal_triggers::sources::{MakeSource, SourceContext};
 use tokio::task::{JoinHandle, spawn_local};
@@ -74,7 +74,7 @@ pub(super) struct RunningSource {
 impl RunningSource {
     pub fn begin(
         source: Box<dyn Source>,
-        queue: &Rc<Queue>,
+        queue: &Rc<dyn JobQueue>,
         kind: SourceKind,
         function: &Function,
         logs: Logs,

@@ -78,7 +78,7 @@ pub(super) async fn take(
     };
     let line = body.line().await.ok_or_else(|| bad("no job came"))?;
     let head: JobMeta = serde_json::from_slice(&line).map_err(|error| bad(&error.to_string()))?;
-    let queue = state.triggers.queue();
+    let queue = state.triggers.local();
     let file = queue.keeper().bodies().reserve();
     let limits = SpoolLimits {
         // All of it is wanted in the file.

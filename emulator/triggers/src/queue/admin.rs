@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Queue, whole};
+use super::Queue;
 use crate::clock::Clock;
 use crate::job::{Job, JobId, JobMeta};
 use crate::store::{Changed, QueueChange, QueueStore, QueueStoreError, StoreSnapshot};
@@ -136,12 +136,10 @@ fn bytes(head: &JobMeta) -> usize {
 }
 
 impl Queue {
-    /// Lists jobs, the oldest first: one page, whose last job is where the next begins
-    /// ([`Selection::after`]).
-    ///
-    /// # Errors
-    /// [`QueueStoreError`]
-    pub async fn list(&self, selection: Selection) -> Result<Vec<ListedJob>, QueueStoreError> {
+    pub(super) async fn list_page(
+        &self,
+        selection: Selection,
+    ) -> Result<Vec<ListedJob>, QueueStoreError> {
         let reading = self.keeper.read(move |snapshot| selection.page(snapshot));
         let mut all = reading.await?;
         let line = self.line.borrow();
@@ -153,23 +151,10 @@ impl Queue {
         Ok(all)
     }
 
-    /// One job with its body.
-    ///
-    /// # Errors
-    /// [`QueueStoreError`]
-    pub async fn show(&self, id: JobId) -> Result<Option<Job>, QueueStoreError> {
-        self.keeper.read(move |snapshot| snapshot.job(id)).await
-    }
-
-    /// Has dead letters run again as if they were new, and those that wait run now. How many.
-    ///
-    /// # Errors
-    /// [`QueueStoreError`]; some may have been done before it.
-    pub async fn retry(self: &Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
-        whole(Rc::clone(self).retry_whole(selection)).await?
-    }
-
-    async fn retry_whole(self: Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
+    pub(super) async fn retry_whole(
+        self: Rc<Self>,
+        selection: Selection,
+    ) -> Result<usize, QueueStoreError> {
         let mut done = 0;
         for (id, state) in self.numbers(selection).await? {
             let now = self.time.now_ms();
@@ -191,15 +176,10 @@ impl Queue {
         Ok(done)
     }
 
-    /// Removes jobs, except those that run. How many.
-    ///
-    /// # Errors
-    /// [`QueueStoreError`]; then none was removed.
-    pub async fn purge(self: &Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
-        whole(Rc::clone(self).purge_whole(selection)).await?
-    }
-
-    async fn purge_whole(self: Rc<Self>, selection: Selection) -> Result<usize, QueueStoreError> {
+    pub(super) async fn purge_whole(
+        self: Rc<Self>,
+        selection: Selection,
+    ) -> Result<usize, QueueStoreError> {
         let mut all = self.numbers(selection).await?;
         // From here on nothing begins to run before the line forgets them.
         all.retain(|id, _| !self.line.borrow().runs(*id));
@@ -276,7 +256,7 @@ impl Offline {
         Ok(Self { store, clock })
     }
 
-    /// As [`Queue::list`].
+    /// As [`JobQueue::list`](crate::job_queue::JobQueue::list).
     ///
     /// # Errors
     /// [`QueueStoreError`]
@@ -284,7 +264,7 @@ impl Offline {
         selection.page(&self.store.snapshot()?)
     }
 
-    /// As [`Queue::show`].
+    /// As [`JobQueue::show`](crate::job_queue::JobQueue::show).
     ///
     /// # Errors
     /// [`QueueStoreError`]
@@ -292,7 +272,7 @@ impl Offline {
         self.store.snapshot()?.job(id)
     }
 
-    /// As [`Queue::retry`]: they run when a fnlocal is there again.
+    /// As [`JobQueue::retry`](crate::job_queue::JobQueue::retry): they run when a fnlocal is there again.
     ///
     /// # Errors
     /// [`QueueStoreError`]; some may have been done before it.
@@ -319,7 +299,7 @@ impl Offline {
         }
     }
 
-    /// As [`Queue::purge`].
+    /// As [`JobQueue::purge`](crate::job_queue::JobQueue::purge).
     ///
     /// # Errors
     /// [`QueueStoreError`]; then nothing was done.

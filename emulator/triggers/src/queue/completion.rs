@@ -1,97 +1,34 @@
-//! One job's run, and what becomes of it.
+//! The end of a run, on disk.
 
-use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use fnlocal_api::UserError;
-use futures_util::FutureExt;
-
-use super::{DISK_PAUSE, Disposition, Invoke, Queue, Run, RunOutcome, max_age, millis};
-use crate::job::{JobId, JobMeta};
+use super::{DISK_PAUSE, Queue, max_age, millis};
+use crate::delivery::{Disposition, Invoke, Run, RunOutcome};
+use crate::job::JobId;
 use crate::store::{Changed, MAX_DEAD_BYTES, MAX_DEAD_LETTERS, QueueChange, QueueStoreError};
 
-/// The number of bytes of an error that are kept.
-const ERROR: usize = 2048;
-
 impl Queue {
-    /// Runs a job that was taken out of the line.
-    pub(super) async fn one(self: Rc<Self>, id: JobId, function: Arc<str>, invoke: Rc<dyn Invoke>) {
-        self.run_one(id, &function, &invoke).await;
-        self.under_way.update(|count| count - 1);
-        self.over.notify_one();
-    }
-
-    async fn run_one(&self, id: JobId, function: &str, invoke: &Rc<dyn Invoke>) {
-        let read = self.keeper.read(move |snapshot| snapshot.job(id)).await;
-        let job = match read {
-            Ok(Some(job)) => job,
-            // Purged in this very moment.
-            Ok(None) => return self.leave(id),
-            Err(error @ QueueStoreError::Body { .. }) => {
-                return self.bodiless(id, function, invoke, &error).await;
-            }
-            Err(error) => return self.broken(id, &**invoke, &error),
-        };
-        let head = job.head.clone();
-        let began = Instant::now();
-        let running = AssertUnwindSafe(async { invoke.run(job).await }).catch_unwind();
-        // The counts of the run must end with it, in any case.
-        let outcome = running.await.unwrap_or_else(|_| RunOutcome::Failed {
-            error: "fnlocal itself failed while it ran the job".to_owned(),
-            hopeless: false,
-            status: 500,
-        });
-        let took = began.elapsed();
-        self.ended(head, outcome, took, function, invoke).await;
-    }
-
-    /// A job whose body is gone cannot be run.
-    async fn bodiless(
-        &self,
-        id: JobId,
-        function: &str,
-        invoke: &Rc<dyn Invoke>,
-        error: &QueueStoreError,
-    ) {
-        match self.keeper.read(move |snapshot| snapshot.head(id)).await {
-            Ok(Some(head)) => {
-                let outcome = RunOutcome::Failed {
-                    error: error.chain(),
-                    hopeless: true,
-                    status: 500,
-                };
-                self.ended(head, outcome, Duration::ZERO, function, invoke)
-                    .await;
-            }
-            Ok(None) => self.leave(id),
-            Err(error) => self.broken(id, &**invoke, &error),
-        }
-    }
-
     /// Sees to it that what became of a job is on disk.
-    async fn ended(
+    pub(super) async fn settle_run(
         &self,
-        mut head: JobMeta,
-        outcome: RunOutcome,
-        took: Duration,
-        function: &str,
-        invoke: &Rc<dyn Invoke>,
-    ) {
-        let id = head.id;
-        let fate = self.judge(&mut head, &outcome, &**invoke);
+        run: &Run,
+        invoke: &dyn Invoke,
+    ) -> Result<(), QueueStoreError> {
+        let id = run.head.id;
         self.unwritten.update(|count| count + 1);
         self.line.borrow_mut().ended(id);
         self.work.notify_one();
-        let written = self.write(&head, &outcome, fate, invoke).await;
+        let written = self.write(run, invoke).await;
         self.unwritten.update(|count| count - 1);
         let dropped = match written {
             Ok(dropped) => dropped,
-            Err(error) => return self.broken(id, &**invoke, &error),
+            Err(error) => {
+                self.stay_in_line(id);
+                return Err(error);
+            }
         };
-        self.note_dropped(dropped, &**invoke);
-        match fate {
+        self.note_dropped(dropped, invoke);
+        match run.fate {
             Disposition::Done => {
                 self.done.update(|count| count + 1);
                 self.leave(id);
@@ -102,20 +39,14 @@ impl Queue {
                 self.leave(id);
             }
             Disposition::Again(_) => {
-                let failed = matches!(outcome, RunOutcome::Failed { .. });
+                let failed = matches!(run.outcome, RunOutcome::Failed { .. });
                 self.failed.update(|count| count + u64::from(failed));
                 let now = self.time.now_ms();
-                self.line.borrow_mut().put_back(id, head.due_ms, now);
+                self.line.borrow_mut().put_back(id, run.head.due_ms, now);
                 self.work.notify_one();
             }
         }
-        debug_assert_eq!(head.function, function, "a job stays its function's");
-        invoke.ended(&Run {
-            head,
-            outcome,
-            fate,
-            took,
-        });
+        Ok(())
     }
 
     /// Gives up jobs that became too old while they waited.
@@ -167,45 +98,11 @@ impl Queue {
         }
     }
 
-    fn judge(&self, head: &mut JobMeta, outcome: &RunOutcome, invoke: &dyn Invoke) -> Disposition {
-        let policy = invoke.policy(&head.function).unwrap_or_default();
-        let now = self.time.now_ms();
-        let chance = rand::random::<f64>();
-        let (pause, given_up) = match outcome {
-            RunOutcome::Done { .. } => return Disposition::Done,
-            RunOutcome::NotRun { why, after } => {
-                head.error = Some(cut(why));
-                let pause = after.unwrap_or_else(|| policy.pause(1, chance));
-                (pause.min(policy.backoff_max), false)
-            }
-            RunOutcome::Failed {
-                error, hopeless, ..
-            } => {
-                head.error = Some(cut(error));
-                head.attempts += 1;
-                let pause = policy.pause(head.attempts, chance);
-                (pause, *hopeless || head.attempts >= policy.attempts)
-            }
-        };
-        let over = head.accepted_ms.saturating_add(millis(policy.max_age));
-        if given_up || now >= over {
-            head.died_ms = Some(now);
-            return Disposition::Dead;
-        }
-        head.due_ms = now.saturating_add(millis(pause));
-        Disposition::Again(pause)
-    }
-
     /// Writes what became of a job, as soon as that can be done: it has run, and is not to run
     /// again for a disk that is full. Returns how many dead letters had to make room.
-    async fn write(
-        &self,
-        head: &JobMeta,
-        outcome: &RunOutcome,
-        fate: Disposition,
-        invoke: &Rc<dyn Invoke>,
-    ) -> Result<usize, QueueStoreError> {
-        let change = match (fate, outcome) {
+    async fn write(&self, run: &Run, invoke: &dyn Invoke) -> Result<usize, QueueStoreError> {
+        let head = &run.head;
+        let change = match (run.fate, &run.outcome) {
             (Disposition::Done, _) => QueueChange::Done(head.id),
             (Disposition::Dead, _) => QueueChange::Kill(head.clone()),
             // Nothing ran, so there is nothing a crash may not forget.
@@ -231,15 +128,14 @@ impl Queue {
     }
 
     /// The job stays, and may run once more.
-    fn broken(&self, id: JobId, invoke: &dyn Invoke, error: &QueueStoreError) {
-        invoke.warn(format!("job {id}: {}", error.report()));
+    pub(super) fn stay_in_line(&self, id: JobId) {
         let now = self.time.now_ms();
         let due = now.saturating_add(millis(DISK_PAUSE));
         self.line.borrow_mut().put_back(id, due, now);
         self.work.notify_one();
     }
 
-    fn leave(&self, id: JobId) {
+    pub(super) fn leave(&self, id: JobId) {
         self.line.borrow_mut().remove(id);
         self.work.notify_one();
     }
@@ -251,9 +147,4 @@ fn dropped(changed: &Changed) -> usize {
         Changed::Killed(dropped) => *dropped,
         _ => 0,
     }
-}
-
-/// The beginning of a text.
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(ERROR.min(text.len()))].to_owned()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{AcceptError, MAX_QUEUED_JOBS, Queue};
+use crate::job_queue::ReservedRoom;
 
 /// The maximum number of bytes of all jobs that are to run, unless the project says otherwise.
 pub const DEFAULT_QUEUE_BYTES: u64 = 1 << 30;
@@ -18,7 +19,7 @@ pub(super) struct Reserved {
 }
 
 /// Bytes reserved for a job, until this is dropped.
-pub struct Reservation {
+pub(super) struct Reservation {
     queue: Rc<Queue>,
     function: String,
     /// The maximum number of bytes of the function's jobs.
@@ -36,12 +37,12 @@ impl Queue {
     ///
     /// # Errors
     /// As many jobs wait as may, or the queue's file cannot be written.
-    pub fn reserve(
+    pub(super) fn reserve_bytes(
         self: &Rc<Self>,
         function: &str,
         max_bytes: u64,
     ) -> Result<Reservation, AcceptError> {
-        if let Some(why) = self.fault() {
+        if let Some(why) = self.keeper.fault() {
             return Err(crate::store::QueueStoreError::Down(why).into());
         }
         if self.line.borrow().len() >= MAX_QUEUED_JOBS {
@@ -63,19 +64,14 @@ impl Queue {
     }
 
     /// Returns how many bytes the jobs of a function take, those on their way included.
-    #[must_use]
-    pub fn bytes_of(&self, function: &str) -> u64 {
+    pub(super) fn bytes_of(&self, function: &str) -> u64 {
         let reserved = self.reserved.by_function.borrow().get(function).copied();
         self.line.borrow().bytes_of(function) + reserved.unwrap_or_default()
     }
 }
 
-impl Reservation {
-    /// Reserves more bytes.
-    ///
-    /// # Errors
-    /// [`AcceptError::FullOfBytes`], if the function's jobs or all would take more than they may.
-    pub fn grow(&mut self, more: u64) -> Result<(), AcceptError> {
+impl ReservedRoom for Reservation {
+    fn grow(&mut self, more: u64) -> Result<(), AcceptError> {
         let queue = &self.queue;
         if more
             > self

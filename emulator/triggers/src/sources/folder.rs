@@ -93,14 +93,11 @@ impl FolderSource {
         })?;
         watcher.watch(&self.path, RecursiveMode::Recursive)?;
         let prefix = format!("{}\0", self.name());
-        let known = {
+        let mut known = Objects::default();
+        if let Some(file) = intake.queue().file() {
             let prefix = prefix.clone();
-            intake
-                .queue()
-                .keeper()
-                .read(move |file| file.notes(&prefix))
-        };
-        let mut known: Objects = known.await?.into_iter().collect();
+            known.extend(file.read(move |file| file.notes(&prefix)).await?);
+        }
         intake.reading();
         loop {
             let path = self.path.clone();

@@ -7,6 +7,7 @@
 //! `appendfsync always` it forgets nothing.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use fnlocal_core::trigger::SourceSpec;
 
 use super::SourceContext;
 use crate::event::{SourceEvent, content_type};
+use crate::job_queue::NewJobs;
 use crate::source::{Ingest, IngestedEvent, Source, SourceError};
 
 /// How long the server may wait for an entry before it answers that there is none.
@@ -221,12 +223,16 @@ impl RedisStream {
 /// its file is there.
 async fn consumer(intake: &Ingest) -> Result<String, SourceError> {
     let queue = intake.queue();
-    let kept = queue.keeper().read(|file| file.note(CONSUMER)).await?;
-    if let Some(name) = kept {
+    if let Some(file) = queue.file()
+        && let Some(name) = file.read(|file| file.note(CONSUMER)).await?
+    {
         return Ok(name);
     }
     let name = format!("fnlocal-{:016x}", rand::random::<u64>());
-    let note = (CONSUMER.to_owned(), Some(name.clone()));
-    queue.accept(Vec::new(), vec![note]).await?;
+    let new = NewJobs {
+        notes: vec![(CONSUMER.to_owned(), Some(name.clone()))],
+        ..NewJobs::default()
+    };
+    Rc::clone(queue).enqueue(new).await?;
     Ok(name)
 }

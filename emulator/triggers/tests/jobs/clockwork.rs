@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fnlocal_core::trigger::{AsyncPolicy, Missed, ScheduleSpec};
 use fnlocal_triggers::clock::Clock;
+use fnlocal_triggers::job_queue::{JobQueue, NewJobs};
 use fnlocal_triggers::queue::{Queue, Selection};
 use fnlocal_triggers::schedule::Schedule;
 use fnlocal_triggers::scheduler::{Clockwork, Owned};
@@ -56,7 +57,10 @@ impl Bench {
         // for a note to be read and jobs to be accepted.
         for _ in 0..50 {
             tokio::task::yield_now().await;
-            let _answered = self.queue.accept(Vec::new(), Vec::new()).await.unwrap();
+            let _answered = Rc::clone(&self.queue)
+                .enqueue(NewJobs::default())
+                .await
+                .unwrap();
         }
     }
 
@@ -189,7 +193,10 @@ async fn a_run_that_has_not_ended_keeps_the_next_from_beginning() {
                 .iter()
                 .any(|text| text.contains("left out"))
         );
-        bench.queue.purge(Selection::default()).await.unwrap();
+        Rc::clone(&bench.queue)
+            .purge(Selection::default())
+            .await
+            .unwrap();
         bench.now.store(NOON + 2 * HOUR, Ordering::SeqCst);
         bench.look(&clockwork, Missed::Skip, false).await;
         assert_eq!(bench.due().await, [key(NOON + 2 * HOUR)]);

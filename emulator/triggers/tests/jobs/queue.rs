@@ -12,11 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
+use fnlocal_triggers::delivery::{Disposition, Invoke, Run, RunOutcome, deliver};
 use fnlocal_triggers::group_commit::CommitWriter;
 use fnlocal_triggers::job::{Accepted, Job, JobId, NewJob, Trigger};
-use fnlocal_triggers::queue::{
-    Disposition, Invoke, JobState, Offline, Queue, Run, RunOutcome, Selection,
-};
+use fnlocal_triggers::job_queue::JobQueue;
+use fnlocal_triggers::queue::{JobState, Offline, Queue, Selection};
 use fnlocal_triggers::store::QueueStoreError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
@@ -44,6 +44,10 @@ impl Invoke for Scripted {
     fn admissible(&self, _function: &str, running: usize) -> u32 {
         let room = if self.gone.get() { 0 } else { self.room };
         u32::try_from(room.saturating_sub(running)).unwrap()
+    }
+
+    fn functions(&self) -> Vec<Arc<str>> {
+        Vec::new()
     }
 
     fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>> {
@@ -148,7 +152,11 @@ impl Bench {
             gone: Cell::new(false),
             told: may_warn.then(RefCell::default),
         });
-        let running = Rc::clone(&queue).run(Rc::clone(&invoke) as Rc<dyn Invoke>, Rc::default());
+        let running = deliver(
+            Rc::clone(&queue) as Rc<dyn JobQueue>,
+            Rc::clone(&invoke) as Rc<dyn Invoke>,
+            Rc::default(),
+        );
         let task = tokio::task::spawn_local(running);
         Self {
             folder,
@@ -167,7 +175,8 @@ impl Bench {
     }
 
     async fn accept_job(&self, job: NewJob) -> Accepted {
-        let mut accepted = self.queue.accept(vec![job], Vec::new()).await.unwrap();
+        let queue = Rc::clone(&self.queue);
+        let mut accepted = queue.enqueue(vec![job].into()).await.unwrap();
         accepted.remove(0)
     }
 
@@ -258,7 +267,7 @@ async fn what_fails_too_often_is_kept_with_its_error_and_runs_again_when_told() 
             ids: vec![id],
             ..Selection::default()
         };
-        assert_eq!(bench.queue.retry(chosen).await.unwrap(), 1);
+        assert_eq!(Rc::clone(&bench.queue).retry(chosen).await.unwrap(), 1);
         let run = bench.over().await;
         assert_eq!((run.head.id, run.fate), (id, Disposition::Done));
         assert_eq!(bench.queue.view().dead, 0);
@@ -328,7 +337,8 @@ async fn what_is_older_than_it_may_be_is_given_up() {
 async fn what_was_accepted_runs_although_whoever_sent_it_left() {
     local(async {
         let mut bench = Bench::new(quick(), &[], None);
-        let mut accepting = Box::pin(bench.queue.accept(vec![job("a")], Vec::new()));
+        let queue = Rc::clone(&bench.queue);
+        let mut accepting = queue.enqueue(vec![job("a")].into());
         assert!(futures_util::poll!(&mut accepting).is_pending());
         drop(accepting);
         assert_eq!(bench.over().await.fate, Disposition::Done);
@@ -560,7 +570,7 @@ async fn jobs_are_handed_from_queue_to_queue_once_with_all_that_is_known_of_them
             ids: vec![failed.id],
             ..Selection::default()
         };
-        stays.queue.retry(failed).await.unwrap();
+        Rc::clone(&stays.queue).retry(failed).await.unwrap();
         stays.over().await;
         let mut began = stays.invoke.began.borrow().clone();
         began.sort();

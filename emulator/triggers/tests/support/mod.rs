@@ -6,13 +6,16 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fnlocal_core::trigger::AsyncPolicy;
 use fnlocal_triggers::clock::Clock;
+use fnlocal_triggers::delivery::{Invoke, Run, RunOutcome, deliver};
 use fnlocal_triggers::group_commit::CommitWriter;
 use fnlocal_triggers::job::{Job, Trigger};
-use fnlocal_triggers::queue::{Invoke, Queue, Run, RunOutcome};
+use fnlocal_triggers::job_queue::JobQueue;
+use fnlocal_triggers::queue::Queue;
 use fnlocal_triggers::source::{Ingest, Source, SourceHealth, keep};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -41,6 +44,10 @@ impl Invoke for Runs {
 
     fn admissible(&self, _function: &str, running: usize) -> u32 {
         u32::try_from(8usize.saturating_sub(running)).unwrap()
+    }
+
+    fn functions(&self) -> Vec<Arc<str>> {
+        Vec::new()
     }
 
     fn run(&self, job: Job) -> Pin<Box<dyn Future<Output = RunOutcome>>> {
@@ -101,7 +108,7 @@ impl Taking {
             ..AsyncPolicy::default()
         };
         let intake = Rc::new(Ingest::new(
-            Rc::clone(&queue),
+            Rc::clone(&queue) as Rc<dyn JobQueue>,
             source.name(),
             "job".to_owned(),
             trigger,
@@ -110,7 +117,8 @@ impl Taking {
         ));
         let telling = Rc::clone(&told);
         let tell = move |_, text| telling.borrow_mut().push(text);
-        let running = Rc::clone(&queue).run(Rc::new(Runs(Rc::clone(&ran))), Rc::default());
+        let runs = Rc::new(Runs(Rc::clone(&ran)));
+        let running = deliver(Rc::clone(&queue) as _, runs, Rc::default());
         let tasks = [
             tokio::task::spawn_local(keep(source, Rc::clone(&intake), tell)),
             tokio::task::spawn_local(running),
