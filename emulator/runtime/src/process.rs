@@ -180,11 +180,7 @@ impl Inner {
         let token = random_hex(16);
         let address = address(&folder).map_err(refused("making a socket"))?;
         let code_root = self.code_root(&spec.package).await?;
-        let program = self.programs.of(spec.package.language).await;
-        let program = program.map_err(|error| RuntimeError::Refused {
-            what: "finding the interpreter",
-            why: error.to_string(),
-        })?;
+        let program = self.program(spec.package.language).await?;
         let mut command = command(&program, &spec, code_root, &address);
         command.env(family::MARK, &mark);
         // The person's own settings come first.
@@ -231,6 +227,17 @@ impl Inner {
         Err(RuntimeError::NotUp {
             why: why.unwrap_or_else(|| "it was stopped".to_owned()),
             wrote: tail.text(),
+        })
+    }
+
+    async fn program(
+        &self,
+        language: &'static dyn Language,
+    ) -> Result<Arc<InstanceProgram>, RuntimeError> {
+        let program = self.programs.of(language).await;
+        program.map_err(|error| RuntimeError::Refused {
+            what: "finding the interpreter",
+            why: error.to_string(),
         })
     }
 

@@ -147,8 +147,8 @@ fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
     Self::Dockerfile { .. } => "the engine's words above say why";
     Self::Entrypoint { wanted, .. } => format!(
         "end the Dockerfile with\n\n    WORKDIR /app\n    USER 1000:1000\n    \
-         ENTRYPOINT [\"{}\"]\n\nfnlocal adds the wrapper itself",
-        wanted.join("\", \"")
+         ENTRYPOINT {}\n\nfnlocal adds the wrapper itself",
+        quoted(wanted)
     ), Config;
     Self::Foreign { .. } => "build it on such a machine, in CI for example";
     Self::Program { .. } => concat!(
@@ -157,6 +157,11 @@ fnlocal_api::user_error!(BuildError [Project, State, Env, Code, Image] {
     ), Config;
     Self::Bug(_) => "this is a fault of fnlocal; report it with the lines above", Bug;
 });
+
+/// A command as a Dockerfile has it.
+fn quoted(words: &[String]) -> String {
+    format!("[\"{}\"]", words.join("\", \""))
+}
 
 /// The hint of an engine that does not answer. A build has no runtime to fall back on, as `dev` has.
 fn without_runtime(error: &ConnectError) -> Option<String> {
