@@ -1,6 +1,7 @@
 //! `fnlocal init`: writes the files a project begins with.
 
 mod args;
+mod from;
 
 pub use args::{EXAMPLES, InitArgs, ProjectTemplate};
 
@@ -38,6 +39,17 @@ const AUCTION: &[TemplateFile] = &[
         include_str!("../../examples/auction/fnlocal.toml"),
     ),
 ];
+const LAMBDA: &[TemplateFile] = &[
+    ("index.mjs", include_str!("../templates/lambda/index.mjs")),
+    ("package.json", include_str!("../templates/js/package.json")),
+];
+const HONO: &[TemplateFile] = &[
+    ("index.mjs", include_str!("../templates/hono/index.mjs")),
+    (
+        "package.json",
+        include_str!("../templates/hono/package.json"),
+    ),
+];
 /// The files of every project, which a folder may have already.
 const BESIDES: &[TemplateFile] = &[
     (".gitignore", include_str!("../templates/shared/gitignore")),
@@ -51,10 +63,7 @@ const BESIDES: &[TemplateFile] = &[
 #[derive(Debug, thiserror::Error)]
 enum InitError {
     #[error("{} has {} already; nothing was written", folder.display(), files.join(", "))]
-    Taken {
-        folder: PathBuf,
-        files: Vec<&'static str>,
-    },
+    Taken { folder: PathBuf, files: Vec<String> },
     #[error("{} cannot be written", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -66,6 +75,9 @@ fnlocal_api::user_error!(InitError {
 
 /// Writes the files, and says what to do next.
 pub fn run(args: &InitArgs) -> CommandResult {
+    if let Some(file) = &args.from {
+        return from::run(file);
+    }
     for path in write(args)? {
         let text = format!("{path} is there already and stays as it is");
         warn(&text, Some("it should leave out .fnlocal and .env"));
@@ -80,10 +92,13 @@ fn write(args: &InitArgs) -> Result<Vec<&'static str>, InitError> {
         ProjectTemplate::Js => JS,
         ProjectTemplate::Ts => TS,
         ProjectTemplate::Auction => AUCTION,
+        ProjectTemplate::Lambda => LAMBDA,
+        ProjectTemplate::Hono => HONO,
     };
     let is_there = |path: &str| fs::symlink_metadata(args.folder.join(path)).is_ok();
     let taken = files.iter().map(|&(path, _)| path);
-    let taken: Vec<_> = taken.filter(|path| is_there(path)).collect();
+    let taken = taken.filter(|path| is_there(path));
+    let taken: Vec<_> = taken.map(str::to_owned).collect();
     if !taken.is_empty() {
         return Err(InitError::Taken {
             folder: args.folder.clone(),
@@ -156,6 +171,7 @@ fn say_next(args: &InitArgs) {
     let bold = anstyle::Style::new().bold();
     let first = match args.template {
         ProjectTemplate::Js | ProjectTemplate::Ts => "hello",
+        ProjectTemplate::Lambda | ProjectTemplate::Hono => "/",
         ProjectTemplate::Auction => "bid",
     };
     let mut next = String::new();

@@ -12,5 +12,6 @@ mod packages;
 mod pool;
 mod queue;
 mod reload;
+mod signatures;
 #[path = "../support/mod.rs"]
 mod support;

@@ -44,7 +44,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
         parents: BTreeSet::from([root.to_owned()]),
         none: None,
     };
-    let here = candidate(root, root)?;
+    let here = candidate(root, root, file)?;
     let has_entry = !here.entries.is_empty();
     let missing = here.missing_main.clone();
     found.await_main(root, missing.as_deref());
@@ -54,7 +54,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
     }
     match &file.config.packages {
         Some(globs) => globs::by_globs(root, globs, file, &mut found)?,
-        None => usual(root, has_entry, &mut found)?,
+        None => usual(root, has_entry, file, &mut found)?,
     }
     without_libraries(&mut found.packages);
     if found.packages.is_empty() {
@@ -104,7 +104,7 @@ fn plain(main: &str) -> Option<&str> {
 
 /// The package of a folder of handlers, whose package.json is in `root` above it.
 pub(super) fn of_handlers(folder: &Path, root: &Path) -> Result<DiscoveredPackages, ProjectError> {
-    let mut candidate = candidate(root, root)?;
+    let mut candidate = candidate(root, root, &ConfigFile::default())?;
     let below = folder.strip_prefix(root).ok().and_then(Path::to_str);
     candidate.entries = match (below, index(folder)) {
         (None, _) => Vec::new(),
@@ -144,7 +144,7 @@ pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> 
             path: path.to_owned(),
         });
     }
-    let mut candidate = candidate(root, root)?;
+    let mut candidate = candidate(root, root, &ConfigFile::default())?;
     // With a package.json the file is that package's entry, dependencies and all.
     let scope = if candidate.manifest.is_some() {
         Scope::Folder
@@ -162,7 +162,8 @@ pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> 
 
 /// A folder that a package depends on, as a package of its own.
 pub(super) fn library(folder: &Path, package: &Package) -> Package {
-    let entries = candidate(folder, &package.project_root).map(|found| found.entries);
+    let none = ConfigFile::default();
+    let entries = candidate(folder, &package.project_root, &none).map(|found| found.entries);
     Package {
         entries: entries.unwrap_or_default(),
         ..super::local::library(folder, package, Vec::new())
@@ -202,7 +203,7 @@ impl Candidate {
     }
 }
 
-fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
+fn candidate(root: &Path, project: &Path, file: &ConfigFile) -> Result<Candidate, ProjectError> {
     let manifest = PackageManifest::read(root, project).map_err(|error| match error {
         ManifestError::Io(source) => ProjectError::Io {
             path: root.join("package.json"),
@@ -213,7 +214,9 @@ fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
     let main = manifest.as_ref().and_then(|manifest| manifest.main.clone());
     let resolved = main.as_deref().and_then(|main| resolve(root, main));
     let missing_main = if resolved.is_none() { main } else { None };
+    let named = handlers::named(root, project, file.config.entries.as_deref());
     let entries = match resolved.or_else(|| index(root)) {
+        _ if !named.is_empty() => named,
         Some(entry) => vec![entry],
         None => handlers::all(root),
     };
@@ -269,7 +272,12 @@ fn is_skipped(name: &str) -> bool {
     name.starts_with('.') || name == "node_modules"
 }
 
-fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result<(), ProjectError> {
+fn usual(
+    root: &Path,
+    has_entry: bool,
+    file: &ConfigFile,
+    found: &mut DiscoveredPackages,
+) -> Result<(), ProjectError> {
     let mut parents: Vec<PathBuf> = USUAL.iter().map(|name| root.join(name)).collect();
     if !has_entry {
         parents.push(root.to_owned());
@@ -281,7 +289,7 @@ fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result
         {
             let folder = parent.join(name);
             if folder.join("package.json").is_file() {
-                add(root, &folder, found)?;
+                add(root, &folder, file, found)?;
             }
         }
         found.parents.insert(parent);
@@ -290,7 +298,12 @@ fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result
 }
 
 /// Adds a folder if it has an entry, once; says whether it has.
-fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<bool, ProjectError> {
+fn add(
+    root: &Path,
+    folder: &Path,
+    file: &ConfigFile,
+    found: &mut DiscoveredPackages,
+) -> Result<bool, ProjectError> {
     // A link may lead to a package that is found by another way too, or out of the project.
     let Ok(folder) = fs::canonicalize(folder) else {
         return Ok(false);
@@ -303,7 +316,7 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
     if found.packages.iter().any(|package| package.root == folder) {
         return Ok(true);
     }
-    let candidate = candidate(folder, root)?;
+    let candidate = candidate(folder, root, file)?;
     if candidate.entries.is_empty() {
         found.await_main(folder, candidate.missing_main.as_deref());
         if let Some(main) = candidate.missing_main {

@@ -41,7 +41,7 @@ pub(super) fn by_globs(
         }
         matchers.push((text, glob.compile_matcher(), false));
     }
-    descend(root, Path::new(""), &mut matchers, found)?;
+    descend(root, Path::new(""), &mut matchers, file, found)?;
     for (text, _, _) in matchers.iter().filter(|(_, _, used)| !used) {
         let path = file.path.as_deref().unwrap_or(root).display();
         found.warnings.push(Warning {
@@ -59,6 +59,7 @@ fn descend(
     root: &Path,
     relative: &Path,
     globs: &mut [(&String, GlobMatcher, bool)],
+    file: &ConfigFile,
     found: &mut DiscoveredPackages,
 ) -> Result<(), ProjectError> {
     let folder = root.join(relative);
@@ -74,11 +75,11 @@ fn descend(
         for (_, glob, used) in globs.iter_mut() {
             if glob.is_match(&relative) {
                 found.parents.insert(folder.clone());
-                *used |= add(root, &child, found)?;
+                *used |= add(root, &child, file, found)?;
             }
         }
         if relative.components().count() < GLOB_DEPTH {
-            descend(root, &relative, globs, found)?;
+            descend(root, &relative, globs, file, found)?;
         }
     }
     Ok(())
