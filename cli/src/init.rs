@@ -1,6 +1,7 @@
 //! `fnlocal init`: writes the files a project begins with.
 
 mod args;
+mod from;
 
 pub use args::{EXAMPLES, InitArgs};
 
@@ -30,10 +31,7 @@ const BESIDES: &[TemplateFile] = &[
 #[derive(Debug, thiserror::Error)]
 enum InitError {
     #[error("{} has {} already; nothing was written", folder.display(), files.join(", "))]
-    Taken {
-        folder: PathBuf,
-        files: Vec<&'static str>,
-    },
+    Taken { folder: PathBuf, files: Vec<String> },
     #[error("{} cannot be written", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -45,6 +43,9 @@ fnlocal_api::user_error!(InitError {
 
 /// Writes the files, and says what to do next.
 pub fn run(args: &InitArgs) -> CommandResult {
+    if let Some(file) = &args.from {
+        return from::run(file);
+    }
     for path in write(args)? {
         let text = format!("{path} is there already and stays as it is");
         warn(&text, Some("it should leave out .fnlocal and .env"));
@@ -58,7 +59,8 @@ fn write(args: &InitArgs) -> Result<Vec<&'static str>, InitError> {
     let files = args.template.starter().files;
     let is_there = |path: &str| fs::symlink_metadata(args.folder.join(path)).is_ok();
     let taken = files.iter().map(|&(path, _)| path);
-    let taken: Vec<_> = taken.filter(|path| is_there(path)).collect();
+    let taken = taken.filter(|path| is_there(path));
+    let taken: Vec<_> = taken.map(str::to_owned).collect();
     if !taken.is_empty() {
         return Err(InitError::Taken {
             folder: args.folder.clone(),

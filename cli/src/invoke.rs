@@ -8,6 +8,7 @@ pub use args::{EXAMPLES, InvokeArgs};
 
 use std::time::{Duration, Instant};
 
+use fnlocal_api::headers as api_headers;
 use fnlocal_project::Running;
 use http::{HeaderValue, Method, StatusCode, header};
 
@@ -32,6 +33,11 @@ enum InvokeError {
         from: String,
         source: std::io::Error,
     },
+    #[error("the event in {from} is no JSON")]
+    Event {
+        from: String,
+        source: serde_json::Error,
+    },
     #[error("the fnlocal at {url} did not stop idle instances of {function}: it answered {status}")]
     NotCold {
         url: String,
@@ -48,6 +54,7 @@ enum InvokeError {
 
 fnlocal_api::user_error!(InvokeError {
     Self::Body { .. } => "--file wants a file that is there, or - for stdin", Usage;
+    Self::Event { .. } => "write the event as AWS Lambda would get it", Usage;
     Self::NotCold { .. } => "`fnlocal ps` lists the functions it has";
     Self::Closed { env, .. } => format!("`fnlocal status --env {env}` shows its nodes"), Unreachable;
 });
@@ -124,6 +131,10 @@ async fn call(args: &InvokeArgs, callee: &Callee, body: Option<InvokeBody>) -> C
     }
     for (name, value) in &args.headers {
         request = request.header(name, value);
+    }
+    if let (true, Callee::Here(running)) = (args.event.is_some(), callee) {
+        request = request.header(api_headers::EVENT, "lambda");
+        request = request.header(api_headers::TOKEN, &running.token);
     }
     let began = Instant::now();
     let response = request.send().await;

@@ -63,6 +63,7 @@ fn function_value(picture: &RunningPicture, name: &str, one: &FunctionView) -> V
     let (requests, errors) = ended(picture, name);
     json!({
         "name": name,
+        "signature": picture.signatures.get(name),
         "broken": one.broken,
         "instances": one.instances,
         "max_instances": one.limits.max_instances,
@@ -124,8 +125,8 @@ fn node_table(text: &mut String, node: &RunningNode, width: usize) {
     );
     let _infallible = writeln!(
         text,
-        "{dim}{:width$}  {:>8}  {:>6}  {:>7}  {:>7}  {:>6}  INSTANCES{dim:#}",
-        "FUNCTION", "REQUESTS", "ERRORS", "RUNNING", "QUEUED", "MEMORY"
+        "{dim}{:width$}  {:6}  {:>8}  {:>6}  {:>7}  {:>7}  {:>6}  INSTANCES{dim:#}",
+        "FUNCTION", "FORM", "REQUESTS", "ERRORS", "RUNNING", "QUEUED", "MEMORY"
     );
     for (name, one) in picture.named() {
         let (requests, errors) = ended(picture, name);
@@ -137,8 +138,9 @@ fn node_table(text: &mut String, node: &RunningNode, width: usize) {
         let memory = total(&one.instances) * one.limits.memory_mib;
         let _infallible = writeln!(
             text,
-            "{:width$}  {requests:>8}  {errors:>6}  {:>7}  {:>7}  {memory:>6}  {} {broken}",
+            "{:width$}  {:6}  {requests:>8}  {errors:>6}  {:>7}  {:>7}  {memory:>6}  {} {broken}",
             one_line(name),
+            one_line(picture.signatures.get(name).map_or("", String::as_str)),
             one.running,
             one.queued,
             states(&one.instances)

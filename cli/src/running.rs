@@ -123,6 +123,9 @@ pub struct RunningNode {
 pub struct RunningPicture {
     /// Functions' names by number.
     pub functions: BTreeMap<String, String>,
+    /// The forms of their handlers, by name. A fnlocal of an older version does not say.
+    #[serde(default)]
+    pub signatures: BTreeMap<String, String>,
     /// The state of the node's core.
     pub node: NodeView,
     /// How requests ended.

@@ -111,6 +111,7 @@ pub fn announce(ready: &StartupSummary, json: bool) {
                 serde_json::json!({
                     "name": function.name,
                     "url": url(ready.address, &function.name),
+                    "signature": function.settings.signature,
                     "broken": function.failure.borrow().is_some(),
                 })
             })
@@ -146,7 +147,8 @@ fn table(ready: &StartupSummary) -> String {
         let state = match &*function.failure.borrow() {
             Some(_) => format!("{red}broken{red:#}"),
             None => format!(
-                "{dim}{} MB, {} timeout, up to {} instances{dim:#}",
+                "{dim}{}, {} MB, {} timeout, up to {} instances{dim:#}",
+                function.settings.signature.word(),
                 limits.memory_mib,
                 TimeSpan(limits.timeout),
                 limits.max_instances

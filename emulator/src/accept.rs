@@ -167,12 +167,12 @@ fn answer(driver: &Rc<Driver>, triggers: &Triggers, ask: Ask) {
 
 /// A picture of a node.
 pub(crate) fn picture(driver: &Rc<Driver>) -> Picture {
-    let functions = driver.with_functions(|functions| {
-        let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
-        functions.all().iter().map(named).collect()
-    });
+    let all = driver.with_functions(|functions| functions.all());
+    let named = |f: &Rc<Function>| (f.id.0.to_string(), f.name.to_string());
+    let signed = |f: &Rc<Function>| (f.name.to_string(), f.settings.signature);
     Picture {
-        functions,
+        functions: all.iter().map(named).collect(),
+        signatures: all.iter().map(signed).collect(),
         node: driver.view(),
         requests: driver.counts().all(),
         triggers: None,

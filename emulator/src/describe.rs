@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use fnlocal_core::route_table::{RouteSpec, RouteTable};
 use fnlocal_core::{FunctionSpec, PackageId};
 
 use fnlocal_api::{Failure, UserError};
@@ -67,7 +68,7 @@ impl<'a> FoundFunctions<'a> {
     }
 
     /// Puts what was found in place of what the package had. `default` answers `/`.
-    fn install(self, default: Option<&str>) -> Vec<FunctionSpec> {
+    fn install(self, default: Option<&str>, routes: &[RouteSpec]) -> Vec<FunctionSpec> {
         let found = self.found.iter();
         let specs = found.map(|function| FunctionSpec {
             function: function.id,
@@ -77,6 +78,9 @@ impl<'a> FoundFunctions<'a> {
         let specs = specs.collect();
         self.all.replace(self.package, self.found);
         self.all.set_default(default);
+        // What was read is checked: a file as it is loaded, a release by its own check.
+        self.all
+            .set_routes(RouteTable::new(routes).unwrap_or_default());
         specs
     }
 }

@@ -8,6 +8,7 @@ export const CONFIG_KEYS = [
   "burst",
   "concurrency",
   "env",
+  "lambda_event",
   "max_instances",
   "memory",
   "min_instances",

@@ -41,6 +41,9 @@ const { toString } = Function.prototype;
 /** Marks what was registered with Google's framework, whose events and answers differ in places from ours. */
 export const GOOGLE = Symbol("google");
 
+/** The functions of a Worker's default export. */
+const WORKER = new Set(["fetch", "scheduled", "queue", "email", "tail", "trace", "test"]);
+
 /** The export that Lambda and platforms like it call. */
 const HANDLER = "handler";
 
@@ -52,7 +55,7 @@ const HANDLER = "handler";
  * @returns {FunctionSpec[]}
  */
 export function findFunctions(exported, naming) {
-  const whole = toSpec(naming.name, exported);
+  const whole = toSpec(naming.name, exported) ?? workerSpec(naming.name, exported);
   if (whole !== undefined) return [whole];
   if (exported === null || typeof exported !== "object" || isInstance(exported)) return [];
   /** @type {Map<string, FunctionSpec>} */
@@ -130,12 +133,25 @@ function toSpec(name, value) {
   const inner = [value.func, value.definition].map(appOf).find((one) => one !== undefined);
   if (inner !== undefined) return fixedSpec(name, configOf(value), "app", { ...inner, upgrade: upgrade?.bind(value) ?? inner.upgrade });
   const handler = [value.func, value.definition].find(isHandler);
-  if (handler === undefined && upgrade === undefined) {
-    if (!isHandler(value.fetch)) return undefined;
-    return fixedSpec(name, configOf(value), "fetch", { handler: fetchHandler(value, false), upgrade: undefined, reading: "stream" });
-  }
+  if (handler === undefined && upgrade === undefined) return undefined;
   // Called as members, so that `this` is the object the author wrote.
   return specOf(name, configOf(handler, value), handler, upgrade?.bind(value), value);
+}
+
+/**
+ * The one thing that a module exports, if that has `fetch`: a Worker, or an app of a framework. An object
+ * with functions of other names beside it is a module of several functions, one of which is called fetch.
+ *
+ * @param {string} name
+ * @param {any} value
+ * @returns {FunctionSpec | undefined}
+ */
+function workerSpec(name, value) {
+  if (value === null || typeof value !== "object" || !isHandler(value.fetch)) return undefined;
+  const own = { upgrade: undefined, reading: /** @type {const} */ ("stream") };
+  if (isInstance(value)) return fixedSpec(name, {}, "app", { handler: fetchHandler(value, true), ...own });
+  if (Object.keys(value).some((key) => isHandler(value[key]) && !WORKER.has(key))) return undefined;
+  return fixedSpec(name, configOf(value), "fetch", { handler: fetchHandler(value, false), ...own });
 }
 
 /**

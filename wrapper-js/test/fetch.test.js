@@ -35,6 +35,16 @@ test("handlers of a web-standard request are told by their shape", async () => {
   );
 });
 
+test("a function that is called fetch, and a helper that has one, are no Workers", async () => {
+  assert.deepEqual(
+    await found({
+      "index.js": "exports.fetch = (req, res) => res.end(); exports.page = (req, res) => res.end()",
+      "helpers.js": "class Client { constructor() { this.fetch = () => {} } } exports.http = { fetch() {} }; exports.client = new Client(); exports.f = (req, res) => res.end()",
+    }),
+    [["fetch", "http"], ["page", "http"], ["f", "http"]],
+  );
+});
+
 test("a handler whose parameters do not tell is a web-standard one by its config", async (t) => {
   const runner = await startBound(t, "exports.f = { func: async ({ url, method }) => Response.json({ url, method }), config: { signature: 'fetch' } }");
   const { json } = await runner.call("/f/a?b=1", { headers: { host: "shop.test" } });

@@ -29,6 +29,13 @@ export interface FunctionConfig {
    * places name add up.
    */
   env?: string[];
+  /**
+   * The format of the events that a Lambda handler gets for requests: `2.0` is an HTTP API's, `1.0`
+   * a REST API's. Default: "2.0".
+   */
+  lambdaEvent?: "1.0" | "2.0";
+  /** The same as `lambdaEvent`, spelt as in fnlocal.toml. */
+  lambda_event?: "1.0" | "2.0";
   /** The maximum number of instances. Default: 100. Must be between 1 and 1000. */
   maxInstances?: number;
   /** The same as `maxInstances`, spelt as in fnlocal.toml. */
@@ -79,10 +86,11 @@ export interface FunctionConfig {
   /** The times at which the function is called. */
   schedule?: string | ScheduleTable;
   /**
-   * The handler's parameters: `(req, res)` with `http`, an event with `event`. Without it, the
-   * number and the names of the parameters decide.
+   * The handler's form: `(req, res)` with `http`, a CloudEvent with `event`, `(event, context)` of
+   * AWS Lambda with `lambda`, a web-standard `Request` with `fetch`, and a whole application with
+   * `app`. Without it, the handler's shape decides.
    */
-  signature?: "http" | "event";
+  signature?: "http" | "event" | "lambda" | "fetch" | "app";
   /**
    * The maximum number of instances that are started for waiting requests in ten seconds. Without
    * it there is no bound. Must be at least 1.

@@ -11,6 +11,8 @@ Examples:
   fnlocal init                       create two JavaScript functions in this folder
   fnlocal init shop --template ts    create a TypeScript project in a new folder
   fnlocal init sale --template auction
+  fnlocal init --from template.yaml  take over an AWS SAM project
+  fnlocal init --from wrangler.toml
 
 Existing files are never overwritten.";
 
@@ -23,6 +25,10 @@ pub struct InitArgs {
     /// The template of the project.
     #[arg(short, long, value_enum, default_value_t = ProjectTemplate::Js)]
     pub template: ProjectTemplate,
+    /// Take over another platform's project in its own folder, from its template.yaml,
+    /// serverless.yml, firebase.json, netlify.toml, vercel.json or wrangler.toml.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "template"])]
+    pub from: Option<PathBuf>,
 }
 
 /// The template of a project.
@@ -34,6 +40,10 @@ pub enum ProjectTemplate {
     Ts,
     /// The example `auction`, with limits in fnlocal.toml.
     Auction,
+    /// A handler as AWS Lambda has it.
+    Lambda,
+    /// A Hono app.
+    Hono,
 }
 
 impl ProjectTemplate {

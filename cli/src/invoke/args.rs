@@ -13,6 +13,7 @@ Examples:
   fnlocal invoke bid --method DELETE --path '/lots/7?force=1'
   fnlocal invoke bid --cold                    measure a cold start
   fnlocal invoke bid --json | jq .timing
+  fnlocal invoke resize --event s3-put.json    hand a Lambda handler this event
   fnlocal invoke bid --env prod                call it on AWS, through the load balancer
 
 The body is printed to stdout; status, start kind and timing to stderr. A status of 400 or more
@@ -30,6 +31,10 @@ pub struct InvokeArgs {
     /// The file with the body; `-` is stdin.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// The file with a Lambda handler's event as JSON; `-` is stdin. The handler gets the event as it
+    /// is, and its result is printed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "file", "method", "path", "env_name"])]
+    pub event: Option<PathBuf>,
     /// A request header; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub headers: Vec<(HeaderName, HeaderValue)>,

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use http::HeaderValue;
+use serde::de::IgnoredAny;
 
 use super::InvokeError;
 use crate::invoke::InvokeArgs;
@@ -21,7 +22,7 @@ impl InvokeBody {
             let bytes = text.clone().into_bytes();
             return Ok(Some(Self { bytes }));
         }
-        let Some(path) = &args.file else {
+        let Some(path) = args.file.as_ref().or(args.event.as_ref()) else {
             return Ok(None);
         };
         let read = if path == Path::new("-") {
@@ -31,6 +32,14 @@ impl InvokeBody {
             std::fs::read(path)
         };
         match read {
+            Ok(bytes) if args.event.is_some() => match serde_json::from_slice::<IgnoredAny>(&bytes)
+            {
+                Ok(_) => Ok(Some(Self { bytes })),
+                Err(source) => Err(InvokeError::Event {
+                    from: path.display().to_string(),
+                    source,
+                }),
+            },
             Ok(bytes) => Ok(Some(Self { bytes })),
             Err(source) => Err(InvokeError::Body {
                 from: path.display().to_string(),
@@ -41,7 +50,7 @@ impl InvokeBody {
 
     /// Returns the most likely media type.
     pub fn kind(&self) -> HeaderValue {
-        let kind = if serde_json::from_slice::<serde::de::IgnoredAny>(&self.bytes).is_ok() {
+        let kind = if serde_json::from_slice::<IgnoredAny>(&self.bytes).is_ok() {
             "application/json"
         } else if std::str::from_utf8(&self.bytes).is_ok() {
             "text/plain; charset=utf-8"

@@ -26,7 +26,12 @@ fn invoke(folder: &Folder, args: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn every_template_runs_at_once_and_answers() {
-    for (template, function) in [("js", "hello"), ("ts", "hello"), ("auction", "bid")] {
+    for (template, function) in [
+        ("js", "hello"),
+        ("ts", "hello"),
+        ("auction", "bid"),
+        ("lambda", "/"),
+    ] {
         let folder = Folder::new(&[]);
         let (code, out, err) = fnlocal(&["init", path(&folder), "--template", template]);
         assert_eq!((code, out.as_str()), (0, ""), "{err}");

@@ -13,6 +13,7 @@ mod pool;
 mod proxies;
 mod queue;
 mod reload;
+mod signatures;
 #[path = "../support/mod.rs"]
 mod support;
 mod typescript;

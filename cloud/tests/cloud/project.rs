@@ -96,6 +96,7 @@ impl Project {
             fnlocal: "0.1.0".to_owned(),
             commit: None,
             default: None,
+            routes: Vec::new(),
             limits: fnlocal_core::release::ReleaseLimits::default(),
             packages,
         };

@@ -31,6 +31,16 @@ pub const ATTEMPT: &str = "x-fnlocal-attempt";
 /// The target of a request as its client sent it, where no URI may be written so. To instances, and
 /// from node to node.
 pub const TARGET: &str = "x-fnlocal-target";
+/// `lambda` hands a Lambda handler the request's body as its event. On requests with the run's token
+/// only.
+pub const EVENT: &str = "x-fnlocal-event";
+/// The route that a request took, such as `GET /users/{id}`. To instances, and from node to node.
+pub const ROUTE: &str = "x-fnlocal-route";
+/// The parameters of the route's path as a query. To instances, and from node to node.
+pub const PARAMS: &str = "x-fnlocal-params";
+/// In an instance's response: the handler works on after the response's end. The instance is asked
+/// when it is idle.
+pub const BACKGROUND: &str = "x-fnlocal-background";
 /// Sent by the platform's own page, which no other site's page can do unasked.
 pub const PAGE: &str = "x-fnlocal-page";
 /// The beginning of the names of the platform's headers.

@@ -23,6 +23,7 @@ pub mod profile;
 mod rate;
 pub mod record;
 pub mod release;
+pub mod route_table;
 pub mod routing;
 pub mod scaling;
 pub mod time;

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{FunctionLimits, LimitError, OverRate};
+use crate::route_table::{RouteSpec, RouteTable};
 use crate::trigger::{FunctionTriggers, ScheduleSpec};
 
 /// The version of this format.
@@ -31,6 +32,9 @@ pub struct Release {
     pub commit: Option<Commit>,
     /// The function that answers `/` and whatever no name matches.
     pub default: Option<String>,
+    /// Paths that lead to functions. Releases of older versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSpec>,
     /// Bounds of all functions together.
     pub limits: ReleaseLimits,
     /// By name.
@@ -147,6 +151,17 @@ impl Release {
                     return Err(ReleaseError::Limits(function.name.clone(), error));
                 }
             }
+        }
+        if let Err(conflict) = RouteTable::new(&self.routes) {
+            return Err(ReleaseError::Route(conflict.why));
+        }
+        let missing = |route: &&RouteSpec| !functions.contains(&route.function);
+        if let Some(route) = self.routes.iter().find(missing) {
+            let why = format!(
+                "it leads to `{}`, which is not in the release",
+                route.function
+            );
+            return Err(ReleaseError::Route(format!("{}: {why}", route.path)));
         }
         match &self.default {
             Some(default) if !functions.contains(default) => {
@@ -268,6 +283,8 @@ pub enum ReleaseError {
     Code(String),
     /// A function's bounds make no sense.
     Limits(String, LimitError),
+    /// A route that cannot be served.
+    Route(String),
     /// The default function is not there.
     Default(String),
 }
@@ -282,6 +299,7 @@ impl fmt::Display for ReleaseError {
             Self::Digest(digest) => write!(f, "`{digest}` is not a digest"),
             Self::Code(code) => write!(f, "`{code}` is not a hash of code"),
             Self::Limits(name, _) => write!(f, "the limits of `{name}` make no sense"),
+            Self::Route(why) => write!(f, "a route cannot be served: {why}"),
             Self::Default(name) => write!(f, "the default function `{name}` is not in the release"),
         }
     }

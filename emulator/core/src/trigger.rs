@@ -239,13 +239,59 @@ impl SourceKind {
 }
 
 /// The parameters of a handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
     /// `(req, res)`.
+    #[default]
     Http,
     /// A CloudEvent.
     Event,
+    /// AWS Lambda's `(event, context)`.
+    Lambda,
+    /// A web-standard request, answered by a response.
+    Fetch,
+    /// An application that routes by itself.
+    App,
+}
+
+impl Signature {
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Event => "event",
+            Self::Lambda => "lambda",
+            Self::Fetch => "fetch",
+            Self::App => "app",
+        }
+    }
+
+    /// Returns whether such a function gets every path where it is the only one of a project: other
+    /// platforms run it like that.
+    #[must_use]
+    pub const fn takes_all(self) -> bool {
+        matches!(self, Self::Lambda | Self::Fetch | Self::App)
+    }
+}
+
+/// The format of the events that API Gateway sends to a Lambda handler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LambdaEvent {
+    /// A REST API's.
+    #[serde(rename = "1.0")]
+    V1,
+    /// An HTTP API's.
+    #[default]
+    #[serde(rename = "2.0")]
+    V2,
+}
+
+impl LambdaEvent {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The callers of a function, besides requests and its schedule.
@@ -258,6 +304,9 @@ pub struct FunctionTriggers {
     pub sources: Vec<SourceSpec>,
     /// The parameters of its handler, if the configuration says so; else its code decides.
     pub signature: Option<Signature>,
+    /// The format of a Lambda handler's events. Older versions do not know the key.
+    #[serde(skip_serializing_if = "LambdaEvent::is_usual")]
+    pub lambda_event: LambdaEvent,
 }
 
 /// A source whose events call a function.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fnlocal_api::Failure;
+use fnlocal_core::route_table::RouteTable;
 use fnlocal_core::{FunctionId, PackageId};
 
 use fnlocal_project::{FunctionSettings, MAX_FUNCTION_NAME};
@@ -62,6 +63,7 @@ pub struct Functions {
     by_name: std::collections::HashMap<Arc<str>, Rc<Function>>,
     ids: BTreeMap<Arc<str>, FunctionId>,
     default: Option<Arc<str>>,
+    routes: RouteTable,
     /// Files of packages that failed before they could say their functions' names.
     nameless: BTreeMap<PackageId, Vec<BrokenFile>>,
 }
@@ -92,9 +94,27 @@ impl Functions {
         }
     }
 
-    /// Names the function that answers `/` and unmatched paths.
+    /// Names the function that answers `/` and unmatched paths. Without a name, it is the only one,
+    /// if other platforms would send it all paths.
     pub fn set_default(&mut self, name: Option<&str>) {
-        self.default = name.map(Arc::from);
+        let mut all = self.by_id.values();
+        let only = all.next().filter(|_| all.next().is_none());
+        let only = only.filter(|only| only.settings.signature.takes_all());
+        self.default = match name {
+            Some(name) => Some(Arc::from(name)),
+            None => only.map(|only| Arc::clone(&only.name)),
+        };
+    }
+
+    /// Sets the paths that lead to functions.
+    pub fn set_routes(&mut self, routes: RouteTable) {
+        self.routes = routes;
+    }
+
+    /// The paths that lead to functions.
+    #[must_use]
+    pub fn routes(&self) -> &RouteTable {
+        &self.routes
     }
 
     /// The functions a package has now.

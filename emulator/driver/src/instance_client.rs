@@ -212,6 +212,8 @@ impl Driver {
             "concurrency": settings.map(|settings| settings.limits.concurrency),
             "body_limit": settings.map(|settings| settings.body_limit),
             "signature": settings.and_then(|settings| settings.triggers.signature),
+            "lambda_event": settings.map(|settings| settings.triggers.lambda_event),
+            "memory_mib": settings.map(|settings| settings.limits.memory_mib),
             "body": match settings.map(|settings| settings.body) {
                 Some(BodyMode::Stream) => "stream",
                 _ => "parsed",

@@ -119,6 +119,8 @@ pub struct Lease {
     pub sent: Option<Rc<Consumed>>,
     /// The request's record; `None` if what reads the answer writes one itself.
     pub record: Option<AccessRecord>,
+    /// The handler works on after its answer.
+    pub background: bool,
 }
 
 /// The side that answers a request.
@@ -138,6 +140,7 @@ impl Lease {
             connection,
             sent: outgoing.sent.clone(),
             record: None,
+            background: false,
         }
     }
 
@@ -150,7 +153,10 @@ impl Lease {
                 if is_free {
                     instance.put_connection(self.connection);
                 }
-                ticket.finished();
+                // Dropping the ticket has the instance asked when it is idle.
+                if !self.background {
+                    ticket.finished();
+                }
             }
             Upstream::Node(link) if is_free => link.put(self.connection),
             Upstream::Node(_) => {}

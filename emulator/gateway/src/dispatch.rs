@@ -21,6 +21,7 @@ use super::peers;
 use super::platform::{self, HEALTH_PATH};
 use super::refused_head::{HeadBounds, too_large};
 use super::relay::Elsewhere;
+use super::routes::InstanceHeaders;
 use super::{Gateway, Peer, Problem, asks_locally, comes_from_no_other_site, drain, headers};
 use crate::triggers;
 use fnlocal_driver::Function;
@@ -46,17 +47,23 @@ impl Gateway {
         let found = match route(request.uri().path()) {
             PathTarget::Platform => return self.platform(request, peer.address, record).await,
             PathTarget::Refused(why) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad_path", why)),
-            PathTarget::Named(name) if is_worker_over_all(&request) => self.no_worker(name),
-            PathTarget::Named(name) => self.named(name),
+            PathTarget::Named(name) if is_worker_over_all(&request) => self
+                .no_worker(name)
+                .map(|function| (function, InstanceHeaders::default())),
+            PathTarget::Named(name) => self.target(&request, name),
         };
-        let function = match found {
-            Ok(function) => function,
+        let (function, mut told) = match found {
+            Ok(found) => found,
             Err(problem) => return self.turn_away(request, record, &problem),
         };
+        told.0.extend(self.event_word(&request, by_node.is_some()));
+        let mut request = request;
+        if !told.0.is_empty() {
+            request.extensions_mut().insert(told);
+        }
         record.function(function.name.clone());
         if by_node.is_some() {
             let id = header(&id);
-            let mut request = request;
             if let Some(target) = request.headers().get(headers::TARGET).cloned() {
                 request.extensions_mut().insert(SentTarget(target));
             }

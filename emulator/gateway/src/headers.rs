@@ -20,6 +20,10 @@ static HOP_BY_HOP: [HeaderName; 5] = [
 
 pub(super) const TARGET: HeaderName = HeaderName::from_static(api_headers::TARGET);
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static(api_headers::REQUEST_ID);
+pub(super) const EVENT: HeaderName = HeaderName::from_static(api_headers::EVENT);
+pub(super) const ROUTE: HeaderName = HeaderName::from_static(api_headers::ROUTE);
+pub(super) const PARAMS: HeaderName = HeaderName::from_static(api_headers::PARAMS);
+pub(super) const BACKGROUND: HeaderName = HeaderName::from_static(api_headers::BACKGROUND);
 const START: HeaderName = HeaderName::from_static(api_headers::START);
 /// Of cold starts only.
 const COLD: HeaderName = HeaderName::from_static(api_headers::COLD);

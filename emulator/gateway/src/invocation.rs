@@ -15,6 +15,7 @@ use hyper::body::{Body, Incoming};
 use tracing::{Span, debug};
 
 use super::body::{Lease, Upstream};
+use super::headers;
 use super::no_answer::NoAnswerReason;
 use super::outgoing::OutgoingRequest;
 use fnlocal_driver::{
@@ -83,6 +84,7 @@ impl FunctionInvocation<'_> {
                         connection,
                         sent: outgoing.sent.clone(),
                         record: None,
+                        background: response.headers().contains_key(headers::BACKGROUND),
                     };
                     return Ok(Answered {
                         response,

@@ -31,6 +31,7 @@ mod problem;
 mod proxy;
 mod refused_head;
 pub mod relay;
+mod routes;
 mod sender;
 mod server;
 mod stall;

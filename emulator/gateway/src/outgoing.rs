@@ -10,6 +10,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::client_body::ClientBody;
 use super::head::{SentTarget, add_target};
+use super::routes::InstanceHeaders;
 use super::{BoxError, drain};
 use fnlocal_driver::spool::Spooled;
 use fnlocal_driver::{Consumed, ExchangeError, Instance, RequestBody, TrackedBody};
@@ -52,7 +53,11 @@ impl OutgoingRequest {
         }
         let held_back = drain::holds_back(&parts.headers);
         let target = parts.extensions.remove::<SentTarget>();
+        let told = parts.extensions.remove::<InstanceHeaders>();
         prepare(&mut parts.headers);
+        parts
+            .headers
+            .extend(told.into_iter().flat_map(|told| told.0));
         add_target(&mut parts.headers, target);
         if !empty && body.size_hint().exact().is_none() {
             // Else hyper sends no body at all with GET and HEAD.

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use fnlocal_api::headers as api_headers;
 use fnlocal_core::NodeView;
+use fnlocal_core::trigger::Signature;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -45,6 +46,8 @@ pub enum Ask {
 pub struct Picture {
     /// Functions by number, as in `node`.
     pub functions: std::collections::BTreeMap<String, String>,
+    /// The forms of functions' handlers, by name.
+    pub signatures: std::collections::BTreeMap<String, Signature>,
     /// The state of the core.
     pub node: NodeView,
     /// How requests ended, since the node began.

@@ -18,11 +18,13 @@ mod env;
 mod function;
 mod limits;
 mod loadtest;
+mod route;
 mod triggers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fnlocal_core::route_table::RouteSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,7 @@ pub use env::{EnvConfig, LogsChoice, NodeRangeConfig, PrescaleConfig, ScaleOnCon
 pub use function::{BodyMode, FunctionConfig};
 pub use limits::LimitsConfig;
 pub use loadtest::{ExpectConfig, LoadRequestConfig, LoadtestConfig, ScenarioConfig};
+pub use route::RouteConfig;
 pub use triggers::{AsyncConfig, OnConfig, needed_keys, needs_url, optional_keys};
 
 /// The file's name.
@@ -58,6 +61,11 @@ pub struct Config {
     /// Folders that are packages, as globs relative to this file.
     #[schemars(extend("examples" = [["services/*"]]))]
     pub packages: Option<Vec<String>>,
+    /// Files that export functions, relative to this file. A package that has some of them has no
+    /// other entries. Without the key, `main` of package.json, `index`, or the files in `functions`,
+    /// `api` or `netlify/functions`.
+    #[schemars(extend("examples" = [["src/users.js", "src/orders.js"]]))]
+    pub entries: Option<Vec<String>>,
     /// The function that answers `/` and paths that name no function.
     #[schemars(extend("examples" = ["home"]))]
     pub default: Option<String>,
@@ -69,6 +77,10 @@ pub struct Config {
     pub defaults: FunctionConfig,
     /// Settings of single functions, by name.
     pub functions: BTreeMap<String, FunctionConfig>,
+    /// Paths with parameters that lead to functions. The most specific path that fits is taken,
+    /// whatever its place; a function's own `/NAME` comes before paths that begin with a parameter.
+    #[schemars(extend("examples" = [[{"path": "/users/{id}", "methods": ["GET"], "function": "users"}]]))]
+    pub routes: Vec<RouteConfig>,
     /// Limits of the project as a whole.
     pub limits: LimitsConfig,
     /// The delivery of asynchronous invocations, unless the function says otherwise.
@@ -84,6 +96,14 @@ pub struct Config {
     pub loadtest: LoadtestConfig,
     /// Environments to promote to, by name.
     pub env: BTreeMap<String, EnvConfig>,
+}
+
+impl Config {
+    /// The routes, as they are served.
+    #[must_use]
+    pub fn route_specs(&self) -> Vec<RouteSpec> {
+        self.routes.iter().map(RouteConfig::spec).collect()
+    }
 }
 
 /// The build of images.

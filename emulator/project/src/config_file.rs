@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fnlocal_core::Profile;
+use fnlocal_core::route_table::RouteTable;
 use toml::de::{DeTable, DeValue};
 
 use super::ProjectError;
@@ -68,7 +69,7 @@ impl ConfigFile {
         let project = settings::of_project(&self.config);
         let mut layers = vec![&project, &self.config.defaults];
         layers.extend(self.config.functions.get(name));
-        settings::merge(&layers, profile).map_err(|error| {
+        settings::merge(&layers, profile, None).map_err(|error| {
             let message = format!("function `{name}`: {error}");
             self.error_at(&["functions", name, error.key], message)
         })
@@ -120,8 +121,19 @@ impl ConfigFile {
             }
             self.check_function(&["functions", name], function)?;
         }
+        self.check_routes()?;
         self.check_envs()?;
         self.check_loadtest()
+    }
+
+    fn check_routes(&self) -> Result<(), FileError> {
+        RouteTable::new(&self.config.route_specs())
+            .map(drop)
+            .map_err(|conflict| {
+                let index = conflict.index.to_string();
+                let place = ["routes", &index, "path"];
+                self.error_at(&place, conflict.why)
+            })
     }
 
     fn check_function(&self, table: &[&str], config: &FunctionConfig) -> Result<(), FileError> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use fnlocal_api::{Failure, cut, read_failure};
-use serde::{Deserialize, Serialize};
+use fnlocal_core::trigger::Signature;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::resolve::MAX_SHOWN_BYTES;
@@ -66,4 +67,12 @@ pub struct DescribedFunction {
     /// Its `config`.
     #[serde(default)]
     pub config: Value,
+    /// The form of its handler. `None` for one that is not known here.
+    #[serde(default, deserialize_with = "read_signature")]
+    pub signature: Option<Signature>,
+}
+
+fn read_signature<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Signature>, D::Error> {
+    let word = Value::deserialize(from)?;
+    Ok(serde_json::from_value(word).ok())
 }

@@ -42,7 +42,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
         parents: BTreeSet::from([root.to_owned()]),
         none: None,
     };
-    let here = candidate(root, root)?;
+    let here = candidate(root, root, file)?;
     let has_entry = !here.entries.is_empty();
     let missing = here.missing_main.clone();
     let language = here.language;
@@ -53,7 +53,7 @@ pub(super) fn discover(root: &Path, file: &ConfigFile) -> Result<DiscoveredPacka
     }
     match &file.config.packages {
         Some(globs) => globs::by_globs(root, globs, file, &mut found)?,
-        None => usual(root, has_entry, &mut found)?,
+        None => usual(root, has_entry, file, &mut found)?,
     }
     without_libraries(&mut found.packages);
     if found.packages.is_empty() {
@@ -103,7 +103,7 @@ fn plain(main: &str) -> Option<&str> {
 
 /// The package of a folder of handlers, whose manifest is in `root` above it.
 pub(super) fn of_handlers(folder: &Path, root: &Path) -> Result<DiscoveredPackages, ProjectError> {
-    let mut candidate = candidate(root, root)?;
+    let mut candidate = candidate(root, root, &ConfigFile::default())?;
     let below = folder.strip_prefix(root).ok().and_then(Path::to_str);
     let language = candidate.language;
     candidate.entries = match (below, index(language, folder)) {
@@ -144,7 +144,7 @@ pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> 
             path: path.to_owned(),
         });
     };
-    let mut candidate = candidate_in(language, root, root)?;
+    let mut candidate = candidate_in(language, root, root, &ConfigFile::default())?;
     // With a manifest the file is that package's entry, dependencies and all.
     let scope = if candidate.manifest.is_some() {
         Scope::Folder
@@ -162,7 +162,8 @@ pub(super) fn single(path: &Path, root: &Path) -> Result<Package, ProjectError> 
 
 /// A folder that a package depends on, as a package of its own.
 pub(super) fn library(folder: &Path, package: &Package) -> Package {
-    let found = candidate_in(package.language, folder, &package.project_root);
+    let none = ConfigFile::default();
+    let found = candidate_in(package.language, folder, &package.project_root, &none);
     let entries = found.map(|found| found.entries);
     Package {
         entries: entries.unwrap_or_default(),
@@ -206,10 +207,10 @@ impl Candidate {
 }
 
 /// What a folder is in the first language in which it has entries.
-fn candidate(root: &Path, project: &Path) -> Result<Candidate, ProjectError> {
-    let mut best = candidate_in(fnlocal_language::usual(), root, project)?;
+fn candidate(root: &Path, project: &Path, file: &ConfigFile) -> Result<Candidate, ProjectError> {
+    let mut best = candidate_in(fnlocal_language::usual(), root, project, file)?;
     for language in fnlocal_language::all().skip(1) {
-        let other = candidate_in(language, root, project)?;
+        let other = candidate_in(language, root, project, file)?;
         let is_better = other.manifest.is_some() && best.manifest.is_none();
         if best.entries.is_empty() && (is_better || !other.entries.is_empty()) {
             best = other;
@@ -223,6 +224,7 @@ fn candidate_in(
     language: &'static dyn Language,
     root: &Path,
     project: &Path,
+    file: &ConfigFile,
 ) -> Result<Candidate, ProjectError> {
     let manifest = PackageManifest::read(language, root, project);
     let manifest = manifest.map_err(|error| match error {
@@ -237,7 +239,9 @@ fn candidate_in(
         .as_deref()
         .and_then(|main| resolve(language, root, main));
     let missing_main = if resolved.is_none() { main } else { None };
+    let named = handlers::named(root, project, file.config.entries.as_deref());
     let entries = match resolved.or_else(|| index(language, root)) {
+        _ if !named.is_empty() => named,
         Some(entry) => vec![entry],
         None => handlers::all(language, root),
     };
@@ -281,7 +285,12 @@ fn is_skipped(name: &str) -> bool {
     name.starts_with('.') || fnlocal_language::all().any(is_installed)
 }
 
-fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result<(), ProjectError> {
+fn usual(
+    root: &Path,
+    has_entry: bool,
+    file: &ConfigFile,
+    found: &mut DiscoveredPackages,
+) -> Result<(), ProjectError> {
     let mut parents: Vec<PathBuf> = USUAL.iter().map(|name| root.join(name)).collect();
     if !has_entry {
         parents.push(root.to_owned());
@@ -293,7 +302,7 @@ fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result
         {
             let folder = parent.join(name);
             if fnlocal_language::of_manifest(&folder).is_some() {
-                add(root, &folder, found)?;
+                add(root, &folder, file, found)?;
             }
         }
         found.parents.insert(parent);
@@ -302,7 +311,12 @@ fn usual(root: &Path, has_entry: bool, found: &mut DiscoveredPackages) -> Result
 }
 
 /// Adds a folder if it has an entry, once; says whether it has.
-fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<bool, ProjectError> {
+fn add(
+    root: &Path,
+    folder: &Path,
+    file: &ConfigFile,
+    found: &mut DiscoveredPackages,
+) -> Result<bool, ProjectError> {
     // A link may lead to a package that is found by another way too, or out of the project.
     let Ok(folder) = fs::canonicalize(folder) else {
         return Ok(false);
@@ -315,7 +329,7 @@ fn add(root: &Path, folder: &Path, found: &mut DiscoveredPackages) -> Result<boo
     if found.packages.iter().any(|package| package.root == folder) {
         return Ok(true);
     }
-    let candidate = candidate(folder, root)?;
+    let candidate = candidate(folder, root, file)?;
     if candidate.entries.is_empty() {
         found.await_main(folder, candidate.missing_main.as_deref());
         if let Some(main) = candidate.missing_main {

@@ -49,8 +49,8 @@ pub use code_config::camel;
 pub use config::{
     AsyncConfig, BodyMode, BuildConfig, CONFIG_FILE, Config, DevConfig, EnvConfig, ExpectConfig,
     FunctionConfig, INSTALL_TIME, LimitsConfig, LoadRequestConfig, LoadtestConfig, LogsChoice,
-    NodeRangeConfig, OnConfig, PrescaleConfig, ProjectLogs, RuntimeKind, ScaleOnConfig,
-    ScenarioConfig,
+    NodeRangeConfig, OnConfig, PrescaleConfig, ProjectLogs, RouteConfig, RuntimeKind,
+    ScaleOnConfig, ScenarioConfig,
 };
 pub use config_file::ConfigFile;
 pub use description::{DescribedFunction, DescribedModule, Description};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fnlocal_api::{Failure, cut};
 use fnlocal_core::limits::LimitError;
+use fnlocal_core::trigger::Signature;
 
 use super::config::FunctionConfig;
 use super::description::{DescribedFunction, DescribedModule};
@@ -261,6 +262,19 @@ impl Project {
                 error,
             });
         }
+        for (index, route) in config.routes.iter().enumerate() {
+            let name = route.function.as_str();
+            if names.contains(&name) {
+                continue;
+            }
+            let message = format!("a route leads to `{name}`, which no file exports");
+            let keys = ["routes", &index.to_string(), "function"];
+            let error = self.file.error_at(&keys, message).with_hint(guess(name));
+            across.problems.push(FunctionProblem::File {
+                function: None,
+                error: Box::new(error),
+            });
+        }
         for name in config
             .functions
             .keys()
@@ -320,7 +334,7 @@ impl Project {
             };
             return out.problems.extend(code.bad.into_iter().map(problem));
         }
-        match self.merge(&name, &code.config) {
+        match self.merge(&name, &code.config, function.signature) {
             Ok(settings) => out.functions.push(SettledFunction {
                 name,
                 entry: entry.to_owned(),
@@ -331,12 +345,17 @@ impl Project {
     }
 
     /// Merges in the order [`super::settings`] documents.
-    fn merge(&self, name: &str, code: &FunctionConfig) -> Result<FunctionSettings, LimitError> {
+    fn merge(
+        &self,
+        name: &str,
+        code: &FunctionConfig,
+        found: Option<Signature>,
+    ) -> Result<FunctionSettings, LimitError> {
         let config = self.config();
         let project = settings::of_project(config);
         let mut layers = vec![&project, &config.defaults, code];
         layers.extend(config.functions.get(name));
-        settings::merge(&layers, self.profile)
+        settings::merge(&layers, self.profile, found)
     }
 
     /// Says a contradiction where it was written: in the file if a key of it is there, else in code.

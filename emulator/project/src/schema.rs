@@ -190,8 +190,9 @@ mod tests {
         let mut all = described_defaults("FunctionConfig");
         all["async"] = described_defaults("AsyncConfig");
         let config: FunctionConfig = serde_json::from_value(all).unwrap();
-        let settings =
-            |layers: &[&FunctionConfig]| merge(layers, fnlocal_core::Profile::Fnlocal).unwrap();
+        let settings = |layers: &[&FunctionConfig]| {
+            merge(layers, fnlocal_core::Profile::Fnlocal, None).unwrap()
+        };
         assert_eq!(settings(&[&config]), settings(&[]));
     }
 

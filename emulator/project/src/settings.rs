@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::config::{BodyMode, Config, FunctionConfig, OnConfig};
 use fnlocal_core::Profile;
 use fnlocal_core::limits::{FunctionLimits, LimitError};
-use fnlocal_core::trigger::{FunctionTriggers, ScheduleSpec};
+use fnlocal_core::trigger::{FunctionTriggers, ScheduleSpec, Signature};
 use serde::Serialize;
 
 /// The maximum size of a request's body in bytes, unless a function says otherwise.
@@ -41,6 +41,8 @@ pub struct FunctionSettings {
     pub schedule: Option<ScheduleSpec>,
     /// Its other callers.
     pub triggers: FunctionTriggers,
+    /// The form of its handler, as configured or else as its code has it.
+    pub signature: Signature,
 }
 
 impl Default for FunctionSettings {
@@ -53,6 +55,7 @@ impl Default for FunctionSettings {
             env: Vec::new(),
             schedule: None,
             triggers: FunctionTriggers::default(),
+            signature: Signature::default(),
         }
     }
 }
@@ -101,6 +104,7 @@ impl FunctionSettings {
         if config.signature.is_some() {
             self.triggers.signature = config.signature;
         }
+        set(&mut self.triggers.lambda_event, config.lambda_event);
         self.env.extend(config.env.iter().flatten().cloned());
         self.env.sort();
         self.env.dedup();
@@ -110,11 +114,22 @@ impl FunctionSettings {
 /// Merges tables, the weakest first, over the built-in values.
 ///
 /// A person who writes `stop_after = "5s"` has not asked for a pause after ten: a built-in value
-/// that contradicts a given one gives way.
-pub fn merge(layers: &[&FunctionConfig], profile: Profile) -> Result<FunctionSettings, LimitError> {
+/// that contradicts a given one gives way. `found` is the form that the handler's code has.
+pub fn merge(
+    layers: &[&FunctionConfig],
+    profile: Profile,
+    found: Option<Signature>,
+) -> Result<FunctionSettings, LimitError> {
     let mut merged = FunctionSettings::under(profile);
     for layer in layers {
         merged.lay(layer);
+    }
+    let decided = found.filter(|found| found.takes_all());
+    merged.triggers.signature = merged.triggers.signature.or(decided);
+    merged.signature = merged.triggers.signature.or(found).unwrap_or_default();
+    if merged.signature == Signature::Fetch && layers.iter().all(|layer| layer.body.is_none()) {
+        // A web-standard request has its body as a stream.
+        merged.body = BodyMode::Stream;
     }
     let limits = &mut merged.limits;
     if layers.iter().all(|layer| layer.pause_after.is_none()) {

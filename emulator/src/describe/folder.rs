@@ -277,7 +277,8 @@ impl Describe for FolderDescriber {
                 self.described.borrow_mut().entry(package.id).or_default();
             }
         }
-        let specs = found.install(self.project.borrow().config().default.as_deref());
+        let routes = self.project.borrow().config().route_specs();
+        let specs = found.install(self.project.borrow().config().default.as_deref(), &routes);
         self.check_across();
         specs
     }

@@ -95,6 +95,7 @@ fn settings(released: &ReleaseFunction) -> FunctionSettings {
         env: released.env.clone(),
         schedule: released.schedule.clone(),
         triggers: released.triggers.clone(),
+        signature: released.triggers.signature.unwrap_or_default(),
     }
 }
 
@@ -113,7 +114,7 @@ impl Describe for ReleaseDescriber {
         for function in &released.functions {
             self.add(function, missing(function, &described), &mut found);
         }
-        found.install(self.release.default.as_deref())
+        found.install(self.release.default.as_deref(), &self.release.routes)
     }
 
     fn switched(&self, _function: &Function, _code: CodeHash, _files: &str) {}

@@ -436,3 +436,26 @@ fn a_scenario_without_requests_is_refused() {
     let error = ConfigFile::parse(Path::new("fnlocal.toml"), text).unwrap_err();
     assert_eq!(error.message, "scenario `bids` has no requests");
 }
+
+#[test]
+fn routes_that_a_request_cannot_tell_apart_are_refused_where_they_stand() {
+    let route = |path: &str, methods: &str| {
+        format!("[[routes]]\npath = \"{path}\"\n{methods}\nfunction = \"a\"\n")
+    };
+    let first = route("/users/{id}", "methods = [\"GET\"]");
+    for (second, says) in [
+        (route("/users/{name}", ""), "the same to a request"),
+        (
+            route("/users/{id}", "methods = [\"GET\"]"),
+            "has a route already",
+        ),
+        (route("/users/{id}", "methods = [\"post\"]"), "in capitals"),
+        (route("users", ""), "begins with a slash"),
+    ] {
+        let error = error(&format!("{first}{second}")).to_string();
+        assert!(error.contains(says), "{error}");
+        assert!(error.contains(":6"), "{error}");
+    }
+    let both = format!("{first}{}", route("/users/{id}", "methods = [\"POST\"]"));
+    assert_eq!(parse(&both).routes.len(), 2);
+}

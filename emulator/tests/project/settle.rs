@@ -3,7 +3,7 @@ use std::time::Duration;
 use fnlocal_api::UserError;
 use fnlocal_core::{OverRate, Profile};
 
-use fnlocal_core::trigger::ScheduleSpec;
+use fnlocal_core::trigger::{LambdaEvent, ScheduleSpec, Signature};
 use fnlocal_project::{BodyMode, DescribedModule, Description, Project, Settled};
 use serde_json::{Value, json};
 
@@ -528,4 +528,66 @@ fn a_stream_has_the_limit_somebody_sets_and_not_the_usual_one() {
     let said = "[limits]\nbody_limit = \"1MB\"\n";
     assert_eq!(limit(Profile::Fnlocal, said), 1 << 20);
     assert_eq!(limit(Profile::Lambda, ""), 6 << 20);
+}
+
+#[test]
+fn a_handlers_form_is_that_of_the_configuration_or_else_of_its_code() {
+    let settled = settle(
+        "[functions.b]\nsignature = \"lambda\"\nlambda_event = \"1.0\"\n",
+        json!([
+            { "name": "a", "signature": "fetch" },
+            { "name": "b", "signature": "event" },
+            { "name": "c", "signature": "fetch", "config": { "body": "parsed" } },
+            { "name": "d", "signature": "event" },
+            { "name": "e", "signature": "of the future" },
+            { "name": "f" },
+        ]),
+    );
+    let found: Vec<_> = settled
+        .functions
+        .iter()
+        .map(|one| {
+            let settings = &one.settings;
+            (
+                settings.signature.word(),
+                settings.triggers.signature,
+                settings.body,
+            )
+        })
+        .collect();
+    let (fetch, lambda) = (Some(Signature::Fetch), Some(Signature::Lambda));
+    assert_eq!(
+        found,
+        [
+            ("fetch", fetch, BodyMode::Stream),
+            ("lambda", lambda, BodyMode::Parsed),
+            ("fetch", fetch, BodyMode::Parsed),
+            ("event", None, BodyMode::Parsed),
+            ("http", None, BodyMode::Parsed),
+            ("http", None, BodyMode::Parsed),
+        ]
+    );
+    assert_eq!(settled.functions[0].settings.body_limit, u64::MAX);
+    assert_eq!(
+        settled.functions[1].settings.triggers.lambda_event,
+        LambdaEvent::V1
+    );
+}
+
+#[test]
+fn a_route_to_a_function_that_is_not_there_is_a_problem_with_its_place() {
+    let folder = Folder::with(&[
+        ("index.js", ""),
+        (
+            "fnlocal.toml",
+            "[[routes]]\npath = \"/users/{id}\"\nfunction = \"usrs\"\n",
+        ),
+    ]);
+    let project = folder.open();
+    let modules = [module("index.js", json!([{ "name": "users" }]))];
+    let across = project.check_across(&[(&project.packages[0], &modules)]);
+    let problem = across.problems[0].to_string();
+    assert!(problem.contains("a route leads to `usrs`"), "{problem}");
+    let hint = across.problems[0].hint().unwrap();
+    assert!(hint.contains("`users`"), "{hint}");
 }

@@ -62,9 +62,9 @@ function isFastify(value) {
   return typeof value.ready === "function" && typeof value.inject === "function" && isServer(value.server);
 }
 
-/** @param {any} value of a class, unlike an object with `fetch` that somebody wrote */
+/** @param {any} value of a class that routes, unlike an object with `fetch` that somebody wrote */
 function isFetchApp(value) {
-  if (typeof value.fetch !== "function") return false;
+  if (typeof value.fetch !== "function" || typeof value.use !== "function") return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype !== null && prototype !== Object.prototype;
 }

@@ -28,6 +28,7 @@ fn release(functions: &[&str]) -> Release {
         fnlocal: "0.1.0".into(),
         commit: None,
         default: None,
+        routes: Vec::new(),
         limits: ReleaseLimits::default(),
         packages: vec![ReleasePackage {
             name: "auction".into(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fnlocal_api::headers as api_headers;
 use fnlocal_core::RefuseReason;
+use fnlocal_core::route_table::RouteLookup;
 use fnlocal_triggers::delivery::RunOutcome;
 use fnlocal_triggers::job::Job;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -17,6 +18,7 @@ use crate::body::{AnswerBodyError, BodyBounds, Lease, LeasedBody};
 use crate::invocation::FunctionInvocation;
 use crate::no_answer::NoAnswerReason;
 use crate::outgoing::OutgoingRequest;
+use crate::routes::told;
 use fnlocal_driver::spool::Spooled;
 use fnlocal_driver::{Driver, Function};
 
@@ -30,13 +32,20 @@ pub(super) async fn run(
     job: &Job,
     mut runs: impl FnMut(),
 ) -> RunOutcome {
-    let Some(request) = request(job) else {
+    let Some(mut request) = request(job) else {
         return RunOutcome::Failed {
             error: "its path or a header of it is none HTTP allows".to_owned(),
             hopeless: true,
             status: StatusCode::BAD_REQUEST.as_u16(),
         };
     };
+    let path = job.head.path.split('?').next().unwrap_or_default();
+    let route = driver.with_functions(|known| known.routes().find("POST", path));
+    if let RouteLookup::Found(route) = route
+        && route.function == *function.name
+    {
+        request.headers_mut().extend(told(&route).0);
+    }
     let invocation = FunctionInvocation {
         driver,
         function,

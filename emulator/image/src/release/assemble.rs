@@ -69,6 +69,7 @@ pub fn assemble(
         fnlocal: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
         default: project.config().default.clone(),
+        routes: project.config().route_specs(),
         limits: project_limits(project),
         packages,
     };

@@ -240,6 +240,7 @@ mod tests {
             fnlocal: "0.1.0".into(),
             commit: None,
             default: None,
+            routes: Vec::new(),
             limits: ReleaseLimits::default(),
             packages: Vec::new(),
         })

@@ -172,6 +172,7 @@ mod tests {
             fnlocal: "0.1.0".into(),
             commit: None,
             default: None,
+            routes: Vec::new(),
             limits: ReleaseLimits::default(),
             packages: vec![ReleasePackage {
                 name: "shop".into(),

@@ -4,7 +4,7 @@ use crate::StarterTemplate;
 
 const PACKAGE: (&str, &str) = ("package.json", include_str!("templates/js/package.json"));
 
-pub(super) const TEMPLATES: [StarterTemplate; 3] = [
+pub(super) const TEMPLATES: [StarterTemplate; 5] = [
     StarterTemplate {
         word: "js",
         files: &[("index.js", include_str!("templates/js/index.js")), PACKAGE],
@@ -34,5 +34,21 @@ pub(super) const TEMPLATES: [StarterTemplate; 3] = [
             ),
         ],
         function: "bid",
+    },
+    StarterTemplate {
+        word: "lambda",
+        files: &[
+            ("index.mjs", include_str!("templates/lambda/index.mjs")),
+            PACKAGE,
+        ],
+        function: "/",
+    },
+    StarterTemplate {
+        word: "hono",
+        files: &[
+            ("index.mjs", include_str!("templates/hono/index.mjs")),
+            ("package.json", include_str!("templates/hono/package.json")),
+        ],
+        function: "/",
     },
 ];

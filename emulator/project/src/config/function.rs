@@ -1,7 +1,7 @@
 //! The keys of a function.
 
 use fnlocal_core::OverRate;
-use fnlocal_core::trigger::{ScheduleSpec, Signature};
+use fnlocal_core::trigger::{LambdaEvent, ScheduleSpec, Signature};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,10 +78,15 @@ pub struct FunctionConfig {
     pub delivery: Option<AsyncConfig>,
     /// Sources whose events call the function.
     pub on: Option<Vec<OnConfig>>,
-    /// The handler's parameters: `(req, res)` with `http`, an event with `event`. Without it, the
-    /// number and the names of the parameters decide.
-    #[schemars(with = "Option<String>", extend("enum" = ["http", "event"]))]
+    /// The handler's form: `(req, res)` with `http`, a CloudEvent with `event`, `(event, context)` of
+    /// AWS Lambda with `lambda`, a web-standard `Request` with `fetch`, and a whole application with
+    /// `app`. Without it, the handler's shape decides.
+    #[schemars(with = "Option<String>", extend("enum" = ["http", "event", "lambda", "fetch", "app"]))]
     pub signature: Option<Signature>,
+    /// The format of the events that a Lambda handler gets for requests: `2.0` is an HTTP API's, `1.0`
+    /// a REST API's.
+    #[schemars(with = "Option<String>", extend("enum" = ["1.0", "2.0"], "default" = "2.0"))]
+    pub lambda_event: Option<LambdaEvent>,
 }
 
 /// The form in which a handler gets a request's body.

@@ -41,7 +41,7 @@ pub(super) fn by_globs(
         }
         matchers.push((text, glob.compile_matcher(), false));
     }
-    descend(root, Path::new(""), &mut matchers, found)?;
+    descend(root, Path::new(""), &mut matchers, file, found)?;
     let signs: Vec<&str> = fnlocal_language::all()
         .map(|language| language.package_signs())
         .collect();
@@ -62,6 +62,7 @@ fn descend(
     root: &Path,
     relative: &Path,
     globs: &mut [(&String, GlobMatcher, bool)],
+    file: &ConfigFile,
     found: &mut DiscoveredPackages,
 ) -> Result<(), ProjectError> {
     let folder = root.join(relative);
@@ -77,11 +78,11 @@ fn descend(
         for (_, glob, used) in globs.iter_mut() {
             if glob.is_match(&relative) {
                 found.parents.insert(folder.clone());
-                *used |= add(root, &child, found)?;
+                *used |= add(root, &child, file, found)?;
             }
         }
         if relative.components().count() < GLOB_DEPTH {
-            descend(root, &relative, globs, found)?;
+            descend(root, &relative, globs, file, found)?;
         }
     }
     Ok(())

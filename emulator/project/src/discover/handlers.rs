@@ -37,6 +37,20 @@ pub(super) fn of_folder(language: &dyn Language, root: &Path, folder: &str) -> V
     entries
 }
 
+/// The entries that fnlocal.toml names and that are a package's own: none of a package below it.
+pub(super) fn named(root: &Path, project: &Path, entries: Option<&[String]>) -> Vec<String> {
+    let own = |entry: &String| {
+        let plain = super::plain(entry)?;
+        let path = project.join(plain);
+        let inside = path.strip_prefix(root).ok()?.to_str()?.to_owned();
+        let nearest = path.ancestors().skip(1);
+        let nearest = nearest.take_while(|above| *above != root);
+        let mut between = nearest.filter(|above| of_manifest(above).is_some());
+        (path.is_file() && between.next().is_none()).then_some(inside)
+    };
+    entries.into_iter().flatten().filter_map(own).collect()
+}
+
 /// The name of a handler's file in a folder of handlers, or of its folder for an index.
 pub fn named_after(entry: &str) -> Option<String> {
     let mut parts = entry.rsplit('/');
