@@ -17,7 +17,7 @@ use crate::{CodeError, config_error};
 const ENTRIES: [&str; 4] = ["main", "module", "exports", "imports"];
 
 /// A file: its path, its bytes, and whether it can be executed.
-type LibraryFile = (String, Vec<u8>, bool);
+pub(super) type LibraryFile = (String, Vec<u8>, bool);
 
 /// The paths of sources, with those of what was made of them.
 #[derive(Debug, Default)]
