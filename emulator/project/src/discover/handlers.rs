@@ -10,8 +10,10 @@ pub const HANDLERS: [&str; 3] = ["functions", "api", "netlify/functions"];
 /// The handlers of a package: those of the first folder that has some and is no package itself.
 pub(super) fn all(root: &Path) -> Vec<String> {
     let mut folders = HANDLERS.iter().filter(|name| {
-        let own = root.join(name).join("package.json");
-        **name == "functions" || !own.is_file()
+        let folder = root.join(name);
+        let is_package = folder.join("package.json").is_file();
+        // One with an index is found as a package of its own.
+        !is_package || (**name == "functions" && index(&folder).is_none())
     });
     let found = folders.find_map(|name| {
         let entries = of_folder(root, name);
