@@ -30,7 +30,9 @@ pub(crate) fn read(package: &Package) -> Result<Option<Box<dyn InstallPlan>>, Im
         }
         None => None,
     };
-    let run_in = local.as_ref().map_or(&package.root, |(local, _)| &local.run_in);
+    let run_in = local
+        .as_ref()
+        .map_or(&package.root, |(local, _)| &local.run_in);
     let inputs = package.install_inputs(run_in)?;
     let scripts = package.install_scripts(local.is_none());
     let named = package.script_files(&scripts)?;

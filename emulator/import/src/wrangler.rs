@@ -36,7 +36,11 @@ pub fn read(worker: &Value, root: &Path) -> ImportedProject {
         ..ImportedProject::default()
     };
     let function_name = entry::function_name(name);
-    let main = worker["main"].as_str().unwrap_or("src/index.js");
+    let usual = ["src/index.js", "index.js"];
+    let there = usual
+        .into_iter()
+        .find(|path| entry::file_of(root, path).is_some());
+    let main = worker["main"].as_str().or(there).unwrap_or(usual[0]);
     let place =
         entry::file_of(root, main).and_then(|file| entry::place(root, "", &file, "default"));
     match place {

@@ -270,3 +270,12 @@ fn handlers_outside_of_the_project_are_left() {
         "{left:?}"
     );
 }
+
+#[test]
+fn a_worker_that_names_no_file_is_the_usual_one() {
+    let folder = folder(&[("wrangler.toml", "name = \"w\""), ("index.js", "")]);
+    let (files, left) = written(&folder, "wrangler.toml");
+    let module = text(&files, "functions/w.mjs");
+    assert!(module.contains("\"../index.js\""), "{module}");
+    assert!(left.is_empty(), "{left:?}");
+}

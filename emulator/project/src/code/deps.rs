@@ -168,7 +168,10 @@ impl DepsCache {
             }
         }
         // The install reports what cannot be read.
-        let inputs = self.package.install_inputs(self.run_in()).unwrap_or_default();
+        let inputs = self
+            .package
+            .install_inputs(self.run_in())
+            .unwrap_or_default();
         let scripts = self.scripts();
         for (name, text) in &scripts.run {
             part(name, text.as_bytes());

@@ -11,9 +11,13 @@ pub const HANDLERS: [&str; 3] = ["functions", "api", "netlify/functions"];
 
 /// The handlers of a package: those of the first folder that has some and is no package itself.
 pub(super) fn all(language: &dyn Language, root: &Path) -> Vec<String> {
-    let mut folders = HANDLERS
-        .iter()
-        .filter(|name| **name == "functions" || of_manifest(&root.join(name)).is_none());
+    let mut folders = HANDLERS.iter().filter(|name| {
+        let folder = root.join(name);
+        let package = of_manifest(&folder);
+        // One with an index is found as a package of its own.
+        let is_apart = |language| **name != "functions" || index(language, &folder).is_some();
+        !package.is_some_and(is_apart)
+    });
     let found = folders.find_map(|name| {
         let entries = of_folder(language, root, name);
         (!entries.is_empty()).then_some(entries)

@@ -40,7 +40,10 @@ impl OwnScripts {
                 true => "scripts of a package that depends on others of the project do not run",
                 false => "scripts for working copies do not run; `postinstall` does",
             };
-            notes.push(format!("its `{}` is left out: {why}", left_out.join("`, `")));
+            notes.push(format!(
+                "its `{}` is left out: {why}",
+                left_out.join("`, `")
+            ));
         }
         if self.run() && manager.keeps_development() {
             notes.push(
