@@ -1,5 +1,5 @@
 /**
- * What keeps the event loop alive, by kind. Sockets between the platform and an instance come and go
+ * The things that keep the event loop alive, by kind. Sockets between the platform and an instance come and go
  * by themselves, and so do immediates.
  */
 const OWN = new Set(["PipeWrap", "PipeServerWrap", "TCPServerWrap", "TCPServer", "TTYWrap", "Immediate", "WriteWrap", "ShutdownWrap", "HTTPServerRequest"]);

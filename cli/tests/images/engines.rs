@@ -1,4 +1,4 @@
-//! What holds for each engine in Docker's place: one story, and what a run leaves in the engine.
+//! The behaviour of each engine in Docker's place: one story, and what a run leaves in the engine.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What package managers read besides manifests and lock files, and a package's own scripts. Packages
+//! Files that package managers read besides manifests and lock files, and a package's own scripts. Packages
 //! come from the npm registry, by the real package managers.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 

@@ -21,7 +21,7 @@ const SCRIPTS: [&str; 2] = [
     "/usr/bin/dockerd-rootless.sh",
 ];
 
-/// Without root there is no other storage on every kernel. It copies: no test has many layers.
+/// Without root there is no other storage on every kernel. The driver copies: no test has many layers.
 const STORAGE: &str = "vfs";
 
 /// A user without rights, and folders of the user's own.

@@ -103,7 +103,7 @@ impl Ended {
         let stderr = &self.stderr;
         assert!(stderr.contains(said), "no `{said}` in {stderr}");
         let (_, hints) = stderr.split_once("hint: ").unwrap();
-        // What the SDK prints for its own developers.
+        // Texts that the SDK prints for its own developers.
         for inside in [
             "SdkError",
             "DispatchFailure",

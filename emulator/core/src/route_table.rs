@@ -49,7 +49,7 @@ pub struct RouteTable {
 #[derive(Clone, Debug, Default)]
 struct RoutePlace {
     path: String,
-    /// It begins with a parameter, so that a function's own name is more specific.
+    /// The pattern begins with a parameter, so that a function's own name is more specific.
     vague: bool,
     by_method: BTreeMap<String, String>,
     any: Option<String>,

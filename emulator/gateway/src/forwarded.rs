@@ -19,7 +19,7 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-/// What else is read as a client's address: RFC 7239, and a habit of nginx.
+/// Other texts that are read as a client's address: RFC 7239, and a habit of nginx.
 const ALSO: [HeaderName; 2] = [
     HeaderName::from_static("forwarded"),
     HeaderName::from_static("x-real-ip"),
@@ -30,7 +30,7 @@ const ALSO: [HeaderName; 2] = [
 pub enum TrustedProxies {
     /// Those at addresses in these ranges.
     At(Arc<[IpNet]>),
-    /// A load balancer through which every request comes. It appends the client's address and sets
+    /// A load balancer through which every request comes. The balancer appends the client's address, sets
     /// protocol and port, and passes whatever else a client sends:
     /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html>.
     Balancer,
@@ -164,7 +164,7 @@ mod tests {
         TrustedProxies::At(ranges.iter().map(|range| range.parse().unwrap()).collect())
     }
 
-    /// What a request from `peer` with these headers says afterwards: for, proto, host, port.
+    /// The values that a request from `peer` with these headers has afterwards: for, proto, host, port.
     fn settled(trusted: &TrustedProxies, peer: &str, sent: &[(&'static str, &str)]) -> [String; 4] {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("localhost:9000"));

@@ -17,7 +17,7 @@ use fnlocal_driver::Function;
 pub(super) struct InstanceHeaders(pub Vec<(HeaderName, HeaderValue)>);
 
 impl Gateway {
-    /// The function of a request, and what its instance is told of that.
+    /// The function of a request, and the headers that tell its instance of that.
     pub(super) fn target(
         &self,
         request: &Request<ClientBody>,

@@ -56,7 +56,7 @@ pub async fn on_host(
     });
     let files = wanted.files().into_iter();
     let files = files.map(|(name, bytes, executable)| (PathBuf::from(name), bytes, executable));
-    // What is made for the install comes last: code may have a file of the name.
+    // Files made for the install come last: code may have a file of the name.
     for (name, bytes, executable) in own.chain(files) {
         let path = work.path().join(name);
         if let Some(folder) = path.parent() {

@@ -1,4 +1,4 @@
-//! What is installed for a package: its language says it, given the package's files.
+//! The install of a package: its language says it, given the package's files.
 
 use std::io;
 use std::path::Path;

@@ -24,7 +24,7 @@ pub struct ImportedProject {
     pub rest_events: bool,
     /// Variables with values that stand in the file.
     pub variables: BTreeMap<String, String>,
-    /// What could not be taken over, one sentence each.
+    /// The parts that could not be taken over, one sentence each.
     pub left: Vec<String>,
 }
 

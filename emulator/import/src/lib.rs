@@ -1,4 +1,4 @@
-//! What other platforms' project files say: functions, routes, variables' names, limits and
+//! The contents of other platforms' project files: functions, routes, variables' names, limits and
 //! schedules, as a `fnlocal.toml` and entry files, with a list of what could not be taken over.
 //!
 //! Deliberately absent: running anything, and guessing what a file does not say.
@@ -38,7 +38,7 @@ pub const KNOWN: [&str; 6] = [
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// It cannot be opened.
+    /// The file cannot be opened.
     #[error("{} cannot be read", path.display())]
     Io {
         /// The file.
@@ -46,13 +46,13 @@ pub enum ImportError {
         /// The reason.
         source: std::io::Error,
     },
-    /// It is larger than any such file.
+    /// The file is larger than any such file.
     #[error("{} has more than {MAX_FILE_BYTES} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// It is of no platform that is known.
+    /// The file is of no platform that is known.
     #[error("{} is no file of a platform that is known", path.display())]
     Unknown {
         /// The file.

@@ -17,7 +17,7 @@ pub fn read(template: &Value, root: &Path) -> ImportedProject {
             "AWS::Serverless::Function" | "AWS::Lambda::Function" => {
                 function(&mut project, root, id, &resource["Properties"], globals);
             }
-            // What functions with events imply.
+            // The properties that functions with events imply.
             "AWS::Serverless::Api" | "AWS::Serverless::HttpApi" | "AWS::Lambda::Permission" => {}
             kind => project.leave(format!("resource {id} ({kind})")),
         }

@@ -8,7 +8,7 @@ use super::document::{items, number};
 use super::entry;
 use super::imported::{ImportedFunction, ImportedProject};
 
-/// What a worker may bind to and nothing here stands for.
+/// The bindings of a worker that nothing here stands for.
 const BINDINGS: [&str; 16] = [
     "kv_namespaces",
     "durable_objects",

@@ -1,6 +1,6 @@
-//! What the images of a language stand on.
+//! The base of a language's images.
 
-/// What the images of a language stand on.
+/// The base of a language's images.
 pub trait LanguageBase {
     /// The image to build on if none is named.
     fn base_image(&self) -> &'static str;

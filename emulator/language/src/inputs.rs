@@ -1,4 +1,4 @@
-//! What package managers read of a project while they install, besides manifests, lock files and
+//! The files that package managers read of a project while they install, besides manifests, lock files and
 //! settings; and a package's own scripts for an install.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl NamedInput {
     }
 }
 
-/// What a package manager reads besides manifests, lock files and settings.
+/// The files that a package manager reads besides manifests, lock files and settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstallInputs {
     /// The files, by their paths below the folder that the package manager runs in.
@@ -55,7 +55,7 @@ pub struct InstallScripts {
     pub left_out: Vec<String>,
 }
 
-/// What a language's package managers read of a project, and what its packages run for an install.
+/// The files that a language's package managers read of a project, and the scripts its packages run for an install.
 pub trait LanguageInputs {
     /// Where the inputs are.
     fn input_places(&self) -> InputPlaces;
@@ -78,7 +78,7 @@ pub trait LanguageInputs {
     /// not all there.
     fn install_scripts(&self, manifest: &str, alone: bool) -> InstallScripts;
 
-    /// What a tool reads that is not told of it, by its name.
+    /// The files that a tool reads by convention, by its name.
     fn usual_inputs(&self, tool: &str) -> &'static [&'static str];
 }
 

@@ -2,10 +2,10 @@
 //!
 //! All that is one language's alone stands here, behind [`Language`]: how its packages, sources and
 //! dependencies are recognised, what its images stand on, how an instance is started, and what its
-//! errors look like. Every other crate asks the trait. What a program inside an instance has to do
-//! is the instance protocol's, which is the same for all languages.
+//! errors look like. Every other crate asks the trait. The duties of a program inside an instance
+//! are the instance protocol's, which is the same for all languages.
 //!
-//! A language answers with facts and pure functions. It reads files of the project through
+//! A language answers with facts and pure functions. A language reads files of the project through
 //! `fnlocal-files` at most; it starts nothing and asks no network. Callers do that with what it says.
 #![warn(clippy::disallowed_macros)]
 

@@ -77,7 +77,7 @@ pub struct InstallScript {
     pub bytes: &'static [u8],
 }
 
-/// What is installed for a package, and how.
+/// The install of a package.
 pub trait InstallPlan: fmt::Debug + Send + Sync {
     /// Everything that the result depends on, but for the interpreter.
     fn parts(&self) -> Vec<&[u8]>;
@@ -106,7 +106,7 @@ pub trait InstallPlan: fmt::Debug + Send + Sync {
     /// The environment of these commands on this machine.
     fn env(&self, work: &str) -> Vec<String>;
 
-    /// What an install in a container needs of this machine.
+    /// The settings that an install in a container needs of this machine.
     fn host_settings(&self, host: HostEnvironment<'_>) -> HostSettings;
 
     /// The package manager's name.

@@ -24,10 +24,10 @@ pub trait LanguageSources {
     /// The files that an import of a path may mean, the likeliest first.
     fn import_candidates(&self, path: &str) -> Vec<String>;
 
-    /// What has to appear in a folder before it has functions, for people.
+    /// The files that have to appear in a folder before it has functions, for people.
     fn entries_awaited(&self) -> &'static str;
 
-    /// What makes a folder a package, for people.
+    /// The files that make a folder a package, for people.
     fn package_signs(&self) -> &'static str;
 
     /// How to write a first function, for people.

@@ -1,8 +1,8 @@
-//! A language's own texts: what its runtime prints, and what people are told of it.
+//! A language's own texts: what its runtime prints, and the advice for people.
 
 use crate::StarterTemplate;
 
-/// A language's own texts: what its runtime prints, and what people are told of it.
+/// A language's own texts: what its runtime prints, and the advice for people.
 pub trait LanguageTexts {
     /// Returns whether a line says that the runtime itself ran out of memory.
     fn tells_out_of_memory(&self, line: &str) -> bool;
@@ -13,7 +13,7 @@ pub trait LanguageTexts {
     /// The files that projects begin with.
     fn templates(&self) -> &'static [StarterTemplate];
 
-    /// What to do about a dependency that links out of the folder of installed ones.
+    /// The advice for a dependency that links out of the folder of installed ones.
     fn outside_hint(&self) -> &'static str;
 
     /// The way to run functions where the interpreter is missing.
@@ -22,6 +22,6 @@ pub trait LanguageTexts {
     /// Why to install the interpreter, for a check of the machine.
     fn install_advice(&self) -> &'static str;
 
-    /// What an interpreter of this version lacks. `None` if it lacks nothing.
+    /// The features that an interpreter of this version lacks. `None` if it lacks nothing.
     fn version_advice(&self, version: &str) -> Option<&'static str>;
 }

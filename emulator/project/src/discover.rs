@@ -206,7 +206,7 @@ impl Candidate {
     }
 }
 
-/// What a folder is in the first language in which it has entries.
+/// The package that a folder is in the first language in which it has entries.
 fn candidate(root: &Path, project: &Path, file: &ConfigFile) -> Result<Candidate, ProjectError> {
     let mut best = candidate_in(fnlocal_language::usual(), root, project, file)?;
     for language in fnlocal_language::all().skip(1) {
@@ -219,7 +219,7 @@ fn candidate(root: &Path, project: &Path, file: &ConfigFile) -> Result<Candidate
     Ok(best)
 }
 
-/// What a folder is in one language.
+/// The package that a folder is in one language.
 fn candidate_in(
     language: &'static dyn Language,
     root: &Path,

@@ -1,4 +1,4 @@
-//! What package managers read of a project while they install, besides manifests, lock files and
+//! The files that package managers read of a project while they install, besides manifests, lock files and
 //! settings, as the package's language says it. And a package's own scripts for an install, with the
 //! files they name.
 //!

@@ -126,7 +126,7 @@ pub struct Package {
     pub project_root: PathBuf,
     /// Files that export functions, relative to `root` with `/`.
     pub entries: Vec<String>,
-    /// What it is written in.
+    /// The language it is written in.
     pub language: &'static dyn Language,
     /// Its manifest, if it has one.
     pub manifest: Option<PackageManifest>,
@@ -305,7 +305,7 @@ impl ProjectError {
     }
 }
 
-/// What each language says.
+/// The words of each language.
 fn each(said: impl Fn(&dyn Language) -> &'static str) -> Vec<&'static str> {
     fnlocal_language::all().map(said).collect()
 }

@@ -70,7 +70,7 @@ pub trait Runtime: Send + Sync + 'static {
 pub struct PackageRun {
     /// The package's name, for labels.
     pub name: String,
-    /// What it is written in.
+    /// The language it is written in.
     pub language: &'static dyn Language,
     /// Image with base, wrapper and dependencies; empty for the process runtime.
     pub image: String,

@@ -56,7 +56,7 @@ pub(crate) enum Jsx {
     },
 }
 
-/// What decides how a file is translated, beside its text.
+/// The facts that decide how a file is translated, beside its text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FileOptions {
     pub format: Format,
@@ -311,7 +311,7 @@ impl SourceMapGenConfig for MapConfig {
     }
 }
 
-/// What passes complain of.
+/// The complaints of passes.
 #[derive(Clone, Default)]
 struct Errors(Arc<Mutex<Vec<Complaint>>>);
 

@@ -1,4 +1,4 @@
-//! What a file is made of: its imports, its kind of module, and whether types can be stripped from it.
+//! The parts of a file: its imports, its kind of module, and whether types can be stripped from it.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(crate) enum Usage {
     Require,
 }
 
-/// What Node.js gives to CommonJS modules, and an ES module can make itself.
+/// The names that Node.js gives to CommonJS modules, and an ES module can make itself.
 pub(crate) const CONTEXT_NAMES: [&str; 3] = ["require", "__filename", "__dirname"];
 
 /// The name of a module in an import.
@@ -34,7 +34,7 @@ pub(crate) struct Specifier {
     pub attributes: bool,
 }
 
-/// What a file is made of.
+/// The parts of a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub specifiers: Vec<Specifier>,

@@ -57,7 +57,7 @@ fn made_path(path: &str, format: Format) -> String {
     }
 }
 
-/// What is known of a package while it is translated.
+/// The facts known of a package while it is translated.
 struct Known<'a> {
     sources: &'a dyn Sources,
     files: Files<'a>,

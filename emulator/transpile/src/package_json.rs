@@ -1,4 +1,4 @@
-//! What package.json says of modules: `type` and `imports`.
+//! The fields of package.json about modules: `type` and `imports`.
 
 use serde_json::{Map, Value};
 

@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from "node:http";
 import { SignatureError } from "../signature.js";
 
 /**
- * What API Gateway makes of a Lambda handler's result.
+ * The answer that API Gateway makes of a Lambda handler's result.
  *
  * @typedef {{ status: number, headers: [string, string][], body: string | Buffer }} Answer
  */

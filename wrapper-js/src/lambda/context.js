@@ -1,7 +1,7 @@
 import { ACCOUNT } from "./http-api.js";
 
 /**
- * What Lambda tells of a function besides the event.
+ * The facts that Lambda tells of a function besides the event.
  *
  * @typedef {object} LambdaFacts
  * @property {string} name the function's

@@ -1,5 +1,5 @@
 /**
- * What API Gateway's two formats of an event have in common, read from a request.
+ * The common parts of API Gateway's two formats of an event, read from a request.
  *
  * @typedef {object} Call
  * @property {string} method

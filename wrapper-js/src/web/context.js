@@ -2,7 +2,7 @@ import { currentInvocation } from "../context.js";
 import { PARAMS, readParams } from "../lambda/request.js";
 
 /**
- * What web-standard platforms hand a handler besides the request: `waitUntil` of Cloudflare's `ctx`, and
+ * The arguments that web-standard platforms hand a handler besides the request: `waitUntil` of Cloudflare's `ctx`, and
  * what Netlify's and Next's `context` have of a request's place.
  *
  * @param {any} req

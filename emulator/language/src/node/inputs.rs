@@ -1,4 +1,4 @@
-//! What npm, pnpm and Yarn read of a project besides manifests, lock files and settings: patches,
+//! The files that npm, pnpm and Yarn read of a project besides manifests, lock files and settings: patches,
 //! hooks, plugins, and the Yarn that a project brings along. And a package's own scripts.
 
 mod named;
@@ -18,7 +18,7 @@ const FOLDERS: [&str; 2] = [".yarn/patches", ".yarn/plugins"];
 const SETTINGS: [&str; 4] = [".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml"];
 /// Where Yarn keeps what it wrote itself, as one file each.
 const YARN: &str = ".yarn/";
-/// What tools read that are not told of it: patches of `patch-package`, the schema of Prisma.
+/// The files that tools read by convention: patches of `patch-package`, the schema of Prisma.
 const CONVENTIONS: [(&str, &[&str]); 2] = [
     ("patch-package", &["patches"]),
     ("prisma", &["prisma", "schema.prisma", "prisma.config.ts"]),

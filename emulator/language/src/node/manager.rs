@@ -211,7 +211,7 @@ impl Manager {
         words
     }
 
-    /// What is run: npm, what npm installed, or the Yarn that the project brings.
+    /// The program that is run: npm, what npm installed, or the Yarn that the project brings.
     fn program(&self, plan: &ManagerInstall<'_>) -> Vec<String> {
         match (self, plan.yarn) {
             (Self::Npm, _) => owned(&["npm"]),

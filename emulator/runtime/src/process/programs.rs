@@ -22,7 +22,7 @@ pub(super) fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsStr
 /// The programs of a language that an instance runs.
 #[derive(Clone, Debug)]
 pub struct InstanceProgram {
-    /// What installed dependencies depend on, too.
+    /// Installed dependencies depend on it too.
     pub interpreter: Interpreter,
     /// The wrapper's file.
     pub(super) wrapper: PathBuf,

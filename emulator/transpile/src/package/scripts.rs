@@ -16,12 +16,12 @@ use crate::{ConfigError, EmittedFile, bounded};
 /// Scripts beyond it are bundles, which import no sources.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Most that looks like an import; what is none is told apart by the parser.
+/// Most that looks like an import; the parser tells the rest apart.
 static IMPORT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"(?:from|import|require)\s*\(?\s*["']([^"'\n]{1,500})["']"#).expect("it is valid")
 });
 
-/// What scripts import, by their digests.
+/// The imports of scripts, by their digests.
 #[derive(Debug, Default)]
 pub(super) struct Scripts {
     imports: BTreeMap<[u8; 32], Arc<Vec<String>>>,

@@ -31,7 +31,7 @@ impl OwnScripts {
         Value::Object(Map::from_iter(scripts))
     }
 
-    /// What is not done as on a person's disk.
+    /// The differences from an install on a person's disk.
     pub fn notes(&self, manager: &Manager) -> Vec<String> {
         let mut notes = Vec::new();
         let left_out = &self.scripts.left_out;

@@ -1,8 +1,8 @@
-//! What a package manager is to install.
+//! The task of a package manager.
 
 use super::Member;
 
-/// What is installed, and where.
+/// The things to install, and their place.
 #[derive(Clone, Copy, Debug)]
 pub struct ManagerInstall<'a> {
     /// The folder that holds all of the install.
